@@ -1,0 +1,175 @@
+//! Blobs as files: `tmp/ID` while they are written, `blobs/S/ID` (S: the id's last digit) when they are whole.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::folder::Folder;
+use super::id::{BlobId, Ids};
+use super::to_usize;
+
+const SHARDS: usize = 16;
+
+#[derive(Debug)]
+pub(super) struct Disk(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    ids: Ids,
+    folders: Vec<Folder>,
+}
+
+impl Inner {
+    fn temporary(&self, id: &BlobId) -> PathBuf {
+        self.root.join("tmp").join(id.as_str())
+    }
+    fn place(&self, id: &BlobId) -> PathBuf {
+        shard(&self.root, id.shard()).join(id.as_str())
+    }
+    fn sync_folder_of(&self, id: &BlobId) -> io::Result<()> {
+        self.folders[id.shard()].sync()
+    }
+}
+
+impl Disk {
+    pub(super) fn open(root: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(root.join("tmp"))?;
+        for i in 0..SHARDS {
+            fs::create_dir_all(shard(&root, i))?;
+        }
+        for path in [root.join("blobs"), root.clone()] {
+            File::open(path)?.sync_all()?;
+        }
+        if let Some(parent) = root.parent().filter(|p| p.is_dir()) {
+            File::open(parent)?.sync_all()?;
+        }
+        let folders = (0..SHARDS).map(|i| Folder::open(&shard(&root, i))).collect::<io::Result<_>>()?;
+        Ok(Self(Arc::new(Inner { root, ids: Ids::default(), folders })))
+    }
+
+    /// A temporary file for a new blob.
+    pub(super) fn create(&self) -> io::Result<NewFile> {
+        let id = self.0.ids.make();
+        let file = File::create_new(self.0.temporary(&id))?;
+        Ok(NewFile { disk: Arc::clone(&self.0), id, file, kept: false })
+    }
+
+    pub(super) async fn open_blob(&self, id: &BlobId) -> io::Result<File> {
+        let path = self.0.place(id);
+        blocking(move || File::open(path)).await
+    }
+
+    pub(super) async fn duplicate(&self, id: &BlobId) -> io::Result<BlobId> {
+        let (inner, old) = (Arc::clone(&self.0), id.clone());
+        blocking(move || {
+            let new = inner.ids.make();
+            fs::hard_link(inner.place(&old), inner.place(&new))?;
+            inner.sync_folder_of(&new)?;
+            Ok(new)
+        })
+        .await
+    }
+
+    pub(super) async fn delete(&self, ids: Vec<BlobId>) {
+        if ids.is_empty() {
+            return;
+        }
+        let inner = Arc::clone(&self.0);
+        let removed = blocking(move || {
+            for id in &ids {
+                remove(&inner.place(id))?;
+            }
+            Ok(())
+        });
+        if let Err(error) = removed.await {
+            tracing::warn!(%error, "a blob could not be removed; the next start will");
+        }
+    }
+
+    pub(super) async fn sweep(&self, live: HashSet<BlobId>) -> io::Result<usize> {
+        let inner = Arc::clone(&self.0);
+        blocking(move || {
+            let mut removed = 0;
+            let folders = (0..SHARDS).map(|i| shard(&inner.root, i)).chain([inner.root.join("tmp")]);
+            for folder in folders {
+                let temporary = folder.ends_with("tmp");
+                for entry in fs::read_dir(&folder)? {
+                    let entry = entry?;
+                    let Some(id) = entry.file_name().to_str().and_then(BlobId::parse) else { continue };
+                    if id.millis() < inner.ids.start && (temporary || !live.contains(&id)) {
+                        remove(&entry.path())?;
+                        removed += 1;
+                    }
+                }
+            }
+            Ok(removed)
+        })
+        .await
+    }
+}
+
+/// A blob that is being written. Dropped before [`NewFile::keep`], it takes its file along.
+#[derive(Debug)]
+pub(super) struct NewFile {
+    disk: Arc<Inner>,
+    id: BlobId,
+    file: File,
+    kept: bool,
+}
+
+impl NewFile {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    /// Makes it durable and gives it its final name. Blocks.
+    pub(super) fn keep(mut self) -> io::Result<BlobId> {
+        self.file.sync_all()?;
+        fs::rename(self.disk.temporary(&self.id), self.disk.place(&self.id))?;
+        self.kept = true;
+        self.disk.sync_folder_of(&self.id)?;
+        Ok(self.id.clone())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(error) = remove(&self.disk.temporary(&self.id))
+        {
+            tracing::warn!(%error, "a temporary file could not be removed; the next start will");
+        }
+    }
+}
+
+pub(super) async fn read_at(file: Arc<File>, range: Range<u64>) -> io::Result<Bytes> {
+    let len = to_usize(range.end.saturating_sub(range.start))?;
+    blocking(move || {
+        let mut buffer = vec![0; len];
+        file.read_exact_at(&mut buffer, range.start)?;
+        Ok(buffer.into())
+    })
+    .await
+}
+
+pub(super) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(f).await.map_err(io::Error::other)?
+}
+
+fn shard(root: &Path, i: usize) -> PathBuf {
+    root.join("blobs").join(format!("{i:x}"))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}

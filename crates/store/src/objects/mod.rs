@@ -1,0 +1,161 @@
+//! Object bytes: immutable blobs with ids, written once, read in ranges, deleted when no metadata names them any more.
+//! Small bodies never get here as files: a [`Writer`] hands them back, and their owner keeps them beside its metadata.
+//!
+//! The order that makes an acknowledged object durable: bytes into a temporary file, fsync, rename, fsync of the folder
+//! (shared between writers that finish together), and only then the metadata that names the blob. What a crash leaves in
+//! between is named by nothing and is removed by [`Objects::sweep`].
+//!
+//! Not here: keys, buckets, ETags (the caller's [`Digest`] sees every byte and makes what it needs of them).
+
+mod disk;
+mod folder;
+mod id;
+mod memory;
+mod writer;
+
+use std::collections::HashSet;
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::Stream;
+
+pub use id::BlobId;
+pub use writer::{Body, Digest, Writer, Written};
+
+/// Bodies up to this size are handed back to be kept with their metadata.
+pub const INLINE_LIMIT: usize = 16 * 1024;
+
+/// How much one read brings into memory.
+const READ_CHUNK: u64 = 256 * 1024;
+
+/// A place for blobs: a folder, or memory in tests. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Objects(Arc<Place>);
+
+#[derive(Debug)]
+enum Place {
+    Disk(disk::Disk),
+    Memory(memory::Memory),
+}
+
+impl Objects {
+    /// Opens (and makes) the folder. What was in it before is garbage unless [`Objects::sweep`] is told that it lives.
+    pub fn disk(root: impl Into<PathBuf>) -> io::Result<Self> {
+        Ok(Self(Arc::new(Place::Disk(disk::Disk::open(root.into())?))))
+    }
+
+    pub fn memory() -> Self {
+        Self(Arc::new(Place::Memory(memory::Memory::default())))
+    }
+
+    /// Begins a body. Dropping the writer before `finish` leaves nothing behind.
+    pub fn writer<D: Digest>(&self, digest: D) -> Writer<D> {
+        Writer::new(self.clone(), digest)
+    }
+
+    /// The blob opened for reading: it stays readable although it is deleted meanwhile.
+    pub async fn open(&self, id: &BlobId) -> io::Result<Blob> {
+        match &*self.0 {
+            Place::Disk(disk) => disk.open_blob(id).await.map(|file| Blob(Source::File(Arc::new(file)))),
+            Place::Memory(memory) => memory.read(id).map(|bytes| Blob(Source::Bytes(bytes))),
+        }
+    }
+
+    /// The whole blob.
+    pub async fn read(&self, id: &BlobId) -> io::Result<Bytes> {
+        let blob = self.open(id).await?;
+        let len = blob.len()?;
+        blob.read(0..len).await
+    }
+
+    /// A second blob with the same bytes and a life of its own; on disk a hard link, so it costs no copy.
+    pub async fn duplicate(&self, id: &BlobId) -> io::Result<BlobId> {
+        match &*self.0 {
+            Place::Disk(disk) => disk.duplicate(id).await,
+            Place::Memory(memory) => memory.duplicate(id),
+        }
+    }
+
+    /// Removes blobs that no metadata names any more. Best effort: what stays is swept at the next start.
+    pub async fn delete(&self, ids: Vec<BlobId>) {
+        match &*self.0 {
+            Place::Disk(disk) => disk.delete(ids).await,
+            Place::Memory(memory) => memory.delete(&ids),
+        }
+    }
+
+    /// Removes every blob and temporary file of earlier runs that is not in `live`; returns how many. Blobs of this run
+    /// are never touched, so it may run while writers do.
+    pub async fn sweep(&self, live: HashSet<BlobId>) -> io::Result<usize> {
+        match &*self.0 {
+            Place::Disk(disk) => disk.sweep(live).await,
+            Place::Memory(_) => Ok(0),
+        }
+    }
+}
+
+/// A blob opened for reading.
+#[derive(Clone, Debug)]
+pub struct Blob(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    File(Arc<std::fs::File>),
+    Bytes(Bytes),
+}
+
+impl Blob {
+    pub fn from_bytes(bytes: Bytes) -> Self {
+        Self(Source::Bytes(bytes))
+    }
+
+    pub fn len(&self) -> io::Result<u64> {
+        match &self.0 {
+            Source::File(file) => Ok(file.metadata()?.len()),
+            Source::Bytes(bytes) => Ok(bytes.len() as u64),
+        }
+    }
+
+    pub fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// The bytes of `range`, all in memory.
+    pub async fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
+        match &self.0 {
+            Source::File(file) => disk::read_at(Arc::clone(file), range).await,
+            Source::Bytes(bytes) => {
+                let (start, end) = (to_usize(range.start)?, to_usize(range.end)?);
+                if start > end || end > bytes.len() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Ok(bytes.slice(start..end))
+            }
+        }
+    }
+
+    /// The bytes of `range` in chunks, so that no object has to fit in memory.
+    pub fn stream(self, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send + Sync + 'static {
+        futures::stream::unfold(Some((self, range)), |state| async move {
+            let (blob, range) = state?;
+            if range.is_empty() {
+                return None;
+            }
+            let end = range.end.min(range.start.saturating_add(READ_CHUNK));
+            match blob.read(range.start..end).await {
+                Ok(bytes) => Some((Ok(bytes), Some((blob, end..range.end)))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+}
+
+fn to_usize(n: u64) -> io::Result<usize> {
+    usize::try_from(n).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+#[cfg(test)]
+mod tests;
