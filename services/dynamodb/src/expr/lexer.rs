@@ -1,0 +1,148 @@
+//! Tokens of an expression, with their places for `near:` in syntax errors.
+
+use std::ops::Range;
+
+use crate::Invalid;
+
+/// Longest expression that DynamoDB takes.
+const MAX_BYTES: usize = 4096;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A bare word: attribute name, keyword or function.
+    Word(String),
+    /// `#name`, with its sign.
+    Name(String),
+    /// `:value`, with its sign.
+    Value(String),
+    /// A list index.
+    Index(String),
+    Symbol(&'static str),
+    End,
+}
+
+#[derive(Debug)]
+pub(super) struct Tokens<'a> {
+    source: &'a str,
+    tokens: Vec<(Token, Range<usize>)>,
+    at: usize,
+}
+
+const SYMBOLS: [&str; 14] = ["<=", ">=", "<>", "=", "<", ">", "(", ")", "[", "]", ",", ".", "+", "-"];
+
+impl<'a> Tokens<'a> {
+    pub(super) fn new(source: &'a str) -> Result<Self, Invalid> {
+        if source.is_empty() {
+            return Err(Invalid::new("The expression can not be empty;"));
+        }
+        if source.len() > MAX_BYTES {
+            return Err(Invalid::new(format!(
+                "Expression size has exceeded the maximum allowed size; expression size: {}",
+                source.len()
+            )));
+        }
+        let mut tokens = Self { source, tokens: Vec::new(), at: 0 };
+        let mut at = 0;
+        while let Some(next) = source[at..].chars().next() {
+            if next.is_whitespace() {
+                at += next.len_utf8();
+                continue;
+            }
+            let (token, length) = scan(&source[at..]);
+            let range = at..at + length;
+            let Some(token) = token else {
+                tokens.tokens.push((Token::Word(source[range.clone()].to_owned()), range.clone()));
+                tokens.tokens.push((Token::End, source.len()..source.len()));
+                tokens.at = tokens.tokens.len() - 2;
+                return Err(tokens.syntax_error());
+            };
+            tokens.tokens.push((token, range));
+            at += length;
+        }
+        tokens.tokens.push((Token::End, source.len()..source.len()));
+        Ok(tokens)
+    }
+
+    pub(super) fn peek(&self) -> &Token {
+        self.peek_at(0)
+    }
+
+    pub(super) fn peek_at(&self, ahead: usize) -> &Token {
+        let last = self.tokens.len() - 1;
+        &self.tokens[(self.at + ahead).min(last)].0
+    }
+
+    pub(super) fn next(&mut self) -> Token {
+        let token = self.peek().clone();
+        self.at = (self.at + 1).min(self.tokens.len() - 1);
+        token
+    }
+
+    /// Takes the symbol if it is the next token.
+    pub(super) fn take(&mut self, symbol: &str) -> bool {
+        let found = matches!(self.peek(), Token::Symbol(found) if *found == symbol);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    pub(super) fn expect(&mut self, symbol: &str) -> Result<(), Invalid> {
+        if self.take(symbol) { Ok(()) } else { Err(self.syntax_error()) }
+    }
+
+    pub(super) fn is_keyword(&self, keyword: &str) -> bool {
+        matches!(self.peek(), Token::Word(word) if word.eq_ignore_ascii_case(keyword))
+    }
+
+    /// Takes the keyword, in any case, if it is the next token.
+    pub(super) fn take_keyword(&mut self, keyword: &str) -> bool {
+        let found = self.is_keyword(keyword);
+        if found {
+            self.next();
+        }
+        found
+    }
+
+    pub(super) fn at_end(&self) -> bool {
+        *self.peek() == Token::End
+    }
+
+    /// The error for a token that cannot stand here.
+    pub(super) fn syntax_error(&self) -> Invalid {
+        let (_, range) = &self.tokens[self.at];
+        let token = if range.is_empty() { "<EOF>" } else { &self.source[range.clone()] };
+        let from = self.tokens[self.at.saturating_sub(1)].1.start;
+        let to = self.tokens.get(self.at + 1).map_or(range.end, |(_, next)| next.end);
+        Invalid::new(format!("Syntax error; token: \"{token}\", near: \"{}\"", self.source[from..to].trim_end()))
+    }
+}
+
+/// The token at the beginning of `text` and its length; no token for a character that begins none.
+fn scan(text: &str) -> (Option<Token>, usize) {
+    let word_length = |from: usize| {
+        text[from..].find(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(text.len(), |length| from + length)
+    };
+    match text.as_bytes()[0] {
+        b'#' => {
+            let end = word_length(1);
+            ((end > 1).then(|| Token::Name(text[..end].to_owned())), end)
+        }
+        b':' => {
+            let end = word_length(1);
+            ((end > 1).then(|| Token::Value(text[..end].to_owned())), end)
+        }
+        b'0'..=b'9' => {
+            let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+            (Some(Token::Index(text[..end].to_owned())), end)
+        }
+        b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
+            let end = word_length(0);
+            (Some(Token::Word(text[..end].to_owned())), end)
+        }
+        _ => match SYMBOLS.iter().find(|symbol| text.starts_with(**symbol)) {
+            Some(symbol) => (Some(Token::Symbol(symbol)), symbol.len()),
+            None => (None, text.chars().next().map_or(1, char::len_utf8)),
+        },
+    }
+}
