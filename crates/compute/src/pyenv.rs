@@ -1,0 +1,312 @@
+//! Python virtual environments made from a requirements text: built once, found by the hash of what they are made of, shared
+//! by every data folder of this user. The system's own packages are never seen.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::sync::OnceCell;
+
+use crate::Error;
+use crate::sandbox::{Capture, Command};
+
+/// Counts up when what is inside an environment changes, so that older ones are not taken for new.
+const FORMAT: &str = "1";
+const MAKE: &str = include_str!("pyenv/make.py");
+/// Settings of pip and of certificates that the operator made are the environment builder's too.
+const PASSED_ON: &[&str] = &[
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "HOME",
+];
+
+/// `LAKERUN_CACHE/envs`, or the user's cache folder.
+pub fn default_cache() -> PathBuf {
+    let home = || std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".cache");
+    let cache = || std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("lakerun");
+    std::env::var_os("LAKERUN_CACHE").map_or_else(cache, PathBuf::from).join("envs")
+}
+
+/// Makes and finds environments. Cheap to clone.
+#[derive(Clone)]
+pub struct PythonEnvs(Arc<Shared>);
+
+struct Shared {
+    cache: PathBuf,
+    python: PathBuf,
+    base: OnceCell<Base>,
+    building: Mutex<BTreeMap<String, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// The interpreter that environments are made from.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Base {
+    pub executable: PathBuf,
+    pub prefix: PathBuf,
+    /// Such as `3.11.7`.
+    pub version: String,
+    machine: String,
+}
+
+/// A finished environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PyEnv {
+    pub root: PathBuf,
+    pub python: PathBuf,
+    pub site_packages: PathBuf,
+    /// What a sandboxed process must be able to read to use it.
+    pub read_paths: Vec<PathBuf>,
+}
+
+impl PythonEnvs {
+    pub fn new(cache: PathBuf, python: PathBuf) -> Self {
+        Self(Arc::new(Shared { cache, python, base: OnceCell::new(), building: Mutex::default() }))
+    }
+
+    /// The interpreter, looked for once. An error says what to install.
+    pub async fn base(&self) -> Result<&Base, Error> {
+        self.0.base.get_or_try_init(|| find_base(&self.0.python)).await
+    }
+
+    /// The environment of this requirements text, made now if it is not there. `progress` gets pip's lines while it is made;
+    /// who asks for the same one meanwhile waits and shares it.
+    pub async fn ensure(&self, requirements: &str, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<PyEnv, Error> {
+        let base = self.base().await?;
+        let requirements = normalise(requirements);
+        let key = key(&requirements, base);
+        let env = self.describe(&key, base);
+        if env.python.exists() {
+            return Ok(env);
+        }
+        let one_at_a_time = {
+            let mut building = self.0.building.lock().unwrap_or_else(PoisonError::into_inner);
+            building.retain(|_, lock| lock.strong_count() > 0);
+            let lock = building.get(&key).and_then(Weak::upgrade).unwrap_or_default();
+            building.insert(key.clone(), Arc::downgrade(&lock));
+            lock
+        };
+        let _turn = one_at_a_time.lock().await;
+        if env.python.exists() {
+            return Ok(env);
+        }
+        fs::create_dir_all(&self.0.cache).map_err(Error::io(format!("making {}", self.0.cache.display())))?;
+        let _lock = lock_file(self.0.cache.join(format!("{key}.lock"))).await?;
+        if !env.python.exists() {
+            self.build(&requirements, base, &env, progress).await?;
+        }
+        Ok(env)
+    }
+
+    fn describe(&self, key: &str, base: &Base) -> PyEnv {
+        let root = self.0.cache.join(key);
+        let mut version = base.version.splitn(3, '.');
+        let (major, minor) = (version.next().unwrap_or("3"), version.next().unwrap_or("0"));
+        let mut read_paths = vec![root.clone(), base.prefix.clone()];
+        read_paths.extend(fs::canonicalize(&base.executable).ok());
+        PyEnv {
+            python: root.join("bin/python"),
+            site_packages: root.join(format!("lib/python{major}.{minor}/site-packages")),
+            read_paths,
+            root,
+        }
+    }
+
+    /// Builds into a folder beside the final one, and renames it when it is whole.
+    async fn build(
+        &self,
+        requirements: &str,
+        base: &Base,
+        env: &PyEnv,
+        progress: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<(), Error> {
+        let start = std::time::Instant::now();
+        // Under this key's lock: whatever an earlier attempt left is nobody's.
+        let partial = env.root.with_extension("partial");
+        crate::sandbox::empty_folder(&partial)?;
+        if env.root.exists() {
+            fs::remove_dir_all(&env.root).map_err(Error::io(format!("removing {}", env.root.display())))?;
+        }
+        let (pip, temporary, wanted) =
+            (self.0.cache.join("pip"), partial.join("tmp"), partial.join("requirements.txt"));
+        for folder in [&pip, &temporary] {
+            fs::create_dir_all(folder).map_err(Error::io(format!("making {}", folder.display())))?;
+        }
+        fs::write(&wanted, requirements).map_err(Error::io(format!("writing {}", wanted.display())))?;
+        let mut command = Command::new(&base.executable);
+        command.args(["-I", "-c", MAKE]).args([&partial, &env.root, &wanted, &pip]);
+        command.read_only(&base.prefix).read_only(&base.executable).read_write(&partial).read_write(&pip);
+        command.env("TMPDIR", &temporary).env("PIP_CACHE_DIR", &pip).env("PYTHONUNBUFFERED", "1").memory_mb(8192);
+        for (name, value) in std::env::vars_os() {
+            let Some(text) = name.to_str() else { continue };
+            if text == "PIP_CACHE_DIR" || !(text.starts_with("PIP_") || PASSED_ON.contains(&text)) {
+                continue;
+            }
+            if text == "HOME" {
+                command
+                    .read_only(Path::new(&value).join(".config/pip"))
+                    .read_only(Path::new(&value).join(".pip"))
+                    .read_only(Path::new(&value).join(".netrc"));
+            } else if Path::new(&value).is_absolute() {
+                command.read_only(&value);
+            }
+            command.env(&name, &value);
+        }
+        progress(&format!("making a Python {} environment in {}", base.version, env.root.display()));
+        let mut child = command.spawn().await?;
+        let mut said = Vec::new();
+        let mut errors = BufReader::new(child.stderr.take().expect("standard error is piped")).split(b'\n');
+        let mut lines = BufReader::new(child.stdout.take().expect("standard output is piped")).split(b'\n');
+        let (mut out_open, mut err_open) = (true, true);
+        while out_open || err_open {
+            let line = tokio::select! {
+                line = lines.next_segment(), if out_open => { out_open = matches!(line, Ok(Some(_))); line }
+                line = errors.next_segment(), if err_open => { err_open = matches!(line, Ok(Some(_))); line }
+            };
+            if let Ok(Some(line)) = line {
+                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+                progress(&line);
+                said.push(line);
+            }
+        }
+        if !child.wait().await?.success() {
+            let _ = fs::remove_dir_all(&partial);
+            return Err(Error::Environment(why(&said)));
+        }
+        let _ = fs::remove_dir_all(&temporary);
+        fs::rename(&partial, &env.root).map_err(Error::io(format!("renaming {}", partial.display())))?;
+        progress(&format!("environment ready after {:.1} s", start.elapsed().as_secs_f64()));
+        Ok(())
+    }
+}
+
+async fn find_base(python: &Path) -> Result<Base, Error> {
+    const ASK: &str = "import json, platform, sys; print(json.dumps({'executable': getattr(sys, '_base_executable', None) or sys.executable, \
+                       'prefix': sys.base_prefix, 'version': platform.python_version(), 'machine': platform.machine() + '-' + platform.libc_ver()[0]}))";
+    let mut command = Command::new(python);
+    command.args(["-I", "-c", ASK]).unconfined();
+    for name in ["PATH", "HOME", "PYENV_VERSION", "PYENV_ROOT"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    let wanted = "Python 3.10 or later is needed; install it or set LAKERUN_PYTHON";
+    let output = command
+        .output(Capture { bytes: 4096 }, Some(std::time::Duration::from_secs(30)))
+        .await
+        .map_err(|error| Error::Environment(format!("{error}. {wanted}")))?;
+    let base: Base = serde_json::from_slice(&output.stdout).map_err(|_| {
+        Error::Environment(format!(
+            "{} does not work: {}. {wanted}",
+            python.display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))
+    })?;
+    let minor =
+        base.version.strip_prefix("3.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok()).unwrap_or(0);
+    if minor < 10 {
+        return Err(Error::Environment(format!("{} is Python {}. {wanted}", python.display(), base.version)));
+    }
+    Ok(base)
+}
+
+/// Comments, blank lines and order do not make another environment.
+fn normalise(requirements: &str) -> String {
+    let without_comment = |line: &str| line.split_once(" #").map_or(line, |(wanted, _)| wanted).trim().to_owned();
+    let mut lines: Vec<_> =
+        requirements.lines().map(without_comment).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    if !lines.iter().any(|line| line.ends_with('\\')) {
+        lines.sort();
+        lines.dedup();
+    }
+    lines.join("\n") + "\n"
+}
+
+fn key(requirements: &str, base: &Base) -> String {
+    let prefix = base.prefix.to_string_lossy();
+    let mut hash = Sha256::new();
+    for part in [FORMAT, requirements, &base.version, &base.machine, &prefix] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hex::encode(&hash.finalize()[..16])
+}
+
+/// Another server may be building the same one.
+async fn lock_file(path: PathBuf) -> Result<fs::File, Error> {
+    let context = format!("locking {}", path.display());
+    let lock = tokio::task::spawn_blocking(move || {
+        let file = fs::File::create(path)?;
+        file.lock()?;
+        Ok(file)
+    });
+    lock.await.map_err(std::io::Error::other).and_then(|done| done).map_err(Error::io(context))
+}
+
+/// pip's own errors, or the last of what was said.
+fn why(said: &[String]) -> String {
+    let errors: Vec<_> = said.iter().filter_map(|line| line.strip_prefix("ERROR: ")).collect();
+    if errors.is_empty() { said[said.len().saturating_sub(5)..].join("\n") } else { errors.join("\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn requirements_are_normalised() {
+        assert_eq!(normalise("# c\nb==1  # why\n\na"), "a\nb==1\n");
+        assert_eq!(normalise("b \\\n  --hash=x\na"), "b \\\n--hash=x\na\n");
+    }
+
+    #[tokio::test]
+    async fn an_environment_is_built_once_and_is_isolated() {
+        let cache = tempfile::tempdir().unwrap();
+        let envs = PythonEnvs::new(cache.path().to_owned(), "python3".into());
+        let quiet = |_: &str| {};
+        let (first, second) = tokio::join!(envs.ensure("", &quiet), envs.ensure("# nothing\n", &quiet));
+        let env = first.unwrap();
+        assert_eq!(env, second.unwrap());
+        let mut command = Command::new(&env.python);
+        command.args(["-c", "import sys; print(sys.prefix); print([p for p in sys.path if 'site-packages' in p])"]);
+        for path in &env.read_paths {
+            command.read_only(path);
+        }
+        let output = command.output(Capture { bytes: 4096 }, None).await.unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            said,
+            format!("{}\n['{}']\n", env.root.display(), env.site_packages.display()),
+            "{:?}",
+            output.stderr
+        );
+    }
+
+    #[tokio::test]
+    async fn what_pip_refuses_is_told() {
+        let cache = tempfile::tempdir().unwrap();
+        let envs = PythonEnvs::new(cache.path().to_owned(), "python3".into());
+        let error = envs.ensure("./no-such-folder-here", &|_: &str| {}).await.unwrap_err();
+        assert!(error.to_string().contains("no-such-folder-here"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_python_says_what_to_do() {
+        let cache = tempfile::tempdir().unwrap();
+        let envs = PythonEnvs::new(cache.path().to_owned(), "/no/python".into());
+        let error = envs.ensure("", &|_: &str| {}).await.unwrap_err();
+        assert!(error.to_string().contains("LAKERUN_PYTHON"), "{error}");
+    }
+}

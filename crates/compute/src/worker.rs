@@ -1,0 +1,60 @@
+//! `lakerun worker KIND`: children of the server's own binary that answer one request at a time over standard input and
+//! output, a line of JSON each way. They stay warm for a while and go when idle or when their place is needed.
+//!
+//! A request is `{"request": …}`, an answer `{"ok": …}` or `{"error": {"code": …, "message": …}}`.
+
+mod client;
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use client::{Config, Workers};
+pub use server::{Failure, serve};
+
+/// What one call may use. Workers started under different memory limits or folders are kept apart.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    memory_mb: u64,
+    timeout: Option<Duration>,
+    read: Vec<PathBuf>,
+    env: Vec<(String, String)>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory_mb: 1024, timeout: None, read: Vec::new(), env: Vec::new() }
+    }
+}
+
+impl Limits {
+    /// 1024 MB, no timeout.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    #[must_use]
+    pub fn memory_mb(mut self, megabytes: u64) -> Self {
+        self.memory_mb = megabytes;
+        self
+    }
+
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// A file or folder that the worker may read besides the system's.
+    #[must_use]
+    pub fn read_only(mut self, path: impl AsRef<Path>) -> Self {
+        self.read.push(path.as_ref().to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+}

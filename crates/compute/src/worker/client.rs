@@ -1,0 +1,239 @@
+//! The server's side: a pool of warm workers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{ChildStdin, ChildStdout};
+
+use super::Limits;
+use super::server::{Reply, Request};
+use crate::Error;
+use crate::budget::{Budget, Class, Permit};
+use crate::sandbox::{Child, Command, Meter};
+
+/// An answer past this is taken for a worker gone wild.
+const MAX_ANSWER_BYTES: u64 = 256 << 20;
+const STDERR_BYTES: usize = 8 << 10;
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The program to run as `PROGRAM worker KIND`; `None` is the server's own.
+    pub exe: Option<PathBuf>,
+    pub env: Vec<(String, String)>,
+    /// Each worker gets a folder for temporary files in here.
+    pub scratch: PathBuf,
+    pub idle: Duration,
+    pub budget: Budget,
+}
+
+/// Pools of workers by kind. Cheap to clone.
+#[derive(Clone)]
+pub struct Workers(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    next: AtomicU64,
+    idle: Mutex<BTreeMap<String, Vec<Worker>>>,
+}
+
+impl Workers {
+    pub fn new(config: Config) -> Self {
+        Self(Arc::new(Shared { config, next: AtomicU64::new(0), idle: Mutex::default() }))
+    }
+
+    /// Sends `request` to a worker of this kind, warm or new, and waits for its answer. Dropping the future kills the worker.
+    pub async fn call(&self, kind: &str, request: Value, limits: Limits) -> Result<Value, Error> {
+        let pool = format!("{kind} {} {:?} {:?}", limits.memory_mb, limits.read, limits.env);
+        let mut line =
+            serde_json::to_vec(&Request { request }).map_err(|error| Error::io("encoding a request")(error.into()))?;
+        line.push(b'\n');
+        let mut worker = match self.take(&pool) {
+            Some(worker) => worker,
+            None => self.start(kind, &limits).await?,
+        };
+        let meter = Meter::new(worker.child.group());
+        let timeout = limits.timeout.unwrap_or(Duration::MAX);
+        let answer = tokio::select! {
+            answer = worker.ask(&line) => answer,
+            () = meter.exceeds(Some(limits.memory_mb)) => Err(Error::OutOfMemory { limit_mb: limits.memory_mb }),
+            () = tokio::time::sleep(timeout) => Err(Error::TimedOut(timeout)),
+        };
+        // Only one that answered is known to be in order.
+        match answer? {
+            Reply::Ok(value) => {
+                self.keep(pool, worker);
+                Ok(value)
+            }
+            Reply::Error(failure) => {
+                self.keep(pool, worker);
+                Err(Error::Failed { code: failure.code, message: failure.message })
+            }
+        }
+    }
+
+    fn take(&self, pool: &str) -> Option<Worker> {
+        self.idle().get_mut(pool)?.pop()
+    }
+
+    /// Puts a worker back, to be gone when it was idle for long or when somebody waits for its place.
+    fn keep(&self, pool: String, mut worker: Worker) {
+        let turn = self.0.next.fetch_add(1, Ordering::Relaxed);
+        worker.turn = turn;
+        self.idle().entry(pool.clone()).or_default().push(worker);
+        let (shared, budget, idle) = (Arc::downgrade(&self.0), self.0.config.budget.clone(), self.0.config.idle);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(idle) => {}
+                () = budget.contended(Class::Leaf) => {}
+            }
+            let Some(shared) = shared.upgrade() else { return };
+            let mut pools = shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(workers) = pools.get_mut(&pool) {
+                workers.retain(|worker| worker.turn != turn);
+                if workers.is_empty() {
+                    pools.remove(&pool);
+                }
+            }
+        });
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<Worker>>> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn start(&self, kind: &str, limits: &Limits) -> Result<Worker, Error> {
+        let config = &self.0.config;
+        let permit = config.budget.acquire(Class::Leaf, usize::try_from(limits.memory_mb).unwrap_or(usize::MAX)).await;
+        std::fs::create_dir_all(&config.scratch).map_err(Error::io(format!("making {}", config.scratch.display())))?;
+        let scratch = tempfile::Builder::new()
+            .prefix(kind)
+            .tempdir_in(&config.scratch)
+            .map_err(Error::io("making a scratch folder"))?;
+        let mut command = config.exe.as_ref().map_or_else(Command::this_program, Command::new);
+        command.args(["worker", kind]).stdin().memory_mb(limits.memory_mb);
+        command
+            .folder(scratch.path())
+            .read_write(scratch.path())
+            .env("TMPDIR", scratch.path())
+            .env("HOME", scratch.path());
+        for (name, value) in config.env.iter().chain(&limits.env) {
+            command.env(name, value);
+        }
+        for path in &limits.read {
+            command.read_only(path);
+        }
+        let mut child = command.spawn().await?;
+        let stderr = Arc::new(Mutex::new(VecDeque::new()));
+        let (stream, kept) = (child.stderr.take(), Arc::clone(&stderr));
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stream.expect("standard error is piped"));
+            let mut line = Vec::new();
+            while let Ok(1..) = (&mut lines).take(STDERR_BYTES as u64).read_until(b'\n', &mut line).await {
+                tracing::debug!(target: "worker", "{}", String::from_utf8_lossy(&line).trim_end());
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend(&line);
+                let excess = kept.len().saturating_sub(STDERR_BYTES);
+                kept.drain(..excess);
+                line.clear();
+            }
+        });
+        let stdin = child.stdin.take().expect("standard input is piped");
+        let stdout = BufReader::new(child.stdout.take().expect("standard output is piped"));
+        Ok(Worker { stdin, stdout, stderr, child, turn: 0, _scratch: scratch, _permit: permit })
+    }
+}
+
+struct Worker {
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    stderr: Arc<Mutex<VecDeque<u8>>>,
+    child: Child,
+    turn: u64,
+    _scratch: tempfile::TempDir,
+    _permit: Permit,
+}
+
+impl Worker {
+    async fn ask(&mut self, request: &[u8]) -> Result<Reply, Error> {
+        let mut answer = Vec::new();
+        // A worker that is gone shows on reading: its own words are worth more than "broken pipe".
+        if self.stdin.write_all(request).await.is_ok() {
+            let _ = (&mut self.stdout).take(MAX_ANSWER_BYTES).read_until(b'\n', &mut answer).await;
+        }
+        if answer.last() == Some(&b'\n')
+            && let Ok(reply) = serde_json::from_slice(&answer)
+        {
+            return Ok(reply);
+        }
+        // It closed its output: give it a moment to say how it ended.
+        let status = match tokio::time::timeout(Duration::from_secs(2), self.child.wait()).await {
+            Ok(exit) => exit?.to_string(),
+            Err(_) => "it answered nonsense".to_owned(),
+        };
+        tokio::task::yield_now().await;
+        let detail = self.stderr.lock().unwrap_or_else(PoisonError::into_inner).make_contiguous().to_vec();
+        Err(Error::Crashed { status, detail: String::from_utf8_lossy(&detail).trim().to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// A worker in shell: answers its process id, or crashes, hangs or fails as it is told.
+    const WORKER: &str = r#"#!/bin/sh
+while read -r line; do
+  case "$line" in
+    *crash*) echo "about to crash" >&2; kill -SEGV $$ ;;
+    *hang*) sleep 1000 ;;
+    *fail*) echo '{"error":{"code":"Bad","message":"no"}}' ;;
+    *) echo "{\"ok\":$$}" ;;
+  esac
+done
+"#;
+
+    fn workers(folder: &std::path::Path, idle: Duration) -> Workers {
+        let exe = folder.join("program");
+        std::fs::write(&exe, WORKER).unwrap();
+        std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let budget = Budget::new(Some(8), Some(6000));
+        Workers::new(Config { exe: Some(exe), env: vec![], scratch: folder.join("scratch"), idle, budget })
+    }
+
+    #[tokio::test]
+    async fn workers_are_reused_and_survive_failures() {
+        let folder = tempfile::tempdir().unwrap();
+        let workers = workers(folder.path(), Duration::from_secs(60));
+        let limits = || Limits::new().memory_mb(64).timeout(Duration::from_secs(20));
+        let first = workers.call("test", json!("pid"), limits()).await.unwrap();
+        let failed = workers.call("test", json!("fail"), limits()).await.unwrap_err();
+        assert!(matches!(failed, Error::Failed { ref code, .. } if code == "Bad"), "{failed}");
+        assert_eq!(workers.call("test", json!("pid"), limits()).await.unwrap(), first);
+        let crashed = workers.call("test", json!("crash"), limits()).await.unwrap_err();
+        assert!(crashed.to_string().contains("segmentation fault"), "{crashed}");
+        assert!(crashed.to_string().contains("about to crash"), "{crashed}");
+        let hung = workers.call("test", json!("hang"), limits().timeout(Duration::from_millis(50))).await.unwrap_err();
+        assert!(matches!(hung, Error::TimedOut(_)), "{hung}");
+        assert_ne!(workers.call("test", json!("pid"), limits()).await.unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn idle_workers_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let workers = workers(folder.path(), Duration::from_millis(10));
+        workers.call("test", json!("pid"), Limits::new().memory_mb(64)).await.unwrap();
+        while !workers.idle().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
