@@ -1,0 +1,64 @@
+//! The data folder: its lock, its format version, the store files in it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Store};
+
+/// Raised by a change that older servers cannot read.
+const FORMAT: u32 = 1;
+
+/// An opened data folder: held by this process alone until dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Opens the folder, making it (private to its owner) where it does not exist.
+    ///
+    /// # Errors
+    /// `Unusable` when another server holds it or a newer version wrote it.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let mut builder = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
+        builder.create(path).map_err(|e| Error::Unusable(format!("cannot make data folder {}: {e}", path.display())))?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock"))?;
+        if lock.try_lock().is_err() {
+            return Err(Error::Unusable(format!(
+                "another lakerun server holds the data folder {} (stop it, or choose another with --data)",
+                path.display()
+            )));
+        }
+        let version = path.join("format");
+        let mut text = String::new();
+        match File::open(&version) {
+            Ok(mut file) => file.read_to_string(&mut text).map(|_| ())?,
+            Err(_) => {
+                let mut file = File::create(&version)?;
+                writeln!(file, "{FORMAT}")?;
+                file.sync_all()?;
+                File::open(path)?.sync_all()?;
+                text = FORMAT.to_string();
+            }
+        }
+        match text.trim().parse::<u32>() {
+            Ok(n) if n <= FORMAT => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(n) => Err(Error::Unusable(format!(
+                "data folder {} has format {n}; this lakerun reads up to {FORMAT}: use a newer one",
+                path.display()
+            ))),
+            Err(_) => Err(Error::Unusable(format!("{} does not hold a format number", version.display()))),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+    /// Opens the store of this name, e.g. `control`.
+    pub fn store(&self, name: &str) -> Result<Store, Error> {
+        Store::open(&self.path.join(format!("{name}.db")))
+    }
+}

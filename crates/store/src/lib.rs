@@ -1,0 +1,29 @@
+//! Everything that must survive: records, object bytes, and the work that is still to be done.
+//!
+//! - [`kv`]: the key-value port. `Store::read(|tx| …)`, `Store::write(|tx| …)`: closures are synchronous, re-runnable and touch
+//!   only `tx` (`get`, `put`, `delete`, `scan_prefix`, `get_json`, `put_json`, `list_json`, `next_number`, `enqueue`). A write
+//!   answers after its commit is on disk; many requests share a commit. `Store::write_once` remembers its result.
+//! - [`key::Key`]: `Key::new("sqs").push(account).push(region).push(name)`; order of keys = order of parts.
+//! - [`queue`]: the durable task queue. `tx.enqueue(NewTask::new("lambda:invoke", id).payload(&p)?.at(t))` in the transaction
+//!   that asks for the work; `Queue::register("lambda:invoke", 16, Arc::new(runner))`; the runner ends with
+//!   `Done::Finished`, or removes the task itself in the transaction that records the result (`tx.finish_task(&task.id)`,
+//!   then `Done::Committed`), or asks to be run again (`Done::Retry(at)`). After a crash, tasks run again. Timers are tasks.
+//! - [`objects`]: object bytes.
+//! - [`dir::DataDir`]: the data folder with its lock and format version.
+//!
+//! Backends: SQLite for servers, memory for tests. Not here: what the records mean.
+
+pub mod dir;
+mod error;
+pub mod key;
+pub mod kv;
+mod memory;
+pub mod objects;
+pub mod queue;
+mod sqlite;
+
+pub use dir::DataDir;
+pub use error::Error;
+pub use key::Key;
+pub use kv::{Pair, Store, Tx};
+pub use queue::{Done, NewTask, Queue, Runner, Task};

@@ -1,0 +1,41 @@
+//! awsJson 1.0 and 1.1: the body is the canonical form itself.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::response;
+use crate::Error;
+
+pub fn decode(body: &[u8]) -> Result<Value, Error> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(json!({}));
+    }
+    match serde_json::from_slice(body) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(Error::serialization("Start of structure or map expected at the top of the request body")),
+        Err(e) => Err(Error::serialization(format!("The request body is not valid JSON: {e}"))),
+    }
+}
+
+pub fn encode(output: &Value, content_type: &str, request_id: &str) -> http::Response<Bytes> {
+    response(200, &[("content-type", content_type), ("x-amzn-requestid", request_id)], output.to_string())
+}
+
+pub fn encode_error(error: &Error, content_type: &str, request_id: &str) -> http::Response<Bytes> {
+    let mut headers = vec![("content-type", content_type), ("x-amzn-requestid", request_id)];
+    let query_code;
+    if let Some(code) = error.query_code() {
+        query_code = format!("{code};{}", if error.status() < 500 { "Sender" } else { "Receiver" });
+        headers.push(("x-amzn-query-error", &query_code));
+    }
+    response(error.status(), &headers, error_body(error).to_string())
+}
+
+/// `__type`, `message` and the exception's other members.
+pub(super) fn error_body(error: &Error) -> Value {
+    let mut body = json!({"__type": error.code(), "message": error.message(), "Message": error.message()});
+    if let Value::Object(map) = &mut body {
+        map.extend(error.fields().clone());
+    }
+    body
+}
