@@ -1,0 +1,5 @@
+"""Lakerun's own awsglue: Glue's job library over Spark Connect DataFrames, no JVM."""
+
+from .dynamicframe import DynamicFrame, DynamicFrameCollection
+
+__all__ = ["DynamicFrame", "DynamicFrameCollection"]

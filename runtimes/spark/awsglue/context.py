@@ -1,0 +1,429 @@
+"""GlueContext: sources and sinks of DynamicFrames, and the catalog."""
+
+import logging
+import sys
+
+import boto3
+
+from .dynamicframe import DynamicFrame
+from .gluetypes import spark_type
+
+
+class GlueContext:
+    def __init__(self, sparkContext=None, **options):
+        self._sc = sparkContext
+        self.create_dynamic_frame = DynamicFrameReader(self)
+        self.create_data_frame = DataFrameReader(self)
+        self.write_dynamic_frame = DynamicFrameWriter(self)
+        self.write_data_frame = DataFrameWriter(self)
+
+    @property
+    def spark_session(self):
+        from pyspark.sql import SparkSession
+
+        return SparkSession.builder.getOrCreate()
+
+    def getSparkSession(self):
+        return self.spark_session
+
+    @property
+    def sparkContext(self):
+        return self._sc
+
+    def sql(self, query):
+        return self.spark_session.sql(query)
+
+    @property
+    def read(self):
+        return self.spark_session.read
+
+    def createDataFrame(self, *args, **kwargs):
+        return self.spark_session.createDataFrame(*args, **kwargs)
+
+    def setConf(self, key, value):
+        self.spark_session.conf.set(key, value)
+
+    def get_logger(self):
+        return GlueLogger()
+
+    def create_dynamic_frame_from_options(self, connection_type, connection_options=None, format=None, format_options=None,
+                                          transformation_ctx="", push_down_predicate="", **_):
+        frame = self._read(connection_type, dict(connection_options or {}), format, dict(format_options or {}))
+        if push_down_predicate:
+            frame = frame.filter(push_down_predicate)
+        return DynamicFrame(frame, self, transformation_ctx)
+
+    def create_dynamic_frame_from_catalog(self, database=None, table_name=None, redshift_tmp_dir="", transformation_ctx="",
+                                          push_down_predicate="", additional_options=None, catalog_id=None, **more):
+        frame = self._table(database or more.get("name_space"), table_name, catalog_id)
+        for predicate in filter(None, (push_down_predicate, (additional_options or {}).get("catalogPartitionPredicate"))):
+            frame = frame.filter(predicate)
+        return DynamicFrame(frame, self, transformation_ctx)
+
+    def create_data_frame_from_catalog(self, *args, **kwargs):
+        return self.create_dynamic_frame_from_catalog(*args, **kwargs).toDF()
+
+    def create_data_frame_from_options(self, *args, **kwargs):
+        return self.create_dynamic_frame_from_options(*args, **kwargs).toDF()
+
+    def write_dynamic_frame_from_options(self, frame, connection_type, connection_options=None, format=None, format_options=None,
+                                         transformation_ctx="", **_):
+        options = dict(connection_options or {})
+        if connection_type == "dynamodb":
+            _write_dynamodb(frame, options)
+        elif connection_type == "s3":
+            _write_files(frame.toDF(), options.get("path") or options.get("paths", [None])[0], format or "parquet",
+                         options.get("partitionKeys") or [], dict(format_options or {}), options.get("compression"))
+        else:
+            raise NotImplementedError(f"writing to connection_type {connection_type} is not in Lakerun")
+        return frame
+
+    def write_dynamic_frame_from_catalog(self, frame, database=None, table_name=None, redshift_tmp_dir="", transformation_ctx="",
+                                         additional_options=None, catalog_id=None, **more):
+        table = self._describe(database or more.get("name_space"), table_name, catalog_id)
+        options = dict(additional_options or {})
+        keys = options.get("partitionKeys") or [k["Name"] for k in table.get("PartitionKeys", [])]
+        sink = self.getSink("s3", path=table["StorageDescriptor"]["Location"], partitionKeys=keys,
+                            enableUpdateCatalog=options.get("enableUpdateCatalog", False),
+                            updateBehavior=options.get("updateBehavior", "UPDATE_IN_DATABASE"))
+        kind, format_options = _format_of(table)
+        sink.setFormat(kind, **format_options)
+        sink.setCatalogInfo(catalogDatabase=table["DatabaseName"], catalogTableName=table["Name"])
+        return sink.writeFrame(frame)
+
+    def getSource(self, connection_type, format=None, transformation_ctx="", push_down_predicate="", **options):
+        return DataSource(self, connection_type, options, format)
+
+    def getSink(self, connection_type, format=None, transformation_ctx="", **options):
+        if connection_type != "s3":
+            raise NotImplementedError(f"a sink of type {connection_type} is not in Lakerun")
+        return DataSink(self, options, format)
+
+    def purge_s3_path(self, s3_path, options=None, transformation_ctx="", catalog_id=None):
+        import datetime
+
+        from lakerun_spark import s3
+
+        hours = float((options or {}).get("retentionPeriod", 168))
+        before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=hours)
+        bucket, prefix = s3.split(s3_path)
+        pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        s3.delete(bucket, [o["Key"] for page in pages for o in page.get("Contents", []) if o["LastModified"] < before])
+
+    def purge_table(self, database, table_name, options=None, transformation_ctx="", catalog_id=None):
+        table = self._describe(database, table_name, catalog_id)
+        self.purge_s3_path(table["StorageDescriptor"]["Location"].rstrip("/") + "/", options)
+
+    def catalog_columns(self, database, table_name):
+        table = self._describe(database, table_name)
+        return {c["Name"]: c["Type"] for c in table["StorageDescriptor"]["Columns"] + table.get("PartitionKeys", [])}
+
+    def _describe(self, database, table_name, catalog_id=None):
+        more = {"CatalogId": catalog_id} if catalog_id else {}
+        return boto3.client("glue").get_table(DatabaseName=database, Name=table_name, **more)["Table"]
+
+    def _table(self, database, table_name, catalog_id=None):
+        """A catalog table: its files, in its format, with its column names and types."""
+        table = self._describe(database, table_name, catalog_id)
+        kind, options = _format_of(table)
+        storage = table["StorageDescriptor"]
+        columns = [(c["Name"], spark_type(c["Type"])) for c in storage["Columns"]]
+        keys = [(c["Name"], spark_type(c["Type"])) for c in table.get("PartitionKeys", [])]
+        frame = self._read("s3", {"paths": [storage["Location"]]}, kind, options,
+                           ", ".join(f"`{n}` {t}" for n, t in columns) if kind != "parquet" else None)
+        from pyspark.sql import functions as F
+
+        have = {name.lower(): name for name in frame.columns}
+        picked = [F.col(f"`{have[n.lower()]}`").try_cast(t).alias(n) if n.lower() in have else F.lit(None).try_cast(t).alias(n)
+                  for n, t in columns + keys]
+        return frame.select(picked)
+
+    def _read(self, connection_type, options, format, format_options, schema=None):
+        if connection_type in ("s3", "file"):
+            return _read_files(self.spark_session, options, format, format_options, schema)
+        if connection_type == "dynamodb":
+            return _read_dynamodb(self.spark_session, options)
+        raise NotImplementedError(f"reading from connection_type {connection_type} is not in Lakerun")
+
+
+class GlueLogger:
+    """The job's logger: to stderr, which is the job's log."""
+
+    def __init__(self):
+        self._logger = logging.getLogger("GlueLogger")
+        if not self._logger.handlers:
+            handler = logging.StreamHandler(sys.stderr)
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s GlueLogger: %(message)s"))
+            self._logger.addHandler(handler)
+            self._logger.setLevel(logging.INFO)
+            self._logger.propagate = False
+
+    def info(self, msg):
+        self._logger.info(msg)
+
+    def debug(self, msg):
+        self._logger.debug(msg)
+
+    def warn(self, msg):
+        self._logger.warning(msg)
+
+    warning = warn
+
+    def error(self, msg):
+        self._logger.error(msg)
+
+
+class DynamicFrameReader:
+    def __init__(self, glue_context):
+        self._glue = glue_context
+
+    def from_options(self, *args, **kwargs):
+        return self._glue.create_dynamic_frame_from_options(*args, **kwargs)
+
+    def from_catalog(self, *args, **kwargs):
+        return self._glue.create_dynamic_frame_from_catalog(*args, **kwargs)
+
+    def from_rdd(self, data, name, schema=None, sampleRatio=None):
+        return DynamicFrame(self._glue.createDataFrame(list(data), schema), self._glue, name)
+
+
+class DataFrameReader(DynamicFrameReader):
+    def from_options(self, *args, **kwargs):
+        return super().from_options(*args, **kwargs).toDF()
+
+    def from_catalog(self, *args, **kwargs):
+        return super().from_catalog(*args, **kwargs).toDF()
+
+
+class DynamicFrameWriter:
+    def __init__(self, glue_context):
+        self._glue = glue_context
+
+    def from_options(self, frame, *args, **kwargs):
+        return _each(frame, lambda one: self._glue.write_dynamic_frame_from_options(one, *args, **kwargs))
+
+    def from_catalog(self, frame, *args, **kwargs):
+        return _each(frame, lambda one: self._glue.write_dynamic_frame_from_catalog(one, *args, **kwargs))
+
+
+class DataFrameWriter(DynamicFrameWriter):
+    def from_options(self, frame, *args, **kwargs):
+        return super().from_options(DynamicFrame(frame, self._glue), *args, **kwargs)
+
+    def from_catalog(self, frame, *args, **kwargs):
+        return super().from_catalog(DynamicFrame(frame, self._glue), *args, **kwargs)
+
+
+def _each(frame, write):
+    return [write(one) for one in frame.values()] if hasattr(frame, "values") else write(frame)
+
+
+class DataSource:
+    def __init__(self, glue_context, connection_type, options, format=None):
+        self._glue, self._type, self._options, self._format, self._format_options = glue_context, connection_type, options, format, {}
+
+    def setFormat(self, format, **options):
+        self._format, self._format_options = format, options
+
+    def getFrame(self):
+        return DynamicFrame(self._glue._read(self._type, self._options, self._format, self._format_options), self._glue)
+
+
+class DataSink:
+    """getSink("s3", path=..., enableUpdateCatalog=True, updateBehavior=..., partitionKeys=[...])"""
+
+    def __init__(self, glue_context, options, format=None):
+        self._glue, self._options, self._format, self._format_options = glue_context, options, format or "parquet", {}
+        self._database = self._table = None
+
+    def setFormat(self, format, **options):
+        self._format, self._format_options = format, options
+
+    def setAccumulableSize(self, size):
+        pass
+
+    def setCatalogInfo(self, catalogDatabase, catalogTableName, catalogId=""):
+        self._database, self._table = catalogDatabase, catalogTableName
+
+    def writeFrame(self, dynamic_frame, info=""):
+        frame, path = dynamic_frame.toDF(), self._options.get("path")
+        keys = list(self._options.get("partitionKeys") or [])
+        _write_files(frame, path, self._format, keys, self._format_options, self._options.get("compression"))
+        if self._options.get("enableUpdateCatalog") and self._database:
+            _update_catalog(frame, path, self._format, keys, self._format_options, self._database, self._table,
+                            self._options.get("updateBehavior", "UPDATE_IN_DATABASE"))
+        return dynamic_frame
+
+    write = writeFrame
+
+
+_WRITERS = {"glueparquet": "parquet", "parquet": "parquet", "csv": "csv", "json": "json"}
+
+
+def _read_files(spark, options, format, format_options, schema=None):
+    paths = options.get("paths") or ([options["path"]] if options.get("path") else [])
+    if isinstance(paths, str):
+        paths = [paths]
+    kind = _WRITERS.get((format or "parquet").lower())
+    if kind is None:
+        raise NotImplementedError(f"format {format} is not in Lakerun: csv, json, parquet and glueparquet are")
+    from lakerun_spark import s3
+
+    # Glue gives an empty frame for a folder without files, where Spark raises.
+    paths = [p for p in paths if not s3.is_s3(p) or any(item.size for item in s3.files(p))]
+    from pyspark.sql.types import StructType
+
+    if not paths:
+        return spark.createDataFrame([], schema or StructType([]))
+    reader = spark.read
+    if schema:
+        reader = reader.schema(schema)
+    if kind == "csv":
+        reader = reader.option("header", _flag(format_options, "withHeader")).option("multiLine", _flag(format_options, "multiline"))
+        reader = reader.option("escape", format_options.get("escaper", '"'))
+        for name, option in (("separator", "sep"), ("quoteChar", "quote")):
+            if format_options.get(name) not in (None, -1, "-1"):
+                reader = reader.option(option, format_options[name])
+    elif kind == "json":
+        reader = reader.option("multiLine", _flag(format_options, "multiline"))
+    return reader.format(kind).load(paths)
+
+
+def _flag(options, name):
+    return str(options.get(name, options.get(name.lower(), False))).lower() == "true"
+
+
+def _write_files(frame, path, format, keys, format_options, compression=None):
+    kind = _WRITERS.get(format.lower())
+    if kind is None:
+        raise NotImplementedError(f"format {format} is not in Lakerun: csv, json, parquet and glueparquet are")
+    if not frame.columns:
+        return
+    writer = frame.write.mode("append")
+    if keys:
+        writer = writer.partitionBy(*keys)
+    if kind == "csv":
+        writer = writer.option("header", str(format_options.get("writeHeader", True)).lower()).option("sep", format_options.get("separator", ","))
+    codec = compression or format_options.get("compression")
+    if codec:
+        writer = writer.option("compression", codec)
+    writer.format(kind).save(path)
+
+
+def _format_of(table):
+    """A catalog table's format and how to read it, from classification and SerDe."""
+    parameters = {**table["StorageDescriptor"].get("Parameters", {}), **table.get("Parameters", {})}
+    serde = table["StorageDescriptor"].get("SerdeInfo", {})
+    library, details = serde.get("SerializationLibrary", "").lower(), serde.get("Parameters", {})
+    kind = parameters.get("classification", "").lower()
+    if kind not in _WRITERS:
+        kind = next((k for mark, k in (("parquet", "parquet"), ("json", "json"), ("csv", "csv"), ("lazysimple", "csv")) if mark in library), kind)
+    options = {}
+    if kind == "csv":
+        options["separator"] = details.get("separatorChar") or details.get("field.delim") or parameters.get("delimiter") or ","
+        if details.get("quoteChar"):
+            options["quoteChar"] = details["quoteChar"]
+        options["withHeader"] = parameters.get("skip.header.line.count", "0") != "0"
+    return kind, options
+
+
+def _update_catalog(frame, path, format, keys, format_options, database, name, behaviour):
+    """The table of a sink: made if missing, its columns widened (UPDATE_IN_DATABASE), partitions that were written added."""
+    from lakerun_spark import s3
+
+    glue = boto3.client("glue")
+    kinds = {f.name: _hive(f.dataType) for f in frame.schema.fields}
+    columns = [{"Name": n.lower(), "Type": t} for n, t in kinds.items() if n not in keys]
+    location = "s3://" + "/".join(s3.split(path)).rstrip("/") + "/"
+    storage = {"Columns": columns, "Location": location, **_storage(format, format_options)}
+    wanted = {"Name": name, "TableType": "EXTERNAL_TABLE", "StorageDescriptor": storage,
+              "PartitionKeys": [{"Name": k.lower(), "Type": kinds[k]} for k in keys],
+              "Parameters": {"classification": _WRITERS[format.lower()], "useGlueParquetWriter": str(format.lower() == "glueparquet").lower()}}
+    try:
+        table = glue.get_table(DatabaseName=database, Name=name)["Table"]
+    except glue.exceptions.EntityNotFoundException:
+        glue.create_table(DatabaseName=database, TableInput=wanted)
+    else:
+        have = {c["Name"]: c for c in table["StorageDescriptor"]["Columns"]}
+        fresh = [c for c in columns if c["Name"] not in have]
+        if behaviour == "UPDATE_IN_DATABASE" and fresh:
+            allowed = ("Name", "Description", "Owner", "Retention", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")
+            update = {k: table[k] for k in allowed if k in table}
+            update["StorageDescriptor"]["Columns"] = table["StorageDescriptor"]["Columns"] + fresh
+            glue.update_table(DatabaseName=database, TableInput=update)
+    if keys:
+        bucket, _ = s3.split(path)
+        written = {}
+        for item in s3.files(location):
+            if list(item.partition) == keys:
+                written[tuple(item.partition.values())] = f"s3://{bucket}/{item.key.rpartition('/')[0]}/"
+        inputs = [{"Values": [v if v is not None else "__HIVE_DEFAULT_PARTITION__" for v in values],
+                   "StorageDescriptor": {**storage, "Location": where}} for values, where in sorted(written.items(), key=str)]
+        for start in range(0, len(inputs), 100):
+            answer = glue.batch_create_partition(DatabaseName=database, TableName=name, PartitionInputList=inputs[start : start + 100])
+            for error in answer.get("Errors", []):
+                if error["ErrorDetail"]["ErrorCode"] != "AlreadyExistsException":
+                    raise RuntimeError(f"partition {error['PartitionValues']}: {error['ErrorDetail']['ErrorMessage']}")
+
+
+def _hive(kind):
+    return kind.simpleString().replace("timestamp_ntz", "timestamp").replace("void", "string")
+
+
+def _storage(format, format_options):
+    text = {"InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+            "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"}
+    kind = _WRITERS[format.lower()]
+    if kind == "parquet":
+        base = "org.apache.hadoop.hive.ql.io.parquet."
+        return {"InputFormat": base + "MapredParquetInputFormat", "OutputFormat": base + "MapredParquetOutputFormat",
+                "SerdeInfo": {"SerializationLibrary": base + "serde.ParquetHiveSerDe", "Parameters": {"serialization.format": "1"}}}
+    if kind == "json":
+        return {**text, "SerdeInfo": {"SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe"}}
+    return {**text, "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+                                  "Parameters": {"field.delim": format_options.get("separator", ",")}},
+            "Parameters": {"skip.header.line.count": "1" if str(format_options.get("writeHeader", True)).lower() == "true" else "0"}}
+
+
+def _read_dynamodb(spark, options):
+    name = options.get("dynamodb.input.tableName")
+    pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=name)
+    from boto3.dynamodb.types import TypeDeserializer
+    from decimal import Decimal
+
+    def plain(value):
+        if isinstance(value, Decimal):
+            return int(value) if value == value.to_integral_value() else float(value)
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        if isinstance(value, (list, set)):
+            return [plain(v) for v in value]
+        return bytes(value) if hasattr(value, "value") else value
+
+    decode = TypeDeserializer().deserialize
+    rows = [{k: plain(decode(v)) for k, v in item.items()} for page in pages for item in page["Items"]]
+    import pyarrow as pa
+    from lakerun_spark import files
+    from pyspark.sql.types import StructType
+
+    if not rows:
+        return spark.createDataFrame([], StructType([]))
+    return spark.createDataFrame(files.json_table(rows, pa.schema(list(files.json_type(rows)))))
+
+
+def _write_dynamodb(frame, options):
+    from decimal import Decimal
+
+    def fit(value):
+        if isinstance(value, float):
+            return Decimal(repr(value))
+        if isinstance(value, dict):
+            return {k: fit(v) for k, v in value.items() if v is not None}
+        if isinstance(value, list):
+            return [fit(v) for v in value]
+        return value.isoformat() if hasattr(value, "isoformat") else value
+
+    table = boto3.resource("dynamodb").Table(options["dynamodb.output.tableName"])
+    with table.batch_writer() as batch:
+        for row in frame.toDF().toLocalIterator():
+            batch.put_item(Item=fit(row.asDict(recursive=True)))

@@ -1,0 +1,372 @@
+"""Where the engine (Sail, seen through PySpark's Connect client) differs from Glue's Spark 3, and the script would notice.
+
+`install()` patches the client classes, so that scripts need no change:
+- reading CSV, JSON and Parquet from S3: Spark's PERMISSIVE rows, globs, basePath, types of partition columns, and an
+  AnalysisException for a path that does not exist (the engine would give no rows);
+- writing to S3: overwrite writes the new files before it deletes the old ones (the engine deletes first),
+  partitionOverwriteMode=dynamic (the engine knows only static), one file for coalesce(1) and repartition(1);
+- ANSI mode is off as in Glue up to 5: casts, to_date, to_timestamp and division give null where they cannot give a value.
+Set spark.sql.ansi.enabled=true and the last point does not apply.
+Not covered: input_file_name(), ORC, arithmetic between strings and numbers without a cast, RDDs.
+"""
+
+import csv
+import datetime
+import io
+import itertools
+import json
+import re
+import uuid
+
+from . import files, s3
+
+READ_FORMATS = ("csv", "json", "parquet")
+WRITE_FORMATS = ("csv", "json", "parquet")
+_names = itertools.count(1)
+_conf = {"ansi": False}
+
+
+def install():
+    from pyspark.sql.connect import column, expressions, plan, readwriter
+    from pyspark.sql.connect.conf import RuntimeConf
+    from pyspark.sql.connect.functions import builtin
+
+    _install_reader(readwriter.DataFrameReader)
+    _install_writer(readwriter.DataFrameWriter)
+    _install_conf(RuntimeConf)
+    _install_lenient(column, expressions, plan, builtin)
+
+
+# reading
+
+
+def _install_reader(reader):
+    engine_load = reader.load
+
+    def load(self, path=None, format=None, schema=None, **options):
+        if format is not None:
+            self.format(format)
+        if schema is not None:
+            self.schema(schema)
+        self.options(**options)
+        kind = (self._format or "parquet").lower()
+        paths = [path] if isinstance(path, str) else list(path or [])
+        if not paths and "path" in self._options:
+            paths = [self._options["path"]]
+        if kind not in READ_FORMATS or not paths or not all(s3.is_s3(p) for p in paths):
+            return engine_load(self, path)
+        given = {name.lower(): value for name, value in self._options.items()}
+        inputs = []
+        for one in paths:
+            found = s3.files(one, given.get("basepath"))
+            if not found and not any(True for _ in s3.keys(*s3.split(one))):
+                raise _analysis("PATH_NOT_FOUND", f"Path does not exist: {one}.", "42K03")
+            inputs.extend(found)
+        partitions = s3.partition_types(inputs)
+        inputs = [item for item in inputs if item.size > 0]
+        if kind == "parquet":
+            frame = _parquet(self, engine_load, paths, inputs, partitions, given)
+        else:
+            frame = _text_files(self, kind, inputs, partitions, given)
+        return frame
+
+    reader.load = load
+
+
+def _analysis(error_class, message, state=None):
+    from pyspark.errors import AnalysisException
+
+    return AnalysisException(f"[{error_class}] {message}" + (f" SQLSTATE: {state}" if state else ""))
+
+
+def _parquet(self, engine_load, paths, inputs, partitions, given):
+    from pyspark.sql import functions as F
+
+    if not inputs and self._schema is None:
+        raise _analysis("UNABLE_TO_INFER_SCHEMA", "Unable to infer schema for Parquet. It must be specified manually.", "42KD9")
+    plain = not any(s3.GLOB.search(p) for p in paths) and "basepath" not in given
+    if plain:
+        exact = {item.url for item in inputs}
+        urls = ["s3://" + "/".join(s3.split(p)) for p in paths]
+        frame = engine_load(self, [u if u in exact or u.endswith("/") else u + "/" for u in urls])
+        if self._schema is None:
+            for name, kind in partitions.items():
+                if kind != "string" and name in frame.columns:
+                    frame = frame.withColumn(name, F.col(name).try_cast(kind))
+        return frame
+    groups = {}
+    for item in inputs:
+        groups.setdefault(tuple(item.partition.items()), []).append(item.url)
+    frame = None
+    for values, urls in groups.items():
+        part = engine_load(self, urls)
+        for name, value in values:
+            part = part.withColumn(name, F.lit(value).try_cast(partitions[name]))
+        frame = part if frame is None else frame.unionByName(part, allowMissingColumns=True)
+    return frame
+
+
+def _text_files(self, kind, inputs, partitions, given):
+    from pyspark.sql import functions as F
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    wanted = _schema_of(self)
+    names = [f.name for f in wanted.fields] if wanted is not None else None
+    casts = {name: type_ for name, type_ in partitions.items() if type_ != "string"}
+    if kind == "csv":
+        if wanted is not None:
+            columns = [n for n in names if n not in partitions]
+            casts.update({f.name: f.dataType for f in wanted.fields if f.dataType.typeName() != "string"})
+        else:
+            columns = files.header_of(inputs[0], given) if inputs else []
+            columns = [n for n in columns if n not in partitions]
+            if files._true(given, "inferSchema") and columns:
+                tables = [files.csv_table(item, columns, given) for item in inputs]
+                types = files.csv_types(tables, columns)
+                casts.update({n: t for n, t in zip(columns, types) if t != "string"})
+        spec = files.Spec("csv", inputs, given, columns=columns, partitions=partitions)
+    else:
+        if wanted is not None:
+            arrow = [_json_field(f) for f in to_arrow_schema(wanted) if f.name not in partitions]
+            casts.update({f.name: f.dataType for f in wanted.fields if f.dataType.typeName() in ("date", "timestamp", "timestamp_ntz", "decimal", "binary")})
+        else:
+            import pyarrow as pa
+
+            kind_ = files.json_type([r for item in inputs for r in files.records(item, given)])
+            arrow = [f for f in kind_ if f.name not in partitions] if pa.types.is_struct(kind_) else []
+        import pyarrow as pa
+
+        spec = files.Spec("json", inputs, given, schema=pa.schema(arrow), partitions=partitions)
+    if not spec.arrow_schema().names:
+        return _empty(self)
+    name = f"lakerun_files_{next(_names)}"
+    self._client.client.register_data_source(files.source(name, spec))
+    from pyspark.sql.connect.plan import DataSource
+
+    frame = self._df(DataSource(format=name, schema=None, options={}, paths=[]))
+    have = spec.arrow_schema().names
+    order = (names + [n for n in have if n not in names]) if names is not None else have
+    if casts or order != have:
+        formats = {"date": given.get("dateformat"), "timestamp": given.get("timestampformat")}
+        frame = frame.select([_cast(F.col(f"`{n}`"), casts.get(n), formats).alias(n) for n in order])
+    return frame
+
+
+def _cast(column, type_, formats):
+    from pyspark.sql import functions as F
+
+    if type_ is None:
+        return column
+    name = type_ if isinstance(type_, str) else type_.typeName()
+    if formats.get(name):
+        return F.try_to_timestamp(column, F.lit(formats[name])).try_cast(type_)
+    return column.try_cast(type_)
+
+
+def _json_field(field):
+    import pyarrow as pa
+
+    keep = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_list, pa.types.is_struct)
+    return field if any(test(field.type) for test in keep) else pa.field(field.name, pa.string())
+
+
+def _schema_of(self):
+    from pyspark.sql.types import StructType
+
+    text = self._schema
+    if text is None or not str(text).strip():
+        return None
+    if isinstance(text, StructType):
+        return text
+    if text.lstrip().startswith("{"):
+        return StructType.fromJson(json.loads(text))
+    return self._client.createDataFrame([], text).schema
+
+
+def _empty(self):
+    from pyspark.sql.types import StructType
+
+    return self._client.createDataFrame([], StructType([]))
+
+
+# writing
+
+
+def _install_writer(writer):
+    engine_save = writer.save
+
+    def save(self, path=None, format=None, mode=None, partitionBy=None, **options):
+        self.mode(mode).options(**options)
+        if partitionBy is not None:
+            self.partitionBy(partitionBy)
+        if format is not None:
+            self.format(format)
+        write = self._write
+        kind = (write.source or "parquet").lower()
+        path = path or write.options.get("path")
+        if kind not in WRITE_FORMATS or not s3.is_s3(path):
+            return engine_save(self, path)
+        bucket, key = s3.split(path)
+        folder = key.rstrip("/") + "/" if key.strip("/") else ""
+        before = [name for name, _ in s3.keys(bucket, folder)]
+        asked = write.mode
+        if before and asked in (None, "error", "errorifexists"):
+            raise _analysis("PATH_ALREADY_EXISTS", f"Path {path} already exists. Set mode as \"overwrite\" to overwrite the existing path.", "42K04")
+        if before and asked == "ignore":
+            return None
+        target = f"s3://{bucket}/{folder}"
+        single = not write.partitioning_cols and _one_partition(write._child)
+        if single:
+            _write_one(self, kind, bucket, folder)
+        else:
+            self.mode("append")
+            engine_save(self, target)
+        write.mode = asked
+        files.forget()
+        if asked == "overwrite" and before:
+            doomed = set(before)
+            if write.partitioning_cols and _dynamic(self, write):
+                fresh = {name.rpartition("/")[0] for name, _ in s3.keys(bucket, folder) if name not in doomed}
+                doomed = {name for name in doomed if name.rpartition("/")[0] in fresh}
+            s3.delete(bucket, sorted(doomed))
+        return None
+
+    writer.save = save
+
+
+def _dynamic(self, write):
+    option = next((v for k, v in write.options.items() if k.lower() == "partitionoverwritemode"), None)
+    if option is None:
+        option = _conf.get("spark.sql.sources.partitionoverwritemode", "static")
+    return str(option).lower() == "dynamic"
+
+
+def _one_partition(child):
+    from pyspark.sql.connect.plan import Repartition
+
+    return isinstance(child, Repartition) and child._num_partitions == 1
+
+
+def _write_one(self, kind, bucket, folder):
+    """coalesce(1) promises one file; the engine would write one per core."""
+    import pyarrow.parquet as pq
+
+    write = self._write
+    options = {name.lower(): value for name, value in write.options.items()}
+    table = _frame(self).toArrow()
+    body, stem = io.BytesIO(), f"part-00000-{uuid.uuid4()}-c000"
+    if kind == "parquet":
+        codec = {"uncompressed": "none"}.get(options.get("compression", "snappy"), options.get("compression", "snappy"))
+        pq.write_table(table, body, compression=codec)
+        ending = ("" if codec == "none" else f".{codec}") + ".parquet"
+    elif kind == "csv":
+        _csv(table, body, options)
+        ending = ".csv"
+    else:
+        for row in table.to_pylist():
+            body.write((json.dumps({k: v for k, v in row.items() if v is not None}, default=_value, separators=(",", ":")) + "\n").encode())
+        ending = ".json"
+    s3.client().put_object(Bucket=bucket, Key=folder + stem + ending, Body=body.getvalue())
+
+
+def _frame(self):
+    from pyspark.sql.connect.dataframe import DataFrame
+
+    return DataFrame(self._write._child, self._spark)
+
+
+def _csv(table, body, options):
+    quoting = csv.QUOTE_ALL if str(options.get("quoteall")).lower() == "true" else csv.QUOTE_MINIMAL
+    text = io.StringIO()
+    out = csv.writer(text, delimiter=options.get("sep", options.get("delimiter", ",")), quoting=quoting, lineterminator="\n")
+    if str(options.get("header")).lower() == "true":
+        out.writerow(table.column_names)
+    for batch in table.to_batches():
+        for row in zip(*(column.to_pylist() for column in batch.columns)):
+            out.writerow(["" if v is None else v if isinstance(v, (str, int, float)) and not isinstance(v, bool) else _value(v) for v in row])
+    body.write(text.getvalue().encode())
+
+
+def _value(value):
+    """Dates and times as Spark writes them in text files."""
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+# settings
+
+
+def _install_conf(conf):
+    engine_set = conf.set
+
+    def set_(self, key, value):
+        _conf[key.lower()] = str(value)
+        if key.lower() == "spark.sql.ansi.enabled":
+            _conf["ansi"] = str(value).lower() == "true"
+        return engine_set(self, key, value)
+
+    conf.set = set_
+
+
+# ANSI off
+
+_CAST = re.compile(r"('(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`|--[^\n]*)|(?<![\w.])cast(?=\s*\()", re.IGNORECASE)
+
+
+def lenient_sql(text):
+    """cast(..) -> try_cast(..), outside of literals, quoted names and comments."""
+    if _conf["ansi"] or not isinstance(text, str):
+        return text
+    return _CAST.sub(lambda m: m.group(1) if m.group(1) is not None else "try_cast", text)
+
+
+def _install_lenient(column, expressions, plan, builtin):
+    engine_cast = column.Column.cast
+    engine_div = column.Column.__truediv__
+
+    def cast(self, dataType):
+        return engine_cast(self, dataType) if _conf["ansi"] else self.try_cast(dataType)
+
+    def divide(self, other):
+        if _conf["ansi"]:
+            return engine_div(self, other)
+        return builtin.try_divide(self, other if isinstance(other, column.Column) else builtin.lit(other))
+
+    def divided(self, other):
+        return divide(builtin.lit(other), self)
+
+    column.Column.cast = column.Column.astype = cast
+    column.Column.__truediv__ = column.Column.__div__ = divide
+    column.Column.__rtruediv__ = column.Column.__rdiv__ = divided
+
+    for owner, argument in ((expressions.SQLExpression, 0), (plan.SQL, 0)):
+        engine_init = owner.__init__
+
+        def init(self, text, *args, _engine_init=engine_init, **kwargs):
+            _engine_init(self, lenient_sql(text), *args, **kwargs)
+
+        owner.__init__ = init
+
+    engine_date, engine_time = builtin.to_date, builtin.to_timestamp
+
+    def to_date(col, format=None):
+        if _conf["ansi"]:
+            return engine_date(col, format)
+        if format is None:
+            return builtin._to_col(col).try_cast("date")
+        return builtin.try_to_timestamp(col, builtin.lit(format)).try_cast("date")
+
+    def to_timestamp(col, format=None):
+        if _conf["ansi"]:
+            return engine_time(col, format)
+        if format is None:
+            return builtin._to_col(col).try_cast("timestamp")
+        return builtin.try_to_timestamp(col, builtin.lit(format))
+
+    builtin.to_date, builtin.to_timestamp = to_date, to_timestamp
+    from pyspark.sql.connect import functions
+
+    functions.to_date, functions.to_timestamp = to_date, to_timestamp

@@ -1,0 +1,326 @@
+"""CSV and JSON from S3 with Spark's PERMISSIVE rules, as a Python data source of the engine.
+
+Sail's own readers stop at the first broken row and take neither globs nor JSON arrays; Spark does not. Values come out as
+strings (CSV) or by an inferred schema (JSON); types asked for are cast by the caller with try_cast.
+"""
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+
+from . import s3
+
+CACHE_BYTES = 256 << 20
+_cache, _cached, _lock = OrderedDict(), 0, threading.Lock()
+
+
+class Spec:
+    """What to read and how. Travels to the engine by pickle."""
+
+    def __init__(self, kind, inputs, options, columns=None, schema=None, partitions=None):
+        self.kind, self.inputs, self.options = kind, inputs, options
+        self.columns = columns  # CSV: names, all strings
+        self.schema = schema  # JSON: an Arrow schema
+        self.partitions = partitions or {}  # name -> type
+
+    def arrow_schema(self):
+        fields = [pa.field(name, pa.string()) for name in self.columns] if self.kind == "csv" else list(self.schema)
+        return pa.schema(fields + [pa.field(name, pa.string()) for name in self.partitions])
+
+    def batches(self, inputs):
+        target = self.arrow_schema()
+        with ThreadPoolExecutor(min(8, max(1, len(inputs)))) as pool:
+            for item, table in zip(inputs, pool.map(self.table, inputs)):
+                arrays = [table.column(i) for i in range(table.num_columns)]
+                for name in self.partitions:
+                    arrays.append(pa.array([item.partition.get(name)] * table.num_rows, pa.string()))
+                yield from pa.Table.from_arrays(arrays, schema=target).to_batches(max_chunksize=65536)
+
+    def table(self, item):
+        if self.kind == "csv":
+            return csv_table(item, self.columns, self.options)
+        return json_table(records(item, self.options), self.schema)
+
+
+def fetch(item):
+    """An object's bytes, unpacked by its name's ending; kept for a while, since inference and reading both want them."""
+    global _cached
+    name = (item.bucket, item.key, item.size)
+    with _lock:
+        if name in _cache:
+            return _cache[name]
+    data = s3.client().get_object(Bucket=item.bucket, Key=item.key)["Body"].read()
+    if item.key.endswith(".gz"):
+        data = gzip.decompress(data)
+    elif item.key.endswith(".bz2"):
+        data = bz2.decompress(data)
+    with _lock:
+        if name not in _cache and len(data) <= CACHE_BYTES // 4:
+            _cache[name] = data
+            _cached += len(data)
+            while _cached > CACHE_BYTES:
+                _cached -= len(_cache.popitem(last=False)[1])
+    return data
+
+
+def forget():
+    """After a write: an object of the same name and size may hold other bytes."""
+    global _cached
+    with _lock:
+        _cache.clear()
+        _cached = 0
+
+
+def _true(options, name, default=False):
+    value = options.get(name.lower())
+    return default if value is None else str(value).lower() == "true"
+
+
+def _text(item, options):
+    encoding = options.get("encoding") or options.get("charset") or "utf-8"
+    text = fetch(item).decode(encoding, "replace")
+    return text[1:] if text.startswith("\ufeff") else text
+
+
+def dialect(options):
+    sep = options.get("sep") or options.get("delimiter") or options.get("separator") or ","
+    quote = options.get("quote", options.get("quotechar", '"'))
+    escape = options.get("escape", options.get("escaper", "\\"))
+    return sep.encode().decode("unicode_escape") if sep.startswith("\\") else sep, quote, escape
+
+
+def header_of(item, options):
+    """Column names of a CSV file: its first row, or _c0, _c1, ... without a header."""
+    rows = _python_rows(io.StringIO(_text(item, options)), options)
+    first = next((row for row in rows if row), None)
+    if first is None:
+        return []
+    if not _true(options, "header"):
+        return [f"_c{i}" for i in range(len(first))]
+    names, seen = [], {}
+    for i, name in enumerate(first):
+        names.append(name.strip() if name else f"_c{i}")
+        seen[names[-1].lower()] = seen.get(names[-1].lower(), 0) + 1
+    return [f"{name}{i}" if seen[name.lower()] > 1 else name for i, name in enumerate(names)]
+
+
+def _python_rows(stream, options):
+    sep, quote, escape = dialect(options)
+    comment = options.get("comment")
+    quoting = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
+    escaping = {"escapechar": escape} if escape and escape != quote else {}
+    if not _true(options, "multiLine"):
+        lines = (line for line in stream.read().splitlines() if line and not (comment and line.startswith(comment)))
+        for line in lines:
+            yield next(csv.reader([line], delimiter=sep, doublequote=True, **quoting, **escaping), [])
+    else:
+        yield from csv.reader(stream, delimiter=sep, doublequote=True, **quoting, **escaping)
+
+
+def csv_table(item, columns, options):
+    """One file as a table of strings. Broken rows are kept: short ones filled with null, long ones cut (PERMISSIVE),
+    unless mode says DROPMALFORMED or FAILFAST."""
+    mode = str(options.get("mode", "PERMISSIVE")).upper()
+    null = options.get("nullvalue", "")
+    table = _fast_csv(item, columns, options) if columns else None
+    if table is None:
+        rows = _python_rows(io.StringIO(_text(item, options), newline=""), options)
+        if _true(options, "header"):
+            next(rows, None)
+        kept, width = [], len(columns)
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != width:
+                if mode == "FAILFAST":
+                    raise ValueError(f"[MALFORMED_RECORD_IN_PARSING] Malformed records are detected in record parsing: {row} ({item.url})")
+                if mode == "DROPMALFORMED":
+                    continue
+                row = (row + [None] * width)[:width]
+            kept.append([None if value in ("", null) else value for value in row])
+        table = pa.table({str(i): pa.array([row[i] for row in kept], pa.string()) for i in range(width)})
+    if _true(options, "ignoreLeadingWhiteSpace"):
+        table = pa.table([pc.utf8_ltrim_whitespace(c) for c in table.columns], names=table.column_names)
+    if _true(options, "ignoreTrailingWhiteSpace"):
+        table = pa.table([pc.utf8_rtrim_whitespace(c) for c in table.columns], names=table.column_names)
+    return table
+
+
+def _fast_csv(item, columns, options):
+    """Arrow's reader, for files without a broken row; None where the careful reader has to look."""
+    sep, quote, escape = dialect(options)
+    if len(sep) != 1 or options.get("comment") or (options.get("encoding") or "utf-8").lower() not in ("utf-8", "utf8"):
+        return None
+    data = fetch(item)
+    if escape and escape != quote and escape.encode() in data:
+        return None
+    broken = []
+    names = [str(i) for i in range(len(columns))]
+    try:
+        table = pacsv.read_csv(
+            io.BytesIO(data),
+            read_options=pacsv.ReadOptions(column_names=names, skip_rows=1 if _true(options, "header") else 0, use_threads=False),
+            parse_options=pacsv.ParseOptions(
+                delimiter=sep, quote_char=quote or False, double_quote=bool(quote), newlines_in_values=_true(options, "multiLine"),
+                invalid_row_handler=lambda row: broken.append(row) or "skip"),
+            convert_options=pacsv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, quoted_strings_can_be_null=True,
+                null_values=["", options["nullvalue"]] if options.get("nullvalue") else [""]))
+    except pa.ArrowInvalid:
+        return None
+    return None if broken else table
+
+
+def csv_types(tables, columns):
+    """inferSchema: int, bigint, double, date, timestamp, boolean or string, over all files."""
+    types = []
+    for i in range(len(columns)):
+        values = pa.chunked_array([chunk for t in tables for chunk in t.column(i).chunks], pa.string()).drop_null()
+        values = pc.utf8_trim_whitespace(values) if len(values) else values
+        types.append(_csv_type(values))
+    return types
+
+
+def _csv_type(values):
+    if not len(values):
+        return "string"
+    try:
+        limits = pc.min_max(pc.cast(values, pa.int64())).as_py()
+        return "int" if -(2**31) <= limits["min"] and limits["max"] < 2**31 else "bigint"
+    except pa.ArrowInvalid:
+        pass
+    patterns = (("double", r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^NaN$|^-?Inf$"), ("date", r"^\d{4}-\d{2}-\d{2}$"),
+                ("timestamp", r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$"), ("boolean", r"^(?i)(true|false)$"))
+    for name, pattern in patterns:
+        if name == "boolean":
+            matches = pc.is_in(pc.utf8_lower(values), pa.array(["true", "false"]))
+        else:
+            matches = pc.match_substring_regex(values, pattern)
+        if pc.all(matches).as_py():
+            return name
+    return "string"
+
+
+def records(item, options):
+    """The records of one JSON file: one per line, or one document (object, array) with multiLine. Broken lines are
+    kept as rows of nulls (PERMISSIVE), dropped (DROPMALFORMED) or an error (FAILFAST)."""
+    mode = str(options.get("mode", "PERMISSIVE")).upper()
+    text = _text(item, options)
+    out = []
+    for part in [text] if _true(options, "multiLine") else text.splitlines():
+        if not part.strip():
+            continue
+        try:
+            value = json.loads(part)
+            values = value if isinstance(value, list) else [value]
+            if not all(isinstance(v, dict) for v in values):
+                raise ValueError("not an object")
+            out.extend(values)
+        except ValueError:
+            if mode == "FAILFAST":
+                raise ValueError(f"[MALFORMED_RECORD_IN_PARSING] Malformed records are detected in record parsing: {part[:200]} ({item.url})") from None
+            if mode != "DROPMALFORMED":
+                out.append({"_corrupt_record": part})
+    return out
+
+
+def json_type(values):
+    """Spark's JSON inference: the narrowest type that holds every value, string where they conflict; fields sorted."""
+    kinds, members, items = set(), {}, []
+    for value in values:
+        if value is None:
+            continue
+        if isinstance(value, bool):
+            kinds.add("bool")
+        elif isinstance(value, int):
+            kinds.add("long" if -(2**63) <= value < 2**63 else "double")
+        elif isinstance(value, float):
+            kinds.add("double")
+        elif isinstance(value, str):
+            kinds.add("string")
+        elif isinstance(value, list):
+            kinds.add("array")
+            items.extend(value)
+        else:
+            kinds.add("struct")
+            for name, member in value.items():
+                members.setdefault(name, []).append(member)
+    if kinds == {"struct"}:
+        return pa.struct([pa.field(name, json_type(members[name])) for name in sorted(members)])
+    if kinds == {"array"}:
+        return pa.list_(pa.field("element", json_type(items)))
+    if kinds == {"long", "double"}:
+        return pa.float64()
+    simple = {"bool": pa.bool_(), "long": pa.int64(), "double": pa.float64()}
+    return simple.get(kinds.pop(), pa.string()) if len(kinds) == 1 else pa.string()
+
+
+def json_table(rows, schema):
+    arrays = [pa.array([_fit(row.get(field.name), field.type) for row in rows], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _fit(value, kind):
+    if value is None:
+        return None
+    if pa.types.is_string(kind):
+        return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    if pa.types.is_floating(kind):
+        return float(value) if isinstance(value, (int, float)) else None
+    if pa.types.is_integer(kind):
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if pa.types.is_boolean(kind):
+        return value if isinstance(value, bool) else None
+    if pa.types.is_list(kind):
+        return [_fit(v, kind.value_type) for v in value] if isinstance(value, list) else None
+    if pa.types.is_struct(kind):
+        return {f.name: _fit(value.get(f.name), f.type) for f in kind} if isinstance(value, dict) else None
+    return value
+
+
+class _Slice(InputPartition):
+    def __init__(self, inputs):
+        super().__init__(None)
+        self.inputs = inputs
+
+
+class _Reader(DataSourceReader):
+    def __init__(self, spec):
+        self.spec = spec
+
+    def partitions(self):
+        inputs = self.spec.inputs
+        count = min(len(inputs), int(self.spec.options.get("lakerun.partitions", "4"))) or 1
+        return [_Slice(inputs[i::count]) for i in range(count)]
+
+    def read(self, partition):
+        yield from self.spec.batches(partition.inputs)
+
+
+def source(name, spec):
+    """A data source class that reads `spec`; the engine gets one class per DataFrame."""
+
+    class LakerunFiles(DataSource):
+        @classmethod
+        def name(cls):
+            return name
+
+        def schema(self):
+            from pyspark.sql.pandas.types import from_arrow_schema
+
+            return from_arrow_schema(spec.arrow_schema())
+
+        def reader(self, schema):
+            return _Reader(spec)
+
+    return LakerunFiles

@@ -1,0 +1,117 @@
+"""Runs one Glue job: starts the engine in this process, then the script as __main__ with Glue's sys.argv.
+
+    python -m lakerun_spark.launcher glueetl|pythonshell SCRIPT [--KEY VALUE ...]
+
+The outcome goes to the file named by LAKERUN_RESULT: {"error": null} or {"error": "SyntaxError: invalid syntax (job.py, line 3)"}.
+"""
+
+import json
+import os
+import sys
+import traceback
+import types
+import zipfile
+
+
+def main():
+    kind, script, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
+    sys.argv = [script, *arguments]
+    sys.path[0] = os.path.dirname(os.path.abspath(script))
+    error = None
+    try:
+        with open(script, "rb") as file:
+            code = compile(file.read(), script, "exec", dont_inherit=True)
+        if kind != "pythonshell":
+            start_engine()
+        add_py_files(_value(arguments, "--extra-py-files"))
+        module = types.ModuleType("__main__")
+        module.__file__ = script
+        module.__builtins__ = __builtins__
+        sys.modules["__main__"] = module
+        exec(code, module.__dict__)
+    except SystemExit as stop:
+        if stop.code not in (None, 0):
+            error = f"SystemExit: {stop.code}"
+            if isinstance(stop.code, str):
+                print(stop.code, file=sys.stderr)
+    except BaseException as failure:  # noqa: BLE001 - whatever the script raises is the run's error
+        error = describe(failure)
+        _print_traceback(failure)
+    finish(error)
+
+
+def describe(failure):
+    """The last line of the traceback, without the module of the exception's class: what Glue shows as ErrorMessage."""
+    text = str(failure).strip()
+    name = type(failure).__name__
+    return f"{name}: {text}" if text else name
+
+
+def _print_traceback(failure):
+    frames = failure.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    traceback.print_exception(type(failure), failure, frames, file=sys.stderr)
+
+
+def finish(error):
+    path = os.environ.get("LAKERUN_RESULT")
+    if path:
+        with open(path + ".tmp", "w") as file:
+            json.dump({"error": error}, file)
+        os.replace(path + ".tmp", path)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The engine's threads and the client's channel need no farewell: nothing is kept in this process.
+    os._exit(1 if error else 0)
+
+
+def start_engine():
+    """Sail as a Spark Connect server in this process (0.1 s), on a port of its own; every new session goes there."""
+    if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
+        os.environ.setdefault("AWS_ALLOW_HTTP", "true")
+    os.environ.setdefault("SAIL_PARQUET__COMPRESSION", "snappy")
+    os.environ.setdefault("RUST_LOG", "error")
+    # Data sources and functions of the script run inside the engine, with this interpreter's modules.
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    host, port = server.listening_address
+    os.environ["SPARK_REMOTE"] = f"sc://{host}:{port}"
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+    start_engine.server = server  # keeps it alive
+
+    from . import compat, context
+
+    context.install()
+    compat.install()
+
+
+def add_py_files(names):
+    """--extra-py-files: .py, .zip and .whl files in S3, put on sys.path."""
+    for name in filter(None, (part.strip() for part in (names or "").split(","))):
+        path = name
+        if name.startswith(("s3://", "s3a://")):
+            from . import s3
+
+            bucket, key = s3.split(name)
+            folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), "py-files")
+            os.makedirs(folder, exist_ok=True)
+            path = os.path.join(folder, key.rpartition("/")[2])
+            s3.client().download_file(bucket, key, path)
+        if path.endswith((".zip", ".whl")) and zipfile.is_zipfile(path):
+            sys.path.insert(1, path)
+        else:
+            sys.path.insert(1, os.path.dirname(path))
+
+
+def _value(arguments, name):
+    return next((arguments[i + 1] for i in range(len(arguments) - 1) if arguments[i] == name), None)
+
+
+if __name__ == "__main__":
+    # Run as a module, this file is __main__; the script must become that instead.
+    from lakerun_spark import launcher
+
+    launcher.main()

@@ -1,0 +1,164 @@
+"""S3 as the readers and writers need it: listing with Spark's rules (globs, hidden files), partition folders."""
+
+import datetime
+import re
+from functools import lru_cache
+from urllib.parse import unquote
+
+import boto3
+
+SCHEMES = ("s3://", "s3a://", "s3n://")
+GLOB = re.compile(r"[*?\[{]")
+
+
+@lru_cache(maxsize=1)
+def client():
+    return boto3.client("s3")
+
+
+def is_s3(path):
+    return isinstance(path, str) and path.startswith(SCHEMES)
+
+
+def split(path):
+    """s3a://bucket/key -> (bucket, key)"""
+    bucket, _, key = path.split("://", 1)[1].partition("/")
+    return bucket, key
+
+
+def keys(bucket, prefix):
+    """(key, size) of every object under a prefix, folders' markers and hidden files left out as Hadoop does."""
+    for page in client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for item in page.get("Contents", []):
+            if not item["Key"].endswith("/"):
+                yield item["Key"], item["Size"]
+
+
+def hidden(relative):
+    return any(part.startswith(("_", ".")) and "=" not in part for part in relative.split("/") if part)
+
+
+def _pattern(glob):
+    """Hadoop's glob syntax: * ? [..] {a,b}; none of them crosses a slash."""
+    out, depth, i = "", 0, 0
+    while i < len(glob):
+        char = glob[i]
+        if char == "*":
+            out += "[^/]*"
+        elif char == "?":
+            out += "[^/]"
+        elif char == "[" and "]" in glob[i:]:
+            end = glob.index("]", i)
+            out += "[" + glob[i + 1 : end].replace("!", "^", 1) + "]"
+            i = end
+        elif char == "{":
+            out, depth = out + "(?:", depth + 1
+        elif char == "}" and depth:
+            out, depth = out + ")", depth - 1
+        elif char == "," and depth:
+            out += "|"
+        else:
+            out += re.escape(char)
+        i += 1
+    return re.compile(out)
+
+
+class Input:
+    """One file to read, with the values of the partition folders that lead to it."""
+
+    def __init__(self, bucket, key, size, partition):
+        self.bucket, self.key, self.size, self.partition = bucket, key, size, partition
+
+    @property
+    def url(self):
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def files(path, base_path=None):
+    """The files that Spark would read for one path: the object itself, or all below the folder(s) it names."""
+    bucket, key = split(path)
+    base = split(base_path)[1].rstrip("/") + "/" if base_path else None
+    found = []
+    magic = GLOB.search(key)
+    if magic:
+        pattern = _pattern(key.rstrip("/"))
+        for name, size in keys(bucket, key[: magic.start()]):
+            match = pattern.match(name)
+            if match and (match.end() == len(name) or name[match.end()] == "/"):
+                root = base or (name[: match.end()] + "/" if match.end() < len(name) else name.rpartition("/")[0] + "/")
+                found.append((name, size, root))
+    else:
+        folder = key.rstrip("/") + "/" if key else ""
+        for name, size in keys(bucket, key.rstrip("/")):
+            if name == key:
+                found.append((name, size, base or name.rpartition("/")[0] + "/"))
+            elif name.startswith(folder):
+                found.append((name, size, base or folder))
+    out = []
+    for name, size, root in found:
+        relative = name[len(root) :] if name.startswith(root) else name
+        if not hidden(relative):
+            out.append(Input(bucket, name, size, _partition(relative)))
+    return out
+
+
+def _partition(relative):
+    values = {}
+    for part in relative.split("/")[:-1]:
+        name, eq, value = part.partition("=")
+        if eq and name:
+            value = unquote(value)
+            values[unquote(name)] = None if value == "__HIVE_DEFAULT_PARTITION__" else value
+    return values
+
+
+def partition_types(inputs):
+    """Spark's inference for partition columns: int, bigint, double, date, timestamp, else string."""
+    columns = {}
+    for item in inputs:
+        for name, value in item.partition.items():
+            columns.setdefault(name, []).append(value)
+    return {name: _type_of([v for v in values if v is not None]) for name, values in columns.items()}
+
+
+def _type_of(values):
+    for name, parse in (("int", _int32), ("bigint", int), ("double", _float), ("date", _date), ("timestamp", _timestamp)):
+        try:
+            for value in values:
+                parse(value)
+            return name if values else "string"
+        except (ValueError, OverflowError):
+            continue
+    return "string"
+
+
+def _int32(text):
+    if not re.fullmatch(r"[+-]?\d+", text) or not -(2**31) <= int(text) < 2**31:
+        raise ValueError(text)
+
+
+def _float(text):
+    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
+        raise ValueError(text)
+
+
+def _date(text):
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise ValueError(text)
+    datetime.date.fromisoformat(text)
+
+
+def _timestamp(text):
+    if not re.match(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:", text):
+        raise ValueError(text)
+    datetime.datetime.fromisoformat(text)
+
+
+def delete(bucket, names):
+    names = list(names)
+    for start in range(0, len(names), 1000):
+        batch = [{"Key": name} for name in names[start : start + 1000]]
+        answer = client().delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+        if answer.get("Errors"):
+            error = answer["Errors"][0]
+            raise OSError(f"cannot delete s3://{bucket}/{error.get('Key')}: {error.get('Code')} {error.get('Message')}")
