@@ -1,0 +1,222 @@
+//! What one entry of a field's array accepts.
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
+
+use crate::Error;
+use crate::wildcard::Wildcard;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Matcher {
+    Exact(Value),
+    Text(Text),
+    AnythingBut(Vec<Value>),
+    AnythingButText(Vec<Text>),
+    Numeric(Vec<(Bound, f64)>),
+    Cidr(Block),
+    Exists(bool),
+}
+
+/// Tests of strings.
+#[derive(Clone, Debug)]
+pub(crate) enum Text {
+    Prefix(String),
+    PrefixIgnoreCase(String),
+    Suffix(String),
+    SuffixIgnoreCase(String),
+    EqualsIgnoreCase(String),
+    Wildcard(Wildcard),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Bound {
+    Less,
+    LessOrEqual,
+    Equal,
+    GreaterOrEqual,
+    Greater,
+}
+
+impl Matcher {
+    pub(crate) fn parse(value: &Value) -> Result<Self, Error> {
+        let map = match value {
+            Value::Array(_) => {
+                return Err(Error("Match value must be String, number, true, false, or null".to_owned()));
+            }
+            Value::Object(map) => map,
+            plain => return Ok(Self::Exact(plain.clone())),
+        };
+        let (kind, operand) = only_entry(map)?;
+        match kind {
+            "exists" => match operand {
+                Value::Bool(wanted) => Ok(Self::Exists(*wanted)),
+                _ => Err(Error("exists match pattern must be either true or false.".to_owned())),
+            },
+            "numeric" => numeric(operand).map(Self::Numeric),
+            "cidr" => {
+                let block = operand.as_str().and_then(Block::parse);
+                block.map(Self::Cidr).ok_or_else(|| Error("Malformed CIDR, one '/' required".to_owned()))
+            }
+            "anything-but" => anything_but(operand),
+            _ => Text::parse(kind, operand).map(Self::Text),
+        }
+    }
+
+    /// `found` is the event's field; an array matches by any of its entries.
+    pub(crate) fn matches(&self, found: Option<&Value>) -> bool {
+        if let Self::Exists(wanted) = self {
+            // AWS: `exists` speaks of leaves; an object is none.
+            return found.is_some_and(|value| !value.is_object()) == *wanted;
+        }
+        match found {
+            None | Some(Value::Object(_)) => false,
+            Some(Value::Array(list)) => list.iter().any(|value| self.accepts(value)),
+            Some(value) => self.accepts(value),
+        }
+    }
+
+    fn accepts(&self, value: &Value) -> bool {
+        match self {
+            Self::Exact(wanted) => same(wanted, value),
+            Self::Text(test) => value.as_str().is_some_and(|text| test.accepts(text)),
+            Self::AnythingBut(refused) => !refused.iter().any(|one| same(one, value)),
+            Self::AnythingButText(refused) => {
+                value.as_str().is_none_or(|text| !refused.iter().any(|test| test.accepts(text)))
+            }
+            Self::Numeric(bounds) => {
+                value.as_f64().is_some_and(|number| bounds.iter().all(|(bound, limit)| bound.accepts(number, *limit)))
+            }
+            Self::Cidr(block) => {
+                value.as_str().and_then(|text| text.parse().ok()).is_some_and(|address| block.contains(address))
+            }
+            Self::Exists(wanted) => *wanted,
+        }
+    }
+}
+
+impl Text {
+    fn parse(kind: &str, operand: &Value) -> Result<Self, Error> {
+        let text = |operand: &Value| {
+            operand.as_str().map(str::to_owned).ok_or_else(|| Error(format!("{kind} match pattern must be a string")))
+        };
+        let ignoring_case = operand.as_object().and_then(|map| map.get("equals-ignore-case"));
+        match (kind, ignoring_case) {
+            ("prefix", Some(inner)) => Ok(Self::PrefixIgnoreCase(text(inner)?.to_lowercase())),
+            ("suffix", Some(inner)) => Ok(Self::SuffixIgnoreCase(text(inner)?.to_lowercase())),
+            ("prefix", None) => Ok(Self::Prefix(text(operand)?)),
+            ("suffix", None) => Ok(Self::Suffix(text(operand)?)),
+            ("equals-ignore-case", _) => Ok(Self::EqualsIgnoreCase(text(operand)?.to_lowercase())),
+            ("wildcard", _) => Wildcard::parse(&text(operand)?)
+                .map(Self::Wildcard)
+                .map_err(|error| Error(format!("{} in wildcard", error.0))),
+            _ => Err(Error(format!("Unrecognized match type {kind}"))),
+        }
+    }
+
+    fn accepts(&self, text: &str) -> bool {
+        match self {
+            Self::Prefix(prefix) => text.starts_with(prefix.as_str()),
+            Self::PrefixIgnoreCase(prefix) => text.to_lowercase().starts_with(prefix.as_str()),
+            Self::Suffix(suffix) => text.ends_with(suffix.as_str()),
+            Self::SuffixIgnoreCase(suffix) => text.to_lowercase().ends_with(suffix.as_str()),
+            Self::EqualsIgnoreCase(wanted) => text.to_lowercase() == *wanted,
+            Self::Wildcard(wildcard) => wildcard.matches(text),
+        }
+    }
+}
+
+impl Bound {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "<" => Self::Less,
+            "<=" => Self::LessOrEqual,
+            "=" => Self::Equal,
+            ">=" => Self::GreaterOrEqual,
+            ">" => Self::Greater,
+            _ => return None,
+        })
+    }
+
+    #[expect(clippy::float_cmp, reason = "a pattern's `=` asks for the very number")]
+    fn accepts(self, number: f64, limit: f64) -> bool {
+        match self {
+            Self::Less => number < limit,
+            Self::LessOrEqual => number <= limit,
+            Self::Equal => number == limit,
+            Self::GreaterOrEqual => number >= limit,
+            Self::Greater => number > limit,
+        }
+    }
+}
+
+/// Equal as the pattern language sees it: numbers by value, all else as it stands.
+#[expect(clippy::float_cmp, reason = "a pattern's number asks for the very number")]
+fn same(wanted: &Value, found: &Value) -> bool {
+    match (wanted, found) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        _ => wanted == found,
+    }
+}
+
+fn only_entry(map: &Map<String, Value>) -> Result<(&str, &Value), Error> {
+    let mut entries = map.iter();
+    match (entries.next(), entries.next()) {
+        (Some((kind, operand)), None) => Ok((kind, operand)),
+        _ => Err(Error("Only one key allowed in match expression".to_owned())),
+    }
+}
+
+fn anything_but(operand: &Value) -> Result<Matcher, Error> {
+    let plain = |value: &Value| matches!(value, Value::String(_) | Value::Number(_));
+    match operand {
+        Value::Object(map) => {
+            let (kind, inner) = only_entry(map)?;
+            let list = inner.as_array().map_or(std::slice::from_ref(inner), Vec::as_slice);
+            let tests = list.iter().map(|one| Text::parse(kind, one)).collect::<Result<_, _>>()?;
+            Ok(Matcher::AnythingButText(tests))
+        }
+        Value::Array(list) if !list.is_empty() && list.iter().all(plain) => Ok(Matcher::AnythingBut(list.clone())),
+        value if plain(value) => Ok(Matcher::AnythingBut(vec![value.clone()])),
+        _ => Err(Error("Value of anything-but must be an array or single string/number value.".to_owned())),
+    }
+}
+
+fn numeric(operand: &Value) -> Result<Vec<(Bound, f64)>, Error> {
+    let malformed = || Error("Invalid numeric match: expected one or two operators, each with a number".to_owned());
+    let list = operand.as_array().ok_or_else(malformed)?;
+    if !matches!(list.len(), 2 | 4) {
+        return Err(malformed());
+    }
+    list.chunks(2)
+        .map(|pair| {
+            let bound = pair[0].as_str().and_then(Bound::parse).ok_or_else(malformed)?;
+            Ok((bound, pair[1].as_f64().ok_or_else(malformed)?))
+        })
+        .collect()
+}
+
+/// A block of addresses, `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    network: IpAddr,
+    prefix: u32,
+}
+
+impl Block {
+    fn parse(text: &str) -> Option<Self> {
+        let (network, prefix) = text.split_once('/')?;
+        let network: IpAddr = network.parse().ok()?;
+        let prefix: u32 = prefix.parse().ok()?;
+        (prefix <= if network.is_ipv4() { 32 } else { 128 }).then_some(Self { network, prefix })
+    }
+
+    fn contains(self, address: IpAddr) -> bool {
+        let (a, b, bits) = match (self.network, address) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
+            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
+            _ => return false,
+        };
+        (a ^ b).checked_shr(bits - self.prefix).unwrap_or(0) == 0
+    }
+}

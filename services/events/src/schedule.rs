@@ -1,0 +1,192 @@
+//! Schedule expressions: `rate(…)`, `cron(…)` and `at(…)`, and when they fire next. Pure: time and
+//! zone are arguments.
+
+mod cron;
+
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::Invalid;
+use cron::Cron;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Schedule {
+    Rate { seconds: i64 },
+    Cron(Cron),
+    At(DateTime),
+}
+
+impl Schedule {
+    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
+        Self::read(text).ok_or_else(|| Invalid::new("Parameter ScheduleExpression is not valid."))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (kind, inside) = text.strip_suffix(')')?.split_once('(')?;
+        match kind {
+            "rate" => rate(inside).map(|seconds| Self::Rate { seconds }),
+            "cron" => Cron::parse(inside).map(Self::Cron),
+            "at" => inside.parse::<DateTime>().ok().filter(|_| inside.len() == 19).map(Self::At),
+            _ => None,
+        }
+    }
+
+    /// The first firing after `after`; `anchor` is from when a rate counts.
+    pub(crate) fn next(&self, after: Timestamp, anchor: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        match self {
+            Self::Rate { seconds } => {
+                let elapsed = after.duration_since(anchor).as_millis();
+                let period = i128::from(*seconds) * 1000;
+                let count = if elapsed < 0 { 1 } else { elapsed / period + 1 };
+                let millis = i64::try_from(count * period).ok()?;
+                anchor.checked_add(SignedDuration::from_millis(millis)).ok()
+            }
+            Self::Cron(cron) => cron.next(after, zone),
+            Self::At(at) => instant(*at, zone, Gap::Forward).filter(|at| *at > after),
+        }
+    }
+
+    pub(crate) fn is_once(&self) -> bool {
+        matches!(self, Self::At(_))
+    }
+
+    /// The one moment of an `at(…)`, past or to come.
+    pub(crate) fn at(&self, zone: &TimeZone) -> Option<Timestamp> {
+        match self {
+            Self::At(at) => instant(*at, zone, Gap::Forward),
+            _ => None,
+        }
+    }
+}
+
+/// What becomes of a local time that daylight saving skips.
+#[derive(Clone, Copy, PartialEq)]
+enum Gap {
+    Skip,
+    Forward,
+}
+
+/// The moment of a local time; of two (when clocks go back) the first.
+fn instant(at: DateTime, zone: &TimeZone, gap: Gap) -> Option<Timestamp> {
+    let ambiguous = zone.to_ambiguous_timestamp(at);
+    if gap == Gap::Skip && matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. }) {
+        return None;
+    }
+    ambiguous.compatible().ok()
+}
+
+/// Seconds of `5 minutes`.
+fn rate(inside: &str) -> Option<i64> {
+    let (count, unit) = inside.split_once(' ')?;
+    let count: i64 = count.parse().ok().filter(|count| *count > 0)?;
+    let seconds = match (unit, count == 1) {
+        ("minute", true) | ("minutes", false) => 60,
+        ("hour", true) | ("hours", false) => 3600,
+        ("day", true) | ("days", false) => 86400,
+        _ => return None,
+    };
+    count.checked_mul(seconds).filter(|seconds| *seconds <= 86400 * 366 * 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(expression: &str, zone: &str, after: &str, expected: &[&str]) {
+        let schedule = Schedule::parse(expression).unwrap();
+        let zone = TimeZone::get(zone).unwrap();
+        let anchor: Timestamp = after.parse().unwrap();
+        let mut at = anchor;
+        for expected in expected {
+            at = schedule.next(at, anchor, &zone).unwrap();
+            assert_eq!(at.to_string(), *expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn fires_next() {
+        check("rate(5 minutes)", "UTC", "2024-01-01T00:00:30Z", &["2024-01-01T00:05:30Z", "2024-01-01T00:10:30Z"]);
+        check("cron(0 10 * * ? *)", "UTC", "2024-01-01T10:00:00Z", &["2024-01-02T10:00:00Z"]);
+        check(
+            "cron(0/15 8 ? * MON-FRI *)",
+            "UTC",
+            "2024-01-05T08:44:59Z",
+            &["2024-01-05T08:45:00Z", "2024-01-08T08:00:00Z"],
+        );
+        check("cron(0 0 L * ? *)", "UTC", "2024-02-01T00:00:00Z", &["2024-02-29T00:00:00Z", "2024-03-31T00:00:00Z"]);
+        check("cron(0 9 15W * ? *)", "UTC", "2024-06-01T00:00:00Z", &["2024-06-14T09:00:00Z", "2024-07-15T09:00:00Z"]);
+        check("cron(0 9 1W 6 ? 2024)", "UTC", "2024-01-01T00:00:00Z", &["2024-06-03T09:00:00Z"]);
+        check("cron(0 9 LW * ? *)", "UTC", "2024-08-01T00:00:00Z", &["2024-08-30T09:00:00Z"]);
+        check("cron(30 6 ? * 2#1 *)", "UTC", "2024-01-02T00:00:00Z", &["2024-02-05T06:30:00Z"]);
+        check("cron(30 6 ? * FRIL *)", "UTC", "2024-01-02T00:00:00Z", &["2024-01-26T06:30:00Z"]);
+        check(
+            "cron(0 0 1 1,7 ? 2024-2026/2)",
+            "UTC",
+            "2024-02-02T00:00:00Z",
+            &["2024-07-01T00:00:00Z", "2026-01-01T00:00:00Z"],
+        );
+        check("at(2024-03-10T12:00:00)", "America/New_York", "2024-01-01T00:00:00Z", &["2024-03-10T16:00:00Z"]);
+    }
+
+    #[test]
+    fn daylight_saving() {
+        // Clocks go forward on 31 March 2024 at 2:00: half past two does not exist and is skipped.
+        check(
+            "cron(30 2 * * ? *)",
+            "Europe/Berlin",
+            "2024-03-30T00:00:00Z",
+            &["2024-03-30T01:30:00Z", "2024-04-01T00:30:00Z"],
+        );
+        // And back on 27 October at 3:00: half past two comes twice and fires once.
+        check(
+            "cron(30 2 * * ? *)",
+            "Europe/Berlin",
+            "2024-10-26T01:00:00Z",
+            &["2024-10-27T00:30:00Z", "2024-10-28T01:30:00Z"],
+        );
+        check(
+            "cron(0 8 * * ? *)",
+            "America/New_York",
+            "2024-03-09T12:59:00Z",
+            &["2024-03-09T13:00:00Z", "2024-03-10T12:00:00Z"],
+        );
+    }
+
+    #[test]
+    fn ends() {
+        let zone = TimeZone::UTC;
+        let now: Timestamp = "2024-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(Schedule::parse("at(2023-01-01T00:00:00)").unwrap().next(now, now, &zone), None);
+        assert_eq!(Schedule::parse("cron(0 0 1 1 ? 2020)").unwrap().next(now, now, &zone), None);
+        assert_eq!(Schedule::parse("cron(0 0 31 2 ? *)").unwrap().next(now, now, &zone), None);
+    }
+
+    #[test]
+    fn refuses() {
+        for text in [
+            "",
+            "rate()",
+            "rate(0 minutes)",
+            "rate(1 minutes)",
+            "rate(5 minute)",
+            "rate(5 seconds)",
+            "cron(* * * * *)",
+            "cron(0 10 * * * *)",
+            "cron(60 10 * * ? *)",
+            "cron(0 24 * * ? *)",
+            "cron(0 0 32 * ? *)",
+            "cron(0 0 ? 13 1 *)",
+            "cron(0 0 ? * 8 *)",
+            "cron(0 0 ? * ? *)",
+            "cron(0/0 0 * * ? *)",
+            "cron(5-1 0 * * ? *)",
+            "at(2024-01-01)",
+            "at(2024-01-01T00:00:00Z)",
+            "every day",
+            "cron(0 0 ? * 2#6 *)",
+        ] {
+            assert!(Schedule::parse(text).is_err(), "{text}");
+        }
+    }
+}
