@@ -43,7 +43,7 @@ impl Budget {
     /// `None` takes what the machine has: 8 processes a core, four fifths of its memory.
     pub fn new(processes: Option<usize>, memory_mb: Option<usize>) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let processes = processes.unwrap_or((cores * 8).max(16)).max(2);
+        let processes = processes.unwrap_or_else(|| (cores * 8).max(16)).max(2);
         let memory_mb = memory_mb.unwrap_or_else(|| machine_memory_mb() / 5 * 4).max(512);
         let (leaf_processes, leaf_memory_mb) = (processes.div_ceil(4), memory_mb / 3);
         Self {

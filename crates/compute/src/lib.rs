@@ -70,7 +70,7 @@ impl Settings {
             env_cache: pyenv::default_cache(),
             python: std::env::var_os("LAKERUN_PYTHON").map_or_else(|| "python3".into(), PathBuf::from),
             env: Vec::new(),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             processes: None,
             memory_mb: None,
         }

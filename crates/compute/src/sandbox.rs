@@ -3,6 +3,7 @@
 
 mod filesystem;
 mod memory;
+mod mount;
 mod output;
 mod spawner;
 
@@ -18,6 +19,7 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use crate::Error;
 pub use filesystem::warnings;
 pub use memory::{Meter, machine_memory_mb};
+pub use mount::can_mount;
 pub use output::{Capture, Output};
 
 /// What to run and what it may touch. Its environment holds only what is set here and a plain `PATH` and `LANG`.
@@ -30,6 +32,8 @@ pub struct Command {
     folder: Option<PathBuf>,
     read: Vec<PathBuf>,
     write: Vec<PathBuf>,
+    mounts: Vec<(PathBuf, PathBuf)>,
+    merged: bool,
     confined: bool,
     stdin: bool,
     memory_mb: Option<u64>,
@@ -49,6 +53,8 @@ impl Command {
             folder: None,
             read: Vec::new(),
             write: Vec::new(),
+            mounts: Vec::new(),
+            merged: false,
             confined: true,
             stdin: false,
             memory_mb: None,
@@ -103,6 +109,19 @@ impl Command {
         self
     }
 
+    /// Shows the folder `host`, readable and writable, at `inside`: at an existing folder such as `/tmp`, or at `/mnt/NAME`.
+    /// Needs the right to make mounts (root, or user namespaces); see [`can_mount`]. Without it the process starts all the same.
+    pub fn mount(&mut self, host: impl AsRef<Path>, inside: impl AsRef<Path>) -> &mut Self {
+        self.mounts.push((host.as_ref().to_owned(), inside.as_ref().to_owned()));
+        self
+    }
+
+    /// Sends standard error into standard output, so that the order of what is said is kept.
+    pub fn merged(&mut self) -> &mut Self {
+        self.merged = true;
+        self
+    }
+
     /// Pipes standard input; without this it is empty.
     pub fn stdin(&mut self) -> &mut Self {
         self.stdin = true;
@@ -144,7 +163,20 @@ impl Command {
             .stdin(if self.stdin { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let view = if self.confined { filesystem::view(&self.program, &self.read, &self.write) } else { None };
+        let mut merged = None;
+        if self.merged {
+            let (reader, writer) = std::io::pipe().map_err(Error::io("making a pipe"))?;
+            command.stderr(writer.try_clone().map_err(Error::io("making a pipe"))?).stdout(writer);
+            let reader = std::process::ChildStdout::from(std::os::fd::OwnedFd::from(reader));
+            merged = Some(ChildStdout::from_std(reader).map_err(Error::io("making a pipe"))?);
+        }
+        let view = if self.confined {
+            let mounted: Vec<_> = self.write.iter().chain(self.mounts.iter().map(|(host, _)| host)).collect();
+            filesystem::view(&self.program, &self.read, &mounted)
+        } else {
+            None
+        };
+        let mounts = mount::prepare(&self.mounts)?;
         let limits = spawner::Limits {
             // The watcher ends what grows past its memory; this only stops what grows faster than the watcher looks.
             data_bytes: self.memory_mb.map(|mb| (mb + 4096) << 20),
@@ -153,11 +185,11 @@ impl Command {
             processes: self.processes,
             cpu_seconds: self.cpu_seconds,
         };
-        let mut inner = spawner::spawn(command, limits, view)
+        let mut inner = spawner::spawn(command, limits, mounts, view)
             .await
             .map_err(Error::io(format!("starting {}", self.program.display())))?;
         let pid = inner.id().and_then(|id| i32::try_from(id).ok()).expect("a child that was just started has an id");
-        let (stdin, stdout, stderr) = (inner.stdin.take(), inner.stdout.take(), inner.stderr.take());
+        let (stdin, stdout, stderr) = (inner.stdin.take(), merged.or_else(|| inner.stdout.take()), inner.stderr.take());
         Ok(Child { inner, group: Group(pid), ended: false, memory_mb: self.memory_mb, stdin, stdout, stderr })
     }
 

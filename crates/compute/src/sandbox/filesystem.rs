@@ -34,7 +34,7 @@ const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random",
 const NEWEST: ABI = ABI::V6;
 
 /// The rule set for a process that runs `program`; `None` where the kernel has no Landlock.
-pub(super) fn view(program: &Path, read: &[PathBuf], write: &[PathBuf]) -> Option<OwnedFd> {
+pub(super) fn view(program: &Path, read: &[PathBuf], write: &[&PathBuf]) -> Option<OwnedFd> {
     match rules(program, read, write) {
         Ok(rules) => rules.into(),
         Err(error) => {
@@ -45,7 +45,7 @@ pub(super) fn view(program: &Path, read: &[PathBuf], write: &[PathBuf]) -> Optio
     }
 }
 
-fn rules(program: &Path, read: &[PathBuf], write: &[PathBuf]) -> Result<RulesetCreated, RulesetError> {
+fn rules(program: &Path, read: &[PathBuf], write: &[&PathBuf]) -> Result<RulesetCreated, RulesetError> {
     let system = SYSTEM.iter().map(Path::new).chain(std::iter::once(program));
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -59,15 +59,23 @@ fn rules(program: &Path, read: &[PathBuf], write: &[PathBuf]) -> Result<RulesetC
 }
 
 /// What this machine lacks for confining children, and what that costs: lines for `lakerun doctor`.
-pub fn warnings() -> Vec<String> {
-    if landlock_version() > 0 {
-        return Vec::new();
-    }
-    vec![
+pub async fn warnings() -> Vec<String> {
+    let mut warnings = Vec::new();
+    if landlock_version() <= 0 {
+        warnings.push(
         "This kernel has no Landlock: functions, jobs and models can read every file that the server's user can read, \
          the data folder included. Run a kernel of 5.13 or later with `landlock` in its list of security modules."
-            .to_owned(),
-    ]
+                .to_owned(),
+        );
+    }
+    if !super::can_mount().await {
+        warnings.push(
+            "This machine lets no process make mounts of its own: functions have no /tmp (they find their folder in TMPDIR) \
+             and no file systems at /mnt. Run as root, or allow user namespaces."
+                .to_owned(),
+        );
+    }
+    warnings
 }
 
 #[expect(unsafe_code, reason = "the version is asked by a plain system call")]

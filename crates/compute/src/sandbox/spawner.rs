@@ -10,6 +10,9 @@ use std::sync::mpsc;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::mount::{self, Mount};
+
+#[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) data_bytes: Option<u64>,
     pub(super) open_files: u64,
@@ -28,10 +31,11 @@ struct Request {
 pub(super) async fn spawn(
     mut command: std::process::Command,
     limits: Limits,
+    mounts: Vec<Mount>,
     view: Option<OwnedFd>,
 ) -> io::Result<tokio::process::Child> {
     command.process_group(0);
-    confine(&mut command, limits, view);
+    confine(&mut command, limits, mounts, view);
     let (reply, answer) = oneshot::channel();
     let request = Request { command: command.into(), runtime: Handle::current(), reply };
     thread()?.send(request).map_err(|_| io::Error::other("the spawning thread is gone"))?;
@@ -59,12 +63,14 @@ fn thread() -> io::Result<&'static mpsc::Sender<Request>> {
 }
 
 #[expect(unsafe_code, reason = "what must happen between fork and exec cannot be said otherwise")]
-fn confine(command: &mut std::process::Command, limits: Limits, view: Option<OwnedFd>) {
+fn confine(command: &mut std::process::Command, limits: Limits, mounts: Vec<Mount>, view: Option<OwnedFd>) {
     let server = std::process::id();
     let is_root = rustix::process::getuid().is_root();
     // SAFETY: the closure runs between fork and exec. It makes only system calls and neither allocates nor locks.
     unsafe {
         command.pre_exec(move || {
+            // Before the next line: new credentials reset what it sets.
+            mount::apply(&mounts);
             check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
             if u32::try_from(libc::getppid()) != Ok(server) {
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));

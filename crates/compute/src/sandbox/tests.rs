@@ -1,4 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
 use std::time::{Duration, Instant};
 
 use super::{Capture, Command};
@@ -59,7 +58,7 @@ async fn memory_is_limited() {
 
 #[tokio::test]
 async fn only_its_own_folders_are_seen() {
-    if !super::warnings().is_empty() {
+    if !super::warnings().await.is_empty() {
         return; // A kernel without Landlock: doctor says so.
     }
     let (mine, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -85,4 +84,25 @@ async fn only_its_own_folders_are_seen() {
 async fn a_missing_program_is_an_error() {
     let error = Command::new("/no/such/program").output(KEEP, None).await.unwrap_err();
     assert!(error.to_string().contains("/no/such/program"), "{error}");
+}
+
+#[tokio::test]
+async fn mounts_are_private() {
+    if !super::can_mount().await {
+        return; // Not allowed on this machine: doctor says so.
+    }
+    let (tmp, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(data.path().join("file"), "data").unwrap();
+    let mut command = shell("echo private > /tmp/lakerun-test-made; cat /mnt/drop/file");
+    command.mount(tmp.path(), "/tmp").mount(data.path(), "/mnt/drop");
+    let output = command.output(KEEP, None).await.unwrap();
+    assert_eq!(output.stdout, b"data", "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(tmp.path().join("lakerun-test-made").exists());
+    assert!(!std::path::Path::new("/tmp/lakerun-test-made").exists());
+}
+
+#[tokio::test]
+async fn merged_output_keeps_its_order() {
+    let output = shell("echo 1; echo 2 >&2; echo 3").merged().output(KEEP, None).await.unwrap();
+    assert_eq!(output.stdout, b"1\n2\n3\n");
 }

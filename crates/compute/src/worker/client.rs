@@ -183,7 +183,6 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use std::os::unix::fs::PermissionsExt as _;
 
     use serde_json::json;
@@ -213,7 +212,7 @@ done
     #[tokio::test]
     async fn workers_are_reused_and_survive_failures() {
         let folder = tempfile::tempdir().unwrap();
-        let workers = workers(folder.path(), Duration::from_secs(60));
+        let workers = workers(folder.path(), Duration::from_mins(1));
         let limits = || Limits::new().memory_mb(64).timeout(Duration::from_secs(20));
         let first = workers.call("test", json!("pid"), limits()).await.unwrap();
         let failed = workers.call("test", json!("fail"), limits()).await.unwrap_err();
