@@ -82,14 +82,14 @@ def _analysis(error_class, message, state=None):
 def _parquet(self, engine_load, paths, inputs, partitions, given):
     from pyspark.sql import functions as F
 
-    if not inputs and self._schema is None:
+    if not inputs and not self._schema:
         raise _analysis("UNABLE_TO_INFER_SCHEMA", "Unable to infer schema for Parquet. It must be specified manually.", "42KD9")
     plain = not any(s3.GLOB.search(p) for p in paths) and "basepath" not in given
     if plain:
         exact = {item.url for item in inputs}
         urls = ["s3://" + "/".join(s3.split(p)) for p in paths]
         frame = engine_load(self, [u if u in exact or u.endswith("/") else u + "/" for u in urls])
-        if self._schema is None:
+        if not self._schema:
             for name, kind in partitions.items():
                 if kind != "string" and name in frame.columns:
                     frame = frame.withColumn(name, F.col(name).try_cast(kind))
@@ -333,7 +333,9 @@ def _install_lenient(column, expressions, plan, builtin):
     def divide(self, other):
         if _conf["ansi"]:
             return engine_div(self, other)
-        return builtin.try_divide(self, other if isinstance(other, column.Column) else builtin.lit(other))
+        if isinstance(other, column.Column):
+            return engine_div(self, builtin.nullif(other, builtin.lit(0)))
+        return engine_div(self, other if other else builtin.lit(None).try_cast("double"))
 
     def divided(self, other):
         return divide(builtin.lit(other), self)
