@@ -1,0 +1,28 @@
+//! The crawler as a library: a listing and a way to read samples in, tables and partitions out.
+//!
+//! Nothing here knows the catalog's storage, the network or the clock: `run` works against a `Source`, which is S3 in
+//! a worker process and a map in tests; `merge` decides what a finished crawl changes in the catalog.
+
+mod classify;
+mod csv;
+mod glob;
+mod grouping;
+mod json;
+mod jsonpath;
+mod merge;
+mod naming;
+mod parquet_file;
+mod run;
+mod sample;
+mod schema;
+mod settings;
+mod tables;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use merge::{Change, Known, KnownPartition, KnownTable, Policies, merge};
+pub use run::{Object, Source, SourceError, run};
+pub use settings::{Classifier, CsvClassifier, CsvHeader, Request, Target};
+pub use tables::{Column, CrawledPartition, CrawledTable, Report, Storage};

@@ -1,0 +1,347 @@
+//! Whole crawls over layouts kept in memory.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::parquet_file::tests::file as parquet;
+use super::{Classifier, CsvClassifier, CsvHeader, Object, Report, Request, Source, SourceError, Target, run};
+
+/// Objects in memory, by bucket and key.
+#[derive(Default)]
+struct Memory {
+    objects: BTreeMap<String, Bytes>,
+    unreadable: Vec<String>,
+}
+
+#[async_trait]
+impl Source for Memory {
+    async fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<Object>, SourceError> {
+        if bucket != "b" {
+            return Err(SourceError("NoSuchBucket".into()));
+        }
+        let folder = format!("{prefix}/");
+        let below = |key: &str| prefix.is_empty() || key == prefix || key.starts_with(&folder);
+        let found = self.objects.iter().filter(|(key, _)| below(key));
+        Ok(found.map(|(key, bytes)| Object { key: key.clone(), size: bytes.len() as u64 }).collect())
+    }
+
+    async fn read(&self, _: &str, key: &str, start: u64, end: u64) -> Result<Bytes, SourceError> {
+        if self.unreadable.iter().any(|u| u == key) {
+            return Err(SourceError("AccessDenied".into()));
+        }
+        let bytes = &self.objects[key];
+        Ok(bytes.slice(usize::try_from(start).unwrap()..usize::try_from(end).unwrap()))
+    }
+}
+
+fn memory<B: Into<Bytes> + Clone>(files: &[(&str, B)]) -> Memory {
+    let objects = files.iter().map(|(key, body)| ((*key).to_owned(), body.clone().into())).collect();
+    Memory { objects, unreadable: Vec::new() }
+}
+
+fn crawl_with(memory: &Memory, request: &Request) -> Result<Report, SourceError> {
+    futures::executor::block_on(run(request, memory))
+}
+
+fn request(path: &str) -> Request {
+    Request { targets: vec![Target::parse(path).unwrap()], ..Request::default() }
+}
+
+/// One line a table: root, columns, keys, and the values of its partitions.
+fn show(report: &Report) -> String {
+    let mut out = String::new();
+    for table in &report.tables {
+        let list = |columns: &[super::Column]| {
+            columns.iter().map(|c| format!("{}:{}", c.name, c.ty)).collect::<Vec<_>>().join(",")
+        };
+        let class = &table.parameters["classification"];
+        write!(out, "{} {class} ({})", table.root, list(&table.storage.columns)).unwrap();
+        if !table.partition_keys.is_empty() {
+            let values: Vec<String> = table.partitions.iter().map(|p| p.values.join("/")).collect();
+            write!(out, " by {} [{}]", list(&table.partition_keys), values.join(" ")).unwrap();
+        }
+        writeln!(out, " {}x{}", table.parameters["objectCount"], table.parameters["recordCount"]).unwrap();
+    }
+    out
+}
+
+fn crawl(path: &str, files: &[(&str, &'static str)]) -> String {
+    show(&crawl_with(&memory(files), &request(path)).unwrap())
+}
+
+const A: &str = "a,b\n1,x\n2,y\n";
+const B: &str = "c,d,e\n1,2,3\n";
+const J: &str = "{\"k\":1,\"v\":\"x\"}\n";
+
+#[test]
+fn a_landing_zone_is_a_table_for_each_folder() {
+    let got = crawl(
+        "s3://b/",
+        &[
+            ("airports/1.json", J),
+            ("airports/2.json", "{\"k\":2,\"v\":null}\n"),
+            ("flights/2013/01/01.csv", A),
+            ("flights/2013/01/02.csv", A),
+            ("flights/2013/02/01.csv", A),
+            ("flights/_SUCCESS", ""),
+            ("planes/planes.csv", B),
+        ],
+    );
+    assert_eq!(
+        got,
+        "airports json (k:int,v:string) 2x2\n\
+         flights csv (a:bigint,b:string) by partition_0:string,partition_1:string [2013/01 2013/02] 3x6\n\
+         planes csv (c:bigint,d:bigint,e:bigint) 1x1\n"
+    );
+}
+
+#[test]
+fn key_value_folders_name_their_partitions() {
+    let got = crawl(
+        "s3://b/sales",
+        &[
+            ("sales/Year=2013/m=01/x.csv", A),
+            ("sales/Year=2013/m=02/x.csv", A),
+            ("sales/Year=2014/m=01%2F/x.csv", A),
+            ("sales2/x.csv", B),
+        ],
+    );
+    assert_eq!(got, "sales csv (a:bigint,b:string) by year:string,m:string [2013/01 2013/02 2014/01/] 3x6\n");
+}
+
+#[test]
+fn a_single_partition_is_still_a_partition_but_a_lone_folder_of_a_bucket_is_a_table() {
+    assert_eq!(
+        crawl("s3://b/f/", &[("f/year=2013/x.csv", A)]),
+        "f csv (a:bigint,b:string) by year:string [2013] 1x2\n"
+    );
+    assert_eq!(crawl("s3://b", &[("f/x.csv", A)]), "f csv (a:bigint,b:string) 1x2\n");
+    assert_eq!(crawl("s3://b", &[("f/day=1/x.csv", A)]), "f csv (a:bigint,b:string) by day:string [1] 1x2\n");
+    assert_eq!(crawl("s3://b/f", &[("f/EWR/x.csv", A)]), "f csv (a:bigint,b:string) by partition_0:string [EWR] 1x2\n");
+    assert_eq!(crawl("s3://b/f/x.csv", &[("f/x.csv", A)]), "x.csv csv (a:bigint,b:string) 1x2\n");
+}
+
+#[test]
+fn siblings_that_differ_are_tables_of_their_own() {
+    let years = [("d/2017/x.csv", "a,b\n1,2\n"), ("d/2018/x.csv", "c,d\n1,2\n")];
+    assert_eq!(crawl("s3://b/d/", &years), "2017 csv (a:bigint,b:bigint) 1x1\n2018 csv (c:bigint,d:bigint) 1x1\n");
+    let combined = Request { combine: true, ..request("s3://b/d/") };
+    assert_eq!(
+        show(&crawl_with(&memory(&years), &combined).unwrap()),
+        "d csv (a:bigint,b:bigint,c:bigint,d:bigint) by partition_0:string [2017 2018] 2x2\n"
+    );
+}
+
+#[test]
+fn evolving_schemas_share_a_table() {
+    let got = crawl(
+        "s3://b/d/",
+        &[
+            ("d/day=1/x.json", "{\"a\":1,\"b\":2,\"c\":3}"),
+            ("d/day=2/x.json", "{\"a\":1.5,\"b\":2,\"c\":3,\"d\":\"new\"}"),
+        ],
+    );
+    assert_eq!(got, "d json (a:double,b:int,c:int,d:string) by day:string [1 2] 2x2\n");
+}
+
+#[test]
+fn files_that_differ_in_one_folder_are_tables_each() {
+    assert_eq!(
+        crawl("s3://b/d/", &[("d/one.csv", A), ("d/two.csv", B)]),
+        "one.csv csv (a:bigint,b:string) 1x2\ntwo.csv csv (c:bigint,d:bigint,e:bigint) 1x1\n"
+    );
+}
+
+#[test]
+fn files_beside_folders_never_make_a_table_that_reads_the_folders_too() {
+    assert_eq!(
+        crawl("s3://b/", &[("note.csv", A), ("x/1.csv", B), ("y/1.json", J)]),
+        "note.csv csv (a:bigint,b:string) 1x2\nx csv (c:bigint,d:bigint,e:bigint) 1x1\ny json (k:int,v:string) 1x1\n"
+    );
+    // Alike, they are one table without partitions, which reads all of it.
+    assert_eq!(crawl("s3://b/d/", &[("d/1.csv", A), ("d/old/1.csv", A)]), "d csv (a:bigint,b:string) 2x4\n");
+}
+
+#[test]
+fn parquet_is_known_by_content_whatever_its_name() {
+    let all = parquet(50);
+    let files = memory(&[
+        ("f/year=2013/month=12/part-0.parquet.out", all.clone()),
+        ("f/year=2013/month=11/part-0.parquet", all.clone()),
+        ("f/year=2013/month=11/cut.parquet", all.slice(..all.len() / 2)),
+        ("f/year=2013/month=10/empty.parquet", Bytes::new()),
+    ]);
+    let report = crawl_with(&files, &request("s3://b/f/")).unwrap();
+    assert_eq!(
+        show(&report),
+        "f parquet (id:int,name:string,x:double,at:timestamp) by year:string,month:string [2013/11 2013/12] 2x100\n"
+    );
+    let cut: Vec<&String> = report.log.iter().filter(|l| l.contains("cut.parquet")).collect();
+    assert!(cut.len() == 1 && cut[0].contains("not classified as parquet"), "{cut:?}");
+    assert!(report.unread.is_empty());
+}
+
+#[test]
+fn large_parquet_files_are_read_at_their_end_only() {
+    let big = parquet(200_000);
+    assert!(big.len() > 1 << 20);
+    let report = crawl_with(&memory(&[("f/x.parquet", big.clone()), ("f/y", big)]), &request("s3://b/f")).unwrap();
+    assert_eq!(show(&report), "f parquet (id:int,name:string,x:double,at:timestamp) 2x400000\n");
+}
+
+#[test]
+fn unknown_and_unreadable_files_are_logged_and_left_out() {
+    let mut files = memory(&[
+        ("d/1.csv", Bytes::from_static(A.as_bytes())),
+        ("d/2.csv", Bytes::from_static(A.as_bytes())),
+        ("d/3.bin", Bytes::from_static(&[0, 1, 2, 3])),
+        ("d/4.avro", Bytes::from_static(b"Obj\x01...")),
+        ("d/5.txt", Bytes::from_static(b"hello\n")),
+    ]);
+    files.unreadable.push("d/2.csv".into());
+    let report = crawl_with(&files, &request("s3://b/d/")).unwrap();
+    assert_eq!(show(&report), "d csv (a:bigint,b:string) 1x2\n");
+    assert_eq!(report.unread, ["s3://b/d/2.csv"]);
+    for (file, word) in [("3.bin", "UNKNOWN"), ("4.avro", "avro"), ("5.txt", "UNKNOWN"), ("2.csv", "AccessDenied")] {
+        assert!(report.log.iter().any(|l| l.contains(file) && l.contains(word)), "{file}: {:?}", report.log);
+    }
+    assert_eq!(crawl("s3://b/d/", &[("d/5.txt", "hello\n")]), "");
+}
+
+#[test]
+fn a_bucket_that_cannot_be_listed_fails_the_crawl() {
+    assert!(crawl_with(&memory::<Bytes>(&[]), &request("s3://nope/")).is_err());
+}
+
+#[test]
+fn exclusions_and_known_folders_leave_files_out() {
+    let files = [("d/day=1/x.csv", A), ("d/day=2/x.csv", A), ("d/day=2/x.tmp", B)];
+    let mut without = request("s3://b/d/");
+    without.targets[0].exclusions = vec!["**.tmp".into()];
+    let report = crawl_with(&memory(&files), &without).unwrap();
+    assert_eq!(show(&report), "d csv (a:bigint,b:string) by day:string [1 2] 2x4\n");
+    assert_eq!(report.tables[0].parameters["exclusions"], "[\"s3://b/d/**.tmp\"]");
+    let mut newer = without;
+    newer.targets[0].known_folders = Some(vec!["d/day=1/".into()]);
+    let report = crawl_with(&memory(&files), &newer).unwrap();
+    assert_eq!(show(&report), "d csv (a:bigint,b:string) by day:string [2] 1x2\n");
+}
+
+#[test]
+fn a_table_level_fixes_where_tables_begin() {
+    let files = [("z/x/a/1.csv", A), ("z/x/b/1.csv", A), ("z/y/a/1.csv", A)];
+    assert_eq!(
+        crawl("s3://b/", &files),
+        "z csv (a:bigint,b:string) by partition_0:string,partition_1:string [x/a x/b y/a] 3x6\n"
+    );
+    let levelled = Request { table_level: Some(3), ..request("s3://b/") };
+    assert_eq!(
+        show(&crawl_with(&memory(&files), &levelled).unwrap()),
+        "x csv (a:bigint,b:string) by partition_0:string [a b] 2x4\n\
+         y csv (a:bigint,b:string) by partition_0:string [a] 1x2\n"
+    );
+}
+
+#[test]
+fn too_many_tables_fail_where_a_threshold_is_set() {
+    let limited = Request { table_threshold: Some(1), ..request("s3://b/") };
+    let error = crawl_with(&memory(&[("x/1.csv", A), ("y/1.csv", B)]), &limited).unwrap_err();
+    assert!(error.to_string().contains("greater than the table threshold value provided: 1"), "{error}");
+}
+
+#[test]
+fn custom_classifiers_apply_to_the_files_they_know() {
+    let airlines = Classifier::Csv(CsvClassifier {
+        name: "airlines".into(),
+        delimiter: Some(','),
+        header: CsvHeader::Present,
+        names: vec!["carrier".into(), "name".into()],
+        ..CsvClassifier::default()
+    });
+    let items = Classifier::Json { name: "items".into(), path: "$.items[*]".into() };
+    let custom = Request { classifiers: vec![airlines, items], ..request("s3://b/") };
+    let files = memory(&[
+        ("airlines/a.csv", "carrier,name\nUA,United\n"),
+        ("other/a.csv", A),
+        ("pages/1.json", "{\"items\":[{\"x\":1},{\"x\":2}]}"),
+    ]);
+    assert_eq!(
+        show(&crawl_with(&files, &custom).unwrap()),
+        "airlines csv (carrier:string,name:string) 1x1\n\
+         other csv (a:bigint,b:string) 1x2\n\
+         pages json (x:int) 1x2\n"
+    );
+}
+
+#[test]
+fn a_day_of_text_only_shares_the_header_of_its_siblings() {
+    let got = crawl("s3://b/d/", &[("d/1.csv", "a,b\n1,x\n"), ("d/2.csv", "a,b\n,y\n"), ("d/3.csv", "a,b\n3,z\n")]);
+    assert_eq!(got, "d csv (a:bigint,b:string) 3x3\n");
+}
+
+#[test]
+fn many_small_siblings_are_sampled_and_all_counted() {
+    let names: Vec<String> = (0..1500).map(|i| format!("airports/{i:04}.json")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), J)).collect();
+    assert_eq!(crawl("s3://b/", &files), "airports json (k:int,v:string) 1500x1500\n");
+}
+
+#[test]
+fn gzip_is_a_compression_of_its_own() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, A.as_bytes()).unwrap();
+    let zipped = Bytes::from(encoder.finish().unwrap());
+    let report = crawl_with(&memory(&[("d/x.csv.gz", zipped)]), &request("s3://b/d")).unwrap();
+    assert_eq!(show(&report), "d csv (a:bigint,b:string) 1x2\n");
+    assert_eq!(report.tables[0].parameters["compressionType"], "gzip");
+    assert!(report.tables[0].storage.compressed);
+}
+
+/// Every file of a crawl is in exactly one place: a table without partitions, or one partition.
+#[test]
+fn every_classified_file_is_counted_once_in_any_layout() {
+    let mut seed = 7u64;
+    let mut next = |n: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % n
+    };
+    for round in 0..300 {
+        let mut files = BTreeMap::new();
+        for _ in 0..=next(12) {
+            let mut key = String::new();
+            for level in 0..next(4) {
+                match next(3) {
+                    0 => write!(key, "k{level}={}/", next(3)).unwrap(),
+                    1 => write!(key, "{}/", next(3)).unwrap(),
+                    _ => write!(key, "f{}/", next(2)).unwrap(),
+                }
+            }
+            write!(key, "{}.x", next(3)).unwrap();
+            files.insert(key, [A, B, J, "{\"k\":1,\"v\":\"x\",\"w\":2}"][usize::try_from(next(4)).unwrap()]);
+        }
+        let list: Vec<(&str, &str)> = files.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+        for request in [
+            request("s3://b/"),
+            Request { combine: true, ..request("s3://b/") },
+            Request { table_level: Some(2), ..request("s3://b/") },
+        ] {
+            let report = crawl_with(&memory(&list), &request).unwrap();
+            let objects: usize =
+                report.tables.iter().map(|t| t.parameters["objectCount"].parse::<usize>().unwrap()).sum();
+            assert_eq!(objects, files.len(), "round {round}: {files:?}\n{}", show(&report));
+            for table in &report.tables {
+                let parts: usize =
+                    table.partitions.iter().map(|p| p.parameters["objectCount"].parse::<usize>().unwrap()).sum();
+                let whole: usize = table.parameters["objectCount"].parse().unwrap();
+                assert!(table.partition_keys.is_empty() || parts == whole, "{}", show(&report));
+                assert!(table.partitions.iter().all(|p| p.values.len() == table.partition_keys.len()));
+                let locations: std::collections::BTreeSet<_> =
+                    table.partitions.iter().map(|p| &p.storage.location).collect();
+                assert_eq!(locations.len(), table.partitions.len());
+            }
+        }
+    }
+}
