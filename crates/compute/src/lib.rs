@@ -37,6 +37,7 @@ pub mod budget;
 mod error;
 pub mod pyenv;
 pub mod sandbox;
+pub mod spark;
 pub mod worker;
 
 use std::path::PathBuf;

@@ -1,0 +1,242 @@
+//! Glue's Spark jobs: a Python process of its own per run, holding the engine (Sail) and the script. The Python side is
+//! `runtimes/spark`, embedded here and laid out on disk at the first need; what it needs from PyPI is an environment of
+//! [`crate::pyenv`]. Starting engine and script takes about a second.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::sync::{OnceCell, mpsc};
+
+use crate::budget::{Budget, Class};
+use crate::pyenv::PythonEnvs;
+use crate::sandbox::{Command, Meter, machine_memory_mb};
+use crate::{Compute, Error};
+
+/// What every job's environment holds.
+pub const REQUIREMENTS: &str = include_str!("../../../runtimes/spark/requirements.txt");
+
+macro_rules! runtime {
+    ($($path:literal),+ $(,)?) => {
+        &[$(($path, include_str!(concat!("../../../runtimes/spark/", $path)))),+]
+    };
+}
+
+const RUNTIME: &[(&str, &str)] = runtime![
+    "awsglue/__init__.py",
+    "awsglue/context.py",
+    "awsglue/dynamicframe.py",
+    "awsglue/gluetypes.py",
+    "awsglue/job.py",
+    "awsglue/transforms/__init__.py",
+    "awsglue/utils.py",
+    "lakerun_spark/__init__.py",
+    "lakerun_spark/compat.py",
+    "lakerun_spark/context.py",
+    "lakerun_spark/files.py",
+    "lakerun_spark/launcher.py",
+    "lakerun_spark/s3.py",
+];
+/// The longest line that is kept whole: an event of CloudWatch Logs.
+const LINE_BYTES: u64 = 256 << 10;
+/// How long output may stay open after the process's end.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// `glueetl`, `gluestreaming` or `pythonshell`.
+    pub kind: String,
+    /// `s3://bucket/key` of the script.
+    pub script: String,
+    /// As the script finds them in `sys.argv`.
+    pub arguments: Vec<String>,
+    /// Credentials, endpoint, region.
+    pub env: Vec<(String, String)>,
+    /// Further lines for pip.
+    pub modules: Vec<String>,
+    pub memory_mb: u64,
+    pub parallelism: usize,
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Output,
+    Error,
+}
+
+/// How the script ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Succeeded,
+    /// With Glue's ErrorMessage.
+    Failed(String),
+    TimedOut,
+}
+
+/// Runs jobs. Cheap to clone.
+#[derive(Clone)]
+pub struct Spark(Arc<Shared>);
+
+struct Shared {
+    scratch: PathBuf,
+    envs: PythonEnvs,
+    budget: Budget,
+    runtime: OnceCell<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Report {
+    error: Option<String>,
+}
+
+impl Spark {
+    /// `scratch` is emptied: it holds the runtime and each run's folder.
+    pub fn new(scratch: impl Into<PathBuf>, compute: &Compute) -> Self {
+        Self(Arc::new(Shared {
+            scratch: scratch.into(),
+            envs: compute.envs.clone(),
+            budget: compute.budget.clone(),
+            runtime: OnceCell::new(),
+        }))
+    }
+
+    /// Makes the Python environment ahead of the first job.
+    pub async fn prepare(&self, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<(), Error> {
+        self.0.envs.ensure(REQUIREMENTS, progress).await.map(drop)
+    }
+
+    /// Waits for a place and for the environment, calls `started`, runs the script to its end. What it prints goes to
+    /// `lines`, a full channel holds it back. Dropping the future kills the job.
+    pub async fn run(
+        &self,
+        job: &Job,
+        lines: mpsc::Sender<(Stream, String)>,
+        started: impl Future<Output = ()> + Send,
+    ) -> Result<Outcome, Error> {
+        let shared = &self.0;
+        let runtime = shared.runtime.get_or_try_init(|| async { lay_out(&shared.scratch) }).await?;
+        let requirements = job.modules.iter().fold(REQUIREMENTS.to_owned(), |all, one| all + "\n" + one);
+        let env = shared.envs.ensure(&requirements, &|line| tracing::info!("{line}")).await?;
+        let memory_mb = job.memory_mb.min(machine_memory_mb() as u64 / 5 * 3).max(1024);
+        // Workers are promised more than they use: a job must not keep every function of its pipeline waiting.
+        let promised_mb = usize::try_from(memory_mb.min(2048)).unwrap_or(2048);
+        let _permit = shared.budget.acquire(Class::User, promised_mb).await;
+        let folder = tempfile::Builder::new()
+            .prefix("run")
+            .tempdir_in(&shared.scratch)
+            .map_err(Error::io("making a job's folder"))?;
+        let (work, temporary) = (folder.path().join("work"), folder.path().join("tmp"));
+        for path in [&work, &temporary] {
+            std::fs::create_dir(path).map_err(Error::io("making a job's folder"))?;
+        }
+        let result = folder.path().join("result.json");
+        let mut command = Command::new(&env.python);
+        command.args(["-m", "lakerun_spark.launcher", &job.kind, &job.script]).args(&job.arguments);
+        command.folder(&work).read_only(runtime).read_write(folder.path()).memory_mb(memory_mb);
+        for path in &env.read_paths {
+            command.read_only(path);
+        }
+        command
+            .env("PYTHONPATH", runtime)
+            .env("PYTHONUNBUFFERED", "1")
+            .env("HOME", &work)
+            .env("TMPDIR", &temporary)
+            .env("TZ", "UTC")
+            .env("LAKERUN_RESULT", &result)
+            .env("SAIL_EXECUTION__DEFAULT_PARALLELISM", job.parallelism.max(1).to_string())
+            .mount(&temporary, "/tmp");
+        for (name, value) in &job.env {
+            command.env(name, value);
+        }
+        started.await;
+        let mut child = command.spawn().await?;
+        let meter = Meter::new(child.group());
+        let (output, error) = (child.stdout.take(), child.stderr.take());
+        let streams = async {
+            tokio::join!(forward(output, Stream::Output, &lines), forward(error, Stream::Error, &lines));
+        };
+        tokio::pin!(streams);
+        let mut drained = false;
+        let deadline = tokio::time::sleep(job.timeout);
+        tokio::pin!(deadline);
+        let exit = loop {
+            tokio::select! {
+                exit = child.wait() => break exit?,
+                () = &mut streams, if !drained => drained = true,
+                () = meter.exceeds(Some(memory_mb)) => {
+                    return Ok(Outcome::Failed(format!("Command failed with exit code 137: the job used more than its {memory_mb} MB of memory (OutOfMemory)")));
+                }
+                () = &mut deadline => return Ok(Outcome::TimedOut),
+            }
+        };
+        if !drained {
+            let _ = tokio::time::timeout(LINGER, streams).await;
+        }
+        let report = std::fs::read(&result).ok().and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
+        Ok(match report {
+            Some(Report { error: None }) => Outcome::Succeeded,
+            Some(Report { error: Some(message) }) => Outcome::Failed(message),
+            // It ended without the launcher: os._exit, a signal, a crash of the engine.
+            None if exit.success() => Outcome::Succeeded,
+            None => {
+                let code = exit.code().unwrap_or_else(|| 128 + exit.signal().unwrap_or_default());
+                Outcome::Failed(format!("Command failed with exit code {code}"))
+            }
+        })
+    }
+}
+
+/// Writes the embedded Python files, compiled by Python as they are imported.
+fn lay_out(scratch: &Path) -> Result<PathBuf, Error> {
+    crate::sandbox::empty_folder(scratch)?;
+    let root = scratch.join("runtime");
+    for (path, text) in RUNTIME {
+        let path = root.join(path);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(Error::io(format!("making {}", folder.display())))?;
+        }
+        std::fs::write(&path, text).map_err(Error::io(format!("writing {}", path.display())))?;
+    }
+    Ok(root)
+}
+
+/// Lines of a stream, as text; what is too long is cut into several.
+async fn forward(stream: Option<impl AsyncRead + Unpin>, which: Stream, lines: &mpsc::Sender<(Stream, String)>) {
+    let Some(stream) = stream else { return };
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    while let Ok(1..) = (&mut stream).take(LINE_BYTES).read_until(b'\n', &mut line).await {
+        let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
+        if !text.is_empty() && lines.send((which, text)).await.is_err() {
+            // Nobody listens: read on, so that the script is not held back.
+            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+            return;
+        }
+        line.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtime_is_laid_out_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = lay_out(&folder.path().join("spark")).unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtimes/spark");
+        for package in ["awsglue", "awsglue/transforms", "lakerun_spark"] {
+            for entry in std::fs::read_dir(source.join(package)).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_some_and(|e| e == "py") {
+                    let copy = root.join(package).join(path.file_name().unwrap());
+                    assert_eq!(std::fs::read(&path).unwrap(), std::fs::read(copy).unwrap(), "{}", path.display());
+                }
+            }
+        }
+    }
+}
