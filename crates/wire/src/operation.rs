@@ -47,6 +47,8 @@ pub struct OperationSpec {
     /// empty means `*`.
     pub resource: &'static str,
     pub readonly: bool,
+    /// The IAM action, e.g. `lambda:InvokeFunction`.
+    pub action: &'static str,
 }
 
 /// A type that stands for an operation, generated: `api_sqs::SendMessage`.

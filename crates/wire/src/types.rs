@@ -122,3 +122,7 @@ impl<'de> Deserialize<'de> for Timestamp {
         d.deserialize_any(V)
     }
 }
+
+/// Input or output without members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty {}

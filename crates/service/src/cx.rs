@@ -1,0 +1,174 @@
+//! The context of a call: who calls, for which account and region, on behalf of which task.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::kv::memo_prefix;
+use store::{Store, Tx};
+use wire::{Error, Operation};
+
+use crate::Router;
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Principal {
+    /// The owner of the server: may do everything.
+    Root,
+    /// The platform itself, inside: may do everything.
+    Platform,
+    /// A session of a role.
+    Role {
+        /// `arn:aws:iam::000000000000:role/name`
+        role_arn: String,
+        session: String,
+        /// The session policy, JSON.
+        policy: Option<String>,
+        /// The attempt of user code that holds these credentials (see [`crate::attempts`]).
+        attempt: Option<String>,
+        access_key: Option<String>,
+    },
+}
+
+impl Principal {
+    /// The ARN that error messages, `GetCallerIdentity` and audit show.
+    pub fn arn(&self, account: &str) -> String {
+        match self {
+            Self::Root => format!("arn:aws:iam::{account}:root"),
+            Self::Platform => format!("arn:aws:iam::{account}:lakerun"),
+            Self::Role { role_arn, session, .. } => {
+                let name = role_arn.rsplit('/').next().unwrap_or_default();
+                format!("arn:aws:sts::{account}:assumed-role/{name}/{session}")
+            }
+        }
+    }
+    pub fn attempt(&self) -> Option<&str> {
+        match self {
+            Self::Role { attempt, .. } => attempt.as_deref(),
+            _ => None,
+        }
+    }
+    /// The role's ARN, where the caller is one.
+    pub fn role_arn(&self) -> Option<&str> {
+        match self {
+            Self::Role { role_arn, .. } => Some(role_arn),
+            _ => None,
+        }
+    }
+}
+
+/// The context of a call. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Cx {
+    router: Arc<Router>,
+    principal: Arc<Principal>,
+    account: Arc<str>,
+    region: Arc<str>,
+    request_id: Arc<str>,
+    /// The durable task on whose behalf this is, and how many writes it has made.
+    task: Option<Arc<(String, AtomicU32)>>,
+}
+
+impl Cx {
+    pub fn new(router: Arc<Router>, principal: Principal, account: &str, region: &str) -> Self {
+        let request_id = uuid::Uuid::new_v4().to_string().into();
+        Self {
+            router,
+            principal: Arc::new(principal),
+            account: account.into(),
+            region: region.into(),
+            request_id,
+            task: None,
+        }
+    }
+    /// The platform's own context, with all powers: for runners.
+    pub fn platform(router: &Arc<Router>, account: &str, region: &str) -> Self {
+        Self::new(router.clone(), Principal::Platform, account, region)
+    }
+
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+    pub fn router(&self) -> &Arc<Router> {
+        &self.router
+    }
+    pub fn now(&self) -> jiff::Timestamp {
+        self.router.now()
+    }
+    pub fn task_id(&self) -> Option<&str> {
+        self.task.as_ref().map(|t| t.0.as_str())
+    }
+    /// A random id: 32 hex digits, or a UUID with dashes.
+    pub fn uuid(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+    /// An ARN in the caller's account and region.
+    pub fn arn(&self, service: &str, resource: impl Into<String>) -> String {
+        wire::arn::Arn::new(service, &self.region, &self.account, resource).to_string()
+    }
+
+    /// The same on behalf of a durable task: writes are remembered under its id, so that a repeated call of the same task
+    /// returns the first reply. The id names the logical call (execution and state entry), not the attempt.
+    #[must_use]
+    pub fn with_task(&self, id: &str) -> Self {
+        Self { task: Some(Arc::new((id.to_owned(), AtomicU32::new(0)))), ..self.clone() }
+    }
+    #[must_use]
+    pub fn with_region(&self, region: &str) -> Self {
+        Self { region: region.into(), ..self.clone() }
+    }
+    /// The same call, made by the platform itself.
+    #[must_use]
+    pub fn as_platform(&self) -> Self {
+        Self { principal: Arc::new(Principal::Platform), ..self.clone() }
+    }
+    #[must_use]
+    pub fn as_principal(&self, principal: Principal) -> Self {
+        Self { principal: Arc::new(principal), ..self.clone() }
+    }
+    /// Acts as a role that the caller's resource was given (a function's, job's or state machine's role).
+    ///
+    /// # Errors
+    /// When the role does not exist.
+    pub async fn assume(&self, role_arn: &str, session: &str) -> Result<Self, Error> {
+        let principal = self.router.identity().role_session(role_arn, session, None).await?;
+        Ok(self.as_principal(principal))
+    }
+
+    /// The typed door: `cx.call::<api_sqs::SendMessage>(input)`.
+    pub async fn call<O: Operation>(&self, input: O::Input) -> Result<O::Output, Error> {
+        self.router.call::<O>(self, input).await
+    }
+    /// The door of Step Functions and Scheduler: service and operation as `aws-sdk:` ARNs write them, PascalCase JSON.
+    pub async fn call_json(&self, service: &str, operation: &str, parameters: Value) -> Result<Value, Error> {
+        self.router.call_json(self, service, operation, parameters).await
+    }
+
+    /// A write transaction of this call. On behalf of a task its result is remembered and returned again when the task repeats
+    /// the call, so everything that decides the reply must come out of the closure.
+    pub async fn write<T, E, F>(&self, store: &Store, f: F) -> Result<T, E>
+    where
+        F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: From<store::Error> + Send + 'static,
+    {
+        match &self.task {
+            None => store.write(f).await,
+            Some(task) => {
+                let n = task.1.fetch_add(1, Ordering::Relaxed);
+                store.write_once(memo_prefix().push(&task.0).push_u64(u64::from(n)), f).await
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The port through which the platform knows who may do what. Implemented by `services/identity`.
+
+use async_trait::async_trait;
+use wire::Error;
+
+use crate::Principal;
+
+/// Keys as a client holds them.
+#[derive(Clone)]
+pub struct Credentials {
+    pub access_key: String,
+    pub secret_key: String,
+    pub session_token: Option<String>,
+    pub expires: Option<jiff::Timestamp>,
+    pub principal: Principal,
+    pub account: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Credentials({})", self.access_key)
+    }
+}
+
+impl Credentials {
+    /// Checks what came with a request that names this access key: the session token and the expiry.
+    ///
+    /// # Errors
+    /// `InvalidClientTokenId` for a missing or wrong token, `ExpiredTokenException`.
+    pub fn check_session(&self, token: Option<&str>, now: jiff::Timestamp) -> Result<(), Error> {
+        if self.session_token.as_deref() != token.filter(|t| !t.is_empty()) {
+            return Err(Error::new(
+                "InvalidClientTokenId",
+                403,
+                "The security token included in the request is invalid.",
+            ));
+        }
+        if self.expires.is_some_and(|t| now >= t) {
+            return Err(Error::new(
+                "ExpiredTokenException",
+                403,
+                "The security token included in the request is expired",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Who may do what.
+#[async_trait]
+pub trait Identity: Send + Sync {
+    /// The keys with this access key id; `None` where it does not exist or was revoked.
+    async fn credentials(&self, access_key: &str) -> Result<Option<Credentials>, Error>;
+
+    /// # Errors
+    /// `AccessDeniedException` naming principal, action and resource.
+    async fn authorize(&self, principal: &Principal, action: &str, resource: &str) -> Result<(), Error>;
+
+    /// The principal of a role's session, for the platform's own use: no trust policy is asked for services that were
+    /// given the role by its owner (a function's, job's or state machine's role).
+    async fn role_session(&self, role_arn: &str, session: &str, attempt: Option<&str>) -> Result<Principal, Error>;
+
+    /// Short-lived keys for a principal that `role_session` made, for user code.
+    async fn issue(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error>;
+
+    /// Ends keys before their time.
+    async fn revoke(&self, access_key: &str) -> Result<(), Error>;
+}

@@ -1,0 +1,215 @@
+//! The table of all operations, and the doors into it.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use wire::codec::asl;
+use wire::{Error, Operation, OperationSpec};
+
+use crate::attempts::{Outcome, Participant};
+use crate::identity::Identity;
+use crate::{Cx, Principal};
+
+/// One operation of a service. The input has been decoded and checked and the caller authorised.
+#[async_trait]
+pub trait Handle<O: Operation>: Send + Sync + 'static {
+    async fn handle(&self, cx: &Cx, input: O::Input) -> Result<O::Output, Error>;
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+struct Entry {
+    spec: &'static OperationSpec,
+    typed: Arc<dyn Fn(Cx, Box<dyn Any + Send>) -> Boxed<Box<dyn Any + Send>> + Send + Sync>,
+    canonical: Arc<dyn Fn(Cx, Value) -> Boxed<Value> + Send + Sync>,
+}
+
+/// All operations by service and name.
+#[derive(Default)]
+pub struct Router {
+    table: RwLock<BTreeMap<(&'static str, &'static str), Arc<Entry>>>,
+    identity: OnceLock<Arc<dyn Identity>>,
+    participants: RwLock<Vec<Arc<dyn Participant>>>,
+}
+
+impl std::fmt::Debug for Router {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Router")
+    }
+}
+
+impl Router {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Adds an operation to the table; see [`crate::operations!`].
+    pub fn register<O, S>(&self, service: &Arc<S>)
+    where
+        O: Operation,
+        S: Handle<O>,
+    {
+        let (one, two) = (service.clone(), service.clone());
+        let entry = Entry {
+            spec: O::SPEC,
+            typed: Arc::new(move |cx, input| {
+                let service = one.clone();
+                Box::pin(async move {
+                    let input =
+                        input.downcast::<O::Input>().map_err(|_| Error::internal("input of another operation"))?;
+                    let output = service.handle(&cx, *input).await?;
+                    Ok(Box::new(output) as Box<dyn Any + Send>)
+                })
+            }),
+            canonical: Arc::new(move |cx, input| {
+                let service = two.clone();
+                Box::pin(async move {
+                    let input: O::Input = serde_json::from_value(input).map_err(|e| {
+                        Error::serialization(format!("{} of {}: {e}", O::SPEC.name, O::SPEC.service.name))
+                    })?;
+                    let output = service.handle(&cx, input).await?;
+                    serde_json::to_value(output).map_err(Error::internal)
+                })
+            }),
+        };
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.insert((O::SPEC.service.name, O::SPEC.name), Arc::new(entry));
+    }
+
+    pub fn set_identity(&self, identity: Arc<dyn Identity>) {
+        assert!(self.identity.set(identity).is_ok(), "identity is set once, at start");
+    }
+    pub fn identity(&self) -> &Arc<dyn Identity> {
+        self.identity.get().expect("the server sets it before it serves")
+    }
+    /// Adds a service that can undo what attempts wrote.
+    pub fn add_participant(&self, participant: Arc<dyn Participant>) {
+        self.participants.write().unwrap_or_else(PoisonError::into_inner).push(participant);
+    }
+    /// Ends an attempt in every service that takes part.
+    pub async fn finish_attempt(&self, attempt: &str, outcome: Outcome) -> Result<(), Error> {
+        let all = self.participants.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for participant in all {
+            participant.finish(attempt, outcome).await?;
+        }
+        Ok(())
+    }
+
+    pub fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+
+    fn entry(&self, service: &str, name: &str) -> Option<Arc<Entry>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.get(&(service, name)).cloned()
+    }
+    /// The operation's row, where the platform has it.
+    pub fn find(&self, service: &str, name: &str) -> Option<&'static OperationSpec> {
+        self.entry(service, name).map(|e| e.spec)
+    }
+    /// All rows, in order of service and name.
+    pub fn operations(&self) -> Vec<&'static OperationSpec> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.values().map(|e| e.spec).collect()
+    }
+    /// The row that an `aws-sdk:service:operation` ARN names: lower-case service (with AWS's aliases), camelCase operation.
+    pub fn find_asl(&self, service: &str, operation: &str) -> Option<&'static OperationSpec> {
+        let service = match service {
+            "sfn" => "states",
+            "eventbridge" => "events",
+            "cloudwatchlogs" => "logs",
+            other => other,
+        };
+        self.find(service, &asl::pascal(operation))
+    }
+
+    /// Checks that the caller may use the operation on the resource that the input names.
+    pub async fn authorize(&self, cx: &Cx, action: &str, resource: &str) -> Result<(), Error> {
+        match cx.principal() {
+            Principal::Root | Principal::Platform => Ok(()),
+            role @ Principal::Role { .. } => self.identity().authorize(role, action, resource).await,
+        }
+    }
+
+    async fn admit(&self, cx: &Cx, spec: &OperationSpec, member: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
+        match cx.principal() {
+            Principal::Root | Principal::Platform => Ok(()),
+            Principal::Role { .. } => self.authorize(cx, spec.action, &resource(spec, cx, member)).await,
+        }
+    }
+
+    /// The typed door.
+    pub async fn call<O: Operation>(&self, cx: &Cx, input: O::Input) -> Result<O::Output, Error> {
+        let spec = O::SPEC;
+        let Some(entry) = self.entry(spec.service.name, spec.name) else {
+            return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
+        };
+        if matches!(cx.principal(), Principal::Role { .. }) {
+            let value = serde_json::to_value(&input).map_err(Error::internal)?;
+            self.admit(cx, spec, |name| member_text(&value, name)).await?;
+        }
+        let output = (entry.typed)(cx.clone(), Box::new(input)).await?;
+        output.downcast::<O::Output>().map(|o| *o).map_err(|_| Error::internal("output of another operation"))
+    }
+
+    /// The door of HTTP: input and output in the canonical form, the input checked.
+    pub async fn call_canonical(&self, cx: &Cx, spec: &OperationSpec, input: Value) -> Result<Value, Error> {
+        let Some(entry) = self.entry(spec.service.name, spec.name) else {
+            return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
+        };
+        self.admit(cx, spec, |name| member_text(&input, name)).await?;
+        (entry.canonical)(cx.clone(), input).await
+    }
+
+    /// The door of Step Functions and Scheduler.
+    pub async fn call_json(&self, cx: &Cx, service: &str, operation: &str, parameters: Value) -> Result<Value, Error> {
+        let Some(spec) = self.find_asl(service, operation) else {
+            return Err(Error::not_implemented(format!("{service}:{operation}")));
+        };
+        let input = asl::decode(spec.input, parameters)?;
+        let output = self.call_canonical(cx, spec, input).await?;
+        Ok(asl::encode(spec.output, output))
+    }
+}
+
+/// The resource's ARN out of the operation's template: `{Member}` of the input, `{region}`, `{account}`.
+fn resource(spec: &OperationSpec, cx: &Cx, member: impl Fn(&str) -> Option<String>) -> String {
+    if spec.resource.is_empty() {
+        return "*".to_owned();
+    }
+    let mut arn = String::new();
+    let mut rest = spec.resource;
+    while let Some((before, after)) = rest.split_once('{') {
+        arn.push_str(before);
+        let Some((name, after)) = after.split_once('}') else { break };
+        match name {
+            "region" => arn.push_str(cx.region()),
+            "account" => arn.push_str(cx.account()),
+            name => {
+                let value = member(name).unwrap_or_else(|| "*".to_owned());
+                // A member may hold the whole ARN, or the name that the template completes.
+                if value.starts_with("arn:") {
+                    return value;
+                }
+                // A queue's URL ends with its name.
+                arn.push_str(if value.starts_with("http") {
+                    value.rsplit('/').next().unwrap_or_default()
+                } else {
+                    &value
+                });
+            }
+        }
+        rest = after;
+    }
+    arn.push_str(rest);
+    arn
+}
+
+fn member_text(input: &Value, name: &str) -> Option<String> {
+    input.get(name).and_then(Value::as_str).map(str::to_owned)
+}
