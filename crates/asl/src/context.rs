@@ -1,0 +1,70 @@
+//! The context object, `$$`: what an execution knows of itself. Built only when something refers to it.
+
+use std::cell::OnceCell;
+
+use serde_json::{Map, Value, json};
+
+use crate::machine::Info;
+use crate::time::Timestamp;
+
+pub(crate) struct Context<'a> {
+    pub(crate) info: &'a Info,
+    pub(crate) state: &'a str,
+    pub(crate) entered: Timestamp,
+    pub(crate) retry_count: u32,
+    /// Index and value, innermost Map.
+    pub(crate) item: Option<(u64, &'a Value)>,
+    pub(crate) token: Option<String>,
+    built: OnceCell<Value>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(info: &'a Info, state: &'a str, entered: Timestamp) -> Self {
+        Self { info, state, entered, retry_count: 0, item: None, token: None, built: OnceCell::new() }
+    }
+
+    pub(crate) fn value(&self) -> &Value {
+        self.built.get_or_init(|| self.build())
+    }
+
+    fn build(&self) -> Value {
+        let mut root = Map::new();
+        root.insert(
+            "Execution".to_owned(),
+            json!({
+                "Id": self.info.execution_arn,
+                "Input": self.info.input.value(),
+                "StartTime": self.info.started.to_iso(),
+                "Name": self.info.name,
+                "RoleArn": self.info.role_arn,
+                "RedriveCount": 0,
+            }),
+        );
+        root.insert(
+            "StateMachine".to_owned(),
+            json!({ "Id": self.info.state_machine_arn, "Name": self.info.state_machine_name }),
+        );
+        let mut state = json!({ "Name": self.state, "EnteredTime": self.entered.to_iso() });
+        if let (Some(count), Value::Object(state)) = (self.shown_retry_count(), &mut state) {
+            state.insert("RetryCount".to_owned(), Value::from(count));
+        }
+        root.insert("State".to_owned(), state);
+        if let Some((index, value)) = self.item {
+            root.insert("Map".to_owned(), json!({ "Item": { "Index": index, "Value": value } }));
+        }
+        if let Some(token) = &self.token {
+            root.insert("Task".to_owned(), json!({ "Token": token }));
+        }
+        Value::Object(root)
+    }
+
+    /// States that can be retried have a count, from zero.
+    fn shown_retry_count(&self) -> Option<u32> {
+        (self.retry_count != u32::MAX).then_some(self.retry_count)
+    }
+
+    pub(crate) fn without_retries(mut self) -> Self {
+        self.retry_count = u32::MAX;
+        self
+    }
+}

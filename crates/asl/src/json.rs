@@ -1,0 +1,30 @@
+//! What the Java side of AWS says of texts that are no JSON.
+
+/// Line, column and Jackson's sentence for a text that serde could not read.
+pub fn json_problem(text: &str, error: &serde_json::Error) -> (usize, usize, String) {
+    let start = text.len() - text.trim_start().len();
+    let rest = &text[start..];
+    let word_length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
+    let word = &rest[..word_length];
+    if !word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit()) && !matches!(word, "true" | "false" | "null")
+    {
+        let line = 1 + text[..start].matches('\n').count();
+        let sentence = format!(
+            "Unrecognized token '{word}': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+        );
+        return (line, start + word_length + 1, sentence);
+    }
+    let (line, column) = (error.line(), error.column());
+    let at = text.lines().nth(line.saturating_sub(1)).and_then(|line| line.chars().nth(column.saturating_sub(1)));
+    let sentence = match at {
+        Some(c) if error.is_syntax() && error.to_string().starts_with("key must be a string") => {
+            format!(
+                "Unexpected character ('{c}' (code {})): was expecting double-quote to start field name",
+                u32::from(c)
+            )
+        }
+        Some(c) if error.is_syntax() => format!("Unexpected character ('{c}' (code {}))", u32::from(c)),
+        _ => "Unexpected end-of-input".to_owned(),
+    };
+    (line, column + 1, sentence)
+}

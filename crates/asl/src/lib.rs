@@ -1,0 +1,38 @@
+//! The Amazon States Language, pure: definitions in, checked machines out; events in, commands out.
+//!
+//! There is no clock, no chance and no I/O here: time is an argument, ids are counters, randomness comes from a seed kept in the
+//! machine. The same events give the same commands, so an execution can be stored after any of them and taken up by another process.
+//!
+//! * [`Definition`] is the typed model; [`Definition::parse`] reports what AWS reports ([`Diagnostic`]).
+//! * [`Execution`] runs one: [`Execution::handle`] is the only way in.
+//! * [`path`] is JSONPath as Step Functions understands it, `intrinsics` the `States.*` functions, `template` the payload templates.
+//!
+//! Not here: JSONata and Distributed Map (their definitions are refused when they are created), the integrations, the store.
+
+mod check;
+mod choice;
+mod context;
+mod definition;
+mod expr;
+mod history;
+mod intrinsics;
+mod json;
+mod machine;
+mod parse;
+pub mod path;
+mod payload;
+mod random;
+mod template;
+mod time;
+mod value;
+
+pub use check::{Diagnostic, Severity};
+pub use definition::{Definition, MachineType, StateType};
+pub use history::{Details, HistoryEvent};
+pub use json::json_problem;
+pub use machine::{Command, Dirty, Event, Execution, Frame, Info, Outcome, Root, StartTask, Status, TaskId, TimerId};
+pub use payload::Payload;
+pub use time::Timestamp;
+
+/// The largest payload that passes between states, in bytes of UTF-8.
+pub const MAX_PAYLOAD_BYTES: usize = 262_144;

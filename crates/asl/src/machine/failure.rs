@@ -1,0 +1,219 @@
+//! What goes wrong in a state, and what Retry and Catch make of it.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde_json::json;
+
+use super::frame::{Frame, Phase};
+use super::{Execution, Outcome, Status, Turn};
+use crate::definition::{Catcher, Retrier, State, StateKind};
+use crate::expr::{EvalError, Expr};
+use crate::history::Details;
+use crate::payload::Payload;
+use crate::template::TemplateError;
+
+/// An error with its cause, as Retry and Catch see it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Failure {
+    pub(super) error: Option<String>,
+    pub(super) cause: Option<String>,
+    /// A timeout for want of a heartbeat answers to two names.
+    pub(super) heartbeat: bool,
+    /// The state's own processing failed: nothing that it started did.
+    own: bool,
+}
+
+impl Failure {
+    pub(super) fn new(error: Option<String>, cause: Option<String>) -> Self {
+        Self { error, cause, heartbeat: false, own: false }
+    }
+
+    pub(super) fn named(error: &str, cause: String) -> Self {
+        Self::new(Some(error.to_owned()), Some(cause))
+    }
+
+    pub(super) fn timeout(heartbeat: bool) -> Self {
+        Self { error: Some("States.Timeout".to_owned()), cause: None, heartbeat, own: false }
+    }
+
+    pub(super) fn runtime(frame: &Frame, what: &str) -> Self {
+        Self::own(frame, "States.Runtime", what)
+    }
+
+    fn own(frame: &Frame, error: &str, what: &str) -> Self {
+        let cause = format!(
+            "An error occurred while executing the state '{}' (entered at the event id #{}). {what}",
+            frame.state, frame.entered_event
+        );
+        Self { own: true, ..Self::named(error, cause) }
+    }
+
+    pub(super) fn no_choice(frame: &Frame) -> Self {
+        Self::own(
+            frame,
+            "States.NoChoiceMatched",
+            "Failed to transition out of the state. The state does not point to a next state.",
+        )
+    }
+
+    pub(super) fn too_large(name: &str) -> Self {
+        let cause = format!(
+            "The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit."
+        );
+        Self::named("States.DataLimitExceeded", cause)
+    }
+
+    pub(super) fn result_path(frame: &Frame, path: &str) -> Self {
+        Self::own(
+            frame,
+            "States.ResultPathMatchFailure",
+            &format!("Unable to apply ResultPath '{path}' to the input '{}'.", frame.input.text()),
+        )
+    }
+
+    /// A path that stands for itself: InputPath, OutputPath, TimeoutSecondsPath, …
+    pub(super) fn invalid_path(frame: &Frame, path: &Expr, error: &EvalError) -> Self {
+        match error {
+            EvalError::NotFound { reason, .. } => {
+                Self::runtime(frame, &format!("Invalid path '{}' : {reason}", path.source()))
+            }
+            EvalError::Intrinsic { source, reason } => Self::intrinsic(frame, source, reason),
+        }
+    }
+
+    /// A path or call within a payload template.
+    pub(super) fn template(frame: &Frame, error: TemplateError, input: &Payload) -> Self {
+        match error.error {
+            EvalError::NotFound { source, .. } => Self::runtime(
+                frame,
+                &format!(
+                    "The JSONPath '{source}' specified for the field '{}' could not be found in the input '{}'",
+                    error.field,
+                    input.text()
+                ),
+            ),
+            EvalError::Intrinsic { source, reason } => Self::intrinsic(frame, &source, &reason),
+        }
+    }
+
+    fn intrinsic(frame: &Frame, source: &str, reason: &str) -> Self {
+        Self::own(
+            frame,
+            "States.IntrinsicFailure",
+            &format!("The function '{source}' had the following error: {reason}"),
+        )
+    }
+
+    fn is_matched_by(&self, names: &[String]) -> bool {
+        let error = self.error.as_deref().unwrap_or_default();
+        names.iter().any(|name| match name.as_str() {
+            "States.ALL" => !matches!(error, "States.Runtime" | "States.DataLimitExceeded"),
+            "States.TaskFailed" => !matches!(error, "States.Timeout" | "States.Runtime" | "States.DataLimitExceeded"),
+            "States.HeartbeatTimeout" => self.heartbeat || error == name,
+            name => name == error,
+        })
+    }
+}
+
+impl Execution {
+    /// A state has failed: try again, go where Catch says, or fail what it is part of.
+    pub(super) fn fail(&mut self, turn: &mut Turn<'_>, mut frame: Frame, failure: Failure) {
+        let state = self.state_of(&frame);
+        let Some(work) = state.work() else { return self.fail_frame(turn, frame, failure) };
+        let retrier = work.retry.iter().enumerate().find(|(_, retrier)| failure.is_matched_by(&retrier.errors));
+        if let Some((index, retrier)) = retrier {
+            frame.retries.resize(work.retry.len(), 0);
+            let used = frame.retries[index];
+            if used < retrier.max_attempts {
+                frame.retries[index] += 1;
+                let at = turn.now.plus_seconds(self.delay(retrier, used));
+                frame.phase = Phase::Backoff { timer: self.set_timer(turn, frame.id, at) };
+                return self.keep(frame);
+            }
+        }
+        if !failure.own {
+            self.log_part_failed(turn, &mut frame, &state);
+        }
+        match work.catch.iter().find(|catcher| failure.is_matched_by(&catcher.errors)) {
+            Some(catcher) => self.catch(turn, frame, catcher, &failure),
+            None => self.fail_frame(turn, frame, failure),
+        }
+    }
+
+    fn log_part_failed(&mut self, turn: &mut Turn<'_>, frame: &mut Frame, state: &Arc<State>) {
+        match &state.kind {
+            StateKind::Map(_) => self.log(turn, frame, Details::MapStateFailed),
+            StateKind::Parallel { .. } => self.log(turn, frame, Details::ParallelStateFailed),
+            _ => {}
+        }
+    }
+
+    fn delay(&self, retrier: &Retrier, used: u32) -> f64 {
+        let grown = retrier.interval_seconds * retrier.backoff_rate.powi(i32::try_from(used).unwrap_or(i32::MAX));
+        let delay = grown.min(retrier.max_delay_seconds.unwrap_or(99_999_999.0));
+        if retrier.full_jitter { delay * self.root.random.borrow_mut().fraction() } else { delay }
+    }
+
+    fn catch(&mut self, turn: &mut Turn<'_>, mut frame: Frame, catcher: &Catcher, failure: &Failure) {
+        let cause = match (&failure.cause, failure.error.as_deref()) {
+            (None, Some("States.Timeout")) => Some(String::new()),
+            (cause, _) => cause.clone(),
+        };
+        let error_output = self.payload_of(json!({ "Error": failure.error, "Cause": cause }));
+        let done = self.assign(&mut frame, catcher.assign.as_ref(), &error_output).and_then(|assigned| {
+            let output = self.merged(&frame, &catcher.result_path, error_output.clone())?;
+            Ok((assigned, output))
+        });
+        match done {
+            Ok((assigned, output)) => self.leave(turn, frame, output, Some(catcher.next.as_str()), assigned),
+            Err(failure) => self.fail_frame(turn, frame, failure),
+        }
+    }
+
+    /// Nothing in the frame handles the failure: it fails the execution or the state above.
+    fn fail_frame(&mut self, turn: &mut Turn<'_>, frame: Frame, failure: Failure) {
+        self.removed.insert(frame.id);
+        let Some(mut parent) = frame.parent.and_then(|id| self.frames.remove(&id)) else {
+            let (error, cause) = (failure.error, failure.cause);
+            self.record(turn, frame.previous, Details::ExecutionFailed { error: error.clone(), cause: cause.clone() });
+            return self.finish(turn, Outcome { status: Status::Failed, output: None, error, cause });
+        };
+        let Phase::Children(children) = std::mem::replace(&mut parent.phase, Phase::Ready) else {
+            return self.keep(parent);
+        };
+        if let Some(name) = &children.map {
+            self.record(turn, frame.previous, Details::MapIterationFailed { name: name.clone(), index: frame.index });
+        }
+        self.abort_children(turn, &children, true);
+        parent.previous = frame.previous;
+        self.fail(turn, parent, Failure { own: false, ..failure });
+    }
+
+    /// Leaves a state whose result is known.
+    pub(super) fn complete(&mut self, turn: &mut Turn<'_>, mut frame: Frame, result: Payload) {
+        let state = self.state_of(&frame);
+        let done = self.completed(&mut frame, &state, result);
+        match done {
+            Ok((output, assigned)) => self.leave(turn, frame, output, state.next.as_deref(), assigned),
+            Err(failure) => self.fail(turn, frame, failure),
+        }
+    }
+
+    fn completed(
+        &mut self,
+        frame: &mut Frame,
+        state: &Arc<State>,
+        result: Payload,
+    ) -> Result<(Payload, IndexMap<String, String>), Failure> {
+        let work = state.work().expect("only states that start something complete");
+        let selected = match &work.result_selector {
+            Some(template) => self.filled(frame, template, &result, super::data::View::default())?,
+            None => result.clone(),
+        };
+        let merged = self.merged(frame, &work.result_path, selected)?;
+        let output = self.output(frame, state, merged)?;
+        let assigned = self.assign(frame, state.assign.as_ref(), &result)?;
+        Ok((output, assigned))
+    }
+}

@@ -1,0 +1,526 @@
+//! One running execution: told what happened, it says what to do next.
+//!
+//! An execution is a [`Root`] and one [`Frame`] for itself, each Map item and each Parallel branch. A turn changes few of them;
+//! [`Execution::take_dirty`] names those, and they are all that has to be written.
+
+mod data;
+mod failure;
+mod frame;
+mod states;
+mod tasks;
+mod token;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::definition::{Body, Definition, State, StateKind};
+use crate::history::{Details, HistoryEvent};
+use crate::payload::Payload;
+use crate::random::Random;
+use crate::time::Timestamp;
+
+pub use frame::Frame;
+use frame::Phase;
+
+/// What never changes while an execution runs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Info {
+    pub execution_arn: String,
+    pub name: String,
+    pub role_arn: String,
+    pub state_machine_arn: String,
+    pub state_machine_name: String,
+    pub region: String,
+    pub started: Timestamp,
+    pub input: Payload,
+}
+
+/// The counters and the end of an execution.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Root {
+    version: u8,
+    pub status: Status,
+    next_event: u64,
+    next_frame: u64,
+    next_sequence: u64,
+    next_blob: u64,
+    random: RefCell<Random>,
+    secret: u64,
+    deadline: Option<TimerId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    Running,
+    Succeeded,
+    Failed,
+    TimedOut,
+    Aborted,
+}
+
+/// A task that was started, unique within its execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TaskId {
+    pub frame: u64,
+    pub sequence: u64,
+}
+
+/// A timer that was set, unique within its execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TimerId {
+    pub frame: u64,
+    pub sequence: u64,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    Started,
+    /// There was more to do than one turn may take.
+    Continue,
+    /// The job that a task waits for has been started.
+    TaskSubmitted {
+        task: TaskId,
+        output: String,
+    },
+    TaskSucceeded {
+        task: TaskId,
+        output: String,
+    },
+    TaskFailed {
+        task: TaskId,
+        error: Option<String>,
+        cause: Option<String>,
+    },
+    TaskHeartbeat {
+        task: TaskId,
+    },
+    /// A worker took an activity's task.
+    ActivityStarted {
+        task: TaskId,
+        worker_name: Option<String>,
+    },
+    TimerFired {
+        timer: TimerId,
+    },
+    StopRequested {
+        error: Option<String>,
+        cause: Option<String>,
+    },
+}
+
+/// What to do next. All commands of a turn are carried out in one transaction, with the records that changed.
+#[derive(Clone, Debug)]
+pub enum Command {
+    Record(HistoryEvent),
+    StartTask(StartTask),
+    CancelTask { task: TaskId },
+    SetTimer { timer: TimerId, at: Timestamp },
+    ClearTimer { timer: TimerId },
+    Continue,
+    Finish(Outcome),
+}
+
+#[derive(Clone, Debug)]
+pub struct StartTask {
+    pub task: TaskId,
+    /// The state it is for.
+    pub state: String,
+    /// As the definition names it.
+    pub resource: String,
+    pub parameters: Payload,
+    /// The role to act as, where the state has Credentials.
+    pub role_arn: Option<String>,
+    /// What an outside worker answers with, where the task waits for one.
+    pub token: Option<String>,
+    pub timeout_seconds: Option<u64>,
+    pub heartbeat_seconds: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub status: Status,
+    pub output: Option<Payload>,
+    pub error: Option<String>,
+    pub cause: Option<String>,
+}
+
+/// A running execution.
+#[derive(Debug)]
+pub struct Execution {
+    definition: Arc<Definition>,
+    info: Arc<Info>,
+    root: Root,
+    frames: BTreeMap<u64, Frame>,
+    ready: VecDeque<u64>,
+    dirty: BTreeSet<u64>,
+    removed: BTreeSet<u64>,
+    blobs: Vec<Payload>,
+}
+
+/// What a turn changed, to be written with its commands.
+#[derive(Debug)]
+pub struct Dirty<'a> {
+    pub root: &'a Root,
+    pub frames: Vec<&'a Frame>,
+    pub removed_frames: Vec<u64>,
+    /// New blobs: number and text.
+    pub blobs: Vec<Payload>,
+}
+
+/// A turn may enter this many states before it lets others in.
+const FUEL: u32 = 1000;
+/// The frame that runs the machine's own states.
+const MAIN_FRAME: u64 = 0;
+
+/// One call of `handle`.
+struct Turn<'a> {
+    now: Timestamp,
+    out: &'a mut Vec<Command>,
+}
+
+impl Execution {
+    /// A new execution; its first event must be [`Event::Started`]. `seed` decides all chance in it.
+    pub fn new(definition: Arc<Definition>, mut info: Info, seed: [u64; 2]) -> Self {
+        let mut blobs = Vec::new();
+        let mut next_blob = 1;
+        if info.input.text().len() > Payload::INLINE_BYTES {
+            info.input = Payload::blob(next_blob, info.input.text().to_owned());
+            blobs.push(info.input.clone());
+            next_blob += 1;
+        }
+        let root = Root {
+            version: 1,
+            status: Status::Running,
+            next_event: 1,
+            next_frame: MAIN_FRAME + 1,
+            next_sequence: 1,
+            next_blob,
+            random: RefCell::new(Random::new(seed[0])),
+            secret: seed[1],
+            deadline: None,
+        };
+        Self {
+            definition,
+            info: Arc::new(info),
+            root,
+            frames: BTreeMap::new(),
+            ready: VecDeque::new(),
+            dirty: BTreeSet::new(),
+            removed: BTreeSet::new(),
+            blobs,
+        }
+    }
+
+    /// Takes up a stored execution. The payloads of `info` and of the frames must have been fetched.
+    pub fn load(definition: Arc<Definition>, info: Arc<Info>, root: Root, frames: Vec<Frame>) -> Self {
+        let mut execution = Self {
+            definition,
+            info,
+            root,
+            frames: BTreeMap::new(),
+            ready: VecDeque::new(),
+            dirty: BTreeSet::new(),
+            removed: BTreeSet::new(),
+            blobs: Vec::new(),
+        };
+        for mut frame in frames {
+            frame.body = execution.body_of(frame.parent, frame.index);
+            if matches!(frame.phase, Phase::Ready) {
+                execution.ready.push_back(frame.id);
+            }
+            execution.frames.insert(frame.id, frame);
+        }
+        execution
+    }
+
+    pub fn info(&self) -> &Arc<Info> {
+        &self.info
+    }
+
+    pub fn status(&self) -> Status {
+        self.root.status
+    }
+
+    /// The only way in. Never waits, never fails, never looks at the world.
+    pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Command>) {
+        if self.root.status != Status::Running {
+            return;
+        }
+        let mut turn = Turn { now, out };
+        match event {
+            Event::Started => self.start(&mut turn),
+            Event::Continue => {}
+            Event::TaskSubmitted { task, output } => self.task_submitted(&mut turn, task, output),
+            Event::TaskSucceeded { task, output } => self.task_succeeded(&mut turn, task, output),
+            Event::TaskFailed { task, error, cause } => self.task_failed(&mut turn, task, error, cause),
+            Event::TaskHeartbeat { task } => self.task_heartbeat(&mut turn, task),
+            Event::ActivityStarted { task, worker_name } => self.activity_started(&mut turn, task, worker_name),
+            Event::TimerFired { timer } => self.timer_fired(&mut turn, timer),
+            Event::StopRequested { error, cause } => self.stop(&mut turn, error, cause),
+        }
+        self.run(&mut turn);
+    }
+
+    /// What has changed since the last call.
+    pub fn take_dirty(&mut self) -> Dirty<'_> {
+        let dirty = std::mem::take(&mut self.dirty);
+        let removed_frames =
+            std::mem::take(&mut self.removed).into_iter().filter(|id| !self.frames.contains_key(id)).collect();
+        Dirty {
+            root: &self.root,
+            frames: dirty.iter().filter_map(|id| self.frames.get(id)).collect(),
+            removed_frames,
+            blobs: std::mem::take(&mut self.blobs),
+        }
+    }
+
+    /// True while the task's answer is waited for.
+    pub fn waits_for(&self, task: TaskId) -> bool {
+        self.frames.get(&task.frame).is_some_and(|frame| frame.runs(task))
+    }
+
+    fn start(&mut self, turn: &mut Turn<'_>) {
+        let input = self.info.input.clone();
+        let details = Details::ExecutionStarted { input: input.clone(), role_arn: self.info.role_arn.clone() };
+        self.record(turn, 0, details);
+        if let Some(seconds) = self.definition.timeout_seconds {
+            #[expect(clippy::cast_precision_loss, reason = "at most 99,999,999")]
+            let at = turn.now.plus_seconds(seconds as f64);
+            self.root.deadline = Some(self.set_timer(turn, MAIN_FRAME, at));
+        }
+        let body = Arc::clone(&self.definition.body);
+        let frame = Frame::new(MAIN_FRAME, None, 0, body, input, 0);
+        self.make_ready(frame);
+    }
+
+    fn run(&mut self, turn: &mut Turn<'_>) {
+        let mut fuel = FUEL;
+        while let Some(id) = self.ready.pop_front() {
+            if fuel == 0 {
+                self.ready.push_front(id);
+                turn.out.push(Command::Continue);
+                return;
+            }
+            fuel -= 1;
+            if let Some(frame) = self.frames.remove(&id) {
+                self.enter(turn, frame);
+            }
+        }
+    }
+
+    fn record(&mut self, turn: &mut Turn<'_>, previous_event_id: u64, details: Details) -> u64 {
+        let id = self.root.next_event;
+        self.root.next_event += 1;
+        turn.out.push(Command::Record(HistoryEvent { id, previous_event_id, at: turn.now, details }));
+        id
+    }
+
+    /// Records and moves the frame's thread of events on.
+    fn log(&mut self, turn: &mut Turn<'_>, frame: &mut Frame, details: Details) {
+        frame.previous = self.record(turn, frame.previous, details);
+    }
+
+    fn set_timer(&mut self, turn: &mut Turn<'_>, frame: u64, at: Timestamp) -> TimerId {
+        let timer = TimerId { frame, sequence: self.next_sequence() };
+        turn.out.push(Command::SetTimer { timer, at });
+        timer
+    }
+
+    fn next_sequence(&mut self) -> u64 {
+        let sequence = self.root.next_sequence;
+        self.root.next_sequence += 1;
+        sequence
+    }
+
+    fn keep(&mut self, frame: Frame) {
+        self.dirty.insert(frame.id);
+        self.frames.insert(frame.id, frame);
+    }
+
+    fn drop_frame(&mut self, id: u64) {
+        self.frames.remove(&id);
+        self.removed.insert(id);
+    }
+
+    fn make_ready(&mut self, mut frame: Frame) {
+        frame.phase = Phase::Ready;
+        self.ready.push_back(frame.id);
+        self.keep(frame);
+    }
+
+    fn payload(&mut self, text: String) -> Payload {
+        if text.len() <= Payload::INLINE_BYTES {
+            return Payload::inline(text);
+        }
+        let payload = Payload::blob(self.root.next_blob, text);
+        self.root.next_blob += 1;
+        self.blobs.push(payload.clone());
+        payload
+    }
+
+    fn payload_of(&mut self, value: serde_json::Value) -> Payload {
+        let mut taken = None;
+        let next = self.root.next_blob;
+        let payload = Payload::of_value(value, |length| {
+            taken = (length > Payload::INLINE_BYTES).then_some(next);
+            taken
+        });
+        if taken.is_some() {
+            self.root.next_blob += 1;
+            self.blobs.push(payload.clone());
+        }
+        payload
+    }
+
+    fn state_of(&self, frame: &Frame) -> Arc<State> {
+        let body = frame.body.as_ref().expect("a frame's body is set when it is made and when it is loaded");
+        Arc::clone(body.states.get(&frame.state).expect("transitions were checked when the definition was parsed"))
+    }
+
+    fn body_of(&self, parent: Option<u64>, index: u64) -> Option<Arc<Body>> {
+        let Some(parent) = parent else { return Some(Arc::clone(&self.definition.body)) };
+        let parent = self.frames.get(&parent)?;
+        let state = parent.body.as_ref()?.states.get(&parent.state)?;
+        match &state.kind {
+            StateKind::Parallel { branches, .. } => branches.get(usize::try_from(index).ok()?).cloned(),
+            StateKind::Map(map) => Some(Arc::clone(&map.processor)),
+            _ => None,
+        }
+    }
+
+    fn finish(&mut self, turn: &mut Turn<'_>, outcome: Outcome) {
+        self.root.status = outcome.status;
+        if let Some(timer) = self.root.deadline.take() {
+            turn.out.push(Command::ClearTimer { timer });
+        }
+        self.ready.clear();
+        let frames: Vec<u64> = self.frames.keys().copied().collect();
+        for id in frames {
+            self.drop_frame(id);
+        }
+        self.removed.insert(MAIN_FRAME);
+        turn.out.push(Command::Finish(outcome));
+    }
+
+    fn stop(&mut self, turn: &mut Turn<'_>, error: Option<String>, cause: Option<String>) {
+        let previous = self.abort_main(turn, true);
+        self.record(turn, previous, Details::ExecutionAborted { error: error.clone(), cause: cause.clone() });
+        self.finish(turn, Outcome { status: Status::Aborted, output: None, error, cause });
+    }
+
+    fn time_out(&mut self, turn: &mut Turn<'_>) {
+        let previous = self.abort_main(turn, false);
+        self.record(turn, previous, Details::ExecutionTimedOut);
+        self.finish(turn, Outcome { status: Status::TimedOut, output: None, error: None, cause: None });
+    }
+
+    fn abort_main(&mut self, turn: &mut Turn<'_>, recorded: bool) -> u64 {
+        match self.frames.remove(&MAIN_FRAME) {
+            Some(frame) => self.abort(turn, frame, recorded),
+            None => 0,
+        }
+    }
+
+    /// Ends what a frame is doing, its children first. Answers with its last event.
+    fn abort(&mut self, turn: &mut Turn<'_>, mut frame: Frame, recorded: bool) -> u64 {
+        let phase = std::mem::replace(&mut frame.phase, Phase::Ready);
+        let entered = !matches!(phase, Phase::Ready);
+        match phase {
+            Phase::Children(children) => self.abort_children(turn, &children, recorded),
+            other => Self::let_go(turn, &other),
+        }
+        if recorded && entered {
+            let kind = self.state_of(&frame).kind();
+            self.log(turn, &mut frame, Details::StateAborted { kind });
+        }
+        self.drop_frame(frame.id);
+        frame.previous
+    }
+
+    fn abort_children(&mut self, turn: &mut Turn<'_>, children: &frame::Children, recorded: bool) {
+        for (index, id) in (children.base..children.base + children.started).enumerate() {
+            let Some(child) = self.frames.remove(&id) else { continue };
+            if matches!(child.phase, Phase::Done { .. }) {
+                self.removed.insert(id);
+                continue;
+            }
+            let map = child.parent.and_then(|parent| self.map_name(parent, children));
+            let previous = self.abort(turn, child, recorded);
+            if let (true, Some(name)) = (recorded, map) {
+                self.record(turn, previous, Details::MapIterationAborted { name, index: index as u64 });
+            }
+        }
+    }
+
+    /// The name of the Map state that these are the children of.
+    fn map_name(&self, _parent: u64, children: &frame::Children) -> Option<String> {
+        children.map.clone()
+    }
+
+    /// Clears the timers and cancels the task of a phase that ends early.
+    fn let_go(turn: &mut Turn<'_>, phase: &Phase) {
+        match phase {
+            Phase::Waiting { timer } | Phase::Backoff { timer } => turn.out.push(Command::ClearTimer { timer: *timer }),
+            Phase::Running(running) => {
+                turn.out.push(Command::CancelTask { task: running.task });
+                running.clear_timers(turn.out);
+            }
+            Phase::Ready | Phase::Children(_) | Phase::Done { .. } => {}
+        }
+    }
+}
+
+impl Root {
+    /// The number of events recorded so far.
+    pub fn event_count(&self) -> u64 {
+        self.next_event - 1
+    }
+}
+
+impl Status {
+    /// As the API names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Aborted => "ABORTED",
+        }
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.frame, self.sequence)
+    }
+}
+
+impl fmt::Display for TimerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.frame, self.sequence)
+    }
+}
+
+impl TaskId {
+    /// Reads what `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (frame, sequence) = text.split_once('-')?;
+        Some(Self { frame: frame.parse().ok()?, sequence: sequence.parse().ok()? })
+    }
+}
+
+impl TimerId {
+    /// Reads what `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        TaskId::parse(text).map(|id| Self { frame: id.frame, sequence: id.sequence })
+    }
+}
+
+#[cfg(test)]
+mod tests;

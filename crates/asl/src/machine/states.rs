@@ -1,0 +1,367 @@
+//! Entering, running and leaving states, but for what Tasks do (`tasks.rs`).
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::data::View;
+use super::failure::Failure;
+use super::frame::{Children, Frame, Phase};
+use super::{Execution, Outcome, Status, Turn};
+use crate::choice::Rule;
+use crate::definition::{Amount, Map, State, StateKind, Wait};
+use crate::expr::{EvalError, Expr};
+use crate::history::Details;
+use crate::payload::Payload;
+use crate::time::Timestamp;
+
+type Assigned = IndexMap<String, String>;
+
+impl Execution {
+    pub(super) fn enter(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
+        let state = self.state_of(&frame);
+        frame.retries.clear();
+        frame.entered = turn.now;
+        let details =
+            Details::StateEntered { kind: state.kind(), name: frame.state.clone(), input: frame.input.clone() };
+        self.log(turn, &mut frame, details);
+        frame.entered_event = frame.previous;
+        self.attempt(turn, frame);
+    }
+
+    /// Runs the state that the frame is in; again after a retry's delay.
+    pub(super) fn attempt(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
+        let state = self.state_of(&frame);
+        let failed = match &state.kind {
+            StateKind::Pass { .. } | StateKind::Succeed | StateKind::Choice { .. } => {
+                match self.immediate(&mut frame, &state) {
+                    Ok((output, next, assigned)) => return self.leave(turn, frame, output, next.as_deref(), assigned),
+                    Err(failure) => failure,
+                }
+            }
+            StateKind::Fail { error, cause } => {
+                let error = self.text(&frame, error.as_ref(), "Error");
+                match error.and_then(|error| Ok(Failure::new(error, self.text(&frame, cause.as_ref(), "Cause")?))) {
+                    Ok(failure) | Err(failure) => failure,
+                }
+            }
+            StateKind::Wait(wait) => match self.wake_time(turn.now, &frame, &state, wait) {
+                Ok(at) if at <= turn.now => return self.wake(turn, frame),
+                Ok(at) => {
+                    frame.phase = Phase::Waiting { timer: self.set_timer(turn, frame.id, at) };
+                    return self.keep(frame);
+                }
+                Err(failure) => failure,
+            },
+            StateKind::Task(task) => match self.schedule(turn, &mut frame, &state, task) {
+                Ok(()) => return self.keep(frame),
+                Err(failure) => failure,
+            },
+            StateKind::Parallel { branches, work } => {
+                let input = self.effective_input(&frame, &state).and_then(|input| match &work.parameters {
+                    Some(template) => self.filled(&frame, template, &input, View::default()),
+                    None => Ok(input),
+                });
+                match input {
+                    Ok(input) => {
+                        self.log(turn, &mut frame, Details::ParallelStateStarted);
+                        let children = self.children(branches.len(), None, None, input);
+                        return self.start_children(turn, frame, children, u64::MAX);
+                    }
+                    Err(failure) => failure,
+                }
+            }
+            StateKind::Map(map) => match self.items(&frame, &state, map) {
+                Ok((children, limit)) => {
+                    self.log(turn, &mut frame, Details::MapStateStarted { length: children.total });
+                    return self.start_children(turn, frame, children, limit);
+                }
+                Err(failure) => failure,
+            },
+        };
+        self.fail(turn, frame, failed);
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut frame: Frame,
+        output: Payload,
+        next: Option<&str>,
+        assigned: Assigned,
+    ) {
+        let kind = self.state_of(&frame).kind();
+        let details = Details::StateExited { kind, name: frame.state.clone(), output: output.clone(), assigned };
+        self.log(turn, &mut frame, details);
+        match next {
+            Some(next) => {
+                next.clone_into(&mut frame.state);
+                frame.input = output;
+                self.make_ready(frame);
+            }
+            None => self.finish_frame(turn, frame, output),
+        }
+    }
+
+    /// States that end where they begin.
+    fn immediate(
+        &mut self,
+        frame: &mut Frame,
+        state: &Arc<State>,
+    ) -> Result<(Payload, Option<String>, Assigned), Failure> {
+        let input = self.effective_input(frame, state)?;
+        match &state.kind {
+            StateKind::Pass { result, parameters, result_path } => {
+                let effective = match parameters {
+                    Some(template) => self.filled(frame, template, &input, View::default())?,
+                    None => input,
+                };
+                let result = match result {
+                    Some(result) => self.payload_of(result.clone()),
+                    None => effective,
+                };
+                let merged = self.merged(frame, result_path, result.clone())?;
+                let output = self.output(frame, state, merged)?;
+                let assigned = self.assign(frame, state.assign.as_ref(), &result)?;
+                Ok((output, state.next.clone(), assigned))
+            }
+            StateKind::Choice { rules, default } => {
+                let rule = self.matching(frame, rules, &input)?;
+                let (next, assign) = match (rule, default) {
+                    (Some(rule), _) => (rule.next.clone(), rule.assign.as_ref()),
+                    (None, Some(default)) => (default.clone(), state.assign.as_ref()),
+                    (None, None) => return Err(Failure::no_choice(frame)),
+                };
+                let assigned = self.assign(frame, assign, &input)?;
+                let output = self.output(frame, state, input)?;
+                Ok((output, Some(next), assigned))
+            }
+            _ => {
+                let assigned = self.assign(frame, state.assign.as_ref(), &input)?;
+                let output = self.output(frame, state, input)?;
+                Ok((output, None, assigned))
+            }
+        }
+    }
+
+    fn matching<'a>(&self, frame: &Frame, rules: &'a [Rule], input: &Payload) -> Result<Option<&'a Rule>, Failure> {
+        self.scope(frame, input.value(), View::default(), |scope| {
+            for rule in rules {
+                if rule.condition.holds(scope)? {
+                    return Ok(Some(rule));
+                }
+            }
+            Ok(None)
+        })
+        .map_err(|error| match &error {
+            EvalError::NotFound { source, .. } => {
+                let what =
+                    format!("Invalid path '{source}': The choice state's condition path references an invalid value.");
+                Failure::runtime(frame, &what)
+            }
+            EvalError::Intrinsic { source, reason } => Failure::runtime(frame, &format!("{source}: {reason}")),
+        })
+    }
+
+    fn wake_time(
+        &mut self,
+        now: Timestamp,
+        frame: &Frame,
+        state: &Arc<State>,
+        wait: &Wait,
+    ) -> Result<Timestamp, Failure> {
+        match wait {
+            #[expect(clippy::cast_precision_loss, reason = "at most 99,999,999")]
+            Wait::Seconds(Amount::Fixed(seconds)) => Ok(now.plus_seconds(*seconds as f64)),
+            Wait::Timestamp(at) => Ok(*at),
+            Wait::Seconds(Amount::Path(path)) => {
+                let value = self.referenced(frame, state, path, "SecondsPath")?;
+                let source = path.source();
+                let seconds = value.as_i64().ok_or_else(|| {
+                    Failure::runtime(
+                        frame,
+                        &format!("The SecondsPath parameter cannot be parsed as a long value: {source} == {value}"),
+                    )
+                })?;
+                if seconds < 0 {
+                    let what = format!("The SecondsPath parameter references a negative value: {source} == {value}");
+                    return Err(Failure::runtime(frame, &what));
+                }
+                #[expect(clippy::cast_precision_loss, reason = "a double is near enough to any waiting time")]
+                Ok(now.plus_seconds(seconds as f64))
+            }
+            Wait::TimestampPath(path) => {
+                let value = self.referenced(frame, state, path, "TimestampPath")?;
+                value.as_str().and_then(Timestamp::parse).ok_or_else(|| {
+                    let shown = crate::value::java_text(&value);
+                    let what = format!(
+                        "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: {} == {shown}",
+                        path.source()
+                    );
+                    Failure::runtime(frame, &what)
+                })
+            }
+        }
+    }
+
+    fn referenced(
+        &mut self,
+        frame: &Frame,
+        state: &Arc<State>,
+        path: &Expr,
+        field: &str,
+    ) -> Result<serde_json::Value, Failure> {
+        let input = self.effective_input(frame, state)?;
+        self.scope(frame, input.value(), View::default(), |scope| path.eval(scope)).map_err(|_| {
+            Failure::runtime(
+                frame,
+                &format!("The {field} parameter does not reference an input value: {}", path.source()),
+            )
+        })
+    }
+
+    /// A Wait is over.
+    pub(super) fn wake(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
+        let state = self.state_of(&frame);
+        let done = self.effective_input(&frame, &state).and_then(|input| {
+            let assigned = self.assign(&mut frame, state.assign.as_ref(), &input)?;
+            Ok((self.output(&frame, &state, input)?, assigned))
+        });
+        match done {
+            Ok((output, assigned)) => self.leave(turn, frame, output, state.next.as_deref(), assigned),
+            Err(failure) => self.fail(turn, frame, failure),
+        }
+    }
+
+    fn children(&mut self, total: usize, map: Option<String>, items: Option<Payload>, input: Payload) -> Children {
+        let (base, total) = (self.root.next_frame, total as u64);
+        self.root.next_frame += total;
+        Children { base, total, started: 0, done: 0, map, items, input }
+    }
+
+    fn items(&mut self, frame: &Frame, state: &Arc<State>, map: &Map) -> Result<(Children, u64), Failure> {
+        let input = self.effective_input(frame, state)?;
+        let limit =
+            self.amount(frame, map.max_concurrency.as_ref(), "MaxConcurrency", &input)?.filter(|limit| *limit > 0);
+        let items = match &map.items_path {
+            Some(path) => {
+                let value = self
+                    .scope(frame, input.value(), View::default(), |scope| path.eval(scope))
+                    .map_err(|error| Failure::invalid_path(frame, path, &error))?;
+                self.payload_of(value)
+            }
+            None => input.clone(),
+        };
+        let source = map.items_path.as_ref().map_or("$", Expr::source);
+        let length = items
+            .value()
+            .as_array()
+            .map(Vec::len)
+            .ok_or_else(|| Failure::runtime(frame, &format!("Reference path \"{source}\" must point to array.")))?;
+        Ok((self.children(length, Some(frame.state.clone()), Some(items), input), limit.unwrap_or(u64::MAX)))
+    }
+
+    fn start_children(&mut self, turn: &mut Turn<'_>, mut frame: Frame, children: Children, limit: u64) {
+        let first = children.total.min(limit);
+        let previous = frame.previous;
+        frame.phase = Phase::Children(children);
+        if first == 0 {
+            return self.finish_children(turn, frame);
+        }
+        for _ in 0..first {
+            if let Err(failure) = self.start_child(turn, &mut frame, previous) {
+                return self.give_up(turn, frame, failure);
+            }
+        }
+        self.keep(frame);
+    }
+
+    /// Starts the next item or branch.
+    fn start_child(&mut self, turn: &mut Turn<'_>, frame: &mut Frame, previous: u64) -> Result<(), Failure> {
+        let state = self.state_of(frame);
+        let Phase::Children(children) = &mut frame.phase else { return Ok(()) };
+        let index = children.started;
+        let id = children.base + index;
+        children.started += 1;
+        let (input, items) = (children.input.clone(), children.items.clone());
+        let position = usize::try_from(index).unwrap_or(usize::MAX);
+        let child = match &state.kind {
+            StateKind::Map(map) => {
+                let previous =
+                    self.record(turn, previous, Details::MapIterationStarted { name: frame.state.clone(), index });
+                let items = items.unwrap_or_default();
+                let item = items.value().get(position).unwrap_or_default();
+                let view = View { item: Some((index, item)), task: None };
+                let kept = self.payload(item.to_string());
+                let input = match &map.work.parameters {
+                    Some(template) => self.filled(frame, template, &input, view)?,
+                    None => kept.clone(),
+                };
+                let mut child = Frame::new(id, Some(frame.id), index, Arc::clone(&map.processor), input, previous);
+                child.item = Some(kept);
+                child
+            }
+            StateKind::Parallel { branches, .. } => {
+                Frame::new(id, Some(frame.id), index, Arc::clone(&branches[position]), input, previous)
+            }
+            _ => return Ok(()),
+        };
+        self.make_ready(child);
+        Ok(())
+    }
+
+    /// Starting the next item failed: that fails the Map.
+    fn give_up(&mut self, turn: &mut Turn<'_>, mut frame: Frame, failure: Failure) {
+        if let Phase::Children(children) = std::mem::replace(&mut frame.phase, Phase::Ready) {
+            self.abort_children(turn, &children, true);
+        }
+        self.fail(turn, frame, failure);
+    }
+
+    fn finish_frame(&mut self, turn: &mut Turn<'_>, mut frame: Frame, output: Payload) {
+        let Some(mut parent) = frame.parent.and_then(|id| self.frames.remove(&id)) else {
+            self.record(turn, frame.previous, Details::ExecutionSucceeded { output: output.clone() });
+            return self
+                .finish(turn, Outcome { status: Status::Succeeded, output: Some(output), error: None, cause: None });
+        };
+        let freed = frame.previous;
+        parent.previous = freed;
+        if let Phase::Children(children) = &mut parent.phase {
+            children.done += 1;
+            if let Some(name) = children.map.clone() {
+                parent.previous = self.record(turn, freed, Details::MapIterationSucceeded { name, index: frame.index });
+            }
+        }
+        frame.phase = Phase::Done { output };
+        self.keep(frame);
+        let Phase::Children(children) = &parent.phase else { return self.keep(parent) };
+        if children.done == children.total {
+            return self.finish_children(turn, parent);
+        }
+        if children.started < children.total
+            && let Err(failure) = self.start_child(turn, &mut parent, freed)
+        {
+            return self.give_up(turn, parent, failure);
+        }
+        self.keep(parent);
+    }
+
+    fn finish_children(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
+        let Phase::Children(children) = std::mem::replace(&mut frame.phase, Phase::Ready) else { return };
+        let mut text = String::from("[");
+        for id in children.base..children.base + children.total {
+            if let Some(Frame { phase: Phase::Done { output }, .. }) = self.frames.remove(&id) {
+                if text.len() > 1 {
+                    text.push(',');
+                }
+                text.push_str(output.text());
+            }
+            self.removed.insert(id);
+        }
+        text.push(']');
+        let details = if children.map.is_some() { Details::MapStateSucceeded } else { Details::ParallelStateSucceeded };
+        self.record(turn, frame.previous, details);
+        let result = self.payload(text);
+        self.complete(turn, frame, result);
+    }
+}

@@ -1,0 +1,237 @@
+//! Tasks: scheduling them, what becomes of them, timers.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::data::View;
+use super::failure::Failure;
+use super::frame::{Frame, Phase, Running};
+use super::{Command, Execution, StartTask, TaskId, TimerId, Turn};
+use crate::MAX_PAYLOAD_BYTES;
+use crate::definition::{Family, Resource, State, StateKind, Task};
+use crate::history::{Details, TaskOf};
+use crate::time::Timestamp;
+
+impl Execution {
+    pub(super) fn schedule(
+        &mut self,
+        turn: &mut Turn<'_>,
+        frame: &mut Frame,
+        state: &Arc<State>,
+        task: &Task,
+    ) -> Result<(), Failure> {
+        let input = self.effective_input(frame, state)?;
+        let timeout = self.amount(frame, task.timeout.as_ref(), "TimeoutSeconds", &input)?;
+        let heartbeat = self.amount(frame, task.heartbeat.as_ref(), "HeartbeatSeconds", &input)?;
+        let id = TaskId { frame: frame.id, sequence: self.next_sequence() };
+        let token = task.resource.takes_token().then_some(id);
+        let view = View { item: None, task: token };
+        let parameters = match &task.work.parameters {
+            Some(template) => self.filled(frame, template, &input, view)?,
+            None => input.clone(),
+        };
+        let role_arn = match &task.credentials {
+            Some(template) => {
+                let credentials = self.filled(frame, template, &input, View::default())?;
+                credentials.value().get("RoleArn").and_then(Value::as_str).map(str::to_owned)
+            }
+            None => None,
+        };
+        let resource = task.resource.arn.clone();
+        let shown = parameters.clone();
+        match &task.resource.family {
+            Family::Lambda => {
+                self.log(turn, frame, Details::LambdaFunctionScheduled { resource, input: shown, timeout });
+                self.log(turn, frame, Details::LambdaFunctionStarted);
+            }
+            Family::Activity => {
+                self.log(turn, frame, Details::ActivityScheduled { resource, input: shown, timeout, heartbeat })
+            }
+            Family::Service { .. } => {
+                let of = task.resource.of();
+                let region = self.info.region.clone();
+                let role_arn = role_arn.clone();
+                let scheduled =
+                    Details::TaskScheduled { of: of.clone(), region, parameters: shown, timeout, heartbeat, role_arn };
+                self.log(turn, frame, scheduled);
+                self.log(turn, frame, Details::TaskStarted { of });
+            }
+        }
+        let mut timer =
+            |seconds: Option<u64>| seconds.map(|seconds| self.set_timer(turn, frame.id, after(turn.now, seconds)));
+        let running = Running {
+            task: id,
+            timeout: timer(timeout),
+            heartbeat: timer(heartbeat),
+            heartbeat_seconds: heartbeat.unwrap_or(0),
+        };
+        frame.phase = Phase::Running(running);
+        turn.out.push(Command::StartTask(StartTask {
+            task: id,
+            state: frame.state.clone(),
+            resource: task.resource.arn.clone(),
+            parameters,
+            role_arn,
+            token: token.map(|task| self.token(task)),
+            timeout_seconds: timeout,
+            heartbeat_seconds: heartbeat,
+        }));
+        Ok(())
+    }
+
+    /// The frame that waits for the task, taken out; an answer to a task that is no longer waited for is late or doubled.
+    fn waiting_for(&mut self, task: TaskId) -> Option<Frame> {
+        if self.waits_for(task) { self.frames.remove(&task.frame) } else { None }
+    }
+
+    pub(super) fn task_submitted(&mut self, turn: &mut Turn<'_>, task: TaskId, output: String) {
+        let Some(mut frame) = self.waiting_for(task) else { return };
+        let state = self.state_of(&frame);
+        if let Some(of) = resource_of(&state).map(Resource::of) {
+            let output = self.payload(output);
+            self.log(turn, &mut frame, Details::TaskSubmitted { of, output });
+        }
+        self.keep(frame);
+    }
+
+    pub(super) fn activity_started(&mut self, turn: &mut Turn<'_>, task: TaskId, worker_name: Option<String>) {
+        if let Some(mut frame) = self.waiting_for(task) {
+            self.log(turn, &mut frame, Details::ActivityStarted { worker_name });
+            self.keep(frame);
+        }
+    }
+
+    pub(super) fn task_succeeded(&mut self, turn: &mut Turn<'_>, task: TaskId, output: String) {
+        let Some(mut frame) = self.waiting_for(task) else { return };
+        let state = self.state_of(&frame);
+        let Some(resource) = resource_of(&state) else { return self.keep(frame) };
+        if output.len() > MAX_PAYLOAD_BYTES {
+            let name = match &resource.family {
+                Family::Service { resource_type, .. } => resource_type,
+                _ => &resource.arn,
+            };
+            let failure = Failure::too_large(name);
+            return self.end_task(turn, frame, resource, failure);
+        }
+        Self::settle(turn, &mut frame);
+        let output = self.payload(output);
+        let shown = output.clone();
+        let details = match &resource.family {
+            Family::Lambda => Details::LambdaFunctionSucceeded { output: shown },
+            Family::Activity => Details::ActivitySucceeded { output: shown },
+            Family::Service { .. } => Details::TaskSucceeded { of: resource.of(), output: shown },
+        };
+        self.log(turn, &mut frame, details);
+        self.complete(turn, frame, output);
+    }
+
+    pub(super) fn task_failed(
+        &mut self,
+        turn: &mut Turn<'_>,
+        task: TaskId,
+        error: Option<String>,
+        cause: Option<String>,
+    ) {
+        let Some(frame) = self.waiting_for(task) else { return };
+        let state = self.state_of(&frame);
+        let Some(resource) = resource_of(&state) else { return self.keep(frame) };
+        self.end_task(turn, frame, resource, Failure::new(error, cause));
+    }
+
+    fn end_task(&mut self, turn: &mut Turn<'_>, mut frame: Frame, resource: &Resource, failure: Failure) {
+        Self::settle(turn, &mut frame);
+        let (error, cause) = (failure.error.clone(), failure.cause.clone());
+        let details = match &resource.family {
+            Family::Lambda => Details::LambdaFunctionFailed { error, cause },
+            Family::Activity => Details::ActivityFailed { error, cause },
+            Family::Service { .. } => Details::TaskFailed { of: resource.of(), error, cause },
+        };
+        self.log(turn, &mut frame, details);
+        self.fail(turn, frame, failure);
+    }
+
+    /// The task is over: its timers go.
+    fn settle(turn: &mut Turn<'_>, frame: &mut Frame) {
+        if let Phase::Running(running) = std::mem::replace(&mut frame.phase, Phase::Ready) {
+            running.clear_timers(turn.out);
+        }
+    }
+
+    pub(super) fn task_heartbeat(&mut self, turn: &mut Turn<'_>, task: TaskId) {
+        let Some(mut frame) = self.waiting_for(task) else { return };
+        if let Phase::Running(running) = &mut frame.phase
+            && let Some(timer) = running.heartbeat
+        {
+            turn.out.push(Command::ClearTimer { timer });
+            let at = after(turn.now, running.heartbeat_seconds);
+            running.heartbeat = Some(self.set_timer(turn, frame.id, at));
+        }
+        self.keep(frame);
+    }
+
+    pub(super) fn timer_fired(&mut self, turn: &mut Turn<'_>, timer: TimerId) {
+        if self.root.deadline == Some(timer) {
+            self.root.deadline = None;
+            return self.time_out(turn);
+        }
+        let Some(frame) = self.frames.remove(&timer.frame) else { return };
+        match &frame.phase {
+            Phase::Waiting { timer: set } if *set == timer => self.wake(turn, frame),
+            Phase::Backoff { timer: set } if *set == timer => self.attempt(turn, frame),
+            Phase::Running(running) if running.timeout == Some(timer) => self.task_timed_out(turn, frame, false),
+            Phase::Running(running) if running.heartbeat == Some(timer) => self.task_timed_out(turn, frame, true),
+            // A timer that was cleared while it fired.
+            _ => {
+                self.frames.insert(frame.id, frame);
+            }
+        }
+    }
+
+    fn task_timed_out(&mut self, turn: &mut Turn<'_>, mut frame: Frame, heartbeat: bool) {
+        let state = self.state_of(&frame);
+        let Some(resource) = resource_of(&state) else { return self.keep(frame) };
+        Self::let_go(turn, &frame.phase);
+        frame.phase = Phase::Ready;
+        let failure = Failure::timeout(heartbeat);
+        let (error, cause) = (failure.error.clone(), failure.cause.clone());
+        let details = match &resource.family {
+            Family::Lambda => Details::LambdaFunctionTimedOut { error, cause },
+            Family::Activity => Details::ActivityTimedOut { error, cause },
+            Family::Service { .. } => Details::TaskTimedOut { of: resource.of(), error, cause },
+        };
+        self.log(turn, &mut frame, details);
+        self.fail(turn, frame, failure);
+    }
+}
+
+impl Resource {
+    fn takes_token(&self) -> bool {
+        match &self.family {
+            Family::Lambda => false,
+            Family::Activity => true,
+            Family::Service { action, .. } => action.ends_with(".waitForTaskToken"),
+        }
+    }
+
+    fn of(&self) -> TaskOf {
+        match &self.family {
+            Family::Service { resource_type, action } => {
+                TaskOf { resource_type: resource_type.clone(), resource: action.clone() }
+            }
+            _ => TaskOf { resource_type: String::new(), resource: self.arn.clone() },
+        }
+    }
+}
+
+fn resource_of(state: &State) -> Option<&Resource> {
+    match &state.kind {
+        StateKind::Task(task) => Some(&task.resource),
+        _ => None,
+    }
+}
+
+fn after(now: Timestamp, seconds: u64) -> Timestamp {
+    #[expect(clippy::cast_precision_loss, reason = "a double is near enough to any waiting time")]
+    now.plus_seconds(seconds as f64)
+}

@@ -1,0 +1,361 @@
+//! JSONPath in the dialect of Step Functions, which is Jayway's: `$.a.b`, `$['a b']`, `[0]`, `[-1]`, `[1,2]`, `[1:3]`, `*`, `..`, and
+//! filters `[?(@.x > 1 && @.y == 'z')]`.
+//!
+//! A path is *definite* when it can name one value at most; an indefinite one always yields an array.
+
+mod filter;
+mod parser;
+
+use serde_json::Value;
+
+use filter::Filter;
+
+/// A parsed path, without what stands before it (`$`, `$$`, `$name`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Path {
+    source: String,
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Step {
+    Member(String),
+    Members(Vec<String>),
+    Index(i64),
+    Indices(Vec<i64>),
+    Slice {
+        from: Option<i64>,
+        to: Option<i64>,
+        step: Option<i64>,
+    },
+    Wildcard,
+    Descend,
+    Filter(Filter),
+    /// `.length()` and the like: applied to the value so far.
+    Function(Function),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Function {
+    Length,
+    Min,
+    Max,
+    Sum,
+    Avg,
+    Keys,
+}
+
+/// Why a path yields nothing; the texts are Jayway's.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PathError {
+    #[error("{0}")]
+    Syntax(String),
+    #[error("{0}")]
+    NotFound(String),
+}
+
+impl Path {
+    /// Parses the steps after the root, e.g. `.a[0]`. `source` is the whole path, for messages.
+    pub fn parse(source: &str, steps: &str) -> Result<Self, PathError> {
+        Ok(Self { source: source.to_owned(), steps: parser::parse(steps)? })
+    }
+
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub fn is_definite(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step, Step::Member(_) | Step::Index(_) | Step::Function(_)))
+    }
+
+    /// True for a reference path: only member names and indices, so that it can be written to.
+    pub fn is_reference(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step, Step::Member(_) | Step::Index(_)))
+    }
+
+    /// The value that the path names: one for a definite path, an array of all for the others.
+    pub fn read(&self, root: &Value) -> Result<Value, PathError> {
+        if self.is_definite() {
+            return self.read_definite(root);
+        }
+        let mut found = Vec::new();
+        select(root, root, &self.steps, &mut found);
+        Ok(Value::Array(found.into_iter().cloned().collect()))
+    }
+
+    fn read_definite(&self, root: &Value) -> Result<Value, PathError> {
+        let mut at = root;
+        for (index, step) in self.steps.iter().enumerate() {
+            let next = match step {
+                Step::Member(name) => at.get(name.as_str()),
+                Step::Index(index) => at.as_array().and_then(|items| items.get(absolute(*index, items.len())?)),
+                Step::Function(function) => return apply(*function, at),
+                _ => None,
+            };
+            at = next.ok_or_else(|| self.not_found(index, at))?;
+        }
+        Ok(at.clone())
+    }
+
+    fn not_found(&self, failed: usize, at: &Value) -> PathError {
+        let shown = canonical(&self.steps[..=failed]);
+        let leaf = failed + 1 == self.steps.len();
+        PathError::NotFound(match (&self.steps[failed], at) {
+            (Step::Index(_), Value::Array(_)) => format!("Index out of bounds when evaluating path {shown}"),
+            (Step::Index(_), _) => {
+                format!(
+                    "Filter: {} can only be applied to arrays. Current context is: {at}",
+                    canonical(&self.steps[failed..=failed]).trim_start_matches('$')
+                )
+            }
+            (Step::Member(_), Value::Object(_)) if !leaf => format!("Missing property in path {shown}"),
+            _ => format!("No results for path: {}", canonical(&self.steps)),
+        })
+    }
+
+    /// Puts `value` where a reference path points, making objects on the way. `None`: the path crosses a value that is no object.
+    pub fn write(&self, root: Value, value: Value) -> Option<Value> {
+        let mut root = root;
+        let mut at = &mut root;
+        for step in &self.steps {
+            at = match step {
+                Step::Member(name) => {
+                    if at.is_null() {
+                        *at = Value::Object(serde_json::Map::new());
+                    }
+                    at.as_object_mut()?.entry(name.clone()).or_insert(Value::Null)
+                }
+                Step::Index(index) => {
+                    let items = at.as_array_mut()?;
+                    let index = absolute(*index, items.len())?;
+                    items.get_mut(index)?
+                }
+                _ => return None,
+            };
+        }
+        *at = value;
+        Some(root)
+    }
+}
+
+/// Jayway's bracketed form of a path, used in its messages.
+fn canonical(steps: &[Step]) -> String {
+    let mut text = String::from("$");
+    for step in steps {
+        match step {
+            Step::Member(name) => {
+                text.push_str("['");
+                text.push_str(name);
+                text.push_str("']");
+            }
+            Step::Index(index) => {
+                text.push('[');
+                text.push_str(&index.to_string());
+                text.push(']');
+            }
+            Step::Wildcard => text.push_str("[*]"),
+            Step::Descend => text.push_str(".."),
+            _ => text.push_str("[?]"),
+        }
+    }
+    text
+}
+
+fn absolute(index: i64, length: usize) -> Option<usize> {
+    let length = i64::try_from(length).ok()?;
+    let index = if index < 0 { index + length } else { index };
+    (0..length).contains(&index).then(|| usize::try_from(index).ok())?
+}
+
+fn select<'a>(root: &'a Value, at: &'a Value, steps: &[Step], found: &mut Vec<&'a Value>) {
+    let Some((step, rest)) = steps.split_first() else {
+        found.push(at);
+        return;
+    };
+    match step {
+        Step::Member(name) => {
+            if let Some(next) = at.get(name.as_str()) {
+                select(root, next, rest, found);
+            }
+        }
+        Step::Members(names) => {
+            for name in names {
+                if let Some(next) = at.get(name.as_str()) {
+                    select(root, next, rest, found);
+                }
+            }
+        }
+        Step::Index(index) => select_indices(root, at, std::slice::from_ref(index), rest, found),
+        Step::Indices(indices) => select_indices(root, at, indices, rest, found),
+        Step::Slice { from, to, step } => {
+            if let Value::Array(items) = at {
+                for item in slice(items, *from, *to, *step) {
+                    select(root, item, rest, found);
+                }
+            }
+        }
+        Step::Wildcard => {
+            for child in children(at) {
+                select(root, child, rest, found);
+            }
+        }
+        Step::Descend => {
+            select_here(root, at, rest, found);
+            for child in children(at) {
+                select(root, child, steps, found);
+            }
+        }
+        Step::Filter(filter) => match at {
+            Value::Array(items) => {
+                for item in items.iter().filter(|item| filter.matches(root, item)) {
+                    select(root, item, rest, found);
+                }
+            }
+            Value::Object(_) if filter.matches(root, at) => select(root, at, rest, found),
+            _ => {}
+        },
+        Step::Function(_) => {}
+    }
+}
+
+/// After `..` the next step applies to this value; scalars are named only by a wildcard.
+fn select_here<'a>(root: &'a Value, at: &'a Value, rest: &[Step], found: &mut Vec<&'a Value>) {
+    if rest.is_empty() {
+        found.push(at);
+    } else if at.is_object() || at.is_array() {
+        select(root, at, rest, found);
+    }
+}
+
+fn select_indices<'a>(root: &'a Value, at: &'a Value, indices: &[i64], rest: &[Step], found: &mut Vec<&'a Value>) {
+    if let Value::Array(items) = at {
+        for index in indices {
+            if let Some(item) = absolute(*index, items.len()).and_then(|index| items.get(index)) {
+                select(root, item, rest, found);
+            }
+        }
+    }
+}
+
+fn children(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(members) => members.values().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn slice(items: &[Value], from: Option<i64>, to: Option<i64>, step: Option<i64>) -> impl Iterator<Item = &Value> {
+    let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
+    let clamp = |index: i64| if index < 0 { (index + length).max(0) } else { index.min(length) };
+    let (from, to) = (clamp(from.unwrap_or(0)), clamp(to.unwrap_or(length)));
+    let step = usize::try_from(step.unwrap_or(1)).unwrap_or(1).max(1);
+    let range = usize::try_from(from).unwrap_or(0)..usize::try_from(to.max(from)).unwrap_or(0);
+    items.get(range).unwrap_or_default().iter().step_by(step)
+}
+
+fn apply(function: Function, value: &Value) -> Result<Value, PathError> {
+    let numbers = || -> Result<Vec<f64>, PathError> {
+        let numbers: Vec<f64> = value.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+        if numbers.is_empty() {
+            return Err(PathError::NotFound(
+                "Aggregation function attempted to calculate value using empty array".to_owned(),
+            ));
+        }
+        Ok(numbers)
+    };
+    Ok(match function {
+        Function::Length => match value {
+            Value::Array(items) => Value::from(items.len()),
+            Value::Object(members) => Value::from(members.len()),
+            Value::String(text) => Value::from(text.chars().count()),
+            _ => Value::Null,
+        },
+        Function::Keys => match value {
+            Value::Object(members) => Value::Array(members.keys().cloned().map(Value::String).collect()),
+            _ => Value::Null,
+        },
+        Function::Min => Value::from(numbers()?.into_iter().fold(f64::INFINITY, f64::min)),
+        Function::Max => Value::from(numbers()?.into_iter().fold(f64::NEG_INFINITY, f64::max)),
+        Function::Sum => Value::from(numbers()?.into_iter().sum::<f64>()),
+        Function::Avg => {
+            let numbers = numbers()?;
+            #[expect(clippy::cast_precision_loss, reason = "an array within 256 KiB has far fewer than 2^53 items")]
+            let count = numbers.len() as f64;
+            Value::from(numbers.iter().sum::<f64>() / count)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Path;
+
+    fn read(path: &str, root: &Value) -> Result<Value, String> {
+        let path = Path::parse(path, path.strip_prefix('$').unwrap()).map_err(|e| e.to_string())?;
+        path.read(root).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn reads_what_jayway_reads() {
+        let root = json!({
+            "a": {"b c": 1, "l": [1, 2, 3, 4]},
+            "books": [{"t": "x", "p": 5}, {"t": "y", "p": 15, "isbn": "1"}, {"t": "z", "p": 25}],
+            "odd-name": true
+        });
+        for (path, want) in [
+            ("$", root.clone()),
+            ("$.a.l", json!([1, 2, 3, 4])),
+            ("$['a']['b c']", json!(1)),
+            ("$.a['b c']", json!(1)),
+            ("$.odd-name", json!(true)),
+            ("$.a.l[0]", json!(1)),
+            ("$.a.l[-1]", json!(4)),
+            ("$.a.l[1:3]", json!([2, 3])),
+            ("$.a.l[-2:]", json!([3, 4])),
+            ("$.a.l[:2]", json!([1, 2])),
+            ("$.a.l[0,2]", json!([1, 3])),
+            ("$.a.l[*]", json!([1, 2, 3, 4])),
+            ("$.books[*].t", json!(["x", "y", "z"])),
+            ("$..p", json!([5, 15, 25])),
+            ("$.books[?(@.p > 10)].t", json!(["y", "z"])),
+            ("$.books[?(@.isbn)].t", json!(["y"])),
+            ("$.books[?(@.t == 'x' || @.p >= 25)].p", json!([5, 25])),
+            ("$.books[?(@.p < 20 && @.isbn)].t", json!(["y"])),
+            ("$.books[?(!@.isbn)].t", json!(["x", "z"])),
+            ("$.books[?(@.t in ['x','y'])].p", json!([5, 15])),
+            ("$.books[?(@.t =~ /[xz]/)].p", json!([5, 25])),
+            ("$.books[*]['t','p']", json!(["x", 5, "y", 15, "z", 25])),
+            ("$.nothing.items[*]", json!([])),
+            ("$.a.l.length()", json!(4)),
+        ] {
+            assert_eq!(read(path, &root), Ok(want), "{path}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_missing_in_jayways_words() {
+        let root = json!({"a": {"l": [1]}});
+        for (path, want) in [
+            ("$.x", "No results for path: $['x']"),
+            ("$.x.y", "Missing property in path $['x']"),
+            ("$.a.l[3]", "Index out of bounds when evaluating path $['a']['l'][3]"),
+        ] {
+            assert_eq!(read(path, &root), Err(want.to_owned()), "{path}");
+        }
+        for bad in ["$.", "$[", "$.a[", "$x y", "$.a[?(", "$.a]"] {
+            assert!(read(bad, &root).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn writes_through_reference_paths() {
+        let write = |path: &str, root: Value| Path::parse(path, &path[1..]).unwrap().write(root, json!(9));
+        assert_eq!(write("$", json!({"a": 1})), Some(json!(9)));
+        assert_eq!(write("$.a.b", json!({"x": 1})), Some(json!({"x": 1, "a": {"b": 9}})));
+        assert_eq!(write("$.a[1]", json!({"a": [1, 2]})), Some(json!({"a": [1, 9]})));
+        assert_eq!(write("$.a.b", json!({"a": 1})), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! Payload templates: JSON in which a member named `x.$` becomes `x` with the value its path or intrinsic call yields.
+
+use serde_json::{Map, Value};
+
+use crate::expr::{EvalError, Expr, Scope};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Template {
+    Literal(Value),
+    Expr { field: String, expr: Expr },
+    Array(Vec<Template>),
+    Object(Vec<(String, Template)>),
+}
+
+/// Which member failed, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TemplateError {
+    pub(crate) field: String,
+    pub(crate) error: EvalError,
+}
+
+impl Template {
+    /// Compiles; reports each member whose value is no path or call as (field, reason).
+    pub(crate) fn compile(value: &Value, problems: &mut Vec<(String, String)>) -> Self {
+        match value {
+            Value::Object(members) => {
+                Self::Object(members.iter().map(|(key, value)| Self::member(key, value, problems)).collect())
+                    .folded(value)
+            }
+            Value::Array(items) => {
+                Self::Array(items.iter().map(|item| Self::compile(item, problems)).collect()).folded(value)
+            }
+            other => Self::Literal(other.clone()),
+        }
+    }
+
+    fn member(key: &str, value: &Value, problems: &mut Vec<(String, String)>) -> (String, Self) {
+        let Some(name) = key.strip_suffix(".$") else { return (key.to_owned(), Self::compile(value, problems)) };
+        let parsed = value.as_str().ok_or_else(|| "not a string".to_owned()).and_then(Expr::parse);
+        match parsed {
+            Ok(expr) => (name.to_owned(), Self::Expr { field: key.to_owned(), expr }),
+            Err(reason) => {
+                problems.push((key.to_owned(), reason));
+                (name.to_owned(), Self::Literal(Value::Null))
+            }
+        }
+    }
+
+    /// A template without references is a literal.
+    fn folded(self, value: &Value) -> Self {
+        let literal = match &self {
+            Self::Array(items) => items.iter().all(|item| matches!(item, Self::Literal(_))),
+            Self::Object(members) => members.iter().all(|(_, member)| matches!(member, Self::Literal(_))),
+            _ => false,
+        };
+        if literal { Self::Literal(value.clone()) } else { self }
+    }
+
+    pub(crate) fn eval(&self, scope: &Scope<'_>) -> Result<Value, TemplateError> {
+        Ok(match self {
+            Self::Literal(value) => value.clone(),
+            Self::Expr { field, expr } => {
+                expr.eval(scope).map_err(|error| TemplateError { field: field.clone(), error })?
+            }
+            Self::Array(items) => Value::Array(items.iter().map(|item| item.eval(scope)).collect::<Result<_, _>>()?),
+            Self::Object(members) => {
+                let mut object = Map::with_capacity(members.len());
+                for (key, member) in members {
+                    object.insert(key.clone(), member.eval(scope)?);
+                }
+                Value::Object(object)
+            }
+        })
+    }
+}
