@@ -54,6 +54,10 @@ impl Disk {
         Ok(Self(Arc::new(Inner { root, ids: Ids::default(), folders })))
     }
 
+    pub(super) fn new_id(&self) -> BlobId {
+        self.0.ids.make()
+    }
+
     /// A temporary file for a new blob.
     pub(super) fn create(&self) -> io::Result<NewFile> {
         let id = self.0.ids.make();

@@ -15,6 +15,10 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    pub(super) fn new_id(&self) -> BlobId {
+        self.ids.make()
+    }
+
     pub(super) fn keep(&self, bytes: Bytes) -> BlobId {
         let id = self.ids.make();
         self.blobs().insert(id.clone(), bytes);

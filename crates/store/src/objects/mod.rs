@@ -56,6 +56,14 @@ impl Objects {
         Writer::new(self.clone(), digest)
     }
 
+    /// A name for bytes that their owner keeps itself.
+    pub fn new_id(&self) -> BlobId {
+        match &*self.0 {
+            Place::Disk(disk) => disk.new_id(),
+            Place::Memory(memory) => memory.new_id(),
+        }
+    }
+
     /// The blob opened for reading: it stays readable although it is deleted meanwhile.
     pub async fn open(&self, id: &BlobId) -> io::Result<Blob> {
         match &*self.0 {

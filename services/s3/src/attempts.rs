@@ -1,0 +1,86 @@
+//! Undo of what an attempt of user code has written. A Spark job that is killed halfway and run again must append once:
+//! while an attempt lasts, each key's content before its first change is kept; its end drops that, its failure restores it.
+
+use service::Cx;
+use wire::Error;
+
+use crate::S3;
+use crate::change::{self, Garbage};
+use crate::errors::Result;
+use crate::keys;
+use crate::records::{ObjectRecord, PartRecord, UndoRecord};
+use crate::tx::{Tx, delete_all};
+
+/// The attempt with whose credentials the caller acts.
+pub(crate) fn of(cx: &Cx) -> Option<String> {
+    cx.principal().attempt().map(str::to_owned)
+}
+
+impl S3 {
+    /// Ends an attempt: `commit` keeps what it wrote, otherwise every key goes back to what it held before, unless somebody
+    /// else has written it since. One transaction; doing it again changes nothing.
+    pub async fn finish_attempt(&self, attempt: &str, commit: bool) -> Result<()> {
+        let attempt = attempt.to_owned();
+        let garbage = self
+            .store
+            .write(move |tx| {
+                let mut garbage = Garbage::new();
+                let log: Vec<UndoRecord> = tx.list_json(keys::undo_of(&attempt), usize::MAX)?;
+                for entry in &log {
+                    let place = keys::object(&entry.bucket, &entry.key);
+                    let current: Option<ObjectRecord> = tx.get_json(&place)?;
+                    let own = current.as_ref().is_none_or(|c| c.writer.as_deref() == Some(attempt.as_str()));
+                    match (commit, current) {
+                        (true, current) => {
+                            change::drop_content(tx, entry.previous.as_ref(), &mut garbage)?;
+                            if let Some(mut record) = current.filter(|_| own) {
+                                record.writer = None;
+                                tx.put_json(&place, &record)?;
+                            }
+                        }
+                        (false, current) if own => {
+                            change::drop_content(tx, current.as_ref(), &mut garbage)?;
+                            match &entry.previous {
+                                Some(previous) if tx.get(keys::bucket(&entry.bucket))?.is_some() => {
+                                    tx.put_json(&place, previous)?;
+                                }
+                                previous => {
+                                    change::drop_content(tx, previous.as_ref(), &mut garbage)?;
+                                    tx.delete(&place)?;
+                                }
+                            }
+                        }
+                        (false, _) => change::drop_content(tx, entry.previous.as_ref(), &mut garbage)?,
+                    }
+                }
+                delete_all(tx, &keys::undo_of(&attempt))?;
+                if !commit {
+                    abort_uploads(tx, &attempt, &mut garbage)?;
+                }
+                delete_all(tx, &keys::attempt_uploads(&attempt))?;
+                Ok::<_, Error>(garbage)
+            })
+            .await?;
+        self.objects.delete(garbage).await;
+        Ok(())
+    }
+}
+
+fn abort_uploads(tx: &mut Tx<'_>, attempt: &str, garbage: &mut Garbage) -> Result<()> {
+    let uploads: Vec<(String, String, String)> = tx.list_json(keys::attempt_uploads(attempt), usize::MAX)?;
+    for (bucket, key, id) in uploads {
+        for part in tx.list_json::<PartRecord>(keys::parts(&id), usize::MAX)? {
+            change::drop_segment(tx, &part.segment, garbage)?;
+        }
+        delete_all(tx, &keys::parts(&id))?;
+        tx.delete(keys::upload(&bucket, &key, &id))?;
+    }
+    Ok(())
+}
+
+#[async_trait::async_trait]
+impl service::attempts::Participant for S3 {
+    async fn finish(&self, attempt: &str, outcome: service::attempts::Outcome) -> Result<()> {
+        self.finish_attempt(attempt, outcome == service::attempts::Outcome::Commit).await
+    }
+}

@@ -1,0 +1,164 @@
+//! Lists over HTTP.
+
+use s3s::S3Request;
+use s3s::dto::*;
+
+use super::convert::{self, error};
+use super::{Answer, answer, cx};
+use crate::S3;
+use crate::list::{Page, Query, encode, page_size, parse_token, token, wants_url};
+use crate::records::ObjectRecord;
+
+pub(super) async fn buckets(s3: &S3, req: S3Request<ListBucketsInput>) -> Answer<ListBucketsOutput> {
+    let cx = cx(&req)?;
+    let input = req.input;
+    let start = input.continuation_token.as_deref().map(parse_token).transpose().map_err(error)?;
+    let prefix = input.prefix.clone().unwrap_or_default();
+    let mut found = s3.list_buckets(&cx, prefix, input.bucket_region, start).await.map_err(error)?;
+    let max = input.max_buckets.and_then(|n| usize::try_from(n).ok()).unwrap_or(10_000);
+    let more = found.len() > max;
+    found.truncate(max);
+    let continuation_token = found.last().filter(|_| more).map(|b| token(&b.name));
+    let buckets = found.into_iter().map(|b| Bucket {
+        bucket_region: Some(b.region),
+        creation_date: Some(convert::time(b.created_ms)),
+        name: Some(b.name),
+    });
+    answer(ListBucketsOutput {
+        buckets: Some(buckets.collect()),
+        continuation_token,
+        owner: Some(convert::owner(cx.account())),
+        prefix: input.prefix,
+    })
+}
+
+pub(super) async fn objects_v2(s3: &S3, req: S3Request<ListObjectsV2Input>) -> Answer<ListObjectsV2Output> {
+    let account = cx(&req)?.account().to_owned();
+    let input = req.input;
+    let url = wants_url(input.encoding_type.as_ref().map(EncodingType::as_str)).map_err(error)?;
+    let max = page_size(input.max_keys, "max-keys").map_err(error)?;
+    let token_key = input.continuation_token.as_deref().map(parse_token).transpose().map_err(error)?;
+    let query = Query {
+        prefix: input.prefix.clone().unwrap_or_default(),
+        delimiter: input.delimiter.clone(),
+        after: token_key.or(input.start_after.clone().filter(|s| !s.is_empty())),
+        max,
+    };
+    let page = s3.list(&input.bucket, query).await.map_err(error)?;
+    let owner = input.fetch_owner.unwrap_or(false).then(|| convert::owner(&account));
+    answer(ListObjectsV2Output {
+        name: Some(input.bucket),
+        prefix: Some(encode(input.prefix.as_deref().unwrap_or_default(), url)),
+        max_keys: i32::try_from(max).ok(),
+        key_count: i32::try_from(page.len()).ok(),
+        continuation_token: input.continuation_token,
+        is_truncated: Some(page.next.is_some()),
+        next_continuation_token: page.next.as_deref().map(token),
+        common_prefixes: Some(prefixes(&page, url)),
+        contents: Some(page.contents.into_iter().map(|(k, r)| object(&k, r, url, owner.clone())).collect()),
+        delimiter: input.delimiter.map(|d| encode(&d, url)),
+        encoding_type: input.encoding_type,
+        start_after: input.start_after.map(|s| encode(&s, url)),
+        request_charged: None,
+    })
+}
+
+pub(super) async fn objects(s3: &S3, req: S3Request<ListObjectsInput>) -> Answer<ListObjectsOutput> {
+    let account = cx(&req)?.account().to_owned();
+    let input = req.input;
+    let url = wants_url(input.encoding_type.as_ref().map(EncodingType::as_str)).map_err(error)?;
+    let max = page_size(input.max_keys, "max-keys").map_err(error)?;
+    let query = Query {
+        prefix: input.prefix.clone().unwrap_or_default(),
+        delimiter: input.delimiter.clone(),
+        after: input.marker.clone().filter(|m| !m.is_empty()),
+        max,
+    };
+    let page = s3.list(&input.bucket, query).await.map_err(error)?;
+    let next_marker = page.next.as_deref().filter(|_| input.delimiter.is_some()).map(|n| encode(n, url));
+    let owner = Some(convert::owner(&account));
+    answer(ListObjectsOutput {
+        name: Some(input.bucket),
+        prefix: Some(encode(input.prefix.as_deref().unwrap_or_default(), url)),
+        marker: Some(encode(input.marker.as_deref().unwrap_or_default(), url)),
+        max_keys: i32::try_from(max).ok(),
+        is_truncated: Some(page.next.is_some()),
+        common_prefixes: Some(prefixes(&page, url)),
+        contents: Some(page.contents.into_iter().map(|(k, r)| object(&k, r, url, owner.clone())).collect()),
+        delimiter: input.delimiter.map(|d| encode(&d, url)),
+        next_marker,
+        encoding_type: input.encoding_type,
+        request_charged: None,
+    })
+}
+
+/// Without versioning every object has one version, called `null`.
+pub(super) async fn versions(s3: &S3, req: S3Request<ListObjectVersionsInput>) -> Answer<ListObjectVersionsOutput> {
+    let account = cx(&req)?.account().to_owned();
+    let input = req.input;
+    let url = wants_url(input.encoding_type.as_ref().map(EncodingType::as_str)).map_err(error)?;
+    let max = page_size(input.max_keys, "max-keys").map_err(error)?;
+    let query = Query {
+        prefix: input.prefix.clone().unwrap_or_default(),
+        delimiter: input.delimiter.clone(),
+        after: input.key_marker.clone().filter(|m| !m.is_empty()),
+        max,
+    };
+    let page = s3.list(&input.bucket, query).await.map_err(error)?;
+    let next = page.next.clone();
+    let common_prefixes = Some(prefixes(&page, url));
+    let versions = page.contents.into_iter().map(|(key, record)| {
+        let object = object(&key, record, url, Some(convert::owner(&account)));
+        ObjectVersion {
+            checksum_algorithm: object.checksum_algorithm,
+            checksum_type: object.checksum_type,
+            e_tag: object.e_tag,
+            is_latest: Some(true),
+            key: object.key,
+            last_modified: object.last_modified,
+            owner: object.owner,
+            restore_status: None,
+            size: object.size,
+            storage_class: Some(ObjectVersionStorageClass::from_static(ObjectVersionStorageClass::STANDARD)),
+            version_id: Some("null".to_owned()),
+        }
+    });
+    answer(ListObjectVersionsOutput {
+        versions: Some(versions.collect()),
+        common_prefixes,
+        delimiter: input.delimiter.map(|d| encode(&d, url)),
+        encoding_type: input.encoding_type,
+        is_truncated: Some(next.is_some()),
+        key_marker: Some(encode(input.key_marker.as_deref().unwrap_or_default(), url)),
+        max_keys: i32::try_from(max).ok(),
+        name: Some(input.bucket),
+        next_version_id_marker: next.as_ref().map(|_| "null".to_owned()),
+        next_key_marker: next.map(|n| encode(&n, url)),
+        prefix: Some(encode(input.prefix.as_deref().unwrap_or_default(), url)),
+        version_id_marker: input.version_id_marker,
+        ..Default::default()
+    })
+}
+
+fn prefixes(page: &Page, url: bool) -> Vec<CommonPrefix> {
+    page.prefixes.iter().map(|p| CommonPrefix { prefix: Some(encode(p, url)) }).collect()
+}
+
+fn object(key: &str, record: ObjectRecord, url: bool, owner: Option<Owner>) -> Object {
+    let algorithms = record.checksums.algorithms();
+    Object {
+        checksum_algorithm: (!algorithms.is_empty())
+            .then(|| algorithms.into_iter().map(ChecksumAlgorithm::from_static).collect()),
+        checksum_type: record.checksums.kind.map(Into::into),
+        e_tag: Some(convert::etag(&record.etag)),
+        key: Some(encode(key, url)),
+        last_modified: Some(convert::time(record.modified_ms)),
+        owner,
+        restore_status: None,
+        size: Some(convert::size(record.size)),
+        storage_class: Some(match record.headers.storage_class {
+            Some(class) => class.into(),
+            None => ObjectStorageClass::from_static(ObjectStorageClass::STANDARD),
+        }),
+    }
+}

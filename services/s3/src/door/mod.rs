@@ -1,0 +1,383 @@
+//! S3 over HTTP: `s3s` speaks the protocol; here its typed requests become calls of [`S3`], one family a file.
+
+mod access;
+mod auth;
+mod convert;
+mod host;
+mod listing;
+mod objects;
+mod settings;
+mod uploads;
+
+use std::sync::Arc;
+
+use s3s::dto::*;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{HttpRequest, HttpResponse, S3Request, S3Response, S3Result};
+use service::{Cx, Router};
+
+use crate::S3;
+
+/// The HTTP front of the service. Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    service: S3Service,
+    router: Arc<Router>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Door")
+    }
+}
+
+impl Door {
+    /// `account` and `region` are those of requests that name none.
+    pub fn new(service: Arc<S3>, account: &str, region: &str) -> Self {
+        let router = Arc::clone(&service.router);
+        let mut builder = S3ServiceBuilder::new(Handler { s3: service });
+        builder.set_auth(auth::Keys::new(Arc::clone(&router)));
+        builder.set_access(access::Access::new(Arc::clone(&router), account, region));
+        builder.set_host(host::Localhost);
+        Self { service: builder.build(), router }
+    }
+
+    /// Answers one request. Never fails: what goes wrong is an S3 error in XML.
+    pub async fn serve(&self, request: HttpRequest) -> HttpResponse {
+        let id = Cx::platform(&self.router, "", "").request_id().to_owned();
+        let mut response = match self.service.call(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::error!(request_id = id, ?error, "an S3 request could not be answered");
+                let mut response = HttpResponse::default();
+                *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        };
+        if let Ok(value) = http::HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-amz-request-id", value.clone());
+            response.headers_mut().insert("x-amz-id-2", value);
+        }
+        response.headers_mut().insert(http::header::SERVER, http::HeaderValue::from_static("AmazonS3"));
+        response
+    }
+}
+
+/// What s3s calls.
+struct Handler {
+    s3: Arc<S3>,
+}
+
+type Answer<T> = S3Result<S3Response<T>>;
+
+fn answer<T>(output: T) -> Answer<T> {
+    Ok(S3Response::new(output))
+}
+
+/// The caller's context, which [`access::Access`] has put there.
+fn cx<T>(req: &S3Request<T>) -> S3Result<Cx> {
+    req.extensions.get::<Cx>().cloned().ok_or_else(|| s3s::s3_error!(AccessDenied, "Access Denied"))
+}
+
+#[async_trait::async_trait]
+impl s3s::S3 for Handler {
+    // Buckets
+    async fn create_bucket(&self, req: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
+        settings::create_bucket(&self.s3, req).await
+    }
+    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {
+        let bucket = self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        answer(HeadBucketOutput { bucket_region: Some(bucket.region), ..Default::default() })
+    }
+    async fn list_buckets(&self, req: S3Request<ListBucketsInput>) -> Answer<ListBucketsOutput> {
+        listing::buckets(&self.s3, req).await
+    }
+    async fn delete_bucket(&self, req: S3Request<DeleteBucketInput>) -> Answer<DeleteBucketOutput> {
+        self.s3.delete_bucket(&cx(&req)?, &req.input.bucket).await.map_err(convert::error)?;
+        answer(DeleteBucketOutput::default())
+    }
+    async fn get_bucket_location(&self, req: S3Request<GetBucketLocationInput>) -> Answer<GetBucketLocationOutput> {
+        let bucket = self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        let location_constraint = (bucket.region != "us-east-1").then(|| bucket.region.into());
+        answer(GetBucketLocationOutput { location_constraint })
+    }
+
+    // Objects
+    async fn put_object(&self, req: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
+        objects::put(&self.s3, req).await
+    }
+    async fn get_object(&self, req: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
+        objects::get(&self.s3, req).await
+    }
+    async fn head_object(&self, req: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
+        objects::head(&self.s3, req).await
+    }
+    async fn get_object_attributes(
+        &self,
+        req: S3Request<GetObjectAttributesInput>,
+    ) -> Answer<GetObjectAttributesOutput> {
+        objects::attributes(&self.s3, req).await
+    }
+    async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
+        objects::copy(&self.s3, req).await
+    }
+    async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
+        objects::delete(&self.s3, req).await
+    }
+    async fn delete_objects(&self, req: S3Request<DeleteObjectsInput>) -> Answer<DeleteObjectsOutput> {
+        objects::delete_many(&self.s3, req).await
+    }
+    async fn get_object_tagging(&self, req: S3Request<GetObjectTaggingInput>) -> Answer<GetObjectTaggingOutput> {
+        objects::tags(&self.s3, req).await
+    }
+    async fn put_object_tagging(&self, req: S3Request<PutObjectTaggingInput>) -> Answer<PutObjectTaggingOutput> {
+        objects::put_tags(&self.s3, req).await
+    }
+    async fn delete_object_tagging(
+        &self,
+        req: S3Request<DeleteObjectTaggingInput>,
+    ) -> Answer<DeleteObjectTaggingOutput> {
+        objects::delete_tags(&self.s3, req).await
+    }
+    async fn get_object_acl(&self, req: S3Request<GetObjectAclInput>) -> Answer<GetObjectAclOutput> {
+        self.s3.head(&req.input.bucket, &req.input.key).await.map_err(convert::error)?;
+        let (owner, grants) = convert::private(cx(&req)?.account());
+        answer(GetObjectAclOutput { owner: Some(owner), grants: Some(grants), ..Default::default() })
+    }
+
+    // Listing
+    async fn list_objects(&self, req: S3Request<ListObjectsInput>) -> Answer<ListObjectsOutput> {
+        listing::objects(&self.s3, req).await
+    }
+    async fn list_objects_v2(&self, req: S3Request<ListObjectsV2Input>) -> Answer<ListObjectsV2Output> {
+        listing::objects_v2(&self.s3, req).await
+    }
+    async fn list_object_versions(&self, req: S3Request<ListObjectVersionsInput>) -> Answer<ListObjectVersionsOutput> {
+        listing::versions(&self.s3, req).await
+    }
+
+    // Multipart uploads
+    async fn create_multipart_upload(
+        &self,
+        req: S3Request<CreateMultipartUploadInput>,
+    ) -> Answer<CreateMultipartUploadOutput> {
+        uploads::create(&self.s3, req).await
+    }
+    async fn upload_part(&self, req: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
+        uploads::part(&self.s3, req).await
+    }
+    async fn upload_part_copy(&self, req: S3Request<UploadPartCopyInput>) -> Answer<UploadPartCopyOutput> {
+        uploads::part_copy(&self.s3, req).await
+    }
+    async fn complete_multipart_upload(
+        &self,
+        req: S3Request<CompleteMultipartUploadInput>,
+    ) -> Answer<CompleteMultipartUploadOutput> {
+        uploads::complete(&self.s3, req).await
+    }
+    async fn abort_multipart_upload(
+        &self,
+        req: S3Request<AbortMultipartUploadInput>,
+    ) -> Answer<AbortMultipartUploadOutput> {
+        uploads::abort(&self.s3, req).await
+    }
+    async fn list_parts(&self, req: S3Request<ListPartsInput>) -> Answer<ListPartsOutput> {
+        uploads::parts(&self.s3, req).await
+    }
+    async fn list_multipart_uploads(
+        &self,
+        req: S3Request<ListMultipartUploadsInput>,
+    ) -> Answer<ListMultipartUploadsOutput> {
+        uploads::list(&self.s3, req).await
+    }
+
+    // Settings
+    async fn get_bucket_policy(&self, req: S3Request<GetBucketPolicyInput>) -> Answer<GetBucketPolicyOutput> {
+        settings::policy(&self.s3, &req.input.bucket).await
+    }
+    async fn put_bucket_policy(&self, req: S3Request<PutBucketPolicyInput>) -> Answer<PutBucketPolicyOutput> {
+        settings::put_policy(&self.s3, req).await
+    }
+    async fn delete_bucket_policy(&self, req: S3Request<DeleteBucketPolicyInput>) -> Answer<DeleteBucketPolicyOutput> {
+        settings::delete(&self.s3, &cx(&req)?, &req.input.bucket, crate::settings::POLICY).await
+    }
+    async fn get_bucket_policy_status(
+        &self,
+        req: S3Request<GetBucketPolicyStatusInput>,
+    ) -> Answer<GetBucketPolicyStatusOutput> {
+        settings::policy_status(&self.s3, &req.input.bucket).await
+    }
+    async fn get_bucket_cors(&self, req: S3Request<GetBucketCorsInput>) -> Answer<GetBucketCorsOutput> {
+        let found: CORSConfiguration = settings::get(&self.s3, &req.input.bucket, crate::settings::CORS).await?;
+        answer(GetBucketCorsOutput { cors_rules: Some(found.cors_rules) })
+    }
+    async fn put_bucket_cors(&self, req: S3Request<PutBucketCorsInput>) -> Answer<PutBucketCorsOutput> {
+        let (bucket, value) = (&req.input.bucket, &req.input.cors_configuration);
+        settings::put(&self.s3, &cx(&req)?, bucket, crate::settings::CORS, value).await
+    }
+    async fn delete_bucket_cors(&self, req: S3Request<DeleteBucketCorsInput>) -> Answer<DeleteBucketCorsOutput> {
+        settings::delete(&self.s3, &cx(&req)?, &req.input.bucket, crate::settings::CORS).await
+    }
+    async fn get_bucket_website(&self, req: S3Request<GetBucketWebsiteInput>) -> Answer<GetBucketWebsiteOutput> {
+        let found: WebsiteConfiguration = settings::get(&self.s3, &req.input.bucket, crate::settings::WEBSITE).await?;
+        answer(GetBucketWebsiteOutput {
+            error_document: found.error_document,
+            index_document: found.index_document,
+            redirect_all_requests_to: found.redirect_all_requests_to,
+            routing_rules: found.routing_rules,
+        })
+    }
+    async fn get_bucket_lifecycle_configuration(
+        &self,
+        req: S3Request<GetBucketLifecycleConfigurationInput>,
+    ) -> Answer<GetBucketLifecycleConfigurationOutput> {
+        settings::lifecycle(&self.s3, &req.input.bucket).await
+    }
+    async fn put_bucket_lifecycle_configuration(
+        &self,
+        req: S3Request<PutBucketLifecycleConfigurationInput>,
+    ) -> Answer<PutBucketLifecycleConfigurationOutput> {
+        settings::put_lifecycle(&self.s3, req).await
+    }
+    async fn delete_bucket_lifecycle(
+        &self,
+        req: S3Request<DeleteBucketLifecycleInput>,
+    ) -> Answer<DeleteBucketLifecycleOutput> {
+        settings::delete(&self.s3, &cx(&req)?, &req.input.bucket, crate::settings::LIFECYCLE).await
+    }
+    async fn get_bucket_encryption(
+        &self,
+        req: S3Request<GetBucketEncryptionInput>,
+    ) -> Answer<GetBucketEncryptionOutput> {
+        let found = settings::get(&self.s3, &req.input.bucket, crate::settings::ENCRYPTION).await?;
+        answer(GetBucketEncryptionOutput { server_side_encryption_configuration: Some(found) })
+    }
+    async fn put_bucket_encryption(
+        &self,
+        req: S3Request<PutBucketEncryptionInput>,
+    ) -> Answer<PutBucketEncryptionOutput> {
+        let (bucket, value) = (&req.input.bucket, &req.input.server_side_encryption_configuration);
+        settings::put(&self.s3, &cx(&req)?, bucket, crate::settings::ENCRYPTION, value).await
+    }
+    async fn delete_bucket_encryption(
+        &self,
+        req: S3Request<DeleteBucketEncryptionInput>,
+    ) -> Answer<DeleteBucketEncryptionOutput> {
+        settings::delete(&self.s3, &cx(&req)?, &req.input.bucket, crate::settings::ENCRYPTION).await
+    }
+    async fn get_public_access_block(
+        &self,
+        req: S3Request<GetPublicAccessBlockInput>,
+    ) -> Answer<GetPublicAccessBlockOutput> {
+        let found = settings::get(&self.s3, &req.input.bucket, crate::settings::PUBLIC_ACCESS).await?;
+        answer(GetPublicAccessBlockOutput { public_access_block_configuration: Some(found) })
+    }
+    async fn put_public_access_block(
+        &self,
+        req: S3Request<PutPublicAccessBlockInput>,
+    ) -> Answer<PutPublicAccessBlockOutput> {
+        let (bucket, value) = (&req.input.bucket, &req.input.public_access_block_configuration);
+        settings::put(&self.s3, &cx(&req)?, bucket, crate::settings::PUBLIC_ACCESS, value).await
+    }
+    async fn delete_public_access_block(
+        &self,
+        req: S3Request<DeletePublicAccessBlockInput>,
+    ) -> Answer<DeletePublicAccessBlockOutput> {
+        settings::delete(&self.s3, &cx(&req)?, &req.input.bucket, crate::settings::PUBLIC_ACCESS).await
+    }
+    async fn get_bucket_ownership_controls(
+        &self,
+        req: S3Request<GetBucketOwnershipControlsInput>,
+    ) -> Answer<GetBucketOwnershipControlsOutput> {
+        settings::ownership(&self.s3, &req.input.bucket).await
+    }
+    async fn put_bucket_ownership_controls(
+        &self,
+        req: S3Request<PutBucketOwnershipControlsInput>,
+    ) -> Answer<PutBucketOwnershipControlsOutput> {
+        settings::put_ownership(&self.s3, req).await
+    }
+    async fn delete_bucket_ownership_controls(
+        &self,
+        req: S3Request<DeleteBucketOwnershipControlsInput>,
+    ) -> Answer<DeleteBucketOwnershipControlsOutput> {
+        settings::delete(&self.s3, &cx(&req)?, &req.input.bucket, crate::settings::OWNERSHIP).await
+    }
+    async fn get_bucket_notification_configuration(
+        &self,
+        req: S3Request<GetBucketNotificationConfigurationInput>,
+    ) -> Answer<GetBucketNotificationConfigurationOutput> {
+        settings::notification(&self.s3, &req.input.bucket).await
+    }
+    async fn put_bucket_notification_configuration(
+        &self,
+        req: S3Request<PutBucketNotificationConfigurationInput>,
+    ) -> Answer<PutBucketNotificationConfigurationOutput> {
+        let (bucket, value) = (&req.input.bucket, &req.input.notification_configuration);
+        settings::put(&self.s3, &cx(&req)?, bucket, crate::settings::NOTIFICATION, value).await
+    }
+    async fn get_bucket_tagging(&self, req: S3Request<GetBucketTaggingInput>) -> Answer<GetBucketTaggingOutput> {
+        let found: Tagging = settings::get(&self.s3, &req.input.bucket, crate::settings::TAGGING).await?;
+        answer(GetBucketTaggingOutput { tag_set: found.tag_set })
+    }
+    async fn put_bucket_tagging(&self, req: S3Request<PutBucketTaggingInput>) -> Answer<PutBucketTaggingOutput> {
+        settings::put_tagging(&self.s3, req).await
+    }
+    async fn delete_bucket_tagging(
+        &self,
+        req: S3Request<DeleteBucketTaggingInput>,
+    ) -> Answer<DeleteBucketTaggingOutput> {
+        settings::delete(&self.s3, &cx(&req)?, &req.input.bucket, crate::settings::TAGGING).await
+    }
+    async fn get_bucket_versioning(
+        &self,
+        req: S3Request<GetBucketVersioningInput>,
+    ) -> Answer<GetBucketVersioningOutput> {
+        settings::versioning(&self.s3, &req.input.bucket).await
+    }
+    async fn put_bucket_versioning(
+        &self,
+        req: S3Request<PutBucketVersioningInput>,
+    ) -> Answer<PutBucketVersioningOutput> {
+        settings::put_versioning(&self.s3, req).await
+    }
+
+    // Settings that are always as they come
+    async fn get_bucket_acl(&self, req: S3Request<GetBucketAclInput>) -> Answer<GetBucketAclOutput> {
+        let bucket = self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        let (owner, grants) = convert::private(&bucket.account);
+        answer(GetBucketAclOutput { owner: Some(owner), grants: Some(grants) })
+    }
+    async fn get_bucket_logging(&self, req: S3Request<GetBucketLoggingInput>) -> Answer<GetBucketLoggingOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        answer(GetBucketLoggingOutput::default())
+    }
+    async fn get_bucket_replication(
+        &self,
+        req: S3Request<GetBucketReplicationInput>,
+    ) -> Answer<GetBucketReplicationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        Err(convert::error(crate::settings::unset(&req.input.bucket, "replication")))
+    }
+    async fn get_object_lock_configuration(
+        &self,
+        req: S3Request<GetObjectLockConfigurationInput>,
+    ) -> Answer<GetObjectLockConfigurationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        Err(convert::error(crate::settings::unset(&req.input.bucket, "object-lock")))
+    }
+    async fn get_bucket_accelerate_configuration(
+        &self,
+        req: S3Request<GetBucketAccelerateConfigurationInput>,
+    ) -> Answer<GetBucketAccelerateConfigurationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        answer(GetBucketAccelerateConfigurationOutput::default())
+    }
+    async fn get_bucket_request_payment(
+        &self,
+        req: S3Request<GetBucketRequestPaymentInput>,
+    ) -> Answer<GetBucketRequestPaymentOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        answer(GetBucketRequestPaymentOutput { payer: Some(Payer::from_static(Payer::BUCKET_OWNER)) })
+    }
+}

@@ -1,0 +1,233 @@
+//! Multipart uploads over HTTP.
+
+use s3s::S3Request;
+use s3s::dto::*;
+
+use super::convert::{self, checksums_of, condition, error, headers_of, set_checksums};
+use super::{Answer, answer, cx};
+use crate::S3;
+use crate::body::Expected;
+use crate::conditions::Conditions;
+use crate::list::{encode, page_size, wants_url};
+use crate::multipart::{Claim, Upload};
+use crate::put::{Attributes, parse_tags};
+
+pub(super) async fn create(s3: &S3, req: S3Request<CreateMultipartUploadInput>) -> Answer<CreateMultipartUploadOutput> {
+    let cx = cx(&req)?;
+    let input = req.input;
+    convert::no_customer_key(input.sse_customer_algorithm.as_ref())?;
+    let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
+    convert::acl(input.acl.as_ref().map(ObjectCannedACL::as_str), &grants.map(Option::as_ref))?;
+    let attributes = Attributes {
+        headers: headers_of!(input),
+        metadata: convert::metadata(input.metadata),
+        tags: parse_tags(input.tagging.as_deref().unwrap_or_default()).map_err(error)?,
+    };
+    let checksum = (
+        input.checksum_algorithm.as_ref().map(|a| a.as_str().to_ascii_uppercase()),
+        input.checksum_type.as_ref().map(|t| t.as_str().to_owned()),
+    );
+    let bucket = input.bucket.clone();
+    let upload = s3.create_upload(&cx, (input.bucket, input.key), attributes, checksum).await.map_err(error)?;
+    answer(CreateMultipartUploadOutput {
+        bucket: Some(bucket),
+        key: Some(upload.key),
+        upload_id: Some(upload.id),
+        checksum_algorithm: upload.algorithm.map(Into::into),
+        checksum_type: upload.checksum_type.map(Into::into),
+        ..Default::default()
+    })
+}
+
+pub(super) async fn part(s3: &S3, req: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
+    let cx = cx(&req)?;
+    let trailing = convert::trailing(req.trailing_headers);
+    let announced = convert::announced(&req.headers);
+    let input = req.input;
+    convert::no_customer_key(input.sse_customer_algorithm.as_ref())?;
+    let expected = Expected {
+        md5: input.content_md5.clone(),
+        checksums: checksums_of!(input),
+        algorithm: announced.or(input.checksum_algorithm.map(|a| a.as_str().to_owned())),
+        length: input.content_length.and_then(|n| u64::try_from(n).ok()),
+    };
+    let upload = Upload { bucket: input.bucket, key: input.key, id: input.upload_id };
+    let body = convert::body(input.body);
+    let part = s3.upload_part(&cx, (upload, input.part_number), expected, body, trailing).await.map_err(error)?;
+    let mut output = UploadPartOutput { e_tag: Some(convert::etag(&part.etag)), ..Default::default() };
+    set_checksums!(output, part.checksums);
+    answer(output)
+}
+
+pub(super) async fn part_copy(s3: &S3, req: S3Request<UploadPartCopyInput>) -> Answer<UploadPartCopyOutput> {
+    let cx = cx(&req)?;
+    let input = req.input;
+    let source = convert::source(&input.copy_source)?;
+    let conditions = Conditions {
+        if_match: condition(input.copy_source_if_match.as_ref()),
+        if_none_match: condition(input.copy_source_if_none_match.as_ref()),
+        if_modified_since: input.copy_source_if_modified_since.as_ref().and_then(convert::millis),
+        if_unmodified_since: input.copy_source_if_unmodified_since.as_ref().and_then(convert::millis),
+    };
+    let upload = Upload { bucket: input.bucket, key: input.key, id: input.upload_id };
+    let part = s3
+        .upload_part_copy(&cx, (upload, input.part_number), (source, conditions), input.copy_source_range.as_deref())
+        .await
+        .map_err(error)?;
+    let mut result = CopyPartResult {
+        e_tag: Some(convert::etag(&part.etag)),
+        last_modified: Some(convert::time(part.modified_ms)),
+        ..Default::default()
+    };
+    set_checksums!(result, part.checksums);
+    answer(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
+}
+
+pub(super) async fn complete(
+    s3: &S3,
+    req: S3Request<CompleteMultipartUploadInput>,
+) -> Answer<CompleteMultipartUploadOutput> {
+    let cx = cx(&req)?;
+    let host = req.headers.get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost").to_owned();
+    let input = req.input;
+    let claims = input.multipart_upload.as_ref().and_then(|m| m.parts.as_ref()).into_iter().flatten().map(|p| Claim {
+        number: p.part_number.and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+        etag: p.e_tag.as_ref().map(|t| t.value().to_owned()).unwrap_or_default(),
+        checksums: checksums_of!(p),
+    });
+    let claims = claims.collect();
+    let conditions = Conditions {
+        if_match: condition(input.if_match.as_ref()),
+        if_none_match: condition(input.if_none_match.as_ref()),
+        ..Conditions::default()
+    };
+    let expected = Expected {
+        checksums: checksums_of!(input),
+        length: input.mpu_object_size.and_then(|n| u64::try_from(n).ok()),
+        ..Expected::default()
+    };
+    let upload = Upload { bucket: input.bucket.clone(), key: input.key.clone(), id: input.upload_id };
+    let stored = s3.complete_upload(&cx, upload, claims, (conditions, expected)).await.map_err(error)?;
+    let mut output = CompleteMultipartUploadOutput {
+        location: Some(format!("http://{host}/{}/{}", input.bucket, encode(&input.key, true))),
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        e_tag: Some(convert::etag(&stored.etag)),
+        ..Default::default()
+    };
+    set_checksums!(output, stored.checksums);
+    output.checksum_type = stored.checksums.kind.map(Into::into);
+    answer(output)
+}
+
+pub(super) async fn abort(s3: &S3, req: S3Request<AbortMultipartUploadInput>) -> Answer<AbortMultipartUploadOutput> {
+    let cx = cx(&req)?;
+    let input = req.input;
+    let upload = Upload { bucket: input.bucket, key: input.key, id: input.upload_id };
+    s3.abort_upload(&cx, upload).await.map_err(error)?;
+    answer(AbortMultipartUploadOutput::default())
+}
+
+pub(super) async fn parts(s3: &S3, req: S3Request<ListPartsInput>) -> Answer<ListPartsOutput> {
+    let account = cx(&req)?.account().to_owned();
+    let input = req.input;
+    let upload = Upload { bucket: input.bucket.clone(), key: input.key.clone(), id: input.upload_id.clone() };
+    let (record, parts) = s3.list_parts(&upload).await.map_err(error)?;
+    let max = page_size(input.max_parts, "max-parts").map_err(error)?;
+    let marker = input.part_number_marker.unwrap_or(0);
+    let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+    let mut rest = parts.into_iter().filter(|p| number(p.number) > marker);
+    let page: Vec<Part> = rest
+        .by_ref()
+        .take(max)
+        .map(|p| {
+            let mut part = Part {
+                e_tag: Some(convert::etag(&p.etag)),
+                last_modified: Some(convert::time(p.modified_ms)),
+                part_number: Some(number(p.number)),
+                size: Some(convert::size(p.size)),
+                ..Default::default()
+            };
+            set_checksums!(part, p.checksums);
+            part
+        })
+        .collect();
+    let owner = convert::owner(&account);
+    answer(ListPartsOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(input.upload_id),
+        checksum_algorithm: record.algorithm.map(Into::into),
+        checksum_type: record.checksum_type.map(Into::into),
+        initiator: Some(Initiator { display_name: None, id: owner.id.clone() }),
+        owner: Some(owner),
+        is_truncated: Some(rest.next().is_some()),
+        max_parts: i32::try_from(max).ok(),
+        next_part_number_marker: page.last().and_then(|p| p.part_number).or(Some(0)),
+        part_number_marker: Some(marker),
+        parts: Some(page),
+        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+        ..Default::default()
+    })
+}
+
+pub(super) async fn list(s3: &S3, req: S3Request<ListMultipartUploadsInput>) -> Answer<ListMultipartUploadsOutput> {
+    let account = cx(&req)?.account().to_owned();
+    let input = req.input;
+    let url = wants_url(input.encoding_type.as_ref().map(EncodingType::as_str)).map_err(error)?;
+    let max = page_size(input.max_uploads, "max-uploads").map_err(error)?;
+    let prefix = input.prefix.clone().unwrap_or_default();
+    let all = s3.list_uploads(&input.bucket, &prefix).await.map_err(error)?;
+    let key_marker = input.key_marker.clone().unwrap_or_default();
+    let id_marker = input.upload_id_marker.clone();
+    let after = |key: &str, id: &str| match &id_marker {
+        Some(marker) => (key, id) > (key_marker.as_str(), marker.as_str()),
+        None => key > key_marker.as_str(),
+    };
+    let delimiter = input.delimiter.clone().filter(|d| !d.is_empty());
+    let (mut uploads, mut prefixes, mut last) = (Vec::new(), Vec::<String>::new(), None);
+    let mut truncated = false;
+    for upload in all.into_iter().filter(|u| after(&u.key, &u.id)) {
+        let rolled = delimiter.as_ref().and_then(|d| {
+            let rest = &upload.key[prefix.len()..];
+            rest.find(d.as_str()).map(|at| format!("{prefix}{}", &rest[..at + d.len()]))
+        });
+        if rolled.is_some() && rolled.as_ref() == prefixes.last() {
+            continue;
+        }
+        if uploads.len() + prefixes.len() == max {
+            truncated = true;
+            break;
+        }
+        last = Some((upload.key.clone(), upload.id.clone()));
+        match rolled {
+            Some(prefix) => prefixes.push(prefix),
+            None => uploads.push(MultipartUpload {
+                checksum_algorithm: upload.algorithm.map(Into::into),
+                checksum_type: upload.checksum_type.map(Into::into),
+                initiated: Some(convert::time(upload.initiated_ms)),
+                initiator: Some(Initiator { display_name: None, id: convert::owner(&account).id }),
+                key: Some(encode(&upload.key, url)),
+                owner: Some(convert::owner(&account)),
+                storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+                upload_id: Some(upload.id),
+            }),
+        }
+    }
+    let last = last.filter(|_| truncated);
+    answer(ListMultipartUploadsOutput {
+        bucket: Some(input.bucket),
+        common_prefixes: Some(prefixes.into_iter().map(|p| CommonPrefix { prefix: Some(encode(&p, url)) }).collect()),
+        delimiter: input.delimiter,
+        encoding_type: input.encoding_type,
+        is_truncated: Some(truncated),
+        key_marker: Some(input.key_marker.unwrap_or_default()),
+        max_uploads: i32::try_from(max).ok(),
+        next_upload_id_marker: last.as_ref().map(|(_, id)| id.clone()),
+        next_key_marker: last.map(|(key, _)| encode(&key, url)),
+        prefix: Some(prefix),
+        upload_id_marker: Some(input.upload_id_marker.unwrap_or_default()),
+        uploads: Some(uploads),
+        request_charged: None,
+    })
+}

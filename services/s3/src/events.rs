@@ -1,0 +1,317 @@
+//! Events of objects: recorded as durable tasks in the transaction that changes the object, delivered by the queue to
+//! EventBridge, and to the queues, topics and functions that the bucket's notification names.
+
+use async_trait::async_trait;
+use s3s::dto::{Event, FilterRuleName, NotificationConfiguration, NotificationConfigurationFilter};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use service::Cx;
+use store::{Done, NewTask, Runner, Task};
+use wire::Error;
+use wire::arn::Arn;
+
+use crate::S3;
+use crate::errors::Result;
+use crate::keys;
+use crate::records::{BucketRecord, ObjectRecord};
+use crate::settings::NOTIFICATION;
+use crate::tx::Tx;
+
+/// The kind of task that delivers one event to one destination.
+pub(crate) const TASK: &str = "s3:event";
+
+/// How often a destination that does not take an event is tried.
+const ATTEMPTS: u32 = 20;
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Put,
+    Copy,
+    Complete,
+    Delete,
+}
+
+impl Change {
+    /// EventBridge's `reason`.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Put => "PutObject",
+            Self::Copy => "CopyObject",
+            Self::Complete => "CompleteMultipartUpload",
+            Self::Delete => "DeleteObject",
+        }
+    }
+    /// The event's name in bucket notifications, without `s3:`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Put => "ObjectCreated:Put",
+            Self::Copy => "ObjectCreated:Copy",
+            Self::Complete => "ObjectCreated:CompleteMultipartUpload",
+            Self::Delete => "ObjectRemoved:Delete",
+        }
+    }
+}
+
+/// Who caused an event.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    request_id: String,
+    account: String,
+    principal: String,
+    time: jiff::Timestamp,
+}
+
+impl Origin {
+    pub(crate) fn of(cx: &Cx) -> Self {
+        Self {
+            request_id: cx.request_id().to_owned(),
+            account: cx.account().to_owned(),
+            principal: cx.principal().arn(cx.account()),
+            time: cx.now(),
+        }
+    }
+}
+
+/// One event on its way to one destination.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Delivery {
+    account: String,
+    region: String,
+    /// `events`, or the ARN of a queue, topic or function.
+    target: String,
+    /// What is delivered: an EventBridge entry, or a notification message.
+    message: Value,
+}
+
+/// Inside the changing transaction: enqueues what the bucket's notification asks for.
+pub(crate) fn record(
+    tx: &mut Tx<'_>,
+    origin: &Origin,
+    bucket: &BucketRecord,
+    key: &str,
+    object: Option<&ObjectRecord>,
+    change: Change,
+) -> Result<()> {
+    let place = keys::setting(&bucket.name, NOTIFICATION);
+    let Some(config) = tx.get_json::<NotificationConfiguration>(place)? else { return Ok(()) };
+    let targets = targets(&config, key, change);
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let sequencer = format!("{:018X}", tx.next_number(keys::sequencer())?);
+    for (n, (target, configuration_id)) in targets.into_iter().enumerate() {
+        let message = match target {
+            "events" => entry(origin, bucket, key, object, change, &sequencer),
+            _ => notification(origin, bucket, key, object, change, &sequencer, configuration_id),
+        };
+        let delivery = Delivery {
+            account: bucket.account.clone(),
+            region: bucket.region.clone(),
+            target: target.to_owned(),
+            message,
+        };
+        tx.enqueue(NewTask::new(TASK, format!("s3-event-{sequencer}-{n}")).payload(&delivery)?)?;
+    }
+    Ok(())
+}
+
+/// The destinations whose events and filters match, each with its configuration's id.
+fn targets<'a>(config: &'a NotificationConfiguration, key: &str, change: Change) -> Vec<(&'a str, &'a str)> {
+    let mut found = Vec::new();
+    if config.event_bridge_configuration.is_some() {
+        found.push(("events", ""));
+    }
+    let mut add =
+        |arn: &'a str, id: &'a Option<String>, events: &[Event], filter: Option<&NotificationConfigurationFilter>| {
+            if events.iter().any(|e| matches_event(e.as_ref(), change)) && matches_filter(filter, key) {
+                found.push((arn, id.as_deref().unwrap_or_default()));
+            }
+        };
+    for c in config.queue_configurations.iter().flatten() {
+        add(&c.queue_arn, &c.id, &c.events, c.filter.as_ref());
+    }
+    for c in config.topic_configurations.iter().flatten() {
+        add(&c.topic_arn, &c.id, &c.events, c.filter.as_ref());
+    }
+    for c in config.lambda_function_configurations.iter().flatten() {
+        add(&c.lambda_function_arn, &c.id, &c.events, c.filter.as_ref());
+    }
+    found
+}
+
+fn matches_event(pattern: &str, change: Change) -> bool {
+    let pattern = pattern.strip_prefix("s3:").unwrap_or(pattern);
+    match pattern.strip_suffix('*') {
+        Some(prefix) => change.name().starts_with(prefix),
+        None => change.name() == pattern,
+    }
+}
+
+fn matches_filter(filter: Option<&NotificationConfigurationFilter>, key: &str) -> bool {
+    let rules = filter.and_then(|f| f.key.as_ref()).and_then(|k| k.filter_rules.as_ref());
+    rules.into_iter().flatten().all(|rule| {
+        let value = rule.value.as_deref().unwrap_or_default();
+        match rule.name.as_ref().map(FilterRuleName::as_str) {
+            Some(name) if name.eq_ignore_ascii_case("prefix") => key.starts_with(value),
+            Some(name) if name.eq_ignore_ascii_case("suffix") => key.ends_with(value),
+            _ => false,
+        }
+    })
+}
+
+/// As "Amazon S3 event message structure for EventBridge" documents it.
+fn entry(
+    origin: &Origin,
+    bucket: &BucketRecord,
+    key: &str,
+    object: Option<&ObjectRecord>,
+    change: Change,
+    sequencer: &str,
+) -> Value {
+    let mut detail = json!({
+        "version": "0",
+        "bucket": { "name": bucket.name },
+        "object": { "key": key, "sequencer": sequencer },
+        "request-id": origin.request_id,
+        "requester": origin.account,
+        "source-ip-address": "127.0.0.1",
+        "reason": change.reason(),
+    });
+    let kind = match object {
+        Some(record) => {
+            detail["object"]["size"] = record.size.into();
+            detail["object"]["etag"] = record.etag.as_str().into();
+            "Object Created"
+        }
+        None => {
+            detail["deletion-type"] = "Permanently Deleted".into();
+            "Object Deleted"
+        }
+    };
+    json!({
+        "Time": origin.time.to_string(),
+        "Source": "aws.s3",
+        "DetailType": kind,
+        "Detail": detail.to_string(),
+        "Resources": [format!("arn:aws:s3:::{}", bucket.name)],
+    })
+}
+
+/// As "Event message structure" of bucket notifications documents it.
+fn notification(
+    origin: &Origin,
+    bucket: &BucketRecord,
+    key: &str,
+    object: Option<&ObjectRecord>,
+    change: Change,
+    sequencer: &str,
+    configuration_id: &str,
+) -> Value {
+    let mut record = json!({
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": bucket.region,
+        "eventTime": wire::Timestamp(origin.time).to_iso(),
+        "eventName": change.name(),
+        "userIdentity": { "principalId": origin.principal },
+        "requestParameters": { "sourceIPAddress": "127.0.0.1" },
+        "responseElements": { "x-amz-request-id": origin.request_id, "x-amz-id-2": origin.request_id },
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": configuration_id,
+            "bucket": {
+                "name": bucket.name,
+                "ownerIdentity": { "principalId": bucket.account },
+                "arn": format!("arn:aws:s3:::{}", bucket.name),
+            },
+            "object": { "key": crate::list::encode(key, true), "sequencer": sequencer },
+        },
+    });
+    if let Some(object) = object {
+        record["s3"]["object"]["size"] = object.size.into();
+        record["s3"]["object"]["eTag"] = object.etag.as_str().into();
+    }
+    json!({ "Records": [record] })
+}
+
+#[async_trait]
+impl Runner for S3 {
+    async fn run(&self, task: Task) -> Done {
+        match self.deliver(&task).await {
+            Ok(()) => Done::Finished,
+            Err(error) if task.attempt >= ATTEMPTS => {
+                tracing::error!(task = task.id, %error, "an event could not be delivered and is dropped");
+                Done::Finished
+            }
+            Err(error) => {
+                tracing::warn!(task = task.id, attempt = task.attempt, %error, "an event could not be delivered yet");
+                let seconds = 1_i64 << task.attempt.min(8);
+                Done::Retry(self.router.now() + jiff::SignedDuration::from_secs(seconds))
+            }
+        }
+    }
+}
+
+impl S3 {
+    async fn deliver(&self, task: &Task) -> Result<()> {
+        let Delivery { account, region, target, message } = task.payload()?;
+        let cx = Cx::platform(&self.router, &account, &region).with_task(&task.id);
+        if target == "events" {
+            let answer = cx.call_json("events", "PutEvents", json!({ "Entries": [message] })).await?;
+            return match answer.get("FailedEntryCount").and_then(Value::as_i64) {
+                Some(n) if n > 0 => Err(Error::internal(format!("EventBridge did not take the event: {answer}"))),
+                _ => Ok(()),
+            };
+        }
+        let arn = Arn::parse(&target).ok_or_else(|| Error::internal(format!("{target} is no ARN")))?;
+        let cx = cx.with_region(&arn.region);
+        match arn.service.as_str() {
+            "sqs" => {
+                let name = json!({ "QueueName": arn.resource, "QueueOwnerAWSAccountId": arn.account });
+                let queue = cx.call_json("sqs", "GetQueueUrl", name).await?;
+                let input = json!({ "QueueUrl": queue["QueueUrl"], "MessageBody": message.to_string() });
+                cx.call_json("sqs", "SendMessage", input).await?;
+            }
+            "sns" => {
+                let input = json!({
+                    "TopicArn": target,
+                    "Subject": "Amazon S3 Notification",
+                    "Message": message.to_string(),
+                });
+                cx.call_json("sns", "Publish", input).await?;
+            }
+            "lambda" => {
+                let input = json!({ "FunctionName": target, "InvocationType": "Event", "Payload": message });
+                cx.call_json("lambda", "Invoke", input).await?;
+            }
+            other => return Err(Error::internal(format!("no events go to {other}"))),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matching() {
+        let config: NotificationConfiguration = serde_json::from_value(json!({
+            "event_bridge_configuration": {},
+            "queue_configurations": [{
+                "queue_arn": "arn:aws:sqs:r:0:q",
+                "events": ["s3:ObjectCreated:*"],
+                "filter": { "key": { "filter_rules": [
+                    { "name": "prefix", "value": "in/" }, { "name": "Suffix", "value": ".csv" }
+                ] } },
+            }],
+        }))
+        .unwrap();
+        let found = |key, change| targets(&config, key, change).len();
+        assert_eq!(found("in/a.csv", Change::Put), 2);
+        assert_eq!(found("in/a.csv", Change::Complete), 2);
+        assert_eq!(found("in/a.txt", Change::Put), 1);
+        assert_eq!(found("in/a.csv", Change::Delete), 1);
+    }
+}

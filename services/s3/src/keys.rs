@@ -1,0 +1,90 @@
+//! Where things are in the store. Bucket names are one space, so no key holds account or region.
+
+use store::Key;
+use store::objects::BlobId;
+
+fn base(kind: &str) -> Key {
+    Key::new("s3").push(kind)
+}
+
+pub(crate) fn buckets() -> Key {
+    base("bucket")
+}
+pub(crate) fn bucket(name: &str) -> Key {
+    buckets().push(name)
+}
+/// All settings (policy, notification, …) of a bucket.
+pub(crate) fn settings(bucket: &str) -> Key {
+    base("setting").push(bucket)
+}
+pub(crate) fn setting(bucket: &str, name: &str) -> Key {
+    settings(bucket).push(name)
+}
+pub(crate) fn all_objects() -> Key {
+    base("object")
+}
+/// All objects of a bucket.
+pub(crate) fn objects(bucket: &str) -> Key {
+    all_objects().push(bucket)
+}
+pub(crate) fn object(bucket: &str, key: &str) -> Key {
+    objects(bucket).push(key)
+}
+/// The beginning of all keys of objects whose names begin with `prefix`.
+pub(crate) fn objects_with_prefix(bucket: &str, prefix: &str) -> Vec<u8> {
+    let mut bytes = object(bucket, prefix).into_bytes();
+    bytes.truncate(bytes.len() - 2);
+    bytes
+}
+/// The bytes of a small segment.
+pub(crate) fn inline(id: &BlobId) -> Key {
+    base("data").push(id.as_str())
+}
+pub(crate) fn all_uploads() -> Key {
+    base("upload")
+}
+/// All multipart uploads of a bucket: by key, then in the order of their beginning.
+pub(crate) fn uploads(bucket: &str) -> Key {
+    all_uploads().push(bucket)
+}
+pub(crate) fn upload(bucket: &str, key: &str, id: &str) -> Key {
+    uploads(bucket).push(key).push(id)
+}
+pub(crate) fn all_parts() -> Key {
+    base("part")
+}
+pub(crate) fn parts(upload: &str) -> Key {
+    all_parts().push(upload)
+}
+pub(crate) fn part(upload: &str, number: u32) -> Key {
+    parts(upload).push_u64(number.into())
+}
+pub(crate) fn all_undo() -> Key {
+    base("undo")
+}
+/// What an attempt of user code has changed.
+pub(crate) fn undo_of(attempt: &str) -> Key {
+    all_undo().push(attempt)
+}
+pub(crate) fn undo(attempt: &str, bucket: &str, key: &str) -> Key {
+    undo_of(attempt).push(bucket).push(key)
+}
+/// The uploads that an attempt has begun.
+pub(crate) fn attempt_uploads(attempt: &str) -> Key {
+    base("attempt-upload").push(attempt)
+}
+pub(crate) fn all_completed() -> Key {
+    base("completed")
+}
+/// The answer of a completed upload.
+pub(crate) fn completed(upload: &str) -> Key {
+    all_completed().push(upload)
+}
+pub(crate) fn sequencer() -> Key {
+    base("sequencer")
+}
+
+/// The last part of a stored key.
+pub(crate) fn last_part(key: &[u8]) -> String {
+    Key::parts(key).pop().map(|part| String::from_utf8_lossy(&part).into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,415 @@
+//! Multipart uploads: parts are blobs of their own; completing one is a single transaction that names them in order.
+
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
+use service::Cx;
+use store::objects::BlobId;
+use wire::Error;
+
+use crate::S3;
+use crate::body::{Expected, Received};
+use crate::buckets::now_ms;
+use crate::change::{self, Garbage};
+use crate::checksum::{COMPOSITE, Checksums, FULL_OBJECT, composite, multipart_etag};
+use crate::conditions::Conditions;
+use crate::errors::{Result, internal, invalid_argument, invalid_range, invalid_request, no_such_upload};
+use crate::events::Change;
+use crate::keys;
+use crate::put::{Attributes, Commit, Stored};
+use crate::records::{PartRecord, PartSummary, Segment, UploadRecord, VERSION};
+use crate::tx::{Tx, require_bucket};
+
+/// The smallest part, the last one excepted.
+const MIN_PART: u64 = 5 * 1024 * 1024;
+const MAX_PARTS: u32 = 10_000;
+
+/// A part as CompleteMultipartUpload names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) number: u32,
+    pub(crate) etag: String,
+    pub(crate) checksums: Checksums,
+}
+
+/// Which upload: bucket, key, upload id.
+#[derive(Clone, Debug)]
+pub(crate) struct Upload {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) id: String,
+}
+
+/// Remembered for a day, so that a repeated completion gets the first one's answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Completed {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) stored: Stored,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct PartStored {
+    part: PartRecord,
+    garbage: Garbage,
+}
+
+impl S3 {
+    pub(crate) async fn create_upload(
+        &self,
+        cx: &Cx,
+        (bucket, key): (String, String),
+        attributes: Attributes,
+        (algorithm, kind): (Option<String>, Option<String>),
+    ) -> Result<UploadRecord> {
+        attributes.check(&key)?;
+        let kind = match (algorithm.as_deref(), kind) {
+            (None, Some(_)) => {
+                return Err(invalid_request(
+                    "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.",
+                ));
+            }
+            (None, None) => None,
+            (Some("CRC64NVME"), None) => Some(FULL_OBJECT.to_owned()),
+            (Some(_), None) => Some(COMPOSITE.to_owned()),
+            (Some(algorithm), Some(kind)) => {
+                if matches!((algorithm, kind.as_str()), ("SHA1" | "SHA256", FULL_OBJECT) | ("CRC64NVME", COMPOSITE)) {
+                    let text =
+                        format!("The {kind} checksum type cannot be used with the {algorithm} checksum algorithm.");
+                    return Err(invalid_request(text));
+                }
+                Some(kind)
+            }
+        };
+        let record = UploadRecord {
+            v: VERSION,
+            key,
+            id: self.objects.new_id().to_string(),
+            initiated_ms: now_ms(cx),
+            headers: attributes.headers,
+            metadata: attributes.metadata,
+            tags: attributes.tags,
+            algorithm: algorithm.map(|a| crate::body::known_algorithm(&a)).transpose()?.map(str::to_owned),
+            checksum_type: kind,
+            writer: crate::attempts::of(cx),
+        };
+        cx.write(&self.store, move |tx| {
+            require_bucket(tx, &bucket)?;
+            tx.put_json(keys::upload(&bucket, &record.key, &record.id), &record)?;
+            if let Some(attempt) = &record.writer {
+                let place = keys::attempt_uploads(attempt).push(&record.id);
+                tx.put_json(place, &(bucket.as_str(), record.key.as_str(), record.id.as_str()))?;
+            }
+            Ok(record.clone())
+        })
+        .await
+    }
+
+    pub(crate) async fn upload_part(
+        &self,
+        cx: &Cx,
+        (upload, number): (Upload, i32),
+        mut expected: Expected,
+        body: impl Stream<Item = Result<Bytes>>,
+        trailing: impl FnOnce() -> Checksums,
+    ) -> Result<PartRecord> {
+        let number = u32::try_from(number)
+            .ok()
+            .filter(|n| (1..=MAX_PARTS).contains(n))
+            .ok_or_else(|| invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))?;
+        let record = self.upload(&upload).await?;
+        if expected.algorithm.is_none() && expected.checksums.is_empty() {
+            expected.algorithm.clone_from(&record.algorithm);
+        }
+        let Received { segment, inline, digests } = self.receive(body, &expected, trailing).await?;
+        let own: Vec<BlobId> = (!segment.inline).then(|| segment.id.clone()).into_iter().collect();
+        let part = PartRecord {
+            v: VERSION,
+            number,
+            etag: digests.etag(),
+            size: segment.size,
+            modified_ms: now_ms(cx),
+            segment,
+            checksums: digests.checksums,
+        };
+        let result = cx
+            .write(&self.store, move |tx| {
+                find(tx, &upload)?;
+                let place = keys::part(&upload.id, number);
+                let mut garbage = Garbage::new();
+                if let Some(old) = tx.get_json::<PartRecord>(&place)? {
+                    change::drop_segment(tx, &old.segment, &mut garbage)?;
+                }
+                if let Some(bytes) = &inline {
+                    tx.put(keys::inline(&part.segment.id), bytes)?;
+                }
+                tx.put_json(&place, &part)?;
+                Ok::<_, Error>(PartStored { part: part.clone(), garbage })
+            })
+            .await;
+        match result {
+            Ok(stored) => {
+                let replayed = own.first().is_some_and(|id| *id != stored.part.segment.id);
+                self.objects.delete(if replayed { own } else { stored.garbage }).await;
+                Ok(stored.part)
+            }
+            Err(error) => {
+                if error.status() < 500 {
+                    self.objects.delete(own).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// `range`: `bytes=first-last` of the source, both needed.
+    pub(crate) async fn upload_part_copy(
+        &self,
+        cx: &Cx,
+        part: (Upload, i32),
+        (source, conditions): ((String, String), Conditions),
+        range: Option<&str>,
+    ) -> Result<PartRecord> {
+        let opened = self.open(&source.0, &source.1).await?;
+        conditions.check_source(&opened.record)?;
+        let size = opened.record.size;
+        let range = match range {
+            None => 0..size,
+            Some(text) => {
+                let (first, last) = text
+                    .strip_prefix("bytes=")
+                    .and_then(|t| t.split_once('-'))
+                    .and_then(|(a, b)| Some((a.parse::<u64>().ok()?, b.parse::<u64>().ok()?)))
+                    .filter(|(first, last)| first <= last)
+                    .ok_or_else(|| {
+                        invalid_argument(
+                            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last \
+                             are the zero-based offsets of the first and last bytes to copy",
+                        )
+                    })?;
+                if last >= size {
+                    return Err(invalid_range());
+                }
+                first..last + 1
+            }
+        };
+        let body = opened.stream(range).map_err(internal);
+        self.upload_part(cx, part, Expected::default(), body, Checksums::default).await
+    }
+
+    pub(crate) async fn upload(&self, upload: &Upload) -> Result<UploadRecord> {
+        let upload = upload.clone();
+        self.store.read(move |tx| find(tx, &upload)).await
+    }
+
+    pub(crate) async fn list_parts(&self, upload: &Upload) -> Result<(UploadRecord, Vec<PartRecord>)> {
+        let upload = upload.clone();
+        self.store
+            .read(move |tx| {
+                let record = find(tx, &upload)?;
+                Ok((record, tx.list_json(keys::parts(&upload.id), MAX_PARTS as usize)?))
+            })
+            .await
+    }
+
+    /// All uploads under way, by key and then in the order of their beginning.
+    pub(crate) async fn list_uploads(&self, bucket: &str, prefix: &str) -> Result<Vec<UploadRecord>> {
+        let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
+        self.store
+            .read(move |tx| {
+                require_bucket(tx, &bucket)?;
+                let mut found: Vec<UploadRecord> = tx.list_json(keys::uploads(&bucket), usize::MAX)?;
+                found.retain(|u| u.key.starts_with(&prefix));
+                Ok(found)
+            })
+            .await
+    }
+
+    pub(crate) async fn abort_upload(&self, cx: &Cx, upload: Upload) -> Result<()> {
+        let garbage = cx
+            .write(&self.store, move |tx| {
+                let record = find(tx, &upload)?;
+                let mut garbage = Garbage::new();
+                for part in tx.list_json::<PartRecord>(keys::parts(&upload.id), MAX_PARTS as usize)? {
+                    change::drop_segment(tx, &part.segment, &mut garbage)?;
+                }
+                forget(tx, &upload, &record)?;
+                Ok::<_, Error>(garbage)
+            })
+            .await?;
+        self.objects.delete(garbage).await;
+        Ok(())
+    }
+
+    pub(crate) async fn complete_upload(
+        &self,
+        cx: &Cx,
+        upload: Upload,
+        claims: Vec<Claim>,
+        (conditions, expected): (Conditions, Expected),
+    ) -> Result<Stored> {
+        let (record, parts) = match self.list_parts(&upload).await {
+            Ok(found) => found,
+            // Completing is idempotent: a client that has lost the answer asks again.
+            Err(error) if error.is("NoSuchUpload") => return self.completed(&upload).await,
+            Err(error) => return Err(error),
+        };
+        let chosen = choose(&claims, &parts)?;
+        let size: u64 = chosen.iter().map(|p| p.size).sum();
+        if expected.length.is_some_and(|length| length != size) {
+            return Err(invalid_request(format!(
+                "The provided 'x-amz-mp-object-size' header value {} does not match what was computed: {size}",
+                expected.length.unwrap_or_default()
+            )));
+        }
+        let checksums = self.checksums_of(&record, &chosen).await?;
+        if !expected.checksums.is_empty() && checksums.kind.is_some() {
+            expected.checksums.check(&checksums)?;
+        }
+        let etags: Vec<String> = chosen.iter().map(|p| p.etag.clone()).collect();
+        let summary = |p: &&PartRecord| PartSummary { number: p.number, size: p.size, checksums: p.checksums.clone() };
+        self.commit(
+            cx,
+            Commit {
+                bucket: upload.bucket.clone(),
+                key: upload.key.clone(),
+                attributes: Attributes { headers: record.headers, metadata: record.metadata, tags: record.tags },
+                conditions,
+                etag: multipart_etag(&etags)?,
+                checksums,
+                segments: chosen.iter().map(|p| p.segment.clone()).collect(),
+                inline: Vec::new(),
+                parts: Some(chosen.iter().map(summary).collect()),
+                change: Change::Complete,
+                upload: Some(upload),
+            },
+        )
+        .await
+    }
+
+    /// The answer of an upload that has been completed already.
+    async fn completed(&self, upload: &Upload) -> Result<Stored> {
+        let place = keys::completed(&upload.id);
+        let done: Option<Completed> = self.store.read(move |tx| Ok::<_, Error>(tx.get_json(&place)?)).await?;
+        done.filter(|d| (&d.bucket, &d.key) == (&upload.bucket, &upload.key))
+            .map(|d| d.stored)
+            .ok_or_else(no_such_upload)
+    }
+
+    /// The checksums of the whole: composed of the parts' (COMPOSITE), or computed over all bytes (FULL_OBJECT).
+    async fn checksums_of(&self, record: &UploadRecord, chosen: &[&PartRecord]) -> Result<Checksums> {
+        let Some(algorithm) = record.algorithm.as_deref() else { return Ok(Checksums::default()) };
+        let mut checksums = Checksums { kind: record.checksum_type.clone(), ..Checksums::default() };
+        let value = if record.checksum_type.as_deref() == Some(FULL_OBJECT) {
+            let mut hasher = crate::checksum::Hasher::new(&[algorithm])?;
+            for part in chosen {
+                let mut bytes = std::pin::pin!(self.read_segment(&part.segment).await?);
+                while let Some(chunk) = bytes.try_next().await.map_err(internal)? {
+                    store::objects::Digest::update(&mut hasher, &chunk);
+                }
+            }
+            hasher.finish().checksums.of(algorithm).unwrap_or_default().to_owned()
+        } else {
+            let Some(sums) = chosen.iter().map(|p| p.checksums.of(algorithm)).collect::<Option<Vec<_>>>() else {
+                return Ok(Checksums::default());
+            };
+            composite(algorithm, &sums)?
+        };
+        checksums.set(algorithm, value);
+        Ok(checksums)
+    }
+}
+
+/// Inside a transaction: the upload, or NoSuchUpload.
+fn find(tx: &mut Tx<'_>, upload: &Upload) -> Result<UploadRecord> {
+    require_bucket(tx, &upload.bucket)?;
+    tx.get_json(keys::upload(&upload.bucket, &upload.key, &upload.id))?.ok_or_else(no_such_upload)
+}
+
+/// Removes an upload and its parts' records; the bytes are the caller's.
+fn forget(tx: &mut Tx<'_>, upload: &Upload, record: &UploadRecord) -> Result<()> {
+    tx.delete(keys::upload(&upload.bucket, &upload.key, &upload.id))?;
+    if let Some(attempt) = &record.writer {
+        tx.delete(keys::attempt_uploads(attempt).push(&upload.id))?;
+    }
+    crate::tx::delete_all(tx, &keys::parts(&upload.id))
+}
+
+/// Inside the completing transaction: takes the upload away; parts that were not chosen become garbage.
+pub(crate) fn consume(tx: &mut Tx<'_>, upload: &Upload, chosen: &[Segment], garbage: &mut Garbage) -> Result<()> {
+    let record = find(tx, upload)?;
+    for part in tx.list_json::<PartRecord>(keys::parts(&upload.id), MAX_PARTS as usize)? {
+        if !chosen.contains(&part.segment) {
+            change::drop_segment(tx, &part.segment, garbage)?;
+        }
+    }
+    forget(tx, upload, &record)
+}
+
+/// The stored parts that the claims name, in order; all of S3's rules about them.
+fn choose<'a>(claims: &[Claim], parts: &'a [PartRecord]) -> Result<Vec<&'a PartRecord>> {
+    if claims.is_empty() {
+        return Err(Error::new(
+            "MalformedXML",
+            400,
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        ));
+    }
+    if claims.windows(2).any(|pair| pair[0].number >= pair[1].number) {
+        return Err(Error::new(
+            "InvalidPartOrder",
+            400,
+            "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
+        ));
+    }
+    let invalid = || {
+        Error::new(
+            "InvalidPart",
+            400,
+            "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified \
+             entity tag may not match the part's entity tag.",
+        )
+    };
+    let mut chosen = Vec::with_capacity(claims.len());
+    for claim in claims {
+        let part = parts.iter().find(|p| p.number == claim.number).ok_or_else(invalid)?;
+        if part.etag != claim.etag {
+            return Err(invalid());
+        }
+        claim.checksums.check(&part.checksums).map_err(|_| invalid())?;
+        chosen.push(part);
+    }
+    if let Some((_, earlier)) = chosen.split_last()
+        && let Some(small) = earlier.iter().find(|p| p.size < MIN_PART)
+    {
+        return Err(Error::new("EntityTooSmall", 400, "Your proposed upload is smaller than the minimum allowed size")
+            .with("PartNumber", small.number));
+    }
+    Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_validated() {
+        let part = |number: u32, size: u64| -> PartRecord {
+            serde_json::from_value(serde_json::json!({
+                "v": 1, "number": number, "etag": format!("e{number}"), "size": size, "modified_ms": 0,
+                "segment": { "id": "00000000000000000000000000000000", "size": size }, "checksums": {},
+            }))
+            .unwrap()
+        };
+        let claim = |number: u32, etag: &str| Claim { number, etag: etag.into(), checksums: Checksums::default() };
+        let parts = [part(1, MIN_PART), part(2, 7), part(3, 1)];
+        let code =
+            |claims: &[Claim]| choose(claims, &parts).map_or_else(|e| e.code().to_owned(), |c| c.len().to_string());
+        assert_eq!(code(&[claim(1, "e1"), claim(2, "e2")]), "2");
+        assert_eq!(code(&[claim(1, "e1"), claim(2, "e2"), claim(3, "e3")]), "EntityTooSmall");
+        assert_eq!(code(&[claim(2, "e2"), claim(1, "e1")]), "InvalidPartOrder");
+        assert_eq!(code(&[claim(1, "e9")]), "InvalidPart");
+        assert_eq!(code(&[claim(9, "e9")]), "InvalidPart");
+        assert_eq!(code(&[]), "MalformedXML");
+    }
+}

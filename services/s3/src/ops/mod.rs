@@ -1,0 +1,21 @@
+//! S3's operations in the Router's table, so that state machines, stacks and other services call them without HTTP.
+
+mod buckets;
+mod objects;
+mod settings;
+
+use std::sync::Arc;
+
+use api_s3 as api;
+use service::{Router, operations};
+
+use crate::S3;
+
+pub(crate) fn register(router: &Router, service: &Arc<S3>) {
+    operations!(router, service, api:
+        CopyObject, CreateBucket, DeleteBucket, DeleteBucketPolicy, DeleteBucketTagging, DeleteObject, DeleteObjects,
+        GetBucketLocation, GetBucketPolicy, GetBucketTagging, GetBucketVersioning, GetObject, GetObjectTagging, HeadBucket,
+        HeadObject, ListBuckets, ListObjects, ListObjectsV2, PutBucketEncryption, PutBucketLifecycleConfiguration,
+        PutBucketNotificationConfiguration, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
+        PutBucketVersioning, PutObject, PutObjectTagging, PutPublicAccessBlock);
+}

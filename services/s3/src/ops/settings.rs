@@ -1,0 +1,185 @@
+//! Settings of buckets. They are stored as s3s's types; what comes here has the model's names and is renamed.
+
+use api_s3 as api;
+use async_trait::async_trait;
+use s3s::dto;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use service::{Cx, Handle};
+use wire::types::Empty;
+
+use super::buckets::bad_member;
+use crate::S3;
+use crate::errors::{Result, internal, not_implemented};
+use crate::settings::{ENCRYPTION, LIFECYCLE, NOTIFICATION, OWNERSHIP, POLICY, PUBLIC_ACCESS, TAGGING, VERSIONING};
+
+#[async_trait]
+impl Handle<api::PutBucketNotificationConfiguration> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::PutBucketNotificationConfigurationRequest) -> Result<Empty> {
+        let value: dto::NotificationConfiguration =
+            renamed(&input.notification_configuration, "NotificationConfiguration")?;
+        self.put_setting(cx, &input.bucket, NOTIFICATION, &value).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::PutBucketEncryption> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::PutBucketEncryptionRequest) -> Result<Empty> {
+        let value: dto::ServerSideEncryptionConfiguration =
+            renamed(&input.server_side_encryption_configuration, "ServerSideEncryptionConfiguration")?;
+        self.put_setting(cx, &input.bucket, ENCRYPTION, &value).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::PutBucketLifecycleConfiguration> for S3 {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        input: api::PutBucketLifecycleConfigurationRequest,
+    ) -> Result<api::PutBucketLifecycleConfigurationOutput> {
+        let value: dto::BucketLifecycleConfiguration =
+            renamed(&input.lifecycle_configuration, "LifecycleConfiguration")?;
+        self.put_setting(cx, &input.bucket, LIFECYCLE, &value).await?;
+        Ok(api::PutBucketLifecycleConfigurationOutput::default())
+    }
+}
+
+#[async_trait]
+impl Handle<api::PutBucketOwnershipControls> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::PutBucketOwnershipControlsRequest) -> Result<Empty> {
+        let value: Vec<String> = input.ownership_controls.rules.into_iter().map(|r| r.object_ownership).collect();
+        self.put_setting(cx, &input.bucket, OWNERSHIP, &value).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::PutPublicAccessBlock> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::PutPublicAccessBlockRequest) -> Result<Empty> {
+        let value: dto::PublicAccessBlockConfiguration =
+            renamed(&input.public_access_block_configuration, "PublicAccessBlockConfiguration")?;
+        self.put_setting(cx, &input.bucket, PUBLIC_ACCESS, &value).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::PutBucketVersioning> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::PutBucketVersioningRequest) -> Result<Empty> {
+        if input.versioning_configuration.status.as_deref() != Some("Suspended") {
+            return Err(not_implemented("Bucket versioning"));
+        }
+        let value: dto::VersioningConfiguration = renamed(&input.versioning_configuration, "VersioningConfiguration")?;
+        self.put_setting(cx, &input.bucket, VERSIONING, &value).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::GetBucketVersioning> for S3 {
+    async fn handle(&self, _: &Cx, input: api::GetBucketVersioningRequest) -> Result<api::GetBucketVersioningOutput> {
+        let found: Option<dto::VersioningConfiguration> = self.setting(&input.bucket, VERSIONING).await?;
+        let status = found.and_then(|f| f.status).map(|s| s.as_str().to_owned());
+        Ok(api::GetBucketVersioningOutput { status, ..Default::default() })
+    }
+}
+
+#[async_trait]
+impl Handle<api::PutBucketPolicy> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::PutBucketPolicyRequest) -> Result<Empty> {
+        if !serde_json::from_str::<Value>(&input.policy).is_ok_and(|p| p.get("Statement").is_some()) {
+            let message = "Policies must be valid JSON and the first byte must be '{'";
+            return Err(wire::Error::new("MalformedPolicy", 400, message));
+        }
+        self.put_setting(cx, &input.bucket, POLICY, &input.policy).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::GetBucketPolicy> for S3 {
+    async fn handle(&self, _: &Cx, input: api::GetBucketPolicyRequest) -> Result<api::GetBucketPolicyOutput> {
+        Ok(api::GetBucketPolicyOutput { policy: Some(self.require_setting(&input.bucket, POLICY).await?) })
+    }
+}
+
+#[async_trait]
+impl Handle<api::DeleteBucketPolicy> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::DeleteBucketPolicyRequest) -> Result<Empty> {
+        self.delete_setting(cx, &input.bucket, POLICY).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::PutBucketTagging> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::PutBucketTaggingRequest) -> Result<Empty> {
+        let tags: Vec<_> = input.tagging.tag_set.iter().map(|t| (t.key.clone(), t.value.clone())).collect();
+        crate::put::check_tags(&tags, 50)?;
+        let value: dto::Tagging = renamed(&input.tagging, "Tagging")?;
+        self.put_setting(cx, &input.bucket, TAGGING, &value).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::GetBucketTagging> for S3 {
+    async fn handle(&self, _: &Cx, input: api::GetBucketTaggingRequest) -> Result<api::GetBucketTaggingOutput> {
+        let found: dto::Tagging = self.require_setting(&input.bucket, TAGGING).await?;
+        let tag = |t: dto::Tag| api::Tag { key: t.key.unwrap_or_default(), value: t.value.unwrap_or_default() };
+        Ok(api::GetBucketTaggingOutput { tag_set: found.tag_set.into_iter().map(tag).collect() })
+    }
+}
+
+#[async_trait]
+impl Handle<api::DeleteBucketTagging> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::DeleteBucketTaggingRequest) -> Result<Empty> {
+        self.delete_setting(cx, &input.bucket, TAGGING).await.map(|()| Empty {})
+    }
+}
+
+/// The same structure as s3s's type, whose members are called as Rust calls them.
+fn renamed<T: DeserializeOwned>(value: &impl Serialize, member: &str) -> Result<T> {
+    let value = rename(serde_json::to_value(value).map_err(internal)?);
+    T::deserialize(value).map_err(|_| bad_member(member))
+}
+
+fn rename(value: Value) -> Value {
+    match value {
+        Value::Object(map) => map.into_iter().map(|(key, value)| (snake(&key), rename(value))).collect(),
+        Value::Array(items) => items.into_iter().map(rename).collect(),
+        plain => plain,
+    }
+}
+
+/// `SSEAlgorithm` is `sse_algorithm`, `EventBridgeConfiguration` is `event_bridge_configuration`.
+fn snake(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    let mut out = String::with_capacity(name.len() + 4);
+    for (i, c) in chars.iter().enumerate() {
+        let begins = c.is_uppercase()
+            && i > 0
+            && (chars[i - 1].is_lowercase() || chars.get(i + 1).is_some_and(|next| next.is_lowercase()));
+        if begins {
+            out.push('_');
+        }
+        out.extend(c.to_lowercase());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let cases = [
+            ("SSEAlgorithm", "sse_algorithm"),
+            ("KMSMasterKeyID", "kms_master_key_id"),
+            ("EventBridgeConfiguration", "event_bridge_configuration"),
+            ("BlockPublicAcls", "block_public_acls"),
+            ("Id", "id"),
+            ("ID", "id"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(snake(name), expected);
+        }
+    }
+}

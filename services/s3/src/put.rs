@@ -1,0 +1,251 @@
+//! PutObject: bytes first, then one transaction that names them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures::Stream;
+use serde::{Deserialize, Serialize};
+use service::Cx;
+use store::objects::BlobId;
+
+use crate::S3;
+use crate::body::{Expected, Received};
+use crate::buckets::now_ms;
+use crate::change::{self, Garbage};
+use crate::checksum::Checksums;
+use crate::conditions::Conditions;
+use crate::errors::{Result, invalid_argument, key_too_long};
+use crate::events::{self, Change};
+use crate::keys;
+use crate::multipart::{self, Completed, Upload};
+use crate::records::{Headers, ObjectRecord, PartSummary, Segment, VERSION};
+use crate::tx::require_bucket;
+
+/// What a write says about its object, apart from the bytes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Attributes {
+    pub(crate) headers: Headers,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) tags: Vec<(String, String)>,
+}
+
+impl Attributes {
+    pub(crate) fn check(&self, key: &str) -> Result<()> {
+        if key.is_empty() || key.len() > 1024 {
+            return Err(key_too_long());
+        }
+        let size: usize = self.metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
+        if size > 2048 {
+            return Err(wire::Error::new(
+                "MetadataTooLarge",
+                400,
+                "Your metadata headers exceed the maximum allowed metadata size",
+            ));
+        }
+        check_tags(&self.tags, 10)
+    }
+}
+
+/// A write's answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    pub(crate) etag: String,
+    pub(crate) size: u64,
+    pub(crate) modified_ms: i64,
+    pub(crate) checksums: Checksums,
+    /// The blobs that the record names: a repeated call learns by them that its own are not needed.
+    blobs: Vec<BlobId>,
+    garbage: Garbage,
+}
+
+/// What one commit makes of a key.
+pub(crate) struct Commit {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) attributes: Attributes,
+    pub(crate) conditions: Conditions,
+    pub(crate) etag: String,
+    pub(crate) checksums: Checksums,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) inline: Vec<(BlobId, Bytes)>,
+    pub(crate) parts: Option<Vec<PartSummary>>,
+    pub(crate) change: Change,
+    /// The multipart upload that this completes.
+    pub(crate) upload: Option<Upload>,
+}
+
+impl S3 {
+    pub(crate) async fn put_object(
+        &self,
+        cx: &Cx,
+        (bucket, key): (String, String),
+        attributes: Attributes,
+        (conditions, expected): (Conditions, Expected),
+        body: impl Stream<Item = Result<Bytes>>,
+        trailing: impl FnOnce() -> Checksums,
+    ) -> Result<Stored> {
+        attributes.check(&key)?;
+        // Before a long body: is there a bucket, and could the condition hold?
+        self.check_write(&bucket, &key, &conditions).await?;
+        let Received { segment, inline, digests } = self.receive(body, &expected, trailing).await?;
+        let etag = digests.etag();
+        self.commit(
+            cx,
+            Commit {
+                bucket,
+                key,
+                attributes,
+                conditions,
+                etag,
+                checksums: digests.checksums,
+                inline: inline.map(|bytes| (segment.id.clone(), bytes)).into_iter().collect(),
+                segments: vec![segment],
+                parts: None,
+                change: Change::Put,
+                upload: None,
+            },
+        )
+        .await
+    }
+
+    pub(crate) async fn check_write(&self, bucket: &str, key: &str, conditions: &Conditions) -> Result<()> {
+        let (bucket, key, conditions) = (bucket.to_owned(), key.to_owned(), conditions.clone());
+        self.store
+            .read(move |tx| {
+                require_bucket(tx, &bucket)?;
+                conditions.check_write(&key, tx.get_json(&keys::object(&bucket, &key))?.as_ref())
+            })
+            .await
+    }
+
+    /// Names bytes that are durable already. On failure they are removed again.
+    pub(crate) async fn commit(&self, cx: &Cx, commit: Commit) -> Result<Stored> {
+        let own: Vec<BlobId> = commit.segments.iter().filter(|s| !s.inline).map(|s| s.id.clone()).collect();
+        let record = ObjectRecord {
+            v: VERSION,
+            etag: commit.etag,
+            size: commit.segments.iter().map(|s| s.size).sum(),
+            modified_ms: now_ms(cx),
+            segments: commit.segments,
+            parts: commit.parts,
+            checksums: commit.checksums,
+            headers: commit.attributes.headers,
+            metadata: commit.attributes.metadata,
+            tags: commit.attributes.tags,
+            writer: crate::attempts::of(cx),
+        };
+        let (bucket, key, conditions) = (commit.bucket, commit.key, commit.conditions);
+        let (inline, change, blobs, upload) = (commit.inline, commit.change, own.clone(), commit.upload);
+        let origin = events::Origin::of(cx);
+        let result = cx
+            .write(&self.store, move |tx| {
+                let home = require_bucket(tx, &bucket)?;
+                conditions.check_write(&key, tx.get_json(&keys::object(&bucket, &key))?.as_ref())?;
+                for (id, bytes) in &inline {
+                    tx.put(&keys::inline(id), bytes)?;
+                }
+                let mut garbage = change::replace(tx, (&bucket, &key), Some(&record), record.writer.as_deref())?;
+                if let Some(upload) = &upload {
+                    multipart::consume(tx, upload, &record.segments, &mut garbage)?;
+                }
+                events::record(tx, &origin, &home, &key, Some(&record), change)?;
+                let stored = Stored {
+                    etag: record.etag.clone(),
+                    size: record.size,
+                    modified_ms: record.modified_ms,
+                    checksums: record.checksums.clone(),
+                    blobs: blobs.clone(),
+                    garbage,
+                };
+                if let Some(Upload { id, .. }) = &upload {
+                    let done = Completed { bucket: bucket.clone(), key: key.clone(), stored: stored.clone() };
+                    tx.put_json(keys::completed(id), &done)?;
+                }
+                Ok::<_, wire::Error>(stored)
+            })
+            .await;
+        match &result {
+            // The first reply of a repeated call: its bytes are in place, ours are not needed.
+            Ok(stored) if stored.blobs != own => self.objects.delete(own).await,
+            Ok(stored) => self.objects.delete(stored.garbage.clone()).await,
+            // A commit whose fate is unknown keeps its bytes; the next start sweeps them if nothing names them.
+            Err(error) if error.status() >= 500 => {}
+            Err(_) => self.objects.delete(own).await,
+        }
+        result
+    }
+}
+
+/// `a=1&b=2`, as x-amz-tagging has it.
+pub(crate) fn parse_tags(header: &str) -> Result<Vec<(String, String)>> {
+    let invalid = || {
+        invalid_argument(
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+        )
+    };
+    let mut tags: Vec<(String, String)> = Vec::new();
+    for pair in header.split('&').filter(|p| !p.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = url_decode(name).ok_or_else(invalid)?;
+        if tags.iter().any(|(n, _)| *n == name) {
+            return Err(invalid());
+        }
+        tags.push((name, url_decode(value).ok_or_else(invalid)?));
+    }
+    Ok(tags)
+}
+
+pub(crate) fn check_tags(tags: &[(String, String)], max: usize) -> Result<()> {
+    if tags.len() > max {
+        let message = format!("Object tags cannot be greater than {max}");
+        return Err(wire::Error::new("BadRequest", 400, message));
+    }
+    for (i, (name, value)) in tags.iter().enumerate() {
+        if name.is_empty() || name.chars().count() > 128 {
+            return Err(wire::Error::new("InvalidTag", 400, "The TagKey you have provided is invalid"));
+        }
+        if value.chars().count() > 256 {
+            return Err(wire::Error::new("InvalidTag", 400, "The TagValue you have provided is invalid"));
+        }
+        if tags[..i].iter().any(|(n, _)| n == name) {
+            return Err(wire::Error::new("InvalidTag", 400, "Cannot provide multiple Tags with the same key"));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn url_decode(text: &str) -> Option<String> {
+    let text = text.replace('+', " ");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        match (first, tail) {
+            (b'%', [a, b, tail @ ..]) => {
+                bytes.extend(hex::decode([*a, *b]).ok()?);
+                rest = tail;
+            }
+            (b'%', _) => return None,
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tag_headers() {
+        let tags = parse_tags("a=1&b%20c=x%2By&d").unwrap();
+        assert_eq!(tags, [("a", "1"), ("b c", "x+y"), ("d", "")].map(|(a, b)| (a.to_owned(), b.to_owned())));
+        for bad in ["a=1&a=2", "a=%zz", "a=%f"] {
+            assert!(parse_tags(bad).unwrap_err().is("InvalidArgument"), "{bad}");
+        }
+        let many: Vec<_> = (0..11).map(|i| (i.to_string(), String::new())).collect();
+        assert!(check_tags(&many, 10).unwrap_err().is("BadRequest"));
+    }
+}
