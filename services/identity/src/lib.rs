@@ -1,0 +1,49 @@
+//! IAM and STS: roles, their policies, and the sessions that act under them. Implements the platform's
+//! [`service::identity::Identity`] port: who holds which keys, and who may do what.
+//!
+//! Map: [`ops`] the operations, a file per resource · [`policy`] the policy language, pure · [`managed`] AWS's managed
+//! policies · [`records`] what is stored · [`port`] the port.
+//!
+//! Enforced: identity policies of roles (inline and attached) and session policies, with Allow, Deny, wildcards and
+//! resources. Not yet: conditions (an Allow with a condition gives nothing, a Deny with one denies), resource policies,
+//! permission boundaries, users and groups.
+
+mod managed;
+mod ops;
+pub mod policy;
+mod port;
+mod records;
+
+use std::sync::Arc;
+
+use service::{Platform, operations};
+use store::Store;
+
+/// The service's state: records in the control store, and the root keys.
+pub struct Identity {
+    store: Store,
+    account: String,
+    root: RootKeys,
+}
+
+/// The keys of the server's owner.
+#[derive(Clone)]
+pub struct RootKeys {
+    pub access_key: String,
+    pub secret_key: String,
+}
+
+/// Registers IAM's and STS's operations and becomes the platform's identity.
+pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
+    let identity =
+        Arc::new(Identity { store: platform.control.store().clone(), account: platform.account.clone(), root });
+    let router = &platform.router;
+    operations!(router, identity, api_iam:
+        CreateRole, GetRole, UpdateRole, DeleteRole, ListRoles, UpdateAssumeRolePolicy, TagRole, UntagRole, ListRoleTags,
+        ListInstanceProfilesForRole, PutRolePolicy, GetRolePolicy, DeleteRolePolicy, ListRolePolicies, AttachRolePolicy,
+        DetachRolePolicy, ListAttachedRolePolicies, CreatePolicy, GetPolicy, DeletePolicy, ListPolicies, CreatePolicyVersion,
+        GetPolicyVersion, DeletePolicyVersion, ListPolicyVersions, TagPolicy, UntagPolicy);
+    operations!(router, identity, api_sts: GetCallerIdentity, AssumeRole);
+    router.set_identity(identity.clone());
+    identity
+}

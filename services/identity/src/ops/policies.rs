@@ -1,0 +1,243 @@
+//! Customer-managed policies and their versions.
+
+use api_iam::error::{
+    delete_conflict_exception, entity_already_exists_exception, limit_exceeded_exception, no_such_entity_exception,
+};
+use api_iam::{
+    CreatePolicy, CreatePolicyRequest, CreatePolicyResponse, CreatePolicyVersion, CreatePolicyVersionRequest,
+    CreatePolicyVersionResponse, DeletePolicy, DeletePolicyRequest, DeletePolicyVersion, DeletePolicyVersionRequest,
+    GetPolicy, GetPolicyRequest, GetPolicyResponse, GetPolicyVersion, GetPolicyVersionRequest,
+    GetPolicyVersionResponse, ListPolicies, ListPoliciesRequest, ListPoliciesResponse, ListPolicyVersions,
+    ListPolicyVersionsRequest, ListPolicyVersionsResponse, Policy, PolicyVersion, TagPolicy, TagPolicyRequest,
+    UntagPolicy, UntagPolicyRequest,
+};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+use wire::types::Empty;
+
+use super::roles::{encode, merged};
+use crate::Identity;
+use crate::port::random_text;
+use crate::records::{PolicyRecord, RoleRecord, policy, policy_key, policy_prefix, role_prefix};
+
+/// AWS's quota.
+const MAX_VERSIONS: usize = 5;
+
+#[async_trait]
+impl Handle<CreatePolicy> for Identity {
+    async fn handle(&self, cx: &Cx, req: CreatePolicyRequest) -> Result<CreatePolicyResponse, Error> {
+        crate::policy::check(&req.policy_document)?;
+        let account = cx.account().to_owned();
+        let path = req.path.unwrap_or_else(|| "/".to_owned());
+        let now = Some(cx.now().into());
+        let arn = format!("arn:aws:iam::{account}:policy{path}{}", req.policy_name);
+        let new = PolicyRecord {
+            policy: Policy {
+                policy_name: Some(req.policy_name),
+                policy_id: Some(format!("ANPA{}", random_text(17, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"))),
+                arn: Some(arn.clone()),
+                path: Some(path),
+                default_version_id: Some("v1".to_owned()),
+                attachment_count: Some(0),
+                permissions_boundary_usage_count: Some(0),
+                is_attachable: Some(true),
+                description: req.description,
+                create_date: now,
+                update_date: now,
+                tags: req.tags.filter(|t| !t.is_empty()),
+            },
+            versions: vec![PolicyVersion {
+                document: Some(req.policy_document),
+                version_id: Some("v1".to_owned()),
+                is_default_version: Some(true),
+                create_date: now,
+            }],
+            last_version: 1,
+        };
+        let made = cx
+            .write(&self.store, move |tx| {
+                let key = policy_key(&account, &arn);
+                if tx.get(&key)?.is_some() {
+                    return Err(entity_already_exists_exception(format!(
+                        "A policy called {} already exists. Duplicate names are not allowed.",
+                        new.policy.policy_name.as_deref().unwrap_or_default()
+                    )));
+                }
+                tx.put_json(&key, &new)?;
+                Ok(new.policy.clone())
+            })
+            .await?;
+        Ok(CreatePolicyResponse { policy: Some(made) })
+    }
+}
+
+impl Identity {
+    async fn attachments(&self, account: &str, arn: &str) -> Result<i32, Error> {
+        let roles: Vec<RoleRecord> = self.store.read(|tx| tx.list_json(role_prefix(account), usize::MAX)).await?;
+        let n = roles.iter().filter(|r| r.attached.iter().any(|a| a == arn)).count();
+        Ok(i32::try_from(n).unwrap_or(i32::MAX))
+    }
+
+    async fn change_policy<T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static>(
+        &self,
+        cx: &Cx,
+        arn: String,
+        mut change: impl FnMut(&mut PolicyRecord) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let account = cx.account().to_owned();
+        let now = wire::Timestamp::from(cx.now());
+        cx.write(&self.store, move |tx| {
+            let key = policy_key(&account, &arn);
+            let mut record: PolicyRecord =
+                tx.get_json(&key)?.ok_or_else(|| no_such_entity_exception(format!("Policy {arn} was not found.")))?;
+            let out = change(&mut record)?;
+            record.policy.update_date = Some(now);
+            tx.put_json(&key, &record)?;
+            Ok(out)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<GetPolicy> for Identity {
+    async fn handle(&self, cx: &Cx, req: GetPolicyRequest) -> Result<GetPolicyResponse, Error> {
+        let mut found = self.store.read(|tx| policy(tx, cx.account(), &req.policy_arn)).await?.policy;
+        found.attachment_count = Some(self.attachments(cx.account(), &req.policy_arn).await?);
+        Ok(GetPolicyResponse { policy: Some(found) })
+    }
+}
+
+#[async_trait]
+impl Handle<DeletePolicy> for Identity {
+    async fn handle(&self, cx: &Cx, req: DeletePolicyRequest) -> Result<Empty, Error> {
+        if self.attachments(cx.account(), &req.policy_arn).await? > 0 {
+            return Err(delete_conflict_exception("Cannot delete a policy attached to entities."));
+        }
+        let account = cx.account().to_owned();
+        cx.write(&self.store, move |tx| {
+            let key = policy_key(&account, &req.policy_arn);
+            if tx.get(&key)?.is_none() {
+                return Err(no_such_entity_exception(format!("Policy {} was not found.", req.policy_arn)));
+            }
+            Ok(tx.delete(&key)?)
+        })
+        .await?;
+        Ok(Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<ListPolicies> for Identity {
+    async fn handle(&self, cx: &Cx, req: ListPoliciesRequest) -> Result<ListPoliciesResponse, Error> {
+        let own: Vec<PolicyRecord> =
+            self.store.read(|tx| tx.list_json(policy_prefix(cx.account()), usize::MAX)).await?;
+        let scope = req.scope.as_deref().unwrap_or("All");
+        let own = own.into_iter().filter(|_| scope != "AWS");
+        let aws = crate::managed::all().filter(|_| scope != "Local");
+        let policies = own.chain(aws).map(|p| p.policy).collect();
+        Ok(ListPoliciesResponse { policies: Some(policies), is_truncated: Some(false), marker: None })
+    }
+}
+
+#[async_trait]
+impl Handle<CreatePolicyVersion> for Identity {
+    async fn handle(&self, cx: &Cx, req: CreatePolicyVersionRequest) -> Result<CreatePolicyVersionResponse, Error> {
+        crate::policy::check(&req.policy_document)?;
+        let now = wire::Timestamp::from(cx.now());
+        let default = req.set_as_default.unwrap_or(false);
+        let document = req.policy_document;
+        let version = self
+            .change_policy(cx, req.policy_arn, move |p| {
+                if p.versions.len() >= MAX_VERSIONS {
+                    return Err(limit_exceeded_exception(
+                        "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.",
+                    ));
+                }
+                p.last_version += 1;
+                let id = format!("v{}", p.last_version);
+                if default {
+                    p.versions.iter_mut().for_each(|v| v.is_default_version = Some(false));
+                    p.policy.default_version_id = Some(id.clone());
+                }
+                let version = PolicyVersion {
+                    document: Some(document.clone()),
+                    version_id: Some(id),
+                    is_default_version: Some(default),
+                    create_date: Some(now),
+                };
+                p.versions.insert(0, version.clone());
+                Ok(version)
+            })
+            .await?;
+        let policy_version = Some(PolicyVersion { document: None, ..version });
+        Ok(CreatePolicyVersionResponse { policy_version })
+    }
+}
+
+#[async_trait]
+impl Handle<GetPolicyVersion> for Identity {
+    async fn handle(&self, cx: &Cx, req: GetPolicyVersionRequest) -> Result<GetPolicyVersionResponse, Error> {
+        let found = self.store.read(|tx| policy(tx, cx.account(), &req.policy_arn)).await?;
+        let version = found.versions.into_iter().find(|v| v.version_id.as_ref() == Some(&req.version_id));
+        let mut version = version.ok_or_else(|| {
+            no_such_entity_exception(format!("Policy {} version {} does not exist.", req.policy_arn, req.version_id))
+        })?;
+        version.document = version.document.map(|d| encode(&d));
+        Ok(GetPolicyVersionResponse { policy_version: Some(version) })
+    }
+}
+
+#[async_trait]
+impl Handle<DeletePolicyVersion> for Identity {
+    async fn handle(&self, cx: &Cx, req: DeletePolicyVersionRequest) -> Result<Empty, Error> {
+        let id = req.version_id;
+        self.change_policy(cx, req.policy_arn, move |p| {
+            if p.policy.default_version_id.as_ref() == Some(&id) {
+                return Err(delete_conflict_exception("Cannot delete the default version of a policy."));
+            }
+            p.versions.retain(|v| v.version_id.as_ref() != Some(&id));
+            Ok(())
+        })
+        .await?;
+        Ok(Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<ListPolicyVersions> for Identity {
+    async fn handle(&self, cx: &Cx, req: ListPolicyVersionsRequest) -> Result<ListPolicyVersionsResponse, Error> {
+        let found = self.store.read(|tx| policy(tx, cx.account(), &req.policy_arn)).await?;
+        let versions = found.versions.into_iter().map(|v| PolicyVersion { document: None, ..v });
+        Ok(ListPolicyVersionsResponse { versions: Some(versions.collect()), is_truncated: Some(false), marker: None })
+    }
+}
+
+#[async_trait]
+impl Handle<TagPolicy> for Identity {
+    async fn handle(&self, cx: &Cx, req: TagPolicyRequest) -> Result<Empty, Error> {
+        let tags = req.tags;
+        self.change_policy(cx, req.policy_arn, move |p| {
+            p.policy.tags = Some(merged(p.policy.tags.take().unwrap_or_default(), &tags));
+            Ok(())
+        })
+        .await?;
+        Ok(Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<UntagPolicy> for Identity {
+    async fn handle(&self, cx: &Cx, req: UntagPolicyRequest) -> Result<Empty, Error> {
+        let keys = req.tag_keys;
+        self.change_policy(cx, req.policy_arn, move |p| {
+            if let Some(tags) = &mut p.policy.tags {
+                tags.retain(|t| !keys.contains(&t.key));
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(Empty {})
+    }
+}

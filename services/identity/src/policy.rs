@@ -1,0 +1,144 @@
+//! The IAM policy language, as far as it is enforced. Source: IAM User Guide, "Policy evaluation logic".
+
+use serde_json::Value;
+use wire::Error;
+
+use api_iam::error::malformed_policy_document_exception as malformed;
+
+/// What a set of policies says of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Allowed,
+    /// An explicit Deny.
+    Denied,
+    /// Nothing allows it.
+    Silent,
+}
+
+/// Checks the form of an identity policy.
+///
+/// # Errors
+/// `MalformedPolicyDocument`.
+pub fn check(document: &str) -> Result<(), Error> {
+    let policy: Value =
+        serde_json::from_str(document).map_err(|e| malformed(format!("Syntax errors in policy: {e}")))?;
+    let statements = statements(&policy);
+    if !policy.is_object() || statements.is_empty() {
+        return Err(malformed("Policy document must contain at least one Statement"));
+    }
+    for statement in statements {
+        match statement["Effect"].as_str() {
+            Some("Allow" | "Deny") => {}
+            _ => return Err(malformed("Statement Effect must be Allow or Deny")),
+        }
+        if statement.get("Action").is_none() && statement.get("NotAction").is_none() {
+            return Err(malformed("Policy statement must contain actions."));
+        }
+    }
+    Ok(())
+}
+
+/// What these policies (JSON texts) together say. A text that does not parse says nothing.
+pub fn evaluate<'a>(policies: impl Iterator<Item = &'a str>, action: &str, resource: &str) -> Verdict {
+    let mut verdict = Verdict::Silent;
+    for text in policies {
+        let Ok(policy) = serde_json::from_str::<Value>(text) else { continue };
+        for statement in statements(&policy) {
+            let applies = matches(statement, "Action", "NotAction", action, true)
+                && matches(statement, "Resource", "NotResource", resource, false);
+            let conditional = statement.get("Condition").is_some();
+            match statement["Effect"].as_str() {
+                Some("Deny") if applies => return Verdict::Denied,
+                Some("Allow") if applies && !conditional => verdict = Verdict::Allowed,
+                _ => {}
+            }
+        }
+    }
+    verdict
+}
+
+fn statements(policy: &Value) -> Vec<&Value> {
+    match &policy["Statement"] {
+        Value::Array(all) => all.iter().collect(),
+        one @ Value::Object(_) => vec![one],
+        _ => Vec::new(),
+    }
+}
+
+fn matches(statement: &Value, positive: &str, negative: &str, text: &str, fold: bool) -> bool {
+    let any = |patterns: &Value| match patterns {
+        Value::String(p) => glob(p, text, fold),
+        Value::Array(all) => all.iter().filter_map(Value::as_str).any(|p| glob(p, text, fold)),
+        _ => false,
+    };
+    match (statement.get(positive), statement.get(negative)) {
+        (Some(patterns), _) => any(patterns),
+        (None, Some(patterns)) => !any(patterns),
+        (None, None) => false,
+    }
+}
+
+/// `*` any run, `?` any one character. Actions ignore case. A resource of `*` in the request stands for "not one resource":
+/// only a pattern that covers everything matches it.
+pub fn glob(pattern: &str, text: &str, fold: bool) -> bool {
+    let fold = |s: &str| if fold { s.to_ascii_lowercase() } else { s.to_owned() };
+    let (p, t): (Vec<char>, Vec<char>) = (fold(pattern).chars().collect(), fold(text).chars().collect());
+    let (mut i, mut j, mut star) = (0, 0, None);
+    while j < t.len() {
+        match p.get(i) {
+            Some('*') => {
+                star = Some((i, j));
+                i += 1;
+            }
+            Some(c) if *c == '?' || *c == t[j] => {
+                i += 1;
+                j += 1;
+            }
+            _ => match star {
+                Some((si, sj)) => {
+                    star = Some((si, sj + 1));
+                    i = si + 1;
+                    j = sj + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    p[i..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        for (pattern, text, expected) in [
+            ("s3:*", "s3:GetObject", true),
+            ("S3:get*", "s3:GetObject", true),
+            ("s3:Put*", "s3:GetObject", false),
+            ("*", "anything", true),
+            ("a?c", "abc", true),
+            ("a*b*c", "aXXbYYc", true),
+            ("a*b*c", "aXXbYY", false),
+        ] {
+            assert_eq!(glob(pattern, text, true), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn verdicts() {
+        let allow = r#"{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::b/*"]}}"#;
+        let deny = r#"{"Statement":[{"Effect":"Deny","NotAction":"s3:GetObject","Resource":"*"}]}"#;
+        let conditional =
+            r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"x":"true"}}}]}"#;
+        let get = |policies: &[&str], action: &str| evaluate(policies.iter().copied(), action, "arn:aws:s3:::b/k");
+        assert_eq!(get(&[allow], "s3:PutObject"), Verdict::Allowed);
+        assert_eq!(get(&[allow], "sqs:SendMessage"), Verdict::Silent);
+        assert_eq!(get(&[allow, deny], "s3:PutObject"), Verdict::Denied);
+        assert_eq!(get(&[allow, deny], "s3:GetObject"), Verdict::Allowed);
+        assert_eq!(get(&[conditional], "s3:GetObject"), Verdict::Silent);
+        assert_eq!(check("{").unwrap_err().code(), "MalformedPolicyDocument");
+        check(allow).unwrap();
+    }
+}

@@ -1,0 +1,157 @@
+//! The platform's identity port over IAM's records.
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rand::Rng as _;
+use service::Principal;
+use service::identity::Credentials;
+use wire::Error;
+use wire::arn::Arn;
+
+use crate::Identity;
+use crate::policy::{Verdict, evaluate};
+use crate::records::{self, SessionRecord, role_key, session_key, session_prefix};
+
+#[async_trait]
+impl service::identity::Identity for Identity {
+    async fn credentials(&self, access_key: &str) -> Result<Option<Credentials>, Error> {
+        if access_key == self.root.access_key {
+            return Ok(Some(Credentials {
+                access_key: access_key.to_owned(),
+                secret_key: self.root.secret_key.clone(),
+                session_token: None,
+                expires: None,
+                principal: Principal::Root,
+                account: self.account.clone(),
+            }));
+        }
+        let found = self.store.read(|tx| tx.get_json::<SessionRecord>(session_key(access_key))).await?;
+        Ok(found.map(|s| Credentials {
+            access_key: access_key.to_owned(),
+            secret_key: s.secret_key,
+            session_token: Some(s.session_token),
+            expires: jiff::Timestamp::from_millisecond(s.expires_ms).ok(),
+            principal: s.principal,
+            account: s.account,
+        }))
+    }
+
+    async fn authorize(&self, principal: &Principal, action: &str, resource: &str) -> Result<(), Error> {
+        let Principal::Role { role_arn, policy, .. } = principal else { return Ok(()) };
+        let denied = |why: &str| {
+            let arn = principal.arn(&self.account);
+            Err(Error::access_denied(format!(
+                "User: {arn} is not authorized to perform: {action} on resource: {resource} {why}"
+            )))
+        };
+        let Some((account, name)) = split_role(role_arn) else { return denied("because the role's ARN is malformed") };
+        let documents = self
+            .store
+            .read(|tx| {
+                let Some(role) = tx.get_json::<records::RoleRecord>(role_key(&account, &name))? else {
+                    return Ok(None);
+                };
+                let mut documents: Vec<String> = role.inline.into_values().collect();
+                for arn in role.attached {
+                    let Ok(policy) = records::policy(tx, &account, &arn) else { continue };
+                    let default = policy.versions.into_iter().find(|v| v.is_default_version == Some(true));
+                    documents.extend(default.and_then(|v| v.document));
+                }
+                Ok::<_, Error>(Some(documents))
+            })
+            .await?;
+        let Some(documents) = documents else { return denied("because the role no longer exists") };
+        match evaluate(documents.iter().map(String::as_str), action, resource) {
+            Verdict::Denied => return denied("with an explicit deny in an identity-based policy"),
+            Verdict::Silent => {
+                return denied(&format!("because no identity-based policy allows the {action} action"));
+            }
+            Verdict::Allowed => {}
+        }
+        match policy.as_deref().map(|p| evaluate(std::iter::once(p), action, resource)) {
+            None | Some(Verdict::Allowed) => Ok(()),
+            Some(_) => denied(&format!("because no session policy allows the {action} action")),
+        }
+    }
+
+    async fn role_session(&self, role_arn: &str, session: &str, attempt: Option<&str>) -> Result<Principal, Error> {
+        let invalid = || Error::validation(format!("The role {role_arn} does not exist or cannot be assumed"));
+        let (account, name) = split_role(role_arn).ok_or_else(invalid)?;
+        if self.store.read(|tx| tx.get(role_key(&account, &name))).await?.is_none() {
+            return Err(invalid());
+        }
+        Ok(Principal::Role {
+            role_arn: role_arn.to_owned(),
+            session: session.to_owned(),
+            policy: None,
+            attempt: attempt.map(str::to_owned),
+            access_key: None,
+        })
+    }
+
+    async fn issue(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
+        let access_key = format!("ASIA{}", random_text(16, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"));
+        let secret_key = random_text(40, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/+");
+        let mut token = [0u8; 96];
+        rand::rng().fill_bytes(&mut token);
+        let session_token = STANDARD.encode(token);
+        let expires = jiff::Timestamp::now() + valid;
+        let mut principal = principal.clone();
+        if let Principal::Role { access_key: held, .. } = &mut principal {
+            *held = Some(access_key.clone());
+        }
+        let record = SessionRecord {
+            secret_key: secret_key.clone(),
+            session_token: session_token.clone(),
+            expires_ms: expires.as_millisecond(),
+            principal: principal.clone(),
+            account: self.account.clone(),
+        };
+        let key = session_key(&access_key);
+        self.store.write(move |tx| tx.put_json(&key, &record)).await?;
+        Ok(Credentials {
+            access_key,
+            secret_key,
+            session_token: Some(session_token),
+            expires: Some(expires),
+            principal,
+            account: self.account.clone(),
+        })
+    }
+
+    async fn revoke(&self, access_key: &str) -> Result<(), Error> {
+        let key = session_key(access_key);
+        Ok(self.store.write(move |tx| tx.delete(&key)).await?)
+    }
+}
+
+impl Identity {
+    /// Forgets sessions that have expired; called at start and then daily.
+    pub async fn sweep_sessions(&self) -> Result<usize, Error> {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let swept = self.store.write(move |tx| {
+            let mut swept = 0;
+            for (key, value) in tx.scan_prefix(session_prefix(), 100_000)? {
+                if store::kv::decode::<SessionRecord>(&key, &value)?.expires_ms < now {
+                    tx.delete(&key)?;
+                    swept += 1;
+                }
+            }
+            Ok::<_, store::Error>(swept)
+        });
+        Ok(swept.await?)
+    }
+}
+
+/// Account and name of a role's ARN (its path is no part of the name).
+pub(crate) fn split_role(arn: &str) -> Option<(String, String)> {
+    let arn = Arn::parse(arn).filter(|a| a.service == "iam" && a.resource.starts_with("role/"))?;
+    Some((arn.account.clone(), arn.name().to_owned()))
+}
+
+pub(crate) fn random_text(n: usize, alphabet: &[u8]) -> String {
+    let mut bytes = vec![0u8; n];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes.into_iter().map(|b| char::from(alphabet[usize::from(b) % alphabet.len()])).collect()
+}
