@@ -1,8 +1,53 @@
 //! DynamoDB: tables, items, indexes, transactions and expiry, on the `dynamodb` store file.
+//!
+//! Map: [`number`] exact decimals · [`value`] attribute values · [`expr`] the expression language (these three are pure) ·
+//! [`convert`] values from and to the wire · [`table`] records and keys · [`items`] items with their index entries ·
+//! [`read`] pages of Query and Scan · [`write`] the one write that all operations share · [`capacity`] units ·
+//! `ops` one file per operation · [`tasks`] expiry and clearing.
+//!
+//! Not here: streams, point-in-time recovery, the legacy parameters (`Expected`, `KeyConditions`, …), PartiQL.
 
+mod capacity;
+mod convert;
+mod describe;
 mod expr;
+mod items;
 mod number;
+mod ops;
+mod read;
+mod table;
+mod tasks;
 mod value;
+mod write;
+
+use std::sync::Arc;
+
+use service::{Platform, operations};
+use store::Store;
+
+/// The service.
+#[derive(Debug)]
+pub struct DynamoDb {
+    store: Store,
+    endpoint: String,
+}
+
+/// Adds the operations to the router and the tasks to the queue.
+pub fn register(platform: &Platform) -> Arc<DynamoDb> {
+    let store = platform.dynamodb.store().clone();
+    let service = Arc::new(DynamoDb { store: store.clone(), endpoint: platform.endpoint.clone() });
+    operations!(platform.router, service, api_dynamodb:
+        BatchGetItem, BatchWriteItem, CreateTable, DeleteItem, DeleteTable, DescribeContinuousBackups,
+        DescribeEndpoints, DescribeLimits, DescribeTable, DescribeTimeToLive, GetItem, ListTables, ListTagsOfResource,
+        PutItem, Query, Scan, TagResource, TransactGetItems, TransactWriteItems, UntagResource,
+        UpdateContinuousBackups, UpdateItem, UpdateTable, UpdateTimeToLive,
+    );
+    let tasks = Arc::new(tasks::Tasks { store });
+    for kind in tasks::KINDS {
+        platform.dynamodb.register(kind, 2, tasks.clone());
+    }
+    service
+}
 
 /// The text of a ValidationException.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,5 +61,11 @@ impl Invalid {
     /// The message as it is told about an expression parameter.
     pub(crate) fn within(self, parameter: &str) -> Self {
         Self(format!("Invalid {parameter}: {}", self.0))
+    }
+}
+
+impl From<Invalid> for wire::Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::validation(invalid.0)
     }
 }

@@ -13,7 +13,7 @@ mod update;
 
 pub(crate) use condition::Condition;
 pub(crate) use key_condition::{KeyCondition, SortCondition};
-pub(crate) use path::{Element, Path};
+pub(crate) use path::Path;
 pub(crate) use placeholders::Placeholders;
 pub(crate) use projection::Projection;
 pub(crate) use update::Update;

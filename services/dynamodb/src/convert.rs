@@ -1,0 +1,114 @@
+//! Between the wire's attribute values and ours; what DynamoDB refuses in a value is refused here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api_dynamodb::AttributeValue;
+use wire::Blob;
+
+use crate::Invalid;
+use crate::number::Number;
+use crate::value::{Item, Value};
+
+/// Deepest nesting that is read at all; what a table takes is checked on writing.
+const MAX_DEPTH: usize = 64;
+
+pub(crate) type Attributes = BTreeMap<String, AttributeValue>;
+
+pub(crate) fn item(attributes: Attributes) -> Result<Item, Invalid> {
+    items_at(attributes, MAX_DEPTH)
+}
+
+pub(crate) fn optional_item(attributes: Option<Attributes>) -> Result<Option<Item>, Invalid> {
+    attributes.map(item).transpose()
+}
+
+pub(crate) fn attributes(item: Item) -> Attributes {
+    item.into_iter().map(|(name, value)| (name, attribute(value))).collect()
+}
+
+fn items_at(attributes: Attributes, depth: usize) -> Result<Item, Invalid> {
+    attributes.into_iter().map(|(name, attribute)| Ok((name, value(attribute, depth)?))).collect()
+}
+
+fn value(attribute: AttributeValue, depth: usize) -> Result<Value, Invalid> {
+    if depth == 0 {
+        return Err(Invalid::new("Nesting Levels have exceeded supported limits"));
+    }
+    let AttributeValue { s, n, b, ss, ns, bs, m, l, null, bool } = attribute;
+    let mut found = Vec::new();
+    found.extend(s.map(Value::S));
+    if let Some(number) = n {
+        found.push(Value::N(number.parse()?));
+    }
+    found.extend(b.map(|bytes| Value::B(bytes.0.to_vec())));
+    if let Some(list) = ss {
+        found.push(Value::Ss(set(list, "string", |text| Ok(text))?));
+    }
+    if let Some(list) = ns {
+        found.push(Value::Ns(set(list, "number", |text| text.parse::<Number>())?));
+    }
+    if let Some(list) = bs {
+        found.push(Value::Bs(set(list, "binary", |bytes| Ok(bytes.0.to_vec()))?));
+    }
+    if let Some(map) = m {
+        found.push(Value::M(items_at(map, depth - 1)?));
+    }
+    if let Some(list) = l {
+        found.push(Value::L(list.into_iter().map(|entry| value(entry, depth - 1)).collect::<Result<_, _>>()?));
+    }
+    match null {
+        Some(true) => found.push(Value::Null),
+        Some(false) => {
+            return Err(Invalid::new(
+                "One or more parameter values were invalid: Null attribute value types must have the value of true",
+            ));
+        }
+        None => {}
+    }
+    found.extend(bool.map(Value::Bool));
+    let only = found.pop().ok_or_else(|| {
+        Invalid::new("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+    })?;
+    if !found.is_empty() {
+        return Err(Invalid::new(
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported \
+             datatypes",
+        ));
+    }
+    Ok(only)
+}
+
+fn set<T, V: Ord>(
+    list: Vec<T>,
+    kind: &str,
+    mut convert: impl FnMut(T) -> Result<V, Invalid>,
+) -> Result<BTreeSet<V>, Invalid> {
+    if list.is_empty() {
+        return Err(Invalid::new(format!(
+            "One or more parameter values were invalid: An {kind} set  may not be empty"
+        )));
+    }
+    let count = list.len();
+    let set = list.into_iter().map(&mut convert).collect::<Result<BTreeSet<_>, _>>()?;
+    if set.len() != count {
+        return Err(Invalid::new("One or more parameter values were invalid: Input collection contains duplicates."));
+    }
+    Ok(set)
+}
+
+fn attribute(value: Value) -> AttributeValue {
+    let mut attribute = AttributeValue::default();
+    match value {
+        Value::S(text) => attribute.s = Some(text),
+        Value::N(number) => attribute.n = Some(number.to_string()),
+        Value::B(bytes) => attribute.b = Some(Blob::from(bytes)),
+        Value::Bool(yes) => attribute.bool = Some(yes),
+        Value::Null => attribute.null = Some(true),
+        Value::M(map) => attribute.m = Some(attributes(map)),
+        Value::L(list) => attribute.l = Some(list.into_iter().map(self::attribute).collect()),
+        Value::Ss(set) => attribute.ss = Some(set.into_iter().collect()),
+        Value::Ns(set) => attribute.ns = Some(set.into_iter().map(|number| number.to_string()).collect()),
+        Value::Bs(set) => attribute.bs = Some(set.into_iter().map(Blob::from).collect()),
+    }
+    attribute
+}

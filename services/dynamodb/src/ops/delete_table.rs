@@ -1,0 +1,35 @@
+//! DeleteTable: the table is gone at once; a task clears what it held.
+
+use api_dynamodb::{DeleteTable, DeleteTableInput, DeleteTableOutput};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use store::NewTask;
+use wire::Error;
+
+use crate::DynamoDb;
+use crate::table::Table;
+use crate::tasks::CLEAR;
+use crate::write::Home;
+
+#[async_trait]
+impl Handle<DeleteTable> for DynamoDb {
+    async fn handle(&self, cx: &Cx, req: DeleteTableInput) -> Result<DeleteTableOutput, Error> {
+        let home = Home::of(cx);
+        let description = cx
+            .write(&self.store, move |tx| {
+                let table = home.named_table(tx, &req.table_name)?;
+                if table.deletion_protection {
+                    return Err(Error::validation(
+                        "Resource cannot be deleted as it is currently protected against deletion. Disable deletion \
+                         protection first.",
+                    ));
+                }
+                let contents = table.contents(tx)?;
+                tx.delete(Table::record_key(&table.account, &table.region, &table.name))?;
+                tx.enqueue(NewTask::new(CLEAR, format!("{CLEAR}/{}", table.id)).payload(&table)?)?;
+                Ok(table.describe(contents, "DELETING"))
+            })
+            .await?;
+        Ok(DeleteTableOutput { table_description: Some(description) })
+    }
+}

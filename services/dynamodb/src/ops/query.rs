@@ -1,0 +1,178 @@
+//! Query: the items of one partition, in the order of their sort keys.
+
+use api_dynamodb::{Query, QueryInput, QueryOutput};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use crate::capacity::{Units, read_factor};
+use crate::expr::{Condition, KeyCondition, Placeholders, Projection};
+use crate::read::{Range, Request, page};
+use crate::table::{Index, KeySchema, Table};
+use crate::write::{Home, convert_values, refuse_legacy};
+use crate::{DynamoDb, Invalid, convert};
+
+#[async_trait]
+impl Handle<Query> for DynamoDb {
+    async fn handle(&self, cx: &Cx, req: QueryInput) -> Result<QueryOutput, Error> {
+        refuse_legacy(&[
+            ("KeyConditions", req.key_conditions.is_some()),
+            ("QueryFilter", req.query_filter.is_some()),
+            ("ConditionalOperator", req.conditional_operator.is_some()),
+        ])?;
+        let source = req.key_condition_expression.ok_or_else(|| {
+            Error::validation(
+                "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+            )
+        })?;
+        let placeholders = Placeholders::new(
+            req.expression_attribute_names,
+            convert_values(req.expression_attribute_values)?,
+            &[("KeyConditionExpression", true)],
+        )?;
+        let limit = limit(req.limit)?;
+        let start = convert::optional_item(req.exclusive_start_key)?;
+        let reverse = req.scan_index_forward == Some(false);
+        let home = Home::of(cx);
+        let table = self.store.read(|tx| home.table(tx, &req.table_name)).await?;
+        let index = req.index_name.as_deref().map(|name| table.index(name)).transpose()?;
+        refuse_consistent(index, req.consistent_read)?;
+        let schema = index.map_or(&table.key, |index| &index.key);
+        let condition = KeyCondition::parse(&source, &placeholders, &schema.partition, schema.sort.as_deref())?;
+        check_types(&table, schema, &condition)?;
+        let filter = filter(req.filter_expression.as_deref(), &placeholders)?;
+        if let Some(name) = filter.iter().flat_map(Condition::attributes).find(|name| schema.contains(name)) {
+            return Err(Error::validation(format!(
+                "Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
+            )));
+        }
+        let view = View::new(
+            &table,
+            index,
+            req.select.as_deref(),
+            req.projection_expression.as_deref(),
+            req.attributes_to_get,
+            &placeholders,
+        )?;
+        placeholders.all_used()?;
+        let mut range = Range::of_query(&table, index, &condition);
+        if let Some(start) = &start {
+            range.after(&table, index, start, reverse)?;
+        }
+        let request =
+            Request { table: &table, index, range, reverse, limit, filter: filter.as_ref(), whole: view.whole };
+        let mut request = Some(request);
+        let page = self
+            .store
+            .read(|tx| match request.take() {
+                Some(request) => page(tx, request),
+                None => Err(Error::internal("a read ran twice")),
+            })
+            .await?;
+        let units = Units::of_read(index, page.bytes, read_factor(req.consistent_read));
+        Ok(QueryOutput {
+            count: i32::try_from(page.items.len()).ok(),
+            scanned_count: i32::try_from(page.scanned).ok(),
+            items: view.show(page.items),
+            last_evaluated_key: page.last.map(convert::attributes),
+            consumed_capacity: units.answer(&table.name, req.return_consumed_capacity.as_deref()),
+        })
+    }
+}
+
+pub(super) fn limit(limit: Option<i32>) -> Result<Option<usize>, Invalid> {
+    let Some(limit) = limit else { return Ok(None) };
+    match usize::try_from(limit) {
+        Ok(limit) if limit > 0 => Ok(Some(limit)),
+        _ => Err(Invalid::new(format!(
+            "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have \
+             value greater than or equal to 1"
+        ))),
+    }
+}
+
+pub(super) fn filter(source: Option<&str>, placeholders: &Placeholders) -> Result<Option<Condition>, Invalid> {
+    source.map(|source| Condition::parse("FilterExpression", source, placeholders)).transpose()
+}
+
+pub(super) fn refuse_consistent(index: Option<&Index>, consistent: Option<bool>) -> Result<(), Invalid> {
+    if consistent == Some(true) && index.is_some_and(|index| index.global) {
+        return Err(Invalid::new("Consistent reads are not supported on global secondary indexes"));
+    }
+    Ok(())
+}
+
+fn check_types(table: &Table, schema: &KeySchema, condition: &KeyCondition) -> Result<(), Invalid> {
+    let fits = |name: &str, kind: &str| table.attributes.get(name).is_some_and(|own| own == kind);
+    let sort_fits = condition
+        .sort
+        .iter()
+        .flat_map(|sort| sort.values())
+        .all(|value| schema.sort.as_deref().is_some_and(|name| fits(name, value.type_name())));
+    if fits(&schema.partition, condition.partition.type_name()) && sort_fits {
+        return Ok(());
+    }
+    Err(Invalid::new("One or more parameter values were invalid: Condition parameter type does not match schema type"))
+}
+
+/// What of the items is answered: `Select` and the projection, checked against what the index keeps.
+pub(super) struct View {
+    projection: Option<Projection>,
+    count_only: bool,
+    pub(super) whole: bool,
+}
+
+impl View {
+    pub(super) fn new(
+        table: &Table,
+        index: Option<&Index>,
+        select: Option<&str>,
+        expression: Option<&str>,
+        attributes: Option<Vec<String>>,
+        placeholders: &Placeholders,
+    ) -> Result<Self, Invalid> {
+        let projection = match (expression, &attributes) {
+            (Some(text), _) => Some(Projection::parse(text, placeholders)?),
+            (None, Some(names)) => Some(Projection::of_attributes(names.iter().map(String::as_str))),
+            (None, None) => None,
+        };
+        if let Some(select) = select.filter(|select| *select != "SPECIFIC_ATTRIBUTES")
+            && projection.is_some()
+        {
+            let parameter = if expression.is_some() { "ProjectionExpression" } else { "AttributesToGet" };
+            return Err(Invalid::new(format!("Cannot specify the {parameter} when choosing to get {select}")));
+        }
+        let wants_all = select == Some("ALL_ATTRIBUTES");
+        let lacking = index.is_some_and(|index| match &projection {
+            Some(projection) => projection.attributes().any(|name| !table.projects(index, name)),
+            None => wants_all && index.projection != crate::table::Projected::All,
+        });
+        if let Some(index) = index.filter(|index| index.global && lacking) {
+            return Err(Invalid::new(if wants_all {
+                format!(
+                    "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for \
+                     global secondary index {} because its projection type is not ALL",
+                    index.name
+                )
+            } else {
+                format!(
+                    "One or more parameter values were invalid: Global secondary index {} does not project one or more \
+                     of the requested attributes",
+                    index.name
+                )
+            }));
+        }
+        Ok(Self { projection, count_only: select == Some("COUNT"), whole: lacking })
+    }
+
+    pub(super) fn show(&self, items: Vec<crate::value::Item>) -> Option<Vec<convert::Attributes>> {
+        if self.count_only {
+            return None;
+        }
+        let show = |item| match &self.projection {
+            Some(projection) => convert::attributes(projection.apply(&item)),
+            None => convert::attributes(item),
+        };
+        Some(items.into_iter().map(show).collect())
+    }
+}

@@ -1,0 +1,58 @@
+//! TransactGetItems: up to a hundred items as they were at one moment.
+
+use std::collections::BTreeMap;
+
+use api_dynamodb::{ItemResponse, TransactGetItems, TransactGetItemsInput, TransactGetItemsOutput};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use super::get_item::{projection, read};
+use crate::capacity::Units;
+use crate::value::item_size;
+use crate::write::Home;
+use crate::{DynamoDb, convert};
+
+#[async_trait]
+impl Handle<TransactGetItems> for DynamoDb {
+    async fn handle(&self, cx: &Cx, req: TransactGetItemsInput) -> Result<TransactGetItemsOutput, Error> {
+        let mut gets = Vec::with_capacity(req.transact_items.len());
+        for item in req.transact_items {
+            let get = item.get;
+            let wanted = projection(get.projection_expression, None, get.expression_attribute_names)?;
+            gets.push((get.table_name, convert::item(get.key)?, wanted));
+        }
+        if gets.is_empty() || gets.len() > 100 {
+            return Err(Error::validation(
+                "1 validation error detected: Value at 'transactItems' failed to satisfy constraint: Member must have \
+                 length less than or equal to 100",
+            ));
+        }
+        let home = Home::of(cx);
+        let found = self
+            .store
+            .read(|tx| {
+                gets.iter()
+                    .map(|(name, key, _)| {
+                        let table = home.table(tx, name)?;
+                        Ok((table.name.clone(), read(tx, &table, key)?))
+                    })
+                    .collect::<Result<Vec<_>, Error>>()
+            })
+            .await?;
+        let mut units: BTreeMap<String, Units> = BTreeMap::new();
+        let mut responses = Vec::with_capacity(found.len());
+        for ((table, item), (_, _, wanted)) in found.into_iter().zip(&gets) {
+            let size = item.as_ref().map_or(0, item_size);
+            units.entry(table).or_default().add(Units::of_read(None, size, 2.0));
+            let item = item.map(|item| wanted.as_ref().map_or_else(|| item.clone(), |wanted| wanted.apply(&item)));
+            responses.push(ItemResponse { item: item.map(convert::attributes) });
+        }
+        let asked = req.return_consumed_capacity.as_deref();
+        let consumed: Vec<_> = units.into_iter().filter_map(|(table, units)| units.answer(&table, asked)).collect();
+        Ok(TransactGetItemsOutput {
+            responses: Some(responses),
+            consumed_capacity: (!consumed.is_empty()).then_some(consumed),
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! TransactWriteItems: up to a hundred writes and checks, all or none, once per client token.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api_dynamodb::{TransactWriteItem, TransactWriteItems, TransactWriteItemsInput, TransactWriteItemsOutput, error};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use service::{Cx, Handle};
+use store::{Key, Tx};
+use wire::Error;
+
+use crate::capacity::Units;
+use crate::write::{Action, Expressions, Home, Write};
+use crate::{DynamoDb, convert};
+
+/// For how long a client token is remembered.
+const TOKEN_MS: i64 = 10 * 60 * 1000;
+
+/// A transaction that a client token stands for.
+#[derive(Clone, Serialize, Deserialize)]
+struct Token {
+    at_ms: i64,
+    request: String,
+}
+
+#[async_trait]
+impl Handle<TransactWriteItems> for DynamoDb {
+    async fn handle(&self, cx: &Cx, req: TransactWriteItemsInput) -> Result<TransactWriteItemsOutput, Error> {
+        if req.transact_items.is_empty() || req.transact_items.len() > 100 {
+            return Err(Error::validation(
+                "1 validation error detected: Value at 'transactItems' failed to satisfy constraint: Member must have \
+                 length less than or equal to 100",
+            ));
+        }
+        let request = serde_json::to_string(&req.transact_items).map_err(Error::internal)?;
+        let token = req.client_request_token.map(|token| (token, Token { at_ms: cx.now().as_millisecond(), request }));
+        let writes = req.transact_items.into_iter().map(write).collect::<Result<Vec<_>, _>>()?;
+        let (home, asked) = (Home::of(cx), req.return_consumed_capacity);
+        let consumed = cx
+            .write(&self.store, move |tx| {
+                if let Some((name, token)) = &token
+                    && !remember(tx, &home, name, token)?
+                {
+                    return Ok(Vec::new());
+                }
+                let units = run(tx, &home, &writes)?;
+                let consumed = units.into_iter().filter_map(|(table, units)| units.answer(&table, asked.as_deref()));
+                Ok::<_, Error>(consumed.collect())
+            })
+            .await?;
+        Ok(TransactWriteItemsOutput {
+            consumed_capacity: (!consumed.is_empty()).then_some(consumed),
+            ..TransactWriteItemsOutput::default()
+        })
+    }
+}
+
+fn write(item: TransactWriteItem) -> Result<Write, Error> {
+    let old = |wanted: Option<String>| wanted.as_deref() == Some("ALL_OLD");
+    let (table, action, condition, old_on_failure) = match (item.put, item.delete, item.update, item.condition_check) {
+        (Some(put), None, None, None) => {
+            let expressions = Expressions {
+                condition: put.condition_expression,
+                update: None,
+                names: put.expression_attribute_names,
+                values: put.expression_attribute_values,
+            };
+            let (condition, _) = expressions.parse()?;
+            let old = old(put.return_values_on_condition_check_failure);
+            (put.table_name, Action::Put(convert::item(put.item)?), condition, old)
+        }
+        (None, Some(delete), None, None) => {
+            let expressions = Expressions {
+                condition: delete.condition_expression,
+                update: None,
+                names: delete.expression_attribute_names,
+                values: delete.expression_attribute_values,
+            };
+            let (condition, _) = expressions.parse()?;
+            let old = old(delete.return_values_on_condition_check_failure);
+            (delete.table_name, Action::Delete(convert::item(delete.key)?), condition, old)
+        }
+        (None, None, Some(update), None) => {
+            let expressions = Expressions {
+                condition: update.condition_expression,
+                update: Some(update.update_expression),
+                names: update.expression_attribute_names,
+                values: update.expression_attribute_values,
+            };
+            let (condition, parsed) = expressions.parse()?;
+            let old = old(update.return_values_on_condition_check_failure);
+            (update.table_name, Action::Update(convert::item(update.key)?, parsed), condition, old)
+        }
+        (None, None, None, Some(check)) => {
+            let expressions = Expressions {
+                condition: Some(check.condition_expression),
+                update: None,
+                names: check.expression_attribute_names,
+                values: check.expression_attribute_values,
+            };
+            let (condition, _) = expressions.parse()?;
+            let old = old(check.return_values_on_condition_check_failure);
+            (check.table_name, Action::Check(convert::item(check.key)?), condition, old)
+        }
+        _ => {
+            return Err(Error::validation("TransactItems can only contain one of Check, Put, Update or Delete"));
+        }
+    };
+    Ok(Write { table, action, condition, old_on_failure })
+}
+
+/// False when this very transaction was done before.
+fn remember(tx: &mut Tx<'_>, home: &Home, name: &str, token: &Token) -> Result<bool, Error> {
+    let home = Key::new("dynamodb").push("token").push(&home.account).push(&home.region);
+    let (by_name, by_time) = (home.clone().push("name"), home.push("time"));
+    for (place, _) in tx.scan_prefix(&by_time, 20)? {
+        let parts = Key::parts(&place);
+        let (Some(at), Some(name)) = (parts.get(5).and_then(|part| Key::part_i64(part)), parts.get(6)) else { break };
+        if at > token.at_ms - TOKEN_MS {
+            break;
+        }
+        tx.delete(by_name.clone().push(name))?;
+        tx.delete(place)?;
+    }
+    if let Some(known) = tx.get_json::<Token>(by_name.clone().push(name))? {
+        if known.request == token.request {
+            return Ok(false);
+        }
+        return Err(error::idempotent_parameter_mismatch_exception(
+            "Request parameters do not match those of the earlier request with this client token",
+        ));
+    }
+    tx.put_json(by_name.push(name), token)?;
+    tx.put(by_time.push_i64(token.at_ms).push(name), &[])?;
+    Ok(true)
+}
+
+fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write]) -> Result<BTreeMap<String, Units>, Error> {
+    let mut seen = BTreeSet::new();
+    for write in writes {
+        let table = home.table(tx, &write.table)?;
+        if !seen.insert(write.key(&table)?) {
+            return Err(Error::validation("Transaction request cannot include multiple operations on one item"));
+        }
+    }
+    let mut units: BTreeMap<String, Units> = BTreeMap::new();
+    let mut reasons = Vec::with_capacity(writes.len());
+    for write in writes {
+        let table = home.table(tx, &write.table)?;
+        match write.apply(tx, &table) {
+            Ok(written) => {
+                units.entry(table.name.clone()).or_default().add(Units::of_write(&table, &written, 2.0));
+                reasons.push(None);
+            }
+            Err(error) if error.status() < 500 => reasons.push(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    if reasons.iter().any(Option::is_some) {
+        return Err(cancelled(&reasons));
+    }
+    Ok(units)
+}
+
+fn cancelled(reasons: &[Option<Error>]) -> Error {
+    let code = |reason: &Option<Error>| match reason {
+        None => "None",
+        Some(error) if error.is("ConditionalCheckFailedException") => "ConditionalCheckFailed",
+        Some(_) => "ValidationError",
+    };
+    let codes: Vec<&str> = reasons.iter().map(code).collect();
+    let list: Vec<_> = reasons
+        .iter()
+        .map(|reason| {
+            let mut entry = json!({ "Code": code(reason) });
+            if let Some(error) = reason {
+                entry["Message"] = json!(error.message());
+                if let Some(item) = error.fields().get("Item") {
+                    entry["Item"] = item.clone();
+                }
+            }
+            entry
+        })
+        .collect();
+    error::transaction_canceled_exception(format!(
+        "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+        codes.join(", ")
+    ))
+    .with("CancellationReasons", list)
+}

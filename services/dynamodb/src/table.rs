@@ -1,0 +1,275 @@
+//! Tables and their indexes as records, and how an item's keys become keys of the store.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use store::{Key, Tx};
+use wire::Error;
+
+use crate::Invalid;
+use crate::value::{Item, Value};
+
+/// A table as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Table {
+    /// Version of the record's form.
+    pub(crate) version: u32,
+    /// Names the table's data: a table made again under the same name is another.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) created_ms: i64,
+    /// Types of the key attributes: `S`, `N` or `B`.
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) key: KeySchema,
+    pub(crate) billing: Billing,
+    pub(crate) indexes: Vec<Index>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) ttl: Option<String>,
+    pub(crate) deletion_protection: bool,
+    pub(crate) table_class: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct KeySchema {
+    pub(crate) partition: String,
+    pub(crate) sort: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Billing {
+    PayPerRequest,
+    Provisioned { read: i64, write: i64 },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Index {
+    pub(crate) name: String,
+    pub(crate) global: bool,
+    pub(crate) key: KeySchema,
+    pub(crate) projection: Projected,
+    pub(crate) throughput: Option<(i64, i64)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Projected {
+    All,
+    KeysOnly,
+    Include(Vec<String>),
+}
+
+/// How much a table holds.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Contents {
+    pub(crate) items: i64,
+    pub(crate) bytes: i64,
+}
+
+const OWNER: &str = "dynamodb";
+
+impl KeySchema {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.partition.as_str()).chain(self.sort.as_deref())
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.names().any(|own| own == name)
+    }
+}
+
+impl Table {
+    pub(crate) fn record_key(account: &str, region: &str, name: &str) -> Key {
+        Self::records(account, region).push(name)
+    }
+
+    /// Where the records of all tables of an account and region are.
+    pub(crate) fn records(account: &str, region: &str) -> Key {
+        Key::new(OWNER).push("table").push(account).push(region)
+    }
+
+    pub(crate) fn save(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        Ok(tx.put_json(Self::record_key(&self.account, &self.region, &self.name), self)?)
+    }
+
+    pub(crate) fn contents_key(&self) -> Key {
+        Key::new(OWNER).push("contents").push(&self.id)
+    }
+
+    pub(crate) fn contents(&self, tx: &mut Tx<'_>) -> Result<Contents, Error> {
+        Ok(tx.get_json(self.contents_key())?.unwrap_or_default())
+    }
+
+    /// Where the table's items are.
+    pub(crate) fn items(&self) -> Key {
+        Key::new(OWNER).push("item").push(&self.id)
+    }
+
+    /// Where an index's entries are.
+    pub(crate) fn entries(&self, index: &Index) -> Key {
+        Key::new(OWNER).push("index").push(&self.id).push(&index.name)
+    }
+
+    /// Where items with an expiry stand, in its order.
+    pub(crate) fn expiries(&self) -> Key {
+        Key::new(OWNER).push("expiry").push(&self.id)
+    }
+
+    pub(crate) fn index(&self, name: &str) -> Result<&Index, Invalid> {
+        self.indexes
+            .iter()
+            .find(|index| index.name == name)
+            .ok_or_else(|| Invalid::new(format!("The table does not have the specified index: {name}")))
+    }
+
+    /// The key of the item in a `Key` parameter: exactly the key attributes, of the right types.
+    pub(crate) fn key_of_parameter(&self, key: &Item) -> Result<Key, Invalid> {
+        let exact = key.len() == self.key.names().count() && self.key.names().all(|name| self.has_type(key, name));
+        if !exact {
+            return Err(Invalid::new("The provided key element does not match the schema"));
+        }
+        self.key_of(key)
+    }
+
+    /// The key of a whole item.
+    pub(crate) fn key_of(&self, item: &Item) -> Result<Key, Invalid> {
+        let mut parts = Vec::new();
+        for name in self.key.names() {
+            let value = item.get(name).ok_or_else(|| {
+                Invalid::new(format!("One or more parameter values were invalid: Missing the key {name} in the item"))
+            })?;
+            let expected = self.attributes.get(name).map_or("S", String::as_str);
+            if value.type_name() != expected {
+                return Err(Invalid::new(format!(
+                    "One or more parameter values were invalid: Type mismatch for key {name} expected: {expected} \
+                     actual: {}",
+                    value.type_name()
+                )));
+            }
+            if value.length() == Some(0) {
+                let what = if expected == "B" { "binary" } else { "string" };
+                return Err(Invalid::new(format!(
+                    "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain \
+                     an empty {what} value. Key: {name}"
+                )));
+            }
+            check_length(value, parts.is_empty())?;
+            parts.push(key_bytes(value));
+        }
+        Ok(join(self.items(), &parts))
+    }
+
+    /// Fails when an attribute that an index is keyed by has a type or value that no key can have.
+    pub(crate) fn check_index_keys(&self, item: &Item) -> Result<(), Invalid> {
+        for index in &self.indexes {
+            for name in index.key.names() {
+                let Some(value) = item.get(name) else { continue };
+                let expected = self.attributes.get(name).map_or("S", String::as_str);
+                if value.type_name() != expected {
+                    return Err(Invalid::new(format!(
+                        "One or more parameter values were invalid: Type mismatch for Index Key {name} Expected: \
+                         {expected} Actual: {} IndexName: {}",
+                        value.type_name(),
+                        index.name
+                    )));
+                }
+                if value.length() == Some(0) {
+                    return Err(Invalid::new(format!(
+                        "One or more parameter values are not valid. A value specified for a secondary index key is \
+                         not supported. The AttributeValue for a key attribute cannot contain an empty string value. \
+                         IndexName: {}, IndexKey: {name}",
+                        index.name
+                    )));
+                }
+                check_length(value, name == index.key.partition)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of the item's entry in an index; none when the item lacks one of the index's attributes.
+    pub(crate) fn entry_key(&self, index: &Index, item: &Item) -> Option<Key> {
+        let parts: Option<Vec<_>> =
+            index.key.names().chain(self.key.names()).map(|name| item.get(name).map(key_bytes)).collect();
+        Some(join(self.entries(index), &parts?))
+    }
+
+    /// What an index keeps of an item.
+    pub(crate) fn projected(&self, index: &Index, item: &Item) -> Item {
+        let also = match &index.projection {
+            Projected::All => return item.clone(),
+            Projected::KeysOnly => &[][..],
+            Projected::Include(names) => names,
+        };
+        let keep = |name: &str| self.key.contains(name) || index.key.contains(name) || also.iter().any(|n| n == name);
+        item.iter().filter(|(name, _)| keep(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// Whether an index keeps the attribute.
+    pub(crate) fn projects(&self, index: &Index, name: &str) -> bool {
+        match &index.projection {
+            Projected::All => true,
+            Projected::KeysOnly => self.key.contains(name) || index.key.contains(name),
+            Projected::Include(names) => {
+                self.key.contains(name) || index.key.contains(name) || names.iter().any(|own| own == name)
+            }
+        }
+    }
+
+    /// The attributes that name an item's place in the table, and in the index if one is read.
+    pub(crate) fn place(&self, index: Option<&Index>, item: &Item) -> Item {
+        let index_names = index.into_iter().flat_map(|index| index.key.names());
+        self.key
+            .names()
+            .chain(index_names)
+            .filter_map(|name| Some((name.to_owned(), item.get(name)?.clone())))
+            .collect()
+    }
+
+    fn has_type(&self, item: &Item, name: &str) -> bool {
+        item.get(name).is_some_and(|value| self.attributes.get(name).is_some_and(|kind| kind == value.type_name()))
+    }
+}
+
+fn check_length(value: &Value, partition: bool) -> Result<(), Invalid> {
+    if partition && value.size() > 2048 {
+        return Err(Invalid::new(
+            "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes",
+        ));
+    }
+    if !partition && value.size() > 1024 {
+        return Err(Invalid::new(
+            "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit \
+             of 1024 bytes",
+        ));
+    }
+    Ok(())
+}
+
+/// Bytes that sort as the values of a key attribute do.
+pub(crate) fn key_bytes(value: &Value) -> Vec<u8> {
+    match value {
+        Value::S(text) => text.as_bytes().to_vec(),
+        Value::B(bytes) => bytes.clone(),
+        Value::N(number) => number.key_bytes(),
+        // Types were checked before; nothing else is ever a key.
+        _ => Vec::new(),
+    }
+}
+
+/// Below `prefix`: a hash of the partition key, which spreads segments of a scan, then the parts.
+pub(crate) fn join(prefix: Key, parts: &[Vec<u8>]) -> Key {
+    let hash = parts.first().map_or(0, |partition| hash(partition));
+    parts.iter().fold(prefix.push(hash.to_be_bytes()), Key::push)
+}
+
+/// FNV-1a, folded to 32 bits: stable for ever, as it is part of stored keys.
+fn hash(bytes: &[u8]) -> u32 {
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are folded into one")]
+    let folded = (hash >> 32) as u32 ^ hash as u32;
+    folded
+}

@@ -1,0 +1,328 @@
+//! The operations over stores in memory, called as Step Functions calls them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use service::{Cx, Platform, Principal, Router, Settings};
+use store::{Queue, Store};
+
+struct Bench {
+    cx: Cx,
+    platform: Platform,
+}
+
+fn bench() -> Bench {
+    let router = Router::new();
+    let queue = || Queue::new(Store::memory());
+    let platform = Platform {
+        router: router.clone(),
+        control: queue(),
+        s3: queue(),
+        dynamodb: queue(),
+        data: std::env::temp_dir(),
+        endpoint: "http://127.0.0.1:4566".to_owned(),
+        account: "000000000000".to_owned(),
+        region: "eu-west-1".to_owned(),
+        settings: Settings::default(),
+    };
+    drop(dynamodb::register(&platform));
+    let cx = Cx::new(Arc::clone(&router), Principal::Root, "000000000000", "eu-west-1");
+    Bench { cx, platform }
+}
+
+impl Bench {
+    async fn call(&self, operation: &str, input: Value) -> Value {
+        self.try_call(operation, input).await.unwrap_or_else(|error| panic!("{operation}: {error}"))
+    }
+
+    async fn try_call(&self, operation: &str, input: Value) -> Result<Value, wire::Error> {
+        self.cx.call_json("dynamodb", operation, input).await
+    }
+
+    async fn fails(&self, operation: &str, input: Value, code: &str, message: &str) {
+        let error = self.try_call(operation, input).await.expect_err(message);
+        assert_eq!((error.code(), error.message()), (code, message));
+    }
+
+    /// `pk` (S) and `sk` (N), a global index `by-city` on `city` and `sk`, a local one on `rank`.
+    async fn table(&self) {
+        let definition = |(name, kind): (&str, &str)| json!({"AttributeName": name, "AttributeType": kind});
+        let keys = |pk: &str, sk: &str| json!([{"AttributeName": pk, "KeyType": "HASH"}, {"AttributeName": sk, "KeyType": "RANGE"}]);
+        let definitions: Vec<Value> = [("pk", "S"), ("sk", "N"), ("city", "S"), ("rank", "N")].map(definition).into();
+        let created = self
+            .call(
+                "createTable",
+                json!({
+                    "TableName": "flights", "BillingMode": "PAY_PER_REQUEST", "AttributeDefinitions": definitions,
+                    "KeySchema": keys("pk", "sk"),
+                    "GlobalSecondaryIndexes": [{"IndexName": "by-city", "KeySchema": keys("city", "sk"),
+                        "Projection": {"ProjectionType": "KEYS_ONLY"}}],
+                    "LocalSecondaryIndexes": [{"IndexName": "by-rank", "KeySchema": keys("pk", "rank"),
+                        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["note"]}}],
+                }),
+            )
+            .await;
+        assert_eq!(created["TableDescription"]["TableStatus"], "ACTIVE");
+    }
+
+    async fn put(&self, pk: &str, sk: i64, more: Value) {
+        let mut item = json!({"pk": {"S": pk}, "sk": {"N": sk.to_string()}});
+        item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.call("putItem", json!({"TableName": "flights", "Item": item})).await;
+    }
+}
+
+fn key(pk: &str, sk: i64) -> Value {
+    json!({"pk": {"S": pk}, "sk": {"N": sk.to_string()}})
+}
+
+#[tokio::test]
+async fn items_come_and_go() {
+    let bench = bench();
+    bench.table().await;
+    bench.put("a", 1, json!({"note": {"S": "x"}, "city": {"S": "EWR"}})).await;
+    let got = bench
+        .call("getItem", json!({"TableName": "flights", "Key": key("a", 1), "ReturnConsumedCapacity": "TOTAL"}))
+        .await;
+    assert_eq!(got["Item"]["note"], json!({"S": "x"}));
+    assert_eq!(got["ConsumedCapacity"]["CapacityUnits"], 0.5);
+    let updated = bench
+        .call(
+            "updateItem",
+            json!({"TableName": "flights", "Key": key("a", 1), "UpdateExpression": "SET #n = :n ADD hits :one",
+                "ExpressionAttributeNames": {"#n": "note"}, "ReturnValues": "UPDATED_NEW",
+                "ExpressionAttributeValues": {":n": {"S": "y"}, ":one": {"N": "1.0"}}}),
+        )
+        .await;
+    assert_eq!(updated["Attributes"], json!({"note": {"S": "y"}, "hits": {"N": "1"}}));
+    bench
+        .fails(
+            "putItem",
+            json!({"TableName": "flights", "Item": key("a", 1), "ConditionExpression": "attribute_not_exists(pk)"}),
+            "ConditionalCheckFailedException",
+            "The conditional request failed",
+        )
+        .await;
+    bench
+        .fails(
+            "updateItem",
+            json!({"TableName": "flights", "Key": key("a", 1), "UpdateExpression": "SET sk = :v",
+                "ExpressionAttributeValues": {":v": {"N": "2"}}}),
+            "ValidationException",
+            "One or more parameter values were invalid: Cannot update attribute sk. This attribute is part of the key",
+        )
+        .await;
+    let schema = "The provided key element does not match the schema";
+    bench
+        .fails("getItem", json!({"TableName": "flights", "Key": {"pk": {"S": "a"}}}), "ValidationException", schema)
+        .await;
+    bench
+        .fails(
+            "getItem",
+            json!({"TableName": "none", "Key": key("a", 1)}),
+            "ResourceNotFoundException",
+            "Requested resource not found",
+        )
+        .await;
+    let deleted =
+        bench.call("deleteItem", json!({"TableName": "flights", "Key": key("a", 1), "ReturnValues": "ALL_OLD"})).await;
+    assert_eq!(deleted["Attributes"]["hits"], json!({"N": "1"}));
+    let table = bench.call("describeTable", json!({"TableName": "flights"})).await;
+    assert_eq!((&table["Table"]["ItemCount"], &table["Table"]["TableSizeBytes"]), (&json!(0), &json!(0)));
+}
+
+#[tokio::test]
+async fn queries_and_scans() {
+    let bench = bench();
+    bench.table().await;
+    for sk in -3..7 {
+        let city = if sk % 2 == 0 { "EWR" } else { "LGA" };
+        bench.put("a", sk, json!({"city": {"S": city}, "rank": {"N": (10 - sk).to_string()}, "note": {"S": "n"}, "extra": {"S": "e"}})).await;
+    }
+    bench.put("b", 1, json!({"city": {"S": "EWR"}})).await;
+    let query = |more: Value| {
+        let mut input = json!({"TableName": "flights", "ExpressionAttributeValues": {":a": {"S": "a"}},
+            "KeyConditionExpression": "pk = :a"});
+        for (name, value) in more.as_object().unwrap() {
+            match (name.as_str(), value.as_object()) {
+                ("ExpressionAttributeValues", Some(values)) => {
+                    input[name].as_object_mut().unwrap().extend(values.clone());
+                }
+                _ => input[name] = value.clone(),
+            }
+        }
+        input
+    };
+    let numbers = |page: &Value| -> Vec<i64> {
+        page["Items"].as_array().unwrap().iter().map(|i| i["sk"]["N"].as_str().unwrap().parse().unwrap()).collect()
+    };
+    let all = bench.call("query", query(json!({}))).await;
+    assert_eq!(numbers(&all), (-3..7).collect::<Vec<_>>());
+    let some = bench
+        .call(
+            "query",
+            query(json!({"KeyConditionExpression": "pk = :a AND sk BETWEEN :l AND :h", "ScanIndexForward": false,
+            "ExpressionAttributeValues": {":l": {"N": "-1"}, ":h": {"N": "1e0"}}})),
+        )
+        .await;
+    assert_eq!(numbers(&some), [1, 0, -1]);
+    // Pages of three, forward and back, over the filter.
+    for (forward, mut expected) in [(true, vec![-2, 0, 2, 4, 6]), (false, vec![6, 4, 2, 0, -2])] {
+        let mut start = Value::Null;
+        let mut found = Vec::new();
+        loop {
+            let mut input = query(json!({"Limit": 3, "ScanIndexForward": forward, "FilterExpression": "city = :c",
+                "ExpressionAttributeValues": {":c": {"S": "EWR"}}}));
+            if !start.is_null() {
+                input["ExclusiveStartKey"] = start;
+            }
+            let page = bench.call("query", input).await;
+            assert!(page["ScannedCount"].as_u64().unwrap() <= 3);
+            found.extend(numbers(&page));
+            start = page["LastEvaluatedKey"].clone();
+            if start.is_null() {
+                break;
+            }
+        }
+        assert_eq!(found, std::mem::take(&mut expected));
+    }
+    let global = bench
+        .call(
+            "query",
+            query(json!({"IndexName": "by-city", "KeyConditionExpression": "city = :a AND sk >= :l",
+            "ExpressionAttributeValues": {":a": {"S": "EWR"}, ":l": {"N": "1"}}})),
+        )
+        .await;
+    assert_eq!(numbers(&global), [1, 2, 4, 6]);
+    assert_eq!(global["Items"][0].as_object().unwrap().len(), 3, "only keys are projected");
+    let local = bench
+        .call("query", query(json!({"IndexName": "by-rank", "KeyConditionExpression": "pk = :a AND #r < :l", "Select": "ALL_ATTRIBUTES",
+            "ExpressionAttributeNames": {"#r": "rank"}, "ExpressionAttributeValues": {":l": {"N": "6"}}})))
+        .await;
+    assert_eq!(numbers(&local), [6, 5]);
+    assert_eq!(local["Items"][0]["extra"], json!({"S": "e"}), "a local index fetches what it does not keep");
+    let mut seen = 0;
+    for segment in 0..4 {
+        let page = bench
+            .call("scan", json!({"TableName": "flights", "Segment": segment, "TotalSegments": 4, "Select": "COUNT"}))
+            .await;
+        assert!(page["Items"].is_null());
+        seen += page["Count"].as_u64().unwrap();
+    }
+    assert_eq!(seen, 11);
+    bench
+        .fails(
+            "query",
+            query(json!({"FilterExpression": "sk = :a"})),
+            "ValidationException",
+            "Filter Expression can only contain non-primary key attributes: Primary key attribute: sk",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn transactions_are_whole() {
+    let bench = bench();
+    bench.table().await;
+    bench.put("a", 1, json!({})).await;
+    let add = |pk: &str, condition: &str| {
+        json!({"Update": {"TableName": "flights", "Key": key(pk, 1), "UpdateExpression": "ADD hits :one",
+            "ConditionExpression": condition, "ExpressionAttributeValues": {":one": {"N": "1"}}}})
+    };
+    let failure = bench
+        .try_call(
+            "transactWriteItems",
+            json!({"TransactItems": [add("a", "attribute_exists(pk)"), add("b", "attribute_exists(pk)")]}),
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(failure.code(), "TransactionCanceledException");
+    assert_eq!(failure.fields()["CancellationReasons"][1]["Code"], "ConditionalCheckFailed");
+    assert!(failure.message().ends_with("[None, ConditionalCheckFailed]"));
+    // The same token counts once, another time another request is refused.
+    let input = json!({"ClientRequestToken": "t", "TransactItems": [add("a", "attribute_exists(pk)")]});
+    bench.call("transactWriteItems", input.clone()).await;
+    bench.call("transactWriteItems", input).await;
+    let other = json!({"ClientRequestToken": "t", "TransactItems": [add("b", "attribute_not_exists(pk)")]});
+    let error = bench.try_call("transactWriteItems", other).await.unwrap_err();
+    assert_eq!(error.code(), "IdempotentParameterMismatchException");
+    let got = bench
+        .call("transactGetItems", json!({"TransactItems": [{"Get": {"TableName": "flights", "Key": key("a", 1)}}]}))
+        .await;
+    assert_eq!(got["Responses"][0]["Item"]["hits"], json!({"N": "1"}));
+}
+
+#[tokio::test]
+async fn a_task_counts_once() {
+    let bench = bench();
+    bench.table().await;
+    let add = json!({"TableName": "flights", "Key": key("a", 1), "UpdateExpression": "ADD hits :one",
+        "ReturnValues": "ALL_NEW", "ExpressionAttributeValues": {":one": {"N": "1"}}});
+    for _ in 0..3 {
+        let cx = bench.cx.with_task("execution/state/1");
+        let reply = cx.call_json("dynamodb", "updateItem", add.clone()).await.unwrap();
+        assert_eq!(reply["Attributes"]["hits"], json!({"N": "1"}));
+    }
+}
+
+#[tokio::test]
+async fn batches_and_indexes_added_later() {
+    let bench = bench();
+    bench.table().await;
+    let puts: Vec<Value> = (0..25)
+        .map(|sk| json!({"PutRequest": {"Item": {"pk": {"S": "p"}, "sk": {"N": sk.to_string()}, "kind": {"S": "k"}}}}))
+        .collect();
+    bench.call("batchWriteItem", json!({"RequestItems": {"flights": puts}})).await;
+    let keys: Vec<Value> = (20..30).map(|sk| key("p", sk)).collect();
+    let got = bench.call("batchGetItem", json!({"RequestItems": {"flights": {"Keys": keys}}})).await;
+    assert_eq!(got["Responses"]["flights"].as_array().unwrap().len(), 5);
+    bench
+        .call(
+            "updateTable",
+            json!({"TableName": "flights", "AttributeDefinitions": [{"AttributeName": "kind", "AttributeType": "S"}],
+                "GlobalSecondaryIndexUpdates": [{"Create": {"IndexName": "by-kind", "Projection": {"ProjectionType": "ALL"},
+                    "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}]}}]}),
+        )
+        .await;
+    let found = bench
+        .call(
+            "query",
+            json!({"TableName": "flights", "IndexName": "by-kind", "KeyConditionExpression": "kind = :k",
+            "ExpressionAttributeValues": {":k": {"S": "k"}}, "Select": "COUNT"}),
+        )
+        .await;
+    assert_eq!(found["Count"], 25);
+    bench
+        .call(
+            "updateTable",
+            json!({"TableName": "flights", "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "by-kind"}}]}),
+        )
+        .await;
+    bench.call("deleteTable", json!({"TableName": "flights"})).await;
+    assert_eq!(bench.call("listTables", json!({})).await["TableNames"], json!([]));
+}
+
+#[tokio::test]
+async fn expired_items_are_deleted() {
+    let bench = bench();
+    bench.table().await;
+    let running = bench.platform.dynamodb.start();
+    bench.put("old", 1, json!({"until": {"N": (jiff::Timestamp::now().as_second() - 10).to_string()}})).await;
+    bench.put("new", 1, json!({"until": {"N": (jiff::Timestamp::now().as_second() + 3600).to_string()}})).await;
+    bench
+        .call(
+            "updateTimeToLive",
+            json!({"TableName": "flights", "TimeToLiveSpecification": {"Enabled": true, "AttributeName": "until"}}),
+        )
+        .await;
+    for _ in 0..200 {
+        let left = bench.call("scan", json!({"TableName": "flights", "Select": "COUNT"})).await;
+        if left["Count"] == 1 {
+            running.abort();
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("the expired item is still there");
+}
