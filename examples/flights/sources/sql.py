@@ -2,10 +2,12 @@
 
 PostgreSQL refuses to run as root; then it runs as an unprivileged user of the machine, in a folder of that user's.
 """
+import ctypes
 import os
 import pathlib
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -61,7 +63,7 @@ class Server:
             self.process = subprocess.Popen(
                 [self.bin / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
                  "-c", "unix_socket_directories=", "-c", "shared_buffers=16MB", "-c", "max_connections=20", "-c", "fsync=off"],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, **self._as_user())
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_end_with_parent, **self._as_user())
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -122,3 +124,8 @@ def _exists(name):
         return pwd.getpwnam(name)
     except KeyError:
         return None
+
+
+def _end_with_parent(prctl=getattr(ctypes.CDLL(None), "prctl", None)):
+    if prctl:
+        prctl(1, signal.SIGQUIT)

@@ -1,0 +1,1 @@
+"""The demo of the flights pipeline: `cargo xtask demo`."""

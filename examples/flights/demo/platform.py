@@ -1,0 +1,128 @@
+"""The Lakerun server that the demo runs on: start, stop, kill, credentials, deploy."""
+import os
+import pathlib
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import boto3
+from botocore.config import Config
+
+
+class Platform:
+    def __init__(self, binary, work, smtp_port, read_paths):
+        self.binary, self.work, self.data = str(binary), pathlib.Path(work), pathlib.Path(work) / "data"
+        self.log = self.work / "server.log"
+        self.smtp_port, self.read_paths = smtp_port, read_paths
+        self.process, self.env = None, {}
+
+    def fresh(self):
+        """Ends an older demo's server and removes its data."""
+        pid_file = self.work / "server.pid"
+        if pid_file.exists():
+            pid = int(pid_file.read_text() or 0)
+            try:
+                command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                command = []
+            if str(self.data).encode() in command:
+                os.kill(pid, signal.SIGTERM)
+                deadline = time.monotonic() + 5
+                while pathlib.Path(f"/proc/{pid}").exists():
+                    if time.monotonic() > deadline:
+                        os.kill(pid, signal.SIGKILL)
+                    time.sleep(0.05)
+            pid_file.unlink()
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.log.unlink(missing_ok=True)
+        self.listen = f"127.0.0.1:{_free_port(4566)}"
+
+    def start(self):
+        """Starts the server, also again after a kill, and waits until it answers."""
+        settings = self.work / "lakerun.toml"
+        settings.write_text(self._settings())
+        began = time.monotonic()
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen(
+                [self.binary, "up", "--data", str(self.data), "--listen", self.listen, "--config", str(settings)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        (self.work / "server.pid").write_text(str(self.process.pid))
+        while True:
+            try:
+                socket.create_connection(self.listen.split(":"), 0.2).close()
+                break
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() - began > 60:
+                    raise RuntimeError(f"Lakerun did not start, see {self.log}:\n{self.log_tail()}") from None
+                time.sleep(0.01)
+        seconds = time.monotonic() - began
+        self.env = self._environment()
+        self.session = boto3.Session(self.env["AWS_ACCESS_KEY_ID"], self.env["AWS_SECRET_ACCESS_KEY"],
+                                     region_name=self.env.get("AWS_REGION") or self.env.get("AWS_DEFAULT_REGION"))
+        return seconds
+
+    def _settings(self):
+        paths = ", ".join(f'"{path}"' for path in self.read_paths)
+        return f'[sns.smtp]\nhost = "127.0.0.1"\nport = {self.smtp_port}\nfrom = "lakerun@localhost"\n\n[lambda]\nread_paths = [{paths}]\n'
+
+    def _environment(self):
+        done = subprocess.run([self.binary, "env", "--data", str(self.data)], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"lakerun env: {done.stderr}")
+        lines = (line.removeprefix("export ") for line in done.stdout.splitlines() if "=" in line and not line.startswith("#"))
+        return {key: shlex.split(value)[0] if value else "" for key, _, value in (line.partition("=") for line in lines)}
+
+    def client(self, service):
+        return self.session.client(service, endpoint_url=self.env["AWS_ENDPOINT_URL"], config=Config(
+            retries={"total_max_attempts": 3}, s3={"addressing_style": "path"}, inject_host_prefix=False, read_timeout=120))
+
+    def deploy(self, template, parameters, output=None):
+        command = [self.binary, "deploy", "flights", str(template)]
+        for key, value in parameters.items():
+            command += ["--parameter", f"{key}={value}"]
+        done = subprocess.run(command, env={**os.environ, **self.env}, stdout=output or subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            raise RuntimeError(f"lakerun deploy failed:\n{done.stdout or ''}")
+        return self.outputs()
+
+    def outputs(self):
+        stack = self.client("cloudformation").describe_stacks(StackName="flights")["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def kill(self):
+        """kill -9, the server alone."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        (self.work / "server.pid").unlink(missing_ok=True)
+
+    def resident_mib(self):
+        """Resident memory of the server itself, without its children."""
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS"):
+                return round(int(line.split()[1]) / 1024, 1)
+
+    def log_tail(self, lines=20):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+
+def _free_port(wanted):
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return probe.getsockname()[1]
+            except OSError:
+                continue
