@@ -1,0 +1,214 @@
+"""The crash test: kill -9 of the server alone, inside each task and elsewhere; after a restart everything must be as if nothing had been.
+
+One undisturbed run on a fresh data folder says what the zones hold. Then, on a second fresh folder, executions are killed
+wherever a state machine waits for something; every execution must end SUCCEEDED, the zones must hold the same rows, and
+messages, ADDs, job runs and audit rows must be counted once for each execution.
+"""
+import datetime
+import hashlib
+import io
+import json
+import threading
+import time
+
+import botocore.exceptions
+
+from . import check, history, scene
+
+TABLES = {"LandingDatabase": ["flights", "weather", "planes", "airlines", "airports"], "RefinedDatabase": ["flights", "arrivals_by_month"], "ForecastDatabase": ["forecast"]}
+SYNC = ("Query raw", "Spark ETL", "Predict")
+ROUNDS = 6
+
+
+def run(args):
+    if args.last - args.first > datetime.timedelta(days=62):
+        args.first, args.last = datetime.date(2013, 3, 10), datetime.date(2013, 4, 9)
+    show = scene.Scene(args)
+    summary = {"from": args.first.isoformat(), "to": args.last.isoformat(), "kills": []}
+    try:
+        show.open()
+        print("An undisturbed run")
+        execution = show.wait(show.start())
+        if execution["status"] != "SUCCEEDED":
+            raise SystemExit(f"the undisturbed run ended {execution['status']}: {execution.get('error')} {execution.get('cause')}")
+        undisturbed = snapshot(show)
+        show.platform.stop()
+        show.begin()
+        test = Crash(show, summary, undisturbed)
+        test.inside_each_task()
+        test.spark_job()
+        test.multipart_upload()
+        failures = test.checks.failures
+        summary["passed"] = not failures
+        (show.work / "crash.json").write_text(json.dumps(summary, indent=2) + "\n")
+        print(f"\n{len(summary['kills'])} kills. {'Nothing was lost or doubled.' if not failures else f'{len(failures)} assertions do not hold.'} {show.work / 'crash.json'}")
+        return 1 if failures else 0
+    finally:
+        show.close()
+
+
+def snapshot(show):
+    """A digest of the rows of every table, whatever their order."""
+    found = {}
+    for database, tables in TABLES.items():
+        for table in tables:
+            rows = show.query(f"SELECT * FROM {table}", show.outputs[database])
+            rows = rows[sorted(rows.columns)]
+            lines = sorted(rows.round(6).astype(str).agg("|".join, axis=1)) if len(rows) else []
+            found[f"{database}.{table}"] = (len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest())
+    return found
+
+
+class Crash:
+    def __init__(self, show, summary, undisturbed):
+        self.show, self.summary, self.undisturbed = show, summary, undisturbed
+        self.checks = check.Checks(show, summary)
+        self.runs = 0
+
+    def inside_each_task(self):
+        """Kills once inside each Task, and for a job that is waited for also right after its start; several a run."""
+        tasks = [name for name, kind, _ in progress_rows(self.show) if kind == "Task" and name != "Alert"]
+        wanted = [(name, "started") for name in tasks] + [(name, "submitted") for name in SYNC]
+        hit = set()
+        for round_ in range(ROUNDS):
+            left = [point for point in wanted if point not in hit]
+            if not left:
+                break
+            print(f"Run {round_ + 1} under kills; to be hit: {', '.join(f'{name} ({when})' for name, when in left)}")
+            hit |= self._one_run(left)
+        missed = [point for point in wanted if point not in hit]
+        self.checks.same("tasks that no kill fell into", missed, [])
+
+    def _one_run(self, left):
+        arn, hit, tried = self.show.start(), set(), set()
+        while True:
+            try:
+                status, events = self._look(arn)
+            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+                time.sleep(0.01)
+                continue
+            if status != "RUNNING":
+                break
+            now = in_flight(events)
+            if point := next((p for p in left if p not in tried and p in now), None):
+                tried.add(point)
+                self.kill(f"{point[0]} ({point[1]})")
+                if self._was_inside(arn, point):
+                    hit.add(point)
+        self.settled(arn)
+        return hit
+
+    def _look(self, arn):
+        events = self.show.states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=100)["events"]
+        ended = events and events[0]["type"] in ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
+        return ("ENDED" if ended else "RUNNING"), events[::-1]
+
+    def _was_inside(self, arn, point):
+        """Whether the task had not ended when the server was killed: no event of its end is older than the restart."""
+        states, owner = history.by_state(history.events(self.show.states, arn))
+        ends = [e["timestamp"].timestamp() for e in history.events(self.show.states, arn) if e["type"] == "TaskSucceeded" and owner.get(e["id"]) == point[0]]
+        return states[point[0]].entered > len([end for end in ends if end < self.killed_at]) if point[0] == "Source" else not ends or max(ends) >= self.killed_at
+
+    def kill(self, where):
+        self.show.platform.kill()
+        self.killed_at = time.time()
+        seconds = self.show.platform.start()
+        self.summary["kills"].append({"where": where, "restart_seconds": round(seconds, 3)})
+        print(f"  killed in {where}, back after {seconds * 1000:.0f} ms", flush=True)
+
+    def settled(self, arn):
+        """The execution has ended: as it should have, and each thing counted once."""
+        self.runs += 1
+        execution = self.show.wait(arn)
+        self.checks.same(f"run {self.runs} ends", execution["status"], "SUCCEEDED")
+        if execution["status"] != "SUCCEEDED":
+            print(f"  {execution.get('error')}: {execution.get('cause')}")
+            return
+        self.checks.same(f"rows of all zones after run {self.runs}", snapshot(self.show), self.undisturbed)
+        self.checks.counts(self.runs)
+
+    def spark_job(self):
+        """In the middle of the job: while it computes, and when it has begun to replace what refined holds."""
+        for where, ready in (("the Spark job, computing", lambda began: time.monotonic() - began > 1.0), ("the Spark job, writing", self._rewritten())):
+            arn = self.show.start()
+            began = None
+            while True:
+                status, events = self._look(arn)
+                if status != "RUNNING":
+                    break
+                if began is None and ("Spark ETL", "submitted") in in_flight(events):
+                    began = time.monotonic()
+                if began and ready(began):
+                    self.kill(where)
+                    break
+            self.show.wait(arn)
+            self.settled(arn)
+
+    def _rewritten(self):
+        bucket, before = self.show.outputs["RefinedBucket"], {}
+
+        def ready(_):
+            now = {item["Key"]: item["ETag"] for item in self.show.s3.list_objects_v2(Bucket=bucket, Prefix="flights/").get("Contents", [])}
+            before.setdefault("objects", now)
+            return now != before["objects"]
+        return ready
+
+    def multipart_upload(self):
+        """In the middle of a part: the parts that were answered stay, and the object appears whole or not at all."""
+        s3, bucket, key = self.show.s3, self.show.outputs["InboxBucket"], "unfinished/large.bin"
+        part = bytes(range(256)) * (5 * 1024 * 4)
+        upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        first = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=part)["ETag"]
+        sender = threading.Thread(target=_swallow, args=(lambda: s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=2, Body=_Slow(part)),))
+        sender.start()
+        time.sleep(0.5)
+        self.kill("a multipart upload")
+        sender.join()
+        self.checks.same("no object before its upload is complete", s3.list_objects_v2(Bucket=bucket, Prefix=key)["KeyCount"], 0)
+        second = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=2, Body=part)["ETag"]
+        known = self.checks.executions()
+        s3.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": first}, {"PartNumber": 2, "ETag": second}]})
+        self.checks.that("the object is whole", s3.get_object(Bucket=bucket, Key=key)["Body"].read() == part * 2)
+        if arn := self.checks.new_execution(known, 30):  # it lies in the inbox, so it started a run
+            self.show.wait(arn)
+            self.settled(arn)
+        else:
+            self.checks.that("the completed upload starts a run", False)
+
+
+class _Slow(io.BytesIO):
+    """A body of which each piece takes its time."""
+
+    def read(self, size=-1):
+        if size and size > 0 and self.tell() > 1 << 20:
+            time.sleep(0.05)
+        return super().read(size)
+
+
+def _swallow(call):
+    try:
+        call()
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+        pass
+
+
+def progress_rows(show):
+    from .progress import flatten
+    return flatten(show.definition)
+
+
+def in_flight(events):
+    """{(state, "started" | "submitted")} of tasks that have not ended, from the newest events."""
+    found, ended = {}, {e["previousEventId"] for e in events if e["type"] in ("TaskSucceeded", "TaskFailed", "TaskTimedOut")}
+    names = {}
+    for event in events:
+        if event["type"] == "TaskStateEntered":
+            names[event["id"]] = history.detail(event)["name"]
+        elif event["type"] in ("TaskScheduled", "TaskStarted", "TaskSubmitted"):
+            names[event["id"]] = names.get(event["previousEventId"])
+    moved = {e["previousEventId"] for e in events}
+    for event in events:
+        name = names.get(event["id"])
+        if name and event["type"].startswith("Task") and event["id"] not in moved | ended:
+            found[(name, "submitted" if event["type"] == "TaskSubmitted" else "started")] = event
+    return found
