@@ -6,10 +6,10 @@ messages, ADDs, job runs and audit rows must be counted once for each execution.
 """
 import datetime
 import hashlib
-import io
+import http.client
 import json
-import threading
 import time
+import urllib.parse
 
 import botocore.exceptions
 
@@ -159,11 +159,14 @@ class Crash:
         part = bytes(range(256)) * (5 * 1024 * 4)
         upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
         first = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=part)["ETag"]
-        sender = threading.Thread(target=_swallow, args=(lambda: s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=2, Body=_Slow(part)),))
-        sender.start()
-        time.sleep(0.5)
+        url = urllib.parse.urlsplit(s3.generate_presigned_url("upload_part", {"Bucket": bucket, "Key": key, "UploadId": upload, "PartNumber": 2}))
+        connection = http.client.HTTPConnection(url.netloc)
+        connection.putrequest("PUT", f"{url.path}?{url.query}")
+        connection.putheader("Content-Length", str(len(part)))
+        connection.endheaders(part[:len(part) // 2])
+        time.sleep(0.3)
         self.kill("a multipart upload")
-        sender.join()
+        connection.close()
         self.checks.same("no object before its upload is complete", s3.list_objects_v2(Bucket=bucket, Prefix=key)["KeyCount"], 0)
         second = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=2, Body=part)["ETag"]
         known = self.checks.executions()
@@ -174,22 +177,6 @@ class Crash:
             self.settled(arn)
         else:
             self.checks.that("the completed upload starts a run", False)
-
-
-class _Slow(io.BytesIO):
-    """A body of which each piece takes its time."""
-
-    def read(self, size=-1):
-        if size and size > 0 and self.tell() > 1 << 20:
-            time.sleep(0.05)
-        return super().read(size)
-
-
-def _swallow(call):
-    try:
-        call()
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
-        pass
 
 
 def progress_rows(show):

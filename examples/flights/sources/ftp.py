@@ -15,7 +15,9 @@ def serve(data, folder):
         old.unlink()
     for name, text in data.weather.items():
         (folder / name).write_text(text)
-    logging.getLogger("pyftpdlib").setLevel(logging.CRITICAL)
+    logger = logging.getLogger("pyftpdlib")  # with a handler of its own it does not set up the root's
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
     authorizer = DummyAuthorizer()
     authorizer.add_user(USER, PASSWORD, str(folder), perm="elr")
     handler = type("Handler", (FTPHandler,), {"authorizer": authorizer, "banner": "Weather."})
