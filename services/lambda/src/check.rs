@@ -1,0 +1,139 @@
+//! What AWS refuses of a function's configuration.
+
+use std::collections::BTreeMap;
+
+use api_lambda::{FileSystemConfig, error};
+use wire::Error;
+
+use crate::config::Config;
+
+/// Set by the platform.
+const RESERVED: &[&str] = &[
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+    "TZ",
+];
+const MAX_VARIABLES_BYTES: usize = 4096;
+
+pub(crate) fn runtime(runtime: &str) -> Result<(), Error> {
+    let python = runtime.strip_prefix("python3.").is_some_and(|minor| minor.parse::<u8>().is_ok());
+    if python || matches!(runtime, "provided" | "provided.al2" | "provided.al2023") {
+        return Ok(());
+    }
+    Err(error::invalid_parameter_value_exception(format!(
+        "The runtime parameter of {runtime} is not supported here: use python3.x, or provided.al2023 with a bootstrap in the archive."
+    )))
+}
+
+pub(crate) fn timeout(seconds: i32) -> Result<(), Error> {
+    within("timeout", seconds, 1, 900)
+}
+
+pub(crate) fn memory_size(megabytes: i32) -> Result<(), Error> {
+    within("memorySize", megabytes, 128, 10_240)
+}
+
+fn within(name: &str, value: i32, least: i32, most: i32) -> Result<(), Error> {
+    let relation = match value {
+        value if value < least => format!("greater than or equal to {least}"),
+        value if value > most => format!("less than or equal to {most}"),
+        _ => return Ok(()),
+    };
+    Err(Error::validation(format!(
+        "1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: Member must have value {relation}"
+    )))
+}
+
+pub(crate) fn variables(variables: &BTreeMap<String, String>) -> Result<(), Error> {
+    let refused = |why: String| {
+        error::invalid_parameter_value_exception(format!(
+            "Lambda was unable to configure your environment variables because the environment variables you have provided {why}"
+        ))
+    };
+    let reserved: Vec<_> = RESERVED.iter().filter(|name| variables.contains_key(**name)).copied().collect();
+    if !reserved.is_empty() {
+        return Err(refused(format!(
+            "contains reserved keys that are currently not supported for modification. Reserved keys used in this request: {}",
+            reserved.join(", ")
+        )));
+    }
+    let valid = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    if let Some(name) = variables.keys().find(|name| !valid(name)) {
+        return Err(Error::validation(format!(
+            "1 validation error detected: Value at 'environment.variables' failed to satisfy constraint: Map keys must satisfy \
+             constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]: {name}"
+        )));
+    }
+    if let Some((name, _)) = variables.iter().find(|(_, value)| value.contains('\0')) {
+        return Err(error::invalid_parameter_value_exception(format!("The value of {name} contains a NUL character")));
+    }
+    if variables.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_VARIABLES_BYTES {
+        return Err(refused("exceeded the 4KB limit.".to_owned()));
+    }
+    Ok(())
+}
+
+/// Each file system needs a folder of the host that stands for it.
+pub(crate) fn file_systems(systems: &[FileSystemConfig], config: &Config) -> Result<(), Error> {
+    match systems.iter().find(|system| !config.mounts.contains_key(&system.local_mount_path)) {
+        None => Ok(()),
+        Some(system) => Err(error::invalid_parameter_value_exception(format!(
+            "No folder stands for the file system at {0}: name one in lakerun.toml, [lambda] mounts = {{ \"{0}\" = \"/a/folder\" }}.",
+            system.local_mount_path
+        ))),
+    }
+}
+
+pub(crate) fn layers(layers: &[String]) -> Result<(), Error> {
+    if layers.is_empty() {
+        return Ok(());
+    }
+    Err(error::invalid_parameter_value_exception("Layers are not supported here: put what they hold into the archive."))
+}
+
+/// A change made under the condition that nothing changed before.
+pub(crate) fn revision(wanted: Option<&str>, current: Option<&str>) -> Result<(), Error> {
+    if wanted.is_none_or(|wanted| Some(wanted) == current) {
+        return Ok(());
+    }
+    Err(error::precondition_failed_exception(
+        "The RevisionId provided does not match the latest RevisionId. Call the GetFunction/GetAlias API to retrieve the latest RevisionId for your resource.",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused() {
+        assert!(runtime("python3.12").is_ok() && runtime("provided.al2023").is_ok());
+        assert!(runtime("python2.7").is_err() && runtime("nodejs22.x").is_err());
+        assert!(timeout(0).is_err() && timeout(901).is_err() && timeout(900).is_ok());
+        let one = |name: &str, value: &str| variables(&BTreeMap::from([(name.to_owned(), value.to_owned())]));
+        assert!(one("A", "b").is_ok());
+        assert!(one("AWS_REGION", "b").unwrap_err().to_string().contains("reserved keys"));
+        assert!(one("1A", "b").is_err());
+        assert!(one("A", &"b".repeat(4096)).unwrap_err().to_string().contains("4KB"));
+    }
+}

@@ -1,0 +1,207 @@
+//! A function's code: the archive as it came and the folder it is unpacked to, both named by the archive's hash.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Component, Path, PathBuf};
+
+use api_lambda::error;
+use base64::Engine as _;
+use sha2::{Digest as _, Sha256};
+use wire::Error;
+use zip::ZipArchive;
+
+/// AWS's limits.
+const MAX_UNPACKED_BYTES: u64 = 262_144_000;
+pub(crate) const MAX_DIRECT_BYTES: usize = 52_428_800;
+const MAX_ENTRIES: usize = 100_000;
+
+/// An archive that has been checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Code {
+    /// Hex, as file name.
+    pub(crate) name: String,
+    /// Base64, as AWS shows it.
+    pub(crate) sha256: String,
+    pub(crate) bytes: i64,
+}
+
+/// The folder that holds all functions' code.
+#[derive(Clone, Debug)]
+pub(crate) struct Archive(PathBuf);
+
+impl Archive {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.zip"))
+    }
+
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Checks an archive and keeps it: on disk when this returns.
+    pub(crate) fn keep(&self, zip: &[u8]) -> Result<Code, Error> {
+        check(zip)?;
+        let hash = Sha256::digest(zip);
+        let name = hex::encode(hash);
+        let sha256 = base64::engine::general_purpose::STANDARD.encode(hash);
+        let code = Code { name, sha256, bytes: i64::try_from(zip.len()).unwrap_or(i64::MAX) };
+        let file = self.file(&code.name);
+        if !file.exists() {
+            self.write(&file, zip).map_err(Error::internal)?;
+        }
+        Ok(code)
+    }
+
+    fn write(&self, file: &Path, zip: &[u8]) -> io::Result<()> {
+        fs::create_dir_all(&self.0)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(&self.0)?;
+        temporary.write_all(zip)?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(file)?;
+        File::open(&self.0)?.sync_all()
+    }
+
+    /// The folder with the code in it, unpacked now if it is not there.
+    pub(crate) fn unpack(&self, name: &str) -> io::Result<PathBuf> {
+        let folder = self.folder(name);
+        if folder.exists() {
+            return Ok(folder);
+        }
+        let partial = tempfile::Builder::new().prefix("unpacking").tempdir_in(&self.0)?;
+        let archive = ZipArchive::new(io::BufReader::new(File::open(self.file(name))?)).map_err(io::Error::other)?;
+        unpack(archive, partial.path())?;
+        fs::set_permissions(partial.path(), fs::Permissions::from_mode(0o755))?;
+        match fs::rename(partial.path(), &folder) {
+            // Somebody else was quicker.
+            Err(_) if folder.exists() => Ok(folder),
+            renamed => renamed.map(|()| folder),
+        }
+    }
+}
+
+fn check(zip: &[u8]) -> Result<(), Error> {
+    let unusable = || {
+        error::invalid_parameter_value_exception(
+            "Could not unzip uploaded file. Please check your file, then try to upload again.",
+        )
+    };
+    let mut archive = ZipArchive::new(io::Cursor::new(zip)).map_err(|_| unusable())?;
+    if archive.is_empty() {
+        return Err(error::invalid_parameter_value_exception("Uploaded file must be a non-empty zip"));
+    }
+    if archive.len() > MAX_ENTRIES {
+        return Err(unusable());
+    }
+    let mut bytes = 0_u64;
+    for index in 0..archive.len() {
+        let entry = archive.by_index(index).map_err(|_| unusable())?;
+        entry.enclosed_name().ok_or_else(unusable)?;
+        bytes = bytes.saturating_add(entry.size());
+    }
+    if bytes > MAX_UNPACKED_BYTES {
+        let message = format!("Unzipped size must be smaller than {MAX_UNPACKED_BYTES} bytes");
+        return Err(error::invalid_parameter_value_exception(message));
+    }
+    Ok(())
+}
+
+/// Files first and links last, so that nothing is ever written through a link.
+fn unpack<R: io::Read + io::Seek>(mut archive: ZipArchive<R>, folder: &Path) -> io::Result<()> {
+    let mut left = MAX_UNPACKED_BYTES;
+    let mut links = Vec::new();
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).map_err(io::Error::other)?;
+        let name = entry.enclosed_name().ok_or_else(|| io::Error::other("an entry outside of the archive"))?;
+        let path = folder.join(&name);
+        if entry.is_dir() {
+            fs::create_dir_all(&path)?;
+            continue;
+        }
+        fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        if entry.is_symlink() {
+            let mut target = String::new();
+            entry.by_ref().take(4096).read_to_string(&mut target)?;
+            links.push((name, target));
+            continue;
+        }
+        let mode = entry.unix_mode().unwrap_or(0o644);
+        let mut file = File::create(&path)?;
+        // What the header says of the size is not to be believed.
+        let copied = io::copy(&mut entry.by_ref().take(left + 1), &mut file)?;
+        left = left.checked_sub(copied).ok_or_else(|| io::Error::other("the archive is larger than it says"))?;
+        file.set_permissions(fs::Permissions::from_mode(if mode & 0o111 == 0 { 0o644 } else { 0o755 }))?;
+    }
+    for (name, target) in links {
+        if stays_inside(&name, Path::new(&target)) && !folder.join(&name).exists() {
+            symlink(&target, folder.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a link at `name` to `target` points to somewhere inside the archive.
+fn stays_inside(name: &Path, target: &Path) -> bool {
+    let mut depth = name.components().count().saturating_sub(1);
+    for part in target.components() {
+        match part {
+            Component::Normal(_) => depth += 1,
+            Component::CurDir => {}
+            Component::ParentDir => match depth.checked_sub(1) {
+                Some(up) => depth = up,
+                None => return false,
+            },
+            Component::RootDir | Component::Prefix(_) => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use zip::write::{SimpleFileOptions, ZipWriter};
+
+    use super::*;
+
+    fn archive(entries: &[(&str, &str)]) -> Vec<u8> {
+        let mut zip = ZipWriter::new(io::Cursor::new(Vec::new()));
+        for (name, text) in entries {
+            zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+            zip.write_all(text.as_bytes()).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn code_is_kept_and_unpacked_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Archive::new(folder.path().join("code"));
+        let code = store.keep(&archive(&[("handler.py", "x = 1"), ("lib/a.py", "")])).unwrap();
+        assert_eq!(code.sha256.len(), 44);
+        let unpacked = store.unpack(&code.name).unwrap();
+        assert_eq!(fs::read_to_string(unpacked.join("handler.py")).unwrap(), "x = 1");
+        assert!(unpacked.join("lib/a.py").exists());
+        assert_eq!(store.unpack(&code.name).unwrap(), unpacked);
+    }
+
+    #[test]
+    fn what_is_no_archive_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Archive::new(folder.path().to_owned());
+        for bad in [b"no zip at all".to_vec(), archive(&[]), archive(&[("../outside", "x")])] {
+            assert_eq!(store.keep(&bad).unwrap_err().code(), "InvalidParameterValueException");
+        }
+        assert!(!folder.path().parent().unwrap().join("outside").exists());
+    }
+
+    #[test]
+    fn links_stay_inside() {
+        assert!(stays_inside(Path::new("a/b"), Path::new("../c")));
+        assert!(!stays_inside(Path::new("a/b"), Path::new("../../c")));
+        assert!(!stays_inside(Path::new("b"), Path::new("/etc/passwd")));
+    }
+}

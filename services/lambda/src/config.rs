@@ -1,0 +1,25 @@
+//! Section `[lambda]` of the settings.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Folders and files of the host that every function may read.
+    pub(crate) read_paths: Vec<PathBuf>,
+    /// `LocalMountPath` of a function's file system, and the host's folder that stands for it.
+    pub(crate) mounts: BTreeMap<String, PathBuf>,
+    /// How long an idle environment is kept.
+    pub(crate) idle_seconds: u64,
+    /// Environments that may be in use at once, as the account's concurrency.
+    pub(crate) concurrency: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { read_paths: Vec::new(), mounts: BTreeMap::new(), idle_seconds: 60, concurrency: 1000 }
+    }
+}

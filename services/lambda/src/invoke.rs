@@ -1,0 +1,287 @@
+//! One invocation from its resolved function to its result: admission, environment, keys, log lines, AWS's errors.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use api_lambda::error;
+use base64::Engine as _;
+use bytes::Bytes;
+use compute::budget::Class;
+use rand::RngExt as _;
+use service::Cx;
+use wire::Error;
+
+use crate::Lambda;
+use crate::failure;
+use crate::function::{Name, Place, Resolved};
+use crate::prepare::Ready;
+use crate::runtime::{Answer, Blueprint, Environment, Invocation, Keys, Kind, Outcome};
+
+/// How long a call waits for a place on this machine before it is throttled.
+const ADMISSION: Duration = Duration::from_mins(5);
+/// Keys of custom runtimes live as long as their environment may.
+const CUSTOM_KEYS: jiff::SignedDuration = jiff::SignedDuration::from_hours(12);
+/// Past its timeout nothing of an invocation runs.
+const KEYS_MARGIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(2);
+
+/// What a caller asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) name: Name,
+    pub(crate) payload: Bytes,
+    pub(crate) client_context: Option<String>,
+    pub(crate) request_id: String,
+}
+
+/// How an invocation ended.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Finished {
+    #[serde(with = "encoded")]
+    pub(crate) payload: Bytes,
+    /// The function failed; the payload says how.
+    pub(crate) failed: bool,
+    pub(crate) tail: String,
+    pub(crate) version: String,
+    /// As it was called.
+    pub(crate) function_arn: String,
+}
+
+mod encoded {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use bytes::Bytes;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map(Bytes::from).map_err(D::Error::custom)
+    }
+}
+
+impl Lambda {
+    /// Finds the function and runs it.
+    pub(crate) async fn run(&self, cx: &Cx, call: Call) -> Result<Finished, Error> {
+        let chance = rand::rng().random_range(0.0..1.0);
+        let place = Place::of(cx);
+        let resolved = self.store.read(|tx| place.resolve(tx, &call.name, chance)).await?;
+        let _slot = self.slots.enter(&resolved, self.config.concurrency)?;
+        let config = &resolved.version.config;
+        let finished = |payload, failed, tail: &[u8]| Finished {
+            payload,
+            failed,
+            tail: base64::engine::general_purpose::STANDARD.encode(tail),
+            version: resolved.version.number().to_owned(),
+            function_arn: resolved.arn.clone(),
+        };
+        let runtime = config.runtime.clone().unwrap_or_default();
+        let ready = match self.preparer.ready(&resolved.version.code, &runtime).await {
+            Ok(ready) => ready,
+            Err(why) => {
+                let kind = if runtime.starts_with("python") {
+                    "Runtime.InvalidRequirements"
+                } else {
+                    "Runtime.InvalidEntrypoint"
+                };
+                return Ok(finished(failure::of_request(&call.request_id, kind, &why), true, why.as_bytes()));
+            }
+        };
+        let blueprint = self.blueprint(cx, &resolved, ready);
+        let platform = Cx::platform(cx.router(), cx.account(), cx.region());
+
+        let warm = self.pool.take(&blueprint.key);
+        let is_custom = matches!(blueprint.kind, Kind::Custom);
+        // A custom runtime keeps the keys of its start.
+        let keys = match &warm {
+            Some(_) if is_custom => None,
+            _ => Some(self.issue(cx, &resolved, &call.request_id, is_custom).await?),
+        };
+        let warmed = warm.is_some();
+        let mut environment = match warm {
+            Some(environment) => environment,
+            None => self.start(&blueprint, keys.as_ref(), &platform).await?,
+        };
+
+        let (request_id, version) = (&call.request_id, resolved.version.number());
+        environment.begin(format!("START RequestId: {request_id} Version: {version}\n")).await;
+        let mut clock = Instant::now();
+        let mut outcome = if warmed { Ok(()) } else { environment.ready().await };
+        if outcome.is_ok() {
+            clock = Instant::now();
+            let invocation = Invocation {
+                request_id,
+                function_arn: &resolved.arn,
+                payload: call.payload.clone(),
+                client_context: call.client_context.clone(),
+                keys: keys.clone().filter(|_| warmed),
+            };
+            outcome = Err(environment.invoke(invocation).await);
+        }
+        let outcome = outcome.err().unwrap_or(Outcome::TimedOut);
+        let took = clock.elapsed();
+        if let Some(keys) = keys.filter(|_| !is_custom) {
+            let router = Arc::clone(cx.router());
+            tokio::spawn(async move {
+                if let Err(error) = router.identity().revoke(&keys.access_key).await {
+                    tracing::warn!(%error, "an invocation's keys could not be revoked; they expire");
+                }
+            });
+        }
+        let (payload, failed, alive) = report(&mut environment, request_id, &blueprint, took, outcome).await;
+        let tail = environment.tail().await;
+        if alive {
+            self.pool.keep(&blueprint.key, environment);
+        }
+        Ok(finished(payload, failed, &tail))
+    }
+
+    async fn start(&self, blueprint: &Blueprint, keys: Option<&Keys>, platform: &Cx) -> Result<Environment, Error> {
+        let memory_mb = usize::try_from(blueprint.memory_mb).unwrap_or(usize::MAX);
+        let permit = tokio::time::timeout(ADMISSION, self.compute.budget.acquire(Class::User, memory_mb)).await;
+        let permit = permit
+            .map_err(|_| throttled("this machine has no room for another environment", "CallerRateLimitExceeded"))?;
+        let keys = keys.ok_or_else(|| Error::internal("a start without keys"))?;
+        Environment::start(blueprint, keys, permit, platform).await.map_err(Error::internal)
+    }
+
+    async fn issue(&self, cx: &Cx, resolved: &Resolved, request_id: &str, long: bool) -> Result<Keys, Error> {
+        let config = &resolved.version.config;
+        let timeout = jiff::SignedDuration::from_secs(config.timeout.unwrap_or(3).into());
+        let valid =
+            if long { CUSTOM_KEYS } else { timeout.max(jiff::SignedDuration::from_secs(10)) + timeout + KEYS_MARGIN };
+        let identity = cx.router().identity();
+        let (role, session) =
+            (config.role.as_deref().unwrap_or_default(), config.function_name.as_deref().unwrap_or_default());
+        let denied = |error: Error| {
+            tracing::debug!(%error, request_id, "a function's role cannot be assumed");
+            let message = "The role defined for the function cannot be assumed by Lambda.";
+            Error::access_denied(message)
+        };
+        let principal = identity.role_session(role, session, None).await.map_err(denied)?;
+        let issued = identity.issue(&principal, valid).await?;
+        Ok(Keys { access_key: issued.access_key, secret_key: issued.secret_key, session_token: issued.session_token })
+    }
+
+    fn blueprint(&self, cx: &Cx, resolved: &Resolved, ready: Ready) -> Blueprint {
+        let config = &resolved.version.config;
+        let function = config.function_name.clone().unwrap_or_default();
+        let revision = config.revision_id.as_deref().unwrap_or_default();
+        let own_group = config.logging_config.as_ref().and_then(|logging| logging.log_group.clone());
+        let mounts = config.file_system_configs.iter().flatten().filter_map(|system| {
+            let host = self.config.mounts.get(&system.local_mount_path)?;
+            Some((host.clone(), PathBuf::from(&system.local_mount_path)))
+        });
+        Blueprint {
+            key: format!("{} {} {revision}", Place::of(cx).arn(&function, None), resolved.version.number()),
+            version: resolved.version.number().to_owned(),
+            handler: config.handler.clone().unwrap_or_default(),
+            runtime: config.runtime.clone().unwrap_or_default(),
+            kind: ready.kind,
+            code: ready.code,
+            memory_mb: config.memory_size.and_then(|size| u64::try_from(size).ok()).unwrap_or(128),
+            timeout: Duration::from_secs(config.timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(3)),
+            variables: config.environment.as_ref().and_then(|env| env.variables.clone()).unwrap_or_default(),
+            log_group: own_group.unwrap_or_else(|| format!("/aws/lambda/{function}")),
+            region: cx.region().to_owned(),
+            endpoint: self.endpoint.clone(),
+            scratch: self.scratch.clone(),
+            read: self.config.read_paths.clone(),
+            mounts: mounts.collect(),
+            function,
+        }
+    }
+}
+
+/// Writes the closing lines of an invocation; answers its payload, whether it failed and whether the environment lives on.
+async fn report(
+    environment: &mut Environment,
+    request_id: &str,
+    blueprint: &Blueprint,
+    took: Duration,
+    outcome: Outcome,
+) -> (Bytes, bool, bool) {
+    let mut status = String::new();
+    let exited = |kind: &str, message: &str| (failure::of_request(request_id, kind, message), true, false);
+    let result = match outcome {
+        Outcome::Answer(Answer::Response(payload)) => (payload, false, true),
+        Outcome::Answer(Answer::Error(payload)) => (payload, true, true),
+        Outcome::StartFailed(error) => (failure::of_start(request_id, &error), true, false),
+        Outcome::Exited(exit) if exit.success() => {
+            exited("Runtime.ExitError", "Runtime exited without providing a reason")
+        }
+        Outcome::Exited(exit) => exited("Runtime.ExitError", &format!("Runtime exited with error: {exit}")),
+        Outcome::OutOfMemory => exited("Runtime.OutOfMemory", "Runtime exited with error: signal: killed"),
+        Outcome::TimedOut => {
+            let message = format!("Task timed out after {:.2} seconds", blueprint.timeout.as_secs_f64());
+            "\tStatus: timeout".clone_into(&mut status);
+            exited("Sandbox.Timedout", &message)
+        }
+    };
+    let (payload, failed, alive) = &result;
+    if *failed && !alive {
+        let kind = failure::kind_of(payload).unwrap_or_default();
+        if kind == "Sandbox.Timedout" {
+            let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
+            let seconds = blueprint.timeout.as_secs_f64();
+            environment.say(format!("{now} {request_id} Task timed out after {seconds:.2} seconds\n")).await;
+        } else {
+            status = format!("\tStatus: error\tError Type: {kind}");
+        }
+    }
+    environment.say(format!("END RequestId: {request_id}\n")).await;
+    let milliseconds = took.as_secs_f64() * 1000.0;
+    let billed = took.as_millis() + 1;
+    let (size, used) = (blueprint.memory_mb, environment.peak_memory_mb());
+    let start =
+        environment.start_took().map(|start| format!("Init Duration: {:.2} ms\t", start.as_secs_f64() * 1000.0));
+    let line = format!(
+        "REPORT RequestId: {request_id}\tDuration: {milliseconds:.2} ms\tBilled Duration: {billed} ms\tMemory Size: {size} MB\t\
+         Max Memory Used: {used} MB\t{}{}\n",
+        start.unwrap_or_default(),
+        status.trim_start_matches('\t'),
+    );
+    environment.say(line).await;
+    result
+}
+
+fn throttled(message: &str, reason: &str) -> Error {
+    error::too_many_requests_exception(message).with("Reason", reason).with("Type", "User")
+}
+
+/// Invocations in progress, per function and in all.
+#[derive(Default)]
+pub(crate) struct Slots(Mutex<BTreeMap<String, usize>>);
+
+pub(crate) struct Slot<'a>(&'a Slots, String);
+
+impl Slots {
+    fn enter(&self, resolved: &Resolved, concurrency: usize) -> Result<Slot<'_>, Error> {
+        let function = resolved.function.latest.config.function_arn.clone().unwrap_or_default();
+        let mut in_use = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let reserved = resolved.function.reserved.map(|reserved| usize::try_from(reserved).unwrap_or(0));
+        if reserved.is_some_and(|reserved| in_use.get(&function).copied().unwrap_or(0) >= reserved) {
+            return Err(throttled("Rate Exceeded.", "ReservedFunctionConcurrentInvocationLimitExceeded"));
+        }
+        if in_use.values().sum::<usize>() >= concurrency {
+            return Err(throttled("Rate Exceeded.", "ConcurrentInvocationLimitExceeded"));
+        }
+        *in_use.entry(function.clone()).or_default() += 1;
+        Ok(Slot(self, function))
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let mut in_use = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = in_use.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                in_use.remove(&self.1);
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Lambda: functions from zip archives, run in warm sandboxed environments over the real Runtime API.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `ops/` | one operation each |
+//! | [`function`] | records, names, versions and aliases |
+//! | [`code`], [`prepare`] | archives on disk; unpacking; Python environments |
+//! | [`runtime`] | environments: process, Runtime API, output, warm pool |
+//! | [`invoke`] | one invocation from function to result |
+//! | [`asynchronous`], [`mapping`] | what runs off the durable queue: `Event` invocations; event source mappings of SQS |
+//! | [`logs`] | lines to CloudWatch Logs |
+//!
+//! Not here: layers, container images, function URLs, managed runtimes other than Python (a `bootstrap` of one's own works),
+//! isolation of the network.
+
+mod asynchronous;
+mod check;
+mod code;
+mod config;
+mod failure;
+mod function;
+mod invoke;
+mod logs;
+mod mapping;
+mod ops;
+mod prepare;
+mod runtime;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use compute::Compute;
+use service::{Platform, Router, operations};
+use store::Store;
+
+use crate::code::Archive;
+use crate::config::Config;
+use crate::invoke::Slots;
+use crate::prepare::Preparer;
+use crate::runtime::Pool;
+
+/// How long a link to a function's code works, as AWS's does.
+const LINK: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+
+/// The service.
+pub struct Lambda {
+    me: Weak<Self>,
+    router: Arc<Router>,
+    store: Store,
+    compute: Compute,
+    config: Config,
+    archive: Archive,
+    preparer: Preparer,
+    pool: Pool,
+    slots: Slots,
+    scratch: PathBuf,
+    endpoint: String,
+    links: Mutex<BTreeMap<String, (jiff::Timestamp, PathBuf)>>,
+}
+
+/// Makes the service and registers its operations and runners.
+///
+/// # Errors
+/// A text that says which setting of `[lambda]` is wrong, or what is wrong with its folder.
+pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, String> {
+    let config: Config = platform.settings.section("lambda")?;
+    let folder = platform.data.join("lambda");
+    let scratch = folder.join("scratch");
+    compute::sandbox::empty_folder(&scratch).map_err(|error| error.to_string())?;
+    let archive = Archive::new(folder.join("code"));
+    let preparer = Preparer::new(archive.clone(), compute.envs.clone(), folder.join("runtime").join("bootstrap.py"))?;
+    let pool = Pool::new(compute.budget.clone(), Duration::from_secs(config.idle_seconds));
+    let service = Arc::new_cyclic(|me| Lambda {
+        me: me.clone(),
+        router: Arc::clone(&platform.router),
+        store: platform.control.store().clone(),
+        compute: compute.clone(),
+        config,
+        archive,
+        preparer,
+        pool,
+        slots: Slots::default(),
+        scratch,
+        endpoint: platform.endpoint.clone(),
+        links: Mutex::default(),
+    });
+    operations!(
+        platform.router, service, api_lambda:
+        AddPermission, CreateAlias, CreateEventSourceMapping, CreateFunction, DeleteAlias, DeleteEventSourceMapping,
+        DeleteFunction, DeleteFunctionConcurrency, DeleteFunctionEventInvokeConfig, GetAlias, GetEventSourceMapping,
+        GetFunction, GetFunctionCodeSigningConfig, GetFunctionConcurrency, GetFunctionConfiguration,
+        GetFunctionEventInvokeConfig, GetPolicy, Invoke, ListAliases, ListEventSourceMappings, ListFunctions, ListTags,
+        ListVersionsByFunction, PublishVersion, PutFunctionConcurrency, PutFunctionEventInvokeConfig, RemovePermission,
+        TagResource, UntagResource, UpdateAlias, UpdateEventSourceMapping, UpdateFunctionCode, UpdateFunctionConfiguration,
+    );
+    platform.control.register(asynchronous::INVOKE, 64, service.clone());
+    platform.control.register(asynchronous::PREPARE, 2, service.clone());
+    platform.control.register(mapping::POLL, 1000, service.clone());
+    Ok(service)
+}
+
+impl Lambda {
+    /// The archive that a link of `GetFunction` names, for the server to send; `None` when it is unknown or too old.
+    pub fn linked_code(&self, link: &str) -> Option<PathBuf> {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|_, (until, _)| *until > self.router.now());
+        links.get(link).map(|(_, file)| file.clone())
+    }
+
+    /// A link to an archive: `<endpoint>/_lakerun/lambda/code/<link>`.
+    fn link_code(&self, cx: &service::Cx, code: &str) -> String {
+        let link = cx.uuid();
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|_, (until, _)| *until > cx.now());
+        links.insert(link.clone(), (cx.now() + LINK, self.archive.file(code)));
+        format!("{}/_lakerun/lambda/code/{link}", self.endpoint)
+    }
+}

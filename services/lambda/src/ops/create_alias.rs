@@ -1,0 +1,57 @@
+//! CreateAlias: a name for a version.
+
+use api_lambda::{AliasConfiguration, CreateAlias, CreateAliasRequest, error};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use store::Tx;
+use wire::Error;
+
+use crate::Lambda;
+use crate::function::{LATEST, Place};
+
+#[async_trait]
+impl Handle<CreateAlias> for Lambda {
+    async fn handle(&self, cx: &Cx, req: CreateAliasRequest) -> Result<AliasConfiguration, Error> {
+        if req.name.parse::<u64>().is_ok() {
+            return Err(Error::validation(format!(
+                "1 validation error detected: Value '{}' at 'name' failed to satisfy constraint: Member must satisfy regular \
+                 expression pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)",
+                req.name
+            )));
+        }
+        let (function_name, revision) = (req.function_name.clone(), cx.uuid());
+        self.change(cx, &function_name, move |tx, place, function| {
+            let name = function.latest.config.function_name.clone().unwrap_or_default();
+            let key = place.alias(&name, &req.name);
+            let arn = place.arn(&name, Some(&req.name));
+            if tx.get(&key)?.is_some() {
+                return Err(error::resource_conflict_exception(format!("Alias already exists: {arn}")));
+            }
+            check_version(tx, place, &name, &req.function_version)?;
+            let alias = AliasConfiguration {
+                alias_arn: Some(arn),
+                name: Some(req.name.clone()),
+                function_version: Some(req.function_version.clone()),
+                description: Some(req.description.clone().unwrap_or_default()),
+                routing_config: req.routing_config.clone(),
+                revision_id: Some(revision.clone()),
+            };
+            tx.put_json(key, &alias)?;
+            Ok(alias)
+        })
+        .await
+    }
+}
+
+pub(super) fn check_version(tx: &mut Tx<'_>, place: &Place, name: &str, version: &str) -> Result<(), Error> {
+    let exists = match version.parse() {
+        Ok(number) => tx.get(place.version(name, number))?.is_some(),
+        Err(_) => version == LATEST,
+    };
+    if exists { Ok(()) } else { Err(place.not_found(name, Some(version))) }
+}
+
+pub(super) fn not_found(place: &Place, name: &str, alias: &str) -> Error {
+    let arn = place.arn(name, Some(alias));
+    error::resource_not_found_exception(format!("Cannot find alias arn: {arn}")).with("Type", "User")
+}

@@ -1,0 +1,94 @@
+//! CreateEventSourceMapping: an SQS queue whose messages a function gets.
+
+use api_lambda::{
+    CreateEventSourceMapping, CreateEventSourceMappingRequest, DestinationConfig, EventSourceMappingConfiguration,
+    error,
+};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+use wire::arn::Arn;
+
+use crate::function::{Name, Place};
+use crate::{Lambda, mapping};
+
+/// AWS's bounds for queues.
+const MAX_BATCH: i32 = 10_000;
+const MAX_WINDOW_SECONDS: i32 = 300;
+
+#[async_trait]
+impl Handle<CreateEventSourceMapping> for Lambda {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        req: CreateEventSourceMappingRequest,
+    ) -> Result<EventSourceMappingConfiguration, Error> {
+        let place = Place::of(cx);
+        let source = req.event_source_arn.clone().unwrap_or_default();
+        if Arn::parse(&source).is_none_or(|arn| arn.service != "sqs") {
+            return Err(error::invalid_parameter_value_exception(
+                "Only SQS queues are supported here as event sources.",
+            ));
+        }
+        if req
+            .filter_criteria
+            .as_ref()
+            .is_some_and(|criteria| criteria.filters.as_ref().is_some_and(|filters| !filters.is_empty()))
+        {
+            return Err(error::invalid_parameter_value_exception(
+                "Filters are not supported here on event source mappings.",
+            ));
+        }
+        check(req.batch_size, req.maximum_batching_window_in_seconds)?;
+        let name = Name::parse(&req.function_name, None)?;
+        let uuid = cx.uuid();
+        let configuration = EventSourceMappingConfiguration {
+            event_source_mapping_arn: Some(cx.arn("lambda", format!("event-source-mapping:{uuid}"))),
+            uuid: Some(uuid),
+            batch_size: Some(req.batch_size.unwrap_or(10)),
+            maximum_batching_window_in_seconds: Some(req.maximum_batching_window_in_seconds.unwrap_or(0)),
+            event_source_arn: Some(source),
+            function_arn: Some(place.arn(&name.name, name.qualifier.as_deref())),
+            last_modified: Some(cx.now().into()),
+            state: Some(if req.enabled == Some(false) { "Disabled" } else { "Enabled" }.to_owned()),
+            state_transition_reason: Some("USER_INITIATED".to_owned()),
+            function_response_types: Some(req.function_response_types.unwrap_or_default()),
+            scaling_config: req.scaling_config,
+            destination_config: req.destination_config.filter(|config| *config != DestinationConfig::default()),
+            ..Default::default()
+        };
+        let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
+        cx.write(&self.store, move |tx| {
+            place.resolve(tx, &name, 1.0)?;
+            let same = |other: &EventSourceMappingConfiguration| {
+                other.event_source_arn == configuration.event_source_arn && other.function_arn == configuration.function_arn
+            };
+            if let Some(other) = tx.list_json::<EventSourceMappingConfiguration>(place.mappings(), 10_000)?.iter().find(|other| same(other)) {
+                return Err(error::resource_conflict_exception(format!(
+                    "The event source arn (\" {} \") and function (\" {} \") provided mapping already exists. Please update or delete the existing mapping with UUID {}",
+                    other.event_source_arn.as_deref().unwrap_or_default(), name.name, other.uuid.as_deref().unwrap_or_default(),
+                )));
+            }
+            tx.put_json(place.mapping(configuration.uuid.as_deref().unwrap_or_default()), &configuration)?;
+            mapping::apply(tx, (&account, &region), &configuration)?;
+            Ok(EventSourceMappingConfiguration { state: Some("Creating".to_owned()), ..configuration.clone() })
+        })
+        .await
+    }
+}
+
+pub(super) fn check(batch: Option<i32>, window: Option<i32>) -> Result<(), Error> {
+    if batch.is_some_and(|batch| !(1..=MAX_BATCH).contains(&batch))
+        || window.is_some_and(|window| !(0..=MAX_WINDOW_SECONDS).contains(&window))
+    {
+        return Err(error::invalid_parameter_value_exception(format!(
+            "BatchSize must be 1 to {MAX_BATCH}, MaximumBatchingWindowInSeconds 0 to {MAX_WINDOW_SECONDS}."
+        )));
+    }
+    if batch.is_some_and(|batch| batch > 10) && window.unwrap_or(0) == 0 {
+        return Err(error::invalid_parameter_value_exception(
+            "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! DeleteFunction: a function with everything of it, or one published version.
+
+use api_lambda::{
+    AliasConfiguration, DeleteFunction, DeleteFunctionRequest, DeleteFunctionResponse, EventSourceMappingConfiguration,
+    error,
+};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use store::Tx;
+use wire::Error;
+
+use super::delete_all;
+use crate::function::{Function, LATEST, Name, Place};
+use crate::{Lambda, mapping};
+
+#[async_trait]
+impl Handle<DeleteFunction> for Lambda {
+    async fn handle(&self, cx: &Cx, req: DeleteFunctionRequest) -> Result<DeleteFunctionResponse, Error> {
+        let (place, name) = (Place::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
+        let prefix = match &name.qualifier {
+            Some(qualifier) => format!("{} {qualifier} ", place.arn(&name.name, None)),
+            None => format!("{} ", place.arn(&name.name, None)),
+        };
+        cx.write(&self.store, move |tx| {
+            if tx.get_json::<Function>(place.function(&name.name))?.is_none() {
+                return Err(place.not_found(&name.name, name.qualifier.as_deref()));
+            }
+            match name.qualifier.as_deref() {
+                None => delete(tx, &place, &name.name),
+                Some(LATEST) => Err(error::invalid_parameter_value_exception(
+                    "$LATEST version cannot be deleted without deleting the function.",
+                )),
+                Some(version) => delete_version(tx, &place, &name.name, version),
+            }
+        })
+        .await?;
+        self.pool.retire(&prefix);
+        Ok(DeleteFunctionResponse { status_code: Some(204) })
+    }
+}
+
+fn delete(tx: &mut Tx<'_>, place: &Place, name: &str) -> Result<(), Error> {
+    for prefix in [place.versions(name), place.aliases(name), place.policies(name), place.invoke_configs(name)] {
+        delete_all(tx, prefix)?;
+    }
+    // As on AWS a mapping outlives its function; ours would only try and fail.
+    let (arn, under) = (place.arn(name, None), place.arn(name, Some("")));
+    for mapped in tx.list_json::<EventSourceMappingConfiguration>(place.mappings(), 10_000)? {
+        let target = mapped.function_arn.as_deref().unwrap_or_default();
+        if target == arn || target.starts_with(&under) {
+            mapping::stop(tx, mapped.uuid.as_deref().unwrap_or_default())?;
+        }
+    }
+    Ok(tx.delete(place.function(name))?)
+}
+
+fn delete_version(tx: &mut Tx<'_>, place: &Place, name: &str, version: &str) -> Result<(), Error> {
+    let Ok(number) = version.parse() else {
+        return Err(error::invalid_parameter_value_exception("Deletion of aliases is not currently supported."));
+    };
+    let aliases = tx.list_json::<AliasConfiguration>(place.aliases(name), 10_000)?;
+    let used: Vec<_> =
+        aliases.iter().filter(|alias| points_to(alias, version)).filter_map(|alias| alias.name.as_deref()).collect();
+    if !used.is_empty() {
+        let message = format!("Version: {version} is referenced by the following aliases: [{}]", used.join(", "));
+        return Err(error::resource_conflict_exception(message));
+    }
+    Ok(tx.delete(place.version(name, number))?)
+}
+
+fn points_to(alias: &AliasConfiguration, version: &str) -> bool {
+    let weights = alias.routing_config.as_ref().and_then(|routing| routing.additional_version_weights.as_ref());
+    alias.function_version.as_deref() == Some(version) || weights.is_some_and(|weights| weights.contains_key(version))
+}

@@ -1,0 +1,135 @@
+//! Invoke: runs a function and waits, or puts the event on the durable queue, or only checks.
+
+use api_lambda::{InvocationRequest, InvocationResponse, Invoke, error};
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use service::{Cx, Handle};
+use store::kv::memo_prefix;
+use store::{Key, NewTask};
+use wire::Error;
+
+use crate::Lambda;
+use crate::asynchronous::{Event, INVOKE};
+use crate::function::{Name, Place};
+use crate::invoke::{Call, Finished};
+use crate::runtime::MAX_RESPONSE_BYTES;
+
+const MAX_EVENT_BYTES: usize = 1 << 20;
+
+#[async_trait]
+impl Handle<Invoke> for Lambda {
+    async fn handle(&self, cx: &Cx, req: InvocationRequest) -> Result<InvocationResponse, Error> {
+        let name = Name::parse(&req.function_name, req.qualifier.as_deref())?;
+        let payload = req.payload.map(|payload| payload.0).filter(|payload| !payload.is_empty());
+        let payload = payload.unwrap_or_else(|| Bytes::from_static(b"{}"));
+        if let Err(error) = serde_json::from_slice::<IgnoredAny>(&payload) {
+            return Err(error::invalid_request_content_exception(format!(
+                "Could not parse request body into json: Could not parse payload into json: {error}"
+            )));
+        }
+        // A task's invocations each have an id of their own; a client's is its request's.
+        let request_id = if cx.task_id().is_some() { cx.uuid() } else { cx.request_id().to_owned() };
+        let context = req.client_context.map(|context| decode_context(&context)).transpose()?;
+        let call = Call { name, payload, client_context: context, request_id };
+        match req.invocation_type.as_deref() {
+            None | Some("RequestResponse") => {
+                let version_and_log = self.synchronous(cx, call).await?;
+                Ok(response(version_and_log, req.log_type.as_deref() == Some("Tail")))
+            }
+            Some("Event") => self.event(cx, call).await,
+            Some("DryRun") => {
+                let place = Place::of(cx);
+                self.store.read(|tx| place.resolve(tx, &call.name, 1.0)).await?;
+                Ok(InvocationResponse { status_code: Some(204), ..Default::default() })
+            }
+            Some(other) => Err(Error::validation(format!(
+                "1 validation error detected: Value '{other}' at 'invocationType' failed to satisfy constraint: Member must \
+                 satisfy enum value set: [Event, RequestResponse, DryRun]"
+            ))),
+        }
+    }
+}
+
+impl Lambda {
+    async fn synchronous(&self, cx: &Cx, call: Call) -> Result<Finished, Error> {
+        too_large(call.payload.len(), MAX_RESPONSE_BYTES, "RequestResponse")?;
+        let Some(task) = cx.task_id() else {
+            // As on AWS, a function runs to its end though its caller hung up.
+            let me = self.me.upgrade().ok_or_else(|| Error::internal("the service is shutting down"))?;
+            let cx = cx.clone();
+            let run = tokio::spawn(async move { me.run(&cx, call).await });
+            return run.await.map_err(Error::internal)?;
+        };
+        // A task that asks again after a crash gets the answer that it may not have heard.
+        let memo = memo_prefix().push(task).push("lambda:Invoke");
+        if let Some(finished) = self.remembered(&memo).await? {
+            return Ok(finished);
+        }
+        let finished = self.run(cx, call).await?;
+        self.store.write_once(memo, move |_| Ok::<_, Error>(finished.clone())).await
+    }
+
+    async fn remembered(&self, memo: &Key) -> Result<Option<Finished>, Error> {
+        #[derive(Deserialize)]
+        struct Memo {
+            result: Finished,
+        }
+        self.store.read(|tx| Ok(tx.get_json::<Memo>(memo)?.map(|memo| memo.result))).await
+    }
+
+    async fn event(&self, cx: &Cx, call: Call) -> Result<InvocationResponse, Error> {
+        too_large(call.payload.len(), MAX_EVENT_BYTES, "Event")?;
+        let place = Place::of(cx);
+        let event = Event {
+            account: cx.account().to_owned(),
+            region: cx.region().to_owned(),
+            function: call.name.name.clone(),
+            qualifier: call.name.qualifier.clone(),
+            payload: STANDARD.encode(&call.payload),
+            client_context: call.client_context.clone(),
+            accepted_ms: cx.now().as_millisecond(),
+            request_id: call.request_id,
+            failures: 0,
+            throttles: 0,
+        };
+        cx.write(&self.store, move |tx| {
+            place.resolve(tx, &call.name, 1.0)?;
+            let task = NewTask::new(INVOKE, format!("{INVOKE}:{}", event.request_id)).payload(&event)?;
+            Ok::<_, Error>(tx.enqueue(task)?)
+        })
+        .await?;
+        Ok(InvocationResponse { status_code: Some(202), ..Default::default() })
+    }
+}
+
+fn response(finished: Finished, with_log: bool) -> InvocationResponse {
+    InvocationResponse {
+        status_code: Some(200),
+        function_error: finished.failed.then(|| "Unhandled".to_owned()),
+        log_result: with_log.then_some(finished.tail),
+        payload: Some(wire::Blob(finished.payload)),
+        executed_version: Some(finished.version),
+        ..Default::default()
+    }
+}
+
+fn too_large(bytes: usize, limit: usize, kind: &str) -> Result<(), Error> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    Err(error::request_too_large_exception(format!(
+        "{bytes} byte payload is too large for the {kind} invocation type (limit {limit} bytes)"
+    )))
+}
+
+/// Base64 outside, JSON inside.
+fn decode_context(context: &str) -> Result<String, Error> {
+    let decoded = STANDARD.decode(context).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.filter(|text| serde_json::from_str::<IgnoredAny>(text).is_ok()).ok_or_else(|| {
+        error::invalid_request_content_exception("Client context must be a valid Base64-encoded JSON object.")
+    })
+}

@@ -1,0 +1,19 @@
+//! ListTags of a function.
+
+use api_lambda::{ListTags, ListTagsRequest, ListTagsResponse};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use super::tagged;
+use crate::Lambda;
+use crate::function::Place;
+
+#[async_trait]
+impl Handle<ListTags> for Lambda {
+    async fn handle(&self, cx: &Cx, req: ListTagsRequest) -> Result<ListTagsResponse, Error> {
+        let (place, name) = (Place::of(cx), tagged(&req.resource)?);
+        let function = self.store.read(|tx| place.load(tx, &name)).await?;
+        Ok(ListTagsResponse { tags: Some(function.tags) })
+    }
+}

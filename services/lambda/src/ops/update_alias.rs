@@ -1,0 +1,38 @@
+//! UpdateAlias: points an alias elsewhere.
+
+use api_lambda::{AliasConfiguration, UpdateAlias, UpdateAliasRequest};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use super::create_alias::{check_version, not_found};
+use crate::{Lambda, check};
+
+#[async_trait]
+impl Handle<UpdateAlias> for Lambda {
+    async fn handle(&self, cx: &Cx, req: UpdateAliasRequest) -> Result<AliasConfiguration, Error> {
+        let (function_name, revision) = (req.function_name.clone(), cx.uuid());
+        self.change(cx, &function_name, move |tx, place, function| {
+            let name = function.latest.config.function_name.clone().unwrap_or_default();
+            let key = place.alias(&name, &req.name);
+            let alias = tx.get_json::<AliasConfiguration>(&key)?;
+            let mut alias = alias.ok_or_else(|| not_found(place, &name, &req.name))?;
+            check::revision(req.revision_id.as_deref(), alias.revision_id.as_deref())?;
+            if let Some(version) = &req.function_version {
+                check_version(tx, place, &name, version)?;
+                alias.function_version = Some(version.clone());
+            }
+            if req.description.is_some() {
+                alias.description.clone_from(&req.description);
+            }
+            if let Some(routing) = &req.routing_config {
+                let weighted = routing.additional_version_weights.as_ref().is_some_and(|weights| !weights.is_empty());
+                alias.routing_config = weighted.then(|| routing.clone());
+            }
+            alias.revision_id = Some(revision.clone());
+            tx.put_json(key, &alias)?;
+            Ok(alias)
+        })
+        .await
+    }
+}

@@ -1,0 +1,54 @@
+//! UpdateEventSourceMapping: what is not named stays.
+
+use api_lambda::{EventSourceMappingConfiguration, UpdateEventSourceMapping, UpdateEventSourceMappingRequest};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use super::create_event_source_mapping::check;
+use crate::function::{Name, Place};
+use crate::{Lambda, mapping};
+
+#[async_trait]
+impl Handle<UpdateEventSourceMapping> for Lambda {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        req: UpdateEventSourceMappingRequest,
+    ) -> Result<EventSourceMappingConfiguration, Error> {
+        let place = Place::of(cx);
+        let function = req.function_name.as_deref().map(|name| Name::parse(name, None)).transpose()?;
+        let now = cx.now();
+        let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
+        cx.write(&self.store, move |tx| {
+            let key = place.mapping(&req.uuid);
+            let found = tx.get_json::<EventSourceMappingConfiguration>(&key)?;
+            let mut found = found.ok_or_else(mapping::not_found)?;
+            if let Some(name) = &function {
+                place.resolve(tx, name, 1.0)?;
+                found.function_arn = Some(place.arn(&name.name, name.qualifier.as_deref()));
+            }
+            if req.batch_size.is_some() {
+                found.batch_size = req.batch_size;
+            }
+            if req.maximum_batching_window_in_seconds.is_some() {
+                found.maximum_batching_window_in_seconds = req.maximum_batching_window_in_seconds;
+            }
+            check(found.batch_size, found.maximum_batching_window_in_seconds)?;
+            if req.scaling_config.is_some() {
+                found.scaling_config.clone_from(&req.scaling_config);
+            }
+            if req.function_response_types.is_some() {
+                found.function_response_types.clone_from(&req.function_response_types);
+            }
+            if let Some(enabled) = req.enabled {
+                found.state = Some(if enabled { "Enabled" } else { "Disabled" }.to_owned());
+            }
+            found.last_modified = Some(now.into());
+            tx.put_json(key, &found)?;
+            mapping::apply(tx, (&account, &region), &found)?;
+            Ok(found)
+        })
+        .await
+    }
+}

@@ -1,0 +1,94 @@
+//! UpdateFunctionConfiguration: new settings for `$LATEST`; what is not named stays.
+
+use api_lambda::{
+    EnvironmentResponse, FunctionConfiguration, SnapStartResponse, TracingConfigResponse, UpdateFunctionConfiguration,
+    UpdateFunctionConfigurationRequest, VpcConfigResponse, error,
+};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use super::{prepare, touch};
+use crate::function::Name;
+use crate::{Lambda, check};
+
+#[async_trait]
+impl Handle<UpdateFunctionConfiguration> for Lambda {
+    async fn handle(&self, cx: &Cx, req: UpdateFunctionConfigurationRequest) -> Result<FunctionConfiguration, Error> {
+        if let Some(role) = &req.role {
+            let name = Name::parse_unqualified(&req.function_name)?;
+            cx.router().identity().role_session(role, &name, None).await.map_err(|_| {
+                error::invalid_parameter_value_exception(
+                    "The role defined for the function cannot be assumed by Lambda.",
+                )
+            })?;
+        }
+        req.runtime.as_deref().map_or(Ok(()), check::runtime)?;
+        req.timeout.map_or(Ok(()), check::timeout)?;
+        req.memory_size.map_or(Ok(()), check::memory_size)?;
+        check::variables(&req.environment.clone().unwrap_or_default().variables.unwrap_or_default())?;
+        check::file_systems(req.file_system_configs.as_deref().unwrap_or_default(), &self.config)?;
+        check::layers(req.layers.as_deref().unwrap_or_default())?;
+        let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
+        let (now, revision) = (cx.now(), cx.uuid());
+        let function_name = req.function_name.clone();
+        let shown = self.change(cx, &function_name, move |tx, _, function| {
+            let latest = &mut function.latest;
+            check::revision(req.revision_id.as_deref(), latest.config.revision_id.as_deref())?;
+            apply(&mut latest.config, req.clone());
+            touch(&mut latest.config, now, &revision);
+            latest.config.last_update_status = Some("InProgress".to_owned());
+            latest.config.last_update_status_reason = Some("The function is being created.".to_owned());
+            latest.config.last_update_status_reason_code = Some("Creating".to_owned());
+            prepare(tx, (&account, &region), latest)?;
+            Ok(latest.shown(false))
+        });
+        let shown = shown.await?;
+        self.pool.retire(&format!("{} $LATEST", shown.function_arn.as_deref().unwrap_or_default()));
+        Ok(shown)
+    }
+}
+
+fn apply(config: &mut FunctionConfiguration, req: UpdateFunctionConfigurationRequest) {
+    fn set<T>(place: &mut Option<T>, new: Option<T>) {
+        if new.is_some() {
+            *place = new;
+        }
+    }
+    set(&mut config.role, req.role);
+    set(&mut config.handler, req.handler);
+    set(&mut config.description, req.description);
+    set(&mut config.timeout, req.timeout);
+    set(&mut config.memory_size, req.memory_size);
+    set(&mut config.runtime, req.runtime);
+    set(&mut config.dead_letter_config, req.dead_letter_config);
+    set(&mut config.file_system_configs, req.file_system_configs);
+    set(&mut config.ephemeral_storage, req.ephemeral_storage);
+    set(
+        &mut config.environment,
+        req.environment.map(|env| EnvironmentResponse { variables: env.variables, error: None }),
+    );
+    set(&mut config.tracing_config, req.tracing_config.map(|tracing| TracingConfigResponse { mode: tracing.mode }));
+    if let Some(key) = req.kms_key_arn {
+        config.kms_key_arn = Some(key).filter(|key| !key.is_empty());
+    }
+    if let Some(snap) = req.snap_start {
+        config.snap_start =
+            Some(SnapStartResponse { apply_on: snap.apply_on, optimization_status: Some("Off".to_owned()) });
+    }
+    if let Some(vpc) = req.vpc_config {
+        config.vpc_config = Some(VpcConfigResponse {
+            subnet_ids: vpc.subnet_ids,
+            security_group_ids: vpc.security_group_ids,
+            ipv6_allowed_for_dual_stack: vpc.ipv6_allowed_for_dual_stack,
+            vpc_id: Some(String::new()),
+        });
+    }
+    if let Some(logging) = req.logging_config {
+        let current = config.logging_config.get_or_insert_default();
+        set(&mut current.log_format, logging.log_format);
+        set(&mut current.log_group, logging.log_group);
+        set(&mut current.application_log_level, logging.application_log_level);
+        set(&mut current.system_log_level, logging.system_log_level);
+    }
+}

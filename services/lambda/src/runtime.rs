@@ -1,0 +1,10 @@
+//! Environments: the processes that functions run in. Started when needed, used again while warm, gone when idle.
+
+mod api;
+mod environment;
+mod output;
+mod pool;
+
+pub(crate) use api::{Answer, MAX_RESPONSE_BYTES};
+pub(crate) use environment::{Blueprint, Environment, Invocation, Keys, Kind, Outcome};
+pub(crate) use pool::Pool;

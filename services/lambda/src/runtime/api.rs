@@ -1,0 +1,228 @@
+//! The Runtime API: what a runtime inside an environment talks to. One listener per environment, on a port of its own.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::failure;
+
+/// What a function may return, in bytes.
+pub(crate) const MAX_RESPONSE_BYTES: usize = 6_291_556;
+const MAX_CONNECTIONS: usize = 64;
+const PREFIX: &str = "/2018-06-01/runtime/";
+
+/// One invocation on its way to the runtime.
+pub(super) struct Delivery {
+    pub(super) request_id: String,
+    pub(super) payload: Bytes,
+    /// Name and value, as the runtime is told.
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) reply: oneshot::Sender<Answer>,
+}
+
+/// What the runtime said of an invocation.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Response(Bytes),
+    Error(Bytes),
+}
+
+/// How far an environment's start has come.
+#[derive(Clone, Debug)]
+pub(super) enum Phase {
+    Starting,
+    Ready,
+    Failed(Bytes),
+}
+
+pub(super) struct Api {
+    address: SocketAddr,
+    deliveries: mpsc::Sender<Delivery>,
+    phase: watch::Receiver<Phase>,
+    server: AbortHandle,
+}
+
+struct Shared {
+    /// Our own runtimes prove with this that they belong to the environment; any process of the host can reach the port.
+    token: Option<String>,
+    deliveries: tokio::sync::Mutex<mpsc::Receiver<Delivery>>,
+    current: Mutex<Option<(String, oneshot::Sender<Answer>)>>,
+    phase: watch::Sender<Phase>,
+}
+
+impl Api {
+    pub(super) async fn listen(token: Option<String>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let (deliveries, receiver) = mpsc::channel(1);
+        let (sender, phase) = watch::channel(Phase::Starting);
+        let deliveries_receiver = tokio::sync::Mutex::new(receiver);
+        let shared = Shared { token, deliveries: deliveries_receiver, current: Mutex::default(), phase: sender };
+        let server = tokio::spawn(accept(listener, Arc::new(shared))).abort_handle();
+        Ok(Self { address, deliveries, phase, server })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the runtime asks for its first invocation or says that it cannot.
+    pub(super) async fn started(&self) -> Result<(), Bytes> {
+        let mut phase = self.phase.clone();
+        loop {
+            match phase.borrow_and_update().clone() {
+                Phase::Starting => {}
+                Phase::Ready => return Ok(()),
+                Phase::Failed(error) => return Err(error),
+            }
+            if phase.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    pub(super) async fn deliver(&self, delivery: Delivery) {
+        // The receiver lives as long as the server task, which ends with `self`.
+        let _ = self.deliveries.send(delivery).await;
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// Connections end with this task.
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => { connections.spawn(serve(stream, Arc::clone(&shared))); }
+                Err(error) => {
+                    tracing::warn!(%error, "the Runtime API cannot accept");
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+        while connections.len() >= MAX_CONNECTIONS {
+            connections.join_next().await;
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(shared.handle(request).await) }
+    });
+    // A runtime that breaks the connection shows by its end.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+impl Shared {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let told = request.headers().get("lakerun-runtime-token").and_then(|value| value.to_str().ok());
+        if self.token.is_some() && self.token.as_deref() != told {
+            return refuse(StatusCode::FORBIDDEN, "Forbidden", "This is another environment's Runtime API");
+        }
+        let (head, body) = request.into_parts();
+        let Some(path) = head.uri.path().strip_prefix(PREFIX) else { return unknown() };
+        let parts: Vec<_> = path.split('/').collect();
+        match (&head.method, parts.as_slice()) {
+            (&Method::GET, ["invocation", "next"]) => self.next().await,
+            (&Method::POST, ["invocation", id, kind @ ("response" | "error")]) => {
+                self.answer(id, *kind == "error", body).await
+            }
+            (&Method::POST, ["init", "error"]) => {
+                let error = read(body).await.unwrap_or_default();
+                self.phase.send_replace(Phase::Failed(error));
+                accepted()
+            }
+            _ => unknown(),
+        }
+    }
+
+    async fn next(&self) -> Response<Full<Bytes>> {
+        self.phase.send_if_modified(|phase| {
+            let first = matches!(phase, Phase::Starting);
+            if first {
+                *phase = Phase::Ready;
+            }
+            first
+        });
+        let Some(delivery) = self.deliveries.lock().await.recv().await else { return unknown() };
+        let mut response = Response::builder()
+            .header("content-type", "application/json")
+            .header("lambda-runtime-aws-request-id", &delivery.request_id);
+        for (name, value) in delivery.headers {
+            response = response.header(name, value);
+        }
+        *self.current() = Some((delivery.request_id, delivery.reply));
+        response
+            .body(Full::new(delivery.payload))
+            .unwrap_or_else(|error| refuse(StatusCode::INTERNAL_SERVER_ERROR, "Runtime.Unknown", &error.to_string()))
+    }
+
+    async fn answer(&self, id: &str, is_error: bool, body: Incoming) -> Response<Full<Bytes>> {
+        let body = read(body).await;
+        let Some((_, reply)) = self.current().take_if(|(current, _)| current == id) else {
+            return refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID");
+        };
+        let (answer, response) = match body {
+            Some(body) if is_error => (Answer::Error(body), accepted()),
+            Some(body) => (Answer::Response(body), accepted()),
+            None => {
+                let message = format!(
+                    "Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
+                );
+                (
+                    Answer::Error(failure::payload("Function.ResponseSizeTooLarge", &message)),
+                    refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message),
+                )
+            }
+        };
+        // Nobody waits any more for an invocation that was given up.
+        let _ = reply.send(answer);
+        response
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Option<(String, oneshot::Sender<Answer>)>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `None` for one that is too large.
+async fn read(body: Incoming) -> Option<Bytes> {
+    Some(Limited::new(body, MAX_RESPONSE_BYTES).collect().await.ok()?.to_bytes())
+}
+
+fn accepted() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(br#"{"status":"OK"}"#)));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+fn unknown() -> Response<Full<Bytes>> {
+    refuse(StatusCode::NOT_FOUND, "NotFound", "No such resource")
+}
+
+fn refuse(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(failure::payload(kind, message)));
+    *response.status_mut() = status;
+    response
+}

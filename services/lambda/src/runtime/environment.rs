@@ -1,0 +1,302 @@
+//! One environment: a sandboxed process that runs one function's code, one invocation at a time.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use compute::budget::Permit;
+use compute::pyenv::PyEnv;
+use compute::sandbox::{Child, Command, Exit, Meter};
+use service::Cx;
+use tokio::sync::oneshot;
+
+use super::api::{Answer, Api, Delivery};
+use super::output::Output;
+use crate::logs::Stream;
+
+/// AWS gives a start this long before it counts against the function's own timeout.
+const START: Duration = Duration::from_secs(10);
+
+/// What runs inside.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// Our runtime in a Python environment.
+    Python { env: PyEnv, bootstrap: PathBuf },
+    /// The function's own `bootstrap`.
+    Custom,
+}
+
+/// Everything that decides how an environment is made. Environments of one `key` are alike.
+#[derive(Clone, Debug)]
+pub(crate) struct Blueprint {
+    /// Function, version and revision.
+    pub(crate) key: String,
+    pub(crate) function: String,
+    pub(crate) version: String,
+    pub(crate) handler: String,
+    pub(crate) runtime: String,
+    pub(crate) kind: Kind,
+    pub(crate) code: PathBuf,
+    pub(crate) memory_mb: u64,
+    pub(crate) timeout: Duration,
+    pub(crate) variables: BTreeMap<String, String>,
+    pub(crate) log_group: String,
+    pub(crate) region: String,
+    pub(crate) endpoint: String,
+    pub(crate) scratch: PathBuf,
+    pub(crate) read: Vec<PathBuf>,
+    /// Folder of the host, place inside.
+    pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
+}
+
+/// Keys of the function's role.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+    pub(crate) session_token: Option<String>,
+}
+
+pub(crate) struct Invocation<'a> {
+    pub(crate) request_id: &'a str,
+    pub(crate) function_arn: &'a str,
+    pub(crate) payload: Bytes,
+    pub(crate) client_context: Option<String>,
+    /// Keys for this invocation; `None` leaves those of the start.
+    pub(crate) keys: Option<Keys>,
+}
+
+/// How an invocation ended. After all but an answer the environment is gone.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Answer(Answer),
+    /// The runtime said that it cannot start.
+    StartFailed(Bytes),
+    Exited(Exit),
+    OutOfMemory,
+    TimedOut,
+}
+
+pub(crate) struct Environment {
+    api: Api,
+    meter: Meter,
+    output: Output,
+    memory_mb: u64,
+    timeout: Duration,
+    started: Instant,
+    /// How long the start took, until it has been reported.
+    start_took: Option<Duration>,
+    child: Child,
+    _scratch: tempfile::TempDir,
+    _permit: Permit,
+}
+
+impl Environment {
+    /// Starts the process; `invoke` waits until it is ready. `cx` acts for the platform, to write the log.
+    pub(crate) async fn start(
+        blueprint: &Blueprint,
+        keys: &Keys,
+        permit: Permit,
+        cx: &Cx,
+    ) -> Result<Self, compute::Error> {
+        let io = |context: &str| {
+            let context = context.to_owned();
+            move |source| compute::Error::Io { context, source }
+        };
+        std::fs::create_dir_all(&blueprint.scratch).map_err(io("making a folder for functions"))?;
+        let scratch = tempfile::tempdir_in(&blueprint.scratch).map_err(io("making a folder for a function"))?;
+        let token = matches!(blueprint.kind, Kind::Python { .. }).then(|| cx.uuid());
+        let api = Api::listen(token.clone()).await.map_err(io("listening for a runtime"))?;
+        let stream = stream_name(cx, &blueprint.version);
+
+        let mut command = match &blueprint.kind {
+            Kind::Python { env, bootstrap } => {
+                let mut command = Command::new(&env.python);
+                command.args(["-s", "-u"]).arg(bootstrap).read_only(bootstrap);
+                for path in &env.read_paths {
+                    command.read_only(path);
+                }
+                command
+            }
+            Kind::Custom => Command::new(blueprint.code.join("bootstrap")),
+        };
+        command
+            .folder(&blueprint.code)
+            .read_only(&blueprint.code)
+            .merged()
+            .memory_mb(blueprint.memory_mb)
+            .open_files(1024);
+        command.read_write(scratch.path()).mount(scratch.path(), "/tmp");
+        for path in &blueprint.read {
+            command.read_only(path);
+        }
+        for (host, inside) in &blueprint.mounts {
+            command.mount(host, inside);
+        }
+        // The function's own first: it cannot replace what the platform sets.
+        for (name, value) in &blueprint.variables {
+            command.env(name, value);
+        }
+        let temporary = if compute::sandbox::can_mount().await { std::path::Path::new("/tmp") } else { scratch.path() };
+        command.env("HOME", temporary).env("TMPDIR", temporary);
+        for (name, value) in variables(blueprint, &api.address().to_string(), &stream) {
+            command.env(name, value);
+        }
+        command.env("AWS_ACCESS_KEY_ID", &keys.access_key).env("AWS_SECRET_ACCESS_KEY", &keys.secret_key);
+        if let Some(token) = &keys.session_token {
+            command.env("AWS_SESSION_TOKEN", token);
+        }
+        if let Some(token) = &token {
+            command.env("LAKERUN_RUNTIME_TOKEN", token);
+        }
+        let started = Instant::now();
+        let mut child = command.spawn().await?;
+        let pipe: OwnedFd = child
+            .stdout
+            .take()
+            .expect("standard output is piped")
+            .into_owned_fd()
+            .map_err(io("following a function"))?;
+        let log = Stream::open(cx.clone(), blueprint.log_group.clone(), stream);
+        let output = Output::follow(pipe, log).map_err(io("following a function"))?;
+        Ok(Self {
+            api,
+            meter: Meter::new(child.group()),
+            output,
+            memory_mb: blueprint.memory_mb,
+            timeout: blueprint.timeout,
+            started,
+            start_took: None,
+            child,
+            _scratch: scratch,
+            _permit: permit,
+        })
+    }
+
+    pub(crate) fn is_alive(&mut self) -> bool {
+        !self.child.has_ended()
+    }
+
+    /// Waits for the runtime's first request, unless it was seen before.
+    pub(crate) async fn ready(&mut self) -> Result<(), Outcome> {
+        tokio::select! {
+            biased;
+            ready = self.api.started() => ready.map_err(Outcome::StartFailed)?,
+            exit = self.child.wait() => return Err(exit.map_or(Outcome::TimedOut, Outcome::Exited)),
+            () = self.meter.exceeds(Some(self.memory_mb)) => return Err(self.kill(Outcome::OutOfMemory)),
+            () = tokio::time::sleep(START.max(self.timeout)) => return Err(self.kill(Outcome::TimedOut)),
+        }
+        self.start_took = Some(self.started.elapsed());
+        Ok(())
+    }
+
+    pub(crate) async fn invoke(&mut self, invocation: Invocation<'_>) -> Outcome {
+        let (reply, mut answer) = oneshot::channel();
+        let deadline =
+            jiff::Timestamp::now().as_millisecond() + i64::try_from(self.timeout.as_millis()).unwrap_or(i64::MAX);
+        let mut headers = vec![
+            ("lambda-runtime-deadline-ms", deadline.to_string()),
+            ("lambda-runtime-invoked-function-arn", invocation.function_arn.to_owned()),
+            ("lambda-runtime-trace-id", trace_id(invocation.request_id)),
+        ];
+        if let Some(context) = invocation.client_context {
+            headers.push(("lambda-runtime-client-context", context));
+        }
+        if let Some(keys) = invocation.keys {
+            headers.push(("lakerun-access-key-id", keys.access_key));
+            headers.push(("lakerun-secret-access-key", keys.secret_key));
+            headers.extend(keys.session_token.map(|token| ("lakerun-session-token", token)));
+        }
+        let request_id = invocation.request_id.to_owned();
+        self.api.deliver(Delivery { request_id, payload: invocation.payload, headers, reply }).await;
+        tokio::select! {
+            biased;
+            Ok(answer) = &mut answer => Outcome::Answer(answer),
+            exit = self.child.wait() => exit.map_or(Outcome::TimedOut, Outcome::Exited),
+            () = self.meter.exceeds(Some(self.memory_mb)) => self.kill(Outcome::OutOfMemory),
+            () = tokio::time::sleep(self.timeout) => self.kill(Outcome::TimedOut),
+        }
+    }
+
+    fn kill(&self, outcome: Outcome) -> Outcome {
+        self.child.group().kill();
+        outcome
+    }
+
+    /// A line of the platform's in the function's log.
+    pub(crate) async fn say(&self, line: String) {
+        self.output.say(line).await;
+    }
+
+    /// The first line of an invocation.
+    pub(crate) async fn begin(&self, line: String) {
+        self.output.begin(line).await;
+    }
+
+    /// The end of what was said since `begin`.
+    pub(crate) async fn tail(&self) -> Vec<u8> {
+        self.output.tail().await
+    }
+
+    pub(crate) fn peak_memory_mb(&self) -> u64 {
+        self.meter.peak_mb().min(self.memory_mb)
+    }
+
+    /// How long its start took, told once.
+    pub(crate) fn start_took(&mut self) -> Option<Duration> {
+        self.start_took.take()
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// `2026/01/31/[$LATEST]0123…`
+fn stream_name(cx: &Cx, version: &str) -> String {
+    format!("{}/[{version}]{}", cx.now().strftime("%Y/%m/%d"), cx.uuid().replace('-', ""))
+}
+
+/// A made-up trace in X-Ray's form, unsampled, so that libraries that read it find what they expect.
+fn trace_id(request_id: &str) -> String {
+    let hex: String = request_id.chars().filter(char::is_ascii_hexdigit).collect();
+    let (seconds, rest) = (jiff::Timestamp::now().as_second(), hex.get(..24).unwrap_or("000000000000000000000000"));
+    format!("Root=1-{seconds:08x}-{rest};Parent={};Sampled=0", rest.get(..16).unwrap_or_default())
+}
+
+fn variables(blueprint: &Blueprint, api: &str, stream: &str) -> Vec<(&'static str, String)> {
+    let code = blueprint.code.to_string_lossy().into_owned();
+    let path = match &blueprint.kind {
+        Kind::Python { env, .. } => format!("{}/bin:/usr/local/bin:/usr/bin:/bin", env.root.display()),
+        Kind::Custom => "/usr/local/bin:/usr/bin:/bin".to_owned(),
+    };
+    let mut variables = vec![
+        ("AWS_LAMBDA_FUNCTION_NAME", blueprint.function.clone()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", blueprint.version.clone()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", blueprint.memory_mb.to_string()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", blueprint.log_group.clone()),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", stream.to_owned()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
+        ("AWS_LAMBDA_RUNTIME_API", api.to_owned()),
+        ("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", blueprint.runtime)),
+        ("AWS_REGION", blueprint.region.clone()),
+        ("AWS_DEFAULT_REGION", blueprint.region.clone()),
+        ("AWS_ENDPOINT_URL", blueprint.endpoint.clone()),
+        ("AWS_DISABLE_HOST_PREFIX_INJECTION", "true".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ("_HANDLER", blueprint.handler.clone()),
+        ("LAMBDA_TASK_ROOT", code.clone()),
+        ("LAMBDA_RUNTIME_DIR", code),
+        ("PATH", path),
+    ];
+    let own = |name: &str| blueprint.variables.contains_key(name);
+    if !own("TZ") {
+        variables.push(("TZ", ":UTC".to_owned()));
+    }
+    if matches!(blueprint.kind, Kind::Python { .. }) {
+        variables.push(("PYTHONDONTWRITEBYTECODE", "1".to_owned()));
+    }
+    variables
+}
