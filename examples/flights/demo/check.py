@@ -161,6 +161,7 @@ class Checks:
         self.same("the second run succeeds", execution["status"], "SUCCEEDED")
         events = history.events(self.show.states, arn)
         self.overhead(events, "warm")
+        self.that("at most 25 ms for each transition", self.summary["overhead_warm"]["ms_per_transition"] <= 25, self.summary["overhead_warm"])
         landed = sum(json.loads(history.detail(e)["output"])["landed"] for e in events if e["type"] == "TaskStateExited" and history.detail(e)["name"] == "Source")
         self.same("the second run lands nothing anew", landed, 0)
         self.zones("second run")
@@ -192,6 +193,10 @@ class Checks:
         self.zones("in the end")
         self.same("mails in the end", len(self.show.mailbox.alerts()), 0)
         self.summary["server_resident_mib_in_the_end"] = self.show.platform.resident_mib()
+        pid, deadline = self.show.platform.process.pid, time.monotonic() + 100
+        while measure.children(pid) and time.monotonic() < deadline:
+            time.sleep(1)
+        self.summary["server_resident_mib_workers_gone"] = {"mib": measure.resident_mib(pid), "children": measure.children(pid)}
 
     def server(self):
         """The promises about the server itself, on an empty data folder."""

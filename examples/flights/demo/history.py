@@ -70,8 +70,8 @@ def critical_path(history):
     """(seconds, of them inside tasks and waits, transitions) along the chain of events that ends last."""
     at = {event["id"]: event for event in history}
     inside_of = {}
-    for event in history:  # a container ends with the branch or iteration that ended last
-        if event["type"] in ("ParallelStateSucceeded", "MapStateSucceeded"):
+    for event in history:  # a container ends with the branch or iteration that ended last, and makes room for the next
+        if event["type"] in ("ParallelStateSucceeded", "MapStateSucceeded", "MapIterationStarted"):
             inside_of[event["id"]] = event["id"] - 1
     chain, event = [], history[-1]
     while event:

@@ -52,6 +52,20 @@ def resident_mib(pid):
     return next(round(int(line.split()[1]) / 1024, 1) for line in status if line.startswith("VmRSS"))
 
 
+def children(pid):
+    """How many processes the server has started that still run, theirs included."""
+    parents = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            pass
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return len(found) - 1
+
+
 def _cpu(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

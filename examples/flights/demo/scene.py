@@ -58,7 +58,10 @@ class Scene:
     def deploy(self, **changed):
         say("Deploying examples/flights/template.yaml")
         s3 = self.platform.client("s3")
-        s3.create_bucket(Bucket="flights-artifacts")
+        try:
+            s3.create_bucket(Bucket="flights-artifacts")
+        except (s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
+            pass
         s3.put_object(Bucket="flights-artifacts", Key="model.tar.gz", Body=_archive(self.example / "model" / "model.onnx"))
         parameters = {
             "ApiUrl": self.api.url, "FtpUrl": self.ftp.url, "DatabaseUrl": self.sql.url, "DropFolder": str(self.drop),
