@@ -1,5 +1,12 @@
 //! What the Java side of AWS says of texts that are no JSON.
 
+use sha2::{Digest as _, Sha256};
+
+/// A text's name among texts: its SHA-256.
+pub fn fingerprint(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+}
+
 /// Line, column and Jackson's sentence for a text that serde could not read.
 pub fn json_problem(text: &str, error: &serde_json::Error) -> (usize, usize, String) {
     let start = text.len() - text.trim_start().len();

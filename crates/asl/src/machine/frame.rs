@@ -61,6 +61,9 @@ pub(super) struct Running {
     pub(super) timeout: Option<TimerId>,
     pub(super) heartbeat: Option<TimerId>,
     pub(super) heartbeat_seconds: u64,
+    /// The job that it waits for has been started: told once, though a crash may make it be said twice.
+    #[serde(default)]
+    pub(super) submitted: bool,
 }
 
 /// The children of a Map or Parallel have the frame ids from `base`.

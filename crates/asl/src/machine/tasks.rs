@@ -65,6 +65,7 @@ impl Execution {
             timeout: timer(timeout),
             heartbeat: timer(heartbeat),
             heartbeat_seconds: heartbeat.unwrap_or(0),
+            submitted: false,
         };
         frame.phase = Phase::Running(running);
         turn.out.push(Command::StartTask(StartTask {
@@ -88,6 +89,11 @@ impl Execution {
     pub(super) fn task_submitted(&mut self, turn: &mut Turn<'_>, task: TaskId, output: String) {
         let Some(mut frame) = self.waiting_for(task) else { return };
         let state = self.state_of(&frame);
+        if let Phase::Running(running) = &mut frame.phase
+            && std::mem::replace(&mut running.submitted, true)
+        {
+            return self.keep(frame);
+        }
         if let Some(of) = resource_of(&state).map(Resource::of) {
             let output = self.payload(output);
             self.log(turn, &mut frame, Details::TaskSubmitted { of, output });

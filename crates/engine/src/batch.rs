@@ -1,0 +1,191 @@
+//! A turn's effects, all of them, as one transaction.
+
+use asl::{Command, Execution, HistoryEvent, Payload, StartTask, Status, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
+use store::{Key, NewTask, Tx};
+
+use crate::records::{self, Summary};
+use crate::runners::{self, Address, Announcement};
+use crate::{ExecutionArn, NewExecution, TASK_KIND};
+
+/// What the runner of a task is given.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TaskPayload {
+    pub execution: ExecutionArn,
+    pub task: TaskId,
+    pub state: String,
+    pub resource: String,
+    pub parameters: Payload,
+    /// The role of the state's Credentials; otherwise the machine's.
+    pub role_arn: Option<String>,
+    pub token: Option<String>,
+}
+
+/// Records to put and delete, tasks to queue and cancel.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    puts: Vec<(Key, Vec<u8>)>,
+    deletes: Vec<Key>,
+    tasks: Vec<NewTask>,
+    cancelled: Vec<String>,
+    /// How the execution ended: its summary takes it up.
+    ended: Option<(ExecutionArn, Timestamp, asl::Outcome)>,
+    pub(crate) done: Option<String>,
+}
+
+impl Batch {
+    /// The records of a new execution.
+    pub(crate) fn begin(new: &NewExecution, execution: &Execution) -> Result<Self, store::Error> {
+        let mut batch = Self::default();
+        let info = execution.info();
+        batch.put(records::info(&new.arn), &**info)?;
+        let summary = Summary {
+            version: 1,
+            name: info.name.clone(),
+            state_machine_arn: info.state_machine_arn.clone(),
+            state_machine_version_arn: new.state_machine_version_arn.clone(),
+            definition: records::definition_name(&new.definition),
+            status: Status::Running,
+            started: info.started,
+            stopped: None,
+            output: None,
+            error: None,
+            cause: None,
+        };
+        batch.put(records::summary(&new.arn), &summary)?;
+        batch.puts.push((records::listed(&new.arn, info.started), new.arn.as_str().as_bytes().to_vec()));
+        Ok(batch)
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        arn: &ExecutionArn,
+        now: Timestamp,
+        execution: &mut Execution,
+        commands: Vec<Command>,
+        tells_events: bool,
+    ) -> Result<(), store::Error> {
+        let mut history = Vec::new();
+        let mut announced = Vec::new();
+        for command in commands {
+            match command {
+                Command::Record(event) => {
+                    if event.id == 1 {
+                        announced.push(Status::Running);
+                    }
+                    history.push(event);
+                }
+                Command::StartTask(start) => self.tasks.push(task(arn, start)?),
+                Command::CancelTask { task } => self.cancelled.push(task_name(arn, task)),
+                Command::SetTimer { timer, at } => {
+                    let address = Address { execution: arn.clone(), timer: Some(timer) };
+                    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::MAX);
+                    self.tasks.push(
+                        NewTask::new(runners::TIMER_KIND, runners::timer_name(arn, timer)).payload(&address)?.at(at),
+                    );
+                }
+                Command::ClearTimer { timer } => self.cancelled.push(runners::timer_name(arn, timer)),
+                Command::Continue => {
+                    let address = Address { execution: arn.clone(), timer: None };
+                    self.tasks.push(NewTask::new(runners::CONTINUE_KIND, format!("{arn}/continue")).payload(&address)?);
+                }
+                Command::Finish(outcome) => {
+                    announced.push(outcome.status);
+                    self.ended = Some((arn.clone(), now, outcome));
+                }
+            }
+        }
+        if tells_events && !arn.is_express() {
+            for status in announced {
+                let announcement = Announcement { execution: arn.clone(), status };
+                let name = format!("{arn}/event/{}", status.name());
+                self.tasks.push(NewTask::new(runners::EVENT_KIND, name).payload(&announcement)?);
+            }
+        }
+        self.add_history(arn, &history)?;
+        self.add_dirty(arn, execution)
+    }
+
+    /// The events of a turn are one record, under the first one's number.
+    fn add_history(&mut self, arn: &ExecutionArn, events: &[HistoryEvent]) -> Result<(), store::Error> {
+        match events.first() {
+            Some(first) => self.put(records::history(arn, first.id), &events),
+            None => Ok(()),
+        }
+    }
+
+    fn add_dirty(&mut self, arn: &ExecutionArn, execution: &mut Execution) -> Result<(), store::Error> {
+        let over = execution.status() != Status::Running;
+        let dirty = execution.take_dirty();
+        for blob in &dirty.blobs {
+            if let Some(id) = blob.blob_id() {
+                self.puts.push((records::blob(arn, id), blob.text().as_bytes().to_vec()));
+            }
+        }
+        for id in dirty.removed_frames {
+            self.deletes.push(records::frame(arn, id));
+        }
+        if over {
+            self.deletes.push(records::root(arn));
+            return Ok(());
+        }
+        for frame in dirty.frames {
+            self.put(records::frame(arn, frame.id), frame)?;
+        }
+        self.put(records::root(arn), dirty.root)
+    }
+
+    fn put(&mut self, key: Key, record: &(impl Serialize + ?Sized)) -> Result<(), store::Error> {
+        let bytes = serde_json::to_vec(record)
+            .map_err(|error| store::Error::Corrupt { key: "states".to_owned(), cause: error.to_string() })?;
+        self.puts.push((key, bytes));
+        Ok(())
+    }
+
+    pub(crate) fn apply(&self, tx: &mut Tx<'_>) -> Result<(), store::Error> {
+        for (key, bytes) in &self.puts {
+            tx.put(key, bytes)?;
+        }
+        for key in &self.deletes {
+            tx.delete(key)?;
+        }
+        for task in &self.tasks {
+            tx.enqueue(task.clone())?;
+        }
+        for id in &self.cancelled {
+            tx.cancel_task(id)?;
+        }
+        if let Some((arn, at, outcome)) = &self.ended
+            && let Some(mut summary) = tx.get_json::<Summary>(records::summary(arn))?
+        {
+            summary.status = outcome.status;
+            summary.stopped = Some(*at);
+            summary.output.clone_from(&outcome.output);
+            summary.error.clone_from(&outcome.error);
+            summary.cause.clone_from(&outcome.cause);
+            tx.put_json(records::summary(arn), &summary)?;
+        }
+        if let Some(task) = &self.done {
+            tx.finish_task(task)?;
+        }
+        Ok(())
+    }
+}
+
+fn task(arn: &ExecutionArn, start: StartTask) -> Result<NewTask, store::Error> {
+    let name = task_name(arn, start.task);
+    let payload = TaskPayload {
+        execution: arn.clone(),
+        task: start.task,
+        state: start.state,
+        resource: start.resource,
+        parameters: start.parameters,
+        role_arn: start.role_arn,
+        token: start.token,
+    };
+    NewTask::new(TASK_KIND, name).payload(&payload)
+}
+
+fn task_name(arn: &ExecutionArn, task: TaskId) -> String {
+    format!("{arn}/task/{task}")
+}

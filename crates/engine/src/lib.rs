@@ -1,0 +1,290 @@
+//! Drives executions: takes one event, lets the machine (`asl`) decide, and writes history, timers, queue rows and the changed
+//! frames in one transaction.
+//!
+//! Nothing has to be recovered when a server starts: whatever can wake an execution (a timer, a task's run, more work to do) is a
+//! row of the durable queue, and an execution is loaded when its first event arrives.
+//!
+//! Not here: what tasks do (the runner of kind [`TASK_KIND`] is in `services/states`), state machines, the API.
+
+mod arn;
+mod batch;
+mod read;
+mod records;
+mod runners;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use asl::{Definition, Event, Execution, Info, MachineType, Status, TaskId, Timestamp};
+use service::{Cx, Platform, Router};
+use store::{Store, Tx};
+use tokio::sync::oneshot;
+use wire::Error;
+
+pub use arn::ExecutionArn;
+use batch::Batch;
+pub use batch::TaskPayload;
+pub use read::{Listed, Page};
+pub use records::Summary;
+
+/// The queue kind of a task that an execution starts; its payload is a [`TaskPayload`].
+pub const TASK_KIND: &str = "states:task";
+/// Executions kept in memory between events.
+const MAX_LOADED: usize = 4096;
+/// Parsed definitions kept in memory.
+const MAX_DEFINITIONS: usize = 256;
+
+/// The engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    router: Arc<Router>,
+    loaded: Mutex<BTreeMap<String, Slot>>,
+    definitions: Mutex<BTreeMap<String, Arc<Definition>>>,
+    waiting: Mutex<BTreeMap<String, Vec<oneshot::Sender<()>>>>,
+}
+
+/// One execution's place in memory; empty when it has to be read first.
+type Slot = Arc<tokio::sync::Mutex<Option<Execution>>>;
+
+/// What an execution is started with.
+#[derive(Clone, Debug)]
+pub struct NewExecution {
+    pub arn: ExecutionArn,
+    pub info: Info,
+    /// The text of the definition; it is kept with the execution.
+    pub definition: String,
+    pub state_machine_version_arn: Option<String>,
+}
+
+/// What starting came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Started {
+    /// Running, since then; also when the same was asked for before.
+    At(i64),
+    /// The name belongs to another execution.
+    NameTaken,
+}
+
+/// Whether an event reached its execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    Heard,
+    /// The execution is over, or never was.
+    NotRunning,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Engine {
+    /// The engine of a platform, with its runners registered; [`TASK_KIND`] is the caller's.
+    pub fn new(platform: &Platform) -> Self {
+        let inner = Inner {
+            store: platform.control.store().clone(),
+            router: Arc::clone(&platform.router),
+            loaded: Mutex::default(),
+            definitions: Mutex::default(),
+            waiting: Mutex::default(),
+        };
+        let engine = Self { inner: Arc::new(inner) };
+        runners::register(&engine, &platform.control);
+        engine
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn router(&self) -> &Arc<Router> {
+        &self.inner.router
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.inner.router.now().as_millisecond())
+    }
+
+    /// Keeps a definition's text, in the transaction of whoever needs it; answers with its name.
+    pub fn keep_definition(tx: &mut Tx<'_>, account: &str, region: &str, text: &str) -> Result<String, store::Error> {
+        let name = records::definition_name(text);
+        tx.put(records::definition_key(account, region, &name), text.as_bytes())?;
+        Ok(name)
+    }
+
+    /// Starts an execution: one commit that holds it and its first steps.
+    pub async fn start(&self, cx: &Cx, new: NewExecution) -> Result<Started, Error> {
+        let definition = self.parsed(&new.definition)?;
+        let started = new.info.started;
+        let mut execution = Execution::new(definition, new.info.clone(), seed(&cx.uuid()));
+        let mut commands = Vec::new();
+        execution.handle(started, Event::Started, &mut commands);
+        let mut batch = Batch::begin(&new, &execution)?;
+        batch.add(&new.arn, started, &mut execution, commands, self.tells_events())?;
+        let (arn, text, input) = (new.arn.clone(), new.definition.clone(), new.info.input.clone());
+        let reply = cx
+            .write(self.store(), move |tx| {
+                if let Some(known) = read::summary(tx, &arn)? {
+                    let same = known.status == Status::Running
+                        && read::info(tx, &arn)?.is_some_and(|info| info.input.text() == input.text());
+                    return Ok::<_, Error>(if same { Started::At(known.started.0) } else { Started::NameTaken });
+                }
+                Self::keep_definition(tx, arn.account(), arn.region(), &text)?;
+                batch.apply(tx)?;
+                Ok(Started::At(started.0))
+            })
+            .await?;
+        Ok(reply)
+    }
+
+    /// Tells an execution what happened, and carries out what it makes of it. With `done`, the queue's task of that id ends in the
+    /// same transaction.
+    pub async fn tell(&self, arn: &ExecutionArn, event: Event, done: Option<String>) -> Result<Told, Error> {
+        let (engine, arn) = (self.clone(), arn.clone());
+        // On its own: a caller that goes away must not leave an execution between its decision and its commit.
+        tokio::spawn(async move { engine.turn(&arn, event, done).await }).await.map_err(Error::internal)?
+    }
+
+    async fn turn(&self, arn: &ExecutionArn, event: Event, done: Option<String>) -> Result<Told, Error> {
+        let slot = self.slot(arn);
+        let mut held = slot.lock().await;
+        if held.is_none() {
+            *held = self.load(arn).await?;
+        }
+        let Some(execution) = held.as_mut() else {
+            self.forget(arn);
+            if let Some(task) = done {
+                self.store().write(move |tx| tx.finish_task(&task)).await?;
+            }
+            return Ok(Told::NotRunning);
+        };
+        let now = self.now();
+        let mut commands = Vec::new();
+        execution.handle(now, event, &mut commands);
+        let mut batch = Batch::default();
+        let outcome = batch.add(arn, now, execution, commands, self.tells_events());
+        let over = execution.status() != Status::Running;
+        batch.done = done;
+        let written = match outcome {
+            Ok(()) => self.store().write(move |tx| batch.apply(tx)).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            // What memory knows was not written: read it again next time.
+            *held = None;
+            return Err(error.into());
+        }
+        if over {
+            *held = None;
+            self.forget(arn);
+            self.wake(arn);
+        }
+        Ok(Told::Heard)
+    }
+
+    /// True while the execution waits for that task.
+    pub async fn waits_for(&self, arn: &ExecutionArn, task: TaskId) -> Result<bool, Error> {
+        let slot = self.slot(arn);
+        let mut held = slot.lock().await;
+        if held.is_none() {
+            *held = self.load(arn).await?;
+        }
+        let waits = held.as_ref().is_some_and(|execution| execution.waits_for(task));
+        if held.is_none() {
+            self.forget(arn);
+        }
+        Ok(waits)
+    }
+
+    /// The execution and the task that a token is for; `None` for a token that was never given out.
+    pub async fn read_token(&self, token: &str) -> Result<Option<(ExecutionArn, TaskId)>, Error> {
+        let Some((arn, task)) = Execution::read_token(token) else { return Ok(None) };
+        let Some(arn) = ExecutionArn::parse(&arn) else { return Ok(None) };
+        let slot = self.slot(&arn);
+        let mut held = slot.lock().await;
+        if held.is_none() {
+            *held = self.load(&arn).await?;
+        }
+        let known = held.as_ref().map(|execution| execution.token(task) == token);
+        if held.is_none() {
+            self.forget(&arn);
+        }
+        // Of an execution that is over nothing is left to check the seal with; its tasks have timed out for whoever asks.
+        Ok(if known == Some(false) { None } else { Some((arn, task)) })
+    }
+
+    /// Returns when the execution is over.
+    pub async fn finished(&self, arn: &ExecutionArn) -> Result<(), Error> {
+        let (told, waits) = oneshot::channel();
+        lock(&self.inner.waiting).entry(arn.to_string()).or_default().push(told);
+        if self.describe(arn).await?.is_none_or(|(summary, _)| summary.status != Status::Running) {
+            self.wake(arn);
+        }
+        let _ = waits.await;
+        Ok(())
+    }
+
+    fn wake(&self, arn: &ExecutionArn) {
+        for told in lock(&self.inner.waiting).remove(arn.as_str()).unwrap_or_default() {
+            let _ = told.send(());
+        }
+    }
+
+    fn tells_events(&self) -> bool {
+        self.inner.router.find("events", "PutEvents").is_some()
+    }
+
+    fn slot(&self, arn: &ExecutionArn) -> Slot {
+        let mut loaded = lock(&self.inner.loaded);
+        if loaded.len() >= MAX_LOADED {
+            loaded.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        Arc::clone(loaded.entry(arn.to_string()).or_default())
+    }
+
+    fn forget(&self, arn: &ExecutionArn) {
+        lock(&self.inner.loaded).remove(arn.as_str());
+    }
+
+    /// Reads a running execution.
+    async fn load(&self, arn: &ExecutionArn) -> Result<Option<Execution>, Error> {
+        let Some(stored) = self.store().read(|tx| read::stored(tx, arn)).await? else { return Ok(None) };
+        let definition = self.parsed(&stored.definition)?;
+        Ok(Some(Execution::load(definition, Arc::new(stored.info), stored.root, stored.frames)))
+    }
+
+    fn parsed(&self, text: &str) -> Result<Arc<Definition>, Error> {
+        let name = records::definition_name(text);
+        let mut known = lock(&self.inner.definitions);
+        if let Some(definition) = known.get(&name) {
+            return Ok(Arc::clone(definition));
+        }
+        let definition = Definition::parse(text, MachineType::Standard)
+            .map_err(|found| Error::internal(format!("a stored definition does not parse: {found:?}")))?;
+        if known.len() >= MAX_DEFINITIONS {
+            known.clear();
+        }
+        let definition = Arc::new(definition);
+        known.insert(name, Arc::clone(&definition));
+        Ok(definition)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Two numbers out of a random UUID.
+fn seed(uuid: &str) -> [u64; 2] {
+    let digits: String = uuid.chars().filter(char::is_ascii_hexdigit).collect();
+    let half = |range: std::ops::Range<usize>| {
+        digits.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)
+    };
+    [half(0..16), half(16..32)]
+}

@@ -1,0 +1,85 @@
+//! Where an execution's records are. All keys begin `states`, account, region.
+//!
+//! `x/<execution>/` has `info`, `summary`, `root`, `frame/<id>`, `blob/<id>` and `history/<first event>`; `list/<machine>/` orders
+//! executions, newest first; `definition/` has definitions by their hash.
+
+use asl::{Payload, Status, Timestamp};
+use serde::{Deserialize, Serialize};
+use store::Key;
+
+use crate::ExecutionArn;
+
+/// What is known of an execution from outside: written when it starts and when it ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    pub version: u8,
+    pub name: String,
+    pub state_machine_arn: String,
+    pub state_machine_version_arn: Option<String>,
+    /// The definition's name among the definitions kept.
+    pub definition: String,
+    pub status: Status,
+    pub started: Timestamp,
+    pub stopped: Option<Timestamp>,
+    pub output: Option<Payload>,
+    pub error: Option<String>,
+    pub cause: Option<String>,
+}
+
+fn base(account: &str, region: &str) -> Key {
+    Key::new("states").push(account).push(region)
+}
+
+fn execution(arn: &ExecutionArn) -> Key {
+    base(arn.account(), arn.region()).push("x").push(arn.resource())
+}
+
+pub(crate) fn info(arn: &ExecutionArn) -> Key {
+    execution(arn).push("info")
+}
+
+pub(crate) fn summary(arn: &ExecutionArn) -> Key {
+    execution(arn).push("summary")
+}
+
+pub(crate) fn root(arn: &ExecutionArn) -> Key {
+    execution(arn).push("root")
+}
+
+pub(crate) fn frames(arn: &ExecutionArn) -> Key {
+    execution(arn).push("frame")
+}
+
+pub(crate) fn frame(arn: &ExecutionArn, id: u64) -> Key {
+    frames(arn).push_u64(id)
+}
+
+pub(crate) fn blob(arn: &ExecutionArn, id: u64) -> Key {
+    execution(arn).push("blob").push_u64(id)
+}
+
+pub(crate) fn histories(arn: &ExecutionArn) -> Key {
+    execution(arn).push("history")
+}
+
+pub(crate) fn history(arn: &ExecutionArn, first: u64) -> Key {
+    histories(arn).push_u64(first)
+}
+
+/// The executions of a machine, newest first.
+pub(crate) fn listing(account: &str, region: &str, machine: &str) -> Key {
+    base(account, region).push("list").push(machine)
+}
+
+pub(crate) fn listed(arn: &ExecutionArn, started: Timestamp) -> Key {
+    listing(arn.account(), arn.region(), arn.machine()).push_i64(-started.0).push(arn.resource())
+}
+
+pub(crate) fn definition_key(account: &str, region: &str, name: &str) -> Key {
+    base(account, region).push("definition").push(name)
+}
+
+/// Definitions are kept under the hash of their text.
+pub(crate) fn definition_name(text: &str) -> String {
+    asl::fingerprint(text)
+}

@@ -1,0 +1,126 @@
+//! The engine's own kinds of queue tasks: timers, turns that were cut short, announcements of status changes.
+
+use std::sync::Arc;
+
+use asl::{Event, Status, TimerId};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use service::Cx;
+use store::{Done, Queue, Runner, Task};
+use wire::Error;
+
+use crate::{Engine, ExecutionArn};
+
+pub(crate) const TIMER_KIND: &str = "states:timer";
+pub(crate) const CONTINUE_KIND: &str = "states:continue";
+pub(crate) const EVENT_KIND: &str = "states:event";
+
+/// Whom to wake, and why.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Address {
+    pub(crate) execution: ExecutionArn,
+    /// `None`: to go on with what it was doing.
+    pub(crate) timer: Option<TimerId>,
+}
+
+/// A change of status to tell EventBridge of.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Announcement {
+    pub(crate) execution: ExecutionArn,
+    pub(crate) status: Status,
+}
+
+pub(crate) fn timer_name(arn: &ExecutionArn, timer: TimerId) -> String {
+    format!("{arn}/timer/{timer}")
+}
+
+pub(crate) fn register(engine: &Engine, queue: &Queue) {
+    let wake = Arc::new(Wake(engine.clone()));
+    queue.register(TIMER_KIND, 256, wake.clone());
+    queue.register(CONTINUE_KIND, 64, wake);
+    queue.register(EVENT_KIND, 16, Arc::new(Announce(engine.clone())));
+}
+
+struct Wake(Engine);
+
+#[async_trait]
+impl Runner for Wake {
+    async fn run(&self, task: Task) -> Done {
+        let Ok(address) = task.payload::<Address>() else { return Done::Finished };
+        let event = match address.timer {
+            Some(timer) => Event::TimerFired { timer },
+            None => Event::Continue,
+        };
+        match self.0.tell(&address.execution, event, Some(task.id.clone())).await {
+            Ok(_) => Done::Committed,
+            Err(error) => again(&self.0, &task, &error),
+        }
+    }
+}
+
+/// Storage refused; the work is still to be done.
+fn again(engine: &Engine, task: &Task, error: &Error) -> Done {
+    tracing::error!(task = task.id, error = %error, "an execution's turn could not be taken; trying again");
+    Done::Retry(engine.router().now() + jiff::SignedDuration::from_secs(1))
+}
+
+struct Announce(Engine);
+
+#[async_trait]
+impl Runner for Announce {
+    async fn run(&self, task: Task) -> Done {
+        let Ok(announcement) = task.payload::<Announcement>() else { return Done::Finished };
+        match self.announce(&announcement, &task.id).await {
+            Ok(()) => Done::Finished,
+            Err(error) => again(&self.0, &task, &error),
+        }
+    }
+}
+
+impl Announce {
+    async fn announce(&self, announcement: &Announcement, task: &str) -> Result<(), Error> {
+        let arn = &announcement.execution;
+        let Some((summary, info)) = self.0.describe(arn).await? else { return Ok(()) };
+        let over = announcement.status != Status::Running;
+        let mut detail = json!({
+            "executionArn": arn.as_str(),
+            "stateMachineArn": summary.state_machine_arn,
+            "name": summary.name,
+            "status": announcement.status.name(),
+            "startDate": summary.started.0,
+            "stopDate": summary.stopped.filter(|_| over).map(|at| at.0),
+            "output": null,
+            "stateMachineVersionArn": summary.state_machine_version_arn,
+            "stateMachineAliasArn": null,
+            "redriveCount": 0,
+            "redriveDate": null,
+            "redriveStatus": if matches!(announcement.status, Status::Running | Status::Succeeded) { "NOT_REDRIVABLE" } else { "REDRIVABLE" },
+            "redriveStatusReason": null,
+            "outputDetails": null,
+            "error": summary.error.filter(|_| over),
+            "cause": summary.cause.filter(|_| over),
+        });
+        put_data(&mut detail, "input", info.input.text());
+        if let Some(output) = summary.output.filter(|_| over) {
+            put_data(&mut detail, "output", output.text());
+        }
+        let entry = json!({
+            "Source": "aws.states",
+            "DetailType": "Step Functions Execution Status Change",
+            "Resources": [arn.as_str()],
+            "Detail": detail.to_string(),
+        });
+        let cx = Cx::platform(self.0.router(), arn.account(), arn.region()).with_task(task);
+        cx.call_json("events", "putEvents", json!({ "Entries": [entry] })).await?;
+        Ok(())
+    }
+}
+
+/// Input and output are told of up to a size, so that the event stays within EventBridge's own bound.
+fn put_data(detail: &mut Value, member: &str, text: &str) {
+    const MAX_BYTES: usize = 100 * 1024;
+    let included = text.len() <= MAX_BYTES;
+    detail[member] = if included { Value::from(text) } else { Value::Null };
+    detail[format!("{member}Details")] = json!({ "included": included });
+}
