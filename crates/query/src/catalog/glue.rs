@@ -1,0 +1,152 @@
+//! The catalog over Glue's JSON calls. How a call travels is the caller's: a callback takes the operation and its
+//! input and gives the output or Glue's error code.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::{Catalog, Database, Partition, Table};
+use crate::error::{Error, Result};
+
+/// Sends one Glue operation. The error is (code, message) as Glue gave them.
+pub type JsonCall =
+    Arc<dyn Fn(&'static str, Value) -> BoxFuture<'static, std::result::Result<Value, (String, String)>> + Send + Sync>;
+
+/// Glue through a [`JsonCall`].
+#[derive(Clone)]
+pub struct GlueCatalog {
+    call: JsonCall,
+}
+
+impl std::fmt::Debug for GlueCatalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GlueCatalog").finish_non_exhaustive()
+    }
+}
+
+impl GlueCatalog {
+    pub fn new(call: JsonCall) -> Self {
+        Self { call }
+    }
+
+    async fn call(&self, operation: &'static str, input: Value) -> Result<Option<Value>> {
+        match (self.call)(operation, input).await {
+            Ok(output) => Ok(Some(output)),
+            Err((code, _)) if code == "EntityNotFoundException" => Ok(None),
+            Err((code, message)) => Err(refused(&code, &message)),
+        }
+    }
+
+    /// All pages of a list operation; `None` when what is listed does not exist.
+    async fn pages<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        mut input: Value,
+        member: &str,
+    ) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        loop {
+            let Some(mut page) = self.call(operation, input.clone()).await? else { return Ok(all) };
+            if let Some(items) = page.get_mut(member) {
+                let items: Vec<T> = serde_json::from_value(items.take()).map_err(Error::metastore)?;
+                all.extend(items);
+            }
+            match page.get("NextToken").and_then(Value::as_str) {
+                Some(token) if !token.is_empty() => input["NextToken"] = token.into(),
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    async fn one<T: serde::de::DeserializeOwned>(&self, operation: &'static str, input: Value, member: &str) -> Result<Option<T>> {
+        match self.call(operation, input).await? {
+            Some(mut output) => Ok(Some(serde_json::from_value(output[member].take()).map_err(Error::metastore)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// A change whose target must exist.
+    async fn change(&self, operation: &'static str, input: Value) -> Result<Value> {
+        (self.call)(operation, input).await.map_err(|(code, message)| refused(&code, &message))
+    }
+}
+
+#[async_trait::async_trait]
+impl Catalog for GlueCatalog {
+    async fn database(&self, name: &str) -> Result<Option<Database>> {
+        self.one("GetDatabase", json!({ "Name": name }), "Database").await
+    }
+
+    async fn databases(&self) -> Result<Vec<Database>> {
+        self.pages("GetDatabases", json!({}), "DatabaseList").await
+    }
+
+    async fn create_database(&self, database: Database) -> Result<()> {
+        self.change("CreateDatabase", json!({ "DatabaseInput": database })).await.map(drop)
+    }
+
+    async fn delete_database(&self, name: &str) -> Result<()> {
+        self.change("DeleteDatabase", json!({ "Name": name })).await.map(drop)
+    }
+
+    async fn table(&self, database: &str, name: &str) -> Result<Option<Table>> {
+        self.one("GetTable", json!({ "DatabaseName": database, "Name": name }), "Table").await
+    }
+
+    async fn tables(&self, database: &str) -> Result<Vec<Table>> {
+        self.pages("GetTables", json!({ "DatabaseName": database }), "TableList").await
+    }
+
+    async fn create_table(&self, database: &str, table: Table) -> Result<()> {
+        self.change("CreateTable", json!({ "DatabaseName": database, "TableInput": table })).await.map(drop)
+    }
+
+    async fn update_table(&self, database: &str, table: Table) -> Result<()> {
+        self.change("UpdateTable", json!({ "DatabaseName": database, "TableInput": table })).await.map(drop)
+    }
+
+    async fn delete_table(&self, database: &str, name: &str) -> Result<()> {
+        self.change("DeleteTable", json!({ "DatabaseName": database, "Name": name })).await.map(drop)
+    }
+
+    async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>> {
+        let input = json!({ "DatabaseName": database, "TableName": table, "MaxResults": 1000, "ExcludeColumnSchema": true });
+        self.pages("GetPartitions", input, "Partitions").await
+    }
+
+    async fn create_partitions(&self, database: &str, table: &str, partitions: Vec<Partition>) -> Result<Vec<Vec<String>>> {
+        let mut existing = Vec::new();
+        for chunk in partitions.chunks(100) {
+            let input = json!({ "DatabaseName": database, "TableName": table, "PartitionInputList": chunk });
+            let output = self.change("BatchCreatePartition", input).await?;
+            for error in output["Errors"].as_array().into_iter().flatten() {
+                let detail = &error["ErrorDetail"];
+                let code = detail["ErrorCode"].as_str().unwrap_or_default();
+                if code != "AlreadyExistsException" {
+                    return Err(refused(code, detail["ErrorMessage"].as_str().unwrap_or_default()));
+                }
+                existing.push(serde_json::from_value(error["PartitionValues"].clone()).map_err(Error::metastore)?);
+            }
+        }
+        Ok(existing)
+    }
+
+    async fn delete_partition(&self, database: &str, table: &str, values: &[String]) -> Result<bool> {
+        let input = json!({ "DatabaseName": database, "TableName": table, "PartitionValues": values });
+        Ok(self.call("DeletePartition", input).await?.is_some())
+    }
+}
+
+fn refused(code: &str, message: &str) -> Error {
+    match code {
+        "AccessDeniedException" | "AccessDenied" => Error {
+            category: 2,
+            error_type: 1401,
+            retryable: false,
+            message: format!("PERMISSION_DENIED: {message}"),
+        },
+        "AlreadyExistsException" => Error::ddl(format_args!("AlreadyExistsException(message:{message})")),
+        _ => Error::metastore(format_args!("{message} (Service: AWSGlue; Error Code: {code})")),
+    }
+}

@@ -1,0 +1,107 @@
+//! A catalog in memory, for tests.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::{Catalog, Database, Partition, Table};
+use crate::error::{Error, Result};
+
+/// Databases, tables and partitions behind one lock.
+#[derive(Debug, Default)]
+pub struct MemoryCatalog {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    databases: BTreeMap<String, Database>,
+    tables: BTreeMap<(String, String), (Table, Vec<Partition>)>,
+}
+
+impl MemoryCatalog {
+    fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with_table<T>(&self, database: &str, name: &str, f: impl FnOnce(&mut (Table, Vec<Partition>)) -> T) -> Result<T> {
+        self.with(|state| match state.tables.get_mut(&(database.to_owned(), name.to_owned())) {
+            Some(entry) => Ok(f(entry)),
+            None => Err(Error::metastore(format_args!("Table {database}.{name} not found"))),
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Catalog for MemoryCatalog {
+    async fn database(&self, name: &str) -> Result<Option<Database>> {
+        Ok(self.with(|state| state.databases.get(name).cloned()))
+    }
+
+    async fn databases(&self) -> Result<Vec<Database>> {
+        Ok(self.with(|state| state.databases.values().cloned().collect()))
+    }
+
+    async fn create_database(&self, database: Database) -> Result<()> {
+        self.with(|state| state.databases.insert(database.name.clone(), database));
+        Ok(())
+    }
+
+    async fn delete_database(&self, name: &str) -> Result<()> {
+        self.with(|state| {
+            state.databases.remove(name);
+            state.tables.retain(|(database, _), _| database != name);
+        });
+        Ok(())
+    }
+
+    async fn table(&self, database: &str, name: &str) -> Result<Option<Table>> {
+        Ok(self.with(|state| state.tables.get(&(database.to_owned(), name.to_owned())).map(|(table, _)| table.clone())))
+    }
+
+    async fn tables(&self, database: &str) -> Result<Vec<Table>> {
+        Ok(self.with(|state| {
+            state.tables.iter().filter(|((db, _), _)| db == database).map(|(_, (table, _))| table.clone()).collect()
+        }))
+    }
+
+    async fn create_table(&self, database: &str, table: Table) -> Result<()> {
+        self.with(|state| state.tables.insert((database.to_owned(), table.name.clone()), (table, Vec::new())));
+        Ok(())
+    }
+
+    async fn update_table(&self, database: &str, table: Table) -> Result<()> {
+        let name = table.name.clone();
+        self.with_table(database, &name, |entry| entry.0 = table)
+    }
+
+    async fn delete_table(&self, database: &str, name: &str) -> Result<()> {
+        self.with(|state| state.tables.remove(&(database.to_owned(), name.to_owned())));
+        Ok(())
+    }
+
+    async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>> {
+        self.with_table(database, table, |entry| entry.1.clone())
+    }
+
+    async fn create_partitions(&self, database: &str, table: &str, partitions: Vec<Partition>) -> Result<Vec<Vec<String>>> {
+        self.with_table(database, table, |(_, known)| {
+            let mut existing = Vec::new();
+            for partition in partitions {
+                if known.iter().any(|other| other.values == partition.values) {
+                    existing.push(partition.values);
+                } else {
+                    known.push(partition);
+                }
+            }
+            existing
+        })
+    }
+
+    async fn delete_partition(&self, database: &str, table: &str, values: &[String]) -> Result<bool> {
+        self.with_table(database, table, |(_, known)| {
+            let before = known.len();
+            known.retain(|partition| partition.values != values);
+            known.len() != before
+        })
+    }
+}

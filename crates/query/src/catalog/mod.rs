@@ -1,0 +1,154 @@
+//! The catalog port: Glue's shapes and the few calls that statements need. One implementation speaks Glue's JSON
+//! protocol, one lives in memory.
+
+mod glue;
+mod memory;
+mod view;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use glue::{GlueCatalog, JsonCall};
+pub use memory::MemoryCatalog;
+pub use view::{ViewColumn, ViewText};
+
+use crate::error::Result;
+
+/// What statements ask of the catalog. Names are lower case; `None` says that there is no such thing.
+#[async_trait::async_trait]
+pub trait Catalog: Send + Sync + std::fmt::Debug {
+    async fn database(&self, name: &str) -> Result<Option<Database>>;
+    async fn databases(&self) -> Result<Vec<Database>>;
+    async fn create_database(&self, database: Database) -> Result<()>;
+    async fn delete_database(&self, name: &str) -> Result<()>;
+    async fn table(&self, database: &str, name: &str) -> Result<Option<Table>>;
+    async fn tables(&self, database: &str) -> Result<Vec<Table>>;
+    async fn create_table(&self, database: &str, table: Table) -> Result<()>;
+    async fn update_table(&self, database: &str, table: Table) -> Result<()>;
+    async fn delete_table(&self, database: &str, name: &str) -> Result<()>;
+    async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>>;
+    /// Adds partitions; gives back the values of those that existed already.
+    async fn create_partitions(&self, database: &str, table: &str, partitions: Vec<Partition>) -> Result<Vec<Vec<String>>>;
+    async fn delete_partition(&self, database: &str, table: &str, values: &[String]) -> Result<bool>;
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Database {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location_uri: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// Glue's `Table`, reduced to what `TableInput` also has, so that a table read can be written back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Table {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_type: Option<String>,
+    #[serde(deserialize_with = "null_as_default")]
+    pub partition_keys: Vec<Column>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_descriptor: Option<StorageDescriptor>,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_original_text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_expanded_text: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct StorageDescriptor {
+    #[serde(deserialize_with = "null_as_default")]
+    pub columns: Vec<Column>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_format: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_format: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compressed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number_of_buckets: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serde_info: Option<SerdeInfo>,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_as_sub_directories: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SerdeInfo {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serialization_library: Option<String>,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Column {
+    pub name: String,
+    #[serde(rename = "Type", deserialize_with = "null_as_default")]
+    pub ty: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+impl Column {
+    pub fn new(name: impl Into<String>, ty: impl Into<String>) -> Self {
+        Self { name: name.into(), ty: ty.into(), comment: None }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Partition {
+    pub values: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_descriptor: Option<StorageDescriptor>,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Table {
+    pub fn columns(&self) -> &[Column] {
+        self.storage_descriptor.as_ref().map_or(&[], |storage| &storage.columns)
+    }
+
+    pub fn location(&self) -> Option<&str> {
+        self.storage_descriptor.as_ref()?.location.as_deref().filter(|location| !location.is_empty())
+    }
+
+    pub fn is_view(&self) -> bool {
+        self.table_type.as_deref() == Some("VIRTUAL_VIEW")
+    }
+}
+
+/// Terraform and others store `null` where Glue has an empty list.
+fn null_as_default<'de, D, T>(deserializer: D) -> std::result::Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}

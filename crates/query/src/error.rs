@@ -1,0 +1,290 @@
+//! Failures of a statement in Athena's words: a name, a text, and the numbers that `AthenaError` carries.
+
+use datafusion::common::{DataFusionError, SchemaError};
+use serde::{Deserialize, Serialize};
+
+/// What a statement failed with. `message` is the whole text, name and position included.
+#[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct Error {
+    /// `AthenaError.ErrorCategory`: 1 system, 2 user, 3 other.
+    pub category: i32,
+    /// `AthenaError.ErrorType`.
+    pub error_type: i32,
+    pub retryable: bool,
+    pub message: String,
+}
+
+/// The usual return type of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A mistake of the statement's author, e.g. `TABLE_NOT_FOUND`.
+    pub fn user(error_type: i32, name: &str, text: impl std::fmt::Display) -> Self {
+        Self { category: 2, error_type, retryable: false, message: format!("{name}: {text}") }
+    }
+
+    /// A statement that cannot be parsed: Athena gives no name, only the position.
+    pub fn syntax(line: u64, column: u64, text: impl std::fmt::Display) -> Self {
+        Self { category: 2, error_type: 1006, retryable: false, message: format!("line {line}:{column}: {text}") }
+    }
+
+    /// A statement that parses but has no meaning.
+    pub fn semantic(text: impl std::fmt::Display) -> Self {
+        Self::user(1006, "SYNTAX_ERROR", text)
+    }
+
+    pub fn not_supported(text: impl std::fmt::Display) -> Self {
+        Self::user(1301, "NOT_SUPPORTED", text)
+    }
+
+    pub fn table_not_found(at: (u64, u64), table: impl std::fmt::Display) -> Self {
+        Self::user(
+            1110,
+            "TABLE_NOT_FOUND",
+            format_args!("line {}:{}: Table '{table}' does not exist", at.0, at.1),
+        )
+    }
+
+    /// What a Hive statement says of a missing table.
+    pub fn ddl_table_not_found(name: &str) -> Self {
+        Self {
+            category: 2,
+            error_type: 1110,
+            retryable: false,
+            message: format!("FAILED: SemanticException [Error 10001]: Table not found {name}"),
+        }
+    }
+
+    /// What a Hive statement answers when the catalog refused it.
+    pub fn ddl(text: impl std::fmt::Display) -> Self {
+        Self {
+            category: 2,
+            error_type: 1004,
+            retryable: false,
+            message: format!("FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. {text}"),
+        }
+    }
+
+    /// A data file that cannot be opened at all.
+    pub fn cannot_open(path: &str, text: impl std::fmt::Display) -> Self {
+        Self::user(1103, "HIVE_CANNOT_OPEN_SPLIT", format_args!("Error opening Hive split {path}: {text}"))
+    }
+
+    /// A data file that broke while it was read.
+    pub fn cursor(path: &str, text: impl std::fmt::Display) -> Self {
+        Self::user(1104, "HIVE_CURSOR_ERROR", format_args!("Failed to read file: {path}: {text}"))
+    }
+
+    pub fn bad_data(text: impl std::fmt::Display) -> Self {
+        Self::user(1102, "HIVE_BAD_DATA", text)
+    }
+
+    pub fn metastore(text: impl std::fmt::Display) -> Self {
+        Self::user(1003, "HIVE_METASTORE_ERROR", text)
+    }
+
+    /// Something of ours, or of a service we need, is broken.
+    pub fn internal(text: impl std::fmt::Display) -> Self {
+        Self { category: 1, error_type: 1, retryable: false, message: format!("GENERIC_INTERNAL_ERROR: {text}") }
+    }
+}
+
+impl From<Error> for DataFusionError {
+    fn from(error: Error) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
+impl From<object_store::Error> for Error {
+    fn from(error: object_store::Error) -> Self {
+        use object_store::Error as E;
+        let text = error.to_string();
+        match error {
+            E::NotFound { path, .. } if text.contains("NoSuchBucket") => {
+                Self::user(1109, "HIVE_METASTORE_ERROR", format_args!("The specified bucket does not exist: {path}"))
+            }
+            E::NotFound { path, .. } => Self::cannot_open(&path, "The specified key does not exist."),
+            E::PermissionDenied { path, .. } | E::Unauthenticated { path, .. } => Self {
+                category: 2,
+                error_type: 1501,
+                retryable: false,
+                message: format!("Access denied when reading or writing S3 (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied): {path}"),
+            },
+            _ => Self::internal(text),
+        }
+    }
+}
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        explain(&error, None)
+    }
+}
+
+/// Finds the cause inside DataFusion's wrappers and words it as Athena does.
+fn explain(error: &DataFusionError, at: Option<(u64, u64)>) -> Error {
+    match error {
+        DataFusionError::Diagnostic(note, inner) => {
+            explain(inner, at.or_else(|| note.span.map(|span| (span.start.line, span.start.column))))
+        }
+        DataFusionError::Context(_, inner) => explain(inner, at),
+        DataFusionError::Shared(inner) => explain(inner, at),
+        DataFusionError::Collection(all) => match all.first() {
+            Some(first) => explain(first, at),
+            None => Error::internal(error),
+        },
+        DataFusionError::External(inner) => external(inner.as_ref(), error),
+        DataFusionError::ObjectStore(inner) => external(inner.as_ref(), error),
+        DataFusionError::SchemaError(inner, _) => schema(inner, at),
+        DataFusionError::ParquetError(inner) => parquet(inner),
+        DataFusionError::ArrowError(inner, _) => arrow(inner),
+        DataFusionError::ResourcesExhausted(text) => {
+            Error::user(1009, "EXCEEDED_LOCAL_MEMORY_LIMIT", format_args!("Query exceeded its memory limit: {text}"))
+        }
+        DataFusionError::Plan(text) => plan(text, at),
+        DataFusionError::NotImplemented(text) => Error::not_supported(place(at, text)),
+        DataFusionError::Execution(text) => execution(text),
+        DataFusionError::SQL(inner, _) => Error::syntax(1, 1, inner),
+        other => Error::internal(other.strip_backtrace()),
+    }
+}
+
+fn external(inner: &(dyn std::error::Error + 'static), outer: &DataFusionError) -> Error {
+    if let Some(ours) = inner.downcast_ref::<Error>() {
+        return ours.clone();
+    }
+    if let Some(nested) = inner.downcast_ref::<DataFusionError>() {
+        return explain(nested, None);
+    }
+    if let Some(nested) = inner.downcast_ref::<datafusion::arrow::error::ArrowError>() {
+        return arrow(nested);
+    }
+    match inner.source() {
+        Some(source) => external(source, outer),
+        None => Error::internal(inner),
+    }
+}
+
+fn schema(error: &SchemaError, at: Option<(u64, u64)>) -> Error {
+    match error {
+        SchemaError::FieldNotFound { field, .. } => Error::user(
+            1006,
+            "COLUMN_NOT_FOUND",
+            place(
+                at.or(Some((1, 8))),
+                &format!(
+                    "Column '{}' cannot be resolved or requester is not authorized to access requested resources",
+                    field.flat_name()
+                ),
+            ),
+        ),
+        SchemaError::AmbiguousReference { field } => {
+            Error::user(1006, "AMBIGUOUS_NAME", place(at.or(Some((1, 8))), &format!("Column '{}' is ambiguous", field.name())))
+        }
+        SchemaError::DuplicateUnqualifiedField { name } | SchemaError::DuplicateQualifiedField { name, .. } => {
+            Error::user(1006, "DUPLICATE_COLUMN_NAME", place(at, &format!("Column name '{name}' specified more than once")))
+        }
+    }
+}
+
+fn parquet(error: &parquet::errors::ParquetError) -> Error {
+    if let parquet::errors::ParquetError::External(inner) = error
+        && let Some(ours) = inner.downcast_ref::<Error>()
+    {
+        return ours.clone();
+    }
+    Error::user(1104, "HIVE_CURSOR_ERROR", format_args!("Failed to read Parquet file: {error}"))
+}
+
+fn arrow(error: &datafusion::arrow::error::ArrowError) -> Error {
+    use datafusion::arrow::error::ArrowError as A;
+    match error {
+        A::DivideByZero => Error::user(1201, "DIVISION_BY_ZERO", "Division by zero"),
+        A::CastError(text) => cast(text),
+        A::ArithmeticOverflow(text) => Error::user(1202, "NUMERIC_VALUE_OUT_OF_RANGE", text),
+        A::ExternalError(inner) => match inner.downcast_ref::<DataFusionError>() {
+            Some(nested) => explain(nested, None),
+            None => external(inner.as_ref(), &DataFusionError::Internal(error.to_string())),
+        },
+        A::ParquetError(text) => Error::user(1104, "HIVE_CURSOR_ERROR", format_args!("Failed to read Parquet file: {text}")),
+        other => Error::internal(other),
+    }
+}
+
+/// `Cannot cast string 'x' to value of Int64 type` → `Cannot cast 'x' to BIGINT`.
+fn cast(text: &str) -> Error {
+    let words = text
+        .strip_prefix("Cannot cast string '")
+        .and_then(|rest| rest.split_once("' to value of "))
+        .and_then(|(value, rest)| Some((value, rest.strip_suffix(" type")?)));
+    match words {
+        Some((value, ty)) => {
+            let ty = match ty {
+                "Int8" => "TINYINT",
+                "Int16" => "SMALLINT",
+                "Int32" => "INT",
+                "Int64" => "BIGINT",
+                "Float32" => "REAL",
+                "Float64" => "DOUBLE",
+                "Date32" => "DATE",
+                "Boolean" => "BOOLEAN",
+                other => other,
+            };
+            Error::user(1203, "INVALID_CAST_ARGUMENT", format_args!("Cannot cast '{value}' to {ty}"))
+        }
+        None => Error::user(1203, "INVALID_CAST_ARGUMENT", text),
+    }
+}
+
+fn execution(text: &str) -> Error {
+    // Functions of ours name the Trino error themselves.
+    match text.split_once(": ") {
+        Some((name, rest)) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') => {
+            Error::user(1203, name, rest)
+        }
+        _ => Error::user(1200, "GENERIC_USER_ERROR", text),
+    }
+}
+
+fn plan(text: &str, at: Option<(u64, u64)>) -> Error {
+    let first = text.lines().next().unwrap_or(text);
+    if let Some(rest) = first.strip_prefix("Invalid function '") {
+        let name = rest.split('\'').next().unwrap_or(rest);
+        return Error::user(1006, "FUNCTION_NOT_FOUND", place(at.or(Some((1, 8))), &format!("Function '{name}' not registered")));
+    }
+    if first.contains("must appear in the GROUP BY clause") || first.contains("must be in the GROUP BY clause") {
+        let name = first.split('"').nth(1).unwrap_or("expression");
+        return Error::user(
+            1006,
+            "EXPRESSION_NOT_AGGREGATE",
+            place(at.or(Some((1, 8))), &format!("'{name}' must be an aggregate expression or appear in GROUP BY clause")),
+        );
+    }
+    if first.contains("type_coercion")
+        || first.contains("coerce")
+        || first.contains("No function matches")
+        || first.contains("Cannot infer common argument type")
+    {
+        return Error::user(1006, "TYPE_MISMATCH", place(at.or(Some((1, 8))), first));
+    }
+    Error::semantic(place(at.or(Some((1, 1))), first))
+}
+
+fn place(at: Option<(u64, u64)>, text: &str) -> String {
+    match at {
+        Some((line, column)) => format!("line {line}:{column}: {text}"),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_cast_is_named_as_trino_names_it() {
+        let error = cast("Cannot cast string 'x' to value of Int64 type");
+        assert_eq!(error.message, "INVALID_CAST_ARGUMENT: Cannot cast 'x' to BIGINT");
+    }
+}

@@ -1,0 +1,30 @@
+//! Athena's SQL on DataFusion: one statement in, result files and an [`Outcome`] out.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | `sql` | text to [`sql::Statement`]; Trino's words into DataFusion's |
+//! | `catalog` | the Glue catalog as a port, views as Athena stores them |
+//! | `scan` | tables over S3: partitions, listing, SerDes, Parquet |
+//! | `functions` | Trino functions that DataFusion lacks |
+//! | `run` | carries a statement out |
+//! | `types`, `value`, `result` | types, values and files as Athena writes them |
+//! | [`worker`] | the JSON request and reply of a worker process |
+//!
+//! Nothing here knows the server: catalog and objects are reached through ports, in a worker over HTTP.
+
+pub mod catalog;
+mod error;
+mod functions;
+mod result;
+mod run;
+mod scan;
+mod sql;
+mod storage;
+mod types;
+mod value;
+pub mod worker;
+
+pub use error::{Error, Result};
+pub use run::{Engine, Job, Outcome};
+pub use storage::{Connection, Location, Storage};
+pub use types::ColumnInfo;

@@ -1,0 +1,305 @@
+//! Hive's statements that change the catalog.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+
+use super::{Answer, Run};
+use crate::catalog::{Column, Database, Partition, SerdeInfo, StorageDescriptor, Table};
+use crate::error::{Error, Result};
+use crate::sql::{CreateTable, Name, PartitionSpec};
+use crate::storage::Location;
+
+const LAZY: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
+const TEXT_INPUT: &str = "org.apache.hadoop.mapred.TextInputFormat";
+const TEXT_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat";
+pub(super) const PARQUET: [&str; 3] = [
+    "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+    "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+    "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+];
+
+fn done() -> Answer {
+    Answer::Lines { columns: Vec::new(), lines: Vec::new() }
+}
+
+impl Run<'_> {
+    pub(super) async fn create_table(&mut self, create: CreateTable) -> Result<Answer> {
+        let Some(name) = &create.name else { return Err(Error::internal("a table without a name")) };
+        let database = self.database_of(name);
+        if self.catalog.database(&database).await?.is_none() {
+            return Err(Error::ddl(format_args!("Database {database} not found")));
+        }
+        if self.catalog.table(&database, &name.name).await?.is_some() {
+            if create.if_not_exists {
+                return Ok(done());
+            }
+            return Err(Error::ddl(format_args!("AlreadyExistsException(message:Table {} already exists)", name.name)));
+        }
+        let properties: BTreeMap<String, String> = create.properties.into_iter().collect();
+        if properties.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("iceberg")) {
+            return Err(Error::not_supported("Iceberg tables"));
+        }
+        if !create.external {
+            return Err(Error::ddl("Only external tables are supported: use CREATE EXTERNAL TABLE"));
+        }
+        let Some(location) = create.location else {
+            return Err(Error::ddl("MetaException(message:LOCATION is missing: an external table needs one)"));
+        };
+        Location::parse(&location)?;
+        let (serde, input, output) = match create.stored_as.as_deref() {
+            None | Some("TEXTFILE") => (create.serde.as_deref().unwrap_or(LAZY), TEXT_INPUT, TEXT_OUTPUT),
+            Some("PARQUET") => (PARQUET[0], PARQUET[1], PARQUET[2]),
+            Some("JSONFILE" | "JSON") => ("org.openx.data.jsonserde.JsonSerDe", TEXT_INPUT, TEXT_OUTPUT),
+            Some(other) => return Err(Error::not_supported(format_args!("STORED AS {other}"))),
+        };
+        let serde = create.serde.as_deref().unwrap_or(serde);
+        let mut serde_parameters: BTreeMap<String, String> = create.serde_properties.into_iter().collect();
+        if serde_parameters.is_empty() || serde != LAZY {
+            serde_parameters.entry("serialization.format".to_owned()).or_insert_with(|| "1".to_owned());
+        }
+        let table = Table {
+            name: name.name.clone(),
+            description: create.comment,
+            table_type: Some("EXTERNAL_TABLE".to_owned()),
+            partition_keys: create.partition_keys,
+            parameters: properties.into_iter().chain([("EXTERNAL".to_owned(), "TRUE".to_owned())]).collect(),
+            storage_descriptor: Some(StorageDescriptor {
+                columns: create.columns,
+                location: Some(location),
+                input_format: Some(create.input_format.unwrap_or_else(|| input.to_owned())),
+                output_format: Some(create.output_format.unwrap_or_else(|| output.to_owned())),
+                compressed: Some(false),
+                number_of_buckets: Some(-1),
+                serde_info: Some(SerdeInfo {
+                    name: None,
+                    serialization_library: Some(serde.to_owned()),
+                    parameters: serde_parameters,
+                }),
+                parameters: BTreeMap::new(),
+                stored_as_sub_directories: Some(false),
+            }),
+            ..Table::default()
+        };
+        self.catalog.create_table(&database, table).await?;
+        Ok(done())
+    }
+
+    pub(super) async fn drop_table(&mut self, name: Name, if_exists: bool) -> Result<Answer> {
+        let database = self.database_of(&name);
+        match self.catalog.table(&database, &name.name).await? {
+            Some(table) if table.is_view() => {
+                return Err(Error::ddl("Cannot drop a view with DROP TABLE"));
+            }
+            Some(_) => self.catalog.delete_table(&database, &name.name).await?,
+            None if if_exists => {}
+            None => return Err(Error::ddl_table_not_found(&name.name)),
+        }
+        Ok(done())
+    }
+
+    pub(super) async fn create_database(&mut self, database: Database, if_not_exists: bool) -> Result<Answer> {
+        if self.catalog.database(&database.name).await?.is_some() {
+            if if_not_exists {
+                return Ok(done());
+            }
+            return Err(Error::ddl(format_args!("AlreadyExistsException(message:Database {} already exists)", database.name)));
+        }
+        self.catalog.create_database(database).await?;
+        Ok(done())
+    }
+
+    pub(super) async fn drop_database(&mut self, name: &str, if_exists: bool, cascade: bool) -> Result<Answer> {
+        if self.catalog.database(name).await?.is_none() {
+            if if_exists {
+                return Ok(done());
+            }
+            return Err(Error::ddl(format_args!("NoSuchObjectException(message:Database {name} not found)")));
+        }
+        let tables = self.catalog.tables(name).await?;
+        if !tables.is_empty() && !cascade {
+            return Err(Error::ddl(format_args!("InvalidOperationException(message:Database {name} is not empty. One or more tables exist.)")));
+        }
+        for table in tables {
+            self.catalog.delete_table(name, &table.name).await?;
+        }
+        self.catalog.delete_database(name).await?;
+        Ok(done())
+    }
+
+    pub(super) async fn add_partitions(&mut self, name: &Name, if_not_exists: bool, specs: Vec<PartitionSpec>) -> Result<Answer> {
+        let (database, table) = self.table(name).await?;
+        let mut partitions = Vec::new();
+        for spec in specs {
+            let values = ordered(&table, &spec.values)?;
+            partitions.push(partition(&table, values, spec.location)?);
+        }
+        let existing = self.catalog.create_partitions(&database, &table.name, partitions).await?;
+        match existing.first() {
+            Some(values) if !if_not_exists => Err(Error::ddl(format_args!(
+                "AlreadyExistsException(message:Partition already exists: {})",
+                partition_name(&table, values)
+            ))),
+            _ => Ok(done()),
+        }
+    }
+
+    pub(super) async fn drop_partitions(&mut self, name: &Name, if_exists: bool, specs: Vec<Vec<(String, String)>>) -> Result<Answer> {
+        let (database, table) = self.table(name).await?;
+        for spec in specs {
+            let values = ordered(&table, &spec)?;
+            let dropped = self.catalog.delete_partition(&database, &table.name, &values).await?;
+            if !dropped && !if_exists {
+                return Err(Error::ddl(format_args!("Partition not found {}", partition_name(&table, &values))));
+            }
+        }
+        Ok(done())
+    }
+
+    /// MSCK REPAIR TABLE: adds the partitions whose `key=value` folders are there; removes none.
+    pub(super) async fn repair(&mut self, name: &Name) -> Result<Answer> {
+        let (database, table) = self.table(name).await?;
+        let root = Location::parse(table.location().ok_or_else(|| Error::ddl("the table has no location"))?)?;
+        let prefix = root.path()?;
+        let store = self.storage.bucket(&root.bucket)?;
+        let metas: Vec<_> = store.list(Some(&prefix)).try_collect().await?;
+        let mut found = BTreeSet::new();
+        for meta in &metas {
+            let below = meta.location.as_ref().strip_prefix(prefix.as_ref()).unwrap_or_default().trim_start_matches('/');
+            let mut folders = below.split('/');
+            let values: Option<Vec<String>> = table
+                .partition_keys
+                .iter()
+                .map(|key| {
+                    let (found, value) = folders.next()?.split_once('=')?;
+                    (found == key.name).then(|| decode(value))
+                })
+                .collect();
+            // The file itself must follow the folders.
+            if let Some(values) = values
+                && folders.next().is_some_and(|rest| !rest.starts_with(['_', '.']))
+                && !values.is_empty()
+            {
+                let folder: Vec<&str> = below.split('/').take(values.len()).collect();
+                found.insert((values, format!("{}/", folder.join("/"))));
+            }
+        }
+        let known: BTreeSet<Vec<String>> =
+            self.catalog.partitions(&database, &table.name).await?.into_iter().map(|partition| partition.values).collect();
+        let slash = if root.key.is_empty() || root.key.ends_with('/') { "" } else { "/" };
+        let new: Vec<_> = found.into_iter().filter(|(values, _)| !known.contains(values)).collect();
+        let mut partitions = Vec::new();
+        let mut lines = Vec::new();
+        if !new.is_empty() {
+            let names: Vec<_> = new.iter().map(|(_, folder)| format!("{}:{}", table.name, folder.trim_end_matches('/'))).collect();
+            lines.push(format!("Partitions not in metastore:\t{}", names.join("\t")));
+        }
+        for (values, folder) in new {
+            lines.push(format!("Repair: Added partition to metastore {}:{}", table.name, folder.trim_end_matches('/')));
+            partitions.push(partition(&table, values, Some(format!("s3://{}/{}{slash}{folder}", root.bucket, root.key)))?);
+        }
+        self.catalog.create_partitions(&database, &table.name, partitions).await?;
+        Ok(Answer::Lines { columns: Vec::new(), lines })
+    }
+
+    pub(super) async fn set_location(
+        &mut self,
+        name: &Name,
+        spec: Option<Vec<(String, String)>>,
+        location: String,
+    ) -> Result<Answer> {
+        let (database, mut table) = self.table(name).await?;
+        Location::parse(&location)?;
+        match spec {
+            None => {
+                table.storage_descriptor.get_or_insert_default().location = Some(location);
+                self.catalog.update_table(&database, table).await?;
+            }
+            Some(spec) => {
+                let values = ordered(&table, &spec)?;
+                if !self.catalog.delete_partition(&database, &table.name, &values).await? {
+                    return Err(Error::ddl(format_args!("Partition not found {}", partition_name(&table, &values))));
+                }
+                let moved = partition(&table, values, Some(location))?;
+                self.catalog.create_partitions(&database, &table.name, vec![moved]).await?;
+            }
+        }
+        Ok(done())
+    }
+
+    pub(super) async fn set_properties(&mut self, name: &Name, properties: Vec<(String, String)>) -> Result<Answer> {
+        let (database, mut table) = self.table(name).await?;
+        table.parameters.extend(properties);
+        self.catalog.update_table(&database, table).await?;
+        Ok(done())
+    }
+
+    pub(super) async fn set_columns(&mut self, name: &Name, columns: Vec<Column>, replace: bool) -> Result<Answer> {
+        let (database, mut table) = self.table(name).await?;
+        let storage = table.storage_descriptor.get_or_insert_default();
+        if replace {
+            storage.columns = columns;
+        } else {
+            if let Some(column) = columns.iter().find(|column| storage.columns.iter().any(|known| known.name == column.name)) {
+                return Err(Error::ddl(format_args!("Duplicate column name: {}", column.name)));
+            }
+            storage.columns.extend(columns);
+        }
+        self.catalog.update_table(&database, table).await?;
+        Ok(done())
+    }
+}
+
+/// The values in the order of the table's keys.
+fn ordered(table: &Table, spec: &[(String, String)]) -> Result<Vec<String>> {
+    if spec.len() != table.partition_keys.len() {
+        return Err(Error::ddl(format_args!("partition spec is incomplete or wrong: {spec:?}")));
+    }
+    table
+        .partition_keys
+        .iter()
+        .map(|key| {
+            spec.iter()
+                .find(|(name, _)| *name == key.name.to_lowercase())
+                .map(|(_, value)| value.clone())
+                .ok_or_else(|| Error::ddl(format_args!("table is not partitioned by what is given: {} is missing", key.name)))
+        })
+        .collect()
+}
+
+pub(super) fn partition_name(table: &Table, values: &[String]) -> String {
+    let pairs: Vec<_> = table.partition_keys.iter().zip(values).map(|(key, value)| format!("{}={value}", key.name)).collect();
+    pairs.join("/")
+}
+
+/// A partition that reads like its table.
+pub(super) fn partition(table: &Table, values: Vec<String>, location: Option<String>) -> Result<Partition> {
+    let storage = table.storage_descriptor.clone().ok_or_else(|| Error::ddl("the table has no storage"))?;
+    let location = match location {
+        Some(location) => location,
+        None => {
+            let root = storage.location.clone().unwrap_or_default();
+            format!("{}/{}/", root.trim_end_matches('/'), partition_name(table, &values))
+        }
+    };
+    Location::parse(&location)?;
+    Ok(Partition {
+        values,
+        storage_descriptor: Some(StorageDescriptor { location: Some(location), ..storage }),
+        parameters: BTreeMap::new(),
+    })
+}
+
+/// `%3A` → `:`, as Hive names folders.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let code = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        out.push(code.unwrap_or(bytes[at]));
+        at += if code.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

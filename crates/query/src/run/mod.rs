@@ -1,0 +1,265 @@
+//! Carries out one statement: reads it, does it against catalog and objects, writes the result's files.
+
+mod ddl;
+mod select;
+mod session;
+mod show;
+mod view;
+mod write;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Catalog, Table};
+use crate::error::{Error, Result};
+use crate::result;
+use crate::sql::{self, Name, Statement};
+use crate::storage::{Location, Storage};
+use crate::types::ColumnInfo;
+
+/// What to run and where its result goes.
+#[derive(Debug, Clone, Default)]
+pub struct Job {
+    /// The query execution's id; it names the result's files.
+    pub id: String,
+    pub sql: String,
+    pub catalog: String,
+    pub database: String,
+    /// Texts of SQL literals for `?`.
+    pub parameters: Vec<String>,
+    /// Folder of the result, `s3://bucket/prefix/`.
+    pub output: String,
+    /// Cores to use; 0 takes what the machine has.
+    pub threads: usize,
+    /// Memory for the operators that can spill; 0 is unlimited.
+    pub memory_bytes: usize,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    pub statement_type: String,
+    pub substatement_type: String,
+    pub output_location: String,
+    pub manifest_location: Option<String>,
+    pub columns: Vec<ColumnInfo>,
+    pub update_count: i64,
+    /// Rows of the result, the header not counted.
+    pub rows: u64,
+    pub scanned_bytes: u64,
+    pub planning_ms: u64,
+    pub execution_ms: u64,
+}
+
+/// Runs statements for one caller.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    storage: Arc<Storage>,
+    catalog: Arc<dyn Catalog>,
+}
+
+/// A statement under way.
+struct Run<'a> {
+    storage: Arc<Storage>,
+    catalog: Arc<dyn Catalog>,
+    job: &'a Job,
+    clock: Clock,
+}
+
+/// Where the time went.
+#[derive(Default)]
+struct Clock {
+    planning: std::time::Duration,
+}
+
+/// What a statement leaves behind besides its effect.
+enum Answer {
+    /// Rows are in `<id>.csv` already.
+    Csv { columns: Vec<ColumnInfo>, rows: u64 },
+    /// Lines of a utility's text.
+    Lines { columns: Vec<ColumnInfo>, lines: Vec<String> },
+    /// New data files.
+    Files { kind: FilesKind, files: Vec<String>, rows: u64 },
+}
+
+enum FilesKind {
+    Ctas,
+    Insert,
+}
+
+impl Engine {
+    pub fn new(storage: Arc<Storage>, catalog: Arc<dyn Catalog>) -> Self {
+        Self { storage, catalog }
+    }
+
+    /// Bytes read so far, also by a statement that failed.
+    pub fn scanned_bytes(&self) -> u64 {
+        self.storage.scanned_bytes()
+    }
+
+    /// Runs one statement to its end.
+    pub async fn run(&self, job: &Job) -> Result<Outcome> {
+        let started = tokio::time::Instant::now();
+        let text = sql::with_parameters(&job.sql, &job.parameters)?;
+        let statement = sql::parse(&text)?;
+        let (statement_type, substatement_type) = kind(&statement);
+        let mut run = Run {
+            storage: Arc::clone(&self.storage),
+            catalog: Arc::clone(&self.catalog),
+            job,
+            clock: Clock::default(),
+        };
+        let answer = Box::pin(run.statement(statement)).await?;
+        let mut outcome = Outcome {
+            statement_type: statement_type.to_owned(),
+            substatement_type: substatement_type.to_owned(),
+            ..Outcome::default()
+        };
+        run.finish(answer, &mut outcome).await?;
+        outcome.scanned_bytes = self.scanned_bytes();
+        outcome.planning_ms = millis(run.clock.planning);
+        outcome.execution_ms = millis(started.elapsed());
+        Ok(outcome)
+    }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Run<'_> {
+    async fn statement(&mut self, statement: Statement) -> Result<Answer> {
+        match statement {
+            Statement::Select(select) => self.select(*select).await,
+            Statement::Explain { select, analyze } => self.explain(*select, analyze).await,
+            Statement::CreateView { name, or_replace, sql, select } => self.create_view(name, or_replace, sql, *select).await,
+            Statement::DropView { name, if_exists } => self.drop_view(name, if_exists).await,
+            Statement::Ctas(ctas) => self.ctas(*ctas).await,
+            Statement::Insert { table, columns, select } => self.insert(table, columns, *select).await,
+            Statement::CreateTable(table) => self.create_table(*table).await,
+            Statement::DropTable { name, if_exists } => self.drop_table(name, if_exists).await,
+            Statement::CreateDatabase { name, if_not_exists, comment, location, properties } => {
+                let database = crate::catalog::Database {
+                    name,
+                    description: comment,
+                    location_uri: location,
+                    parameters: properties.into_iter().collect(),
+                };
+                self.create_database(database, if_not_exists).await
+            }
+            Statement::DropDatabase { name, if_exists, cascade } => self.drop_database(&name, if_exists, cascade).await,
+            Statement::ShowTables { database, pattern } => self.show_tables(database, pattern, false).await,
+            Statement::ShowViews { database, pattern } => self.show_tables(database, pattern, true).await,
+            Statement::ShowDatabases { pattern } => self.show_databases(pattern).await,
+            Statement::ShowColumns { table } => self.show_columns(&table).await,
+            Statement::ShowPartitions { table } => self.show_partitions(&table).await,
+            Statement::ShowCreateTable { table } => self.show_create_table(&table).await,
+            Statement::ShowCreateView { table } => self.show_create_view(&table).await,
+            Statement::ShowProperties { table, key } => self.show_properties(&table, key).await,
+            Statement::Describe { table, extended } => self.describe(&table, extended).await,
+            Statement::Repair { table } => self.repair(&table).await,
+            Statement::AddPartitions { table, if_not_exists, partitions } => {
+                self.add_partitions(&table, if_not_exists, partitions).await
+            }
+            Statement::DropPartitions { table, if_exists, partitions } => {
+                self.drop_partitions(&table, if_exists, partitions).await
+            }
+            Statement::SetLocation { table, partition, location } => self.set_location(&table, partition, location).await,
+            Statement::SetProperties { table, properties } => self.set_properties(&table, properties).await,
+            Statement::AddColumns { table, columns } => self.set_columns(&table, columns, false).await,
+            Statement::ReplaceColumns { table, columns } => self.set_columns(&table, columns, true).await,
+        }
+    }
+
+    /// Where the result's files go, without an extension.
+    fn output(&self) -> Result<Location> {
+        let folder = Location::parse(&self.job.output)?;
+        let slash = if folder.key.is_empty() || folder.key.ends_with('/') { "" } else { "/" };
+        Ok(folder.with_suffix(&format!("{slash}{}", self.job.id)))
+    }
+
+    async fn finish(&self, answer: Answer, outcome: &mut Outcome) -> Result<()> {
+        let base = self.output()?;
+        let (location, metadata, columns) = match answer {
+            Answer::Csv { columns, rows } => {
+                outcome.rows = rows;
+                let file = base.with_suffix(".csv");
+                (file.clone(), file.with_suffix(".metadata"), columns)
+            }
+            Answer::Lines { columns, lines } => {
+                outcome.rows = lines.len() as u64;
+                let file = base.with_suffix(".txt");
+                let text: String = lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect();
+                self.storage.put(&file, text.into_bytes()).await?;
+                (file.clone(), file.with_suffix(".metadata"), columns)
+            }
+            Answer::Files { kind, files, rows } => {
+                outcome.update_count = i64::try_from(rows).unwrap_or(i64::MAX);
+                let (base, columns) = match kind {
+                    FilesKind::Ctas => {
+                        let folder = Location::parse(&self.job.output)?;
+                        let slash = if folder.key.is_empty() || folder.key.ends_with('/') { "" } else { "/" };
+                        let count = ColumnInfo { name: "rows".to_owned(), ty: "bigint".to_owned(), precision: 19, scale: 0, case_sensitive: false };
+                        (folder.with_suffix(&format!("{slash}tables/{}", self.job.id)), vec![count])
+                    }
+                    FilesKind::Insert => (base, Vec::new()),
+                };
+                let manifest = base.with_suffix("-manifest.csv");
+                let list: String = files.into_iter().flat_map(|file| [file, "\n".to_owned()]).collect();
+                self.storage.put(&manifest, list.into_bytes()).await?;
+                outcome.manifest_location = Some(manifest.to_string());
+                (base.clone(), base.with_suffix(".metadata"), columns)
+            }
+        };
+        self.storage.put(&metadata, result::metadata(&self.job.id, &columns)).await?;
+        outcome.output_location = location.to_string();
+        outcome.columns = columns;
+        Ok(())
+    }
+
+    fn database_of(&self, name: &Name) -> String {
+        name.database.clone().unwrap_or_else(|| self.job.database.to_lowercase())
+    }
+
+    /// A table that a Hive statement names.
+    async fn table(&self, name: &Name) -> Result<(String, Table)> {
+        let database = self.database_of(name);
+        match self.catalog.table(&database, &name.name).await? {
+            Some(table) => Ok((database, table)),
+            None => Err(Error::ddl_table_not_found(&name.name)),
+        }
+    }
+}
+
+/// `StatementType` and `SubstatementType`.
+fn kind(statement: &Statement) -> (&'static str, &'static str) {
+    match statement {
+        Statement::Select(_) => ("DML", "SELECT"),
+        Statement::Explain { .. } => ("DML", "EXPLAIN"),
+        Statement::Insert { .. } => ("DML", "INSERT"),
+        Statement::Ctas(_) => ("DDL", "CREATE_TABLE_AS_SELECT"),
+        Statement::CreateView { .. } => ("DDL", "CREATE_VIEW"),
+        Statement::DropView { .. } => ("DDL", "DROP_VIEW"),
+        Statement::CreateTable(_) => ("DDL", "CREATE_TABLE"),
+        Statement::DropTable { .. } => ("DDL", "DROP_TABLE"),
+        Statement::CreateDatabase { .. } => ("DDL", "CREATE_DATABASE"),
+        Statement::DropDatabase { .. } => ("DDL", "DROP_DATABASE"),
+        Statement::Repair { .. } => ("DDL", "MSCK_REPAIR_TABLE"),
+        Statement::AddPartitions { .. } => ("DDL", "ALTER_TABLE_ADD_PARTITION"),
+        Statement::DropPartitions { .. } => ("DDL", "ALTER_TABLE_DROP_PARTITION"),
+        Statement::SetLocation { .. } => ("DDL", "ALTER_TABLE_SET_LOCATION"),
+        Statement::SetProperties { .. } => ("DDL", "ALTER_TABLE_SET_TBLPROPERTIES"),
+        Statement::AddColumns { .. } => ("DDL", "ALTER_TABLE_ADD_COLUMNS"),
+        Statement::ReplaceColumns { .. } => ("DDL", "ALTER_TABLE_REPLACE_COLUMNS"),
+        Statement::ShowTables { .. } => ("UTILITY", "SHOW_TABLES"),
+        Statement::ShowViews { .. } => ("UTILITY", "SHOW_VIEWS"),
+        Statement::ShowDatabases { .. } => ("UTILITY", "SHOW_DATABASES"),
+        Statement::ShowColumns { .. } => ("UTILITY", "SHOW_COLUMNS"),
+        Statement::ShowPartitions { .. } => ("UTILITY", "SHOW_PARTITIONS"),
+        Statement::ShowCreateTable { .. } => ("UTILITY", "SHOW_CREATE_TABLE"),
+        Statement::ShowCreateView { .. } => ("UTILITY", "SHOW_CREATE_VIEW"),
+        Statement::ShowProperties { .. } => ("UTILITY", "SHOW_TBLPROPERTIES"),
+        Statement::Describe { .. } => ("UTILITY", "DESCRIBE_TABLE"),
+    }
+}

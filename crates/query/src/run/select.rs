@@ -1,0 +1,88 @@
+//! Queries: planned, run, and written as CSV while the rows come.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Field;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use futures::StreamExt;
+use object_store::buffered::BufWriter;
+use tokio::io::AsyncWriteExt;
+
+use super::session::Session;
+use super::{Answer, Run};
+use crate::error::{Error, Result};
+use crate::result::{csv_header, csv_rows};
+use crate::sql::Select;
+use crate::types::ColumnInfo;
+
+impl Run<'_> {
+    pub(super) async fn select(&mut self, select: Select) -> Result<Answer> {
+        let started = tokio::time::Instant::now();
+        let (session, plan) = self.plan(&select).await?;
+        let columns = column_infos(&plan, &select);
+        let physical = physical(&session, plan).await?;
+        self.clock.planning = started.elapsed();
+
+        let mut rows = 0;
+        let mut stream = execute_stream(physical, session.context().task_ctx())?;
+        let file = self.output()?.with_suffix(".csv");
+        let store = self.storage.bucket(&file.bucket)?;
+        let mut writer = BufWriter::with_capacity(store, file.path()?, 8 << 20);
+        let mut text = csv_header(&columns);
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            rows += batch.num_rows() as u64;
+            csv_rows(&batch, &mut text);
+            if text.len() > 1 << 20 {
+                writer.write_all(text.as_bytes()).await.map_err(unwritten)?;
+                text.clear();
+            }
+        }
+        writer.write_all(text.as_bytes()).await.map_err(unwritten)?;
+        writer.shutdown().await.map_err(unwritten)?;
+        Ok(Answer::Csv { columns, rows })
+    }
+
+    /// The physical plan as text, with figures when it is to be run.
+    pub(super) async fn explain(&mut self, select: Select, analyze: bool) -> Result<Answer> {
+        let (session, plan) = self.plan(&select).await?;
+        let physical = physical(&session, plan).await?;
+        let text = if analyze {
+            let mut stream = execute_stream(Arc::clone(&physical), session.context().task_ctx())?;
+            while let Some(batch) = stream.next().await {
+                batch?;
+            }
+            datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(false).to_string()
+        } else {
+            displayable(physical.as_ref()).indent(false).to_string()
+        };
+        let column = ColumnInfo { ty: "varchar".to_owned(), ..ColumnInfo::string("Query Plan") };
+        let lines = std::iter::once("Query Plan".to_owned()).chain(text.lines().map(str::to_owned)).collect();
+        Ok(Answer::Lines { columns: vec![column], lines })
+    }
+}
+
+pub(super) async fn physical(session: &Session, plan: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    let state = session.context().state();
+    let plan = state.optimize(&plan)?;
+    Ok(state.query_planner().create_physical_plan(&plan, &state).await?)
+}
+
+/// The result's columns, named as in the text or `_col0` by position.
+fn column_infos(plan: &LogicalPlan, select: &Select) -> Vec<ColumnInfo> {
+    let schema = plan.schema();
+    let fields: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let labels = select.labels.apply(&fields);
+    let info = |(position, (field, label)): (usize, (&Arc<Field>, Option<String>))| {
+        ColumnInfo::of(&label.unwrap_or_else(|| format!("_col{position}")), field)
+    };
+    schema.fields().iter().zip(labels).enumerate().map(info).collect()
+}
+
+fn unwritten(error: std::io::Error) -> Error {
+    match error.into_inner().and_then(|inner| inner.downcast::<object_store::Error>().ok()) {
+        Some(inner) => (*inner).into(),
+        None => Error::internal("the result could not be written"),
+    }
+}

@@ -1,0 +1,236 @@
+//! DataFusion for one statement: Trino's functions, our objects, and the tables that the statement names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider};
+use datafusion::datasource::ViewTable;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::{ObjectName, Query, Spanned, Statement as SqlStatement, visit_relations};
+
+use super::Run;
+use crate::catalog::ViewText;
+use crate::error::{Error, Result};
+use crate::scan::HiveTable;
+use crate::sql::{self, Select};
+use crate::types::{trino_type, parse_hive_field};
+
+const CATALOG: &str = "awsdatacatalog";
+const DEEPEST_VIEW: usize = 30;
+
+/// A context and the schemas of the catalog in it.
+pub(super) struct Session {
+    context: SessionContext,
+    catalog: Arc<MemoryCatalogProvider>,
+}
+
+impl Session {
+    pub(super) fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    fn schema(&self, database: &str) -> Result<Arc<dyn SchemaProvider>> {
+        if let Some(schema) = self.catalog.schema(database) {
+            return Ok(schema);
+        }
+        let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+        self.catalog.register_schema(database, Arc::clone(&schema))?;
+        Ok(schema)
+    }
+}
+
+impl Run<'_> {
+    /// A context whose unqualified names are of this database.
+    pub(super) fn session(&self, database: &str) -> Result<Session> {
+        let threads = match self.job.threads {
+            0 => std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            threads => threads,
+        };
+        let mut config = SessionConfig::new()
+            .with_target_partitions(threads)
+            .with_default_catalog_and_schema(CATALOG, database)
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(false)
+            .with_collect_statistics(false);
+        let options = config.options_mut();
+        options.sql_parser.map_string_types_to_utf8view = false;
+        options.sql_parser.collect_spans = true;
+        options.sql_parser.parse_float_as_decimal = true;
+        options.execution.parquet.schema_force_view_types = false;
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.time_zone = Some("UTC".to_owned());
+        let mut runtime = RuntimeEnvBuilder::new().with_object_store_registry(Arc::clone(&self.storage) as _);
+        if self.job.memory_bytes > 0 {
+            runtime = runtime.with_memory_limit(self.job.memory_bytes, 1.0);
+        }
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::new(runtime.build()?))
+            .with_default_features()
+            .build();
+        let context = SessionContext::new_with_state(state);
+        for function in crate::functions::all() {
+            context.register_udf(function);
+        }
+        let catalog = Arc::new(MemoryCatalogProvider::new());
+        context.register_catalog(CATALOG, Arc::clone(&catalog) as _);
+        Ok(Session { context, catalog })
+    }
+
+    /// The logical plan of a query, its tables looked up first.
+    pub(super) async fn plan(&self, select: &Select) -> Result<(Session, LogicalPlan)> {
+        let database = self.job.database.to_lowercase();
+        let session = self.session(&database)?;
+        let plan = Box::pin(self.plan_in(&session, select, &database, 0)).await?;
+        Ok((session, plan))
+    }
+
+    async fn plan_in(&self, session: &Session, select: &Select, database: &str, depth: usize) -> Result<LogicalPlan> {
+        if depth > DEEPEST_VIEW {
+            return Err(Error::user(1006, "INVALID_VIEW", "Views are nested too deeply or refer to themselves"));
+        }
+        let statement = DfStatement::Statement(Box::new(SqlStatement::Query(Box::new(select.query.clone()))));
+        let state = session.context.state();
+        let references = state.resolve_table_references(&statement)?;
+        for reference in references {
+            let name = reference.table().to_owned();
+            let schema_name = reference.schema().unwrap_or(database).to_owned();
+            let schema = session.schema(&schema_name)?;
+            if schema.table_exist(&name) {
+                continue;
+            }
+            let at = || place_of(&select.query, &name);
+            let provider: Arc<dyn TableProvider> = if schema_name == "information_schema" {
+                self.information_schema(&name).await?.ok_or_else(|| Error::table_not_found(at(), format_args!("{CATALOG}.{schema_name}.{name}")))?
+            } else {
+                match self.provider(session, select, &schema_name, &name, depth).await? {
+                    Some(provider) => provider,
+                    None => return Err(self.missing(&schema_name, &name, at()).await?),
+                }
+            };
+            schema.register_table(name, provider)?;
+        }
+        // Unqualified names inside a view are of the view's database.
+        let mut state = session.context.state();
+        state.config_mut().options_mut().catalog.default_schema = database.to_owned();
+        let plan = state.statement_to_plan(statement).await?;
+        Ok(plan)
+    }
+
+    async fn provider(
+        &self,
+        session: &Session,
+        select: &Select,
+        database: &str,
+        name: &str,
+        depth: usize,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(table) = self.catalog.table(database, name).await? else { return Ok(None) };
+        if !table.is_view() {
+            let provider = HiveTable::new(Arc::clone(&self.storage), Arc::clone(&self.catalog), database, table, &select.hidden)?;
+            return Ok(Some(Arc::new(provider)));
+        }
+        let view = ViewText::decode(&table)?;
+        let inner = sql::parse_query(&view.original_sql)?;
+        let own_database = view.schema.as_deref().unwrap_or(database).to_lowercase();
+        let plan = Box::pin(self.plan_in(session, &inner, &own_database, depth + 1)).await.map_err(|error| Error {
+            message: format!(
+                "INVALID_VIEW: line 1:15: Failed analyzing stored view '{CATALOG}.{database}.{name}': {}",
+                error.message
+            ),
+            ..error
+        })?;
+        let plan = named(plan, &inner)?;
+        Ok(Some(Arc::new(ViewTable::new(plan, Some(view.original_sql)))))
+    }
+
+    /// Says which of schema and table does not exist.
+    async fn missing(&self, database: &str, table: &str, at: (u64, u64)) -> Result<Error> {
+        Ok(match self.catalog.database(database).await? {
+            Some(_) => Error::table_not_found(at, format_args!("{CATALOG}.{database}.{table}")),
+            None => Error::user(1107, "SCHEMA_NOT_FOUND", format_args!("line {}:{}: Schema '{database}' does not exist", at.0, at.1)),
+        })
+    }
+
+    /// `information_schema.{schemata, tables, columns}`
+    async fn information_schema(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let mut columns: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let names: &[&str] = match name {
+            "schemata" => &["catalog_name", "schema_name"],
+            "tables" => &["table_catalog", "table_schema", "table_name", "table_type"],
+            "columns" => &["table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "data_type"],
+            _ => return Ok(None),
+        };
+        let mut push = |values: Vec<String>| {
+            for (name, value) in names.iter().zip(values) {
+                columns.entry(name).or_default().push(value);
+            }
+        };
+        for database in self.catalog.databases().await? {
+            if name == "schemata" {
+                push(vec![CATALOG.to_owned(), database.name]);
+                continue;
+            }
+            for table in self.catalog.tables(&database.name).await? {
+                if name == "tables" {
+                    let ty = if table.is_view() { "VIEW" } else { "BASE TABLE" };
+                    push(vec![CATALOG.to_owned(), database.name.clone(), table.name, ty.to_owned()]);
+                    continue;
+                }
+                for (position, column) in table.columns().iter().chain(&table.partition_keys).enumerate() {
+                    let ty = parse_hive_field(&column.name, &column.ty).map_or_else(|_| column.ty.clone(), |field| trino_type(&field));
+                    let position = (position + 1).to_string();
+                    push(vec![CATALOG.to_owned(), database.name.clone(), table.name.clone(), column.name.clone(), position, ty]);
+                }
+            }
+        }
+        let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
+        let arrays = names.iter().map(|name| {
+            Arc::new(StringArray::from(columns.remove(name).unwrap_or_default())) as datafusion::arrow::array::ArrayRef
+        });
+        let schema = Arc::new(Schema::new(fields));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays.collect()).map_err(Error::internal)?;
+        Ok(Some(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?)))
+    }
+}
+
+/// The plan with its columns under the names that the query's text gives them.
+pub(super) fn named(plan: LogicalPlan, select: &Select) -> Result<LogicalPlan> {
+    use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
+    let fields: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let labels = select.labels.apply(&fields);
+    let expressions: Vec<Expr> = plan
+        .schema()
+        .columns()
+        .into_iter()
+        .zip(labels)
+        .enumerate()
+        .map(|(position, (column, label))| {
+            Expr::Column(column).alias(label.map_or_else(|| format!("_col{position}"), |label| label.to_lowercase()))
+        })
+        .collect();
+    Ok(LogicalPlanBuilder::from(plan).project(expressions)?.build()?)
+}
+
+/// Line and column of a table's name in the query.
+fn place_of(query: &Query, table: &str) -> (u64, u64) {
+    let mut place = (1, 15);
+    let _ = visit_relations(query, |relation: &ObjectName| {
+        let last = relation.0.last().and_then(|part| part.as_ident());
+        if last.is_some_and(|ident| ident.value.eq_ignore_ascii_case(table)) {
+            let start = relation.span().start;
+            if start.line > 0 {
+                place = (start.line, start.column);
+            }
+            return std::ops::ControlFlow::Break(());
+        }
+        std::ops::ControlFlow::Continue(())
+    });
+    place
+}

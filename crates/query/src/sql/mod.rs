@@ -1,0 +1,125 @@
+//! From the text of a statement to what it asks for. Athena has two parsers, and so has this: Trino's language for
+//! queries (sqlparser with a dialect of ours, then [`rewrite`]), Hive's for everything about tables ([`ddl`]).
+
+mod ddl;
+mod dialect;
+pub(crate) mod rewrite;
+mod text;
+
+pub(crate) use ddl::{CreateTable, PartitionSpec};
+pub(crate) use text::{Source, with_parameters};
+
+use datafusion::sql::sqlparser::ast::Query;
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use crate::error::{Error, Result};
+use dialect::Trino;
+
+/// A table or view as written: parts are lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name {
+    pub(crate) catalog: Option<String>,
+    pub(crate) database: Option<String>,
+    pub(crate) name: String,
+    /// Line and column of its first part.
+    pub(crate) at: (u64, u64),
+}
+
+/// One statement, understood.
+#[derive(Debug)]
+pub(crate) enum Statement {
+    Select(Box<Select>),
+    Explain { select: Box<Select>, analyze: bool },
+    CreateView { name: Name, or_replace: bool, sql: String, select: Box<Select> },
+    DropView { name: Name, if_exists: bool },
+    Ctas(Box<Ctas>),
+    Insert { table: Name, columns: Vec<String>, select: Box<Select> },
+    CreateTable(Box<CreateTable>),
+    DropTable { name: Name, if_exists: bool },
+    CreateDatabase { name: String, if_not_exists: bool, comment: Option<String>, location: Option<String>, properties: Vec<(String, String)> },
+    DropDatabase { name: String, if_exists: bool, cascade: bool },
+    ShowTables { database: Option<String>, pattern: Option<String> },
+    ShowViews { database: Option<String>, pattern: Option<String> },
+    ShowDatabases { pattern: Option<String> },
+    ShowColumns { table: Name },
+    ShowPartitions { table: Name },
+    ShowCreateTable { table: Name },
+    ShowCreateView { table: Name },
+    ShowProperties { table: Name, key: Option<String> },
+    Describe { table: Name, extended: bool },
+    Repair { table: Name },
+    AddPartitions { table: Name, if_not_exists: bool, partitions: Vec<PartitionSpec> },
+    DropPartitions { table: Name, if_exists: bool, partitions: Vec<Vec<(String, String)>> },
+    SetLocation { table: Name, partition: Option<Vec<(String, String)>>, location: String },
+    SetProperties { table: Name, properties: Vec<(String, String)> },
+    AddColumns { table: Name, columns: Vec<crate::catalog::Column> },
+    ReplaceColumns { table: Name, columns: Vec<crate::catalog::Column> },
+}
+
+/// A query ready to plan.
+#[derive(Debug, Clone)]
+pub(crate) struct Select {
+    pub(crate) query: Query,
+    /// Names of the result's columns as written.
+    pub(crate) labels: rewrite::Labels,
+    /// Hidden columns that the text names.
+    pub(crate) hidden: Vec<&'static str>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ctas {
+    pub(crate) name: Name,
+    pub(crate) if_not_exists: bool,
+    pub(crate) properties: Vec<(String, String)>,
+    pub(crate) partitioned_by: Vec<String>,
+    pub(crate) with_data: bool,
+    pub(crate) select: Select,
+}
+
+/// Reads one statement; a semicolon may end it.
+pub(crate) fn parse(sql: &str) -> Result<Statement> {
+    let source = Source::new(sql)?;
+    ddl::statement(&source)
+}
+
+/// Reads a query, as the text of a view or of a statement's tail.
+pub(crate) fn parse_query(sql: &str) -> Result<Select> {
+    let source = Source::new(sql)?;
+    select(&source, 0)
+}
+
+/// Reads the tokens from `start` on as a query.
+pub(crate) fn select(source: &Source<'_>, start: usize) -> Result<Select> {
+    let tokens = source.tokens_from(start);
+    let dialect = Trino;
+    let mut hidden = Vec::new();
+    let tokens: Vec<TokenWithSpan> = tokens
+        .iter()
+        .cloned()
+        .map(|mut token| {
+            if let Token::Word(word) = &mut token.token
+                && word.quote_style.is_some()
+            {
+                word.value = word.value.to_lowercase();
+                if let Some(name) = crate::scan::HIDDEN.iter().find(|name| **name == word.value)
+                    && !hidden.contains(name)
+                {
+                    hidden.push(*name);
+                }
+            }
+            token
+        })
+        .collect();
+    if let Some(quoted) = tokens.iter().find(|t| matches!(&t.token, Token::Word(w) if w.quote_style == Some('`'))) {
+        let at = quoted.span.start;
+        return Err(Error::syntax(at.line, at.column, "backquoted identifiers are not supported; use double quotes to quote identifiers"));
+    }
+    let mut parser = Parser::new(&dialect).with_recursion_limit(100).with_tokens_with_locations(tokens);
+    let query = parser.parse_query().map_err(|error| source.parse_error(&error))?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(source.mismatched(&next));
+    }
+    rewrite::select(*query, source, hidden)
+}

@@ -1,0 +1,150 @@
+//! The text of a statement and its tokens: where each begins, what an error at it says, and parameters put in.
+
+use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace};
+
+use super::dialect::Trino;
+use crate::error::{Error, Result};
+
+/// A statement's text, cut into tokens without white space and comments; a final semicolon is gone.
+#[derive(Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) tokens: Vec<TokenWithSpan>,
+    /// Byte offset of each line's start.
+    lines: Vec<usize>,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn new(text: &'a str) -> Result<Self> {
+        let mut tokens = Vec::new();
+        Tokenizer::new(&Trino, text)
+            .tokenize_with_location_into_buf(&mut tokens)
+            .map_err(|error| Error::syntax(error.location.line, error.location.column, error.message))?;
+        tokens.retain(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+        while tokens.last().is_some_and(|token| token.token == Token::SemiColon) {
+            tokens.pop();
+        }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let source = Self { text, tokens, lines };
+        if let Some(inner) = source.tokens.iter().find(|token| token.token == Token::SemiColon) {
+            let at = inner.span.start;
+            return Err(Error::syntax(at.line, at.column, "mismatched input ';'. Only one sql statement is allowed"));
+        }
+        Ok(source)
+    }
+
+    pub(crate) fn tokens_from(&self, start: usize) -> &[TokenWithSpan] {
+        self.tokens.get(start..).unwrap_or_default()
+    }
+
+    /// The byte where a location is in the text.
+    pub(crate) fn offset(&self, at: Location) -> usize {
+        let line = usize::try_from(at.line).unwrap_or(1).saturating_sub(1);
+        let Some(start) = self.lines.get(line).copied() else { return self.text.len() };
+        let column = usize::try_from(at.column).unwrap_or(1).saturating_sub(1);
+        self.text[start..].char_indices().nth(column).map_or(self.text.len(), |(at, _)| start + at)
+    }
+
+    /// The text from the token on, without a final semicolon.
+    pub(crate) fn text_from(&self, token: usize) -> &'a str {
+        let (Some(first), Some(last)) = (self.tokens.get(token), self.tokens.last()) else { return "" };
+        let (start, end) = (self.offset(first.span.start), self.offset(last.span.end));
+        self.text.get(start..end).unwrap_or_default().trim()
+    }
+
+    /// The text between two tokens, the second excluded.
+    pub(crate) fn text_between(&self, from: usize, to: usize) -> &'a str {
+        let Some(first) = self.tokens.get(from) else { return "" };
+        let end = match to.checked_sub(1).and_then(|last| self.tokens.get(last)) {
+            Some(last) => self.offset(last.span.end),
+            None => self.text.len(),
+        };
+        self.text.get(self.offset(first.span.start)..end).unwrap_or_default().trim()
+    }
+
+    pub(crate) fn mismatched(&self, token: &TokenWithSpan) -> Error {
+        let at = token.span.start;
+        if token.token == Token::EOF {
+            let end = self.tokens.last().map_or((1, 1), |last| (last.span.end.line, last.span.end.column));
+            return Error::syntax(end.0, end.1, "mismatched input '<EOF>'");
+        }
+        Error::syntax(at.line, at.column, format_args!("mismatched input '{}'", token.token))
+    }
+
+    /// sqlparser says `… at Line: 1, Column: 8`.
+    pub(crate) fn parse_error(&self, error: &ParserError) -> Error {
+        let text = match error {
+            ParserError::ParserError(text) | ParserError::TokenizerError(text) => text.as_str(),
+            ParserError::RecursionLimitExceeded => "statement is too large (stack overflow while parsing)",
+        };
+        let place = text.rsplit_once(" at Line: ").and_then(|(before, place)| {
+            let (line, column) = place.split_once(", Column: ")?;
+            Some((before, line.parse::<u64>().ok()?, column.parse::<u64>().ok()?))
+        });
+        match place {
+            Some((before, line, column)) => {
+                let found = before.rsplit_once("found: ").map_or(before, |(_, found)| found);
+                Error::syntax(line, column, format_args!("mismatched input '{found}'. {before}"))
+            }
+            None => {
+                let end = self.tokens.last().map_or((1, 1), |last| (last.span.end.line, last.span.end.column));
+                Error::syntax(end.0, end.1, format_args!("mismatched input '<EOF>'. {text}"))
+            }
+        }
+    }
+}
+
+/// Puts the parameters, which are texts of SQL literals, in the place of `?`, in order.
+pub(crate) fn with_parameters(sql: &str, parameters: &[String]) -> Result<String> {
+    if parameters.is_empty() {
+        return Ok(sql.to_owned());
+    }
+    let mut tokens = Vec::new();
+    Tokenizer::new(&Trino, sql)
+        .tokenize_with_location_into_buf(&mut tokens)
+        .map_err(|error| Error::syntax(error.location.line, error.location.column, error.message))?;
+    let mut out = String::with_capacity(sql.len());
+    let mut values = parameters.iter();
+    let mut places = 0;
+    for token in &tokens {
+        match &token.token {
+            Token::Placeholder(_) => {
+                places += 1;
+                out.push_str(values.next().map_or("?", String::as_str));
+            }
+            Token::EOF => {}
+            // Quoted as written: the tokens' own text is faithful but for escapes, which the dialect leaves alone.
+            Token::Whitespace(Whitespace::SingleLineComment { .. }) => out.push('\n'),
+            other => out.push_str(&other.to_string()),
+        }
+    }
+    if places != parameters.len() {
+        return Err(Error::user(
+            1006,
+            "INVALID_PARAMETER_USAGE",
+            format_args!("line 1:1: Incorrect number of parameters: expected {places} but found {}", parameters.len()),
+        ));
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_take_the_places_of_marks() {
+        let sql = "SELECT '?', x -- ?\nFROM t WHERE a = ? AND \"b?\" > ?";
+        let done = with_parameters(sql, &["'it''s'".to_owned(), "1".to_owned()]).unwrap();
+        assert_eq!(done, "SELECT '?', x \nFROM t WHERE a = 'it''s' AND \"b?\" > 1");
+        assert!(with_parameters(sql, &["1".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn offsets_survive_lines_and_wide_characters() {
+        let source = Source::new("SELECT 'ü'\n  , x ;").unwrap();
+        assert_eq!(source.text_from(2), ", x");
+        assert_eq!(source.text_between(1, 2), "'ü'");
+    }
+}

@@ -1,0 +1,120 @@
+//! One statement for a worker process: a JSON request in, a JSON reply out. Objects and catalog are reached through the
+//! platform's endpoint with the credentials of the attempt, signed and sent by the HTTP client that object_store brings.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use http_body_util::BodyExt;
+use object_store::ClientOptions;
+use object_store::aws::{AwsAuthorizer, AwsCredential};
+use object_store::client::{HttpClient, HttpConnector, HttpRequestBody, ReqwestConnector};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::catalog::{GlueCatalog, JsonCall};
+use crate::error::{Error, Result};
+use crate::run::{Engine, Job, Outcome};
+use crate::storage::{Connection, Storage};
+
+/// What a worker is asked.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Request {
+    pub id: String,
+    pub sql: String,
+    pub catalog: String,
+    pub database: String,
+    pub parameters: Vec<String>,
+    /// Folder of the result, `s3://bucket/prefix/`.
+    pub output: String,
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub session_token: Option<String>,
+    pub threads: usize,
+    pub memory_bytes: usize,
+}
+
+/// What it answers: one of the two.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    Ok(Outcome),
+    Failed { error: Error, scanned_bytes: u64 },
+}
+
+/// Answers one request; every failure is a reply.
+pub async fn run(request: Value) -> Reply {
+    let request: Request = match serde_json::from_value(request) {
+        Ok(request) => request,
+        Err(error) => return Reply::Failed { error: Error::internal(error), scanned_bytes: 0 },
+    };
+    let connection = Connection {
+        endpoint: request.endpoint,
+        region: request.region,
+        access_key_id: request.access_key_id,
+        secret_access_key: request.secret_access_key,
+        session_token: request.session_token,
+    };
+    let job = Job {
+        id: request.id,
+        sql: request.sql,
+        catalog: request.catalog,
+        database: request.database,
+        parameters: request.parameters,
+        output: request.output,
+        threads: request.threads,
+        memory_bytes: request.memory_bytes,
+    };
+    let engine = match glue(&connection) {
+        Ok(call) => Engine::new(Arc::new(Storage::s3(connection)), Arc::new(GlueCatalog::new(call))),
+        Err(error) => return Reply::Failed { error, scanned_bytes: 0 },
+    };
+    match engine.run(&job).await {
+        Ok(outcome) => Reply::Ok(outcome),
+        Err(error) => Reply::Failed { error, scanned_bytes: engine.scanned_bytes() },
+    }
+}
+
+/// Calls of Glue at the endpoint.
+fn glue(connection: &Connection) -> Result<JsonCall> {
+    let client = ReqwestConnector::default().connect(&ClientOptions::new().with_allow_http(true))?;
+    let connection = Arc::new(connection.clone());
+    Ok(Arc::new(move |operation, input| {
+        let (client, connection) = (client.clone(), Arc::clone(&connection));
+        async move { call(&client, &connection, operation, &input).await }.boxed()
+    }))
+}
+
+async fn call(
+    client: &HttpClient,
+    connection: &Connection,
+    operation: &str,
+    input: &Value,
+) -> std::result::Result<Value, (String, String)> {
+    let broken = |text: String| ("ServiceUnavailable".to_owned(), text);
+    let body = serde_json::to_vec(input).map_err(|e| broken(e.to_string()))?;
+    let mut request = http::Request::post(format!("{}/", connection.endpoint.trim_end_matches('/')))
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("x-amz-target", format!("AWSGlue.{operation}"))
+        .body(HttpRequestBody::from(body))
+        .map_err(|e| broken(e.to_string()))?;
+    let credential = AwsCredential {
+        key_id: connection.access_key_id.clone(),
+        secret_key: connection.secret_access_key.clone(),
+        token: connection.session_token.clone(),
+    };
+    AwsAuthorizer::new(&credential, "glue", &connection.region).authorize(&mut request, None);
+    let response = client.execute(request).await.map_err(|e| broken(e.to_string()))?;
+    let status = response.status();
+    let bytes = response.into_body().collect().await.map_err(|e| broken(e.to_string()))?.to_bytes();
+    let value: Value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))? };
+    if status.is_success() {
+        return Ok(value);
+    }
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let code = text("__type").or_else(|| text("code")).unwrap_or_else(|| status.to_string());
+    let code = code.rsplit_once('#').map_or(code.as_str(), |(_, code)| code).to_owned();
+    Err((code, text("message").or_else(|| text("Message")).unwrap_or_default()))
+}

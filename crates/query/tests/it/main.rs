@@ -1,0 +1,117 @@
+//! Statements over objects and a catalog in memory, from the text to the result's files.
+
+mod formats;
+mod queries;
+mod statements;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use query::catalog::{Catalog, Column, Database, MemoryCatalog, Partition, SerdeInfo, StorageDescriptor, Table};
+use query::{Engine, Job, Location, Outcome, Result, Storage};
+
+/// A lake of one bucket and one database.
+pub(crate) struct Lake {
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) catalog: Arc<MemoryCatalog>,
+    engine: Engine,
+}
+
+impl Lake {
+    pub(crate) async fn new() -> Self {
+        let storage = Arc::new(Storage::memory());
+        let catalog = Arc::new(MemoryCatalog::default());
+        let database = Database { name: "db".to_owned(), ..Database::default() };
+        catalog.create_database(database).await.unwrap();
+        let engine = Engine::new(Arc::clone(&storage), Arc::clone(&catalog) as Arc<dyn Catalog>);
+        Self { storage, catalog, engine }
+    }
+
+    pub(crate) async fn put(&self, key: &str, body: impl Into<Vec<u8>>) {
+        let location = Location { bucket: "b".to_owned(), key: key.to_owned() };
+        self.storage.put(&location, body.into()).await.unwrap();
+    }
+
+    pub(crate) async fn get(&self, url: &str) -> String {
+        let location = Location::parse(url).unwrap();
+        let store = self.storage.bucket(&location.bucket).unwrap();
+        let result = store.get_opts(&location.path().unwrap(), object_store::GetOptions::default()).await.unwrap();
+        String::from_utf8(result.bytes().await.unwrap().to_vec()).unwrap()
+    }
+
+    /// A table of `s3://b/NAME/` with columns such as `a int, b string`.
+    pub(crate) async fn table(&self, name: &str, columns: &str, keys: &str, serde: &str, parameters: &[(&str, &str)]) {
+        let columns_of = |text: &str| -> Vec<Column> {
+            text.split(", ").filter(|column| !column.is_empty()).map(|column| column.split_once(' ').unwrap()).map(|(n, t)| Column::new(n, t)).collect()
+        };
+        let parameters: std::collections::BTreeMap<String, String> =
+            parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let table = Table {
+            name: name.to_owned(),
+            table_type: Some("EXTERNAL_TABLE".to_owned()),
+            partition_keys: columns_of(keys),
+            parameters: parameters.clone(),
+            storage_descriptor: Some(StorageDescriptor {
+                columns: columns_of(columns),
+                location: Some(format!("s3://b/{name}/")),
+                serde_info: Some(SerdeInfo { name: None, serialization_library: Some(serde.to_owned()), parameters }),
+                ..StorageDescriptor::default()
+            }),
+            ..Table::default()
+        };
+        self.catalog.create_table("db", table).await.unwrap();
+    }
+
+    pub(crate) async fn partition(&self, table: &str, values: &[&str], location: &str) {
+        let partition = Partition {
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+            storage_descriptor: Some(StorageDescriptor { location: Some(location.to_owned()), ..StorageDescriptor::default() }),
+            ..Partition::default()
+        };
+        self.catalog.create_partitions("db", table, vec![partition]).await.unwrap();
+    }
+
+    pub(crate) async fn run(&self, sql: &str) -> Result<Outcome> {
+        self.run_with(sql, &[]).await
+    }
+
+    pub(crate) async fn run_with(&self, sql: &str, parameters: &[&str]) -> Result<Outcome> {
+        let job = Job {
+            id: "11111111-2222-3333-4444-555555555555".to_owned(),
+            sql: sql.to_owned(),
+            catalog: "AwsDataCatalog".to_owned(),
+            database: "db".to_owned(),
+            parameters: parameters.iter().map(|text| (*text).to_owned()).collect(),
+            output: "s3://results/athena/".to_owned(),
+            threads: 2,
+            memory_bytes: 0,
+        };
+        self.engine.run(&job).await
+    }
+
+    /// The result's text without the header.
+    pub(crate) async fn rows(&self, sql: &str) -> String {
+        let outcome = self.run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let text = self.get(&outcome.output_location).await;
+        match text.split_once('\n') {
+            Some((_, rows)) if outcome.output_location.ends_with(".csv") => rows.to_owned(),
+            _ => text,
+        }
+    }
+
+    pub(crate) async fn fails(&self, sql: &str) -> String {
+        match self.run(sql).await {
+            Ok(outcome) => panic!("{sql} succeeded: {outcome:?}"),
+            Err(error) => error.message,
+        }
+    }
+}
+
+pub(crate) const LAZY: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
+pub(crate) const PARQUET: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe";
+
+pub(crate) fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
