@@ -1,0 +1,234 @@
+//! The task that brings one message to one subscription: tried again with growing pauses, then given to the subscription's
+//! dead-letter queue.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use service::{Cx, Router};
+use store::{Done, Runner, Store, Task};
+use wire::Error;
+use wire::arn::Arn;
+
+use super::mail::{CONFIRM, Mail, Mailer, Refused};
+use super::publish::{Delivery, Notification};
+use super::topic::Subscription;
+
+pub(super) const DELIVER: &str = "sns:deliver";
+/// Tries before a message is given up: over three days, with the pauses of [`pause`].
+const MAX_ATTEMPTS: u32 = 80;
+
+pub(super) struct Deliverer {
+    pub(super) router: Arc<Router>,
+    pub(super) account: String,
+    pub(super) endpoint: String,
+    pub(super) mailer: Mailer,
+    pub(super) store: Store,
+}
+
+#[async_trait]
+impl Runner for Deliverer {
+    async fn run(&self, task: Task) -> Done {
+        let result = if task.kind == CONFIRM { self.ask(&task).await } else { self.deliver(&task).await };
+        let (cause, retry) = match result {
+            Ok(()) => return Done::Finished,
+            Err(Refused::ForNow(cause)) => (cause, task.attempt < MAX_ATTEMPTS),
+            Err(Refused::ForGood(cause)) => (cause, false),
+        };
+        if retry {
+            tracing::warn!(task = task.id, attempt = task.attempt, cause, "a delivery failed and is tried again");
+            return Done::Retry(Timestamp::now() + pause(task.attempt));
+        }
+        tracing::error!(task = task.id, cause, "a delivery failed for good");
+        match self.bury(&task).await {
+            Ok(()) => Done::Finished,
+            Err(_) => Done::Retry(Timestamp::now() + pause(task.attempt)),
+        }
+    }
+}
+
+/// 1, 2, 4, … seconds, at most an hour.
+fn pause(attempt: u32) -> SignedDuration {
+    SignedDuration::from_secs(1_i64 << attempt.saturating_sub(1).min(11)).min(SignedDuration::from_secs(3600))
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        if error.status() >= 500 || error.is("ThrottlingException") || error.is("TooManyRequestsException") {
+            Self::ForNow(error.to_string())
+        } else {
+            Self::ForGood(error.to_string())
+        }
+    }
+}
+
+impl From<store::Error> for Refused {
+    fn from(error: store::Error) -> Self {
+        Self::ForNow(error.to_string())
+    }
+}
+
+impl Deliverer {
+    async fn deliver(&self, task: &Task) -> Result<(), Refused> {
+        let Delivery { subscription_arn, notification } = task.payload()?;
+        let Some(subscription) = self.subscription(&subscription_arn).await? else { return Ok(()) };
+        let text = notification.text(&subscription.protocol);
+        match subscription.protocol.as_str() {
+            "email" => self.mail(&task.id, &subscription, &notification, text).await,
+            "email-json" => {
+                let envelope = envelope(&notification, &text).to_string();
+                self.mail(&task.id, &subscription, &notification, envelope).await
+            }
+            "sqs" => {
+                let raw = subscription.is_raw();
+                let body = if raw { text } else { envelope(&notification, &text).to_string() };
+                self.enqueue(&task.id, &subscription.endpoint, &notification, body, raw).await
+            }
+            "lambda" => self.invoke(&task.id, &subscription, &notification, &text).await,
+            other => Err(Refused::ForGood(format!("no deliveries to protocol {other}"))),
+        }
+    }
+
+    async fn subscription(&self, arn: &str) -> Result<Option<Subscription>, Refused> {
+        let key = Subscription::key(arn)?;
+        Ok(self.store.read(|tx| tx.get_json(&key)).await?)
+    }
+
+    /// The platform's context where the target is, once per task.
+    fn cx(&self, task: &str, target: &str) -> Cx {
+        let arn = Arn::parse(target);
+        let (account, region) = arn.map_or((self.account.clone(), String::new()), |arn| (arn.account, arn.region));
+        Cx::platform(&self.router, &account, &region).with_task(task)
+    }
+
+    async fn mail(
+        &self,
+        task: &str,
+        subscription: &Subscription,
+        notification: &Notification,
+        text: String,
+    ) -> Result<(), Refused> {
+        let subject = notification.subject.clone().unwrap_or_else(|| "AWS Notification Message".to_owned());
+        let id = task.trim_start_matches(DELIVER).trim_start_matches('/').replace('/', ".");
+        self.mailer.send(Mail { id, to: subscription.endpoint.clone(), subject, text }).await
+    }
+
+    async fn enqueue(
+        &self,
+        task: &str,
+        queue_arn: &str,
+        notification: &Notification,
+        body: String,
+        with_attributes: bool,
+    ) -> Result<(), Refused> {
+        let arn = Arn::parse(queue_arn).ok_or_else(|| Refused::ForGood(format!("not an ARN: {queue_arn}")))?;
+        let attributes = notification.attributes.iter().filter(|_| with_attributes).map(|(name, value)| {
+            let value = api_sqs::MessageAttributeValue {
+                data_type: value.data_type.clone(),
+                string_value: value.string_value.clone(),
+                binary_value: value.binary_value.clone(),
+                ..api_sqs::MessageAttributeValue::default()
+            };
+            (name.clone(), value)
+        });
+        let fifo = arn.resource.ends_with(".fifo");
+        let request = api_sqs::SendMessageRequest {
+            queue_url: format!("{}/{}/{}", self.endpoint.trim_end_matches('/'), arn.account, arn.resource),
+            message_body: body,
+            message_attributes: Some(attributes.collect()),
+            message_group_id: notification.group.clone(),
+            message_deduplication_id: notification.duplicate.clone().filter(|_| fifo),
+            ..api_sqs::SendMessageRequest::default()
+        };
+        self.cx(task, queue_arn).call::<api_sqs::SendMessage>(request).await?;
+        Ok(())
+    }
+
+    async fn invoke(
+        &self,
+        task: &str,
+        subscription: &Subscription,
+        notification: &Notification,
+        text: &str,
+    ) -> Result<(), Refused> {
+        let mut message = envelope(notification, text);
+        if let Value::Object(fields) = &mut message {
+            fields.entry("Subject").or_insert(Value::Null);
+            fields.entry("MessageAttributes").or_insert_with(|| json!({}));
+        }
+        let event = json!({ "Records": [{
+            "EventSource": "aws:sns",
+            "EventVersion": "1.0",
+            "EventSubscriptionArn": subscription.arn,
+            "Sns": message,
+        }]});
+        let request = api_lambda::InvocationRequest {
+            function_name: subscription.endpoint.clone(),
+            invocation_type: Some("Event".to_owned()),
+            payload: Some(event.to_string().into_bytes().into()),
+            ..api_lambda::InvocationRequest::default()
+        };
+        self.cx(task, &subscription.endpoint).call::<api_lambda::Invoke>(request).await?;
+        Ok(())
+    }
+
+    /// Asks an e-mail subscriber for confirmation.
+    async fn ask(&self, task: &Task) -> Result<(), Refused> {
+        let arn: String = task.payload()?;
+        let Some(subscription) = self.subscription(&arn).await? else { return Ok(()) };
+        let Some(token) = &subscription.token else { return Ok(()) };
+        let topic = &subscription.topic_arn;
+        let text = format!(
+            "You have chosen to subscribe to the topic:\n{topic}\n\nTo confirm this subscription, run:\naws sns \
+             confirm-subscription --topic-arn {topic} --token {token}\n"
+        );
+        let mail = Mail {
+            id: format!("confirm.{token}"),
+            to: subscription.endpoint.clone(),
+            subject: "AWS Notification - Subscription Confirmation".to_owned(),
+            text,
+        };
+        self.mailer.send(mail).await
+    }
+
+    /// Gives what cannot be delivered to the dead-letter queue, where there is one.
+    async fn bury(&self, task: &Task) -> Result<(), Refused> {
+        if task.kind == CONFIRM {
+            return Ok(());
+        }
+        let Delivery { subscription_arn, notification } = task.payload()?;
+        let Some(subscription) = self.subscription(&subscription_arn).await? else { return Ok(()) };
+        let policy = subscription.attributes.get("RedrivePolicy");
+        let policy: Value = policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let Some(target) = policy["deadLetterTargetArn"].as_str() else { return Ok(()) };
+        let text = notification.text(&subscription.protocol);
+        let body = envelope(&notification, &text).to_string();
+        match self.enqueue(&format!("{}/dead", task.id), target, &notification, body, true).await {
+            Err(Refused::ForGood(cause)) => {
+                tracing::error!(task = task.id, cause, "the dead-letter queue did not take the message");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+/// The JSON around a message that is not delivered raw. It is not signed, and so has no signature.
+fn envelope(notification: &Notification, text: &str) -> Value {
+    let time = Timestamp::from_millisecond(notification.published_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut envelope = json!({
+        "Type": "Notification",
+        "MessageId": notification.id,
+        "TopicArn": notification.topic_arn,
+    });
+    if let Some(subject) = &notification.subject {
+        envelope["Subject"] = json!(subject);
+    }
+    envelope["Message"] = json!(text);
+    envelope["Timestamp"] = json!(wire::Timestamp(time).to_iso());
+    if let Some(attributes) = notification.shown_attributes() {
+        envelope["MessageAttributes"] = attributes;
+    }
+    envelope
+}

@@ -1,0 +1,25 @@
+//! DeleteTopic: the topic and its subscriptions; one that is not there is no error.
+
+use api_sns::{DeleteTopic, DeleteTopicInput};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+use wire::types::Empty;
+
+use crate::sns::Sns;
+use crate::sns::topic::{Subscription, Topic};
+
+#[async_trait]
+impl Handle<DeleteTopic> for Sns {
+    async fn handle(&self, cx: &Cx, req: DeleteTopicInput) -> Result<Empty, Error> {
+        cx.write(&self.store, move |tx| {
+            tx.delete(Topic::key(&req.topic_arn)?)?;
+            for (key, _) in tx.scan_prefix(Subscription::of_topic(&req.topic_arn)?, usize::MAX)? {
+                tx.delete(key)?;
+            }
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(Empty {})
+    }
+}

@@ -1,0 +1,114 @@
+//! Publish and PublishBatch.
+
+use std::collections::BTreeSet;
+
+use api_sns::{
+    BatchResultErrorEntry, Publish, PublishBatch, PublishBatchInput, PublishBatchResponse, PublishBatchResultEntry,
+    PublishInput, PublishResponse, error,
+};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use crate::sns::Sns;
+use crate::sns::publish::{Notification, publish};
+use crate::sns::topic::{Topic, invalid};
+
+#[async_trait]
+impl Handle<Publish> for Sns {
+    async fn handle(&self, cx: &Cx, req: PublishInput) -> Result<PublishResponse, Error> {
+        if req.phone_number.is_some() {
+            return Err(Error::not_implemented("Publish: text messages to phones"));
+        }
+        let notification = Notification {
+            id: cx.uuid(),
+            topic_arn: req.topic_arn.or(req.target_arn).ok_or_else(|| invalid("TopicArn or TargetArn Reason: no value for required parameter"))?,
+            subject: req.subject,
+            message: req.message,
+            per_protocol: is_json(req.message_structure.as_deref())?,
+            attributes: req.message_attributes.unwrap_or_default(),
+            published_ms: cx.now().as_millisecond(),
+            group: req.message_group_id,
+            duplicate: req.message_deduplication_id,
+        };
+        let published = cx
+            .write(&self.store, move |tx| {
+                let topic = Topic::load(tx, &notification.topic_arn)?;
+                notification.check(&topic)?;
+                publish(tx, &topic, notification.clone())
+            })
+            .await?;
+        Ok(PublishResponse { message_id: Some(published.id), sequence_number: published.sequence })
+    }
+}
+
+#[async_trait]
+impl Handle<PublishBatch> for Sns {
+    async fn handle(&self, cx: &Cx, req: PublishBatchInput) -> Result<PublishBatchResponse, Error> {
+        let entries = req.publish_batch_request_entries;
+        if entries.is_empty() {
+            return Err(error::empty_batch_request_exception("The batch request doesn't contain any entries."));
+        }
+        if entries.len() > 10 {
+            return Err(error::too_many_entries_in_batch_request_exception(
+                "The batch request contains more entries than permissible.",
+            ));
+        }
+        let ids: BTreeSet<&String> = entries.iter().map(|entry| &entry.id).collect();
+        if ids.len() != entries.len() {
+            return Err(error::batch_entry_ids_not_distinct_exception(
+                "Two or more batch entries in the request have the same Id.",
+            ));
+        }
+        let mut notifications = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let notification = Notification {
+                id: cx.uuid(),
+                topic_arn: req.topic_arn.clone(),
+                subject: entry.subject,
+                message: entry.message,
+                per_protocol: is_json(entry.message_structure.as_deref())?,
+                attributes: entry.message_attributes.unwrap_or_default(),
+                published_ms: cx.now().as_millisecond(),
+                group: entry.message_group_id,
+                duplicate: entry.message_deduplication_id,
+            };
+            notifications.push((entry.id, notification));
+        }
+        let topic_arn = req.topic_arn;
+        let (successful, failed) = cx
+            .write(&self.store, move |tx| {
+                let topic = Topic::load(tx, &topic_arn)?;
+                let (mut sent, mut refused) = (Vec::new(), Vec::new());
+                for (id, notification) in &notifications {
+                    match notification.check(&topic) {
+                        Ok(()) => {
+                            let published = publish(tx, &topic, notification.clone())?;
+                            sent.push(PublishBatchResultEntry {
+                                id: Some(id.clone()),
+                                message_id: Some(published.id),
+                                sequence_number: published.sequence,
+                            });
+                        }
+                        Err(error) => refused.push(BatchResultErrorEntry {
+                            id: id.clone(),
+                            code: error.code().to_owned(),
+                            message: Some(error.message().to_owned()),
+                            sender_fault: true,
+                        }),
+                    }
+                }
+                Ok::<_, Error>((sent, refused))
+            })
+            .await?;
+        Ok(PublishBatchResponse { successful: Some(successful), failed: Some(failed) })
+    }
+}
+
+fn is_json(structure: Option<&str>) -> Result<bool, Error> {
+    match structure {
+        None => Ok(false),
+        Some("json") => Ok(true),
+        Some(_) => Err(invalid("Unrecognized MessageStructure")),
+    }
+}

@@ -1,0 +1,57 @@
+//! GetSubscriptionAttributes and SetSubscriptionAttributes.
+
+use api_sns::{
+    GetSubscriptionAttributes, GetSubscriptionAttributesInput, GetSubscriptionAttributesResponse,
+    SetSubscriptionAttributes, SetSubscriptionAttributesInput,
+};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+use wire::types::Empty;
+
+use crate::sns::Sns;
+use crate::sns::topic::Subscription;
+
+#[async_trait]
+impl Handle<GetSubscriptionAttributes> for Sns {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        req: GetSubscriptionAttributesInput,
+    ) -> Result<GetSubscriptionAttributesResponse, Error> {
+        let subscription = self.store.read(|tx| Subscription::load(tx, &req.subscription_arn)).await?;
+        let pending = subscription.token.is_some();
+        let mut attributes = subscription.attributes;
+        attributes.entry("RawMessageDelivery".to_owned()).or_insert_with(|| "false".to_owned());
+        if attributes.contains_key("FilterPolicy") {
+            let scope = || "MessageAttributes".to_owned();
+            attributes.entry("FilterPolicyScope".to_owned()).or_insert_with(scope);
+        }
+        for (name, value) in [
+            ("SubscriptionArn", subscription.arn),
+            ("TopicArn", subscription.topic_arn),
+            ("Owner", cx.account().to_owned()),
+            ("Protocol", subscription.protocol),
+            ("Endpoint", subscription.endpoint),
+            ("PendingConfirmation", pending.to_string()),
+            ("ConfirmationWasAuthenticated", (!pending).to_string()),
+            ("SubscriptionPrincipal", format!("arn:aws:iam::{}:root", cx.account())),
+        ] {
+            attributes.insert(name.to_owned(), value);
+        }
+        Ok(GetSubscriptionAttributesResponse { attributes: Some(attributes) })
+    }
+}
+
+#[async_trait]
+impl Handle<SetSubscriptionAttributes> for Sns {
+    async fn handle(&self, cx: &Cx, req: SetSubscriptionAttributesInput) -> Result<Empty, Error> {
+        cx.write(&self.store, move |tx| {
+            let mut subscription = Subscription::load(tx, &req.subscription_arn)?;
+            subscription.set(&req.attribute_name, req.attribute_value.as_deref().unwrap_or_default())?;
+            subscription.save(tx)
+        })
+        .await?;
+        Ok(Empty {})
+    }
+}

@@ -1,0 +1,174 @@
+//! One message to all subscriptions that want it: a task each, in the transaction of the publish.
+
+use std::collections::BTreeMap;
+
+use api_sns::{MessageAttributeValue, error};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use store::{Key, NewTask, Tx};
+use wire::Error;
+
+use super::deliver::DELIVER;
+use super::topic::{Subscription, Topic, invalid};
+
+const MAX_BYTES: usize = 262_144;
+/// For how long FIFO topics know duplicates.
+const DUPLICATE_MS: i64 = 5 * 60 * 1000;
+
+/// A message as it goes to subscribers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Notification {
+    pub(super) id: String,
+    pub(super) topic_arn: String,
+    pub(super) subject: Option<String>,
+    pub(super) message: String,
+    /// `MessageStructure` is `json`: the message is a text per protocol.
+    pub(super) per_protocol: bool,
+    pub(super) attributes: BTreeMap<String, MessageAttributeValue>,
+    pub(super) published_ms: i64,
+    pub(super) group: Option<String>,
+    pub(super) duplicate: Option<String>,
+}
+
+/// What the deliver task is about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Delivery {
+    pub(super) subscription_arn: String,
+    pub(super) notification: Notification,
+}
+
+/// What a publisher is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Published {
+    pub(super) id: String,
+    pub(super) sequence: Option<String>,
+}
+
+impl Notification {
+    /// The text for a protocol.
+    pub(super) fn text(&self, protocol: &str) -> String {
+        if !self.per_protocol {
+            return self.message.clone();
+        }
+        let texts: Map<String, Value> = serde_json::from_str(&self.message).unwrap_or_default();
+        let text = texts.get(protocol).or_else(|| texts.get("default"));
+        text.and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn check(&self, topic: &Topic) -> Result<(), Error> {
+        if self.message.is_empty() {
+            return Err(invalid("Empty message"));
+        }
+        if self.message.len() > MAX_BYTES {
+            return Err(invalid("Message too long"));
+        }
+        if let Some(subject) = &self.subject {
+            let printable = subject.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+            if subject.is_empty() || subject.len() > 100 || !printable {
+                return Err(invalid("Subject"));
+            }
+        }
+        if self.per_protocol {
+            let texts: Option<Map<String, Value>> = serde_json::from_str(&self.message).ok();
+            let texts = texts.ok_or_else(|| invalid("Message Structure - JSON message body failed to parse"))?;
+            if !texts.get("default").is_some_and(Value::is_string) {
+                return Err(invalid("Message Structure - No default entry in JSON message body"));
+            }
+        }
+        for (name, value) in &self.attributes {
+            let kind = value.data_type.split('.').next().unwrap_or_default();
+            let fits = match kind {
+                "String" | "Number" => value.string_value.as_ref().is_some_and(|text| !text.is_empty()),
+                "Binary" => value.binary_value.as_ref().is_some_and(|bytes| !bytes.as_bytes().is_empty()),
+                _ => false,
+            };
+            if !fits {
+                return Err(error::invalid_parameter_value_exception(format!(
+                    "The message attribute '{name}' must contain non-empty message attribute value for message \
+                     attribute type '{}'.",
+                    value.data_type
+                )));
+            }
+        }
+        if topic.is_on("FifoTopic") {
+            if self.group.is_none() {
+                return Err(invalid("The MessageGroupId parameter is required for FIFO topics"));
+            }
+            if self.duplicate.is_none() && !topic.is_on("ContentBasedDeduplication") {
+                return Err(invalid(
+                    "The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided \
+                     explicitly",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Attributes as filter policies see them: texts, numbers and lists.
+    fn filtered(&self) -> Value {
+        let value = |value: &MessageAttributeValue| {
+            let text = value.string_value.clone().unwrap_or_default();
+            match value.data_type.as_str() {
+                "Number" => serde_json::from_str(&text).unwrap_or(Value::Null),
+                "String.Array" => serde_json::from_str(&text).unwrap_or(Value::Null),
+                _ => Value::String(text),
+            }
+        };
+        Value::Object(self.attributes.iter().map(|(name, own)| (name.clone(), value(own))).collect())
+    }
+
+    /// Attributes as envelopes show them.
+    pub(super) fn shown_attributes(&self) -> Option<Value> {
+        let shown: Map<String, Value> = self
+            .attributes
+            .iter()
+            .map(|(name, value)| {
+                let content = match &value.binary_value {
+                    Some(bytes) => json!(bytes),
+                    None => json!(value.string_value),
+                };
+                (name.clone(), json!({ "Type": value.data_type, "Value": content }))
+            })
+            .collect();
+        (!shown.is_empty()).then_some(Value::Object(shown))
+    }
+}
+
+pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notification) -> Result<Published, Error> {
+    let mut sequence = None;
+    if topic.is_on("FifoTopic") {
+        use sha2::Digest as _;
+        let body = || hex::encode(sha2::Sha256::digest(notification.message.as_bytes()));
+        let duplicate = notification.duplicate.clone().unwrap_or_else(body);
+        let place = Key::new("sns").push("dedup").push(&topic.arn);
+        let known: Option<(i64, Published)> = tx.get_json(place.clone().push(&duplicate))?;
+        if let Some((at, published)) = known
+            && at > notification.published_ms - DUPLICATE_MS
+        {
+            return Ok(published);
+        }
+        for (key, value) in tx.scan_prefix(&place, 20)? {
+            let (at, _): (i64, Published) = store::kv::decode(&key, &value)?;
+            if at <= notification.published_ms - DUPLICATE_MS {
+                tx.delete(key)?;
+            }
+        }
+        let number = tx.next_number(Key::new("sns").push("counter").push(&topic.arn))?;
+        let published = Published { id: notification.id.clone(), sequence: Some(format!("{number:020}")) };
+        tx.put_json(place.push(&duplicate), &(notification.published_ms, &published))?;
+        notification.duplicate = Some(duplicate);
+        sequence = published.sequence;
+    }
+    let attributes = notification.filtered();
+    for subscription in tx.list_json::<Subscription>(Subscription::of_topic(&topic.arn)?, 100_000)? {
+        let text = notification.text(&subscription.protocol);
+        if subscription.token.is_some() || !subscription.wants(&attributes, &text) {
+            continue;
+        }
+        let id = subscription.arn.rsplit(':').next().unwrap_or_default();
+        let task = NewTask::new(DELIVER, format!("{DELIVER}/{}/{id}", notification.id));
+        let delivery = Delivery { subscription_arn: subscription.arn.clone(), notification: notification.clone() };
+        tx.enqueue(task.payload(&delivery)?)?;
+    }
+    Ok(Published { id: notification.id, sequence })
+}

@@ -1,0 +1,104 @@
+//! SQS: queues, their messages, and who waits for them.
+//!
+//! Map: [`queue`] queues as records and their attributes · [`message`] messages in the store: send, take, delete ·
+//! [`digest`] MD5 as clients check it · `ops` the operations.
+
+mod digest;
+mod message;
+mod ops;
+mod queue;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use service::{Platform, operations};
+use store::{Done, Runner, Store, Task};
+use tokio::sync::Notify;
+use wire::Error;
+
+use queue::Queue;
+
+/// The service.
+#[derive(Debug)]
+pub(crate) struct Sqs {
+    store: Store,
+    endpoint: String,
+    waiting: Arc<Waiting>,
+}
+
+/// Receivers that wait, by queue.
+#[derive(Debug, Default)]
+struct Waiting(Mutex<BTreeMap<String, Arc<Notify>>>);
+
+impl Waiting {
+    fn of(&self, queue_id: &str) -> Arc<Notify> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // What nobody holds any more is dropped on the way.
+        waiting.retain(|id, notify| id == queue_id || Arc::strong_count(notify) > 1);
+        waiting.entry(queue_id.to_owned()).or_default().clone()
+    }
+
+    /// Wakes who waits for this queue.
+    fn wake(&self, queue_id: &str) {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(notify) = waiting.get(queue_id) {
+            notify.notify_waiters();
+        }
+    }
+}
+
+const CLEAR: &str = "sqs:clear";
+
+pub(crate) fn register(platform: &Platform) {
+    let store = platform.control.store().clone();
+    let service = Arc::new(Sqs { store: store.clone(), endpoint: platform.endpoint.clone(), waiting: Arc::default() });
+    operations!(platform.router, service, api_sqs:
+        ChangeMessageVisibility, ChangeMessageVisibilityBatch, CreateQueue, DeleteMessage, DeleteMessageBatch,
+        DeleteQueue, GetQueueAttributes, GetQueueUrl, ListDeadLetterSourceQueues, ListQueueTags, ListQueues, PurgeQueue,
+        ReceiveMessage, SendMessage, SendMessageBatch, SetQueueAttributes, TagQueue, UntagQueue,
+    );
+    platform.control.register(CLEAR, 1, Arc::new(Clear(store)));
+}
+
+/// Clears what a deleted or purged queue held.
+struct Clear(Store);
+
+#[async_trait]
+impl Runner for Clear {
+    async fn run(&self, task: Task) -> Done {
+        match self.clear(&task).await {
+            Ok(()) => Done::Finished,
+            Err(error) => {
+                tracing::error!(%error, task = task.id, "a queue could not be cleared; trying again");
+                Done::Retry(Timestamp::now() + SignedDuration::from_secs(10))
+            }
+        }
+    }
+}
+
+impl Clear {
+    async fn clear(&self, task: &Task) -> Result<(), Error> {
+        let id: String = task.payload()?;
+        for prefix in Queue::contents(&id) {
+            loop {
+                let prefix = prefix.clone();
+                let left = self
+                    .0
+                    .write(move |tx| {
+                        let found = tx.scan_prefix(&prefix, 500)?;
+                        for (key, _) in &found {
+                            tx.delete(key)?;
+                        }
+                        Ok::<_, Error>(found.len())
+                    })
+                    .await?;
+                if left < 500 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! ReceiveMessage: takes what is visible, or waits for it without polling.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use api_sqs::{Message as Shape, ReceiveMessage, ReceiveMessageRequest, ReceiveMessageResult};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use crate::sqs::message::{self, Message, Take, attributes_md5, sequence};
+use crate::sqs::queue::{Place, Queue, invalid_parameter};
+use crate::sqs::{Sqs, digest};
+
+/// What a receive that found nothing ends its transaction with, so that nothing is remembered of it.
+const NOTHING: &str = "NothingVisible";
+
+#[async_trait]
+impl Handle<ReceiveMessage> for Sqs {
+    async fn handle(&self, cx: &Cx, req: ReceiveMessageRequest) -> Result<ReceiveMessageResult, Error> {
+        let most = within(req.max_number_of_messages, 1, (1, 10), || {
+            "Value {} for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided."
+        })?;
+        let wait = req.wait_time_seconds.map(|seconds| {
+            within(Some(seconds), 0, (0, 20), || {
+                "Value {} for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided."
+            })
+        });
+        let wait = wait.transpose()?;
+        if let Some(seconds) = req.visibility_timeout {
+            within(Some(seconds), 0, (0, 43_200), || {
+                "Value {} for parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= 43200, if provided."
+            })?;
+        }
+        let place = Place::of_url(cx, &req.queue_url);
+        let queue = self.store.read(|tx| place.queue(tx)).await?;
+        let wait_ms = 1000 * wait.map_or_else(|| queue.number("ReceiveMessageWaitTimeSeconds"), i64::from);
+        let visibility = req.visibility_timeout.map_or_else(|| queue.number("VisibilityTimeout"), i64::from);
+        let take = Take { most: usize::try_from(most).unwrap_or(1), visibility_ms: visibility * 1000, nonce: cx.uuid() };
+        let deadline = cx.now().as_millisecond() + wait_ms;
+        let waiting = self.waiting.of(&queue.id);
+        loop {
+            let woken = waiting.notified();
+            tokio::pin!(woken);
+            // Registered before the store is looked at, so that no message slips through between.
+            woken.as_mut().enable();
+            let messages = self.take(cx, &place, &take).await?;
+            let now = cx.now().as_millisecond();
+            if !messages.is_empty() || now >= deadline {
+                let shapes: Vec<Shape> = messages.into_iter().map(|message| show(&queue, message, &req)).collect();
+                return Ok(ReceiveMessageResult { messages: (!shapes.is_empty()).then_some(shapes) });
+            }
+            let next = self.store.read(|tx| message::next_visible(tx, &queue)).await?;
+            // A visible message that could not be taken (its group is held) is looked at again after a while.
+            let until = next.map_or(deadline, |at| if at > now { at } else { now + 1000 }).min(deadline);
+            let pause = Duration::from_millis(u64::try_from(until - now).unwrap_or(0).max(1));
+            let _ = tokio::time::timeout(pause, woken).await;
+        }
+    }
+}
+
+impl Sqs {
+    async fn take(&self, cx: &Cx, place: &Place, take: &Take) -> Result<Vec<Message>, Error> {
+        let now = cx.now().as_millisecond();
+        // Always the same first write of a task: its repetition finds what the first one took.
+        let cx = cx.task_id().map_or_else(|| cx.clone(), |id| cx.with_task(&format!("{id}/receive")));
+        if cx.task_id().is_none() {
+            let next = self
+                .store
+                .read(|tx| {
+                    let queue = place.queue(tx)?;
+                    message::next_visible(tx, &queue)
+                })
+                .await?;
+            if next.is_none_or(|at| at > now) {
+                return Ok(Vec::new());
+            }
+        }
+        let (place, take) = (place.clone(), take.clone());
+        let taken = cx
+            .write(&self.store, move |tx| {
+                let queue = place.queue(tx)?;
+                let (messages, woken) = message::take(tx, &queue, &take, now)?;
+                if messages.is_empty() && woken.is_empty() {
+                    return Err(Error::new(NOTHING, 400, ""));
+                }
+                Ok((messages, woken))
+            })
+            .await;
+        let (messages, woken): (Vec<Message>, BTreeSet<String>) = match taken {
+            Err(error) if error.is(NOTHING) => return Ok(Vec::new()),
+            other => other?,
+        };
+        for id in woken {
+            self.waiting.wake(&id);
+        }
+        Ok(messages)
+    }
+}
+
+fn within(
+    given: Option<i32>,
+    default: i32,
+    (low, high): (i32, i32),
+    message: impl FnOnce() -> &'static str,
+) -> Result<i32, Error> {
+    let number = given.unwrap_or(default);
+    if (low..=high).contains(&number) {
+        return Ok(number);
+    }
+    Err(invalid_parameter(message().replace("{}", &number.to_string())))
+}
+
+fn show(queue: &Queue, message: Message, req: &ReceiveMessageRequest) -> Shape {
+    let handle = message.handle(queue);
+    let wanted: BTreeSet<&str> = [&req.attribute_names, &req.message_system_attribute_names]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let mut attributes = system_attributes(&message);
+    attributes.retain(|name, _| wanted.contains("All") || wanted.contains(name.as_str()));
+    let asked = req.message_attribute_names.as_deref().unwrap_or_default();
+    let mut own = message.attributes;
+    own.retain(|name, _| {
+        asked.iter().any(|asked| match asked.strip_suffix(".*") {
+            Some(prefix) => name.starts_with(prefix),
+            None => asked == "All" || asked == name,
+        })
+    });
+    Shape {
+        message_id: Some(message.id),
+        receipt_handle: Some(handle),
+        md5_of_body: Some(digest::of_body(&message.body)),
+        body: Some(message.body),
+        attributes: (!attributes.is_empty()).then_some(attributes),
+        md5_of_message_attributes: attributes_md5(&own),
+        message_attributes: (!own.is_empty()).then_some(own),
+    }
+}
+
+fn system_attributes(message: &Message) -> BTreeMap<String, String> {
+    let all = [
+        ("SenderId", Some(message.sender.clone())),
+        ("SentTimestamp", Some(message.sent_ms.to_string())),
+        ("ApproximateReceiveCount", Some(message.received.to_string())),
+        ("ApproximateFirstReceiveTimestamp", message.first_received_ms.map(|at| at.to_string())),
+        ("SequenceNumber", message.duplicate.as_ref().map(|_| sequence(message.number))),
+        ("MessageDeduplicationId", message.duplicate.clone()),
+        ("MessageGroupId", message.group.clone()),
+        ("AWSTraceHeader", message.trace.clone()),
+        ("DeadLetterQueueSourceArn", message.source.clone()),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}

@@ -1,0 +1,277 @@
+//! Queues as records; their attributes as AWS checks and shows them.
+
+use std::collections::BTreeMap;
+
+use api_sqs::error;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::Cx;
+use store::{Key, Tx};
+use wire::Error;
+use wire::arn::Arn;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Queue {
+    /// Version of the record's form.
+    pub(super) version: u32,
+    /// Names the queue's messages: a queue made again under the same name is another.
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) account: String,
+    pub(super) region: String,
+    pub(super) created_ms: i64,
+    pub(super) modified_ms: i64,
+    /// As they were set, byte for byte.
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+/// Where a queue is.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) account: String,
+    pub(super) region: String,
+    pub(super) name: String,
+}
+
+const OWNER: &str = "sqs";
+
+/// Attributes that may be set: name, default, and the range of those that are numbers.
+const SETTABLE: [(&str, Option<&str>, Option<(i64, i64)>); 15] = [
+    ("VisibilityTimeout", Some("30"), Some((0, 43_200))),
+    ("MaximumMessageSize", Some("1048576"), Some((1024, 1_048_576))),
+    ("MessageRetentionPeriod", Some("345600"), Some((60, 1_209_600))),
+    ("DelaySeconds", Some("0"), Some((0, 900))),
+    ("ReceiveMessageWaitTimeSeconds", Some("0"), Some((0, 20))),
+    ("SqsManagedSseEnabled", Some("false"), None),
+    ("Policy", None, None),
+    ("RedrivePolicy", None, None),
+    ("RedriveAllowPolicy", None, None),
+    ("KmsMasterKeyId", None, None),
+    ("KmsDataKeyReusePeriodSeconds", None, Some((60, 86_400))),
+    ("FifoQueue", None, None),
+    ("ContentBasedDeduplication", None, None),
+    ("DeduplicationScope", None, None),
+    ("FifoThroughputLimit", None, None),
+];
+
+/// Where a queue sends what was received too often.
+pub(super) struct Redrive {
+    pub(super) target: Place,
+    pub(super) most: u32,
+}
+
+impl Place {
+    pub(super) fn named(cx: &Cx, name: &str) -> Self {
+        Self { account: cx.account().to_owned(), region: cx.region().to_owned(), name: name.to_owned() }
+    }
+
+    /// Of a queue URL (its last two parts are account and name), or a bare name.
+    pub(super) fn of_url(cx: &Cx, url: &str) -> Self {
+        let mut parts = url.trim_end_matches('/').rsplit('/');
+        let name = parts.next().unwrap_or_default();
+        let account = parts.next().filter(|part| part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit()));
+        Self {
+            account: account.unwrap_or(cx.account()).to_owned(),
+            region: cx.region().to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    pub(super) fn of_arn(arn: &str) -> Option<Self> {
+        let arn = Arn::parse(arn).filter(|arn| arn.service == "sqs")?;
+        Some(Self { account: arn.account, region: arn.region, name: arn.resource })
+    }
+
+    pub(super) fn key(&self) -> Key {
+        Self::queues(&self.account, &self.region).push(&self.name)
+    }
+
+    /// Where the queues of an account and region are.
+    pub(super) fn queues(account: &str, region: &str) -> Key {
+        Key::new(OWNER).push("queue").push(account).push(region)
+    }
+
+    pub(super) fn find(&self, tx: &mut Tx<'_>) -> Result<Option<Queue>, Error> {
+        Ok(tx.get_json(self.key())?)
+    }
+
+    pub(super) fn queue(&self, tx: &mut Tx<'_>) -> Result<Queue, Error> {
+        self.find(tx)?.ok_or_else(does_not_exist)
+    }
+}
+
+pub(super) fn does_not_exist() -> Error {
+    error::queue_does_not_exist("The specified queue does not exist.")
+        .with_query_code("AWS.SimpleQueueService.NonExistentQueue")
+}
+
+impl Queue {
+    pub(super) fn new(cx: &Cx, name: &str) -> Self {
+        let now = cx.now().as_millisecond();
+        Self {
+            version: 1,
+            id: cx.uuid(),
+            name: name.to_owned(),
+            account: cx.account().to_owned(),
+            region: cx.region().to_owned(),
+            created_ms: now,
+            modified_ms: now,
+            attributes: BTreeMap::new(),
+            tags: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place { account: self.account.clone(), region: self.region.clone(), name: self.name.clone() }
+    }
+
+    pub(super) fn save(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        Ok(tx.put_json(self.place().key(), self)?)
+    }
+
+    pub(super) fn arn(&self) -> String {
+        Arn::new("sqs", &self.region, &self.account, &self.name).to_string()
+    }
+
+    pub(super) fn url(&self, endpoint: &str) -> String {
+        format!("{}/{}/{}", endpoint.trim_end_matches('/'), self.account, self.name)
+    }
+
+    pub(super) fn is_fifo(&self) -> bool {
+        self.is_on("FifoQueue")
+    }
+
+    pub(super) fn is_on(&self, attribute: &str) -> bool {
+        self.attributes.get(attribute).is_some_and(|value| value == "true")
+    }
+
+    /// A number among the attributes, its default where it was not set.
+    pub(super) fn number(&self, attribute: &str) -> i64 {
+        let default = || SETTABLE.iter().find(|(name, ..)| *name == attribute).and_then(|(_, default, _)| *default);
+        let text = self.attributes.get(attribute).map(String::as_str).or_else(default);
+        text.and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    pub(super) fn redrive(&self) -> Option<Redrive> {
+        let policy: Value = serde_json::from_str(self.attributes.get("RedrivePolicy")?).ok()?;
+        let most = match policy.get("maxReceiveCount")? {
+            Value::String(text) => text.parse().ok()?,
+            number => number.as_u64()?,
+        };
+        let target = Place::of_arn(policy.get("deadLetterTargetArn")?.as_str()?)?;
+        Some(Redrive { target, most: u32::try_from(most).ok()? })
+    }
+
+    /// Sets attributes, checked; an empty text removes one.
+    pub(super) fn set(&mut self, attributes: &BTreeMap<String, String>) -> Result<(), Error> {
+        for (name, value) in attributes {
+            let Some((_, _, range)) = SETTABLE.iter().find(|(known, ..)| known == name) else {
+                return Err(error::invalid_attribute_name(format!("Unknown Attribute {name}.")));
+            };
+            let invalid = || error::invalid_attribute_value(format!("Invalid value for the parameter {name}."));
+            if value.is_empty() {
+                self.attributes.remove(name);
+                continue;
+            }
+            if let Some((low, high)) = range {
+                value.parse().ok().filter(|number: &i64| (*low..=*high).contains(number)).ok_or_else(invalid)?;
+            }
+            match name.as_str() {
+                "KmsMasterKeyId" => return Err(Error::not_implemented("encryption of queues with KMS keys")),
+                "FifoQueue" if value != "true" => return Err(invalid()),
+                "ContentBasedDeduplication" | "SqsManagedSseEnabled" if !matches!(value.as_str(), "true" | "false") => {
+                    return Err(invalid());
+                }
+                "Policy" | "RedrivePolicy" | "RedriveAllowPolicy" => {
+                    serde_json::from_str::<serde_json::Map<String, Value>>(value).map_err(|_| invalid())?;
+                }
+                _ => {}
+            }
+            self.attributes.insert(name.clone(), value.clone());
+        }
+        let fifo_name = self.name.strip_suffix(".fifo");
+        if self.is_fifo() != fifo_name.is_some() {
+            return Err(invalid_parameter(if fifo_name.is_some() {
+                "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with \
+                 .fifo suffix and be 1 to 80 in length."
+            } else {
+                "The queue name must end with the .fifo suffix"
+            }));
+        }
+        let plain = fifo_name.unwrap_or(&self.name);
+        let well_formed = plain.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if plain.is_empty() || self.name.len() > 80 || !well_formed {
+            return Err(invalid_parameter(
+                "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+            ));
+        }
+        if self.attributes.contains_key("RedrivePolicy") && self.redrive().is_none_or(|redrive| redrive.most == 0) {
+            return Err(invalid_parameter(
+                "Value for parameter RedrivePolicy is invalid. Reason: Redrive policy must contain deadLetterTargetArn and \
+                 maxReceiveCount between 1 and 1000.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// All attributes as they are answered, but for the counts of messages.
+    pub(super) fn shown(&self) -> BTreeMap<String, String> {
+        let mut shown: BTreeMap<String, String> = SETTABLE
+            .iter()
+            .filter_map(|(name, default, _)| Some(((*name).to_owned(), (*default)?.to_owned())))
+            .collect();
+        shown.extend(self.attributes.clone());
+        if self.is_fifo() {
+            for (name, default) in [
+                ("ContentBasedDeduplication", "false"),
+                ("DeduplicationScope", "queue"),
+                ("FifoThroughputLimit", "perQueue"),
+            ] {
+                shown.entry(name.to_owned()).or_insert_with(|| default.to_owned());
+            }
+        }
+        shown.insert("QueueArn".to_owned(), self.arn());
+        shown.insert("CreatedTimestamp".to_owned(), (self.created_ms / 1000).to_string());
+        shown.insert("LastModifiedTimestamp".to_owned(), (self.modified_ms / 1000).to_string());
+        shown
+    }
+
+    /// Messages, in the order they were sent.
+    pub(super) fn messages(&self) -> Key {
+        Key::new(OWNER).push("message").push(&self.id)
+    }
+
+    /// When messages become visible.
+    pub(super) fn visible(&self) -> Key {
+        Key::new(OWNER).push("visible").push(&self.id)
+    }
+
+    /// Messages of a FIFO queue by group.
+    pub(super) fn groups(&self) -> Key {
+        Key::new(OWNER).push("group").push(&self.id)
+    }
+
+    /// Deduplication ids, by name and by time.
+    pub(super) fn duplicates(&self) -> (Key, Key) {
+        let all = Key::new(OWNER).push("dedup").push(&self.id);
+        (all.clone().push("id"), all.push("time"))
+    }
+
+    pub(super) fn counter(&self) -> Key {
+        Key::new(OWNER).push("counter").push(&self.id)
+    }
+
+    /// Where all that a queue holds is, for clearing.
+    pub(super) fn contents(id: &str) -> [Key; 5] {
+        ["message", "visible", "group", "dedup", "counter"].map(|what| Key::new(OWNER).push(what).push(id))
+    }
+}
+
+pub(super) fn invalid_parameter(message: impl Into<String>) -> Error {
+    Error::new("InvalidParameterValue", 400, message)
+}
+
+pub(super) fn missing_parameter(name: &str) -> Error {
+    Error::new("MissingParameter", 400, format!("The request must contain the parameter {name}."))
+}
