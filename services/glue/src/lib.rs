@@ -1,5 +1,52 @@
 //! Glue: the Data Catalog, crawlers and jobs.
 //!
-//! `crawl` is the crawler's library and knows nothing of the rest; `jobs` is its own family of operations.
+//! | module | what it holds |
+//! |---|---|
+//! | `catalog` | records of databases, tables, versions and partitions, and where they lie |
+//! | `crawl` | the crawler as a library, without I/O of its own |
+//! | `crawlers` | crawler records, the durable crawl, its schedule |
+//! | `worker` | the child process in which a crawl reads S3 |
+//! | `jobs` | job definitions and their runs, with operations of their own |
+//! | `ops` | one file for each operation or pair of them |
 
+mod catalog;
 pub mod crawl;
+mod crawlers;
+mod jobs;
+mod ops;
+mod scope;
+mod tags;
+pub mod worker;
+
+use std::sync::Arc;
+
+use compute::Compute;
+use service::Platform;
+use store::Store;
+
+/// The service. Cheap to clone.
+#[derive(Clone)]
+pub struct Glue {
+    pub(crate) platform: Platform,
+    pub(crate) compute: Compute,
+    pub(crate) store: Store,
+}
+
+impl std::fmt::Debug for Glue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Glue")
+    }
+}
+
+/// Adds the operations to the router and the runners to the queue.
+pub fn register(platform: &Platform, compute: &Compute) -> Arc<Glue> {
+    let service = Arc::new(Glue {
+        platform: platform.clone(),
+        compute: compute.clone(),
+        store: platform.control.store().clone(),
+    });
+    ops::register(&platform.router, &service);
+    crawlers::register(&platform.control, &service);
+    jobs::register(platform, compute);
+    service
+}

@@ -343,7 +343,7 @@ mod tests {
             text.push_str(&format!("{i},x,{i}.5\n"));
         }
         text.push_str("oops\n1,\"unclosed,2\n,,,,,,,\n");
-        assert_eq!(show(builtin(&text)), "',' header a:bigint,b:string,c:string x23");
+        assert_eq!(show(builtin(&text)), "',' header a:bigint,b:string,c:double x23");
         assert_eq!(show(builtin("a,b\n1,2\n3\n4,5,6\n7\n")), "none");
     }
 

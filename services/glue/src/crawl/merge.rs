@@ -173,6 +173,11 @@ fn create(changes: &mut Vec<Change>, name: &str, mut table: CrawledTable, polici
 
 fn update(changes: &mut Vec<Change>, old: &KnownTable, mut table: CrawledTable, policies: &Policies) {
     let partitions = std::mem::take(&mut table.partitions);
+    // Keys of the same names keep the types that the table's owner gave them.
+    let names = |keys: &[Column]| keys.iter().map(|key| key.name.clone()).collect::<Vec<_>>();
+    if names(&old.partition_keys) == names(&table.partition_keys) {
+        table.partition_keys.clone_from(&old.partition_keys);
+    }
     let frozen = policies.update_log || policies.new_folders_only;
     if policies.merge_new_columns {
         table.storage.columns = with_new_columns(&old.storage.columns, table.storage.columns);
@@ -360,6 +365,11 @@ mod tests {
         words
     }
 
+    fn step(known: &mut Known, crawl: &Report) -> Vec<String> {
+        let changes = merge(crawl, known, &policies());
+        apply(known, &changes)
+    }
+
     fn report(tables: Vec<CrawledTable>) -> Report {
         Report { tables, ..Report::default() }
     }
@@ -368,9 +378,9 @@ mod tests {
     fn a_second_crawl_changes_counts_only() {
         let mut known = Known::default();
         let crawl = report(vec![table("Flights", &["a"], &["1", "2"])]);
-        let words = apply(&mut known, &merge(&crawl, &known.clone(), &policies()));
+        let words = step(&mut known, &crawl);
         assert_eq!(words, ["create p_flights", "partition p_flights 1 true", "partition p_flights 2 true"]);
-        let words = apply(&mut known, &merge(&crawl, &known.clone(), &policies()));
+        let words = step(&mut known, &crawl);
         assert_eq!(words, ["update p_flights a false", "partition p_flights 1 false", "partition p_flights 2 false"]);
     }
 
@@ -408,9 +418,9 @@ mod tests {
         let mut known =
             Known { tables: vec![KnownTable { name: "p_t".into(), ..KnownTable::default() }], ..Known::default() };
         let crawl = report(vec![table("t", &["a"], &[])]);
-        let words = apply(&mut known, &merge(&crawl, &known.clone(), &policies()));
+        let words = step(&mut known, &crawl);
         assert!(words[0].starts_with("create p_t_"), "{words:?}");
-        let again = apply(&mut known, &merge(&crawl, &known.clone(), &policies()));
+        let again = step(&mut known, &crawl);
         assert!(again[0].starts_with("update p_t_"), "{again:?}");
     }
 

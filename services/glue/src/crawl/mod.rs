@@ -22,7 +22,12 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-pub use merge::{Change, Known, KnownPartition, KnownTable, Policies, merge};
+/// Whether a JSON classifier's path can be followed.
+pub fn is_json_path(path: &str) -> bool {
+    jsonpath::JsonPath::parse(path).is_some()
+}
+
+pub use merge::{Change, Delete, Known, KnownPartition, KnownTable, Policies, merge};
 pub use run::{Object, Source, SourceError, run};
 pub use settings::{Classifier, CsvClassifier, CsvHeader, Request, Target};
 pub use tables::{Column, CrawledPartition, CrawledTable, Report, Storage};

@@ -1,0 +1,256 @@
+//! Between the catalog's records and what the crawl library knows: tables in, changes out.
+
+use std::collections::BTreeMap;
+
+use api_glue::{Column, Database, Partition, SerDeInfo, StorageDescriptor, Table};
+use serde::{Deserialize, Serialize};
+use store::Tx;
+use wire::Error;
+
+use crate::catalog;
+use crate::crawl::{self, Change, CrawledPartition, CrawledTable, KnownPartition, KnownTable, Storage};
+use crate::scope::Scope;
+
+const DEPRECATED: &str = "DEPRECATED_BY_CRAWLER";
+/// Parameters of the header that are only there while they hold.
+const HEADER: &str = "skip.header.line.count";
+
+/// What a crawl did to the catalog.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Summary {
+    pub(super) tables_created: Vec<String>,
+    pub(super) tables_updated: Vec<String>,
+    pub(super) tables_deleted: Vec<String>,
+    pub(super) partitions_created: u32,
+    pub(super) partitions_updated: u32,
+    pub(super) partitions_deleted: u32,
+    pub(super) log: Vec<String>,
+}
+
+/// Which database, as whom, when.
+pub(super) struct Writer<'a> {
+    pub(super) scope: &'a Scope,
+    pub(super) database: &'a str,
+    pub(super) creator: &'a str,
+    pub(super) now: jiff::Timestamp,
+}
+
+/// The database's tables as a crawl sees them; `targets` names those of catalog targets.
+pub(super) fn known(tx: &mut Tx<'_>, scope: &Scope, db: &str, targets: &[String]) -> Result<Vec<KnownTable>, Error> {
+    let mut out = Vec::new();
+    for table in tx.list_json::<Table>(scope.tables(db), usize::MAX)? {
+        let Some(storage) = &table.storage_descriptor else { continue };
+        let keys = table.partition_keys.as_deref().unwrap_or_default();
+        let mut partitions = Vec::new();
+        if !keys.is_empty() {
+            for partition in tx.list_json::<Partition>(scope.partitions(db, &table.name), usize::MAX)? {
+                let storage = partition.storage_descriptor.as_ref().map(to_storage).unwrap_or_default();
+                partitions.push(KnownPartition { values: partition.values.unwrap_or_default(), storage });
+            }
+        }
+        out.push(KnownTable {
+            target: targets.contains(&table.name),
+            storage: to_storage(storage),
+            partition_keys: keys.iter().map(to_column).collect(),
+            parameters: table.parameters.clone().unwrap_or_default(),
+            partitions,
+            name: table.name,
+        });
+    }
+    Ok(out)
+}
+
+/// Carries out the changes of a crawl.
+pub(super) fn apply(tx: &mut Tx<'_>, writer: &Writer<'_>, changes: &[Change]) -> Result<Summary, Error> {
+    let mut summary = Summary::default();
+    make_database(tx, writer)?;
+    for change in changes {
+        writer.apply(tx, change, &mut summary)?;
+    }
+    Ok(summary)
+}
+
+fn make_database(tx: &mut Tx<'_>, writer: &Writer<'_>) -> Result<(), Error> {
+    let key = writer.scope.database(writer.database);
+    if tx.get(&key)?.is_none() {
+        let record = Database {
+            name: writer.database.to_owned(),
+            create_time: Some(writer.now.into()),
+            catalog_id: Some(writer.scope.account.clone()),
+            ..Database::default()
+        };
+        tx.put_json(key, &record)?;
+    }
+    Ok(())
+}
+
+impl Writer<'_> {
+    fn apply(&self, tx: &mut Tx<'_>, change: &Change, summary: &mut Summary) -> Result<(), Error> {
+        let (scope, db) = (self.scope, self.database);
+        match change {
+            Change::CreateTable { name, table } => {
+                tx.put_json(scope.table(db, name), &self.new_table(name, table))?;
+                summary.log.push(format!("INFO : Created table {name} in database {db}"));
+                summary.tables_created.push(name.clone());
+            }
+            Change::UpdateTable { name, table, schema } => {
+                let old = catalog::table(tx, scope, db, name)?;
+                let new = self.updated(&old, table);
+                if *schema {
+                    catalog::replace_table(tx, scope, &old, new, true)?;
+                    summary.log.push(format!("INFO : Updated table {name} in database {db}"));
+                    summary.tables_updated.push(name.clone());
+                } else {
+                    let same = Table { update_time: old.update_time, version_id: old.version_id.clone(), ..new };
+                    tx.put_json(scope.table(db, name), &same)?;
+                }
+            }
+            Change::DeprecateTable { name, at_ms } => {
+                let old = catalog::table(tx, scope, db, name)?;
+                let mut new = Table { update_time: Some(self.now.into()), ..old.clone() };
+                new.parameters.get_or_insert_default().insert(DEPRECATED.to_owned(), at_ms.to_string());
+                catalog::replace_table(tx, scope, &old, new, true)?;
+                summary.log.push(format!("INFO : Marked table {name} in database {db} as deprecated"));
+                summary.tables_deleted.push(name.clone());
+            }
+            Change::DeleteTable { name } => {
+                catalog::delete_table(tx, scope, db, name)?;
+                summary.log.push(format!("INFO : Deleted table {name} in database {db}"));
+                summary.tables_deleted.push(name.clone());
+            }
+            Change::PutPartition { table, partition, new } => {
+                self.put_partition(tx, table, partition, *new, summary)?
+            }
+            Change::DeletePartition { table, values } => {
+                tx.delete(scope.partition(db, table, values))?;
+                summary.partitions_deleted += 1;
+            }
+            Change::Log(line) => summary.log.push(line.clone()),
+        }
+        Ok(())
+    }
+
+    fn new_table(&self, name: &str, table: &CrawledTable) -> Table {
+        Table {
+            name: name.to_owned(),
+            database_name: Some(self.database.to_owned()),
+            owner: Some("owner".to_owned()),
+            create_time: Some(self.now.into()),
+            update_time: Some(self.now.into()),
+            last_access_time: Some(self.now.into()),
+            retention: Some(0),
+            storage_descriptor: Some(descriptor(&table.storage, &table.parameters, None)),
+            partition_keys: Some(table.partition_keys.iter().map(from_column).collect()),
+            table_type: Some("EXTERNAL_TABLE".to_owned()),
+            parameters: Some(table.parameters.clone()),
+            created_by: Some(self.creator.to_owned()),
+            is_registered_with_lake_formation: Some(false),
+            catalog_id: Some(self.scope.account.clone()),
+            version_id: Some("0".to_owned()),
+            ..Table::default()
+        }
+    }
+
+    /// The crawl's view of a table, with what else its owner said about it.
+    fn updated(&self, old: &Table, table: &CrawledTable) -> Table {
+        let mut parameters = old.parameters.clone().unwrap_or_default();
+        parameters.remove(DEPRECATED);
+        parameters.remove(HEADER);
+        parameters.extend(table.parameters.clone());
+        let comments = old.partition_keys.as_deref().unwrap_or_default();
+        let keys = table.partition_keys.iter().map(|key| {
+            let comment = comments.iter().find(|c| c.name == key.name).and_then(|c| c.comment.clone());
+            Column { comment, ..from_column(key) }
+        });
+        Table {
+            update_time: Some(self.now.into()),
+            storage_descriptor: Some(descriptor(&table.storage, &table.parameters, old.storage_descriptor.as_ref())),
+            partition_keys: Some(keys.collect()),
+            table_type: old.table_type.clone().or_else(|| Some("EXTERNAL_TABLE".to_owned())),
+            parameters: Some(parameters),
+            ..old.clone()
+        }
+    }
+
+    fn put_partition(
+        &self,
+        tx: &mut Tx<'_>,
+        table: &str,
+        partition: &CrawledPartition,
+        new: bool,
+        summary: &mut Summary,
+    ) -> Result<(), Error> {
+        let key = self.scope.partition(self.database, table, &partition.values);
+        let old: Option<Partition> = tx.get_json(&key)?;
+        let record = Partition {
+            values: Some(partition.values.clone()),
+            database_name: Some(self.database.to_owned()),
+            table_name: Some(table.to_owned()),
+            creation_time: old.as_ref().map_or(Some(self.now.into()), |old| old.creation_time),
+            last_access_time: old.as_ref().map_or(Some(self.now.into()), |old| old.last_access_time),
+            storage_descriptor: Some(descriptor(&partition.storage, &partition.parameters, None)),
+            parameters: Some(partition.parameters.clone()),
+            last_analyzed_time: None,
+            catalog_id: Some(self.scope.account.clone()),
+        };
+        let before = old.as_ref().and_then(|old| old.storage_descriptor.as_ref()).map(to_storage);
+        if new && old.is_none() {
+            summary.partitions_created += 1;
+        } else if before.as_ref() != Some(&partition.storage) {
+            summary.partitions_updated += 1;
+        }
+        tx.put_json(key, &record)?;
+        Ok(())
+    }
+}
+
+/// Parameters of the table are those of its storage too, as crawlers write them.
+fn descriptor(
+    storage: &Storage,
+    parameters: &BTreeMap<String, String>,
+    old: Option<&StorageDescriptor>,
+) -> StorageDescriptor {
+    let columns = storage.columns.iter().map(|column| {
+        let known = old.and_then(|old| old.columns.as_deref()?.iter().find(|c| c.name == column.name));
+        Column { comment: known.and_then(|c| c.comment.clone()), ..from_column(column) }
+    });
+    StorageDescriptor {
+        columns: Some(columns.collect()),
+        location: Some(storage.location.clone()),
+        input_format: Some(storage.input_format.clone()),
+        output_format: Some(storage.output_format.clone()),
+        compressed: Some(storage.compressed),
+        number_of_buckets: Some(-1),
+        serde_info: Some(SerDeInfo {
+            name: None,
+            serialization_library: Some(storage.serde.clone()),
+            parameters: Some(storage.serde_parameters.clone()),
+        }),
+        bucket_columns: Some(Vec::new()),
+        sort_columns: Some(Vec::new()),
+        parameters: Some(parameters.clone()),
+        stored_as_sub_directories: Some(false),
+        ..StorageDescriptor::default()
+    }
+}
+
+fn to_storage(sd: &StorageDescriptor) -> Storage {
+    let serde = sd.serde_info.clone().unwrap_or_default();
+    Storage {
+        location: sd.location.clone().unwrap_or_default(),
+        columns: sd.columns.iter().flatten().map(to_column).collect(),
+        input_format: sd.input_format.clone().unwrap_or_default(),
+        output_format: sd.output_format.clone().unwrap_or_default(),
+        compressed: sd.compressed.unwrap_or(false),
+        serde: serde.serialization_library.unwrap_or_default(),
+        serde_parameters: serde.parameters.unwrap_or_default(),
+    }
+}
+
+fn to_column(column: &Column) -> crawl::Column {
+    crawl::Column { name: column.name.clone(), ty: column.r#type.clone().unwrap_or_default() }
+}
+
+fn from_column(column: &crawl::Column) -> Column {
+    Column { name: column.name.clone(), r#type: Some(column.ty.clone()), ..Column::default() }
+}

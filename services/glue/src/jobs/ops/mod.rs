@@ -1,0 +1,13 @@
+//! The operations, one a file.
+
+mod batch_get_jobs;
+mod batch_stop_job_run;
+mod create_job;
+mod delete_job;
+mod get_job;
+mod get_job_run;
+mod get_job_runs;
+mod get_jobs;
+mod list_jobs;
+mod start_job_run;
+mod update_job;

@@ -1,0 +1,120 @@
+//! What is stored: jobs, runs, and which runs are under way.
+
+use api_glue::{Job, JobRun};
+use serde::{Deserialize, Serialize};
+use service::Cx;
+use store::{Key, Tx};
+use wire::Error;
+
+use super::{job_not_found, run_not_found};
+
+/// Version 1 of both records.
+const VERSION: u32 = 1;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct JobRecord {
+    pub(super) version: u32,
+    pub(super) job: Job,
+}
+
+impl JobRecord {
+    pub(super) fn new(job: Job) -> Self {
+        Self { version: VERSION, job }
+    }
+}
+
+/// The attempt of a run that is under way or was cut short.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Attempt {
+    pub(super) id: String,
+    pub(super) access_key: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RunRecord {
+    pub(super) version: u32,
+    pub(super) run: JobRun,
+    /// The job as it was when the run was asked for.
+    pub(super) role: String,
+    pub(super) command: api_glue::JobCommand,
+    pub(super) max_retries: i32,
+    pub(super) attempt: Option<Attempt>,
+    /// How the script ended, before the attempt's writes were confirmed: from here on it does not run again.
+    pub(super) ended: Option<Ended>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ended {
+    pub(super) state: String,
+    pub(super) message: Option<String>,
+}
+
+impl RunRecord {
+    pub(super) fn new(run: JobRun, job: &Job) -> Self {
+        Self {
+            version: VERSION,
+            run,
+            role: job.role.clone().unwrap_or_default(),
+            command: job.command.clone().unwrap_or_default(),
+            max_retries: job.max_retries.unwrap_or(0),
+            attempt: None,
+            ended: None,
+        }
+    }
+    pub(super) fn state(&self) -> &str {
+        self.run.job_run_state.as_deref().unwrap_or_default()
+    }
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state(), "SUCCEEDED" | "FAILED" | "STOPPED" | "TIMEOUT" | "ERROR")
+    }
+}
+
+/// Where a run is. The payload of its tasks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) account: String,
+    pub(super) region: String,
+    pub(super) job: String,
+    pub(super) run: String,
+}
+
+impl Place {
+    pub(super) fn of(cx: &Cx, job: &str, run: &str) -> Self {
+        Self { account: cx.account().into(), region: cx.region().into(), job: job.into(), run: run.into() }
+    }
+    pub(super) fn task(&self) -> String {
+        format!("glue:jobrun:{}", self.run)
+    }
+    fn under(&self, what: &str) -> Key {
+        Key::new("glue").push(&self.account).push(&self.region).push(what).push(&self.job)
+    }
+    pub(super) fn record(&self) -> Key {
+        self.under("jobrun").push(&self.run)
+    }
+    pub(super) fn active(&self) -> Key {
+        self.under("jobrun-active").push(&self.run)
+    }
+    pub(super) fn load(&self, tx: &mut Tx<'_>) -> Result<RunRecord, Error> {
+        tx.get_json(self.record())?.ok_or_else(|| run_not_found(&self.run))
+    }
+}
+
+pub(super) fn jobs_key(cx: &Cx) -> Key {
+    Key::new("glue").push(cx.account()).push(cx.region()).push("job")
+}
+
+pub(super) fn job_key(cx: &Cx, name: &str) -> Key {
+    jobs_key(cx).push(name)
+}
+
+pub(super) fn runs_key(cx: &Cx, job: &str) -> Key {
+    Key::new("glue").push(cx.account()).push(cx.region()).push("jobrun").push(job)
+}
+
+pub(super) fn active_key(cx: &Cx, job: &str) -> Key {
+    Key::new("glue").push(cx.account()).push(cx.region()).push("jobrun-active").push(job)
+}
+
+pub(super) fn load_job(tx: &mut Tx<'_>, key: &Key, name: &str) -> Result<Job, Error> {
+    tx.get_json::<JobRecord>(key)?.map(|r| r.job).ok_or_else(|| job_not_found(name))
+}

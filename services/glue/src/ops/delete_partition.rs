@@ -1,0 +1,23 @@
+//! DeletePartition.
+
+use super::prelude::*;
+
+#[async_trait]
+impl Handle<DeletePartition> for Glue {
+    async fn handle(&self, cx: &Cx, req: DeletePartitionRequest) -> Result<DeletePartitionResponse, Error> {
+        let scope = Scope::catalog(cx, req.catalog_id.as_deref())?;
+        let (db, name) = (catalog::fold(&req.database_name), catalog::fold(&req.table_name));
+        let values = req.partition_values;
+        cx.write(&self.store, move |tx| {
+            catalog::table(tx, &scope, &db, &name)?;
+            let key = scope.partition(&db, &name, &values);
+            if tx.get(&key)?.is_none() {
+                return Err(entity_not_found_exception("Cannot find partition."));
+            }
+            tx.delete(key)?;
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(DeletePartitionResponse::default())
+    }
+}

@@ -1,0 +1,21 @@
+//! GetPartition.
+
+use super::prelude::*;
+
+#[async_trait]
+impl Handle<GetPartition> for Glue {
+    async fn handle(&self, cx: &Cx, req: GetPartitionRequest) -> Result<GetPartitionResponse, Error> {
+        let scope = Scope::catalog(cx, req.catalog_id.as_deref())?;
+        let (db, name) = (catalog::fold(&req.database_name), catalog::fold(&req.table_name));
+        let partition: Partition = self
+            .store
+            .read(|tx| {
+                let table = catalog::table(tx, &scope, &db, &name)?;
+                catalog::check_values(&table, &req.partition_values)?;
+                tx.get_json(scope.partition(&db, &name, &req.partition_values))?
+                    .ok_or_else(|| entity_not_found_exception("Cannot find partition."))
+            })
+            .await?;
+        Ok(GetPartitionResponse { partition: Some(partition) })
+    }
+}

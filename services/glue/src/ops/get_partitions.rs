@@ -1,0 +1,41 @@
+//! GetPartitions: the partitions that an expression keeps, in pages and segments.
+
+use super::prelude::*;
+
+#[async_trait]
+impl Handle<GetPartitions> for Glue {
+    async fn handle(&self, cx: &Cx, req: GetPartitionsRequest) -> Result<GetPartitionsResponse, Error> {
+        let scope = Scope::catalog(cx, req.catalog_id.as_deref())?;
+        let (db, name) = (catalog::fold(&req.database_name), catalog::fold(&req.table_name));
+        let limit = scope::limit(req.max_results, 1000);
+        let bare = req.exclude_column_schema.unwrap_or(false);
+        let segment = req.segment.as_ref().map(|s| (s.segment_number, s.total_segments.max(1)));
+        let (partitions, next_token) = self
+            .store
+            .read(|tx| {
+                let table = catalog::table(tx, &scope, &db, &name)?;
+                let keys = table.partition_keys.unwrap_or_default();
+                let expression = req.expression.as_deref().filter(|e| !e.trim().is_empty());
+                let filter = expression.map(|e| catalog::Filter::parse(e, &keys)).transpose()?;
+                let prefix = scope.partitions(&db, &name);
+                scope::page(tx, &prefix, req.next_token.as_deref(), limit, |mut partition: Partition| {
+                    let values = partition.values.as_deref().unwrap_or_default();
+                    let here = segment.is_none_or(|(number, total)| segment_of(values, total) == number);
+                    let wanted = here && filter.as_ref().is_none_or(|f| f.keeps(values));
+                    if bare && let Some(storage) = &mut partition.storage_descriptor {
+                        storage.columns = None;
+                    }
+                    Ok(wanted.then_some(partition))
+                })
+            })
+            .await?;
+        Ok(GetPartitionsResponse { partitions: Some(partitions), next_token })
+    }
+}
+
+/// Spreads partitions over segments that are read side by side.
+fn segment_of(values: &[String], total: i32) -> i32 {
+    let bytes = values.iter().flat_map(|v| v.bytes().chain([0]));
+    let sum = bytes.fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    i32::try_from(sum % total.unsigned_abs().max(1)).unwrap_or(0)
+}

@@ -1,0 +1,80 @@
+//! The operations of the catalog, of classifiers and crawlers.
+
+mod batch_create_partition;
+mod batch_delete_partition;
+mod batch_delete_table;
+mod batch_get_partition;
+mod batch_update_partition;
+mod create_classifier;
+mod create_crawler;
+mod create_database;
+mod create_partition;
+mod create_table;
+mod delete_classifier;
+mod delete_crawler;
+mod delete_database;
+mod delete_partition;
+mod delete_table;
+mod delete_table_version;
+mod get_classifier;
+mod get_crawler;
+mod get_crawler_metrics;
+mod get_database;
+mod get_databases;
+mod get_partition;
+mod get_partition_indexes;
+mod get_partitions;
+mod get_table;
+mod get_table_version;
+mod get_table_versions;
+mod get_tables;
+mod search_tables;
+mod start_crawler;
+mod stop_crawler;
+mod tag_resource;
+mod update_classifier;
+mod update_crawler;
+mod update_crawler_schedule;
+mod update_database;
+mod update_partition;
+mod update_table;
+
+use std::sync::Arc;
+
+use api_glue::{ErrorDetail, PartitionError};
+use service::{Router, operations};
+
+use crate::Glue;
+
+/// What every operation needs.
+mod prelude {
+    pub(super) use api_glue::error::*;
+    pub(super) use api_glue::*;
+    pub(super) use async_trait::async_trait;
+    pub(super) use service::{Cx, Handle};
+    pub(super) use wire::Error;
+
+    pub(super) use super::{detail, partition_error};
+    pub(super) use crate::scope::{self, Scope};
+    pub(super) use crate::{Glue, catalog, tags};
+}
+
+pub(crate) fn register(router: &Router, service: &Arc<Glue>) {
+    operations!(router, service, api_glue:
+        BatchCreatePartition, BatchDeletePartition, BatchDeleteTable, BatchGetCrawlers, BatchGetPartition,
+        BatchUpdatePartition, CreateClassifier, CreateCrawler, CreateDatabase, CreatePartition, CreateTable,
+        DeleteClassifier, DeleteCrawler, DeleteDatabase, DeletePartition, DeleteTable, DeleteTableVersion,
+        GetClassifier, GetClassifiers, GetCrawler, GetCrawlerMetrics, GetCrawlers, GetDatabase, GetDatabases,
+        GetPartition, GetPartitionIndexes, GetPartitions, GetTable, GetTableVersion, GetTableVersions, GetTables,
+        GetTags, ListCrawlers, ListCrawls, SearchTables, StartCrawler, StartCrawlerSchedule, StopCrawler,
+        StopCrawlerSchedule, TagResource, UntagResource, UpdateClassifier, UpdateCrawler, UpdateCrawlerSchedule,
+        UpdateDatabase, UpdatePartition, UpdateTable);
+}
+
+fn detail(code: &str, message: &str) -> ErrorDetail {
+    ErrorDetail { error_code: Some(code.to_owned()), error_message: Some(message.to_owned()) }
+}
+
+fn partition_error(values: Vec<String>, code: &str, message: &str) -> PartitionError {
+    PartitionError { partition_values: Some(values), error_detail: Some(detail(code, message)) }
+}
