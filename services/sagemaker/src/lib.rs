@@ -1,0 +1,58 @@
+//! SageMaker: models and batch transform. A transform job is a durable task (`sagemaker:transform`) that hands model and
+//! data to a worker: `lakerun worker onnx` for archives that hold an ONNX file, a Python process for those with an
+//! `inference.py`. Workers reach S3 over HTTP with the credentials of the attempt.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `ops` | one operation a file |
+//! | `records` | models and transform jobs as stored, tags |
+//! | `transform` | the task of a job; `stop`, `event` |
+//! | [`worker`] | the child process: archive, ONNX session, formats, filters |
+//!
+//! Beyond AWS: content type `application/x-parquet`. Columns are matched to the model's inputs by name; with JoinSource=Input
+//! the output holds the input's columns and the predictions, and filters (`$['a','b']`) choose columns by name.
+//!
+//! Not here: endpoints, training, containers. The image of a model is not run.
+
+mod event;
+mod ops;
+mod records;
+mod stop;
+mod transform;
+pub mod worker;
+
+use std::sync::Arc;
+
+use compute::Compute;
+use service::{Platform, Router, operations};
+use store::Store;
+
+/// The service.
+pub struct SageMaker {
+    store: Store,
+    router: Arc<Router>,
+    compute: Compute,
+    endpoint: String,
+}
+
+impl std::fmt::Debug for SageMaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SageMaker")
+    }
+}
+
+/// Adds the operations to the table and the runners to the queue.
+pub fn register(platform: &Platform, compute: &Compute) -> Arc<SageMaker> {
+    let service = Arc::new(SageMaker {
+        store: platform.control.store().clone(),
+        router: platform.router.clone(),
+        compute: compute.clone(),
+        endpoint: platform.endpoint.clone(),
+    });
+    operations!(platform.router, service, api_sagemaker: AddTags, CreateModel, CreateTransformJob, DeleteModel, DeleteTags,
+        DescribeModel, DescribeTransformJob, ListModels, ListTags, ListTransformJobs, StopTransformJob);
+    platform.control.register("sagemaker:transform", 8, Arc::new(transform::Transformer(service.clone())));
+    platform.control.register("sagemaker:stop", 4, Arc::new(stop::Stopper(service.clone())));
+    platform.control.register("sagemaker:event", 4, Arc::new(event::Events(service.clone())));
+    service
+}

@@ -1,0 +1,134 @@
+//! What is stored: models, transform jobs, tags by ARN.
+
+use std::collections::BTreeMap;
+
+use api_sagemaker::{DescribeModelOutput, DescribeTransformJobResponse, Tag};
+use serde::{Deserialize, Serialize};
+use service::Cx;
+use store::{Key, Tx};
+use wire::Error;
+
+/// Version 1 of all records.
+pub(crate) const VERSION: u32 = 1;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ModelRecord {
+    pub(crate) version: u32,
+    pub(crate) model: DescribeModelOutput,
+}
+
+/// The attempt of a job that is under way or was cut short.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    pub(crate) id: String,
+    pub(crate) access_key: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct JobRecord {
+    pub(crate) version: u32,
+    pub(crate) job: DescribeTransformJobResponse,
+    /// The model as it was when the job was asked for.
+    pub(crate) model: DescribeModelOutput,
+    pub(crate) attempt: Option<Attempt>,
+    /// How the work ended, before the attempt's writes were confirmed: from here on it is not done again.
+    pub(crate) ended: Option<Ended>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+}
+
+impl JobRecord {
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.job.transform_job_status.as_str(), "Completed" | "Failed" | "Stopped")
+    }
+}
+
+/// Where a job is. The payload of its tasks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) job: String,
+}
+
+impl Place {
+    pub(crate) fn of(cx: &Cx, job: &str) -> Self {
+        Self { account: cx.account().into(), region: cx.region().into(), job: job.into() }
+    }
+    pub(crate) fn task(&self) -> String {
+        format!("sagemaker:transform:{}:{}:{}", self.account, self.region, self.job)
+    }
+    pub(crate) fn record(&self) -> Key {
+        Key::new("sagemaker").push(&self.account).push(&self.region).push("transform").push(&self.job)
+    }
+    pub(crate) fn load(&self, tx: &mut Tx<'_>) -> Result<JobRecord, Error> {
+        let missing = || Error::validation(format!("Could not find requested job with name: {}", self.job));
+        tx.get_json(self.record())?.ok_or_else(missing)
+    }
+}
+
+fn under(cx: &Cx, what: &str) -> Key {
+    Key::new("sagemaker").push(cx.account()).push(cx.region()).push(what)
+}
+
+pub(crate) fn jobs_key(cx: &Cx) -> Key {
+    under(cx, "transform")
+}
+
+pub(crate) fn models_key(cx: &Cx) -> Key {
+    under(cx, "model")
+}
+
+pub(crate) fn model_key(cx: &Cx, name: &str) -> Key {
+    models_key(cx).push(name)
+}
+
+pub(crate) fn tags_key(cx: &Cx, arn: &str) -> Key {
+    under(cx, "tags").push(arn)
+}
+
+pub(crate) fn model_arn(cx: &Cx, name: &str) -> String {
+    cx.arn("sagemaker", format!("model/{}", name.to_lowercase()))
+}
+
+pub(crate) fn job_arn(cx: &Cx, name: &str) -> String {
+    cx.arn("sagemaker", format!("transform-job/{}", name.to_lowercase()))
+}
+
+pub(crate) fn no_model(cx: &Cx, name: &str) -> Error {
+    Error::validation(format!("Could not find model \"{}\".", model_arn(cx, name)))
+}
+
+pub(crate) fn load_tags(tx: &mut Tx<'_>, key: &Key) -> Result<BTreeMap<String, String>, Error> {
+    Ok(tx.get_json(key)?.unwrap_or_default())
+}
+
+pub(crate) fn add_tags(tx: &mut Tx<'_>, key: &Key, tags: &[Tag]) -> Result<BTreeMap<String, String>, Error> {
+    let mut all = load_tags(tx, key)?;
+    all.extend(tags.iter().map(|t| (t.key.clone(), t.value.clone())));
+    if all.len() > 50 {
+        return Err(Error::validation("The number of tags exceeds the limit of 50."));
+    }
+    if !tags.is_empty() {
+        tx.put_json(key, &all)?;
+    }
+    Ok(all)
+}
+
+pub(crate) fn as_tags(all: BTreeMap<String, String>) -> Vec<Tag> {
+    all.into_iter().map(|(key, value)| Tag { key, value }).collect()
+}
+
+/// One page of a list: `token` is the name of the last item that was sent.
+pub(crate) fn page<T>(items: Vec<T>, name: impl Fn(&T) -> String, token: Option<&str>, limit: Option<i32>) -> (Vec<T>, Option<String>) {
+    let limit = limit.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(10);
+    let start = token.map_or(0, |token| items.iter().position(|i| name(i) == token).map_or(items.len(), |at| at + 1));
+    let more = items.len() > start + limit;
+    let sent: Vec<T> = items.into_iter().skip(start).take(limit).collect();
+    let next = if more { sent.last().map(name) } else { None };
+    (sent, next)
+}

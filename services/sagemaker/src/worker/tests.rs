@@ -1,0 +1,28 @@
+//! Without a library there is no model: what is tested here is everything around it. The model itself is tested where
+//! `LAKERUN_TEST_ONNXRUNTIME` names a `libonnxruntime.so` (the demo's assertions run it end to end).
+
+use super::*;
+
+fn csv(text: &str) -> RecordBatch {
+    Format::Csv.read(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+}
+
+#[test]
+fn joined_and_filtered() {
+    let joined = join(&csv("1,a\n2,b\n"), &csv("0.5\n0.7\n")).unwrap();
+    let chosen = choose(&joined, &Filter::parse(Some("$[0,-1]")).unwrap()).unwrap();
+    assert_eq!(Format::Csv.write(&chosen).unwrap(), b"1,0.5\n2,0.7\n");
+}
+
+#[test]
+fn the_example_model_predicts() {
+    let Some(library) = std::env::var_os("LAKERUN_TEST_ONNXRUNTIME") else { return };
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/flights/model/model.onnx");
+    let mut model = Model::load(library.as_ref(), &std::fs::read(path).unwrap()).unwrap();
+    let row = "10,5,15,3,1400,39,26,59,270,10.4,,0,1012,10,149,1999,29.98,-95.34";
+    let predictions = model.predict(&csv(&format!("{row}\n{row}\n"))).unwrap();
+    assert_eq!((predictions.num_rows(), predictions.num_columns()), (2, 1));
+    assert_eq!(predictions.schema().field(0).name(), "predicted_arr_delay");
+    assert!(model.predict(&csv("1,2\n")).unwrap_err().contains("no column for"));
+    assert!(Model::load(library.as_ref(), b"garbage").is_err_and(|e| e.contains("could not be loaded")));
+}
