@@ -1,0 +1,84 @@
+//! The signed HTTP client of the commands that talk to a running server: a plain AWS client with the owner's keys.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client as Hyper;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use wire::sigv4::{SigningKeys, sign_request};
+
+use crate::up::{SERVER_FILE, ServerFile};
+
+pub(crate) struct Client {
+    pub(crate) server: ServerFile,
+    http: Hyper<HttpConnector, Full<Bytes>>,
+}
+
+/// A request of one of the services, unsigned.
+pub(crate) struct Call<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) method: &'a str,
+    /// Percent-encoded, with the query.
+    pub(crate) path: &'a str,
+    pub(crate) headers: &'a [(&'static str, String)],
+    pub(crate) body: Bytes,
+}
+
+impl Client {
+    /// # Errors
+    /// When no server runs on this data folder.
+    pub(crate) fn open(data: &Path) -> Result<Self> {
+        let path = data.join(SERVER_FILE);
+        let text = std::fs::read(&path).with_context(|| {
+            format!("no server runs on {} (start one: lakerun up --data {})", data.display(), data.display())
+        })?;
+        let server = serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
+        Ok(Self { server, http: Hyper::builder(TokioExecutor::new()).build_http() })
+    }
+
+    /// Sends a call; status and body of the answer.
+    pub(crate) async fn send(&self, call: Call<'_>) -> Result<(http::StatusCode, Bytes)> {
+        let uri: http::Uri = format!("{}{}", self.server.endpoint, call.path).parse()?;
+        let authority = uri.authority().context("the server's endpoint has no host")?.to_string();
+        let mut request = http::Request::new(Full::new(call.body.clone()));
+        *request.method_mut() = call.method.parse()?;
+        let headers = request.headers_mut();
+        headers.insert("host", authority.parse()?);
+        for (name, value) in call.headers {
+            headers.insert(*name, value.parse()?);
+        }
+        let keys = SigningKeys {
+            access_key: &self.server.access_key,
+            secret_key: &self.server.secret_key,
+            session_token: None,
+        };
+        let target = (call.method, uri.path(), uri.query().unwrap_or_default());
+        sign_request(target, headers, &call.body, (&self.server.region, call.service), &keys, jiff::Timestamp::now());
+        *request.uri_mut() = uri;
+        let response = self.http.request(request).await.with_context(|| {
+            format!("the server at {} does not answer (process {})", self.server.endpoint, self.server.pid)
+        })?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
+    }
+
+    /// Calls an operation of an awsJson service. `target`: e.g. `Logs_20140328.DescribeLogGroups`.
+    pub(crate) async fn json(&self, service: &str, target: &str, input: &Value) -> Result<Value> {
+        let headers = [("content-type", "application/x-amz-json-1.1".to_owned()), ("x-amz-target", target.to_owned())];
+        let body = input.to_string().into();
+        let (status, body) = self.send(Call { service, method: "POST", path: "/", headers: &headers, body }).await?;
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if !status.is_success() {
+            bail!(
+                "{target}: {}: {}",
+                value["__type"].as_str().unwrap_or(status.as_str()),
+                value["message"].as_str().unwrap_or_default()
+            );
+        }
+        Ok(value)
+    }
+}

@@ -1,0 +1,372 @@
+//! One port, every protocol: finds the service and the operation, checks the signature, and passes on: S3 to its own door, the
+//! console's paths to the console, everything else through the codecs to the Router.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Body, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use service::{Cx, Platform, Principal, Router};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, Sleep};
+use wire::codec::{self, query, rest};
+use wire::sigv4::{Claim, Signable, sha256_hex};
+use wire::{Error, OperationSpec, Protocol};
+
+use crate::console;
+use crate::services::Wired;
+
+/// A request's head must come within this.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Between two pieces of a body.
+const BODY_IDLE: Duration = Duration::from_secs(30);
+/// Bodies of all protocols but S3 (a Lambda zip in base64 is the largest).
+const MAX_BODY: usize = 70 << 20;
+const MAX_CONNECTIONS: usize = 4096;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
+
+/// The HTTP front of the server.
+pub(crate) struct Front {
+    router: Arc<Router>,
+    account: String,
+    region: String,
+    s3: s3_service::Door,
+    console: console::Console,
+    connections: AtomicUsize,
+    requests: AtomicUsize,
+}
+
+impl Front {
+    pub(crate) fn new(platform: &Platform, wired: Wired, token: String) -> Self {
+        Self {
+            router: platform.router.clone(),
+            account: platform.account.clone(),
+            region: platform.region.clone(),
+            s3: wired.s3,
+            console: console::Console::new(platform, token),
+            connections: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+        }
+    }
+
+    /// Serves connections until dropped.
+    pub(crate) async fn accept(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(e) => {
+                    // Out of file descriptors, mostly: wait for connections to end.
+                    tracing::warn!(error = %e, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            if self.connections.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
+                continue;
+            }
+            let _ = stream.set_nodelay(true);
+            self.connections.fetch_add(1, Ordering::Relaxed);
+            let front = self.clone();
+            tokio::spawn(async move {
+                let handler = front.clone();
+                let service = service_fn(move |request| {
+                    let front = handler.clone();
+                    async move { Ok::<_, Infallible>(front.answer(request).await) }
+                });
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEADER_TIMEOUT)
+                    .serve_connection(TokioIo::new(stream), service);
+                if let Err(e) = connection.await {
+                    tracing::debug!(error = %e, "connection ended");
+                }
+                front.connections.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    }
+
+    /// Waits for the requests under way.
+    pub(crate) async fn drain(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        while self.requests.load(Ordering::Relaxed) > 0 && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn answer(&self, request: http::Request<Incoming>) -> http::Response<ResponseBody> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let response = self.route(request).await;
+        self.requests.fetch_sub(1, Ordering::Relaxed);
+        response
+    }
+
+    async fn route(&self, request: http::Request<Incoming>) -> http::Response<ResponseBody> {
+        let (parts, body) = request.into_parts();
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let claim = Claim::of(&parts.headers, &query);
+        if matches!(claim, Ok(None)) && parts.uri.path().starts_with("/console") {
+            return match collect(body, console::MAX_BODY).await {
+                Ok(body) => self.console.answer(&parts, body).await,
+                Err(e) => whole(codec::encode_error(Protocol::RestJson, &e, "")),
+            };
+        }
+        let named = named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
+        if named == Some("s3")
+            || (named.is_none() && !parts.headers.contains_key("x-amz-target") && parts.method != "POST")
+        {
+            let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(Patient::new(body)));
+            let response = self.s3.serve(request).await;
+            return response.map(|body| body.map_err(Into::into).boxed_unsync());
+        }
+        let body = match collect(body, MAX_BODY).await {
+            Ok(body) => body,
+            Err(e) => return whole(codec::encode_error(guess(&parts), &e, "")),
+        };
+        let request = codec::Request {
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query: &query,
+            headers: &parts.headers,
+            body: &body,
+        };
+        let cx = Cx::new(self.router.clone(), Principal::Root, &self.account, &self.region);
+        let id = cx.request_id().to_owned();
+        let found = match self.find(named, &request) {
+            Ok(spec) => spec,
+            Err((protocol, e)) => {
+                // Who has no valid signature learns nothing of what exists.
+                let e = self.authenticate(&cx, &claim, &request).await.err().unwrap_or(e);
+                return whole(codec::encode_error(protocol, &renamed(e, protocol), &id));
+            }
+        };
+        let protocol = spoken(found, &request);
+        let outcome = async {
+            let cx = self.authenticate(&cx, &claim, &request).await?;
+            let input = codec::decode_input(found, &request)?;
+            self.router.call_canonical(&cx, found, input).await
+        };
+        match outcome.await {
+            Ok(output) => whole(codec::encode_output(found, &output, &id)),
+            Err(e) => whole(codec::encode_error(protocol, &masked(renamed(e, protocol), found, &id), &id)),
+        }
+    }
+
+    /// Service and operation of a request that is not S3's.
+    fn find(
+        &self,
+        named: Option<&'static str>,
+        request: &codec::Request<'_>,
+    ) -> Result<&'static OperationSpec, (Protocol, Error)> {
+        let target = request.headers.get("x-amz-target").and_then(|v| v.to_str().ok());
+        if let Some(target) = target {
+            let (prefix, operation) = target.split_once('.').unwrap_or(("", target));
+            let service = service_of_target(prefix).or(named).unwrap_or("unknown");
+            return self
+                .router
+                .find(service, operation)
+                .ok_or_else(|| (Protocol::AwsJson11, Error::unknown_operation(service, operation)));
+        }
+        let service = named.unwrap_or("unknown");
+        if service == "lambda" || service == "scheduler" {
+            let operations = self.router.operations();
+            let own = operations.iter().filter(|o| o.service.name == service);
+            return rest::route(own, request.method, request.path).ok_or_else(|| {
+                (Protocol::RestJson, Error::unknown_operation(service, &format!("{} {}", request.method, request.path)))
+            });
+        }
+        let params = query::Params::parse(request);
+        let Some(action) = params.action() else {
+            return Err((
+                Protocol::Query,
+                Error::new("MissingAction", 400, "The request names no operation (X-Amz-Target or Action)"),
+            ));
+        };
+        self.router.find(service, action).ok_or_else(|| {
+            (
+                Protocol::Query,
+                Error::new("InvalidAction", 400, format!("Could not find operation {action} of service {service}")),
+            )
+        })
+    }
+
+    /// Checks signature, session and expiry; the context with the caller in it.
+    async fn authenticate(
+        &self,
+        cx: &Cx,
+        claim: &Result<Option<Claim>, Error>,
+        request: &codec::Request<'_>,
+    ) -> Result<Cx, Error> {
+        let claim =
+            claim.as_ref().map_err(Clone::clone)?.as_ref().ok_or_else(|| {
+                Error::new("MissingAuthenticationToken", 403, "Request is missing Authentication Token")
+            })?;
+        let unknown =
+            || Error::new("InvalidClientTokenId", 403, "The security token included in the request is invalid.");
+        let keys = self.router.identity().credentials(&claim.access_key).await?.ok_or_else(unknown)?;
+        keys.check_session(claim.session_token.as_deref(), cx.now())?;
+        let hash = sha256_hex(request.body);
+        let said = request.headers.get("x-amz-content-sha256").and_then(|v| v.to_str().ok());
+        if said.is_some_and(|s| s.len() == 64 && s != hash) {
+            return Err(Error::new(
+                "SignatureDoesNotMatch",
+                403,
+                "The body does not have the hash that x-amz-content-sha256 says",
+            ));
+        }
+        let signable = Signable {
+            method: request.method,
+            path: request.path,
+            query: request.query,
+            headers: request.headers,
+            payload_hash: said.filter(|s| s.len() != 64).unwrap_or(&hash),
+        };
+        claim.check(&signable, &keys.secret_key, cx.now())?;
+        Ok(cx.as_principal(keys.principal).with_region(&claim.region))
+    }
+}
+
+/// The service that a request is for, as its credential scope says.
+fn named_service(parts: &http::request::Parts, claim: Option<&Claim>) -> Option<&'static str> {
+    let scope = match claim {
+        Some(claim) => claim.service.as_str(),
+        None => {
+            let target = parts.headers.get("x-amz-target")?.to_str().ok()?;
+            return service_of_target(target.split('.').next()?);
+        }
+    };
+    Some(match scope {
+        "s3" => "s3",
+        "dynamodb" => "dynamodb",
+        "sqs" => "sqs",
+        "sns" => "sns",
+        "iam" => "iam",
+        "sts" => "sts",
+        "states" => "states",
+        "lambda" => "lambda",
+        "glue" => "glue",
+        "athena" => "athena",
+        "sagemaker" => "sagemaker",
+        "events" => "events",
+        "scheduler" => "scheduler",
+        "logs" => "logs",
+        "monitoring" => "cloudwatch",
+        "secretsmanager" => "secretsmanager",
+        "ssm" => "ssm",
+        "cloudformation" => "cloudformation",
+        _ => "unknown",
+    })
+}
+
+fn service_of_target(prefix: &str) -> Option<&'static str> {
+    Some(match prefix {
+        "DynamoDB_20120810" => "dynamodb",
+        "AmazonSQS" => "sqs",
+        "AWSStepFunctions" => "states",
+        "AWSGlue" => "glue",
+        "AmazonAthena" => "athena",
+        "SageMaker" => "sagemaker",
+        "AWSEvents" => "events",
+        "Logs_20140328" => "logs",
+        "secretsmanager" => "secretsmanager",
+        "AmazonSSM" => "ssm",
+        "GraniteServiceVersion20100801" => "cloudwatch",
+        _ => return None,
+    })
+}
+
+/// CloudWatch and SQS are spoken in two protocols: the request's own decides.
+fn spoken(spec: &OperationSpec, request: &codec::Request<'_>) -> Protocol {
+    match (spec.service.protocol, request.headers.contains_key("x-amz-target")) {
+        (Protocol::Query, true) => Protocol::AwsJson10,
+        (protocol, _) => protocol,
+    }
+}
+
+fn guess(parts: &http::request::Parts) -> Protocol {
+    if parts.headers.contains_key("x-amz-target") { Protocol::AwsJson11 } else { Protocol::RestJson }
+}
+
+/// JSON services have names of their own for two errors of authentication.
+fn renamed(e: Error, protocol: Protocol) -> Error {
+    let json = matches!(protocol, Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RestJson);
+    match e.code() {
+        "InvalidClientTokenId" if json => Error::new("UnrecognizedClientException", 403, e.message()),
+        "SignatureDoesNotMatch" if json => Error::new("InvalidSignatureException", 403, e.message()),
+        "AccessDeniedException" if !json => Error::new("AccessDenied", 403, e.message()),
+        "ValidationException" if protocol == Protocol::Query => Error::new("ValidationError", e.status(), e.message()),
+        _ => e,
+    }
+}
+
+/// The cause of an internal error is for the log; the client gets the request's id.
+fn masked(e: Error, spec: &OperationSpec, id: &str) -> Error {
+    if e.status() < 500 || e.code() != "InternalFailure" {
+        return e;
+    }
+    tracing::error!(request_id = id, service = spec.service.name, operation = spec.name, error = %e.message(), "internal failure");
+    Error::new(
+        "InternalFailure",
+        500,
+        format!("An internal error occurred; the log has its cause under request id {id}"),
+    )
+}
+
+pub(crate) fn whole(response: http::Response<Bytes>) -> http::Response<ResponseBody> {
+    response.map(|bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
+}
+
+async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Error> {
+    match Limited::new(Patient::new(body), limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(e) if e.is::<http_body_util::LengthLimitError>() => Err(Error::new(
+            "RequestEntityTooLargeException",
+            413,
+            format!("The request body is larger than {limit} bytes"),
+        )),
+        Err(e) => Err(Error::new("RequestTimeoutException", 400, format!("The request body did not arrive: {e}"))),
+    }
+}
+
+/// A body whose pieces must keep coming.
+struct Patient {
+    inner: Incoming,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl Patient {
+    fn new(inner: Incoming) -> Self {
+        Self { inner, deadline: Box::pin(tokio::time::sleep(BODY_IDLE)) }
+    }
+}
+
+impl Body for Patient {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
+            self.deadline.as_mut().reset(Instant::now() + BODY_IDLE);
+            return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
+        }
+        match self.deadline.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Some(Err("nothing came for 30 seconds".into()))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,60 @@
+//! Which services there are: one line each. Order matters only where a service takes another part of the platform.
+
+use anyhow::{Result, anyhow};
+use identity::RootKeys;
+use service::Platform;
+
+/// What the HTTP front needs of the wired services.
+pub(crate) struct Wired {
+    pub(crate) s3: s3_service::Door,
+}
+
+/// Makes every service and registers its operations and task runners.
+pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
+    let text = |e: String| anyhow!(e);
+    let mut settings = compute::Settings::new(platform.data.join("scratch"));
+    settings.env = vec![("AWS_ENDPOINT_URL".to_owned(), platform.endpoint.clone())];
+    let compute = compute::Compute::new(settings)?;
+    let identity = identity::register(platform, root);
+    let s3 = s3_service::register(platform)?;
+    dynamodb::register(platform);
+    secrets::register(platform);
+    telemetry::register(platform).start().await?;
+    lambda::register(platform, &compute).map_err(text)?;
+    glue::register(platform, &compute);
+    identity.sweep_sessions().await.map_err(|e| anyhow!(e.to_string()))?;
+    for queue in [&platform.control, &platform.s3, &platform.dynamodb] {
+        queue.store().sweep_memos(MEMO_DAYS).await?;
+    }
+    Ok(Wired { s3: s3_service::Door::new(s3, &platform.account, &platform.region) })
+}
+
+/// Replies to tasks' calls are kept so long.
+const MEMO_DAYS: i64 = 14;
+
+/// `lakerun operations`: every operation that exists, for COMPATIBILITY.md.
+pub(crate) fn print_operations() -> Result<()> {
+    use std::io::Write as _;
+    let dir = std::env::temp_dir().join(format!("lakerun-operations-{}", std::process::id()));
+    let queue = || store::Queue::new(store::Store::memory());
+    let platform = Platform {
+        router: service::Router::new(),
+        control: queue(),
+        s3: queue(),
+        dynamodb: queue(),
+        data: dir.clone(),
+        endpoint: "http://127.0.0.1:1".to_owned(),
+        account: "000000000000".to_owned(),
+        region: "us-east-1".to_owned(),
+        settings: service::Settings::default(),
+    };
+    std::fs::create_dir_all(&dir)?;
+    let root = RootKeys { access_key: "x".to_owned(), secret_key: "x".to_owned() };
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(wire(&platform, root))?;
+    std::fs::remove_dir_all(&dir)?;
+    let mut out = std::io::stdout().lock();
+    for spec in platform.router.operations() {
+        writeln!(out, "{} {}", spec.service.name, spec.name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! What can be set: file, then environment (`LAKERUN_…`), then flags. Unknown keys are errors. Each key is described where it
+//! is declared: top-level ones here, a section's in the service that reads it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Sections that services read with `Settings::section`.
+const SECTIONS: [&str; 9] = ["smtp", "lambda", "glue", "athena", "sagemaker", "s3", "states", "compute", "logs"];
+/// Variables with our prefix that are not settings of the server.
+const FOREIGN: [&str; 6] = ["cache", "python", "shared", "config", "demo_profile", "target"];
+
+/// Flags of `lakerun up`.
+#[derive(clap::Args, Debug, Serialize)]
+pub(crate) struct Flags {
+    /// Address to serve on [default: 127.0.0.1:4566]
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<SocketAddr>,
+    /// Folder for everything that is kept [default: the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<PathBuf>,
+    /// Settings file [default: lakerun.toml here, where there is one]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+}
+
+/// The server's own settings; sections stay as they are.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Settings {
+    /// Address to serve on. Port 0 takes a free one.
+    pub(crate) listen: SocketAddr,
+    /// Folder for everything that is kept.
+    pub(crate) data: PathBuf,
+    /// The account that everything belongs to.
+    pub(crate) account: String,
+    /// The region of what has none in its request: the console, the CLI.
+    pub(crate) region: String,
+    /// What to log, as `tracing` filters are written, e.g. `info` or `lakerun=debug`.
+    pub(crate) log: String,
+    /// The owner's keys; made at first start where not set.
+    pub(crate) root_access_key_id: Option<String>,
+    pub(crate) root_secret_access_key: Option<String>,
+    #[serde(flatten)]
+    sections: Map<String, Value>,
+}
+
+pub(crate) fn default_data() -> PathBuf {
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let base = std::env::var_os("XDG_DATA_HOME").map_or_else(|| home.join(".local/share"), PathBuf::from);
+    base.join("lakerun")
+}
+
+/// Merges all sources.
+///
+/// # Errors
+/// A text that names the key and the file.
+pub(crate) fn load(flags: &Flags) -> Result<Settings> {
+    let defaults = serde_json::json!({
+        "listen": "127.0.0.1:4566", "data": default_data(), "account": "000000000000", "region": "us-east-1", "log": "info",
+    });
+    let file = match flags.config.clone().or_else(|| std::env::var_os("LAKERUN_CONFIG").map(PathBuf::from)) {
+        Some(path) if !path.exists() => bail!("settings file {} does not exist", path.display()),
+        Some(path) => path,
+        None => PathBuf::from("lakerun.toml"),
+    };
+    let environment =
+        Env::prefixed("LAKERUN_").filter(|k| !FOREIGN.contains(&k.as_str().to_ascii_lowercase().as_str())).map(|k| {
+            let key = k.as_str().to_ascii_lowercase();
+            match key.split_once('_') {
+                Some((section, rest)) if SECTIONS.contains(&section) => format!("{section}.{rest}").into(),
+                _ => key.into(),
+            }
+        });
+    let settings: Settings = Figment::from(Serialized::defaults(defaults))
+        .merge(Toml::file(&file))
+        .merge(environment)
+        .merge(Serialized::defaults(flags))
+        .extract()
+        .context("settings")?;
+    for key in settings.sections.keys() {
+        if !SECTIONS.contains(&key.as_str()) {
+            bail!(
+                "unknown setting `{key}` (in {} or LAKERUN_{}); sections are {}",
+                file.display(),
+                key.to_ascii_uppercase(),
+                SECTIONS.join(", ")
+            );
+        }
+    }
+    if settings.account.len() != 12 || !settings.account.bytes().all(|b| b.is_ascii_digit()) {
+        bail!("account must be 12 digits, not {:?}", settings.account);
+    }
+    Ok(settings)
+}
+
+impl Settings {
+    pub(crate) fn sections(&self) -> service::Settings {
+        service::Settings(Arc::new(self.sections.clone()))
+    }
+}

@@ -1,0 +1,143 @@
+//! `lakerun up`: open the data folder, wire the services, serve, drain, stop.
+
+use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use identity::RootKeys;
+use serde::{Deserialize, Serialize};
+use store::{DataDir, Queue};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::settings::{self, Flags, Settings};
+use crate::{http, services};
+
+/// How long requests under way may take after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What other commands need to reach a running server; kept in the data folder, readable by its owner alone.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ServerFile {
+    pub(crate) pid: u32,
+    pub(crate) endpoint: String,
+    pub(crate) region: String,
+    pub(crate) account: String,
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+    /// Opens the console without keys: `/console/#token=…`.
+    pub(crate) console_token: String,
+}
+
+pub(crate) const SERVER_FILE: &str = "server.json";
+const KEYS_FILE: &str = "root-key.json";
+
+pub(crate) fn run(flags: &Flags) -> Result<()> {
+    let settings = settings::load(flags)?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log).context("setting `log`")?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> Result<()> {
+    let dir = DataDir::open(&settings.data)?;
+    let root = root_keys(&settings)?;
+    let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+        format!("cannot listen on {}: is another server there? (choose another address with --listen)", settings.listen)
+    })?;
+    let address = listener.local_addr()?;
+    let endpoint = format!("http://{address}");
+    let queues = ["control", "s3", "dynamodb"].map(|name| dir.store(name).map(Queue::new));
+    let [control, s3, dynamodb] = queues;
+    let platform = service::Platform {
+        router: service::Router::new(),
+        control: control?,
+        s3: s3?,
+        dynamodb: dynamodb?,
+        data: std::path::absolute(dir.path())?,
+        endpoint: endpoint.clone(),
+        account: settings.account.clone(),
+        region: settings.region.clone(),
+        settings: settings.sections(),
+    };
+    let token = random_token();
+    let wired = services::wire(&platform, root.clone()).await?;
+    let running: Vec<_> = [&platform.control, &platform.s3, &platform.dynamodb].into_iter().map(Queue::start).collect();
+    write_private(
+        &settings.data.join(SERVER_FILE),
+        &serde_json::to_vec_pretty(&ServerFile {
+            pid: std::process::id(),
+            endpoint: endpoint.clone(),
+            region: settings.region.clone(),
+            account: settings.account.clone(),
+            access_key: root.access_key,
+            secret_key: root.secret_key,
+            console_token: token.clone(),
+        })?,
+    )?;
+    tracing::info!(%endpoint, data = %settings.data.display(), "serving");
+
+    let front = Arc::new(http::Front::new(&platform, wired, token));
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        () = front.clone().accept(listener) => {}
+        _ = term.recv() => tracing::info!("SIGTERM: draining"),
+        _ = int.recv() => tracing::info!("interrupted: draining"),
+    }
+    front.drain(DRAIN).await;
+    for queue in running {
+        queue.abort();
+    }
+    let _ = std::fs::remove_file(settings.data.join(SERVER_FILE));
+    Ok(())
+}
+
+/// The owner's keys: as set, else as made at first start.
+fn root_keys(settings: &Settings) -> Result<RootKeys> {
+    match (&settings.root_access_key_id, &settings.root_secret_access_key) {
+        (Some(access), Some(secret)) => return Ok(RootKeys { access_key: access.clone(), secret_key: secret.clone() }),
+        (None, None) => {}
+        _ => bail!("set both LAKERUN_ROOT_ACCESS_KEY_ID and LAKERUN_ROOT_SECRET_ACCESS_KEY, or neither"),
+    }
+    let path = settings.data.join(KEYS_FILE);
+    let mut text = String::new();
+    if let Ok(mut file) = std::fs::File::open(&path) {
+        file.read_to_string(&mut text)?;
+        let keys: [String; 2] =
+            serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+        let [access_key, secret_key] = keys;
+        return Ok(RootKeys { access_key, secret_key });
+    }
+    let keys = RootKeys {
+        access_key: format!("AKIA{}", random(16, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")),
+        secret_key: random(40, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"),
+    };
+    write_private(&path, &serde_json::to_vec(&[&keys.access_key, &keys.secret_key])?)?;
+    Ok(keys)
+}
+
+/// 256 random bits as text.
+pub(crate) fn random_token() -> String {
+    random(43, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+}
+
+fn random(n: usize, alphabet: &[u8]) -> String {
+    use rand::Rng as _;
+    let mut bytes = vec![0u8; n];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes.into_iter().map(|b| char::from(alphabet[usize::from(b) % alphabet.len()])).collect()
+}
+
+/// Writes whole or not at all, readable by the owner alone.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    Ok(())
+}

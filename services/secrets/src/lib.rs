@@ -1,0 +1,56 @@
+//! Secrets Manager and SSM Parameter Store: small named values with versions.
+//!
+//! Map: [`secret`] what is stored of a secret and its rules · [`ops`] the operations, a file per resource.
+//!
+//! Values lie in the control store, which only the server's user can read; they are not encrypted by a key of their own (there
+//! is no KMS yet): put the data folder on an encrypted disk. Not here: rotation, replication.
+
+mod ops;
+mod secret;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use service::{Platform, operations};
+use store::{Done, Runner, Store, Task};
+
+/// The service's state: records in the control store.
+#[derive(Debug)]
+pub struct Secrets {
+    store: Store,
+}
+
+/// Registers the operations, and the task that ends a secret's recovery window.
+pub fn register(platform: &Platform) -> Arc<Secrets> {
+    let service = Arc::new(Secrets { store: platform.control.store().clone() });
+    operations!(platform.router, service, api_secretsmanager:
+        CreateSecret, GetSecretValue, PutSecretValue, UpdateSecret, DescribeSecret, ListSecrets, ListSecretVersionIds, DeleteSecret,
+        RestoreSecret, GetResourcePolicy, TagResource, UntagResource);
+    operations!(platform.router, service, api_ssm:
+        PutParameter, GetParameter, GetParameters, GetParametersByPath, DescribeParameters, DeleteParameter, DeleteParameters,
+        AddTagsToResource, RemoveTagsFromResource, ListTagsForResource);
+    platform.control.register(secret::EXPIRE, 1, service.clone());
+    service
+}
+
+#[async_trait]
+impl Runner for Secrets {
+    /// Deletes a secret for good.
+    async fn run(&self, task: Task) -> Done {
+        let gone = self
+            .store
+            .write(move |tx| {
+                let key: Vec<u8> = task.payload()?;
+                tx.delete(key)?;
+                tx.finish_task(&task.id)
+            })
+            .await;
+        match gone {
+            Ok(()) => Done::Committed,
+            Err(e) => {
+                tracing::error!(error = %e, "a secret could not be deleted; trying again in an hour");
+                Done::Retry(jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1))
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The operations, a file per resource.
+
+mod parameters;
+mod secrets;

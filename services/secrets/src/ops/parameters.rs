@@ -1,0 +1,364 @@
+//! SSM Parameter Store's operations.
+
+use api_ssm::error::{
+    invalid_resource_id, parameter_already_exists, parameter_not_found, parameter_pattern_mismatch_exception,
+    parameter_version_not_found,
+};
+use api_ssm::{
+    AddTagsToResource, AddTagsToResourceRequest, AddTagsToResourceResult, DeleteParameter, DeleteParameterRequest,
+    DeleteParameterResult, DeleteParameters, DeleteParametersRequest, DeleteParametersResult, DescribeParameters,
+    DescribeParametersRequest, DescribeParametersResult, GetParameter, GetParameterRequest, GetParameterResult,
+    GetParameters, GetParametersByPath, GetParametersByPathRequest, GetParametersByPathResult, GetParametersRequest,
+    GetParametersResult, ListTagsForResource, ListTagsForResourceRequest, ListTagsForResourceResult, Parameter,
+    ParameterMetadata, PutParameter, PutParameterRequest, PutParameterResult, RemoveTagsFromResource,
+    RemoveTagsFromResourceRequest, RemoveTagsFromResourceResult, Tag,
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use service::{Cx, Handle};
+use store::{Key, Tx};
+use wire::{Error, Timestamp};
+
+use crate::Secrets;
+
+/// Versions kept of one parameter. Source: Parameter Store quotas.
+const MAX_VERSIONS: usize = 100;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    name: String,
+    arn: String,
+    kind: String,
+    description: Option<String>,
+    key_id: Option<String>,
+    allowed_pattern: Option<String>,
+    tier: String,
+    data_type: String,
+    tags: Vec<Tag>,
+    changed_by: String,
+    /// Oldest first.
+    versions: Vec<(i64, String, Timestamp)>,
+}
+
+fn prefix(cx: &Cx) -> Key {
+    Key::new("ssm").push(cx.account()).push(cx.region())
+}
+
+fn load(tx: &mut Tx<'_>, prefix: &Key, name: &str) -> Result<Record, Error> {
+    tx.get_json(prefix.clone().push(name))?.ok_or_else(|| parameter_not_found(""))
+}
+
+impl Record {
+    fn last(&self) -> &(i64, String, Timestamp) {
+        self.versions.last().expect("a parameter is stored with a version")
+    }
+
+    /// The parameter as shown, in a version (`None`: the newest).
+    fn shown(&self, version: Option<i64>) -> Result<Parameter, Error> {
+        let found = match version {
+            None => self.last(),
+            Some(n) => self.versions.iter().find(|v| v.0 == n).ok_or_else(|| {
+                parameter_version_not_found(format!("Systems Manager could not find version {n} of {}.", self.name))
+            })?,
+        };
+        Ok(Parameter {
+            name: Some(self.name.clone()),
+            r#type: Some(self.kind.clone()),
+            value: Some(found.1.clone()),
+            version: Some(found.0),
+            selector: version.map(|n| format!(":{n}")),
+            last_modified_date: Some(found.2),
+            arn: Some(self.arn.clone()),
+            data_type: Some(self.data_type.clone()),
+            source_result: None,
+        })
+    }
+}
+
+/// Name and version of `name`, `name:3` or an ARN.
+fn selected(id: &str) -> (String, Option<i64>) {
+    let id = id.split(":parameter/").nth(1).map_or_else(
+        || id.to_owned(),
+        |rest| {
+            if rest.contains('/') { format!("/{rest}") } else { rest.to_owned() }
+        },
+    );
+    match id.rsplit_once(':').and_then(|(name, v)| v.parse().ok().map(|v| (name.to_owned(), v))) {
+        Some((name, version)) => (name, Some(version)),
+        None => (id, None),
+    }
+}
+
+#[async_trait]
+impl Handle<PutParameter> for Secrets {
+    async fn handle(&self, cx: &Cx, req: PutParameterRequest) -> Result<PutParameterResult, Error> {
+        if let Some(pattern) = &req.allowed_pattern {
+            let regex = regex::Regex::new(pattern).map_err(|_| {
+                api_ssm::error::invalid_allowed_pattern_exception(format!("The pattern {pattern} is not valid."))
+            })?;
+            if !regex.is_match(&req.value) {
+                return Err(parameter_pattern_mismatch_exception(format!(
+                    "Parameter value, cannot be validated against allowedPattern: {pattern}"
+                )));
+            }
+        }
+        let prefix = prefix(cx);
+        let arn = cx.arn("ssm", format!("parameter/{}", req.name.trim_start_matches('/')));
+        let (now, by) = (Timestamp::from(cx.now()), cx.principal().arn(cx.account()));
+        cx.write(&self.store, move |tx| {
+            let key = prefix.clone().push(&req.name);
+            let old: Option<Record> = tx.get_json(&key)?;
+            if old.is_some() && req.overwrite != Some(true) {
+                return Err(parameter_already_exists("The parameter already exists. To overwrite this value, set the overwrite option in the request to true."));
+            }
+            let mut record = old.unwrap_or_else(|| Record {
+                name: req.name.clone(),
+                arn: arn.clone(),
+                kind: "String".to_owned(),
+                description: None,
+                key_id: None,
+                allowed_pattern: None,
+                tier: "Standard".to_owned(),
+                data_type: "text".to_owned(),
+                tags: req.tags.clone().unwrap_or_default(),
+                changed_by: String::new(),
+                versions: Vec::new(),
+            });
+            let number = record.versions.last().map_or(1, |v| v.0 + 1);
+            record.versions.push((number, req.value.clone(), now));
+            if record.versions.len() > MAX_VERSIONS {
+                record.versions.remove(0);
+            }
+            record.changed_by.clone_from(&by);
+            record.kind = req.r#type.clone().unwrap_or(record.kind);
+            record.description = req.description.clone().or(record.description);
+            record.key_id = req.key_id.clone().or(record.key_id);
+            record.allowed_pattern = req.allowed_pattern.clone().or(record.allowed_pattern);
+            record.tier = req.tier.clone().unwrap_or(record.tier);
+            record.data_type = req.data_type.clone().unwrap_or(record.data_type);
+            tx.put_json(&key, &record)?;
+            Ok(PutParameterResult { version: Some(number), tier: Some(record.tier) })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<GetParameter> for Secrets {
+    async fn handle(&self, cx: &Cx, req: GetParameterRequest) -> Result<GetParameterResult, Error> {
+        let (name, version) = selected(&req.name);
+        let prefix = prefix(cx);
+        let record = self.store.read(|tx| load(tx, &prefix, &name)).await?;
+        Ok(GetParameterResult { parameter: Some(record.shown(version)?) })
+    }
+}
+
+#[async_trait]
+impl Handle<GetParameters> for Secrets {
+    async fn handle(&self, cx: &Cx, req: GetParametersRequest) -> Result<GetParametersResult, Error> {
+        let prefix = prefix(cx);
+        let (found, missing) = self
+            .store
+            .read(|tx| {
+                let (mut found, mut missing) = (Vec::new(), Vec::new());
+                for id in &req.names {
+                    let (name, version) = selected(id);
+                    match load(tx, &prefix, &name).and_then(|r| r.shown(version)) {
+                        Ok(parameter) => found.push(parameter),
+                        Err(_) => missing.push(id.clone()),
+                    }
+                }
+                Ok::<_, Error>((found, missing))
+            })
+            .await?;
+        Ok(GetParametersResult { parameters: Some(found), invalid_parameters: Some(missing) })
+    }
+}
+
+impl Secrets {
+    /// A page of parameters in order of name, and the token of the next.
+    async fn page(
+        &self,
+        cx: &Cx,
+        token: Option<String>,
+        limit: Option<i32>,
+        keep: impl Fn(&Record) -> bool,
+    ) -> Result<(Vec<Record>, Option<String>), Error> {
+        let limit = limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(50);
+        let prefix = prefix(cx);
+        let mut after = token.map(|t| prefix.clone().push(t).into_bytes()).unwrap_or_default();
+        let mut page: Vec<Record> = Vec::new();
+        loop {
+            let pairs = self.store.read(|tx| tx.scan_after(&prefix, &after, 500)).await?;
+            let Some((last, _)) = pairs.last() else { return Ok((page, None)) };
+            after.clone_from(last);
+            for (key, value) in &pairs {
+                let record: Record = store::kv::decode(key, value)?;
+                if keep(&record) {
+                    if page.len() == limit {
+                        let next = page.last().map(|r| r.name.clone());
+                        return Ok((page, next));
+                    }
+                    page.push(record);
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Handle<GetParametersByPath> for Secrets {
+    async fn handle(&self, cx: &Cx, req: GetParametersByPathRequest) -> Result<GetParametersByPathResult, Error> {
+        let path = format!("{}/", req.path.trim_end_matches('/'));
+        let recursive = req.recursive == Some(true);
+        let keep = |r: &Record| r.name.strip_prefix(&path).is_some_and(|rest| recursive || !rest.contains('/'));
+        let (records, next_token) = self.page(cx, req.next_token, req.max_results.or(Some(10)), keep).await?;
+        let parameters: Result<_, _> = records.iter().map(|r| r.shown(None)).collect();
+        Ok(GetParametersByPathResult { parameters: Some(parameters?), next_token })
+    }
+}
+
+#[async_trait]
+impl Handle<DescribeParameters> for Secrets {
+    async fn handle(&self, cx: &Cx, req: DescribeParametersRequest) -> Result<DescribeParametersResult, Error> {
+        let mut filters: Vec<(String, String, Vec<String>)> = Vec::new();
+        for f in req.parameter_filters.unwrap_or_default() {
+            filters.push((f.key, f.option.unwrap_or_else(|| "Equals".to_owned()), f.values.unwrap_or_default()));
+        }
+        for f in req.filters.unwrap_or_default() {
+            filters.push((f.key, "Equals".to_owned(), f.values));
+        }
+        if let Some((key, ..)) =
+            filters.iter().find(|(k, ..)| !matches!(k.as_str(), "Name" | "Type" | "Path" | "KeyId"))
+        {
+            return Err(api_ssm::error::invalid_filter_key(format!("The filter key {key} is not supported.")));
+        }
+        let keep = |r: &Record| {
+            filters.iter().all(|(key, option, values)| {
+                let text = match key.as_str() {
+                    "Type" => &r.kind,
+                    "KeyId" => r.key_id.as_ref().unwrap_or(&r.kind),
+                    _ => &r.name,
+                };
+                values.iter().any(|v| match (key.as_str(), option.as_str()) {
+                    ("Path", _) | (_, "BeginsWith") => text.starts_with(v.as_str()),
+                    (_, "Contains") => text.contains(v.as_str()),
+                    _ => text == v,
+                })
+            })
+        };
+        let (records, next_token) = self.page(cx, req.next_token, req.max_results, keep).await?;
+        let shown = records.into_iter().map(|r| {
+            let (version, _, changed) = r.last().clone();
+            ParameterMetadata {
+                name: Some(r.name),
+                arn: Some(r.arn),
+                r#type: Some(r.kind),
+                key_id: r.key_id,
+                last_modified_date: Some(changed),
+                last_modified_user: Some(r.changed_by),
+                description: r.description,
+                allowed_pattern: r.allowed_pattern,
+                version: Some(version),
+                tier: Some(r.tier),
+                policies: Some(Vec::new()),
+                data_type: Some(r.data_type),
+            }
+        });
+        Ok(DescribeParametersResult { parameters: Some(shown.collect()), next_token })
+    }
+}
+
+#[async_trait]
+impl Handle<DeleteParameter> for Secrets {
+    async fn handle(&self, cx: &Cx, req: DeleteParameterRequest) -> Result<DeleteParameterResult, Error> {
+        let prefix = prefix(cx);
+        cx.write(&self.store, move |tx| {
+            load(tx, &prefix, &req.name)?;
+            Ok::<_, Error>(tx.delete(prefix.clone().push(&req.name))?)
+        })
+        .await?;
+        Ok(DeleteParameterResult {})
+    }
+}
+
+#[async_trait]
+impl Handle<DeleteParameters> for Secrets {
+    async fn handle(&self, cx: &Cx, req: DeleteParametersRequest) -> Result<DeleteParametersResult, Error> {
+        let prefix = prefix(cx);
+        let (deleted, missing) = cx
+            .write(&self.store, move |tx| {
+                let (mut deleted, mut missing) = (Vec::new(), Vec::new());
+                for name in &req.names {
+                    let key = prefix.clone().push(name);
+                    if tx.get(&key)?.is_some() {
+                        tx.delete(&key)?;
+                        deleted.push(name.clone());
+                    } else {
+                        missing.push(name.clone());
+                    }
+                }
+                Ok::<_, Error>((deleted, missing))
+            })
+            .await?;
+        Ok(DeleteParametersResult { deleted_parameters: Some(deleted), invalid_parameters: Some(missing) })
+    }
+}
+
+impl Secrets {
+    async fn change_tags(
+        &self,
+        cx: &Cx,
+        kind: &str,
+        id: String,
+        change: impl Fn(&mut Vec<Tag>) + Send + 'static,
+    ) -> Result<(), Error> {
+        if kind != "Parameter" {
+            return Err(api_ssm::error::invalid_resource_type(format!("Resource type {kind} is not supported.")));
+        }
+        let prefix = prefix(cx);
+        cx.write(&self.store, move |tx| {
+            let key = prefix.clone().push(&id);
+            let found: Option<Record> = tx.get_json(&key)?;
+            let mut record = found.ok_or_else(|| invalid_resource_id(format!("The resource ID {id} is not valid.")))?;
+            change(&mut record.tags);
+            tx.put_json(&key, &record)?;
+            Ok::<_, Error>(())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<AddTagsToResource> for Secrets {
+    async fn handle(&self, cx: &Cx, req: AddTagsToResourceRequest) -> Result<AddTagsToResourceResult, Error> {
+        let new = req.tags;
+        self.change_tags(cx, &req.resource_type, req.resource_id, move |tags| {
+            tags.retain(|t| new.iter().all(|n| n.key != t.key));
+            tags.extend(new.iter().cloned());
+        })
+        .await?;
+        Ok(AddTagsToResourceResult {})
+    }
+}
+
+#[async_trait]
+impl Handle<RemoveTagsFromResource> for Secrets {
+    async fn handle(&self, cx: &Cx, req: RemoveTagsFromResourceRequest) -> Result<RemoveTagsFromResourceResult, Error> {
+        let keys = req.tag_keys;
+        self.change_tags(cx, &req.resource_type, req.resource_id, move |tags| tags.retain(|t| !keys.contains(&t.key)))
+            .await?;
+        Ok(RemoveTagsFromResourceResult {})
+    }
+}
+
+#[async_trait]
+impl Handle<ListTagsForResource> for Secrets {
+    async fn handle(&self, cx: &Cx, req: ListTagsForResourceRequest) -> Result<ListTagsForResourceResult, Error> {
+        let key = prefix(cx).push(&req.resource_id);
+        let found: Option<Record> = self.store.read(|tx| tx.get_json(&key)).await?;
+        let record =
+            found.ok_or_else(|| invalid_resource_id(format!("The resource ID {} is not valid.", req.resource_id)))?;
+        Ok(ListTagsForResourceResult { tag_list: Some(record.tags) })
+    }
+}

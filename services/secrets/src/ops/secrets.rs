@@ -1,0 +1,340 @@
+//! Secrets Manager's operations.
+
+use api_secretsmanager::error::{
+    invalid_parameter_exception, invalid_request_exception, resource_exists_exception, resource_not_found_exception,
+};
+use api_secretsmanager::{
+    CreateSecret, CreateSecretRequest, CreateSecretResponse, DeleteSecret, DeleteSecretRequest, DeleteSecretResponse,
+    DescribeSecret, DescribeSecretRequest, DescribeSecretResponse, Filter, GetResourcePolicy, GetResourcePolicyRequest,
+    GetResourcePolicyResponse, GetSecretValue, GetSecretValueRequest, GetSecretValueResponse, ListSecretVersionIds,
+    ListSecretVersionIdsRequest, ListSecretVersionIdsResponse, ListSecrets, ListSecretsRequest, ListSecretsResponse,
+    PutSecretValue, PutSecretValueRequest, PutSecretValueResponse, RestoreSecret, RestoreSecretRequest,
+    RestoreSecretResponse, SecretListEntry, SecretVersionsListEntry, TagResource, TagResourceRequest, UntagResource,
+    UntagResourceRequest, UpdateSecret, UpdateSecretRequest, UpdateSecretResponse,
+};
+use async_trait::async_trait;
+use rand::Rng as _;
+use service::{Cx, Handle};
+use store::NewTask;
+use wire::types::Empty;
+use wire::{Blob, Error};
+
+use crate::Secrets;
+use crate::secret::{CURRENT, EXPIRE, Secret, Version, find, find_live, prefix};
+
+/// The largest value. Source: Secrets Manager quotas.
+const MAX_VALUE: usize = 65_536;
+/// Days until a deleted secret is gone, where the caller does not say.
+const RECOVERY_DAYS: i64 = 30;
+
+fn version(cx: &Cx, text: Option<String>, binary: Option<Blob>) -> Result<Option<Version>, Error> {
+    let size = text.as_ref().map_or(0, String::len).max(binary.as_ref().map_or(0, |b| b.as_bytes().len()));
+    match (&text, &binary) {
+        (Some(_), Some(_)) => Err(invalid_parameter_exception(
+            "You can't specify both a binary secret value and a string secret value in the same secret.",
+        )),
+        _ if size > MAX_VALUE => Err(invalid_parameter_exception(format!(
+            "The secret value is {size} bytes; at most {MAX_VALUE} are allowed."
+        ))),
+        (None, None) => Ok(None),
+        _ => Ok(Some(Version { text, binary, created: cx.now().into(), stages: Vec::new() })),
+    }
+}
+
+#[async_trait]
+impl Handle<CreateSecret> for Secrets {
+    async fn handle(&self, cx: &Cx, req: CreateSecretRequest) -> Result<CreateSecretResponse, Error> {
+        let first = version(cx, req.secret_string, req.secret_binary)?;
+        let token = req.client_request_token.unwrap_or_else(|| cx.uuid());
+        let new = Secret {
+            arn: cx.arn("secretsmanager", format!("secret:{}-{}", req.name, suffix())),
+            name: req.name,
+            description: req.description,
+            kms_key_id: req.kms_key_id,
+            tags: req.tags.unwrap_or_default(),
+            created: cx.now().into(),
+            changed: cx.now().into(),
+            ..Secret::default()
+        };
+        let prefix = prefix(cx);
+        cx.write(&self.store, move |tx| {
+            let key = prefix.clone().push(&new.name);
+            let mut secret = new.clone();
+            if let Some(old) = tx.get_json::<Secret>(&key)? {
+                if old.deletion.is_some() {
+                    return Err(invalid_request_exception("You can't create this secret because a secret with this name is already scheduled for deletion."));
+                }
+                if !old.versions.contains_key(&token) {
+                    let name = &new.name;
+                    return Err(resource_exists_exception(format!("The operation failed because the secret {name} already exists.")));
+                }
+                secret = old;
+            }
+            if let Some(version) = &first {
+                secret.put(&token, version.clone(), &[CURRENT.to_owned()])?;
+            }
+            tx.put_json(&key, &secret)?;
+            Ok(CreateSecretResponse {
+                arn: Some(secret.arn),
+                name: Some(secret.name),
+                version_id: first.as_ref().map(|_| token.clone()),
+                replication_status: None,
+            })
+        })
+        .await
+    }
+}
+
+fn suffix() -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut bytes = [0u8; 6];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes.iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect()
+}
+
+#[async_trait]
+impl Handle<GetSecretValue> for Secrets {
+    async fn handle(&self, cx: &Cx, req: GetSecretValueRequest) -> Result<GetSecretValueResponse, Error> {
+        let prefix = prefix(cx);
+        let (_, secret) = self.store.read(|tx| find_live(tx, &prefix, &req.secret_id)).await?;
+        let stage = req.version_stage.as_deref().unwrap_or(CURRENT);
+        let found = secret.versions.iter().find(|(id, v)| match &req.version_id {
+            Some(wanted) => *id == wanted && req.version_stage.as_ref().is_none_or(|s| v.stages.contains(s)),
+            None => v.stages.iter().any(|s| s == stage),
+        });
+        let (id, version) = found.ok_or_else(|| {
+            resource_not_found_exception(match &req.version_id {
+                Some(id) => format!("Secrets Manager can't find the specified secret value for VersionId: {id}"),
+                None => format!("Secrets Manager can't find the specified secret value for staging label: {stage}"),
+            })
+        })?;
+        Ok(GetSecretValueResponse {
+            arn: Some(secret.arn.clone()),
+            name: Some(secret.name.clone()),
+            version_id: Some(id.clone()),
+            secret_binary: version.binary.clone(),
+            secret_string: version.text.clone(),
+            version_stages: Some(version.stages.clone()),
+            created_date: Some(version.created),
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<PutSecretValue> for Secrets {
+    async fn handle(&self, cx: &Cx, req: PutSecretValueRequest) -> Result<PutSecretValueResponse, Error> {
+        let new = version(cx, req.secret_string, req.secret_binary)?
+            .ok_or_else(|| invalid_parameter_exception("You must provide either SecretString or SecretBinary."))?;
+        let token = req.client_request_token.unwrap_or_else(|| cx.uuid());
+        let stages = req.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
+        let prefix = prefix(cx);
+        cx.write(&self.store, move |tx| {
+            let (key, mut secret) = find_live(tx, &prefix, &req.secret_id)?;
+            secret.put(&token, new.clone(), &stages)?;
+            tx.put_json(key, &secret)?;
+            Ok(PutSecretValueResponse {
+                version_stages: secret.versions.get(&token).map(|v| v.stages.clone()),
+                arn: Some(secret.arn),
+                name: Some(secret.name),
+                version_id: Some(token.clone()),
+            })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<UpdateSecret> for Secrets {
+    async fn handle(&self, cx: &Cx, req: UpdateSecretRequest) -> Result<UpdateSecretResponse, Error> {
+        let new = version(cx, req.secret_string.clone(), req.secret_binary.clone())?;
+        let token = req.client_request_token.clone().unwrap_or_else(|| cx.uuid());
+        let (prefix, now) = (prefix(cx), cx.now().into());
+        cx.write(&self.store, move |tx| {
+            let (key, mut secret) = find_live(tx, &prefix, &req.secret_id)?;
+            if let Some(new) = &new {
+                secret.put(&token, new.clone(), &[CURRENT.to_owned()])?;
+            }
+            secret.description = req.description.clone().or(secret.description);
+            secret.kms_key_id = req.kms_key_id.clone().or(secret.kms_key_id);
+            secret.changed = now;
+            tx.put_json(key, &secret)?;
+            let version_id = new.as_ref().map(|_| token.clone());
+            Ok(UpdateSecretResponse { arn: Some(secret.arn), name: Some(secret.name), version_id })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<DescribeSecret> for Secrets {
+    async fn handle(&self, cx: &Cx, req: DescribeSecretRequest) -> Result<DescribeSecretResponse, Error> {
+        let prefix = prefix(cx);
+        let (_, secret) = self.store.read(|tx| find(tx, &prefix, &req.secret_id)).await?;
+        Ok(DescribeSecretResponse {
+            version_ids_to_stages: Some(secret.stages()),
+            arn: Some(secret.arn),
+            name: Some(secret.name),
+            description: secret.description,
+            kms_key_id: secret.kms_key_id,
+            last_changed_date: Some(secret.changed),
+            created_date: Some(secret.created),
+            deleted_date: secret.deletion,
+            tags: Some(secret.tags),
+            ..Default::default()
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<ListSecrets> for Secrets {
+    async fn handle(&self, cx: &Cx, req: ListSecretsRequest) -> Result<ListSecretsResponse, Error> {
+        let limit = req.max_results.and_then(|n| usize::try_from(n).ok()).unwrap_or(100);
+        let prefix = prefix(cx);
+        let after = req.next_token.map(|t| prefix.clone().push(t).into_bytes()).unwrap_or_default();
+        let pairs = self.store.read(|tx| tx.scan_after(&prefix, &after, limit + 1)).await?;
+        let more = pairs.len() > limit;
+        let secrets: Result<Vec<Secret>, _> = pairs.iter().take(limit).map(|(k, v)| store::kv::decode(k, v)).collect();
+        let secrets = secrets?;
+        let next_token = secrets.last().filter(|_| more).map(|s| s.name.clone());
+        let filters = req.filters.unwrap_or_default();
+        let shown = secrets
+            .into_iter()
+            .filter(|s| req.include_planned_deletion == Some(true) || s.deletion.is_none())
+            .filter(|s| filters.iter().all(|f| passes(f, s)))
+            .map(|s| SecretListEntry {
+                secret_versions_to_stages: Some(s.stages()),
+                arn: Some(s.arn),
+                name: Some(s.name),
+                description: s.description,
+                kms_key_id: s.kms_key_id,
+                last_changed_date: Some(s.changed),
+                created_date: Some(s.created),
+                deleted_date: s.deletion,
+                tags: Some(s.tags),
+                ..Default::default()
+            });
+        Ok(ListSecretsResponse { secret_list: Some(shown.collect()), next_token })
+    }
+}
+
+fn passes(filter: &Filter, secret: &Secret) -> bool {
+    let values = filter.values.as_deref().unwrap_or_default();
+    let starts = |text: &str| values.iter().any(|v| text.starts_with(v.as_str()));
+    match filter.key.as_deref() {
+        Some("name") => starts(&secret.name),
+        Some("description") => secret.description.as_deref().is_some_and(starts),
+        Some("tag-key") => secret.tags.iter().any(|t| t.key.as_deref().is_some_and(starts)),
+        Some("tag-value") => secret.tags.iter().any(|t| t.value.as_deref().is_some_and(starts)),
+        _ => starts(&secret.name) || secret.description.as_deref().is_some_and(starts),
+    }
+}
+
+#[async_trait]
+impl Handle<ListSecretVersionIds> for Secrets {
+    async fn handle(&self, cx: &Cx, req: ListSecretVersionIdsRequest) -> Result<ListSecretVersionIdsResponse, Error> {
+        let prefix = prefix(cx);
+        let (_, secret) = self.store.read(|tx| find(tx, &prefix, &req.secret_id)).await?;
+        let versions = secret.versions.into_iter().map(|(id, v)| SecretVersionsListEntry {
+            version_id: Some(id),
+            version_stages: Some(v.stages),
+            created_date: Some(v.created),
+            ..Default::default()
+        });
+        Ok(ListSecretVersionIdsResponse {
+            versions: Some(versions.collect()),
+            next_token: None,
+            arn: Some(secret.arn),
+            name: Some(secret.name),
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<DeleteSecret> for Secrets {
+    async fn handle(&self, cx: &Cx, req: DeleteSecretRequest) -> Result<DeleteSecretResponse, Error> {
+        let force = req.force_delete_without_recovery == Some(true);
+        let days = req.recovery_window_in_days.unwrap_or(RECOVERY_DAYS);
+        if !(7..=30).contains(&days) {
+            return Err(invalid_parameter_exception(
+                "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).",
+            ));
+        }
+        if force && req.recovery_window_in_days.is_some() {
+            return Err(invalid_parameter_exception(
+                "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.",
+            ));
+        }
+        let at = if force { cx.now() } else { cx.now() + jiff::SignedDuration::from_hours(24 * days) };
+        let prefix = prefix(cx);
+        cx.write(&self.store, move |tx| {
+            let (key, mut secret) = find(tx, &prefix, &req.secret_id)?;
+            if force {
+                tx.delete(&key)?;
+                tx.cancel_task(&format!("{EXPIRE}/{}", secret.arn))?;
+            } else {
+                secret.deletion = Some(at.into());
+                tx.put_json(&key, &secret)?;
+                let task = NewTask::new(EXPIRE, format!("{EXPIRE}/{}", secret.arn)).at(at);
+                tx.enqueue(task.payload(&key.as_bytes())?)?;
+            }
+            Ok(DeleteSecretResponse { arn: Some(secret.arn), name: Some(secret.name), deletion_date: Some(at.into()) })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<RestoreSecret> for Secrets {
+    async fn handle(&self, cx: &Cx, req: RestoreSecretRequest) -> Result<RestoreSecretResponse, Error> {
+        let prefix = prefix(cx);
+        cx.write(&self.store, move |tx| {
+            let (key, mut secret) = find(tx, &prefix, &req.secret_id)?;
+            secret.deletion = None;
+            tx.put_json(&key, &secret)?;
+            tx.cancel_task(&format!("{EXPIRE}/{}", secret.arn))?;
+            Ok(RestoreSecretResponse { arn: Some(secret.arn), name: Some(secret.name) })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<GetResourcePolicy> for Secrets {
+    /// Resource policies cannot be put yet, so there is none to show.
+    async fn handle(&self, cx: &Cx, req: GetResourcePolicyRequest) -> Result<GetResourcePolicyResponse, Error> {
+        let prefix = prefix(cx);
+        let (_, secret) = self.store.read(|tx| find(tx, &prefix, &req.secret_id)).await?;
+        Ok(GetResourcePolicyResponse { arn: Some(secret.arn), name: Some(secret.name), resource_policy: None })
+    }
+}
+
+#[async_trait]
+impl Handle<TagResource> for Secrets {
+    async fn handle(&self, cx: &Cx, req: TagResourceRequest) -> Result<Empty, Error> {
+        let prefix = prefix(cx);
+        cx.write(&self.store, move |tx| {
+            let (key, mut secret) = find_live(tx, &prefix, &req.secret_id)?;
+            secret.tags.retain(|t| req.tags.iter().all(|n| n.key != t.key));
+            secret.tags.extend(req.tags.iter().cloned());
+            tx.put_json(&key, &secret)?;
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<UntagResource> for Secrets {
+    async fn handle(&self, cx: &Cx, req: UntagResourceRequest) -> Result<Empty, Error> {
+        let prefix = prefix(cx);
+        cx.write(&self.store, move |tx| {
+            let (key, mut secret) = find_live(tx, &prefix, &req.secret_id)?;
+            secret.tags.retain(|t| t.key.as_ref().is_none_or(|k| !req.tag_keys.contains(k)));
+            tx.put_json(&key, &secret)?;
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(Empty {})
+    }
+}

@@ -1,0 +1,140 @@
+//! What is stored of a secret, and the rules of its versions and stages.
+
+use std::collections::BTreeMap;
+
+use api_secretsmanager::Tag;
+use api_secretsmanager::error::{invalid_request_exception, resource_exists_exception, resource_not_found_exception};
+use serde::{Deserialize, Serialize};
+use service::Cx;
+use store::{Key, Tx};
+use wire::{Blob, Error, Timestamp};
+
+/// Kind of the task that deletes a secret after its recovery window.
+pub(crate) const EXPIRE: &str = "secrets:expire";
+pub(crate) const CURRENT: &str = "AWSCURRENT";
+const PREVIOUS: &str = "AWSPREVIOUS";
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Secret {
+    pub(crate) arn: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) kms_key_id: Option<String>,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) created: Timestamp,
+    pub(crate) changed: Timestamp,
+    pub(crate) deletion: Option<Timestamp>,
+    pub(crate) versions: BTreeMap<String, Version>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Version {
+    pub(crate) text: Option<String>,
+    pub(crate) binary: Option<Blob>,
+    pub(crate) created: Timestamp,
+    pub(crate) stages: Vec<String>,
+}
+
+pub(crate) fn prefix(cx: &Cx) -> Key {
+    Key::new("secretsmanager").push(cx.account()).push(cx.region())
+}
+
+/// The name in a secret's id: the id itself, or what an ARN holds, with or without the six random characters at its end.
+fn names(id: &str) -> Vec<String> {
+    match id.split(":secret:").nth(1) {
+        None => vec![id.to_owned()],
+        Some(rest) => {
+            let short = rest.rsplit_once('-').filter(|(_, suffix)| suffix.len() == 6).map(|(name, _)| name.to_owned());
+            short.into_iter().chain([rest.to_owned()]).collect()
+        }
+    }
+}
+
+/// The secret that an id names, deleted or not, and its key.
+pub(crate) fn find(tx: &mut Tx<'_>, prefix: &Key, id: &str) -> Result<(Key, Secret), Error> {
+    for name in names(id) {
+        let key = prefix.clone().push(&name);
+        if let Some(secret) = tx.get_json::<Secret>(&key)? {
+            return Ok((key, secret));
+        }
+    }
+    Err(resource_not_found_exception("Secrets Manager can't find the specified secret."))
+}
+
+/// As `find`; a secret that is scheduled for deletion is refused.
+pub(crate) fn find_live(tx: &mut Tx<'_>, prefix: &Key, id: &str) -> Result<(Key, Secret), Error> {
+    let (key, secret) = find(tx, prefix, id)?;
+    if secret.deletion.is_some() {
+        return Err(invalid_request_exception(
+            "You can't perform this operation on the secret because it was marked for deletion.",
+        ));
+    }
+    Ok((key, secret))
+}
+
+impl Secret {
+    /// Adds a version and moves the stages to it. The same token with the same value again changes nothing.
+    pub(crate) fn put(&mut self, id: &str, version: Version, stages: &[String]) -> Result<(), Error> {
+        if let Some(old) = self.versions.get(id) {
+            if (&old.text, &old.binary) != (&version.text, &version.binary) {
+                return Err(resource_exists_exception(
+                    "A resource with the ID you requested already exists with a different value.",
+                ));
+            }
+            return Ok(());
+        }
+        self.changed = version.created;
+        self.versions.insert(id.to_owned(), Version { stages: Vec::new(), ..version });
+        for stage in stages {
+            self.stage(stage, id);
+        }
+        self.versions.retain(|_, v| !v.stages.is_empty());
+        Ok(())
+    }
+
+    fn stage(&mut self, stage: &str, id: &str) {
+        let holder = self.versions.iter().find(|(_, v)| v.stages.iter().any(|s| s == stage)).map(|(k, _)| k.clone());
+        for version in self.versions.values_mut() {
+            version.stages.retain(|s| s != stage && !(stage == CURRENT && s == PREVIOUS));
+        }
+        if stage == CURRENT
+            && let Some(old) = holder.filter(|h| h != id).and_then(|h| self.versions.get_mut(&h))
+        {
+            old.stages.push(PREVIOUS.to_owned());
+        }
+        if let Some(version) = self.versions.get_mut(id) {
+            version.stages.push(stage.to_owned());
+        }
+    }
+
+    pub(crate) fn stages(&self) -> BTreeMap<String, Vec<String>> {
+        self.versions.iter().map(|(id, v)| (id.clone(), v.stages.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_move() {
+        let mut secret = Secret::default();
+        let version = |text: &str| Version { text: Some(text.to_owned()), ..Version::default() };
+        let current = [CURRENT.to_owned()];
+        for id in ["1", "2", "3"] {
+            secret.put(id, version(id), &current).unwrap();
+        }
+        assert_eq!(
+            secret.stages(),
+            BTreeMap::from([("2".to_owned(), vec![PREVIOUS.to_owned()]), ("3".to_owned(), vec![CURRENT.to_owned()]),])
+        );
+        secret.put("3", version("3"), &current).unwrap();
+        assert_eq!(secret.put("3", version("x"), &current).unwrap_err().code(), "ResourceExistsException");
+    }
+
+    #[test]
+    fn ids() {
+        assert_eq!(names("a/b"), ["a/b"]);
+        assert_eq!(names("arn:aws:secretsmanager:r:0:secret:a/b-x-AbCdEf"), ["a/b-x", "a/b-x-AbCdEf"]);
+    }
+}

@@ -1,0 +1,141 @@
+//! Log events: put, read a stream, search a group.
+
+use api_logs::error::invalid_parameter_exception;
+use api_logs::{
+    FilterLogEvents, FilterLogEventsRequest, FilterLogEventsResponse, FilteredLogEvent, GetLogEvents,
+    GetLogEventsRequest, GetLogEventsResponse, OutputLogEvent, PutLogEvents, PutLogEventsRequest, PutLogEventsResponse,
+};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use super::limit;
+use crate::Telemetry;
+use crate::logs::{Batch, MAX_SPAN_MS, Scope};
+use crate::pattern::Pattern;
+
+/// Source: PutLogEvents: a batch is at most 1,048,576 bytes, counting 26 for each event.
+const MAX_BATCH_BYTES: usize = 1_048_576;
+const EVENT_OVERHEAD: usize = 26;
+/// Events of one page.
+const PAGE: usize = 10_000;
+
+#[async_trait]
+impl Handle<PutLogEvents> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: PutLogEventsRequest) -> Result<PutLogEventsResponse, Error> {
+        let size: usize = req.log_events.iter().map(|e| e.message.len() + EVENT_OVERHEAD).sum();
+        if size > MAX_BATCH_BYTES {
+            return Err(invalid_parameter_exception(format!(
+                "Upload too large: {size} bytes exceeds limit of {MAX_BATCH_BYTES}"
+            )));
+        }
+        let times = || req.log_events.iter().map(|e| e.timestamp);
+        let (Some(first), Some(last)) = (times().min(), times().max()) else {
+            return Err(invalid_parameter_exception("logEvents must not be empty"));
+        };
+        if last - first > MAX_SPAN_MS {
+            return Err(invalid_parameter_exception(
+                "The batch of log events in a single PutLogEvents request cannot span more than 24 hours.",
+            ));
+        }
+        if !times().is_sorted() {
+            return Err(invalid_parameter_exception(
+                "Log events in a single PutLogEvents request must be in chronological order.",
+            ));
+        }
+        let (scope, now) = (Scope::of(cx), cx.now().as_millisecond());
+        let events: Vec<(i64, String)> = req.log_events.into_iter().map(|e| (e.timestamp, e.message)).collect();
+        let batch = Batch { stream: req.log_stream_name, ingested_ms: now, events };
+        let group = req.log_group_name;
+        cx.write(&self.store, move |tx| {
+            let mut stream = scope.load_stream(tx, &group, &batch.stream)?;
+            stream.first_ms = Some(stream.first_ms.map_or(first, |t| t.min(first)));
+            stream.last_ms = Some(stream.last_ms.map_or(last, |t| t.max(last)));
+            stream.ingested_ms = Some(now);
+            stream.bytes += i64::try_from(size).unwrap_or_default();
+            tx.put_json(scope.stream(&group, &batch.stream), &stream)?;
+            let number = tx.next_number(scope.counter())?;
+            tx.put_json(scope.batch(&group, first, &batch.stream, number), &batch)?;
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(PutLogEventsResponse { next_sequence_token: Some(format!("{now}")), ..Default::default() })
+    }
+}
+
+#[async_trait]
+impl Handle<GetLogEvents> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: GetLogEventsRequest) -> Result<GetLogEventsResponse, Error> {
+        let group = req.log_group_name.or(req.log_group_identifier);
+        let group =
+            group.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
+        let scope = Scope::of(cx);
+        self.store.read(|tx| scope.load_stream(tx, &group, &req.log_stream_name)).await?;
+        let range = (req.start_time.unwrap_or(0), req.end_time.unwrap_or(i64::MAX >> 1));
+        let all = self.read_events(&scope, &group, range, None, usize::MAX, |s, _| s == req.log_stream_name).await?;
+        let n = limit(req.limit, PAGE);
+        // A token is a direction and the id of the event that the page ended with.
+        let (forward, at) = match req.next_token.as_deref() {
+            Some(token) => match token.split_once('/') {
+                Some(("f", id)) => (true, Some(id.to_owned())),
+                Some(("b", id)) => (false, Some(id.to_owned())),
+                _ => return Err(invalid_parameter_exception("The specified nextToken is invalid.")),
+            },
+            None => (req.start_from_head == Some(true), None),
+        };
+        let page: Vec<_> = if forward {
+            all.into_iter().filter(|e| at.as_ref().is_none_or(|a| e.id > *a)).take(n).collect()
+        } else {
+            let before: Vec<_> = all.into_iter().filter(|e| at.as_ref().is_none_or(|a| e.id < *a)).collect();
+            let skip = before.len().saturating_sub(n);
+            before.into_iter().skip(skip).collect()
+        };
+        let mark = |e: Option<&crate::logs::Event>| e.map(|e| e.id.clone()).or(at.clone()).unwrap_or_default();
+        let (next, previous) = (mark(page.last()), mark(page.first()));
+        let shown = page.into_iter().map(|e| OutputLogEvent {
+            timestamp: Some(e.time_ms),
+            message: Some(e.message),
+            ingestion_time: Some(e.ingested_ms),
+        });
+        Ok(GetLogEventsResponse {
+            events: Some(shown.collect()),
+            next_forward_token: Some(format!("f/{next}")),
+            next_backward_token: Some(format!("b/{previous}")),
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<FilterLogEvents> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: FilterLogEventsRequest) -> Result<FilterLogEventsResponse, Error> {
+        let group = req.log_group_name.or(req.log_group_identifier);
+        let group =
+            group.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
+        let pattern = Pattern::parse(req.filter_pattern.as_deref().unwrap_or_default())?;
+        let scope = Scope::of(cx);
+        self.store.read(|tx| scope.load_group(tx, &group)).await?;
+        let n = limit(req.limit, PAGE);
+        let keep = |stream: &str, message: &str| {
+            req.log_stream_names.as_ref().is_none_or(|names| names.iter().any(|s| s == stream))
+                && req.log_stream_name_prefix.as_ref().is_none_or(|p| stream.starts_with(p.as_str()))
+                && pattern.matches(message)
+        };
+        let range = (req.start_time.unwrap_or(0), req.end_time.map_or(i64::MAX >> 1, |t| t.saturating_add(1)));
+        let mut events = self.read_events(&scope, &group, range, req.next_token.as_deref(), n + 1, keep).await?;
+        let more = events.len() > n;
+        events.truncate(n);
+        let next_token = events.last().filter(|_| more).map(|e| e.id.clone());
+        let shown = events.into_iter().map(|e| FilteredLogEvent {
+            log_stream_name: Some(e.stream),
+            timestamp: Some(e.time_ms),
+            message: Some(e.message),
+            ingestion_time: Some(e.ingested_ms),
+            event_id: Some(e.id),
+        });
+        Ok(FilterLogEventsResponse {
+            events: Some(shown.collect()),
+            searched_log_streams: Some(Vec::new()),
+            next_token,
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Log streams.
+
+use api_logs::error::{invalid_parameter_exception, resource_already_exists_exception};
+use api_logs::{
+    CreateLogStream, CreateLogStreamRequest, DeleteLogStream, DeleteLogStreamRequest, DescribeLogStreams,
+    DescribeLogStreamsRequest, DescribeLogStreamsResponse, LogStream,
+};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+use wire::types::Empty;
+
+use super::{limit, page};
+use crate::Telemetry;
+use crate::logs::{Batch, Scope, Stream};
+
+#[async_trait]
+impl Handle<CreateLogStream> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: CreateLogStreamRequest) -> Result<Empty, Error> {
+        let scope = Scope::of(cx);
+        let new = Stream { name: req.log_stream_name, created_ms: cx.now().as_millisecond(), ..Stream::default() };
+        cx.write(&self.store, move |tx| {
+            scope.load_group(tx, &req.log_group_name)?;
+            let key = scope.stream(&req.log_group_name, &new.name);
+            if tx.get(&key)?.is_some() {
+                return Err(resource_already_exists_exception("The specified log stream already exists"));
+            }
+            Ok(tx.put_json(&key, &new)?)
+        })
+        .await?;
+        Ok(Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<DeleteLogStream> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: DeleteLogStreamRequest) -> Result<Empty, Error> {
+        let scope = Scope::of(cx);
+        cx.write(&self.store, move |tx| {
+            let (group, stream) = (&req.log_group_name, &req.log_stream_name);
+            scope.load_stream(tx, group, stream)?;
+            for (key, value) in tx.scan_prefix(scope.events(group), usize::MAX)? {
+                if store::kv::decode::<Batch>(&key, &value)?.stream == *stream {
+                    tx.delete(key)?;
+                }
+            }
+            Ok::<_, Error>(tx.delete(scope.stream(group, stream))?)
+        })
+        .await?;
+        Ok(Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<DescribeLogStreams> for Telemetry {
+    async fn handle(&self, cx: &Cx, req: DescribeLogStreamsRequest) -> Result<DescribeLogStreamsResponse, Error> {
+        let group = req.log_group_name.or(req.log_group_identifier);
+        let group =
+            group.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
+        let scope = Scope::of(cx);
+        let mut streams: Vec<Stream> = self
+            .store
+            .read(|tx| {
+                scope.load_group(tx, &group)?;
+                Ok::<_, Error>(tx.list_json(scope.streams(&group), usize::MAX)?)
+            })
+            .await?;
+        let by_time = req.order_by.as_deref() == Some("LastEventTime");
+        // A name that sorts as the order asked for, so that paging by it works.
+        let descending = req.descending == Some(true);
+        let rank = |s: &Stream| {
+            let time = s.last_ms.unwrap_or_default().max(0);
+            let time = if descending { i64::MAX - time } else { time };
+            if by_time { format!("{time:020}{}", s.name) } else { s.name.clone() }
+        };
+        streams.sort_by_key(|s| rank(s));
+        if descending && !by_time {
+            streams.reverse();
+        }
+        let keep = |s: &Stream| req.log_stream_name_prefix.as_ref().is_none_or(|p| s.name.starts_with(p.as_str()));
+        let token = req.next_token.as_deref().filter(|_| by_time || !descending);
+        let (found, next_token) = page(streams, limit(req.limit, 50), rank, token, keep);
+        let shown = found.into_iter().map(|s| LogStream {
+            arn: Some(cx.arn("logs", format!("log-group:{group}:log-stream:{}", s.name))),
+            log_stream_name: Some(s.name),
+            creation_time: Some(s.created_ms),
+            first_event_timestamp: s.first_ms,
+            last_event_timestamp: s.last_ms,
+            last_ingestion_time: s.ingested_ms,
+            upload_sequence_token: None,
+            stored_bytes: Some(s.bytes),
+        });
+        Ok(DescribeLogStreamsResponse { log_streams: Some(shown.collect()), next_token })
+    }
+}
