@@ -1,0 +1,686 @@
+//! Carrying out an operation on a stack: a durable task that makes, changes and deletes resources one after the other and
+//! records each step before the next. Run again after a crash it goes on where it was; every call to a service is made on
+//! behalf of this step, so that a step done twice counts once.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::Cx;
+use store::{Done, Runner, Task};
+use wire::Error;
+
+use crate::CloudFormation;
+use crate::Result;
+use crate::intrinsics::{Known, Pseudo, Scope};
+use crate::parameters::text;
+use crate::records::{Goal, OutputRecord, Phase, ResourceRecord, StackRecord};
+use crate::resources::{self, Made, Place as ResourcePlace, Updated};
+use crate::stacks::{self, Place};
+use crate::template::{Resource, Template};
+
+/// The kind of task that carries out an operation.
+pub(crate) const TASK: &str = "cloudformation:stack";
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Work {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) stack_id: String,
+    /// Which operation of the stack.
+    pub(crate) number: u32,
+}
+
+#[async_trait]
+impl Runner for CloudFormation {
+    async fn run(&self, task: Task) -> Done {
+        let work: Work = match task.payload() {
+            Ok(work) => work,
+            Err(error) => {
+                tracing::error!(task = task.id, %error, "a stack operation cannot be read and is dropped");
+                return Done::Finished;
+            }
+        };
+        match self.carry_out(&work).await {
+            Ok(()) => Done::Finished,
+            Err(error) => {
+                // The store refused: nothing can be recorded now.
+                tracing::error!(task = task.id, %error, "a stack operation is interrupted; it goes on in a while");
+                Done::Retry(self.router.now() + jiff::SignedDuration::from_secs(5))
+            }
+        }
+    }
+}
+
+impl CloudFormation {
+    async fn carry_out(&self, work: &Work) -> Result<()> {
+        let cx = Cx::platform(&self.router, &work.account, &work.region);
+        let mut run = Run { service: self, cx, work: work.clone() };
+        loop {
+            let stack = run.load().await?;
+            let Some(operation) = stack.operation.clone().filter(|_| stack.operations == work.number) else {
+                return Ok(());
+            };
+            run.cx = match &stack.role_arn {
+                Some(role) => match run.cx.assume(role, "AWSCloudFormation").await {
+                    Ok(cx) => cx,
+                    Err(error) => {
+                        run.fail(&format!("The role {role} cannot be assumed: {}", error.message())).await?;
+                        continue;
+                    }
+                },
+                None => run.cx.as_principal(operation.principal.clone()),
+            };
+            match (operation.goal, operation.phase) {
+                (Goal::Delete, _) => run.delete(stack).await?,
+                (_, Phase::Forward) => run.forward(stack).await?,
+                (_, Phase::Cleanup) => run.cleanup(stack).await?,
+                (_, Phase::Rollback) => run.roll_back(stack).await?,
+            }
+        }
+    }
+}
+
+/// One operation under way.
+struct Run<'a> {
+    service: &'a CloudFormation,
+    cx: Cx,
+    work: Work,
+}
+
+impl Run<'_> {
+    async fn load(&self) -> Result<StackRecord> {
+        let place = Place::of(&self.cx);
+        let id = self.work.stack_id.clone();
+        self.service.store.read(|tx| stacks::require(tx, &place, &id)).await
+    }
+
+    /// Changes the stack's record in one transaction.
+    async fn change(
+        &self,
+        change: impl Fn(&mut store::Tx<'_>, &mut StackRecord, i64) -> Result<()> + Send + 'static,
+    ) -> Result<StackRecord> {
+        let place = Place::of(&self.cx);
+        let id = self.work.stack_id.clone();
+        self.service
+            .store
+            .write(move |tx| {
+                let mut stack = stacks::require(tx, &place, &id)?;
+                change(tx, &mut stack, place.now_ms)?;
+                stacks::save(tx, &stack)?;
+                Ok(stack)
+            })
+            .await
+    }
+
+    /// Makes and changes resources in the order of their dependencies, then the outputs.
+    async fn forward(&self, mut stack: StackRecord) -> Result<()> {
+        let Some(operation) = stack.operation.clone() else { return Ok(()) };
+        let template = match Template::parse(&operation.template) {
+            Ok(template) => template,
+            Err(error) => return self.fail(error.message()).await,
+        };
+        for name in template.order()? {
+            let resource = &template.resources[&name];
+            match self.step(&mut stack, &template, &name, resource).await {
+                Ok(()) => {}
+                Err(Stop::Failed(reason)) => return self.resource_failed(&name, resource, &reason).await,
+                Err(Stop::Broken(error)) => return Err(error),
+            }
+        }
+        let outputs = match outputs(&stack, &template) {
+            Ok(outputs) => outputs,
+            Err(error) => return self.fail(error.message()).await,
+        };
+        // What the new template does not have any more is deleted at the end.
+        let kept: Vec<String> = kept(&stack, &template);
+        self.change(move |tx, stack, now| {
+            let Some(operation) = stack.operation.as_mut() else { return Ok(()) };
+            let gone: Vec<String> = stack.resources.keys().filter(|n| !kept.contains(n)).cloned().collect();
+            for name in gone {
+                if let Some(record) = stack.resources.remove(&name) {
+                    operation.superseded.push((name, record));
+                }
+            }
+            operation.phase = Phase::Cleanup;
+            stack.template.clone_from(&operation.template);
+            stack.parameters.clone_from(&operation.parameters);
+            stack.tags.clone_from(&operation.tags);
+            stack.outputs.clone_from(&outputs);
+            if operation.goal == Goal::Update {
+                stacks::set_status(tx, stack, now, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", None)?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// One resource on the way forward; does nothing where it has been done.
+    async fn step(
+        &self,
+        stack: &mut StackRecord,
+        template: &Template,
+        name: &str,
+        resource: &Resource,
+    ) -> Result<(), Stop> {
+        let Some(operation) = stack.operation.clone() else { return Ok(()) };
+        let known = known(stack);
+        let scope = scope(stack, template, &operation.parameters, &known);
+        if let Some(condition) = &resource.condition
+            && !scope.condition(condition).map_err(Stop::failed)?
+        {
+            return Ok(());
+        }
+        let current = stack.resources.get(name).cloned();
+        let touched = operation.journal.contains_key(name);
+        let done = current.as_ref().is_some_and(|c| c.status.ends_with("_COMPLETE"));
+        if touched && done {
+            return Ok(());
+        }
+        let properties = scope.resolve(&resource.properties).map_err(Stop::failed)?;
+        let before = if touched { operation.journal[name].clone() } else { current.filter(|_| done) };
+        let kind = resources::find(&resource.kind)
+            .ok_or_else(|| Stop::Failed(format!("Unrecognized resource type: {}", resource.kind)))?;
+        let retain = resource.deletion_policy.as_deref().is_some_and(|p| p != "Delete");
+        let depends_on = resource.depends_on.clone();
+        let record = |made: Made, generation: u32, status: &str| ResourceRecord {
+            kind: resource.kind.clone(),
+            physical_id: made.physical_id,
+            status: status.to_owned(),
+            reason: None,
+            updated_ms: 0,
+            properties: properties.clone(),
+            attributes: made.attributes,
+            depends_on: depends_on.clone(),
+            retain,
+            generation,
+        };
+
+        if let Some(old) = &before
+            && old.kind == resource.kind
+        {
+            if old.properties == properties {
+                // Nothing to do; what it depends on may be written differently.
+                if old.depends_on != depends_on || old.retain != retain {
+                    let (name, old) = (name.to_owned(), old.clone());
+                    *stack = self
+                        .change(move |_, stack, _| {
+                            let record = ResourceRecord { depends_on: depends_on.clone(), retain, ..old.clone() };
+                            stack.resources.insert(name.clone(), record);
+                            Ok(())
+                        })
+                        .await?;
+                }
+                return Ok(());
+            }
+            let under_way = ResourceRecord { status: "UPDATE_IN_PROGRESS".to_owned(), reason: None, ..old.clone() };
+            *stack = self.note(name, under_way, before.clone()).await?;
+            let at = self.place(stack, name, old.generation, "update");
+            let was = Made { physical_id: old.physical_id.clone(), attributes: old.attributes.clone() };
+            match kind.update(&at, &was, &old.properties, &properties).await.map_err(Stop::failed)? {
+                Updated::InPlace(made) => {
+                    let made = record(made, old.generation, "UPDATE_COMPLETE");
+                    *stack = self.note(name, made, before).await?;
+                    return Ok(());
+                }
+                Updated::Replace => {}
+            }
+        }
+
+        let generation = self.work.number;
+        let status = if before.is_some() { "UPDATE" } else { "CREATE" };
+        let empty = Made { physical_id: String::new(), attributes: Value::Null };
+        let mut under_way = record(empty, generation, &format!("{status}_IN_PROGRESS"));
+        if before.is_some() {
+            under_way.reason = Some(
+                "Requested update requires the creation of a new physical resource; hence creating one.".to_owned(),
+            );
+        }
+        *stack = self.note(name, under_way, before.clone()).await?;
+        let at = self.place(stack, name, generation, "create");
+        let made = kind.create(&at, &properties).await.map_err(Stop::failed)?;
+        let made = record(made, generation, &format!("{status}_COMPLETE"));
+        let name = name.to_owned();
+        *stack = self
+            .change(move |tx, stack, now| {
+                if let (Some(old), Some(operation)) = (&before, stack.operation.as_mut())
+                    && !operation.superseded.iter().any(|(n, _)| *n == name)
+                {
+                    operation.superseded.push((name.clone(), old.clone()));
+                }
+                let made = ResourceRecord { updated_ms: now, ..made.clone() };
+                stacks::set_resource(tx, stack, now, &name, made)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Records a resource's new state, and what it was before this operation touched it.
+    async fn note(&self, name: &str, record: ResourceRecord, before: Option<ResourceRecord>) -> Result<StackRecord> {
+        let name = name.to_owned();
+        self.change(move |tx, stack, now| {
+            if let Some(operation) = stack.operation.as_mut() {
+                operation.journal.entry(name.clone()).or_insert_with(|| before.clone());
+            }
+            // The same step begun again after a crash makes no second event.
+            let again = stack
+                .resources
+                .get(&name)
+                .is_some_and(|r| r.status == record.status && r.status.ends_with("_IN_PROGRESS"));
+            let record = ResourceRecord { updated_ms: now, ..record.clone() };
+            if again {
+                return Ok(());
+            }
+            stacks::set_resource(tx, stack, now, &name, record)
+        })
+        .await
+    }
+
+    fn place(&self, stack: &StackRecord, name: &str, generation: u32, word: &str) -> ResourcePlace {
+        let task = format!("cloudformation/{}/{}/{name}/{word}", self.work.stack_id, self.work.number);
+        ResourcePlace {
+            cx: self.cx.with_task(&task),
+            stack_name: stack.name.clone(),
+            stack_id: stack.id.clone(),
+            logical_id: name.to_owned(),
+            generation,
+            tags: stack.operation.as_ref().map_or_else(|| stack.tags.clone(), |o| o.tags.clone()),
+        }
+    }
+
+    /// A resource could not be made or changed: its event, then the way back.
+    async fn resource_failed(&self, name: &str, resource: &Resource, reason: &str) -> Result<()> {
+        let (name, kind, reason) = (name.to_owned(), resource.kind.clone(), reason.to_owned());
+        let depends_on = resource.depends_on.clone();
+        self.change(move |tx, stack, now| {
+            let old = stack.resources.get(&name).cloned();
+            let updating = old.as_ref().is_some_and(|o| o.status.starts_with("UPDATE"));
+            if let Some(operation) = stack.operation.as_mut() {
+                operation.journal.entry(name.clone()).or_insert(None);
+            }
+            let record = ResourceRecord {
+                kind: kind.clone(),
+                physical_id: old.as_ref().map(|o| o.physical_id.clone()).unwrap_or_default(),
+                status: if updating { "UPDATE_FAILED" } else { "CREATE_FAILED" }.to_owned(),
+                reason: Some(reason.clone()),
+                updated_ms: now,
+                properties: old.as_ref().map_or(Value::Null, |o| o.properties.clone()),
+                attributes: old.as_ref().map_or(Value::Null, |o| o.attributes.clone()),
+                depends_on: depends_on.clone(),
+                retain: old.as_ref().is_some_and(|o| o.retain),
+                generation: old.as_ref().map_or(stack.operations, |o| o.generation),
+            };
+            stacks::set_resource(tx, stack, now, &name, record)?;
+            let verb = if updating { "update" } else { "create" };
+            begin_rollback(tx, stack, now, &format!("The following resource(s) failed to {verb}: [{name}]. "))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// The operation as a whole fails.
+    async fn fail(&self, reason: &str) -> Result<()> {
+        let reason = reason.to_owned();
+        self.change(move |tx, stack, now| {
+            if stack.operation.as_ref().is_some_and(|o| o.goal == Goal::Delete || o.phase != Phase::Forward) {
+                let status = if stack.status.starts_with("DELETE") { "DELETE_FAILED" } else { "ROLLBACK_FAILED" };
+                stack.operation = None;
+                return stacks::set_status(tx, stack, now, status, Some(&reason));
+            }
+            begin_rollback(tx, stack, now, &reason)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Deletes what was replaced or is not in the template any more. What cannot be deleted stays, with its event.
+    async fn cleanup(&self, stack: StackRecord) -> Result<()> {
+        let Some(operation) = &stack.operation else { return Ok(()) };
+        if let Some((name, record)) = operation.superseded.last().cloned() {
+            let outcome = self.delete_resource(&stack, &name, &record, "cleanup").await;
+            self.change(move |tx, stack, now| {
+                let (status, reason) = match &outcome {
+                    Ok(()) => ("DELETE_COMPLETE", None),
+                    Err(reason) => ("DELETE_FAILED", Some(reason.as_str())),
+                };
+                deletion_event(tx, stack, now, &name, &record, status, reason)?;
+                if let Some(operation) = stack.operation.as_mut() {
+                    operation.superseded.pop();
+                }
+                Ok(())
+            })
+            .await?;
+            return Ok(());
+        }
+        self.change(|tx, stack, now| {
+            let goal = stack.operation.take().map(|o| o.goal);
+            let status = if goal == Some(Goal::Create) { "CREATE_COMPLETE" } else { "UPDATE_COMPLETE" };
+            stacks::set_status(tx, stack, now, status, None)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Takes back what the operation has done, the last first.
+    async fn roll_back(&self, stack: StackRecord) -> Result<()> {
+        let Some(operation) = &stack.operation else { return Ok(()) };
+        let order: Vec<String> = deletion_order(&stack.resources);
+        let next = order.into_iter().find(|name| operation.journal.contains_key(name));
+        let Some(name) = next.or_else(|| operation.journal.keys().next_back().cloned()) else {
+            self.change(|tx, stack, now| {
+                let operation = stack.operation.take();
+                let status = match operation.map(|o| (o.goal, o.on_failure)) {
+                    Some((Goal::Create, failure)) if failure == "DELETE" => "DELETE_COMPLETE",
+                    Some((Goal::Create, _)) => "ROLLBACK_COMPLETE",
+                    _ => "UPDATE_ROLLBACK_COMPLETE",
+                };
+                if status == "DELETE_COMPLETE" {
+                    stack.deleted_ms = Some(now);
+                }
+                stacks::set_status(tx, stack, now, status, None)
+            })
+            .await?;
+            return Ok(());
+        };
+        let before = operation.journal[&name].clone();
+        let current = stack.resources.get(&name).cloned();
+        let outcome = self.restore(&stack, &name, current.as_ref(), before.as_ref()).await;
+        let created = operation.goal == Goal::Create;
+        self.change(move |tx, stack, now| {
+            match (&outcome, &before, &current) {
+                (Ok(_), None, Some(record)) => {
+                    deletion_event(tx, stack, now, &name, record, "DELETE_COMPLETE", None)?;
+                    if created {
+                        let gone = ResourceRecord { status: "DELETE_COMPLETE".to_owned(), ..record.clone() };
+                        stack.resources.insert(name.clone(), gone);
+                    } else {
+                        stack.resources.remove(&name);
+                    }
+                }
+                (Ok(attributes), Some(old), _) => {
+                    let record = ResourceRecord {
+                        status: "UPDATE_COMPLETE".to_owned(),
+                        updated_ms: now,
+                        attributes: attributes.clone().unwrap_or_else(|| old.attributes.clone()),
+                        ..old.clone()
+                    };
+                    stacks::set_resource(tx, stack, now, &name, record)?;
+                }
+                (Err(reason), _, Some(record)) => {
+                    deletion_event(tx, stack, now, &name, record, "DELETE_FAILED", Some(reason))?;
+                    let status = if created { "ROLLBACK_FAILED" } else { "UPDATE_ROLLBACK_FAILED" };
+                    let text = format!("The following resource(s) failed to roll back: [{name}]. {reason}");
+                    stack.operation = None;
+                    return stacks::set_status(tx, stack, now, status, Some(&text));
+                }
+                _ => {}
+            }
+            if let Some(operation) = stack.operation.as_mut() {
+                operation.journal.shift_remove(&name);
+                operation.superseded.retain(|(n, _)| *n != name);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Makes a resource what it was; answers its attributes where it was changed back in place.
+    async fn restore(
+        &self,
+        stack: &StackRecord,
+        name: &str,
+        current: Option<&ResourceRecord>,
+        before: Option<&ResourceRecord>,
+    ) -> Result<Option<Value>, String> {
+        match (current, before) {
+            (None, _) => Ok(None),
+            (Some(current), None) => self.delete_resource(stack, name, current, "rollback").await.map(|()| None),
+            (Some(current), Some(before)) if current.generation == before.generation => {
+                let Some(kind) = resources::find(&before.kind) else { return Ok(None) };
+                let at = self.place(stack, name, before.generation, "restore");
+                let was = Made { physical_id: before.physical_id.clone(), attributes: before.attributes.clone() };
+                let updated = kind.update(&at, &was, &current.properties, &before.properties).await;
+                match updated.map_err(|e| e.message().to_owned())? {
+                    Updated::InPlace(made) => Ok(Some(made.attributes)),
+                    Updated::Replace => Ok(None),
+                }
+            }
+            (Some(current), Some(_)) => self.delete_resource(stack, name, current, "rollback").await.map(|()| None),
+        }
+    }
+
+    /// Deletes all resources, dependents first.
+    async fn delete(&self, stack: StackRecord) -> Result<()> {
+        let Some(operation) = &stack.operation else { return Ok(()) };
+        let present = |name: &String| {
+            let status = stack.resources.get(name).map_or("", |r| r.status.as_str());
+            !matches!(status, "DELETE_COMPLETE" | "DELETE_SKIPPED" | "DELETE_FAILED")
+        };
+        let Some(name) = deletion_order(&stack.resources).into_iter().find(present) else {
+            self.change(|tx, stack, now| {
+                stack.operation = None;
+                let failed: Vec<&str> = stack
+                    .resources
+                    .iter()
+                    .filter(|(_, r)| r.status == "DELETE_FAILED")
+                    .map(|(n, _)| n.as_str())
+                    .collect();
+                if failed.is_empty() {
+                    stack.deleted_ms = Some(now);
+                    return stacks::set_status(tx, stack, now, "DELETE_COMPLETE", None);
+                }
+                let reason = format!("The following resource(s) failed to delete: [{}]. ", failed.join(", "));
+                stacks::set_status(tx, stack, now, "DELETE_FAILED", Some(&reason))
+            })
+            .await?;
+            return Ok(());
+        };
+        let record = stack.resources[&name].clone();
+        if record.retain || operation.retained.contains(&name) {
+            self.change(move |tx, stack, now| {
+                let skipped = ResourceRecord { status: "DELETE_SKIPPED".to_owned(), reason: None, ..record.clone() };
+                stacks::set_resource(tx, stack, now, &name, skipped)
+            })
+            .await?;
+            return Ok(());
+        }
+        let (n, under_way) = (name.clone(), record.clone());
+        let stack = self
+            .change(move |tx, stack, now| {
+                if under_way.status == "DELETE_IN_PROGRESS" {
+                    return Ok(());
+                }
+                let record = ResourceRecord {
+                    status: "DELETE_IN_PROGRESS".to_owned(),
+                    reason: None,
+                    updated_ms: now,
+                    ..under_way.clone()
+                };
+                stacks::set_resource(tx, stack, now, &n, record)
+            })
+            .await?;
+        let outcome = self.delete_resource(&stack, &name, &record, "delete").await;
+        self.change(move |tx, stack, now| {
+            let (status, reason) = match &outcome {
+                Ok(()) => ("DELETE_COMPLETE", None),
+                Err(reason) => ("DELETE_FAILED", Some(reason.clone())),
+            };
+            let record = ResourceRecord { status: status.to_owned(), reason, updated_ms: now, ..record.clone() };
+            stacks::set_resource(tx, stack, now, &name, record)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Ok where it is gone afterwards, or never was.
+    async fn delete_resource(
+        &self,
+        stack: &StackRecord,
+        name: &str,
+        record: &ResourceRecord,
+        word: &str,
+    ) -> Result<(), String> {
+        if record.physical_id.is_empty() {
+            return Ok(());
+        }
+        let Some(kind) = resources::find(&record.kind) else { return Ok(()) };
+        // A replaced resource and its replacement share the name, not the generation.
+        let word = format!("{word}-{}", record.generation);
+        let at = self.place(stack, name, record.generation, &word);
+        let made = Made { physical_id: record.physical_id.clone(), attributes: record.attributes.clone() };
+        match kind.delete(&at, &made, &record.properties).await {
+            Ok(()) => Ok(()),
+            Err(error) if resources::is_missing(&error) => Ok(()),
+            Err(error) => Err(explain(&error)),
+        }
+    }
+}
+
+/// Why a step did not go on.
+enum Stop {
+    /// The resource's fault, to be told as its reason.
+    Failed(String),
+    /// The store's.
+    Broken(Error),
+}
+
+impl Stop {
+    fn failed(error: Error) -> Self {
+        Self::Failed(explain(&error))
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// A service's error as a resource's reason shows it.
+fn explain(error: &Error) -> String {
+    if error.is("ValidationError") {
+        return error.message().to_owned();
+    }
+    format!("{} (Status Code: {}; Error Code: {})", error.message(), error.status(), error.code())
+}
+
+fn begin_rollback(tx: &mut store::Tx<'_>, stack: &mut StackRecord, now: i64, reason: &str) -> Result<()> {
+    let Some(operation) = stack.operation.as_mut() else { return Ok(()) };
+    let creating = operation.goal == Goal::Create;
+    if operation.on_failure == "DO_NOTHING" {
+        stack.operation = None;
+        let status = if creating { "CREATE_FAILED" } else { "UPDATE_FAILED" };
+        return stacks::set_status(tx, stack, now, status, Some(reason));
+    }
+    operation.phase = Phase::Rollback;
+    let status = match (creating, operation.on_failure.as_str()) {
+        (true, "DELETE") => "DELETE_IN_PROGRESS",
+        (true, _) => "ROLLBACK_IN_PROGRESS",
+        (false, _) => "UPDATE_ROLLBACK_IN_PROGRESS",
+    };
+    let text = if creating { format!("{reason}Rollback requested by user.") } else { reason.to_owned() };
+    stacks::set_status(tx, stack, now, status, Some(&text))
+}
+
+fn deletion_event(
+    tx: &mut store::Tx<'_>,
+    stack: &StackRecord,
+    now: i64,
+    name: &str,
+    record: &ResourceRecord,
+    status: &str,
+    reason: Option<&str>,
+) -> Result<()> {
+    let event = stacks::Event {
+        logical_id: name,
+        physical_id: &record.physical_id,
+        kind: &record.kind,
+        status,
+        reason,
+        properties: None,
+    };
+    stacks::record(tx, stack, now, event)
+}
+
+/// Names so that each comes before what it depends on.
+fn deletion_order(resources: &BTreeMap<String, ResourceRecord>) -> Vec<String> {
+    let mut order: Vec<String> = Vec::with_capacity(resources.len());
+    let mut waiting: Vec<&String> = resources.keys().collect();
+    while !waiting.is_empty() {
+        let free: Vec<&String> = waiting
+            .iter()
+            .filter(|name| !waiting.iter().any(|other| resources[*other].depends_on.contains(name)))
+            .copied()
+            .collect();
+        if free.is_empty() {
+            // Records of different times may disagree; any order is as good then.
+            order.extend(waiting.into_iter().cloned());
+            break;
+        }
+        waiting.retain(|name| !free.contains(name));
+        order.extend(free.into_iter().cloned());
+    }
+    order
+}
+
+pub(crate) fn known(stack: &StackRecord) -> BTreeMap<String, Known> {
+    stack
+        .resources
+        .iter()
+        .map(|(name, r)| (name.clone(), Known { physical_id: r.physical_id.clone(), attributes: r.attributes.clone() }))
+        .collect()
+}
+
+pub(crate) fn scope<'a>(
+    stack: &StackRecord,
+    template: &'a Template,
+    parameters: &'a indexmap::IndexMap<String, String>,
+    resources: &'a BTreeMap<String, Known>,
+) -> Scope<'a> {
+    Scope {
+        template,
+        parameters,
+        resources,
+        pseudo: Pseudo {
+            account: stack.account.clone(),
+            region: stack.region.clone(),
+            stack_name: stack.name.clone(),
+            stack_id: stack.id.clone(),
+        },
+    }
+}
+
+/// The resources that the template still has, by its conditions.
+fn kept(stack: &StackRecord, template: &Template) -> Vec<String> {
+    let known = known(stack);
+    let Some(operation) = &stack.operation else { return Vec::new() };
+    let scope = scope(stack, template, &operation.parameters, &known);
+    let holds = |r: &Resource| r.condition.as_ref().is_none_or(|c| scope.condition(c).unwrap_or(false));
+    template.resources.iter().filter(|(_, r)| holds(r)).map(|(name, _)| name.clone()).collect()
+}
+
+fn outputs(stack: &StackRecord, template: &Template) -> Result<Vec<OutputRecord>> {
+    let known = known(stack);
+    let Some(operation) = &stack.operation else { return Ok(Vec::new()) };
+    let scope = scope(stack, template, &operation.parameters, &known);
+    let mut out = Vec::new();
+    for (key, body) in &template.outputs {
+        if let Some(condition) = body.get("Condition").and_then(Value::as_str)
+            && !scope.condition(condition)?
+        {
+            continue;
+        }
+        let value = scope.resolve(body.get("Value").unwrap_or(&Value::Null))?;
+        let export = body.get("Export").and_then(|e| e.get("Name")).map(|n| scope.resolve(n)).transpose()?;
+        out.push(OutputRecord {
+            key: key.clone(),
+            value: text(&value),
+            description: body.get("Description").and_then(Value::as_str).map(str::to_owned),
+            export: export.as_ref().map(text),
+        });
+    }
+    Ok(out)
+}

@@ -1,0 +1,355 @@
+//! Values of a template's functions, given the parameters and what resources are known so far.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use crate::Result;
+use crate::parameters::text;
+use crate::template::{Template, validation};
+
+/// What a made resource answers to Ref and GetAtt.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) physical_id: String,
+    pub(crate) attributes: Value,
+}
+
+/// Everything that functions can refer to.
+pub(crate) struct Scope<'a> {
+    pub(crate) template: &'a Template,
+    pub(crate) parameters: &'a IndexMap<String, String>,
+    pub(crate) resources: &'a BTreeMap<String, Known>,
+    pub(crate) pseudo: Pseudo,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Pseudo {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) stack_name: String,
+    pub(crate) stack_id: String,
+}
+
+impl Scope<'_> {
+    /// The value with all functions resolved; `AWS::NoValue` takes its member away.
+    pub(crate) fn resolve(&self, value: &Value) -> Result<Value> {
+        Ok(self.value(value)?.unwrap_or(Value::Null))
+    }
+
+    /// None: `AWS::NoValue`.
+    fn value(&self, value: &Value) -> Result<Option<Value>> {
+        match value {
+            Value::Array(items) => {
+                let mut out = Vec::with_capacity(items.len());
+                for item in items {
+                    out.extend(self.value(item)?);
+                }
+                Ok(Some(Value::Array(out)))
+            }
+            Value::Object(map) => {
+                if let (1, Some((name, argument))) = (map.len(), map.iter().next())
+                    && (name == "Ref" || name == "Condition" && argument.is_string() || name.starts_with("Fn::"))
+                {
+                    return self.function(name, argument);
+                }
+                let mut out = Map::new();
+                for (key, inner) in map {
+                    if let Some(inner) = self.value(inner)? {
+                        out.insert(key.clone(), inner);
+                    }
+                }
+                Ok(Some(Value::Object(out)))
+            }
+            scalar => Ok(Some(scalar.clone())),
+        }
+    }
+
+    fn function(&self, name: &str, argument: &Value) -> Result<Option<Value>> {
+        Ok(Some(match name {
+            "Ref" => {
+                let target = argument.as_str().ok_or_else(|| wrong("Ref", "must be a string"))?;
+                return self.reference(target);
+            }
+            "Fn::GetAtt" => {
+                let (resource, attribute) = match argument {
+                    Value::String(text) => {
+                        let (a, b) = text.split_once('.').ok_or_else(|| wrong(name, "needs resource and attribute"))?;
+                        (a.to_owned(), b.to_owned())
+                    }
+                    Value::Array(parts) => match parts.as_slice() {
+                        [Value::String(a), b] => (a.clone(), text(&self.resolve(b)?)),
+                        _ => {
+                            return Err(wrong(
+                                name,
+                                "object requires two non-empty parameters, the resource name and the resource attribute",
+                            ));
+                        }
+                    },
+                    _ => {
+                        return Err(wrong(
+                            name,
+                            "object requires two non-empty parameters, the resource name and the resource attribute",
+                        ));
+                    }
+                };
+                self.attribute(&resource, &attribute)?
+            }
+            "Fn::Sub" => Value::String(self.sub(argument)?),
+            "Fn::Join" => {
+                let (delimiter, items) = self.pair(name, argument)?;
+                let Value::Array(items) = items else { return Err(wrong(name, "needs a list of values")) };
+                let texts: Vec<String> = items.iter().map(text).collect();
+                Value::String(texts.join(&text(&delimiter)))
+            }
+            "Fn::Split" => {
+                let (delimiter, source) = self.pair(name, argument)?;
+                let delimiter = text(&delimiter);
+                if delimiter.is_empty() {
+                    return Err(wrong(name, "needs a delimiter"));
+                }
+                text(&source).split(&delimiter).map(|part| Value::String(part.to_owned())).collect()
+            }
+            "Fn::Select" => {
+                let (index, items) = self.pair(name, argument)?;
+                let items = match items {
+                    Value::Array(items) => items,
+                    // A parameter that is a comma-delimited list.
+                    Value::String(text) => text.split(',').map(|t| Value::String(t.trim().to_owned())).collect(),
+                    _ => return Err(wrong(name, "needs a list of values")),
+                };
+                let index: usize = text(&index).parse().map_err(|_| wrong(name, "needs an index"))?;
+                let count = items.len();
+                items.into_iter().nth(index).ok_or_else(|| {
+                    validation(format!(
+                        "Template error: Fn::Select cannot select nonexistent value at index {index} of {count}"
+                    ))
+                })?
+            }
+            "Fn::If" => {
+                let [condition, yes, no] = array(argument) else {
+                    return Err(wrong(name, "requires a list argument with 3 elements"));
+                };
+                let condition = condition.as_str().ok_or_else(|| wrong(name, "needs a condition's name"))?;
+                return self.value(if self.condition(condition)? { yes } else { no });
+            }
+            "Fn::FindInMap" => self.find_in_map(argument)?,
+            "Fn::Base64" => Value::String(STANDARD.encode(text(&self.resolve(argument)?))),
+            "Fn::GetAZs" => {
+                let region = text(&self.resolve(argument)?);
+                let region = if region.is_empty() { self.pseudo.region.clone() } else { region };
+                ["a", "b", "c"].iter().map(|zone| Value::String(format!("{region}{zone}"))).collect()
+            }
+            "Fn::ToJsonString" => Value::String(self.resolve(argument)?.to_string()),
+            "Fn::Length" => match self.resolve(argument)? {
+                Value::Array(items) => items.len().into(),
+                _ => return Err(wrong(name, "needs a list")),
+            },
+            "Condition" | "Fn::And" | "Fn::Or" | "Fn::Not" | "Fn::Equals" => {
+                let whole = Map::from_iter([(name.to_owned(), argument.clone())]);
+                Value::Bool(self.holds(&Value::Object(whole), 0)?)
+            }
+            other => return Err(validation(format!("Template error: {other} is not implemented"))),
+        }))
+    }
+
+    fn reference(&self, target: &str) -> Result<Option<Value>> {
+        let Pseudo { account, region, stack_name, stack_id } = &self.pseudo;
+        Ok(Some(match target {
+            "AWS::NoValue" => return Ok(None),
+            "AWS::AccountId" => account.as_str().into(),
+            "AWS::Region" => region.as_str().into(),
+            "AWS::StackName" => stack_name.as_str().into(),
+            "AWS::StackId" => stack_id.as_str().into(),
+            "AWS::Partition" => "aws".into(),
+            "AWS::URLSuffix" => "amazonaws.com".into(),
+            "AWS::NotificationARNs" => Value::Array(Vec::new()),
+            _ => match (self.parameters.get(target), self.resources.get(target)) {
+                (Some(value), _) => {
+                    let kind = self.template.parameters.get(target).and_then(|d| d.get("Type")).and_then(Value::as_str);
+                    if kind.is_some_and(|k| k == "CommaDelimitedList" || k.starts_with("List<")) {
+                        value.split(',').map(|t| Value::String(t.trim().to_owned())).collect()
+                    } else {
+                        value.as_str().into()
+                    }
+                }
+                (None, Some(known)) => known.physical_id.as_str().into(),
+                (None, None) => {
+                    let text = format!(
+                        "Template format error: Unresolved resource dependencies [{target}] in the Resources block of the template"
+                    );
+                    return Err(validation(text));
+                }
+            },
+        }))
+    }
+
+    fn attribute(&self, resource: &str, attribute: &str) -> Result<Value> {
+        let known = self.resources.get(resource).ok_or_else(|| {
+            validation(format!("Template error: instance of Fn::GetAtt references undefined resource {resource}"))
+        })?;
+        let mut value = known.attributes.get(attribute);
+        if value.is_none() {
+            value = attribute.split('.').try_fold(&known.attributes, |value, part| value.get(part));
+        }
+        value.cloned().ok_or_else(|| {
+            validation(format!(
+                "Template error: resource {resource} does not support attribute type {attribute} in Fn::GetAtt"
+            ))
+        })
+    }
+
+    fn sub(&self, argument: &Value) -> Result<String> {
+        let (template, variables) = match argument {
+            Value::String(template) => (template.as_str(), Map::new()),
+            Value::Array(parts) => match parts.as_slice() {
+                [Value::String(template), Value::Object(variables)] => (template.as_str(), variables.clone()),
+                _ => return Err(wrong("Fn::Sub", "needs a string, or a string and a map of variables")),
+            },
+            _ => return Err(wrong("Fn::Sub", "needs a string, or a string and a map of variables")),
+        };
+        let mut out = String::with_capacity(template.len());
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once("${") {
+            out.push_str(before);
+            let Some((name, after)) = after.split_once('}') else {
+                out.push_str("${");
+                rest = after;
+                continue;
+            };
+            rest = after;
+            let name = name.trim();
+            if let Some(literal) = name.strip_prefix('!') {
+                out.push_str(&format!("${{{literal}}}"));
+            } else if let Some(value) = variables.get(name) {
+                out.push_str(&text(&self.resolve(value)?));
+            } else if let Some((resource, attribute)) = name.split_once('.') {
+                out.push_str(&text(&self.attribute(resource, attribute)?));
+            } else {
+                out.push_str(&text(&self.reference(name)?.unwrap_or(Value::Null)));
+            }
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    fn find_in_map(&self, argument: &Value) -> Result<Value> {
+        let [map, first, second, ..] = array(argument) else {
+            return Err(wrong("Fn::FindInMap", "requires a list argument with 3 elements"));
+        };
+        let keys = [text(&self.resolve(map)?), text(&self.resolve(first)?), text(&self.resolve(second)?)];
+        let found = keys.iter().try_fold(&self.template.mappings, |value, key| value.get(key));
+        found.cloned().ok_or_else(|| {
+            let [map, first, second] = &keys;
+            validation(format!("Template error: Unable to get mapping for {map}::{first}::{second}"))
+        })
+    }
+
+    fn pair(&self, name: &str, argument: &Value) -> Result<(Value, Value)> {
+        match array(argument) {
+            [a, b] => Ok((self.resolve(a)?, self.resolve(b)?)),
+            _ => Err(wrong(name, "requires a list argument with 2 elements")),
+        }
+    }
+
+    /// Does the named condition hold?
+    pub(crate) fn condition(&self, name: &str) -> Result<bool> {
+        self.named_condition(name, 0)
+    }
+
+    fn named_condition(&self, name: &str, depth: usize) -> Result<bool> {
+        let body = self
+            .template
+            .conditions
+            .get(name)
+            .ok_or_else(|| validation(format!("Template format error: Unresolved condition dependency {name}")))?;
+        self.holds(body, depth + 1)
+    }
+
+    fn holds(&self, value: &Value, depth: usize) -> Result<bool> {
+        if depth > 50 {
+            return Err(validation("Template format error: Circular dependency between conditions"));
+        }
+        let invalid = || {
+            validation(
+                "Template format error: Conditions can only be boolean operations on parameters and other conditions",
+            )
+        };
+        let Value::Object(map) = value else { return Err(invalid()) };
+        let Some((name, argument)) = map.iter().next() else { return Err(invalid()) };
+        let many = || array(argument).iter().map(|v| self.holds(v, depth + 1)).collect::<Result<Vec<bool>>>();
+        match name.as_str() {
+            "Condition" => self.named_condition(argument.as_str().unwrap_or_default(), depth),
+            "Fn::Equals" => {
+                let (a, b) = self.pair(name, argument)?;
+                Ok(text(&a) == text(&b))
+            }
+            "Fn::Not" => Ok(!many()?.first().copied().ok_or_else(invalid)?),
+            "Fn::And" => Ok(many()?.into_iter().all(|b| b)),
+            "Fn::Or" => Ok(many()?.into_iter().any(|b| b)),
+            _ => Err(invalid()),
+        }
+    }
+}
+
+fn array(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn wrong(function: &str, why: &str) -> wire::Error {
+    validation(format!("Template error: {function} {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn functions() {
+        let template = Template::parse(
+            "Parameters: {P: {Type: String}, L: {Type: CommaDelimitedList}}\n\
+             Mappings: {M: {a: {b: c}}}\n\
+             Conditions: {Yes: !Equals [!Ref P, p], No: !Not [!Condition Yes], Both: !And [!Condition Yes, !Condition No]}\n\
+             Resources: {R: {Type: T}}",
+        )
+        .unwrap();
+        let parameters = IndexMap::from([("P".to_owned(), "p".to_owned()), ("L".to_owned(), "x, y".to_owned())]);
+        let resources = BTreeMap::from([(
+            "R".to_owned(),
+            Known { physical_id: "r-1".into(), attributes: json!({"Arn": "arn:r", "Endpoint.Port": 1}) },
+        )]);
+        let pseudo = Pseudo { account: "0".into(), region: "eu".into(), stack_name: "s".into(), stack_id: "id".into() };
+        let scope = Scope { template: &template, parameters: &parameters, resources: &resources, pseudo };
+        let cases = [
+            (json!({"Ref": "R"}), json!("r-1")),
+            (json!({"Ref": "L"}), json!(["x", "y"])),
+            (json!({"Fn::GetAtt": ["R", "Arn"]}), json!("arn:r")),
+            (json!({"Fn::GetAtt": "R.Endpoint.Port"}), json!(1)),
+            (json!({"Fn::Sub": "${R}/${R.Arn}/${!x}/${AWS::Region}/${P}"}), json!("r-1/arn:r/${x}/eu/p")),
+            (json!({"Fn::Sub": ["${v}", {"v": {"Ref": "P"}}]}), json!("p")),
+            (json!({"Fn::Join": ["-", ["a", {"Ref": "P"}, 1]]}), json!("a-p-1")),
+            (json!({"Fn::Select": [1, {"Fn::Split": ["/", "a/b"]}]}), json!("b")),
+            (json!({"Fn::FindInMap": ["M", "a", "b"]}), json!("c")),
+            (json!({"Fn::If": ["Yes", 1, 2]}), json!(1)),
+            (json!({"Fn::If": ["Both", 1, 2]}), json!(2)),
+            (
+                json!({"a": {"Fn::If": ["No", 1, {"Ref": "AWS::NoValue"}]}, "b": [{"Ref": "AWS::NoValue"}]}),
+                json!({"b": []}),
+            ),
+            (json!({"Fn::Base64": "a"}), json!("YQ==")),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(scope.resolve(&input).unwrap(), expected, "{input}");
+        }
+        for bad in
+            [json!({"Fn::GetAtt": ["R", "Nope"]}), json!({"Fn::FindInMap": ["M", "x", "b"]}), json!({"Fn::Nope": 1})]
+        {
+            assert!(scope.resolve(&bad).unwrap_err().is("ValidationError"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! Change sets: an update looked at before it is made. `aws cloudformation deploy` works by them.
+
+use api_cloudformation as api;
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::{Error, Timestamp};
+
+use super::{given, tag_list, tags};
+use crate::engine::{known, scope};
+use crate::records::{self, ChangeRecord, ChangeSetRecord, Goal, StackRecord, VERSION};
+use crate::stacks::{self, Place};
+use crate::start::{self, Prepared, Wanted};
+use crate::template::validation;
+use crate::{CloudFormation, Result};
+
+#[async_trait]
+impl Handle<api::CreateChangeSet> for CloudFormation {
+    async fn handle(&self, cx: &Cx, input: api::CreateChangeSetInput) -> Result<api::CreateChangeSetOutput> {
+        start::check_name(&input.change_set_name)?;
+        let wanted = Wanted {
+            stack_name: input.stack_name,
+            template_body: input.template_body,
+            template_url: input.template_url,
+            use_previous_template: input.use_previous_template.unwrap_or(false),
+            parameters: given(input.parameters),
+            tags: tags(input.tags),
+            capabilities: input.capabilities.unwrap_or_default(),
+            role_arn: input.role_arn,
+            on_failure: input.on_stack_failure,
+            protected: false,
+        };
+        let existing = self.stack_if_there(cx, &wanted.stack_name).await?;
+        let creating = match (input.change_set_type.as_deref().unwrap_or("UPDATE"), &existing) {
+            ("IMPORT", _) => return Err(Error::not_implemented("Importing resources")),
+            ("CREATE", None) => true,
+            ("CREATE", Some(stack)) if stack.status == "REVIEW_IN_PROGRESS" => true,
+            ("CREATE", Some(stack)) => {
+                let text = format!(
+                    "Stack [{}] already exists and cannot be created again with the changeSet [{}].",
+                    stack.name, input.change_set_name
+                );
+                return Err(validation(text));
+            }
+            (_, None) => return Err(validation(format!("Stack [{}] does not exist", wanted.stack_name))),
+            (_, Some(stack)) => {
+                start::check_updatable(stack)?;
+                false
+            }
+        };
+        let stack = match existing {
+            Some(stack) => stack,
+            None => {
+                start::check_name(&wanted.stack_name)?;
+                start::new_stack(cx, &wanted, "REVIEW_IN_PROGRESS")
+            }
+        };
+        let previous = (!creating).then_some(&stack);
+        let prepared = self.prepare(cx, &wanted, previous).await?;
+        let empty = !creating && start::unchanged(&stack, &prepared);
+        let record = ChangeSetRecord {
+            v: VERSION,
+            id: cx.arn("cloudformation", format!("changeSet/{}/{}", input.change_set_name, cx.uuid())),
+            name: input.change_set_name,
+            stack_id: stack.id.clone(),
+            stack_name: stack.name.clone(),
+            description: input.description,
+            created_ms: cx.now().as_millisecond(),
+            status: if empty { "FAILED" } else { "CREATE_COMPLETE" }.to_owned(),
+            reason: empty.then(|| {
+                "The submitted information didn't contain changes. Submit different information to create a change set."
+                    .to_owned()
+            }),
+            execution_status: if empty { "UNAVAILABLE" } else { "AVAILABLE" }.to_owned(),
+            changes: changes(&stack, &prepared)?,
+            template: prepared.text,
+            parameters: prepared.parameters,
+            tags: prepared.tags,
+            capabilities: wanted.capabilities,
+            role_arn: wanted.role_arn,
+            on_failure: wanted.on_failure,
+        };
+        let place = Place::of(cx);
+        cx.write(&self.store, move |tx| {
+            let mut stack = match stacks::find(tx, (&place.account, &place.region), &stack.name)? {
+                Some(stack) => stack,
+                None => stack.clone(),
+            };
+            let key = records::change_sets(&place.account, &place.region, &record.stack_id).push(&record.name);
+            if tx.get(&key)?.is_some() {
+                let text = format!("ChangeSet {} already exists", record.name);
+                return Err(api::error::already_exists_exception(text));
+            }
+            if stack.status == "REVIEW_IN_PROGRESS" && stack.operations == 0 && stack.change_set.is_none() {
+                stack.change_set = Some(record.id.clone());
+                stacks::set_status(tx, &mut stack, place.now_ms, "REVIEW_IN_PROGRESS", Some("User Initiated"))?;
+                stacks::save(tx, &stack)?;
+            }
+            tx.put_json(&key, &record)?;
+            Ok(api::CreateChangeSetOutput { id: Some(record.id.clone()), stack_id: Some(record.stack_id.clone()) })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<api::DescribeChangeSet> for CloudFormation {
+    async fn handle(&self, cx: &Cx, input: api::DescribeChangeSetInput) -> Result<api::DescribeChangeSetOutput> {
+        let record = self.change_set(cx, &input.change_set_name, input.stack_name.as_deref()).await?;
+        let parameters = record.parameters.iter().map(|(key, value)| api::Parameter {
+            parameter_key: Some(key.clone()),
+            parameter_value: Some(value.clone()),
+            ..Default::default()
+        });
+        Ok(api::DescribeChangeSetOutput {
+            change_set_name: Some(record.name),
+            change_set_id: Some(record.id),
+            stack_id: Some(record.stack_id),
+            stack_name: Some(record.stack_name),
+            description: record.description,
+            parameters: Some(parameters.collect()),
+            creation_time: Some(Timestamp::from_millis(record.created_ms)),
+            execution_status: Some(record.execution_status),
+            status: Some(record.status),
+            status_reason: record.reason,
+            notification_ar_ns: Some(Vec::new()),
+            capabilities: Some(record.capabilities),
+            tags: Some(tag_list(&record.tags)),
+            changes: Some(record.changes.iter().map(change).collect()),
+            include_nested_stacks: Some(false),
+            ..Default::default()
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<api::ExecuteChangeSet> for CloudFormation {
+    async fn handle(&self, cx: &Cx, input: api::ExecuteChangeSetInput) -> Result<api::ExecuteChangeSetOutput> {
+        let record = self.change_set(cx, &input.change_set_name, input.stack_name.as_deref()).await?;
+        let place = Place::of(cx);
+        let (principal, no_rollback) = (cx.clone(), input.disable_rollback == Some(true));
+        cx.write(&self.store, move |tx| {
+            let key = records::change_sets(&place.account, &place.region, &record.stack_id).push(&record.name);
+            let mut record: ChangeSetRecord = tx.get_json(&key)?.ok_or_else(|| not_found(&record.name))?;
+            if record.execution_status != "AVAILABLE" {
+                let text = format!(
+                    "ChangeSet [{}] cannot be executed in its current status of [{}]",
+                    record.id, record.status
+                );
+                return Err(api::error::invalid_change_set_status_exception(text));
+            }
+            let mut stack = stacks::require(tx, &place, &record.stack_id)?;
+            let goal = if stack.status == "REVIEW_IN_PROGRESS" { Goal::Create } else { Goal::Update };
+            if goal == Goal::Update {
+                start::check_updatable(&stack)?;
+            }
+            let on_failure = if no_rollback { Some("DO_NOTHING".to_owned()) } else { record.on_failure.clone() };
+            let mut operation = start::operation(&principal, goal, None, on_failure);
+            operation.template.clone_from(&record.template);
+            operation.parameters.clone_from(&record.parameters);
+            operation.tags.clone_from(&record.tags);
+            if goal == Goal::Create {
+                stack.template.clone_from(&record.template);
+                stack.parameters.clone_from(&record.parameters);
+                stack.tags.clone_from(&record.tags);
+            }
+            stack.capabilities.clone_from(&record.capabilities);
+            stack.role_arn = record.role_arn.clone().or(stack.role_arn);
+            stack.change_set = Some(record.id.clone());
+            start::begin(tx, &mut stack, place.now_ms, operation)?;
+            "EXECUTE_COMPLETE".clone_into(&mut record.execution_status);
+            // The stack's other change sets are of a stack that is no more.
+            let prefix = records::change_sets(&place.account, &place.region, &record.stack_id);
+            for (other, _) in tx.scan_prefix(&prefix, usize::MAX)? {
+                tx.delete(other)?;
+            }
+            tx.put_json(&key, &record)?;
+            Ok(api::ExecuteChangeSetOutput {})
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<api::DeleteChangeSet> for CloudFormation {
+    async fn handle(&self, cx: &Cx, input: api::DeleteChangeSetInput) -> Result<api::DeleteChangeSetOutput> {
+        let record = match self.change_set(cx, &input.change_set_name, input.stack_name.as_deref()).await {
+            Err(error) if error.is("ChangeSetNotFound") => return Ok(api::DeleteChangeSetOutput {}),
+            record => record?,
+        };
+        let place = Place::of(cx);
+        cx.write(&self.store, move |tx| {
+            tx.delete(records::change_sets(&place.account, &place.region, &record.stack_id).push(&record.name))?;
+            Ok::<_, Error>(api::DeleteChangeSetOutput {})
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<api::ListChangeSets> for CloudFormation {
+    async fn handle(&self, cx: &Cx, input: api::ListChangeSetsInput) -> Result<api::ListChangeSetsOutput> {
+        let stack = self.stack(cx, &input.stack_name).await?;
+        let prefix = records::change_sets(&stack.account, &stack.region, &stack.id);
+        let all: Vec<ChangeSetRecord> =
+            self.store.read(|tx| Ok::<_, Error>(tx.list_json(&prefix, usize::MAX)?)).await?;
+        let summaries = all.into_iter().map(|r| api::ChangeSetSummary {
+            stack_id: Some(r.stack_id),
+            stack_name: Some(r.stack_name),
+            change_set_id: Some(r.id),
+            change_set_name: Some(r.name),
+            execution_status: Some(r.execution_status),
+            status: Some(r.status),
+            status_reason: r.reason,
+            creation_time: Some(Timestamp::from_millis(r.created_ms)),
+            description: r.description,
+            ..Default::default()
+        });
+        Ok(api::ListChangeSetsOutput { summaries: Some(summaries.collect()), next_token: None })
+    }
+}
+
+impl CloudFormation {
+    /// A change set by id, or by its stack and name.
+    pub(super) async fn change_set(&self, cx: &Cx, name: &str, stack: Option<&str>) -> Result<ChangeSetRecord> {
+        let place = Place::of(cx);
+        let by_id = name.starts_with("arn:");
+        if !by_id && stack.is_none() {
+            return Err(validation("StackName must be specified if ChangeSetName is not specified as an ARN."));
+        }
+        self.store
+            .read(|tx| {
+                if let (false, Some(stack)) = (by_id, stack) {
+                    let found = stacks::require(tx, &place, stack)?;
+                    let key = records::change_sets(&place.account, &place.region, &found.id).push(name);
+                    return tx.get_json(&key)?.ok_or_else(|| not_found(name));
+                }
+                let all: Vec<ChangeSetRecord> =
+                    tx.list_json(records::base(&place.account, &place.region, "change-set"), usize::MAX)?;
+                all.into_iter().find(|r| r.id == name).ok_or_else(|| not_found(name))
+            })
+            .await
+    }
+}
+
+fn not_found(name: &str) -> Error {
+    api::error::change_set_not_found_exception(format!("ChangeSet [{name}] does not exist"))
+}
+
+/// What the template would change of the stack as it is.
+fn changes(stack: &StackRecord, prepared: &Prepared) -> Result<Vec<ChangeRecord>> {
+    let known = known(stack);
+    let scope = scope(stack, &prepared.template, &prepared.parameters, &known);
+    let mut out = Vec::new();
+    for (name, resource) in &prepared.template.resources {
+        if let Some(condition) = &resource.condition
+            && !scope.condition(condition)?
+        {
+            continue;
+        }
+        let mut change = ChangeRecord {
+            action: "Add".to_owned(),
+            logical_id: name.clone(),
+            physical_id: None,
+            kind: resource.kind.clone(),
+            replacement: None,
+            properties: Vec::new(),
+        };
+        if let Some(record) = stack.resources.get(name) {
+            // What refers to resources that are still to be made counts as changed.
+            let new = scope.resolve(&resource.properties).unwrap_or_default();
+            if new == record.properties && resource.kind == record.kind {
+                continue;
+            }
+            let differs = |key: &String| new.get(key) != record.properties.get(key);
+            let mut keys: Vec<String> = new.as_object().into_iter().flatten().map(|(k, _)| k.clone()).collect();
+            keys.extend(record.properties.as_object().into_iter().flatten().map(|(k, _)| k.clone()));
+            keys.sort();
+            keys.dedup();
+            "Modify".clone_into(&mut change.action);
+            change.physical_id = Some(record.physical_id.clone());
+            change.replacement = Some(if resource.kind == record.kind { "Conditional" } else { "True" }.to_owned());
+            change.properties = keys.into_iter().filter(differs).collect();
+        }
+        out.push(change);
+    }
+    for (name, record) in &stack.resources {
+        if !prepared.template.resources.contains_key(name) {
+            out.push(ChangeRecord {
+                action: "Remove".to_owned(),
+                logical_id: name.clone(),
+                physical_id: Some(record.physical_id.clone()),
+                kind: record.kind.clone(),
+                replacement: None,
+                properties: Vec::new(),
+            });
+        }
+    }
+    Ok(out)
+}
+
+fn change(record: &ChangeRecord) -> api::Change {
+    let details = record.properties.iter().map(|name| api::ResourceChangeDetail {
+        target: Some(api::ResourceTargetDefinition {
+            attribute: Some("Properties".to_owned()),
+            name: Some(name.clone()),
+            requires_recreation: Some("Conditionally".to_owned()),
+            ..Default::default()
+        }),
+        evaluation: Some("Static".to_owned()),
+        change_source: Some("DirectModification".to_owned()),
+        ..Default::default()
+    });
+    api::Change {
+        r#type: Some("Resource".to_owned()),
+        resource_change: Some(api::ResourceChange {
+            action: Some(record.action.clone()),
+            logical_resource_id: Some(record.logical_id.clone()),
+            physical_resource_id: record.physical_id.clone(),
+            resource_type: Some(record.kind.clone()),
+            replacement: record.replacement.clone(),
+            scope: Some(if record.properties.is_empty() { Vec::new() } else { vec!["Properties".to_owned()] }),
+            details: Some(details.collect()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}

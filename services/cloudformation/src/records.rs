@@ -1,0 +1,172 @@
+//! What is stored of stacks, their resources, events and change sets.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::Principal;
+use store::Key;
+
+pub(crate) const VERSION: u8 = 1;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StackRecord {
+    pub(crate) v: u8,
+    pub(crate) name: String,
+    /// The ARN.
+    pub(crate) id: String,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) created_ms: i64,
+    pub(crate) updated_ms: Option<i64>,
+    pub(crate) deleted_ms: Option<i64>,
+    /// What the resources were made of, as it was given.
+    pub(crate) template: String,
+    pub(crate) parameters: IndexMap<String, String>,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) role_arn: Option<String>,
+    pub(crate) outputs: Vec<OutputRecord>,
+    pub(crate) resources: BTreeMap<String, ResourceRecord>,
+    pub(crate) protected: bool,
+    pub(crate) change_set: Option<String>,
+    /// Under way.
+    pub(crate) operation: Option<Operation>,
+    /// Counts operations; names of resources that are made anew have it in them.
+    pub(crate) operations: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutputRecord {
+    pub(crate) key: String,
+    pub(crate) value: String,
+    pub(crate) description: Option<String>,
+    pub(crate) export: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ResourceRecord {
+    pub(crate) kind: String,
+    pub(crate) physical_id: String,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) updated_ms: i64,
+    /// Resolved.
+    pub(crate) properties: Value,
+    /// What GetAtt answers.
+    pub(crate) attributes: Value,
+    pub(crate) depends_on: Vec<String>,
+    pub(crate) retain: bool,
+    /// The operation that has made it.
+    pub(crate) generation: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Goal {
+    Create,
+    Update,
+    Delete,
+}
+
+/// An operation on a stack, with what is needed to go on after a crash and to go back after a failure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Operation {
+    pub(crate) goal: Goal,
+    /// The caller, with whose powers resources are made.
+    pub(crate) principal: Principal,
+    /// New ones, of a create or update.
+    pub(crate) template: String,
+    pub(crate) parameters: IndexMap<String, String>,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) phase: Phase,
+    /// `ROLLBACK`, `DELETE`, `DO_NOTHING`.
+    pub(crate) on_failure: String,
+    /// What each touched resource was before; None: it was not there.
+    pub(crate) journal: IndexMap<String, Option<ResourceRecord>>,
+    /// Old resources whose replacements are in place, to be deleted at the end.
+    pub(crate) superseded: Vec<(String, ResourceRecord)>,
+    pub(crate) retained: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Phase {
+    Forward,
+    Cleanup,
+    Rollback,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EventRecord {
+    pub(crate) v: u8,
+    pub(crate) id: String,
+    pub(crate) at_ms: i64,
+    pub(crate) logical_id: String,
+    pub(crate) physical_id: String,
+    pub(crate) kind: String,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) properties: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ChangeSetRecord {
+    pub(crate) v: u8,
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) stack_id: String,
+    pub(crate) stack_name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) created_ms: i64,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) execution_status: String,
+    pub(crate) template: String,
+    pub(crate) parameters: IndexMap<String, String>,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) role_arn: Option<String>,
+    pub(crate) on_failure: Option<String>,
+    pub(crate) changes: Vec<ChangeRecord>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChangeRecord {
+    /// `Add`, `Modify`, `Remove`.
+    pub(crate) action: String,
+    pub(crate) logical_id: String,
+    pub(crate) physical_id: Option<String>,
+    pub(crate) kind: String,
+    /// `True`, `False`, `Conditional`; of a Modify.
+    pub(crate) replacement: Option<String>,
+    /// The properties that differ.
+    pub(crate) properties: Vec<String>,
+}
+
+/// Where things are: per account and region.
+pub(crate) fn base(account: &str, region: &str, kind: &str) -> Key {
+    Key::new("cloudformation").push(account).push(region).push(kind)
+}
+/// Live stacks by name.
+pub(crate) fn stacks(account: &str, region: &str) -> Key {
+    base(account, region, "stack")
+}
+pub(crate) fn stack(account: &str, region: &str, name: &str) -> Key {
+    stacks(account, region).push(name)
+}
+/// Deleted stacks by id.
+pub(crate) fn deleted(account: &str, region: &str) -> Key {
+    base(account, region, "deleted")
+}
+/// Events by the stack's id.
+pub(crate) fn events(account: &str, region: &str, stack_id: &str) -> Key {
+    base(account, region, "event").push(stack_id)
+}
+pub(crate) fn event_counter(account: &str, region: &str, stack_id: &str) -> Key {
+    base(account, region, "event-counter").push(stack_id)
+}
+pub(crate) fn change_sets(account: &str, region: &str, stack_id: &str) -> Key {
+    base(account, region, "change-set").push(stack_id)
+}

@@ -1,0 +1,46 @@
+//! AWS::Logs::LogGroup: Ref is its name; Arn.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{Kind, Made, Place, Updated, differ, only};
+use crate::Result;
+
+pub(super) struct LogGroup;
+
+const MEMBERS: [&str; 5] = ["KmsKeyId", "LogGroupClass", "LogGroupName", "RetentionInDays", "Tags"];
+
+#[async_trait]
+impl Kind for LogGroup {
+    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+        only(properties, &MEMBERS)?;
+        let name = at.name(properties, "LogGroupName", 512);
+        at.call("logs", "CreateLogGroup", json!({ "logGroupName": name, "tags": at.tag_map(properties) })).await?;
+        retention(at, &name, properties).await?;
+        let arn = at.arn("logs", format!("log-group:{name}:*"));
+        Ok(Made::new(name, json!({ "Arn": arn })))
+    }
+
+    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+        only(new, &MEMBERS)?;
+        if differ(old, new, &["LogGroupName", "LogGroupClass"]) {
+            return Ok(Updated::Replace);
+        }
+        retention(at, &made.physical_id, new).await?;
+        Ok(Updated::InPlace(made.clone()))
+    }
+
+    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+        at.call_if_there("logs", "DeleteLogGroup", json!({ "logGroupName": made.physical_id })).await
+    }
+}
+
+async fn retention(at: &Place, name: &str, properties: &Value) -> Result<()> {
+    match properties.get("RetentionInDays") {
+        Some(days) => {
+            let input = json!({ "logGroupName": name, "retentionInDays": days });
+            at.call("logs", "PutRetentionPolicy", input).await.map(|_| ())
+        }
+        None => at.call_if_there("logs", "DeleteRetentionPolicy", json!({ "logGroupName": name })).await,
+    }
+}

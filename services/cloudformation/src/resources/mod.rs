@@ -1,0 +1,315 @@
+//! The types of resources, one file each: how properties become calls of AWS's operations, what Ref and GetAtt answer.
+//! Everything goes through the Router as the stack's caller: a stack can do what its caller can.
+
+mod athena_named_query;
+mod athena_work_group;
+mod dynamodb_table;
+mod events_rule;
+mod glue_classifier;
+mod glue_crawler;
+mod glue_database;
+mod glue_job;
+mod glue_table;
+mod iam_managed_policy;
+mod iam_policy;
+mod iam_role;
+mod lambda_function;
+mod lambda_permission;
+mod logs_log_group;
+mod s3_bucket;
+mod s3_bucket_policy;
+mod sagemaker_model;
+mod scheduler_schedule;
+mod secretsmanager_secret;
+mod sns_subscription;
+mod sns_topic;
+mod sns_topic_policy;
+mod sqs_queue;
+mod sqs_queue_policy;
+mod ssm_parameter;
+mod states_state_machine;
+mod zip;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use service::Cx;
+use sha2::{Digest as _, Sha256};
+use wire::Error;
+use wire::schema::Shape;
+
+use crate::Result;
+use crate::template::validation;
+
+/// A resource that has been made.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    /// What Ref answers.
+    pub(crate) physical_id: String,
+    /// What GetAtt answers.
+    pub(crate) attributes: Value,
+}
+
+impl Made {
+    fn new(physical_id: impl Into<String>, attributes: Value) -> Self {
+        Self { physical_id: physical_id.into(), attributes }
+    }
+    fn attribute(&self, name: &str) -> &str {
+        self.attributes.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// How an update went.
+pub(crate) enum Updated {
+    InPlace(Made),
+    /// It cannot be done in place: a new one is to be made, then the old one deleted.
+    Replace,
+}
+
+/// A type of resource.
+#[async_trait]
+pub(crate) trait Kind: Sync {
+    async fn create(&self, at: &Place, properties: &Value) -> Result<Made>;
+
+    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated>;
+
+    /// A "not found" is as good as done.
+    async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()>;
+}
+
+/// The type of this name, where it exists.
+pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
+    Some(match name {
+        "AWS::Athena::NamedQuery" => &athena_named_query::NamedQuery,
+        "AWS::Athena::WorkGroup" => &athena_work_group::WorkGroup,
+        "AWS::DynamoDB::Table" => &dynamodb_table::Table,
+        "AWS::Events::Rule" => &events_rule::Rule,
+        "AWS::Glue::Classifier" => &glue_classifier::Classifier,
+        "AWS::Glue::Crawler" => &glue_crawler::Crawler,
+        "AWS::Glue::Database" => &glue_database::Database,
+        "AWS::Glue::Job" => &glue_job::Job,
+        "AWS::Glue::Table" => &glue_table::Table,
+        "AWS::IAM::ManagedPolicy" => &iam_managed_policy::ManagedPolicy,
+        "AWS::IAM::Policy" => &iam_policy::Policy,
+        "AWS::IAM::Role" => &iam_role::Role,
+        "AWS::Lambda::Function" => &lambda_function::Function,
+        "AWS::Lambda::Permission" => &lambda_permission::Permission,
+        "AWS::Logs::LogGroup" => &logs_log_group::LogGroup,
+        "AWS::S3::Bucket" => &s3_bucket::Bucket,
+        "AWS::S3::BucketPolicy" => &s3_bucket_policy::BucketPolicy,
+        "AWS::SNS::Subscription" => &sns_subscription::Subscription,
+        "AWS::SNS::Topic" => &sns_topic::Topic,
+        "AWS::SNS::TopicPolicy" => &sns_topic_policy::TopicPolicy,
+        "AWS::SQS::Queue" => &sqs_queue::Queue,
+        "AWS::SQS::QueuePolicy" => &sqs_queue_policy::QueuePolicy,
+        "AWS::SSM::Parameter" => &ssm_parameter::Parameter,
+        "AWS::SageMaker::Model" => &sagemaker_model::Model,
+        "AWS::Scheduler::Schedule" => &scheduler_schedule::Schedule,
+        "AWS::SecretsManager::Secret" => &secretsmanager_secret::Secret,
+        "AWS::StepFunctions::StateMachine" => &states_state_machine::StateMachine,
+        _ => return None,
+    })
+}
+
+/// Does this error say that the thing is not there (any more)?
+pub(crate) fn is_missing(error: &Error) -> bool {
+    let codes = [
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "EntityNotFoundException",
+        "NoSuchBucket",
+        "NoSuchEntity",
+        "NotFound",
+        "NotFoundException",
+        "ParameterNotFound",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+        "StateMachineDoesNotExist",
+    ];
+    error.status() == 404
+        || codes.contains(&error.code())
+        || error.message().starts_with("Could not find model")
+        || error.is("InvalidRequestException") && error.message().ends_with("is not found.")
+}
+
+/// Where a resource belongs, and with whose powers it is made.
+pub(crate) struct Place {
+    pub(crate) cx: Cx,
+    pub(crate) stack_name: String,
+    pub(crate) stack_id: String,
+    pub(crate) logical_id: String,
+    pub(crate) generation: u32,
+    pub(crate) tags: Vec<(String, String)>,
+}
+
+impl Place {
+    /// Calls an operation; scalars are made what its shape wants, as CloudFormation does (`"5"` for 5, 1 for `"1"`).
+    async fn call(&self, service: &str, operation: &str, input: Value) -> Result<Value> {
+        let input = match self.cx.router().find_asl(service, operation) {
+            Some(spec) => fit(spec.input, input),
+            None => input,
+        };
+        self.cx.call_json(service, operation, input).await
+    }
+
+    /// As `call`, where "not found" is as good.
+    async fn call_if_there(&self, service: &str, operation: &str, input: Value) -> Result<()> {
+        match self.call(service, operation, input).await {
+            Err(error) if !is_missing(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The name that the properties give, or `stack-LogicalId-CHANCE`, at most so long. The chance is drawn from what the
+    /// resource is, so that making it again after a crash gives the same name.
+    fn name(&self, properties: &Value, member: &str, max: usize) -> String {
+        if let Some(name) = properties.get(member).and_then(Value::as_str).filter(|n| !n.is_empty()) {
+            return name.to_owned();
+        }
+        let digest = Sha256::digest(format!("{}/{}/{}", self.stack_id, self.logical_id, self.generation));
+        const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+        let suffix: String =
+            digest.iter().take(12).map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect();
+        let room = max.saturating_sub(suffix.len() + 1);
+        let mut front = format!("{}-{}", self.stack_name, self.logical_id);
+        if front.len() > room {
+            // Half for the stack, half for the resource, as AWS shortens them.
+            let half = room.saturating_sub(1) / 2;
+            let stack: String =
+                self.stack_name.chars().take(half.max(room.saturating_sub(self.logical_id.len() + 1))).collect();
+            let rest = room.saturating_sub(stack.len() + 1);
+            front = format!("{stack}-{}", self.logical_id.chars().take(rest).collect::<String>());
+        }
+        format!("{front}-{suffix}")
+    }
+
+    /// The stack's tags, the resource's own, and AWS's three, as pairs.
+    fn all_tags(&self, properties: &Value) -> Vec<(String, String)> {
+        let mut tags = self.tags.clone();
+        tags.extend(pairs(properties.get("Tags")));
+        tags.push(("aws:cloudformation:stack-name".to_owned(), self.stack_name.clone()));
+        tags.push(("aws:cloudformation:stack-id".to_owned(), self.stack_id.clone()));
+        tags.push(("aws:cloudformation:logical-id".to_owned(), self.logical_id.clone()));
+        tags
+    }
+
+    /// As a list of `{Key, Value}`.
+    fn tag_list(&self, properties: &Value) -> Value {
+        let tags = unique(self.all_tags(properties));
+        tags.into_iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
+    }
+
+    /// As a map.
+    fn tag_map(&self, properties: &Value) -> Value {
+        Value::Object(self.all_tags(properties).into_iter().map(|(k, v)| (k, Value::String(v))).collect())
+    }
+
+    fn arn(&self, service: &str, resource: impl Into<String>) -> String {
+        self.cx.arn(service, resource)
+    }
+}
+
+fn unique(tags: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut out: Vec<(String, String)> = Vec::new();
+    for (key, value) in tags {
+        match out.iter_mut().find(|(k, _)| *k == key) {
+            Some(existing) => existing.1 = value,
+            None => out.push((key, value)),
+        }
+    }
+    out
+}
+
+/// Tags of properties: a list of `{Key, Value}`, or a map.
+fn pairs(tags: Option<&Value>) -> Vec<(String, String)> {
+    match tags {
+        Some(Value::Array(items)) => items
+            .iter()
+            .filter_map(|t| Some((text(t.get("Key")?), t.get("Value").map(text).unwrap_or_default())))
+            .collect(),
+        Some(Value::Object(map)) => map.iter().map(|(k, v)| (k.clone(), text(v))).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn text(value: &Value) -> String {
+    crate::parameters::text(value)
+}
+
+/// A property that must be there.
+fn required<'a>(properties: &'a Value, name: &str) -> Result<&'a Value> {
+    match properties.get(name) {
+        Some(value) if !value.is_null() => Ok(value),
+        _ => Err(validation(format!("Properties validation failed for resource: required key [{name}] not found"))),
+    }
+}
+
+fn required_text(properties: &Value, name: &str) -> Result<String> {
+    required(properties, name).map(text)
+}
+
+/// The named members of the properties, where they are there.
+fn pick(properties: &Value, members: &[&str]) -> Map<String, Value> {
+    members
+        .iter()
+        .filter_map(|name| {
+            let value = properties.get(name).filter(|v| !v.is_null())?;
+            Some(((*name).to_owned(), value.clone()))
+        })
+        .collect()
+}
+
+/// Members that CloudFormation does not know are refused, not ignored.
+fn only(properties: &Value, members: &[&str]) -> Result<()> {
+    let unknown = properties.as_object().and_then(|map| map.keys().find(|k| !members.contains(&k.as_str())));
+    match unknown {
+        None => Ok(()),
+        Some(name) => Err(validation(format!("Encountered unsupported property {name}"))),
+    }
+}
+
+/// Do these members differ?
+fn differ(old: &Value, new: &Value, members: &[&str]) -> bool {
+    members.iter().any(|name| old.get(name).unwrap_or(&Value::Null) != new.get(name).unwrap_or(&Value::Null))
+}
+
+/// A policy document as text.
+fn document(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Scalars as the shape wants them.
+fn fit(shape: &Shape, value: Value) -> Value {
+    match (shape, value) {
+        (Shape::Structure(s), Value::Object(map)) => Value::Object(
+            map.into_iter()
+                .map(|(key, inner)| match s.members.iter().find(|m| m.name.eq_ignore_ascii_case(&key)) {
+                    Some(member) => (key, fit(member.shape, inner)),
+                    None => (key, inner),
+                })
+                .collect(),
+        ),
+        (Shape::List(l), Value::Array(items)) => items.into_iter().map(|v| fit(l.member, v)).collect(),
+        // One where many may be.
+        (Shape::List(l), one @ (Value::String(_) | Value::Number(_))) => Value::Array(vec![fit(l.member, one)]),
+        (Shape::Map(m), Value::Object(map)) => {
+            Value::Object(map.into_iter().map(|(k, v)| (k, fit(m.value, v))).collect())
+        }
+        (Shape::String { .. }, value @ (Value::Number(_) | Value::Bool(_))) => Value::String(value.to_string()),
+        (Shape::Integer { .. }, Value::String(text)) => match text.trim().parse::<i64>() {
+            Ok(n) => n.into(),
+            Err(_) => Value::String(text),
+        },
+        (Shape::Float, Value::String(text)) => match text.trim().parse::<f64>() {
+            Ok(n) => json!(n),
+            Err(_) => Value::String(text),
+        },
+        (Shape::Boolean, Value::String(text)) => match text.as_str() {
+            "true" | "True" => true.into(),
+            "false" | "False" => false.into(),
+            _ => Value::String(text),
+        },
+        (_, value) => value,
+    }
+}

@@ -1,0 +1,59 @@
+//! AWS::SNS::Subscription: Ref is its ARN.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{Kind, Made, Place, Updated, differ, document, only, required, text};
+use crate::Result;
+
+pub(super) struct Subscription;
+
+const ATTRIBUTES: [&str; 6] = [
+    "DeliveryPolicy",
+    "FilterPolicy",
+    "FilterPolicyScope",
+    "RawMessageDelivery",
+    "RedrivePolicy",
+    "SubscriptionRoleArn",
+];
+
+#[async_trait]
+impl Kind for Subscription {
+    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+        let mut known = ATTRIBUTES.to_vec();
+        known.extend(["Endpoint", "Protocol", "Region", "TopicArn"]);
+        only(properties, &known)?;
+        let mut attributes = json!({});
+        for name in ATTRIBUTES {
+            if let Some(value) = properties.get(name) {
+                attributes[name] = document(value).into();
+            }
+        }
+        let input = json!({
+            "TopicArn": required(properties, "TopicArn")?,
+            "Protocol": required(properties, "Protocol")?,
+            "Endpoint": properties.get("Endpoint"),
+            "Attributes": attributes,
+            "ReturnSubscriptionArn": true,
+        });
+        let output = at.call("sns", "Subscribe", input).await?;
+        let arn = text(&output["SubscriptionArn"]);
+        Ok(Made::new(arn.clone(), json!({ "Arn": arn })))
+    }
+
+    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+        if differ(old, new, &["Endpoint", "Protocol", "Region", "TopicArn"]) {
+            return Ok(Updated::Replace);
+        }
+        for name in ATTRIBUTES.into_iter().filter(|name| differ(old, new, &[name])) {
+            let value = new.get(name).map(document).unwrap_or_default();
+            let input = json!({ "SubscriptionArn": made.physical_id, "AttributeName": name, "AttributeValue": value });
+            at.call("sns", "SetSubscriptionAttributes", input).await?;
+        }
+        Ok(Updated::InPlace(made.clone()))
+    }
+
+    async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
+        at.call_if_there("sns", "Unsubscribe", json!({ "SubscriptionArn": made.physical_id })).await
+    }
+}

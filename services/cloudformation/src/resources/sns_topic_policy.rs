@@ -1,0 +1,66 @@
+//! AWS::SNS::TopicPolicy: the policy of topics.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{Kind, Made, Place, Updated, document, only, required, text};
+use crate::Result;
+
+pub(super) struct TopicPolicy;
+
+#[async_trait]
+impl Kind for TopicPolicy {
+    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+        put(at, properties).await?;
+        let id = at.name(&Value::Null, "", 128);
+        Ok(Made::new(id.clone(), json!({ "Id": id })))
+    }
+
+    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+        put(at, new).await?;
+        for topic in topics(old).into_iter().filter(|t| !topics(new).contains(t)) {
+            clear(at, &topic).await?;
+        }
+        Ok(Updated::InPlace(made.clone()))
+    }
+
+    async fn delete(&self, at: &Place, _: &Made, properties: &Value) -> Result<()> {
+        for topic in topics(properties) {
+            clear(at, &topic).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn put(at: &Place, properties: &Value) -> Result<()> {
+    only(properties, &["PolicyDocument", "Topics"])?;
+    let policy = document(required(properties, "PolicyDocument")?);
+    for topic in topics(properties) {
+        let input = json!({ "TopicArn": topic, "AttributeName": "Policy", "AttributeValue": policy });
+        at.call("sns", "SetTopicAttributes", input).await?;
+    }
+    Ok(())
+}
+
+/// Back to what a topic has by itself: its owner may do everything.
+async fn clear(at: &Place, topic: &str) -> Result<()> {
+    let policy = json!({
+        "Version": "2008-10-17",
+        "Id": "__default_policy_ID",
+        "Statement": [{
+            "Sid": "__default_statement_ID",
+            "Effect": "Allow",
+            "Principal": { "AWS": "*" },
+            "Action": ["SNS:GetTopicAttributes", "SNS:SetTopicAttributes", "SNS:AddPermission", "SNS:RemovePermission",
+                "SNS:DeleteTopic", "SNS:Subscribe", "SNS:ListSubscriptionsByTopic", "SNS:Publish"],
+            "Resource": topic,
+            "Condition": { "StringEquals": { "AWS:SourceOwner": at.cx.account() } },
+        }],
+    });
+    let input = json!({ "TopicArn": topic, "AttributeName": "Policy", "AttributeValue": policy.to_string() });
+    at.call_if_there("sns", "SetTopicAttributes", input).await
+}
+
+fn topics(properties: &Value) -> Vec<String> {
+    properties["Topics"].as_array().into_iter().flatten().map(text).collect()
+}

@@ -1,0 +1,52 @@
+//! AWS::SQS::QueuePolicy: the policy of queues.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{Kind, Made, Place, Updated, document, only, required, text};
+use crate::Result;
+
+pub(super) struct QueuePolicy;
+
+#[async_trait]
+impl Kind for QueuePolicy {
+    async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
+        put(at, properties).await?;
+        let id = at.name(&Value::Null, "", 128);
+        Ok(Made::new(id.clone(), json!({ "Id": id })))
+    }
+
+    async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
+        put(at, new).await?;
+        for queue in queues(old).into_iter().filter(|q| !queues(new).contains(q)) {
+            clear(at, &queue).await?;
+        }
+        Ok(Updated::InPlace(made.clone()))
+    }
+
+    async fn delete(&self, at: &Place, _: &Made, properties: &Value) -> Result<()> {
+        for queue in queues(properties) {
+            clear(at, &queue).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn put(at: &Place, properties: &Value) -> Result<()> {
+    only(properties, &["PolicyDocument", "Queues"])?;
+    let policy = document(required(properties, "PolicyDocument")?);
+    for queue in queues(properties) {
+        let input = json!({ "QueueUrl": queue, "Attributes": { "Policy": policy } });
+        at.call("sqs", "SetQueueAttributes", input).await?;
+    }
+    Ok(())
+}
+
+async fn clear(at: &Place, queue: &str) -> Result<()> {
+    let input = json!({ "QueueUrl": queue, "Attributes": { "Policy": "" } });
+    at.call_if_there("sqs", "SetQueueAttributes", input).await
+}
+
+fn queues(properties: &Value) -> Vec<String> {
+    properties["Queues"].as_array().into_iter().flatten().map(text).collect()
+}

@@ -1,0 +1,309 @@
+//! Beginning an operation on a stack: the request is checked against the template and the stack's state, and recorded with
+//! the task that carries it out, in one transaction.
+
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+use service::Cx;
+use store::{NewTask, Tx};
+use wire::Error;
+
+use crate::engine::{TASK, Work};
+use crate::parameters::{self, Given, text};
+use crate::records::{Goal, Operation, Phase, StackRecord, VERSION};
+use crate::stacks::{self, Place};
+use crate::template::{Template, validation};
+use crate::{CloudFormation, Result, resources};
+
+/// What a caller wants of a stack.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) stack_name: String,
+    pub(crate) template_body: Option<String>,
+    pub(crate) template_url: Option<String>,
+    pub(crate) use_previous_template: bool,
+    pub(crate) parameters: Vec<Given>,
+    pub(crate) tags: Option<Vec<(String, String)>>,
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) role_arn: Option<String>,
+    pub(crate) on_failure: Option<String>,
+    pub(crate) protected: bool,
+}
+
+/// The same, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    pub(crate) text: String,
+    pub(crate) template: Template,
+    pub(crate) parameters: IndexMap<String, String>,
+    pub(crate) tags: Vec<(String, String)>,
+}
+
+impl CloudFormation {
+    /// The template's text, wherever it comes from.
+    pub(crate) async fn text_of(&self, cx: &Cx, wanted: &Wanted, previous: Option<&StackRecord>) -> Result<String> {
+        match (&wanted.template_body, &wanted.template_url, previous) {
+            (Some(body), None, _) => Ok(body.clone()),
+            (None, Some(url), _) => fetch(cx, url).await,
+            (None, None, Some(stack)) if wanted.use_previous_template => Ok(stack.template.clone()),
+            _ => Err(validation("Either Template URL or Template Body must be specified.")),
+        }
+    }
+
+    /// Template, parameters and capabilities of a request, checked. `previous`: the stack as it is.
+    pub(crate) async fn prepare(&self, cx: &Cx, wanted: &Wanted, previous: Option<&StackRecord>) -> Result<Prepared> {
+        let body = self.text_of(cx, wanted, previous).await?;
+        let template = Template::parse(&body)?;
+        let mut unknown: Vec<&str> =
+            template.resources.values().map(|r| r.kind.as_str()).filter(|k| resources::find(k).is_none()).collect();
+        unknown.dedup();
+        if !unknown.is_empty() {
+            let text = format!("Template format error: Unrecognized resource types: [{}]", unknown.join(", "));
+            return Err(validation(text));
+        }
+        if let Some(needed) = template.needed_capability() {
+            let given = |name: &str| wanted.capabilities.iter().any(|c| c == name);
+            if !given("CAPABILITY_NAMED_IAM") && !(needed == "CAPABILITY_IAM" && given("CAPABILITY_IAM")) {
+                let text = format!("Requires capabilities : [{needed}]");
+                return Err(api_cloudformation::error::insufficient_capabilities_exception(text));
+            }
+        }
+        let none = IndexMap::new();
+        let before = previous.map_or(&none, |s| &s.parameters);
+        let mut bound = parameters::bind(&template, &wanted.parameters, before)?;
+        for (name, value) in &mut bound {
+            let kind = template.parameters[name].get("Type").map(text).unwrap_or_default();
+            if kind.starts_with("AWS::SSM::Parameter::Value<") {
+                let output =
+                    cx.call_json("ssm", "GetParameter", json!({ "Name": value, "WithDecryption": false })).await;
+                let output = output.map_err(|_| {
+                    validation(format!("Unable to fetch parameters [{value}] from parameter store for this account."))
+                })?;
+                *value = text(&output["Parameter"]["Value"]);
+            }
+        }
+        let tags = wanted.tags.clone().unwrap_or_else(|| previous.map(|s| s.tags.clone()).unwrap_or_default());
+        Ok(Prepared { text: body, template, parameters: bound, tags })
+    }
+}
+
+/// A template in a bucket: `https://bucket.s3.region.amazonaws.com/key`, `http://endpoint/bucket/key`, `s3://bucket/key`.
+async fn fetch(cx: &Cx, url: &str) -> Result<String> {
+    let invalid = || validation("TemplateURL must be a supported URL.");
+    let (bucket, key) = if let Some(rest) = url.strip_prefix("s3://") {
+        rest.split_once('/').map(|(b, k)| (b.to_owned(), k.to_owned())).ok_or_else(invalid)?
+    } else {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).ok_or_else(invalid)?;
+        let (host, path) = rest.split_once('/').ok_or_else(invalid)?;
+        let path = path.split('?').next().unwrap_or_default();
+        let name = host.split(':').next().unwrap_or_default();
+        let virtual_bucket = [".s3.", ".s3-"].iter().find_map(|mark| name.split_once(mark)).map(|(b, _)| b);
+        match virtual_bucket.or_else(|| name.strip_suffix(".localhost")) {
+            Some(bucket) => (bucket.to_owned(), path.to_owned()),
+            None => path.split_once('/').map(|(b, k)| (b.to_owned(), k.to_owned())).ok_or_else(invalid)?,
+        }
+    };
+    let object = cx.call_json("s3", "GetObject", json!({ "Bucket": bucket, "Key": key })).await;
+    match object {
+        Ok(object) => Ok(text(&object["Body"])),
+        Err(error) => Err(validation(format!("S3 error: {}", error.message()))),
+    }
+}
+
+/// A new stack, still without anything in it.
+pub(crate) fn new_stack(cx: &Cx, wanted: &Wanted, status: &str) -> StackRecord {
+    let id = cx.arn("cloudformation", format!("stack/{}/{}", wanted.stack_name, cx.uuid()));
+    StackRecord {
+        v: VERSION,
+        name: wanted.stack_name.clone(),
+        id,
+        account: cx.account().to_owned(),
+        region: cx.region().to_owned(),
+        status: status.to_owned(),
+        reason: None,
+        created_ms: cx.now().as_millisecond(),
+        updated_ms: None,
+        deleted_ms: None,
+        template: String::new(),
+        parameters: IndexMap::new(),
+        tags: Vec::new(),
+        capabilities: wanted.capabilities.clone(),
+        role_arn: wanted.role_arn.clone(),
+        outputs: Vec::new(),
+        resources: std::collections::BTreeMap::new(),
+        protected: wanted.protected,
+        change_set: None,
+        operation: None,
+        operations: 0,
+    }
+}
+
+/// Records an operation and its task. The stack's state has been checked.
+pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, operation: Operation) -> Result<()> {
+    let (status, goal) = match operation.goal {
+        Goal::Create => ("CREATE_IN_PROGRESS", Goal::Create),
+        Goal::Update => ("UPDATE_IN_PROGRESS", Goal::Update),
+        Goal::Delete => ("DELETE_IN_PROGRESS", Goal::Delete),
+    };
+    stack.operations += 1;
+    if goal == Goal::Update {
+        stack.updated_ms = Some(now_ms);
+    }
+    if goal == Goal::Delete {
+        // What has failed to go is tried again.
+        for record in stack.resources.values_mut().filter(|r| r.status == "DELETE_FAILED") {
+            "CREATE_COMPLETE".clone_into(&mut record.status);
+        }
+    }
+    stack.operation = Some(operation);
+    stacks::set_status(tx, stack, now_ms, status, Some("User Initiated"))?;
+    let work = Work {
+        account: stack.account.clone(),
+        region: stack.region.clone(),
+        stack_id: stack.id.clone(),
+        number: stack.operations,
+    };
+    let id = format!("cloudformation/{}/{}", stack.id, stack.operations);
+    tx.enqueue(NewTask::new(TASK, id).payload(&work)?)?;
+    stacks::save(tx, stack)
+}
+
+pub(crate) fn operation(cx: &Cx, goal: Goal, prepared: Option<Prepared>, on_failure: Option<String>) -> Operation {
+    let (template, parameters, tags) = prepared.map(|p| (p.text, p.parameters, p.tags)).unwrap_or_default();
+    Operation {
+        goal,
+        principal: cx.principal().clone(),
+        template,
+        parameters,
+        tags,
+        phase: Phase::Forward,
+        on_failure: on_failure.unwrap_or_else(|| "ROLLBACK".to_owned()),
+        journal: IndexMap::new(),
+        superseded: Vec::new(),
+        retained: Vec::new(),
+    }
+}
+
+/// May a stack in this state be updated?
+pub(crate) fn check_updatable(stack: &StackRecord) -> Result<()> {
+    let may = ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_FAILED", "CREATE_FAILED"];
+    if may.contains(&stack.status.as_str()) && stack.operation.is_none() {
+        return Ok(());
+    }
+    Err(validation(format!("Stack:{} is in {} state and can not be updated.", stack.id, stack.status)))
+}
+
+/// Would the operation change anything?
+pub(crate) fn unchanged(stack: &StackRecord, prepared: &Prepared) -> bool {
+    let same_template = match Template::parse(&stack.template) {
+        Ok(old) => {
+            let view = |t: &Template| -> Vec<(String, String, Value, Option<String>)> {
+                t.resources
+                    .iter()
+                    .map(|(n, r)| (n.clone(), r.kind.clone(), r.properties.clone(), r.condition.clone()))
+                    .collect()
+            };
+            view(&old) == view(&prepared.template)
+                && old.outputs == prepared.template.outputs
+                && old.mappings == prepared.template.mappings
+                && old.conditions == prepared.template.conditions
+        }
+        Err(_) => false,
+    };
+    same_template && stack.parameters == prepared.parameters && stack.tags == prepared.tags
+}
+
+/// The name of a stack, as CloudFormation wants it.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let ok = name.len() <= 128
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if ok {
+        return Ok(());
+    }
+    Err(validation(format!(
+        "1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: Member must satisfy \
+         regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
+    )))
+}
+
+impl CloudFormation {
+    pub(crate) async fn stack(&self, cx: &Cx, name: &str) -> Result<StackRecord> {
+        let place = Place::of(cx);
+        self.store.read(|tx| stacks::require(tx, &place, name)).await
+    }
+
+    pub(crate) async fn stack_if_there(&self, cx: &Cx, name: &str) -> Result<Option<StackRecord>> {
+        let place = Place::of(cx);
+        self.store.read(|tx| stacks::find(tx, (&place.account, &place.region), name)).await
+    }
+
+    /// Begins the making of a new stack; its id.
+    pub(crate) async fn create(&self, cx: &Cx, wanted: Wanted) -> Result<String> {
+        check_name(&wanted.stack_name)?;
+        let prepared = self.prepare(cx, &wanted, None).await?;
+        let fresh = new_stack(cx, &wanted, "CREATE_IN_PROGRESS");
+        let operation = operation(cx, Goal::Create, Some(prepared), wanted.on_failure);
+        let place = Place::of(cx);
+        cx.write(&self.store, move |tx| {
+            if stacks::find(tx, (&place.account, &place.region), &fresh.name)?.is_some() {
+                let text = format!("Stack [{}] already exists", fresh.name);
+                return Err(api_cloudformation::error::already_exists_exception(text));
+            }
+            let mut stack = fresh.clone();
+            stack.template.clone_from(&operation.template);
+            stack.parameters.clone_from(&operation.parameters);
+            stack.tags.clone_from(&operation.tags);
+            begin(tx, &mut stack, place.now_ms, operation.clone())?;
+            Ok::<_, Error>(stack.id)
+        })
+        .await
+    }
+
+    /// Begins an update; the stack's id.
+    pub(crate) async fn update(&self, cx: &Cx, wanted: Wanted) -> Result<String> {
+        let stack = self.stack(cx, &wanted.stack_name).await?;
+        check_updatable(&stack)?;
+        let prepared = self.prepare(cx, &wanted, Some(&stack)).await?;
+        if unchanged(&stack, &prepared) {
+            return Err(validation("No updates are to be performed."));
+        }
+        let operation = operation(cx, Goal::Update, Some(prepared), wanted.on_failure);
+        let (place, id, capabilities, role) = (Place::of(cx), stack.id, wanted.capabilities, wanted.role_arn);
+        cx.write(&self.store, move |tx| {
+            let mut stack = stacks::require(tx, &place, &id)?;
+            check_updatable(&stack)?;
+            stack.capabilities.clone_from(&capabilities);
+            stack.role_arn = role.clone().or_else(|| stack.role_arn.clone());
+            begin(tx, &mut stack, place.now_ms, operation.clone())?;
+            Ok::<_, Error>(stack.id)
+        })
+        .await
+    }
+
+    /// Begins a deletion. A stack that is not there is deleted successfully.
+    pub(crate) async fn delete(&self, cx: &Cx, name: &str, retained: Vec<String>, role: Option<String>) -> Result<()> {
+        let mut operation = operation(cx, Goal::Delete, None, None);
+        operation.retained = retained;
+        let (place, name) = (Place::of(cx), name.to_owned());
+        cx.write(&self.store, move |tx| {
+            let Some(mut stack) = stacks::find(tx, (&place.account, &place.region), &name)? else { return Ok(()) };
+            if stack.status == "DELETE_COMPLETE" || stack.status == "DELETE_IN_PROGRESS" && stack.operation.is_some() {
+                return Ok(());
+            }
+            if stack.protected {
+                let text = format!("Stack [{}] cannot be deleted while TerminationProtection is enabled", stack.name);
+                return Err(validation(text));
+            }
+            if stack.operation.is_some() && !stack.status.starts_with("CREATE") {
+                let text = format!("Stack [{}] cannot be deleted while in status {}", stack.id, stack.status);
+                return Err(validation(text));
+            }
+            if stack.operation.is_some() {
+                tx.cancel_task(&format!("cloudformation/{}/{}", stack.id, stack.operations))?;
+            }
+            stack.role_arn = role.clone().or_else(|| stack.role_arn.clone());
+            begin(tx, &mut stack, place.now_ms, operation.clone())
+        })
+        .await
+    }
+}
