@@ -1,0 +1,60 @@
+//! Functions: `lambda:invoke`, and a function's ARN as a Task's resource.
+
+use serde_json::{Map, Value, json};
+use service::Cx;
+
+use super::failure::{self, Failure};
+use super::resource::Target;
+use super::with_metadata;
+
+/// `arn:aws:states:::lambda:invoke`: the answer with its payload as JSON.
+pub(super) async fn invoke(cx: &Cx, target: &Target, parameters: Value) -> Result<Value, Failure> {
+    let Value::Object(mut parameters) = parameters else {
+        return Err(Failure::named("States.Runtime", "The Parameters of lambda:invoke must be an object"));
+    };
+    if let Some(payload) = parameters.get_mut("Payload") {
+        *payload = Value::String(payload.to_string());
+    }
+    let answer = cx.call_json("lambda", "invoke", Value::Object(parameters)).await;
+    let mut answer = answer.map_err(|error| failure::of_call(target, &error, cx.request_id()))?;
+    failed(&answer)?;
+    if let Some(payload) = answer.get_mut("Payload") {
+        *payload = parsed(payload);
+    }
+    Ok(with_metadata(cx, answer))
+}
+
+/// A function's ARN: the state's input goes in, what the function returns comes out.
+pub(super) async fn invoke_directly(cx: &Cx, arn: &str, input: Value) -> Result<Value, Failure> {
+    let parameters = json!({ "FunctionName": arn, "Payload": input.to_string() });
+    let target = Target::Function { arn: arn.to_owned() };
+    let answer = cx.call_json("lambda", "invoke", parameters).await;
+    let answer = answer.map_err(|error| failure::of_call(&target, &error, cx.request_id()))?;
+    failed(&answer)?;
+    Ok(answer.get("Payload").map_or(Value::Null, parsed))
+}
+
+fn parsed(payload: &Value) -> Value {
+    match payload {
+        Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| payload.clone()),
+        other => other.clone(),
+    }
+}
+
+/// A function that raised: its error's type is the error, the whole answer the cause.
+fn failed(answer: &Value) -> Result<(), Failure> {
+    if answer.get("FunctionError").is_none_or(Value::is_null) {
+        return Ok(());
+    }
+    let text = answer.get("Payload").and_then(Value::as_str).unwrap_or_default();
+    let payload: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    Err(match payload.get("errorType").and_then(Value::as_str) {
+        Some(kind) => Failure::named(kind, text),
+        None => {
+            let cause = format!(
+                "The cause could not be determined because Lambda did not return an error type. Returned payload: {text}"
+            );
+            Failure::named("Lambda.Unknown", cause)
+        }
+    })
+}

@@ -1,0 +1,49 @@
+//! DescribeStateMachineForExecution: the machine as the execution runs it.
+
+use api_states::{
+    DescribeStateMachineForExecution, DescribeStateMachineForExecutionInput, DescribeStateMachineForExecutionOutput,
+    EncryptionConfiguration, LoggingConfiguration, TracingConfiguration,
+};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use crate::machine::{MachineArn, StateMachine};
+use crate::{States, execution_arn, millis, no_such_execution};
+
+#[async_trait]
+impl Handle<DescribeStateMachineForExecution> for States {
+    async fn handle(
+        &self,
+        _: &Cx,
+        input: DescribeStateMachineForExecutionInput,
+    ) -> Result<DescribeStateMachineForExecutionOutput, Error> {
+        let arn = execution_arn(&input.execution_arn)?;
+        let (summary, info, definition) =
+            self.engine.definition(&arn).await?.ok_or_else(|| no_such_execution(arn.as_str()))?;
+        let machine_arn = MachineArn::parse(&summary.state_machine_arn)?;
+        let machine: Option<StateMachine> = self.store.read(|tx| tx.get_json(machine_arn.key())).await?;
+        let updated = machine.as_ref().map(|machine| wire::Timestamp::from_millis(machine.updated_ms));
+        let logging = LoggingConfiguration {
+            level: Some("OFF".to_owned()),
+            include_execution_data: Some(false),
+            destinations: None,
+        };
+        Ok(DescribeStateMachineForExecutionOutput {
+            state_machine_arn: summary.state_machine_arn,
+            name: info.state_machine_name,
+            definition,
+            role_arn: info.role_arn,
+            update_date: updated.unwrap_or_else(|| millis(summary.started)),
+            logging_configuration: Some(machine.as_ref().map_or(logging, StateMachine::logging)),
+            tracing_configuration: Some(
+                machine.as_ref().map_or(TracingConfiguration { enabled: Some(false) }, StateMachine::tracing),
+            ),
+            revision_id: machine.as_ref().and_then(|machine| machine.revision_id.clone()),
+            encryption_configuration: Some(machine.and_then(|machine| machine.encryption).unwrap_or_else(|| {
+                EncryptionConfiguration { r#type: "AWS_OWNED_KEY".to_owned(), ..Default::default() }
+            })),
+            ..Default::default()
+        })
+    }
+}

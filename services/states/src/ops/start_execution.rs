@@ -1,0 +1,90 @@
+//! StartExecution: the same name and input while it runs is the same execution.
+
+use api_states::{StartExecution, StartExecutionInput, StartExecutionOutput, error};
+use asl::{Info, MAX_PAYLOAD_BYTES, Payload, Timestamp};
+use async_trait::async_trait;
+use engine::{ExecutionArn, NewExecution, Started};
+use service::{Cx, Handle};
+use wire::Error;
+
+use crate::States;
+use crate::machine::{MachineArn, StateMachine, check_name};
+
+#[async_trait]
+impl Handle<StartExecution> for States {
+    async fn handle(&self, cx: &Cx, input: StartExecutionInput) -> Result<StartExecutionOutput, Error> {
+        let new = self.new_execution(cx, &input.state_machine_arn, input.name, input.input).await?;
+        let arn = new.arn.clone();
+        match self.engine.start(cx, new).await? {
+            Started::At(ms) => {
+                let start_date = wire::Timestamp::from_millis(ms);
+                Ok(StartExecutionOutput { execution_arn: arn.to_string(), start_date })
+            }
+            Started::NameTaken => Err(error::execution_already_exists(format!("Execution Already Exists: '{arn}'"))),
+        }
+    }
+}
+
+impl States {
+    pub(super) async fn new_execution(
+        &self,
+        cx: &Cx,
+        machine_arn: &str,
+        name: Option<String>,
+        input: Option<String>,
+    ) -> Result<NewExecution, Error> {
+        let machine_arn = MachineArn::parse(machine_arn)?;
+        let machine = self.store.read(|tx| machine_arn.find(tx)).await?;
+        // Called again by the same task, it names the same execution.
+        let name = name.unwrap_or_else(|| cx.task_id().map_or_else(|| cx.uuid(), task_execution_name));
+        check_name(&name)?;
+        let input = input.unwrap_or_else(|| "{}".to_owned());
+        check_input(&input)?;
+        let arn = execution_arn(cx, &machine, &machine_arn, &name);
+        let info = Info {
+            execution_arn: arn.to_string(),
+            name,
+            role_arn: machine.role_arn,
+            state_machine_arn: MachineArn::new(&machine_arn.account, &machine_arn.region, &machine.name)
+                .as_str()
+                .to_owned(),
+            state_machine_name: machine.name,
+            region: machine_arn.region.clone(),
+            started: Timestamp(cx.now().as_millisecond()),
+            input: Payload::inline(input),
+        };
+        let state_machine_version_arn = machine_arn.version.map(|number| machine_arn.version_arn(number));
+        Ok(NewExecution { arn, info, definition: machine.definition, state_machine_version_arn })
+    }
+}
+
+fn execution_arn(cx: &Cx, machine: &StateMachine, arn: &MachineArn, name: &str) -> ExecutionArn {
+    if machine.kind == "EXPRESS" {
+        ExecutionArn::express(&arn.account, &arn.region, &machine.name, name, &cx.uuid())
+    } else {
+        ExecutionArn::standard(&arn.account, &arn.region, &machine.name, name)
+    }
+}
+
+/// A name that a task finds again when it repeats its call.
+fn task_execution_name(task: &str) -> String {
+    let digest = asl::fingerprint(task);
+    format!("{}-{}-{}-{}-{}", &digest[..8], &digest[8..12], &digest[12..16], &digest[16..20], &digest[20..32])
+}
+
+fn check_input(input: &str) -> Result<(), Error> {
+    let invalid =
+        |what: &str| error::invalid_execution_input(format!("Invalid State Machine Execution Input: '{what}'"));
+    if input.trim().is_empty() {
+        return Err(invalid("Invalid execution input."));
+    }
+    if input.len() > MAX_PAYLOAD_BYTES {
+        return Err(error::validation_exception(format!(
+            "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less than or equal to {MAX_PAYLOAD_BYTES}"
+        )));
+    }
+    match serde_json::from_str::<serde::de::IgnoredAny>(input) {
+        Ok(_) => Ok(()),
+        Err(problem) => Err(invalid(&asl::json_problem(input, &problem).2)),
+    }
+}

@@ -1,0 +1,39 @@
+//! ValidateStateMachineDefinition: all findings, as CreateStateMachine would refuse for.
+
+use api_states::{
+    ValidateStateMachineDefinition, ValidateStateMachineDefinitionDiagnostic, ValidateStateMachineDefinitionInput,
+    ValidateStateMachineDefinitionOutput,
+};
+use asl::{Definition, Severity};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use crate::machine::machine_type;
+use crate::{States, page};
+
+#[async_trait]
+impl Handle<ValidateStateMachineDefinition> for States {
+    async fn handle(
+        &self,
+        _: &Cx,
+        input: ValidateStateMachineDefinitionInput,
+    ) -> Result<ValidateStateMachineDefinitionOutput, Error> {
+        let kind = machine_type(input.r#type.as_deref().unwrap_or("STANDARD"));
+        let found = Definition::parse(&input.definition, kind).err().unwrap_or_default();
+        let failed = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        let size = page::size(input.max_results);
+        let truncated = found.len() > size;
+        let diagnostics = found.into_iter().take(size).map(|diagnostic| ValidateStateMachineDefinitionDiagnostic {
+            severity: if diagnostic.severity == Severity::Error { "ERROR" } else { "WARNING" }.to_owned(),
+            code: diagnostic.code.to_owned(),
+            message: diagnostic.message,
+            location: diagnostic.location,
+        });
+        Ok(ValidateStateMachineDefinitionOutput {
+            result: if failed { "FAIL" } else { "OK" }.to_owned(),
+            diagnostics: diagnostics.collect(),
+            truncated: Some(truncated),
+        })
+    }
+}
