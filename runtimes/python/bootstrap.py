@@ -234,9 +234,9 @@ def serve(runtime, handler):
         else:
             flush()
             response, answer = runtime.respond(request_id, body)
-            if response.status != 413:
-                continue
-            error = {**json.loads(answer), "requestId": request_id, "stackTrace": []}
+            if response.status == 413:
+                print("[ERROR] " + json.loads(answer)["errorMessage"])
+            continue
         report(error)
         runtime.fail(f"/invocation/{request_id}/error", error)
 

@@ -1,6 +1,6 @@
 """Runs one Glue job: starts the engine in this process, then the script as __main__ with Glue's sys.argv.
 
-    python -m lakerun_spark.launcher glueetl|pythonshell SCRIPT [--KEY VALUE ...]
+    python -m lakerun_spark.launcher glueetl|pythonshell SCRIPT [--KEY VALUE ...]     (SCRIPT: a file or s3://bucket/key)
 
 The outcome goes to the file named by LAKERUN_RESULT: {"error": null} or {"error": "SyntaxError: invalid syntax (job.py, line 3)"}.
 """
@@ -15,10 +15,11 @@ import zipfile
 
 def main():
     kind, script, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
-    sys.argv = [script, *arguments]
-    sys.path[0] = os.path.dirname(os.path.abspath(script))
     error = None
     try:
+        script = fetch(script)
+        sys.argv = [script, *arguments]
+        sys.path[0] = os.path.dirname(os.path.abspath(script))
         with open(script, "rb") as file:
             code = compile(file.read(), script, "exec", dont_inherit=True)
         if kind != "pythonshell":
@@ -34,10 +35,36 @@ def main():
             error = f"SystemExit: {stop.code}"
             if isinstance(stop.code, str):
                 print(stop.code, file=sys.stderr)
+    except LaunchError as failure:
+        error = f"LAUNCH ERROR | {failure}"
+        print(error, file=sys.stderr)
     except BaseException as failure:  # noqa: BLE001 - whatever the script raises is the run's error
         error = describe(failure)
         _print_traceback(failure)
     finish(error)
+
+
+class LaunchError(Exception):
+    """The script could not be had: the job's fault, not the script's."""
+
+
+def fetch(location):
+    """The script as a file of its own name in the working folder."""
+    if not location.startswith(("s3://", "s3a://")):
+        return location
+    from botocore.exceptions import ClientError
+
+    from . import s3
+
+    bucket, key = s3.split(location)
+    path = os.path.abspath(key.rpartition("/")[2])
+    try:
+        body = s3.client().get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        raise LaunchError(f"File Name: {location} {error}") from None
+    with open(path, "wb") as file:
+        file.write(body)
+    return path
 
 
 def describe(failure):
