@@ -4,9 +4,9 @@ use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -206,9 +206,19 @@ impl Shared {
     }
 }
 
-/// `None` for one that is too large.
-async fn read(body: Incoming) -> Option<Bytes> {
-    Some(Limited::new(body, MAX_RESPONSE_BYTES).collect().await.ok()?.to_bytes())
+/// `None` for one that is too large. It is read to its end all the same, so that the runtime hears the answer.
+async fn read(mut body: Incoming) -> Option<Bytes> {
+    let mut kept = BytesMut::new();
+    let mut fits = true;
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.ok()?.into_data() {
+            fits &= kept.len() + data.len() <= MAX_RESPONSE_BYTES;
+            if fits {
+                kept.extend_from_slice(&data);
+            }
+        }
+    }
+    fits.then(|| kept.freeze())
 }
 
 fn accepted() -> Response<Full<Bytes>> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -49,6 +49,17 @@ pub(crate) struct Blueprint {
     pub(crate) read: Vec<PathBuf>,
     /// Folder of the host, place inside.
     pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Blueprint {
+    /// Whether anything that the process must see lies in this folder.
+    fn needs_folder(&self, folder: &str) -> bool {
+        let runtime = match &self.kind {
+            Kind::Python { env, bootstrap } => env.read_paths.iter().chain([bootstrap, &env.root]).collect(),
+            Kind::Custom => Vec::new(),
+        };
+        runtime.into_iter().chain(&self.read).chain([&self.code]).any(|path| path.starts_with(folder))
+    }
 }
 
 /// Keys of the function's role.
@@ -128,7 +139,13 @@ impl Environment {
             .merged()
             .memory_mb(blueprint.memory_mb)
             .open_files(1024);
-        command.read_write(scratch.path()).mount(scratch.path(), "/tmp");
+        command.read_write(scratch.path());
+        // As on AWS, unless what the function needs lies there: a mount would hide it.
+        let private = !blueprint.needs_folder("/tmp") && compute::sandbox::can_mount().await;
+        let temporary = if private { Path::new("/tmp") } else { scratch.path() };
+        if private {
+            command.mount(scratch.path(), temporary);
+        }
         for path in &blueprint.read {
             command.read_only(path);
         }
@@ -139,7 +156,6 @@ impl Environment {
         for (name, value) in &blueprint.variables {
             command.env(name, value);
         }
-        let temporary = if compute::sandbox::can_mount().await { std::path::Path::new("/tmp") } else { scratch.path() };
         command.env("HOME", temporary).env("TMPDIR", temporary);
         for (name, value) in variables(blueprint, &api.address().to_string(), &stream) {
             command.env(name, value);

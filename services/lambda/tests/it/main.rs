@@ -1,0 +1,466 @@
+//! The service over stores in memory, with real processes and real Python. Identity, logs and queues are stand-ins.
+
+mod stand_ins;
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use service::{Cx, Platform, Principal, Router, Settings};
+use stand_ins::{Identity, Neighbours};
+use store::{Queue, Store};
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+struct Bench {
+    cx: Cx,
+    neighbours: Arc<Neighbours>,
+    _folder: tempfile::TempDir,
+}
+
+fn bench() -> Bench {
+    bench_with(json!({}))
+}
+
+fn bench_with(settings: Value) -> Bench {
+    // Not in /tmp: a function has its own there.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let router = Router::new();
+    let queue = || Queue::new(Store::memory());
+    let sections = json!({ "lambda": settings });
+    let platform = Platform {
+        router: router.clone(),
+        control: queue(),
+        s3: queue(),
+        dynamodb: queue(),
+        data: folder.path().to_owned(),
+        endpoint: "http://127.0.0.1:1".to_owned(),
+        account: "000000000000".to_owned(),
+        region: "eu-west-1".to_owned(),
+        settings: Settings(Arc::new(sections.as_object().unwrap().clone())),
+    };
+    router.set_identity(Arc::new(Identity::default()));
+    let neighbours = Neighbours::register(&router);
+    let compute = compute::Compute::new(compute::Settings::new(folder.path().join("scratch"))).unwrap();
+    lambda::register(&platform, &compute).unwrap();
+    platform.control.start();
+    let cx = Cx::new(router, Principal::Root, "000000000000", "eu-west-1");
+    Bench { cx, neighbours, _folder: folder }
+}
+
+fn archive(files: &[(&str, &str)]) -> String {
+    let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in files {
+        zip.start_file(*name, SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    STANDARD.encode(zip.finish().unwrap().into_inner())
+}
+
+struct Reply {
+    payload: Value,
+    failed: bool,
+    log: String,
+}
+
+impl Bench {
+    async fn call(&self, operation: &str, input: Value) -> Value {
+        self.try_call(operation, input).await.unwrap_or_else(|error| panic!("{operation}: {error}"))
+    }
+
+    async fn try_call(&self, operation: &str, input: Value) -> Result<Value, wire::Error> {
+        let spec = self.cx.router().find("lambda", operation).unwrap();
+        self.cx.router().call_canonical(&self.cx, spec, input).await
+    }
+
+    async fn fails(&self, operation: &str, input: Value) -> String {
+        self.try_call(operation, input).await.expect_err("it is refused").code().to_owned()
+    }
+
+    /// A function out of one Python file, `Timeout` 20 unless told otherwise.
+    async fn function(&self, name: &str, source: &str, more: Value) {
+        self.function_of(name, &[("app.py", source)], more).await;
+    }
+
+    async fn function_of(&self, name: &str, files: &[(&str, &str)], more: Value) {
+        let mut input = json!({
+            "FunctionName": name, "Runtime": "python3.12", "Handler": "app.handler", "Timeout": 20,
+            "Role": "arn:aws:iam::000000000000:role/worker", "Code": { "ZipFile": archive(files) },
+        });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.call("CreateFunction", input).await;
+    }
+
+    async fn invoke(&self, name: &str, event: Value) -> Reply {
+        self.invoke_as(&self.cx.clone(), name, event).await
+    }
+
+    async fn invoke_as(&self, cx: &Cx, name: &str, event: Value) -> Reply {
+        let input = json!({ "FunctionName": name, "Payload": STANDARD.encode(event.to_string()), "LogType": "Tail" });
+        let spec = cx.router().find("lambda", "Invoke").unwrap();
+        let output = cx.router().call_canonical(cx, spec, input).await.unwrap();
+        let decode = |member: &str| STANDARD.decode(output[member].as_str().unwrap()).unwrap();
+        Reply {
+            payload: serde_json::from_slice(&decode("Payload")).unwrap(),
+            failed: output["FunctionError"] == "Unhandled",
+            log: String::from_utf8(decode("LogResult")).unwrap(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_function_answers_and_stays_warm() {
+    let bench = bench();
+    let source = "import os\ncalls = 0\ndef handler(event, context):\n    global calls; calls += 1\n    print('hello', event)\n    \
+                  return {'calls': calls, 'name': context.function_name, 'arn': context.invoked_function_arn, 'left': context.get_remaining_time_in_millis() > 1000, 'mine': os.environ['MINE'], 'region': os.environ['AWS_REGION'], 'pid': os.getpid()}\n";
+    bench.function("warm", source, json!({ "Environment": { "Variables": { "MINE": "1" } } })).await;
+    let first = bench.invoke("warm", json!({ "a": "ü" })).await;
+    assert!(!first.failed, "{}", first.payload);
+    assert_eq!(first.payload["calls"], 1);
+    assert_eq!(first.payload["name"], "warm");
+    assert_eq!(first.payload["arn"], "arn:aws:lambda:eu-west-1:000000000000:function:warm");
+    assert_eq!(
+        (&first.payload["left"], &first.payload["mine"], &first.payload["region"]),
+        (&json!(true), &json!("1"), &json!("eu-west-1"))
+    );
+    let lines: Vec<_> = first.log.lines().collect();
+    assert!(lines[0].starts_with("START RequestId: ") && lines[0].ends_with(" Version: $LATEST"), "{lines:?}");
+    assert_eq!(lines[1], "hello {'a': 'ü'}");
+    assert!(lines[2].starts_with("END RequestId: "));
+    assert!(lines[3].contains("Memory Size: 128 MB") && lines[3].contains("Init Duration: "), "{lines:?}");
+    let second = bench.invoke("warm", json!({})).await;
+    assert_eq!(second.payload["calls"], 2);
+    assert!(!second.log.contains("Init Duration"));
+
+    // New settings: a new environment.
+    bench
+        .call(
+            "UpdateFunctionConfiguration",
+            json!({ "FunctionName": "warm", "Environment": { "Variables": { "MINE": "2" } } }),
+        )
+        .await;
+    let third = bench.invoke("warm", json!({})).await;
+    assert_eq!((&third.payload["calls"], &third.payload["mine"]), (&json!(1), &json!("2")));
+
+    let logged = bench
+        .neighbours
+        .log_until("/aws/lambda/warm", |lines| lines.iter().filter(|line| line.starts_with("REPORT")).count() == 3)
+        .await;
+    let place = |start: &str| logged.iter().position(|line| line.starts_with(start)).unwrap();
+    assert!(
+        place("START") < place("hello") && place("hello") < place("END") && place("END") < place("REPORT"),
+        "{logged:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_told_in_awss_words() {
+    let bench = bench();
+    let source = r"
+import os, sys, time
+def handler(event, context):
+    how = event['how']
+    if how == 'raise': raise ValueError('no good')
+    if how == 'exit': os._exit(3)
+    if how == 'leave': sys.exit(0)
+    if how == 'hang': time.sleep(60)
+    if how == 'eat':
+        held = []
+        while True: held.append(b'x' * (1 << 20))
+    if how == 'set': return {1, 2}
+    if how == 'large': return 'x' * (7 << 20)
+    if how == 'kill': os.kill(os.getpid(), 11)
+    if how == 'binary': sys.stdout.buffer.write(b'\x00\xff\xfebin\n' * 3); os.write(2, b'\xde\xad'); return 'ok'
+    return 'ok'
+";
+    bench.function("bad", source, json!({ "Timeout": 3 })).await;
+    let invoke = |how: &'static str| bench.invoke("bad", json!({ "how": how }));
+    assert_eq!(invoke("nothing").await.payload, "ok");
+
+    let raised = invoke("raise").await;
+    assert!(raised.failed);
+    assert_eq!(
+        (&raised.payload["errorType"], &raised.payload["errorMessage"]),
+        (&json!("ValueError"), &json!("no good"))
+    );
+    let trace = raised.payload["stackTrace"].as_array().unwrap();
+    assert_eq!(trace.len(), 1, "only the function's own frames: {trace:?}");
+    assert!(trace[0].as_str().unwrap().contains("in handler\n    if how == 'raise': raise ValueError('no good')\n"));
+    assert!(raised.payload["requestId"].is_string());
+    assert!(raised.log.contains("[ERROR] ValueError: no good"), "{}", raised.log);
+
+    for (how, kind, message) in [
+        ("exit", "Runtime.ExitError", "Error: Runtime exited with error: exit status 3"),
+        ("leave", "Runtime.ExitError", "Error: Runtime exited without providing a reason"),
+        ("kill", "Runtime.ExitError", "Error: Runtime exited with error: signal: segmentation fault"),
+        ("hang", "Sandbox.Timedout", "Error: Task timed out after 3.00 seconds"),
+        ("eat", "Runtime.OutOfMemory", "Error: Runtime exited with error: signal: killed"),
+    ] {
+        let reply = invoke(how).await;
+        assert!(reply.failed, "{how}");
+        assert_eq!(reply.payload["errorType"], kind, "{how}");
+        let told = reply.payload["errorMessage"].as_str().unwrap();
+        assert!(told.starts_with("RequestId: ") && told.ends_with(message), "{how}: {told}");
+        assert!(reply.log.contains("REPORT RequestId"), "{how}: {}", reply.log);
+        // The platform is up and the next one gets a fresh environment.
+        assert_eq!(invoke("nothing").await.payload, "ok", "{how}");
+    }
+
+    let set = invoke("set").await;
+    assert_eq!(set.payload["errorType"], "Runtime.MarshalError");
+    assert_eq!(set.payload["errorMessage"], "Unable to marshal response: Object of type set is not JSON serializable");
+    let large = invoke("large").await;
+    assert_eq!(large.payload["errorType"], "Function.ResponseSizeTooLarge");
+    let binary = invoke("binary").await;
+    assert_eq!(binary.payload, "ok");
+    assert!(binary.log.contains("\\x00\\xff\\xfebin\n") && binary.log.contains("\\xde\\xad\n"), "{}", binary.log);
+}
+
+#[tokio::test]
+async fn code_that_does_not_start_says_why() {
+    let bench = bench();
+    for (name, source, handler, kind, message) in [
+        (
+            "import",
+            "import nowhere\n",
+            "app.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'app': No module named 'nowhere'",
+        ),
+        (
+            "module",
+            "x = 1\n",
+            "other.handler",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'other': No module named 'other'",
+        ),
+        ("missing", "x = 1\n", "app.handler", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'app'"),
+        (
+            "syntax",
+            "def handler(:\n",
+            "app.handler",
+            "Runtime.UserCodeSyntaxError",
+            "Syntax error in module 'app': invalid syntax (app.py, line 1)",
+        ),
+        (
+            "name",
+            "x = 1\n",
+            "handler",
+            "Runtime.MalformedHandlerName",
+            "Bad handler 'handler': not enough values to unpack (expected 2, got 1)",
+        ),
+        ("raises", "raise KeyError('x')\n", "app.handler", "KeyError", "'x'"),
+        (
+            "exits",
+            "import os; os._exit(9)\n",
+            "app.handler",
+            "Runtime.ExitError",
+            "Error: Runtime exited with error: exit status 9",
+        ),
+    ] {
+        bench.function(name, source, json!({ "Handler": handler })).await;
+        let reply = bench.invoke(name, json!({})).await;
+        assert!(reply.failed, "{name}");
+        assert_eq!(reply.payload["errorType"], kind, "{name}");
+        assert!(reply.payload["errorMessage"].as_str().unwrap().ends_with(message), "{name}: {}", reply.payload);
+    }
+}
+
+#[tokio::test]
+async fn clients_made_early_sign_with_current_keys() {
+    let bench = bench();
+    let source = "import boto3, os\nclient = boto3.client('s3')\ndef handler(event, context):\n    \
+                  keys = client._request_signer._credentials.get_frozen_credentials()\n    \
+                  return [keys.access_key, keys.token, os.environ['AWS_ACCESS_KEY_ID'], client.meta.endpoint_url]\n";
+    bench.function("keys", source, json!({})).await;
+    let first = bench.invoke("keys", json!({})).await.payload;
+    let second = bench.invoke("keys", json!({})).await.payload;
+    assert_eq!(first[0], first[2], "{first}");
+    assert_eq!(second[0], second[2], "{second}");
+    assert_ne!(first[0], second[0]);
+    assert_ne!(first[1], second[1]);
+    assert_eq!(first[3], "http://127.0.0.1:1");
+}
+
+#[tokio::test]
+async fn a_function_sees_its_own_folders_only() {
+    let shared = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::write(shared.path().join("file"), "for all").unwrap();
+    let bench = bench_with(json!({ "read_paths": [shared.path()] }));
+    let source = r"
+import os, tempfile
+def attempt(what):
+    try: return what()
+    except OSError as error: return type(error).__name__
+def handler(event, context):
+    with tempfile.TemporaryFile() as file: file.write(b'x')
+    data = os.path.dirname(os.path.dirname(os.environ['LAMBDA_TASK_ROOT']))
+    return {
+        'shared': open(event['shared'] + '/file').read(),
+        'write': attempt(lambda: open(event['shared'] + '/new', 'w')),
+        'code': attempt(lambda: open('new.py', 'w')),
+        'data': attempt(lambda: os.listdir(data)),
+        'tmp': os.listdir(tempfile.gettempdir()),
+        'user': 'LAKERUN_RUNTIME_TOKEN' in os.environ,
+    }
+";
+    bench.function("view", source, json!({})).await;
+    let seen = bench.invoke("view", json!({ "shared": shared.path() })).await.payload;
+    assert_eq!(seen["shared"], "for all", "{seen}");
+    assert_eq!((&seen["tmp"], &seen["user"]), (&json!([]), &json!(false)), "{seen}");
+    if compute::sandbox::warnings().await.is_empty() {
+        assert_eq!(
+            (&seen["write"], &seen["code"], &seen["data"]),
+            (&json!("PermissionError"), &json!("PermissionError"), &json!("PermissionError"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_asks_again_gets_its_first_answer() {
+    let bench = bench();
+    bench.function("once", "import uuid\ndef handler(event, context): return str(uuid.uuid4())\n", json!({})).await;
+    let task = bench.cx.with_task("execution:1");
+    let first = bench.invoke_as(&task, "once", json!({})).await.payload;
+    let again = bench.invoke_as(&bench.cx.with_task("execution:1"), "once", json!({})).await.payload;
+    let other = bench.invoke_as(&bench.cx.with_task("execution:2"), "once", json!({})).await.payload;
+    assert_eq!(first, again);
+    assert_ne!(first, other);
+}
+
+#[tokio::test]
+async fn events_are_run_later_and_failures_are_sent_on() {
+    let bench = bench();
+    bench
+        .function(
+            "later",
+            "def handler(event, context):\n    print('ran', event['n'])\n    raise RuntimeError('never')\n",
+            json!({}),
+        )
+        .await;
+    let queue = "arn:aws:sqs:eu-west-1:000000000000:failures";
+    let destinations = json!({ "OnFailure": { "Destination": queue } });
+    bench
+        .call(
+            "PutFunctionEventInvokeConfig",
+            json!({ "FunctionName": "later", "MaximumRetryAttempts": 0, "DestinationConfig": destinations }),
+        )
+        .await;
+    let accepted = bench
+        .call(
+            "Invoke",
+            json!({ "FunctionName": "later", "InvocationType": "Event", "Payload": STANDARD.encode(r#"{"n":7}"#) }),
+        )
+        .await;
+    assert_eq!(accepted["StatusCode"], 202);
+    let sent = bench.neighbours.message().await;
+    let record: Value = serde_json::from_str(&sent.message_body).unwrap();
+    assert!(sent.queue_url.ends_with("/000000000000/failures"));
+    assert_eq!(record["requestPayload"]["n"], 7);
+    assert_eq!(record["requestContext"]["condition"], "RetriesExhausted");
+    assert_eq!(record["responsePayload"]["errorType"], "RuntimeError");
+}
+
+#[tokio::test]
+async fn a_bootstrap_of_ones_own_works() {
+    let bench = bench();
+    let bootstrap = r"#!/usr/bin/python3
+import os, urllib.request
+api = 'http://' + os.environ['AWS_LAMBDA_RUNTIME_API'] + '/2018-06-01/runtime/invocation/'
+while True:
+    with urllib.request.urlopen(api + 'next') as event:
+        body, id = event.read(), event.headers['Lambda-Runtime-Aws-Request-Id']
+    urllib.request.urlopen(api + id + '/response', data=b'[' + body + b']')
+";
+    if !std::path::Path::new("/usr/bin/python3").exists() {
+        return; // The script needs an interpreter at a place known to all.
+    }
+    bench.function_of("own", &[("bootstrap", bootstrap)], json!({ "Runtime": "provided.al2023" })).await;
+    let reply = bench.invoke("own", json!({ "a": 1 })).await;
+    assert_eq!(reply.payload, json!([{ "a": 1 }]), "{}", reply.log);
+    assert_eq!(bench.invoke("own", json!(2)).await.payload, json!([2]));
+}
+
+#[tokio::test]
+async fn versions_and_aliases() {
+    let bench = bench();
+    let source = |text: &str| format!("def handler(event, context): return ['{text}', context.function_version]\n");
+    bench.function("f", &source("one"), json!({ "Publish": true })).await;
+    let one = bench.invoke("f:1", json!({})).await.payload;
+    assert_eq!(one, json!(["one", "1"]));
+    let zip = archive(&[("app.py", &source("two"))]);
+    let updated = bench.call("UpdateFunctionCode", json!({ "FunctionName": "f", "ZipFile": zip })).await;
+    assert_eq!(updated["LastUpdateStatus"], "InProgress");
+    assert_eq!(bench.invoke("f", json!({})).await.payload, json!(["two", "$LATEST"]));
+    let published = bench.call("PublishVersion", json!({ "FunctionName": "f" })).await;
+    assert_eq!(published["Version"], "2");
+    assert_eq!(published["FunctionArn"], "arn:aws:lambda:eu-west-1:000000000000:function:f:2");
+    assert_eq!(bench.call("PublishVersion", json!({ "FunctionName": "f" })).await["Version"], "2", "nothing changed");
+
+    bench.call("CreateAlias", json!({ "FunctionName": "f", "Name": "live", "FunctionVersion": "1" })).await;
+    assert_eq!(bench.invoke("f:live", json!({})).await.payload, json!(["one", "1"]));
+    bench.call("UpdateAlias", json!({ "FunctionName": "f", "Name": "live", "FunctionVersion": "2" })).await;
+    assert_eq!(bench.invoke("f:live", json!({})).await.payload, json!(["two", "2"]));
+    assert_eq!(
+        bench.fails("DeleteFunction", json!({ "FunctionName": "f", "Qualifier": "2" })).await,
+        "ResourceConflictException"
+    );
+    let versions = bench.call("ListVersionsByFunction", json!({ "FunctionName": "f" })).await;
+    let numbers: Vec<_> =
+        versions["Versions"].as_array().unwrap().iter().map(|version| version["Version"].as_str().unwrap()).collect();
+    assert_eq!(numbers, ["$LATEST", "1", "2"]);
+
+    let statement = json!({ "FunctionName": "f", "Qualifier": "live", "StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com", "SourceArn": "arn:aws:events:eu-west-1:000000000000:rule/r" });
+    bench.call("AddPermission", statement.clone()).await;
+    assert_eq!(bench.fails("AddPermission", statement).await, "ResourceConflictException");
+    let policy = bench.call("GetPolicy", json!({ "FunctionName": "f", "Qualifier": "live" })).await;
+    let policy: Value = serde_json::from_str(policy["Policy"].as_str().unwrap()).unwrap();
+    assert_eq!(policy["Statement"][0]["Principal"]["Service"], "events.amazonaws.com");
+    bench.call("RemovePermission", json!({ "FunctionName": "f", "Qualifier": "live", "StatementId": "s" })).await;
+    assert_eq!(
+        bench.fails("GetPolicy", json!({ "FunctionName": "f", "Qualifier": "live" })).await,
+        "ResourceNotFoundException"
+    );
+
+    bench.call("DeleteFunction", json!({ "FunctionName": "f" })).await;
+    assert_eq!(bench.fails("GetFunction", json!({ "FunctionName": "f" })).await, "ResourceNotFoundException");
+    assert_eq!(bench.fails("Invoke", json!({ "FunctionName": "f" })).await, "ResourceNotFoundException");
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused() {
+    let bench = bench();
+    let create = |more: Value| {
+        let mut input = json!({
+            "FunctionName": "f", "Runtime": "python3.12", "Handler": "a.b", "Role": "arn:aws:iam::000000000000:role/worker",
+            "Code": { "ZipFile": archive(&[("a.py", "def b(e, c): return 1\n")]) },
+        });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        input
+    };
+    for (more, code) in [
+        (json!({ "Code": { "ZipFile": STANDARD.encode("no zip") } }), "InvalidParameterValueException"),
+        (json!({ "Code": {} }), "InvalidParameterValueException"),
+        (json!({ "Runtime": "cobol85" }), "InvalidParameterValueException"),
+        (json!({ "Role": "arn:aws:iam::000000000000:role/nobody" }), "InvalidParameterValueException"),
+        (json!({ "Timeout": 901 }), "ValidationException"),
+        (json!({ "FunctionName": "no good" }), "ValidationException"),
+        (json!({ "Environment": { "Variables": { "AWS_REGION": "x" } } }), "InvalidParameterValueException"),
+    ] {
+        assert_eq!(bench.fails("CreateFunction", create(more.clone())).await, code, "{more}");
+    }
+    bench.call("CreateFunction", create(json!({}))).await;
+    assert_eq!(bench.fails("CreateFunction", create(json!({}))).await, "ResourceConflictException");
+    assert_eq!(
+        bench.fails("Invoke", json!({ "FunctionName": "f", "Payload": STANDARD.encode("{no json") })).await,
+        "InvalidRequestContentException"
+    );
+    let large = STANDARD.encode(format!("\"{}\"", "x".repeat(1 << 20)));
+    assert_eq!(
+        bench.fails("Invoke", json!({ "FunctionName": "f", "InvocationType": "Event", "Payload": large })).await,
+        "RequestTooLargeException"
+    );
+    bench.call("PutFunctionConcurrency", json!({ "FunctionName": "f", "ReservedConcurrentExecutions": 0 })).await;
+    assert_eq!(bench.fails("Invoke", json!({ "FunctionName": "f" })).await, "TooManyRequestsException");
+}
