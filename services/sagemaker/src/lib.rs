@@ -27,6 +27,8 @@ use compute::Compute;
 use service::{Platform, Router, operations};
 use store::Store;
 
+pub use transform::REQUIREMENTS;
+
 /// The service.
 pub struct SageMaker {
     store: Store,

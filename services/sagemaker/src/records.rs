@@ -124,7 +124,12 @@ pub(crate) fn as_tags(all: BTreeMap<String, String>) -> Vec<Tag> {
 }
 
 /// One page of a list: `token` is the name of the last item that was sent.
-pub(crate) fn page<T>(items: Vec<T>, name: impl Fn(&T) -> String, token: Option<&str>, limit: Option<i32>) -> (Vec<T>, Option<String>) {
+pub(crate) fn page<T>(
+    items: Vec<T>,
+    name: impl Fn(&T) -> String,
+    token: Option<&str>,
+    limit: Option<i32>,
+) -> (Vec<T>, Option<String>) {
     let limit = limit.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(10);
     let start = token.map_or(0, |token| items.iter().position(|i| name(i) == token).map_or(items.len(), |at| at + 1));
     let more = items.len() > start + limit;

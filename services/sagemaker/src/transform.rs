@@ -18,7 +18,8 @@ use crate::worker::{Access, Request};
 use crate::{SageMaker, event};
 
 /// The library out of PyPI's wheel; the newest with wheels for each Python.
-pub const REQUIREMENTS: &str = "onnxruntime==1.23.2; python_version < \"3.11\"\nonnxruntime==1.32.0; python_version >= \"3.11\"\n";
+pub const REQUIREMENTS: &str =
+    "onnxruntime==1.23.2; python_version < \"3.11\"\nonnxruntime==1.32.0; python_version >= \"3.11\"\n";
 const TIMEOUT: Duration = Duration::from_hours(24);
 const MEMORY_MB: u64 = 2048;
 
@@ -110,7 +111,7 @@ impl SageMaker {
             access: Access {
                 endpoint: self.endpoint.clone(),
                 region: place.region.clone(),
-                access_key: credentials.access_key.clone(),
+                key_id: credentials.access_key.clone(),
                 secret_key: credentials.secret_key.clone(),
                 session_token: credentials.session_token.clone(),
             },
@@ -137,7 +138,12 @@ impl SageMaker {
 
     /// `libonnxruntime.so` and what must be readable for it.
     async fn library(&self) -> Result<(PathBuf, Vec<PathBuf>), String> {
-        let env = self.compute.envs.ensure(REQUIREMENTS, &|line| tracing::info!("{line}")).await.map_err(|e| e.to_string())?;
+        let env = self
+            .compute
+            .envs
+            .ensure(REQUIREMENTS, &|line| tracing::info!("{line}"))
+            .await
+            .map_err(|e| e.to_string())?;
         let folder = env.site_packages.join("onnxruntime/capi");
         let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let is_library = |name: &str| name.starts_with("libonnxruntime.so") || name == "libonnxruntime.dylib";
@@ -158,7 +164,8 @@ impl SageMaker {
             .write(move |tx| {
                 let mut record = place.load(tx)?;
                 if !record.is_over() {
-                    let ended = record.ended.clone().ok_or_else(|| Error::internal("a job without an end is wound up"))?;
+                    let ended =
+                        record.ended.clone().ok_or_else(|| Error::internal("a job without an end is wound up"))?;
                     finish(tx, &place, &mut record, &ended, now)?;
                 }
                 Ok::<_, Error>(tx.finish_task(&place.task())?)
@@ -184,7 +191,13 @@ fn model_data(record: &JobRecord) -> String {
 }
 
 /// Records the end of a job and asks for its event.
-pub(crate) fn finish(tx: &mut Tx<'_>, place: &Place, record: &mut JobRecord, ended: &Ended, now: Timestamp) -> Result<(), Error> {
+pub(crate) fn finish(
+    tx: &mut Tx<'_>,
+    place: &Place,
+    record: &mut JobRecord,
+    ended: &Ended,
+    now: Timestamp,
+) -> Result<(), Error> {
     record.job.transform_job_status.clone_from(&ended.status);
     record.job.failure_reason = ended.reason.clone().map(|r| r.chars().take(1024).collect());
     record.job.transform_end_time = Some(now);

@@ -1,6 +1,8 @@
 //! CreateTransformJob: puts a job on the queue.
 
-use api_sagemaker::{CreateTransformJob, CreateTransformJobRequest, CreateTransformJobResponse, DescribeTransformJobResponse};
+use api_sagemaker::{
+    CreateTransformJob, CreateTransformJobRequest, CreateTransformJobResponse, DescribeTransformJobResponse,
+};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use store::NewTask;

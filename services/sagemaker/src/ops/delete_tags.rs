@@ -1,6 +1,6 @@
 //! DeleteTags.
 
-use api_sagemaker::{DeleteTags, DeleteTagsInput};
+use api_sagemaker::{DeleteTags, DeleteTagsInput, DeleteTagsOutput};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
@@ -10,13 +10,13 @@ use crate::records::{load_tags, tags_key};
 
 #[async_trait]
 impl Handle<DeleteTags> for SageMaker {
-    async fn handle(&self, cx: &Cx, req: DeleteTagsInput) -> Result<<DeleteTags as wire::Operation>::Output, Error> {
+    async fn handle(&self, cx: &Cx, req: DeleteTagsInput) -> Result<DeleteTagsOutput, Error> {
         let key = tags_key(cx, &req.resource_arn);
         cx.write(&self.store, move |tx| {
             let mut all = load_tags(tx, &key)?;
             all.retain(|name, _| !req.tag_keys.contains(name));
             tx.put_json(&key, &all)?;
-            Ok(Default::default())
+            Ok(DeleteTagsOutput::default())
         })
         .await
     }

@@ -15,7 +15,11 @@ impl Handle<ListModels> for SageMaker {
         let records: Vec<ModelRecord> = self.store.read(|tx| tx.list_json(&key, usize::MAX)).await?;
         let mut models: Vec<_> = records
             .into_iter()
-            .map(|r| ModelSummary { model_name: r.model.model_name, model_arn: r.model.model_arn, creation_time: r.model.creation_time })
+            .map(|r| ModelSummary {
+                model_name: r.model.model_name,
+                model_arn: r.model.model_arn,
+                creation_time: r.model.creation_time,
+            })
             .filter(|m| req.name_contains.as_ref().is_none_or(|part| m.model_name.contains(part)))
             .filter(|m| req.creation_time_before.is_none_or(|t| m.creation_time < t))
             .filter(|m| req.creation_time_after.is_none_or(|t| m.creation_time > t))

@@ -5,19 +5,20 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use store::NewTask;
 use wire::Error;
+use wire::types::Empty;
 
 use crate::SageMaker;
 use crate::records::Place;
 
 #[async_trait]
 impl Handle<StopTransformJob> for SageMaker {
-    async fn handle(&self, cx: &Cx, req: StopTransformJobRequest) -> Result<<StopTransformJob as wire::Operation>::Output, Error> {
+    async fn handle(&self, cx: &Cx, req: StopTransformJobRequest) -> Result<Empty, Error> {
         let place = Place::of(cx, &req.transform_job_name);
         cx.write(&self.store, move |tx| {
             let mut record = place.load(tx)?;
             match record.job.transform_job_status.as_str() {
                 "InProgress" => {
-                    record.job.transform_job_status = "Stopping".to_owned();
+                    "Stopping".clone_into(&mut record.job.transform_job_status);
                     tx.put_json(place.record(), &record)?;
                     tx.cancel_task(&place.task())?;
                     tx.enqueue(NewTask::new("sagemaker:stop", format!("stop:{}", place.task())).payload(&place)?)?;
@@ -28,7 +29,7 @@ impl Handle<StopTransformJob> for SageMaker {
                     return Err(Error::validation(message));
                 }
             }
-            Ok(Default::default())
+            Ok(Empty::default())
         })
         .await
     }

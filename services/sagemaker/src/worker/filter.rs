@@ -42,7 +42,9 @@ impl Filter {
                 Selector::Slice(from, to) => chosen.extend(bounds(*from, *to, columns.len())),
                 Selector::Name(name) => {
                     let at = columns.iter().position(|c| c == name);
-                    chosen.push(at.ok_or_else(|| format!("there is no column {name} (there are {})", columns.join(", ")))?);
+                    chosen.push(
+                        at.ok_or_else(|| format!("there is no column {name} (there are {})", columns.join(", ")))?,
+                    );
                 }
             }
         }

@@ -45,7 +45,8 @@ struct Plan {
 
 /// Answers one request; for `compute::worker::serve`.
 pub async fn onnx(request: Value) -> Result<Value, Failure> {
-    let request: Request = serde_json::from_value(request).map_err(|e| Failure::new("InternalServerError", e.to_string()))?;
+    let request: Request =
+        serde_json::from_value(request).map_err(|e| Failure::new("InternalServerError", e.to_string()))?;
     let plan = Plan::new(&request).map_err(client)?;
     let archive = request.access.get(&request.model_data_url).await?;
     let mut model = load(&request, &archive).map_err(client)?;
@@ -65,11 +66,15 @@ pub async fn onnx(request: Value) -> Result<Value, Failure> {
 fn load(request: &Request, archive: &[u8]) -> Result<Model, String> {
     let files = archive::files(archive)?;
     let onnx = files.keys().find(|name| *name == "model.onnx" || name.ends_with("/model.onnx"));
-    let Some(name) = onnx.or_else(|| files.keys().find(|name| name.ends_with(".onnx"))) else {
+    let Some(name) = onnx.or_else(|| files.keys().find(|name| is_onnx(name))) else {
         let names: Vec<_> = files.keys().map(String::as_str).collect();
         return Err(format!("{} holds no ONNX file (there are: {})", request.model_data_url, names.join(", ")));
     };
     Model::load(&request.library, &files[name]).map_err(|e| format!("{name}: {e}"))
+}
+
+fn is_onnx(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
 }
 
 impl Plan {

@@ -61,7 +61,7 @@ impl Model {
         }
         let outputs = self.session.run(values).map_err(|e| format!("the model failed: {e}"))?;
         let (mut fields, mut columns) = (Vec::new(), Vec::new());
-        for (name, value) in outputs.iter() {
+        for (name, value) in &outputs {
             for (name, column) in output_columns(name, &value, features.num_rows())? {
                 fields.push(Field::new(name, column.data_type().clone(), true));
                 columns.push(column);
@@ -80,7 +80,10 @@ impl Input {
             return Err(format!("the model's input {name} is no tensor"));
         };
         if shape.len() > 2 {
-            return Err(format!("the model's input {name} has {} dimensions; rows and columns are expected", shape.len()));
+            return Err(format!(
+                "the model's input {name} has {} dimensions; rows and columns are expected",
+                shape.len()
+            ));
         }
         let width = match shape.get(1) {
             Some(n) => usize::try_from(*n).ok(),
@@ -138,16 +141,21 @@ fn tensor(input: &Input, features: &RecordBatch, columns: &[usize]) -> Result<Se
         TensorElementType::Int64 => numbers!(Int64Array, DataType::Int64, Err(no_null())),
         TensorElementType::Int32 => numbers!(Int32Array, DataType::Int32, Err(no_null())),
         TensorElementType::String => {
-            let arrays = columns.iter().map(|at| cast(features.column(*at), &DataType::Utf8)).collect::<Result<Vec<_>, _>>();
+            let arrays =
+                columns.iter().map(|at| cast(features.column(*at), &DataType::Utf8)).collect::<Result<Vec<_>, _>>();
             let arrays = arrays.map_err(|e| e.to_string())?;
             let arrays: Vec<&StringArray> = arrays.iter().filter_map(|a| a.as_any().downcast_ref()).collect();
             let mut data = Vec::with_capacity(rows * columns.len());
             for row in 0..rows {
-                data.extend(arrays.iter().map(|a| if a.is_null(row) { String::new() } else { a.value(row).to_owned() }));
+                data.extend(
+                    arrays.iter().map(|a| if a.is_null(row) { String::new() } else { a.value(row).to_owned() }),
+                );
             }
             Tensor::from_string_array((shape, data.as_slice())).map(SessionInputValue::from)
         }
-        other => return Err(format!("the model's input {} has the type {other:?}, which is not supported", input.name)),
+        other => {
+            return Err(format!("the model's input {} has the type {other:?}, which is not supported", input.name));
+        }
     };
     value.map_err(|e| e.to_string())
 }
@@ -171,14 +179,16 @@ fn number(features: &RecordBatch, at: usize, kind: &DataType) -> Result<ArrayRef
 fn output_columns(name: &str, value: &DynValue, rows: usize) -> Result<Vec<(String, ArrayRef)>, String> {
     let ValueType::Tensor { ty, shape, .. } = value.dtype() else { return Ok(Vec::new()) };
     let total: usize = shape.iter().map(|n| usize::try_from(*n).unwrap_or(0)).product();
-    if rows == 0 || total % rows != 0 || shape.first().is_none_or(|n| usize::try_from(*n) != Ok(rows)) {
+    if rows == 0 || !total.is_multiple_of(rows) || shape.first().is_none_or(|n| usize::try_from(*n) != Ok(rows)) {
         return Err(format!("the model's output {name} has the shape {:?} for {rows} rows", &shape[..]));
     }
     let width = total / rows;
     macro_rules! columns {
         ($element:ty, $array:ty) => {{
             let (_, data) = value.try_extract_tensor::<$element>().map_err(|e| e.to_string())?;
-            (0..width).map(|i| Arc::new(<$array>::from_iter_values(data.iter().skip(i).step_by(width).copied())) as ArrayRef).collect()
+            (0..width)
+                .map(|i| Arc::new(<$array>::from_iter_values(data.iter().skip(i).step_by(width).copied())) as ArrayRef)
+                .collect()
         }};
     }
     let columns: Vec<ArrayRef> = match ty {
@@ -188,7 +198,9 @@ fn output_columns(name: &str, value: &DynValue, rows: usize) -> Result<Vec<(Stri
         TensorElementType::Int32 => columns!(i32, Int32Array),
         TensorElementType::String => {
             let (_, data) = value.try_extract_strings().map_err(|e| e.to_string())?;
-            (0..width).map(|i| Arc::new(StringArray::from_iter_values(data.iter().skip(i).step_by(width))) as ArrayRef).collect()
+            (0..width)
+                .map(|i| Arc::new(StringArray::from_iter_values(data.iter().skip(i).step_by(width))) as ArrayRef)
+                .collect()
         }
         other => return Err(format!("the model's output {name} has the type {other:?}, which is not supported")),
     };

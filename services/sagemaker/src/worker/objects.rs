@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Access {
     pub(crate) endpoint: String,
     pub(crate) region: String,
-    pub(crate) access_key: String,
+    pub(crate) key_id: String,
     pub(crate) secret_key: String,
     pub(crate) session_token: Option<String>,
 }
@@ -35,7 +35,7 @@ impl Access {
             .with_bucket_name(bucket)
             .with_endpoint(&self.endpoint)
             .with_region(&self.region)
-            .with_access_key_id(&self.access_key)
+            .with_access_key_id(&self.key_id)
             .with_secret_access_key(&self.secret_key)
             .with_virtual_hosted_style_request(false)
             .with_allow_http(true)
@@ -97,7 +97,8 @@ impl Access {
 fn object(bucket: &str, prefix: &str, key: &str) -> Option<Object> {
     let root = prefix.rfind('/').map_or(0, |at| at + 1);
     let relative = key.get(root..).filter(|_| key.starts_with(prefix))?;
-    let hidden = relative.split('/').any(|part| part.starts_with('.') || (part.starts_with('_') && !part.contains('=')));
+    let hidden =
+        relative.split('/').any(|part| part.starts_with('.') || (part.starts_with('_') && !part.contains('=')));
     let whole = !relative.is_empty() && !hidden;
     whole.then(|| Object { bucket: bucket.to_owned(), key: key.to_owned(), relative: relative.to_owned() })
 }

@@ -44,7 +44,8 @@ impl Format {
 }
 
 fn read_parquet(bytes: Bytes) -> Result<RecordBatch, String> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| format!("not a whole Parquet file: {e}"))?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| format!("not a whole Parquet file: {e}"))?;
     let schema = builder.schema().clone();
     let reader = builder.with_batch_size(65536).build().map_err(|e| e.to_string())?;
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|e| format!("not a whole Parquet file: {e}"))?;
