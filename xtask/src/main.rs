@@ -1,6 +1,10 @@
-//! Build tasks: `cargo xtask demo | test | ci | codegen | tidy`.
+//! Build tasks: `cargo xtask demo | test | ci | codegen | compat | tidy`. Each sets up what it needs; cargo and python3 are enough.
 
+mod checks;
 mod codegen;
+mod compat;
+mod demo;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 
@@ -13,16 +17,39 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Write api/*/src/gen.rs from the models.
+    /// Build the server and run the whole example pipeline on real data (--help after it lists its flags)
+    #[command(disable_help_flag = true)]
+    Demo {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run all tests
+    Test,
+    /// Everything that a change must pass: format, lints, structure, tests, conformance, the demo with its assertions
+    Ci,
+    /// Write api/*/src/gen.rs from the models
     Codegen {
-        /// Only say whether the files are up to date.
+        /// Only say whether the files are up to date
         #[arg(long)]
         check: bool,
     },
+    /// Write COMPATIBILITY.md from the operations that the server has
+    Compat {
+        /// Only say whether the file is up to date
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the structure: layers, file headers, licences, sizes of the example's parts
+    Tidy,
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
+        Task::Demo { arguments } => demo::run(&arguments),
+        Task::Test => checks::test(),
+        Task::Ci => checks::ci(),
         Task::Codegen { check } => codegen::run(check),
+        Task::Compat { check } => compat::run(check),
+        Task::Tidy => tidy::run(),
     }
 }

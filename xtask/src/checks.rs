@@ -1,0 +1,82 @@
+//! `cargo xtask test` and `cargo xtask ci`: steps in order, each named and timed; the first that fails ends the run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{codegen, compat, tidy};
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_owned()
+}
+
+#[expect(clippy::print_stderr, reason = "a build task talks to who started it")]
+pub(crate) fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+fn step(name: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
+    say(&format!("\n=== {name}"));
+    let start = Instant::now();
+    run().with_context(|| format!("{name} failed"))?;
+    say(&format!("=== {name}: ok in {:.0} s", start.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+pub(crate) fn command(program: &str, arguments: &[&str]) -> Result<()> {
+    let status = Command::new(program).args(arguments).current_dir(root()).status().with_context(|| format!("cannot run {program}"))?;
+    if status.success() { Ok(()) } else { bail!("{program} {} ended with {status}", arguments.join(" ")) }
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    command(&cargo, arguments)
+}
+
+/// Unit and integration tests of the workspace, and the recorded Step Functions cases.
+pub(crate) fn test() -> Result<()> {
+    // The binary first: tests of workers and of the server start it.
+    step("build", || cargo(&["build", "--workspace", "--bin", "lakerun"]))?;
+    step("tests", || cargo(&["test", "--workspace", "--quiet"]))?;
+    step("recorded cases", conformance)
+}
+
+/// Runs `conformance/asl/run.py` where the cases are at hand; says so where they are not.
+fn conformance() -> Result<()> {
+    let Some(shared) = std::env::var_os("LAKERUN_SHARED").map(PathBuf::from) else {
+        say("skipped: LAKERUN_SHARED names no folder with conformance/asl");
+        return Ok(());
+    };
+    if !shared.join("conformance/asl/cases.jsonl").exists() {
+        bail!("LAKERUN_SHARED is set, but {} has no conformance/asl/cases.jsonl", shared.display());
+    }
+    let script = root().join("conformance/asl/run.py");
+    let python = std::env::var("LAKERUN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    command(&python, &[&script.display().to_string(), "--binary", &binary().display().to_string()])
+}
+
+/// The binary that `cargo build` has made.
+pub(crate) fn binary() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    target.join("debug/lakerun")
+}
+
+pub(crate) fn ci() -> Result<()> {
+    step("format", || cargo(&["fmt", "--all", "--check"]))?;
+    step("structure", tidy::run)?;
+    step("generated code", || codegen::run(true))?;
+    step("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    test()?;
+    step("COMPATIBILITY.md", || compat::run(true))?;
+    step("demo", || {
+        let this = std::env::current_exe()?;
+        let status = Command::new(this)
+            .args(["demo", "--exit", "--assert"])
+            .env("LAKERUN_DEMO_BINARY", binary())
+            .current_dir(root())
+            .status()?;
+        if status.success() { Ok(()) } else { bail!("the demo ended with {status}") }
+    })
+}
