@@ -39,11 +39,7 @@ impl Error {
     }
 
     pub fn table_not_found(at: (u64, u64), table: impl std::fmt::Display) -> Self {
-        Self::user(
-            1110,
-            "TABLE_NOT_FOUND",
-            format_args!("line {}:{}: Table '{table}' does not exist", at.0, at.1),
-        )
+        Self::user(1110, "TABLE_NOT_FOUND", format_args!("line {}:{}: Table '{table}' does not exist", at.0, at.1))
     }
 
     /// What a Hive statement says of a missing table.
@@ -62,7 +58,9 @@ impl Error {
             category: 2,
             error_type: 1004,
             retryable: false,
-            message: format!("FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. {text}"),
+            message: format!(
+                "FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. {text}"
+            ),
         }
     }
 
@@ -109,7 +107,9 @@ impl From<object_store::Error> for Error {
                 category: 2,
                 error_type: 1501,
                 retryable: false,
-                message: format!("Access denied when reading or writing S3 (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied): {path}"),
+                message: format!(
+                    "Access denied when reading or writing S3 (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied): {path}"
+                ),
             },
             _ => Self::internal(text),
         }
@@ -179,11 +179,17 @@ fn schema(error: &SchemaError, at: Option<(u64, u64)>) -> Error {
                 ),
             ),
         ),
-        SchemaError::AmbiguousReference { field } => {
-            Error::user(1006, "AMBIGUOUS_NAME", place(at.or(Some((1, 8))), &format!("Column '{}' is ambiguous", field.name())))
-        }
+        SchemaError::AmbiguousReference { field } => Error::user(
+            1006,
+            "AMBIGUOUS_NAME",
+            place(at.or(Some((1, 8))), &format!("Column '{}' is ambiguous", field.name())),
+        ),
         SchemaError::DuplicateUnqualifiedField { name } | SchemaError::DuplicateQualifiedField { name, .. } => {
-            Error::user(1006, "DUPLICATE_COLUMN_NAME", place(at, &format!("Column name '{name}' specified more than once")))
+            Error::user(
+                1006,
+                "DUPLICATE_COLUMN_NAME",
+                place(at, &format!("Column name '{name}' specified more than once")),
+            )
         }
     }
 }
@@ -207,7 +213,9 @@ fn arrow(error: &datafusion::arrow::error::ArrowError) -> Error {
             Some(nested) => explain(nested, None),
             None => external(inner.as_ref(), &DataFusionError::Internal(error.to_string())),
         },
-        A::ParquetError(text) => Error::user(1104, "HIVE_CURSOR_ERROR", format_args!("Failed to read Parquet file: {text}")),
+        A::ParquetError(text) => {
+            Error::user(1104, "HIVE_CURSOR_ERROR", format_args!("Failed to read Parquet file: {text}"))
+        }
         other => Error::internal(other),
     }
 }
@@ -251,14 +259,21 @@ fn plan(text: &str, at: Option<(u64, u64)>) -> Error {
     let first = text.lines().next().unwrap_or(text);
     if let Some(rest) = first.strip_prefix("Invalid function '") {
         let name = rest.split('\'').next().unwrap_or(rest);
-        return Error::user(1006, "FUNCTION_NOT_FOUND", place(at.or(Some((1, 8))), &format!("Function '{name}' not registered")));
+        return Error::user(
+            1006,
+            "FUNCTION_NOT_FOUND",
+            place(at.or(Some((1, 8))), &format!("Function '{name}' not registered")),
+        );
     }
     if first.contains("must appear in the GROUP BY clause") || first.contains("must be in the GROUP BY clause") {
         let name = first.split('"').nth(1).unwrap_or("expression");
         return Error::user(
             1006,
             "EXPRESSION_NOT_AGGREGATE",
-            place(at.or(Some((1, 8))), &format!("'{name}' must be an aggregate expression or appear in GROUP BY clause")),
+            place(
+                at.or(Some((1, 8))),
+                &format!("'{name}' must be an aggregate expression or appear in GROUP BY clause"),
+            ),
         );
     }
     if first.contains("type_coercion")

@@ -91,8 +91,15 @@ mod tests {
 
     #[test]
     fn metadata_equals_the_captured_file() {
-        let column = ColumnInfo { name: "ary".to_owned(), ty: "array".to_owned(), precision: 0, scale: 0, case_sensitive: false };
-        let mut expected = b"\x0a\x1b20190423_125128_00001_ehtur\"\x19\x0a\x04hive\"\x03ary*\x03ary2\x05arrayH\x03".to_vec();
+        let column = ColumnInfo {
+            name: "ary".to_owned(),
+            ty: "array".to_owned(),
+            precision: 0,
+            scale: 0,
+            case_sensitive: false,
+        };
+        let mut expected =
+            b"\x0a\x1b20190423_125128_00001_ehtur\"\x19\x0a\x04hive\"\x03ary*\x03ary2\x05arrayH\x03".to_vec();
         assert_eq!(metadata("20190423_125128_00001_ehtur", &[column]), expected);
         expected.clear();
         varint(&mut expected, 2_147_483_647);

@@ -13,8 +13,8 @@ use futures::stream::BoxStream;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions,
-    PutPayload, PutResult, RetryConfig,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, RetryConfig,
 };
 use url::Url;
 
@@ -127,7 +127,8 @@ impl Location {
 
     /// The key as object_store wants it: used as it is, not encoded.
     pub fn path(&self) -> Result<Path> {
-        Path::parse(self.key.trim_end_matches('/')).map_err(|e| Error::internal(format_args!("key {:?}: {e}", self.key)))
+        Path::parse(self.key.trim_end_matches('/'))
+            .map_err(|e| Error::internal(format_args!("key {:?}: {e}", self.key)))
     }
 
     pub fn with_suffix(&self, suffix: &str) -> Self {
@@ -156,7 +157,12 @@ impl std::fmt::Display for Counted {
 
 #[async_trait::async_trait]
 impl ObjectStore for Counted {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> object_store::Result<PutResult> {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> object_store::Result<PutResult> {
         self.inner.put_opts(location, payload, opts).await
     }
 
@@ -183,7 +189,10 @@ impl ObjectStore for Counted {
         Ok(parts)
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, object_store::Result<Path>>) -> BoxStream<'static, object_store::Result<Path>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
         self.inner.delete_stream(locations)
     }
 

@@ -87,7 +87,9 @@ pub(crate) fn trino_data_type(ty: &DataType) -> String {
         DataType::Timestamp(_, None) => "timestamp(3)".to_owned(),
         DataType::Timestamp(_, Some(_)) => "timestamp(3) with time zone".to_owned(),
         DataType::Time32(_) | DataType::Time64(_) => "time(3)".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "varbinary".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "varbinary".to_owned()
+        }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             format!("array({})", trino_type(item))
         }
@@ -118,12 +120,16 @@ pub(crate) fn hive_type(field: &Field) -> String {
         DataType::Int32 | DataType::UInt16 => "int".to_owned(),
         DataType::Float16 | DataType::Float32 => "float".to_owned(),
         DataType::Timestamp(..) => "timestamp".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "binary".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "binary".to_owned()
+        }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             format!("array<{}>", hive_type(item))
         }
         DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(fields) if fields.len() == 2 => format!("map<{},{}>", hive_type(&fields[0]), hive_type(&fields[1])),
+            DataType::Struct(fields) if fields.len() == 2 => {
+                format!("map<{},{}>", hive_type(&fields[0]), hive_type(&fields[1]))
+            }
             _ => "string".to_owned(),
         },
         DataType::Struct(fields) => {
@@ -168,7 +174,8 @@ impl<'a> HiveType<'a> {
             "string" => DataType::Utf8,
             "varchar" | "char" => {
                 let length = self.arguments()?;
-                metadata.insert(TRINO_TYPE.to_owned(), if length.is_empty() { word } else { format!("{word}({length})") });
+                metadata
+                    .insert(TRINO_TYPE.to_owned(), if length.is_empty() { word } else { format!("{word}({length})") });
                 DataType::Utf8
             }
             "date" => DataType::Date32,
@@ -273,8 +280,22 @@ mod tests {
     #[test]
     fn types_go_round() {
         for hive in [
-            "boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "string", "varchar(10)", "timestamp", "date",
-            "binary", "decimal(10,1)", "array<int>", "map<string,double>", "struct<a:int,b:array<struct<c:string>>>",
+            "boolean",
+            "tinyint",
+            "smallint",
+            "int",
+            "bigint",
+            "float",
+            "double",
+            "string",
+            "varchar(10)",
+            "timestamp",
+            "date",
+            "binary",
+            "decimal(10,1)",
+            "array<int>",
+            "map<string,double>",
+            "struct<a:int,b:array<struct<c:string>>>",
         ] {
             let field = parse_hive_field("x", hive).unwrap();
             assert_eq!(hive_type(&field), hive);

@@ -109,7 +109,11 @@ async fn call(
     let response = client.execute(request).await.map_err(|e| broken(e.to_string()))?;
     let status = response.status();
     let bytes = response.into_body().collect().await.map_err(|e| broken(e.to_string()))?.to_bytes();
-    let value: Value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))? };
+    let value: Value = if bytes.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))?
+    };
     if status.is_success() {
         return Ok(value);
     }

@@ -59,7 +59,12 @@ impl GlueCatalog {
         }
     }
 
-    async fn one<T: serde::de::DeserializeOwned>(&self, operation: &'static str, input: Value, member: &str) -> Result<Option<T>> {
+    async fn one<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        input: Value,
+        member: &str,
+    ) -> Result<Option<T>> {
         match self.call(operation, input).await? {
             Some(mut output) => Ok(Some(serde_json::from_value(output[member].take()).map_err(Error::metastore)?)),
             None => Ok(None),
@@ -111,11 +116,17 @@ impl Catalog for GlueCatalog {
     }
 
     async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>> {
-        let input = json!({ "DatabaseName": database, "TableName": table, "MaxResults": 1000, "ExcludeColumnSchema": true });
+        let input =
+            json!({ "DatabaseName": database, "TableName": table, "MaxResults": 1000, "ExcludeColumnSchema": true });
         self.pages("GetPartitions", input, "Partitions").await
     }
 
-    async fn create_partitions(&self, database: &str, table: &str, partitions: Vec<Partition>) -> Result<Vec<Vec<String>>> {
+    async fn create_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        partitions: Vec<Partition>,
+    ) -> Result<Vec<Vec<String>>> {
         let mut existing = Vec::new();
         for chunk in partitions.chunks(100) {
             let input = json!({ "DatabaseName": database, "TableName": table, "PartitionInputList": chunk });
@@ -140,12 +151,9 @@ impl Catalog for GlueCatalog {
 
 fn refused(code: &str, message: &str) -> Error {
     match code {
-        "AccessDeniedException" | "AccessDenied" => Error {
-            category: 2,
-            error_type: 1401,
-            retryable: false,
-            message: format!("PERMISSION_DENIED: {message}"),
-        },
+        "AccessDeniedException" | "AccessDenied" => {
+            Error { category: 2, error_type: 1401, retryable: false, message: format!("PERMISSION_DENIED: {message}") }
+        }
         "AlreadyExistsException" => Error::ddl(format_args!("AlreadyExistsException(message:{message})")),
         _ => Error::metastore(format_args!("{message} (Service: AWSGlue; Error Code: {code})")),
     }

@@ -23,7 +23,12 @@ impl MemoryCatalog {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn with_table<T>(&self, database: &str, name: &str, f: impl FnOnce(&mut (Table, Vec<Partition>)) -> T) -> Result<T> {
+    fn with_table<T>(
+        &self,
+        database: &str,
+        name: &str,
+        f: impl FnOnce(&mut (Table, Vec<Partition>)) -> T,
+    ) -> Result<T> {
         self.with(|state| match state.tables.get_mut(&(database.to_owned(), name.to_owned())) {
             Some(entry) => Ok(f(entry)),
             None => Err(Error::metastore(format_args!("Table {database}.{name} not found"))),
@@ -83,7 +88,12 @@ impl Catalog for MemoryCatalog {
         self.with_table(database, table, |entry| entry.1.clone())
     }
 
-    async fn create_partitions(&self, database: &str, table: &str, partitions: Vec<Partition>) -> Result<Vec<Vec<String>>> {
+    async fn create_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        partitions: Vec<Partition>,
+    ) -> Result<Vec<Vec<String>>> {
         self.with_table(database, table, |(_, known)| {
             let mut existing = Vec::new();
             for partition in partitions {

@@ -29,7 +29,12 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
     async fn delete_table(&self, database: &str, name: &str) -> Result<()>;
     async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>>;
     /// Adds partitions; gives back the values of those that existed already.
-    async fn create_partitions(&self, database: &str, table: &str, partitions: Vec<Partition>) -> Result<Vec<Vec<String>>>;
+    async fn create_partitions(
+        &self,
+        database: &str,
+        table: &str,
+        partitions: Vec<Partition>,
+    ) -> Result<Vec<Vec<String>>>;
     async fn delete_partition(&self, database: &str, table: &str, values: &[String]) -> Result<bool>;
 }
 

@@ -35,7 +35,8 @@ fn default_catalog() -> String {
 impl ViewText {
     /// Reads what any client wrote: padding may be missing, white space may vary.
     pub fn decode(table: &Table) -> Result<Self> {
-        let bad = |why: &str| Error::user(1006, "INVALID_VIEW", format_args!("View '{}' cannot be read: {why}", table.name));
+        let bad =
+            |why: &str| Error::user(1006, "INVALID_VIEW", format_args!("View '{}' cannot be read: {why}", table.name));
         let text = table.view_original_text.as_deref().unwrap_or_default();
         let inner = text
             .trim()
@@ -53,12 +54,8 @@ impl ViewText {
     /// The Glue table that holds this view; Hive types are given beside the Trino types in `columns`.
     pub fn into_table(self, name: &str, hive_types: &[String]) -> Result<Table> {
         let json = serde_json::to_vec(&self).map_err(Error::internal)?;
-        let columns = self
-            .columns
-            .iter()
-            .zip(hive_types)
-            .map(|(column, ty)| super::Column::new(&column.name, ty))
-            .collect();
+        let columns =
+            self.columns.iter().zip(hive_types).map(|(column, ty)| super::Column::new(&column.name, ty)).collect();
         Ok(Table {
             name: name.to_owned(),
             table_type: Some("VIRTUAL_VIEW".to_owned()),

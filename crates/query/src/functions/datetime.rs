@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use chrono::format::{Parsed, StrftimeItems, parse};
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray,
+};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMillisecondType};
 use datafusion::common::Result;
@@ -26,8 +28,16 @@ pub(super) fn functions() -> Vec<Function> {
         Function::new("try_parse_datetime", |_| Ok(utc()), |args, rows| read(args, rows, joda, true)),
         Function::new("from_iso8601_timestamp", |_| Ok(utc()), |args, rows| iso_timestamp(args, rows, false)),
         Function::new("try_from_iso8601_timestamp", |_| Ok(utc()), |args, rows| iso_timestamp(args, rows, true)),
-        Function::new("from_iso8601_date", |_| Ok(DataType::Date32), |args, _| Ok(cast(&strings(args, 0)?, &DataType::Date32)?)),
-        Function::new("try_from_iso8601_date", |_| Ok(DataType::Date32), |args, _| Ok(cast(&strings(args, 0)?, &DataType::Date32)?)),
+        Function::new(
+            "from_iso8601_date",
+            |_| Ok(DataType::Date32),
+            |args, _| Ok(cast(&strings(args, 0)?, &DataType::Date32)?),
+        ),
+        Function::new(
+            "try_from_iso8601_date",
+            |_| Ok(DataType::Date32),
+            |args, _| Ok(cast(&strings(args, 0)?, &DataType::Date32)?),
+        ),
         Function::new("to_iso8601", |_| Ok(DataType::Utf8), to_iso8601),
         Function::new("from_unixtime", |_| Ok(utc()), from_unixtime),
         Function::new("to_unixtime", |_| Ok(DataType::Float64), to_unixtime),
@@ -295,7 +305,12 @@ fn parsed(text: &str, pattern: &str) -> Option<i64> {
         NaiveDate::from_ymd_opt(year, found.month().unwrap_or(1), found.day().unwrap_or(1))
     })?;
     let hour = found.hour_div_12().unwrap_or(0) * 12 + found.hour_mod_12().unwrap_or(0);
-    let time = NaiveTime::from_hms_nano_opt(hour, found.minute().unwrap_or(0), found.second().unwrap_or(0), found.nanosecond().unwrap_or(0))?;
+    let time = NaiveTime::from_hms_nano_opt(
+        hour,
+        found.minute().unwrap_or(0),
+        found.second().unwrap_or(0),
+        found.nanosecond().unwrap_or(0),
+    )?;
     Some(date.and_time(time).and_utc().timestamp_millis() - i64::from(found.offset().unwrap_or(0)) * 1000)
 }
 
@@ -443,7 +458,12 @@ fn last_day_of_month(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 }
 
 fn zone_argument(args: &ReturnFieldArgs<'_>) -> Result<DataType> {
-    let zone = args.scalar_arguments.get(1).copied().flatten().and_then(|value| value.try_as_str().flatten().map(str::to_owned));
+    let zone = args
+        .scalar_arguments
+        .get(1)
+        .copied()
+        .flatten()
+        .and_then(|value| value.try_as_str().flatten().map(str::to_owned));
     let zone = zone.ok_or_else(|| error("the time zone must be a literal"))?;
     check_zone(&zone)
 }

@@ -12,41 +12,63 @@ use crate::value::write_value;
 
 pub(super) fn functions() -> Vec<Function> {
     vec![
-        Function::new("json_extract", |_| Ok(DataType::Utf8), |args, rows| extract(args, rows, |value| Some(value.to_string()))),
-        Function::new("json_extract_scalar", |_| Ok(DataType::Utf8), |args, rows| {
-            extract(args, rows, |value| match value {
-                Value::String(text) => Some(text.clone()),
-                Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-                _ => None,
-            })
-        }),
+        Function::new(
+            "json_extract",
+            |_| Ok(DataType::Utf8),
+            |args, rows| extract(args, rows, |value| Some(value.to_string())),
+        ),
+        Function::new(
+            "json_extract_scalar",
+            |_| Ok(DataType::Utf8),
+            |args, rows| {
+                extract(args, rows, |value| match value {
+                    Value::String(text) => Some(text.clone()),
+                    Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+                    _ => None,
+                })
+            },
+        ),
         Function::new("json_parse", |_| Ok(DataType::Utf8), |args, rows| reparse(args, rows, false)),
         Function::new("try_json_parse", |_| Ok(DataType::Utf8), |args, rows| reparse(args, rows, true)),
         Function::new("json_format", |_| Ok(DataType::Utf8), |args, _| Ok(Arc::new(strings(args, 0)?))),
-        Function::new("json_array_length", |_| Ok(DataType::Int64), |args, rows| {
-            let texts = strings(args, 0)?;
-            Ok(Arc::new(Int64Array::from_iter((0..rows).map(|row| match serde_json::from_str(get(&texts, row)?).ok()? {
-                Value::Array(items) => i64::try_from(items.len()).ok(),
-                _ => None,
-            }))))
-        }),
-        Function::new("json_size", |_| Ok(DataType::Int64), |args, rows| {
-            let sizes = extract(args, rows, |value| {
-                Some(match value {
-                    Value::Array(items) => items.len().to_string(),
-                    Value::Object(members) => members.len().to_string(),
-                    _ => "0".to_owned(),
-                })
-            })?;
-            Ok(datafusion::arrow::compute::cast(&sizes, &DataType::Int64)?)
-        }),
-        Function::new("to_json", |_| Ok(DataType::Utf8), |args, rows| {
-            let array = argument(args, 0)?;
-            Ok(Arc::new(StringArray::from_iter((0..rows).map(|row| {
-                let value = to_value(array.as_ref(), row);
-                (!value.is_null()).then(|| value.to_string())
-            }))))
-        }),
+        Function::new(
+            "json_array_length",
+            |_| Ok(DataType::Int64),
+            |args, rows| {
+                let texts = strings(args, 0)?;
+                Ok(Arc::new(Int64Array::from_iter((0..rows).map(|row| {
+                    match serde_json::from_str(get(&texts, row)?).ok()? {
+                        Value::Array(items) => i64::try_from(items.len()).ok(),
+                        _ => None,
+                    }
+                }))))
+            },
+        ),
+        Function::new(
+            "json_size",
+            |_| Ok(DataType::Int64),
+            |args, rows| {
+                let sizes = extract(args, rows, |value| {
+                    Some(match value {
+                        Value::Array(items) => items.len().to_string(),
+                        Value::Object(members) => members.len().to_string(),
+                        _ => "0".to_owned(),
+                    })
+                })?;
+                Ok(datafusion::arrow::compute::cast(&sizes, &DataType::Int64)?)
+            },
+        ),
+        Function::new(
+            "to_json",
+            |_| Ok(DataType::Utf8),
+            |args, rows| {
+                let array = argument(args, 0)?;
+                Ok(Arc::new(StringArray::from_iter((0..rows).map(|row| {
+                    let value = to_value(array.as_ref(), row);
+                    (!value.is_null()).then(|| value.to_string())
+                }))))
+            },
+        ),
     ]
 }
 
@@ -129,7 +151,11 @@ fn to_value(array: &dyn Array, row: usize) -> Value {
         DataType::Struct(fields) => {
             // CAST(ROW(…) AS JSON) is an array in older engines; version 3 keeps the names.
             let array = array.as_struct();
-            fields.iter().zip(array.columns()).map(|(field, column)| (field.name().clone(), to_value(column.as_ref(), row))).collect()
+            fields
+                .iter()
+                .zip(array.columns())
+                .map(|(field, column)| (field.name().clone(), to_value(column.as_ref(), row)))
+                .collect()
         }
         DataType::Map(..) => {
             let entries = array.as_map().value(row);
@@ -149,9 +175,11 @@ fn to_value(array: &dyn Array, row: usize) -> Value {
             match ty {
                 DataType::Boolean => Value::Bool(text == "true"),
                 ty if ty.is_integer() => serde_json::from_str(&text).unwrap_or(Value::String(text)),
-                ty if ty.is_floating() || matches!(ty, DataType::Decimal128(..)) => {
-                    text.parse::<f64>().ok().and_then(serde_json::Number::from_f64).map_or(Value::String(text), Value::Number)
-                }
+                ty if ty.is_floating() || matches!(ty, DataType::Decimal128(..)) => text
+                    .parse::<f64>()
+                    .ok()
+                    .and_then(serde_json::Number::from_f64)
+                    .map_or(Value::String(text), Value::Number),
                 _ => Value::String(text),
             }
         }

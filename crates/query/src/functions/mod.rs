@@ -220,7 +220,10 @@ fn element_type(types: &[DataType]) -> Result<DataType> {
             _ => Err(error("not a map")),
         },
         Some(DataType::Null) => Ok(DataType::Null),
-        _ => Err(DataFusionError::Plan("Unexpected parameters for function element_at, coerce failed. Expected: array(E), bigint or map(K, V), K".to_owned())),
+        _ => Err(DataFusionError::Plan(
+            "Unexpected parameters for function element_at, coerce failed. Expected: array(E), bigint or map(K, V), K"
+                .to_owned(),
+        )),
     }
 }
 
@@ -251,10 +254,15 @@ fn element_at(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
             for row in 0..rows {
                 wanted.clear();
                 let valid = map.is_valid(row) && write_value(key.as_ref(), row, &mut wanted);
-                let range = map.value_offsets()[row]..if valid { map.value_offsets()[row + 1] } else { map.value_offsets()[row] };
+                let range = map.value_offsets()[row]..if valid {
+                    map.value_offsets()[row + 1]
+                } else {
+                    map.value_offsets()[row]
+                };
                 indices.append_option(range.filter_map(|at| u64::try_from(at).ok()).find(|at| {
                     found.clear();
-                    usize::try_from(*at).is_ok_and(|at| write_value(map.keys().as_ref(), at, &mut found)) && found == wanted
+                    usize::try_from(*at).is_ok_and(|at| write_value(map.keys().as_ref(), at, &mut found))
+                        && found == wanted
                 }));
             }
             Ok(take(map.values(), &indices.finish(), None)?)

@@ -18,18 +18,26 @@ pub(super) fn functions() -> Vec<Function> {
         Function::new("regexp_extract_all", |_| Ok(string_list()), regexp_extract_all),
         Function::new("regexp_split", |_| Ok(string_list()), regexp_split),
         Function::new("regexp_replace", |_| Ok(DataType::Utf8), regexp_replace),
-        Function::new("to_hex", |_| Ok(DataType::Utf8), |args, _| {
-            let bytes = cast(argument(args, 0)?, &DataType::Binary)?;
-            let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02X}")).collect::<String>();
-            Ok(Arc::new(bytes.as_binary::<i32>().iter().map(|b| b.map(hex)).collect::<StringArray>()))
-        }),
+        Function::new(
+            "to_hex",
+            |_| Ok(DataType::Utf8),
+            |args, _| {
+                let bytes = cast(argument(args, 0)?, &DataType::Binary)?;
+                let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02X}")).collect::<String>();
+                Ok(Arc::new(bytes.as_binary::<i32>().iter().map(|b| b.map(hex)).collect::<StringArray>()))
+            },
+        ),
         Function::new("from_hex", |_| Ok(DataType::Binary), from_hex),
         Function::new("to_utf8", |_| Ok(DataType::Binary), |args, _| Ok(cast(argument(args, 0)?, &DataType::Binary)?)),
-        Function::new("from_utf8", |_| Ok(DataType::Utf8), |args, _| {
-            let bytes = cast(argument(args, 0)?, &DataType::Binary)?;
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            Ok(Arc::new(bytes.as_binary::<i32>().iter().map(|b| b.map(text)).collect::<StringArray>()))
-        }),
+        Function::new(
+            "from_utf8",
+            |_| Ok(DataType::Utf8),
+            |args, _| {
+                let bytes = cast(argument(args, 0)?, &DataType::Binary)?;
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                Ok(Arc::new(bytes.as_binary::<i32>().iter().map(|b| b.map(text)).collect::<StringArray>()))
+            },
+        ),
     ]
 }
 
@@ -50,9 +58,10 @@ fn concat(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         return concat_lists(args, rows);
     }
     let parts = (0..args.len()).map(|i| strings(args, i)).collect::<Result<Vec<_>>>()?;
-    Ok(Arc::new(StringArray::from_iter((0..rows).map(|row| {
-        parts.iter().map(|part| get(part, row)).collect::<Option<Vec<_>>>().map(|parts| parts.concat())
-    }))))
+    Ok(Arc::new(StringArray::from_iter(
+        (0..rows)
+            .map(|row| parts.iter().map(|part| get(part, row)).collect::<Option<Vec<_>>>().map(|parts| parts.concat())),
+    )))
 }
 
 fn concat_lists(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
@@ -75,7 +84,12 @@ fn concat_lists(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     } else {
         datafusion::arrow::compute::concat(&parts)?
     };
-    let list = ListArray::try_new(Arc::clone(item), OffsetBuffer::from_lengths(lengths), values, Some(NullBuffer::from(valid)))?;
+    let list = ListArray::try_new(
+        Arc::clone(item),
+        OffsetBuffer::from_lengths(lengths),
+        values,
+        Some(NullBuffer::from(valid)),
+    )?;
     Ok(Arc::new(list))
 }
 
@@ -178,7 +192,9 @@ fn regexp_replace(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let mut values = Vec::with_capacity(rows);
     for row in 0..rows {
         values.push(match (get(&texts, row), get(&patterns, row), get(&replacements, row)) {
-            (Some(text), Some(pattern), Some(replacement)) => Some(compiled.get(pattern)?.replace_all(text, replacement).into_owned()),
+            (Some(text), Some(pattern), Some(replacement)) => {
+                Some(compiled.get(pattern)?.replace_all(text, replacement).into_owned())
+            }
             _ => None,
         });
     }
@@ -192,8 +208,13 @@ fn from_hex(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         values.push(match get(&texts, row) {
             None => None,
             Some(text) => {
-                let byte = |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
-                let bytes = if text.len() % 2 == 0 { text.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>() } else { None };
+                let byte =
+                    |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
+                let bytes = if text.len() % 2 == 0 {
+                    text.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>()
+                } else {
+                    None
+                };
                 Some(bytes.ok_or_else(|| error(format_args!("Illegal characters in hex: {text}")))?)
             }
         });

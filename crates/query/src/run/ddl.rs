@@ -104,7 +104,10 @@ impl Run<'_> {
             if if_not_exists {
                 return Ok(done());
             }
-            return Err(Error::ddl(format_args!("AlreadyExistsException(message:Database {} already exists)", database.name)));
+            return Err(Error::ddl(format_args!(
+                "AlreadyExistsException(message:Database {} already exists)",
+                database.name
+            )));
         }
         self.catalog.create_database(database).await?;
         Ok(done())
@@ -119,7 +122,9 @@ impl Run<'_> {
         }
         let tables = self.catalog.tables(name).await?;
         if !tables.is_empty() && !cascade {
-            return Err(Error::ddl(format_args!("InvalidOperationException(message:Database {name} is not empty. One or more tables exist.)")));
+            return Err(Error::ddl(format_args!(
+                "InvalidOperationException(message:Database {name} is not empty. One or more tables exist.)"
+            )));
         }
         for table in tables {
             self.catalog.delete_table(name, &table.name).await?;
@@ -128,7 +133,12 @@ impl Run<'_> {
         Ok(done())
     }
 
-    pub(super) async fn add_partitions(&mut self, name: &Name, if_not_exists: bool, specs: Vec<PartitionSpec>) -> Result<Answer> {
+    pub(super) async fn add_partitions(
+        &mut self,
+        name: &Name,
+        if_not_exists: bool,
+        specs: Vec<PartitionSpec>,
+    ) -> Result<Answer> {
         let (database, table) = self.table(name).await?;
         let mut partitions = Vec::new();
         for spec in specs {
@@ -145,7 +155,12 @@ impl Run<'_> {
         }
     }
 
-    pub(super) async fn drop_partitions(&mut self, name: &Name, if_exists: bool, specs: Vec<Vec<(String, String)>>) -> Result<Answer> {
+    pub(super) async fn drop_partitions(
+        &mut self,
+        name: &Name,
+        if_exists: bool,
+        specs: Vec<Vec<(String, String)>>,
+    ) -> Result<Answer> {
         let (database, table) = self.table(name).await?;
         for spec in specs {
             let values = ordered(&table, &spec)?;
@@ -166,7 +181,8 @@ impl Run<'_> {
         let metas: Vec<_> = store.list(Some(&prefix)).try_collect().await?;
         let mut found = BTreeSet::new();
         for meta in &metas {
-            let below = meta.location.as_ref().strip_prefix(prefix.as_ref()).unwrap_or_default().trim_start_matches('/');
+            let below =
+                meta.location.as_ref().strip_prefix(prefix.as_ref()).unwrap_or_default().trim_start_matches('/');
             let mut folders = below.split('/');
             let values: Option<Vec<String>> = table
                 .partition_keys
@@ -185,19 +201,29 @@ impl Run<'_> {
                 found.insert((values, format!("{}/", folder.join("/"))));
             }
         }
-        let known: BTreeSet<Vec<String>> =
-            self.catalog.partitions(&database, &table.name).await?.into_iter().map(|partition| partition.values).collect();
+        let known: BTreeSet<Vec<String>> = self
+            .catalog
+            .partitions(&database, &table.name)
+            .await?
+            .into_iter()
+            .map(|partition| partition.values)
+            .collect();
         let slash = if root.key.is_empty() || root.key.ends_with('/') { "" } else { "/" };
         let new: Vec<_> = found.into_iter().filter(|(values, _)| !known.contains(values)).collect();
         let mut partitions = Vec::new();
         let mut lines = Vec::new();
         if !new.is_empty() {
-            let names: Vec<_> = new.iter().map(|(_, folder)| format!("{}:{}", table.name, folder.trim_end_matches('/'))).collect();
+            let names: Vec<_> =
+                new.iter().map(|(_, folder)| format!("{}:{}", table.name, folder.trim_end_matches('/'))).collect();
             lines.push(format!("Partitions not in metastore:\t{}", names.join("\t")));
         }
         for (values, folder) in new {
             lines.push(format!("Repair: Added partition to metastore {}:{}", table.name, folder.trim_end_matches('/')));
-            partitions.push(partition(&table, values, Some(format!("s3://{}/{}{slash}{folder}", root.bucket, root.key)))?);
+            partitions.push(partition(
+                &table,
+                values,
+                Some(format!("s3://{}/{}{slash}{folder}", root.bucket, root.key)),
+            )?);
         }
         self.catalog.create_partitions(&database, &table.name, partitions).await?;
         Ok(Answer::Lines { columns: Vec::new(), lines })
@@ -241,7 +267,9 @@ impl Run<'_> {
         if replace {
             storage.columns = columns;
         } else {
-            if let Some(column) = columns.iter().find(|column| storage.columns.iter().any(|known| known.name == column.name)) {
+            if let Some(column) =
+                columns.iter().find(|column| storage.columns.iter().any(|known| known.name == column.name))
+            {
                 return Err(Error::ddl(format_args!("Duplicate column name: {}", column.name)));
             }
             storage.columns.extend(columns);
@@ -260,16 +288,16 @@ fn ordered(table: &Table, spec: &[(String, String)]) -> Result<Vec<String>> {
         .partition_keys
         .iter()
         .map(|key| {
-            spec.iter()
-                .find(|(name, _)| *name == key.name.to_lowercase())
-                .map(|(_, value)| value.clone())
-                .ok_or_else(|| Error::ddl(format_args!("table is not partitioned by what is given: {} is missing", key.name)))
+            spec.iter().find(|(name, _)| *name == key.name.to_lowercase()).map(|(_, value)| value.clone()).ok_or_else(
+                || Error::ddl(format_args!("table is not partitioned by what is given: {} is missing", key.name)),
+            )
         })
         .collect()
 }
 
 pub(super) fn partition_name(table: &Table, values: &[String]) -> String {
-    let pairs: Vec<_> = table.partition_keys.iter().zip(values).map(|(key, value)| format!("{}={value}", key.name)).collect();
+    let pairs: Vec<_> =
+        table.partition_keys.iter().zip(values).map(|(key, value)| format!("{}={value}", key.name)).collect();
     pairs.join("/")
 }
 
@@ -297,7 +325,10 @@ fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let code = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let code = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         out.push(code.unwrap_or(bytes[at]));
         at += if code.is_some() { 3 } else { 1 };
     }

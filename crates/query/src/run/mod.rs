@@ -133,7 +133,9 @@ impl Run<'_> {
         match statement {
             Statement::Select(select) => self.select(*select).await,
             Statement::Explain { select, analyze } => self.explain(*select, analyze).await,
-            Statement::CreateView { name, or_replace, sql, select } => self.create_view(name, or_replace, sql, *select).await,
+            Statement::CreateView { name, or_replace, sql, select } => {
+                self.create_view(name, or_replace, sql, *select).await
+            }
             Statement::DropView { name, if_exists } => self.drop_view(name, if_exists).await,
             Statement::Ctas(ctas) => self.ctas(*ctas).await,
             Statement::Insert { table, columns, select } => self.insert(table, columns, *select).await,
@@ -165,7 +167,9 @@ impl Run<'_> {
             Statement::DropPartitions { table, if_exists, partitions } => {
                 self.drop_partitions(&table, if_exists, partitions).await
             }
-            Statement::SetLocation { table, partition, location } => self.set_location(&table, partition, location).await,
+            Statement::SetLocation { table, partition, location } => {
+                self.set_location(&table, partition, location).await
+            }
             Statement::SetProperties { table, properties } => self.set_properties(&table, properties).await,
             Statement::AddColumns { table, columns } => self.set_columns(&table, columns, false).await,
             Statement::ReplaceColumns { table, columns } => self.set_columns(&table, columns, true).await,
@@ -200,7 +204,13 @@ impl Run<'_> {
                     FilesKind::Ctas => {
                         let folder = Location::parse(&self.job.output)?;
                         let slash = if folder.key.is_empty() || folder.key.ends_with('/') { "" } else { "/" };
-                        let count = ColumnInfo { name: "rows".to_owned(), ty: "bigint".to_owned(), precision: 19, scale: 0, case_sensitive: false };
+                        let count = ColumnInfo {
+                            name: "rows".to_owned(),
+                            ty: "bigint".to_owned(),
+                            precision: 19,
+                            scale: 0,
+                            case_sensitive: false,
+                        };
                         (folder.with_suffix(&format!("{slash}tables/{}", self.job.id)), vec![count])
                     }
                     FilesKind::Insert => (base, Vec::new()),

@@ -53,7 +53,9 @@ impl Run<'_> {
             while let Some(batch) = stream.next().await {
                 batch?;
             }
-            datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(false).to_string()
+            datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(physical.as_ref())
+                .indent(false)
+                .to_string()
         } else {
             displayable(physical.as_ref()).indent(false).to_string()
         };

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::catalog::{CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider};
+use datafusion::catalog::{
+    CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
+};
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -19,7 +21,7 @@ use crate::catalog::ViewText;
 use crate::error::{Error, Result};
 use crate::scan::HiveTable;
 use crate::sql::{self, Select};
-use crate::types::{trino_type, parse_hive_field};
+use crate::types::{parse_hive_field, trino_type};
 
 const CATALOG: &str = "awsdatacatalog";
 const DEEPEST_VIEW: usize = 30;
@@ -107,7 +109,9 @@ impl Run<'_> {
             }
             let at = || place_of(&select.query, &name);
             let provider: Arc<dyn TableProvider> = if schema_name == "information_schema" {
-                self.information_schema(&name).await?.ok_or_else(|| Error::table_not_found(at(), format_args!("{CATALOG}.{schema_name}.{name}")))?
+                self.information_schema(&name)
+                    .await?
+                    .ok_or_else(|| Error::table_not_found(at(), format_args!("{CATALOG}.{schema_name}.{name}")))?
             } else {
                 match self.provider(session, select, &schema_name, &name, depth).await? {
                     Some(provider) => provider,
@@ -133,7 +137,8 @@ impl Run<'_> {
     ) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some(table) = self.catalog.table(database, name).await? else { return Ok(None) };
         if !table.is_view() {
-            let provider = HiveTable::new(Arc::clone(&self.storage), Arc::clone(&self.catalog), database, table, &select.hidden)?;
+            let provider =
+                HiveTable::new(Arc::clone(&self.storage), Arc::clone(&self.catalog), database, table, &select.hidden)?;
             return Ok(Some(Arc::new(provider)));
         }
         let view = ViewText::decode(&table)?;
@@ -154,7 +159,11 @@ impl Run<'_> {
     async fn missing(&self, database: &str, table: &str, at: (u64, u64)) -> Result<Error> {
         Ok(match self.catalog.database(database).await? {
             Some(_) => Error::table_not_found(at, format_args!("{CATALOG}.{database}.{table}")),
-            None => Error::user(1107, "SCHEMA_NOT_FOUND", format_args!("line {}:{}: Schema '{database}' does not exist", at.0, at.1)),
+            None => Error::user(
+                1107,
+                "SCHEMA_NOT_FOUND",
+                format_args!("line {}:{}: Schema '{database}' does not exist", at.0, at.1),
+            ),
         })
     }
 
@@ -164,7 +173,9 @@ impl Run<'_> {
         let names: &[&str] = match name {
             "schemata" => &["catalog_name", "schema_name"],
             "tables" => &["table_catalog", "table_schema", "table_name", "table_type"],
-            "columns" => &["table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "data_type"],
+            "columns" => {
+                &["table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "data_type"]
+            }
             _ => return Ok(None),
         };
         let mut push = |values: Vec<String>| {
@@ -184,9 +195,17 @@ impl Run<'_> {
                     continue;
                 }
                 for (position, column) in table.columns().iter().chain(&table.partition_keys).enumerate() {
-                    let ty = parse_hive_field(&column.name, &column.ty).map_or_else(|_| column.ty.clone(), |field| trino_type(&field));
+                    let ty = parse_hive_field(&column.name, &column.ty)
+                        .map_or_else(|_| column.ty.clone(), |field| trino_type(&field));
                     let position = (position + 1).to_string();
-                    push(vec![CATALOG.to_owned(), database.name.clone(), table.name.clone(), column.name.clone(), position, ty]);
+                    push(vec![
+                        CATALOG.to_owned(),
+                        database.name.clone(),
+                        table.name.clone(),
+                        column.name.clone(),
+                        position,
+                        ty,
+                    ]);
                 }
             }
         }

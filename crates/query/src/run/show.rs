@@ -14,28 +14,46 @@ fn lines(column: &str, lines: Vec<String>) -> Answer {
 }
 
 impl Run<'_> {
-    pub(super) async fn show_tables(&mut self, database: Option<String>, pattern: Option<String>, views: bool) -> Result<Answer> {
+    pub(super) async fn show_tables(
+        &mut self,
+        database: Option<String>,
+        pattern: Option<String>,
+        views: bool,
+    ) -> Result<Answer> {
         let database = database.unwrap_or_else(|| self.job.database.to_lowercase());
         if self.catalog.database(&database).await?.is_none() {
-            return Err(Error::ddl(format_args!("SemanticException [Error 10072]: Database does not exist: {database}")));
+            return Err(Error::ddl(format_args!(
+                "SemanticException [Error 10072]: Database does not exist: {database}"
+            )));
         }
         let tables = self.catalog.tables(&database).await?;
-        let mut names: Vec<String> =
-            tables.into_iter().filter(|table| !views || table.is_view()).map(|table| table.name).filter(|name| matches(pattern.as_deref(), name)).collect();
+        let mut names: Vec<String> = tables
+            .into_iter()
+            .filter(|table| !views || table.is_view())
+            .map(|table| table.name)
+            .filter(|name| matches(pattern.as_deref(), name))
+            .collect();
         names.sort();
         Ok(lines(if views { "views" } else { "tab_name" }, names))
     }
 
     pub(super) async fn show_databases(&mut self, pattern: Option<String>) -> Result<Answer> {
-        let mut names: Vec<String> =
-            self.catalog.databases().await?.into_iter().map(|database| database.name).filter(|name| matches(pattern.as_deref(), name)).collect();
+        let mut names: Vec<String> = self
+            .catalog
+            .databases()
+            .await?
+            .into_iter()
+            .map(|database| database.name)
+            .filter(|name| matches(pattern.as_deref(), name))
+            .collect();
         names.sort();
         Ok(lines("database_name", names))
     }
 
     pub(super) async fn show_columns(&mut self, name: &Name) -> Result<Answer> {
         let (_, table) = self.table(name).await?;
-        let names = table.columns().iter().chain(&table.partition_keys).map(|column| format!("{:<20}", column.name)).collect();
+        let names =
+            table.columns().iter().chain(&table.partition_keys).map(|column| format!("{:<20}", column.name)).collect();
         Ok(lines("field", names))
     }
 
@@ -52,13 +70,19 @@ impl Run<'_> {
         let (_, table) = self.table(name).await?;
         let found = table.parameters.iter().filter(|(name, _)| key.as_ref().is_none_or(|key| key == *name));
         let text = found.map(|(name, value)| format!("{name}\t{value}")).collect();
-        Ok(Answer::Lines { columns: vec![ColumnInfo::string("prpt_name"), ColumnInfo::string("prpt_value")], lines: text })
+        Ok(Answer::Lines {
+            columns: vec![ColumnInfo::string("prpt_name"), ColumnInfo::string("prpt_value")],
+            lines: text,
+        })
     }
 
     pub(super) async fn show_create_view(&mut self, name: &Name) -> Result<Answer> {
         let (database, table) = self.table(name).await?;
         if !table.is_view() {
-            return Err(Error::semantic(format_args!("line 1:1: Relation 'awsdatacatalog.{database}.{}' is a table, not a view", table.name)));
+            return Err(Error::semantic(format_args!(
+                "line 1:1: Relation 'awsdatacatalog.{database}.{}' is a table, not a view",
+                table.name
+            )));
         }
         let view = ViewText::decode(&table)?;
         let text = format!("CREATE VIEW \"{}\" AS\n{}", table.name, view.original_sql);
@@ -76,7 +100,8 @@ impl Run<'_> {
             let lines: Vec<_> = columns
                 .iter()
                 .map(|column| {
-                    let comment = column.comment.as_ref().map(|comment| format!(" COMMENT '{}'", comment.replace('\'', "\\'")));
+                    let comment =
+                        column.comment.as_ref().map(|comment| format!(" COMMENT '{}'", comment.replace('\'', "\\'")));
                     format!("  `{}` {}{}", column.name, column.ty, comment.unwrap_or_default())
                 })
                 .collect();
@@ -91,12 +116,17 @@ impl Run<'_> {
         }
         if let Some(storage) = &table.storage_descriptor {
             if let Some(serde) = &storage.serde_info {
-                let _ = writeln!(text, "ROW FORMAT SERDE \n  '{}' ", serde.serialization_library.as_deref().unwrap_or_default());
+                let _ = writeln!(
+                    text,
+                    "ROW FORMAT SERDE \n  '{}' ",
+                    serde.serialization_library.as_deref().unwrap_or_default()
+                );
                 if !serde.parameters.is_empty() {
                     let _ = writeln!(text, "WITH SERDEPROPERTIES ( \n{}) ", properties(&serde.parameters));
                 }
             }
-            let _ = writeln!(text, "STORED AS INPUTFORMAT \n  '{}' ", storage.input_format.as_deref().unwrap_or_default());
+            let _ =
+                writeln!(text, "STORED AS INPUTFORMAT \n  '{}' ", storage.input_format.as_deref().unwrap_or_default());
             let _ = writeln!(text, "OUTPUTFORMAT \n  '{}'", storage.output_format.as_deref().unwrap_or_default());
             let _ = writeln!(text, "LOCATION\n  '{}'", storage.location.as_deref().unwrap_or_default());
         }
@@ -121,7 +151,11 @@ impl Run<'_> {
         if extended {
             text.push("\t \t ".to_owned());
             text.push("# Detailed Table Information\t \t ".to_owned());
-            let pairs = [("Location:", table.location()), ("Table Type:", table.table_type.as_deref()), ("Owner:", table.owner.as_deref())];
+            let pairs = [
+                ("Location:", table.location()),
+                ("Table Type:", table.table_type.as_deref()),
+                ("Owner:", table.owner.as_deref()),
+            ];
             text.extend(pairs.iter().map(|(name, value)| format!("{name:<20}\t{:<20}\t ", value.unwrap_or_default())));
             text.extend(table.parameters.iter().map(|(name, value)| format!("\t{name:<20}\t{value:<20}")));
         }
@@ -140,7 +174,11 @@ fn properties(parameters: &std::collections::BTreeMap<String, String>) -> String
 fn matches(pattern: Option<&str>, name: &str) -> bool {
     let Some(pattern) = pattern else { return true };
     pattern.split('|').any(|one| {
-        let regex = regex::escape(&one.to_lowercase()).replace("\\*", ".*").replace('%', ".*").replace("\\.\\*", ".*").replace("\\..*", ".*");
+        let regex = regex::escape(&one.to_lowercase())
+            .replace("\\*", ".*")
+            .replace('%', ".*")
+            .replace("\\.\\*", ".*")
+            .replace("\\..*", ".*");
         regex::Regex::new(&format!("^{regex}$")).is_ok_and(|regex| regex.is_match(name))
     })
 }

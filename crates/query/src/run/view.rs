@@ -8,18 +8,36 @@ use crate::sql::{Name, Select};
 use crate::types::{hive_type, trino_type};
 
 impl Run<'_> {
-    pub(super) async fn create_view(&mut self, name: Name, or_replace: bool, sql: String, select: Select) -> Result<Answer> {
+    pub(super) async fn create_view(
+        &mut self,
+        name: Name,
+        or_replace: bool,
+        sql: String,
+        select: Select,
+    ) -> Result<Answer> {
         let database = self.database_of(&name);
         if self.catalog.database(&database).await?.is_none() {
-            return Err(Error::user(1107, "SCHEMA_NOT_FOUND", format_args!("line 1:1: Schema '{database}' does not exist")));
+            return Err(Error::user(
+                1107,
+                "SCHEMA_NOT_FOUND",
+                format_args!("line 1:1: Schema '{database}' does not exist"),
+            ));
         }
         let existing = self.catalog.table(&database, &name.name).await?;
         match &existing {
             Some(table) if !table.is_view() => {
-                return Err(Error::user(1006, "TABLE_ALREADY_EXISTS", format_args!("line 1:1: Table already exists: awsdatacatalog.{database}.{}", name.name)));
+                return Err(Error::user(
+                    1006,
+                    "TABLE_ALREADY_EXISTS",
+                    format_args!("line 1:1: Table already exists: awsdatacatalog.{database}.{}", name.name),
+                ));
             }
             Some(_) if !or_replace => {
-                return Err(Error::user(1006, "ALREADY_EXISTS", format_args!("line 1:1: View already exists: awsdatacatalog.{database}.{}", name.name)));
+                return Err(Error::user(
+                    1006,
+                    "ALREADY_EXISTS",
+                    format_args!("line 1:1: View already exists: awsdatacatalog.{database}.{}", name.name),
+                ));
             }
             _ => {}
         }
@@ -68,7 +86,10 @@ impl Run<'_> {
                 return Err(Error::user(
                     1006,
                     "GENERIC_USER_ERROR",
-                    format_args!("line 1:1: View 'awsdatacatalog.{database}.{}' does not exist, but a table with that name exists. Did you mean DROP TABLE?", name.name),
+                    format_args!(
+                        "line 1:1: View 'awsdatacatalog.{database}.{}' does not exist, but a table with that name exists. Did you mean DROP TABLE?",
+                        name.name
+                    ),
                 ));
             }
             None if if_exists => {}

@@ -33,7 +33,11 @@ impl Run<'_> {
     pub(super) async fn ctas(&mut self, ctas: Ctas) -> Result<Answer> {
         let database = self.database_of(&ctas.name);
         if self.catalog.database(&database).await?.is_none() {
-            return Err(Error::user(1107, "SCHEMA_NOT_FOUND", format_args!("line 1:1: Schema '{database}' does not exist")));
+            return Err(Error::user(
+                1107,
+                "SCHEMA_NOT_FOUND",
+                format_args!("line 1:1: Schema '{database}' does not exist"),
+            ));
         }
         if self.catalog.table(&database, &ctas.name.name).await?.is_some() {
             if ctas.if_not_exists {
@@ -42,7 +46,10 @@ impl Run<'_> {
             return Err(Error::user(
                 1006,
                 "TABLE_ALREADY_EXISTS",
-                format_args!("line 1:1: Destination table 'awsdatacatalog.{database}.{}' already exists", ctas.name.name),
+                format_args!(
+                    "line 1:1: Destination table 'awsdatacatalog.{database}.{}' already exists",
+                    ctas.name.name
+                ),
             ));
         }
         let mut location = None;
@@ -50,7 +57,9 @@ impl Run<'_> {
         for (key, value) in &ctas.properties {
             match key.as_str() {
                 "format" if value.eq_ignore_ascii_case("parquet") => {}
-                "format" => return Err(Error::not_supported(format_args!("CTAS to {value}; format = 'PARQUET' is supported"))),
+                "format" => {
+                    return Err(Error::not_supported(format_args!("CTAS to {value}; format = 'PARQUET' is supported")));
+                }
                 "external_location" | "location" => location = Some(value.clone()),
                 "write_compression" | "parquet_compression" => compression = codec(value)?,
                 "table_type" if value.eq_ignore_ascii_case("hive") => {}
@@ -67,7 +76,14 @@ impl Run<'_> {
         let root = Location::parse(&location)?;
         let store = self.storage.bucket(&root.bucket)?;
         if store.list(Some(&root.path()?)).try_next().await?.is_some() {
-            return Err(Error::user(1006, "HIVE_PATH_ALREADY_EXISTS", format_args!("Target directory for table '{database}.{}' already exists: {location}. You may need to manually clean the data at this location before retrying.", ctas.name.name)));
+            return Err(Error::user(
+                1006,
+                "HIVE_PATH_ALREADY_EXISTS",
+                format_args!(
+                    "Target directory for table '{database}.{}' already exists: {location}. You may need to manually clean the data at this location before retrying.",
+                    ctas.name.name
+                ),
+            ));
         }
 
         let (session, plan) = self.plan(&ctas.select).await?;
@@ -75,7 +91,11 @@ impl Run<'_> {
         let fields = plan.schema().fields().clone();
         for (position, field) in fields.iter().enumerate() {
             if field.data_type() == &DataType::Null {
-                return Err(Error::user(1006, "COLUMN_TYPE_UNKNOWN", format_args!("line 1:1: Column type is unknown at position {}: {}", position + 1, field.name())));
+                return Err(Error::user(
+                    1006,
+                    "COLUMN_TYPE_UNKNOWN",
+                    format_args!("line 1:1: Column type is unknown at position {}: {}", position + 1, field.name()),
+                ));
             }
         }
         let split = fields.len().saturating_sub(ctas.partitioned_by.len());
@@ -84,7 +104,10 @@ impl Run<'_> {
             return Err(Error::user(
                 1006,
                 "INVALID_TABLE_PROPERTY",
-                format_args!("Partition keys must be the last columns in the table and in the same order as the table properties: {:?}", ctas.partitioned_by),
+                format_args!(
+                    "Partition keys must be the last columns in the table and in the same order as the table properties: {:?}",
+                    ctas.partitioned_by
+                ),
             ));
         }
         let column = |field: &Arc<Field>| Column::new(field.name(), hive_type(field));
@@ -92,7 +115,9 @@ impl Run<'_> {
             name: ctas.name.name.clone(),
             table_type: Some("EXTERNAL_TABLE".to_owned()),
             partition_keys: fields.iter().skip(split).map(column).collect(),
-            parameters: [("EXTERNAL", "TRUE"), ("has_encrypted_data", "false")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            parameters: [("EXTERNAL", "TRUE"), ("has_encrypted_data", "false")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into(),
             storage_descriptor: Some(StorageDescriptor {
                 columns: fields.iter().take(split).map(column).collect(),
                 location: Some(location.clone()),
@@ -110,7 +135,11 @@ impl Run<'_> {
             }),
             ..Table::default()
         };
-        let written = if ctas.with_data { self.write(&session, plan, &table, &root, compression).await? } else { Written::default() };
+        let written = if ctas.with_data {
+            self.write(&session, plan, &table, &root, compression).await?
+        } else {
+            Written::default()
+        };
         self.catalog.create_table(&database, table.clone()).await?;
         self.add_written(&database, &table, &written).await?;
         Ok(Answer::Files { kind: FilesKind::Ctas, files: written.files, rows: written.rows })
@@ -119,7 +148,8 @@ impl Run<'_> {
     pub(super) async fn insert(&mut self, name: Name, columns: Vec<String>, select: Select) -> Result<Answer> {
         let database = self.database_of(&name);
         let table = self.catalog.table(&database, &name.name).await?;
-        let table = table.ok_or_else(|| Error::table_not_found(name.at, format_args!("awsdatacatalog.{database}.{}", name.name)))?;
+        let table = table
+            .ok_or_else(|| Error::table_not_found(name.at, format_args!("awsdatacatalog.{database}.{}", name.name)))?;
         if table.is_view() {
             return Err(Error::not_supported("line 1:1: Inserting into views is not supported"));
         }
@@ -130,12 +160,16 @@ impl Run<'_> {
         let all: Vec<Column> = table.columns().iter().chain(&table.partition_keys).cloned().collect();
         let (session, plan) = self.plan(&select).await?;
         let given = plan.schema().fields().len();
-        let names: Vec<String> = if columns.is_empty() { all.iter().map(|column| column.name.clone()).collect() } else { columns };
+        let names: Vec<String> =
+            if columns.is_empty() { all.iter().map(|column| column.name.clone()).collect() } else { columns };
         if names.len() != given {
             return Err(Error::user(
                 1006,
                 "TYPE_MISMATCH",
-                format_args!("line 1:1: Insert query has mismatched column count: table has {} columns, query has {given}", names.len()),
+                format_args!(
+                    "line 1:1: Insert query has mismatched column count: table has {} columns, query has {given}",
+                    names.len()
+                ),
             ));
         }
         let plan = arrange(plan, &all, &names)?;
@@ -145,7 +179,11 @@ impl Run<'_> {
     }
 
     async fn add_written(&self, database: &str, table: &Table, written: &Written) -> Result<()> {
-        let partitions = written.partitions.iter().map(|values| partition(table, values.clone(), None)).collect::<Result<Vec<_>>>()?;
+        let partitions = written
+            .partitions
+            .iter()
+            .map(|values| partition(table, values.clone(), None))
+            .collect::<Result<Vec<_>>>()?;
         if !partitions.is_empty() {
             self.catalog.create_partitions(database, &table.name, partitions).await?;
         }
@@ -153,7 +191,14 @@ impl Run<'_> {
     }
 
     /// Writes the plan's rows below `root`. Files of one statement carry its id, so a repeated attempt overwrites them.
-    async fn write(&self, session: &Session, plan: LogicalPlan, table: &Table, root: &Location, compression: Compression) -> Result<Written> {
+    async fn write(
+        &self,
+        session: &Session,
+        plan: LogicalPlan,
+        table: &Table,
+        root: &Location,
+        compression: Compression,
+    ) -> Result<Written> {
         let store = self.storage.bucket(&root.bucket)?;
         let physical = select::physical(session, plan).await?;
         let keys = table.partition_keys.len();
@@ -218,7 +263,8 @@ impl Output {
         if !values.is_empty() {
             key = format!("{key}/{}", partition_name(table, values));
         }
-        let location = Location { bucket: root.bucket.clone(), key: format!("{key}/{}_{id}.parquet", id.replace('-', "_")) };
+        let location =
+            Location { bucket: root.bucket.clone(), key: format!("{key}/{}_{id}.parquet", id.replace('-', "_")) };
         let properties = WriterProperties::builder().set_compression(compression).build();
         let sink = BufWriter::new(Arc::clone(store), location.path()?);
         let writer = AsyncArrowWriter::try_new(sink, Arc::clone(schema), Some(properties)).map_err(Error::internal)?;
@@ -238,14 +284,17 @@ fn codec(name: &str) -> Result<Compression> {
 
 /// The file's columns in the types that other readers of Parquet expect.
 fn stored(schema: &Schema, keys: usize) -> Result<SchemaRef> {
-    let width = schema.fields().len().checked_sub(keys).ok_or_else(|| Error::internal("fewer columns than partition keys"))?;
+    let width =
+        schema.fields().len().checked_sub(keys).ok_or_else(|| Error::internal("fewer columns than partition keys"))?;
     let fields: Vec<Field> = schema
         .fields()
         .iter()
         .take(width)
         .map(|field| {
             let ty = match field.data_type() {
-                DataType::Timestamp(TimeUnit::Nanosecond, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
+                DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+                    DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+                }
                 DataType::UInt64 | DataType::UInt32 => DataType::Int64,
                 other => other.clone(),
             };
@@ -275,14 +324,20 @@ fn split(batch: &RecordBatch, schema: &SchemaRef, keys: usize) -> Result<Vec<(Ve
             .iter()
             .map(|column| {
                 let mut text = String::new();
-                if write_value(column.as_ref(), row, &mut text) { text } else { "__HIVE_DEFAULT_PARTITION__".to_owned() }
+                if write_value(column.as_ref(), row, &mut text) {
+                    text
+                } else {
+                    "__HIVE_DEFAULT_PARTITION__".to_owned()
+                }
             })
             .collect();
         groups.entry(values).or_default().push(u32::try_from(row).map_err(Error::internal)?);
     }
     groups
         .into_iter()
-        .map(|(values, rows)| Ok((values, take_record_batch(&whole, &UInt32Array::from(rows)).map_err(Error::internal)?)))
+        .map(|(values, rows)| {
+            Ok((values, take_record_batch(&whole, &UInt32Array::from(rows)).map_err(Error::internal)?))
+        })
         .collect()
 }
 
@@ -291,7 +346,11 @@ fn arrange(plan: LogicalPlan, table: &[Column], names: &[String]) -> Result<Logi
     use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
     let given = plan.schema().columns();
     if let Some(name) = names.iter().find(|name| !table.iter().any(|column| column.name.to_lowercase() == **name)) {
-        return Err(Error::user(1006, "COLUMN_NOT_FOUND", format_args!("line 1:1: Insert column name does not exist in target table: {name}")));
+        return Err(Error::user(
+            1006,
+            "COLUMN_NOT_FOUND",
+            format_args!("line 1:1: Insert column name does not exist in target table: {name}"),
+        ));
     }
     let expressions = table
         .iter()

@@ -59,7 +59,9 @@ impl Format {
                 mapping: serde
                     .into_iter()
                     .flat_map(|serde| &serde.parameters)
-                    .filter_map(|(key, value)| Some((key.strip_prefix("mapping.")?.to_lowercase(), value.to_lowercase())))
+                    .filter_map(|(key, value)| {
+                        Some((key.strip_prefix("mapping.")?.to_lowercase(), value.to_lowercase()))
+                    })
                     .collect(),
             },
             "RegexSerDe" => {
@@ -96,7 +98,10 @@ fn character(text: Option<&str>, default: char) -> char {
         (Some('\\'), Some(second)) if !second.is_ascii_digit() => match second {
             't' => '\t',
             'n' => '\n',
-            'u' => u32::from_str_radix(text.get(2..).unwrap_or_default(), 16).ok().and_then(char::from_u32).unwrap_or(default),
+            'u' => u32::from_str_radix(text.get(2..).unwrap_or_default(), 16)
+                .ok()
+                .and_then(char::from_u32)
+                .unwrap_or(default),
             other => other,
         },
         (Some(first), Some(_)) => {
@@ -112,9 +117,17 @@ mod tests {
 
     #[test]
     fn delimiters_in_all_their_spellings() {
-        for (text, expected) in
-            [(",", ','), ("\t", '\t'), ("\\t", '\t'), ("\\001", '\u{1}'), ("\u{1}", '\u{1}'), ("1", '\u{1}'), ("\\u0001", '\u{1}'), ("", '|'), ("9", '\t')]
-        {
+        for (text, expected) in [
+            (",", ','),
+            ("\t", '\t'),
+            ("\\t", '\t'),
+            ("\\001", '\u{1}'),
+            ("\u{1}", '\u{1}'),
+            ("1", '\u{1}'),
+            ("\\u0001", '\u{1}'),
+            ("", '|'),
+            ("9", '\t'),
+        ] {
             assert_eq!(character(Some(text), '|'), expected, "{text:?}");
         }
     }

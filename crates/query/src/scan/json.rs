@@ -116,7 +116,8 @@ fn array(field: &Field, values: &[Option<&Value>]) -> Result<ArrayRef> {
             let columns = fields
                 .iter()
                 .map(|field| {
-                    let members: Vec<_> = objects.iter().map(|object| object.and_then(|object| member(object, field.name()))).collect();
+                    let members: Vec<_> =
+                        objects.iter().map(|object| object.and_then(|object| member(object, field.name()))).collect();
                     array(field, &members)
                 })
                 .collect::<Result<Vec<_>>>()?;
@@ -124,16 +125,21 @@ fn array(field: &Field, values: &[Option<&Value>]) -> Result<ArrayRef> {
             Ok(Arc::new(StructArray::try_new(fields.clone(), columns, Some(nulls)).map_err(Error::internal)?))
         }
         DataType::Map(entries, sorted) => {
-            let DataType::Struct(pair) = entries.data_type() else { return Err(Error::internal("a map without entries")) };
+            let DataType::Struct(pair) = entries.data_type() else {
+                return Err(Error::internal("a map without entries"));
+            };
             let objects: Vec<_> = values.iter().map(|value| value.and_then(Value::as_object)).collect();
-            let offsets = OffsetBuffer::from_lengths(objects.iter().map(|object| object.map_or(0, serde_json::Map::len)));
-            let keys: Vec<Value> = objects.iter().flatten().flat_map(|object| object.keys().cloned().map(Value::String)).collect();
+            let offsets =
+                OffsetBuffer::from_lengths(objects.iter().map(|object| object.map_or(0, serde_json::Map::len)));
+            let keys: Vec<Value> =
+                objects.iter().flatten().flat_map(|object| object.keys().cloned().map(Value::String)).collect();
             let keys: Vec<_> = keys.iter().map(Some).collect();
             let items: Vec<_> = objects.iter().flatten().flat_map(|object| object.values().map(not_null)).collect();
             let columns = vec![array(&pair[0], &keys)?, array(&pair[1], &items)?];
             let nulls = NullBuffer::from_iter(objects.iter().map(Option::is_some));
             let pairs = StructArray::try_new(pair.clone(), columns, None).map_err(Error::internal)?;
-            let map = MapArray::try_new(Arc::clone(entries), offsets, pairs, Some(nulls), *sorted).map_err(Error::internal)?;
+            let map = MapArray::try_new(Arc::clone(entries), offsets, pairs, Some(nulls), *sorted)
+                .map_err(Error::internal)?;
             Ok(Arc::new(map))
         }
         _ => {
@@ -189,14 +195,22 @@ mod tests {
     fn members_become_columns() {
         assert_eq!(read("int", "{\"A\":1}\n\n{\"b\":2}\n{\"a\":\"x\"}", false).unwrap(), ["1", "NULL", "NULL"]);
         assert_eq!(read("string", "{\"a\":1.5}\n{\"a\":{\"b\":[1]}}", false).unwrap(), ["1.5", "{\"b\":[1]}"]);
-        assert_eq!(read("struct<x:int,y:array<string>>", "{\"a\":{\"X\":1,\"y\":[\"p\",null]}}", false).unwrap(), ["{x=1, y=[p, null]}"]);
+        assert_eq!(
+            read("struct<x:int,y:array<string>>", "{\"a\":{\"X\":1,\"y\":[\"p\",null]}}", false).unwrap(),
+            ["{x=1, y=[p, null]}"]
+        );
         assert_eq!(read("map<string,double>", "{\"a\":{\"k\":1}}", false).unwrap(), ["{k=1.0}"]);
     }
 
     #[test]
     fn a_malformed_line_fails_unless_ignored() {
         let text = "{\"a\":1}\n{\"a\":\n{\"a\":3}";
-        assert!(read("int", text, false).unwrap_err().message.starts_with("HIVE_CURSOR_ERROR: Row is not a valid JSON Object"));
+        assert!(
+            read("int", text, false)
+                .unwrap_err()
+                .message
+                .starts_with("HIVE_CURSOR_ERROR: Row is not a valid JSON Object")
+        );
         assert_eq!(read("int", text, true).unwrap(), ["1", "NULL", "3"]);
     }
 }

@@ -36,8 +36,11 @@ impl<'a> Decoder<'a> {
             let fields: Vec<_> = self.wanted.iter().map(|column| self.schema.field(*column)).collect();
             return json::decode(&fields, mapping, *ignore_malformed, rest, rows, self.path);
         }
-        let mut writers =
-            self.wanted.iter().map(|column| Writer::new(self.schema.field(*column), rows)).collect::<Result<Vec<_>>>()?;
+        let mut writers = self
+            .wanted
+            .iter()
+            .map(|column| Writer::new(self.schema.field(*column), rows))
+            .collect::<Result<Vec<_>>>()?;
         let mut count = 0;
         while count < rows {
             let Some(line) = next_line(rest) else { break };

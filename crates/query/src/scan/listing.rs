@@ -48,9 +48,11 @@ impl PartitionPlace {
                 partition.values.len()
             )));
         }
-        let pairs: Vec<_> = keys.iter().zip(&partition.values).map(|(key, value)| format!("{}={value}", key.name)).collect();
+        let pairs: Vec<_> =
+            keys.iter().zip(&partition.values).map(|(key, value)| format!("{}={value}", key.name)).collect();
         let name = pairs.join("/");
-        let own = partition.storage_descriptor.and_then(|storage| storage.location).filter(|location| !location.is_empty());
+        let own =
+            partition.storage_descriptor.and_then(|storage| storage.location).filter(|location| !location.is_empty());
         let location = match own {
             Some(url) => Location::parse(&url)?,
             None => Location { bucket: root.bucket.clone(), key: format!("{}/{name}", root.key.trim_end_matches('/')) },
@@ -140,7 +142,10 @@ async fn list(store: &dyn ObjectStore, bucket: &str, folder: &str) -> Result<Vec
         other => other.into(),
     })?;
     let skip = prefix.as_ref().len();
-    Ok(metas.into_iter().filter(|meta| meta.size > 0 && is_data(&meta.location.as_ref()[skip.min(meta.location.as_ref().len())..])).collect())
+    Ok(metas
+        .into_iter()
+        .filter(|meta| meta.size > 0 && is_data(&meta.location.as_ref()[skip.min(meta.location.as_ref().len())..]))
+        .collect())
 }
 
 /// Whether no part of the path below the table is hidden: `_SUCCESS`, `.crc`, `_temporary/…`.
@@ -166,7 +171,11 @@ mod tests {
     #[test]
     fn hidden_files_are_no_data() {
         for (path, expected) in [
-            ("/a.csv", true), ("/_SUCCESS", false), ("/.a.crc", false), ("/_temporary/0/a", false), ("/day=1/a", true),
+            ("/a.csv", true),
+            ("/_SUCCESS", false),
+            ("/.a.crc", false),
+            ("/_temporary/0/a", false),
+            ("/day=1/a", true),
             ("/year=1_$folder$", false),
         ] {
             assert_eq!(is_data(path), expected, "{path}");

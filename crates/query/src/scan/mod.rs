@@ -106,10 +106,9 @@ impl HiveTable {
     async fn partitions(&self) -> Result<&Vec<PartitionPlace>> {
         self.partitions
             .get_or_try_init(|| async {
-                let root = self
-                    .table
-                    .location()
-                    .ok_or_else(|| Error::metastore(format_args!("Table {}.{} has no location", self.database, self.table.name)))?;
+                let root = self.table.location().ok_or_else(|| {
+                    Error::metastore(format_args!("Table {}.{} has no location", self.database, self.table.name))
+                })?;
                 let root = Location::parse(root)?;
                 if self.table.partition_keys.is_empty() {
                     return Ok(vec![PartitionPlace { location: root, values: Vec::new(), name: String::new() }]);
@@ -131,7 +130,13 @@ impl HiveTable {
     }
 
     /// Which rows of constants pass the filters. Filters on columns that `known` lacks are left out.
-    fn passing(&self, state: &dyn Session, filters: &[Expr], rows: &[Vec<ScalarValue>], known: usize) -> Result<Vec<bool>> {
+    fn passing(
+        &self,
+        state: &dyn Session,
+        filters: &[Expr],
+        rows: &[Vec<ScalarValue>],
+        known: usize,
+    ) -> Result<Vec<bool>> {
         let fields = &self.constant_fields[..known];
         let usable = filters
             .iter()
@@ -149,10 +154,9 @@ impl HiveTable {
             .map(|i| Ok(ScalarValue::iter_to_array(rows.iter().map(|row| row[i].clone()))?))
             .collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options).map_err(Error::internal)?;
-        let unqualified = filter
-            .transform_columns()
-            .map_err(Error::from)?;
+        let batch =
+            RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options).map_err(Error::internal)?;
+        let unqualified = filter.transform_columns().map_err(Error::from)?;
         let expr = state.create_physical_expr(unqualified, &DFSchema::try_from(schema)?)?;
         let mask = expr.evaluate(&batch)?.into_array(rows.len())?;
         let mask = mask.as_boolean();
@@ -169,7 +173,8 @@ impl HiveTable {
             places.push(place);
         }
         let keep = self.passing(state, filters, &values, keys)?;
-        let chosen: Vec<_> = places.into_iter().zip(values).zip(keep).filter(|(_, keep)| *keep).map(|(pair, _)| pair).collect();
+        let chosen: Vec<_> =
+            places.into_iter().zip(values).zip(keep).filter(|(_, keep)| *keep).map(|(pair, _)| pair).collect();
 
         let mut files = Vec::new();
         for (index, bucket, meta) in list_under(&self.storage, chosen.iter().map(|(place, _)| *place)).await? {
@@ -178,7 +183,9 @@ impl HiveTable {
             for field in &self.constant_fields[keys..] {
                 constants.push(match field.name().as_str() {
                     "$file_size" => ScalarValue::Int64(i64::try_from(meta.size).ok()),
-                    "$file_modified_time" => ScalarValue::TimestampMillisecond(Some(meta.last_modified.timestamp_millis()), None),
+                    "$file_modified_time" => {
+                        ScalarValue::TimestampMillisecond(Some(meta.last_modified.timestamp_millis()), None)
+                    }
                     "$partition" => ScalarValue::Utf8(Some(place.name.clone())),
                     _ => ScalarValue::Utf8(Some(format!("s3://{bucket}/{}", meta.location))),
                 });
@@ -300,7 +307,10 @@ impl TableProvider for HiveTable {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> datafusion::common::Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> datafusion::common::Result<Vec<TableProviderFilterPushDown>> {
         let answer = |filter: &&Expr| match self.only_constants(filter) {
             true => TableProviderFilterPushDown::Exact,
             false => TableProviderFilterPushDown::Unsupported,
@@ -318,4 +328,3 @@ impl TableProvider for HiveTable {
         Ok(self.plan(state, projection, filters, limit).await?)
     }
 }
-

@@ -13,7 +13,9 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
+};
 use flate2::read::MultiGzDecoder;
 use futures::StreamExt;
 use object_store::{GetOptions, GetRange, ObjectStore};
@@ -230,7 +232,11 @@ async fn fetch(storage: &Storage, piece: &Piece) -> Result<Bytes> {
 
 async fn range(store: &dyn ObjectStore, piece: &Piece, start: u64, end: u64) -> Result<Bytes> {
     let meta = &piece.file.meta;
-    let options = GetOptions { range: Some(GetRange::Bounded(start..end)), if_match: meta.e_tag.clone(), ..GetOptions::default() };
+    let options = GetOptions {
+        range: Some(GetRange::Bounded(start..end)),
+        if_match: meta.e_tag.clone(),
+        ..GetOptions::default()
+    };
     Ok(store.get_opts(&meta.location, options).await?.bytes().await?)
 }
 

@@ -61,7 +61,9 @@ pub(super) fn statement(source: &Source<'_>) -> Result<Statement> {
         Some(other @ ("MERGE" | "UPDATE" | "DELETE" | "OPTIMIZE" | "VACUUM")) => {
             Err(Error::not_supported(format_args!("{other} needs an Iceberg table, which this engine does not have")))
         }
-        Some(other @ ("UNLOAD" | "PREPARE" | "EXECUTE" | "DEALLOCATE")) => Err(Error::not_supported(format_args!("{other} statements"))),
+        Some(other @ ("UNLOAD" | "PREPARE" | "EXECUTE" | "DEALLOCATE")) => {
+            Err(Error::not_supported(format_args!("{other} statements")))
+        }
         _ => Err(c.mismatch()),
     }
 }
@@ -211,7 +213,11 @@ fn unescape(text: &str) -> String {
         "\\n" => "\n".to_owned(),
         "\\r" => "\r".to_owned(),
         "\\\\" => "\\".to_owned(),
-        other => match other.strip_prefix('\\').and_then(|digits| u32::from_str_radix(digits, 8).ok()).and_then(char::from_u32) {
+        other => match other
+            .strip_prefix('\\')
+            .and_then(|digits| u32::from_str_radix(digits, 8).ok())
+            .and_then(char::from_u32)
+        {
             Some(c) => c.to_string(),
             None => other.to_owned(),
         },
@@ -692,7 +698,10 @@ mod tests {
             ("EXPLAIN (TYPE LOGICAL) SELECT 1", "Explain"),
             ("create or replace view \"AwsDataCatalog\".\"d\".\"v\" as select 1 as a", "CreateView"),
             ("DROP VIEW IF EXISTS v;", "DropView"),
-            ("CREATE TABLE a.b WITH (format='PARQUET', partitioned_by=ARRAY['x']) AS SELECT 1 AS x WITH NO DATA", "Ctas"),
+            (
+                "CREATE TABLE a.b WITH (format='PARQUET', partitioned_by=ARRAY['x']) AS SELECT 1 AS x WITH NO DATA",
+                "Ctas",
+            ),
             ("INSERT INTO t (a, b) VALUES (1, 2)", "Insert"),
             ("insert into t (select 1);", "Insert"),
             ("DROP TABLE IF EXISTS `d`.`t` PURGE", "DropTable"),
@@ -705,7 +714,10 @@ mod tests {
             ("SHOW CREATE VIEW v", "ShowCreateView"),
             ("DESCRIBE EXTENDED `t`", "Describe"),
             ("MSCK REPAIR TABLE `t`;", "Repair"),
-            ("ALTER TABLE t ADD IF NOT EXISTS PARTITION (a=1, b='x') LOCATION 's3://b/' PARTITION (a=2, b='y')", "AddPartitions"),
+            (
+                "ALTER TABLE t ADD IF NOT EXISTS PARTITION (a=1, b='x') LOCATION 's3://b/' PARTITION (a=2, b='y')",
+                "AddPartitions",
+            ),
             ("ALTER TABLE t DROP PARTITION (dt=DATE '2017-01-01', hour=1)", "DropPartitions"),
             ("ALTER TABLE t SET LOCATION 's3://b/'", "SetLocation"),
         ] {

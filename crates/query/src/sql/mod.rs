@@ -30,31 +30,104 @@ pub(crate) struct Name {
 #[derive(Debug)]
 pub(crate) enum Statement {
     Select(Box<Select>),
-    Explain { select: Box<Select>, analyze: bool },
-    CreateView { name: Name, or_replace: bool, sql: String, select: Box<Select> },
-    DropView { name: Name, if_exists: bool },
+    Explain {
+        select: Box<Select>,
+        analyze: bool,
+    },
+    CreateView {
+        name: Name,
+        or_replace: bool,
+        sql: String,
+        select: Box<Select>,
+    },
+    DropView {
+        name: Name,
+        if_exists: bool,
+    },
     Ctas(Box<Ctas>),
-    Insert { table: Name, columns: Vec<String>, select: Box<Select> },
+    Insert {
+        table: Name,
+        columns: Vec<String>,
+        select: Box<Select>,
+    },
     CreateTable(Box<CreateTable>),
-    DropTable { name: Name, if_exists: bool },
-    CreateDatabase { name: String, if_not_exists: bool, comment: Option<String>, location: Option<String>, properties: Vec<(String, String)> },
-    DropDatabase { name: String, if_exists: bool, cascade: bool },
-    ShowTables { database: Option<String>, pattern: Option<String> },
-    ShowViews { database: Option<String>, pattern: Option<String> },
-    ShowDatabases { pattern: Option<String> },
-    ShowColumns { table: Name },
-    ShowPartitions { table: Name },
-    ShowCreateTable { table: Name },
-    ShowCreateView { table: Name },
-    ShowProperties { table: Name, key: Option<String> },
-    Describe { table: Name, extended: bool },
-    Repair { table: Name },
-    AddPartitions { table: Name, if_not_exists: bool, partitions: Vec<PartitionSpec> },
-    DropPartitions { table: Name, if_exists: bool, partitions: Vec<Vec<(String, String)>> },
-    SetLocation { table: Name, partition: Option<Vec<(String, String)>>, location: String },
-    SetProperties { table: Name, properties: Vec<(String, String)> },
-    AddColumns { table: Name, columns: Vec<crate::catalog::Column> },
-    ReplaceColumns { table: Name, columns: Vec<crate::catalog::Column> },
+    DropTable {
+        name: Name,
+        if_exists: bool,
+    },
+    CreateDatabase {
+        name: String,
+        if_not_exists: bool,
+        comment: Option<String>,
+        location: Option<String>,
+        properties: Vec<(String, String)>,
+    },
+    DropDatabase {
+        name: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    ShowTables {
+        database: Option<String>,
+        pattern: Option<String>,
+    },
+    ShowViews {
+        database: Option<String>,
+        pattern: Option<String>,
+    },
+    ShowDatabases {
+        pattern: Option<String>,
+    },
+    ShowColumns {
+        table: Name,
+    },
+    ShowPartitions {
+        table: Name,
+    },
+    ShowCreateTable {
+        table: Name,
+    },
+    ShowCreateView {
+        table: Name,
+    },
+    ShowProperties {
+        table: Name,
+        key: Option<String>,
+    },
+    Describe {
+        table: Name,
+        extended: bool,
+    },
+    Repair {
+        table: Name,
+    },
+    AddPartitions {
+        table: Name,
+        if_not_exists: bool,
+        partitions: Vec<PartitionSpec>,
+    },
+    DropPartitions {
+        table: Name,
+        if_exists: bool,
+        partitions: Vec<Vec<(String, String)>>,
+    },
+    SetLocation {
+        table: Name,
+        partition: Option<Vec<(String, String)>>,
+        location: String,
+    },
+    SetProperties {
+        table: Name,
+        properties: Vec<(String, String)>,
+    },
+    AddColumns {
+        table: Name,
+        columns: Vec<crate::catalog::Column>,
+    },
+    ReplaceColumns {
+        table: Name,
+        columns: Vec<crate::catalog::Column>,
+    },
 }
 
 /// A query ready to plan.
@@ -113,7 +186,11 @@ pub(crate) fn select(source: &Source<'_>, start: usize) -> Result<Select> {
         .collect();
     if let Some(quoted) = tokens.iter().find(|t| matches!(&t.token, Token::Word(w) if w.quote_style == Some('`'))) {
         let at = quoted.span.start;
-        return Err(Error::syntax(at.line, at.column, "backquoted identifiers are not supported; use double quotes to quote identifiers"));
+        return Err(Error::syntax(
+            at.line,
+            at.column,
+            "backquoted identifiers are not supported; use double quotes to quote identifiers",
+        ));
     }
     let mut parser = Parser::new(&dialect).with_recursion_limit(100).with_tokens_with_locations(tokens);
     let query = parser.parse_query().map_err(|error| source.parse_error(&error))?;

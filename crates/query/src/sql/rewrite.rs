@@ -4,10 +4,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment, ExcludeSelectItem, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident, NullTreatment, ObjectName,
-    ObjectNamePart, OrderByExpr, OrderByOptions, Query, Select as AstSelect, SelectItem, SetExpr, TableFactor, TimezoneInfo,
-    TypedString, Value, VisitMut, VisitorMut,
+    BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment, ExcludeSelectItem, Expr,
+    Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident,
+    NullTreatment, ObjectName, ObjectNamePart, OrderByExpr, OrderByOptions, Query, Select as AstSelect, SelectItem,
+    SetExpr, TableFactor, TimezoneInfo, TypedString, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -219,7 +219,8 @@ impl VisitorMut for Rewriter<'_> {
         if !self.hidden.is_empty() && from_tables {
             for item in &mut select.projection {
                 if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) = item {
-                    let hidden = self.hidden.iter().map(|name| ObjectName::from(vec![Ident::with_quote('"', *name)])).collect();
+                    let hidden =
+                        self.hidden.iter().map(|name| ObjectName::from(vec![Ident::with_quote('"', *name)])).collect();
                     options.opt_exclude = Some(ExcludeSelectItem::Multiple(hidden));
                 }
             }
@@ -275,8 +276,13 @@ impl VisitorMut for Lenient {
                 }
             }
             Expr::Function(function) => {
-                if let Some(name @ ("date_parse" | "parse_datetime" | "from_iso8601_timestamp" | "from_iso8601_date" | "json_parse")) =
-                    name_of(function).as_deref()
+                if let Some(
+                    name @ ("date_parse"
+                    | "parse_datetime"
+                    | "from_iso8601_timestamp"
+                    | "from_iso8601_date"
+                    | "json_parse"),
+                ) = name_of(function).as_deref()
                 {
                     function.name = ObjectName::from(vec![Ident::new(format!("try_{name}"))]);
                 }
@@ -292,7 +298,8 @@ fn rewrite(expr: &mut Expr) -> Option<Expr> {
         Expr::Function(function) => call(function),
         Expr::Cast { kind, expr, data_type, .. } => cast(kind, expr, data_type),
         Expr::TypedString(TypedString { data_type, value, .. }) => {
-            if let DataType::Timestamp(precision @ None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) = data_type {
+            if let DataType::Timestamp(precision @ None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) = data_type
+            {
                 if let Value::SingleQuotedString(text) = &value.value
                     && zone_of(text)
                 {
@@ -345,7 +352,9 @@ fn cast(kind: &CastKind, expr: &Expr, data_type: &mut DataType) -> Option<Expr> 
     match data_type {
         DataType::Varchar(None) | DataType::CharacterVarying(None) => Some(function("to_varchar", vec![expr.clone()])),
         DataType::Varchar(Some(n)) | DataType::Char(Some(n)) | DataType::CharacterVarying(Some(n)) => {
-            let datafusion::sql::sqlparser::ast::CharacterLength::IntegerLength { length: n, .. } = n else { return None };
+            let datafusion::sql::sqlparser::ast::CharacterLength::IntegerLength { length: n, .. } = n else {
+                return None;
+            };
             Some(function("to_varchar", vec![expr.clone(), length(*n)]))
         }
         DataType::JSON => Some(function("to_json", vec![expr.clone()])),
@@ -354,7 +363,13 @@ fn cast(kind: &CastKind, expr: &Expr, data_type: &mut DataType) -> Option<Expr> 
             None
         }
         // Trino rounds, DataFusion truncates.
-        DataType::TinyInt(_) | DataType::SmallInt(_) | DataType::Int(_) | DataType::Integer(_) | DataType::BigInt(_) if !try_cast => {
+        DataType::TinyInt(_)
+        | DataType::SmallInt(_)
+        | DataType::Int(_)
+        | DataType::Integer(_)
+        | DataType::BigInt(_)
+            if !try_cast =>
+        {
             Some(Expr::Cast {
                 kind: kind.clone(),
                 expr: Box::new(function("round_half_up", vec![expr.clone()])),
@@ -441,9 +456,10 @@ fn call(function: &mut Function) -> Option<Expr> {
         }
         "row" => {
             let args = plain_arguments(function)?;
-            let named = args.into_iter().enumerate().flat_map(|(i, arg)| {
-                [Expr::Value(Value::SingleQuotedString(format!("field{i}")).into()), arg]
-            });
+            let named = args
+                .into_iter()
+                .enumerate()
+                .flat_map(|(i, arg)| [Expr::Value(Value::SingleQuotedString(format!("field{i}")).into()), arg]);
             return Some(self::function("named_struct", named.collect()));
         }
         _ => {}
@@ -467,14 +483,17 @@ fn name_of(function: &Function) -> Option<String> {
 fn plain_arguments(function: &Function) -> Option<Vec<Expr>> {
     match &function.args {
         FunctionArguments::None => Some(Vec::new()),
-        FunctionArguments::List(list) if list.duplicate_treatment != Some(DuplicateTreatment::Distinct) && list.clauses.is_empty() => list
-            .args
-            .iter()
-            .map(|arg| match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-                _ => None,
-            })
-            .collect(),
+        FunctionArguments::List(list)
+            if list.duplicate_treatment != Some(DuplicateTreatment::Distinct) && list.clauses.is_empty() =>
+        {
+            list.args
+                .iter()
+                .map(|arg| match arg {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                    _ => None,
+                })
+                .collect()
+        }
         _ => None,
     }
 }
@@ -512,7 +531,8 @@ fn template(text: &str, args: &[Expr]) -> Option<Expr> {
         fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
             if let Expr::Value(value) = &*expr
                 && let Value::Placeholder(number) = &value.value
-                && let Some(arg) = number.strip_prefix('$').and_then(|n| n.parse::<usize>().ok()).and_then(|n| self.0.get(n - 1))
+                && let Some(arg) =
+                    number.strip_prefix('$').and_then(|n| n.parse::<usize>().ok()).and_then(|n| self.0.get(n - 1))
             {
                 *expr = match arg {
                     Expr::BinaryOp { .. } => Expr::Nested(Box::new(arg.clone())),

@@ -5,7 +5,14 @@ use crate::{LAZY, Lake, PARQUET, gzip};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn csv_of_the_crawler() {
     let lake = Lake::new().await;
-    lake.table("t", "a bigint, b double, c string, d timestamp, e date", "", LAZY, &[("field.delim", ","), ("skip.header.line.count", "1")]).await;
+    lake.table(
+        "t",
+        "a bigint, b double, c string, d timestamp, e date",
+        "",
+        LAZY,
+        &[("field.delim", ","), ("skip.header.line.count", "1")],
+    )
+    .await;
     lake.put("t/1.csv", "a,b,c,d,e\n1,1.5,x,2013-01-01 05:00:00,2013-01-02\n2,NA\n,,,,\nx,y,\"z\",q,r,more\n").await;
     lake.put("t/2.csv.gz", gzip("a,b,c,d,e\n7,1e10,gz,2013-01-01T00:00:00Z,2013-01-01\n")).await;
     lake.put("t/_SUCCESS", "1,2,3\n").await;
@@ -17,7 +24,10 @@ async fn csv_of_the_crawler() {
          \"7\",\"1.0E10\",\"gz\",\"2013-01-01 00:00:00.000\",\"2013-01-01\"\n,\"2.0\",,,\n"
     );
     assert_eq!(lake.rows("SELECT count(*), count(a), sum(b) FROM t").await, "\"6\",\"3\",\"1.00000000035E10\"\n");
-    assert_eq!(lake.rows("SELECT DISTINCT \"$path\" FROM t WHERE \"$path\" LIKE '%.gz'").await, "\"s3://b/t/2.csv.gz\"\n");
+    assert_eq!(
+        lake.rows("SELECT DISTINCT \"$path\" FROM t WHERE \"$path\" LIKE '%.gz'").await,
+        "\"s3://b/t/2.csv.gz\"\n"
+    );
     assert_eq!(lake.rows("SELECT *, \"$file_size\" > 5 FROM t LIMIT 0").await, "");
     assert!(lake.run("SELECT a FROM t").await.unwrap().scanned_bytes > 50);
 }
@@ -26,9 +36,19 @@ async fn csv_of_the_crawler() {
 async fn opencsv_knows_quotes() {
     let lake = Lake::new().await;
     let serde = "org.apache.hadoop.hive.serde2.OpenCSVSerde";
-    lake.table("t", "a string, b string, n bigint", "", serde, &[("separatorChar", ","), ("quoteChar", "\""), ("skip.header.line.count", "1")]).await;
+    lake.table(
+        "t",
+        "a string, b string, n bigint",
+        "",
+        serde,
+        &[("separatorChar", ","), ("quoteChar", "\""), ("skip.header.line.count", "1")],
+    )
+    .await;
     lake.put("t/1.csv", "a,b,n\n\"x,y\",\"say \"\"hi\"\"\",3\nonly\n").await;
-    assert_eq!(lake.rows("SELECT * FROM t ORDER BY n NULLS LAST").await, "\"x,y\",\"say \"\"hi\"\"\",\"3\"\n\"only\",,\n");
+    assert_eq!(
+        lake.rows("SELECT * FROM t ORDER BY n NULLS LAST").await,
+        "\"x,y\",\"say \"\"hi\"\"\",\"3\"\n\"only\",,\n"
+    );
     lake.put("t/2.csv", "a,b,n\n1,2,\n").await;
     let message = lake.fails("SELECT sum(n) FROM t").await;
     assert!(message.starts_with("HIVE_BAD_DATA: Error parsing field value '' for field 2"), "{message}");
@@ -37,10 +57,13 @@ async fn opencsv_knows_quotes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn json_lines() {
     let lake = Lake::new().await;
-    lake.table("t", "id int, tags array<string>, s struct<x:double>", "", "org.openx.data.jsonserde.JsonSerDe", &[]).await;
+    lake.table("t", "id int, tags array<string>, s struct<x:double>", "", "org.openx.data.jsonserde.JsonSerDe", &[])
+        .await;
     lake.put("t/1.json", "{\"ID\":1,\"tags\":[\"a\",\"b\"],\"s\":{\"x\":2}}\n{\"id\":\"x\"}\n").await;
-    assert_eq!(lake.rows("SELECT id, tags, s, s.x, cardinality(tags), tags[1] FROM t ORDER BY id").await,
-        "\"1\",\"[a, b]\",\"{x=2.0}\",\"2.0\",\"2\",\"a\"\n,,,,,\n");
+    assert_eq!(
+        lake.rows("SELECT id, tags, s, s.x, cardinality(tags), tags[1] FROM t ORDER BY id").await,
+        "\"1\",\"[a, b]\",\"{x=2.0}\",\"2.0\",\"2\",\"a\"\n,,,,,\n"
+    );
     lake.put("t/2.json", "{\"id\":\n").await;
     assert!(lake.fails("SELECT * FROM t").await.starts_with("HIVE_CURSOR_ERROR: Row is not a valid JSON Object"));
 }
@@ -56,20 +79,29 @@ async fn partitions_are_pruned_and_found() {
     lake.put("elsewhere/f", "7\n8\n").await;
     lake.partition("t", &["1999", "__HIVE_DEFAULT_PARTITION__"], "s3://b/elsewhere").await;
     lake.put("t/year=2050/month=1/f", "1\n").await;
-    assert_eq!(lake.rows("SELECT count(*), sum(v), min(year), count(month) FROM t").await, "\"8\",\"12090\",\"1999\",\"6\"\n");
+    assert_eq!(
+        lake.rows("SELECT count(*), sum(v), min(year), count(month) FROM t").await,
+        "\"8\",\"12090\",\"1999\",\"6\"\n"
+    );
     assert_eq!(lake.rows("SELECT v, year FROM t WHERE year > 2013 AND v < 2015").await, "\"2014\",\"2014\"\n");
     let before = lake.run("SELECT v FROM t WHERE year = 2011").await.unwrap().scanned_bytes;
     let after = lake.run("SELECT v FROM t WHERE year = 2011").await.unwrap().scanned_bytes;
     assert_eq!(after - before, 5);
     lake.partition("t", &["x", "1"], "s3://b/t/x/").await;
-    assert!(lake.fails("SELECT * FROM t").await.contains("Invalid partition value 'x' for INTEGER partition key: year"));
+    assert!(
+        lake.fails("SELECT * FROM t").await.contains("Invalid partition value 'x' for INTEGER partition key: year")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parquet_whole_and_cut_short() {
     let lake = Lake::new().await;
-    lake.run("CREATE TABLE p WITH (format='PARQUET', external_location='s3://b/p/', partitioned_by=ARRAY['k']) AS \
-              SELECT * FROM (VALUES (1, 'x', DATE '2013-01-01', 'k1'), (2, NULL, NULL, 'k2')) AS t(a, b, c, k)").await.unwrap();
+    lake.run(
+        "CREATE TABLE p WITH (format='PARQUET', external_location='s3://b/p/', partitioned_by=ARRAY['k']) AS \
+              SELECT * FROM (VALUES (1, 'x', DATE '2013-01-01', 'k1'), (2, NULL, NULL, 'k2')) AS t(a, b, c, k)",
+    )
+    .await
+    .unwrap();
     assert_eq!(lake.rows("SELECT * FROM p ORDER BY a").await, "\"1\",\"x\",\"2013-01-01\",\"k1\"\n\"2\",,,\"k2\"\n");
     assert_eq!(lake.rows("SELECT a FROM p WHERE k = 'k2' AND a > 0").await, "\"2\"\n");
     let file = lake.rows("SELECT \"$path\" FROM p WHERE k = 'k1'").await;

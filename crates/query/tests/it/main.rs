@@ -42,7 +42,11 @@ impl Lake {
     /// A table of `s3://b/NAME/` with columns such as `a int, b string`.
     pub(crate) async fn table(&self, name: &str, columns: &str, keys: &str, serde: &str, parameters: &[(&str, &str)]) {
         let columns_of = |text: &str| -> Vec<Column> {
-            text.split(", ").filter(|column| !column.is_empty()).map(|column| column.split_once(' ').unwrap()).map(|(n, t)| Column::new(n, t)).collect()
+            text.split(", ")
+                .filter(|column| !column.is_empty())
+                .map(|column| column.split_once(' ').unwrap())
+                .map(|(n, t)| Column::new(n, t))
+                .collect()
         };
         let parameters: std::collections::BTreeMap<String, String> =
             parameters.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -65,7 +69,10 @@ impl Lake {
     pub(crate) async fn partition(&self, table: &str, values: &[&str], location: &str) {
         let partition = Partition {
             values: values.iter().map(|value| (*value).to_owned()).collect(),
-            storage_descriptor: Some(StorageDescriptor { location: Some(location.to_owned()), ..StorageDescriptor::default() }),
+            storage_descriptor: Some(StorageDescriptor {
+                location: Some(location.to_owned()),
+                ..StorageDescriptor::default()
+            }),
             ..Partition::default()
         };
         self.catalog.create_partitions("db", table, vec![partition]).await.unwrap();

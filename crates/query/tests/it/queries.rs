@@ -9,7 +9,10 @@ async fn values_as_athena_prints_them() {
         ("SELECT 1, 'a\"b', NULL, '', true", "\"1\",\"a\"\"b\",,\"\",\"true\"\n"),
         ("SELECT 1.5, CAST(1 AS double), 1e10, CAST(0.1 AS real)", "\"1.5\",\"1.0\",\"1.0E10\",\"0.1\"\n"),
         ("SELECT DATE '2017-01-02', TIMESTAMP '2017-01-01 00:00:00'", "\"2017-01-02\",\"2017-01-01 00:00:00.000\"\n"),
-        ("SELECT ARRAY[1, 2], MAP(ARRAY['a', 'b'], ARRAY[1, 2]), ROW(1, 'x')", "\"[1, 2]\",\"{a=1, b=2}\",\"{field0=1, field1=x}\"\n"),
+        (
+            "SELECT ARRAY[1, 2], MAP(ARRAY['a', 'b'], ARRAY[1, 2]), ROW(1, 'x')",
+            "\"[1, 2]\",\"{a=1, b=2}\",\"{field0=1, field1=x}\"\n",
+        ),
         ("SELECT CAST('hel' AS varbinary)", "\"68 65 6c\"\n"),
         ("SELECT TIMESTAMP '2017-01-01 00:00:00 America/New_York'", "\"2017-01-01 00:00:00.000 America/New_York\"\n"),
         ("VALUES (1, 'a'), (2, 'b')", "\"1\",\"a\"\n\"2\",\"b\"\n"),
@@ -18,9 +21,22 @@ async fn values_as_athena_prints_them() {
         assert_eq!(lake.rows(sql).await, expected, "{sql}");
     }
     let outcome = lake.run("SELECT 1 AS Foo, count(*), CAST(1 AS decimal(10,1)) d, ARRAY[1], 'x'").await.unwrap();
-    let columns: Vec<_> = outcome.columns.iter().map(|c| (c.name.as_str(), c.ty.as_str(), c.precision, c.scale)).collect();
-    assert_eq!(columns, [("Foo", "integer", 10, 0), ("_col1", "bigint", 19, 0), ("d", "decimal", 10, 1), ("_col3", "array", 0, 0), ("_col4", "varchar", i32::MAX, 0)]);
-    assert_eq!((outcome.statement_type.as_str(), outcome.substatement_type.as_str(), outcome.rows), ("DML", "SELECT", 1));
+    let columns: Vec<_> =
+        outcome.columns.iter().map(|c| (c.name.as_str(), c.ty.as_str(), c.precision, c.scale)).collect();
+    assert_eq!(
+        columns,
+        [
+            ("Foo", "integer", 10, 0),
+            ("_col1", "bigint", 19, 0),
+            ("d", "decimal", 10, 1),
+            ("_col3", "array", 0, 0),
+            ("_col4", "varchar", i32::MAX, 0)
+        ]
+    );
+    assert_eq!(
+        (outcome.statement_type.as_str(), outcome.substatement_type.as_str(), outcome.rows),
+        ("DML", "SELECT", 1)
+    );
     assert_eq!(outcome.output_location, "s3://results/athena/11111111-2222-3333-4444-555555555555.csv");
 }
 
@@ -92,14 +108,29 @@ async fn aggregates_joins_windows() {
     lake.table("T", "Carrier string, delay double, dist bigint", "", LAZY, &[("field.delim", ",")]).await;
     lake.put("T/1", "AA,1,10\nAA,3,20\nB6,,30\n").await;
     for (sql, expected) in [
-        ("SELECT carrier, avg(delay), count(*) FROM t GROUP BY carrier ORDER BY 1", "\"AA\",\"2.0\",\"2\"\n\"B6\",,\"1\"\n"),
-        ("SELECT CARRIER, sum(dist) FROM \"T\" GROUP BY 1 HAVING sum(dist) > 29 ORDER BY carrier", "\"AA\",\"30\"\n\"B6\",\"30\"\n"),
+        (
+            "SELECT carrier, avg(delay), count(*) FROM t GROUP BY carrier ORDER BY 1",
+            "\"AA\",\"2.0\",\"2\"\n\"B6\",,\"1\"\n",
+        ),
+        (
+            "SELECT CARRIER, sum(dist) FROM \"T\" GROUP BY 1 HAVING sum(dist) > 29 ORDER BY carrier",
+            "\"AA\",\"30\"\n\"B6\",\"30\"\n",
+        ),
         ("SELECT count_if(delay > 1), approx_distinct(carrier), arbitrary(delay) > 0 FROM t", "\"1\",\"2\",\"true\"\n"),
         ("SELECT max_by(carrier, dist), min_by(carrier, delay) FROM t", "\"B6\",\"AA\"\n"),
         ("SELECT approx_percentile(dist, 0.5) FROM t", "\"20\"\n"),
-        ("SELECT array_agg(dist ORDER BY dist), listagg(carrier, '|') WITHIN GROUP (ORDER BY dist) FROM t", "\"[10, 20, 30]\",\"AA|AA|B6\"\n"),
-        ("SELECT dist, row_number() OVER (PARTITION BY carrier ORDER BY dist DESC) FROM t ORDER BY dist", "\"10\",\"2\"\n\"20\",\"1\"\n\"30\",\"1\"\n"),
-        ("WITH x AS (SELECT carrier c, max(dist) m FROM t GROUP BY carrier) SELECT a.dist FROM t a JOIN x ON a.carrier = x.c AND a.dist = x.m ORDER BY 1", "\"20\"\n\"30\"\n"),
+        (
+            "SELECT array_agg(dist ORDER BY dist), listagg(carrier, '|') WITHIN GROUP (ORDER BY dist) FROM t",
+            "\"[10, 20, 30]\",\"AA|AA|B6\"\n",
+        ),
+        (
+            "SELECT dist, row_number() OVER (PARTITION BY carrier ORDER BY dist DESC) FROM t ORDER BY dist",
+            "\"10\",\"2\"\n\"20\",\"1\"\n\"30\",\"1\"\n",
+        ),
+        (
+            "WITH x AS (SELECT carrier c, max(dist) m FROM t GROUP BY carrier) SELECT a.dist FROM t a JOIN x ON a.carrier = x.c AND a.dist = x.m ORDER BY 1",
+            "\"20\"\n\"30\"\n",
+        ),
         ("SELECT n FROM UNNEST(sequence(1, 3)) AS u(n)", "\"1\"\n\"2\"\n\"3\"\n"),
         ("SELECT n, o FROM UNNEST(ARRAY['a','b']) WITH ORDINALITY AS u(n, o)", "\"a\",\"1\"\n\"b\",\"2\"\n"),
         ("SELECT x FROM (VALUES ROW('a,b')) v(s) CROSS JOIN UNNEST(split(s, ',')) AS u(x)", "\"a\"\n\"b\"\n"),

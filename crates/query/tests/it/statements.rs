@@ -18,12 +18,22 @@ async fn views_are_made_read_and_dropped() {
     assert_eq!(table.table_type.as_deref(), Some("VIRTUAL_VIEW"));
     let types: Vec<_> = table.columns().iter().map(|c| format!("{} {}", c.name, c.ty)).collect();
     assert_eq!(types, ["carrier string", "month bigint", "flights bigint", "mean_arr_delay double"]);
-    assert_eq!(lake.rows("SELECT * FROM delays ORDER BY carrier").await, "\"AA\",\"1\",\"2\",\"2.0\"\n\"B6\",\"2\",\"0\",\n");
-    assert_eq!(lake.rows("SELECT sum(flights) FROM \"awsdatacatalog\".\"db\".\"delays\" d WHERE d.carrier = 'AA'").await, "\"2\"\n");
+    assert_eq!(
+        lake.rows("SELECT * FROM delays ORDER BY carrier").await,
+        "\"AA\",\"1\",\"2\",\"2.0\"\n\"B6\",\"2\",\"0\",\n"
+    );
+    assert_eq!(
+        lake.rows("SELECT sum(flights) FROM \"awsdatacatalog\".\"db\".\"delays\" d WHERE d.carrier = 'AA'").await,
+        "\"2\"\n"
+    );
     lake.run("CREATE VIEW over AS SELECT carrier FROM delays WHERE flights > 0").await.unwrap();
     assert_eq!(lake.rows("SELECT * FROM over").await, "\"AA\"\n");
     assert!(lake.fails("CREATE VIEW over AS SELECT 1 a").await.contains("View already exists"));
-    assert!(lake.fails("CREATE VIEW w AS SELECT count(*) FROM flights").await.contains("Column name not specified at position 1"));
+    assert!(
+        lake.fails("CREATE VIEW w AS SELECT count(*) FROM flights")
+            .await
+            .contains("Column name not specified at position 1")
+    );
     assert!(lake.rows("SHOW CREATE VIEW delays").await.starts_with("CREATE VIEW \"delays\" AS\nSELECT carrier"));
     assert_eq!(lake.rows("SHOW TABLES").await, "delays\nflights\nover\n");
     assert_eq!(lake.rows("SHOW VIEWS").await, "delays\nover\n");
@@ -48,7 +58,16 @@ async fn a_view_of_another_client_is_read() {
     assert_eq!(lake.rows("SELECT sum(n) FROM v").await, "\"3\"\n");
     lake.catalog.update_table("db", view("nonsense".to_owned())).await.unwrap();
     assert!(lake.fails("SELECT * FROM v").await.starts_with("INVALID_VIEW"));
-    lake.catalog.update_table("db", view(format!("/* Presto View: {} */", base64::engine::general_purpose::STANDARD.encode(r#"{"originalSql":"SELECT * FROM v"}"#)))).await.unwrap();
+    lake.catalog
+        .update_table(
+            "db",
+            view(format!(
+                "/* Presto View: {} */",
+                base64::engine::general_purpose::STANDARD.encode(r#"{"originalSql":"SELECT * FROM v"}"#)
+            )),
+        )
+        .await
+        .unwrap();
     assert!(lake.fails("SELECT * FROM v").await.contains("INVALID_VIEW"));
 }
 
@@ -63,21 +82,30 @@ async fn tables_and_partitions_by_statements() {
     let repaired = lake.rows("MSCK REPAIR TABLE t").await;
     assert!(repaired.contains("Repair: Added partition to metastore t:dt=2013-01-02"), "{repaired}");
     assert_eq!(lake.rows("SHOW PARTITIONS t").await, "dt=2013-01-01\ndt=2013-01-02\n");
-    lake.run("ALTER TABLE t ADD IF NOT EXISTS PARTITION (dt='z') LOCATION 's3://b/t/other/' PARTITION (dt='2013-01-01')").await.unwrap();
+    lake.run(
+        "ALTER TABLE t ADD IF NOT EXISTS PARTITION (dt='z') LOCATION 's3://b/t/other/' PARTITION (dt='2013-01-01')",
+    )
+    .await
+    .unwrap();
     assert!(lake.fails("ALTER TABLE t ADD PARTITION (dt='z')").await.contains("Partition already exists: dt=z"));
     assert_eq!(lake.rows("SELECT sum(a), max(dt) FROM t").await, "\"6\",\"z\"\n");
     lake.run("ALTER TABLE t DROP PARTITION (dt='z')").await.unwrap();
     assert_eq!(lake.rows("SELECT sum(a) FROM t").await, "\"3\"\n");
     let outcome = lake.run("SHOW COLUMNS IN t").await.unwrap();
     assert_eq!((outcome.columns[0].name.as_str(), outcome.columns[0].ty.as_str()), ("field", "string"));
-    assert_eq!(lake.get(&outcome.output_location).await, "a                   \nb                   \ndt                  \n");
+    assert_eq!(
+        lake.get(&outcome.output_location).await,
+        "a                   \nb                   \ndt                  \n"
+    );
     let described = lake.rows("DESCRIBE t").await;
     assert!(described.starts_with("a                   \tint                 \t                    \n"), "{described}");
     assert!(described.contains("# Partition Information"));
     assert!(lake.rows("SHOW CREATE TABLE t").await.starts_with("CREATE EXTERNAL TABLE `db.t`(\n  `a` int, \n"));
     assert!(lake.rows("EXPLAIN SELECT a FROM t").await.starts_with("Query Plan\n"));
     assert!(lake.fails("DESCRIBE nope").await.contains("Table not found nope"));
-    lake.run("CREATE TABLE made WITH (format='PARQUET') AS SELECT a, b, CAST(NULL AS double) AS n FROM t").await.unwrap();
+    lake.run("CREATE TABLE made WITH (format='PARQUET') AS SELECT a, b, CAST(NULL AS double) AS n FROM t")
+        .await
+        .unwrap();
     let inserted = lake.run("INSERT INTO made (b, a) SELECT 'new', 9").await.unwrap();
     assert_eq!(inserted.update_count, 1);
     assert!(lake.get(&inserted.manifest_location.unwrap()).await.starts_with("s3://results/athena/tables/"));

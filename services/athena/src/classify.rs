@@ -1,0 +1,179 @@
+//! What kind of statement a text is: enough to say where its result goes and to refuse at once what nobody can read. The
+//! worker parses it.
+
+/// `StatementType`, `SubstatementType` and where the result goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    pub(crate) statement: &'static str,
+    pub(crate) substatement: &'static str,
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    Csv,
+    Text,
+    /// `tables/<id>`
+    Tables,
+    Plain,
+}
+
+impl Output {
+    pub(crate) fn file(self, folder: &str, id: &str) -> String {
+        let slash = if folder.ends_with('/') { "" } else { "/" };
+        match self {
+            Self::Csv => format!("{folder}{slash}{id}.csv"),
+            Self::Text => format!("{folder}{slash}{id}.txt"),
+            Self::Tables => format!("{folder}{slash}tables/{id}"),
+            Self::Plain => format!("{folder}{slash}{id}"),
+        }
+    }
+}
+
+/// The kind of a statement; the error is a text with its place.
+pub(crate) fn classify(sql: &str) -> Result<Kind, String> {
+    let (line, column, body) = skip_blank(sql);
+    let words: Vec<String> = body
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .take(40)
+        .map(str::to_uppercase)
+        .collect();
+    let word = |i: usize| words.get(i).map_or("", String::as_str);
+    let of = |statement, substatement, output| Ok(Kind { statement, substatement, output });
+    let ddl = |substatement| of("DDL", substatement, Output::Text);
+    let utility = |substatement| of("UTILITY", substatement, Output::Text);
+    match (word(0), word(1)) {
+        ("SELECT" | "WITH" | "VALUES" | "TABLE" | "EXECUTE", _) => of("DML", "SELECT", Output::Csv),
+        _ if body.starts_with('(') => of("DML", "SELECT", Output::Csv),
+        ("EXPLAIN", _) => of("DML", "EXPLAIN", Output::Text),
+        ("INSERT", _) => of("DML", "INSERT", Output::Plain),
+        ("UPDATE", _) => of("DML", "UPDATE", Output::Plain),
+        ("DELETE", _) => of("DML", "DELETE", Output::Plain),
+        ("MERGE", _) => of("DML", "MERGE", Output::Plain),
+        ("UNLOAD", _) => of("DML", "UNLOAD", Output::Plain),
+        ("CREATE", "EXTERNAL") => ddl("CREATE_TABLE"),
+        ("CREATE", "TABLE") => {
+            // CTAS has its query where a Hive table has its columns.
+            let head = body.split_once('(').map_or(body, |(head, _)| head).to_uppercase();
+            let ctas = head.split_whitespace().any(|word| word == "AS") || head.trim_end().ends_with(" WITH");
+            if ctas { of("DDL", "CREATE_TABLE_AS_SELECT", Output::Tables) } else { ddl("CREATE_TABLE") }
+        }
+        ("CREATE", "DATABASE" | "SCHEMA") => ddl("CREATE_DATABASE"),
+        ("CREATE", "VIEW" | "OR") => ddl("CREATE_VIEW"),
+        ("DROP", "TABLE") => ddl("DROP_TABLE"),
+        ("DROP", "VIEW") => ddl("DROP_VIEW"),
+        ("DROP", "DATABASE" | "SCHEMA") => ddl("DROP_DATABASE"),
+        ("ALTER", _) => ddl("ALTER_TABLE"),
+        ("MSCK", _) => ddl("MSCK_REPAIR_TABLE"),
+        ("PREPARE" | "DEALLOCATE", _) => ddl("PREPARE"),
+        ("SHOW", "CREATE") => utility(if word(2) == "VIEW" { "SHOW_CREATE_VIEW" } else { "SHOW_CREATE_TABLE" }),
+        ("SHOW", "DATABASES" | "SCHEMAS") => utility("SHOW_DATABASES"),
+        ("SHOW", "COLUMNS") => utility("SHOW_COLUMNS"),
+        ("SHOW", "PARTITIONS") => utility("SHOW_PARTITIONS"),
+        ("SHOW", "TBLPROPERTIES") => utility("SHOW_TBLPROPERTIES"),
+        ("SHOW", "VIEWS") => utility("SHOW_VIEWS"),
+        ("SHOW", _) => utility("SHOW_TABLES"),
+        ("DESCRIBE" | "DESC", _) => utility("DESCRIBE_TABLE"),
+        ("OPTIMIZE", _) => utility("OPTIMIZE"),
+        ("VACUUM", _) => utility("VACUUM_TABLE"),
+        _ => {
+            let end = body.find(char::is_whitespace).unwrap_or(body.len());
+            let found = if body.is_empty() { "<EOF>" } else { &body[..end] };
+            Err(format!(
+                "line {line}:{column}: mismatched input '{found}'. Expecting: 'ALTER', 'ANALYZE', 'CALL', 'COMMENT', 'COMMIT', 'CREATE', 'DEALLOCATE', \
+                 'DELETE', 'DENY', 'DESC', 'DESCRIBE', 'DROP', 'EXECUTE', 'EXPLAIN', 'GRANT', 'INSERT', 'MERGE', 'PREPARE', 'REFRESH', 'RESET', \
+                 'REVOKE', 'ROLLBACK', 'SET', 'SHOW', 'START', 'TRUNCATE', 'UNLOAD', 'UPDATE', 'USE', <query>"
+            ))
+        }
+    }
+}
+
+/// The text after white space and comments, and where it begins.
+fn skip_blank(sql: &str) -> (usize, usize, &str) {
+    let mut rest = sql;
+    loop {
+        rest = rest.trim_start();
+        if let Some(comment) = rest.strip_prefix("--") {
+            rest = comment.split_once('\n').map_or("", |(_, after)| after);
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            rest = comment.split_once("*/").map_or("", |(_, after)| after);
+        } else {
+            break;
+        }
+    }
+    let before = &sql[..sql.len() - rest.len()];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column, rest)
+}
+
+/// `EXECUTE name [USING a, b]` → the name and the texts of its parameters.
+pub(crate) fn execute(sql: &str) -> Option<(String, Vec<String>)> {
+    let (_, _, body) = skip_blank(sql);
+    let body = body.trim_end().trim_end_matches(';').trim_end();
+    let rest = strip_word(body, "EXECUTE")?;
+    let (name, rest) = match rest.strip_prefix('"') {
+        Some(inner) => inner.split_once('"')?,
+        None => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
+    };
+    let rest = rest.trim();
+    if rest.is_empty() {
+        return Some((name.to_owned(), Vec::new()));
+    }
+    let (mut parameters, mut current, mut quoted, mut depth) = (Vec::new(), String::new(), false, 0);
+    for c in strip_word(rest, "USING")?.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            '(' | '[' if !quoted => depth += 1,
+            ')' | ']' if !quoted => depth -= 1,
+            ',' if !quoted && depth == 0 => {
+                parameters.push(std::mem::take(&mut current).trim().to_owned());
+                continue;
+            }
+            _ => {}
+        }
+        current.push(c);
+    }
+    parameters.push(current.trim().to_owned());
+    Some((name.to_owned(), parameters))
+}
+
+fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let head = text.get(..word.len())?;
+    let rest = &text[word.len()..];
+    (head.eq_ignore_ascii_case(word) && rest.starts_with(char::is_whitespace)).then(|| rest.trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_told_apart() {
+        for (sql, statement, substatement) in [
+            ("  select 1", "DML", "SELECT"),
+            ("-- x\n/* y */ WITH a AS (SELECT 1) SELECT * FROM a", "DML", "SELECT"),
+            ("CREATE OR REPLACE VIEW v AS SELECT 1", "DDL", "CREATE_VIEW"),
+            ("create table t with (format='PARQUET') as select 1", "DDL", "CREATE_TABLE_AS_SELECT"),
+            ("CREATE TABLE a.b AS\nSELECT (1)", "DDL", "CREATE_TABLE_AS_SELECT"),
+            ("CREATE TABLE t (a int) LOCATION 's3://x/'", "DDL", "CREATE_TABLE"),
+            ("SHOW COLUMNS IN t", "UTILITY", "SHOW_COLUMNS"),
+        ] {
+            let kind = classify(sql).unwrap();
+            assert_eq!((kind.statement, kind.substatement), (statement, substatement), "{sql}");
+        }
+        assert!(classify("\n  THIS IS").unwrap_err().starts_with("line 2:3: mismatched input 'THIS'"));
+    }
+
+    #[test]
+    fn execute_has_a_name_and_parameters() {
+        assert_eq!(
+            execute("EXECUTE \"q1\" USING 'a,b', 2;"),
+            Some(("q1".to_owned(), vec!["'a,b'".to_owned(), "2".to_owned()]))
+        );
+        assert_eq!(execute("execute q"), Some(("q".to_owned(), Vec::new())));
+        assert_eq!(execute("EXECUTED q"), None);
+        assert_eq!(execute("SELECT 1"), None);
+    }
+}

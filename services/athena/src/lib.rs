@@ -1,0 +1,58 @@
+//! Athena: query executions, workgroups, named queries, prepared statements, data catalogs.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `records` | what is stored, and where |
+//! | `classify` | what kind of statement a text is, without parsing it |
+//! | `run` | the durable task of a query: credentials, worker, end |
+//! | `event` | the event `Athena Query State Change` |
+//! | `results` | pages of a result file |
+//! | `ops` | the operations, a file per resource |
+//!
+//! Statements run in `lakerun worker query` (crate `query`), with credentials of the caller's rights that end with the attempt.
+//! Results are objects in S3; executions are kept until the store's sweep, AWS keeps them 45 days. Not here: SQL.
+
+mod classify;
+mod event;
+mod ops;
+mod records;
+mod results;
+mod run;
+
+use std::sync::Arc;
+
+use compute::Compute;
+use service::{Platform, Router};
+use store::Store;
+
+/// The service. Cheap to clone.
+#[derive(Clone)]
+pub struct Athena {
+    router: Arc<Router>,
+    compute: Compute,
+    store: Store,
+    endpoint: String,
+}
+
+impl std::fmt::Debug for Athena {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Athena")
+    }
+}
+
+/// Queries that run side by side; more wait as QUEUED.
+const QUERIES_AT_ONCE: usize = 4;
+
+/// Adds the operations to the router and the runners to the queue.
+pub fn register(platform: &Platform, compute: &Compute) -> Arc<Athena> {
+    let service = Arc::new(Athena {
+        router: Arc::clone(&platform.router),
+        compute: compute.clone(),
+        store: platform.control.store().clone(),
+        endpoint: platform.endpoint.clone(),
+    });
+    ops::register(&platform.router, &service);
+    platform.control.register(run::KIND, QUERIES_AT_ONCE, Arc::new(run::Queries(Arc::clone(&service))));
+    platform.control.register(event::KIND, 4, Arc::new(event::Events(Arc::clone(&service))));
+    service
+}

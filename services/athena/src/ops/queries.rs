@@ -1,0 +1,164 @@
+//! Query executions after their start: what became of them, their results, their end.
+
+use api_athena::error::invalid_request_exception;
+use api_athena::{
+    BatchGetQueryExecution, BatchGetQueryExecutionInput, BatchGetQueryExecutionOutput, GetQueryExecution,
+    GetQueryExecutionInput, GetQueryExecutionOutput, GetQueryResults, GetQueryResultsInput, GetQueryResultsOutput,
+    GetQueryRuntimeStatistics, GetQueryRuntimeStatisticsInput, GetQueryRuntimeStatisticsOutput, ListQueryExecutions,
+    ListQueryExecutionsInput, ListQueryExecutionsOutput, QueryRuntimeStatistics, QueryRuntimeStatisticsRows,
+    QueryRuntimeStatisticsTimeline, StopQueryExecution, StopQueryExecutionInput, StopQueryExecutionOutput,
+    UnprocessedQueryExecutionId,
+};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use store::Key;
+use wire::Error;
+
+use crate::records::{PRIMARY, Record, Scope, find, workgroup};
+use crate::run::KIND;
+use crate::{Athena, event, results};
+
+const CANCELLED: &str = "Query cancelled by user";
+
+#[async_trait]
+impl Handle<GetQueryExecution> for Athena {
+    async fn handle(&self, cx: &Cx, req: GetQueryExecutionInput) -> Result<GetQueryExecutionOutput, Error> {
+        let record = self.store.read(|tx| find(tx, &Scope::of(cx), &req.query_execution_id)).await?;
+        Ok(GetQueryExecutionOutput { query_execution: Some(record.execution) })
+    }
+}
+
+#[async_trait]
+impl Handle<BatchGetQueryExecution> for Athena {
+    async fn handle(&self, cx: &Cx, req: BatchGetQueryExecutionInput) -> Result<BatchGetQueryExecutionOutput, Error> {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for id in req.query_execution_ids {
+            match self.store.read(|tx| Ok::<_, Error>(tx.get_json::<Record>(Scope::of(cx).query(&id))?)).await? {
+                Some(record) => found.push(record.execution),
+                None => missing.push(UnprocessedQueryExecutionId {
+                    error_message: Some(format!("QueryExecution {id} was not found")),
+                    query_execution_id: Some(id),
+                    error_code: Some("INVALID_QUERY_EXECUTION_ID".to_owned()),
+                }),
+            }
+        }
+        Ok(BatchGetQueryExecutionOutput {
+            query_executions: Some(found),
+            unprocessed_query_execution_ids: Some(missing),
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<ListQueryExecutions> for Athena {
+    async fn handle(&self, cx: &Cx, req: ListQueryExecutionsInput) -> Result<ListQueryExecutionsOutput, Error> {
+        let scope = Scope::of(cx);
+        let name = req.work_group.as_deref().unwrap_or(PRIMARY);
+        let size = req.max_results.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(50).min(50);
+        let prefix = scope.by_time(name);
+        let after = match &req.next_token {
+            None => Vec::new(),
+            Some(token) => {
+                let (time, id) = token
+                    .split_once('_')
+                    .and_then(|(time, id)| Some((time.parse::<i64>().ok()?, id)))
+                    .ok_or_else(|| invalid_request_exception("The provided NextToken is not valid."))?;
+                prefix.clone().push_i64(time).push(id).into_bytes()
+            }
+        };
+        let pairs = self
+            .store
+            .read(|tx| {
+                workgroup(tx, &scope, name)?;
+                Ok::<_, Error>(tx.scan_after(&prefix, &after, size + 1)?)
+            })
+            .await?;
+        let place = |key: &[u8]| -> Option<(i64, String)> {
+            let mut parts = Key::parts(key);
+            let id = String::from_utf8(parts.pop()?).ok()?;
+            let time = i64::from_be_bytes(parts.pop()?.try_into().ok()?) ^ i64::MIN;
+            Some((time, id))
+        };
+        let places: Vec<_> = pairs.iter().filter_map(|(key, _)| place(key)).collect();
+        let next = (places.len() > size).then(|| format!("{}_{}", places[size - 1].0, places[size - 1].1));
+        let ids = places.into_iter().take(size).map(|(_, id)| id).collect();
+        Ok(ListQueryExecutionsOutput { query_execution_ids: Some(ids), next_token: next })
+    }
+}
+
+#[async_trait]
+impl Handle<StopQueryExecution> for Athena {
+    /// Ends the query in one transaction; its worker is killed after the commit. A finished query stays as it is.
+    async fn handle(&self, cx: &Cx, req: StopQueryExecutionInput) -> Result<StopQueryExecutionOutput, Error> {
+        let (scope, id, now) = (Scope::of(cx), req.query_execution_id, cx.now());
+        cx.write(&self.store, move |tx| {
+            let mut record = find(tx, &scope, &id)?;
+            if record.is_over() {
+                return Ok(());
+            }
+            let previous = record.state().to_owned();
+            record.sequence += 1;
+            let status = record.status();
+            status.state = Some("CANCELLED".to_owned());
+            status.state_change_reason = Some(CANCELLED.to_owned());
+            status.completion_date_time = Some(now.into());
+            let submitted = status.submission_date_time.map_or(0, wire::Timestamp::as_millis);
+            let statistics = record.execution.statistics.get_or_insert_default();
+            let total = (now.as_millisecond() - submitted).max(1);
+            statistics.total_execution_time_in_millis = Some(total);
+            statistics.engine_execution_time_in_millis = Some(total);
+            statistics.query_queue_time_in_millis = Some(1);
+            statistics.data_scanned_in_bytes = Some(0);
+            tx.put_json(scope.query(&id), &record)?;
+            event::enqueue(tx, &scope, &record, &previous, now)?;
+            tx.cancel_task(&format!("{KIND}:{id}"))?;
+            Ok::<_, Error>(())
+        })
+        .await?;
+        Ok(StopQueryExecutionOutput::default())
+    }
+}
+
+#[async_trait]
+impl Handle<GetQueryResults> for Athena {
+    async fn handle(&self, cx: &Cx, req: GetQueryResultsInput) -> Result<GetQueryResultsOutput, Error> {
+        let record = self.store.read(|tx| find(tx, &Scope::of(cx), &req.query_execution_id)).await?;
+        match record.state() {
+            "SUCCEEDED" => results::page(cx, &record, req.next_token.as_deref(), req.max_results).await,
+            state @ ("FAILED" | "CANCELLED") => {
+                Err(invalid_request_exception(format!("Query did not finish successfully. Final query state: {state}")))
+            }
+            state => Err(invalid_request_exception(format!("Query has not yet finished. Current state: {state}"))),
+        }
+    }
+}
+
+#[async_trait]
+impl Handle<GetQueryRuntimeStatistics> for Athena {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        req: GetQueryRuntimeStatisticsInput,
+    ) -> Result<GetQueryRuntimeStatisticsOutput, Error> {
+        let record = self.store.read(|tx| find(tx, &Scope::of(cx), &req.query_execution_id)).await?;
+        let known = record.execution.statistics.unwrap_or_default();
+        Ok(GetQueryRuntimeStatisticsOutput {
+            query_runtime_statistics: Some(QueryRuntimeStatistics {
+                timeline: Some(QueryRuntimeStatisticsTimeline {
+                    query_queue_time_in_millis: known.query_queue_time_in_millis,
+                    service_pre_processing_time_in_millis: known.service_pre_processing_time_in_millis,
+                    query_planning_time_in_millis: known.query_planning_time_in_millis,
+                    engine_execution_time_in_millis: known.engine_execution_time_in_millis,
+                    service_processing_time_in_millis: known.service_processing_time_in_millis,
+                    total_execution_time_in_millis: known.total_execution_time_in_millis,
+                }),
+                rows: Some(QueryRuntimeStatisticsRows {
+                    input_bytes: known.data_scanned_in_bytes,
+                    output_rows: i64::try_from(record.rows).ok(),
+                    ..QueryRuntimeStatisticsRows::default()
+                }),
+                output_stage: None,
+            }),
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! Pages of a result: the file in S3 is read from where the last page ended, in pieces.
+
+use api_athena::error::invalid_request_exception;
+use api_athena::{ColumnInfo, Datum, GetQueryResultsOutput, ResultSet, ResultSetMetadata, Row};
+use api_s3::{GetObject, GetObjectRequest};
+use service::Cx;
+use wire::Error;
+
+use crate::records::{Column, Record};
+
+/// Bytes asked for at once.
+const PIECE: usize = 1 << 20;
+const MOST_ROWS: usize = 1000;
+
+/// One page; the token is the offset of the next row in the file.
+pub(crate) async fn page(
+    cx: &Cx,
+    record: &Record,
+    token: Option<&str>,
+    most: Option<i32>,
+) -> Result<GetQueryResultsOutput, Error> {
+    let offset = match token {
+        None => 0,
+        Some(token) => {
+            token.parse::<usize>().map_err(|_| invalid_request_exception("The provided NextToken is not valid."))?
+        }
+    };
+    let size = most.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(MOST_ROWS).min(MOST_ROWS);
+    let location =
+        record.execution.result_configuration.as_ref().and_then(|c| c.output_location.as_deref()).unwrap_or_default();
+    let (mut rows, mut next) = (Vec::new(), None);
+    let width = record.columns.len();
+    let csv = location.ends_with(".csv");
+    // A statement without columns has an empty file, one that wrote data has its rows elsewhere.
+    if width > 0 && (csv || location.ends_with(".txt")) {
+        let mut text: Vec<u8> = Vec::new();
+        let mut at = 0;
+        let mut whole = false;
+        while rows.len() < size {
+            let row = if csv { csv_row(&text[at..], whole) } else { text_row(&text[at..], whole, width) };
+            match row {
+                Some((row, length)) => {
+                    rows.push(row);
+                    at += length;
+                }
+                None if whole => break,
+                None => {
+                    let piece = read(cx, location, offset + text.len()).await?;
+                    whole = piece.len() < PIECE;
+                    text.extend(piece);
+                }
+            }
+        }
+        if rows.len() == size {
+            let more = at < text.len() || (!whole && !read(cx, location, offset + text.len()).await?.is_empty());
+            next = more.then(|| (offset + at).to_string());
+        }
+    }
+    Ok(GetQueryResultsOutput {
+        update_count: Some(record.update_count),
+        result_set: Some(ResultSet {
+            rows: Some(rows),
+            result_set_metadata: Some(ResultSetMetadata {
+                column_info: Some(record.columns.iter().map(column_info).collect()),
+            }),
+        }),
+        next_token: next,
+    })
+}
+
+async fn read(cx: &Cx, location: &str, offset: usize) -> Result<Vec<u8>, Error> {
+    let (bucket, key) = location.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).unwrap_or_default();
+    let request = GetObjectRequest {
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        range: Some(format!("bytes={offset}-{}", offset + PIECE - 1)),
+        ..GetObjectRequest::default()
+    };
+    match cx.call::<GetObject>(request).await {
+        Ok(output) => Ok(output.body.map(|body| body.as_bytes().to_vec()).unwrap_or_default()),
+        // Behind the end, or an empty file.
+        Err(error) if error.is("InvalidRange") => Ok(Vec::new()),
+        Err(error) => {
+            Err(invalid_request_exception(format!("Could not find results at {location}: {}", error.message())))
+        }
+    }
+}
+
+fn column_info(column: &Column) -> ColumnInfo {
+    ColumnInfo {
+        catalog_name: Some("hive".to_owned()),
+        schema_name: Some(String::new()),
+        table_name: Some(String::new()),
+        name: column.name.clone(),
+        label: Some(column.name.clone()),
+        r#type: column.ty.clone(),
+        precision: Some(column.precision),
+        scale: Some(column.scale),
+        nullable: Some("UNKNOWN".to_owned()),
+        case_sensitive: Some(column.case_sensitive),
+    }
+}
+
+/// The first row of the bytes and its length; `None` when they hold no whole row.
+fn csv_row(bytes: &[u8], whole: bool) -> Option<(Row, usize)> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let mut cells: Vec<Option<Vec<u8>>> = Vec::new();
+    let mut cell: Option<Vec<u8>> = None;
+    let mut quoted = false;
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        at += 1;
+        match byte {
+            b'"' if quoted => match bytes.get(at) {
+                Some(b'"') => {
+                    cell.get_or_insert_default().push(b'"');
+                    at += 1;
+                }
+                // The last byte may be the first half of a doubled quote.
+                None if !whole => return None,
+                _ => quoted = false,
+            },
+            b'"' => {
+                quoted = true;
+                cell.get_or_insert_default();
+            }
+            b',' if !quoted => cells.push(cell.take()),
+            b'\n' if !quoted => {
+                cells.push(cell.take());
+                return Some((row(cells), at));
+            }
+            other => cell.get_or_insert_default().push(other),
+        }
+    }
+    if !whole {
+        return None;
+    }
+    cells.push(cell);
+    Some((row(cells), at))
+}
+
+fn text_row(bytes: &[u8], whole: bool, width: usize) -> Option<(Row, usize)> {
+    let end = match bytes.iter().position(|b| *b == b'\n') {
+        Some(end) => end,
+        None if whole && !bytes.is_empty() => bytes.len(),
+        None => return None,
+    };
+    let cells = match width {
+        1 => vec![Some(bytes[..end].to_vec())],
+        _ => bytes[..end].splitn(width, |b| *b == b'\t').map(|cell| Some(cell.to_vec())).collect(),
+    };
+    Some((row(cells), (end + 1).min(bytes.len())))
+}
+
+fn row(cells: Vec<Option<Vec<u8>>>) -> Row {
+    let datum = |cell: Option<Vec<u8>>| Datum {
+        var_char_value: cell.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+    };
+    Row { data: Some(cells.into_iter().map(datum).collect()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(bytes: &[u8], whole: bool) -> Option<(Vec<Option<String>>, usize)> {
+        let (row, length) = csv_row(bytes, whole)?;
+        Some((row.data.unwrap().into_iter().map(|datum| datum.var_char_value).collect(), length))
+    }
+
+    #[test]
+    fn null_and_empty_differ() {
+        let text = b"\"a\"\"b\",,\"\",\"x\ny\"\n\"next\"\n";
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(cells(text, true), Some((vec![some("a\"b"), None, some(""), some("x\ny")], 18)));
+        assert_eq!(cells(b"\n", true), Some((vec![None], 1)));
+        assert_eq!(cells(b"\"a\"", false), None);
+        assert_eq!(cells(b"\"a", false), None);
+        assert_eq!(cells(b"", true), None);
+    }
+
+    #[test]
+    fn text_has_tabs_between_cells() {
+        let (row, length) = text_row(b"a\tb c\t\nrest", false, 3).unwrap();
+        assert_eq!((row.data.unwrap().len(), length), (3, 7));
+        assert!(text_row(b"open", false, 1).is_none());
+    }
+}
