@@ -20,6 +20,9 @@ use crate::resources::{self, Made, Place as ResourcePlace, Updated};
 use crate::stacks::{self, Place};
 use crate::template::{Resource, Template};
 
+/// The stack was deleted while it was made: that operation's task goes on instead of this one.
+const SUPERSEDED: &str = "OperationSuperseded";
+
 /// The kind of task that carries out an operation.
 pub(crate) const TASK: &str = "cloudformation:stack";
 
@@ -44,6 +47,7 @@ impl Runner for CloudFormation {
         };
         match self.carry_out(&work).await {
             Ok(()) => Done::Finished,
+            Err(error) if error.is(SUPERSEDED) => Done::Finished,
             Err(error) => {
                 // The store refused: nothing can be recorded now.
                 tracing::error!(task = task.id, %error, "a stack operation is interrupted; it goes on in a while");
@@ -102,11 +106,14 @@ impl Run<'_> {
         change: impl Fn(&mut store::Tx<'_>, &mut StackRecord, i64) -> Result<()> + Send + 'static,
     ) -> Result<StackRecord> {
         let place = Place::of(&self.cx);
-        let id = self.work.stack_id.clone();
+        let (id, number) = (self.work.stack_id.clone(), self.work.number);
         self.service
             .store
             .write(move |tx| {
                 let mut stack = stacks::require(tx, &place, &id)?;
+                if stack.operations != number {
+                    return Err(Error::new(SUPERSEDED, 409, "another operation has begun"));
+                }
                 change(tx, &mut stack, place.now_ms)?;
                 stacks::save(tx, &stack)?;
                 Ok(stack)
@@ -242,8 +249,8 @@ impl Run<'_> {
         let at = self.place(stack, name, generation, "create");
         let made = kind.create(&at, &properties).await.map_err(Stop::failed)?;
         let made = record(made, generation, &format!("{status}_COMPLETE"));
-        let name = name.to_owned();
-        *stack = self
+        let (name, fresh) = (name.to_owned(), made.clone());
+        let noted = self
             .change(move |tx, stack, now| {
                 if let (Some(old), Some(operation)) = (&before, stack.operation.as_mut())
                     && !operation.superseded.iter().any(|(n, _)| *n == name)
@@ -253,8 +260,21 @@ impl Run<'_> {
                 let made = ResourceRecord { updated_ms: now, ..made.clone() };
                 stacks::set_resource(tx, stack, now, &name, made)
             })
-            .await?;
-        Ok(())
+            .await;
+        match noted {
+            Ok(noted) => {
+                *stack = noted;
+                Ok(())
+            }
+            Err(error) => {
+                if error.is(SUPERSEDED) {
+                    // Nobody else knows of it.
+                    let gone = self.delete_resource(stack, &at.logical_id, &fresh, "superseded").await;
+                    gone.unwrap_or_else(|reason| tracing::warn!(reason, "a resource of a deleted stack stays"));
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Records a resource's new state, and what it was before this operation touched it.
@@ -437,7 +457,6 @@ impl Run<'_> {
     ) -> Result<Option<Value>, String> {
         match (current, before) {
             (None, _) => Ok(None),
-            (Some(current), None) => self.delete_resource(stack, name, current, "rollback").await.map(|()| None),
             (Some(current), Some(before)) if current.generation == before.generation => {
                 let Some(kind) = resources::find(&before.kind) else { return Ok(None) };
                 let at = self.place(stack, name, before.generation, "restore");
@@ -448,7 +467,7 @@ impl Run<'_> {
                     Updated::Replace => Ok(None),
                 }
             }
-            (Some(current), Some(_)) => self.delete_resource(stack, name, current, "rollback").await.map(|()| None),
+            (Some(current), _) => self.delete_resource(stack, name, current, "rollback").await.map(|()| None),
         }
     }
 
@@ -548,6 +567,7 @@ enum Stop {
 }
 
 impl Stop {
+    #[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
     fn failed(error: Error) -> Self {
         Self::Failed(explain(&error))
     }

@@ -31,6 +31,14 @@ pub struct CloudFormation {
     store: Store,
 }
 
+/// A template's text, JSON or YAML with short tags, as JSON with the long forms: for tools that change templates.
+///
+/// # Errors
+/// ValidationError with the place where it does not parse.
+pub fn template_to_json(text: &str) -> Result<serde_json::Value> {
+    template::to_json(text)
+}
+
 /// Makes the service, and registers its operations and its task runner.
 pub fn register(platform: &Platform) -> Arc<CloudFormation> {
     let service = Arc::new(CloudFormation { router: platform.router.clone(), store: platform.control.store().clone() });

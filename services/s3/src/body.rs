@@ -130,9 +130,10 @@ impl S3 {
         let mut inline = inline.into_iter();
         let mut sources = Vec::with_capacity(record.segments.len());
         for segment in &record.segments {
-            let blob = match segment.inline {
-                true => Blob::from_bytes(inline.next().unwrap_or_default()),
-                false => self.objects.open(&segment.id).await?,
+            let blob = if segment.inline {
+                Blob::from_bytes(inline.next().unwrap_or_default())
+            } else {
+                self.objects.open(&segment.id).await?
             };
             sources.push((blob, segment.size));
         }

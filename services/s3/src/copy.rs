@@ -45,9 +45,10 @@ impl S3 {
                 "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
             ));
         }
-        let (mut headers, metadata) = copy.attributes.unwrap_or((record.headers.clone(), record.metadata.clone()));
+        let (mut headers, metadata) =
+            copy.attributes.unwrap_or_else(|| (record.headers.clone(), record.metadata.clone()));
         headers.storage_class = copy.storage_class;
-        let attributes = Attributes { headers, metadata, tags: copy.tags.unwrap_or(record.tags.clone()) };
+        let attributes = Attributes { headers, metadata, tags: copy.tags.unwrap_or_else(|| record.tags.clone()) };
         attributes.check(&copy.target.1)?;
         self.check_write(&copy.target.0, &copy.target.1, &Conditions::default()).await?;
         let (etag, checksums, segment, inline) = self.second(opened, copy.algorithm).await?;

@@ -1,6 +1,6 @@
 //! After a start: bytes that a crash has left without a name are removed, and answers that nobody asks for any more.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use store::objects::BlobId;
 use wire::Error;
@@ -19,7 +19,7 @@ const COMPLETED_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 impl S3 {
     /// Safe to run while requests are served: only bytes of earlier runs are looked at.
     pub async fn sweep(&self, now_ms: i64) -> Result<usize> {
-        let mut live = HashSet::new();
+        let mut live = BTreeSet::new();
         // Bytes move from parts to objects, and between objects and undo: in this order none of them is missed.
         let previous = |r: UndoRecord| r.previous.map_or_else(Vec::new, |p| p.segments);
         self.collect::<PartRecord>(&keys::all_parts(), &mut live, |r| vec![r.segment]).await?;
@@ -44,7 +44,7 @@ impl S3 {
     async fn collect<T: serde::de::DeserializeOwned>(
         &self,
         prefix: &store::Key,
-        live: &mut HashSet<BlobId>,
+        live: &mut BTreeSet<BlobId>,
         segments: impl Fn(T) -> Vec<Segment>,
     ) -> Result<()> {
         let mut after = Vec::new();

@@ -1,6 +1,6 @@
 //! Blobs as files: `tmp/ID` while they are written, `blobs/S/ID` (S: the id's last digit) when they are whole.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::ops::Range;
@@ -97,7 +97,7 @@ impl Disk {
         }
     }
 
-    pub(super) async fn sweep(&self, live: HashSet<BlobId>) -> io::Result<usize> {
+    pub(super) async fn sweep(&self, live: BTreeSet<BlobId>) -> io::Result<usize> {
         let inner = Arc::clone(&self.0);
         blocking(move || {
             let mut removed = 0;

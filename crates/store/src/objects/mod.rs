@@ -13,7 +13,7 @@ mod id;
 mod memory;
 mod writer;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -97,7 +97,7 @@ impl Objects {
 
     /// Removes every blob and temporary file of earlier runs that is not in `live`; returns how many. Blobs of this run
     /// are never touched, so it may run while writers do.
-    pub async fn sweep(&self, live: HashSet<BlobId>) -> io::Result<usize> {
+    pub async fn sweep(&self, live: BTreeSet<BlobId>) -> io::Result<usize> {
         match &*self.0 {
             Place::Disk(disk) => disk.sweep(live).await,
             Place::Memory(_) => Ok(0),

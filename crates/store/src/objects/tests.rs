@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use futures::StreamExt as _;
 
@@ -24,7 +24,7 @@ async fn put(objects: &Objects, len: usize) -> Written<Count> {
 fn blob(written: &Written<Count>) -> BlobId {
     match &written.body {
         Body::Blob(id) => id.clone(),
-        Body::Inline(_) => panic!("kept inline"),
+        Body::Inline(_) => unreachable!("kept inline"),
     }
 }
 
@@ -77,7 +77,7 @@ async fn a_sweep_spares_the_living_and_this_run() {
     tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     let after = Objects::disk(folder.path()).unwrap();
     let fresh = blob(&put(&after, 20_000).await);
-    assert_eq!(after.sweep(HashSet::from([alive.clone()])).await.unwrap(), 2);
+    assert_eq!(after.sweep(BTreeSet::from([alive.clone()])).await.unwrap(), 2);
     assert!(after.open(&dead).await.is_err());
     for id in [alive, fresh] {
         assert_eq!(after.read(&id).await.unwrap().len(), 20_000);

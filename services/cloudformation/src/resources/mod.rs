@@ -40,6 +40,9 @@ use wire::schema::Shape;
 use crate::Result;
 use crate::template::validation;
 
+/// What generated names end with.
+const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
 /// A resource that has been made.
 #[derive(Clone, Debug)]
 pub(crate) struct Made {
@@ -165,7 +168,6 @@ impl Place {
             return name.to_owned();
         }
         let digest = Sha256::digest(format!("{}/{}/{}", self.stack_id, self.logical_id, self.generation));
-        const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
         let suffix: String =
             digest.iter().take(12).map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect();
         let room = max.saturating_sub(suffix.len() + 1);

@@ -49,17 +49,20 @@ fn format_error(message: &str) -> Error {
     validation(format!("Template format error: {message}"))
 }
 
+/// JSON or YAML to JSON.
+pub(crate) fn to_json(text: &str) -> Result<Value> {
+    if text.trim_start().starts_with('{') {
+        // A YAML template may begin with a brace too; JSON's own error is the better one.
+        serde_json::from_str(text).or_else(|_| yaml::parse(text)).map_err(|_| format_error("JSON not well-formed."))
+    } else {
+        yaml::parse(text)
+    }
+}
+
 impl Template {
     /// Parses JSON or YAML and checks what can be checked without parameters.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let value = if text.trim_start().starts_with('{') {
-            // A YAML template may begin with a brace too; JSON's own error is the better one.
-            serde_json::from_str(text)
-                .or_else(|_| yaml::parse(text))
-                .map_err(|_| format_error("JSON not well-formed."))?
-        } else {
-            yaml::parse(text)?
-        };
+        let value = to_json(text)?;
         let Value::Object(mut top) = value else {
             return Err(format_error("unsupported structure."));
         };

@@ -1,7 +1,7 @@
 //! YAML with CloudFormation's short tags (`!Sub`, `!GetAtt`, …) to JSON. Plain scalars are numbers only where nothing is lost
 //! by it: `000000000000` and `3.10` stay text.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ const MAX_NODES: usize = 500_000;
 const MAX_DEPTH: usize = 100;
 
 pub(super) fn parse(text: &str) -> Result<Value> {
-    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
+    let mut reader = Reader { parser: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0 };
     loop {
         match reader.next()? {
             Event::StreamStart | Event::DocumentStart(_) | Event::Nothing => {}
@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Result<Value> {
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
-    anchors: HashMap<usize, (Value, usize)>,
+    anchors: BTreeMap<usize, (Value, usize)>,
     nodes: usize,
 }
 

@@ -91,6 +91,7 @@ fn object_arn(bucket: &str, key: &str) -> String {
 }
 
 /// S3 has its own codes for what is wrong with a session.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
 fn session_error(error: wire::Error) -> S3Error {
     if error.is("ExpiredTokenException") {
         s3_error!(ExpiredToken, "The provided token has expired.")

@@ -18,6 +18,7 @@ use crate::conditions;
 use crate::errors::Result;
 
 /// Our error as S3's: the code, the status and the text; of internal ones only that they are.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
 pub(super) fn error(error: wire::Error) -> S3Error {
     if error.status() >= 500 && !error.is("NotImplemented") {
         tracing::error!(%error, "an S3 request failed");

@@ -1,6 +1,7 @@
 //! Lists over HTTP.
 
 use s3s::S3Request;
+#[expect(clippy::wildcard_imports, reason = "every operation brings its types")]
 use s3s::dto::*;
 
 use super::convert::{self, error};
@@ -41,7 +42,7 @@ pub(super) async fn objects_v2(s3: &S3, req: S3Request<ListObjectsV2Input>) -> A
     let query = Query {
         prefix: input.prefix.clone().unwrap_or_default(),
         delimiter: input.delimiter.clone(),
-        after: token_key.or(input.start_after.clone().filter(|s| !s.is_empty())),
+        after: token_key.or_else(|| input.start_after.clone().filter(|s| !s.is_empty())),
         max,
     };
     let page = s3.list(&input.bucket, query).await.map_err(error)?;

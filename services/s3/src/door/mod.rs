@@ -11,6 +11,7 @@ mod uploads;
 
 use std::sync::Arc;
 
+#[expect(clippy::wildcard_imports, reason = "every operation brings its types")]
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{HttpRequest, HttpResponse, S3Request, S3Response, S3Result};

@@ -1,6 +1,7 @@
 //! Objects over HTTP.
 
 use http::{HeaderMap, HeaderValue};
+#[expect(clippy::wildcard_imports, reason = "every operation brings its types")]
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
@@ -38,7 +39,7 @@ pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutOb
     let expected = Expected {
         md5: input.content_md5.clone(),
         checksums: checksums_of!(input),
-        algorithm: announced.or(input.checksum_algorithm.map(|a| a.as_str().to_owned())),
+        algorithm: announced.or_else(|| input.checksum_algorithm.as_ref().map(|a| a.as_str().to_owned())),
         length: input.content_length.and_then(|n| u64::try_from(n).ok()),
     };
     let body = convert::body(input.body);
@@ -151,7 +152,7 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
     let cx = cx(&req)?;
     let input = req.input;
     convert::no_customer_key(
-        input.sse_customer_algorithm.as_ref().or(input.copy_source_sse_customer_algorithm.as_ref()),
+        input.sse_customer_algorithm.as_ref().or_else(|| input.copy_source_sse_customer_algorithm.as_ref()),
     )?;
     let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
     convert::acl(input.acl.as_ref().map(ObjectCannedACL::as_str), &grants.map(Option::as_ref))?;
@@ -166,9 +167,10 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
             if_unmodified_since: input.copy_source_if_unmodified_since.as_ref().and_then(convert::millis),
         },
         attributes: replaces.then(|| (headers_of!(input), convert::metadata(input.metadata.clone()))),
-        tags: match retags {
-            true => Some(parse_tags(input.tagging.as_deref().unwrap_or_default()).map_err(error)?),
-            false => None,
+        tags: if retags {
+            Some(parse_tags(input.tagging.as_deref().unwrap_or_default()).map_err(error)?)
+        } else {
+            None
         },
         storage_class: input.storage_class.as_ref().map(|c| c.as_str().to_owned()),
         algorithm: input.checksum_algorithm.map(|a| a.as_str().to_owned()),

@@ -1,6 +1,7 @@
 //! Multipart uploads over HTTP.
 
 use s3s::S3Request;
+#[expect(clippy::wildcard_imports, reason = "every operation brings its types")]
 use s3s::dto::*;
 
 use super::convert::{self, checksums_of, condition, error, headers_of, set_checksums};
@@ -48,7 +49,7 @@ pub(super) async fn part(s3: &S3, req: S3Request<UploadPartInput>) -> Answer<Upl
     let expected = Expected {
         md5: input.content_md5.clone(),
         checksums: checksums_of!(input),
-        algorithm: announced.or(input.checksum_algorithm.map(|a| a.as_str().to_owned())),
+        algorithm: announced.or_else(|| input.checksum_algorithm.as_ref().map(|a| a.as_str().to_owned())),
         length: input.content_length.and_then(|n| u64::try_from(n).ok()),
     };
     let upload = Upload { bucket: input.bucket, key: input.key, id: input.upload_id };

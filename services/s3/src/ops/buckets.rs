@@ -67,7 +67,7 @@ impl Handle<api::ListObjectsV2> for S3 {
         let query = Query {
             prefix: input.prefix.clone().unwrap_or_default(),
             delimiter: input.delimiter.clone(),
-            after: token_key.or(input.start_after.clone().filter(|s| !s.is_empty())),
+            after: token_key.or_else(|| input.start_after.clone().filter(|s| !s.is_empty())),
             max,
         };
         let page = self.list(&input.bucket, query).await?;

@@ -170,10 +170,7 @@ impl Handle<api::CopyObject> for S3 {
                 if_unmodified_since: input.copy_source_if_unmodified_since.map(Timestamp::as_millis),
             },
             attributes: replaces.then(|| (headers_of_copy(&input), input.metadata.clone().unwrap_or_default())),
-            tags: match retags {
-                true => Some(parse_tags(input.tagging.as_deref().unwrap_or_default())?),
-                false => None,
-            },
+            tags: if retags { Some(parse_tags(input.tagging.as_deref().unwrap_or_default())?) } else { None },
             storage_class: input.storage_class,
             algorithm: input.checksum_algorithm,
             target: (input.bucket, input.key),

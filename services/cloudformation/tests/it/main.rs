@@ -1,0 +1,352 @@
+//! Stacks over stand-ins of S3 and SQS that know which things exist and what was called.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use api_cloudformation as api;
+use async_trait::async_trait;
+use service::{Cx, Handle, Platform, Principal, Router, Settings, operations};
+use store::{Queue, Store};
+use wire::Error;
+use wire::types::Empty;
+
+/// Buckets and queues that exist, and the calls that changed them.
+#[derive(Default)]
+struct Cloud {
+    things: Mutex<BTreeSet<String>>,
+    calls: Mutex<Vec<String>>,
+}
+
+impl Cloud {
+    fn call(&self, what: &str, thing: &str) {
+        self.calls.lock().unwrap().push(format!("{what} {thing}"));
+        match what {
+            "CreateBucket" | "CreateQueue" => _ = self.things.lock().unwrap().insert(thing.to_owned()),
+            "DeleteBucket" | "DeleteQueue" => _ = self.things.lock().unwrap().remove(thing),
+            _ => {}
+        }
+    }
+    fn things(&self) -> Vec<String> {
+        self.things.lock().unwrap().iter().cloned().collect()
+    }
+    fn count(&self, what: &str) -> usize {
+        self.calls.lock().unwrap().iter().filter(|c| c.starts_with(what)).count()
+    }
+}
+
+#[async_trait]
+impl Handle<api_s3::CreateBucket> for Cloud {
+    async fn handle(&self, _: &Cx, input: api_s3::CreateBucketRequest) -> Result<api_s3::CreateBucketOutput, Error> {
+        self.call("CreateBucket", &input.bucket);
+        Ok(api_s3::CreateBucketOutput::default())
+    }
+}
+#[async_trait]
+impl Handle<api_s3::DeleteBucket> for Cloud {
+    async fn handle(&self, _: &Cx, input: api_s3::DeleteBucketRequest) -> Result<Empty, Error> {
+        if input.bucket.contains("stubborn") {
+            return Err(Error::new("BucketNotEmpty", 409, "The bucket you tried to delete is not empty"));
+        }
+        self.call("DeleteBucket", &input.bucket);
+        Ok(Empty {})
+    }
+}
+#[async_trait]
+impl Handle<api_s3::PutBucketTagging> for Cloud {
+    async fn handle(&self, _: &Cx, input: api_s3::PutBucketTaggingRequest) -> Result<Empty, Error> {
+        self.call("PutBucketTagging", &input.bucket);
+        Ok(Empty {})
+    }
+}
+#[async_trait]
+impl Handle<api_sqs::CreateQueue> for Cloud {
+    async fn handle(&self, _: &Cx, input: api_sqs::CreateQueueRequest) -> Result<api_sqs::CreateQueueResult, Error> {
+        if input.queue_name.contains("bad") {
+            return Err(Error::new("InvalidParameterValue", 400, "Can only include alphanumeric characters"));
+        }
+        self.call("CreateQueue", &format!("http://h/0/{}", input.queue_name));
+        Ok(api_sqs::CreateQueueResult { queue_url: Some(format!("http://h/0/{}", input.queue_name)) })
+    }
+}
+#[async_trait]
+impl Handle<api_sqs::DeleteQueue> for Cloud {
+    async fn handle(&self, _: &Cx, input: api_sqs::DeleteQueueRequest) -> Result<Empty, Error> {
+        self.call("DeleteQueue", &input.queue_url);
+        Ok(Empty {})
+    }
+}
+#[async_trait]
+impl Handle<api_sqs::SetQueueAttributes> for Cloud {
+    async fn handle(&self, _: &Cx, input: api_sqs::SetQueueAttributesRequest) -> Result<Empty, Error> {
+        self.call("SetQueueAttributes", &format!("{} {:?}", input.queue_url, input.attributes));
+        Ok(Empty {})
+    }
+}
+
+struct World {
+    cloud: Arc<Cloud>,
+    cx: Cx,
+    control: Queue,
+}
+
+impl World {
+    /// With its task queue standing still.
+    fn new() -> Self {
+        let router = Router::new();
+        let control = Queue::new(Store::memory());
+        let platform = Platform {
+            router: router.clone(),
+            control: control.clone(),
+            s3: Queue::new(Store::memory()),
+            dynamodb: Queue::new(Store::memory()),
+            data: std::path::PathBuf::new(),
+            endpoint: String::new(),
+            account: "000000000000".into(),
+            region: "us-east-1".into(),
+            settings: Settings::default(),
+        };
+        cloudformation::register(&platform);
+        let cloud = Arc::new(Cloud::default());
+        operations!(router, cloud, api_s3: CreateBucket, DeleteBucket, PutBucketTagging);
+        operations!(router, cloud, api_sqs: CreateQueue, DeleteQueue, SetQueueAttributes);
+        let cx = Cx::new(router, Principal::Root, "000000000000", "us-east-1");
+        Self { cloud, cx, control }
+    }
+    fn running() -> Self {
+        let world = Self::new();
+        let _dispatcher = world.control.start();
+        world
+    }
+
+    async fn create(&self, template: &str) -> Result<String, Error> {
+        let input = api::CreateStackInput {
+            stack_name: "demo".into(),
+            template_body: Some(template.into()),
+            ..Default::default()
+        };
+        self.cx.call::<api::CreateStack>(input).await?;
+        Ok(self.settled("demo").await)
+    }
+    async fn update(&self, template: &str) -> Result<String, Error> {
+        let input = api::UpdateStackInput {
+            stack_name: "demo".into(),
+            template_body: Some(template.into()),
+            ..Default::default()
+        };
+        self.cx.call::<api::UpdateStack>(input).await?;
+        Ok(self.settled("demo").await)
+    }
+    async fn stack(&self, name: &str) -> Result<api::Stack, Error> {
+        let input = api::DescribeStacksInput { stack_name: Some(name.into()), ..Default::default() };
+        Ok(self.cx.call::<api::DescribeStacks>(input).await?.stacks.unwrap().remove(0))
+    }
+    /// The status when nothing is under way any more.
+    async fn settled(&self, name: &str) -> String {
+        let wait = async {
+            loop {
+                let status = self.stack(name).await.unwrap().stack_status;
+                if !status.ends_with("_IN_PROGRESS") {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap()
+    }
+    async fn events(&self) -> Vec<String> {
+        let input = api::DescribeStackEventsInput { stack_name: "demo".into(), ..Default::default() };
+        let events = self.cx.call::<api::DescribeStackEvents>(input).await.unwrap().stack_events.unwrap();
+        events
+            .iter()
+            .map(|e| {
+                let text = |o: &Option<String>| o.clone().unwrap_or_default();
+                format!(
+                    "{} {} {}",
+                    text(&e.logical_resource_id),
+                    text(&e.resource_status),
+                    text(&e.resource_status_reason)
+                )
+            })
+            .collect()
+    }
+}
+
+const TEMPLATE: &str = "
+Resources:
+  Work: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub 'of-${Lake}', VisibilityTimeout: 30}}
+  Lake: {Type: AWS::S3::Bucket}
+Outputs:
+  Url: {Value: !Ref Work}
+  Arn: {Value: !GetAtt Lake.Arn}
+";
+
+#[tokio::test]
+async fn a_stack_is_made_and_deleted() {
+    let world = World::running();
+    assert_eq!(world.create(TEMPLATE).await.unwrap(), "CREATE_COMPLETE");
+    let things = world.cloud.things();
+    assert_eq!(things.len(), 2);
+    assert!(things[0].starts_with("demo-lake-"), "{things:?}");
+    let stack = world.stack("demo").await.unwrap();
+    let outputs = stack.outputs.unwrap();
+    assert_eq!(outputs[0].output_value.as_deref(), Some(format!("http://h/0/of-{}", things[0]).as_str()));
+    assert_eq!(outputs[1].output_value.as_deref(), Some(format!("arn:aws:s3:::{}", things[0]).as_str()));
+    assert_eq!(world.create(TEMPLATE).await.unwrap_err().code(), "AlreadyExistsException");
+    assert_eq!(world.update(TEMPLATE).await.unwrap_err().message(), "No updates are to be performed.");
+
+    let id = stack.stack_id.unwrap();
+    let input = api::DeleteStackInput { stack_name: "demo".into(), ..Default::default() };
+    world.cx.call::<api::DeleteStack>(input).await.unwrap();
+    assert_eq!(world.settled(&id).await, "DELETE_COMPLETE");
+    assert_eq!(world.cloud.things(), Vec::<String>::new());
+    assert_eq!(world.stack("demo").await.unwrap_err().message(), "Stack with id demo does not exist");
+}
+
+#[tokio::test]
+async fn a_failed_create_rolls_back() {
+    let world = World::running();
+    let template = TEMPLATE.replace("of-${Lake}", "bad-${Lake}");
+    assert_eq!(world.create(&template).await.unwrap(), "ROLLBACK_COMPLETE");
+    assert_eq!(world.cloud.things(), Vec::<String>::new());
+    let events = world.events().await;
+    assert!(events.iter().any(|e| e.starts_with("Work CREATE_FAILED Can only include")), "{events:#?}");
+    assert!(events.iter().any(|e| e.starts_with("Lake DELETE_COMPLETE")), "{events:#?}");
+    assert!(
+        events
+            .iter()
+            .any(|e| e.starts_with("demo ROLLBACK_IN_PROGRESS The following resource(s) failed to create: [Work]"))
+    );
+}
+
+#[tokio::test]
+async fn updates_change_or_replace() {
+    let world = World::running();
+    world.create(TEMPLATE).await.unwrap();
+    let before = world.cloud.things();
+    assert_eq!(world.update(&TEMPLATE.replace("30", "'40'")).await.unwrap(), "UPDATE_COMPLETE");
+    assert_eq!(world.cloud.count("SetQueueAttributes"), 1);
+    assert_eq!(world.cloud.things(), before);
+
+    assert_eq!(world.update(&TEMPLATE.replace("of-", "to-")).await.unwrap(), "UPDATE_COMPLETE");
+    let after = world.cloud.things();
+    assert_eq!(after.len(), 2);
+    assert!(after[1].contains("/to-"), "{after:?}");
+
+    let other = TEMPLATE.replace(
+        "  Lake: {Type: AWS::S3::Bucket}\n",
+        "  Lake: {Type: AWS::S3::Bucket}\n  More: {Type: AWS::S3::Bucket}\n",
+    );
+    assert_eq!(world.update(&other).await.unwrap(), "UPDATE_COMPLETE");
+    assert_eq!(world.cloud.things().len(), 3);
+    assert_eq!(world.update(TEMPLATE).await.unwrap(), "UPDATE_COMPLETE");
+    assert_eq!(world.cloud.things().len(), 2);
+}
+
+#[tokio::test]
+async fn a_failed_update_goes_back() {
+    let world = World::running();
+    world.create(TEMPLATE).await.unwrap();
+    let before = world.cloud.things();
+    let broken = TEMPLATE.replace("30", "50").replace(
+        "  Lake: {Type: AWS::S3::Bucket}\n",
+        "  Lake: {Type: AWS::S3::Bucket}\n  More: {Type: AWS::SQS::Queue, DependsOn: Work, Properties: {QueueName: bad}}\n",
+    );
+    assert_eq!(world.update(&broken).await.unwrap(), "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(world.cloud.things(), before);
+    let calls = world.cloud.calls.lock().unwrap().clone();
+    let last = calls.iter().rfind(|c| c.starts_with("SetQueueAttributes")).unwrap();
+    assert!(last.contains("\"30\""), "{last}");
+    assert_eq!(world.update(&TEMPLATE.replace("30", "60")).await.unwrap(), "UPDATE_COMPLETE");
+}
+
+#[tokio::test]
+async fn an_operation_waits_for_the_queue_and_goes_on() {
+    let world = World::new();
+    let input =
+        api::CreateStackInput { stack_name: "demo".into(), template_body: Some(TEMPLATE.into()), ..Default::default() };
+    world.cx.call::<api::CreateStack>(input).await.unwrap();
+    assert_eq!(world.stack("demo").await.unwrap().stack_status, "CREATE_IN_PROGRESS");
+    let _dispatcher = world.control.start();
+    assert_eq!(world.settled("demo").await, "CREATE_COMPLETE");
+}
+
+#[tokio::test]
+async fn what_cannot_be_deleted_is_named() {
+    let world = World::running();
+    let template = "Resources: {Lake: {Type: AWS::S3::Bucket, Properties: {BucketName: stubborn}}}";
+    world.create(template).await.unwrap();
+    let input = api::DeleteStackInput { stack_name: "demo".into(), ..Default::default() };
+    world.cx.call::<api::DeleteStack>(input).await.unwrap();
+    assert_eq!(world.settled("demo").await, "DELETE_FAILED");
+    let reason = world.stack("demo").await.unwrap().stack_status_reason.unwrap();
+    assert_eq!(reason, "The following resource(s) failed to delete: [Lake]. ");
+}
+
+#[tokio::test]
+async fn change_sets_show_and_make_changes() {
+    let world = World::running();
+    let input = |kind: &str, template: &str| api::CreateChangeSetInput {
+        stack_name: "demo".into(),
+        change_set_name: "c".into(),
+        change_set_type: Some(kind.into()),
+        template_body: Some(template.into()),
+        ..Default::default()
+    };
+    let execute = || api::ExecuteChangeSetInput {
+        stack_name: Some("demo".into()),
+        change_set_name: "c".into(),
+        ..Default::default()
+    };
+    let describe = || api::DescribeChangeSetInput {
+        stack_name: Some("demo".into()),
+        change_set_name: "c".into(),
+        ..Default::default()
+    };
+    world.cx.call::<api::CreateChangeSet>(input("CREATE", TEMPLATE)).await.unwrap();
+    assert_eq!(world.stack("demo").await.unwrap().stack_status, "REVIEW_IN_PROGRESS");
+    assert_eq!(world.cx.call::<api::DescribeChangeSet>(describe()).await.unwrap().changes.unwrap().len(), 2);
+    world.cx.call::<api::ExecuteChangeSet>(execute()).await.unwrap();
+    assert_eq!(world.settled("demo").await, "CREATE_COMPLETE");
+
+    let delete = api::DeleteChangeSetInput { stack_name: Some("demo".into()), change_set_name: "c".into() };
+    world.cx.call::<api::DeleteChangeSet>(delete.clone()).await.unwrap();
+    world.cx.call::<api::CreateChangeSet>(input("UPDATE", TEMPLATE)).await.unwrap();
+    let empty = world.cx.call::<api::DescribeChangeSet>(describe()).await.unwrap();
+    assert_eq!(empty.status.as_deref(), Some("FAILED"));
+    assert!(empty.status_reason.unwrap().contains("didn't contain changes"));
+    world.cx.call::<api::DeleteChangeSet>(delete).await.unwrap();
+    world.cx.call::<api::CreateChangeSet>(input("UPDATE", &TEMPLATE.replace("30", "31"))).await.unwrap();
+    let changes = world.cx.call::<api::DescribeChangeSet>(describe()).await.unwrap().changes.unwrap();
+    let change = changes[0].resource_change.clone().unwrap();
+    assert_eq!((changes.len(), change.action.as_deref()), (1, Some("Modify")));
+    world.cx.call::<api::ExecuteChangeSet>(execute()).await.unwrap();
+    assert_eq!(world.settled("demo").await, "UPDATE_COMPLETE");
+}
+
+#[tokio::test]
+async fn templates_are_refused_with_reasons() {
+    let world = World::new();
+    let cases = [
+        (
+            "Resources: {A: {Type: AWS::SQS::Queue, DependsOn: B}, B: {Type: AWS::SQS::Queue, DependsOn: A}}",
+            "ValidationError Circular dependency between resources: [A, B]",
+        ),
+        (
+            "Resources: {A: {Type: AWS::Nope::Nope}}",
+            "ValidationError Template format error: Unrecognized resource types: [AWS::Nope::Nope]",
+        ),
+        (
+            "Resources: {A: {Type: AWS::IAM::Role, Properties: {RoleName: x}}}",
+            "InsufficientCapabilitiesException Requires capabilities : [CAPABILITY_NAMED_IAM]",
+        ),
+        (
+            "Parameters: {P: {Type: String}}\nResources: {A: {Type: AWS::SQS::Queue}}",
+            "ValidationError Parameters: [P] must have values",
+        ),
+    ];
+    for (template, expected) in cases {
+        let error = world.create(template).await.unwrap_err();
+        assert_eq!(format!("{} {}", error.code(), error.message()), expected);
+    }
+}

@@ -1,0 +1,153 @@
+//! S3 through its HTTP door and the Router: round trips, refusals, crashes, undo, events.
+
+mod crash;
+mod door;
+mod events;
+mod undo;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use s3_service::{Door, S3};
+use service::identity::{Credentials, Identity};
+use service::{Cx, Principal, Router};
+use store::Store;
+use store::objects::Objects;
+use wire::Error;
+use wire::sigv4::{SigningKeys, sign_request};
+
+pub(crate) const ACCOUNT: &str = "000000000000";
+
+/// Access keys: `root`; `role` may only read `arn:aws:s3:::open/*`; `old` has expired. The last two have the token `t`.
+struct Keys;
+
+fn role(name: &str, attempt: Option<&str>) -> Principal {
+    Principal::Role {
+        role_arn: format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
+        session: "s".into(),
+        policy: None,
+        attempt: attempt.map(str::to_owned),
+        access_key: None,
+    }
+}
+
+#[async_trait]
+impl Identity for Keys {
+    async fn credentials(&self, access_key: &str) -> Result<Option<Credentials>, Error> {
+        let session = access_key != "root";
+        let principal = match access_key {
+            "root" => Principal::Root,
+            "role" | "old" => role("reader", None),
+            _ => return Ok(None),
+        };
+        Ok(Some(Credentials {
+            access_key: access_key.into(),
+            secret_key: "secret".into(),
+            session_token: session.then(|| "t".into()),
+            expires: (access_key == "old").then_some(jiff::Timestamp::UNIX_EPOCH),
+            principal,
+            account: ACCOUNT.into(),
+        }))
+    }
+    async fn authorize(&self, _: &Principal, action: &str, resource: &str) -> Result<(), Error> {
+        if action == "s3:GetObject" && resource.starts_with("arn:aws:s3:::open/") {
+            return Ok(());
+        }
+        Err(Error::access_denied(format!("User is not authorized to perform: {action} on resource: {resource}")))
+    }
+    async fn role_session(&self, role_arn: &str, _: &str, attempt: Option<&str>) -> Result<Principal, Error> {
+        Ok(role(role_arn, attempt))
+    }
+    async fn issue(&self, _: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
+        Err(Error::not_implemented("issue"))
+    }
+    async fn revoke(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) router: Arc<Router>,
+    pub(crate) s3: Arc<S3>,
+    pub(crate) door: Door,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::over(Store::memory(), Objects::memory())
+    }
+    pub(crate) fn over(store: Store, objects: Objects) -> Self {
+        let router = Router::new();
+        router.set_identity(Arc::new(Keys));
+        let s3 = S3::new(router.clone(), store, objects);
+        let door = Door::new(s3.clone(), ACCOUNT, "us-east-1");
+        Self { router, s3, door }
+    }
+    pub(crate) fn cx(&self) -> Cx {
+        Cx::new(self.router.clone(), Principal::Root, ACCOUNT, "us-east-1")
+    }
+    pub(crate) fn attempt(&self, id: &str) -> Cx {
+        self.cx().as_principal(role("job", Some(id)))
+    }
+
+    /// A signed request of `access_key` (with the token `t`, unless it is root's).
+    pub(crate) async fn call(&self, access_key: &str, method: &str, uri: &str, body: impl Into<Bytes>) -> Answer {
+        let token = (access_key != "root").then_some("t");
+        self.send(access_key, "secret", token, method, uri, &[], body.into()).await
+    }
+    pub(crate) async fn root(&self, method: &str, uri: &str, body: impl Into<Bytes>) -> Answer {
+        self.call("root", method, uri, body).await
+    }
+    #[expect(clippy::too_many_arguments, reason = "a request has that many parts")]
+    pub(crate) async fn send(
+        &self,
+        access_key: &str,
+        secret_key: &str,
+        token: Option<&str>,
+        method: &str,
+        uri: &str,
+        headers: &[(&'static str, &str)],
+        body: Bytes,
+    ) -> Answer {
+        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let mut map = HeaderMap::new();
+        map.insert("host", "127.0.0.1:4566".parse().unwrap());
+        map.insert("content-length", body.len().to_string().parse().unwrap());
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        let keys = SigningKeys { access_key, secret_key, session_token: token };
+        sign_request((method, path, query), &mut map, &body, ("us-east-1", "s3"), &keys, jiff::Timestamp::now());
+        let mut request = Request::new(s3s::Body::from(body));
+        *request.method_mut() = method.parse().unwrap();
+        *request.uri_mut() = uri.parse().unwrap();
+        *request.headers_mut() = map;
+        Answer::of(self.door.serve(request).await).await
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    async fn of(response: Response<s3s::Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Self { status: parts.status, headers: parts.headers, body }
+    }
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+    /// Status and code of an error.
+    pub(crate) fn error(&self) -> String {
+        let text = self.text();
+        let code = text.split_once("<Code>").and_then(|(_, t)| t.split_once("</Code>")).map_or("", |(c, _)| c);
+        format!("{} {code}", self.status.as_u16())
+    }
+}

@@ -1,0 +1,63 @@
+use crate::World;
+use service::Handle;
+
+async fn put(world: &World, cx: &service::Cx, key: &str, body: &str) {
+    let input = api_s3::PutObjectRequest {
+        bucket: "bucket".into(),
+        key: key.into(),
+        body: Some(wire::Blob::new(body.to_owned())),
+        ..Default::default()
+    };
+    Handle::<api_s3::PutObject>::handle(&*world.s3, cx, input).await.unwrap();
+}
+
+async fn delete(world: &World, cx: &service::Cx, key: &str) {
+    let input = api_s3::DeleteObjectRequest { bucket: "bucket".into(), key: key.into(), ..Default::default() };
+    Handle::<api_s3::DeleteObject>::handle(&*world.s3, cx, input).await.unwrap();
+}
+
+async fn content(world: &World, key: &str) -> String {
+    let answer = world.root("GET", &format!("/bucket/{key}"), "").await;
+    if answer.status == 200 { answer.text() } else { answer.error() }
+}
+
+const LONG: usize = 40_000;
+
+#[tokio::test]
+async fn a_superseded_attempt_is_undone() {
+    let world = World::new();
+    world.root("PUT", "/bucket", "").await;
+    let (root, one) = (world.cx(), world.attempt("one"));
+    let (old, new) = ("o".repeat(LONG), "n".repeat(LONG));
+    for key in ["kept", "changed", "deleted", "other"] {
+        put(&world, &root, key, &old).await;
+    }
+    put(&world, &one, "changed", &new).await;
+    put(&world, &one, "changed", "twice").await;
+    put(&world, &one, "fresh", &new).await;
+    delete(&world, &one, "deleted").await;
+    put(&world, &one, "other", &new).await;
+    put(&world, &root, "other", "of somebody else").await;
+
+    world.s3.finish_attempt("one", false).await.unwrap();
+    world.s3.finish_attempt("one", false).await.unwrap();
+    for key in ["kept", "changed", "deleted"] {
+        assert_eq!(content(&world, key).await, old, "{key}");
+    }
+    assert_eq!(content(&world, "fresh").await, "404 NoSuchKey");
+    assert_eq!(content(&world, "other").await, "of somebody else");
+}
+
+#[tokio::test]
+async fn a_finished_attempt_stays() {
+    let world = World::new();
+    world.root("PUT", "/bucket", "").await;
+    let one = world.attempt("one");
+    put(&world, &world.cx(), "changed", "old").await;
+    put(&world, &one, "changed", "new").await;
+    put(&world, &one, "fresh", "new").await;
+    world.s3.finish_attempt("one", true).await.unwrap();
+    world.s3.finish_attempt("one", false).await.unwrap();
+    assert_eq!(content(&world, "changed").await, "new");
+    assert_eq!(content(&world, "fresh").await, "new");
+}
