@@ -29,17 +29,18 @@ impl<'a> Context<'a> {
 
     fn build(&self) -> Value {
         let mut root = Map::new();
-        root.insert(
-            "Execution".to_owned(),
-            json!({
-                "Id": self.info.execution_arn,
-                "Input": self.info.input.value(),
-                "StartTime": self.info.started.to_iso(),
-                "Name": self.info.name,
-                "RoleArn": self.info.role_arn,
-                "RedriveCount": 0,
-            }),
-        );
+        let mut execution = json!({
+            "Id": self.info.execution_arn,
+            "Input": self.info.input.value(),
+            "StartTime": self.info.started.to_iso(),
+            "Name": self.info.name,
+            "RoleArn": self.info.role_arn,
+        });
+        // Only what is durable can be redriven.
+        if let (false, Value::Object(execution)) = (self.info.execution_arn.contains(":express:"), &mut execution) {
+            execution.insert("RedriveCount".to_owned(), Value::from(0));
+        }
+        root.insert("Execution".to_owned(), execution);
         root.insert(
             "StateMachine".to_owned(),
             json!({ "Id": self.info.state_machine_arn, "Name": self.info.state_machine_name }),

@@ -101,6 +101,10 @@ impl Announce {
             "error": summary.error.filter(|_| over),
             "cause": summary.cause.filter(|_| over),
         });
+        if announcement.status == Status::TimedOut {
+            detail["error"] = Value::from("States.Timeout");
+            detail["cause"] = Value::from("The execution did not end within the TimeoutSeconds of its state machine.");
+        }
         put_data(&mut detail, "input", info.input.text());
         if let Some(output) = summary.output.filter(|_| over) {
             put_data(&mut detail, "output", output.text());

@@ -154,11 +154,10 @@ impl StateMachine {
     }
 
     pub(crate) fn logging(&self) -> LoggingConfiguration {
-        self.logging.clone().unwrap_or_else(|| LoggingConfiguration {
-            level: Some("OFF".to_owned()),
-            include_execution_data: Some(false),
-            destinations: None,
-        })
+        let mut logging = self.logging.clone().unwrap_or_default();
+        logging.level.get_or_insert_with(|| "OFF".to_owned());
+        logging.include_execution_data.get_or_insert(false);
+        logging
     }
 
     pub(crate) fn tracing(&self) -> TracingConfiguration {

@@ -303,7 +303,8 @@ mod tests {
         let root = json!({
             "a": {"b c": 1, "l": [1, 2, 3, 4]},
             "books": [{"t": "x", "p": 5}, {"t": "y", "p": 15, "isbn": "1"}, {"t": "z", "p": 25}],
-            "odd-name": true
+            "odd-name": true,
+            "q\\\"": "kept"
         });
         for (path, want) in [
             ("$", root.clone()),
@@ -311,6 +312,7 @@ mod tests {
             ("$['a']['b c']", json!(1)),
             ("$.a['b c']", json!(1)),
             ("$.odd-name", json!(true)),
+            ("$['q\\\"']", json!("kept")),
             ("$.a.l[0]", json!(1)),
             ("$.a.l[-1]", json!(4)),
             ("$.a.l[1:3]", json!([2, 3])),

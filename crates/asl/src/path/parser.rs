@@ -149,7 +149,8 @@ impl<'a> Parser<'a> {
                 return Ok(name);
             }
             match (c, chars.clone().next()) {
-                ('\\', Some((_, next))) => {
+                // A backslash stands for itself before anything but the quote or another one.
+                ('\\', Some((_, next))) if next == quote || next == '\\' => {
                     chars.next();
                     name.push(next);
                 }

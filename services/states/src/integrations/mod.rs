@@ -181,7 +181,7 @@ impl Tasks {
             }
         }
         let (operation, asked) = job.stop(&parameters, &started);
-        if let Err(error) = cx.call_json(job.service(), operation, asked).await {
+        if let Err(error) = cx.as_platform().call_json(job.service(), operation, asked).await {
             tracing::warn!(task = task.id, error = %error, "a job that nobody waits for could not be stopped");
         }
         Ok(Ending::Cancelled)
