@@ -1,10 +1,11 @@
 //! An ONNX model: its session, and predictions for the rows of a table.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::{Array, ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
+use ort::environment::Environment;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorElementType, ValueType};
 
@@ -16,8 +17,6 @@ const ROWS: usize = 8192;
 pub(crate) struct Model {
     session: Session,
     inputs: Vec<Input>,
-    // Sessions belong to an environment, which must outlive them.
-    _environment: ort::environment::Environment,
 }
 
 #[derive(Clone, Debug)]
@@ -31,15 +30,12 @@ struct Input {
 
 impl Model {
     pub(crate) fn load(library: &std::path::Path, bytes: &[u8]) -> Result<Self, String> {
-        let environment = ort::init_from(library)
-            .map_err(|e| format!("{}: {e}", library.display()))?
-            .build()
-            .map_err(|e| e.to_string())?;
-        let session = Session::builder(&environment)
+        let environment = environment(library)?;
+        let session = Session::builder(environment)
             .and_then(|mut builder| builder.commit_from_memory(bytes))
             .map_err(|e| format!("the model could not be loaded: {e}"))?;
         let inputs = session.inputs().iter().map(|i| Input::new(i.name(), i.dtype())).collect::<Result<_, _>>()?;
-        Ok(Self { session, inputs, _environment: environment })
+        Ok(Self { session, inputs })
     }
 
     /// The model's outputs for each row, as columns.
@@ -72,6 +68,19 @@ impl Model {
         }
         batch(fields, columns, features.num_rows())
     }
+}
+
+/// The library is loaded once in a process, by the first job of a worker.
+fn environment(library: &std::path::Path) -> Result<&'static Environment, String> {
+    static LOADED: Mutex<()> = Mutex::new(());
+    static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+    let _one_at_a_time = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(environment) = ENVIRONMENT.get() {
+        return Ok(environment);
+    }
+    let loaded = ort::init_from(library).map_err(|e| format!("{}: {e}", library.display()))?;
+    let made = loaded.build().map_err(|e| e.to_string())?;
+    Ok(ENVIRONMENT.get_or_init(|| made))
 }
 
 impl Input {
