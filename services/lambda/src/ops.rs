@@ -167,7 +167,7 @@ fn last_modified(now: jiff::Timestamp) -> String {
 /// One page of records under a prefix, with the marker of the next.
 fn page<T: DeserializeOwned>(
     tx: &mut Tx<'_>,
-    prefix: Key,
+    prefix: &Key,
     marker: Option<&str>,
     max: Option<i32>,
 ) -> Result<(Vec<T>, Option<String>), Error> {
@@ -176,8 +176,8 @@ fn page<T: DeserializeOwned>(
         .map(|marker| hex::decode(marker).map_err(|_| error::invalid_parameter_value_exception("Invalid marker")))
         .transpose()?;
     let mut found = match &after {
-        Some(after) => tx.scan_after(&prefix, after, max + 1)?,
-        None => tx.scan_prefix(&prefix, max + 1)?,
+        Some(after) => tx.scan_after(prefix, after, max + 1)?,
+        None => tx.scan_prefix(prefix, max + 1)?,
     };
     let more = found.len() > max;
     found.truncate(max);
@@ -195,7 +195,7 @@ fn tagged(arn: &str) -> Result<String, Error> {
 }
 
 /// Everything of a function but itself: deleted with it.
-fn delete_all(tx: &mut Tx<'_>, prefix: Key) -> Result<(), Error> {
+fn delete_all(tx: &mut Tx<'_>, prefix: &Key) -> Result<(), Error> {
     for (key, _) in tx.scan_prefix(prefix, 100_000)? {
         tx.delete(key)?;
     }

@@ -41,7 +41,7 @@ impl Handle<DeleteFunction> for Lambda {
 
 fn delete(tx: &mut Tx<'_>, place: &Place, name: &str) -> Result<(), Error> {
     for prefix in [place.versions(name), place.aliases(name), place.policies(name), place.invoke_configs(name)] {
-        delete_all(tx, prefix)?;
+        delete_all(tx, &prefix)?;
     }
     // As on AWS a mapping outlives its function; ours would only try and fail.
     let (arn, under) = (place.arn(name, None), place.arn(name, Some("")));

@@ -17,7 +17,7 @@ impl Handle<ListAliases> for Lambda {
             .store
             .read(|tx| {
                 place.load(tx, &name)?;
-                page::<AliasConfiguration>(tx, place.aliases(&name), req.marker.as_deref(), req.max_items)
+                page::<AliasConfiguration>(tx, &place.aliases(&name), req.marker.as_deref(), req.max_items)
             })
             .await?;
         aliases.retain(|alias| req.function_version.is_none() || alias.function_version == req.function_version);

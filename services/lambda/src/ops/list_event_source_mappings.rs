@@ -25,7 +25,7 @@ impl Handle<ListEventSourceMappings> for Lambda {
         let (mut mappings, next_marker) = self
             .store
             .read(|tx| {
-                page::<EventSourceMappingConfiguration>(tx, place.mappings(), req.marker.as_deref(), req.max_items)
+                page::<EventSourceMappingConfiguration>(tx, &place.mappings(), req.marker.as_deref(), req.max_items)
             })
             .await?;
         mappings.retain(|mapping| {

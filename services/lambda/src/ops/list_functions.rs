@@ -17,7 +17,7 @@ impl Handle<ListFunctions> for Lambda {
         let (functions, next_marker) = self
             .store
             .read(|tx| {
-                let (functions, next) = page::<Function>(tx, place.functions(), req.marker.as_deref(), req.max_items)?;
+                let (functions, next) = page::<Function>(tx, &place.functions(), req.marker.as_deref(), req.max_items)?;
                 let mut shown = Vec::new();
                 for function in functions {
                     shown.push(function.latest.shown(all));

@@ -21,7 +21,7 @@ impl Handle<ListVersionsByFunction> for Lambda {
             .store
             .read(|tx| {
                 let function = place.load(tx, &name)?;
-                let (found, next) = page::<Version>(tx, place.versions(&name), req.marker.as_deref(), req.max_items)?;
+                let (found, next) = page::<Version>(tx, &place.versions(&name), req.marker.as_deref(), req.max_items)?;
                 let latest = req.marker.is_none().then(|| function.latest.shown(true));
                 let versions: Vec<_> =
                     latest.into_iter().chain(found.iter().map(|version| version.shown(true))).collect();
