@@ -1,0 +1,250 @@
+//! Operations of the catalog and of crawlers over a store in memory. What a crawl finds is tested with the crawl library;
+//! the worker that reads S3 is tested with the whole server.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api_glue::*;
+use service::{Cx, Platform, Principal, Router};
+use wire::Error;
+
+struct World {
+    cx: Cx,
+    _data: tempfile::TempDir,
+}
+
+fn world() -> World {
+    let data = tempfile::tempdir().unwrap();
+    let queue = || store::Queue::new(store::Store::memory());
+    let platform = Platform {
+        router: Router::new(),
+        control: queue(),
+        s3: queue(),
+        dynamodb: queue(),
+        data: data.path().to_owned(),
+        endpoint: "http://127.0.0.1:1".into(),
+        account: "000000000000".into(),
+        region: "us-east-1".into(),
+        settings: service::Settings::default(),
+    };
+    let compute = compute::Compute::new(compute::Settings::new(data.path().join("scratch"))).unwrap();
+    glue::register(&platform, &compute);
+    let router: Arc<Router> = platform.router.clone();
+    World { cx: Cx::new(router, Principal::Root, "000000000000", "us-east-1"), _data: data }
+}
+
+impl World {
+    async fn call<O: wire::Operation>(&self, input: O::Input) -> Result<O::Output, Error> {
+        self.cx.call::<O>(input).await
+    }
+
+    async fn database(&self, name: &str) -> Result<CreateDatabaseResponse, Error> {
+        let database_input = DatabaseInput { name: name.into(), ..DatabaseInput::default() };
+        self.call::<CreateDatabase>(CreateDatabaseRequest { database_input, ..CreateDatabaseRequest::default() }).await
+    }
+
+    async fn table(&self, name: &str, keys: &[&str]) -> Result<CreateTableResponse, Error> {
+        let table_input = Some(input(name, keys));
+        let database_name = "db".into();
+        self.call::<CreateTable>(CreateTableRequest { database_name, table_input, ..CreateTableRequest::default() })
+            .await
+    }
+
+    async fn get(&self, name: &str) -> Result<Table, Error> {
+        let request = GetTableRequest { database_name: "DB".into(), name: name.into(), ..GetTableRequest::default() };
+        Ok(self.call::<GetTable>(request).await?.table.unwrap())
+    }
+
+    async fn crawler(&self, name: &str) -> Result<CreateCrawlerResponse, Error> {
+        let target = S3Target { path: Some("s3://b/x".into()), ..S3Target::default() };
+        self.call::<CreateCrawler>(CreateCrawlerRequest {
+            name: name.into(),
+            role: "pipeline/r".into(),
+            database_name: Some("db".into()),
+            targets: CrawlerTargets { s3_targets: Some(vec![target]), ..CrawlerTargets::default() },
+            tags: Some(BTreeMap::from([("team".into(), "lake".into())])),
+            ..CreateCrawlerRequest::default()
+        })
+        .await
+    }
+}
+
+fn input(name: &str, keys: &[&str]) -> TableInput {
+    let column = |name: &&str| Column { name: (*name).into(), r#type: Some("string".into()), ..Column::default() };
+    TableInput { name: name.into(), partition_keys: Some(keys.iter().map(column).collect()), ..TableInput::default() }
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    result.unwrap_err().code().to_owned()
+}
+
+#[tokio::test]
+async fn names_are_folded_and_kept_apart() {
+    let w = world();
+    assert_eq!(code(w.table("t", &[]).await), "EntityNotFoundException");
+    w.database("Db").await.unwrap();
+    assert_eq!(code(w.database("dB").await), "AlreadyExistsException");
+    w.table("Flights", &["day"]).await.unwrap();
+    assert_eq!(code(w.table("flights", &[]).await), "AlreadyExistsException");
+    assert_eq!(w.get("FLIGHTS").await.unwrap().name, "flights");
+    assert_eq!(code(w.get("other").await), "EntityNotFoundException");
+    let elsewhere = w.cx.with_region("eu-west-1");
+    let request = GetDatabaseRequest { name: "db".into(), ..GetDatabaseRequest::default() };
+    assert_eq!(code(elsewhere.call::<GetDatabase>(request.clone()).await), "EntityNotFoundException");
+    let foreign = GetDatabaseRequest { catalog_id: Some("111111111111".into()), ..request };
+    assert_eq!(code(w.call::<GetDatabase>(foreign).await), "EntityNotFoundException");
+}
+
+#[tokio::test]
+async fn updates_leave_versions_and_can_be_guarded() {
+    let w = world();
+    w.database("db").await.unwrap();
+    w.table("t", &[]).await.unwrap();
+    let update = |description: &str, version: Option<&str>, skip: bool| UpdateTableRequest {
+        database_name: "db".into(),
+        table_input: Some(TableInput { description: Some(description.into()), ..input("t", &[]) }),
+        version_id: version.map(Into::into),
+        skip_archive: Some(skip),
+        ..UpdateTableRequest::default()
+    };
+    w.call::<UpdateTable>(update("one", Some("0"), false)).await.unwrap();
+    assert_eq!(code(w.call::<UpdateTable>(update("x", Some("0"), false)).await), "ConcurrentModificationException");
+    w.call::<UpdateTable>(update("two", None, true)).await.unwrap();
+    let table = w.get("t").await.unwrap();
+    assert_eq!((table.version_id.as_deref(), table.description.as_deref()), (Some("2"), Some("two")));
+    let versions = w
+        .call::<GetTableVersions>(GetTableVersionsRequest {
+            database_name: "db".into(),
+            table_name: "t".into(),
+            ..GetTableVersionsRequest::default()
+        })
+        .await
+        .unwrap();
+    let ids: Vec<_> = versions.table_versions.unwrap().into_iter().filter_map(|v| v.version_id).collect();
+    assert_eq!(ids, ["2", "0"]);
+}
+
+#[tokio::test]
+async fn partitions_are_filtered_and_paged() {
+    let w = world();
+    w.database("db").await.unwrap();
+    w.table("t", &["year", "month"]).await.unwrap();
+    let partition = |year: i32, month: i32| PartitionInput {
+        values: Some(vec![year.to_string(), format!("{month:02}")]),
+        ..PartitionInput::default()
+    };
+    let create = |list: Vec<PartitionInput>| BatchCreatePartitionRequest {
+        database_name: "db".into(),
+        table_name: "t".into(),
+        partition_input_list: list,
+        ..BatchCreatePartitionRequest::default()
+    };
+    let all: Vec<PartitionInput> = (2013..2015).flat_map(|y| (1..=12).map(move |m| partition(y, m))).collect();
+    let made = w.call::<BatchCreatePartition>(create(all)).await.unwrap();
+    assert_eq!(made.errors, Some(Vec::new()));
+    let short = PartitionInput { values: Some(vec!["2013".into()]), ..PartitionInput::default() };
+    let again = w.call::<BatchCreatePartition>(create(vec![partition(2013, 1), short])).await.unwrap();
+    let codes: Vec<_> = again.errors.unwrap().into_iter().filter_map(|e| e.error_detail?.error_code).collect();
+    assert_eq!(codes, ["AlreadyExistsException", "InvalidInputException"]);
+
+    let mut request = GetPartitionsRequest {
+        database_name: "db".into(),
+        table_name: "t".into(),
+        expression: Some("year = '2014' AND month >= '03'".into()),
+        max_results: Some(4),
+        ..GetPartitionsRequest::default()
+    };
+    let mut pages = Vec::new();
+    loop {
+        let page = w.call::<GetPartitions>(request.clone()).await.unwrap();
+        pages.push(page.partitions.unwrap().len());
+        request.next_token = page.next_token;
+        if request.next_token.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [4, 4, 2]);
+    request.next_token = Some("nonsense".into());
+    assert_eq!(code(w.call::<GetPartitions>(request.clone()).await), "InvalidInputException");
+    request.next_token = None;
+    request.expression = Some("day = 1".into());
+    assert_eq!(code(w.call::<GetPartitions>(request).await), "InvalidInputException");
+
+    let delete = DeleteTableRequest { database_name: "db".into(), name: "t".into(), ..DeleteTableRequest::default() };
+    w.call::<DeleteTable>(delete).await.unwrap();
+    w.table("t", &["year", "month"]).await.unwrap();
+    let request =
+        GetPartitionsRequest { database_name: "db".into(), table_name: "t".into(), ..GetPartitionsRequest::default() };
+    assert_eq!(w.call::<GetPartitions>(request).await.unwrap().partitions, Some(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_started_crawler_is_running_before_the_answer_and_can_be_stopped() {
+    let w = world();
+    w.crawler("c").await.unwrap();
+    assert_eq!(code(w.crawler("c").await), "AlreadyExistsException");
+    let get = || w.call::<GetCrawler>(GetCrawlerRequest { name: "c".into() });
+    let crawler = get().await.unwrap().crawler.unwrap();
+    assert_eq!((crawler.state.as_deref(), crawler.role.as_deref()), (Some("READY"), Some("pipeline/r")));
+    let stop = || w.call::<StopCrawler>(StopCrawlerRequest { name: "c".into() });
+    assert_eq!(code(stop().await), "CrawlerNotRunningException");
+    let start = || w.call::<StartCrawler>(StartCrawlerRequest { name: "c".into() });
+    start().await.unwrap();
+    assert_eq!(get().await.unwrap().crawler.unwrap().state.as_deref(), Some("RUNNING"));
+    assert_eq!(code(start().await), "CrawlerRunningException");
+    let delete = || w.call::<DeleteCrawler>(DeleteCrawlerRequest { name: "c".into() });
+    assert_eq!(code(delete().await), "CrawlerRunningException");
+    stop().await.unwrap();
+    assert_eq!(code(stop().await), "CrawlerStoppingException");
+    let missing = w.call::<StartCrawler>(StartCrawlerRequest { name: "none".into() }).await;
+    assert_eq!(code(missing), "EntityNotFoundException");
+}
+
+#[tokio::test]
+async fn a_task_that_starts_a_crawler_twice_starts_it_once() {
+    let w = world();
+    w.crawler("c").await.unwrap();
+    for _ in 0..2 {
+        let cx = w.cx.with_task("execution:state");
+        cx.call::<StartCrawler>(StartCrawlerRequest { name: "c".into() }).await.unwrap();
+    }
+    let crawls = w
+        .call::<ListCrawls>(ListCrawlsRequest { crawler_name: "c".into(), ..ListCrawlsRequest::default() })
+        .await
+        .unwrap();
+    assert_eq!(crawls.crawls.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn classifiers_and_tags() {
+    let w = world();
+    let csv = |name: &str, delimiter: &str| CreateClassifierRequest {
+        csv_classifier: Some(CreateCsvClassifierRequest {
+            name: name.into(),
+            delimiter: Some(delimiter.into()),
+            ..CreateCsvClassifierRequest::default()
+        }),
+        ..CreateClassifierRequest::default()
+    };
+    w.call::<CreateClassifier>(csv("k", ",")).await.unwrap();
+    assert_eq!(code(w.call::<CreateClassifier>(csv("k", ",")).await), "AlreadyExistsException");
+    assert_eq!(code(w.call::<CreateClassifier>(csv("l", "ab")).await), "InvalidInputException");
+    let update = UpdateCsvClassifierRequest {
+        name: "k".into(),
+        contains_header: Some("PRESENT".into()),
+        ..UpdateCsvClassifierRequest::default()
+    };
+    let update = UpdateClassifierRequest { csv_classifier: Some(update), ..UpdateClassifierRequest::default() };
+    w.call::<UpdateClassifier>(update).await.unwrap();
+    let got = w.call::<GetClassifier>(GetClassifierRequest { name: "k".into() }).await.unwrap();
+    let got = got.classifier.unwrap().csv_classifier.unwrap();
+    assert_eq!(
+        (got.version, got.delimiter.as_deref(), got.contains_header.as_deref()),
+        (Some(2), Some(","), Some("PRESENT"))
+    );
+
+    w.crawler("c").await.unwrap();
+    let resource_arn = "arn:aws:glue:us-east-1:000000000000:crawler/c".to_owned();
+    let tags = w.call::<GetTags>(GetTagsRequest { resource_arn }).await.unwrap().tags.unwrap();
+    assert_eq!(tags["team"], "lake");
+}
