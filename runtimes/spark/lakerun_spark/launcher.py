@@ -23,7 +23,7 @@ def main():
         with open(script, "rb") as file:
             code = compile(file.read(), script, "exec", dont_inherit=True)
         if kind != "pythonshell":
-            start_engine()
+            start_engine(catalog=(_value(arguments, "--enable-glue-datacatalog") or "false").lower() != "false")
         add_py_files(_value(arguments, "--extra-py-files"))
         module = types.ModuleType("__main__")
         module.__file__ = script
@@ -93,12 +93,17 @@ def finish(error):
     os._exit(1 if error else 0)
 
 
-def start_engine():
-    """Sail as a Spark Connect server in this process (0.1 s), on a port of its own; every new session goes there."""
+def start_engine(catalog=False):
+    """Sail as a Spark Connect server in this process (0.1 s), on a port of its own; every new session goes there.
+    With `catalog` (--enable-glue-datacatalog) its tables are those of the Glue Data Catalog."""
     if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
         os.environ.setdefault("AWS_ALLOW_HTTP", "true")
     os.environ.setdefault("SAIL_PARQUET__COMPRESSION", "snappy")
     os.environ.setdefault("RUST_LOG", "error")
+    if catalog:
+        region, endpoint = os.environ.get("AWS_REGION", "us-east-1"), os.environ.get("AWS_ENDPOINT_URL")
+        where = f', endpoint_url="{endpoint}"' if endpoint else ""
+        os.environ["SAIL_CATALOG__LIST"] = f'[{{name="AwsDataCatalog", type="glue", region="{region}"{where}}}]'
     # Data sources and functions of the script run inside the engine, with this interpreter's modules.
     from pysail.spark import SparkConnectServer
 
