@@ -1,7 +1,29 @@
 //! EventBridge and EventBridge Scheduler: rules, buses, targets, schedules, deliveries.
+//!
+//! Map: [`transform`] what a target receives · [`schedule`] when expressions fire (both pure; patterns are in the crate
+//! `pattern`) · [`deliver`] the task that brings one event to one target · [`bridge`] rules and events · [`scheduler`]
+//! schedules.
+//!
+//! Not here: archives, pipes, API destinations, resource policies.
 
+mod bridge;
+mod deliver;
 mod schedule;
+mod scheduler;
 mod transform;
+
+use std::sync::Arc;
+
+use service::Platform;
+
+/// Adds the operations to the router and the tasks to the queue.
+pub fn register(platform: &Platform) {
+    let deliverer =
+        Arc::new(deliver::Deliverer { router: platform.router.clone(), endpoint: platform.endpoint.clone() });
+    platform.control.register(deliver::DELIVER, 16, deliverer);
+    bridge::register(platform);
+    scheduler::register(platform);
+}
 
 /// The text of a validation error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,5 +32,11 @@ pub(crate) struct Invalid(pub(crate) String);
 impl Invalid {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
+    }
+}
+
+impl From<Invalid> for wire::Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::validation(invalid.0)
     }
 }

@@ -38,7 +38,7 @@ impl Schedule {
             Self::Rate { seconds } => {
                 let elapsed = after.duration_since(anchor).as_millis();
                 let period = i128::from(*seconds) * 1000;
-                let count = if elapsed < 0 { 1 } else { elapsed / period + 1 };
+                let count = if elapsed < 0 { 0 } else { elapsed / period + 1 };
                 let millis = i64::try_from(count * period).ok()?;
                 anchor.checked_add(SignedDuration::from_millis(millis)).ok()
             }
@@ -49,14 +49,6 @@ impl Schedule {
 
     pub(crate) fn is_once(&self) -> bool {
         matches!(self, Self::At(_))
-    }
-
-    /// The one moment of an `at(…)`, past or to come.
-    pub(crate) fn at(&self, zone: &TimeZone) -> Option<Timestamp> {
-        match self {
-            Self::At(at) => instant(*at, zone, Gap::Forward),
-            _ => None,
-        }
     }
 }
 

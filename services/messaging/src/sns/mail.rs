@@ -66,6 +66,7 @@ pub(super) struct Mail {
 pub(super) struct Mailer {
     from: Mailbox,
     /// None where no mail server is configured.
+    /// Without a pool: a connection a mail, none kept open while nothing happens.
     transport: Option<AsyncSmtpTransport<Tokio1Executor>>,
 }
 
@@ -85,8 +86,6 @@ impl Mailer {
             Tls::Tls => 465,
         };
         builder = builder.port(smtp.port.unwrap_or(default)).timeout(Some(Duration::from_secs(30)));
-        // A connection is made per mail: none is kept open while nothing happens.
-        builder = builder.pool_config(lettre::transport::smtp::PoolConfig::new().max_size(4).idle_timeout(Duration::from_secs(5)));
         if let (Some(username), Some(password)) = (smtp.username, smtp.password) {
             builder = builder.credentials(Credentials::new(username, password));
         }

@@ -37,13 +37,30 @@ pub(super) struct Subscription {
 
 const OWNER: &str = "sns";
 const TOPIC_ATTRIBUTES: [&str; 24] = [
-    "DisplayName", "Policy", "DeliveryPolicy", "FifoTopic", "ContentBasedDeduplication", "KmsMasterKeyId",
-    "SignatureVersion", "TracingConfig", "ArchivePolicy", "FifoThroughputScope",
-    "HTTPSuccessFeedbackRoleArn", "HTTPSuccessFeedbackSampleRate", "HTTPFailureFeedbackRoleArn",
-    "LambdaSuccessFeedbackRoleArn", "LambdaSuccessFeedbackSampleRate", "LambdaFailureFeedbackRoleArn",
-    "SQSSuccessFeedbackRoleArn", "SQSSuccessFeedbackSampleRate", "SQSFailureFeedbackRoleArn",
-    "FirehoseSuccessFeedbackRoleArn", "FirehoseSuccessFeedbackSampleRate", "FirehoseFailureFeedbackRoleArn",
-    "ApplicationSuccessFeedbackRoleArn", "ApplicationFailureFeedbackRoleArn",
+    "DisplayName",
+    "Policy",
+    "DeliveryPolicy",
+    "FifoTopic",
+    "ContentBasedDeduplication",
+    "KmsMasterKeyId",
+    "SignatureVersion",
+    "TracingConfig",
+    "ArchivePolicy",
+    "FifoThroughputScope",
+    "HTTPSuccessFeedbackRoleArn",
+    "HTTPSuccessFeedbackSampleRate",
+    "HTTPFailureFeedbackRoleArn",
+    "LambdaSuccessFeedbackRoleArn",
+    "LambdaSuccessFeedbackSampleRate",
+    "LambdaFailureFeedbackRoleArn",
+    "SQSSuccessFeedbackRoleArn",
+    "SQSSuccessFeedbackSampleRate",
+    "SQSFailureFeedbackRoleArn",
+    "FirehoseSuccessFeedbackRoleArn",
+    "FirehoseSuccessFeedbackSampleRate",
+    "FirehoseFailureFeedbackRoleArn",
+    "ApplicationSuccessFeedbackRoleArn",
+    "ApplicationFailureFeedbackRoleArn",
 ];
 
 pub(super) fn invalid(message: impl std::fmt::Display) -> Error {
@@ -173,13 +190,18 @@ impl Subscription {
                 Pattern::parse(value).map_err(|error| invalid(format!("FilterPolicy: {error}")))?;
             }
             "FilterPolicyScope" if !matches!(value, "MessageAttributes" | "MessageBody") => {
-                return Err(invalid(format!("FilterPolicyScope: Invalid value [{value}]. Please use either MessageBody or MessageAttributes")));
+                return Err(invalid(format!(
+                    "FilterPolicyScope: Invalid value [{value}]. Please use either MessageBody or MessageAttributes"
+                )));
             }
             "RawMessageDelivery" if !matches!(value, "true" | "false") => {
                 return Err(invalid(format!("RawMessageDelivery: Invalid value [{value}]. Must be true or false.")));
             }
             "RawMessageDelivery" if value == "true" && !matches!(self.protocol.as_str(), "sqs" | "http" | "https") => {
-                return Err(invalid(format!("Attributes Reason: RawMessageDelivery is not supported for protocol {}", self.protocol)));
+                return Err(invalid(format!(
+                    "Attributes Reason: RawMessageDelivery is not supported for protocol {}",
+                    self.protocol
+                )));
             }
             "RedrivePolicy" if value.is_empty() => {
                 self.attributes.remove(name);
@@ -189,9 +211,9 @@ impl Subscription {
                 let policy: Value =
                     serde_json::from_str(value).map_err(|_| invalid("RedrivePolicy: failed to parse JSON."))?;
                 let target = policy["deadLetterTargetArn"].as_str().and_then(Arn::parse);
-                target.filter(|arn| arn.service == "sqs").ok_or_else(|| {
-                    invalid("RedrivePolicy: deadLetterTargetArn is an invalid arn")
-                })?;
+                target
+                    .filter(|arn| arn.service == "sqs")
+                    .ok_or_else(|| invalid("RedrivePolicy: deadLetterTargetArn is an invalid arn"))?;
             }
             "DeliveryPolicy" | "FilterPolicyScope" | "RawMessageDelivery" | "SubscriptionRoleArn" => {}
             _ => return Err(invalid("AttributeName")),

@@ -138,7 +138,8 @@ pub(super) fn check(queue: &Queue, new: &New) -> Result<(), Error> {
     if new.body.is_empty() {
         return Err(missing_parameter("MessageBody"));
     }
-    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}') || c >= '\u{10000}';
+    let allowed =
+        |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}') || c >= '\u{10000}';
     if !new.body.chars().all(allowed) {
         return Err(error::invalid_message_contents("The message contains characters outside the allowed set."));
     }
@@ -345,12 +346,7 @@ pub(super) fn take(
 }
 
 /// Whether all that stands before the message in its group was taken along with it.
-fn first_of_group(
-    tx: &mut Tx<'_>,
-    queue: &Queue,
-    message: &Message,
-    passed: &BTreeSet<u64>,
-) -> Result<bool, Error> {
+fn first_of_group(tx: &mut Tx<'_>, queue: &Queue, message: &Message, passed: &BTreeSet<u64>) -> Result<bool, Error> {
     let Some(group) = message.group.as_ref().filter(|_| queue.is_fifo()) else { return Ok(true) };
     for (key, _) in tx.scan_prefix(queue.groups().push(group), passed.len() + 1)? {
         let number = Key::parts(&key).get(4).and_then(|part| Key::part_u64(part)).unwrap_or(0);
@@ -381,7 +377,9 @@ fn bury(tx: &mut Tx<'_>, from: &Queue, target: &Queue, message: Message, now_ms:
 /// The message that a receipt handle names; none when it is gone or was received again since.
 pub(super) fn held(tx: &mut Tx<'_>, queue: &Queue, handle: &str) -> Result<Option<Message>, Error> {
     let invalid = || {
-        error::receipt_handle_is_invalid(format!("The input receipt handle \"{handle}\" is not a valid receipt handle."))
+        error::receipt_handle_is_invalid(format!(
+            "The input receipt handle \"{handle}\" is not a valid receipt handle."
+        ))
     };
     let text = BASE64.decode(handle).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(invalid)?;
     let parts: Vec<&str> = text.split('/').collect();

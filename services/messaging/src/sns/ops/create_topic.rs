@@ -41,7 +41,9 @@ impl Handle<CreateTopic> for Sns {
             .write(&self.store, move |tx| {
                 let key = Topic::key(&topic.arn)?;
                 match tx.get_json::<Topic>(&key)? {
-                    Some(old) if topic.attributes.iter().any(|(name, value)| old.attributes.get(name) != Some(value)) => {
+                    Some(old)
+                        if topic.attributes.iter().any(|(name, value)| old.attributes.get(name) != Some(value)) =>
+                    {
                         Err(invalid("Attributes Reason: Topic already exists with different attributes"))
                     }
                     Some(old) if old.tags != topic.tags && !topic.tags.is_empty() => {

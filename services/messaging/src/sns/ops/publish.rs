@@ -22,7 +22,10 @@ impl Handle<Publish> for Sns {
         }
         let notification = Notification {
             id: cx.uuid(),
-            topic_arn: req.topic_arn.or(req.target_arn).ok_or_else(|| invalid("TopicArn or TargetArn Reason: no value for required parameter"))?,
+            topic_arn: req
+                .topic_arn
+                .or(req.target_arn)
+                .ok_or_else(|| invalid("TopicArn or TargetArn Reason: no value for required parameter"))?,
             subject: req.subject,
             message: req.message,
             per_protocol: is_json(req.message_structure.as_deref())?,

@@ -31,7 +31,9 @@ impl Handle<Subscribe> for Sns {
                 let known = all.iter().find(same).cloned();
                 let subscription = match known {
                     Some(known) if known.attributes != new.attributes && !new.attributes.is_empty() => {
-                        return Err(invalid("Attributes Reason: Subscription already exists with different attributes"));
+                        return Err(invalid(
+                            "Attributes Reason: Subscription already exists with different attributes",
+                        ));
                     }
                     Some(known) => known,
                     None => {

@@ -14,15 +14,18 @@ use wire::types::Empty;
 use crate::sqs::queue::Place;
 use crate::sqs::{Sqs, message};
 
-const COUNTS: [&str; 3] = [
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-];
+const COUNTS: [&str; 3] =
+    ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed"];
 /// Attributes that some queues have and others answer nothing for.
 const OPTIONAL: [&str; 8] = [
-    "Policy", "RedrivePolicy", "RedriveAllowPolicy", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "FifoQueue",
-    "ContentBasedDeduplication", "DeduplicationScope",
+    "Policy",
+    "RedrivePolicy",
+    "RedriveAllowPolicy",
+    "KmsMasterKeyId",
+    "KmsDataKeyReusePeriodSeconds",
+    "FifoQueue",
+    "ContentBasedDeduplication",
+    "DeduplicationScope",
 ];
 
 #[async_trait]

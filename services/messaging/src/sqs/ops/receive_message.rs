@@ -18,25 +18,35 @@ const NOTHING: &str = "NothingVisible";
 #[async_trait]
 impl Handle<ReceiveMessage> for Sqs {
     async fn handle(&self, cx: &Cx, req: ReceiveMessageRequest) -> Result<ReceiveMessageResult, Error> {
-        let most = within(req.max_number_of_messages, 1, (1, 10), || {
-            "Value {} for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided."
-        })?;
+        let most = within(
+            req.max_number_of_messages,
+            1,
+            (1, 10),
+            || "Value {} for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.",
+        )?;
         let wait = req.wait_time_seconds.map(|seconds| {
-            within(Some(seconds), 0, (0, 20), || {
-                "Value {} for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided."
-            })
+            within(
+                Some(seconds),
+                0,
+                (0, 20),
+                || "Value {} for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.",
+            )
         });
         let wait = wait.transpose()?;
         if let Some(seconds) = req.visibility_timeout {
-            within(Some(seconds), 0, (0, 43_200), || {
-                "Value {} for parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= 43200, if provided."
-            })?;
+            within(
+                Some(seconds),
+                0,
+                (0, 43_200),
+                || "Value {} for parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= 43200, if provided.",
+            )?;
         }
         let place = Place::of_url(cx, &req.queue_url);
         let queue = self.store.read(|tx| place.queue(tx)).await?;
         let wait_ms = 1000 * wait.map_or_else(|| queue.number("ReceiveMessageWaitTimeSeconds"), i64::from);
         let visibility = req.visibility_timeout.map_or_else(|| queue.number("VisibilityTimeout"), i64::from);
-        let take = Take { most: usize::try_from(most).unwrap_or(1), visibility_ms: visibility * 1000, nonce: cx.uuid() };
+        let take =
+            Take { most: usize::try_from(most).unwrap_or(1), visibility_ms: visibility * 1000, nonce: cx.uuid() };
         let deadline = cx.now().as_millisecond() + wait_ms;
         let waiting = self.waiting.of(&queue.id);
         loop {

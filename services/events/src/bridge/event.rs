@@ -1,0 +1,99 @@
+//! Events and who gets them: a delivery for each target of each rule that matches, in one transaction.
+
+use api_events::Target;
+use pattern::Pattern;
+use serde_json::{Value, json};
+use store::Tx;
+use wire::Error;
+
+use super::rule::{Home, Rule};
+use crate::deliver::Delivery;
+use crate::transform::{Path, Reserved, fill};
+
+/// EventBridge's defaults.
+const MAX_ATTEMPTS: i32 = 185;
+const MAX_AGE_SECONDS: i32 = 86_400;
+
+/// What an event is made of.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) id: String,
+    pub(super) detail_type: String,
+    pub(super) source: String,
+    pub(super) time: jiff::Timestamp,
+    pub(super) resources: Vec<String>,
+    pub(super) detail: Value,
+}
+
+impl Event {
+    pub(super) fn to_json(&self, home: &Home) -> Value {
+        json!({
+            "version": "0",
+            "id": self.id,
+            "detail-type": self.detail_type,
+            "source": self.source,
+            "account": home.account,
+            "time": self.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "region": home.region,
+            "resources": self.resources,
+            "detail": self.detail,
+        })
+    }
+}
+
+/// Enqueues a delivery for every target that is to get the event.
+pub(super) fn dispatch(tx: &mut Tx<'_>, home: &Home, event: &Value, now: jiff::Timestamp) -> Result<(), Error> {
+    for rule in home.all(tx)? {
+        if matches(&rule, event) {
+            send(tx, &rule, event, now)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn matches(rule: &Rule, event: &Value) -> bool {
+    let pattern = rule.pattern.as_deref().and_then(|text| Pattern::parse(text).ok());
+    rule.is_enabled() && pattern.is_some_and(|pattern| pattern.matches(event))
+}
+
+/// Enqueues a delivery for every target of the rule.
+pub(super) fn send(tx: &mut Tx<'_>, rule: &Rule, event: &Value, now: jiff::Timestamp) -> Result<(), Error> {
+    let id = event["id"].as_str().unwrap_or_default();
+    for target in &rule.targets {
+        let retry = target.retry_policy.clone().unwrap_or_default();
+        let delivery = Delivery {
+            id: format!("{id}/{}/{}/{}", rule.bus, rule.name, target.id),
+            account: rule.account.clone(),
+            region: rule.region.clone(),
+            source_arn: rule.arn.clone(),
+            target_arn: target.arn.clone(),
+            role_arn: target.role_arn.clone().or_else(|| rule.role_arn.clone()),
+            input: input(rule, target, event, now),
+            group: target.sqs_parameters.clone().and_then(|sqs| sqs.message_group_id),
+            event: None,
+            dead_letter_arn: target.dead_letter_config.clone().and_then(|config| config.arn),
+            max_attempts: u32::try_from(retry.maximum_retry_attempts.unwrap_or(MAX_ATTEMPTS)).unwrap_or(0),
+            max_age_seconds: i64::from(retry.maximum_event_age_in_seconds.unwrap_or(MAX_AGE_SECONDS)),
+        };
+        delivery.enqueue(tx)?;
+    }
+    Ok(())
+}
+
+/// What the target receives of the event.
+fn input(rule: &Rule, target: &Target, event: &Value, now: jiff::Timestamp) -> String {
+    if let Some(input) = &target.input {
+        return input.clone();
+    }
+    if let Some(path) = &target.input_path {
+        let found = Path::parse(path).ok().and_then(|path| path.get(event).cloned());
+        return found.unwrap_or_else(|| json!({})).to_string();
+    }
+    let Some(transformer) = &target.input_transformer else { return event.to_string() };
+    let paths = transformer.input_paths_map.iter().flatten();
+    let paths: Vec<(String, Path)> =
+        paths.filter_map(|(name, path)| Some((name.clone(), Path::parse(path).ok()?))).collect();
+    let ingestion_time = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let reserved = Reserved { rule_arn: &rule.arn, rule_name: &rule.name, ingestion_time: &ingestion_time };
+    fill(&transformer.input_template, &paths, event, &reserved)
+}

@@ -1,0 +1,82 @@
+//! Rules with a schedule: the next firing is a row of the queue, and nothing runs until then.
+
+use async_trait::async_trait;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use store::{Done, NewTask, Runner, Store, Task, Tx};
+use wire::Error;
+
+use super::event::{Event, send};
+use super::rule::{Home, Rule};
+use crate::schedule::Schedule;
+
+pub(super) const FIRE: &str = "events:fire";
+/// A firing that is later than this was missed while the server was down; the next one counts.
+const GRACE: SignedDuration = SignedDuration::from_secs(60);
+
+fn task_id(home: &Home, name: &str) -> String {
+    format!("{FIRE}/{}/{}/{}/{name}", home.account, home.region, home.bus)
+}
+
+/// Puts the rule's next firing on the queue, or takes it off.
+pub(super) fn plan(tx: &mut Tx<'_>, rule: &Rule, now: Timestamp) -> Result<(), Error> {
+    let id = task_id(&rule.home(), &rule.name);
+    let schedule = rule.schedule.as_deref().filter(|_| rule.is_enabled()).map(Schedule::parse).transpose()?;
+    let anchor = Timestamp::from_millisecond(rule.anchor_ms).unwrap_or(now);
+    let next = schedule.and_then(|schedule| schedule.next(now, anchor, &TimeZone::UTC));
+    match next {
+        Some(at) => Ok(tx.enqueue(NewTask::new(FIRE, id).payload(&(rule.home(), &rule.name))?.at(at))?),
+        None => cancel(tx, &rule.home(), &rule.name),
+    }
+}
+
+pub(super) fn cancel(tx: &mut Tx<'_>, home: &Home, name: &str) -> Result<(), Error> {
+    let id = task_id(home, name);
+    if tx.has_task(&id)? { Ok(tx.cancel_task(&id)?) } else { Ok(()) }
+}
+
+pub(super) struct Firer(pub(super) Store);
+
+#[async_trait]
+impl Runner for Firer {
+    async fn run(&self, task: Task) -> Done {
+        match self.fire(&task).await {
+            Ok(()) => Done::Committed,
+            Err(error) => {
+                tracing::error!(task = task.id, %error, "a scheduled rule did not fire; trying again");
+                Done::Retry(Timestamp::now() + SignedDuration::from_secs(5))
+            }
+        }
+    }
+}
+
+impl Firer {
+    async fn fire(&self, task: &Task) -> Result<(), Error> {
+        let (home, name): (Home, String) = task.payload()?;
+        let (task_id, due) = (task.id.clone(), Timestamp::from_millisecond(task.at_ms).map_err(Error::internal)?);
+        let event_id = uuid::Uuid::new_v4().to_string();
+        let now = Timestamp::now();
+        self.0
+            .write(move |tx| {
+                tx.finish_task(&task_id)?;
+                let Some(rule) = home.find(tx, &name)?.filter(Rule::is_enabled) else { return Ok(()) };
+                if rule.schedule.is_none() {
+                    return Ok(());
+                }
+                if now.duration_since(due) <= GRACE {
+                    let event = Event {
+                        id: event_id.clone(),
+                        detail_type: "Scheduled Event".to_owned(),
+                        source: "aws.events".to_owned(),
+                        time: due,
+                        resources: vec![rule.arn.clone()],
+                        detail: json!({}),
+                    };
+                    send(tx, &rule, &event.to_json(&home), now)?;
+                }
+                plan(tx, &rule, now)
+            })
+            .await
+    }
+}

@@ -1,0 +1,28 @@
+//! EventBridge: buses, rules with their targets, events.
+
+mod event;
+mod fire;
+mod ops;
+mod rule;
+
+use std::sync::Arc;
+
+use service::{Platform, operations};
+use store::Store;
+
+/// The service.
+#[derive(Debug)]
+pub(crate) struct Bridge {
+    store: Store,
+}
+
+pub(crate) fn register(platform: &Platform) {
+    let store = platform.control.store().clone();
+    let service = Arc::new(Bridge { store: store.clone() });
+    operations!(platform.router, service, api_events:
+        CreateEventBus, DeleteEventBus, DeleteRule, DescribeEventBus, DescribeRule, DisableRule, EnableRule,
+        ListEventBuses, ListRuleNamesByTarget, ListRules, ListTagsForResource, ListTargetsByRule, PutEvents, PutRule,
+        PutTargets, RemoveTargets, TagResource, TestEventPattern, UntagResource,
+    );
+    platform.control.register(fire::FIRE, 2, Arc::new(fire::Firer(store)));
+}

@@ -1,0 +1,113 @@
+//! CreateEventBus, DescribeEventBus, DeleteEventBus and ListEventBuses.
+
+use api_events::{
+    CreateEventBus, CreateEventBusRequest, CreateEventBusResponse, DeleteEventBus, DeleteEventBusRequest,
+    DescribeEventBus, DescribeEventBusRequest, DescribeEventBusResponse, EventBus, ListEventBuses,
+    ListEventBusesRequest, ListEventBusesResponse, error,
+};
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::types::Empty;
+use wire::{Error, Timestamp};
+
+use super::page;
+use crate::bridge::Bridge;
+use crate::bridge::rule::{Bus, DEFAULT_BUS, Home};
+
+#[async_trait]
+impl Handle<CreateEventBus> for Bridge {
+    async fn handle(&self, cx: &Cx, req: CreateEventBusRequest) -> Result<CreateEventBusResponse, Error> {
+        let home = Home::new(cx, Some(&req.name));
+        let well_formed = req.name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        if req.event_source_name.is_some() || !well_formed || req.name.is_empty() {
+            return Err(Error::validation(format!("Event bus name {} is not valid.", req.name)));
+        }
+        let bus = Bus {
+            version: 1,
+            name: req.name,
+            arn: home.bus_arn(),
+            description: req.description,
+            created_ms: cx.now().as_millisecond(),
+            tags: req.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect(),
+        };
+        let bus = cx
+            .write(&self.store, move |tx| {
+                if home.find_bus(tx)?.is_some() {
+                    return Err(error::resource_already_exists_exception(format!(
+                        "Event bus {} already exists.",
+                        home.bus
+                    )));
+                }
+                bus.save(tx, &home)?;
+                Ok(bus.clone())
+            })
+            .await?;
+        Ok(CreateEventBusResponse {
+            event_bus_arn: Some(bus.arn),
+            description: bus.description,
+            ..CreateEventBusResponse::default()
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<DescribeEventBus> for Bridge {
+    async fn handle(&self, cx: &Cx, req: DescribeEventBusRequest) -> Result<DescribeEventBusResponse, Error> {
+        let home = Home::new(cx, req.name.as_deref());
+        let bus = self.store.read(|tx| home.check_bus(tx)).await?;
+        Ok(DescribeEventBusResponse {
+            name: Some(bus.name),
+            arn: Some(bus.arn),
+            description: bus.description,
+            creation_time: Some(Timestamp::from_millis(bus.created_ms)),
+            last_modified_time: Some(Timestamp::from_millis(bus.created_ms)),
+            ..DescribeEventBusResponse::default()
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<DeleteEventBus> for Bridge {
+    async fn handle(&self, cx: &Cx, req: DeleteEventBusRequest) -> Result<Empty, Error> {
+        let home = Home::new(cx, Some(&req.name));
+        if home.bus == DEFAULT_BUS {
+            return Err(Error::validation("Cannot delete event bus default."));
+        }
+        cx.write(&self.store, move |tx| {
+            if !home.all(tx)?.is_empty() {
+                return Err(Error::validation(format!("Event bus {} can't be deleted since it has rules.", home.bus)));
+            }
+            Ok(tx.delete(home.buses().push(&home.bus))?)
+        })
+        .await?;
+        Ok(Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<ListEventBuses> for Bridge {
+    async fn handle(&self, cx: &Cx, req: ListEventBusesRequest) -> Result<ListEventBusesResponse, Error> {
+        let home = Home::new(cx, None);
+        let mut buses = self
+            .store
+            .read(|tx| {
+                let mut buses: Vec<Bus> = tx.list_json(home.buses(), 10_000)?;
+                buses.extend(home.find_bus(tx)?.filter(|bus| !buses.iter().any(|own| own.name == bus.name)));
+                Ok::<_, Error>(buses)
+            })
+            .await?;
+        let prefix = req.name_prefix.unwrap_or_default();
+        buses.retain(|bus| bus.name.starts_with(&prefix));
+        buses.sort_by(|a, b| a.name.cmp(&b.name));
+        let (buses, next_token) = page(buses, |bus| &bus.name, req.next_token.as_deref(), req.limit);
+        let shape = |bus: Bus| EventBus {
+            name: Some(bus.name),
+            arn: Some(bus.arn),
+            description: bus.description,
+            creation_time: Some(Timestamp::from_millis(bus.created_ms)),
+            last_modified_time: Some(Timestamp::from_millis(bus.created_ms)),
+            ..EventBus::default()
+        };
+        Ok(ListEventBusesResponse { event_buses: Some(buses.into_iter().map(shape).collect()), next_token })
+    }
+}

@@ -1,0 +1,140 @@
+//! Buses and rules as records.
+
+use std::collections::BTreeMap;
+
+use api_events::{Target, error};
+use serde::{Deserialize, Serialize};
+use service::Cx;
+use store::{Key, Tx};
+use wire::Error;
+use wire::arn::Arn;
+
+pub(super) const DEFAULT_BUS: &str = "default";
+const OWNER: &str = "events";
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Bus {
+    /// Version of the record's form.
+    pub(super) version: u32,
+    pub(super) name: String,
+    pub(super) arn: String,
+    pub(super) description: Option<String>,
+    pub(super) created_ms: i64,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Rule {
+    /// Version of the record's form.
+    pub(super) version: u32,
+    pub(super) account: String,
+    pub(super) region: String,
+    pub(super) bus: String,
+    pub(super) name: String,
+    pub(super) arn: String,
+    pub(super) pattern: Option<String>,
+    pub(super) schedule: Option<String>,
+    /// From when a `rate` counts.
+    pub(super) anchor_ms: i64,
+    pub(super) state: String,
+    pub(super) description: Option<String>,
+    pub(super) role_arn: Option<String>,
+    pub(super) targets: Vec<Target>,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+/// Where rules are: account, region and bus.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Home {
+    pub(super) account: String,
+    pub(super) region: String,
+    pub(super) bus: String,
+}
+
+impl Home {
+    /// `bus` is a name or an ARN, or nothing for the default bus.
+    pub(super) fn new(cx: &Cx, bus: Option<&str>) -> Self {
+        let bus = bus.unwrap_or(DEFAULT_BUS);
+        let bus = Arn::parse(bus).map_or_else(|| bus.to_owned(), |arn| arn.name().to_owned());
+        Self { account: cx.account().to_owned(), region: cx.region().to_owned(), bus }
+    }
+
+    /// Of a rule's ARN, with the rule's name.
+    pub(super) fn of_rule(arn: &str) -> Option<(Self, String)> {
+        let arn = Arn::parse(arn).filter(|arn| arn.service == "events")?;
+        let path = arn.resource.strip_prefix("rule/")?;
+        let (bus, name) = path.split_once('/').unwrap_or((DEFAULT_BUS, path));
+        Some((Self { bus: bus.to_owned(), account: arn.account, region: arn.region }, name.to_owned()))
+    }
+
+    pub(super) fn rules(&self) -> Key {
+        Key::new(OWNER).push("rule").push(&self.account).push(&self.region).push(&self.bus)
+    }
+
+    pub(super) fn buses(&self) -> Key {
+        Key::new(OWNER).push("bus").push(&self.account).push(&self.region)
+    }
+
+    pub(super) fn rule_arn(&self, name: &str) -> String {
+        let path = if self.bus == DEFAULT_BUS { name.to_owned() } else { format!("{}/{name}", self.bus) };
+        Arn::new("events", &self.region, &self.account, format!("rule/{path}")).to_string()
+    }
+
+    pub(super) fn bus_arn(&self) -> String {
+        Arn::new("events", &self.region, &self.account, format!("event-bus/{}", self.bus)).to_string()
+    }
+
+    /// The bus; the default one is always there.
+    pub(super) fn find_bus(&self, tx: &mut Tx<'_>) -> Result<Option<Bus>, Error> {
+        let stored = tx.get_json(self.buses().push(&self.bus))?;
+        let default = || Bus {
+            version: 1,
+            name: self.bus.clone(),
+            arn: self.bus_arn(),
+            description: None,
+            created_ms: 0,
+            tags: BTreeMap::new(),
+        };
+        Ok(stored.or_else(|| (self.bus == DEFAULT_BUS).then(default)))
+    }
+
+    pub(super) fn check_bus(&self, tx: &mut Tx<'_>) -> Result<Bus, Error> {
+        self.find_bus(tx)?
+            .ok_or_else(|| error::resource_not_found_exception(format!("Event bus {} does not exist.", self.bus)))
+    }
+
+    pub(super) fn find(&self, tx: &mut Tx<'_>, name: &str) -> Result<Option<Rule>, Error> {
+        Ok(tx.get_json(self.rules().push(name))?)
+    }
+
+    pub(super) fn rule(&self, tx: &mut Tx<'_>, name: &str) -> Result<Rule, Error> {
+        self.check_bus(tx)?;
+        self.find(tx, name)?.ok_or_else(|| {
+            error::resource_not_found_exception(format!("Rule {name} does not exist on EventBus {}.", self.bus))
+        })
+    }
+
+    pub(super) fn all(&self, tx: &mut Tx<'_>) -> Result<Vec<Rule>, Error> {
+        Ok(tx.list_json(self.rules(), 100_000)?)
+    }
+}
+
+impl Bus {
+    pub(super) fn save(&self, tx: &mut Tx<'_>, home: &Home) -> Result<(), Error> {
+        Ok(tx.put_json(home.buses().push(&self.name), self)?)
+    }
+}
+
+impl Rule {
+    pub(super) fn home(&self) -> Home {
+        Home { account: self.account.clone(), region: self.region.clone(), bus: self.bus.clone() }
+    }
+
+    pub(super) fn save(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        Ok(tx.put_json(self.home().rules().push(&self.name), self)?)
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        self.state != "DISABLED"
+    }
+}

@@ -1,0 +1,219 @@
+//! The task that brings one event to one target, for rules and schedules alike. It is named by event and target, so it exists
+//! once; what it calls remembers its reply under that name, so it counts once.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use service::{Cx, Router};
+use store::{Done, NewTask, Runner, Task, Tx};
+use wire::Error;
+use wire::arn::Arn;
+
+pub(crate) const DELIVER: &str = "events:deliver";
+
+/// What is brought where.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Delivery {
+    /// Of the event and the target; names the task.
+    pub(crate) id: String,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    /// The rule or schedule.
+    pub(crate) source_arn: String,
+    pub(crate) target_arn: String,
+    pub(crate) role_arn: Option<String>,
+    /// The text for the target.
+    pub(crate) input: String,
+    pub(crate) group: Option<String>,
+    /// Detail type and source, where a schedule sends an event.
+    pub(crate) event: Option<(String, String)>,
+    pub(crate) dead_letter_arn: Option<String>,
+    pub(crate) max_attempts: u32,
+    pub(crate) max_age_seconds: i64,
+}
+
+impl Delivery {
+    pub(crate) fn enqueue(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        Ok(tx.enqueue(NewTask::new(DELIVER, format!("{DELIVER}/{}", self.id)).payload(self)?)?)
+    }
+}
+
+pub(crate) struct Deliverer {
+    pub(crate) router: Arc<Router>,
+    pub(crate) endpoint: String,
+}
+
+#[async_trait]
+impl Runner for Deliverer {
+    async fn run(&self, task: Task) -> Done {
+        let delivery: Delivery = match task.payload() {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                tracing::error!(task = task.id, %error, "a delivery cannot be read");
+                return Done::Finished;
+            }
+        };
+        let Err(error) = self.deliver(&task.id, &delivery).await else { return Done::Finished };
+        let again = error.status() >= 500 || matches!(error.code(), "ThrottlingException" | "TooManyRequestsException");
+        let age = Timestamp::now().as_millisecond() - task.created_ms;
+        if again && task.attempt <= delivery.max_attempts && age < delivery.max_age_seconds * 1000 {
+            tracing::warn!(task = task.id, attempt = task.attempt, %error, "a delivery failed and is tried again");
+            return Done::Retry(Timestamp::now() + pause(task.attempt));
+        }
+        tracing::error!(task = task.id, target = delivery.target_arn, %error, "a delivery failed for good");
+        match self.bury(&task.id, &delivery, &error).await {
+            Err(error) if error.status() >= 500 => Done::Retry(Timestamp::now() + pause(task.attempt)),
+            Err(error) => {
+                tracing::error!(task = task.id, %error, "the dead-letter queue did not take the event");
+                Done::Finished
+            }
+            Ok(()) => Done::Finished,
+        }
+    }
+}
+
+/// 1, 2, 4, … seconds, at most ten minutes.
+fn pause(attempt: u32) -> SignedDuration {
+    SignedDuration::from_secs((1_i64 << attempt.saturating_sub(1).min(10)).min(600))
+}
+
+impl Deliverer {
+    async fn deliver(&self, task: &str, delivery: &Delivery) -> Result<(), Error> {
+        let arn = Arn::parse(&delivery.target_arn)
+            .ok_or_else(|| Error::validation(format!("not an ARN: {}", delivery.target_arn)))?;
+        let region = if arn.region.is_empty() { &delivery.region } else { &arn.region };
+        let mut cx = Cx::platform(&self.router, &delivery.account, region).with_task(task);
+        if let Some(role) = &delivery.role_arn {
+            cx = cx.assume(role, "events").await?;
+        }
+        let input = delivery.input.clone();
+        match (arn.service.as_str(), arn.resource.split([':', '/']).next().unwrap_or_default()) {
+            ("states", "stateMachine") => {
+                let request = api_states::StartExecutionInput {
+                    state_machine_arn: delivery.target_arn.clone(),
+                    input: Some(as_json(input)),
+                    ..api_states::StartExecutionInput::default()
+                };
+                cx.call::<api_states::StartExecution>(request).await.map(drop)
+            }
+            ("lambda", "function") => {
+                let request = api_lambda::InvocationRequest {
+                    function_name: delivery.target_arn.clone(),
+                    invocation_type: Some("Event".to_owned()),
+                    payload: Some(as_json(input).into_bytes().into()),
+                    ..api_lambda::InvocationRequest::default()
+                };
+                cx.call::<api_lambda::Invoke>(request).await.map(drop)
+            }
+            ("sqs", _) => self.send(&cx, &arn, input, delivery.group.clone(), None).await,
+            ("sns", _) => {
+                let request = api_sns::PublishInput {
+                    topic_arn: Some(delivery.target_arn.clone()),
+                    message: input,
+                    message_group_id: delivery.group.clone(),
+                    ..api_sns::PublishInput::default()
+                };
+                cx.call::<api_sns::Publish>(request).await.map(drop)
+            }
+            ("events", "event-bus") => self.put_event(&cx, delivery).await,
+            ("logs", "log-group") => log(&cx, &arn, delivery).await,
+            ("scheduler", "aws-sdk") => {
+                let mut parts = arn.resource.splitn(3, ':').skip(1);
+                let (service, operation) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+                let parameters: Value = serde_json::from_str(&input)
+                    .map_err(|error| Error::validation(format!("the input is not JSON: {error}")))?;
+                cx.call_json(service, operation, parameters).await.map(drop)
+            }
+            _ => Err(Error::not_implemented(format!("a target of type {}", arn.service))),
+        }
+    }
+
+    async fn send(
+        &self,
+        cx: &Cx,
+        queue: &Arn,
+        body: String,
+        group: Option<String>,
+        attributes: Option<std::collections::BTreeMap<String, api_sqs::MessageAttributeValue>>,
+    ) -> Result<(), Error> {
+        let request = api_sqs::SendMessageRequest {
+            queue_url: format!("{}/{}/{}", self.endpoint.trim_end_matches('/'), queue.account, queue.resource),
+            message_body: body,
+            message_group_id: group,
+            message_attributes: attributes,
+            ..api_sqs::SendMessageRequest::default()
+        };
+        cx.call::<api_sqs::SendMessage>(request).await.map(drop)
+    }
+
+    /// A schedule's event, or a rule's event passed on to another bus.
+    async fn put_event(&self, cx: &Cx, delivery: &Delivery) -> Result<(), Error> {
+        let mut entry = api_events::PutEventsRequestEntry {
+            event_bus_name: Some(delivery.target_arn.clone()),
+            ..api_events::PutEventsRequestEntry::default()
+        };
+        if let Some((detail_type, source)) = &delivery.event {
+            entry.detail_type = Some(detail_type.clone());
+            entry.source = Some(source.clone());
+            entry.detail = Some(as_json(delivery.input.clone()));
+        } else {
+            let event: Value = serde_json::from_str(&delivery.input).map_err(Error::internal)?;
+            let text = |name: &str| event[name].as_str().map(str::to_owned);
+            entry.detail_type = text("detail-type");
+            entry.source = text("source");
+            entry.detail = Some(event["detail"].to_string());
+            entry.resources = serde_json::from_value(event["resources"].clone()).ok();
+        }
+        let request = api_events::PutEventsRequest { entries: vec![entry], ..api_events::PutEventsRequest::default() };
+        let answer = cx.call::<api_events::PutEvents>(request).await?;
+        let failed = answer.entries.unwrap_or_default().into_iter().find_map(|entry| entry.error_message);
+        failed.map_or(Ok(()), |message| Err(Error::validation(message)))
+    }
+
+    async fn bury(&self, task: &str, delivery: &Delivery, error: &Error) -> Result<(), Error> {
+        let Some(target) = delivery.dead_letter_arn.as_deref().and_then(Arn::parse) else { return Ok(()) };
+        let cx = Cx::platform(&self.router, &delivery.account, &target.region).with_task(&format!("{task}/dead"));
+        let attribute = |(name, value): (&str, &str)| {
+            let value = api_sqs::MessageAttributeValue {
+                data_type: "String".to_owned(),
+                string_value: Some(value.to_owned()),
+                ..api_sqs::MessageAttributeValue::default()
+            };
+            (name.to_owned(), value)
+        };
+        let attributes = [
+            ("RULE_ARN", delivery.source_arn.as_str()),
+            ("TARGET_ARN", delivery.target_arn.as_str()),
+            ("ERROR_CODE", error.code()),
+            ("ERROR_MESSAGE", if error.message().is_empty() { "-" } else { error.message() }),
+        ]
+        .map(attribute);
+        let group = target.resource.ends_with(".fifo").then(|| "dead".to_owned());
+        self.send(&cx, &target, delivery.input.clone(), group, Some(attributes.into())).await
+    }
+}
+
+/// The text itself where it is JSON, else as a JSON string.
+fn as_json(text: String) -> String {
+    if serde_json::from_str::<Value>(&text).is_ok() { text } else { Value::String(text).to_string() }
+}
+
+/// One line in a stream of its own, as EventBridge writes them.
+async fn log(cx: &Cx, group: &Arn, delivery: &Delivery) -> Result<(), Error> {
+    let name = group.resource.trim_start_matches("log-group:").trim_end_matches(":*");
+    let stream = delivery.id.replace([':', '*', '/'], "-");
+    let made = cx
+        .call_json("cloudwatchlogs", "createLogStream", json!({ "LogGroupName": name, "LogStreamName": stream }))
+        .await;
+    if let Err(error) = made
+        && !error.is("ResourceAlreadyExistsException")
+    {
+        return Err(error);
+    }
+    let line = json!([{ "Timestamp": cx.now().as_millisecond(), "Message": delivery.input }]);
+    let put = json!({ "LogGroupName": name, "LogStreamName": stream, "LogEvents": line });
+    cx.call_json("cloudwatchlogs", "putLogEvents", put).await.map(drop)
+}
