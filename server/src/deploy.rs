@@ -1,15 +1,197 @@
-//! `lakerun deploy` and `lakerun delete`.
+//! `lakerun deploy` and `lakerun delete`: what `aws cloudformation package` and `deploy` do, in one step, with progress.
 
+mod package;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
 
-use crate::client::Client;
+use crate::client::{Call, Client};
 
-pub(crate) async fn run(_client: &Client, _stack: &str, _template: &Path, _parameters: &[String]) -> Result<()> {
-    bail!("CloudFormation is not wired yet")
+const POLL: Duration = Duration::from_millis(50);
+
+/// Creates the stack, or updates it where it is there; returns when it is done.
+pub(crate) async fn run(client: &Client, stack: &str, template: &Path, parameters: &[String]) -> Result<()> {
+    let text = std::fs::read_to_string(template).with_context(|| format!("cannot read {}", template.display()))?;
+    let mut body = cloudformation::template_to_json(&text)
+        .map_err(|e| anyhow::anyhow!("{}: {}", template.display(), e.message()))?;
+    let folder = template.parent().unwrap_or(Path::new("."));
+    package::package(client, folder, &mut body).await?;
+
+    let mut call = vec![
+        ("StackName".to_owned(), stack.to_owned()),
+        ("TemplateBody".to_owned(), body.to_string()),
+        ("Capabilities.member.1".to_owned(), "CAPABILITY_NAMED_IAM".to_owned()),
+    ];
+    for (i, parameter) in parameters.iter().enumerate() {
+        let Some((name, value)) = parameter.split_once('=') else {
+            bail!("--parameter takes NAME=VALUE, not {parameter:?}")
+        };
+        call.push((format!("Parameters.member.{}.ParameterKey", i + 1), name.to_owned()));
+        call.push((format!("Parameters.member.{}.ParameterValue", i + 1), value.to_owned()));
+    }
+    let mut told = BTreeSet::new();
+    let action = match status(client, stack).await?.as_deref() {
+        None => "CreateStack",
+        Some("ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED") => {
+            delete(client, stack).await?;
+            "CreateStack"
+        }
+        Some(_) => {
+            follow(client, stack, &mut told, false).await?;
+            "UpdateStack"
+        }
+    };
+    match query(client, action, &call).await {
+        Err(e) if e.to_string().contains("No updates are to be performed") => {
+            say(&format!("{stack} is up to date"));
+            return outputs(client, stack).await;
+        }
+        other => other?,
+    };
+    let end = follow(client, stack, &mut told, true).await?;
+    if !matches!(end.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE") {
+        bail!("stack {stack} ended {end}: {}", reason(client, stack).await?);
+    }
+    outputs(client, stack).await
 }
 
-pub(crate) async fn delete(_client: &Client, _stack: &str) -> Result<()> {
-    bail!("CloudFormation is not wired yet")
+/// Deletes the stack; a stack that is not there is deleted already.
+pub(crate) async fn delete(client: &Client, stack: &str) -> Result<()> {
+    if status(client, stack).await?.is_none() {
+        say(&format!("there is no stack {stack}"));
+        return Ok(());
+    }
+    let mut told = BTreeSet::new();
+    follow(client, stack, &mut told, false).await?;
+    query(client, "DeleteStack", &[("StackName".to_owned(), stack.to_owned())]).await?;
+    loop {
+        match status(client, stack).await?.as_deref() {
+            None | Some("DELETE_COMPLETE") => {
+                say(&format!("{stack} deleted"));
+                return Ok(());
+            }
+            Some("DELETE_FAILED") => bail!("stack {stack} could not be deleted: {}", reason(client, stack).await?),
+            Some(_) => tokio::time::sleep(POLL).await,
+        }
+    }
+}
+
+/// Tells events as they come, or only remembers them, until no operation is under way; the status then.
+async fn follow(client: &Client, stack: &str, told: &mut BTreeSet<String>, aloud: bool) -> Result<String> {
+    loop {
+        let Some(now) = status(client, stack).await? else { return Ok("DELETE_COMPLETE".to_owned()) };
+        let xml = query(client, "DescribeStackEvents", &[("StackName".to_owned(), stack.to_owned())]).await?;
+        let mut events: Vec<&str> = all(&xml, "member").collect();
+        events.reverse();
+        for event in events {
+            let id = one(event, "EventId").unwrap_or_default();
+            if told.insert(id) && aloud {
+                let field = |name| one(event, name).unwrap_or_default();
+                let line = format!(
+                    "{:<28} {:<34} {}",
+                    field("ResourceStatus"),
+                    field("ResourceType"),
+                    field("LogicalResourceId")
+                );
+                say(format!("{line}  {}", field("ResourceStatusReason")).trim_end());
+            }
+        }
+        if !now.ends_with("IN_PROGRESS") {
+            return Ok(now);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn status(client: &Client, stack: &str) -> Result<Option<String>> {
+    match query(client, "DescribeStacks", &[("StackName".to_owned(), stack.to_owned())]).await {
+        Ok(xml) => Ok(one(&xml, "StackStatus").filter(|status| status != "DELETE_COMPLETE")),
+        Err(e) if e.to_string().contains("does not exist") => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Why the last operation failed: the reasons of the resources that failed first.
+async fn reason(client: &Client, stack: &str) -> Result<String> {
+    let xml = query(client, "DescribeStackEvents", &[("StackName".to_owned(), stack.to_owned())]).await?;
+    let failed =
+        all(&xml, "member").filter(|event| one(event, "ResourceStatus").is_some_and(|s| s.ends_with("FAILED")));
+    let reasons: Vec<String> = failed
+        .filter_map(|event| {
+            Some(format!("{}: {}", one(event, "LogicalResourceId")?, one(event, "ResourceStatusReason")?))
+        })
+        .filter(|reason| !reason.contains("cancelled"))
+        .collect();
+    Ok(reasons.into_iter().next_back().unwrap_or_else(|| "see its events".to_owned()))
+}
+
+async fn outputs(client: &Client, stack: &str) -> Result<()> {
+    let xml = query(client, "DescribeStacks", &[("StackName".to_owned(), stack.to_owned())]).await?;
+    for member in all(&xml, "member") {
+        if let (Some(key), Some(value)) = (one(member, "OutputKey"), one(member, "OutputValue")) {
+            say(&format!("{key:<20} {value}"));
+        }
+    }
+    Ok(())
+}
+
+/// One operation of CloudFormation, which speaks the query protocol: a form in, XML out.
+async fn query(client: &Client, action: &str, parameters: &[(String, String)]) -> Result<String> {
+    let mut form = format!("Action={action}&Version=2010-05-15");
+    for (name, value) in parameters {
+        form.push_str(&format!("&{}={}", package::escape(name), package::escape(value)));
+    }
+    let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_owned())];
+    let call =
+        Call { service: "cloudformation", method: "POST", path: "/", headers: &headers, body: Bytes::from(form) };
+    let (code, body) = client.send(call).await?;
+    let text = String::from_utf8_lossy(&body).into_owned();
+    if !code.is_success() {
+        bail!("{action}: {}", one(&text, "Message").unwrap_or(text));
+    }
+    Ok(text)
+}
+
+/// The innermost elements of this name: those that hold none of their own name.
+fn all<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    xml.split(&close.clone())
+        .filter_map(move |part| part.rfind(&open).map(|at| &part[at + open.len()..]))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// The text of the first element of this name.
+fn one(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let plain = text
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&apos;", "'");
+    Some(plain.replace("&amp;", "&"))
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_elements() {
+        let xml =
+            "<a><member><k>1</k><in><member><k>2 &lt;&amp;&gt;</k></member></in></member><member><k>3</k></member></a>";
+        let found: Vec<_> = all(xml, "member").filter_map(|m| one(m, "k")).collect();
+        assert_eq!(found, ["2 <&>", "3"]);
+    }
 }

@@ -19,9 +19,20 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     let s3 = s3_service::register(platform)?;
     dynamodb::register(platform);
     secrets::register(platform);
+    cloudformation::register(platform);
+    events::register(platform);
+    messaging::register(platform).map_err(text)?;
+    states::register(platform);
     telemetry::register(platform).start().await?;
     lambda::register(platform, &compute).map_err(text)?;
     glue::register(platform, &compute);
+    athena::register(platform, &compute);
+    sagemaker::register(platform, &compute);
+    athena::register(platform, &compute);
+    sagemaker::register(platform, &compute);
+    messaging::register(platform).map_err(text)?;
+    events::register(platform);
+    states::register(platform);
     identity.sweep_sessions().await.map_err(|e| anyhow!(e.to_string()))?;
     for queue in [&platform.control, &platform.s3, &platform.dynamodb] {
         queue.store().sweep_memos(MEMO_DAYS).await?;

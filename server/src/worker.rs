@@ -1,7 +1,24 @@
 //! `lakerun worker KIND`: the child's side of heavy, user-driven work. Each kind is a function of a library crate.
 
 use anyhow::{Result, bail};
+use compute::worker::serve;
 
 pub(crate) fn run(kind: &str) -> Result<()> {
-    bail!("unknown kind of worker: {kind}")
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match kind {
+            "crawl" => serve(glue::worker::handle).await?,
+            "onnx" => serve(sagemaker::worker::onnx).await?,
+            #[cfg(feature = "sql")]
+            "query" => {
+                let answer = async |request| {
+                    let reply = query::worker::run(request).await;
+                    serde_json::to_value(reply).map_err(|e| compute::worker::Failure::new("InternalFailure", e.to_string()))
+                };
+                serve(answer).await?;
+            }
+            _ => bail!("unknown kind of worker: {kind}"),
+        }
+        Ok(())
+    })
 }

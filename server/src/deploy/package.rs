@@ -1,0 +1,142 @@
+//! Local files and folders that a template names go to S3, and the template names them there, as `aws cloudformation package`
+//! does it: by content, so that what has not changed is not deployed again.
+
+use std::io::{Cursor, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use zip::write::SimpleFileOptions;
+
+use crate::client::{Call, Client};
+
+/// What a property wants in the place of a local path.
+#[derive(Clone, Copy)]
+enum Form {
+    /// An archive; an object with these members for bucket and key.
+    Zip(&'static str, &'static str),
+    /// A file as it is; an object with these members.
+    File(&'static str, &'static str),
+    /// A file as it is; an `s3://` address.
+    Url,
+}
+
+const PROPERTIES: [(&str, &str, Form); 5] = [
+    ("AWS::Lambda::Function", "/Code", Form::Zip("S3Bucket", "S3Key")),
+    ("AWS::Lambda::LayerVersion", "/Content", Form::Zip("S3Bucket", "S3Key")),
+    ("AWS::StepFunctions::StateMachine", "/DefinitionS3Location", Form::File("Bucket", "Key")),
+    ("AWS::Glue::Job", "/Command/ScriptLocation", Form::Url),
+    ("AWS::SageMaker::Model", "/PrimaryContainer/ModelDataUrl", Form::Url),
+];
+
+/// Uploads what `template` names of `folder` and rewrites it.
+pub(super) async fn package(client: &Client, folder: &Path, template: &mut Value) -> Result<()> {
+    let bucket = format!("lakerun-artifacts-{}-{}", client.server.account, client.server.region);
+    let mut made = false;
+    let Some(resources) = template.get_mut("Resources").and_then(Value::as_object_mut) else { return Ok(()) };
+    for (id, resource) in resources {
+        let kind = resource["Type"].as_str().unwrap_or_default().to_owned();
+        for (_, place, form) in PROPERTIES.iter().filter(|(of, ..)| *of == kind) {
+            let Some(value) = resource.get_mut("Properties").and_then(|p| p.pointer_mut(place)) else { continue };
+            let Some(path) = value.as_str().filter(|text| !text.contains("://")).map(|text| folder.join(text)) else {
+                continue;
+            };
+            let (bytes, ending) = read(&path, *form).with_context(|| format!("{id}: {}{place}", kind))?;
+            if !made {
+                make_bucket(client, &bucket).await?;
+                made = true;
+            }
+            let key = format!("{}{ending}", hex::encode(Sha256::digest(&bytes)));
+            upload(client, &bucket, &key, bytes).await?;
+            *value = match form {
+                Form::Zip(b, k) | Form::File(b, k) => json!({*b: bucket, *k: key}),
+                Form::Url => json!(format!("s3://{bucket}/{key}")),
+            };
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path, form: Form) -> Result<(Vec<u8>, String)> {
+    let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    if path.is_dir() {
+        return match form {
+            Form::Zip(..) => Ok((archive(path)?, ".zip".to_owned())),
+            Form::File(..) | Form::Url => bail!("{} is a folder, a file is needed", path.display()),
+        };
+    }
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok((bytes, extension))
+}
+
+/// The same folder gives the same bytes: sorted names, no times.
+fn archive(folder: &Path) -> Result<Vec<u8>> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().last_modified_time(zip::DateTime::default()).unix_permissions(0o644);
+    for path in files(folder)? {
+        let name = path.strip_prefix(folder)?.to_string_lossy().into_owned();
+        zip.start_file(name, options)?;
+        zip.write_all(&std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?)?;
+    }
+    Ok(zip.finish()?.into_inner())
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if path.file_name().is_some_and(|name| name != "__pycache__") {
+                found.extend(files(&path)?);
+            }
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+async fn make_bucket(client: &Client, bucket: &str) -> Result<()> {
+    let region = &client.server.region;
+    let body = if region == "us-east-1" {
+        String::new()
+    } else {
+        format!(
+            "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+        )
+    };
+    let path = format!("/{bucket}");
+    let (code, body) =
+        client.send(Call { service: "s3", method: "PUT", path: &path, headers: &[], body: body.into() }).await?;
+    if code.is_success() || code == http::StatusCode::CONFLICT {
+        return Ok(());
+    }
+    bail!("cannot make the bucket {bucket}: {code} {}", String::from_utf8_lossy(&body))
+}
+
+async fn upload(client: &Client, bucket: &str, key: &str, bytes: Vec<u8>) -> Result<()> {
+    let path = format!("/{bucket}/{key}");
+    let (code, body) =
+        client.send(Call { service: "s3", method: "PUT", path: &path, headers: &[], body: Bytes::from(bytes) }).await?;
+    if !code.is_success() {
+        bail!("cannot upload to s3://{bucket}/{key}: {code} {}", String::from_utf8_lossy(&body));
+    }
+    Ok(())
+}
+
+/// Percent-encodes all but RFC 3986's unreserved characters.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push_str(&hex::encode_upper([byte]));
+        }
+    }
+    out
+}
