@@ -286,13 +286,13 @@ impl Reader {
         let errors = self.errors(object, at)?;
         let mut number = |field: &str, least: f64, most: f64, default: Option<f64>| match object.get(field) {
             None => default,
-            Some(value) => match value.as_f64().filter(|number| (least..=most).contains(number)) {
-                Some(number) => Some(number),
-                None => {
+            Some(value) => {
+                let number = value.as_f64().filter(|number| (least..=most).contains(number));
+                if number.is_none() {
                     self.complain("Value is out of range", format!("{at}/{field}"));
-                    default
                 }
-            },
+                number.or(default)
+            }
         };
         let interval_seconds = number("IntervalSeconds", 1.0, 99_999_999.0, Some(1.0)).unwrap_or(1.0);
         let max_attempts = number("MaxAttempts", 0.0, 99_999_999.0, Some(3.0)).unwrap_or(3.0);
@@ -499,13 +499,10 @@ impl Reader {
             Some(Value::String(text)) => {
                 let path =
                     text.strip_prefix('$').and_then(|steps| Path::parse(text, steps).ok()).filter(Path::is_reference);
-                match path {
-                    Some(path) => ResultPath::Into(path),
-                    None => {
-                        self.complain("Value is not a Reference Path", format!("{at}/ResultPath"));
-                        ResultPath::Replace
-                    }
+                if path.is_none() {
+                    self.complain("Value is not a Reference Path", format!("{at}/ResultPath"));
                 }
+                path.map_or(ResultPath::Replace, ResultPath::Into)
             }
             Some(_) => {
                 self.complain("Expected value of type String", format!("{at}/ResultPath"));
@@ -557,13 +554,11 @@ impl Reader {
     }
 
     fn text(&mut self, object: &Object<String, Value>, field: &str, at: &str) -> Option<String> {
-        match object.get(field) {
-            Some(Value::String(text)) => Some(text.clone()),
-            _ => {
-                self.complain("Expected value of type String", format!("{at}/{field}"));
-                None
-            }
+        let text = object.get(field).and_then(Value::as_str).map(str::to_owned);
+        if text.is_none() {
+            self.complain("Expected value of type String", format!("{at}/{field}"));
         }
+        text
     }
 
     fn text_or_path(&mut self, object: &Object<String, Value>, field: &str, at: &str) -> Option<Text> {

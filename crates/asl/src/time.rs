@@ -24,6 +24,7 @@ impl Timestamp {
         }
     }
 
+    #[must_use]
     pub fn plus_seconds(self, seconds: f64) -> Self {
         let millis = (seconds * 1000.0).round();
         #[expect(

@@ -88,7 +88,7 @@ impl<'a> Parser<'a> {
             }
             Some('S') => self.call(depth + 1).map(Argument::Call),
             Some(_) => {
-                let length = self.rest().find([',', ')']).unwrap_or(self.rest().len());
+                let length = self.rest().find([',', ')']).unwrap_or_else(|| self.rest().len());
                 let literal = self.rest()[..length].trim_end();
                 self.at += length;
                 serde_json::from_str(literal)
@@ -106,7 +106,6 @@ impl<'a> Parser<'a> {
         for (at, c) in self.rest().char_indices() {
             match (quote, c) {
                 (Some(open), c) if c == open => quote = None,
-                (Some(_), _) => {}
                 (None, '\'' | '"') => quote = Some(c),
                 (None, '[' | '(') => depth += 1,
                 (None, ']') => depth = depth.saturating_sub(1),
@@ -131,10 +130,6 @@ impl<'a> Parser<'a> {
                 }
                 '\\' => match chars.next() {
                     Some((_, next @ ('\'' | '\\'))) => text.push(next),
-                    Some((_, next @ ('{' | '}'))) => {
-                        text.push('\\');
-                        text.push(next);
-                    }
                     Some((_, 'n')) => text.push('\n'),
                     Some((_, 't')) => text.push('\t'),
                     Some((_, 'r')) => text.push('\r'),

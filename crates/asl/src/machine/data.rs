@@ -31,7 +31,7 @@ impl Execution {
         let ancestors = self.ancestors(frame);
         let mut context = Context::new(&self.info, &frame.state, frame.entered);
         context.retry_count = frame.retry_count();
-        if self.state_of(frame).work().is_none() {
+        if Self::state_of(frame).work().is_none() {
             context = context.without_retries();
         }
         context.token = view.task.map(|task| self.token(task));
@@ -152,24 +152,19 @@ impl Execution {
                 let value = self
                     .scope(frame, input.value(), View::default(), |scope| path.eval(scope))
                     .map_err(|error| Failure::invalid_path(frame, path, &error))?;
-                match value.as_i64() {
-                    Some(number) => u64::try_from(number).map(Some).map_err(|_| {
-                        Failure::runtime(
-                            frame,
-                            &format!("The {field}Path field refers to a negative value: {} == {value}", path.source()),
-                        )
-                    }),
-                    None => {
-                        let shown = crate::value::java_text(&value);
-                        Err(Failure::runtime(
-                            frame,
-                            &format!(
-                                "The {field}Path field refers to value \"{shown}\" which is not a valid integer: {}",
-                                path.source()
-                            ),
-                        ))
-                    }
-                }
+                let Some(number) = value.as_i64() else {
+                    let shown = crate::value::java_text(&value);
+                    let what = format!(
+                        "The {field}Path field refers to value \"{shown}\" which is not a valid integer: {}",
+                        path.source()
+                    );
+                    return Err(Failure::runtime(frame, &what));
+                };
+                u64::try_from(number).map(Some).map_err(|_| {
+                    let what =
+                        format!("The {field}Path field refers to a negative value: {} == {value}", path.source());
+                    Failure::runtime(frame, &what)
+                })
             }
         }
     }

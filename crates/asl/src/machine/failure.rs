@@ -119,8 +119,8 @@ impl Failure {
 impl Execution {
     /// A state has failed: try again, go where Catch says, or fail what it is part of.
     pub(super) fn fail(&mut self, turn: &mut Turn<'_>, mut frame: Frame, failure: Failure) {
-        let state = self.state_of(&frame);
-        let Some(work) = state.work() else { return self.fail_frame(turn, frame, failure) };
+        let state = Self::state_of(&frame);
+        let Some(work) = state.work() else { return self.fail_frame(turn, &frame, failure) };
         let retrier = work.retry.iter().enumerate().find(|(_, retrier)| failure.is_matched_by(&retrier.errors));
         if let Some((index, retrier)) = retrier {
             frame.retries.resize(work.retry.len(), 0);
@@ -137,7 +137,7 @@ impl Execution {
         }
         match work.catch.iter().find(|catcher| failure.is_matched_by(&catcher.errors)) {
             Some(catcher) => self.catch(turn, frame, catcher, &failure),
-            None => self.fail_frame(turn, frame, failure),
+            None => self.fail_frame(turn, &frame, failure),
         }
     }
 
@@ -167,12 +167,12 @@ impl Execution {
         });
         match done {
             Ok((assigned, output)) => self.leave(turn, frame, output, Some(catcher.next.as_str()), assigned),
-            Err(failure) => self.fail_frame(turn, frame, failure),
+            Err(failure) => self.fail_frame(turn, &frame, failure),
         }
     }
 
     /// Nothing in the frame handles the failure: it fails the execution or the state above.
-    fn fail_frame(&mut self, turn: &mut Turn<'_>, frame: Frame, failure: Failure) {
+    fn fail_frame(&mut self, turn: &mut Turn<'_>, frame: &Frame, failure: Failure) {
         self.removed.insert(frame.id);
         let Some(mut parent) = frame.parent.and_then(|id| self.frames.remove(&id)) else {
             let (error, cause) = (failure.error, failure.cause);
@@ -191,8 +191,8 @@ impl Execution {
     }
 
     /// Leaves a state whose result is known.
-    pub(super) fn complete(&mut self, turn: &mut Turn<'_>, mut frame: Frame, result: Payload) {
-        let state = self.state_of(&frame);
+    pub(super) fn complete(&mut self, turn: &mut Turn<'_>, mut frame: Frame, result: &Payload) {
+        let state = Self::state_of(&frame);
         let done = self.completed(&mut frame, &state, result);
         match done {
             Ok((output, assigned)) => self.leave(turn, frame, output, state.next.as_deref(), assigned),
@@ -204,16 +204,16 @@ impl Execution {
         &mut self,
         frame: &mut Frame,
         state: &Arc<State>,
-        result: Payload,
+        result: &Payload,
     ) -> Result<(Payload, IndexMap<String, String>), Failure> {
         let work = state.work().expect("only states that start something complete");
         let selected = match &work.result_selector {
-            Some(template) => self.filled(frame, template, &result, super::data::View::default())?,
+            Some(template) => self.filled(frame, template, result, super::data::View::default())?,
             None => result.clone(),
         };
         let merged = self.merged(frame, &work.result_path, selected)?;
         let output = self.output(frame, state, merged)?;
-        let assigned = self.assign(frame, state.assign.as_ref(), &result)?;
+        let assigned = self.assign(frame, state.assign.as_ref(), result)?;
         Ok((output, assigned))
     }
 }

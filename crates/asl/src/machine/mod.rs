@@ -377,7 +377,7 @@ impl Execution {
         payload
     }
 
-    fn state_of(&self, frame: &Frame) -> Arc<State> {
+    fn state_of(frame: &Frame) -> Arc<State> {
         let body = frame.body.as_ref().expect("a frame's body is set when it is made and when it is loaded");
         Arc::clone(body.states.get(&frame.state).expect("transitions were checked when the definition was parsed"))
     }
@@ -435,7 +435,7 @@ impl Execution {
             other => Self::let_go(turn, &other),
         }
         if recorded && entered {
-            let kind = self.state_of(&frame).kind();
+            let kind = Self::state_of(&frame).kind();
             self.log(turn, &mut frame, Details::StateAborted { kind });
         }
         self.drop_frame(frame.id);
@@ -449,17 +449,11 @@ impl Execution {
                 self.removed.insert(id);
                 continue;
             }
-            let map = child.parent.and_then(|parent| self.map_name(parent, children));
             let previous = self.abort(turn, child, recorded);
-            if let (true, Some(name)) = (recorded, map) {
+            if let (true, Some(name)) = (recorded, children.map.clone()) {
                 self.record(turn, previous, Details::MapIterationAborted { name, index: index as u64 });
             }
         }
-    }
-
-    /// The name of the Map state that these are the children of.
-    fn map_name(&self, _parent: u64, children: &frame::Children) -> Option<String> {
-        children.map.clone()
     }
 
     /// Clears the timers and cancels the task of a phase that ends early.

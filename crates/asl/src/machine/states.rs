@@ -19,7 +19,7 @@ type Assigned = IndexMap<String, String>;
 
 impl Execution {
     pub(super) fn enter(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
-        let state = self.state_of(&frame);
+        let state = Self::state_of(&frame);
         frame.retries.clear();
         frame.entered = turn.now;
         let details =
@@ -31,7 +31,7 @@ impl Execution {
 
     /// Runs the state that the frame is in; again after a retry's delay.
     pub(super) fn attempt(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
-        let state = self.state_of(&frame);
+        let state = Self::state_of(&frame);
         let failed = match &state.kind {
             StateKind::Pass { .. } | StateKind::Succeed | StateKind::Choice { .. } => {
                 match self.immediate(&mut frame, &state) {
@@ -90,7 +90,7 @@ impl Execution {
         next: Option<&str>,
         assigned: Assigned,
     ) {
-        let kind = self.state_of(&frame).kind();
+        let kind = Self::state_of(&frame).kind();
         let details = Details::StateExited { kind, name: frame.state.clone(), output: output.clone(), assigned };
         self.log(turn, &mut frame, details);
         match next {
@@ -222,7 +222,7 @@ impl Execution {
 
     /// A Wait is over.
     pub(super) fn wake(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
-        let state = self.state_of(&frame);
+        let state = Self::state_of(&frame);
         let done = self.effective_input(&frame, &state).and_then(|input| {
             let assigned = self.assign(&mut frame, state.assign.as_ref(), &input)?;
             Ok((self.output(&frame, &state, input)?, assigned))
@@ -278,7 +278,7 @@ impl Execution {
 
     /// Starts the next item or branch.
     fn start_child(&mut self, turn: &mut Turn<'_>, frame: &mut Frame, previous: u64) -> Result<(), Failure> {
-        let state = self.state_of(frame);
+        let state = Self::state_of(frame);
         let Phase::Children(children) = &mut frame.phase else { return Ok(()) };
         let index = children.started;
         let id = children.base + index;
@@ -362,6 +362,6 @@ impl Execution {
         let details = if children.map.is_some() { Details::MapStateSucceeded } else { Details::ParallelStateSucceeded };
         self.record(turn, frame.previous, details);
         let result = self.payload(text);
-        self.complete(turn, frame, result);
+        self.complete(turn, frame, &result);
     }
 }

@@ -46,7 +46,7 @@ impl Execution {
                 self.log(turn, frame, Details::LambdaFunctionStarted);
             }
             Family::Activity => {
-                self.log(turn, frame, Details::ActivityScheduled { resource, input: shown, timeout, heartbeat })
+                self.log(turn, frame, Details::ActivityScheduled { resource, input: shown, timeout, heartbeat });
             }
             Family::Service { .. } => {
                 let of = task.resource.of();
@@ -88,7 +88,7 @@ impl Execution {
 
     pub(super) fn task_submitted(&mut self, turn: &mut Turn<'_>, task: TaskId, output: String) {
         let Some(mut frame) = self.waiting_for(task) else { return };
-        let state = self.state_of(&frame);
+        let state = Self::state_of(&frame);
         if let Phase::Running(running) = &mut frame.phase
             && std::mem::replace(&mut running.submitted, true)
         {
@@ -110,7 +110,7 @@ impl Execution {
 
     pub(super) fn task_succeeded(&mut self, turn: &mut Turn<'_>, task: TaskId, output: String) {
         let Some(mut frame) = self.waiting_for(task) else { return };
-        let state = self.state_of(&frame);
+        let state = Self::state_of(&frame);
         let Some(resource) = resource_of(&state) else { return self.keep(frame) };
         if output.len() > MAX_PAYLOAD_BYTES {
             let name = match &resource.family {
@@ -129,7 +129,7 @@ impl Execution {
             Family::Service { .. } => Details::TaskSucceeded { of: resource.of(), output: shown },
         };
         self.log(turn, &mut frame, details);
-        self.complete(turn, frame, output);
+        self.complete(turn, frame, &output);
     }
 
     pub(super) fn task_failed(
@@ -140,7 +140,7 @@ impl Execution {
         cause: Option<String>,
     ) {
         let Some(frame) = self.waiting_for(task) else { return };
-        let state = self.state_of(&frame);
+        let state = Self::state_of(&frame);
         let Some(resource) = resource_of(&state) else { return self.keep(frame) };
         self.end_task(turn, frame, resource, Failure::new(error, cause));
     }
@@ -195,7 +195,7 @@ impl Execution {
     }
 
     fn task_timed_out(&mut self, turn: &mut Turn<'_>, mut frame: Frame, heartbeat: bool) {
-        let state = self.state_of(&frame);
+        let state = Self::state_of(&frame);
         let Some(resource) = resource_of(&state) else { return self.keep(frame) };
         Self::let_go(turn, &frame.phase);
         frame.phase = Phase::Ready;

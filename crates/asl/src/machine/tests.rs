@@ -48,7 +48,7 @@ impl Bench {
                 match command {
                     Command::Record(event) => self.history.push(event.to_json(true)),
                     Command::StartTask(task) => {
-                        self.tasks.push((task.task, task.resource, task.parameters.value().clone()))
+                        self.tasks.push((task.task, task.resource, task.parameters.value().clone()));
                     }
                     Command::CancelTask { task } => self.tasks.retain(|(known, ..)| *known != task),
                     Command::SetTimer { timer, at } => self.timers.push((timer, at)),

@@ -79,7 +79,7 @@ impl<'a> Parser<'a> {
             matches!(c, '.' | '[' | ']' | '(' | ')' | ',' | '=' | '<' | '>' | '!' | '&' | '|' | '\'' | '"')
                 || c.is_whitespace()
         };
-        let length = self.rest().find(stop).unwrap_or(self.rest().len());
+        let length = self.rest().find(stop).unwrap_or_else(|| self.rest().len());
         if length == 0 {
             return Err(self.error("a member name must not be empty"));
         }
@@ -161,7 +161,7 @@ impl<'a> Parser<'a> {
     }
 
     fn integer(&mut self) -> Option<i64> {
-        let length = self.rest().find(|c: char| !(c.is_ascii_digit() || c == '-')).unwrap_or(self.rest().len());
+        let length = self.rest().find(|c: char| !(c.is_ascii_digit() || c == '-')).unwrap_or_else(|| self.rest().len());
         let number = self.rest()[..length].parse().ok()?;
         self.at += length;
         Some(number)
@@ -265,8 +265,10 @@ impl<'a> Parser<'a> {
             Some('\'' | '"') => Ok(Operand::Literal(serde_json::Value::String(self.quoted()?))),
             Some('[') => self.list(depth),
             _ => {
-                let length =
-                    self.rest().find([')', ' ', '&', '|', '=', '<', '>', '!', ',', ']']).unwrap_or(self.rest().len());
+                let length = self
+                    .rest()
+                    .find([')', ' ', '&', '|', '=', '<', '>', '!', ',', ']'])
+                    .unwrap_or_else(|| self.rest().len());
                 let literal =
                     serde_json::from_str(&self.rest()[..length]).map_err(|_| self.error("expected a value"))?;
                 self.at += length;

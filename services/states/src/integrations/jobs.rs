@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Job {
-    GlueJobRun,
-    AthenaQuery,
-    TransformJob,
+    Run,
+    Query,
+    Transform,
     Execution,
 }
 
@@ -22,9 +22,9 @@ pub(super) enum Progress {
 impl Job {
     pub(super) fn of(service: &str, action: &str) -> Option<Self> {
         Some(match (service, action) {
-            ("glue", "startJobRun") => Self::GlueJobRun,
-            ("athena", "startQueryExecution") => Self::AthenaQuery,
-            ("sagemaker", "createTransformJob") => Self::TransformJob,
+            ("glue", "startJobRun") => Self::Run,
+            ("athena", "startQueryExecution") => Self::Query,
+            ("sagemaker", "createTransformJob") => Self::Transform,
             ("states", "startExecution") => Self::Execution,
             _ => return None,
         })
@@ -32,42 +32,38 @@ impl Job {
 
     pub(super) fn service(self) -> &'static str {
         match self {
-            Self::GlueJobRun => "glue",
-            Self::AthenaQuery => "athena",
-            Self::TransformJob => "sagemaker",
+            Self::Run => "glue",
+            Self::Query => "athena",
+            Self::Transform => "sagemaker",
             Self::Execution => "states",
         }
     }
 
     pub(super) fn describe(self, parameters: &Value, started: &Value) -> (&'static str, Value) {
         match self {
-            Self::GlueJobRun => {
-                ("getJobRun", json!({ "JobName": parameters["JobName"], "RunId": started["JobRunId"] }))
-            }
-            Self::AthenaQuery => ("getQueryExecution", json!({ "QueryExecutionId": started["QueryExecutionId"] })),
-            Self::TransformJob => {
-                ("describeTransformJob", json!({ "TransformJobName": parameters["TransformJobName"] }))
-            }
+            Self::Run => ("getJobRun", json!({ "JobName": parameters["JobName"], "RunId": started["JobRunId"] })),
+            Self::Query => ("getQueryExecution", json!({ "QueryExecutionId": started["QueryExecutionId"] })),
+            Self::Transform => ("describeTransformJob", json!({ "TransformJobName": parameters["TransformJobName"] })),
             Self::Execution => ("describeExecution", json!({ "ExecutionArn": started["ExecutionArn"] })),
         }
     }
 
     pub(super) fn stop(self, parameters: &Value, started: &Value) -> (&'static str, Value) {
         match self {
-            Self::GlueJobRun => {
+            Self::Run => {
                 ("batchStopJobRun", json!({ "JobName": parameters["JobName"], "JobRunIds": [started["JobRunId"]] }))
             }
-            Self::AthenaQuery => ("stopQueryExecution", json!({ "QueryExecutionId": started["QueryExecutionId"] })),
-            Self::TransformJob => ("stopTransformJob", json!({ "TransformJobName": parameters["TransformJobName"] })),
+            Self::Query => ("stopQueryExecution", json!({ "QueryExecutionId": started["QueryExecutionId"] })),
+            Self::Transform => ("stopTransformJob", json!({ "TransformJobName": parameters["TransformJobName"] })),
             Self::Execution => ("stopExecution", json!({ "ExecutionArn": started["ExecutionArn"] })),
         }
     }
 
     pub(super) fn progress(self, answer: &Value) -> Progress {
         let status = match self {
-            Self::GlueJobRun => &answer["JobRun"]["JobRunState"],
-            Self::AthenaQuery => &answer["QueryExecution"]["Status"]["State"],
-            Self::TransformJob => &answer["TransformJobStatus"],
+            Self::Run => &answer["JobRun"]["JobRunState"],
+            Self::Query => &answer["QueryExecution"]["Status"]["State"],
+            Self::Transform => &answer["TransformJobStatus"],
             Self::Execution => &answer["Status"],
         };
         match status.as_str().unwrap_or_default() {
@@ -81,7 +77,7 @@ impl Job {
     /// What the state gets. Of an execution, `.sync:2` shows input and output as JSON rather than as text.
     pub(super) fn output(self, answer: Value, as_json: bool) -> Value {
         match (self, answer) {
-            (Self::GlueJobRun, Value::Object(mut answer)) => answer.remove("JobRun").unwrap_or_default(),
+            (Self::Run, Value::Object(mut answer)) => answer.remove("JobRun").unwrap_or_default(),
             (Self::Execution, Value::Object(mut answer)) => {
                 answer.retain(|name, _| !name.starts_with("Redrive"));
                 if as_json {
@@ -120,17 +116,14 @@ mod tests {
     #[test]
     fn jobs_end_as_their_service_says() {
         let run = json!({"JobRun": {"Id": "jr", "JobRunState": "SUCCEEDED"}});
-        assert_eq!(Job::GlueJobRun.progress(&run), Progress::Succeeded);
-        assert_eq!(Job::GlueJobRun.output(run, false), json!({"Id": "jr", "JobRunState": "SUCCEEDED"}));
-        assert_eq!(Job::TransformJob.progress(&json!({"TransformJobStatus": "InProgress"})), Progress::Running);
-        assert_eq!(
-            Job::AthenaQuery.progress(&json!({"QueryExecution": {"Status": {"State": "FAILED"}}})),
-            Progress::Failed
-        );
+        assert_eq!(Job::Run.progress(&run), Progress::Succeeded);
+        assert_eq!(Job::Run.output(run, false), json!({"Id": "jr", "JobRunState": "SUCCEEDED"}));
+        assert_eq!(Job::Transform.progress(&json!({"TransformJobStatus": "InProgress"})), Progress::Running);
+        assert_eq!(Job::Query.progress(&json!({"QueryExecution": {"Status": {"State": "FAILED"}}})), Progress::Failed);
         let execution = json!({"Output": "{\"a\":1}", "Status": "SUCCEEDED", "RedriveCount": 0});
         assert_eq!(Job::Execution.output(execution.clone(), true), json!({"Output": {"a": 1}, "Status": "SUCCEEDED"}));
         assert_eq!(Job::Execution.output(execution, false), json!({"Output": "{\"a\":1}", "Status": "SUCCEEDED"}));
-        let delays = [0, 5, 600].map(|seconds| Job::GlueJobRun.delay(SignedDuration::from_secs(seconds)).as_millis());
+        let delays = [0, 5, 600].map(|seconds| Job::Run.delay(SignedDuration::from_secs(seconds)).as_millis());
         assert_eq!(delays, [50, 250, 2000]);
     }
 }

@@ -48,13 +48,11 @@ fn failed(answer: &Value) -> Result<(), Failure> {
     }
     let text = answer.get("Payload").and_then(Value::as_str).unwrap_or_default();
     let payload: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
-    Err(match payload.get("errorType").and_then(Value::as_str) {
-        Some(kind) => Failure::named(kind, text),
-        None => {
-            let cause = format!(
-                "The cause could not be determined because Lambda did not return an error type. Returned payload: {text}"
-            );
-            Failure::named("Lambda.Unknown", cause)
-        }
-    })
+    if let Some(kind) = payload.get("errorType").and_then(Value::as_str) {
+        return Err(Failure::named(kind, text));
+    }
+    let cause = format!(
+        "The cause could not be determined because Lambda did not return an error type. Returned payload: {text}"
+    );
+    Err(Failure::named("Lambda.Unknown", cause))
 }

@@ -10,7 +10,7 @@ mod resource;
 
 use std::sync::Arc;
 
-use asl::{Event, MAX_PAYLOAD_BYTES};
+use asl::Event;
 use async_trait::async_trait;
 use engine::{Engine, TaskPayload, Told};
 use serde_json::{Value, json};
@@ -162,7 +162,8 @@ impl Tasks {
                 Ok(answer) => match job.progress(&answer) {
                     Progress::Running => {}
                     Progress::Succeeded => {
-                        return Ok(bounded(job.output(answer, resource.pattern == Pattern::Sync { version: 2 })));
+                        let output = job.output(answer, resource.pattern == Pattern::Sync { version: 2 });
+                        return Ok(Ending::Succeeded(output.to_string()));
                     }
                     Progress::Failed => {
                         let cause = job.output(answer, resource.pattern == Pattern::Sync { version: 2 }).to_string();
@@ -186,12 +187,6 @@ impl Tasks {
         }
         Ok(Ending::Cancelled)
     }
-}
-
-fn bounded(output: Value) -> Ending {
-    let text = output.to_string();
-    debug_assert!(text.len() <= MAX_PAYLOAD_BYTES * 64, "descriptions of jobs are small");
-    Ending::Succeeded(text)
 }
 
 /// One call of what the resource names.

@@ -1,5 +1,7 @@
 //! Executions over stand-ins: tasks, jobs, tokens, timers, restarts.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that panics has failed, which is what is meant")]
+
 mod world;
 
 use serde_json::{Value, json};
