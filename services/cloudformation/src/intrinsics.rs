@@ -223,7 +223,7 @@ impl Scope<'_> {
             rest = after;
             let name = name.trim();
             if let Some(literal) = name.strip_prefix('!') {
-                out.push_str(&format!("${{{literal}}}"));
+                out.extend(["${", literal, "}"]);
             } else if let Some(value) = variables.get(name) {
                 out.push_str(&text(&self.resolve(value)?));
             } else if let Some((resource, attribute)) = name.split_once('.') {

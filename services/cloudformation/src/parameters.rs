@@ -31,15 +31,15 @@ pub(crate) fn bind(
         let default = declaration.get("Default").map(text);
         let value = match given.iter().find(|g| g.key == *name) {
             Some(Given { value: Some(value), .. }) => Some(value.clone()),
-            Some(Given { value: None, .. }) => match previous.get(name) {
-                Some(value) => Some(value.clone()),
-                None => {
+            Some(Given { value: None, .. }) => {
+                let Some(value) = previous.get(name) else {
                     let text = format!(
                         "Invalid input for parameter key {name}. Cannot specify usePreviousValue as true for a parameter key not in the previous template"
                     );
                     return Err(validation(text));
-                }
-            },
+                };
+                Some(value.clone())
+            }
             None => default,
         };
         match value {

@@ -62,7 +62,8 @@ impl CloudFormation {
         }
         if let Some(needed) = template.needed_capability() {
             let given = |name: &str| wanted.capabilities.iter().any(|c| c == name);
-            if !given("CAPABILITY_NAMED_IAM") && !(needed == "CAPABILITY_IAM" && given("CAPABILITY_IAM")) {
+            // Who may make roles with names of their own may make others too.
+            if !given(needed) && !given("CAPABILITY_NAMED_IAM") {
                 let text = format!("Requires capabilities : [{needed}]");
                 return Err(api_cloudformation::error::insufficient_capabilities_exception(text));
             }

@@ -28,6 +28,7 @@ impl Tag {
 }
 
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "they are the headers' names")]
 pub(crate) struct Conditions {
     pub(crate) if_match: Option<Tag>,
     pub(crate) if_none_match: Option<Tag>,
@@ -51,9 +52,8 @@ impl Conditions {
         }
         match &self.if_none_match {
             Some(tag) if tag.matches(record) => Err(not_modified()),
-            Some(_) => Ok(()),
             None if self.if_modified_since.is_some_and(|t| modified <= t.div_euclid(1000)) => Err(not_modified()),
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 

@@ -36,7 +36,7 @@ impl S3 {
                 let mut garbage = Garbage::new();
                 let mut outcomes = Vec::with_capacity(doomed.len());
                 for one in &doomed {
-                    let current: Option<ObjectRecord> = tx.get_json(&keys::object(&bucket, &one.key))?;
+                    let current: Option<ObjectRecord> = tx.get_json(keys::object(&bucket, &one.key))?;
                     if let Err(error) = permitted(one, current.as_ref()) {
                         outcomes.push(Err((one.key.clone(), error)));
                         continue;

@@ -178,16 +178,13 @@ fn entry(
         "source-ip-address": "127.0.0.1",
         "reason": change.reason(),
     });
-    let kind = match object {
-        Some(record) => {
-            detail["object"]["size"] = record.size.into();
-            detail["object"]["etag"] = record.etag.as_str().into();
-            "Object Created"
-        }
-        None => {
-            detail["deletion-type"] = "Permanently Deleted".into();
-            "Object Deleted"
-        }
+    let kind = if let Some(record) = object {
+        detail["object"]["size"] = record.size.into();
+        detail["object"]["etag"] = record.etag.as_str().into();
+        "Object Created"
+    } else {
+        detail["deletion-type"] = "Permanently Deleted".into();
+        "Object Deleted"
     };
     json!({
         "Time": origin.time.to_string(),

@@ -138,10 +138,14 @@ pub(crate) fn encode(text: &str, url: bool) -> String {
         } else if byte == b' ' {
             out.push('+');
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            out.extend(['%', hex_digit(byte >> 4), hex_digit(byte & 15)]);
         }
     }
     out
+}
+
+fn hex_digit(n: u8) -> char {
+    char::from_digit(n.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 /// Only `url` exists.

@@ -113,7 +113,7 @@ impl S3 {
         self.store
             .read(move |tx| {
                 require_bucket(tx, &bucket)?;
-                conditions.check_write(&key, tx.get_json(&keys::object(&bucket, &key))?.as_ref())
+                conditions.check_write(&key, tx.get_json(keys::object(&bucket, &key))?.as_ref())
             })
             .await
     }
@@ -140,9 +140,9 @@ impl S3 {
         let result = cx
             .write(&self.store, move |tx| {
                 let home = require_bucket(tx, &bucket)?;
-                conditions.check_write(&key, tx.get_json(&keys::object(&bucket, &key))?.as_ref())?;
+                conditions.check_write(&key, tx.get_json(keys::object(&bucket, &key))?.as_ref())?;
                 for (id, bytes) in &inline {
-                    tx.put(&keys::inline(id), bytes)?;
+                    tx.put(keys::inline(id), bytes)?;
                 }
                 let mut garbage = change::replace(tx, (&bucket, &key), Some(&record), record.writer.as_deref())?;
                 if let Some(upload) = &upload {

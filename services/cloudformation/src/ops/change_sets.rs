@@ -47,12 +47,11 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
                 false
             }
         };
-        let stack = match existing {
-            Some(stack) => stack,
-            None => {
-                start::check_name(&wanted.stack_name)?;
-                start::new_stack(cx, &wanted, "REVIEW_IN_PROGRESS")
-            }
+        let stack = if let Some(stack) = existing {
+            stack
+        } else {
+            start::check_name(&wanted.stack_name)?;
+            start::new_stack(cx, &wanted, "REVIEW_IN_PROGRESS")
         };
         let previous = (!creating).then_some(&stack);
         let prepared = self.prepare(cx, &wanted, previous).await?;

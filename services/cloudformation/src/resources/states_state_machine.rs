@@ -44,7 +44,7 @@ impl Kind for StateMachine {
         }
         common(&mut input, properties);
         let output = at.call("states", "CreateStateMachine", input).await?;
-        let arn = text(output.get("StateMachineArn").unwrap_or(&output["stateMachineArn"]));
+        let arn = text(&output["StateMachineArn"]);
         Ok(Made::new(arn.clone(), json!({ "Arn": arn, "Name": name, "StateMachineRevisionId": "INITIAL" })))
     }
 

@@ -147,8 +147,9 @@ fn scalar(text: &str) -> Value {
     {
         return n.into();
     }
-    match text.parse::<f64>() {
-        Ok(n) if n.is_finite() && json!(n).to_string() == text => json!(n),
+    // serde_json reads the number as JSON would write it; where that is another text (3.10, .5, 1e3) it stays text.
+    match serde_json::from_str::<serde_json::Number>(text) {
+        Ok(number) if number.to_string() == text => Value::Number(number),
         _ => Value::String(text.to_owned()),
     }
 }
@@ -178,6 +179,8 @@ fn long_form(tag: &Tag, value: Value) -> Result<Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
@@ -209,7 +212,7 @@ H: {<<: *anchor, I: 2012-10-17}
         let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for i in 1..9 {
             let refs = vec![format!("*a{}", i - 1); 10].join(",");
-            text.push_str(&format!("a{i}: &a{i} [{refs}]\n"));
+            writeln!(text, "a{i}: &a{i} [{refs}]").unwrap();
         }
         assert!(parse(&text).is_err());
         assert!(parse(&"[".repeat(10_000)).is_err());

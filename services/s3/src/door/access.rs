@@ -113,7 +113,7 @@ fn region(acx: &S3AccessContext<'_>) -> Option<String> {
 fn query(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
-        (key == name).then(|| crate::put::url_decode(value)).flatten()
+        key.eq_ignore_ascii_case(name).then(|| crate::put::url_decode(value)).flatten()
     })
 }
 

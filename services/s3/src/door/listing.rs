@@ -1,8 +1,11 @@
 //! Lists over HTTP.
 
 use s3s::S3Request;
-#[expect(clippy::wildcard_imports, reason = "every operation brings its types")]
-use s3s::dto::*;
+use s3s::dto::{
+    Bucket, ChecksumAlgorithm, CommonPrefix, EncodingType, ListBucketsInput, ListBucketsOutput,
+    ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, Object, ObjectStorageClass, ObjectVersion, ObjectVersionStorageClass, Owner,
+};
 
 use super::convert::{self, error};
 use super::{Answer, answer, cx};

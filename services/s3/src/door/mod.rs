@@ -11,7 +11,7 @@ mod uploads;
 
 use std::sync::Arc;
 
-#[expect(clippy::wildcard_imports, reason = "every operation brings its types")]
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "every operation brings its types"))]
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{HttpRequest, HttpResponse, S3Request, S3Response, S3Result};
@@ -55,6 +55,10 @@ impl Door {
                 response
             }
         };
+        // S3 answers 501 here; clients of other services retry every 5xx for minutes, so it is the caller's error.
+        if response.status() == http::StatusCode::NOT_IMPLEMENTED {
+            *response.status_mut() = http::StatusCode::BAD_REQUEST;
+        }
         if let Ok(value) = http::HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-amz-request-id", value.clone());
             response.headers_mut().insert("x-amz-id-2", value);
@@ -71,6 +75,7 @@ struct Handler {
 
 type Answer<T> = S3Result<S3Response<T>>;
 
+#[expect(clippy::unnecessary_wraps, reason = "it ends handlers, which may fail")]
 fn answer<T>(output: T) -> Answer<T> {
     Ok(S3Response::new(output))
 }

@@ -1,8 +1,14 @@
 //! Objects over HTTP.
 
 use http::{HeaderMap, HeaderValue};
-#[expect(clippy::wildcard_imports, reason = "every operation brings its types")]
-use s3s::dto::*;
+use s3s::dto::{
+    Checksum, CopyObjectInput, CopyObjectOutput, CopyObjectResult, Delete, DeleteObjectInput, DeleteObjectOutput,
+    DeleteObjectTaggingInput, DeleteObjectTaggingOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, Error,
+    GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts, GetObjectInput, GetObjectOutput,
+    GetObjectTaggingInput, GetObjectTaggingOutput, HeadObjectInput, HeadObjectOutput, MetadataDirective,
+    ObjectAttributes, ObjectCannedACL, ObjectPart, PutObjectInput, PutObjectOutput, PutObjectTaggingInput,
+    PutObjectTaggingOutput, Range, StorageClass, StreamingBlob, TaggingDirective,
+};
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::convert::{self, checksums_of, condition, describe, error, headers_of, set_checksums};
@@ -152,7 +158,7 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
     let cx = cx(&req)?;
     let input = req.input;
     convert::no_customer_key(
-        input.sse_customer_algorithm.as_ref().or_else(|| input.copy_source_sse_customer_algorithm.as_ref()),
+        input.sse_customer_algorithm.as_ref().or(input.copy_source_sse_customer_algorithm.as_ref()),
     )?;
     let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
     convert::acl(input.acl.as_ref().map(ObjectCannedACL::as_str), &grants.map(Option::as_ref))?;

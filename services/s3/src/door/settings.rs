@@ -1,6 +1,6 @@
 //! Buckets and what is said about them, over HTTP.
 
-#[expect(clippy::wildcard_imports, reason = "every operation brings its types")]
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "every operation brings its types"))]
 use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 use serde::Serialize;

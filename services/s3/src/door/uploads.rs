@@ -1,7 +1,7 @@
 //! Multipart uploads over HTTP.
 
 use s3s::S3Request;
-#[expect(clippy::wildcard_imports, reason = "every operation brings its types")]
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "every operation brings its types"))]
 use s3s::dto::*;
 
 use super::convert::{self, checksums_of, condition, error, headers_of, set_checksums};
