@@ -28,11 +28,6 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     glue::register(platform, &compute);
     athena::register(platform, &compute);
     sagemaker::register(platform, &compute);
-    athena::register(platform, &compute);
-    sagemaker::register(platform, &compute);
-    messaging::register(platform).map_err(text)?;
-    events::register(platform);
-    states::register(platform);
     identity.sweep_sessions().await.map_err(|e| anyhow!(e.to_string()))?;
     for queue in [&platform.control, &platform.s3, &platform.dynamodb] {
         queue.store().sweep_memos(MEMO_DAYS).await?;
