@@ -134,8 +134,8 @@ fn explain(error: &DataFusionError, at: Option<(u64, u64)>) -> Error {
             Some(first) => explain(first, at),
             None => Error::internal(error),
         },
-        DataFusionError::External(inner) => external(inner.as_ref(), error),
-        DataFusionError::ObjectStore(inner) => external(inner.as_ref(), error),
+        DataFusionError::External(inner) => external(inner.as_ref()),
+        DataFusionError::ObjectStore(inner) => external(inner.as_ref()),
         DataFusionError::SchemaError(inner, _) => schema(inner, at),
         DataFusionError::ParquetError(inner) => parquet(inner),
         DataFusionError::ArrowError(inner, _) => arrow(inner),
@@ -150,7 +150,7 @@ fn explain(error: &DataFusionError, at: Option<(u64, u64)>) -> Error {
     }
 }
 
-fn external(inner: &(dyn std::error::Error + 'static), outer: &DataFusionError) -> Error {
+fn external(inner: &(dyn std::error::Error + 'static)) -> Error {
     if let Some(ours) = inner.downcast_ref::<Error>() {
         return ours.clone();
     }
@@ -161,7 +161,7 @@ fn external(inner: &(dyn std::error::Error + 'static), outer: &DataFusionError) 
         return arrow(nested);
     }
     match inner.source() {
-        Some(source) => external(source, outer),
+        Some(source) => external(source),
         None => Error::internal(inner),
     }
 }
@@ -211,7 +211,7 @@ fn arrow(error: &datafusion::arrow::error::ArrowError) -> Error {
         A::ArithmeticOverflow(text) => Error::user(1202, "NUMERIC_VALUE_OUT_OF_RANGE", text),
         A::ExternalError(inner) => match inner.downcast_ref::<DataFusionError>() {
             Some(nested) => explain(nested, None),
-            None => external(inner.as_ref(), &DataFusionError::Internal(error.to_string())),
+            None => external(inner.as_ref()),
         },
         A::ParquetError(text) => {
             Error::user(1104, "HIVE_CURSOR_ERROR", format_args!("Failed to read Parquet file: {text}"))

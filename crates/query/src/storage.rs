@@ -131,6 +131,7 @@ impl Location {
             .map_err(|e| Error::internal(format_args!("key {:?}: {e}", self.key)))
     }
 
+    #[must_use]
     pub fn with_suffix(&self, suffix: &str) -> Self {
         Self { bucket: self.bucket.clone(), key: format!("{}{suffix}", self.key) }
     }

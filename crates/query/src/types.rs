@@ -1,7 +1,7 @@
 //! The three vocabularies of types (Hive's in the catalog, Trino's in SQL, `ColumnInfo`'s in results) and Arrow, which
 //! stands between them. What Arrow cannot say (`varchar(10)`, `json`) travels in field metadata under [`TRINO_TYPE`].
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
@@ -162,7 +162,7 @@ impl<'a> HiveType<'a> {
         if self.depth > 64 {
             return Err(unknown("a type nested more than 64 deep"));
         }
-        let mut metadata = HashMap::new();
+        let mut metadata = BTreeMap::new();
         let data_type = match word.as_str() {
             "boolean" => DataType::Boolean,
             "tinyint" => DataType::Int8,
@@ -226,7 +226,7 @@ impl<'a> HiveType<'a> {
             other => return Err(unknown(other)),
         };
         self.depth -= 1;
-        Ok(Field::new(name, data_type, true).with_metadata(metadata))
+        Ok(Field::new(name, data_type, true).with_metadata(metadata.into_iter().collect()))
     }
 
     fn word(&mut self) -> &'a str {

@@ -144,12 +144,13 @@ pub(crate) fn write_date(days: i64, out: &mut String) {
     };
 }
 
+const FORMAT: &str = "%Y-%m-%d %H:%M:%S%.3f";
+
 pub(crate) fn write_timestamp(millis: i64, zone: Option<&str>, out: &mut String) {
     let Some(utc) = DateTime::from_timestamp_millis(millis) else {
         let _ = write!(out, "{millis}");
         return;
     };
-    const FORMAT: &str = "%Y-%m-%d %H:%M:%S%.3f";
     let _ = match zone {
         None => write!(out, "{}", utc.format(FORMAT)),
         Some("UTC" | "Z" | "+00:00") => write!(out, "{} UTC", utc.format(FORMAT)),

@@ -103,6 +103,7 @@ pub(crate) fn find(tx: &mut Tx<'_>, scope: &Scope, id: &str) -> Result<Record, E
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) version: u32,
+    #[expect(clippy::struct_field_names, reason = "the shape that clients see")]
     pub(crate) group: WorkGroup,
     pub(crate) tags: Vec<Tag>,
 }

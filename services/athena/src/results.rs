@@ -30,9 +30,10 @@ pub(crate) async fn page(
         record.execution.result_configuration.as_ref().and_then(|c| c.output_location.as_deref()).unwrap_or_default();
     let (mut rows, mut next) = (Vec::new(), None);
     let width = record.columns.len();
-    let csv = location.ends_with(".csv");
+    let extension = location.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let csv = extension == "csv";
     // A statement without columns has an empty file, one that wrote data has its rows elsewhere.
-    if width > 0 && (csv || location.ends_with(".txt")) {
+    if width > 0 && (csv || extension == "txt") {
         let mut text: Vec<u8> = Vec::new();
         let mut at = 0;
         let mut whole = false;

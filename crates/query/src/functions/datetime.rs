@@ -161,7 +161,7 @@ fn date_trunc(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 
 fn truncate(unit: &str, time: NaiveDateTime) -> Result<NaiveDateTime> {
     let date = time.date();
-    let start = |date: Option<NaiveDate>| date.unwrap_or(time.date()).and_time(NaiveTime::MIN);
+    let start = |date: Option<NaiveDate>| date.unwrap_or_else(|| time.date()).and_time(NaiveTime::MIN);
     let floor = |millis: i64| {
         let now = time.and_utc().timestamp_millis();
         DateTime::from_timestamp_millis(now - now.rem_euclid(millis)).map_or(time, |t| t.naive_utc())
@@ -431,20 +431,24 @@ fn to_iso8601(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         DataType::Timestamp(_, Some(_)) => "%Y-%m-%dT%H:%M:%S%.3fZ",
         _ => "%Y-%m-%dT%H:%M:%S%.3f",
     };
-    Ok(Arc::new(StringArray::from_iter((0..rows).map(|row| Some(times.get(row)?.format(pattern).to_string())))))
+    Ok(Arc::new((0..rows).map(|row| Some(times.get(row)?.format(pattern).to_string())).collect::<StringArray>()))
 }
 
 fn from_unixtime(args: &[ArrayRef], _: usize) -> Result<ArrayRef> {
     let seconds = cast(argument(args, 0)?, &DataType::Float64)?;
+    #[expect(clippy::cast_possible_truncation, reason = "what does not fit becomes the last time there is")]
+    let millis = |seconds: f64| (seconds * 1000.0).round() as i64;
     let millis: TimestampMillisecondArray =
-        seconds.as_primitive::<Float64Type>().iter().map(|s| s.map(|s| (s * 1000.0).round() as i64)).collect();
+        seconds.as_primitive::<Float64Type>().iter().map(|s| s.map(millis)).collect();
     Ok(Arc::new(millis.with_timezone("UTC")))
 }
 
 fn to_unixtime(args: &[ArrayRef], _: usize) -> Result<ArrayRef> {
     let millis = millis_array(argument(args, 0)?)?;
+    #[expect(clippy::cast_precision_loss, reason = "a double is what Trino gives")]
+    let seconds = |millis: i64| millis as f64 / 1000.0;
     let seconds: Float64Array =
-        millis.as_primitive::<TimestampMillisecondType>().iter().map(|ms| ms.map(|ms| ms as f64 / 1000.0)).collect();
+        millis.as_primitive::<TimestampMillisecondType>().iter().map(|ms| ms.map(seconds)).collect();
     Ok(Arc::new(seconds))
 }
 

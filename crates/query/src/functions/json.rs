@@ -36,12 +36,11 @@ pub(super) fn functions() -> Vec<Function> {
             |_| Ok(DataType::Int64),
             |args, rows| {
                 let texts = strings(args, 0)?;
-                Ok(Arc::new(Int64Array::from_iter((0..rows).map(|row| {
-                    match serde_json::from_str(get(&texts, row)?).ok()? {
-                        Value::Array(items) => i64::try_from(items.len()).ok(),
-                        _ => None,
-                    }
-                }))))
+                let length = |row| match serde_json::from_str(get(&texts, row)?).ok()? {
+                    Value::Array(items) => i64::try_from(items.len()).ok(),
+                    _ => None,
+                };
+                Ok(Arc::new((0..rows).map(length).collect::<Int64Array>()))
             },
         ),
         Function::new(
@@ -63,10 +62,11 @@ pub(super) fn functions() -> Vec<Function> {
             |_| Ok(DataType::Utf8),
             |args, rows| {
                 let array = argument(args, 0)?;
-                Ok(Arc::new(StringArray::from_iter((0..rows).map(|row| {
+                let json = |row| {
                     let value = to_value(array.as_ref(), row);
                     (!value.is_null()).then(|| value.to_string())
-                }))))
+                };
+                Ok(Arc::new((0..rows).map(json).collect::<StringArray>()))
             },
         ),
     ]

@@ -27,7 +27,7 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
             [(_, DataType::Utf8)] => Some(0),
             _ => None,
         }),
-        Function::new("round_half_up", |types| first(types), round_half_up).simplified(|args| match args {
+        Function::new("round_half_up", first, round_half_up).simplified(|args| match args {
             [(_, DataType::Float32 | DataType::Float64)] => None,
             _ => Some(0),
         }),
@@ -110,12 +110,11 @@ impl ScalarUDFImpl for Function {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let ty = match self.returns_by_value {
-            Some(returns) => returns(&args)?,
-            None => {
-                let types: Vec<_> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
-                (self.returns)(&types)?
-            }
+        let ty = if let Some(returns) = self.returns_by_value {
+            returns(&args)?
+        } else {
+            let types: Vec<_> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+            (self.returns)(&types)?
         };
         let field = Field::new(self.name, ty, true);
         Ok(Arc::new(if matches!(self.name, "to_json" | "json_extract" | "json_parse" | "try_json_parse") {
@@ -187,7 +186,7 @@ fn to_varchar(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         None => None,
     };
     let mut text = String::new();
-    Ok(Arc::new(StringArray::from_iter((0..rows).map(|row| {
+    let print = |row| {
         text.clear();
         if !write_value(array.as_ref(), row, &mut text) {
             return None;
@@ -196,7 +195,8 @@ fn to_varchar(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
             text.truncate(end);
         }
         Some(text.clone())
-    }))))
+    };
+    Ok(Arc::new((0..rows).map(print).collect::<StringArray>()))
 }
 
 /// Casts to integers round, half away from zero.

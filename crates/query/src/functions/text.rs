@@ -1,5 +1,6 @@
 //! Strings and bytes: concatenation, splitting, regular expressions, hexadecimal.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, ListBuilder, StringArray, StringBuilder};
@@ -23,7 +24,12 @@ pub(super) fn functions() -> Vec<Function> {
             |_| Ok(DataType::Utf8),
             |args, _| {
                 let bytes = cast(argument(args, 0)?, &DataType::Binary)?;
-                let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02X}")).collect::<String>();
+                let hex = |bytes: &[u8]| {
+                    bytes.iter().fold(String::new(), |mut text, byte| {
+                        let _ = write!(text, "{byte:02X}");
+                        text
+                    })
+                };
                 Ok(Arc::new(bytes.as_binary::<i32>().iter().map(|b| b.map(hex)).collect::<StringArray>()))
             },
         ),
@@ -45,6 +51,7 @@ fn string_list() -> DataType {
     DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of all functions of return types")]
 fn concat_type(types: &[DataType]) -> Result<DataType> {
     match types.first() {
         Some(DataType::List(item)) => Ok(DataType::List(Arc::clone(item))),
@@ -58,10 +65,8 @@ fn concat(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         return concat_lists(args, rows);
     }
     let parts = (0..args.len()).map(|i| strings(args, i)).collect::<Result<Vec<_>>>()?;
-    Ok(Arc::new(StringArray::from_iter(
-        (0..rows)
-            .map(|row| parts.iter().map(|part| get(part, row)).collect::<Option<Vec<_>>>().map(|parts| parts.concat())),
-    )))
+    let joined = |row| parts.iter().map(|part| get(part, row)).collect::<Option<Vec<_>>>().map(|parts| parts.concat());
+    Ok(Arc::new((0..rows).map(joined).collect::<StringArray>()))
 }
 
 fn concat_lists(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
@@ -74,7 +79,7 @@ fn concat_lists(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         let whole = lists.iter().all(|list| list.is_valid(row));
         let items: Vec<ArrayRef> =
             if whole { lists.iter().map(|list| list.as_list::<i32>().value(row)).collect() } else { Vec::new() };
-        lengths.push(items.iter().map(|items| items.len()).sum());
+        lengths.push(items.iter().map(Array::len).sum());
         parts.extend(items);
         valid.push(whole);
     }

@@ -304,13 +304,10 @@ pub(super) fn partition_name(table: &Table, values: &[String]) -> String {
 /// A partition that reads like its table.
 pub(super) fn partition(table: &Table, values: Vec<String>, location: Option<String>) -> Result<Partition> {
     let storage = table.storage_descriptor.clone().ok_or_else(|| Error::ddl("the table has no storage"))?;
-    let location = match location {
-        Some(location) => location,
-        None => {
-            let root = storage.location.clone().unwrap_or_default();
-            format!("{}/{}/", root.trim_end_matches('/'), partition_name(table, &values))
-        }
-    };
+    let location = location.unwrap_or_else(|| {
+        let root = storage.location.as_deref().unwrap_or_default();
+        format!("{}/{}/", root.trim_end_matches('/'), partition_name(table, &values))
+    });
     Location::parse(&location)?;
     Ok(Partition {
         values,

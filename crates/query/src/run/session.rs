@@ -65,7 +65,6 @@ impl Run<'_> {
         options.sql_parser.collect_spans = true;
         options.sql_parser.parse_float_as_decimal = true;
         options.execution.parquet.schema_force_view_types = false;
-        options.execution.parquet.pushdown_filters = true;
         options.execution.time_zone = Some("UTC".to_owned());
         let mut runtime = RuntimeEnvBuilder::new().with_object_store_registry(Arc::clone(&self.storage) as _);
         if self.job.memory_bytes > 0 {
@@ -122,7 +121,7 @@ impl Run<'_> {
         }
         // Unqualified names inside a view are of the view's database.
         let mut state = session.context.state();
-        state.config_mut().options_mut().catalog.default_schema = database.to_owned();
+        database.clone_into(&mut state.config_mut().options_mut().catalog.default_schema);
         let plan = state.statement_to_plan(statement).await?;
         Ok(plan)
     }

@@ -66,13 +66,8 @@ impl Run<'_> {
                 other => return Err(Error::not_supported(format_args!("CTAS table property '{other}' = '{value}'"))),
             }
         }
-        let location = match location {
-            Some(location) => location,
-            None => {
-                let folder = self.job.output.trim_end_matches('/');
-                format!("{folder}/tables/{}/", self.job.id)
-            }
-        };
+        let location =
+            location.unwrap_or_else(|| format!("{}/tables/{}/", self.job.output.trim_end_matches('/'), self.job.id));
         let root = Location::parse(&location)?;
         let store = self.storage.bucket(&root.bucket)?;
         if store.list(Some(&root.path()?)).try_next().await?.is_some() {

@@ -43,12 +43,16 @@ impl Format {
         if table.parameters.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("iceberg")) {
             return Err(Error::not_supported("Iceberg tables"));
         }
-        let kind = match library.rsplit('.').next().unwrap_or_default() {
-            "ParquetHiveSerDe" => return Ok(Self::Parquet),
-            _ if input.contains("MapredParquetInputFormat") => return Ok(Self::Parquet),
-            "LazySimpleSerDe" | "MultiDelimitSerDe" => lazy(parameter),
-            "" if input.is_empty() && parameter("classification") == Some("parquet") => return Ok(Self::Parquet),
-            "" => lazy(parameter),
+        let library = library.rsplit('.').next().unwrap_or_default();
+        let undeclared = library.is_empty() && input.is_empty();
+        if library == "ParquetHiveSerDe"
+            || input.contains("MapredParquetInputFormat")
+            || (undeclared && parameter("classification") == Some("parquet"))
+        {
+            return Ok(Self::Parquet);
+        }
+        let kind = match library {
+            "LazySimpleSerDe" | "MultiDelimitSerDe" | "" => lazy(parameter),
             "OpenCSVSerde" => SerdeKind::OpenCsv {
                 separator: character(parameter("separatorChar"), ','),
                 quote: character(parameter("quoteChar"), '"'),

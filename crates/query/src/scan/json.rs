@@ -25,7 +25,7 @@ pub(crate) fn decode(
     let keys: BTreeMap<String, usize> = fields
         .iter()
         .enumerate()
-        .map(|(slot, field)| (mapping.get(field.name()).unwrap_or(field.name()).clone(), slot))
+        .map(|(slot, field)| (mapping.get(field.name()).unwrap_or_else(|| field.name()).clone(), slot))
         .collect();
     let mut columns: Vec<Vec<Option<Value>>> = fields.iter().map(|_| Vec::with_capacity(rows.min(8192))).collect();
     let mut count = 0;
@@ -104,7 +104,7 @@ fn array(field: &Field, values: &[Option<&Value>]) -> Result<ArrayRef> {
             let lists: Vec<Option<&Vec<Value>>> = values.iter().map(|value| value.and_then(Value::as_array)).collect();
             let offsets = OffsetBuffer::from_lengths(lists.iter().map(|list| list.map_or(0, Vec::len)));
             let items: Vec<_> = lists.iter().flatten().flat_map(|list| list.iter().map(not_null)).collect();
-            let nulls = NullBuffer::from_iter(lists.iter().map(Option::is_some));
+            let nulls = lists.iter().map(Option::is_some).collect::<NullBuffer>();
             let items = array(item, &items)?;
             Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, items, Some(nulls)).map_err(Error::internal)?))
         }
@@ -121,7 +121,7 @@ fn array(field: &Field, values: &[Option<&Value>]) -> Result<ArrayRef> {
                     array(field, &members)
                 })
                 .collect::<Result<Vec<_>>>()?;
-            let nulls = NullBuffer::from_iter(objects.iter().map(Option::is_some));
+            let nulls = objects.iter().map(Option::is_some).collect::<NullBuffer>();
             Ok(Arc::new(StructArray::try_new(fields.clone(), columns, Some(nulls)).map_err(Error::internal)?))
         }
         DataType::Map(entries, sorted) => {
@@ -136,7 +136,7 @@ fn array(field: &Field, values: &[Option<&Value>]) -> Result<ArrayRef> {
             let keys: Vec<_> = keys.iter().map(Some).collect();
             let items: Vec<_> = objects.iter().flatten().flat_map(|object| object.values().map(not_null)).collect();
             let columns = vec![array(&pair[0], &keys)?, array(&pair[1], &items)?];
-            let nulls = NullBuffer::from_iter(objects.iter().map(Option::is_some));
+            let nulls = objects.iter().map(Option::is_some).collect::<NullBuffer>();
             let pairs = StructArray::try_new(pair.clone(), columns, None).map_err(Error::internal)?;
             let map = MapArray::try_new(Arc::clone(entries), offsets, pairs, Some(nulls), *sorted)
                 .map_err(Error::internal)?;

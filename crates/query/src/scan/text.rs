@@ -190,8 +190,8 @@ fn assemble(scan: &TextScan, file: &DataFile, arrays: Vec<ArrayRef>, rows: usize
 }
 
 fn is_gzip(file: &DataFile) -> bool {
-    let key = file.meta.location.as_ref();
-    key.ends_with(".gz") || key.ends_with(".gzip")
+    let extension = file.meta.location.extension().unwrap_or_default();
+    extension.eq_ignore_ascii_case("gz") || extension.eq_ignore_ascii_case("gzip")
 }
 
 /// The piece's lines: those that begin in it, the last one whole.
@@ -215,7 +215,7 @@ async fn fetch(storage: &Storage, piece: &Piece) -> Result<Bytes> {
             }
             None => body.extend_from_slice(&more),
         }
-        if more.is_empty() || body.len() > PIECE as usize + LONGEST_LINE {
+        if more.is_empty() || body.len() > LONGEST_LINE {
             return Err(Error::bad_data(format_args!("a line of {} is too long", meta.location)));
         }
     }
@@ -223,7 +223,7 @@ async fn fetch(storage: &Storage, piece: &Piece) -> Result<Bytes> {
         return Ok(body.into());
     }
     // A line begins here only if the byte before ends one.
-    let within = (piece.end - from) as usize;
+    let within = usize::try_from(piece.end - from).unwrap_or(usize::MAX);
     match body.iter().take(within).position(|b| *b == b'\n') {
         Some(at) if at + 1 < within => Ok(Bytes::from(body).slice(at + 1..)),
         _ => Ok(Bytes::new()),

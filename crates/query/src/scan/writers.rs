@@ -156,13 +156,11 @@ fn boolean(text: &str) -> Option<bool> {
 /// Hive takes `12.5` for 12.
 fn integer(text: &str) -> Option<i64> {
     let text = text.trim();
-    match text.parse() {
-        Ok(number) => Some(number),
-        Err(_) => {
-            let (whole, fraction) = text.split_once('.')?;
-            fraction.bytes().all(|b| b.is_ascii_digit()).then(|| whole.parse().ok())?
-        }
+    if let Ok(number) = text.parse() {
+        return Some(number);
     }
+    let (whole, fraction) = text.split_once('.')?;
+    fraction.bytes().all(|b| b.is_ascii_digit()).then(|| whole.parse().ok())?
 }
 
 /// Java reads no `inf` and `nan` but in its own spelling.

@@ -21,6 +21,7 @@ use dialect::Trino;
 pub(crate) struct Name {
     pub(crate) catalog: Option<String>,
     pub(crate) database: Option<String>,
+    #[expect(clippy::struct_field_names, reason = "a qualified name ends with a name")]
     pub(crate) name: String,
     /// Line and column of its first part.
     pub(crate) at: (u64, u64),

@@ -82,16 +82,12 @@ impl<'a> Source<'a> {
             let (line, column) = place.split_once(", Column: ")?;
             Some((before, line.parse::<u64>().ok()?, column.parse::<u64>().ok()?))
         });
-        match place {
-            Some((before, line, column)) => {
-                let found = before.rsplit_once("found: ").map_or(before, |(_, found)| found);
-                Error::syntax(line, column, format_args!("mismatched input '{found}'. {before}"))
-            }
-            None => {
-                let end = self.tokens.last().map_or((1, 1), |last| (last.span.end.line, last.span.end.column));
-                Error::syntax(end.0, end.1, format_args!("mismatched input '<EOF>'. {text}"))
-            }
+        if let Some((before, line, column)) = place {
+            let found = before.rsplit_once("found: ").map_or(before, |(_, found)| found);
+            return Error::syntax(line, column, format_args!("mismatched input '{found}'. {before}"));
         }
+        let end = self.tokens.last().map_or((1, 1), |last| (last.span.end.line, last.span.end.column));
+        Error::syntax(end.0, end.1, format_args!("mismatched input '<EOF>'. {text}"))
     }
 }
 

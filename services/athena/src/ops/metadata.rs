@@ -31,8 +31,8 @@ fn refused(error: &Error) -> Error {
     }
 }
 
-fn most(asked: Option<i32>) -> Option<i32> {
-    Some(asked.filter(|n| *n > 0).unwrap_or(50).min(50))
+fn most(asked: Option<i32>) -> i32 {
+    asked.filter(|n| *n > 0).unwrap_or(50).min(50)
 }
 
 fn database(database: api_glue::Database) -> Database {
@@ -55,7 +55,7 @@ impl Handle<ListDatabases> for Athena {
         self.check_catalog(cx, &req.catalog_name).await?;
         let request = GetDatabasesRequest {
             next_token: req.next_token,
-            max_results: most(req.max_results),
+            max_results: Some(most(req.max_results)),
             ..GetDatabasesRequest::default()
         };
         let found = cx.call::<api_glue::GetDatabases>(request).await.map_err(|error| refused(&error))?;
@@ -83,7 +83,7 @@ impl Handle<ListTableMetadata> for Athena {
             database_name: req.database_name,
             expression: req.expression,
             next_token: req.next_token,
-            max_results: most(req.max_results),
+            max_results: Some(most(req.max_results)),
             ..GetTablesRequest::default()
         };
         let found = cx.call::<api_glue::GetTables>(request).await.map_err(|error| refused(&error))?;

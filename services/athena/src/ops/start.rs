@@ -3,8 +3,8 @@
 use api_athena::error::invalid_request_exception;
 use api_athena::{
     PreparedStatement, QueryExecution, QueryExecutionContext, QueryExecutionStatistics, QueryExecutionStatus,
-    ResultConfiguration, ResultReuseConfiguration, ResultReuseInformation, StartQueryExecution,
-    StartQueryExecutionInput, StartQueryExecutionOutput, WorkGroupConfiguration,
+    ResultConfiguration, ResultReuseInformation, StartQueryExecution, StartQueryExecutionInput,
+    StartQueryExecutionOutput, WorkGroupConfiguration,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ impl Handle<StartQueryExecution> for Athena {
                             output_location: Some(kind.output.file(&folder, &id)),
                             ..results
                         }),
-                        result_reuse_configuration: Some(reuse.unwrap_or_else(ResultReuseConfiguration::default)),
+                        result_reuse_configuration: Some(reuse.unwrap_or_default()),
                         query_execution_context: Some(QueryExecutionContext {
                             catalog: Some(
                                 context.catalog.unwrap_or_else(|| "awsdatacatalog".to_owned()).to_lowercase(),
