@@ -12,12 +12,17 @@ pub(super) async fn invoke(cx: &Cx, target: &Target, parameters: Value) -> Resul
     let Value::Object(mut parameters) = parameters else {
         return Err(Failure::named("States.Runtime", "The Parameters of lambda:invoke must be an object"));
     };
-    if let Some(payload) = parameters.get_mut("Payload") {
+    // A text is taken as the JSON that it holds; everything else is written as JSON.
+    if let Some(payload) = parameters.get_mut("Payload").filter(|payload| !payload.is_string()) {
         *payload = Value::String(payload.to_string());
     }
     let answer = cx.call_json("lambda", "invoke", Value::Object(parameters)).await;
     let mut answer = answer.map_err(|error| failure::of_call(target, &error, cx.request_id()))?;
-    failed(&answer)?;
+    // Here, unlike below, the cause has been read and written again: it has no spaces.
+    failed(&answer).map_err(|failure| match serde_json::from_str::<Value>(&failure.cause) {
+        Ok(cause) => Failure { cause: cause.to_string(), ..failure },
+        Err(_) => failure,
+    })?;
     if let Some(payload) = answer.get_mut("Payload") {
         *payload = parsed(payload);
     }
