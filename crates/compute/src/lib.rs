@@ -89,6 +89,7 @@ pub struct Compute {
 impl Compute {
     /// Does no I/O beyond making the scratch folder: Python is looked for at the first need.
     pub fn new(settings: Settings) -> Result<Self, Error> {
+        sandbox::reap(&settings.scratch);
         sandbox::empty_folder(&settings.scratch)?;
         let budget = budget::Budget::new(settings.processes, settings.memory_mb);
         let envs = pyenv::PythonEnvs::new(settings.env_cache, settings.python);

@@ -4,6 +4,7 @@
 mod filesystem;
 mod memory;
 mod mount;
+mod orphans;
 mod output;
 mod spawner;
 
@@ -20,6 +21,7 @@ use crate::Error;
 pub use filesystem::warnings;
 pub use memory::{Meter, machine_memory_mb};
 pub use mount::can_mount;
+pub(crate) use orphans::reap;
 pub use output::{Capture, Output};
 
 /// What to run and what it may touch. Its environment holds only what is set here and a plain `PATH` and `LANG`.
@@ -155,7 +157,11 @@ impl Command {
         if let Some(name) = &self.name {
             std::os::unix::process::CommandExt::arg0(&mut command, name);
         }
-        command.args(&self.args).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .envs(orphans::mark());
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
@@ -219,6 +225,11 @@ impl Child {
 
     pub fn memory_limit_mb(&self) -> Option<u64> {
         self.memory_mb
+    }
+
+    /// Whether it is gone already.
+    pub fn has_ended(&mut self) -> bool {
+        self.ended || !matches!(self.inner.try_wait(), Ok(None))
     }
 
     /// Waits for its end, then ends whatever it left behind in its group. Safe to cancel.

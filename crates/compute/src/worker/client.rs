@@ -77,29 +77,37 @@ impl Workers {
     }
 
     fn take(&self, pool: &str) -> Option<Worker> {
-        self.idle().get_mut(pool)?.pop()
+        let mut worker = self.idle().get_mut(pool)?.pop()?;
+        if let Some(timer) = worker.timer.take() {
+            timer.abort();
+        }
+        Some(worker)
     }
 
     /// Puts a worker back, to be gone when it was idle for long or when somebody waits for its place.
     fn keep(&self, pool: String, mut worker: Worker) {
         let turn = self.0.next.fetch_add(1, Ordering::Relaxed);
         worker.turn = turn;
-        self.idle().entry(pool.clone()).or_default().push(worker);
         let (shared, budget, idle) = (Arc::downgrade(&self.0), self.0.config.budget.clone(), self.0.config.idle);
-        tokio::spawn(async move {
+        // Under the lock: its time cannot be up before it is there.
+        let mut pools = self.idle();
+        let key = pool.clone();
+        let timer = tokio::spawn(async move {
             tokio::select! {
                 () = tokio::time::sleep(idle) => {}
                 () = budget.contended(Class::Leaf) => {}
             }
             let Some(shared) = shared.upgrade() else { return };
             let mut pools = shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(workers) = pools.get_mut(&pool) {
+            if let Some(workers) = pools.get_mut(&key) {
                 workers.retain(|worker| worker.turn != turn);
                 if workers.is_empty() {
-                    pools.remove(&pool);
+                    pools.remove(&key);
                 }
             }
         });
+        worker.timer = Some(timer.abort_handle());
+        pools.entry(pool).or_default().push(worker);
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<Worker>>> {
@@ -144,7 +152,7 @@ impl Workers {
         });
         let stdin = child.stdin.take().expect("standard input is piped");
         let stdout = BufReader::new(child.stdout.take().expect("standard output is piped"));
-        Ok(Worker { stdin, stdout, stderr, child, turn: 0, _scratch: scratch, _permit: permit })
+        Ok(Worker { stdin, stdout, stderr, child, turn: 0, timer: None, _scratch: scratch, _permit: permit })
     }
 }
 
@@ -154,6 +162,8 @@ struct Worker {
     stderr: Arc<Mutex<VecDeque<u8>>>,
     child: Child,
     turn: u64,
+    /// Ends its idle stay.
+    timer: Option<tokio::task::AbortHandle>,
     _scratch: tempfile::TempDir,
     _permit: Permit,
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use compute::budget::{Budget, Class};
+use tokio::task::AbortHandle;
 
 use super::Environment;
 
@@ -19,7 +20,14 @@ struct Shared {
     budget: Budget,
     idle_time: Duration,
     turn: AtomicU64,
-    idle: Mutex<BTreeMap<String, Vec<(u64, Environment)>>>,
+    idle: Mutex<BTreeMap<String, Vec<Idle>>>,
+}
+
+struct Idle {
+    turn: u64,
+    environment: Environment,
+    /// Ends its stay.
+    timer: AbortHandle,
 }
 
 impl Pool {
@@ -30,7 +38,8 @@ impl Pool {
     /// A warm environment, the one used last.
     pub(crate) fn take(&self, key: &str) -> Option<Environment> {
         loop {
-            let (_, mut environment) = self.0.idle().get_mut(key)?.pop()?;
+            let Idle { mut environment, timer, .. } = self.0.idle().get_mut(key)?.pop()?;
+            timer.abort();
             if environment.is_alive() && environment.age() < MAX_AGE {
                 return Some(environment);
             }
@@ -39,23 +48,26 @@ impl Pool {
 
     pub(crate) fn keep(&self, key: &str, environment: Environment) {
         let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
-        self.0.idle().entry(key.to_owned()).or_default().push((turn, environment));
-        let (shared, key) = (Arc::downgrade(&self.0), key.to_owned());
+        let (shared, pool) = (Arc::downgrade(&self.0), key.to_owned());
         let (budget, idle_time) = (self.0.budget.clone(), self.0.idle_time);
-        tokio::spawn(async move {
+        // Under the lock: its time cannot be up before it is there.
+        let mut idle = self.0.idle();
+        let timer = tokio::spawn(async move {
             tokio::select! {
                 () = tokio::time::sleep(idle_time) => {}
                 () = budget.contended(Class::User) => {}
             }
             let Some(shared) = shared.upgrade() else { return };
             let mut idle = shared.idle();
-            if let Some(alike) = idle.get_mut(&key) {
-                alike.retain(|(kept, _)| *kept != turn);
+            if let Some(alike) = idle.get_mut(&pool) {
+                alike.retain(|kept| kept.turn != turn);
                 if alike.is_empty() {
-                    idle.remove(&key);
+                    idle.remove(&pool);
                 }
             }
         });
+        let timer = timer.abort_handle();
+        idle.entry(key.to_owned()).or_default().push(Idle { turn, environment, timer });
     }
 
     /// Ends all idle environments whose key begins so: the function was changed or deleted.
@@ -65,7 +77,7 @@ impl Pool {
 }
 
 impl Shared {
-    fn idle(&self) -> MutexGuard<'_, BTreeMap<String, Vec<(u64, Environment)>>> {
+    fn idle(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Idle>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
