@@ -2,8 +2,11 @@
 //! makes them known to DataFusion.
 
 mod datetime;
+mod decimal;
 mod json;
 mod text;
+
+pub(crate) use decimal::DecimalDivision;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;

@@ -9,6 +9,7 @@ use datafusion::catalog::{
     CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider, TableProvider,
 };
 use datafusion::datasource::ViewTable;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::LogicalPlan;
@@ -79,6 +80,7 @@ impl Run<'_> {
         for function in crate::functions::all() {
             context.register_udf(function);
         }
+        context.state_ref().write().register_expr_planner(Arc::new(crate::functions::DecimalDivision))?;
         let catalog = Arc::new(MemoryCatalogProvider::new());
         context.register_catalog(CATALOG, Arc::clone(&catalog) as _);
         Ok(Session { context, catalog })

@@ -7,6 +7,7 @@ mod format;
 mod json;
 mod lines;
 mod listing;
+mod names;
 mod text;
 mod writers;
 
@@ -271,6 +272,7 @@ impl HiveTable {
                 .with_statistics(Statistics::new_unknown(schema.table_schema()))
                 .with_projection_indices(projection.cloned())?
                 .with_limit(limit)
+                .with_expr_adapter(Some(Arc::new(names::AnyCase)))
                 .build();
             scans.push(ParquetFormat::default().create_physical_plan(state, config).await?);
         }

@@ -1,5 +1,10 @@
 //! Files as they lie in lakes: whole, broken, compressed, partitioned.
 
+use std::fmt::Write;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Int32Array, RecordBatch};
+
 use crate::{LAZY, Lake, PARQUET, gzip};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,6 +109,9 @@ async fn parquet_whole_and_cut_short() {
     .unwrap();
     assert_eq!(lake.rows("SELECT * FROM p ORDER BY a").await, "\"1\",\"x\",\"2013-01-01\",\"k1\"\n\"2\",,,\"k2\"\n");
     assert_eq!(lake.rows("SELECT a FROM p WHERE k = 'k2' AND a > 0").await, "\"2\"\n");
+    lake.table("q", "camelcase bigint, gone string", "", PARQUET, &[]).await;
+    lake.put("q/f", camel_case()).await;
+    assert_eq!(lake.rows("SELECT * FROM q WHERE CamelCase > 4").await, "\"5\",\n");
     let file = lake.rows("SELECT \"$path\" FROM p WHERE k = 'k1'").await;
     let whole = {
         let location = query::Location::parse(file.trim().trim_matches('"')).unwrap();
@@ -134,7 +142,7 @@ async fn large_files_are_read_in_pieces() {
     let mut text = String::from("a,b\n");
     let rows = 900_000u64;
     for i in 0..rows {
-        text.push_str(&format!("{i},some text that fills the line {}\n", i % 7));
+        writeln!(text, "{i},some text that fills the line {}", i % 7).unwrap();
     }
     assert!(text.len() > 32 << 20);
     lake.put("t/big.csv", text.clone()).await;
@@ -147,4 +155,14 @@ async fn large_files_are_read_in_pieces() {
     cut.truncate(cut.len() / 2);
     lake.put("t/big.csv.gz", cut).await;
     assert!(lake.fails("SELECT count(*) FROM t").await.starts_with("HIVE_CURSOR_ERROR"));
+}
+
+fn camel_case() -> Vec<u8> {
+    let column: ArrayRef = Arc::new(Int32Array::from(vec![1, 5]));
+    let batch = RecordBatch::try_from_iter([("CamelCase", column)]).unwrap();
+    let mut file = Vec::new();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    file
 }

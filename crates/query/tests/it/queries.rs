@@ -94,6 +94,9 @@ async fn functions_of_trino() {
         ("cardinality(filter(ARRAY[1,2,3], x -> x > 1))", "2"),
         ("to_hex(CAST('hi' AS varbinary))", "6869"),
         ("typeof(1.5)", "decimal(2,1)"),
+        ("1.0 / 3", "0.3"),
+        ("100.0 * 2 / 3", "66.7"),
+        ("-1.00 / 6", "-0.17"),
         ("CAST(ROW(1, 'a') AS JSON)", "{\"field0\":1,\"field1\":\"a\"}"),
     ] {
         let text = lake.rows(&format!("SELECT {expression}")).await;
@@ -161,6 +164,7 @@ async fn mistakes_are_named() {
         ("SELEC 1", "line 1:1: mismatched input 'SELEC'"),
         ("SELECT FROM", "line 1:"),
         ("SELECT CAST('x' AS integer)", "INVALID_CAST_ARGUMENT: Cannot cast 'x' to INT"),
+        ("SELECT 1.0 / 0", "DIVISION_BY_ZERO: Division by zero"),
         ("SELECT 1 / 0", "DIVISION_BY_ZERO: Division by zero"),
         ("SELECT date_parse('x', '%Y')", "INVALID_FUNCTION_ARGUMENT: Invalid format: \"x\""),
         ("SELECT `a` FROM t", "line 1:8: backquoted identifiers are not supported"),

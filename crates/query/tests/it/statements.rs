@@ -1,5 +1,6 @@
 //! Views, tables, partitions, SHOW and DESCRIBE.
 
+use base64::Engine;
 use query::catalog::{Catalog, Table};
 
 use crate::{LAZY, Lake};
@@ -45,7 +46,6 @@ async fn views_are_made_read_and_dropped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_view_of_another_client_is_read() {
     let lake = Lake::new().await;
-    use base64::Engine;
     let json = r#"{"originalSql":"SELECT 1 AS \"n\"\nUNION ALL SELECT 2","catalog":"awsdatacatalog","schema":"db","columns":[{"name":"n","type":"integer"}]}"#;
     let text = base64::engine::general_purpose::STANDARD.encode(json);
     let view = |text: String| Table {
