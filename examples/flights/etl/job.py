@@ -55,6 +55,7 @@ refined = (
     .join(airlines.select("carrier", F.col("name").alias("airline")).dropDuplicates(["carrier"]), "carrier", "left")
     .join(airports.select(F.col("faa").alias("dest"), F.col("name").alias("dest_name"), F.col("lat").alias("dest_lat"), F.col("lon").alias("dest_lon"))
           .dropDuplicates(["dest"]), "dest", "left"))
+refined = refined.select(*KEY, *(name for name in refined.columns if name not in KEY))  # the forecast takes the key by position
 refined.write.mode("overwrite").partitionBy("year", "month").parquet(f"{REFINED}/flights/")
 
 # What is there now, as a reader sees it.
