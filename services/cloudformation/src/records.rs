@@ -35,6 +35,9 @@ pub(crate) struct StackRecord {
     pub(crate) change_set: Option<String>,
     /// Under way.
     pub(crate) operation: Option<Operation>,
+    /// Values of NoEcho parameters, now and before: they are not shown.
+    #[serde(default)]
+    pub(crate) hidden: Vec<String>,
     /// Counts operations; names of resources that are made anew have it in them.
     pub(crate) operations: u32,
 }

@@ -90,13 +90,21 @@ pub(crate) fn set_resource(
     logical_id: &str,
     record_of: ResourceRecord,
 ) -> Result<()> {
+    let shown = |text: String| {
+        // As it stands in the text, which is JSON.
+        stack.hidden.iter().fold(text, |text, secret| {
+            let quoted = serde_json::Value::from(secret.as_str()).to_string();
+            text.replace(quoted.trim_matches('"'), "****")
+        })
+    };
+    let properties = Some(shown(record_of.properties.to_string()));
     let event = Event {
         logical_id,
         physical_id: &record_of.physical_id,
         kind: &record_of.kind,
         status: &record_of.status,
         reason: record_of.reason.as_deref(),
-        properties: Some(record_of.properties.to_string()),
+        properties,
     };
     record(tx, stack, now_ms, event)?;
     stack.resources.insert(logical_id.to_owned(), record_of);

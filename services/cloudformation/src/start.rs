@@ -134,6 +134,7 @@ pub(crate) fn new_stack(cx: &Cx, wanted: &Wanted, status: &str) -> StackRecord {
         protected: wanted.protected,
         change_set: None,
         operation: None,
+        hidden: Vec::new(),
         operations: 0,
     }
 }
@@ -146,6 +147,7 @@ pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, opera
         Goal::Delete => ("DELETE_IN_PROGRESS", Goal::Delete),
     };
     stack.operations += 1;
+    stack.hidden.extend(hidden(&operation));
     if goal == Goal::Update {
         stack.updated_ms = Some(now_ms);
     }
@@ -166,6 +168,16 @@ pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, opera
     let id = format!("cloudformation/{}/{}", stack.id, stack.operations);
     tx.enqueue(NewTask::new(TASK, id).payload(&work)?)?;
     stacks::save(tx, stack)
+}
+
+/// The values of the operation's NoEcho parameters.
+fn hidden(operation: &Operation) -> Vec<String> {
+    let template = Template::parse(&operation.template).unwrap_or_default();
+    let secret = |(name, value): (&String, &String)| {
+        let declared = template.parameters.get(name);
+        (!value.is_empty() && declared.is_some_and(parameters::no_echo)).then(|| value.clone())
+    };
+    operation.parameters.iter().filter_map(secret).collect()
 }
 
 pub(crate) fn operation(cx: &Cx, goal: Goal, prepared: Option<Prepared>, on_failure: Option<String>) -> Operation {

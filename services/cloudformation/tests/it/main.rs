@@ -351,3 +351,20 @@ async fn templates_are_refused_with_reasons() {
         assert_eq!(format!("{} {}", error.code(), error.message()), expected);
     }
 }
+
+#[tokio::test]
+async fn hidden_parameters_are_not_shown() {
+    let world = World::running();
+    let template = "Parameters: {Secret: {Type: String, NoEcho: true, Default: hush}}\n\
+                    Resources: {Q: {Type: AWS::SQS::Queue, Properties: {QueueName: !Ref Secret}}}";
+    assert_eq!(world.create(template).await.unwrap(), "CREATE_COMPLETE");
+    let input = api::DescribeStackEventsInput { stack_name: "demo".into(), ..Default::default() };
+    let events = world.cx.call::<api::DescribeStackEvents>(input).await.unwrap().stack_events.unwrap();
+    let properties: Vec<_> = events.iter().filter_map(|e| e.resource_properties.as_deref()).collect();
+    assert!(
+        properties.iter().all(|p| !p.contains("hush")) && properties.iter().any(|p| p.contains("****")),
+        "{properties:?}"
+    );
+    let parameters = world.stack("demo").await.unwrap().parameters.unwrap();
+    assert_eq!(parameters[0].parameter_value.as_deref(), Some("****"));
+}
