@@ -238,9 +238,7 @@ async fn send(cx: &Cx, target: &str, record: &Value) {
     let (service, operation, parameters) = match arn.service.as_str() {
         "sqs" => ("sqs", "sendMessage", json!({ "QueueUrl": queue_url(cx, &arn), "MessageBody": body })),
         "sns" => ("sns", "publish", json!({ "TopicArn": target, "Message": body })),
-        "lambda" => {
-            ("lambda", "invoke", json!({ "FunctionName": target, "InvocationType": "Event", "Payload": record }))
-        }
+        "lambda" => ("lambda", "invoke", json!({ "FunctionName": target, "InvocationType": "Event", "Payload": body })),
         "events" => {
             let condition = &record["requestContext"]["condition"];
             let source = format!(

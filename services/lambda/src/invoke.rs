@@ -10,7 +10,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 use compute::budget::Class;
 use rand::RngExt as _;
-use service::Cx;
+use service::{Cx, Router};
 use wire::Error;
 
 use crate::Lambda;
@@ -100,6 +100,7 @@ impl Lambda {
             Some(_) if is_custom => None,
             _ => Some(self.issue(cx, &resolved, &call.request_id, is_custom).await?),
         };
+        let _revoked = keys.as_ref().filter(|_| !is_custom).map(|keys| Revoked::at_end(cx, keys));
         let warmed = warm.is_some();
         let mut environment = match warm {
             Some(environment) => environment,
@@ -123,14 +124,6 @@ impl Lambda {
         }
         let outcome = outcome.err().unwrap_or(Outcome::TimedOut);
         let took = clock.elapsed();
-        if let Some(keys) = keys.filter(|_| !is_custom) {
-            let router = Arc::clone(cx.router());
-            tokio::spawn(async move {
-                if let Err(error) = router.identity().revoke(&keys.access_key).await {
-                    tracing::warn!(%error, "an invocation's keys could not be revoked; they expire");
-                }
-            });
-        }
         let (payload, failed, alive) = report(&mut environment, request_id, &blueprint, took, outcome).await;
         let tail = environment.tail().await;
         if alive {
@@ -193,6 +186,29 @@ impl Lambda {
             mounts: mounts.collect(),
             function,
         }
+    }
+}
+
+/// Ends an invocation's keys with it, however it ends.
+struct Revoked {
+    router: Arc<Router>,
+    access_key: String,
+}
+
+impl Revoked {
+    fn at_end(cx: &Cx, keys: &Keys) -> Self {
+        Self { router: Arc::clone(cx.router()), access_key: keys.access_key.clone() }
+    }
+}
+
+impl Drop for Revoked {
+    fn drop(&mut self) {
+        let (router, access_key) = (Arc::clone(&self.router), std::mem::take(&mut self.access_key));
+        tokio::spawn(async move {
+            if let Err(error) = router.identity().revoke(&access_key).await {
+                tracing::warn!(%error, "an invocation's keys could not be revoked; they expire");
+            }
+        });
     }
 }
 
