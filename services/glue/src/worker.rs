@@ -118,5 +118,15 @@ fn failed(error: &dyn std::error::Error) -> SourceError {
         }
         cause = inner.source();
     }
-    SourceError(texts.join(": "))
+    let text = texts.join(": ");
+    SourceError(answer(&text).unwrap_or(text))
+}
+
+/// S3's own words, where an answer of S3 is in the text.
+fn answer(text: &str) -> Option<String> {
+    let inside = |name: &str| {
+        let (_, after) = text.split_once(&format!("<{name}>"))?;
+        after.split_once(&format!("</{name}>")).map(|(inside, _)| inside)
+    };
+    Some(format!("{}: {}", inside("Code")?, inside("Message")?))
 }

@@ -142,10 +142,10 @@ fn read(sample: &Sample, text: &str, delimiter: char, rules: &CsvClassifier, cus
         return None;
     }
     let first = rows.first()?;
-    let named =
+    let shows_names =
         first.iter().map(|c| c.text.trim().to_lowercase()).eq(rules.names.iter().map(|n| n.trim().to_lowercase()));
     // A classifier that lists its header is certain of files that have it, and of no other.
-    let other = rules.names.len() != width || (rules.header == CsvHeader::Present && !named);
+    let other = rules.names.len() != width || (rules.header == CsvHeader::Present && !shows_names);
     if !rules.names.is_empty() && other {
         return None;
     }
@@ -162,7 +162,7 @@ fn read(sample: &Sample, text: &str, delimiter: char, rules: &CsvClassifier, cus
     let header = match rules.header {
         CsvHeader::Present => true,
         CsvHeader::Absent => false,
-        CsvHeader::Unknown if !rules.names.is_empty() => named,
+        CsvHeader::Unknown if !rules.names.is_empty() => shows_names,
         CsvHeader::Unknown => first.len() == width && is_header(first, &body_types),
     };
     let mut types = if header { body_types } else { typing.columns(&mut data, width) };
@@ -284,6 +284,8 @@ fn hive_type(name: &str) -> HiveType {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::super::sample::decode;
     use super::super::schema::{FileSchema, Format};
     use super::super::settings::{CsvClassifier, CsvHeader};
@@ -340,7 +342,7 @@ mod tests {
     fn broken_rows_are_tolerated_in_small_numbers() {
         let mut text = String::from("a,b,c\n");
         for i in 0..20 {
-            text.push_str(&format!("{i},x,{i}.5\n"));
+            writeln!(text, "{i},x,{i}.5").unwrap();
         }
         text.push_str("oops\n1,\"unclosed,2\n,,,,,,,\n");
         assert_eq!(show(builtin(&text)), "',' header a:bigint,b:string,c:double x23");

@@ -163,13 +163,13 @@ fn merge_kids(
     let total = kids.len();
     let lone = total == 1 && path.is_empty() && !forced;
     let clusters = cluster(kids, |a, b| same_table(a, b, rules, forced));
-    let kinds = clusters.len();
+    let clusters_found = clusters.len();
     let most = clusters.iter().map(Vec::len).max()?;
     let mut chosen = None;
     for cluster in clusters {
         let keyed = cluster.iter().all(|(name, _)| key_value(name).is_some());
         let share = if keyed { 50 } else { MAJORITY_PERCENT };
-        let major = cluster.len() == most && most * 100 >= total * share && kinds <= MOST_CLUSTERS;
+        let major = cluster.len() == most && most * 100 >= total * share && clusters_found <= MOST_CLUSTERS;
         // The only folder of a bucket is a table, not a partition of the bucket.
         let stays = lone && !keyed;
         if chosen.is_none() && major && !stays {
@@ -239,12 +239,14 @@ fn raise(path: &str, kids: Vec<(String, Group)>) -> Option<Group> {
 }
 
 fn same_table(a: &(String, Group), b: &(String, Group), rules: &Rules, forced: bool) -> bool {
-    let same_key = match (key_value(&a.0), key_value(&b.0)) {
-        (Some((k, _)), Some((l, _))) => k == l,
-        (None, None) => true,
+    let (schema, other) = (&a.1.schema, &b.1.schema);
+    let belong = match (key_value(&a.0), key_value(&b.0)) {
+        // Folders of one key say themselves that they belong together.
+        (Some((k, _)), Some((l, _))) => k == l && (alike(schema, other, rules, forced) || schema.grown(other)),
+        (None, None) => alike(schema, other, rules, forced),
         _ => false,
     };
-    same_key && a.1.levels == b.1.levels && alike(&a.1.schema, &b.1.schema, rules, forced)
+    belong && a.1.levels == b.1.levels
 }
 
 fn alike(a: &FileSchema, b: &FileSchema, rules: &Rules, forced: bool) -> bool {
@@ -300,6 +302,6 @@ fn of_file(file: File) -> Group {
 /// Exact where the sample is the file or a footer told; in proportion to the size elsewhere.
 fn records(file: &File) -> u64 {
     let sampled = u128::from(file.schema.bytes.max(1));
-    let estimate = u128::from(file.schema.records) * u128::from(file.size) / sampled;
-    u64::try_from(estimate).unwrap_or(u64::MAX)
+    let estimate = (u128::from(file.schema.records) * u128::from(file.size) + sampled / 2) / sampled;
+    u64::try_from(estimate).unwrap_or(u64::MAX).max(1)
 }

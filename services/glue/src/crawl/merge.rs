@@ -10,6 +10,7 @@ use super::tables::{Column, CrawledPartition, CrawledTable, Report, Storage};
 
 /// How the crawler treats what is already in the catalog.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of a crawler that is on or off by itself")]
 pub struct Policies {
     pub crawler: String,
     pub table_prefix: String,

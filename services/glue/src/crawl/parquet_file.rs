@@ -66,10 +66,9 @@ fn hive_type(ty: &DataType) -> HiveType {
         DataType::Boolean => HiveType::Boolean,
         DataType::Int8 => HiveType::TinyInt,
         DataType::Int16 | DataType::UInt8 => HiveType::SmallInt,
-        DataType::Int32 | DataType::UInt16 => HiveType::Int,
+        DataType::Int32 | DataType::UInt16 | DataType::Time32(_) => HiveType::Int,
         DataType::Int64 | DataType::UInt32 | DataType::Time64(_) => HiveType::BigInt,
         DataType::UInt64 => HiveType::Decimal(20, 0),
-        DataType::Time32(_) => HiveType::Int,
         DataType::Float16 | DataType::Float32 => HiveType::Float,
         DataType::Float64 => HiveType::Double,
         DataType::Decimal32(p, s)

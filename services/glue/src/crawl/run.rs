@@ -119,7 +119,7 @@ async fn crawl_target(
         table_depth: request.table_level.map(|level| level.saturating_sub(1)),
     };
     let groups = grouping::group(&folder, files, &rules);
-    report.tables.extend(groups.into_iter().map(|group| tables::describe(target, group)));
+    report.tables.extend(groups.into_iter().map(|group| tables::describe(target, &group)));
     Ok(())
 }
 
@@ -213,7 +213,7 @@ async fn inspect(
         match classifiers.classify(&sample) {
             Verdict::Known(schema) => return Ok(Outcome::Known(schema)),
             Verdict::NeedMore if !sample.complete && limit < LONGEST_SAMPLE => {
-                limit = (limit + MEGABYTE).min(LONGEST_SAMPLE)
+                limit = (limit + MEGABYTE).min(LONGEST_SAMPLE);
             }
             // A first row longer than a short sample is worth a full one.
             Verdict::Unknown if !sample.complete && limit < MEGABYTE => limit = MEGABYTE,

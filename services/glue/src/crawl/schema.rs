@@ -96,6 +96,13 @@ impl FileSchema {
         ratio(common, most)
     }
 
+    /// Whether one has all columns of the other: a schema that only grew.
+    pub(super) fn grown(&self, other: &Self) -> bool {
+        let most = self.columns.len().max(other.columns.len());
+        let least = self.columns.len().min(other.columns.len());
+        self.compatible(other) && least > 0 && self.overlap(other) >= ratio(least, most)
+    }
+
     pub(super) fn similar(&self, other: &Self) -> bool {
         self.compatible(other) && self.overlap(other) >= SIMILARITY
     }

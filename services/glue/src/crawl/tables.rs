@@ -56,13 +56,13 @@ pub struct Column {
     pub ty: String,
 }
 
-pub(super) fn describe(target: &Target, group: Group) -> CrawledTable {
+pub(super) fn describe(target: &Target, group: &Group) -> CrawledTable {
     let bucket = &target.bucket;
     let root = group.root.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty());
     let mut table = CrawledTable {
         root: root.unwrap_or(bucket).to_owned(),
         include: format!("s3://{bucket}/{}", target.folder()),
-        partition_keys: partition_keys(&group),
+        partition_keys: partition_keys(group),
         storage: storage(&format!("s3://{bucket}/{}", group.root), &group.schema),
         parameters: parameters(&group.schema, &group.leaves),
         partitions: Vec::new(),

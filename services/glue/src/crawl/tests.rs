@@ -148,6 +148,19 @@ fn evolving_schemas_share_a_table() {
 }
 
 #[test]
+fn columns_added_between_folders_of_one_key_do_not_part_them() {
+    let files = [("day=1/x.json", "{\"a\":1}"), ("day=2/x.json", "{\"a\":1,\"b\":2,\"c\":\"new\"}")];
+    let below = |folder: &str| files.map(|(key, body)| (format!("d/{}", key.replace("day=", folder)), body));
+    let crawl = |folder: &str| {
+        let files = below(folder);
+        let list: Vec<(&str, &str)> = files.iter().map(|(key, body)| (key.as_str(), *body)).collect();
+        show(&crawl_with(&memory(&list), &request("s3://b/d")).unwrap())
+    };
+    assert_eq!(crawl("day="), "d json (a:int,b:int,c:string) by day:string [1 2] 2x2\n");
+    assert_eq!(crawl("t"), "t1 json (a:int) 1x1\nt2 json (a:int,b:int,c:string) 1x1\n");
+}
+
+#[test]
 fn files_that_differ_in_one_folder_are_tables_each() {
     assert_eq!(
         crawl("s3://b/d/", &[("d/one.csv", A), ("d/two.csv", B)]),

@@ -119,7 +119,7 @@ impl Writer<'_> {
                 summary.tables_deleted.push(name.clone());
             }
             Change::PutPartition { table, partition, new } => {
-                self.put_partition(tx, table, partition, *new, summary)?
+                self.put_partition(tx, table, partition, *new, summary)?;
             }
             Change::DeletePartition { table, values } => {
                 tx.delete(scope.partition(db, table, values))?;
@@ -186,8 +186,8 @@ impl Writer<'_> {
             values: Some(partition.values.clone()),
             database_name: Some(self.database.to_owned()),
             table_name: Some(table.to_owned()),
-            creation_time: old.as_ref().map_or(Some(self.now.into()), |old| old.creation_time),
-            last_access_time: old.as_ref().map_or(Some(self.now.into()), |old| old.last_access_time),
+            creation_time: old.as_ref().map_or_else(|| Some(self.now.into()), |old| old.creation_time),
+            last_access_time: old.as_ref().map_or_else(|| Some(self.now.into()), |old| old.last_access_time),
             storage_descriptor: Some(descriptor(&partition.storage, &partition.parameters, None)),
             parameters: Some(partition.parameters.clone()),
             last_analyzed_time: None,

@@ -98,7 +98,7 @@ pub(crate) fn update(old: Classifier, req: UpdateClassifierRequest, now: jiff::T
 
 pub(crate) fn name(record: &Classifier) -> &str {
     let csv = record.csv_classifier.as_ref().map(|c| c.name.as_str());
-    csv.or(record.json_classifier.as_ref().map(|c| c.name.as_str())).unwrap_or_default()
+    csv.or_else(|| record.json_classifier.as_ref().map(|c| c.name.as_str())).unwrap_or_default()
 }
 
 pub(crate) fn find(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<Classifier, Error> {

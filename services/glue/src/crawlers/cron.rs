@@ -130,8 +130,8 @@ fn field(text: &str, low: i16, high: i16, names: &[&str]) -> Option<Vec<i16>> {
 }
 
 fn number(text: &str, low: i16, high: i16, names: &[&str]) -> Option<i16> {
-    let named = names.iter().position(|name| *name == text).and_then(|at| i16::try_from(at).ok());
-    let value = match named {
+    let word = names.iter().position(|name| *name == text).and_then(|at| i16::try_from(at).ok());
+    let value = match word {
         Some(at) => at + 1,
         None => text.parse().ok()?,
     };

@@ -14,7 +14,7 @@ struct World {
 }
 
 fn world() -> World {
-    let data = tempfile::tempdir().unwrap();
+    let data = tempfile::tempdir().expect("a folder for the test");
     let queue = || store::Queue::new(store::Store::memory());
     let platform = Platform {
         router: Router::new(),
@@ -27,9 +27,9 @@ fn world() -> World {
         region: "us-east-1".into(),
         settings: service::Settings::default(),
     };
-    let compute = compute::Compute::new(compute::Settings::new(data.path().join("scratch"))).unwrap();
+    let compute = compute::Compute::new(compute::Settings::new(data.path().join("scratch"))).expect("a scratch folder");
     glue::register(&platform, &compute);
-    let router: Arc<Router> = platform.router.clone();
+    let router: Arc<Router> = platform.router;
     World { cx: Cx::new(router, Principal::Root, "000000000000", "us-east-1"), _data: data }
 }
 
@@ -52,7 +52,7 @@ impl World {
 
     async fn get(&self, name: &str) -> Result<Table, Error> {
         let request = GetTableRequest { database_name: "DB".into(), name: name.into(), ..GetTableRequest::default() };
-        Ok(self.call::<GetTable>(request).await?.table.unwrap())
+        Ok(self.call::<GetTable>(request).await?.table.expect("GetTable answers a table"))
     }
 
     async fn crawler(&self, name: &str) -> Result<CreateCrawlerResponse, Error> {
@@ -75,7 +75,7 @@ fn input(name: &str, keys: &[&str]) -> TableInput {
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
-    result.unwrap_err().code().to_owned()
+    result.expect_err("the call should fail").code().to_owned()
 }
 
 #[tokio::test]
