@@ -54,7 +54,7 @@ def snapshot(show):
         for table in tables:
             rows = show.query(f"SELECT * FROM {table}", show.outputs[database])
             rows = rows[sorted(rows.columns)]
-            lines = sorted(rows.round(6).astype(str).agg("|".join, axis=1)) if len(rows) else []
+            lines = sorted(rows.round(6).to_csv(index=False, header=False).splitlines())
             found[f"{database}.{table}"] = (len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest())
     return found
 

@@ -1,7 +1,7 @@
 """Reads an execution's history: which state did what, and how long the platform itself took on the critical path."""
 import json
 
-WAITING = ("TaskScheduled", "TaskStarted", "TaskSubmitted", "WaitStateEntered", "TaskFailed", "TaskTimedOut", "LambdaFunctionScheduled", "LambdaFunctionStarted")
+WAITING = ("TaskStarted", "TaskSubmitted", "WaitStateEntered", "TaskFailed", "TaskTimedOut")
 
 
 def events(states, arn):
