@@ -34,6 +34,7 @@ pub(crate) async fn run(client: &Client, stack: &str, template: &Path, parameter
         call.push((format!("Parameters.member.{}.ParameterKey", i + 1), name.to_owned()));
         call.push((format!("Parameters.member.{}.ParameterValue", i + 1), value.to_owned()));
     }
+    keep_previous(client, stack, &body, parameters, &mut call).await?;
     let mut told = BTreeSet::new();
     let action = match status(client, stack).await?.as_deref() {
         None => "CreateStack",
@@ -58,6 +59,30 @@ pub(crate) async fn run(client: &Client, stack: &str, template: &Path, parameter
         bail!("stack {stack} ended {end}: {}", reason(client, stack).await?);
     }
     outputs(client, stack).await
+}
+
+/// Parameters of the stack that are not given this time stay as they are.
+async fn keep_previous(
+    client: &Client,
+    stack: &str,
+    template: &serde_json::Value,
+    given: &[String],
+    call: &mut Vec<(String, String)>,
+) -> Result<()> {
+    if !status(client, stack).await?.is_some_and(|s| s.starts_with("UPDATE") || s == "CREATE_COMPLETE") {
+        return Ok(());
+    }
+    let xml = query(client, "DescribeStacks", &[("StackName".to_owned(), stack.to_owned())]).await?;
+    let mut n = given.len();
+    for name in all(&xml, "member").filter_map(|member| one(member, "ParameterKey")) {
+        let declared = template["Parameters"].get(&name).is_some();
+        if declared && !given.iter().any(|g| g.split_once('=').is_some_and(|(given, _)| given == name)) {
+            n += 1;
+            call.push((format!("Parameters.member.{n}.ParameterKey"), name));
+            call.push((format!("Parameters.member.{n}.UsePreviousValue"), "true".to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Deletes the stack; a stack that is not there is deleted already.

@@ -1,5 +1,7 @@
 //! Which services there are: one line each. Order matters only where a service takes another part of the platform.
 
+use std::sync::Arc;
+
 use anyhow::{Result, anyhow};
 use identity::RootKeys;
 use service::Platform;
@@ -7,6 +9,7 @@ use service::Platform;
 /// What the HTTP front needs of the wired services.
 pub(crate) struct Wired {
     pub(crate) s3: s3_service::Door,
+    pub(crate) lambda: Arc<lambda::Lambda>,
 }
 
 /// Makes every service and registers its operations and task runners.
@@ -17,6 +20,14 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     let compute = compute::Compute::new(settings)?;
     let identity = identity::register(platform, root);
     let s3 = s3_service::register(platform)?;
+    let (sweeping, now) = (s3.clone(), platform.router.now().as_millisecond());
+    tokio::spawn(async move {
+        match sweeping.sweep(now).await {
+            Ok(0) => {}
+            Ok(n) => tracing::info!(blobs = n, "removed what an earlier run had left unnamed"),
+            Err(e) => tracing::warn!(error = %e, "object bytes could not be swept"),
+        }
+    });
     dynamodb::register(platform);
     secrets::register(platform);
     cloudformation::register(platform);
@@ -24,7 +35,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     messaging::register(platform).map_err(text)?;
     states::register(platform);
     telemetry::register(platform).start().await?;
-    lambda::register(platform, &compute).map_err(text)?;
+    let lambda = lambda::register(platform, &compute).map_err(text)?;
     glue::register(platform, &compute);
     athena::register(platform, &compute);
     sagemaker::register(platform, &compute);
@@ -32,7 +43,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     for queue in [&platform.control, &platform.s3, &platform.dynamodb] {
         queue.store().sweep_memos(MEMO_DAYS).await?;
     }
-    Ok(Wired { s3: s3_service::Door::new(s3, &platform.account, &platform.region) })
+    Ok(Wired { s3: s3_service::Door::new(s3, &platform.account, &platform.region), lambda })
 }
 
 /// Replies to tasks' calls are kept so long.

@@ -21,6 +21,8 @@ enum Form {
     File(&'static str, &'static str),
     /// A file as it is; an `s3://` address.
     Url,
+    /// A file as it is, or a folder as an archive; an `s3://` address.
+    TarGz,
 }
 
 const PROPERTIES: [(&str, &str, Form); 5] = [
@@ -28,7 +30,7 @@ const PROPERTIES: [(&str, &str, Form); 5] = [
     ("AWS::Lambda::LayerVersion", "/Content", Form::Zip("S3Bucket", "S3Key")),
     ("AWS::StepFunctions::StateMachine", "/DefinitionS3Location", Form::File("Bucket", "Key")),
     ("AWS::Glue::Job", "/Command/ScriptLocation", Form::Url),
-    ("AWS::SageMaker::Model", "/PrimaryContainer/ModelDataUrl", Form::Url),
+    ("AWS::SageMaker::Model", "/PrimaryContainer/ModelDataUrl", Form::TarGz),
 ];
 
 /// Uploads what `template` names of `folder` and rewrites it.
@@ -52,7 +54,7 @@ pub(super) async fn package(client: &Client, folder: &Path, template: &mut Value
             upload(client, &bucket, &key, bytes).await?;
             *value = match form {
                 Form::Zip(b, k) | Form::File(b, k) => json!({*b: bucket, *k: key}),
-                Form::Url => json!(format!("s3://{bucket}/{key}")),
+                Form::Url | Form::TarGz => json!(format!("s3://{bucket}/{key}")),
             };
         }
     }
@@ -64,6 +66,7 @@ fn read(path: &Path, form: Form) -> Result<(Vec<u8>, String)> {
     if path.is_dir() {
         return match form {
             Form::Zip(..) => Ok((archive(path)?, ".zip".to_owned())),
+            Form::TarGz => Ok((tar_gz(path)?, ".tar.gz".to_owned())),
             Form::File(..) | Form::Url => bail!("{} is a folder, a file is needed", path.display()),
         };
     }
@@ -81,6 +84,40 @@ fn archive(folder: &Path) -> Result<Vec<u8>> {
         zip.write_all(&std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?)?;
     }
     Ok(zip.finish()?.into_inner())
+}
+
+/// A ustar archive: a header of 512 bytes a file, contents padded to as much, two empty blocks.
+fn tar_gz(folder: &Path) -> Result<Vec<u8>> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    for path in files(folder)? {
+        let name = path.strip_prefix(folder)?.to_string_lossy().into_owned();
+        let content = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        gzip.write_all(&tar_header(&name, content.len())?)?;
+        gzip.write_all(&content)?;
+        gzip.write_all(&vec![0; content.len().next_multiple_of(512) - content.len()])?;
+    }
+    gzip.write_all(&[0; 1024])?;
+    Ok(gzip.finish()?)
+}
+
+fn tar_header(name: &str, size: usize) -> Result<[u8; 512]> {
+    if name.len() > 100 {
+        bail!("{name}: names in an archive have at most 100 characters");
+    }
+    let mut header = [0_u8; 512];
+    let mut set = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+    set(0, name.as_bytes());
+    set(100, b"0000644\0");
+    set(108, b"0000000\0");
+    set(116, b"0000000\0");
+    set(124, format!("{size:011o}\0").as_bytes());
+    set(136, b"00000000000\0");
+    set(148, b"        ");
+    set(156, b"0");
+    set(257, b"ustar\x0000");
+    let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    Ok(header)
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
