@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Replays the AWS-recorded Step Functions cases against a running server.
+"""Replays the AWS-recorded Step Functions cases against a server, and holds the result against what is known.
 
-    eval "$(lakerun env)"
-    python3 conformance/asl/run.py [--endpoint URL] [arguments of run_cases.py …]
+    python3 conformance/asl/run.py --binary target/debug/lakerun     # its own server on fresh data, its own environment
+    eval "$(lakerun env)" && python3 conformance/asl/run.py          # a running server; needs boto3
+    ... --write                                                      # take the result as known
 
-The cases are not part of this repository: LAKERUN_SHARED names the folder that has `conformance/asl/run_cases.py` and `cases.jsonl`
-beside it. Needs boto3. Without arguments it takes the cases that need Step Functions alone and JSONPath, and closes with
-'N passed, N failed'; exit status 0 when every case passed, 2 when the cases are not there.
+The cases are not part of this repository: LAKERUN_SHARED names the folder that has `conformance/asl/run_cases.py` and `cases.jsonl`.
+Taken are the cases that need Step Functions alone and JSONPath. `known_failures.txt` lists the cases that fail today, a line each with
+what they need; a case that fails and is not listed ends the run with 1, as does a listed one that passes (take it off the list).
+Closes with 'N passed, N failed', the known ones counted as skipped.
 """
+import argparse
 import json
 import os
 import pathlib
@@ -15,32 +18,77 @@ import subprocess
 import sys
 import tempfile
 
-DEFAULT = ["--kind", "execution", "--needs", "pure", "-j", "4"]
-# Waits of a minute are a case's own, not ours.
-TIMEOUT = ["--timeout", "75"]
+HERE = pathlib.Path(__file__).parent
+KNOWN = HERE / "known_failures.txt"
+REQUIREMENTS = "boto3==1.43.11"
+
+
+def environment():
+    """A Python with boto3, made once in the user's cache."""
+    cache = pathlib.Path(os.environ.get("LAKERUN_CACHE") or pathlib.Path.home() / ".cache/lakerun") / "conformance"
+    python, stamp = cache / "bin/python", cache / "requirements.txt"
+    if not (python.exists() and stamp.exists() and stamp.read_text() == REQUIREMENTS):
+        subprocess.run([os.environ.get("LAKERUN_PYTHON", "python3"), "-m", "venv", "--clear", cache], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", REQUIREMENTS], check=True)
+        stamp.write_text(REQUIREMENTS)
+    return python
+
+
+def serve(binary, data):
+    """Starts a server on a free port; the process and the variables that clients need."""
+    log = open(data / "server.log", "w")
+    process = subprocess.Popen([binary, "up", "--listen", "127.0.0.1:0", "--data", data / "data"], stderr=log, cwd=data)
+    file = data / "data/server.json"
+    while not file.exists():
+        if process.poll() is not None:
+            sys.exit(f"the server ended: {(data / 'server.log').read_text()}")
+    server = json.loads(file.read_text())
+    return process, {"AWS_ENDPOINT_URL": server["endpoint"], "AWS_ACCESS_KEY_ID": server["access_key"],
+                     "AWS_SECRET_ACCESS_KEY": server["secret_key"], "AWS_DEFAULT_REGION": server["region"], "AWS_REGION": server["region"],
+                     "AWS_DISABLE_HOST_PREFIX_INJECTION": "true", "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def replay(python, variables, folder, work):
+    """Which cases there were, and what was wrong with each that failed."""
+    chosen, out = work / "cases.jsonl", work / "out.json"
+    lines = [line for line in (folder / "cases.jsonl").read_text().splitlines() if json.loads(line).get("query_language") == "JSONPath"]
+    chosen.write_text("\n".join(lines) + "\n")
+    command = [python, folder / "run_cases.py", "--endpoint", variables["AWS_ENDPOINT_URL"], "--timeout", "75", "--kind", "execution",
+               "--needs", "pure", "-j", "4", "-q", "--out", out, chosen]
+    subprocess.run(command, env=os.environ | variables, stdout=subprocess.DEVNULL)
+    return json.loads(out.read_text())
 
 
 def main():
-    folder = pathlib.Path(os.environ.get("LAKERUN_SHARED", "../shared")) / "conformance" / "asl"
-    runner, cases = folder / "run_cases.py", folder / "cases.jsonl"
-    if not cases.exists():
-        print(f"{cases} is not there: set LAKERUN_SHARED", file=sys.stderr)
-        return 2
-    arguments = sys.argv[1:]
-    endpoint = os.environ.get("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
-    if "--endpoint" in arguments:
-        at = arguments.index("--endpoint")
-        endpoint = arguments[at + 1]
-        del arguments[at : at + 2]
-    everything = "--all-languages" in arguments
-    arguments = [argument for argument in arguments if argument != "--all-languages"]
-    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as chosen:
-        for line in cases.read_text().splitlines():
-            if everything or json.loads(line).get("query_language") == "JSONPath":
-                chosen.write(line + "\n")
-        chosen.flush()
-        command = [sys.executable, str(runner), "--endpoint", endpoint, *TIMEOUT, *(arguments or DEFAULT), chosen.name]
-        return subprocess.run(command).returncode
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", type=pathlib.Path)
+    parser.add_argument("--write", action="store_true")
+    asked = parser.parse_args()
+    folder = pathlib.Path(os.environ.get("LAKERUN_SHARED", "../shared")).resolve() / "conformance/asl"
+    if not (folder / "cases.jsonl").exists():
+        sys.exit(f"{folder}/cases.jsonl is not there: set LAKERUN_SHARED")
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        if asked.binary:
+            process, variables = serve(asked.binary.resolve(), work)
+            try:
+                results = replay(environment(), variables, folder, work)
+            finally:
+                process.terminate()
+                process.wait()
+        else:
+            results = replay(sys.executable, {"AWS_ENDPOINT_URL": os.environ.get("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")}, folder, work)
+    failed = {case: why for case, why in results.items() if why}
+    if asked.write:
+        KNOWN.write_text("".join(f"{case}\n" for case in sorted(failed)))
+    known = set(KNOWN.read_text().split("\n")) - {""}
+    new, mended = {c: w for c, w in failed.items() if c not in known}, known & (results.keys() - failed.keys())
+    for case, why in new.items():
+        print(f"FAIL {case} | {why[:400]}")
+    for case in sorted(mended):
+        print(f"PASSES NOW, take it off known_failures.txt: {case}")
+    print(f"{len(results) - len(failed)} passed, {len(new)} failed, {len(failed) - len(new)} skipped")
+    return 1 if new or mended else 0
 
 
 if __name__ == "__main__":

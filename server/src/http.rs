@@ -31,6 +31,8 @@ const BODY_IDLE: Duration = Duration::from_secs(30);
 /// Bodies of all protocols but S3 (a Lambda zip in base64 is the largest).
 const MAX_BODY: usize = 70 << 20;
 const MAX_CONNECTIONS: usize = 4096;
+/// Where the links of `GetFunction` lead.
+const LAMBDA_CODE: &str = "/_lakerun/lambda/code/";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -41,6 +43,7 @@ pub(crate) struct Front {
     account: String,
     region: String,
     s3: s3_service::Door,
+    lambda: Arc<lambda::Lambda>,
     console: console::Console,
     connections: AtomicUsize,
     requests: AtomicUsize,
@@ -53,6 +56,7 @@ impl Front {
             account: platform.account.clone(),
             region: platform.region.clone(),
             s3: wired.s3,
+            lambda: wired.lambda,
             console: console::Console::new(platform, token),
             connections: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
@@ -120,6 +124,9 @@ impl Front {
                 Err(e) => whole(codec::encode_error(Protocol::RestJson, &e, "")),
             };
         }
+        if let (Ok(None), Some(link)) = (&claim, parts.uri.path().strip_prefix(LAMBDA_CODE)) {
+            return self.lambda_code(link).await;
+        }
         let named = named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
         if named == Some("s3")
             || (named.is_none() && !parts.headers.contains_key("x-amz-target") && parts.method != "POST")
@@ -159,6 +166,20 @@ impl Front {
             Ok(output) => whole(codec::encode_output(found, &output, &id)),
             Err(e) => whole(codec::encode_error(protocol, &masked(renamed(e, protocol), found, &id), &id)),
         }
+    }
+
+    /// What `GetFunction` gave a link to: the link itself is the secret, as a presigned URL is on AWS.
+    async fn lambda_code(&self, link: &str) -> http::Response<ResponseBody> {
+        let archive = match self.lambda.linked_code(link) {
+            Some(path) => tokio::fs::read(path).await.ok(),
+            None => None,
+        };
+        let mut response = http::Response::new(Bytes::new());
+        match archive {
+            Some(bytes) => *response.body_mut() = bytes.into(),
+            None => *response.status_mut() = http::StatusCode::NOT_FOUND,
+        }
+        whole(response)
     }
 
     /// Service and operation of a request that is not S3's.

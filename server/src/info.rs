@@ -99,11 +99,12 @@ pub(crate) async fn doctor(data: &Path) -> Result<()> {
             "MISSING  python 3.10 or later with venv: no Lambda functions in Python, Spark jobs or models ({e})"
         )),
     }
-    let landlock = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default().contains("landlock");
-    if landlock {
-        say("ok       Landlock: functions and jobs see only their own folders");
-    } else {
-        say("MISSING  Landlock in this kernel: functions and jobs can read what the server's user can read");
+    let warnings = compute::sandbox::warnings().await;
+    for warning in &warnings {
+        say(&format!("MISSING  {warning}"));
+    }
+    if warnings.is_empty() {
+        say("ok       sandbox: functions and jobs see only their own folders");
     }
     match std::fs::create_dir_all(data) {
         Ok(()) => say(&format!("ok       data folder {}", data.display())),
