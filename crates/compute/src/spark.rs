@@ -147,8 +147,12 @@ impl Spark {
             .env("TMPDIR", &temporary)
             .env("TZ", "UTC")
             .env("LAKERUN_RESULT", &result)
-            .env("SAIL_EXECUTION__DEFAULT_PARALLELISM", job.parallelism.max(1).to_string())
-            .mount(&temporary, "/tmp");
+            .env("SAIL_EXECUTION__DEFAULT_PARALLELISM", job.parallelism.max(1).to_string());
+        // A private /tmp would hide what lies in the machine's.
+        let mut needed = env.read_paths.iter().map(PathBuf::as_path).chain([runtime.as_path(), folder.path()]);
+        if !needed.any(|path| path.starts_with("/tmp")) {
+            command.mount(&temporary, "/tmp");
+        }
         for (name, value) in &job.env {
             command.env(name, value);
         }
