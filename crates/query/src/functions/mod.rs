@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, UInt64Builder};
 use datafusion::arrow::compute::{cast, take};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
@@ -31,7 +31,7 @@ pub(crate) fn all() -> Vec<ScalarUDF> {
             _ => None,
         }),
         Function::new("round_half_up", first, round_half_up).simplified(|args| match args {
-            [(_, DataType::Float32 | DataType::Float64)] => None,
+            [(_, DataType::Float32 | DataType::Float64 | DataType::Decimal128(..))] => None,
             _ => Some(0),
         }),
         Function::new("element_at", element_type, element_at),
@@ -210,6 +210,12 @@ fn round_half_up(args: &[ArrayRef], _: usize) -> Result<ArrayRef> {
         DataType::Float32 => {
             use datafusion::arrow::datatypes::Float32Type;
             Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(f32::round))
+        }
+        DataType::Decimal128(precision, scale @ 1..) => {
+            let unit = 10i128.pow(u32::from(scale.unsigned_abs()));
+            let round = |value: i128| (value + value.signum() * (unit / 2)) / unit * unit;
+            let rounded = array.as_primitive::<Decimal128Type>().unary::<_, Decimal128Type>(round);
+            Arc::new(rounded.with_precision_and_scale(*precision, *scale)?)
         }
         _ => Arc::clone(array),
     })

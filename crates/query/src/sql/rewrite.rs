@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment, ExcludeSelectItem, Expr,
     Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident,
     NullTreatment, ObjectName, ObjectNamePart, OrderByExpr, OrderByOptions, Query, Select as AstSelect, SelectItem,
-    SetExpr, TableFactor, TimezoneInfo, TypedString, Value, VisitMut, VisitorMut,
+    SetExpr, TableFactor, TimezoneInfo, TypedString, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -25,8 +25,8 @@ const TEMPLATES: &[(&str, usize, &str)] = &[
     ("week_of_year", 1, "CAST(date_part('week', $1) AS BIGINT)"),
     ("day", 1, "CAST(date_part('day', $1) AS BIGINT)"),
     ("day_of_month", 1, "CAST(date_part('day', $1) AS BIGINT)"),
-    ("day_of_week", 1, "CAST(date_part('isodow', $1) + 1 AS BIGINT)"),
-    ("dow", 1, "CAST(date_part('isodow', $1) + 1 AS BIGINT)"),
+    ("day_of_week", 1, "CAST(date_part('isodow', $1) AS BIGINT)"),
+    ("dow", 1, "CAST(date_part('isodow', $1) AS BIGINT)"),
     ("day_of_year", 1, "CAST(date_part('doy', $1) AS BIGINT)"),
     ("doy", 1, "CAST(date_part('doy', $1) AS BIGINT)"),
     ("year_of_week", 1, "CAST(date_part('isoyear', $1) AS BIGINT)"),
@@ -171,6 +171,28 @@ fn written(name: &Ident, source: &Source<'_>) -> String {
     }
 }
 
+/// Gives the literals that are columns of the result their type.
+fn type_items(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                    type_literal(expr);
+                }
+            }
+        }
+        SetExpr::Query(query) => type_items(&mut query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            type_items(left);
+            type_items(right);
+        }
+        SetExpr::Values(values) => {
+            values.rows.iter_mut().for_each(|row| row.iter_mut().for_each(type_literal));
+        }
+        _ => {}
+    }
+}
+
 /// Trino lets two columns of a result share a name, DataFusion does not.
 fn make_unique(body: &mut SetExpr) {
     let SetExpr::Select(select) = body else { return };
@@ -225,6 +247,11 @@ impl VisitorMut for Rewriter<'_> {
                 }
             }
         }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        type_items(&mut query.body);
         ControlFlow::Continue(())
     }
 
@@ -295,6 +322,32 @@ impl VisitorMut for Lenient {
 
 fn rewrite(expr: &mut Expr) -> Option<Expr> {
     match expr {
+        Expr::Value(value) => match &value.value {
+            // A number with an exponent is a double, one with a point a decimal.
+            Value::Number(text, _) if text.contains(['e', 'E']) => {
+                let text = Expr::Value(Value::SingleQuotedString(text.clone()).into());
+                template("CAST($1 AS DOUBLE)", &[text])
+            }
+            _ => None,
+        },
+        Expr::BinaryOp { left, op, right } if is_arithmetic(op) => {
+            type_literal(left);
+            type_literal(right);
+            None
+        }
+        Expr::Array(array) => {
+            array.elem.iter_mut().for_each(type_literal);
+            None
+        }
+        Expr::Case { conditions, else_result, .. } => {
+            for when in conditions.iter_mut() {
+                type_literal(&mut when.result);
+            }
+            if let Some(result) = else_result {
+                type_literal(result);
+            }
+            None
+        }
         Expr::Function(function) => call(function),
         Expr::Cast { kind, expr, data_type, .. } => cast(kind, expr, data_type),
         Expr::TypedString(TypedString { data_type, value, .. }) => {
@@ -346,6 +399,30 @@ fn rewrite(expr: &mut Expr) -> Option<Expr> {
     }
 }
 
+fn is_arithmetic(op: &BinaryOperator) -> bool {
+    use BinaryOperator as Op;
+    matches!(op, Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo)
+}
+
+/// Whole numbers are integers in Trino if they fit, bigints in DataFusion. Not all may be told so: an ordinal in GROUP BY
+/// must stay a plain number.
+fn type_literal(expr: &mut Expr) {
+    let text = match &*expr {
+        Expr::Value(value) => Some(value),
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => match expr.as_ref() {
+            Expr::Value(value) => Some(value),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(Value::Number(text, _)) = text.map(|value| &value.value)
+        && text.parse::<i32>().is_ok()
+        && let Some(typed) = template("CAST($1 AS INTEGER)", std::slice::from_ref(expr))
+    {
+        *expr = typed;
+    }
+}
+
 fn cast(kind: &CastKind, expr: &Expr, data_type: &mut DataType) -> Option<Expr> {
     let try_cast = *kind == CastKind::TryCast;
     let length = |n: u64| Expr::Value(Value::Number(n.to_string(), false).into());
@@ -391,6 +468,15 @@ fn zone_of(text: &str) -> bool {
 
 fn call(function: &mut Function) -> Option<Expr> {
     let name = name_of(function)?;
+    if matches!(name.as_str(), "row" | "typeof" | "coalesce" | "if" | "greatest" | "least" | "nullif" | "to_json")
+        && let FunctionArguments::List(list) = &mut function.args
+    {
+        for arg in &mut list.args {
+            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
+                type_literal(expr);
+            }
+        }
+    }
     if let Some((_, new)) = RENAMED.iter().find(|(old, _)| *old == name) {
         function.name = ObjectName::from(vec![Ident::new(*new)]);
         return None;
@@ -420,7 +506,7 @@ fn call(function: &mut Function) -> Option<Expr> {
         "approx_percentile" => {
             let [value, percentile] = plain_arguments(function)?.try_into().ok()?;
             function.name = ObjectName::from(vec![Ident::new("approx_percentile_cont")]);
-            function.args = arguments(vec![percentile]);
+            function.args = arguments(vec![template("CAST($1 AS DOUBLE)", &[percentile])?]);
             function.within_group = vec![ordered(value, true)];
             return None;
         }
@@ -564,7 +650,9 @@ mod tests {
             ("SELECT max_by(a, b)", "SELECT first_value(a ORDER BY b DESC NULLS LAST) FILTER (WHERE (b) IS NOT NULL)"),
             ("SELECT extract(month FROM d)", "SELECT CAST(date_part('month', d) AS BIGINT)"),
             ("SELECT \"A\".\"B\" FROM \"Cat\".\"Db\".\"T\" \"A\"", "SELECT \"a\".\"b\" FROM \"db\".\"t\" \"a\""),
-            ("SELECT 1, 1", "SELECT 1, 1 AS \"__column_1\""),
+            ("SELECT x, x", "SELECT x, x AS \"__column_1\""),
+            ("SELECT 1 GROUP BY 1", "SELECT CAST(1 AS INTEGER) GROUP BY 1"),
+            ("SELECT 1e0, -2", "SELECT CAST('1e0' AS DOUBLE), CAST(-2 AS INTEGER)"),
         ] {
             assert_eq!(parse_query(sql).unwrap().query.to_string(), expected);
         }
