@@ -75,9 +75,12 @@ impl Console {
         match found {
             None => *response.status_mut() = http::StatusCode::NOT_FOUND,
             Some((_, kind, _)) => {
-                for (name, value) in
-                    [("content-type", *kind), ("content-security-policy", POLICY), ("cache-control", "no-cache"), ("x-content-type-options", "nosniff")]
-                {
+                for (name, value) in [
+                    ("content-type", *kind),
+                    ("content-security-policy", POLICY),
+                    ("cache-control", "no-cache"),
+                    ("x-content-type-options", "nosniff"),
+                ] {
                     response.headers_mut().insert(name, http::HeaderValue::from_static(value));
                 }
             }
@@ -113,7 +116,10 @@ impl Console {
         }
         let answer = json!({"principal": principal.arn(&self.account), "account": self.account, "region": self.region});
         sessions.insert(id.clone(), (until, principal));
-        Ok((answer, Some(format!("{COOKIE}={id}; Path=/console; HttpOnly; SameSite=Strict; Max-Age={}", SESSION_HOURS * 3600))))
+        Ok((
+            answer,
+            Some(format!("{COOKIE}={id}; Path=/console; HttpOnly; SameSite=Strict; Max-Age={}", SESSION_HOURS * 3600)),
+        ))
     }
 
     /// `api/<service>/<Operation>`, the body in the model's JSON.

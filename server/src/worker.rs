@@ -13,7 +13,8 @@ pub(crate) fn run(kind: &str) -> Result<()> {
             "query" => {
                 let answer = async |request| {
                     let reply = query::worker::run(request).await;
-                    serde_json::to_value(reply).map_err(|e| compute::worker::Failure::new("InternalFailure", e.to_string()))
+                    serde_json::to_value(reply)
+                        .map_err(|e| compute::worker::Failure::new("InternalFailure", e.to_string()))
                 };
                 serve(answer).await?;
             }

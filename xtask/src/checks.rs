@@ -26,7 +26,11 @@ fn step(name: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
 }
 
 pub(crate) fn command(program: &str, arguments: &[&str]) -> Result<()> {
-    let status = Command::new(program).args(arguments).current_dir(root()).status().with_context(|| format!("cannot run {program}"))?;
+    let status = Command::new(program)
+        .args(arguments)
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("cannot run {program}"))?;
     if status.success() { Ok(()) } else { bail!("{program} {} ended with {status}", arguments.join(" ")) }
 }
 

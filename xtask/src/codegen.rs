@@ -114,7 +114,9 @@ fn generate(root: &Path, name: &str, service: &Service) -> Result<String> {
         model.schema(&mut out, shape)?;
     }
     if out.contains("&EMPTY") {
-        out.push_str("static EMPTY: Shape = Shape::Structure(Structure { name: \"Empty\", members: &[], payload: None });\n");
+        out.push_str(
+            "static EMPTY: Shape = Shape::Structure(Structure { name: \"Empty\", members: &[], payload: None });\n",
+        );
     }
     out.push_str("\n/// The service's exceptions.\npub mod error {\nuse wire::Error;\n");
     for shape in errors {
@@ -149,14 +151,15 @@ fn operation(out: &mut String, model: &Model<'_>, svc: &str, service: &Service, 
         let mut names = template.split('{').skip(1).filter_map(|p| p.split('}').next());
         names.all(|n| n == "region" || n == "account" || has(n))
     });
-    let readonly = ["Get", "List", "Describe", "Head", "BatchGet", "Query", "Scan", "Search", "Validate", "TransactGet", "Filter"]
-        .iter()
-        .any(|p| name.starts_with(p))
-        && name != "GetActivityTask";
+    let readonly =
+        ["Get", "List", "Describe", "Head", "BatchGet", "Query", "Scan", "Search", "Validate", "TransactGet", "Filter"]
+            .iter()
+            .any(|p| name.starts_with(p))
+            && name != "GetActivityTask";
     let action = service.actions.get(name).cloned().unwrap_or_else(|| format!("{svc}:{name}"));
     let ty = |shape: Option<&str>| shape.map_or("wire::types::Empty".to_owned(), type_name);
     let schema = |shape: Option<&str>| shape.map_or("EMPTY".to_owned(), static_name);
-        writeln!(
+    writeln!(
         out,
         "/// `{svc}:{name}`.\n#[derive(Debug)]\npub struct {name};\nimpl wire::Operation for {name} {{ type Input = {}; type Output = {}; const SPEC: &'static OperationSpec = &OperationSpec {{ service: &SERVICE, name: {name:?}, method: {:?}, uri: {:?}, success_status: {}, input: &{}, output: &{}, result_wrapper: {:?}, resource: {:?}, readonly: {readonly}, action: {action:?} }}; }}\n",
         ty(input),
@@ -254,7 +257,9 @@ impl Model<'_> {
         for (member, target) in body["members"].as_object().into_iter().flatten() {
             let inner = target["shape"].as_str().unwrap_or_default();
             let mut ty = self.rust(inner);
-            if self.shapes[inner]["type"] == "structure" && (inner == shape || self.recursive(inner, shape, &mut BTreeSet::new())) {
+            if self.shapes[inner]["type"] == "structure"
+                && (inner == shape || self.recursive(inner, shape, &mut BTreeSet::new()))
+            {
                 ty = format!("Box<{ty}>");
             }
             let mut field = snake(member);
@@ -293,7 +298,8 @@ impl Model<'_> {
                     let mut wire = target["locationName"].as_str().unwrap_or_default().to_owned();
                     // A flattened list's element name stands in for the member's in the query protocol.
                     let list = &self.shapes[target_shape];
-                    if self.query && list["flattened"].as_bool() == Some(true)
+                    if self.query
+                        && list["flattened"].as_bool() == Some(true)
                         && let Some(element) = list["member"]["locationName"].as_str()
                     {
                         element.clone_into(&mut wire);
@@ -343,7 +349,8 @@ impl Model<'_> {
             }
             _ => {
                 let pattern = body["pattern"].as_str().map_or("None".into(), |p| format!("Some({p:?})"));
-                let values: Vec<&str> = body["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let values: Vec<&str> =
+                    body["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 format!(
                     "Shape::String {{ min: {}, max: {}, pattern: {pattern}, values: &{values:?} }}",
                     number("min"),
@@ -365,7 +372,8 @@ fn type_name(shape: &str) -> String {
     let name: String = chars.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(chars).collect();
     let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     match name.as_str() {
-        "Option" | "Box" | "Vec" | "String" | "Map" | "Shape" | "List" | "Member" | "Location" | "Structure" | "Protocol" => {
+        "Option" | "Box" | "Vec" | "String" | "Map" | "Shape" | "List" | "Member" | "Location" | "Structure"
+        | "Protocol" => {
             format!("{name}Shape")
         }
         _ => name,
@@ -388,14 +396,19 @@ fn snake(name: &str) -> String {
         let before = i.checked_sub(1).map(|j| chars[j]);
         let after = chars.get(i + 1);
         let new_word = c.is_ascii_uppercase()
-            && before.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || (b.is_ascii_uppercase() && after.is_some_and(char::is_ascii_lowercase)));
+            && before.is_some_and(|b| {
+                b.is_ascii_lowercase()
+                    || b.is_ascii_digit()
+                    || (b.is_ascii_uppercase() && after.is_some_and(char::is_ascii_lowercase))
+            });
         if new_word && !out.ends_with('_') {
             out.push('_');
         }
         out.push(c.to_ascii_lowercase());
     }
     match out.as_str() {
-        "type" | "match" | "in" | "as" | "mod" | "ref" | "use" | "where" | "static" | "enum" | "struct" | "fn" | "loop" | "move" => {
+        "type" | "match" | "in" | "as" | "mod" | "ref" | "use" | "where" | "static" | "enum" | "struct" | "fn"
+        | "loop" | "move" => {
             format!("r#{out}")
         }
         _ => out,

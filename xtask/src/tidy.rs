@@ -11,8 +11,20 @@ use crate::checks::root;
 
 /// Licences that dependencies may have (one of those they offer).
 const LICENCES: [&str; 14] = [
-    "MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "Unicode-3.0", "CC0-1.0", "0BSD", "Unlicense", "BSL-1.0",
-    "MPL-2.0", "CDLA-Permissive-2.0", "bzip2-1.0.6",
+    "MIT",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "Unicode-3.0",
+    "CC0-1.0",
+    "0BSD",
+    "Unlicense",
+    "BSL-1.0",
+    "MPL-2.0",
+    "CDLA-Permissive-2.0",
+    "bzip2-1.0.6",
 ];
 /// Lines of one application part of the example: the article's promise.
 const MAX_PART: usize = 100;
@@ -27,7 +39,10 @@ pub(crate) fn run() -> Result<()> {
     for part in PARTS {
         let text = std::fs::read_to_string(root().join("examples/flights").join(part))?;
         if text.lines().count() >= MAX_PART {
-            faults.push(format!("examples/flights/{part} has {} lines; under {MAX_PART} is the promise", text.lines().count()));
+            faults.push(format!(
+                "examples/flights/{part} has {} lines; under {MAX_PART} is the promise",
+                text.lines().count()
+            ));
         }
     }
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
@@ -67,7 +82,8 @@ fn allowed(from: &str, to: &str) -> bool {
 
 fn layers(faults: &mut Vec<String>) -> Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let out = Command::new(cargo).args(["metadata", "--format-version", "1", "--locked"]).current_dir(root()).output()?;
+    let out =
+        Command::new(cargo).args(["metadata", "--format-version", "1", "--locked"]).current_dir(root()).output()?;
     if !out.status.success() {
         bail!("cargo metadata: {}", String::from_utf8_lossy(&out.stderr));
     }

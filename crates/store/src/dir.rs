@@ -24,7 +24,9 @@ impl DataDir {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-        builder.create(path).map_err(|e| Error::Unusable(format!("cannot make data folder {}: {e}", path.display())))?;
+        builder
+            .create(path)
+            .map_err(|e| Error::Unusable(format!("cannot make data folder {}: {e}", path.display())))?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock"))?;
         if lock.try_lock().is_err() {
             return Err(Error::Unusable(format!(

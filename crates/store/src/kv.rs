@@ -172,8 +172,7 @@ impl Store {
         E: From<Error>,
     {
         let mut out = None;
-        self.backend
-            .read(&mut |raw| out = Some(f(&mut Tx { raw, enqueued: Vec::new(), cancelled: Vec::new() })))?;
+        self.backend.read(&mut |raw| out = Some(f(&mut Tx { raw, enqueued: Vec::new(), cancelled: Vec::new() })))?;
         out.unwrap_or_else(|| Err(Error::Closed.into()))
     }
 

@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
+use crate::Error;
 use crate::key::Key;
 use crate::kv::{Store, Tx};
-use crate::Error;
 
 /// Tasks due later than this are left on disk.
 const WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
@@ -47,7 +47,8 @@ fn never() -> watch::Receiver<bool> {
 impl Task {
     /// The payload as the type that was enqueued.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        T::deserialize(&self.payload).map_err(|e| Error::Corrupt { key: format!("task {}", self.id), cause: e.to_string() })
+        T::deserialize(&self.payload)
+            .map_err(|e| Error::Corrupt { key: format!("task {}", self.id), cause: e.to_string() })
     }
 
     /// Waits until the task is cancelled (`Tx::cancel_task`); for use in `select!`.
@@ -180,9 +181,9 @@ impl Queue {
     /// Starts the dispatcher on the current runtime; it ends when the returned handle is aborted or the runtime ends.
     pub fn start(&self) -> tokio::task::JoinHandle<()> {
         let registered = self.kinds.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let kinds = registered.into_iter().map(|(name, (limit, runner))| {
-            (name, Kind { runner, free: limit, waiting: VecDeque::new() })
-        });
+        let kinds = registered
+            .into_iter()
+            .map(|(name, (limit, runner))| (name, Kind { runner, free: limit, waiting: VecDeque::new() }));
         let (done, finished) = mpsc::unbounded_channel();
         let dispatcher = Dispatcher {
             store: self.store.clone(),

@@ -19,8 +19,6 @@ from boto3.dynamodb.conditions import Attr, Key
 s3, sqs, secrets = boto3.client("s3"), boto3.client("sqs"), boto3.client("secretsmanager")
 table = boto3.resource("dynamodb").Table(os.environ["STATE_TABLE"])
 LANDING = os.environ["LANDING_BUCKET"]
-
-
 SourceUnavailable = type("SourceUnavailable", (Exception,), {})
 QueueBusy = type("QueueBusy", (Exception,), {})
 

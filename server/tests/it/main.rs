@@ -48,7 +48,14 @@ impl Server {
     }
 
     /// A signed request; status and body.
-    fn call(&self, keys: &SigningKeys<'_>, service: &str, (method, path): (&str, &str), headers: &[(&'static str, &str)], body: &[u8]) -> (u16, String) {
+    fn call(
+        &self,
+        keys: &SigningKeys<'_>,
+        service: &str,
+        (method, path): (&str, &str),
+        headers: &[(&'static str, &str)],
+        body: &[u8],
+    ) -> (u16, String) {
         let mut all = HeaderMap::new();
         all.insert("host", self.address.to_string().parse().unwrap());
         for (name, value) in headers {
@@ -56,7 +63,8 @@ impl Server {
         }
         let (bare, query) = path.split_once('?').unwrap_or((path, ""));
         sign_request((method, bare, query), &mut all, body, ("us-east-1", service), keys, jiff::Timestamp::now());
-        let mut request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        let mut request =
+            format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in &all {
             request.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
         }
@@ -103,9 +111,15 @@ fn hostile_requests_get_awss_errors_and_the_server_stays_up() {
     assert_eq!(code(&server.json(&root(), "sqs", "AmazonSQS.SendMessage", &deep)).0, 400);
 
     let wrong = SigningKeys { secret_key: "not it", ..root() };
-    assert_eq!(code(&server.json(&wrong, "sqs", "AmazonSQS.ListQueues", "{}")), (403, "InvalidSignatureException".into()));
+    assert_eq!(
+        code(&server.json(&wrong, "sqs", "AmazonSQS.ListQueues", "{}")),
+        (403, "InvalidSignatureException".into())
+    );
     let stranger = SigningKeys { access_key: "AKIANOBODY", ..root() };
-    assert_eq!(code(&server.json(&stranger, "sqs", "AmazonSQS.ListQueues", "{}")), (403, "UnrecognizedClientException".into()));
+    assert_eq!(
+        code(&server.json(&stranger, "sqs", "AmazonSQS.ListQueues", "{}")),
+        (403, "UnrecognizedClientException".into())
+    );
     let (status, body) = server.call(&wrong, "sts", ("POST", "/"), &[], b"Action=GetCallerIdentity&Version=2011-06-15");
     assert!(status == 403 && body.contains("<Code>SignatureDoesNotMatch</Code>"), "{body}");
     let unsigned = server.raw(b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: AmazonSQS.ListQueues\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
@@ -132,12 +146,22 @@ fn hostile_requests_get_awss_errors_and_the_server_stays_up() {
 #[test]
 fn sessions_are_checked_and_roles_bound() {
     let server = Server::start();
-    let form = |body: &str| server.call(&root(), "iam", ("POST", "/"), &[("content-type", "application/x-www-form-urlencoded")], body.as_bytes());
+    let form = |body: &str| {
+        server.call(
+            &root(),
+            "iam",
+            ("POST", "/"),
+            &[("content-type", "application/x-www-form-urlencoded")],
+            body.as_bytes(),
+        )
+    };
     let trust = "%7B%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%22*%22%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
-    let (status, body) = form(&format!("Action=CreateRole&RoleName=reader&AssumeRolePolicyDocument={trust}&Version=2010-05-08"));
+    let (status, body) =
+        form(&format!("Action=CreateRole&RoleName=reader&AssumeRolePolicyDocument={trust}&Version=2010-05-08"));
     assert_eq!(status, 200, "{body}");
     let policy = "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22sqs%3AListQueues%22%2C%22Resource%22%3A%22*%22%7D%7D";
-    let (status, body) = form(&format!("Action=PutRolePolicy&RoleName=reader&PolicyName=p&PolicyDocument={policy}&Version=2010-05-08"));
+    let (status, body) =
+        form(&format!("Action=PutRolePolicy&RoleName=reader&PolicyName=p&PolicyDocument={policy}&Version=2010-05-08"));
     assert_eq!(status, 200, "{body}");
     let assume = "Action=AssumeRole&RoleArn=arn:aws:iam::000000000000:role/reader&RoleSessionName=s&Version=2011-06-15";
     let (status, body) = server.call(&root(), "sts", ("POST", "/"), &[], assume.as_bytes());

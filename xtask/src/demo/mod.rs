@@ -37,7 +37,11 @@ fn build(root: &Path) -> anyhow::Result<PathBuf> {
     }
     let profile = std::env::var("LAKERUN_DEMO_PROFILE").unwrap_or_else(|_| "release".to_owned());
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let done = Command::new(cargo).args(["build", "--bin", "lakerun", "--profile", &profile]).current_dir(root).status().context("cannot run cargo")?;
+    let done = Command::new(cargo)
+        .args(["build", "--workspace", "--bin", "lakerun", "--profile", &profile])
+        .current_dir(root)
+        .status()
+        .context("cannot run cargo")?;
     if !done.success() {
         bail!("the build failed, see above");
     }
@@ -47,9 +51,13 @@ fn build(root: &Path) -> anyhow::Result<PathBuf> {
 
 /// A virtual environment with what the driver, the sources and the assertions need; made anew only when that changes.
 fn environment(example: &Path, demo: &Path) -> anyhow::Result<PathBuf> {
-    let mut wanted = fs::read_to_string(example.join("demo/requirements.txt")).context("the example lacks demo/requirements.txt")?;
+    let mut wanted =
+        fs::read_to_string(example.join("demo/requirements.txt")).context("the example lacks demo/requirements.txt")?;
     if !has_postgres() {
-        wanted.push_str(&fs::read_to_string(example.join("demo/requirements-postgres.txt")).context("the example lacks demo/requirements-postgres.txt")?);
+        wanted.push_str(
+            &fs::read_to_string(example.join("demo/requirements-postgres.txt"))
+                .context("the example lacks demo/requirements-postgres.txt")?,
+        );
     }
     let folder = demo.join("venv");
     let (python, stamp) = (folder.join("bin/python"), folder.join("requirements.txt"));
@@ -58,11 +66,9 @@ fn environment(example: &Path, demo: &Path) -> anyhow::Result<PathBuf> {
     }
     say("Making the demo's Python environment (once) …");
     let interpreter = std::env::var_os("LAKERUN_PYTHON").unwrap_or_else(|| "python3".into());
-    let made = Command::new(&interpreter)
-        .args(["-m", "venv", "--clear"])
-        .arg(&folder)
-        .status()
-        .with_context(|| format!("cannot run {}: install Python 3.10 or later, or name it in LAKERUN_PYTHON", interpreter.display()))?;
+    let made = Command::new(&interpreter).args(["-m", "venv", "--clear"]).arg(&folder).status().with_context(|| {
+        format!("cannot run {}: install Python 3.10 or later, or name it in LAKERUN_PYTHON", interpreter.display())
+    })?;
     if !made.success() {
         bail!("python3 -m venv failed: on Debian and Ubuntu it comes with the package python3-venv");
     }
@@ -83,8 +89,11 @@ fn environment(example: &Path, demo: &Path) -> anyhow::Result<PathBuf> {
 
 /// Whether this machine has a PostgreSQL server; where it has not, one comes as a wheel.
 fn has_postgres() -> bool {
-    let in_path = std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("postgres").exists()));
-    let debian = fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut versions| versions.any(|version| version.is_ok_and(|v| v.path().join("bin/postgres").exists())));
+    let in_path = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("postgres").exists()));
+    let debian = fs::read_dir("/usr/lib/postgresql").is_ok_and(|mut versions| {
+        versions.any(|version| version.is_ok_and(|v| v.path().join("bin/postgres").exists()))
+    });
     in_path || debian
 }
 

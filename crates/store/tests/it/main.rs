@@ -46,7 +46,10 @@ async fn transactions() {
             .await
             .unwrap();
         let values = |pairs: &[store::Pair]| pairs.iter().map(|p| p.1.clone()).collect::<Vec<_>>().concat();
-        assert_eq!((values(&seen.0), values(&seen.1), values(&seen.2)), (b"ab".to_vec(), b"bc".to_vec(), b"c".to_vec()));
+        assert_eq!(
+            (values(&seen.0), values(&seen.1), values(&seen.2)),
+            (b"ab".to_vec(), b"bc".to_vec(), b"c".to_vec())
+        );
     }
 }
 
@@ -55,7 +58,9 @@ async fn memo_runs_once() {
     for (store, _dir) in stores() {
         for expected in [1, 1] {
             let n = store
-                .write_once(memo_prefix().push("task").push("0"), |tx| tx.next_number(Key::new("n")).map_err(Error::from))
+                .write_once(memo_prefix().push("task").push("0"), |tx| {
+                    tx.next_number(Key::new("n")).map_err(Error::from)
+                })
                 .await
                 .unwrap();
             assert_eq!(n, expected);
@@ -116,7 +121,10 @@ async fn queue_runs_retries_and_cancels() {
             .unwrap();
         until(async || count.0.load(Ordering::SeqCst) == 54).await;
         store.write(|tx| tx.cancel_task("hanging")).await.unwrap();
-        until(async || store.read(|tx| Ok::<_, Error>(tx.scan_prefix(Key::new("\u{1}task"), 9)?.len() == 1)).await.unwrap()).await;
+        until(async || {
+            store.read(|tx| Ok::<_, Error>(tx.scan_prefix(Key::new("\u{1}task"), 9)?.len() == 1)).await.unwrap()
+        })
+        .await;
         assert!(store.read(|tx| tx.has_task("far")).await.unwrap());
         dispatcher.abort();
     }
