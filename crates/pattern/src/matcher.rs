@@ -151,7 +151,6 @@ impl Bound {
 }
 
 /// Equal as the pattern language sees it: numbers by value, all else as it stands.
-#[expect(clippy::float_cmp, reason = "a pattern's number asks for the very number")]
 fn same(wanted: &Value, found: &Value) -> bool {
     match (wanted, found) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
@@ -172,7 +171,10 @@ fn anything_but(operand: &Value) -> Result<Matcher, Error> {
     match operand {
         Value::Object(map) => {
             let (kind, inner) = only_entry(map)?;
-            let list = inner.as_array().map_or(std::slice::from_ref(inner), Vec::as_slice);
+            let list = match inner.as_array() {
+                Some(list) => list.as_slice(),
+                None => std::slice::from_ref(inner),
+            };
             let tests = list.iter().map(|one| Text::parse(kind, one)).collect::<Result<_, _>>()?;
             Ok(Matcher::AnythingButText(tests))
         }

@@ -42,7 +42,7 @@ fn value(attribute: AttributeValue, depth: usize) -> Result<Value, Invalid> {
     }
     found.extend(b.map(|bytes| Value::B(bytes.0.to_vec())));
     if let Some(list) = ss {
-        found.push(Value::Ss(set(list, "string", |text| Ok(text))?));
+        found.push(Value::Ss(set(list, "string", Ok)?));
     }
     if let Some(list) = ns {
         found.push(Value::Ns(set(list, "number", |text| text.parse::<Number>())?));

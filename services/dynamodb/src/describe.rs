@@ -39,7 +39,7 @@ impl Table {
             local_secondary_indexes: (!local.is_empty()).then_some(local),
             global_secondary_indexes: (!global.is_empty()).then_some(global),
             table_class_summary: self
-                .table_class
+                .class
                 .clone()
                 .map(|class| TableClassSummary { table_class: Some(class), ..TableClassSummary::default() }),
             deletion_protection_enabled: Some(self.deletion_protection),

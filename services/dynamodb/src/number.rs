@@ -62,7 +62,9 @@ impl Number {
         }
         body.push(0);
         if self.negative {
-            body.iter_mut().for_each(|byte| *byte = !*byte);
+            for byte in &mut body {
+                *byte = !*byte;
+            }
             body.insert(0, 1);
         } else {
             body.insert(0, 3);

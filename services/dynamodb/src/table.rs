@@ -29,7 +29,7 @@ pub(crate) struct Table {
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) ttl: Option<String>,
     pub(crate) deletion_protection: bool,
-    pub(crate) table_class: Option<String>,
+    pub(crate) class: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

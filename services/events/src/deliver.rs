@@ -191,7 +191,7 @@ impl Deliverer {
             ("ERROR_MESSAGE", if error.message().is_empty() { "-" } else { error.message() }),
         ]
         .map(attribute);
-        let group = target.resource.ends_with(".fifo").then(|| "dead".to_owned());
+        let group = target.resource.strip_suffix(".fifo").map(|_| "dead".to_owned());
         self.send(&cx, &target, delivery.input.clone(), group, Some(attributes.into())).await
     }
 }

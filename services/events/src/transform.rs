@@ -69,17 +69,20 @@ pub(crate) fn fill(template: &str, paths: &[(String, Path)], event: &Value, rese
     while let Some(next) = rest.chars().next() {
         if next == '<'
             && let Some(end) = rest.find('>')
-            && let Some(value) = lookup(&rest[1..end], paths, event, reserved)
         {
-            filled.push_str(&match (json, quoted, value) {
-                (true, false, None) => "\"\"".to_owned(),
-                (_, _, None) => String::new(),
-                (true, false, Some(value)) => value.to_string(),
-                (true, true, Some(value)) => escaped(&as_text(&value)),
-                (false, _, Some(value)) => as_text(&value),
-            });
-            rest = &rest[end + 1..];
-            continue;
+            let put = match (lookup(&rest[1..end], paths, event, reserved), json, quoted) {
+                (Meaning::Unknown, ..) => None,
+                (Meaning::Nothing, true, false) => Some("\"\"".to_owned()),
+                (Meaning::Nothing, ..) => Some(String::new()),
+                (Meaning::Value(value), true, false) => Some(value.to_string()),
+                (Meaning::Value(value), true, true) => Some(escaped(&as_text(&value))),
+                (Meaning::Value(value), false, _) => Some(as_text(&value)),
+            };
+            if let Some(put) = put {
+                filled.push_str(&put);
+                rest = &rest[end + 1..];
+                continue;
+            }
         }
         if next == '\\' && quoted {
             let length = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
@@ -96,9 +99,17 @@ pub(crate) fn fill(template: &str, paths: &[(String, Path)], event: &Value, rese
     filled
 }
 
-/// `None` for a name that nobody defined (it stays as it stands), `Some(None)` for one without a value.
-fn lookup(name: &str, paths: &[(String, Path)], event: &Value, reserved: &Reserved<'_>) -> Option<Option<Value>> {
-    let text = |text: &str| Some(Some(Value::String(text.to_owned())));
+/// What a name in a template stands for.
+enum Meaning {
+    Value(Value),
+    /// A path that leads to nothing in this event.
+    Nothing,
+    /// Nobody defined the name: it stays as it stands.
+    Unknown,
+}
+
+fn lookup(name: &str, paths: &[(String, Path)], event: &Value, reserved: &Reserved<'_>) -> Meaning {
+    let text = |text: &str| Meaning::Value(Value::String(text.to_owned()));
     match name {
         "aws.events.rule-arn" => text(reserved.rule_arn),
         "aws.events.rule-name" => text(reserved.rule_name),
@@ -108,10 +119,13 @@ fn lookup(name: &str, paths: &[(String, Path)], event: &Value, reserved: &Reserv
             if let Value::Object(map) = &mut event {
                 map.shift_remove("detail");
             }
-            Some(Some(event))
+            Meaning::Value(event)
         }
-        "aws.events.event.json" => Some(Some(event.clone())),
-        _ => paths.iter().find(|(known, _)| known == name).map(|(_, path)| path.get(event).cloned()),
+        "aws.events.event.json" => Meaning::Value(event.clone()),
+        _ => match paths.iter().find(|(known, _)| known == name) {
+            Some((_, path)) => path.get(event).cloned().map_or(Meaning::Nothing, Meaning::Value),
+            None => Meaning::Unknown,
+        },
     }
 }
 

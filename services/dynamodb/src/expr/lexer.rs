@@ -24,7 +24,7 @@ pub(super) enum Token {
 #[derive(Debug)]
 pub(super) struct Tokens<'a> {
     source: &'a str,
-    tokens: Vec<(Token, Range<usize>)>,
+    all: Vec<(Token, Range<usize>)>,
     at: usize,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Tokens<'a> {
                 source.len()
             )));
         }
-        let mut tokens = Self { source, tokens: Vec::new(), at: 0 };
+        let mut tokens = Self { source, all: Vec::new(), at: 0 };
         let mut at = 0;
         while let Some(next) = source[at..].chars().next() {
             if next.is_whitespace() {
@@ -51,15 +51,15 @@ impl<'a> Tokens<'a> {
             let (token, length) = scan(&source[at..]);
             let range = at..at + length;
             let Some(token) = token else {
-                tokens.tokens.push((Token::Word(source[range.clone()].to_owned()), range.clone()));
-                tokens.tokens.push((Token::End, source.len()..source.len()));
-                tokens.at = tokens.tokens.len() - 2;
+                tokens.all.push((Token::Word(source[range.clone()].to_owned()), range));
+                tokens.all.push((Token::End, source.len()..source.len()));
+                tokens.at = tokens.all.len() - 2;
                 return Err(tokens.syntax_error());
             };
-            tokens.tokens.push((token, range));
+            tokens.all.push((token, range));
             at += length;
         }
-        tokens.tokens.push((Token::End, source.len()..source.len()));
+        tokens.all.push((Token::End, source.len()..source.len()));
         Ok(tokens)
     }
 
@@ -68,13 +68,13 @@ impl<'a> Tokens<'a> {
     }
 
     pub(super) fn peek_at(&self, ahead: usize) -> &Token {
-        let last = self.tokens.len() - 1;
-        &self.tokens[(self.at + ahead).min(last)].0
+        let last = self.all.len() - 1;
+        &self.all[(self.at + ahead).min(last)].0
     }
 
     pub(super) fn next(&mut self) -> Token {
         let token = self.peek().clone();
-        self.at = (self.at + 1).min(self.tokens.len() - 1);
+        self.at = (self.at + 1).min(self.all.len() - 1);
         token
     }
 
@@ -110,10 +110,10 @@ impl<'a> Tokens<'a> {
 
     /// The error for a token that cannot stand here.
     pub(super) fn syntax_error(&self) -> Invalid {
-        let (_, range) = &self.tokens[self.at];
+        let (_, range) = &self.all[self.at];
         let token = if range.is_empty() { "<EOF>" } else { &self.source[range.clone()] };
-        let from = self.tokens[self.at.saturating_sub(1)].1.start;
-        let to = self.tokens.get(self.at + 1).map_or(range.end, |(_, next)| next.end);
+        let from = self.all[self.at.saturating_sub(1)].1.start;
+        let to = self.all.get(self.at + 1).map_or(range.end, |(_, next)| next.end);
         Invalid::new(format!("Syntax error; token: \"{token}\", near: \"{}\"", self.source[from..to].trim_end()))
     }
 }

@@ -104,11 +104,11 @@ impl Update {
             }
         }
         // Lists grow from low places to high and shrink from high to low, so that each index means what it said.
-        sets.sort_by(|(a, _), (b, _)| a.cmp(b));
-        removes.sort_by(|a, b| b.cmp(a));
+        sets.sort_by_key(|(path, _)| *path);
+        removes.sort_by_key(|path| std::cmp::Reverse(*path));
         let mut new = item.clone();
         for (path, value) in sets {
-            set(&mut new, path, value)?;
+            put_at(&mut new, path, value)?;
         }
         for path in removes {
             remove(&mut new, path)?;
@@ -275,7 +275,7 @@ fn parent<'a>(item: &'a mut Item, path: &Path) -> Result<&'a mut Value, Invalid>
     Ok(value)
 }
 
-fn set(item: &mut Item, path: &Path, new: Value) -> Result<(), Invalid> {
+fn put_at(item: &mut Item, path: &Path, new: Value) -> Result<(), Invalid> {
     let Some(last) = path.rest.last() else {
         item.insert(path.attribute.clone(), new);
         return Ok(());
@@ -284,9 +284,9 @@ fn set(item: &mut Item, path: &Path, new: Value) -> Result<(), Invalid> {
         (Element::Attribute(name), Value::M(map)) => {
             map.insert(name.clone(), new);
         }
-        (Element::Index(index), Value::L(list)) => match list.get_mut(*index) {
+        (Element::Index(index), Value::L(entries)) => match entries.get_mut(*index) {
             Some(place) => *place = new,
-            None => list.push(new),
+            None => entries.push(new),
         },
         _ => return Err(wrong_path()),
     }
@@ -302,9 +302,9 @@ fn remove(item: &mut Item, path: &Path) -> Result<(), Invalid> {
         (Element::Attribute(name), Value::M(map)) => {
             map.remove(name);
         }
-        (Element::Index(index), Value::L(list)) => {
-            if *index < list.len() {
-                list.remove(*index);
+        (Element::Index(index), Value::L(entries)) => {
+            if *index < entries.len() {
+                entries.remove(*index);
             }
         }
         _ => return Err(wrong_path()),

@@ -92,7 +92,7 @@ fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
         tags: req.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect(),
         ttl: None,
         deletion_protection: req.deletion_protection_enabled.unwrap_or(false),
-        table_class: req.table_class,
+        class: req.table_class,
     };
     table.check_definitions()?;
     Ok(table)

@@ -51,7 +51,7 @@ impl Handle<Query> for DynamoDb {
             index,
             req.select.as_deref(),
             req.projection_expression.as_deref(),
-            req.attributes_to_get,
+            req.attributes_to_get.as_deref(),
             &placeholders,
         )?;
         placeholders.all_used()?;
@@ -128,10 +128,10 @@ impl View {
         index: Option<&Index>,
         select: Option<&str>,
         expression: Option<&str>,
-        attributes: Option<Vec<String>>,
+        attributes: Option<&[String]>,
         placeholders: &Placeholders,
     ) -> Result<Self, Invalid> {
-        let projection = match (expression, &attributes) {
+        let projection = match (expression, attributes) {
             (Some(text), _) => Some(Projection::parse(text, placeholders)?),
             (None, Some(names)) => Some(Projection::of_attributes(names.iter().map(String::as_str))),
             (None, None) => None,

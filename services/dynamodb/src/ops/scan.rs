@@ -40,7 +40,7 @@ impl Handle<Scan> for DynamoDb {
             index,
             req.select.as_deref(),
             req.projection_expression.as_deref(),
-            req.attributes_to_get,
+            req.attributes_to_get.as_deref(),
             &placeholders,
         )?;
         placeholders.all_used()?;

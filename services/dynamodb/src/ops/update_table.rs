@@ -48,7 +48,7 @@ fn apply(tx: &mut Tx<'_>, table: &mut Table, req: UpdateTableInput, removal: &st
         table.deletion_protection = protected;
     }
     if req.table_class.is_some() {
-        table.table_class = req.table_class;
+        table.class = req.table_class;
     }
     if let Some(definitions) = req.attribute_definitions {
         table.attributes.extend(attribute_types(definitions)?);

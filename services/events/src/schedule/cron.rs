@@ -211,7 +211,7 @@ fn numbers(text: &str, range: RangeInclusive<i16>, names: &[&str]) -> Option<Vec
 }
 
 fn number(text: &str, range: &RangeInclusive<i16>, names: &[&str]) -> Option<i16> {
-    let named = names.iter().zip(1..).find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, number)| number);
+    let by_name = names.iter().zip(1..).find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, number)| number);
     let plain = || text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
-    named.or_else(plain).filter(|number| range.contains(number))
+    by_name.or_else(plain).filter(|number| range.contains(number))
 }

@@ -148,8 +148,7 @@ fn check(req: &CreateScheduleInput) -> Result<(), Error> {
     }
     let window = &req.flexible_time_window;
     match (window.mode.as_str(), window.maximum_window_in_minutes) {
-        ("OFF", None) => {}
-        ("FLEXIBLE", Some(1..=1440)) => {}
+        ("OFF", None) | ("FLEXIBLE", Some(1..=1440)) => {}
         ("OFF", Some(_)) => {
             return Err(Error::validation(
                 "MaximumWindowInMinutes must not be set when FlexibleTimeWindow Mode is OFF.",

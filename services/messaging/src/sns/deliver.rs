@@ -132,7 +132,7 @@ impl Deliverer {
             };
             (name.clone(), value)
         });
-        let fifo = arn.resource.ends_with(".fifo");
+        let fifo = arn.resource.strip_suffix(".fifo").is_some();
         let request = api_sqs::SendMessageRequest {
             queue_url: format!("{}/{}/{}", self.endpoint.trim_end_matches('/'), arn.account, arn.resource),
             message_body: body,

@@ -1,0 +1,121 @@
+//! Rules and schedules over a store in memory; a queue that keeps what it gets stands for SQS.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use service::{Cx, Handle, Platform, Principal, Router, Settings, operations};
+use store::{Queue, Store};
+use wire::Error;
+
+#[derive(Default)]
+struct Sink(Mutex<Vec<(String, String)>>);
+
+#[async_trait]
+impl Handle<api_sqs::SendMessage> for Sink {
+    async fn handle(&self, _: &Cx, req: api_sqs::SendMessageRequest) -> Result<api_sqs::SendMessageResult, Error> {
+        let queue = req.queue_url.rsplit('/').next().unwrap_or_default().to_owned();
+        if queue == "gone" {
+            return Err(api_sqs::error::queue_does_not_exist("The specified queue does not exist."));
+        }
+        self.0.lock().unwrap().push((queue, req.message_body));
+        Ok(api_sqs::SendMessageResult::default())
+    }
+}
+
+struct Bench {
+    cx: Cx,
+    sink: Arc<Sink>,
+}
+
+fn bench() -> Bench {
+    let router = Router::new();
+    let queue = || Queue::new(Store::memory());
+    let platform = Platform {
+        router: router.clone(),
+        control: queue(),
+        s3: queue(),
+        dynamodb: queue(),
+        data: std::env::temp_dir(),
+        endpoint: "http://127.0.0.1:4566".to_owned(),
+        account: "000000000000".to_owned(),
+        region: "eu-west-1".to_owned(),
+        settings: Settings::default(),
+    };
+    events::register(&platform);
+    let sink = Arc::new(Sink::default());
+    operations!(router, sink, api_sqs: SendMessage);
+    platform.control.start();
+    Bench { cx: Cx::new(router, Principal::Root, "000000000000", "eu-west-1"), sink }
+}
+
+impl Bench {
+    async fn call(&self, service: &str, operation: &str, input: Value) -> Value {
+        let answer = self.cx.call_json(service, operation, input).await;
+        answer.unwrap_or_else(|error| panic!("{operation}: {error}"))
+    }
+
+    /// Waits for that many messages.
+    async fn received(&self, count: usize) -> Vec<(String, String)> {
+        for _ in 0..400 {
+            if self.sink.0.lock().unwrap().len() >= count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        std::mem::take(&mut *self.sink.0.lock().unwrap())
+    }
+}
+
+fn queue(name: &str) -> String {
+    format!("arn:aws:sqs:eu-west-1:000000000000:{name}")
+}
+
+#[tokio::test]
+async fn events_reach_the_targets_of_matching_rules_once() {
+    let bench = bench();
+    let pattern = json!({"source": ["my.app"], "detail": {"status": ["FAILED"]}}).to_string();
+    bench.call("eventbridge", "putRule", json!({"Name": "failed", "EventPattern": pattern})).await;
+    let transformer = json!({"InputPathsMap": {"s": "$.detail.status"}, "InputTemplate": "{\"was\": <s>}"});
+    let targets = json!([
+        {"Id": "a", "Arn": queue("q"), "InputTransformer": transformer},
+        {"Id": "b", "Arn": queue("gone"), "DeadLetterConfig": {"Arn": queue("dead")}, "Input": "{\"x\":1}"},
+    ]);
+    bench.call("eventbridge", "putTargets", json!({"Rule": "failed", "Targets": targets})).await;
+    let entry =
+        |status: &str| json!({"Source": "my.app", "DetailType": "t", "Detail": json!({"status": status}).to_string()});
+    let entries =
+        json!({"Entries": [entry("FAILED"), entry("OK"), {"Source": "aws.s3", "DetailType": "t", "Detail": "{}"}]});
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let cx = bench.cx.with_task("task");
+        answers.push(cx.call_json("events", "putEvents", entries.clone()).await.unwrap());
+    }
+    assert_eq!(answers[0]["Entries"], answers[1]["Entries"]);
+    assert_eq!(answers[0]["FailedEntryCount"], 1, "aws.* is the platform's own");
+    let mut received = bench.received(2).await;
+    received.sort();
+    assert_eq!(
+        received,
+        [("dead".to_owned(), "{\"x\":1}".to_owned()), ("q".to_owned(), "{\"was\": \"FAILED\"}".to_owned())]
+    );
+    let error = bench.cx.call_json("events", "deleteRule", json!({"Name": "failed"})).await.unwrap_err();
+    assert_eq!(error.message(), "Rule can't be deleted since it has targets.");
+}
+
+#[tokio::test]
+async fn a_schedule_fires_once_and_goes() {
+    let bench = bench();
+    let at =
+        (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1)).strftime("at(%Y-%m-%dT%H:%M:%S)").to_string();
+    let schedule = json!({"Name": "once", "ScheduleExpression": at, "FlexibleTimeWindow": {"Mode": "OFF"},
+        "ActionAfterCompletion": "DELETE",
+        "Target": {"Arn": queue("q"), "RoleArn": "", "Input": "{\"by\":\"<aws.scheduler.schedule-arn>\"}"}});
+    let made = bench.cx.call_json("scheduler", "createSchedule", schedule).await;
+    assert!(made.is_ok(), "{made:?}");
+    let arn = "arn:aws:scheduler:eu-west-1:000000000000:schedule/default/once";
+    assert_eq!(bench.received(1).await, [("q".to_owned(), format!("{{\"by\":\"{arn}\"}}"))]);
+    let gone = bench.cx.call_json("scheduler", "getSchedule", json!({"Name": "once"})).await.unwrap_err();
+    assert_eq!(gone.code(), "ResourceNotFoundException");
+}
