@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use service::identity::{Credentials, Identity};
 use service::{Cx, Handle, Platform, Principal, Router, Settings, operations};
 use store::{Queue, Store};
 use wire::Error;
@@ -21,6 +22,29 @@ impl Handle<api_sqs::SendMessage> for Sink {
         }
         self.0.lock().unwrap().push((queue, req.message_body));
         Ok(api_sqs::SendMessageResult::default())
+    }
+}
+
+/// Any role, and it may do anything.
+struct AnyRole;
+
+#[async_trait]
+impl Identity for AnyRole {
+    async fn credentials(&self, _: &str) -> Result<Option<Credentials>, Error> {
+        Ok(None)
+    }
+    async fn authorize(&self, _: &Principal, _: &str, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn role_session(&self, role_arn: &str, session: &str, _: Option<&str>) -> Result<Principal, Error> {
+        let (role_arn, session) = (role_arn.to_owned(), session.to_owned());
+        Ok(Principal::Role { role_arn, session, policy: None, attempt: None, access_key: None })
+    }
+    async fn issue(&self, _: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
+        Err(Error::not_implemented("issue"))
+    }
+    async fn revoke(&self, _: &str) -> Result<(), Error> {
+        Ok(())
     }
 }
 
@@ -43,6 +67,7 @@ fn bench() -> Bench {
         region: "eu-west-1".to_owned(),
         settings: Settings::default(),
     };
+    router.set_identity(Arc::new(AnyRole));
     events::register(&platform);
     let sink = Arc::new(Sink::default());
     operations!(router, sink, api_sqs: SendMessage);
@@ -111,7 +136,7 @@ async fn a_schedule_fires_once_and_goes() {
         (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1)).strftime("at(%Y-%m-%dT%H:%M:%S)").to_string();
     let schedule = json!({"Name": "once", "ScheduleExpression": at, "FlexibleTimeWindow": {"Mode": "OFF"},
         "ActionAfterCompletion": "DELETE",
-        "Target": {"Arn": queue("q"), "RoleArn": "", "Input": "{\"by\":\"<aws.scheduler.schedule-arn>\"}"}});
+        "Target": {"Arn": queue("q"), "RoleArn": "arn:aws:iam::000000000000:role/r", "Input": "{\"by\":\"<aws.scheduler.schedule-arn>\"}"}});
     let made = bench.cx.call_json("scheduler", "createSchedule", schedule).await;
     assert!(made.is_ok(), "{made:?}");
     let arn = "arn:aws:scheduler:eu-west-1:000000000000:schedule/default/once";
