@@ -161,7 +161,7 @@ class Checks:
         self.same("the second run succeeds", execution["status"], "SUCCEEDED")
         events = history.events(self.show.states, arn)
         self.overhead(events, "warm")
-        self.that("at most 25 ms for each transition", self.summary["overhead_warm"]["ms_per_transition"] <= 25, self.summary["overhead_warm"])
+        self.that("at most 25 ms for each transition", max(self.summary["overhead_warm"][key] for key in ("ms_per_transition", "quick_states_ms")) <= 25, self.summary["overhead_warm"])
         landed = sum(json.loads(history.detail(e)["output"])["landed"] for e in events if e["type"] == "TaskStateExited" and history.detail(e)["name"] == "Source")
         self.same("the second run lands nothing anew", landed, 0)
         self.zones("second run")
@@ -229,8 +229,9 @@ class Checks:
         total, inside, transitions = history.critical_path(events)
         figure = round((total - inside) * 1000 / max(transitions, 1), 2)
         self.summary[f"overhead_{name}"] = {"critical_path_seconds": round(total, 3), "inside_tasks_seconds": round(inside, 3),
-                                            "transitions": transitions, "ms_per_transition": figure}
-        print(f"  {total:.2f} s on the critical path, {inside:.2f} s of them inside tasks and waits: {figure} ms for each of {transitions} transitions")
+                                            "transitions": transitions, "ms_per_transition": figure, "quick_states_ms": history.quick_states_ms(events)}
+        print(f"  {total:.2f} s on the critical path, {inside:.2f} s of them inside tasks and waits: {figure} ms for each of {transitions} transitions, "
+              f"{self.summary[f'overhead_{name}']['quick_states_ms']} ms for a state that does next to nothing")
 
     # ---- looking
 
