@@ -1,5 +1,7 @@
 //! The operations over stores in memory, called as Step Functions calls them.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

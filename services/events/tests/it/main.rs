@@ -1,5 +1,7 @@
 //! Rules and schedules over a store in memory; a queue that keeps what it gets stands for SQS.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

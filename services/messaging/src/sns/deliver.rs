@@ -98,7 +98,8 @@ impl Deliverer {
     /// The platform's context where the target is, once per task.
     fn cx(&self, task: &str, target: &str) -> Cx {
         let arn = Arn::parse(target);
-        let (account, region) = arn.map_or((self.account.clone(), String::new()), |arn| (arn.account, arn.region));
+        let (account, region) =
+            arn.map_or_else(|| (self.account.clone(), String::new()), |arn| (arn.account, arn.region));
         Cx::platform(&self.router, &account, &region).with_task(task)
     }
 

@@ -31,7 +31,8 @@ pub(super) struct Smtp {
 enum Tls {
     None,
     Starttls,
-    Tls,
+    #[serde(rename = "tls")]
+    Wrapped,
 }
 
 impl Default for Smtp {
@@ -77,13 +78,13 @@ impl Mailer {
         let builder = match smtp.tls {
             Tls::None => Ok(AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&host)),
             Tls::Starttls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&host),
-            Tls::Tls => AsyncSmtpTransport::<Tokio1Executor>::relay(&host),
+            Tls::Wrapped => AsyncSmtpTransport::<Tokio1Executor>::relay(&host),
         };
         let mut builder = builder.map_err(|error| format!("[smtp] host = {host:?}: {error}"))?;
         let default = match smtp.tls {
             Tls::None => 25,
             Tls::Starttls => 587,
-            Tls::Tls => 465,
+            Tls::Wrapped => 465,
         };
         builder = builder.port(smtp.port.unwrap_or(default)).timeout(Some(Duration::from_secs(30)));
         if let (Some(username), Some(password)) = (smtp.username, smtp.password) {

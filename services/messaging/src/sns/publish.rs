@@ -109,8 +109,7 @@ impl Notification {
         let value = |value: &MessageAttributeValue| {
             let text = value.string_value.clone().unwrap_or_default();
             match value.data_type.as_str() {
-                "Number" => serde_json::from_str(&text).unwrap_or(Value::Null),
-                "String.Array" => serde_json::from_str(&text).unwrap_or(Value::Null),
+                "Number" | "String.Array" => serde_json::from_str(&text).unwrap_or(Value::Null),
                 _ => Value::String(text),
             }
         };

@@ -37,7 +37,8 @@ pub(super) struct Place {
 const OWNER: &str = "sqs";
 
 /// Attributes that may be set: name, default, and the range of those that are numbers.
-const SETTABLE: [(&str, Option<&str>, Option<(i64, i64)>); 15] = [
+type Settable = (&'static str, Option<&'static str>, Option<(i64, i64)>);
+const SETTABLE: [Settable; 15] = [
     ("VisibilityTimeout", Some("30"), Some((0, 43_200))),
     ("MaximumMessageSize", Some("1048576"), Some((1024, 1_048_576))),
     ("MessageRetentionPeriod", Some("345600"), Some((60, 1_209_600))),
@@ -72,7 +73,7 @@ impl Place {
         let name = parts.next().unwrap_or_default();
         let account = parts.next().filter(|part| part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit()));
         Self {
-            account: account.unwrap_or(cx.account()).to_owned(),
+            account: account.map_or_else(|| cx.account().to_owned(), str::to_owned),
             region: cx.region().to_owned(),
             name: name.to_owned(),
         }

@@ -1,5 +1,7 @@
 //! Queues and topics over a store in memory, called as Step Functions calls them; mails go to a sink.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +17,7 @@ struct Bench {
     platform: Platform,
 }
 
-fn bench(smtp: Value) -> Bench {
+fn bench(smtp: &Value) -> Bench {
     let router = Router::new();
     let queue = || Queue::new(Store::memory());
     let sections = json!({ "smtp": smtp });
@@ -93,7 +95,7 @@ async fn sink() -> (u16, mpsc::UnboundedReceiver<String>) {
 
 #[tokio::test]
 async fn messages_are_hidden_redriven_and_deleted() {
-    let bench = bench(json!({}));
+    let bench = bench(&json!({}));
     let dead = bench.queue("dead", json!({})).await;
     let policy = r#"{ "deadLetterTargetArn": "arn:aws:sqs:eu-west-1:000000000000:dead","maxReceiveCount": 1}"#;
     let url = bench.queue("q", json!({"RedrivePolicy": policy, "VisibilityTimeout": "0"})).await;
@@ -116,7 +118,7 @@ async fn messages_are_hidden_redriven_and_deleted() {
 
 #[tokio::test]
 async fn a_receiver_waits_until_something_comes() {
-    let bench = bench(json!({}));
+    let bench = bench(&json!({}));
     let url = bench.queue("q", json!({})).await;
     let start = Instant::now();
     let (received, _) = tokio::join!(bench.receive(&url, 1, 20), async {
@@ -129,7 +131,7 @@ async fn a_receiver_waits_until_something_comes() {
 
 #[tokio::test]
 async fn fifo_queues_keep_groups_in_order_and_drop_duplicates() {
-    let bench = bench(json!({}));
+    let bench = bench(&json!({}));
     let url = bench.queue("q.fifo", json!({"FifoQueue": "true", "ContentBasedDeduplication": "true"})).await;
     for (body, group) in [("a1", "a"), ("a1", "a"), ("a2", "a"), ("b1", "b")] {
         let input = json!({"QueueUrl": url, "MessageBody": body, "MessageGroupId": group});
@@ -147,7 +149,7 @@ async fn fifo_queues_keep_groups_in_order_and_drop_duplicates() {
 #[tokio::test]
 async fn a_publish_reaches_each_subscriber_once() {
     let (port, mut mails) = sink().await;
-    let bench = bench(json!({"host": "127.0.0.1", "port": port, "from": "lakerun@example.org"}));
+    let bench = bench(&json!({"host": "127.0.0.1", "port": port, "from": "lakerun@example.org"}));
     let running = bench.platform.control.start();
     let url = bench.queue("q", json!({})).await;
     let topic = bench.call("sns", "createTopic", json!({"Name": "alerts"})).await["TopicArn"].clone();
@@ -178,7 +180,7 @@ async fn a_mail_waits_for_its_server() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port();
     drop(taken);
-    let bench = bench(json!({"host": "127.0.0.1", "port": port}));
+    let bench = bench(&json!({"host": "127.0.0.1", "port": port}));
     let running = bench.platform.control.start();
     let topic = bench.call("sns", "createTopic", json!({"Name": "alerts"})).await["TopicArn"].clone();
     bench.call("sns", "subscribe", json!({"TopicArn": topic, "Protocol": "email", "Endpoint": "a@example.org"})).await;
