@@ -203,9 +203,11 @@ class Checks:
         seen = self.summary["server_alone"] = measure.alone(self.show.platform.binary, self.show.work)
         print(f"  The server alone: {seen}")
         self.same("ListBuckets is answered", seen["list_buckets_status"], 200)
+        self.that("the idle server does nothing", seen["idle_cpu_ms_per_s"] < 5, seen)
+        if self.show.args.binary.parent.name not in ("release", "dist"):
+            return print("  not asserted: start and memory are promises of release builds")
         self.that("the first ListBuckets is answered within 100 ms of exec", seen["first_list_buckets_ms"] <= 100, seen)
         self.that("the idle server holds less than 50 MiB", seen["idle_resident_mib"] < 50, seen)
-        self.that("the idle server does nothing", seen["idle_cpu_ms_per_s"] < 5, seen)
 
     def broken(self, execution):
         """A broken run: FAILED or TIMED_OUT, and one mail that says which execution, error and cause."""
