@@ -39,7 +39,8 @@ const KEYS_FILE: &str = "root-key.json";
 pub(crate) fn run(flags: &Flags) -> Result<()> {
     let settings = settings::load(flags)?;
     // s3s logs every error of a client as an error of its own.
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("s3s=off,{}", settings.log)).context("setting `log`")?;
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(format!("s3s=off,{}", settings.log)).context("setting `log`")?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
 }

@@ -133,10 +133,9 @@ fn generate(root: &Path, name: &str, service: &Service) -> Result<String> {
 
 fn protocol(name: &str, meta: &Value) -> &'static str {
     match (name, meta["protocol"].as_str(), meta["jsonVersion"].as_str()) {
-        ("cloudwatch", ..) => "Query",
         (_, Some("json"), Some("1.0")) => "AwsJson10",
         (_, Some("json"), _) => "AwsJson11",
-        (_, Some("query"), _) => "Query",
+        ("cloudwatch", ..) | (_, Some("query"), _) => "Query",
         (_, Some("rest-json"), _) => "RestJson",
         _ => "RestXml",
     }
@@ -157,8 +156,8 @@ fn operation(out: &mut String, model: &Model<'_>, svc: &str, service: &Service, 
             .any(|p| name.starts_with(p))
             && name != "GetActivityTask";
     let action = service.actions.get(name).cloned().unwrap_or_else(|| format!("{svc}:{name}"));
-    let ty = |shape: Option<&str>| shape.map_or("wire::types::Empty".to_owned(), type_name);
-    let schema = |shape: Option<&str>| shape.map_or("EMPTY".to_owned(), static_name);
+    let ty = |shape: Option<&str>| shape.map_or_else(|| "wire::types::Empty".to_owned(), type_name);
+    let schema = |shape: Option<&str>| shape.map_or_else(|| "EMPTY".to_owned(), static_name);
     writeln!(
         out,
         "/// `{svc}:{name}`.\n#[derive(Debug)]\npub struct {name};\nimpl wire::Operation for {name} {{ type Input = {}; type Output = {}; const SPEC: &'static OperationSpec = &OperationSpec {{ service: &SERVICE, name: {name:?}, method: {:?}, uri: {:?}, success_status: {}, input: &{}, output: &{}, result_wrapper: {:?}, resource: {:?}, readonly: {readonly}, action: {action:?} }}; }}\n",
@@ -320,7 +319,7 @@ impl Model<'_> {
                         target["idempotencyToken"].as_bool().unwrap_or(false),
                     )?;
                 }
-                let payload = body["payload"].as_str().map_or("None".into(), |p| format!("Some({p:?})"));
+                let payload = body["payload"].as_str().map_or_else(|| "None".into(), |p| format!("Some({p:?})"));
                 format!("Shape::Structure(Structure {{ name: {shape:?}, members: &[{members}], payload: {payload} }})")
             }
             "list" => format!(
@@ -348,7 +347,7 @@ impl Model<'_> {
                 format!("Shape::Timestamp {{ iso: {} }}", self.query || body["timestampFormat"] == "iso8601")
             }
             _ => {
-                let pattern = body["pattern"].as_str().map_or("None".into(), |p| format!("Some({p:?})"));
+                let pattern = body["pattern"].as_str().map_or_else(|| "None".into(), |p| format!("Some({p:?})"));
                 let values: Vec<&str> =
                     body["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 format!(
@@ -370,7 +369,7 @@ fn required(body: &Value) -> Vec<&str> {
 fn type_name(shape: &str) -> String {
     let mut chars = shape.chars();
     let name: String = chars.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(chars).collect();
-    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     match name.as_str() {
         "Option" | "Box" | "Vec" | "String" | "Map" | "Shape" | "List" | "Member" | "Location" | "Structure"
         | "Protocol" => {

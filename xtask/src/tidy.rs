@@ -73,8 +73,7 @@ fn allowed(from: &str, to: &str) -> bool {
         "services" => &["api", "platform", "service", "store", "asl", "wire"],
         "platform" => &["service", "store", "asl", "wire"],
         "service" => &["store", "wire"],
-        "store" => &["wire"],
-        "asl" | "api" => &["wire"],
+        "store" | "asl" | "api" => &["wire"],
         _ => &[],
     };
     below.contains(&to)

@@ -23,10 +23,13 @@ pub trait Handle<O: Operation>: Send + Sync + 'static {
 
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
+type Erased = Box<dyn Any + Send>;
+type Call<T> = dyn Fn(Cx, T) -> Boxed<T> + Send + Sync;
+
 struct Entry {
     spec: &'static OperationSpec,
-    typed: Arc<dyn Fn(Cx, Box<dyn Any + Send>) -> Boxed<Box<dyn Any + Send>> + Send + Sync>,
-    canonical: Arc<dyn Fn(Cx, Value) -> Boxed<Value> + Send + Sync>,
+    typed: Arc<Call<Erased>>,
+    canonical: Arc<Call<Value>>,
 }
 
 /// All operations by service and name.
@@ -63,7 +66,7 @@ impl Router {
                     let input =
                         input.downcast::<O::Input>().map_err(|_| Error::internal("input of another operation"))?;
                     let output = service.handle(&cx, *input).await?;
-                    Ok(Box::new(output) as Box<dyn Any + Send>)
+                    Ok(Box::new(output) as Erased)
                 })
             }),
             canonical: Arc::new(move |cx, input| {

@@ -36,15 +36,14 @@ impl DataDir {
         }
         let version = path.join("format");
         let mut text = String::new();
-        match File::open(&version) {
-            Ok(mut file) => file.read_to_string(&mut text).map(|_| ())?,
-            Err(_) => {
-                let mut file = File::create(&version)?;
-                writeln!(file, "{FORMAT}")?;
-                file.sync_all()?;
-                File::open(path)?.sync_all()?;
-                text = FORMAT.to_string();
-            }
+        if let Ok(mut file) = File::open(&version) {
+            file.read_to_string(&mut text)?;
+        } else {
+            let mut file = File::create(&version)?;
+            writeln!(file, "{FORMAT}")?;
+            file.sync_all()?;
+            File::open(path)?.sync_all()?;
+            text = FORMAT.to_string();
         }
         match text.trim().parse::<u32>() {
             Ok(n) if n <= FORMAT => Ok(Self { path: path.to_owned(), _lock: lock }),

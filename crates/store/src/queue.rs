@@ -155,8 +155,11 @@ pub(crate) fn remove(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
 #[derive(Clone)]
 pub struct Queue {
     store: Store,
-    kinds: Arc<Mutex<BTreeMap<String, (usize, Arc<dyn Runner>)>>>,
+    kinds: Arc<Mutex<BTreeMap<String, Registered>>>,
 }
+
+/// How many of a kind's tasks may run at once, and what runs them.
+type Registered = (usize, Arc<dyn Runner>);
 
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

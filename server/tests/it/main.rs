@@ -1,5 +1,7 @@
 //! The server from outside: real processes, real HTTP, hostile input. Every answer is AWS's error, and the server stays up.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};

@@ -86,7 +86,7 @@ pub(crate) fn find(arn: &str) -> Option<PolicyRecord> {
     let (_, actions) = POLICIES.iter().find(|(name, _)| *name == path)?;
     let document: Value =
         json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]});
-    let (folder, name) = path.rsplit_once('/').map_or(("/".to_owned(), path), |(f, n)| (format!("/{f}/"), n));
+    let (folder, name) = path.rsplit_once('/').map_or_else(|| ("/".to_owned(), path), |(f, n)| (format!("/{f}/"), n));
     let epoch = wire::Timestamp::default();
     Some(PolicyRecord {
         policy: api_iam::Policy {

@@ -81,30 +81,32 @@ fn matches(statement: &Value, positive: &str, negative: &str, text: &str, fold: 
 /// `*` any run, `?` any one character. Actions ignore case. A resource of `*` in the request stands for "not one resource":
 /// only a pattern that covers everything matches it.
 pub fn glob(pattern: &str, text: &str, fold: bool) -> bool {
-    let fold = |s: &str| if fold { s.to_ascii_lowercase() } else { s.to_owned() };
-    let (p, t): (Vec<char>, Vec<char>) = (fold(pattern).chars().collect(), fold(text).chars().collect());
-    let (mut i, mut j, mut star) = (0, 0, None);
-    while j < t.len() {
-        match p.get(i) {
+    let chars =
+        |s: &str| -> Vec<char> { if fold { s.to_ascii_lowercase().chars().collect() } else { s.chars().collect() } };
+    let (pattern, text) = (chars(pattern), chars(text));
+    // Where both stand, and where to go back to: behind the last star, one character further each time.
+    let (mut at, mut here, mut star) = (0, 0, None);
+    while here < text.len() {
+        match pattern.get(at) {
             Some('*') => {
-                star = Some((i, j));
-                i += 1;
+                star = Some((at, here));
+                at += 1;
             }
-            Some(c) if *c == '?' || *c == t[j] => {
-                i += 1;
-                j += 1;
+            Some(c) if *c == '?' || *c == text[here] => {
+                at += 1;
+                here += 1;
             }
             _ => match star {
-                Some((si, sj)) => {
-                    star = Some((si, sj + 1));
-                    i = si + 1;
-                    j = sj + 1;
+                Some((star_at, taken)) => {
+                    star = Some((star_at, taken + 1));
+                    at = star_at + 1;
+                    here = taken + 1;
                 }
                 None => return false,
             },
         }
     }
-    p[i..].iter().all(|c| *c == '*')
+    pattern[at..].iter().all(|c| *c == '*')
 }
 
 #[cfg(test)]

@@ -49,7 +49,14 @@ impl Handle<CreateRole> for Identity {
                     let name = &new.role_name;
                     return Err(entity_already_exists_exception(format!("Role with name {name} already exists.")));
                 }
-                tx.put_json(&key, &RoleRecord { role: new.clone(), inline: Default::default(), attached: Vec::new() })?;
+                tx.put_json(
+                    &key,
+                    &RoleRecord {
+                        role: new.clone(),
+                        inline: std::collections::BTreeMap::default(),
+                        attached: Vec::new(),
+                    },
+                )?;
                 Ok(new.clone())
             })
             .await?;

@@ -90,7 +90,7 @@ impl Handle<GetLogEvents> for Telemetry {
             let skip = before.len().saturating_sub(n);
             before.into_iter().skip(skip).collect()
         };
-        let mark = |e: Option<&crate::logs::Event>| e.map(|e| e.id.clone()).or(at.clone()).unwrap_or_default();
+        let mark = |e: Option<&crate::logs::Event>| e.map(|e| e.id.clone()).or_else(|| at.clone()).unwrap_or_default();
         let (next, previous) = (mark(page.last()), mark(page.first()));
         let shown = page.into_iter().map(|e| OutputLogEvent {
             timestamp: Some(e.time_ms),

@@ -14,7 +14,7 @@ fn page<T>(
 ) -> (Vec<T>, Option<String>) {
     let mut kept = items.into_iter().filter(keep).filter(|i| token.is_none_or(|t| name(i).as_str() > t));
     let page: Vec<T> = kept.by_ref().take(limit).collect();
-    let next = kept.next().and(page.last().map(name));
+    let next = kept.next().and_then(|_| page.last().map(name));
     (page, next)
 }
 
