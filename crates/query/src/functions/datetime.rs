@@ -42,7 +42,7 @@ pub(super) fn functions() -> Vec<Function> {
         Function::new("from_unixtime", |_| Ok(utc()), from_unixtime),
         Function::new("to_unixtime", |_| Ok(DataType::Float64), to_unixtime),
         Function::new("last_day_of_month", |_| Ok(DataType::Date32), last_day_of_month),
-        Function::new("at_timezone", |_| Ok(utc()), |args, _| millis_array(argument(args, 0)?)).by_value(zone_argument),
+        Function::new("at_timezone", |_| Ok(utc()), |args, _| at_timezone(argument(args, 0)?)).by_value(zone_argument),
         Function::new("zoned_timestamp", |_| Ok(utc()), zoned_timestamp).by_value(zone_in_text),
     ]
 }
@@ -72,6 +72,17 @@ fn millis_array(array: &ArrayRef) -> Result<ArrayRef> {
         _ => None,
     };
     Ok(cast(array, &DataType::Timestamp(TimeUnit::Millisecond, zone))?)
+}
+
+/// The same instants; the caller's cast gives them the zone. Times without a zone are in UTC.
+fn at_timezone(array: &ArrayRef) -> Result<ArrayRef> {
+    let millis = millis_array(array)?;
+    Ok(match millis.data_type() {
+        DataType::Timestamp(_, None) => {
+            Arc::new(millis.as_primitive::<TimestampMillisecondType>().clone().with_timezone("UTC"))
+        }
+        _ => millis,
+    })
 }
 
 /// The local times of an array, and the way back.

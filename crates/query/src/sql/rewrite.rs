@@ -434,6 +434,10 @@ fn cast(kind: &CastKind, expr: &Expr, data_type: &mut DataType) -> Option<Expr> 
             };
             Some(function("to_varchar", vec![expr.clone(), length(*n)]))
         }
+        DataType::Varbinary(_) => {
+            *data_type = DataType::Bytea;
+            None
+        }
         DataType::JSON => Some(function("to_json", vec![expr.clone()])),
         DataType::Timestamp(precision @ None, _) => {
             *precision = Some(3);
