@@ -19,7 +19,7 @@ pub(crate) async fn run(client: &Client, stack: &str, template: &Path, parameter
     let text = std::fs::read_to_string(template).with_context(|| format!("cannot read {}", template.display()))?;
     let mut body = cloudformation::template_to_json(&text)
         .map_err(|e| anyhow::anyhow!("{}: {}", template.display(), e.message()))?;
-    let folder = template.parent().unwrap_or(Path::new("."));
+    let folder = template.parent().unwrap_or_else(|| Path::new("."));
     package::package(client, folder, &mut body).await?;
 
     let mut call = vec![
@@ -169,7 +169,9 @@ async fn outputs(client: &Client, stack: &str) -> Result<()> {
 async fn query(client: &Client, action: &str, parameters: &[(String, String)]) -> Result<String> {
     let mut form = format!("Action={action}&Version=2010-05-15");
     for (name, value) in parameters {
-        form.push_str(&format!("&{}={}", package::escape(name), package::escape(value)));
+        for part in ["&", &package::escape(name), "=", &package::escape(value)] {
+            form.push_str(part);
+        }
     }
     let headers = [("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_owned())];
     let call =
@@ -185,7 +187,7 @@ async fn query(client: &Client, action: &str, parameters: &[(String, String)]) -
 /// The innermost elements of this name: those that hold none of their own name.
 fn all<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-    xml.split(&close.clone())
+    xml.split(close.as_str())
         .filter_map(move |part| part.rfind(&open).map(|at| &part[at + open.len()..]))
         .collect::<Vec<_>>()
         .into_iter()

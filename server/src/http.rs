@@ -258,14 +258,11 @@ impl Front {
 
 /// The service that a request is for, as its credential scope says.
 fn named_service(parts: &http::request::Parts, claim: Option<&Claim>) -> Option<&'static str> {
-    let scope = match claim {
-        Some(claim) => claim.service.as_str(),
-        None => {
-            let target = parts.headers.get("x-amz-target")?.to_str().ok()?;
-            return service_of_target(target.split('.').next()?);
-        }
+    let Some(claim) = claim else {
+        let target = parts.headers.get("x-amz-target")?.to_str().ok()?;
+        return service_of_target(target.split('.').next()?);
     };
-    Some(match scope {
+    Some(match claim.service.as_str() {
         "s3" => "s3",
         "dynamodb" => "dynamodb",
         "sqs" => "sqs",

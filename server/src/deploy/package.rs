@@ -45,7 +45,7 @@ pub(super) async fn package(client: &Client, folder: &Path, template: &mut Value
             let Some(path) = value.as_str().filter(|text| !text.contains("://")).map(|text| folder.join(text)) else {
                 continue;
             };
-            let (bytes, ending) = read(&path, *form).with_context(|| format!("{id}: {}{place}", kind))?;
+            let (bytes, ending) = read(&path, *form).with_context(|| format!("{id}: {kind}{place}"))?;
             if !made {
                 make_bucket(client, &bucket).await?;
                 made = true;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +18,7 @@ const SECRET: &str = "a secret of the tests";
 struct Server {
     process: Child,
     address: SocketAddr,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Server {
@@ -36,13 +37,13 @@ impl Server {
         let line = lines.find(|l| l.as_ref().is_ok_and(|l| l.contains("serving"))).unwrap().unwrap();
         std::thread::spawn(move || lines.for_each(drop));
         let port: String = line.split("127.0.0.1:").nth(1).unwrap().chars().take_while(char::is_ascii_digit).collect();
-        Self { process, address: format!("127.0.0.1:{port}").parse().unwrap(), _data: data }
+        Self { process, address: format!("127.0.0.1:{port}").parse().unwrap(), data }
     }
 
     /// Sends bytes as they are; the whole answer as text.
     fn raw(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         stream.write_all(request).unwrap();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
@@ -68,7 +69,7 @@ impl Server {
         let mut request =
             format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in &all {
-            request.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+            write!(request, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
         }
         request.push_str("\r\n");
         let answer = self.raw(&[request.as_bytes(), body].concat());
@@ -192,7 +193,7 @@ fn a_second_server_on_the_same_data_is_refused() {
     let server = Server::start();
     let second = Command::new(env!("CARGO_BIN_EXE_lakerun"))
         .args(["up", "--listen", "127.0.0.1:0", "--data"])
-        .arg(server._data.path())
+        .arg(server.data.path())
         .output()
         .unwrap();
     assert!(!second.status.success());
