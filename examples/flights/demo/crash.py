@@ -19,7 +19,7 @@ from . import check, history, scene
 
 TABLES = {"LandingDatabase": ["flights", "weather", "planes", "airlines", "airports"], "RefinedDatabase": ["flights", "arrivals_by_month"], "ForecastDatabase": ["forecast"]}
 SYNC = ("Query raw", "Spark ETL", "Predict")
-ROUNDS = 8
+ROUNDS = 20
 
 
 def run(args):

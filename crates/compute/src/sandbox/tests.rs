@@ -1,3 +1,5 @@
+//! Children in their sandbox: limits, isolation, ends.
+
 use std::time::{Duration, Instant};
 
 use super::{Capture, Command};

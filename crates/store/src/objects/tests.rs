@@ -1,3 +1,5 @@
+//! The contract of object bytes, held by disk and memory.
+
 use std::collections::BTreeSet;
 
 use futures::StreamExt as _;

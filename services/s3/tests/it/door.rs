@@ -1,3 +1,5 @@
+//! S3's HTTP door, with signed requests and hostile ones.
+
 use bytes::Bytes;
 
 use crate::World;

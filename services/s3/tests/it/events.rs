@@ -1,3 +1,5 @@
+//! Events of object changes.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! What a superseded attempt wrote is undone, what an ended one wrote stays.
+
 use crate::World;
 use service::Handle;
 
