@@ -3,8 +3,11 @@
 use anyhow::{Result, bail};
 use compute::worker::serve;
 
+/// SQL planners recurse.
+const STACK: usize = 8 << 20;
+
 pub(crate) fn run(kind: &str) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build()?;
     runtime.block_on(async {
         match kind {
             "crawl" => serve(glue::worker::handle).await?,
