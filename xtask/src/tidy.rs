@@ -2,12 +2,11 @@
 //! `#[allow]`, licences of dependencies, the size of the example's application parts.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::checks::root;
+use crate::checks::{cargo_command, root};
 
 /// Licences that dependencies may have (one of those they offer).
 const LICENCES: [&str; 14] = [
@@ -80,9 +79,7 @@ fn allowed(from: &str, to: &str) -> bool {
 }
 
 fn layers(faults: &mut Vec<String>) -> Result<()> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let out =
-        Command::new(cargo).args(["metadata", "--format-version", "1", "--locked"]).current_dir(root()).output()?;
+    let out = cargo_command().args(["metadata", "--format-version", "1", "--locked"]).output()?;
     if !out.status.success() {
         bail!("cargo metadata: {}", String::from_utf8_lossy(&out.stderr));
     }

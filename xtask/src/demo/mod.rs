@@ -36,10 +36,8 @@ fn build(root: &Path) -> anyhow::Result<PathBuf> {
         return Ok(binary.into());
     }
     let profile = std::env::var("LAKERUN_DEMO_PROFILE").unwrap_or_else(|_| "release".to_owned());
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let done = Command::new(cargo)
+    let done = crate::checks::cargo_command()
         .args(["build", "--workspace", "--bin", "lakerun", "--profile", &profile])
-        .current_dir(root)
         .status()
         .context("cannot run cargo")?;
     if !done.success() {
