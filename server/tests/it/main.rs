@@ -166,7 +166,8 @@ fn sessions_are_checked_and_roles_bound() {
     let (status, body) =
         form(&format!("Action=PutRolePolicy&RoleName=reader&PolicyName=p&PolicyDocument={policy}&Version=2010-05-08"));
     assert_eq!(status, 200, "{body}");
-    let assume = "Action=AssumeRole&RoleArn=arn:aws:iam::000000000000:role/reader&RoleSessionName=session&Version=2011-06-15";
+    let assume =
+        "Action=AssumeRole&RoleArn=arn:aws:iam::000000000000:role/reader&RoleSessionName=session&Version=2011-06-15";
     let (status, body) = server.call(&root(), "sts", ("POST", "/"), &[], assume.as_bytes());
     assert_eq!(status, 200, "{body}");
     let text = |tag: &str| body.split(&format!("<{tag}>")).nth(1).unwrap().split('<').next().unwrap().to_owned();
@@ -184,8 +185,8 @@ fn sessions_are_checked_and_roles_bound() {
     assert_eq!(server.json(&without, "sqs", "AmazonSQS.ListQueues", "{}").0, 403);
     let other = SigningKeys { session_token: Some("forged"), ..session.clone() };
     assert_eq!(server.json(&other, "sqs", "AmazonSQS.ListQueues", "{}").0, 403);
-    let (status, _) = server.call(&without, "s3", ("GET", "/"), &[], b"");
-    assert_eq!(status, 403);
+    let (status, body) = server.call(&without, "s3", ("GET", "/"), &[], b"");
+    assert!(status == 400 && body.contains("<Code>InvalidToken</Code>"), "{status} {body}");
 }
 
 #[test]

@@ -25,23 +25,23 @@ pub(crate) fn reap(folder: &Path) {
     if OWNER.set(owner).is_err() {
         return; // A second one in this process, as in tests.
     }
-    let end = move || {
-        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw)
-            else {
-                continue;
-            };
-            let Ok(environment) = fs::read(process.path().join("environ")) else { continue };
-            let mut owners =
-                environment.split(|byte| *byte == 0).filter_map(|entry| entry.strip_prefix(folder.as_bytes()));
-            if owners.any(|theirs| theirs != turn.as_bytes()) {
-                // It may have gone by itself meanwhile.
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        }
-    };
     // Without the thread the orphans stay; nothing else depends on it.
-    let _ = std::thread::Builder::new().name("reaper".into()).spawn(end);
+    let _ = std::thread::Builder::new().name("reaper".into()).spawn(move || end_earlier(&folder, &turn));
+}
+
+/// Ends the processes that are marked with `folder` and another turn than this.
+fn end_earlier(folder: &str, turn: &str) {
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
+            continue;
+        };
+        let Ok(environment) = fs::read(process.path().join("environ")) else { continue };
+        let mut owners = environment.split(|byte| *byte == 0).filter_map(|entry| entry.strip_prefix(folder.as_bytes()));
+        if owners.any(|theirs| theirs != turn.as_bytes()) {
+            // It may have gone by itself meanwhile.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
 }
 
 fn nanoseconds() -> u128 {
@@ -62,7 +62,7 @@ mod tests {
             std::process::Command::new("sleep").arg("60").env(NAME, owner).spawn().unwrap()
         };
         let (mut ours, mut others) = (left(folder.path()), left(Path::new("/another/folder")));
-        reap(folder.path());
+        end_earlier(&format!("{NAME}={}\u{1}", folder.path().display()), "this");
         assert_eq!(ours.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
         assert!(others.try_wait().unwrap().is_none(), "another server's process was ended");
         others.kill().unwrap();
