@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use identity::RootKeys;
+use identity::{RootKeys, random_text};
 use serde::{Deserialize, Serialize};
 use store::{DataDir, Queue};
 use tokio::net::TcpListener;
@@ -115,8 +115,8 @@ fn root_keys(settings: &Settings) -> Result<RootKeys> {
         return Ok(RootKeys { access_key, secret_key });
     }
     let keys = RootKeys {
-        access_key: format!("AKIA{}", random(16, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")),
-        secret_key: random(40, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"),
+        access_key: format!("AKIA{}", random_text(16, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")),
+        secret_key: random_text(40, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"),
     };
     write_private(&path, &serde_json::to_vec(&[&keys.access_key, &keys.secret_key])?)?;
     Ok(keys)
@@ -124,14 +124,7 @@ fn root_keys(settings: &Settings) -> Result<RootKeys> {
 
 /// 256 random bits as text.
 pub(crate) fn random_token() -> String {
-    random(43, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-}
-
-fn random(n: usize, alphabet: &[u8]) -> String {
-    use rand::Rng as _;
-    let mut bytes = vec![0u8; n];
-    rand::rng().fill_bytes(&mut bytes);
-    bytes.into_iter().map(|b| char::from(alphabet[usize::from(b) % alphabet.len()])).collect()
+    random_text(43, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 }
 
 /// Writes whole or not at all, readable by the owner alone.

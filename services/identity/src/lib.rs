@@ -14,6 +14,8 @@ pub mod policy;
 mod port;
 mod records;
 
+pub use port::random_text;
+
 use std::sync::Arc;
 
 use service::{Platform, operations};

@@ -150,7 +150,8 @@ pub(crate) fn split_role(arn: &str) -> Option<(String, String)> {
     Some((arn.account.clone(), arn.name().to_owned()))
 }
 
-pub(crate) fn random_text(n: usize, alphabet: &[u8]) -> String {
+/// `n` random letters of an alphabet of at most 256: for keys, ids and tokens.
+pub fn random_text(n: usize, alphabet: &[u8]) -> String {
     let mut bytes = vec![0u8; n];
     rand::rng().fill_bytes(&mut bytes);
     bytes.into_iter().map(|b| char::from(alphabet[usize::from(b) % alphabet.len()])).collect()
