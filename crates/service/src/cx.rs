@@ -73,7 +73,7 @@ pub struct Cx {
 
 impl Cx {
     pub fn new(router: Arc<Router>, principal: Principal, account: &str, region: &str) -> Self {
-        let request_id = uuid::Uuid::new_v4().to_string().into();
+        let request_id = router.uuid().into();
         Self {
             router,
             principal: Arc::new(principal),
@@ -111,7 +111,7 @@ impl Cx {
     }
     /// A random id: 32 hex digits, or a UUID with dashes.
     pub fn uuid(&self) -> String {
-        uuid::Uuid::new_v4().to_string()
+        self.router.uuid()
     }
     /// An ARN in the caller's account and region.
     pub fn arn(&self, service: &str, resource: impl Into<String>) -> String {

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use serde_json::Value;
+use store::{Clock, SystemClock};
 use wire::codec::asl;
 use wire::{Error, Operation, OperationSpec};
 
@@ -33,8 +34,8 @@ struct Entry {
 }
 
 /// All operations by service and name.
-#[derive(Default)]
 pub struct Router {
+    clock: Arc<dyn Clock>,
     table: RwLock<BTreeMap<(&'static str, &'static str), Arc<Entry>>>,
     identity: OnceLock<Arc<dyn Identity>>,
     participants: RwLock<Vec<Arc<dyn Participant>>>,
@@ -48,7 +49,12 @@ impl std::fmt::Debug for Router {
 
 impl Router {
     pub fn new() -> Arc<Self> {
-        Arc::default()
+        Self::with_clock(Arc::new(SystemClock))
+    }
+    /// A table whose calls see this time and chance.
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Arc<Self> {
+        let (table, identity, participants) = Default::default();
+        Arc::new(Self { clock, table, identity, participants })
     }
 
     /// Adds an operation to the table; see [`crate::operations!`].
@@ -103,8 +109,15 @@ impl Router {
         Ok(())
     }
 
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
     pub fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::now()
+        self.clock.now()
+    }
+    /// A random UUID, with dashes.
+    pub fn uuid(&self) -> String {
+        uuid::Builder::from_random_bytes(self.clock.random().to_be_bytes()).into_uuid().to_string()
     }
 
     fn entry(&self, service: &str, name: &str) -> Option<Arc<Entry>> {

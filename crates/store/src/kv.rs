@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, oneshot};
 
+use crate::clock::{Clock, SystemClock};
 use crate::key::{Key, prefix_end};
 use crate::queue::{self, NewTask, Task};
 use crate::{Error, memory, sqlite};
@@ -15,7 +16,7 @@ use crate::{Error, memory, sqlite};
 pub type Pair = (Vec<u8>, Vec<u8>);
 
 /// What a backend offers inside a transaction.
-pub(crate) trait RawTx {
+pub trait RawTx {
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, Error>;
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error>;
     fn delete(&mut self, key: &[u8]) -> Result<(), Error>;
@@ -24,14 +25,14 @@ pub(crate) trait RawTx {
 }
 
 /// A write on its way to the writer: run inside a savepoint, told of the commit.
-pub(crate) trait Job: Send {
+pub trait Job: Send {
     /// False: undo what it did.
     fn run(&mut self, tx: &mut dyn RawTx) -> bool;
     fn done(self: Box<Self>, committed: Result<(), Error>);
 }
 
-/// What a backend offers. Two exist: [`sqlite`], and [`memory`] for tests and simulation.
-pub(crate) trait Backend: Send + Sync {
+/// What a backend offers. Three exist: SQLite for servers, memory for tests, and the one of `sim/`, which fails.
+pub trait Backend: Send + Sync {
     fn read(&self, f: &mut dyn FnMut(&mut dyn RawTx)) -> Result<(), Error>;
     /// Queues the job; it is acknowledged by `done` after its commit is on disk.
     fn write(&self, job: Box<dyn Job>);
@@ -40,6 +41,7 @@ pub(crate) trait Backend: Send + Sync {
 /// A transaction. Reads see the transaction's own writes.
 pub struct Tx<'a> {
     raw: &'a mut dyn RawTx,
+    pub(crate) now: jiff::Timestamp,
     /// Tasks that this transaction puts on the queue; handed to the dispatcher after the commit.
     pub(crate) enqueued: Vec<Task>,
     pub(crate) cancelled: Vec<String>,
@@ -136,6 +138,7 @@ fn show(key: &[u8]) -> String {
 #[derive(Clone)]
 pub struct Store {
     backend: Arc<dyn Backend>,
+    clock: Arc<dyn Clock>,
     pub(crate) inbox: Arc<Inbox>,
 }
 
@@ -155,14 +158,19 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens or makes the SQLite file. One process at a time: see [`crate::DataDir`].
     pub fn open(path: &std::path::Path) -> Result<Self, Error> {
-        Ok(Self::over(Arc::new(sqlite::Sqlite::open(path)?)))
+        Ok(Self::over(Arc::new(sqlite::Sqlite::open(path)?), Arc::new(SystemClock)))
     }
-    /// In memory, for tests and simulation.
+    /// In memory, for tests.
     pub fn memory() -> Self {
-        Self::over(Arc::new(memory::Memory::default()))
+        Self::over(Arc::new(memory::Memory::default()), Arc::new(SystemClock))
     }
-    fn over(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, inbox: Arc::default() }
+    /// Over any backend, with any time.
+    pub fn over(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Self {
+        Self { backend, clock, inbox: Arc::default() }
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// Runs a read on a consistent snapshot. Reads are short: they run on the caller's thread.
@@ -172,7 +180,9 @@ impl Store {
         E: From<Error>,
     {
         let mut out = None;
-        self.backend.read(&mut |raw| out = Some(f(&mut Tx { raw, enqueued: Vec::new(), cancelled: Vec::new() })))?;
+        let now = self.clock.now();
+        self.backend
+            .read(&mut |raw| out = Some(f(&mut Tx { raw, now, enqueued: Vec::new(), cancelled: Vec::new() })))?;
         out.unwrap_or_else(|| Err(Error::Closed.into()))
     }
 
@@ -184,8 +194,9 @@ impl Store {
         E: From<Error> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let inbox = self.inbox.clone();
-        self.backend.write(Box::new(WriteJob { f, out: None, tasks: Vec::new(), cancelled: Vec::new(), reply, inbox }));
+        let (clock, inbox) = (self.clock.clone(), self.inbox.clone());
+        let job = WriteJob { f, out: None, tasks: Vec::new(), cancelled: Vec::new(), reply, clock, inbox };
+        self.backend.write(Box::new(job));
         answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
     }
 
@@ -202,7 +213,7 @@ impl Store {
                 return Ok(result);
             }
             let result = f(tx)?;
-            tx.put_json(&memo, &MemoRef { at_ms: jiff::Timestamp::now().as_millisecond(), result: &result })?;
+            tx.put_json(&memo, &MemoRef { at_ms: tx.now.as_millisecond(), result: &result })?;
             Ok(result)
         })
         .await
@@ -214,7 +225,7 @@ impl Store {
         struct At {
             at_ms: i64,
         }
-        let before = jiff::Timestamp::now().as_millisecond() - days * 86_400_000;
+        let before = self.clock.now_ms() - days * 86_400_000;
         self.write(move |tx| {
             let mut swept = 0;
             for (key, value) in tx.scan_prefix(memo_prefix(), 100_000)? {
@@ -251,6 +262,7 @@ struct WriteJob<T, E, F> {
     tasks: Vec<Task>,
     cancelled: Vec<String>,
     reply: oneshot::Sender<Result<T, E>>,
+    clock: Arc<dyn Clock>,
     inbox: Arc<Inbox>,
 }
 
@@ -261,7 +273,7 @@ where
     E: From<Error> + Send,
 {
     fn run(&mut self, raw: &mut dyn RawTx) -> bool {
-        let mut tx = Tx { raw, enqueued: Vec::new(), cancelled: Vec::new() };
+        let mut tx = Tx { raw, now: self.clock.now(), enqueued: Vec::new(), cancelled: Vec::new() };
         let out = (self.f)(&mut tx);
         (self.tasks, self.cancelled) = (tx.enqueued, tx.cancelled);
         let keep = out.is_ok();

@@ -9,10 +9,12 @@
 //!   `Done::Finished`, or removes the task itself in the transaction that records the result (`tx.finish_task(&task.id)`,
 //!   then `Done::Committed`), or asks to be run again (`Done::Retry(at)`). After a crash, tasks run again. Timers are tasks.
 //! - [`objects`]: object bytes.
+//! - [`clock::Clock`]: time and chance, which the simulation replaces.
 //! - [`dir::DataDir`]: the data folder with its lock and format version.
 //!
-//! Backends: SQLite for servers, memory for tests. Not here: what the records mean.
+//! Backends: SQLite for servers, memory for tests, and that of `sim/`, which fails. Not here: what the records mean.
 
+pub mod clock;
 pub mod dir;
 mod error;
 pub mod key;
@@ -22,6 +24,7 @@ pub mod objects;
 pub mod queue;
 mod sqlite;
 
+pub use clock::{Clock, SystemClock};
 pub use dir::DataDir;
 pub use error::Error;
 pub use key::Key;

@@ -1,4 +1,4 @@
-//! Records in a `BTreeMap`: for tests and simulation. Same contract as on disk, without the disk.
+//! Records in a `BTreeMap`: for tests. Same contract as on disk, without the disk.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

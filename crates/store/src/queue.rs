@@ -123,7 +123,7 @@ fn due_key(at_ms: i64, id: &str) -> Key {
 
 pub(crate) fn insert(tx: &mut Tx<'_>, new: NewTask) -> Result<(), Error> {
     remove(tx, &new.id)?;
-    let now = jiff::Timestamp::now();
+    let now = tx.now;
     let task = Task {
         at_ms: new.at.unwrap_or(now).as_millisecond(),
         created_ms: now.as_millisecond(),
@@ -228,25 +228,31 @@ impl Dispatcher {
             self.take_inbox();
             if let Err(e) = self.load().await {
                 tracing::error!(error = %e, "the queue cannot be read; trying again in a second");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                self.store.clock().sleep(Duration::from_secs(1)).await;
                 continue;
             }
             self.dispatch().await;
             let inbox = self.store.inbox.clone();
+            // In order, for a run to be replayed; none can starve another, since every turn looks at all three.
             tokio::select! {
-                () = inbox.notify.notified() => {}
+                biased;
                 Some((task, done)) = finished.recv() => self.ended(task, done).await,
+                () = inbox.notify.notified() => {}
                 () = self.sleep() => {}
             }
         }
     }
 
+    fn now_ms(&self) -> i64 {
+        self.store.clock().now_ms()
+    }
+
     async fn sleep(&self) {
-        let now = now_ms();
+        let now = self.now_ms();
         let next = self.due.keys().next().map(|(at, _)| *at);
         let window = self.more_on_disk.then_some(self.window_end);
         match next.into_iter().chain(window).min() {
-            Some(at) => tokio::time::sleep(Duration::from_millis(u64::try_from(at - now).unwrap_or(0))).await,
+            Some(at) => self.store.clock().sleep(Duration::from_millis(u64::try_from(at - now).unwrap_or(0))).await,
             None => std::future::pending().await,
         }
     }
@@ -272,7 +278,7 @@ impl Dispatcher {
 
     /// Moves the window on when its end is reached, reading what is due in the next one.
     async fn load(&mut self) -> Result<(), Error> {
-        let now = now_ms();
+        let now = self.now_ms();
         while self.more_on_disk && self.window_end <= now {
             let from = due_prefix().push_i64(self.window_end);
             let prefix = due_prefix();
@@ -316,7 +322,7 @@ impl Dispatcher {
     }
 
     async fn dispatch(&mut self) {
-        let now = now_ms();
+        let now = self.now_ms();
         while let Some(entry) = self.due.first_entry() {
             if entry.key().0 > now {
                 break;
@@ -336,7 +342,7 @@ impl Dispatcher {
             Ok(false) => return,
             Err(e) => {
                 tracing::error!(error = %e, task = task.id, "the queue cannot be read");
-                self.due.insert((now_ms() + 1000, task.id.clone()), task);
+                self.due.insert((self.now_ms() + 1000, task.id.clone()), task);
                 return;
             }
         }
@@ -363,7 +369,7 @@ impl Dispatcher {
         let (stop, told) = watch::channel(false);
         task.stop = told;
         self.running.insert(task.id.clone(), stop);
-        let done = self.done.clone();
+        let (done, clock) = (self.done.clone(), self.store.clock().clone());
         tokio::spawn(async move {
             let run = tokio::spawn({
                 let task = task.clone();
@@ -371,7 +377,7 @@ impl Dispatcher {
             });
             let outcome = run.await.unwrap_or_else(|e| {
                 tracing::error!(task = task.id, kind = task.kind, error = %e, "a runner panicked; the task runs again");
-                Done::Retry(jiff::Timestamp::now() + jiff::SignedDuration::from_secs(5))
+                Done::Retry(clock.now() + jiff::SignedDuration::from_secs(5))
             });
             let _ = done.send((task, outcome));
         });
@@ -405,7 +411,7 @@ impl Dispatcher {
         };
         if let Err(e) = record {
             tracing::error!(error = %e, task = task.id, "a task's end could not be recorded; it will run again");
-            self.due.insert((now_ms() + 1000, task.id.clone()), task.clone());
+            self.due.insert((self.now_ms() + 1000, task.id.clone()), task.clone());
         }
         if let Some(next) = self.again.remove(&task.id) {
             self.due.insert((next.at_ms, next.id.clone()), next);
@@ -422,8 +428,4 @@ impl Dispatcher {
 
 fn same(a: &Task, b: &Task) -> bool {
     (a.created_ms, a.at_ms, a.attempt) == (b.created_ms, b.at_ms, b.attempt)
-}
-
-fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
 }

@@ -105,6 +105,7 @@ impl Tasks {
             };
         }
         let called = tokio::select! {
+            biased;
             called = call(&calling, &resource, parameters) => called,
             () = task.cancelled() => return Ok(Ending::Cancelled),
         };
@@ -177,7 +178,8 @@ impl Tasks {
             }
             let delay = job.delay(self.router.now().duration_since(began));
             tokio::select! {
-                () = tokio::time::sleep(delay) => {}
+                biased;
+                () = self.router.clock().sleep(delay) => {}
                 () = task.cancelled() => break,
             }
         }
