@@ -4,13 +4,14 @@ use std::cell::OnceCell;
 
 use serde_json::{Map, Value, json};
 
-use crate::machine::Info;
+use crate::machine::{Info, Redrive};
 use crate::time::Timestamp;
 
 pub(crate) struct Context<'a> {
     pub(crate) info: &'a Info,
     pub(crate) state: &'a str,
     pub(crate) entered: Timestamp,
+    pub(crate) redrive: Redrive,
     pub(crate) retry_count: u32,
     /// Index and value, innermost Map.
     pub(crate) item: Option<(u64, &'a Value)>,
@@ -20,7 +21,16 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(info: &'a Info, state: &'a str, entered: Timestamp) -> Self {
-        Self { info, state, entered, retry_count: 0, item: None, token: None, built: OnceCell::new() }
+        Self {
+            info,
+            state,
+            entered,
+            redrive: Redrive::default(),
+            retry_count: 0,
+            item: None,
+            token: None,
+            built: OnceCell::new(),
+        }
     }
 
     pub(crate) fn value(&self) -> &Value {
@@ -38,7 +48,10 @@ impl<'a> Context<'a> {
         });
         // Only what is durable can be redriven.
         if let (false, Value::Object(execution)) = (self.info.execution_arn.contains(":express:"), &mut execution) {
-            execution.insert("RedriveCount".to_owned(), Value::from(0));
+            execution.insert("RedriveCount".to_owned(), Value::from(self.redrive.count));
+            if let Some(at) = self.redrive.at {
+                execution.insert("RedriveTime".to_owned(), Value::from(at.to_iso()));
+            }
         }
         root.insert("Execution".to_owned(), execution);
         root.insert(

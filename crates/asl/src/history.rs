@@ -35,6 +35,9 @@ pub enum Details {
         cause: Option<String>,
     },
     ExecutionTimedOut,
+    ExecutionRedriven {
+        count: u32,
+    },
     StateEntered {
         kind: StateType,
         name: String,
@@ -198,6 +201,7 @@ impl Details {
             Self::ExecutionFailed { .. } => "ExecutionFailed".to_owned(),
             Self::ExecutionAborted { .. } => "ExecutionAborted".to_owned(),
             Self::ExecutionTimedOut => "ExecutionTimedOut".to_owned(),
+            Self::ExecutionRedriven { .. } => "ExecutionRedriven".to_owned(),
             Self::MapStateStarted { .. } => "MapStateStarted".to_owned(),
             Self::MapStateSucceeded => "MapStateSucceeded".to_owned(),
             Self::MapStateFailed => "MapStateFailed".to_owned(),
@@ -248,6 +252,10 @@ impl Details {
                 "executionAbortedEventDetails"
             }
             Self::ExecutionTimedOut => "executionTimedOutEventDetails",
+            Self::ExecutionRedriven { count } => {
+                fields.map.insert("redriveCount".to_owned(), json!(count));
+                "executionRedrivenEventDetails"
+            }
             Self::StateEntered { name, input, .. } => {
                 fields.text("name", name);
                 fields.data("input", input);

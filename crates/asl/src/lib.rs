@@ -30,7 +30,9 @@ pub use check::{Diagnostic, Severity};
 pub use definition::{Definition, MachineType, StateType};
 pub use history::{Details, HistoryEvent};
 pub use json::{fingerprint, json_problem};
-pub use machine::{Command, Dirty, Event, Execution, Frame, Info, Outcome, Root, StartTask, Status, TaskId, TimerId};
+pub use machine::{
+    Command, Dirty, Event, Execution, Frame, Info, Outcome, Redrive, Root, StartTask, Status, TaskId, TimerId,
+};
 pub use payload::Payload;
 pub use time::Timestamp;
 

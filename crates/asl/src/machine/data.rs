@@ -30,6 +30,7 @@ impl Execution {
     ) -> T {
         let ancestors = self.ancestors(frame);
         let mut context = Context::new(&self.info, &frame.state, frame.entered);
+        context.redrive = self.root.redrive;
         context.retry_count = frame.retry_count();
         if Self::state_of(frame).work().is_none() {
             context = context.without_retries();

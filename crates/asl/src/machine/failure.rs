@@ -120,7 +120,7 @@ impl Execution {
     /// A state has failed: try again, go where Catch says, or fail what it is part of.
     pub(super) fn fail(&mut self, turn: &mut Turn<'_>, mut frame: Frame, failure: Failure) {
         let state = Self::state_of(&frame);
-        let Some(work) = state.work() else { return self.fail_frame(turn, &frame, failure) };
+        let Some(work) = state.work() else { return self.fail_frame(turn, frame, failure) };
         let retrier = work.retry.iter().enumerate().find(|(_, retrier)| failure.is_matched_by(&retrier.errors));
         if let Some((index, retrier)) = retrier {
             frame.retries.resize(work.retry.len(), 0);
@@ -129,6 +129,7 @@ impl Execution {
                 frame.retries[index] += 1;
                 let at = turn.now.plus_seconds(self.delay(retrier, used));
                 frame.phase = Phase::Backoff { timer: self.set_timer(turn, frame.id, at) };
+                self.forget_fallen(&mut frame);
                 return self.keep(frame);
             }
         }
@@ -137,7 +138,7 @@ impl Execution {
         }
         match work.catch.iter().find(|catcher| failure.is_matched_by(&catcher.errors)) {
             Some(catcher) => self.catch(turn, frame, catcher, &failure),
-            None => self.fail_frame(turn, &frame, failure),
+            None => self.fail_frame(turn, frame, failure),
         }
     }
 
@@ -167,26 +168,28 @@ impl Execution {
         });
         match done {
             Ok((assigned, output)) => self.leave(turn, frame, output, Some(catcher.next.as_str()), assigned),
-            Err(failure) => self.fail_frame(turn, &frame, failure),
+            Err(failure) => self.fail_frame(turn, frame, failure),
         }
     }
 
     /// Nothing in the frame handles the failure: it fails the execution or the state above.
-    fn fail_frame(&mut self, turn: &mut Turn<'_>, frame: &Frame, failure: Failure) {
-        self.removed.insert(frame.id);
-        let Some(mut parent) = frame.parent.and_then(|id| self.frames.remove(&id)) else {
+    fn fail_frame(&mut self, turn: &mut Turn<'_>, frame: Frame, failure: Failure) {
+        let (previous, index, parent) = (frame.previous, frame.index, frame.parent);
+        self.fall_failed(frame, &failure);
+        let Some(mut parent) = parent.and_then(|id| self.frames.remove(&id)) else {
             let (error, cause) = (failure.error, failure.cause);
-            self.record(turn, frame.previous, Details::ExecutionFailed { error: error.clone(), cause: cause.clone() });
+            self.record(turn, previous, Details::ExecutionFailed { error: error.clone(), cause: cause.clone() });
             return self.finish(turn, Outcome { status: Status::Failed, output: None, error, cause });
         };
         let Phase::Children(children) = std::mem::replace(&mut parent.phase, Phase::Ready) else {
             return self.keep(parent);
         };
         if let Some(name) = &children.map {
-            self.record(turn, frame.previous, Details::MapIterationFailed { name: name.clone(), index: frame.index });
+            self.record(turn, previous, Details::MapIterationFailed { name: name.clone(), index });
         }
         self.abort_children(turn, &children, true);
-        parent.previous = frame.previous;
+        parent.unfinished = Some(children);
+        parent.previous = previous;
         self.fail(turn, parent, Failure { own: false, ..failure });
     }
 

@@ -33,6 +33,9 @@ pub struct Frame {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(super) variables: Map<String, Value>,
     pub(super) phase: Phase,
+    /// The children that the state had when it failed, until something handles the failure.
+    #[serde(skip)]
+    pub(super) unfinished: Option<Children>,
     #[serde(skip)]
     pub(super) body: Option<Arc<Body>>,
 }
@@ -53,6 +56,8 @@ pub(super) enum Phase {
     Done {
         output: Payload,
     },
+    /// In its state, which did not end when the execution did: a redrive runs it again.
+    Halted,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -102,6 +107,7 @@ impl Frame {
             retries: Vec::new(),
             variables: Map::new(),
             phase: Phase::Ready,
+            unfinished: None,
             body: Some(body),
         }
     }

@@ -6,6 +6,7 @@
 mod data;
 mod failure;
 mod frame;
+mod redrive;
 mod states;
 mod tasks;
 mod token;
@@ -25,6 +26,7 @@ use crate::time::Timestamp;
 
 pub use frame::Frame;
 use frame::Phase;
+pub use redrive::Redrive;
 
 /// What never changes while an execution runs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -51,6 +53,8 @@ pub struct Root {
     random: RefCell<Random>,
     secret: u64,
     deadline: Option<TimerId>,
+    #[serde(default)]
+    redrive: Redrive,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +115,8 @@ pub enum Event {
         error: Option<String>,
         cause: Option<String>,
     },
+    /// It did not succeed, and is to go on from where it was.
+    Redriven,
 }
 
 /// What to do next. All commands of a turn are carried out in one transaction, with the records that changed.
@@ -160,6 +166,8 @@ pub struct Execution {
     dirty: BTreeSet<u64>,
     removed: BTreeSet<u64>,
     blobs: Vec<Payload>,
+    /// Frames that a failure on its way up has ended; kept when nothing handles it.
+    fallen: Vec<Frame>,
 }
 
 /// What a turn changed, to be written with its commands.
@@ -203,6 +211,7 @@ impl Execution {
             random: RefCell::new(Random::new(seed[0])),
             secret: seed[1],
             deadline: None,
+            redrive: Redrive::default(),
         };
         Self {
             definition,
@@ -213,6 +222,7 @@ impl Execution {
             dirty: BTreeSet::new(),
             removed: BTreeSet::new(),
             blobs,
+            fallen: Vec::new(),
         }
     }
 
@@ -227,10 +237,11 @@ impl Execution {
             dirty: BTreeSet::new(),
             removed: BTreeSet::new(),
             blobs: Vec::new(),
+            fallen: Vec::new(),
         };
         for mut frame in frames {
             frame.body = execution.body_of(frame.parent, frame.index);
-            if matches!(frame.phase, Phase::Ready) {
+            if execution.root.status == Status::Running && matches!(frame.phase, Phase::Ready | Phase::Halted) {
                 execution.ready.push_back(frame.id);
             }
             execution.frames.insert(frame.id, frame);
@@ -248,7 +259,8 @@ impl Execution {
 
     /// The only way in. Never waits, never fails, never looks at the world.
     pub fn handle(&mut self, now: Timestamp, event: Event, out: &mut Vec<Command>) {
-        if self.root.status != Status::Running {
+        let redriven = matches!(event, Event::Redriven);
+        if redriven == (self.root.status == Status::Running) {
             return;
         }
         let mut turn = Turn { now, out };
@@ -262,6 +274,7 @@ impl Execution {
             Event::ActivityStarted { task, worker_name } => self.activity_started(&mut turn, task, worker_name),
             Event::TimerFired { timer } => self.timer_fired(&mut turn, timer),
             Event::StopRequested { error, cause } => self.stop(&mut turn, error, cause),
+            Event::Redriven => self.redrive(&mut turn),
         }
         self.run(&mut turn);
     }
@@ -288,14 +301,19 @@ impl Execution {
         let input = self.info.input.clone();
         let details = Details::ExecutionStarted { input: input.clone(), role_arn: self.info.role_arn.clone() };
         self.record(turn, 0, details);
+        self.set_deadline(turn);
+        let body = Arc::clone(&self.definition.body);
+        let frame = Frame::new(MAIN_FRAME, None, 0, body, input, 0);
+        self.make_ready(frame);
+    }
+
+    /// `TimeoutSeconds` of the machine count from now.
+    fn set_deadline(&mut self, turn: &mut Turn<'_>) {
         if let Some(seconds) = self.definition.timeout_seconds {
             #[expect(clippy::cast_precision_loss, reason = "at most 99,999,999")]
             let at = turn.now.plus_seconds(seconds as f64);
             self.root.deadline = Some(self.set_timer(turn, MAIN_FRAME, at));
         }
-        let body = Arc::clone(&self.definition.body);
-        let frame = Frame::new(MAIN_FRAME, None, 0, body, input, 0);
-        self.make_ready(frame);
     }
 
     fn run(&mut self, turn: &mut Turn<'_>) {
@@ -308,7 +326,10 @@ impl Execution {
             }
             fuel -= 1;
             if let Some(frame) = self.frames.remove(&id) {
-                self.enter(turn, frame);
+                match frame.phase {
+                    Phase::Halted => self.resume(turn, frame),
+                    _ => self.enter(turn, frame),
+                }
             }
         }
     }
@@ -404,6 +425,7 @@ impl Execution {
             self.drop_frame(id);
         }
         self.removed.insert(MAIN_FRAME);
+        self.keep_fallen(outcome.status);
         turn.out.push(Command::Finish(outcome));
     }
 
@@ -431,22 +453,31 @@ impl Execution {
         let phase = std::mem::replace(&mut frame.phase, Phase::Ready);
         let entered = !matches!(phase, Phase::Ready);
         match phase {
-            Phase::Children(children) => self.abort_children(turn, &children, recorded),
-            other => Self::let_go(turn, &other),
+            Phase::Ready => {}
+            Phase::Children(children) => {
+                self.abort_children(turn, &children, recorded);
+                frame.unfinished = Some(children);
+                frame.phase = Phase::Halted;
+            }
+            other => {
+                Self::let_go(turn, &other);
+                frame.phase = Phase::Halted;
+            }
         }
         if recorded && entered {
             let kind = Self::state_of(&frame).kind();
             self.log(turn, &mut frame, Details::StateAborted { kind });
         }
-        self.drop_frame(frame.id);
-        frame.previous
+        let previous = frame.previous;
+        self.fall(frame);
+        previous
     }
 
     fn abort_children(&mut self, turn: &mut Turn<'_>, children: &frame::Children, recorded: bool) {
         for (index, id) in (children.base..children.base + children.started).enumerate() {
             let Some(child) = self.frames.remove(&id) else { continue };
             if matches!(child.phase, Phase::Done { .. }) {
-                self.removed.insert(id);
+                self.fall(child);
                 continue;
             }
             let previous = self.abort(turn, child, recorded);
@@ -464,7 +495,7 @@ impl Execution {
                 turn.out.push(Command::CancelTask { task: running.task });
                 running.clear_timers(turn.out);
             }
-            Phase::Ready | Phase::Children(_) | Phase::Done { .. } => {}
+            Phase::Ready | Phase::Halted | Phase::Children(_) | Phase::Done { .. } => {}
         }
     }
 }

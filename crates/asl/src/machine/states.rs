@@ -90,6 +90,7 @@ impl Execution {
         next: Option<&str>,
         assigned: Assigned,
     ) {
+        self.forget_fallen(&mut frame);
         let kind = Self::state_of(&frame).kind();
         let details = Details::StateExited { kind, name: frame.state.clone(), output: output.clone(), assigned };
         self.log(turn, &mut frame, details);
@@ -277,7 +278,7 @@ impl Execution {
     }
 
     /// Starts the next item or branch.
-    fn start_child(&mut self, turn: &mut Turn<'_>, frame: &mut Frame, previous: u64) -> Result<(), Failure> {
+    pub(super) fn start_child(&mut self, turn: &mut Turn<'_>, frame: &mut Frame, previous: u64) -> Result<(), Failure> {
         let state = Self::state_of(frame);
         let Phase::Children(children) = &mut frame.phase else { return Ok(()) };
         let index = children.started;
@@ -311,9 +312,11 @@ impl Execution {
     }
 
     /// Starting the next item failed: that fails the Map.
-    fn give_up(&mut self, turn: &mut Turn<'_>, mut frame: Frame, failure: Failure) {
-        if let Phase::Children(children) = std::mem::replace(&mut frame.phase, Phase::Ready) {
+    pub(super) fn give_up(&mut self, turn: &mut Turn<'_>, mut frame: Frame, failure: Failure) {
+        if let Phase::Children(mut children) = std::mem::replace(&mut frame.phase, Phase::Ready) {
+            children.started -= 1;
             self.abort_children(turn, &children, true);
+            frame.unfinished = Some(children);
         }
         self.fail(turn, frame, failure);
     }
@@ -346,21 +349,24 @@ impl Execution {
         self.keep(parent);
     }
 
-    fn finish_children(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
+    pub(super) fn finish_children(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
         let Phase::Children(children) = std::mem::replace(&mut frame.phase, Phase::Ready) else { return };
         let mut text = String::from("[");
         for id in children.base..children.base + children.total {
-            if let Some(Frame { phase: Phase::Done { output }, .. }) = self.frames.remove(&id) {
-                if text.len() > 1 {
-                    text.push(',');
+            if let Some(child) = self.frames.remove(&id) {
+                if let Phase::Done { output } = &child.phase {
+                    if text.len() > 1 {
+                        text.push(',');
+                    }
+                    text.push_str(output.text());
                 }
-                text.push_str(output.text());
+                self.fall(child);
             }
-            self.removed.insert(id);
         }
         text.push(']');
         let details = if children.map.is_some() { Details::MapStateSucceeded } else { Details::ParallelStateSucceeded };
         self.record(turn, frame.previous, details);
+        frame.unfinished = Some(children);
         let result = self.payload(text);
         self.complete(turn, frame, &result);
     }

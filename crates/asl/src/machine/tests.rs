@@ -1,5 +1,7 @@
 //! Whole executions: a definition, events in, history out.
 
+mod redrive;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -63,9 +65,6 @@ impl Bench {
 
     /// Through the records and back, as after a crash.
     fn reload(&mut self) {
-        if self.execution.status() != Status::Running {
-            return;
-        }
         let info = Arc::clone(self.execution.info());
         let root = serde_json::from_str(&serde_json::to_string(&self.execution.root).unwrap()).unwrap();
         let blobs: Vec<Payload> = self
@@ -102,6 +101,11 @@ impl Bench {
         self.timers.retain(|(known, _)| *known != timer);
         self.now = at;
         self.tell(Event::TimerFired { timer });
+    }
+
+    fn redrive(&mut self) {
+        self.outcome = None;
+        self.tell(Event::Redriven);
     }
 
     fn succeed(&mut self, output: &Value) {
