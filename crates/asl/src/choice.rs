@@ -1,4 +1,5 @@
 //! The rules of a Choice state. A comparison of the wrong type is false; a missing variable is an error, but for `IsPresent`.
+//! A rule of a JSONata state is one expression.
 
 use std::cmp::Ordering;
 
@@ -13,16 +14,29 @@ use crate::value::compare_numbers;
 pub(crate) struct Rule {
     pub(crate) condition: Condition,
     pub(crate) next: String,
+    pub(crate) output: Option<Template>,
     pub(crate) assign: Option<Template>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Condition {
+    /// JSONata's `Condition`, when it is written as a truth value.
+    Literal(bool),
+    /// JSONata's `Condition`.
+    Query(Expr),
     And(Vec<Condition>),
     Or(Vec<Condition>),
     Not(Box<Condition>),
-    Is { variable: Expr, property: Property, wanted: bool },
-    Compare { variable: Expr, comparison: Comparison, operand: Operand },
+    Is {
+        variable: Expr,
+        property: Property,
+        wanted: bool,
+    },
+    Compare {
+        variable: Expr,
+        comparison: Comparison,
+        operand: Operand,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -125,6 +139,11 @@ impl Condition {
 
     pub(crate) fn holds(&self, scope: &Scope<'_>) -> Result<bool, EvalError> {
         match self {
+            Self::Literal(holds) => Ok(*holds),
+            Self::Query(query) => {
+                let value = query.eval(scope)?;
+                value.as_bool().ok_or_else(|| EvalError::unexpected(query.source(), "boolean", &value))
+            }
             Self::And(rules) => all(rules, scope),
             Self::Or(rules) => {
                 for rule in rules {

@@ -9,6 +9,7 @@ use crate::check::Diagnostic;
 use crate::choice::Rule;
 use crate::expr::Expr;
 use crate::template::Template;
+use crate::time::Timestamp;
 
 /// A definition that can be run.
 #[derive(Debug)]
@@ -31,10 +32,20 @@ pub(crate) struct Body {
     pub(crate) states: IndexMap<String, Arc<State>>,
 }
 
+/// What the expressions of a state are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Language {
+    JsonPath,
+    Jsonata,
+}
+
+/// A JSONata state has neither InputPath nor OutputPath nor ResultPath (they are as if absent), a JSONPath state no Output.
 #[derive(Debug)]
 pub(crate) struct State {
+    pub(crate) language: Language,
     pub(crate) input_path: Selection,
     pub(crate) output_path: Selection,
+    pub(crate) output: Option<Template>,
     pub(crate) assign: Option<Template>,
     /// `None` ends the branch.
     pub(crate) next: Option<String>,
@@ -72,6 +83,7 @@ pub(crate) enum StateKind {
 /// What Task, Parallel and Map have in common.
 #[derive(Debug)]
 pub(crate) struct Work {
+    /// Parameters, Arguments or, for a Map, ItemSelector.
     pub(crate) parameters: Option<Template>,
     pub(crate) result_selector: Option<Template>,
     pub(crate) result_path: ResultPath,
@@ -91,19 +103,30 @@ pub(crate) struct Task {
 #[derive(Debug)]
 pub(crate) struct Map {
     pub(crate) processor: Arc<Body>,
-    pub(crate) items_path: Option<Expr>,
+    pub(crate) items: Items,
     pub(crate) max_concurrency: Option<Amount>,
+    pub(crate) tolerated_failure_count: Option<Amount<f64>>,
+    pub(crate) tolerated_failure_percentage: Option<Amount<f64>>,
     pub(crate) work: Work,
 }
 
-/// A number in the definition or in the input.
+/// What a Map goes over.
 #[derive(Debug)]
-pub(crate) enum Amount {
-    Fixed(u64),
+pub(crate) enum Items {
+    /// Neither ItemsPath nor Items: what the state is given.
+    Input,
     Path(Expr),
+    Template(Template),
 }
 
-/// A text in the definition or in the input.
+/// A number in the definition, or what yields one.
+#[derive(Debug)]
+pub(crate) enum Amount<T = u64> {
+    Fixed(T),
+    Expr(Expr),
+}
+
+/// A text in the definition, or what yields one.
 #[derive(Debug)]
 pub(crate) enum Text {
     Fixed(String),
@@ -113,8 +136,8 @@ pub(crate) enum Text {
 #[derive(Debug)]
 pub(crate) enum Wait {
     Seconds(Amount),
-    Timestamp(crate::time::Timestamp),
-    TimestampPath(Expr),
+    Timestamp(Timestamp),
+    TimestampExpr(Expr),
 }
 
 #[derive(Debug)]
@@ -132,6 +155,7 @@ pub(crate) struct Catcher {
     pub(crate) errors: Vec<String>,
     pub(crate) next: String,
     pub(crate) result_path: ResultPath,
+    pub(crate) output: Option<Template>,
     pub(crate) assign: Option<Template>,
 }
 

@@ -1,4 +1,4 @@
-//! The values a definition refers to: `$.input`, `$$.Context`, `$variable`, `States.Function(…)`.
+//! The values a definition refers to: `$.input`, `$$.Context`, `$variable`, `States.Function(…)`, and JSONata's `{% … %}`.
 
 use std::cell::RefCell;
 
@@ -6,8 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::intrinsics::Call;
+use crate::jsonata::{Environment, Query, QueryError};
 use crate::path::Path;
 use crate::random::Random;
+use crate::time::Timestamp;
 
 /// A parsed reference.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,16 +18,32 @@ pub(crate) enum Expr {
     Context(Path),
     Variable { name: String, path: Path },
     Intrinsic(Call),
+    Query { query: Query, reads: Reads },
 }
+
+/// Which members of `$states` an expression can read: only those are made for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reads(u8);
 
 /// What references can see.
 pub(crate) struct Scope<'a> {
+    /// `$` in JSONPath.
     pub(crate) input: &'a Value,
+    /// `$states.input` in JSONata.
+    pub(crate) raw: &'a Value,
+    pub(crate) result: Option<&'a Value>,
+    pub(crate) error_output: Option<&'a Value>,
     pub(crate) context: &'a Context<'a>,
     /// Innermost first.
     pub(crate) variables: &'a [&'a Map<String, Value>],
     pub(crate) random: &'a RefCell<Random>,
+    pub(crate) now: Timestamp,
+    pub(crate) states: States,
 }
+
+/// `$states`, made when and as far as an expression reads it.
+#[derive(Default)]
+pub(crate) struct States(RefCell<(Reads, Map<String, Value>)>);
 
 /// Why a reference has no value.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,9 +52,20 @@ pub(crate) enum EvalError {
     NotFound { source: String, reason: String },
     /// The call, and why.
     Intrinsic { source: String, reason: String },
+    /// The JSONata expression, and what became of it: `returned nothing (undefined).`
+    Query { source: String, outcome: String },
 }
 
 impl EvalError {
+    /// A JSONata expression yields something else than its field takes.
+    pub(crate) fn unexpected(source: &str, expected: &str, value: &Value) -> Self {
+        let outcome = format!(
+            "returned an unexpected result type. Expected '{expected}', but was '{}' for value: {value}",
+            type_name(value)
+        );
+        Self::Query { source: source.to_owned(), outcome }
+    }
+
     pub(crate) fn is_missing_path(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
@@ -61,10 +90,21 @@ impl Expr {
         Ok(if name.is_empty() { Self::Input(path) } else { Self::Variable { name: name.to_owned(), path } })
     }
 
+    /// What stands between `{%` and `%}`.
+    pub(crate) fn parse_query(text: &str) -> Result<Self, String> {
+        let query = Query::parse(text.trim()).map_err(|problem| problem.message)?;
+        let mut reads = Reads::default();
+        for path in query.references().iter().filter(|path| path.first().is_some_and(|name| name == "states")) {
+            reads.add(path.get(1).map(String::as_str));
+        }
+        Ok(Self::Query { query, reads })
+    }
+
     pub(crate) fn source(&self) -> &str {
         match self {
             Self::Input(path) | Self::Context(path) | Self::Variable { path, .. } => path.source(),
             Self::Intrinsic(call) => call.source(),
+            Self::Query { query, .. } => query.source(),
         }
     }
 
@@ -74,15 +114,102 @@ impl Expr {
             Self::Context(path) => (scope.context.value(), path),
             Self::Variable { name, path } => (scope.variable(name).ok_or_else(|| missing_variable(name, path))?, path),
             Self::Intrinsic(call) => return call.eval(scope),
+            Self::Query { query, reads } => return scope.query(query, *reads),
         };
         path.read(root)
             .map_err(|reason| EvalError::NotFound { source: path.source().to_owned(), reason: reason.to_string() })
     }
 }
 
+impl Reads {
+    const MEMBERS: [(&'static str, u8); 4] = [("input", 1), ("result", 2), ("errorOutput", 4), ("context", 8)];
+
+    /// `None`: the whole of `$states`.
+    fn add(&mut self, member: Option<&str>) {
+        for (name, bit) in Self::MEMBERS {
+            if member.is_none_or(|member| member == name) {
+                self.0 |= bit;
+            }
+        }
+    }
+}
+
+impl<'a> Scope<'a> {
+    /// A state that works on `input`.
+    pub(crate) fn new(
+        input: &'a Value,
+        context: &'a Context<'a>,
+        variables: &'a [&'a Map<String, Value>],
+        random: &'a RefCell<Random>,
+        now: Timestamp,
+    ) -> Self {
+        let states = States::default();
+        Self { input, raw: input, result: None, error_output: None, context, variables, random, now, states }
+    }
+}
+
 impl Scope<'_> {
     fn variable(&self, name: &str) -> Option<&Value> {
         self.variables.iter().find_map(|scope| scope.get(name))
+    }
+
+    fn query(&self, query: &Query, reads: Reads) -> Result<Value, EvalError> {
+        let states = self.states_with(reads);
+        let environment =
+            Environment { states: &states, variables: self.variables, now: self.now, random: self.random };
+        let evaluated = query.eval(&environment);
+        self.put_states_back(states);
+        let outcome = match evaluated {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) => "returned nothing (undefined).".to_owned(),
+            Err(QueryError::Failed { code: Some(code), message }) => {
+                format!("threw an error during evaluation. {code}: {message}")
+            }
+            Err(QueryError::Failed { code: None, message } | QueryError::Limit(message)) => {
+                format!("threw an error during evaluation: {message}")
+            }
+            Err(QueryError::Unsupported) => "returned an unsupported result type.".to_owned(),
+        };
+        Err(EvalError::Query { source: query.source().to_owned(), outcome })
+    }
+
+    fn states_with(&self, reads: Reads) -> Value {
+        let mut held = self.states.0.borrow_mut();
+        let (made, members) = &mut *held;
+        for (name, bit) in Reads::MEMBERS {
+            if reads.0 & bit == 0 || made.0 & bit != 0 {
+                continue;
+            }
+            made.0 |= bit;
+            let value = match name {
+                "input" => Some(self.raw),
+                "result" => self.result,
+                "errorOutput" => self.error_output,
+                _ => Some(self.context.value()),
+            };
+            if let Some(value) = value {
+                members.insert(name.to_owned(), value.clone());
+            }
+        }
+        Value::Object(std::mem::take(members))
+    }
+
+    fn put_states_back(&self, states: Value) {
+        if let Value::Object(members) = states {
+            self.states.0.borrow_mut().1 = members;
+        }
+    }
+}
+
+/// As messages about JSONata results name it.
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
     }
 }
 

@@ -38,6 +38,12 @@ pub enum Details {
     ExecutionRedriven {
         count: u32,
     },
+    EvaluationFailed {
+        state: String,
+        error: Option<String>,
+        cause: Option<String>,
+        location: Option<String>,
+    },
     StateEntered {
         kind: StateType,
         name: String,
@@ -202,6 +208,7 @@ impl Details {
             Self::ExecutionAborted { .. } => "ExecutionAborted".to_owned(),
             Self::ExecutionTimedOut => "ExecutionTimedOut".to_owned(),
             Self::ExecutionRedriven { .. } => "ExecutionRedriven".to_owned(),
+            Self::EvaluationFailed { .. } => "EvaluationFailed".to_owned(),
             Self::MapStateStarted { .. } => "MapStateStarted".to_owned(),
             Self::MapStateSucceeded => "MapStateSucceeded".to_owned(),
             Self::MapStateFailed => "MapStateFailed".to_owned(),
@@ -255,6 +262,14 @@ impl Details {
             Self::ExecutionRedriven { count } => {
                 fields.map.insert("redriveCount".to_owned(), json!(count));
                 "executionRedrivenEventDetails"
+            }
+            Self::EvaluationFailed { state, error, cause, location } => {
+                fields.failure(error.as_ref(), cause.as_ref());
+                if let Some(location) = location {
+                    fields.text("location", location);
+                }
+                fields.text("state", state);
+                "evaluationFailedEventDetails"
             }
             Self::StateEntered { name, input, .. } => {
                 fields.text("name", name);

@@ -7,7 +7,9 @@
 //! * [`Execution`] runs one: [`Execution::handle`] is the only way in.
 //! * [`path`] is JSONPath as Step Functions understands it, `intrinsics` the `States.*` functions, `template` the payload templates.
 //!
-//! Not here: JSONata and Distributed Map (their definitions are refused when they are created), the integrations, the store.
+//! * `jsonata` evaluates the expressions of JSONata states.
+//!
+//! Not here: Distributed Map (its definitions are refused when they are created), the integrations, the store.
 
 mod check;
 mod choice;
@@ -17,6 +19,7 @@ mod expr;
 mod history;
 mod intrinsics;
 mod json;
+mod jsonata;
 mod machine;
 mod parse;
 pub mod path;

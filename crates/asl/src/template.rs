@@ -1,4 +1,5 @@
-//! Payload templates: JSON in which a member named `x.$` becomes `x` with the value its path or intrinsic call yields.
+//! Payload templates: JSON in which, in JSONPath, a member named `x.$` becomes `x` with the value its path or intrinsic call yields,
+//! and in JSONata each text `{% … %}` becomes the value of its expression.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +8,11 @@ use crate::expr::{EvalError, Expr, Scope};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Template {
     Literal(Value),
-    Expr { field: String, expr: Expr },
+    /// `field` is how errors name the place: the member in JSONPath, the way to it from the state in JSONata.
+    Expr {
+        field: String,
+        expr: Expr,
+    },
     Array(Vec<Template>),
     Object(Vec<(String, Template)>),
 }
@@ -46,6 +51,40 @@ impl Template {
         }
     }
 
+    /// Compiles for JSONata; `at` is the way to the value: `Output/total`. Reports texts that are no expression as (place, reason).
+    pub(crate) fn compile_jsonata(value: &Value, at: &str, problems: &mut Vec<(String, String)>) -> Self {
+        match value {
+            Value::String(text) => match query_text(text) {
+                Ok(None) => Self::Literal(value.clone()),
+                Ok(Some(query)) => match Expr::parse_query(query) {
+                    Ok(expr) => Self::Expr { field: at.to_owned(), expr },
+                    Err(reason) => {
+                        problems.push((at.to_owned(), reason));
+                        Self::Literal(Value::Null)
+                    }
+                },
+                Err(reason) => {
+                    problems.push((at.to_owned(), reason));
+                    Self::Literal(Value::Null)
+                }
+            },
+            Value::Object(members) => {
+                let compiled = members
+                    .iter()
+                    .map(|(key, value)| (key.clone(), Self::compile_jsonata(value, &format!("{at}/{key}"), problems)));
+                Self::Object(compiled.collect()).folded(value)
+            }
+            Value::Array(items) => {
+                let compiled = items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| Self::compile_jsonata(item, &format!("{at}[{index}]"), problems));
+                Self::Array(compiled.collect()).folded(value)
+            }
+            other => Self::Literal(other.clone()),
+        }
+    }
+
     /// A template without references is a literal.
     fn folded(self, value: &Value) -> Self {
         let literal = match &self {
@@ -71,5 +110,14 @@ impl Template {
                 Value::Object(object)
             }
         })
+    }
+}
+
+/// What stands between `{%` and `%}`; `None` for a text that is no expression. Only one of the two is an error.
+pub(crate) fn query_text(text: &str) -> Result<Option<&str>, String> {
+    match (text.strip_prefix("{%"), text.ends_with("%}")) {
+        (Some(rest), true) => Ok(rest.strip_suffix("%}").or(Some(""))),
+        (None, false) => Ok(None),
+        _ => Err("A JSONata expression must begin with '{%' and end with '%}'".to_owned()),
     }
 }

@@ -14,7 +14,8 @@ fn eval(text: &str, input: &Value) -> Result<Value, String> {
     let info = Info::default();
     let context = Context::new(&info, "S", Timestamp(0));
     let variables = Map::from_iter([("v".to_owned(), json!([1]))]);
-    let scope = Scope { input, context: &context, variables: &[&variables], random: &RefCell::new(Random::new(1)) };
+    let (variables, random) = ([&variables], RefCell::new(Random::new(1)));
+    let scope = Scope::new(input, &context, &variables, &random, Timestamp(0));
     Expr::parse(text)?.eval(&scope).map_err(|error| format!("{error:?}"))
 }
 

@@ -1,6 +1,5 @@
-//! Input and output processing: InputPath, Parameters, ResultSelector, ResultPath, OutputPath, Assign.
+//! Input and output processing: InputPath, Parameters, ResultSelector, ResultPath, OutputPath, Assign; Arguments and Output.
 
-use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
@@ -13,9 +12,14 @@ use crate::expr::{EvalError, Expr, Scope};
 use crate::payload::Payload;
 use crate::template::{Template, TemplateError};
 
-/// How a value that `$` stands for is to be seen: with a Map's item, with a task's token.
+/// The variables that a state sets.
+pub(super) type Assigned = Map<String, Value>;
+
+/// How a value that `$` stands for is to be seen: with a Map's item, with a task's token; and what `$states` has beyond the input.
 #[derive(Clone, Copy, Default)]
 pub(super) struct View<'a> {
+    pub(super) result: Option<&'a Value>,
+    pub(super) error_output: Option<&'a Value>,
     pub(super) item: Option<(u64, &'a Value)>,
     pub(super) task: Option<TaskId>,
 }
@@ -44,7 +48,12 @@ impl Execution {
         });
         let variables: Vec<&Map<String, Value>> =
             std::iter::once(frame).chain(ancestors.iter().copied()).map(|frame| &frame.variables).collect();
-        use_it(&Scope { input, context: &context, variables: &variables, random: &self.root.random })
+        use_it(&Scope {
+            raw: frame.input.value(),
+            result: view.result,
+            error_output: view.error_output,
+            ..Scope::new(input, &context, &variables, &self.root.random, self.now)
+        })
     }
 
     fn ancestors(&self, frame: &Frame) -> Vec<&Frame> {
@@ -60,7 +69,7 @@ impl Execution {
     /// The raw input after InputPath.
     pub(super) fn effective_input(&mut self, frame: &Frame, state: &State) -> Result<Payload, Failure> {
         let input = frame.input.clone();
-        self.selected(frame, &state.input_path, input)
+        self.selected(frame, &state.input_path, "InputPath", input)
     }
 
     /// What InputPath or OutputPath leaves of a value.
@@ -68,6 +77,7 @@ impl Execution {
         &mut self,
         frame: &Frame,
         selection: &Selection,
+        field: &str,
         whole: Payload,
     ) -> Result<Payload, Failure> {
         match selection {
@@ -76,7 +86,7 @@ impl Execution {
             Selection::Path(path) => {
                 let value = self
                     .scope(frame, whole.value(), View::default(), |scope| path.eval(scope))
-                    .map_err(|error| Failure::invalid_path(frame, path, &error))?;
+                    .map_err(|error| Failure::invalid_path(frame, path, field, &error))?;
                 Ok(self.payload_of(value))
             }
         }
@@ -112,33 +122,41 @@ impl Execution {
         }
     }
 
-    /// The state's output, within AWS's bounds.
-    pub(super) fn output(&mut self, frame: &Frame, state: &State, merged: Payload) -> Result<Payload, Failure> {
-        let output = self.selected(frame, &state.output_path, merged)?;
+    /// The state's output, within AWS's bounds: what `output` makes of it in JSONata, else what OutputPath leaves of `merged`.
+    pub(super) fn output(
+        &mut self,
+        frame: &Frame,
+        state: &State,
+        output: Option<&Template>,
+        merged: Payload,
+        view: View<'_>,
+    ) -> Result<Payload, Failure> {
+        let output = match output {
+            Some(template) => self.filled(frame, template, &merged, view)?,
+            None => self.selected(frame, &state.output_path, "OutputPath", merged)?,
+        };
         if output.text().len() > MAX_PAYLOAD_BYTES {
             return Err(Failure::too_large(&frame.state));
         }
         Ok(output)
     }
 
-    /// Sets variables; answers with them as history shows them.
-    pub(super) fn assign(
+    /// The variables to be set. All see the old values, as the output does.
+    pub(super) fn assigned(
         &self,
-        frame: &mut Frame,
+        frame: &Frame,
         assign: Option<&Template>,
         result: &Payload,
-    ) -> Result<IndexMap<String, String>, Failure> {
-        let Some(assign) = assign else { return Ok(IndexMap::new()) };
+        view: View<'_>,
+    ) -> Result<Assigned, Failure> {
+        let Some(assign) = assign else { return Ok(Map::new()) };
         let value = self
-            .scope(frame, result.value(), View::default(), |scope| assign.eval(scope))
+            .scope(frame, result.value(), view, |scope| assign.eval(scope))
             .map_err(|error| Failure::template(frame, error, result))?;
-        let Value::Object(variables) = value else { return Ok(IndexMap::new()) };
-        let shown = variables.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
-        frame.variables.extend(variables);
-        Ok(shown)
+        Ok(if let Value::Object(variables) = value { variables } else { Map::new() })
     }
 
-    /// TimeoutSeconds, HeartbeatSeconds and their paths.
+    /// TimeoutSeconds, HeartbeatSeconds, MaxConcurrency …, their paths and expressions.
     pub(super) fn amount(
         &self,
         frame: &Frame,
@@ -149,23 +167,86 @@ impl Execution {
         match amount {
             None => Ok(None),
             Some(Amount::Fixed(amount)) => Ok(Some(*amount)),
-            Some(Amount::Path(path)) => {
+            Some(Amount::Expr(expr)) => {
                 let value = self
-                    .scope(frame, input.value(), View::default(), |scope| path.eval(scope))
-                    .map_err(|error| Failure::invalid_path(frame, path, &error))?;
-                let Some(number) = value.as_i64() else {
-                    let shown = crate::value::java_text(&value);
-                    let what = format!(
-                        "The {field}Path field refers to value \"{shown}\" which is not a valid integer: {}",
-                        path.source()
-                    );
-                    return Err(Failure::runtime(frame, &what));
-                };
-                u64::try_from(number).map(Some).map_err(|_| {
-                    let what =
-                        format!("The {field}Path field refers to a negative value: {} == {value}", path.source());
-                    Failure::runtime(frame, &what)
-                })
+                    .scope(frame, input.value(), View::default(), |scope| expr.eval(scope))
+                    .map_err(|error| Failure::invalid_path(frame, expr, field, &error))?;
+                match (value.as_i64().map(u64::try_from), expr) {
+                    (Some(Ok(amount)), _) => Ok(Some(amount)),
+                    (Some(Err(_)), Expr::Query { .. }) => {
+                        let what = format!("The {field} field refers to a negative value: {value}");
+                        Err(Failure::evaluation(frame, Some(field), &what, true))
+                    }
+                    (None, Expr::Query { .. }) => {
+                        let error = EvalError::unexpected(expr.source(), "number", &value);
+                        Err(Failure::invalid_path(frame, expr, field, &error))
+                    }
+                    (Some(Err(_)), _) => {
+                        let what =
+                            format!("The {field}Path field refers to a negative value: {} == {value}", expr.source());
+                        Err(Failure::runtime(frame, &what))
+                    }
+                    (None, _) => {
+                        let shown = crate::value::java_text(&value);
+                        let what = format!(
+                            "The {field}Path field refers to value \"{shown}\" which is not a valid integer: {}",
+                            expr.source()
+                        );
+                        Err(Failure::runtime(frame, &what))
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many, and what share, of a Map's items may fail.
+    pub(super) fn tolerated(
+        &self,
+        frame: &Frame,
+        map: &crate::definition::Map,
+        input: &Payload,
+    ) -> Result<(Option<u64>, Option<f64>), Failure> {
+        let count = self.tolerance(frame, map.tolerated_failure_count.as_ref(), "ToleratedFailureCount", input)?;
+        let share =
+            self.tolerance(frame, map.tolerated_failure_percentage.as_ref(), "ToleratedFailurePercentage", input)?;
+        if count.is_some_and(|count| count < 0.0) {
+            return Err(Failure::runtime(frame, "ToleratedFailureCount cannot be negative."));
+        }
+        if share.is_some_and(|share| !(0.0..=100.0).contains(&share)) {
+            return Err(Failure::runtime(frame, "ToleratedFailurePercentage must be between 0 and 100."));
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above; too large is all")]
+        Ok((count.map(|count| count as u64), share))
+    }
+
+    fn tolerance(
+        &self,
+        frame: &Frame,
+        amount: Option<&Amount<f64>>,
+        field: &str,
+        input: &Payload,
+    ) -> Result<Option<f64>, Failure> {
+        let expr = match amount {
+            None => return Ok(None),
+            Some(Amount::Fixed(amount)) => return Ok(Some(*amount)),
+            Some(Amount::Expr(expr)) => expr,
+        };
+        let value = self
+            .scope(frame, input.value(), View::default(), |scope| expr.eval(scope))
+            .map_err(|error| Failure::invalid_path(frame, expr, field, &error))?;
+        let whole = field == "ToleratedFailureCount";
+        match value.as_f64().filter(|_| !whole || value.is_i64() || value.is_u64()) {
+            Some(amount) => Ok(Some(amount)),
+            None if matches!(expr, Expr::Query { .. }) => {
+                let error = EvalError::unexpected(expr.source(), "number", &value);
+                Err(Failure::invalid_path(frame, expr, field, &error))
+            }
+            None => {
+                let (shown, kind) = (crate::value::java_text(&value), if whole { "integer" } else { "number" });
+                let source = expr.source();
+                let what =
+                    format!("The {field}Path field refers to value \"{shown}\" which is not a valid {kind}: {source}");
+                Err(Failure::runtime(frame, &what))
             }
         }
     }
@@ -176,14 +257,18 @@ impl Execution {
             None => Ok(None),
             Some(Text::Fixed(text)) => Ok(Some(text.clone())),
             Some(Text::Expr(expr)) => {
-                let field = format!("{field}Path");
-                let value = self.value_of(frame, expr, &field, &frame.input)?;
-                match value {
+                let is_query = matches!(expr, Expr::Query { .. });
+                let named = if is_query { field.to_owned() } else { format!("{field}Path") };
+                match self.value_of(frame, expr, &named, &frame.input)? {
                     Value::String(text) => Ok(Some(text)),
+                    other if is_query => {
+                        let error = EvalError::unexpected(expr.source(), "string", &other);
+                        Err(Failure::invalid_path(frame, expr, field, &error))
+                    }
                     other => Err(Failure::runtime(
                         frame,
                         &format!(
-                            "The {field} field refers to a value that is not a string: {} == {other}",
+                            "The {named} field refers to a value that is not a string: {} == {other}",
                             expr.source()
                         ),
                     )),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use serde_json::json;
 
+use super::data::{Assigned, View};
 use super::frame::{Frame, Phase};
 use super::{Execution, Outcome, Status, Turn};
 use crate::definition::{Catcher, Retrier, State, StateKind};
@@ -22,11 +22,21 @@ pub(super) struct Failure {
     pub(super) heartbeat: bool,
     /// The state's own processing failed: nothing that it started did.
     own: bool,
+    evaluation: Option<Evaluation>,
+}
+
+/// What history tells of a failed evaluation.
+#[derive(Clone, Debug, PartialEq)]
+struct Evaluation {
+    /// The field, and the way within it.
+    location: Option<String>,
+    /// The field's value was found, and then could not be used.
+    late: bool,
 }
 
 impl Failure {
     pub(super) fn new(error: Option<String>, cause: Option<String>) -> Self {
-        Self { error, cause, heartbeat: false, own: false }
+        Self { error, cause, heartbeat: false, own: false, evaluation: None }
     }
 
     pub(super) fn named(error: &str, cause: String) -> Self {
@@ -34,11 +44,22 @@ impl Failure {
     }
 
     pub(super) fn timeout(heartbeat: bool) -> Self {
-        Self { error: Some("States.Timeout".to_owned()), cause: None, heartbeat, own: false }
+        Self { heartbeat, ..Self::new(Some("States.Timeout".to_owned()), None) }
     }
 
     pub(super) fn runtime(frame: &Frame, what: &str) -> Self {
         Self::own(frame, "States.Runtime", what)
+    }
+
+    /// A JSONata expression has no value, or one that its field cannot take.
+    pub(super) fn query(frame: &Frame, location: &str, source: &str, outcome: &str) -> Self {
+        let what = format!("The JSONata expression '{source}' specified for the field '{location}' {outcome}");
+        Self::evaluation(frame, Some(location), &what, false)
+    }
+
+    pub(super) fn evaluation(frame: &Frame, location: Option<&str>, what: &str, late: bool) -> Self {
+        let evaluation = Evaluation { location: location.map(str::to_owned), late };
+        Self { evaluation: Some(evaluation), ..Self::own(frame, "States.QueryEvaluationError", what) }
     }
 
     fn own(frame: &Frame, error: &str, what: &str) -> Self {
@@ -72,9 +93,10 @@ impl Failure {
         )
     }
 
-    /// A path that stands for itself: InputPath, OutputPath, TimeoutSecondsPath, …
-    pub(super) fn invalid_path(frame: &Frame, path: &Expr, error: &EvalError) -> Self {
+    /// A path that stands for itself: InputPath, OutputPath, TimeoutSecondsPath, …, or the expression of `field`.
+    pub(super) fn invalid_path(frame: &Frame, path: &Expr, field: &str, error: &EvalError) -> Self {
         match error {
+            EvalError::Query { source, outcome } => Self::query(frame, field, source, outcome),
             EvalError::NotFound { reason, .. } => {
                 Self::runtime(frame, &format!("Invalid path '{}' : {reason}", path.source()))
             }
@@ -85,6 +107,7 @@ impl Failure {
     /// A path or call within a payload template.
     pub(super) fn template(frame: &Frame, error: TemplateError, input: &Payload) -> Self {
         match error.error {
+            EvalError::Query { source, outcome } => Self::query(frame, &error.field, &source, &outcome),
             EvalError::NotFound { source, .. } => Self::runtime(
                 frame,
                 &format!(
@@ -120,6 +143,9 @@ impl Execution {
     /// A state has failed: try again, go where Catch says, or fail what it is part of.
     pub(super) fn fail(&mut self, turn: &mut Turn<'_>, mut frame: Frame, failure: Failure) {
         let state = Self::state_of(&frame);
+        if let Some(evaluation) = &failure.evaluation {
+            self.log_evaluation_failed(turn, &mut frame, &failure, evaluation);
+        }
         let Some(work) = state.work() else { return self.fail_frame(turn, frame, failure) };
         let retrier = work.retry.iter().enumerate().find(|(_, retrier)| failure.is_matched_by(&retrier.errors));
         if let Some((index, retrier)) = retrier {
@@ -133,13 +159,32 @@ impl Execution {
                 return self.keep(frame);
             }
         }
-        if !failure.own {
+        if !failure.own || failure.evaluation.is_some() {
             self.log_part_failed(turn, &mut frame, &state);
         }
         match work.catch.iter().find(|catcher| failure.is_matched_by(&catcher.errors)) {
             Some(catcher) => self.catch(turn, frame, catcher, &failure),
             None => self.fail_frame(turn, frame, failure),
         }
+    }
+
+    fn log_evaluation_failed(
+        &mut self,
+        turn: &mut Turn<'_>,
+        frame: &mut Frame,
+        failure: &Failure,
+        evaluation: &Evaluation,
+    ) {
+        if !evaluation.late && frame.previous == frame.entered_event {
+            frame.previous = frame.before;
+        }
+        let details = Details::EvaluationFailed {
+            state: frame.state.clone(),
+            error: failure.error.clone(),
+            cause: failure.cause.clone(),
+            location: evaluation.location.clone(),
+        };
+        self.log(turn, frame, details);
     }
 
     fn log_part_failed(&mut self, turn: &mut Turn<'_>, frame: &mut Frame, state: &Arc<State>) {
@@ -156,20 +201,31 @@ impl Execution {
         if retrier.full_jitter { delay * self.root.random.borrow_mut().fraction() } else { delay }
     }
 
-    fn catch(&mut self, turn: &mut Turn<'_>, mut frame: Frame, catcher: &Catcher, failure: &Failure) {
+    fn catch(&mut self, turn: &mut Turn<'_>, frame: Frame, catcher: &Catcher, failure: &Failure) {
         let cause = match (&failure.cause, failure.error.as_deref()) {
             (None, Some("States.Timeout")) => Some(String::new()),
             (cause, _) => cause.clone(),
         };
         let error_output = self.payload_of(json!({ "Error": failure.error, "Cause": cause }));
-        let done = self.assign(&mut frame, catcher.assign.as_ref(), &error_output).and_then(|assigned| {
-            let output = self.merged(&frame, &catcher.result_path, error_output.clone())?;
-            Ok((assigned, output))
-        });
+        let done = self.caught(&frame, catcher, &error_output);
         match done {
-            Ok((assigned, output)) => self.leave(turn, frame, output, Some(catcher.next.as_str()), assigned),
+            Ok((output, assigned)) => self.leave(turn, frame, output, Some(catcher.next.as_str()), assigned),
             Err(failure) => self.fail_frame(turn, frame, failure),
         }
+    }
+
+    fn caught(
+        &mut self,
+        frame: &Frame,
+        catcher: &Catcher,
+        error_output: &Payload,
+    ) -> Result<(Payload, Assigned), Failure> {
+        let view = View { error_output: Some(error_output.value()), ..View::default() };
+        let output = match &catcher.output {
+            Some(template) => self.filled(frame, template, error_output, view)?,
+            None => self.merged(frame, &catcher.result_path, error_output.clone())?,
+        };
+        Ok((output, self.assigned(frame, catcher.assign.as_ref(), error_output, view)?))
     }
 
     /// Nothing in the frame handles the failure: it fails the execution or the state above.
@@ -190,13 +246,13 @@ impl Execution {
         self.abort_children(turn, &children, true);
         parent.unfinished = Some(children);
         parent.previous = previous;
-        self.fail(turn, parent, Failure { own: false, ..failure });
+        self.fail(turn, parent, Failure { own: false, evaluation: None, ..failure });
     }
 
     /// Leaves a state whose result is known.
-    pub(super) fn complete(&mut self, turn: &mut Turn<'_>, mut frame: Frame, result: &Payload) {
+    pub(super) fn complete(&mut self, turn: &mut Turn<'_>, frame: Frame, result: &Payload) {
         let state = Self::state_of(&frame);
-        let done = self.completed(&mut frame, &state, result);
+        let done = self.completed(&frame, &state, result);
         match done {
             Ok((output, assigned)) => self.leave(turn, frame, output, state.next.as_deref(), assigned),
             Err(failure) => self.fail(turn, frame, failure),
@@ -205,18 +261,18 @@ impl Execution {
 
     fn completed(
         &mut self,
-        frame: &mut Frame,
+        frame: &Frame,
         state: &Arc<State>,
         result: &Payload,
-    ) -> Result<(Payload, IndexMap<String, String>), Failure> {
+    ) -> Result<(Payload, Assigned), Failure> {
         let work = state.work().expect("only states that start something complete");
+        let view = View { result: Some(result.value()), ..View::default() };
         let selected = match &work.result_selector {
-            Some(template) => self.filled(frame, template, result, super::data::View::default())?,
+            Some(template) => self.filled(frame, template, result, view)?,
             None => result.clone(),
         };
         let merged = self.merged(frame, &work.result_path, selected)?;
-        let output = self.output(frame, state, merged)?;
-        let assigned = self.assign(frame, state.assign.as_ref(), result)?;
-        Ok((output, assigned))
+        let output = self.output(frame, state, state.output.as_ref(), merged, view)?;
+        Ok((output, self.assigned(frame, state.assign.as_ref(), result, view)?))
     }
 }

@@ -25,6 +25,9 @@ pub struct Frame {
     pub(super) input: Payload,
     pub(super) entered: Timestamp,
     pub(super) entered_event: u64,
+    /// The last event before the state was entered: what fails on the way in is shown as its consequence.
+    #[serde(skip)]
+    pub(super) before: u64,
     /// The last event of this thread.
     pub(super) previous: u64,
     /// How often each retrier of the state has been used.
@@ -103,6 +106,7 @@ impl Frame {
             input,
             entered: Timestamp::default(),
             entered_event: 0,
+            before: 0,
             previous,
             retries: Vec::new(),
             variables: Map::new(),

@@ -168,6 +168,8 @@ pub struct Execution {
     blobs: Vec<Payload>,
     /// Frames that a failure on its way up has ended; kept when nothing handles it.
     fallen: Vec<Frame>,
+    /// The time of the turn.
+    now: Timestamp,
 }
 
 /// What a turn changed, to be written with its commands.
@@ -223,6 +225,7 @@ impl Execution {
             removed: BTreeSet::new(),
             blobs,
             fallen: Vec::new(),
+            now: Timestamp::default(),
         }
     }
 
@@ -238,6 +241,7 @@ impl Execution {
             removed: BTreeSet::new(),
             blobs: Vec::new(),
             fallen: Vec::new(),
+            now: Timestamp::default(),
         };
         for mut frame in frames {
             frame.body = execution.body_of(frame.parent, frame.index);
@@ -263,6 +267,7 @@ impl Execution {
         if redriven == (self.root.status == Status::Running) {
             return;
         }
+        self.now = now;
         let mut turn = Turn { now, out };
         match event {
             Event::Started => self.start(&mut turn),

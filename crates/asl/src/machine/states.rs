@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use serde_json::Value;
 
-use super::data::View;
+use super::data::{Assigned, View};
 use super::failure::Failure;
 use super::frame::{Children, Frame, Phase};
 use super::{Execution, Outcome, Status, Turn};
 use crate::choice::Rule;
-use crate::definition::{Amount, Map, State, StateKind, Wait};
+use crate::definition::{Amount, Items, Language, Map, State, StateKind, Text, Wait};
 use crate::expr::{EvalError, Expr};
 use crate::history::Details;
 use crate::payload::Payload;
+use crate::template::Template;
 use crate::time::Timestamp;
-
-type Assigned = IndexMap<String, String>;
 
 impl Execution {
     pub(super) fn enter(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
@@ -24,6 +23,7 @@ impl Execution {
         frame.entered = turn.now;
         let details =
             Details::StateEntered { kind: state.kind(), name: frame.state.clone(), input: frame.input.clone() };
+        frame.before = frame.previous;
         self.log(turn, &mut frame, details);
         frame.entered_event = frame.previous;
         self.attempt(turn, frame);
@@ -34,7 +34,7 @@ impl Execution {
         let state = Self::state_of(&frame);
         let failed = match &state.kind {
             StateKind::Pass { .. } | StateKind::Succeed | StateKind::Choice { .. } => {
-                match self.immediate(&mut frame, &state) {
+                match self.immediate(&frame, &state) {
                     Ok((output, next, assigned)) => return self.leave(turn, frame, output, next.as_deref(), assigned),
                     Err(failure) => failure,
                 }
@@ -74,7 +74,10 @@ impl Execution {
             StateKind::Map(map) => match self.items(&frame, &state, map) {
                 Ok((children, limit)) => {
                     self.log(turn, &mut frame, Details::MapStateStarted { length: children.total });
-                    return self.start_children(turn, frame, children, limit);
+                    match self.tolerated(&frame, map, &children.input) {
+                        Ok(_) => return self.start_children(turn, frame, children, limit),
+                        Err(failure) => failure,
+                    }
                 }
                 Err(failure) => failure,
             },
@@ -92,8 +95,10 @@ impl Execution {
     ) {
         self.forget_fallen(&mut frame);
         let kind = Self::state_of(&frame).kind();
-        let details = Details::StateExited { kind, name: frame.state.clone(), output: output.clone(), assigned };
+        let shown = assigned.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        let details = Details::StateExited { kind, name: frame.state.clone(), output: output.clone(), assigned: shown };
         self.log(turn, &mut frame, details);
+        frame.variables.extend(assigned);
         match next {
             Some(next) => {
                 next.clone_into(&mut frame.state);
@@ -105,16 +110,13 @@ impl Execution {
     }
 
     /// States that end where they begin.
-    fn immediate(
-        &mut self,
-        frame: &mut Frame,
-        state: &Arc<State>,
-    ) -> Result<(Payload, Option<String>, Assigned), Failure> {
+    fn immediate(&mut self, frame: &Frame, state: &Arc<State>) -> Result<(Payload, Option<String>, Assigned), Failure> {
+        let view = View::default();
         let input = self.effective_input(frame, state)?;
-        match &state.kind {
+        let (next, output, assign) = match &state.kind {
             StateKind::Pass { result, parameters, result_path } => {
                 let effective = match parameters {
-                    Some(template) => self.filled(frame, template, &input, View::default())?,
+                    Some(template) => self.filled(frame, template, &input, view)?,
                     None => input,
                 };
                 let result = match result {
@@ -122,45 +124,39 @@ impl Execution {
                     None => effective,
                 };
                 let merged = self.merged(frame, result_path, result.clone())?;
-                let output = self.output(frame, state, merged)?;
-                let assigned = self.assign(frame, state.assign.as_ref(), &result)?;
-                Ok((output, state.next.clone(), assigned))
+                let output = self.output(frame, state, state.output.as_ref(), merged, view)?;
+                return Ok((output, state.next.clone(), self.assigned(frame, state.assign.as_ref(), &result, view)?));
             }
-            StateKind::Choice { rules, default } => {
-                let rule = self.matching(frame, rules, &input)?;
-                let (next, assign) = match (rule, default) {
-                    (Some(rule), _) => (rule.next.clone(), rule.assign.as_ref()),
-                    (None, Some(default)) => (default.clone(), state.assign.as_ref()),
-                    (None, None) => return Err(Failure::no_choice(frame)),
-                };
-                let assigned = self.assign(frame, assign, &input)?;
-                let output = self.output(frame, state, input)?;
-                Ok((output, Some(next), assigned))
-            }
-            _ => {
-                let assigned = self.assign(frame, state.assign.as_ref(), &input)?;
-                let output = self.output(frame, state, input)?;
-                Ok((output, None, assigned))
-            }
-        }
+            StateKind::Choice { rules, default } => match (self.matching(frame, rules, &input)?, default) {
+                (Some(rule), _) => (Some(rule.next.clone()), rule.output.as_ref(), rule.assign.as_ref()),
+                (None, Some(default)) => (Some(default.clone()), state.output.as_ref(), state.assign.as_ref()),
+                (None, None) => return Err(Failure::no_choice(frame)),
+            },
+            _ => (None, state.output.as_ref(), state.assign.as_ref()),
+        };
+        let output = self.output(frame, state, output, input.clone(), view)?;
+        Ok((output, next, self.assigned(frame, assign, &input, view)?))
     }
 
     fn matching<'a>(&self, frame: &Frame, rules: &'a [Rule], input: &Payload) -> Result<Option<&'a Rule>, Failure> {
         self.scope(frame, input.value(), View::default(), |scope| {
-            for rule in rules {
-                if rule.condition.holds(scope)? {
+            for (index, rule) in rules.iter().enumerate() {
+                if rule.condition.holds(scope).map_err(|error| (index, error))? {
                     return Ok(Some(rule));
                 }
             }
             Ok(None)
         })
-        .map_err(|error| match &error {
+        .map_err(|(index, error)| match &error {
             EvalError::NotFound { source, .. } => {
                 let what =
                     format!("Invalid path '{source}': The choice state's condition path references an invalid value.");
                 Failure::runtime(frame, &what)
             }
             EvalError::Intrinsic { source, reason } => Failure::runtime(frame, &format!("{source}: {reason}")),
+            EvalError::Query { source, outcome } => {
+                Failure::query(frame, &format!("Choices[{index}]/Condition"), source, outcome)
+            }
         })
     }
 
@@ -175,7 +171,12 @@ impl Execution {
             #[expect(clippy::cast_precision_loss, reason = "at most 99,999,999")]
             Wait::Seconds(Amount::Fixed(seconds)) => Ok(now.plus_seconds(*seconds as f64)),
             Wait::Timestamp(at) => Ok(*at),
-            Wait::Seconds(Amount::Path(path)) => {
+            Wait::Seconds(amount @ Amount::Expr(Expr::Query { .. })) => {
+                let seconds = self.amount(frame, Some(amount), "Seconds", &frame.input)?.unwrap_or(0);
+                #[expect(clippy::cast_precision_loss, reason = "a double is near enough to any waiting time")]
+                Ok(now.plus_seconds(seconds as f64))
+            }
+            Wait::Seconds(Amount::Expr(path)) => {
                 let value = self.referenced(frame, state, path, "SecondsPath")?;
                 let source = path.source();
                 let seconds = value.as_i64().ok_or_else(|| {
@@ -191,7 +192,17 @@ impl Execution {
                 #[expect(clippy::cast_precision_loss, reason = "a double is near enough to any waiting time")]
                 Ok(now.plus_seconds(seconds as f64))
             }
-            Wait::TimestampPath(path) => {
+            Wait::TimestampExpr(expr @ Expr::Query { .. }) => {
+                let text = Text::Expr(expr.clone());
+                let text = self.text(frame, Some(&text), "Timestamp")?.unwrap_or_default();
+                Timestamp::parse(&text).ok_or_else(|| {
+                    let what = format!(
+                        "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: {text}"
+                    );
+                    Failure::evaluation(frame, Some("Timestamp"), &what, true)
+                })
+            }
+            Wait::TimestampExpr(path) => {
                 let value = self.referenced(frame, state, path, "TimestampPath")?;
                 value.as_str().and_then(Timestamp::parse).ok_or_else(|| {
                     let shown = crate::value::java_text(&value);
@@ -205,13 +216,7 @@ impl Execution {
         }
     }
 
-    fn referenced(
-        &mut self,
-        frame: &Frame,
-        state: &Arc<State>,
-        path: &Expr,
-        field: &str,
-    ) -> Result<serde_json::Value, Failure> {
+    fn referenced(&mut self, frame: &Frame, state: &Arc<State>, path: &Expr, field: &str) -> Result<Value, Failure> {
         let input = self.effective_input(frame, state)?;
         self.scope(frame, input.value(), View::default(), |scope| path.eval(scope)).map_err(|_| {
             Failure::runtime(
@@ -222,11 +227,11 @@ impl Execution {
     }
 
     /// A Wait is over.
-    pub(super) fn wake(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
+    pub(super) fn wake(&mut self, turn: &mut Turn<'_>, frame: Frame) {
         let state = Self::state_of(&frame);
         let done = self.effective_input(&frame, &state).and_then(|input| {
-            let assigned = self.assign(&mut frame, state.assign.as_ref(), &input)?;
-            Ok((self.output(&frame, &state, input)?, assigned))
+            let assigned = self.assigned(&frame, state.assign.as_ref(), &input, View::default())?;
+            Ok((self.output(&frame, &state, state.output.as_ref(), input, View::default())?, assigned))
         });
         match done {
             Ok((output, assigned)) => self.leave(turn, frame, output, state.next.as_deref(), assigned),
@@ -244,21 +249,18 @@ impl Execution {
         let input = self.effective_input(frame, state)?;
         let limit =
             self.amount(frame, map.max_concurrency.as_ref(), "MaxConcurrency", &input)?.filter(|limit| *limit > 0);
-        let items = match &map.items_path {
-            Some(path) => {
+        let items = match &map.items {
+            Items::Input => input.clone(),
+            Items::Path(path) => {
                 let value = self
                     .scope(frame, input.value(), View::default(), |scope| path.eval(scope))
-                    .map_err(|error| Failure::invalid_path(frame, path, &error))?;
+                    .map_err(|error| Failure::invalid_path(frame, path, "ItemsPath", &error))?;
                 self.payload_of(value)
             }
-            None => input.clone(),
+            Items::Template(template) => self.filled(frame, template, &input, View::default())?,
         };
-        let source = map.items_path.as_ref().map_or("$", Expr::source);
-        let length = items
-            .value()
-            .as_array()
-            .map(Vec::len)
-            .ok_or_else(|| Failure::runtime(frame, &format!("Reference path \"{source}\" must point to array.")))?;
+        let length =
+            items.value().as_array().map(Vec::len).ok_or_else(|| no_array(frame, state, map, items.value()))?;
         Ok((self.children(length, Some(frame.state.clone()), Some(items), input), limit.unwrap_or(u64::MAX)))
     }
 
@@ -292,7 +294,7 @@ impl Execution {
                     self.record(turn, previous, Details::MapIterationStarted { name: frame.state.clone(), index });
                 let items = items.unwrap_or_default();
                 let item = items.value().get(position).unwrap_or_default();
-                let view = View { item: Some((index, item)), task: None };
+                let view = View { item: Some((index, item)), ..View::default() };
                 let kept = self.payload(item.to_string());
                 let input = match &map.work.parameters {
                     Some(template) => self.filled(frame, template, &input, view)?,
@@ -369,5 +371,22 @@ impl Execution {
         frame.unfinished = Some(children);
         let result = self.payload(text);
         self.complete(turn, frame, &result);
+    }
+}
+
+/// What a Map goes over is no array.
+fn no_array(frame: &Frame, state: &State, map: &Map, value: &Value) -> Failure {
+    match (&map.items, state.language) {
+        (Items::Template(Template::Expr { field, expr }), _) => {
+            let error = EvalError::unexpected(expr.source(), "array", value);
+            Failure::invalid_path(frame, expr, field, &error)
+        }
+        (_, Language::Jsonata) => {
+            Failure::evaluation(frame, None, &format!("Map state input must be an array but was: {value}"), false)
+        }
+        (items, Language::JsonPath) => {
+            let source = if let Items::Path(path) = items { path.source() } else { "$" };
+            Failure::runtime(frame, &format!("Reference path \"{source}\" must point to array."))
+        }
     }
 }

@@ -26,7 +26,7 @@ impl Execution {
         let heartbeat = self.amount(frame, task.heartbeat.as_ref(), "HeartbeatSeconds", &input)?;
         let id = TaskId { frame: frame.id, sequence: self.next_sequence() };
         let token = task.resource.takes_token().then_some(id);
-        let view = View { item: None, task: token };
+        let view = View { task: token, ..View::default() };
         let parameters = match &task.work.parameters {
             Some(template) => self.filled(frame, template, &input, view)?,
             None => input.clone(),

@@ -409,6 +409,4 @@ fn definitions_are_refused_in_awss_words() {
     );
     let distributed = json!({"StartAt": "m", "States": {"m": {"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED"}, "StartAt": "p", "States": {"p": {"Type": "Pass", "End": true}}}}}});
     assert!(check(distributed)[0].contains("not supported by Lakerun yet"));
-    let jsonata = json!({"QueryLanguage": "JSONata", "StartAt": "a", "States": {"a": {"Type": "Pass", "Output": "{% 1 %}", "End": true}}});
-    assert!(check(jsonata)[0].contains("JSONata"));
 }

@@ -1,0 +1,224 @@
+//! From the text of a definition to its model, collecting every complaint on the way.
+
+mod fields;
+mod flow;
+mod work;
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde_json::{Map as Object, Value};
+
+use crate::check::{Diagnostic, Severity, check_body};
+use crate::definition::{Body, Definition, Language, MachineType, State, StateKind};
+
+/// AWS's limit on the text of a definition.
+const MAX_BYTES: usize = 1_048_576;
+/// Bodies nested deeper than this are refused rather than followed.
+const MAX_DEPTH: usize = 24;
+
+pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Diagnostic>> {
+    if text.len() > MAX_BYTES {
+        return Err(vec![Diagnostic::schema(format!("The definition must not exceed {MAX_BYTES} bytes"), "/")]);
+    }
+    let root = match serde_json::from_str(text) {
+        Ok(Value::Object(root)) => root,
+        Ok(_) => return Err(vec![Diagnostic::schema("Expected value of type Object", "/")]),
+        Err(error) => return Err(vec![invalid_json(text, &error)]),
+    };
+    let mut reader = Reader {
+        kind,
+        found: Vec::new(),
+        refused: Vec::new(),
+        whole: Language::JsonPath,
+        language: Language::JsonPath,
+    };
+    reader.whole = reader.query_language(&root, "/").unwrap_or(Language::JsonPath);
+    let body = reader.body(&root, "", 0);
+    reader.language = reader.whole;
+    let timeout_seconds = reader.whole_number(&root, "TimeoutSeconds", "/");
+    if reader.found.is_empty()
+        && let Some(body) = &body
+        && reader.refused.is_empty()
+    {
+        check_body(body, "", &mut reader.found);
+    }
+    if reader.found.is_empty() {
+        reader.found.append(&mut reader.refused);
+    }
+    match body {
+        Some(body) if reader.found.is_empty() => Ok(Definition { body: Arc::new(body), timeout_seconds }),
+        _ => Err(reader.found),
+    }
+}
+
+struct Reader {
+    kind: MachineType,
+    found: Vec<Diagnostic>,
+    /// What is valid on AWS and cannot be run here yet; told only when nothing else is wrong.
+    refused: Vec<Diagnostic>,
+    /// The language of states that do not name theirs.
+    whole: Language,
+    /// The language of the state that is being read.
+    language: Language,
+}
+
+impl Reader {
+    fn complain(&mut self, message: impl Into<String>, location: impl Into<String>) {
+        self.found.push(Diagnostic::schema(message, location));
+    }
+
+    fn refuse(&mut self, message: &str, location: &str) {
+        self.refused.push(Diagnostic::schema(message, location));
+    }
+
+    fn require(&mut self, object: &Object<String, Value>, fields: &[&str], location: &str) -> bool {
+        let missing: Vec<_> = fields.iter().copied().filter(|field| !object.contains_key(*field)).collect();
+        if !missing.is_empty() {
+            self.complain(format!("These fields are required: [{}]", missing.join(", ")), location);
+        }
+        missing.is_empty()
+    }
+
+    fn query_language(&mut self, object: &Object<String, Value>, location: &str) -> Option<Language> {
+        match object.get("QueryLanguage") {
+            None => None,
+            Some(Value::String(name)) if name == "JSONPath" => Some(Language::JsonPath),
+            Some(Value::String(name)) if name == "JSONata" => Some(Language::Jsonata),
+            Some(_) => {
+                self.complain(
+                    "Value is not one of the allowed values: [JSONPath, JSONata]",
+                    format!("{}/QueryLanguage", location.trim_end_matches('/')),
+                );
+                None
+            }
+        }
+    }
+
+    /// A state may be JSONata in a JSONPath machine, not the other way round.
+    fn language_of_state(&mut self, object: &Object<String, Value>, at: &str) -> Language {
+        let language = self.query_language(object, at).unwrap_or(self.whole);
+        if self.whole == Language::Jsonata && language == Language::JsonPath {
+            self.complain("'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine", at);
+        }
+        language
+    }
+
+    fn body(&mut self, object: &Object<String, Value>, at: &str, depth: usize) -> Option<Body> {
+        let location = if at.is_empty() { "/" } else { at };
+        if depth > MAX_DEPTH {
+            self.complain("The states are nested too deeply", location);
+            return None;
+        }
+        if !self.require(object, &["States", "StartAt"], location) {
+            return None;
+        }
+        let start_at = self.text(object, "StartAt", at)?;
+        let Some(Value::Object(states)) = object.get("States") else {
+            self.complain("Expected value of type Object", format!("{at}/States"));
+            return None;
+        };
+        if states.is_empty() {
+            self.complain("States must not be empty", format!("{at}/States"));
+            return None;
+        }
+        let mut model = IndexMap::new();
+        let outer = self.language;
+        for (name, state) in states {
+            let place = format!("{at}/States/{name}");
+            if name.chars().count() > 80 {
+                self.complain("State name must not exceed 80 characters", place.clone());
+            }
+            let Value::Object(state) = state else {
+                self.complain("Expected value of type Object", place);
+                continue;
+            };
+            if let Some(state) = self.state(state, &place, depth) {
+                model.insert(name.clone(), Arc::new(state));
+            }
+        }
+        self.language = outer;
+        Some(Body { start_at, states: model })
+    }
+
+    fn state(&mut self, object: &Object<String, Value>, at: &str, depth: usize) -> Option<State> {
+        if !self.require(object, &["Type"], at) {
+            return None;
+        }
+        let kind = self.text(object, "Type", at)?;
+        self.language = self.language_of_state(object, at);
+        let kind = match kind.as_str() {
+            "Pass" => StateKind::Pass {
+                result: self.jsonpath(|_| object.get("Result").cloned()).flatten(),
+                parameters: self.jsonpath(|reader| reader.template(object, "Parameters", at)).flatten(),
+                result_path: self.result_path(object, at),
+            },
+            "Task" => StateKind::Task(Box::new(self.task(object, at)?)),
+            "Choice" => self.choice(object, at)?,
+            "Wait" => StateKind::Wait(self.wait(object, at)?),
+            "Succeed" => StateKind::Succeed,
+            "Fail" => StateKind::Fail {
+                error: self.text_or_path(object, "Error", at),
+                cause: self.text_or_path(object, "Cause", at),
+            },
+            "Parallel" => self.parallel(object, at, depth)?,
+            "Map" => self.map(object, at, depth)?,
+            _ => {
+                self.complain(
+                    "Value is not one of the allowed values: [Choice, Fail, Map, Parallel, Pass, Succeed, Task, Wait]",
+                    format!("{at}/Type"),
+                );
+                return None;
+            }
+        };
+        Some(State {
+            language: self.language,
+            input_path: self.selection(object, "InputPath", at),
+            output_path: self.selection(object, "OutputPath", at),
+            output: self.output(object, at),
+            assign: self.template(object, "Assign", at),
+            next: self.next(object, &kind, at),
+            kind,
+        })
+    }
+
+    fn next(&mut self, object: &Object<String, Value>, kind: &StateKind, at: &str) -> Option<String> {
+        if matches!(kind, StateKind::Choice { .. } | StateKind::Succeed | StateKind::Fail { .. }) {
+            return None;
+        }
+        let ends = object.get("End") == Some(&Value::Bool(true));
+        match (object.get("Next"), ends) {
+            (Some(Value::String(next)), false) => Some(next.clone()),
+            (None, true) => None,
+            (Some(Value::String(_)), true) => {
+                self.complain("Only one of these fields is allowed: [Next, End]", at);
+                None
+            }
+            (Some(_), _) => {
+                self.complain("Expected value of type String", format!("{at}/Next"));
+                None
+            }
+            (None, false) => {
+                self.complain("One of these fields is required: [Next, End]", at);
+                None
+            }
+        }
+    }
+
+    /// Reads what only JSONPath states have.
+    fn jsonpath<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        (self.language == Language::JsonPath).then(|| read(self))
+    }
+}
+
+/// What Jackson says of a text that is no JSON.
+fn invalid_json(text: &str, error: &serde_json::Error) -> Diagnostic {
+    let (line, column, problem) = crate::json_problem(text, error);
+    let place = format!("[Source: (String)\"{text}\"; line: {line}, column: {column}]");
+    Diagnostic {
+        severity: Severity::Error,
+        code: "INVALID_JSON_DESCRIPTION",
+        message: format!("{problem}\n at {place}"),
+        location: Some(place),
+    }
+}

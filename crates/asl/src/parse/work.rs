@@ -1,0 +1,145 @@
+//! Task states, and what Task, Parallel and Map have in common: Parameters or Arguments, Retry, Catch.
+
+use serde_json::{Map as Object, Value};
+
+use super::Reader;
+use crate::definition::{Catcher, Family, Language, MachineType, Resource, Retrier, Task, Work};
+
+impl Reader {
+    /// What the language calls the template of what a Task or Parallel is given.
+    pub(super) fn parameters(&self) -> &'static str {
+        if self.language == Language::Jsonata { "Arguments" } else { "Parameters" }
+    }
+
+    pub(super) fn work(&mut self, object: &Object<String, Value>, parameters: &str, at: &str) -> Work {
+        Work {
+            parameters: self.template(object, parameters, at),
+            result_selector: self.jsonpath(|reader| reader.template(object, "ResultSelector", at)).flatten(),
+            result_path: self.result_path(object, at),
+            retry: self.list(object, "Retry", at, Self::retrier),
+            catch: self.list(object, "Catch", at, Self::catcher),
+        }
+    }
+
+    pub(super) fn list<T>(
+        &mut self,
+        object: &Object<String, Value>,
+        field: &str,
+        at: &str,
+        read: fn(&mut Self, &Object<String, Value>, &str) -> Option<T>,
+    ) -> Vec<T> {
+        let mut model = Vec::new();
+        match object.get(field) {
+            None => {}
+            Some(Value::Array(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    let place = format!("{at}/{field}[{index}]");
+                    match item {
+                        Value::Object(item) => model.extend(read(self, item, &place)),
+                        _ => self.complain("Expected value of type Object", place),
+                    }
+                }
+            }
+            Some(_) => self.complain("Expected value of type Array", format!("{at}/{field}")),
+        }
+        model
+    }
+
+    fn errors(&mut self, object: &Object<String, Value>, at: &str) -> Option<Vec<String>> {
+        if !self.require(object, &["ErrorEquals"], at) {
+            return None;
+        }
+        let errors: Option<Vec<String>> = object["ErrorEquals"]
+            .as_array()
+            .filter(|names| !names.is_empty())
+            .and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect());
+        if errors.is_none() {
+            self.complain("Expected a non-empty array of strings", format!("{at}/ErrorEquals"));
+        }
+        if errors.as_ref().is_some_and(|names| names.len() > 1 && names.iter().any(|name| name == "States.ALL")) {
+            self.complain("States.ALL must appear alone", format!("{at}/ErrorEquals"));
+        }
+        errors
+    }
+
+    fn retrier(&mut self, object: &Object<String, Value>, at: &str) -> Option<Retrier> {
+        let errors = self.errors(object, at)?;
+        let mut number = |field: &str, least: f64, most: f64, default: Option<f64>| match object.get(field) {
+            None => default,
+            Some(value) => {
+                let number = value.as_f64().filter(|number| (least..=most).contains(number));
+                if number.is_none() {
+                    self.complain("Value is out of range", format!("{at}/{field}"));
+                }
+                number.or(default)
+            }
+        };
+        let interval_seconds = number("IntervalSeconds", 1.0, 99_999_999.0, Some(1.0)).unwrap_or(1.0);
+        let max_attempts = number("MaxAttempts", 0.0, 99_999_999.0, Some(3.0)).unwrap_or(3.0);
+        let backoff_rate = number("BackoffRate", 1.0, 1.0e9, Some(2.0)).unwrap_or(2.0);
+        let max_delay_seconds = number("MaxDelaySeconds", 1.0, 31_622_400.0, None);
+        let full_jitter = match object.get("JitterStrategy").map(Value::as_str) {
+            None | Some(Some("NONE")) => false,
+            Some(Some("FULL")) => true,
+            Some(_) => {
+                self.complain("Value is not one of the allowed values: [FULL, NONE]", format!("{at}/JitterStrategy"));
+                false
+            }
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "its range was checked above")]
+        let max_attempts = max_attempts as u32;
+        Some(Retrier { errors, interval_seconds, max_attempts, backoff_rate, max_delay_seconds, full_jitter })
+    }
+
+    fn catcher(&mut self, object: &Object<String, Value>, at: &str) -> Option<Catcher> {
+        let errors = self.errors(object, at)?;
+        if !self.require(object, &["Next"], at) {
+            return None;
+        }
+        Some(Catcher {
+            errors,
+            next: self.text(object, "Next", at)?,
+            result_path: self.result_path(object, at),
+            output: self.output(object, at),
+            assign: self.template(object, "Assign", at),
+        })
+    }
+
+    fn resource(&mut self, object: &Object<String, Value>, at: &str) -> Option<Resource> {
+        if !self.require(object, &["Resource"], at) {
+            return None;
+        }
+        let arn = self.text(object, "Resource", at)?;
+        let location = format!("{at}/Resource");
+        let Some(resource) = Resource::parse(&arn) else {
+            self.complain("Value is not a valid resource ARN", location);
+            return None;
+        };
+        if self.kind == MachineType::Express {
+            match &resource.family {
+                Family::Activity => self.complain("Express state machine does not support Activity ARN", location),
+                Family::Service { action, .. } => {
+                    let suffix = action.split_once('.').map(|(_, suffix)| suffix);
+                    if let Some(suffix) = suffix.filter(|suffix| *suffix != "sync:1") {
+                        self.complain(
+                            format!("Express state machine does not support '.{suffix}' service integration "),
+                            location,
+                        );
+                    }
+                }
+                Family::Lambda => {}
+            }
+        }
+        Some(resource)
+    }
+
+    pub(super) fn task(&mut self, object: &Object<String, Value>, at: &str) -> Option<Task> {
+        Some(Task {
+            resource: self.resource(object, at)?,
+            timeout: self.amount(object, "TimeoutSeconds", at),
+            heartbeat: self.amount(object, "HeartbeatSeconds", at),
+            credentials: self.template(object, "Credentials", at),
+            work: self.work(object, self.parameters(), at),
+        })
+    }
+}
