@@ -1,6 +1,6 @@
 //! A turn's effects, all of them, as one transaction.
 
-use asl::{Command, Execution, HistoryEvent, Payload, StartTask, Status, TaskId, Timestamp};
+use asl::{Command, Details, Execution, HistoryEvent, Payload, Redrive, StartTask, Status, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Key, NewTask, Tx};
 
@@ -29,7 +29,9 @@ pub(crate) struct Batch {
     tasks: Vec<NewTask>,
     cancelled: Vec<String>,
     /// How the execution ended: its summary takes it up.
-    ended: Option<(ExecutionArn, Timestamp, asl::Outcome)>,
+    ended: Option<(ExecutionArn, Timestamp, asl::Outcome, u64)>,
+    /// An execution that runs again, with the client's token.
+    pub(crate) redriven: Option<(ExecutionArn, Redrive, String)>,
     pub(crate) done: Option<String>,
 }
 
@@ -51,6 +53,9 @@ impl Batch {
             output: None,
             error: None,
             cause: None,
+            events: 0,
+            redrive: Redrive::default(),
+            redrive_tokens: Vec::new(),
         };
         batch.put(records::summary(&new.arn), &summary)?;
         batch.puts.push((records::listed(&new.arn, info.started), new.arn.as_str().as_bytes().to_vec()));
@@ -70,7 +75,7 @@ impl Batch {
         for command in commands {
             match command {
                 Command::Record(event) => {
-                    if event.id == 1 {
+                    if event.id == 1 || matches!(event.details, Details::ExecutionRedriven { .. }) {
                         announced.push(Status::Running);
                     }
                     history.push(event);
@@ -91,14 +96,18 @@ impl Batch {
                 }
                 Command::Finish(outcome) => {
                     announced.push(outcome.status);
-                    self.ended = Some((arn.clone(), now, outcome));
+                    self.ended = Some((arn.clone(), now, outcome, execution.event_count()));
                 }
             }
         }
         if tells_events && !arn.is_express() {
             for status in announced {
                 let announcement = Announcement { execution: arn.clone(), status };
-                let name = format!("{arn}/event/{}", status.name());
+                let again = match execution.redriven().count {
+                    0 => String::new(),
+                    count => format!("/{count}"),
+                };
+                let name = format!("{arn}/event/{}{again}", status.name());
                 self.tasks.push(NewTask::new(runners::EVENT_KIND, name).payload(&announcement)?);
             }
         }
@@ -115,7 +124,8 @@ impl Batch {
     }
 
     fn add_dirty(&mut self, arn: &ExecutionArn, execution: &mut Execution) -> Result<(), store::Error> {
-        let over = execution.status() != Status::Running;
+        // What a redrive would go on with stays as it is.
+        let over = execution.status() != Status::Running && !execution.is_unfinished();
         let dirty = execution.take_dirty();
         for blob in &dirty.blobs {
             if let Some(id) = blob.blob_id() {
@@ -155,7 +165,13 @@ impl Batch {
         for id in &self.cancelled {
             tx.cancel_task(id)?;
         }
-        if let Some((arn, at, outcome)) = &self.ended
+        if let Some((arn, redrive, token)) = &self.redriven
+            && let Some(mut summary) = tx.get_json::<Summary>(records::summary(arn))?
+        {
+            summary.redrive_with(*redrive, token);
+            tx.put_json(records::summary(arn), &summary)?;
+        }
+        if let Some((arn, at, outcome, events)) = &self.ended
             && let Some(mut summary) = tx.get_json::<Summary>(records::summary(arn))?
         {
             summary.status = outcome.status;
@@ -163,6 +179,7 @@ impl Batch {
             summary.output.clone_from(&outcome.output);
             summary.error.clone_from(&outcome.error);
             summary.cause.clone_from(&outcome.cause);
+            summary.events = *events;
             tx.put_json(records::summary(arn), &summary)?;
         }
         if let Some(task) = &self.done {

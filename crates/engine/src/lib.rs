@@ -10,6 +10,7 @@ mod arn;
 mod batch;
 mod read;
 mod records;
+mod redrive;
 mod runners;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use batch::Batch;
 pub use batch::TaskPayload;
 pub use read::{Listed, Page};
 pub use records::Summary;
+pub use redrive::{Redriven, Refused};
 
 /// The queue kind of a task that an execution starts; its payload is a [`TaskPayload`].
 pub const TASK_KIND: &str = "states:task";
@@ -255,6 +257,9 @@ impl Engine {
     /// Reads a running execution.
     async fn load(&self, arn: &ExecutionArn) -> Result<Option<Execution>, Error> {
         let Some(stored) = self.store().read(|tx| read::stored(tx, arn)).await? else { return Ok(None) };
+        if stored.root.status != Status::Running {
+            return Ok(None);
+        }
         let definition = self.parsed(&stored.definition)?;
         Ok(Some(Execution::load(definition, Arc::new(stored.info), stored.root, stored.frames)))
     }

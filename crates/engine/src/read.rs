@@ -7,7 +7,7 @@ use wire::Error;
 use crate::records::{self, Summary};
 use crate::{Engine, ExecutionArn};
 
-/// A running execution as stored.
+/// An execution as stored that runs, or that a redrive could make run.
 pub(crate) struct Stored {
     pub(crate) info: Info,
     pub(crate) root: Root,

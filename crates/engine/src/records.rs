@@ -3,7 +3,7 @@
 //! `x/<execution>/` has `info`, `summary`, `root`, `frame/<id>`, `blob/<id>` and `history/<first event>`; `list/<machine>/` orders
 //! executions, newest first; `definition/` has definitions by their hash.
 
-use asl::{Payload, Status, Timestamp};
+use asl::{Payload, Redrive, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::Key;
 
@@ -24,6 +24,18 @@ pub struct Summary {
     pub output: Option<Payload>,
     pub error: Option<String>,
     pub cause: Option<String>,
+    /// How many events its history had when it ended.
+    #[serde(default)]
+    pub events: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub redrive: Redrive,
+    /// The client tokens that it was last redriven with, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redrive_tokens: Vec<(String, Timestamp)>,
+}
+
+fn is_default(redrive: &Redrive) -> bool {
+    *redrive == Redrive::default()
 }
 
 fn base(account: &str, region: &str) -> Key {

@@ -47,6 +47,7 @@ pub fn register(platform: &Platform) -> Arc<States> {
         ListStateMachines,
         ListTagsForResource,
         PublishStateMachineVersion,
+        RedriveExecution,
         SendTaskFailure,
         SendTaskHeartbeat,
         SendTaskSuccess,

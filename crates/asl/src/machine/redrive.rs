@@ -26,6 +26,11 @@ impl Execution {
         self.root.redrive
     }
 
+    /// The number of events recorded so far.
+    pub fn event_count(&self) -> u64 {
+        self.root.event_count()
+    }
+
     /// True when there is something that a redrive would go on with.
     pub fn is_unfinished(&self) -> bool {
         !matches!(self.root.status, Status::Running | Status::Succeeded) && !self.frames.is_empty()

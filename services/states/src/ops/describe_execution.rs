@@ -3,26 +3,25 @@
 use api_states::{
     CloudWatchEventsExecutionDataDetails, DescribeExecution, DescribeExecutionInput, DescribeExecutionOutput,
 };
-use asl::Status;
 use async_trait::async_trait;
+use engine::Refused;
 use service::{Cx, Handle};
 use wire::Error;
 
+use super::redrive_execution::DELETING;
 use crate::{States, execution_arn, millis, no_such_execution};
 
 #[async_trait]
 impl Handle<DescribeExecution> for States {
-    async fn handle(&self, _: &Cx, input: DescribeExecutionInput) -> Result<DescribeExecutionOutput, Error> {
+    async fn handle(&self, cx: &Cx, input: DescribeExecutionInput) -> Result<DescribeExecutionOutput, Error> {
         let arn = execution_arn(&input.execution_arn)?;
         let (summary, info) = self.engine.describe(&arn).await?.ok_or_else(|| no_such_execution(arn.as_str()))?;
         let included = || Some(CloudWatchEventsExecutionDataDetails { included: Some(true) });
-        let output = summary.output.map(|output| output.text().to_owned());
-        let redrivable = matches!(summary.status, Status::Failed | Status::TimedOut | Status::Aborted);
-        let reason = match summary.status {
-            _ if redrivable => None,
-            Status::Running => Some("Execution is RUNNING and cannot be redriven".to_owned()),
-            _ => Some("Execution is SUCCEEDED and cannot be redriven".to_owned()),
-        };
+        let output = summary.output.as_ref().map(|output| output.text().to_owned());
+        let mut refused = summary.refuses_redrive(asl::Timestamp(cx.now().as_millisecond())).map(Refused::reason);
+        if refused.is_none() && !self.has_machine(&arn).await? {
+            refused = Some(DELETING);
+        }
         Ok(DescribeExecutionOutput {
             execution_arn: arn.to_string(),
             state_machine_arn: summary.state_machine_arn,
@@ -37,9 +36,10 @@ impl Handle<DescribeExecution> for States {
             error: summary.error,
             cause: summary.cause,
             state_machine_version_arn: summary.state_machine_version_arn,
-            redrive_count: Some(0),
-            redrive_status: Some(if redrivable { "REDRIVABLE" } else { "NOT_REDRIVABLE" }.to_owned()),
-            redrive_status_reason: reason,
+            redrive_count: i32::try_from(summary.redrive.count).ok(),
+            redrive_date: summary.redrive.at.map(millis),
+            redrive_status: Some(if refused.is_none() { "REDRIVABLE" } else { "NOT_REDRIVABLE" }.to_owned()),
+            redrive_status_reason: refused.map(str::to_owned),
             ..Default::default()
         })
     }

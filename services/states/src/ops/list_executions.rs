@@ -15,6 +15,9 @@ impl Handle<ListExecutions> for States {
         let Some(arn) = &input.state_machine_arn else {
             return Err(error::validation_exception("Must provide exactly one of: stateMachineArn or mapRunArn"));
         };
+        if input.redrive_filter.is_some() {
+            return Err(error::validation_exception("redriveFilter can only be specified with mapRunArn"));
+        }
         let arn = MachineArn::parse(arn)?;
         let machine = self.store.read(|tx| arn.find(tx)).await?;
         if machine_type(&machine.kind) == asl::MachineType::Express {
@@ -50,7 +53,8 @@ impl Handle<ListExecutions> for States {
                 status: listed.summary.status.name().to_owned(),
                 start_date: millis(listed.summary.started),
                 stop_date: listed.summary.stopped.map(millis),
-                redrive_count: Some(0),
+                redrive_count: i32::try_from(listed.summary.redrive.count).ok(),
+                redrive_date: listed.summary.redrive.at.map(millis),
                 ..Default::default()
             });
         Ok(ListExecutionsOutput {

@@ -8,6 +8,7 @@ mod describe_state_machine_for_execution;
 mod get_execution_history;
 mod list_executions;
 mod list_state_machines;
+mod redrive_execution;
 mod send_task;
 mod start_execution;
 mod start_sync_execution;

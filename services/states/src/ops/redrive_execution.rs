@@ -1,0 +1,41 @@
+//! RedriveExecution: an execution that did not succeed goes on from where it was.
+
+use api_states::{RedriveExecution, RedriveExecutionInput, RedriveExecutionOutput, error};
+use async_trait::async_trait;
+use engine::{ExecutionArn, Redriven};
+use service::{Cx, Handle};
+use wire::Error;
+
+use crate::machine::MachineArn;
+use crate::{States, execution_arn, millis, no_such_execution};
+
+#[async_trait]
+impl Handle<RedriveExecution> for States {
+    async fn handle(&self, cx: &Cx, input: RedriveExecutionInput) -> Result<RedriveExecutionOutput, Error> {
+        let arn = execution_arn(&input.execution_arn)?;
+        if arn.is_express() {
+            let message = format!("Invalid Arn: 'Resource type not valid in this context: express: {arn}'");
+            return Err(error::invalid_arn(message));
+        }
+        if !self.has_machine(&arn).await? && self.engine.describe(&arn).await?.is_some() {
+            return Err(error::execution_not_redrivable(DELETING));
+        }
+        let token = input.client_token.unwrap_or_else(|| cx.uuid());
+        match self.engine.redrive(&arn, token).await? {
+            Redriven::At(at) => Ok(RedriveExecutionOutput { redrive_date: millis(at) }),
+            Redriven::Refused(refused) => Err(error::execution_not_redrivable(refused.reason())),
+            Redriven::Unknown => Err(no_such_execution(arn.as_str())),
+        }
+    }
+}
+
+/// Why the executions of a deleted state machine cannot be redriven.
+pub(super) const DELETING: &str = "State machine is in DELETING status";
+
+impl States {
+    /// Whether the state machine of an execution still exists.
+    pub(super) async fn has_machine(&self, arn: &ExecutionArn) -> Result<bool, Error> {
+        let machine = MachineArn::new(arn.account(), arn.region(), arn.machine());
+        self.store.read(|tx| Ok::<_, Error>(tx.get(machine.key())?.is_some())).await
+    }
+}
