@@ -47,7 +47,8 @@ class Scene:
         self.deploy()
         self.states, self.athena, self.s3 = (self.platform.client(name) for name in ("stepfunctions", "athena", "s3"))
         self.definition = json.loads((self.example / "pipeline.asl.json").read_text())
-        self.console = f"{self.platform.env['AWS_ENDPOINT_URL']}/console/"
+        server = json.loads((self.platform.data / "server.json").read_text())
+        self.console = f"{server['endpoint']}/console/#token={server['console_token']}"
         if self.breaks == "ftp":
             self.ftp.close_all()
         if self.breaks == "timeout":
