@@ -1,5 +1,7 @@
 //! The typed model of a definition. `parse.rs` makes it, `check.rs` judges its graph.
 
+mod distributed;
+
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -10,6 +12,8 @@ use crate::choice::Rule;
 use crate::expr::Expr;
 use crate::template::Template;
 use crate::time::Timestamp;
+
+pub(crate) use distributed::{Distributed, ItemBatcher, ItemReader, ResultWriter};
 
 /// A definition that can be run.
 #[derive(Debug)]
@@ -107,6 +111,8 @@ pub(crate) struct Map {
     pub(crate) max_concurrency: Option<Amount>,
     pub(crate) tolerated_failure_count: Option<Amount<f64>>,
     pub(crate) tolerated_failure_percentage: Option<Amount<f64>>,
+    /// Items run as executions of their own.
+    pub(crate) distributed: Option<Box<Distributed>>,
     pub(crate) work: Work,
 }
 

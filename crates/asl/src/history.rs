@@ -79,6 +79,19 @@ pub enum Details {
         name: String,
         index: u64,
     },
+    MapRunStarted {
+        arn: String,
+    },
+    MapRunSucceeded,
+    MapRunFailed {
+        error: Option<String>,
+        cause: Option<String>,
+    },
+    MapRunAborted,
+    MapRunRedriven {
+        arn: String,
+        count: u32,
+    },
     ParallelStateStarted,
     ParallelStateSucceeded,
     ParallelStateFailed,
@@ -216,6 +229,11 @@ impl Details {
             Self::MapIterationSucceeded { .. } => "MapIterationSucceeded".to_owned(),
             Self::MapIterationFailed { .. } => "MapIterationFailed".to_owned(),
             Self::MapIterationAborted { .. } => "MapIterationAborted".to_owned(),
+            Self::MapRunStarted { .. } => "MapRunStarted".to_owned(),
+            Self::MapRunSucceeded => "MapRunSucceeded".to_owned(),
+            Self::MapRunFailed { .. } => "MapRunFailed".to_owned(),
+            Self::MapRunAborted => "MapRunAborted".to_owned(),
+            Self::MapRunRedriven { .. } => "MapRunRedriven".to_owned(),
             Self::ParallelStateStarted => "ParallelStateStarted".to_owned(),
             Self::ParallelStateSucceeded => "ParallelStateSucceeded".to_owned(),
             Self::ParallelStateFailed => "ParallelStateFailed".to_owned(),
@@ -301,6 +319,19 @@ impl Details {
             Self::MapIterationAborted { name, index } => {
                 fields.iteration(name, *index, "mapIterationAbortedEventDetails")
             }
+            Self::MapRunStarted { arn } => {
+                fields.text("mapRunArn", arn);
+                "mapRunStartedEventDetails"
+            }
+            Self::MapRunFailed { error, cause } => {
+                fields.failure(error.as_ref(), cause.as_ref());
+                "mapRunFailedEventDetails"
+            }
+            Self::MapRunRedriven { arn, count } => {
+                fields.text("mapRunArn", arn);
+                fields.map.insert("redriveCount".to_owned(), json!(count));
+                "mapRunRedrivenEventDetails"
+            }
             Self::LambdaFunctionScheduled { resource, input, timeout } => {
                 fields.text("resource", resource);
                 fields.data("input", input);
@@ -384,6 +415,8 @@ impl Details {
             Self::StateAborted { .. }
             | Self::MapStateSucceeded
             | Self::MapStateFailed
+            | Self::MapRunSucceeded
+            | Self::MapRunAborted
             | Self::ParallelStateStarted
             | Self::ParallelStateSucceeded
             | Self::ParallelStateFailed

@@ -6,10 +6,10 @@
 //! * [`Definition`] is the typed model; [`Definition::parse`] reports what AWS reports ([`Diagnostic`]).
 //! * [`Execution`] runs one: [`Execution::handle`] is the only way in.
 //! * [`path`] is JSONPath as Step Functions understands it, `intrinsics` the `States.*` functions, `template` the payload templates.
-//!
 //! * `jsonata` evaluates the expressions of JSONata states.
+//! * [`MapRun`] is the run of a Distributed Map: a machine of its own, beside the execution whose Map it is.
 //!
-//! Not here: Distributed Map (its definitions are refused when they are created), the integrations, the store.
+//! Not here: the integrations, the reading of items and the writing of results, the store.
 
 mod check;
 mod choice;
@@ -33,6 +33,11 @@ pub use check::{Diagnostic, Severity};
 pub use definition::{Definition, MachineType, StateType};
 pub use history::{Details, HistoryEvent};
 pub use json::{fingerprint, json_problem};
+pub use machine::distributed::{
+    Batcher, Child, ChildOf, Counts, CsvHeaderLocation, Export, InputType, Item, Limits, MAX_CHILDREN_AT_ONCE,
+    ManifestType, MapRun, Progress, Reader, ReaderConfig, ReaderSource, ReaderTransformation, RunEnded, RunFailure,
+    Workbench, Writer, WriterTransformation,
+};
 pub use machine::{
     Command, Dirty, Event, Execution, Frame, Info, Outcome, Redrive, Root, StartTask, Status, TaskId, TimerId,
 };

@@ -1,12 +1,14 @@
 //! A turn's effects, all of them, as one transaction.
 
-use asl::{Command, Details, Execution, HistoryEvent, Payload, Redrive, StartTask, Status, TaskId, Timestamp};
+use std::sync::Arc;
+
+use asl::{Command, Details, Execution, HistoryEvent, Info, Payload, Redrive, StartTask, Status, TaskId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Key, NewTask, Tx};
 
 use crate::records::{self, Summary};
 use crate::runners::{self, Address, Announcement};
-use crate::{ExecutionArn, NewExecution, TASK_KIND};
+use crate::{ExecutionArn, MapRunArn, NewExecution, TASK_KIND, map_runs};
 
 /// What the runner of a task is given.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +34,11 @@ pub(crate) struct Batch {
     ended: Option<(ExecutionArn, Timestamp, asl::Outcome, u64)>,
     /// An execution that runs again, with the client's token.
     pub(crate) redriven: Option<(ExecutionArn, Redrive, String)>,
+    /// Distributed Maps' runs that begin, and those that are to end.
+    runs: Vec<asl::MapRun>,
+    stopped_runs: Vec<String>,
+    /// The run's child that ended.
+    ended_child: Option<(asl::ChildOf, Status)>,
     pub(crate) done: Option<String>,
 }
 
@@ -41,25 +48,33 @@ impl Batch {
         let mut batch = Self::default();
         let info = execution.info();
         batch.put(records::info(&new.arn), &**info)?;
-        let summary = Summary {
-            version: 1,
-            name: info.name.clone(),
-            state_machine_arn: info.state_machine_arn.clone(),
-            state_machine_version_arn: new.state_machine_version_arn.clone(),
-            definition: records::definition_name(&new.definition),
-            status: Status::Running,
-            started: info.started,
-            stopped: None,
-            output: None,
-            error: None,
-            cause: None,
-            events: 0,
-            redrive: Redrive::default(),
-            redrive_tokens: Vec::new(),
-        };
-        batch.put(records::summary(&new.arn), &summary)?;
-        batch.puts.push((records::listed(&new.arn, info.started), new.arn.as_str().as_bytes().to_vec()));
+        batch.put(records::summary(&new.arn), &summary(new, info))?;
+        batch.put_text(records::listed(&new.arn, info.started), new.arn.as_str());
         Ok(batch)
+    }
+
+    /// The records of a new child of a Distributed Map's run and of its first turn. When that was its last one, the summary says so
+    /// from the beginning, and the run counts it itself.
+    pub(crate) fn begin_child(
+        &mut self,
+        new: &NewExecution,
+        execution: &mut Execution,
+        commands: Vec<Command>,
+        now: Timestamp,
+    ) -> Result<(), store::Error> {
+        let info = Arc::clone(execution.info());
+        self.add(&new.arn, now, execution, commands, false)?;
+        self.ended_child = None;
+        let mut summary = summary(new, &info);
+        if let Some((_, at, outcome, events)) = self.ended.take() {
+            summary.end(at, &outcome, events);
+        }
+        self.put(records::info(&new.arn), &*info)?;
+        self.put(records::summary(&new.arn), &summary)?;
+        if let Some(run) = info.map_run.as_ref().and_then(|of| MapRunArn::parse(&of.map_run_arn)) {
+            self.put_text(records::listed_child(&new.arn, &run, info.started), new.arn.as_str());
+        }
+        Ok(())
     }
 
     pub(crate) fn add(
@@ -94,13 +109,17 @@ impl Batch {
                     let address = Address { execution: arn.clone(), timer: None };
                     self.tasks.push(NewTask::new(runners::CONTINUE_KIND, format!("{arn}/continue")).payload(&address)?);
                 }
+                Command::StartMapRun(run) => self.runs.push(*run),
+                Command::StopMapRun { map_run_arn } => self.stopped_runs.push(map_run_arn),
                 Command::Finish(outcome) => {
                     announced.push(outcome.status);
+                    self.ended_child = execution.info().map_run.clone().map(|of| (of, outcome.status));
                     self.ended = Some((arn.clone(), now, outcome, execution.event_count()));
                 }
             }
         }
-        if tells_events && !arn.is_express() {
+        // Children of Distributed Maps are too many to be announced.
+        if tells_events && !arn.is_express() && execution.info().map_run.is_none() {
             for status in announced {
                 let announcement = Announcement { execution: arn.clone(), status };
                 let again = match execution.redriven().count {
@@ -145,11 +164,25 @@ impl Batch {
         self.put(records::root(arn), dirty.root)
     }
 
-    fn put(&mut self, key: Key, record: &(impl Serialize + ?Sized)) -> Result<(), store::Error> {
+    pub(crate) fn put(&mut self, key: Key, record: &(impl Serialize + ?Sized)) -> Result<(), store::Error> {
         let bytes = serde_json::to_vec(record)
             .map_err(|error| store::Error::Corrupt { key: "states".to_owned(), cause: error.to_string() })?;
         self.puts.push((key, bytes));
         Ok(())
+    }
+
+    pub(crate) fn put_text(&mut self, key: Key, text: &str) {
+        self.puts.push((key, text.as_bytes().to_vec()));
+    }
+
+    pub(crate) fn delete(&mut self, key: Key) {
+        self.deletes.push(key);
+    }
+
+    /// The runs that have to look at their rows once this is written.
+    pub(crate) fn runs_to_wake(&self) -> Vec<String> {
+        let ended = self.ended_child.iter().map(|(of, _)| of.map_run_arn.clone());
+        self.stopped_runs.iter().cloned().chain(ended).collect()
     }
 
     pub(crate) fn apply(&self, tx: &mut Tx<'_>) -> Result<(), store::Error> {
@@ -174,18 +207,41 @@ impl Batch {
         if let Some((arn, at, outcome, events)) = &self.ended
             && let Some(mut summary) = tx.get_json::<Summary>(records::summary(arn))?
         {
-            summary.status = outcome.status;
-            summary.stopped = Some(*at);
-            summary.output.clone_from(&outcome.output);
-            summary.error.clone_from(&outcome.error);
-            summary.cause.clone_from(&outcome.cause);
-            summary.events = *events;
+            summary.end(*at, outcome, *events);
             tx.put_json(records::summary(arn), &summary)?;
+        }
+        for run in &self.runs {
+            map_runs::begin(tx, run)?;
+        }
+        for run in &self.stopped_runs {
+            map_runs::stop(tx, run)?;
+        }
+        if let Some((child, status)) = &self.ended_child {
+            map_runs::child_ended(tx, child, *status)?;
         }
         if let Some(task) = &self.done {
             tx.finish_task(task)?;
         }
         Ok(())
+    }
+}
+
+fn summary(new: &NewExecution, info: &Info) -> Summary {
+    Summary {
+        version: 1,
+        name: info.name.clone(),
+        state_machine_arn: info.state_machine_arn.clone(),
+        state_machine_version_arn: new.state_machine_version_arn.clone(),
+        definition: records::definition_name(&new.definition),
+        status: Status::Running,
+        started: info.started,
+        stopped: None,
+        output: None,
+        error: None,
+        cause: None,
+        events: 0,
+        redrive: Redrive::default(),
+        redrive_tokens: Vec::new(),
     }
 }
 

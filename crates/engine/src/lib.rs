@@ -8,6 +8,7 @@
 
 mod arn;
 mod batch;
+mod map_runs;
 mod read;
 mod records;
 mod redrive;
@@ -19,12 +20,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use asl::{Definition, Event, Execution, Info, MachineType, Status, TaskId, Timestamp};
 use service::{Cx, Platform, Router};
 use store::{Store, Tx};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use wire::Error;
 
 pub use arn::ExecutionArn;
 use batch::Batch;
 pub use batch::TaskPayload;
+pub use map_runs::{ChildResult, EndedChild, MAP_RUN_KIND, MapRunArn, News, OpenRun};
 pub use read::{Listed, Page};
 pub use records::Summary;
 pub use redrive::{Redriven, Refused};
@@ -48,6 +50,8 @@ struct Inner {
     loaded: Mutex<BTreeMap<String, Slot>>,
     definitions: Mutex<BTreeMap<String, Arc<Definition>>>,
     waiting: Mutex<BTreeMap<String, Vec<oneshot::Sender<()>>>>,
+    /// Runs of Distributed Maps that are taken up, and what wakes them.
+    map_runs: Mutex<BTreeMap<String, Arc<Notify>>>,
 }
 
 /// One execution's place in memory; empty when it has to be read first.
@@ -95,6 +99,7 @@ impl Engine {
             loaded: Mutex::default(),
             definitions: Mutex::default(),
             waiting: Mutex::default(),
+            map_runs: Mutex::default(),
         };
         let engine = Self { inner: Arc::new(inner) };
         runners::register(&engine, &platform.control);
@@ -173,6 +178,7 @@ impl Engine {
         let outcome = batch.add(arn, now, execution, commands, self.tells_events());
         let over = execution.status() != Status::Running;
         batch.done = done;
+        let runs = batch.runs_to_wake();
         let written = match outcome {
             Ok(()) => self.store().write(move |tx| batch.apply(tx)).await,
             Err(error) => Err(error),
@@ -186,6 +192,9 @@ impl Engine {
             *held = None;
             self.forget(arn);
             self.wake(arn);
+        }
+        for run in runs {
+            self.wake_map_run(&run);
         }
         Ok(Told::Heard)
     }

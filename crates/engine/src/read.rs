@@ -57,7 +57,7 @@ fn definition(tx: &mut Tx<'_>, arn: &ExecutionArn, summary: &Summary) -> Result<
     Ok(String::from_utf8(text.unwrap_or_default()).unwrap_or_default())
 }
 
-fn fetch(tx: &mut Tx<'_>, arn: &ExecutionArn, payload: &mut Payload) -> Result<(), store::Error> {
+pub(crate) fn fetch(tx: &mut Tx<'_>, arn: &ExecutionArn, payload: &mut Payload) -> Result<(), store::Error> {
     payload.fetch(|id| {
         let bytes = tx.get(records::blob(arn, id))?.unwrap_or_default();
         String::from_utf8(bytes)

@@ -1,13 +1,13 @@
 //! Where an execution's records are. All keys begin `states`, account, region.
 //!
 //! `x/<execution>/` has `info`, `summary`, `root`, `frame/<id>`, `blob/<id>` and `history/<first event>`; `list/<machine>/` orders
-//! executions, newest first; `definition/` has definitions by their hash.
+//! executions, newest first; `definition/` has definitions by their hash; `run/<run>/` and `runs/<execution>/` are Distributed Maps'.
 
-use asl::{Payload, Redrive, Status, Timestamp};
+use asl::{Outcome, Payload, Redrive, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use crate::ExecutionArn;
+use crate::{ExecutionArn, MapRunArn};
 
 /// What is known of an execution from outside: written when it starts and when it ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +36,17 @@ pub struct Summary {
 
 fn is_default(redrive: &Redrive) -> bool {
     *redrive == Redrive::default()
+}
+
+impl Summary {
+    pub(crate) fn end(&mut self, at: Timestamp, outcome: &Outcome, events: u64) {
+        self.status = outcome.status;
+        self.stopped = Some(at);
+        self.output.clone_from(&outcome.output);
+        self.error.clone_from(&outcome.error);
+        self.cause.clone_from(&outcome.cause);
+        self.events = events;
+    }
 }
 
 fn base(account: &str, region: &str) -> Key {
@@ -85,6 +96,30 @@ pub(crate) fn listing(account: &str, region: &str, machine: &str) -> Key {
 
 pub(crate) fn listed(arn: &ExecutionArn, started: Timestamp) -> Key {
     listing(arn.account(), arn.region(), arn.machine()).push_i64(-started.0).push(arn.resource())
+}
+
+/// The children of a Distributed Map's run are listed under the run, not under a machine.
+pub(crate) fn listed_child(arn: &ExecutionArn, of: &MapRunArn, started: Timestamp) -> Key {
+    listing(of.account(), of.region(), of.run()).push_i64(-started.0).push(arn.resource())
+}
+
+/// The record of a Distributed Map's run.
+pub(crate) fn map_run(arn: &MapRunArn) -> Key {
+    map_run_part(arn, "record")
+}
+
+/// What others leave beside it: `limits`, `stop`, `ended/<child>`, `running/<child>`, `output`.
+pub(crate) fn map_run_part(arn: &MapRunArn, part: &str) -> Key {
+    base(arn.account(), arn.region()).push("run").push(arn.run()).push(part)
+}
+
+pub(crate) fn map_run_child(arn: &MapRunArn, part: &str, index: u64) -> Key {
+    map_run_part(arn, part).push_u64(index)
+}
+
+/// The runs of an execution, newest first.
+pub(crate) fn map_runs_of(execution: &ExecutionArn) -> Key {
+    base(execution.account(), execution.region()).push("runs").push(execution.resource())
 }
 
 pub(crate) fn definition_key(account: &str, region: &str, name: &str) -> Key {

@@ -3,6 +3,7 @@
 //! The language is in `asl`, the durable driver in `engine`; here are the API's operations (`ops`, one file each) and the runner of
 //! tasks (`integrations`).
 
+mod distributed;
 mod integrations;
 mod machine;
 mod ops;
@@ -30,6 +31,9 @@ impl std::fmt::Debug for States {
 /// How many tasks of executions run at once; most of them only wait for another service.
 const TASKS_AT_ONCE: usize = 4096;
 
+/// How many runs of Distributed Maps go on at once, as on AWS.
+const MAP_RUNS_AT_ONCE: usize = 1000;
+
 /// Registers the service's operations and runners.
 pub fn register(platform: &Platform) -> Arc<States> {
     let engine = Engine::new(platform);
@@ -39,10 +43,12 @@ pub fn register(platform: &Platform) -> Arc<States> {
         DeleteStateMachine,
         DeleteStateMachineVersion,
         DescribeExecution,
+        DescribeMapRun,
         DescribeStateMachine,
         DescribeStateMachineForExecution,
         GetExecutionHistory,
         ListExecutions,
+        ListMapRuns,
         ListStateMachineVersions,
         ListStateMachines,
         ListTagsForResource,
@@ -56,9 +62,12 @@ pub fn register(platform: &Platform) -> Arc<States> {
         StopExecution,
         TagResource,
         UntagResource,
+        UpdateMapRun,
         UpdateStateMachine,
         ValidateStateMachineDefinition,
     );
+    let runs = distributed::MapRuns::new(engine.clone(), &platform.router);
+    platform.control.register(engine::MAP_RUN_KIND, MAP_RUNS_AT_ONCE, Arc::new(runs));
     let tasks = integrations::Tasks::new(engine, &platform.router);
     platform.control.register(engine::TASK_KIND, TASKS_AT_ONCE, Arc::new(tasks));
     service

@@ -56,6 +56,11 @@ pub(super) enum Phase {
         timer: TimerId,
     },
     Children(Children),
+    /// A Distributed Map's run is on its way.
+    MapRun {
+        task: TaskId,
+        map_run_arn: String,
+    },
     Done {
         output: Payload,
     },
@@ -132,7 +137,11 @@ impl Frame {
     }
 
     pub(super) fn runs(&self, task: TaskId) -> bool {
-        matches!(&self.phase, Phase::Running(running) if running.task == task)
+        match &self.phase {
+            Phase::Running(running) => running.task == task,
+            Phase::MapRun { task: waited_for, .. } => *waited_for == task,
+            _ => false,
+        }
     }
 
     pub(super) fn retry_count(&self) -> u32 {

@@ -4,6 +4,7 @@
 //! [`Execution::take_dirty`] names those, and they are all that has to be written.
 
 mod data;
+pub(crate) mod distributed;
 mod failure;
 mod frame;
 mod redrive;
@@ -39,6 +40,9 @@ pub struct Info {
     pub region: String,
     pub started: Timestamp,
     pub input: Payload,
+    /// The Distributed Map that started it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_run: Option<distributed::ChildOf>,
 }
 
 /// The counters and the end of an execution.
@@ -117,6 +121,11 @@ pub enum Event {
     },
     /// It did not succeed, and is to go on from where it was.
     Redriven,
+    /// A Distributed Map's run is over.
+    MapRunEnded {
+        task: TaskId,
+        ended: distributed::RunEnded,
+    },
 }
 
 /// What to do next. All commands of a turn are carried out in one transaction, with the records that changed.
@@ -127,6 +136,8 @@ pub enum Command {
     CancelTask { task: TaskId },
     SetTimer { timer: TimerId, at: Timestamp },
     ClearTimer { timer: TimerId },
+    StartMapRun(Box<distributed::MapRun>),
+    StopMapRun { map_run_arn: String },
     Continue,
     Finish(Outcome),
 }
@@ -203,18 +214,7 @@ impl Execution {
             blobs.push(info.input.clone());
             next_blob += 1;
         }
-        let root = Root {
-            version: 1,
-            status: Status::Running,
-            next_event: 1,
-            next_frame: MAIN_FRAME + 1,
-            next_sequence: 1,
-            next_blob,
-            random: RefCell::new(Random::new(seed[0])),
-            secret: seed[1],
-            deadline: None,
-            redrive: Redrive::default(),
-        };
+        let root = Root { next_blob, secret: seed[1], ..Root::scratch(seed[0]) };
         Self {
             definition,
             info: Arc::new(info),
@@ -280,6 +280,7 @@ impl Execution {
             Event::TimerFired { timer } => self.timer_fired(&mut turn, timer),
             Event::StopRequested { error, cause } => self.stop(&mut turn, error, cause),
             Event::Redriven => self.redrive(&mut turn),
+            Event::MapRunEnded { task, ended } => self.map_run_ended(&mut turn, task, ended),
         }
         self.run(&mut turn);
     }
@@ -464,6 +465,13 @@ impl Execution {
                 frame.unfinished = Some(children);
                 frame.phase = Phase::Halted;
             }
+            Phase::MapRun { map_run_arn, .. } => {
+                turn.out.push(Command::StopMapRun { map_run_arn });
+                if recorded {
+                    self.log(turn, &mut frame, Details::MapRunAborted);
+                }
+                frame.phase = Phase::Halted;
+            }
             other => {
                 Self::let_go(turn, &other);
                 frame.phase = Phase::Halted;
@@ -500,12 +508,28 @@ impl Execution {
                 turn.out.push(Command::CancelTask { task: running.task });
                 running.clear_timers(turn.out);
             }
-            Phase::Ready | Phase::Halted | Phase::Children(_) | Phase::Done { .. } => {}
+            Phase::Ready | Phase::Halted | Phase::Children(_) | Phase::MapRun { .. } | Phase::Done { .. } => {}
         }
     }
 }
 
 impl Root {
+    /// For evaluating outside any execution.
+    fn scratch(seed: u64) -> Self {
+        Self {
+            version: 1,
+            status: Status::Running,
+            next_event: 1,
+            next_frame: MAIN_FRAME + 1,
+            next_sequence: 1,
+            next_blob: 1,
+            random: RefCell::new(Random::new(seed)),
+            secret: 0,
+            deadline: None,
+            redrive: Redrive::default(),
+        }
+    }
+
     /// The number of events recorded so far.
     pub fn event_count(&self) -> u64 {
         self.next_event - 1

@@ -32,6 +32,11 @@ impl Execution {
     /// Runs the state that the frame is in; again after a retry's delay.
     pub(super) fn attempt(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
         let state = Self::state_of(&frame);
+        if let StateKind::Map(map) = &state.kind
+            && let Some(distributed) = &map.distributed
+        {
+            return self.start_map_run(turn, frame, &state, map, distributed);
+        }
         let failed = match &state.kind {
             StateKind::Pass { .. } | StateKind::Succeed | StateKind::Choice { .. } => {
                 match self.immediate(&frame, &state) {
@@ -249,19 +254,24 @@ impl Execution {
         let input = self.effective_input(frame, state)?;
         let limit =
             self.amount(frame, map.max_concurrency.as_ref(), "MaxConcurrency", &input)?.filter(|limit| *limit > 0);
-        let items = match &map.items {
-            Items::Input => input.clone(),
+        let items = self.map_items(frame, map, &input)?;
+        let length =
+            items.value().as_array().map(Vec::len).ok_or_else(|| no_array(frame, state, map, items.value()))?;
+        Ok((self.children(length, Some(frame.state.clone()), Some(items), input), limit.unwrap_or(u64::MAX)))
+    }
+
+    /// What a Map goes over.
+    pub(super) fn map_items(&mut self, frame: &Frame, map: &Map, input: &Payload) -> Result<Payload, Failure> {
+        match &map.items {
+            Items::Input => Ok(input.clone()),
             Items::Path(path) => {
                 let value = self
                     .scope(frame, input.value(), View::default(), |scope| path.eval(scope))
                     .map_err(|error| Failure::invalid_path(frame, path, "ItemsPath", &error))?;
-                self.payload_of(value)
+                Ok(self.payload_of(value))
             }
-            Items::Template(template) => self.filled(frame, template, &input, View::default())?,
-        };
-        let length =
-            items.value().as_array().map(Vec::len).ok_or_else(|| no_array(frame, state, map, items.value()))?;
-        Ok((self.children(length, Some(frame.state.clone()), Some(items), input), limit.unwrap_or(u64::MAX)))
+            Items::Template(template) => self.filled(frame, template, input, View::default()),
+        }
     }
 
     fn start_children(&mut self, turn: &mut Turn<'_>, mut frame: Frame, children: Children, limit: u64) {
@@ -375,7 +385,7 @@ impl Execution {
 }
 
 /// What a Map goes over is no array.
-fn no_array(frame: &Frame, state: &State, map: &Map, value: &Value) -> Failure {
+pub(super) fn no_array(frame: &Frame, state: &State, map: &Map, value: &Value) -> Failure {
     match (&map.items, state.language) {
         (Items::Template(Template::Expr { field, expr }), _) => {
             let error = EvalError::unexpected(expr.source(), "array", value);

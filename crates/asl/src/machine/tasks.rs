@@ -82,7 +82,7 @@ impl Execution {
     }
 
     /// The frame that waits for the task, taken out; an answer to a task that is no longer waited for is late or doubled.
-    fn waiting_for(&mut self, task: TaskId) -> Option<Frame> {
+    pub(super) fn waiting_for(&mut self, task: TaskId) -> Option<Frame> {
         if self.waits_for(task) { self.frames.remove(&task.frame) } else { None }
     }
 

@@ -55,6 +55,7 @@ impl Bench {
                     Command::CancelTask { task } => self.tasks.retain(|(known, ..)| *known != task),
                     Command::SetTimer { timer, at } => self.timers.push((timer, at)),
                     Command::ClearTimer { timer } => self.timers.retain(|(known, _)| *known != timer),
+                    Command::StartMapRun(_) | Command::StopMapRun { .. } => {}
                     Command::Continue => next = Some(Event::Continue),
                     Command::Finish(outcome) => self.outcome = Some(outcome),
                 }
@@ -408,5 +409,5 @@ fn definitions_are_refused_in_awss_words() {
         ["MISSING_END_STATE: Workflow has no terminal state"]
     );
     let distributed = json!({"StartAt": "m", "States": {"m": {"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED"}, "StartAt": "p", "States": {"p": {"Type": "Pass", "End": true}}}}}});
-    assert!(check(distributed)[0].contains("not supported by Lakerun yet"));
+    assert!(check(distributed)[0].contains("These fields are required: [ExecutionType]"));
 }

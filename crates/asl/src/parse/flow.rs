@@ -112,18 +112,18 @@ impl Reader {
             self.complain("Expected value of type Object", place);
             return None;
         };
-        match processor.get("ProcessorConfig").and_then(|config| config.get("Mode")).and_then(Value::as_str) {
-            None | Some("INLINE") => {}
-            Some("DISTRIBUTED") => {
-                self.refuse("Map states of Mode 'DISTRIBUTED' are not supported by Lakerun yet: use INLINE", &place);
-            }
-            Some(_) => {
-                self.complain(
-                    "Value is not one of the allowed values: [INLINE, DISTRIBUTED]",
-                    format!("{place}/ProcessorConfig/Mode"),
-                );
-            }
-        }
+        let distributed =
+            match processor.get("ProcessorConfig").and_then(|config| config.get("Mode")).and_then(Value::as_str) {
+                None | Some("INLINE") => None,
+                Some("DISTRIBUTED") => Some(Box::new(self.distributed(object, processor, at))),
+                Some(_) => {
+                    self.complain(
+                        "Value is not one of the allowed values: [INLINE, DISTRIBUTED]",
+                        format!("{place}/ProcessorConfig/Mode"),
+                    );
+                    None
+                }
+            };
         let processor = Arc::new(self.body(processor, &place, depth + 1)?);
         let legacy = self.language == Language::JsonPath && !object.contains_key("ItemSelector");
         let parameters = if legacy { "Parameters" } else { "ItemSelector" };
@@ -133,6 +133,7 @@ impl Reader {
             max_concurrency: self.amount(object, "MaxConcurrency", at),
             tolerated_failure_count: self.number(object, "ToleratedFailureCount", at, Self::whole_count),
             tolerated_failure_percentage: self.number(object, "ToleratedFailurePercentage", at, Self::percentage),
+            distributed,
             work: self.work(object, parameters, at),
         })))
     }

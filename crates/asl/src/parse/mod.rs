@@ -1,5 +1,6 @@
 //! From the text of a definition to its model, collecting every complaint on the way.
 
+mod distributed;
 mod fields;
 mod flow;
 mod work;
@@ -26,25 +27,15 @@ pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Dia
         Ok(_) => return Err(vec![Diagnostic::schema("Expected value of type Object", "/")]),
         Err(error) => return Err(vec![invalid_json(text, &error)]),
     };
-    let mut reader = Reader {
-        kind,
-        found: Vec::new(),
-        refused: Vec::new(),
-        whole: Language::JsonPath,
-        language: Language::JsonPath,
-    };
+    let mut reader = Reader { kind, found: Vec::new(), whole: Language::JsonPath, language: Language::JsonPath };
     reader.whole = reader.query_language(&root, "/").unwrap_or(Language::JsonPath);
     let body = reader.body(&root, "", 0);
     reader.language = reader.whole;
     let timeout_seconds = reader.whole_number(&root, "TimeoutSeconds", "/");
     if reader.found.is_empty()
         && let Some(body) = &body
-        && reader.refused.is_empty()
     {
         check_body(body, "", &mut reader.found);
-    }
-    if reader.found.is_empty() {
-        reader.found.append(&mut reader.refused);
     }
     match body {
         Some(body) if reader.found.is_empty() => Ok(Definition { body: Arc::new(body), timeout_seconds }),
@@ -55,8 +46,6 @@ pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Dia
 struct Reader {
     kind: MachineType,
     found: Vec<Diagnostic>,
-    /// What is valid on AWS and cannot be run here yet; told only when nothing else is wrong.
-    refused: Vec<Diagnostic>,
     /// The language of states that do not name theirs.
     whole: Language,
     /// The language of the state that is being read.
@@ -66,10 +55,6 @@ struct Reader {
 impl Reader {
     fn complain(&mut self, message: impl Into<String>, location: impl Into<String>) {
         self.found.push(Diagnostic::schema(message, location));
-    }
-
-    fn refuse(&mut self, message: &str, location: &str) {
-        self.refused.push(Diagnostic::schema(message, location));
     }
 
     fn require(&mut self, object: &Object<String, Value>, fields: &[&str], location: &str) -> bool {

@@ -36,6 +36,7 @@ impl Handle<DescribeExecution> for States {
             error: summary.error,
             cause: summary.cause,
             state_machine_version_arn: summary.state_machine_version_arn,
+            map_run_arn: info.map_run.map(|of| of.map_run_arn),
             redrive_count: i32::try_from(summary.redrive.count).ok(),
             redrive_date: summary.redrive.at.map(millis),
             redrive_status: Some(if refused.is_none() { "REDRIVABLE" } else { "NOT_REDRIVABLE" }.to_owned()),

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
+use super::describe_map_run::map_run_arn;
 use crate::machine::{MachineArn, StateMachine};
 use crate::{States, execution_arn, millis, no_such_execution};
 
@@ -21,7 +22,12 @@ impl Handle<DescribeStateMachineForExecution> for States {
         let arn = execution_arn(&input.execution_arn)?;
         let (summary, info, definition) =
             self.engine.definition(&arn).await?.ok_or_else(|| no_such_execution(arn.as_str()))?;
-        let machine_arn = MachineArn::parse(&summary.state_machine_arn)?;
+        let of = match &info.map_run {
+            Some(of) => self.engine.map_run(&map_run_arn(&of.map_run_arn)?).await?,
+            None => None,
+        };
+        let machine_arn = of.as_ref().map_or(&summary.state_machine_arn, |run| &run.state_machine_arn);
+        let machine_arn = MachineArn::parse(machine_arn)?;
         let machine: Option<StateMachine> = self.store.read(|tx| tx.get_json(machine_arn.key())).await?;
         let updated = machine.as_ref().map(|machine| wire::Timestamp::from_millis(machine.updated_ms));
         let logging = LoggingConfiguration {
@@ -33,6 +39,8 @@ impl Handle<DescribeStateMachineForExecution> for States {
             state_machine_arn: summary.state_machine_arn,
             name: info.state_machine_name,
             definition,
+            map_run_arn: of.as_ref().map(|run| run.arn.clone()),
+            label: of.map(|run| run.label),
             role_arn: info.role_arn,
             update_date: updated.unwrap_or_else(|| millis(summary.started)),
             logging_configuration: Some(machine.as_ref().map_or(logging, StateMachine::logging)),

@@ -6,14 +6,17 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
+use super::describe_map_run::{map_run_arn, no_such_map_run};
 use crate::machine::{MachineArn, machine_type};
 use crate::{States, millis, page};
 
 #[async_trait]
 impl Handle<ListExecutions> for States {
     async fn handle(&self, _: &Cx, input: ListExecutionsInput) -> Result<ListExecutionsOutput, Error> {
-        let Some(arn) = &input.state_machine_arn else {
-            return Err(error::validation_exception("Must provide exactly one of: stateMachineArn or mapRunArn"));
+        let arn = match (&input.state_machine_arn, &input.map_run_arn) {
+            (Some(arn), None) => arn,
+            (None, Some(arn)) => return self.list_children(arn, &input).await,
+            _ => return Err(error::validation_exception("Must provide exactly one of: stateMachineArn or mapRunArn")),
         };
         if input.redrive_filter.is_some() {
             return Err(error::validation_exception("redriveFilter can only be specified with mapRunArn"));
@@ -25,16 +28,7 @@ impl Handle<ListExecutions> for States {
                 "This operation is not supported by this type of state machine",
             ));
         }
-        let status = match input.status_filter.as_deref() {
-            None => None,
-            Some(name) => {
-                let all = [Status::Running, Status::Succeeded, Status::Failed, Status::TimedOut, Status::Aborted];
-                match all.into_iter().find(|status| status.name() == name) {
-                    Some(status) => Some(status),
-                    None => return Ok(ListExecutionsOutput::default()),
-                }
-            }
-        };
+        let Some(status) = wanted_status(&input) else { return Ok(ListExecutionsOutput::default()) };
         let after = page::place(input.next_token.as_ref())?;
         let size = page::size(input.max_results);
         let found = self.engine.list(&arn.account, &arn.region, &arn.name, status, after, size).await?;
@@ -61,5 +55,45 @@ impl Handle<ListExecutions> for States {
             executions: executions.collect(),
             next_token: found.next.as_deref().map(page::token),
         })
+    }
+}
+
+/// `None` when no execution can have the status that is asked for.
+#[expect(clippy::option_option, reason = "any status, one, or none")]
+fn wanted_status(input: &ListExecutionsInput) -> Option<Option<Status>> {
+    let Some(name) = input.status_filter.as_deref() else { return Some(None) };
+    let all = [Status::Running, Status::Succeeded, Status::Failed, Status::TimedOut, Status::Aborted];
+    all.into_iter().find(|status| status.name() == name).map(Some)
+}
+
+impl States {
+    /// The children of a Distributed Map's run.
+    async fn list_children(&self, arn: &str, input: &ListExecutionsInput) -> Result<ListExecutionsOutput, Error> {
+        let arn = map_run_arn(arn)?;
+        if self.engine.map_run(&arn).await?.is_none() {
+            return Err(no_such_map_run(&arn));
+        }
+        let Some(status) = wanted_status(input) else { return Ok(ListExecutionsOutput::default()) };
+        let after = page::place(input.next_token.as_ref())?;
+        let size = page::size(input.max_results);
+        let found = self.engine.list(arn.account(), arn.region(), arn.run(), status, after, size).await?;
+        let mut executions = Vec::new();
+        for listed in found.items {
+            let info = self.engine.describe(&listed.arn).await?.map(|(_, info)| info);
+            let items = info.and_then(|info| info.map_run).map(|of| i32::try_from(of.items).unwrap_or(i32::MAX));
+            executions.push(ExecutionListItem {
+                execution_arn: listed.arn.to_string(),
+                map_run_arn: Some(arn.to_string()),
+                item_count: items,
+                state_machine_arn: listed.summary.state_machine_arn,
+                name: listed.summary.name,
+                status: listed.summary.status.name().to_owned(),
+                start_date: millis(listed.summary.started),
+                stop_date: listed.summary.stopped.map(millis),
+                redrive_count: Some(0),
+                ..Default::default()
+            });
+        }
+        Ok(ListExecutionsOutput { executions, next_token: found.next.as_deref().map(page::token) })
     }
 }

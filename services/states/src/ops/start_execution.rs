@@ -52,6 +52,7 @@ impl States {
             region: machine_arn.region.clone(),
             started: Timestamp(cx.now().as_millisecond()),
             input: Payload::inline(input),
+            ..Info::default()
         };
         let state_machine_version_arn = machine_arn.version.map(|number| machine_arn.version_arn(number));
         Ok(NewExecution { arn, info, definition: machine.definition, state_machine_version_arn })

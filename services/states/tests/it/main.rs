@@ -2,6 +2,8 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that panics has failed, which is what is meant")]
 
+mod buckets;
+mod map_runs;
 mod redrive;
 mod world;
 

@@ -34,6 +34,7 @@ pub(crate) struct Fakes {
     pub(crate) messages: Mutex<Vec<String>>,
     pub(crate) events: Mutex<Vec<Value>>,
     pub(crate) runs: Mutex<BTreeMap<String, String>>,
+    pub(crate) objects: Mutex<crate::buckets::Objects>,
 }
 
 impl World {
@@ -65,6 +66,7 @@ impl World {
         operations!(router, fakes, api_glue: StartJobRun, GetJobRun, BatchStopJobRun);
         operations!(router, fakes, api_sqs: SendMessage);
         operations!(router, fakes, api_events: PutEvents);
+        operations!(router, fakes, api_s3: GetObject, ListObjectsV2, PutObject);
         states::register(&platform);
         let dispatcher = platform.control.start();
         let cx = Cx::new(router, Principal::Root, "000000000000", "us-east-1");

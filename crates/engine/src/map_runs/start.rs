@@ -1,0 +1,92 @@
+//! Starting children: many in one transaction, each with the first steps that it can take at once.
+
+use std::sync::Arc;
+
+use asl::{Child, ChildOf, Event, Execution, Info, Payload, Status};
+use wire::Error;
+
+use super::{EndedChild, OpenRun};
+use crate::batch::Batch;
+use crate::records;
+use crate::{Engine, ExecutionArn, NewExecution};
+
+impl Engine {
+    /// Starts children and writes the run's record. Those that need nothing from outside end in the same transaction and are counted
+    /// in it.
+    pub async fn start_children(
+        &self,
+        open: &mut OpenRun,
+        children: Vec<Child>,
+        counted: Vec<EndedChild>,
+    ) -> Result<(), Error> {
+        let now = self.now();
+        let before = open.run.clone();
+        let mut batch = Batch::default();
+        let mut running = Vec::new();
+        for child in children {
+            let (index, items) = (child.index, child.items);
+            let (arn, mut execution) = Self::child(open, child, now);
+            let mut commands = Vec::new();
+            execution.handle(now, Event::Started, &mut commands);
+            let new = NewExecution {
+                arn: arn.clone(),
+                info: Info::clone(execution.info()),
+                definition: open.run.processor.clone(),
+                state_machine_version_arn: None,
+            };
+            batch.begin_child(&new, &mut execution, commands, now)?;
+            match execution.status() {
+                Status::Running => running.push((index, arn, execution)),
+                status => open.run.child_ended(status, items),
+            }
+        }
+        for child in &counted {
+            batch.delete(records::map_run_child(&open.arn, "ended", child.index));
+            batch.delete(records::map_run_child(&open.arn, "running", child.index));
+        }
+        for (index, arn, _) in &running {
+            batch.put_text(records::map_run_child(&open.arn, "running", *index), arn.as_str());
+        }
+        batch.put(records::map_run(&open.arn), &open.run)?;
+        let (account, region) = (open.arn.account().to_owned(), open.arn.region().to_owned());
+        let definition = open.run.processor.clone();
+        // Held until their records are there, so that what they started finds them in memory.
+        let slots: Vec<_> = running.iter().map(|(_, arn, _)| self.slot(arn)).collect();
+        let mut held = Vec::new();
+        for slot in slots {
+            held.push(slot.lock_owned().await);
+        }
+        let written = self
+            .store()
+            .write(move |tx| {
+                Self::keep_definition(tx, &account, &region, &definition)?;
+                batch.apply(tx)
+            })
+            .await;
+        if let Err(error) = written {
+            open.run = before;
+            return Err(error.into());
+        }
+        for (mut slot, (_, _, execution)) in held.into_iter().zip(running) {
+            *slot = Some(execution);
+        }
+        Ok(())
+    }
+
+    fn child(open: &OpenRun, child: Child, now: asl::Timestamp) -> (ExecutionArn, Execution) {
+        let arn = open.child_arn(child.index);
+        let seed = crate::seed(&child.name);
+        let info = Info {
+            execution_arn: arn.to_string(),
+            name: child.name,
+            role_arn: open.info.role_arn.clone(),
+            state_machine_arn: open.child_machine_arn(),
+            state_machine_name: open.run.machine(),
+            region: open.arn.region().to_owned(),
+            started: now,
+            input: Payload::inline(child.input),
+            map_run: Some(ChildOf { map_run_arn: open.run.arn.clone(), index: child.index, items: child.items }),
+        };
+        (arn, Execution::new(Arc::clone(&open.definition), info, seed))
+    }
+}

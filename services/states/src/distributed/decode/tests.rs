@@ -1,0 +1,73 @@
+use std::collections::VecDeque;
+
+use asl::{InputType, ReaderConfig};
+use serde_json::{Value, json};
+
+use super::Decoder;
+
+/// Reads a text in pieces of every small size; all must agree.
+fn read(config: &Value, text: &str) -> Result<Value, String> {
+    let config: ReaderConfig = serde_json::from_value(config.clone()).unwrap();
+    let kind = config.input_type.unwrap_or(InputType::Csv);
+    let mut first: Option<Result<Value, String>> = None;
+    for size in [1, 2, 3, 7, 1000] {
+        let mut found = VecDeque::new();
+        let result = Decoder::new(kind, &config).and_then(|mut decoder| {
+            for piece in text.as_bytes().chunks(size) {
+                decoder.feed(piece, &mut found)?;
+            }
+            decoder.finish(&mut found)
+        });
+        let result = result.map(|()| Value::Array(found.into()));
+        assert_eq!(first.get_or_insert_with(|| result.clone()), &result, "pieces of {size}");
+    }
+    first.unwrap()
+}
+
+#[test]
+fn rows_are_objects_by_the_names_of_the_header() {
+    let first_row = json!({ "InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW" });
+    let text = "a,b,c\n1,2,3\n,,,\nx\n\"q,\"\"\n\",'s', \n   \n";
+    assert_eq!(
+        read(&first_row, text),
+        Ok(json!([
+            { "a": "1", "b": "2", "c": "3" },
+            { "a": "", "b": "", "c": "" },
+            { "a": "x", "b": "", "c": "" },
+            { "a": "q,\"\n", "b": "'s'", "c": " " },
+            { "a": "   ", "b": "", "c": "" },
+        ]))
+    );
+    let given =
+        json!({ "InputType": "CSV", "CSVHeaderLocation": "GIVEN", "CSVHeaders": ["k"], "CSVDelimiter": "PIPE" });
+    assert_eq!(read(&given, "1|2\r\n3"), Ok(json!([{ "k": "1" }, { "k": "3" }])));
+    assert_eq!(read(&first_row, ""), Ok(json!([])));
+}
+
+#[test]
+fn lines_are_items() {
+    let lines = json!({ "InputType": "JSONL" });
+    assert_eq!(read(&lines, "{\"a\":1}\n\n \"x\\n\" \r\n[2]"), Ok(json!([{ "a": 1 }, "x\n", [2]])));
+    assert!(read(&lines, "{\"a\":1}\n{").unwrap_err().starts_with("Line 2 is not valid JSON"));
+}
+
+#[test]
+fn elements_are_items_wherever_the_array_is() {
+    let whole = json!({ "InputType": "JSON" });
+    assert_eq!(
+        read(&whole, " [1, \"a,]\\\"\", {\"b\":[2,{}]}, [], null] "),
+        Ok(json!([1, "a,]\"", { "b": [2, {}] }, [], null]))
+    );
+    assert_eq!(read(&whole, "[]"), Ok(json!([])));
+    for not_an_array in ["{\"Hello\": \"world\"}", "1", "\"x\"", ""] {
+        assert_eq!(read(&whole, not_an_array), Err("Attempting to map over non-iterable node.".to_owned()));
+    }
+    assert!(read(&whole, "[1,,2]").unwrap_err().starts_with("Invalid JSON"));
+    assert!(read(&whole, "[1,").is_err());
+
+    let pointed = json!({ "InputType": "JSON", "ItemsPointer": "/a/1/b~1c" });
+    let text = r#"{"x":{"a":[0,{"b/c":[9]}]},"a":[[7],{"y":"[","b/c":[1,[2]],"z":0}]}"#;
+    assert_eq!(read(&pointed, text), Ok(json!([1, [2]])));
+    assert!(read(&pointed, r#"{"a":[0,{"b/c":{}}]}"#).is_err());
+    assert!(read(&pointed, r#"{"a":[]}"#).is_err());
+}

@@ -1,0 +1,147 @@
+//! An object's bytes, a piece at a time, unpacked when its name says that it is compressed.
+
+use std::io::Write as _;
+
+use api_s3::{GetObject, GetObjectRequest};
+use flate2::write::MultiGzDecoder;
+use serde_json::Value;
+use service::Cx;
+use wire::Error;
+
+/// Bytes that are asked for at once.
+const PIECE: u64 = 4 * 1024 * 1024;
+/// Objects that have to be whole in memory (manifests) may be this large.
+const MAX_WHOLE_BYTES: usize = 256 * 1024 * 1024;
+
+/// An object's address.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Address {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) version_id: Option<String>,
+    pub(super) owner: Option<String>,
+}
+
+/// An object that is being read. All its pieces are of the same state of it.
+pub(super) struct ObjectBytes {
+    cx: Cx,
+    address: Address,
+    at: u64,
+    etag: Option<String>,
+    ended: bool,
+    unpack: Unpack,
+}
+
+enum Unpack {
+    No,
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+}
+
+impl Address {
+    pub(super) fn new(bucket: impl Into<String>, key: impl Into<String>) -> Self {
+        Self { bucket: bucket.into(), key: key.into(), version_id: None, owner: None }
+    }
+
+    /// `Bucket` and `Key` of parameters.
+    pub(super) fn of_parameters(parameters: &Value) -> Result<Self, String> {
+        let text = |name: &str| parameters[name].as_str().map(str::to_owned);
+        let needed = |name: &str| text(name).ok_or_else(|| format!("The ItemReader's {name} must be a string"));
+        Ok(Self {
+            bucket: needed("Bucket")?,
+            key: needed("Key")?,
+            version_id: text("VersionId"),
+            owner: text("ExpectedBucketOwner"),
+        })
+    }
+
+    /// `s3://bucket/key`.
+    pub(super) fn of_uri(uri: &str) -> Option<Self> {
+        let rest = uri.strip_prefix("s3://").or_else(|| uri.strip_prefix("S3://"))?;
+        let (bucket, key) = rest.split_once('/')?;
+        Some(Self::new(bucket, key))
+    }
+
+    /// As the context object shows where an item is from.
+    pub(super) fn source(&self) -> String {
+        format!("S3://{}/{}", self.bucket, self.key)
+    }
+}
+
+impl ObjectBytes {
+    pub(super) fn new(cx: &Cx, address: Address) -> Result<Self, String> {
+        let unpack = match address.key.rsplit_once('.') {
+            Some((_, "gz" | "gzip")) => Unpack::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
+            Some((_, "zst" | "zstd")) => return Err(format!("{}: Zstandard is not supported", address.source())),
+            _ => Unpack::No,
+        };
+        Ok(Self { cx: cx.clone(), address, at: 0, etag: None, ended: false, unpack })
+    }
+
+    /// The next piece; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
+        if self.ended {
+            return Ok(None);
+        }
+        let request = GetObjectRequest {
+            bucket: self.address.bucket.clone(),
+            key: self.address.key.clone(),
+            version_id: self.address.version_id.clone(),
+            expected_bucket_owner: self.address.owner.clone(),
+            range: Some(format!("bytes={}-{}", self.at, self.at + PIECE - 1)),
+            if_match: self.etag.clone(),
+            ..GetObjectRequest::default()
+        };
+        let output = match self.cx.call::<GetObject>(request).await {
+            Ok(output) => output,
+            // An empty object has no range.
+            Err(error) if error.is("InvalidRange") => {
+                self.ended = true;
+                return self.finished();
+            }
+            Err(error) => return Err(describe(&error, self.cx.request_id())),
+        };
+        self.etag = output.e_tag;
+        let bytes = output.body.map(|body| body.as_bytes().to_vec()).unwrap_or_default();
+        self.at += bytes.len() as u64;
+        let total = output.content_range.as_deref().and_then(|range| range.rsplit('/').next()?.parse::<u64>().ok());
+        self.ended = bytes.is_empty() || total.is_none_or(|total| self.at >= total);
+        match &mut self.unpack {
+            Unpack::No => Ok(Some(bytes)),
+            Unpack::Gzip(decoder) => {
+                decoder.write_all(&bytes).map_err(|error| format!("{}: {error}", self.address.source()))?;
+                let unpacked = std::mem::take(decoder.get_mut());
+                if self.ended && unpacked.is_empty() { self.finished() } else { Ok(Some(unpacked)) }
+            }
+        }
+    }
+
+    fn finished(&mut self) -> Result<Option<Vec<u8>>, String> {
+        match &mut self.unpack {
+            Unpack::No => Ok(None),
+            Unpack::Gzip(decoder) => {
+                decoder.try_finish().map_err(|error| format!("{}: {error}", self.address.source()))?;
+                Ok(Some(std::mem::take(decoder.get_mut())).filter(|bytes| !bytes.is_empty()))
+            }
+        }
+    }
+
+    /// All of it, for what is small.
+    pub(super) async fn whole(mut self) -> Result<Vec<u8>, String> {
+        let mut all = Vec::new();
+        while let Some(piece) = self.next().await? {
+            all.extend_from_slice(&piece);
+            if all.len() > MAX_WHOLE_BYTES {
+                return Err(format!("{} is larger than {MAX_WHOLE_BYTES} bytes", self.address.source()));
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// S3's error, as tasks that call S3 show it.
+pub(super) fn describe(error: &Error, request_id: &str) -> String {
+    let (message, status) = (error.message(), error.status());
+    format!(
+        "{message} (Service: S3, Status Code: {status}, Request ID: {request_id}, Extended Request ID: {request_id})"
+    )
+}

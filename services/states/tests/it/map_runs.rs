@@ -1,0 +1,359 @@
+//! Distributed Maps: where items come from, what children are given, where results go, what survives.
+
+use serde_json::{Value, json};
+
+use crate::world::{World, text};
+
+const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:echo";
+
+/// A machine of one Distributed Map, `fields` added to it.
+fn map(fields: &Value) -> Value {
+    let mut state = json!({
+        "Type": "Map",
+        "Label": "Each",
+        "ItemProcessor": {
+            "ProcessorConfig": { "Mode": "DISTRIBUTED", "ExecutionType": "STANDARD" },
+            "StartAt": "P",
+            "States": { "P": { "Type": "Pass", "End": true } },
+        },
+        "End": true,
+    });
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        state[name] = value.clone();
+    }
+    json!({ "StartAt": "M", "States": { "M": state } })
+}
+
+/// The same with children that call a function.
+fn calling(fields: &Value) -> Value {
+    let mut machine = map(fields);
+    machine["States"]["M"]["ItemProcessor"]["States"]["P"] =
+        json!({ "Type": "Task", "Resource": FUNCTION, "End": true });
+    machine
+}
+
+fn reader(input_type: &str, key: &str, config: &Value) -> Value {
+    let mut reader = json!({
+        "Resource": "arn:aws:states:::s3:getObject",
+        "ReaderConfig": { "InputType": input_type },
+        "Parameters": { "Bucket": "in", "Key": key },
+    });
+    for (name, value) in config.as_object().into_iter().flatten() {
+        reader["ReaderConfig"][name] = value.clone();
+    }
+    reader
+}
+
+fn writer() -> Value {
+    json!({ "Resource": "arn:aws:states:::s3:putObject", "Parameters": { "Bucket": "out", "Prefix": "results" } })
+}
+
+async fn output(world: &World, machine: &Value, input: &Value) -> Value {
+    let execution = world.start(machine, input).await;
+    let ended = world.ended(&execution).await;
+    assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");
+    serde_json::from_str(&text(&ended["Output"])).unwrap()
+}
+
+async fn map_run(world: &World, execution: &str) -> Value {
+    let runs = world.call("listMapRuns", json!({ "ExecutionArn": execution })).await;
+    world.call("describeMapRun", json!({ "MapRunArn": runs["MapRuns"][0]["MapRunArn"] })).await
+}
+
+#[tokio::test]
+async fn the_states_own_items_run_as_executions() {
+    let world = World::new();
+    let machine = map(
+        &json!({ "ItemsPath": "$.l", "ItemSelector": { "v.$": "$$.Map.Item.Value", "i.$": "$$.Map.Item.Index", "k.$": "$.k" } }),
+    );
+    let execution = world.start(&machine, &json!({ "l": ["a", "b"], "k": 7 })).await;
+    let ended = world.ended(&execution).await;
+    assert_eq!(ended["Output"], r#"[{"v":"a","i":0,"k":7},{"v":"b","i":1,"k":7}]"#);
+    assert_eq!(
+        world.history(&execution).await,
+        [
+            "ExecutionStarted",
+            "MapStateEntered",
+            "MapStateStarted",
+            "MapRunStarted",
+            "MapRunSucceeded",
+            "MapStateSucceeded",
+            "MapStateExited",
+            "ExecutionSucceeded"
+        ]
+    );
+    let run = map_run(&world, &execution).await;
+    let counts = json!({
+        "Pending": 0, "Running": 0, "Succeeded": 2, "Failed": 0, "TimedOut": 0, "Aborted": 0, "Total": 2,
+        "ResultsWritten": 0, "FailuresNotRedrivable": 0, "PendingRedrive": 0,
+    });
+    assert_eq!((&run["Status"], &run["ItemCounts"], &run["ExecutionCounts"]), (&json!("SUCCEEDED"), &counts, &counts));
+    let arn = text(&run["MapRunArn"]);
+    assert!(arn.contains(":mapRun:") && arn.contains("/Each:"), "{arn}");
+
+    let children = world.call("listExecutions", json!({ "MapRunArn": arn })).await;
+    let children = children["Executions"].as_array().unwrap();
+    assert_eq!(children.len(), 2);
+    let child = &children[0];
+    assert!(text(&child["ExecutionArn"]).contains("/Each:"), "{child}");
+    assert_eq!((&child["MapRunArn"], &child["ItemCount"]), (&json!(arn), &json!(1)));
+    let child = world.call("describeExecution", json!({ "ExecutionArn": child["ExecutionArn"] })).await;
+    assert_eq!((&child["MapRunArn"], &child["Status"]), (&json!(arn), &json!("SUCCEEDED")));
+    let machine = json!({ "ExecutionArn": child["ExecutionArn"] });
+    let machine = world.call("describeStateMachineForExecution", machine).await;
+    assert_eq!((&machine["Label"], &machine["MapRunArn"]), (&json!("Each"), &json!(arn)));
+    // Children are no executions of the machine's own list.
+    let own = world.call("listExecutions", json!({ "StateMachineArn": ended["StateMachineArn"] })).await;
+    assert_eq!(own["Executions"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn items_come_from_objects() {
+    let world = World::new();
+    world.fakes.put("in", "a.csv", "x,y\n1,2\n3\n");
+    world.fakes.put("in", "a.jsonl", "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
+    world.fakes.put("in", "a.json", r#"{"data":{"rows":[1,[2],{"n":3}]}}"#);
+    let check = async |reader: Value, want: Value| {
+        assert_eq!(output(&world, &map(&json!({ "ItemReader": reader })), &json!({})).await, want);
+    };
+    check(
+        reader("CSV", "a.csv", &json!({ "CSVHeaderLocation": "FIRST_ROW" })),
+        json!([{ "x": "1", "y": "2" }, { "x": "3", "y": "" }]),
+    )
+    .await;
+    check(
+        reader("CSV", "a.csv", &json!({ "CSVHeaderLocation": "FIRST_ROW", "MaxItems": 1 })),
+        json!([{ "x": "1", "y": "2" }]),
+    )
+    .await;
+    check(reader("JSONL", "a.jsonl", &json!({ "MaxItems": 2 })), json!([{ "n": 1 }, { "n": 2 }])).await;
+    check(reader("JSON", "a.json", &json!({ "ItemsPointer": "/data/rows" })), json!([1, [2], { "n": 3 }])).await;
+
+    world.fakes.put("data", "m/1.csv", "1,2\n");
+    world.fakes.put("data", "m/2.csv", "3,4\n");
+    world.fakes.put("in", "athena-manifest.csv", "s3://data/m/1.csv\ns3://data/m/2.csv\n");
+    let given = json!({ "ManifestType": "ATHENA_DATA", "CSVHeaderLocation": "GIVEN", "CSVHeaders": ["p", "q"] });
+    check(reader("CSV", "athena-manifest.csv", &given), json!([{ "p": "1", "q": "2" }, { "p": "3", "q": "4" }])).await;
+    let inventory = json!({
+        "sourceBucket": "s", "destinationBucket": "arn:aws:s3:::data", "fileFormat": "CSV",
+        "fileSchema": "Bucket, Key, Size", "files": [{ "key": "i.csv" }],
+    });
+    world.fakes.put("data", "i.csv", "\"s\",\"k%201\",\"5\"\n");
+    world.fakes.put("in", "manifest.json", inventory.to_string());
+    check(reader("MANIFEST", "manifest.json", &json!({})), json!([{ "Bucket": "s", "Key": "k%201", "Size": "5" }]))
+        .await;
+}
+
+#[tokio::test]
+async fn listings_are_items_or_are_read() {
+    let world = World::new();
+    for (key, body) in [("l/1.jsonl", "1\n2"), ("l/2.jsonl", "3"), ("l/3.jsonl", ""), ("other", "x")] {
+        world.fakes.put("in", key, body);
+    }
+    let listing =
+        json!({ "Resource": "arn:aws:states:::s3:listObjectsV2", "Parameters": { "Bucket": "in", "Prefix": "l/" } });
+    let items = output(&world, &map(&json!({ "ItemReader": listing })), &json!({})).await;
+    let keys: Vec<_> = items.as_array().unwrap().iter().map(|item| text(&item["Key"])).collect();
+    assert_eq!(keys, ["l/1.jsonl", "l/2.jsonl", "l/3.jsonl"]);
+    assert_eq!(
+        items[1],
+        json!({ "Etag": "\"e\"", "Key": "l/2.jsonl", "LastModified": 1_668_699_881, "Size": 1, "StorageClass": "STANDARD" })
+    );
+    let mut flat = listing;
+    flat["ReaderConfig"] = json!({ "InputType": "JSONL", "Transformation": "LOAD_AND_FLATTEN" });
+    assert_eq!(output(&world, &map(&json!({ "ItemReader": flat })), &json!({})).await, json!([1, 2, 3]));
+}
+
+#[tokio::test]
+async fn batches_hold_as_many_items_as_fit() {
+    let world = World::new();
+    let batcher = json!({ "MaxItemsPerBatchPath": "$.n", "BatchInput": { "k.$": "$.k" } });
+    let machine = map(&json!({ "ItemsPath": "$.l", "ItemBatcher": batcher }));
+    assert_eq!(
+        output(&world, &machine, &json!({ "l": [1, 2, 3], "n": 2, "k": "v" })).await,
+        json!([{ "BatchInput": { "k": "v" }, "Items": [1, 2] }, { "BatchInput": { "k": "v" }, "Items": [3] }])
+    );
+    // {"Items":["aaaa","aaaa"]} is 25 bytes long.
+    let machine = map(&json!({ "ItemBatcher": { "MaxInputBytesPerBatch": 25 } }));
+    assert_eq!(
+        output(&world, &machine, &json!(["aaaa", "aaaa", "aaaa"])).await,
+        json!([{ "Items": ["aaaa", "aaaa"] }, { "Items": ["aaaa"] }])
+    );
+}
+
+#[tokio::test]
+async fn results_are_written_by_status() {
+    let world = World::new();
+    world.fakes.put("in", "a.json", "[1,2,3,4,5]");
+    *world.fakes.failures.lock().unwrap() = 1;
+    let machine = calling(&json!({
+        "MaxConcurrency": 1, "ToleratedFailureCount": 1, "ItemReader": reader("JSON", "a.json", &json!({})), "ResultWriter": writer(),
+    }));
+    let execution = world.start(&machine, &json!({})).await;
+    let ended = world.ended(&execution).await;
+    let result: Value = serde_json::from_str(&text(&ended["Output"])).unwrap();
+    let run = map_run(&world, &execution).await;
+    let id = text(&result["MapRunArn"]).rsplit(':').next().unwrap().to_owned();
+    assert_eq!(result["MapRunArn"], run["MapRunArn"]);
+    assert_eq!(result["ResultWriterDetails"], json!({ "Bucket": "out", "Key": format!("results/{id}/manifest.json") }));
+    let manifest = world.fakes.json("out", &format!("results/{id}/manifest.json"));
+    assert_eq!(manifest["DestinationBucket"], "out");
+    assert_eq!(manifest["ResultFiles"]["PENDING"], json!([]));
+    let file = |status: &str| {
+        let key = text(&manifest["ResultFiles"][status][0]["Key"]);
+        assert_eq!(key, format!("results/{id}/{status}_0.json"));
+        world.fakes.json("out", &key)
+    };
+    let (succeeded, failed) = (file("SUCCEEDED"), file("FAILED"));
+    assert_eq!((succeeded.as_array().unwrap().len(), failed.as_array().unwrap().len()), (4, 1));
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        names(&succeeded[0]),
+        [
+            "ExecutionArn",
+            "Input",
+            "InputDetails",
+            "Name",
+            "Output",
+            "OutputDetails",
+            "RedriveCount",
+            "RedriveStatus",
+            "RedriveStatusReason",
+            "StartDate",
+            "StateMachineArn",
+            "Status",
+            "StopDate"
+        ]
+    );
+    assert_eq!(
+        (&failed[0]["Error"], &failed[0]["Status"], &failed[0]["Input"]),
+        (&json!("Boom"), &json!("FAILED"), &json!("1"))
+    );
+    assert_eq!((&run["ItemCounts"]["Failed"], &run["ItemCounts"]["ResultsWritten"]), (&json!(1), &json!(5)));
+}
+
+#[tokio::test]
+async fn a_run_fails_when_more_fails_than_is_tolerated() {
+    let world = World::new();
+    *world.fakes.failures.lock().unwrap() = 1;
+    let machine = calling(&json!({ "MaxConcurrency": 1, "ResultWriter": writer() }));
+    let execution = world.start(&machine, &json!([1, 2, 3])).await;
+    let ended = world.ended(&execution).await;
+    assert_eq!(
+        (&ended["Error"], &ended["Cause"]),
+        (
+            &json!("States.ExceedToleratedFailureThreshold"),
+            &json!("The specified tolerated failure threshold was exceeded")
+        )
+    );
+    let history = world.history(&execution).await;
+    assert_eq!(history[4..], ["MapRunFailed", "MapStateFailed", "ExecutionFailed"]);
+    let run = map_run(&world, &execution).await;
+    assert_eq!((&run["Status"], &run["ItemCounts"]["Pending"]), (&json!("FAILED"), &json!(2)));
+    let id = text(&run["MapRunArn"]).rsplit(':').next().unwrap().to_owned();
+    let pending = world.fakes.json("out", &format!("results/{id}/PENDING_0.json"));
+    assert_eq!(pending.as_array().unwrap().len(), 2);
+    assert_eq!((&pending[0]["Input"], &pending[0]["Status"]), (&json!("2"), &json!("PENDING")));
+
+    // Caught, and tried again.
+    *world.fakes.failures.lock().unwrap() = 1;
+    let retried = calling(
+        &json!({ "Retry": [{ "ErrorEquals": ["States.ExceedToleratedFailureThreshold"], "IntervalSeconds": 1 }] }),
+    );
+    assert_eq!(output(&world, &retried, &json!([1])).await, json!([1]));
+    let share = calling(&json!({ "ToleratedFailurePercentage": 50 }));
+    *world.fakes.failures.lock().unwrap() = 1;
+    let results = output(&world, &share, &json!([1, 1])).await;
+    let failed = results.as_array().unwrap().iter().filter(|result| result["Status"] == "FAILED").count();
+    assert_eq!(failed, 1, "{results}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_or_written_fails_the_run() {
+    let world = World::new();
+    world.fakes.put("in", "object.json", "{}");
+    let check = async |fields: Value, error: &str, cause: &str| {
+        let execution = world.start(&map(&fields), &json!([1])).await;
+        let ended = world.ended(&execution).await;
+        assert_eq!(ended["Error"], error);
+        assert!(text(&ended["Cause"]).starts_with(cause), "{ended}");
+    };
+    check(
+        json!({ "ItemReader": reader("JSON", "object.json", &json!({})) }),
+        "States.ItemReaderFailed",
+        "Attempting to map over non-iterable node.",
+    )
+    .await;
+    check(
+        json!({ "ItemReader": reader("JSON", "absent", &json!({})) }),
+        "States.ItemReaderFailed",
+        "The specified key does not exist. (Service: S3, Status Code: 404",
+    )
+    .await;
+    let mut absent = writer();
+    absent["Parameters"]["Bucket"] = json!("absent");
+    check(json!({ "ResultWriter": absent }), "States.ResultWriterFailed", "The specified bucket does not exist").await;
+    let large = json!({ "ItemSelector": { "v.$": "$$.Map.Item.Value", "x": "y".repeat(200_000) } });
+    let execution = world.start(&map(&large), &json!([1, 2])).await;
+    assert_eq!(world.ended(&execution).await["Error"], "States.DataLimitExceeded");
+}
+
+#[tokio::test]
+async fn stopping_an_execution_stops_its_children() {
+    let world = World::new();
+    let execution = world.start(&calling(&json!({})), &json!([{ "sleep": true }, { "sleep": true }])).await;
+    world.until(|fakes| fakes.invoked.lock().unwrap().len() == 2).await;
+    world.call("stopExecution", json!({ "ExecutionArn": execution, "Error": "E" })).await;
+    for _ in 0..2000 {
+        if map_run(&world, &execution).await["Status"] == "ABORTED" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let run = map_run(&world, &execution).await;
+    assert_eq!((&run["Status"], &run["ExecutionCounts"]["Aborted"]), (&json!("ABORTED"), &json!(2)));
+}
+
+#[tokio::test]
+async fn limits_can_be_changed_while_it_runs() {
+    let world = World::new();
+    let items = json!([{ "sleep": true }, { "sleep": true }, { "sleep": true }]);
+    let execution = world.start(&calling(&json!({ "MaxConcurrency": 1 })), &items).await;
+    world.until(|fakes| fakes.invoked.lock().unwrap().len() == 1).await;
+    let run = map_run(&world, &execution).await;
+    assert_eq!(
+        (&run["MaxConcurrency"], &run["ItemCounts"]["Running"], &run["ItemCounts"]["Pending"]),
+        (&json!(1), &json!(1), &json!(2))
+    );
+    let change = json!({ "MapRunArn": run["MapRunArn"], "MaxConcurrency": 3, "ToleratedFailureCount": 2 });
+    world.call("updateMapRun", change).await;
+    world.until(|fakes| fakes.invoked.lock().unwrap().len() == 3).await;
+    let run = map_run(&world, &execution).await;
+    assert_eq!((&run["MaxConcurrency"], &run["ToleratedFailureCount"]), (&json!(3), &json!(2)));
+    let absent = json!({ "MapRunArn": "arn:aws:states:us-east-1:000000000000:mapRun:a/b:c", "MaxConcurrency": 3 });
+    assert!(world.try_call("updateMapRun", absent).await.unwrap_err().is("ResourceNotFound"));
+}
+
+#[tokio::test]
+async fn a_restart_loses_and_doubles_nothing() {
+    let mut world = World::new();
+    let rows: String = (0..400).map(|n| format!("{n}\n")).collect();
+    world.fakes.put("in", "a.jsonl", rows);
+    let machine = calling(&json!({
+        "MaxConcurrency": 20, "ItemReader": reader("JSONL", "a.jsonl", &json!({})), "ResultWriter": writer(),
+    }));
+    let execution = world.start(&machine, &json!({})).await;
+    for calls in [30, 150, 300] {
+        world.until(|fakes| fakes.invoked.lock().unwrap().len() >= calls).await;
+        world = world.restarted();
+    }
+    let ended = world.ended(&execution).await;
+    assert_eq!(ended["Status"], "SUCCEEDED", "{ended}");
+    let run = map_run(&world, &execution).await;
+    assert_eq!((&run["ItemCounts"]["Succeeded"], &run["ItemCounts"]["Total"]), (&json!(400), &json!(400)));
+    let id = text(&run["MapRunArn"]).rsplit(':').next().unwrap().to_owned();
+    let written = world.fakes.json("out", &format!("results/{id}/SUCCEEDED_0.json"));
+    let outputs: Vec<String> = written.as_array().unwrap().iter().map(|result| text(&result["Output"])).collect();
+    let want: Vec<String> = (0..400).map(|n| n.to_string()).collect();
+    assert_eq!(outputs, want);
+}
