@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Store};
 
-/// Raised by a change that older servers cannot read.
-const FORMAT: u32 = 1;
+/// Raised by a change that older servers cannot read. 2: commits are in a log before they are in SQLite; tasks due at once have rows
+/// of their own.
+const FORMAT: u32 = 2;
 
 /// An opened data folder: held by this process alone until dropped.
 #[derive(Debug)]
@@ -39,14 +40,15 @@ impl DataDir {
         if let Ok(mut file) = File::open(&version) {
             file.read_to_string(&mut text)?;
         } else {
-            let mut file = File::create(&version)?;
-            writeln!(file, "{FORMAT}")?;
-            file.sync_all()?;
-            File::open(path)?.sync_all()?;
-            text = FORMAT.to_string();
+            "0".clone_into(&mut text);
         }
         match text.trim().parse::<u32>() {
-            Ok(n) if n <= FORMAT => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(n) if n <= FORMAT => {
+                if n < FORMAT {
+                    mark(path, &version)?;
+                }
+                Ok(Self { path: path.to_owned(), _lock: lock })
+            }
             Ok(n) => Err(Error::Unusable(format!(
                 "data folder {} has format {n}; this lakerun reads up to {FORMAT}: use a newer one",
                 path.display()
@@ -62,4 +64,14 @@ impl DataDir {
     pub fn store(&self, name: &str) -> Result<Store, Error> {
         Store::open(&self.path.join(format!("{name}.db")))
     }
+}
+
+/// Writes the format's number, whole or not at all.
+fn mark(folder: &Path, version: &Path) -> Result<(), Error> {
+    let temporary = version.with_extension("tmp");
+    let mut file = File::create(&temporary)?;
+    writeln!(file, "{FORMAT}")?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, version)?;
+    Ok(File::open(folder)?.sync_all()?)
 }

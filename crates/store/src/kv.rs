@@ -1,12 +1,13 @@
 //! The key-value port: transactions over ordered bytes, and [`Store`], which everyone uses. Closures are synchronous,
 //! re-runnable and touch only `tx`.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, oneshot};
 
+use crate::cache::Watch;
 use crate::clock::{Clock, SystemClock};
 use crate::key::{Key, prefix_end};
 use crate::queue::{self, NewTask, Task};
@@ -45,6 +46,23 @@ pub struct Tx<'a> {
     /// Tasks that this transaction puts on the queue; handed to the dispatcher after the commit.
     pub(crate) enqueued: Vec<Task>,
     pub(crate) cancelled: Vec<String>,
+    watches: &'a [Watch],
+    /// The watches that this transaction's writes concern, by their place.
+    touched: Vec<usize>,
+}
+
+impl<'a> Tx<'a> {
+    fn new(raw: &'a mut dyn RawTx, now: jiff::Timestamp, watches: &'a [Watch]) -> Self {
+        Self { raw, now, enqueued: Vec::new(), cancelled: Vec::new(), watches, touched: Vec::new() }
+    }
+
+    fn touch(&mut self, key: &[u8]) {
+        for (at, watch) in self.watches.iter().enumerate() {
+            if watch.concerns(key) && !self.touched.contains(&at) {
+                self.touched.push(at);
+            }
+        }
+    }
 }
 
 impl Tx<'_> {
@@ -52,9 +70,11 @@ impl Tx<'_> {
         self.raw.get(key.as_ref())
     }
     pub fn put(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<(), Error> {
+        self.touch(key.as_ref());
         self.raw.put(key.as_ref(), value)
     }
     pub fn delete(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
+        self.touch(key.as_ref());
         self.raw.delete(key.as_ref())
     }
 
@@ -118,7 +138,15 @@ impl Tx<'_> {
     }
     /// Is this task still on the queue?
     pub fn has_task(&mut self, id: &str) -> Result<bool, Error> {
-        Ok(self.get(queue::task_key(id))?.is_some())
+        queue::has(self, id)
+    }
+    /// The task of that id, as long as it is on the queue.
+    pub fn task(&mut self, id: &str) -> Result<Option<Task>, Error> {
+        queue::find(self, id)
+    }
+    /// Makes a task due now; nothing where it is no longer on the queue.
+    pub fn hasten_task(&mut self, id: &str) -> Result<(), Error> {
+        queue::hasten(self, id)
     }
 }
 
@@ -140,6 +168,7 @@ pub struct Store {
     backend: Arc<dyn Backend>,
     clock: Arc<dyn Clock>,
     pub(crate) inbox: Arc<Inbox>,
+    watches: Arc<RwLock<Arc<Vec<Watch>>>>,
 }
 
 /// Where committed transactions leave tasks for the dispatcher.
@@ -166,11 +195,16 @@ impl Store {
     }
     /// Over any backend, with any time.
     pub fn over(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Self {
-        Self { backend, clock, inbox: Arc::default() }
+        Self { backend, clock, inbox: Arc::default(), watches: Arc::default() }
     }
 
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    pub(crate) fn watch(&self, watch: Watch) {
+        let mut watches = self.watches.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut watches).push(watch);
     }
 
     /// Runs a read on a consistent snapshot. Reads are short: they run on the caller's thread.
@@ -181,8 +215,7 @@ impl Store {
     {
         let mut out = None;
         let now = self.clock.now();
-        self.backend
-            .read(&mut |raw| out = Some(f(&mut Tx { raw, now, enqueued: Vec::new(), cancelled: Vec::new() })))?;
+        self.backend.read(&mut |raw| out = Some(f(&mut Tx::new(raw, now, &[]))))?;
         out.unwrap_or_else(|| Err(Error::Closed.into()))
     }
 
@@ -195,7 +228,9 @@ impl Store {
     {
         let (reply, answer) = oneshot::channel();
         let (clock, inbox) = (self.clock.clone(), self.inbox.clone());
-        let job = WriteJob { f, out: None, tasks: Vec::new(), cancelled: Vec::new(), reply, clock, inbox };
+        let watches = Arc::clone(&self.watches.read().unwrap_or_else(PoisonError::into_inner));
+        let (tasks, cancelled, touched) = Default::default();
+        let job = WriteJob { f, out: None, tasks, cancelled, touched, reply, clock, inbox, watches };
         self.backend.write(Box::new(job));
         answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
     }
@@ -261,9 +296,11 @@ struct WriteJob<T, E, F> {
     out: Option<Result<T, E>>,
     tasks: Vec<Task>,
     cancelled: Vec<String>,
+    touched: Vec<usize>,
     reply: oneshot::Sender<Result<T, E>>,
     clock: Arc<dyn Clock>,
     inbox: Arc<Inbox>,
+    watches: Arc<Vec<Watch>>,
 }
 
 impl<T, E, F> Job for WriteJob<T, E, F>
@@ -273,9 +310,9 @@ where
     E: From<Error> + Send,
 {
     fn run(&mut self, raw: &mut dyn RawTx) -> bool {
-        let mut tx = Tx { raw, now: self.clock.now(), enqueued: Vec::new(), cancelled: Vec::new() };
+        let mut tx = Tx::new(raw, self.clock.now(), &self.watches);
         let out = (self.f)(&mut tx);
-        (self.tasks, self.cancelled) = (tx.enqueued, tx.cancelled);
+        (self.tasks, self.cancelled, self.touched) = (tx.enqueued, tx.cancelled, tx.touched);
         let keep = out.is_ok();
         self.out = Some(out);
         keep
@@ -287,6 +324,9 @@ where
             (Err(e), _) => Err(e.into()),
             (Ok(()), None) => Err(Error::Closed.into()),
         };
+        if result.is_ok() {
+            self.touched.iter().filter_map(|at| self.watches.get(*at)).for_each(Watch::written);
+        }
         if result.is_ok() && !(self.tasks.is_empty() && self.cancelled.is_empty()) {
             if let Ok(mut inbox) = self.inbox.tasks.lock() {
                 inbox.0.extend(self.tasks);

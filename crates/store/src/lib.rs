@@ -8,22 +8,27 @@
 //!   that asks for the work; `Queue::register("lambda:invoke", 16, Arc::new(runner))`; the runner ends with
 //!   `Done::Finished`, or removes the task itself in the transaction that records the result (`tx.finish_task(&task.id)`,
 //!   then `Done::Committed`), or asks to be run again (`Done::Retry(at)`). After a crash, tasks run again. Timers are tasks.
+//! - [`Cache`]: decoded records, kept in memory until somebody writes records like them.
 //! - [`objects`]: object bytes.
 //! - [`clock::Clock`]: time and chance, which the simulation replaces.
 //! - [`dir::DataDir`]: the data folder with its lock and format version.
 //!
 //! Backends: SQLite for servers, memory for tests, and that of `sim/`, which fails. Not here: what the records mean.
 
+mod cache;
 pub mod clock;
 pub mod dir;
 mod error;
 pub mod key;
 pub mod kv;
+mod log;
 mod memory;
 pub mod objects;
+mod overlay;
 pub mod queue;
 mod sqlite;
 
+pub use cache::Cache;
 pub use clock::{Clock, SystemClock};
 pub use dir::DataDir;
 pub use error::Error;

@@ -2,16 +2,20 @@
 //! transaction that asks for the work; a runner does the work and removes the row in the transaction that records the
 //! result. After a crash every row that is left runs again.
 //!
-//! Rows: `task/<id>` holds the task, `due/<time>/<id>` orders them. The dispatcher keeps in memory what is due within a
-//! window, sleeps until the next one is, and costs nothing while there is none. Timers are tasks in the future.
+//! Rows: `now/<id>` holds a task that is due when it is put there; of a later one `task/<id>` holds the task and `due/<time>/<id>`
+//! orders it. The dispatcher keeps in memory what is due within a window, sleeps until the next one is, and costs nothing while
+//! there is none. Timers are tasks in the future.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 
 use crate::Error;
@@ -22,6 +26,8 @@ use crate::kv::{Store, Tx};
 const WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 /// Tasks read from disk at once.
 const LOAD: usize = 10_000;
+/// Tasks kept in memory that are not running; more stay on disk.
+const MAX_HELD: usize = 10 * LOAD;
 
 /// A task as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,14 +36,26 @@ pub struct Task {
     pub id: String,
     /// Which runner: `service:what`.
     pub kind: String,
-    pub payload: serde_json::Value,
+    payload: Arc<RawValue>,
     /// 1 at first; one more per `Done::Retry`. A crash does not count.
     pub attempt: u32,
     pub at_ms: i64,
     pub created_ms: i64,
+    /// In which row it is.
+    #[serde(skip)]
+    row: Row,
     /// Told when the task was cancelled; not stored.
     #[serde(skip, default = "never")]
     stop: watch::Receiver<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Row {
+    /// `now/<id>`
+    Now,
+    /// `task/<id>` and `due/<time>/<id>`
+    #[default]
+    Later,
 }
 
 fn never() -> watch::Receiver<bool> {
@@ -47,7 +65,7 @@ fn never() -> watch::Receiver<bool> {
 impl Task {
     /// The payload as the type that was enqueued.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        T::deserialize(&self.payload)
+        serde_json::from_str(self.payload.get())
             .map_err(|e| Error::Corrupt { key: format!("task {}", self.id), cause: e.to_string() })
     }
 
@@ -68,20 +86,28 @@ impl Task {
 pub struct NewTask {
     id: String,
     kind: String,
-    payload: serde_json::Value,
+    payload: Arc<RawValue>,
     at: Option<jiff::Timestamp>,
+    is_new: bool,
 }
 
 impl NewTask {
     /// `id` is unique in the store: enqueueing it again replaces a waiting task.
     pub fn new(kind: impl Into<String>, id: impl Into<String>) -> Self {
-        Self { id: id.into(), kind: kind.into(), payload: serde_json::Value::Null, at: None }
+        Self { id: id.into(), kind: kind.into(), payload: RawValue::NULL.to_owned().into(), at: None, is_new: false }
+    }
+    /// No task had this id before: nothing has to be looked for that it might replace.
+    #[must_use]
+    pub fn unseen(mut self) -> Self {
+        self.is_new = true;
+        self
     }
     /// # Errors
     /// `Corrupt` when the payload has no JSON form.
     pub fn payload(mut self, payload: &impl Serialize) -> Result<Self, Error> {
-        self.payload = serde_json::to_value(payload)
-            .map_err(|e| Error::Corrupt { key: format!("task {}", self.id), cause: e.to_string() })?;
+        self.payload = serde_json::value::to_raw_value(payload)
+            .map_err(|e| Error::Corrupt { key: format!("task {}", self.id), cause: e.to_string() })?
+            .into();
         Ok(self)
     }
     /// Not before this time.
@@ -109,7 +135,15 @@ pub trait Runner: Send + Sync {
     async fn run(&self, task: Task) -> Done;
 }
 
-pub(crate) fn task_key(id: &str) -> Key {
+fn now_prefix() -> Key {
+    Key::new("\u{1}now")
+}
+
+fn now_key(id: &str) -> Key {
+    now_prefix().push(id)
+}
+
+fn task_key(id: &str) -> Key {
     Key::new("\u{1}task").push(id)
 }
 
@@ -122,33 +156,65 @@ fn due_key(at_ms: i64, id: &str) -> Key {
 }
 
 pub(crate) fn insert(tx: &mut Tx<'_>, new: NewTask) -> Result<(), Error> {
-    remove(tx, &new.id)?;
+    if !new.is_new {
+        remove(tx, &new.id)?;
+    }
     let now = tx.now;
+    let at = new.at.unwrap_or(now);
     let task = Task {
-        at_ms: new.at.unwrap_or(now).as_millisecond(),
+        at_ms: at.as_millisecond(),
         created_ms: now.as_millisecond(),
         id: new.id,
         kind: new.kind,
         payload: new.payload,
         attempt: 1,
+        row: if at <= now { Row::Now } else { Row::Later },
         stop: never(),
     };
     store(tx, task)
 }
 
 fn store(tx: &mut Tx<'_>, task: Task) -> Result<(), Error> {
-    tx.put_json(task_key(&task.id), &task)?;
-    tx.put(due_key(task.at_ms, &task.id), &[])?;
+    match task.row {
+        Row::Now => tx.put_json(now_key(&task.id), &task)?,
+        Row::Later => {
+            tx.put_json(task_key(&task.id), &task)?;
+            tx.put(due_key(task.at_ms, &task.id), &[])?;
+        }
+    }
     tx.enqueued.push(task);
     Ok(())
 }
 
+pub(crate) fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<Task>, Error> {
+    match tx.get_json::<Task>(now_key(id))? {
+        Some(task) => Ok(Some(Task { row: Row::Now, ..task })),
+        None => tx.get_json(task_key(id)),
+    }
+}
+
+pub(crate) fn has(tx: &mut Tx<'_>, id: &str) -> Result<bool, Error> {
+    Ok(tx.get(now_key(id))?.is_some() || tx.get(task_key(id))?.is_some())
+}
+
 pub(crate) fn remove(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
+    let now = now_key(id);
+    if tx.get(&now)?.is_some() {
+        return tx.delete(&now);
+    }
     if let Some(old) = tx.get_json::<Task>(task_key(id))? {
         tx.delete(due_key(old.at_ms, id))?;
         tx.delete(task_key(id))?;
     }
     Ok(())
+}
+
+/// Makes a task due now.
+pub(crate) fn hasten(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
+    let Some(task) = find(tx, id)? else { return Ok(()) };
+    remove(tx, id)?;
+    let at_ms = tx.now.as_millisecond();
+    store(tx, Task { at_ms, row: Row::Now, ..task })
 }
 
 /// The queue of one store: its runners and its dispatcher.
@@ -192,9 +258,12 @@ impl Queue {
             store: self.store.clone(),
             kinds: kinds.collect(),
             due: BTreeMap::new(),
+            waiting: 0,
             running: BTreeMap::new(),
             again: BTreeMap::new(),
+            loaded_ms: None,
             window_end: i64::MIN,
+            cursor: due_prefix().into_bytes(),
             more_on_disk: true,
             done,
         };
@@ -211,32 +280,57 @@ struct Kind {
 struct Dispatcher {
     store: Store,
     kinds: BTreeMap<String, Kind>,
-    /// What is due before `window_end`, in memory.
-    due: BTreeMap<(i64, String), Task>,
+    /// What is due before the window's end, in memory.
+    due: BTreeMap<(i64, String), Held>,
+    /// Tasks that wait for a place among the running ones of their kind.
+    waiting: usize,
     running: BTreeMap<String, watch::Sender<bool>>,
     /// Enqueued again under the id of a running task: starts when that one ends.
     again: BTreeMap<String, Task>,
-    /// Everything due before this is in `due`, waiting or running.
+    /// When what an earlier run of the server left to be done at once was read.
+    loaded_ms: Option<i64>,
+    /// Later tasks: all whose row of `due` stands before `cursor` are in memory or done; the next ones are wanted at `window_end`.
     window_end: i64,
+    cursor: Vec<u8>,
     more_on_disk: bool,
-    done: mpsc::UnboundedSender<(Task, Done)>,
+    done: mpsc::UnboundedSender<Ended>,
+}
+
+/// A task in memory that is not running.
+struct Held {
+    task: Task,
+    /// It was enqueued a moment ago and nothing was cancelled since: its row need not be looked for.
+    is_fresh: bool,
+}
+
+struct Ended {
+    task: Task,
+    /// Its end could not be recorded.
+    is_lost: bool,
 }
 
 impl Dispatcher {
-    async fn run(mut self, mut finished: mpsc::UnboundedReceiver<(Task, Done)>) {
+    async fn run(mut self, mut finished: mpsc::UnboundedReceiver<Ended>) {
         loop {
             self.take_inbox();
             if let Err(e) = self.load().await {
                 tracing::error!(error = %e, "the queue cannot be read; trying again in a second");
+                self.due.values_mut().for_each(|held| held.is_fresh = false);
                 self.store.clock().sleep(Duration::from_secs(1)).await;
                 continue;
             }
             self.dispatch().await;
+            self.put_off();
             let inbox = self.store.inbox.clone();
             // In order, for a run to be replayed; none can starve another, since every turn looks at all three.
             tokio::select! {
                 biased;
-                Some((task, done)) = finished.recv() => self.ended(task, done).await,
+                Some(ended) = finished.recv() => {
+                    self.ended(ended).await;
+                    while let Ok(ended) = finished.try_recv() {
+                        self.ended(ended).await;
+                    }
+                }
                 () = inbox.notify.notified() => {}
                 () = self.sleep() => {}
             }
@@ -250,11 +344,19 @@ impl Dispatcher {
     async fn sleep(&self) {
         let now = self.now_ms();
         let next = self.due.keys().next().map(|(at, _)| *at);
-        let window = self.more_on_disk.then_some(self.window_end);
+        let window = (self.more_on_disk && !self.is_full()).then_some(self.window_end);
         match next.into_iter().chain(window).min() {
             Some(at) => self.store.clock().sleep(Duration::from_millis(u64::try_from(at - now).unwrap_or(0))).await,
             None => std::future::pending().await,
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.due.len() + self.waiting >= MAX_HELD
+    }
+
+    fn hold(&mut self, task: Task, is_fresh: bool) {
+        self.due.insert((task.at_ms, task.id.clone()), Held { task, is_fresh });
     }
 
     fn take_inbox(&mut self) {
@@ -263,10 +365,16 @@ impl Dispatcher {
             std::mem::take(&mut *inbox)
         };
         for task in tasks {
-            if task.at_ms < self.window_end {
-                self.due.insert((task.at_ms, task.id.clone()), task);
-            } else {
-                self.more_on_disk = true;
+            match task.row {
+                Row::Now => {
+                    // What was written before the rows were read may have come that way too, and be done already.
+                    let is_fresh = cancelled.is_empty() && self.loaded_ms.is_some_and(|at| task.created_ms > at);
+                    self.hold(task, is_fresh);
+                }
+                Row::Later if due_key(task.at_ms, &task.id).as_bytes() < self.cursor.as_slice() => {
+                    self.hold(task, false);
+                }
+                Row::Later => self.more_on_disk = true,
             }
         }
         for id in cancelled {
@@ -276,47 +384,52 @@ impl Dispatcher {
         }
     }
 
-    /// Moves the window on when its end is reached, reading what is due in the next one.
+    /// Reads what was left to be done at once, at the start; then moves the window on whenever its end is reached.
     async fn load(&mut self) -> Result<(), Error> {
+        if self.loaded_ms.is_none() {
+            let left = self.store.read(|tx| tx.list_json::<Task>(now_prefix(), usize::MAX >> 1)).await?;
+            for task in left {
+                self.hold(Task { row: Row::Now, ..task }, false);
+            }
+            self.loaded_ms = Some(self.now_ms());
+        }
         let now = self.now_ms();
-        while self.more_on_disk && self.window_end <= now {
-            let from = due_prefix().push_i64(self.window_end);
-            let prefix = due_prefix();
-            let mut end = now + i64::try_from(WINDOW.as_millis()).unwrap_or(60_000);
-            let to = due_prefix().push_i64(end);
-            // The key of a time ends where the next part begins, so `from` itself stands before all tasks of that time.
-            let (found, later) = self
+        let window = i64::try_from(WINDOW.as_millis()).unwrap_or(60_000);
+        while self.more_on_disk && self.window_end <= now && !self.is_full() {
+            let (from, to) = (self.cursor.clone(), due_prefix().push_i64(now + window));
+            let last = crate::key::prefix_end(due_prefix().as_bytes());
+            let (found, tasks, later) = self
                 .store
                 .read(|tx| {
-                    let mut found = Vec::new();
-                    for (key, _) in tx.scan(from.as_bytes(), Some(to.as_bytes()), LOAD, false)? {
-                        let Some(id) = Key::parts(&key).pop().and_then(|p| String::from_utf8(p).ok()) else { continue };
-                        if let Some(task) = tx.get_json::<Task>(task_key(&id))? {
-                            found.push(task);
-                        }
-                    }
-                    let last = crate::key::prefix_end(prefix.as_bytes());
+                    let found = tx.scan(&from, Some(to.as_bytes()), LOAD, false)?;
                     let later = !tx.scan(to.as_bytes(), last.as_deref(), 1, false)?.is_empty();
-                    Ok::<_, Error>((found, later))
+                    let mut tasks = Vec::with_capacity(found.len());
+                    for (key, _) in &found {
+                        let Some(id) = Key::parts(key).pop().and_then(|p| String::from_utf8(p).ok()) else { continue };
+                        tasks.extend(tx.get_json::<Task>(task_key(&id))?);
+                    }
+                    Ok::<_, Error>((found, tasks, later))
                 })
                 .await?;
-            if found.len() == LOAD {
-                end = found.last().map_or(end, |t| t.at_ms);
+            let is_cut = found.len() == LOAD;
+            if let Some((mut key, _)) = found.into_iter().next_back().filter(|_| is_cut) {
+                self.window_end = Key::parts(&key).get(1).and_then(|at| Key::part_i64(at)).unwrap_or(now);
+                key.push(0);
+                self.cursor = key;
+                self.more_on_disk = true;
+            } else {
+                self.window_end = now + window;
+                self.cursor = to.into_bytes();
+                self.more_on_disk = later;
             }
-            // More than LOAD tasks of one millisecond: take the window past it all the same; the rest is found on restart.
-            end = end.max(self.window_end.saturating_add(1));
-            let full = found.len() == LOAD;
-            for task in found {
-                if !self.running.contains_key(&task.id) {
-                    self.due.insert((task.at_ms, task.id.clone()), task);
-                }
+            for task in tasks {
+                self.hold(task, false);
             }
-            self.window_end = end;
-            self.more_on_disk = later || full;
         }
-        if !self.more_on_disk {
+        if !self.more_on_disk && self.window_end < now + window / 2 {
             // Nothing is left on disk beyond memory: new tasks may go to memory up to a window from now.
-            self.window_end = self.window_end.max(now + i64::try_from(WINDOW.as_millis()).unwrap_or(60_000));
+            self.window_end = now + window;
+            self.cursor = due_prefix().push_i64(self.window_end).into_bytes();
         }
         Ok(())
     }
@@ -327,22 +440,42 @@ impl Dispatcher {
             if entry.key().0 > now {
                 break;
             }
-            let task = entry.remove();
-            if self.running.contains_key(&task.id) {
-                self.again.insert(task.id.clone(), task);
+            let held = entry.remove();
+            if self.running.contains_key(&held.task.id) {
+                self.again.insert(held.task.id.clone(), held.task);
             } else {
-                self.begin(task).await;
+                self.begin(held).await;
             }
         }
     }
 
-    async fn begin(&mut self, task: Task) {
-        match self.stored(&task).await {
+    /// What is more than memory should hold goes back to where it is: on disk.
+    fn put_off(&mut self) {
+        if self.due.len() <= MAX_HELD {
+            return;
+        }
+        let keep = MAX_HELD / 2;
+        while self.due.len() > keep
+            && let Some(((at_ms, id), held)) = self.due.pop_last()
+        {
+            if held.task.row == Row::Now || held.task.at_ms != at_ms {
+                self.due.insert((at_ms, id), held);
+                break;
+            }
+            self.cursor = due_key(at_ms, &id).into_bytes();
+            self.window_end = at_ms;
+            self.more_on_disk = true;
+        }
+    }
+
+    async fn begin(&mut self, held: Held) {
+        let Held { task, is_fresh } = held;
+        match if is_fresh { Ok(true) } else { self.stored(&task).await } {
             Ok(true) => {}
             Ok(false) => return,
             Err(e) => {
                 tracing::error!(error = %e, task = task.id, "the queue cannot be read");
-                self.due.insert((self.now_ms() + 1000, task.id.clone()), task);
+                self.due.insert((self.now_ms() + 1000, task.id.clone()), Held { task, is_fresh: false });
                 return;
             }
         }
@@ -352,6 +485,7 @@ impl Dispatcher {
         };
         if kind.free == 0 {
             kind.waiting.push_back(task);
+            self.waiting += 1;
             return;
         }
         kind.free -= 1;
@@ -360,7 +494,7 @@ impl Dispatcher {
 
     /// Is this very task (not a later one of the same id) still on the queue?
     async fn stored(&self, task: &Task) -> Result<bool, Error> {
-        self.store.read(|tx| Ok(tx.get_json::<Task>(task_key(&task.id))?.is_some_and(|t| same(&t, task)))).await
+        self.store.read(|tx| Ok(find(tx, &task.id)?.is_some_and(|t| same(&t, task)))).await
     }
 
     fn spawn(&mut self, mut task: Task) {
@@ -369,61 +503,64 @@ impl Dispatcher {
         let (stop, told) = watch::channel(false);
         task.stop = told;
         self.running.insert(task.id.clone(), stop);
-        let (done, clock) = (self.done.clone(), self.store.clock().clone());
+        let (store, done) = (self.store.clone(), self.done.clone());
         tokio::spawn(async move {
-            let run = tokio::spawn({
-                let task = task.clone();
-                async move { runner.run(task).await }
+            let run = AssertUnwindSafe(async { runner.run(task.clone()).await }).catch_unwind();
+            let outcome = run.await.unwrap_or_else(|_| {
+                tracing::error!(task = task.id, kind = task.kind, "a runner panicked; the task runs again");
+                Done::Retry(store.clock().now() + jiff::SignedDuration::from_secs(5))
             });
-            let outcome = run.await.unwrap_or_else(|e| {
-                tracing::error!(task = task.id, kind = task.kind, error = %e, "a runner panicked; the task runs again");
-                Done::Retry(clock.now() + jiff::SignedDuration::from_secs(5))
-            });
-            let _ = done.send((task, outcome));
+            let recorded = record(&store, &task, outcome).await;
+            if let Err(e) = &recorded {
+                tracing::error!(error = %e, task = task.id, "a task's end could not be recorded; it will run again");
+            }
+            let _ = done.send(Ended { task, is_lost: recorded.is_err() });
         });
     }
 
-    async fn ended(&mut self, task: Task, done: Done) {
+    async fn ended(&mut self, ended: Ended) {
+        let Ended { task, is_lost } = ended;
         self.running.remove(&task.id);
-        let record = match done {
-            Done::Committed => Ok(()),
-            Done::Finished => {
-                let task = task.clone();
-                self.store
-                    .write(move |tx| match tx.get_json::<Task>(task_key(&task.id))? {
-                        Some(stored) if same(&stored, &task) => remove(tx, &task.id),
-                        _ => Ok(()),
-                    })
-                    .await
-            }
-            Done::Retry(at) => {
-                let task = task.clone();
-                self.store
-                    .write(move |tx| match tx.get_json::<Task>(task_key(&task.id))? {
-                        Some(stored) if same(&stored, &task) => {
-                            remove(tx, &task.id)?;
-                            store(tx, Task { attempt: task.attempt + 1, at_ms: at.as_millisecond(), ..task.clone() })
-                        }
-                        _ => Ok(()),
-                    })
-                    .await
-            }
-        };
-        if let Err(e) = record {
-            tracing::error!(error = %e, task = task.id, "a task's end could not be recorded; it will run again");
-            self.due.insert((self.now_ms() + 1000, task.id.clone()), task.clone());
-        }
         if let Some(next) = self.again.remove(&task.id) {
-            self.due.insert((next.at_ms, next.id.clone()), next);
+            self.hold(next, false);
         }
         let waiting = self.kinds.get_mut(&task.kind).and_then(|kind| {
             kind.free += 1;
             kind.waiting.pop_front()
         });
-        if let Some(next) = waiting {
-            self.begin(next).await;
+        if is_lost {
+            self.due.insert((self.now_ms() + 1000, task.id.clone()), Held { task, is_fresh: false });
+        }
+        if let Some(task) = waiting {
+            self.waiting -= 1;
+            self.begin(Held { task, is_fresh: false }).await;
         }
     }
+}
+
+/// Writes how a run ended, unless its runner has done so.
+async fn record(store: &Store, task: &Task, done: Done) -> Result<(), Error> {
+    let again = match done {
+        Done::Committed => return Ok(()),
+        Done::Finished => None,
+        Done::Retry(at) => Some(at),
+    };
+    let task = task.clone();
+    store
+        .write(move |tx| {
+            if !find(tx, &task.id)?.is_some_and(|stored| same(&stored, &task)) {
+                return Ok(());
+            }
+            remove(tx, &task.id)?;
+            let Some(at) = again else { return Ok(()) };
+            let row = if at <= tx.now { Row::Now } else { Row::Later };
+            store_again(tx, &task, at, row)
+        })
+        .await
+}
+
+fn store_again(tx: &mut Tx<'_>, task: &Task, at: jiff::Timestamp, row: Row) -> Result<(), Error> {
+    store(tx, Task { attempt: task.attempt + 1, at_ms: at.as_millisecond(), row, ..task.clone() })
 }
 
 fn same(a: &Task, b: &Task) -> bool {

@@ -1,34 +1,74 @@
-//! Records in one SQLite file: a writer thread that gathers waiting requests into one commit (a savepoint each), and a few
-//! connections to read with. `WITHOUT ROWID`, WAL, `synchronous=FULL`: what was acknowledged survives kill -9 and power loss.
+//! Records in one SQLite file, behind a log. A writer thread gathers waiting requests into one commit, which is a record of the log,
+//! synced: what was acknowledged survives kill -9 and power loss. What is committed stands in memory over what is in SQLite, and is
+//! brought there in key order, with one sync, when there is enough of it or it is old enough. So a record that changes with every
+//! commit, or that comes and goes (a task), is written to SQLite seldom or never.
+//!
+//! SQLite: `WITHOUT ROWID`, WAL, `synchronous=FULL`. The number of the last record that it holds is in the table `applied`, written in
+//! the same transaction; when a store is opened, later records are taken from the log.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::Error;
 use crate::kv::{Backend, Job, Pair, RawTx};
+use crate::log::{Log, Writes};
+use crate::overlay::{Layers, Over, Overlay, Records, View};
 
 /// Requests gathered into one commit, at most.
 const MAX_BATCH: usize = 512;
 const READERS: usize = 4;
+/// So much in memory, or in a file of the log, is brought into SQLite.
+const MAX_ACTIVE_BYTES: usize = 8 << 20;
+const MAX_LOG_BYTES: u64 = 16 << 20;
+/// And all that is older than this.
+const MAX_AGE: Duration = Duration::from_secs(1);
+/// While SQLite does not keep up, commits wait at this much.
+const MAX_WAITING_BYTES: usize = 64 << 20;
+/// What an entry in memory costs beside its bytes, about.
+const ENTRY_BYTES: usize = 64;
 
 pub(crate) struct Sqlite {
     jobs: Mutex<Sender<Box<dyn Job>>>,
+    layers: Arc<RwLock<Layers>>,
     readers: Mutex<Vec<Connection>>,
     path: PathBuf,
 }
 
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let writer = connect(path)?;
-        writer.execute_batch("CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID")?;
+        let mut database = connect(path)?;
+        database.execute_batch(
+            "CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;
+             CREATE TABLE IF NOT EXISTS applied (id INTEGER PRIMARY KEY CHECK (id = 0), record INTEGER NOT NULL);
+             PRAGMA cache_size=-16384;",
+        )?;
+        let applied = database.query_row("SELECT record FROM applied", [], |row| row.get::<_, i64>(0)).optional()?;
+        let applied = applied.and_then(|record| u64::try_from(record).ok()).unwrap_or(0);
+        let (log, left) = Log::open(path, applied)?;
+        apply(&mut database, &left, log.last())?;
+        let layers: Arc<RwLock<Layers>> = Arc::default();
         let (jobs, inbox) = channel();
-        std::thread::Builder::new()
-            .name(format!("store-{}", path.file_stem().unwrap_or_default().to_string_lossy()))
-            .spawn(move || write_loop(&writer, &inbox))?;
-        Ok(Self { jobs: Mutex::new(jobs), readers: Mutex::default(), path: path.to_owned() })
+        let (leave, leaving) = channel();
+        let (left, told) = channel();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mover = Mover { database, layers: Arc::clone(&layers), leaving, left };
+        std::thread::Builder::new().name(format!("store-{name}-file")).spawn(move || mover.run())?;
+        let writer = Writer {
+            base: Base::new(connect(path)?),
+            layers: Arc::clone(&layers),
+            log,
+            bytes: 0,
+            oldest: None,
+            is_moving: false,
+            leave,
+            told,
+        };
+        std::thread::Builder::new().name(format!("store-{name}")).spawn(move || writer.run(&inbox))?;
+        Ok(Self { jobs: Mutex::new(jobs), layers, readers: Mutex::default(), path: path.to_owned() })
     }
 }
 
@@ -42,19 +82,30 @@ fn connect(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+fn read(layers: &RwLock<Layers>) -> RwLockReadGuard<'_, Layers> {
+    layers.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(layers: &RwLock<Layers>) -> RwLockWriteGuard<'_, Layers> {
+    layers.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Backend for Sqlite {
     fn read(&self, f: &mut dyn FnMut(&mut dyn RawTx)) -> Result<(), Error> {
         let pooled = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match pooled {
-            Some(c) => c,
+        let mut base = Base::new(match pooled {
+            Some(connection) => connection,
             None => connect(&self.path)?,
-        };
-        connection.prepare_cached("BEGIN")?.execute([])?;
-        f(&mut SqliteTx(&connection));
-        connection.prepare_cached("COMMIT")?.execute([])?;
+        });
+        {
+            // As long as this is held nothing is committed in memory, and what moves into SQLite meanwhile is still here as well.
+            let layers = read(&self.layers);
+            f(&mut ReadTx(View { layers: &layers, base: &mut base }));
+        }
+        base.end()?;
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.len() < READERS {
-            readers.push(connection);
+            readers.push(base.connection);
         }
         Ok(())
     }
@@ -67,100 +118,249 @@ impl Backend for Sqlite {
     }
 }
 
-fn write_loop(connection: &Connection, inbox: &Receiver<Box<dyn Job>>) {
-    while let Ok(first) = inbox.recv() {
-        let mut batch = Vec::new();
-        let committed = commit_batch(connection, first, inbox, &mut batch);
-        if let Err(e) = &committed {
-            tracing::error!(error = %e, requests = batch.len(), "commit failed");
-            if !connection.is_autocommit() {
-                let _ = connection.execute_batch("ROLLBACK");
-            }
-        }
-        for job in batch {
-            job.done(committed.clone());
-        }
-    }
+/// The thread that commits.
+struct Writer {
+    base: Base,
+    layers: Arc<RwLock<Layers>>,
+    log: Log,
+    /// In memory since the last move into SQLite, and since when.
+    bytes: usize,
+    oldest: Option<Instant>,
+    is_moving: bool,
+    leave: Sender<(Arc<Writes>, u64)>,
+    told: Receiver<()>,
 }
 
-fn commit_batch(
-    connection: &Connection,
-    first: Box<dyn Job>,
-    inbox: &Receiver<Box<dyn Job>>,
-    batch: &mut Vec<Box<dyn Job>>,
-) -> Result<(), Error> {
-    let run = |sql: &str| -> Result<(), Error> {
-        connection.prepare_cached(sql)?.execute([])?;
+impl Writer {
+    fn run(mut self, inbox: &Receiver<Box<dyn Job>>) {
+        loop {
+            let first = match self.oldest {
+                Some(oldest) => inbox.recv_timeout(MAX_AGE.saturating_sub(oldest.elapsed())),
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match first {
+                Ok(first) => {
+                    let mut batch = Vec::new();
+                    let committed = self.commit(first, inbox, &mut batch);
+                    if let Err(error) = &committed {
+                        tracing::error!(%error, requests = batch.len(), "commit failed");
+                    }
+                    for job in batch {
+                        job.done(committed.clone());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.move_all(),
+            }
+            self.move_some();
+        }
+    }
+
+    fn commit(
+        &mut self,
+        first: Box<dyn Job>,
+        inbox: &Receiver<Box<dyn Job>>,
+        batch: &mut Vec<Box<dyn Job>>,
+    ) -> Result<(), Error> {
+        let mut overlay = Overlay::default();
+        batch.push(first);
+        {
+            let layers = read(&self.layers);
+            loop {
+                let job = batch.last_mut().expect("the request just pushed");
+                let records = View { layers: &layers, base: &mut self.base };
+                let mut tx = Over { overlay: &mut overlay, records };
+                // A closure that panics must not take the writer with it: what it wrote is undone, its caller sees a closed reply.
+                let kept = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run(&mut tx)));
+                match kept {
+                    Ok(true) => overlay.keep(),
+                    Ok(false) => overlay.take_back(),
+                    Err(_) => {
+                        overlay.take_back();
+                        batch.pop();
+                    }
+                }
+                if batch.len() >= MAX_BATCH {
+                    break;
+                }
+                match inbox.try_recv() {
+                    Ok(next) => batch.push(next),
+                    Err(_) => break,
+                }
+            }
+        }
+        self.base.end()?;
+        let written = overlay.written;
+        if written.is_empty() {
+            return Ok(());
+        }
+        self.log.append(&written)?;
+        self.bytes +=
+            written.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + ENTRY_BYTES).sum::<usize>();
+        self.oldest.get_or_insert_with(Instant::now);
+        write(&self.layers).active.extend(written);
         Ok(())
-    };
-    batch.push(first);
-    run("BEGIN IMMEDIATE")?;
-    loop {
-        run("SAVEPOINT request")?;
-        let job = batch.last_mut().expect("the request just pushed");
-        // A closure that panics must not take the writer with it: its savepoint is undone, its caller sees a closed reply.
-        let kept = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run(&mut SqliteTx(connection))));
-        match kept {
-            Ok(true) => {}
-            Ok(false) => run("ROLLBACK TO request")?,
-            Err(_) => {
-                run("ROLLBACK TO request")?;
-                batch.pop();
-            }
+    }
+
+    /// Lets what is in memory go into SQLite, if it is time.
+    fn move_some(&mut self) {
+        let is_due = self.bytes >= MAX_ACTIVE_BYTES
+            || self.log.bytes() >= MAX_LOG_BYTES
+            || self.oldest.is_some_and(|oldest| oldest.elapsed() >= MAX_AGE);
+        if !is_due {
+            return;
         }
-        run("RELEASE request")?;
-        if batch.len() >= MAX_BATCH {
-            break;
+        if self.is_moving && self.bytes >= MAX_WAITING_BYTES {
+            self.is_moving = self.told.recv().is_err();
+        } else if self.is_moving && self.told.try_recv().is_ok() {
+            self.is_moving = false;
         }
-        match inbox.try_recv() {
-            Ok(next) => batch.push(next),
-            Err(_) => break,
+        if self.is_moving {
+            // The age alone must not make the writer spin.
+            self.oldest = Some(Instant::now());
+            return;
+        }
+        let leaving = {
+            let mut layers = write(&self.layers);
+            let leaving = Arc::new(std::mem::take(&mut layers.active));
+            layers.leaving = Some(Arc::clone(&leaving));
+            leaving
+        };
+        (self.bytes, self.oldest, self.is_moving) = (0, None, true);
+        let last = self.log.last();
+        self.log.turn();
+        // The mover lives as long as this end of the channel.
+        let _ = self.leave.send((leaving, last));
+    }
+
+    /// The store is closed: leave the log empty.
+    fn move_all(mut self) {
+        if self.is_moving {
+            let _ = self.told.recv();
+            self.is_moving = false;
+        }
+        if self.bytes > 0 {
+            self.oldest = Instant::now().checked_sub(MAX_AGE);
+            self.bytes = MAX_ACTIVE_BYTES;
+            self.move_some();
         }
     }
-    run("COMMIT")
 }
 
-struct SqliteTx<'a>(&'a Connection);
+/// The thread that brings into SQLite what was committed.
+struct Mover {
+    database: Connection,
+    layers: Arc<RwLock<Layers>>,
+    leaving: Receiver<(Arc<Writes>, u64)>,
+    left: Sender<()>,
+}
 
-impl RawTx for SqliteTx<'_> {
+impl Mover {
+    fn run(mut self) {
+        while let Ok((writes, last)) = self.leaving.recv() {
+            while let Err(error) = apply(&mut self.database, &writes, last) {
+                tracing::error!(%error, "records cannot be brought from the log into the database; trying again in a second");
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            write(&self.layers).leaving = None;
+            let _ = self.left.send(());
+        }
+    }
+}
+
+/// Brings writes into SQLite, which then holds everything up to record `last` of the log.
+fn apply(database: &mut Connection, writes: &Writes, last: u64) -> Result<(), Error> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let transaction = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    {
+        let mut put = transaction.prepare_cached("REPLACE INTO kv (k, v) VALUES (?1, ?2)")?;
+        let mut delete = transaction.prepare_cached("DELETE FROM kv WHERE k = ?1")?;
+        for (key, value) in writes {
+            match value {
+                Some(value) => put.execute(params![key, value])?,
+                None => delete.execute(params![key])?,
+            };
+        }
+        let last = i64::try_from(last).unwrap_or(i64::MAX);
+        transaction.prepare_cached("REPLACE INTO applied (id, record) VALUES (0, ?1)")?.execute(params![last])?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// What is in SQLite: one snapshot from the first look at it until [`Base::end`].
+struct Base {
+    connection: Connection,
+    has_begun: bool,
+}
+
+impl Base {
+    fn new(connection: Connection) -> Self {
+        Self { connection, has_begun: false }
+    }
+
+    fn begin(&mut self) -> Result<&Connection, Error> {
+        if !self.has_begun {
+            self.connection.prepare_cached("BEGIN")?.execute([])?;
+            self.has_begun = true;
+        }
+        Ok(&self.connection)
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.has_begun) {
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+        }
+        Ok(())
+    }
+}
+
+impl Records for Base {
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let mut statement = self.0.prepare_cached("SELECT v FROM kv WHERE k = ?1")?;
+        let mut statement = self.begin()?.prepare_cached("SELECT v FROM kv WHERE k = ?1")?;
         Ok(statement.query_row(params![key], |row| row.get(0)).optional()?)
     }
-    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        let sql = "INSERT INTO kv (k, v) VALUES (?1, ?2) ON CONFLICT (k) DO UPDATE SET v = excluded.v";
-        self.0.prepare_cached(sql)?.execute(params![key, value])?;
-        Ok(())
-    }
-    fn delete(&mut self, key: &[u8]) -> Result<(), Error> {
-        self.0.prepare_cached("DELETE FROM kv WHERE k = ?1")?.execute(params![key])?;
-        Ok(())
-    }
+
     fn scan(&mut self, from: &[u8], to: Option<&[u8]>, limit: usize, reverse: bool) -> Result<Vec<Pair>, Error> {
+        let connection = self.begin()?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let pairs = match (to, reverse) {
-            (Some(to), false) => self
-                .0
+            (Some(to), false) => connection
                 .prepare_cached("SELECT k, v FROM kv WHERE k >= ?1 AND k < ?2 ORDER BY k LIMIT ?3")?
                 .query_map(params![from, to, limit], row)?
                 .collect::<Result<_, _>>(),
-            (Some(to), true) => self
-                .0
+            (Some(to), true) => connection
                 .prepare_cached("SELECT k, v FROM kv WHERE k >= ?1 AND k < ?2 ORDER BY k DESC LIMIT ?3")?
                 .query_map(params![from, to, limit], row)?
                 .collect::<Result<_, _>>(),
-            (None, false) => self
-                .0
+            (None, false) => connection
                 .prepare_cached("SELECT k, v FROM kv WHERE k >= ?1 ORDER BY k LIMIT ?2")?
                 .query_map(params![from, limit], row)?
                 .collect::<Result<_, _>>(),
-            (None, true) => self
-                .0
+            (None, true) => connection
                 .prepare_cached("SELECT k, v FROM kv WHERE k >= ?1 ORDER BY k DESC LIMIT ?2")?
                 .query_map(params![from, limit], row)?
                 .collect::<Result<_, _>>(),
         };
         Ok(pairs?)
+    }
+}
+
+struct ReadTx<'a>(View<'a, Base>);
+
+impl RawTx for ReadTx<'_> {
+    fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.0.get(key)
+    }
+    fn put(&mut self, _: &[u8], _: &[u8]) -> Result<(), Error> {
+        Err(Error::Storage("a read cannot write".to_owned()))
+    }
+    fn delete(&mut self, _: &[u8]) -> Result<(), Error> {
+        Err(Error::Storage("a read cannot write".to_owned()))
+    }
+    fn scan(&mut self, from: &[u8], to: Option<&[u8]>, limit: usize, reverse: bool) -> Result<Vec<Pair>, Error> {
+        self.0.scan(from, to, limit, reverse)
     }
 }

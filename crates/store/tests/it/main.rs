@@ -77,7 +77,7 @@ impl Runner for Count {
     async fn run(&self, task: Task) -> Done {
         self.0.fetch_add(1, Ordering::SeqCst);
         self.1.notify_one();
-        match task.payload.as_str() {
+        match task.payload::<Option<String>>().unwrap().as_deref() {
             Some("retry") if task.attempt == 1 => Done::Retry(jiff::Timestamp::now()),
             Some("hang") => {
                 task.cancelled().await;
@@ -157,4 +157,77 @@ fn data_folder_is_held_by_one_and_refuses_newer() {
     drop(held);
     std::fs::write(path.join("format"), "99\n").unwrap();
     assert!(DataDir::open(&path).unwrap_err().to_string().contains("format 99"));
+}
+
+/// Writes numbered records until it is killed, and says of each when it is acknowledged. Run by the test below as a process.
+#[tokio::test]
+#[ignore = "not a test by itself"]
+async fn write_until_killed() {
+    let Some(path) = std::env::var_os("LAKERUN_TEST_STORE") else { return };
+    let store = Store::open(std::path::Path::new(&path)).unwrap();
+    let first =
+        store.read(|tx| Ok::<_, Error>(tx.scan_prefix(Key::new("n"), usize::MAX >> 1)?.len())).await.unwrap() as u64;
+    let mut writers = tokio::task::JoinSet::new();
+    for lane in 0..8 {
+        let store = store.clone();
+        writers.spawn(async move {
+            for n in (first + lane..).step_by(8) {
+                store
+                    .write(move |tx| {
+                        tx.put(Key::new("n").push_u64(n), &[7; 3000])?;
+                        tx.put("last", &n.to_be_bytes())?;
+                        tx.enqueue(NewTask::new("k", format!("{n}")).unseen())?;
+                        if n > 16 { tx.finish_task(&format!("{}", n - 16)) } else { Ok(()) }
+                    })
+                    .await
+                    .unwrap();
+                println!("written {n}");
+            }
+        });
+    }
+    writers.join_next().await;
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    use std::io::BufRead as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.db");
+    let mut acknowledged = std::collections::BTreeSet::new();
+    // Long enough for records to move into the database and for the log's files to change places.
+    for wanted in [10, 500, 6_000] {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "write_until_killed", "--ignored", "--nocapture"])
+            .env("LAKERUN_TEST_STORE", &path)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        let begun = acknowledged.len();
+        for line in lines.by_ref() {
+            if let Some((_, n)) = line.unwrap().split_once("written ") {
+                acknowledged.insert(n.trim().parse::<u64>().unwrap());
+            }
+            if acknowledged.len() - begun >= wanted {
+                break;
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let rest = lines.map_while(Result::ok).filter_map(|line| line.split_once("written ")?.1.trim().parse().ok());
+        acknowledged.extend(rest.collect::<Vec<u64>>());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = Store::open(&path).unwrap();
+            let stored = store.read(|tx| tx.scan_prefix(Key::new("n"), usize::MAX >> 1)).await.unwrap();
+            let stored: std::collections::BTreeSet<u64> =
+                stored.iter().map(|(key, _)| Key::part_u64(&Key::parts(key)[1]).unwrap()).collect();
+            let lost: Vec<_> = acknowledged.difference(&stored).collect();
+            assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+            let tasks = store.read(|tx| tx.scan_prefix(Key::new("\u{1}now"), 10_000)).await.unwrap();
+            assert!(tasks.len() <= 64, "tasks that were finished are there again: {}", tasks.len());
+            // What was written and not acknowledged may be there or not; the next run counts on.
+            acknowledged = stored;
+        });
+    }
 }

@@ -1,0 +1,247 @@
+//! The log of a store: a commit is one record here, synced; the records reach SQLite later, many at a time (see [`crate::sqlite`]).
+//!
+//! Two files take turns: one is written while what the other holds is brought into SQLite, after which that one is written over from
+//! its beginning. A record carries its number and a checksum; reading stops at the first that is broken or does not follow the one
+//! before, which is where the last commit was cut short or where an earlier turn's records are left.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use crate::Error;
+
+/// Writes by key, the last of each; `None` deletes.
+pub(crate) type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+const MAGIC: [u8; 4] = *b"lrl1";
+/// Magic, length, checksum, number.
+const HEADER: usize = 20;
+/// The files grow by so much at a time, filled with zeros: to write within a file is cheaper to sync than to make it longer.
+const GROWTH: usize = 1 << 20;
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+/// The length that stands for a deletion.
+const DELETED: u32 = u32::MAX;
+
+pub(crate) struct Log {
+    segments: [Segment; 2],
+    current: usize,
+    /// The number of the next record.
+    next: u64,
+    buffer: Vec<u8>,
+    /// A sync failed: what is on disk is unknown from here on.
+    is_broken: bool,
+}
+
+struct Segment {
+    file: File,
+    /// Where the next record goes.
+    end: u64,
+    /// How long the file is.
+    length: u64,
+}
+
+impl Log {
+    /// Opens the log beside a database, in which everything up to record `applied` is. Answers also with what later records wrote:
+    /// it must be brought into the database before anything is appended.
+    pub(crate) fn open(database: &Path, applied: u64) -> Result<(Self, Writes), Error> {
+        let mut records = BTreeMap::new();
+        let mut open = |n: u8| -> Result<Segment, Error> {
+            let mut path = database.as_os_str().to_owned();
+            path.push(format!("-log{n}"));
+            let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
+            let length = file.metadata()?.len();
+            let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+            file.read_exact_at(&mut bytes, 0)?;
+            read(&bytes, &mut records);
+            Ok(Segment { file, end: 0, length })
+        };
+        let segments = [open(0)?, open(1)?];
+        // The files themselves must be found again, not only what is in them.
+        if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            File::open(folder)?.sync_all()?;
+        }
+        let (mut writes, mut next) = (Writes::new(), applied + 1);
+        let records = records.split_off(&next);
+        if let Some((first, _)) = records.first_key_value()
+            && *first != next
+        {
+            let cause = format!("the log goes on with record {first} where {next} is expected");
+            return Err(Error::Corrupt { key: database.display().to_string(), cause });
+        }
+        for (number, record) in records {
+            if number != next {
+                break;
+            }
+            next += 1;
+            writes.extend(record);
+        }
+        Ok((Self { segments, current: 0, next, buffer: Vec::new(), is_broken: false }, writes))
+    }
+
+    /// The number of the last record.
+    pub(crate) fn last(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// How many bytes the file being written holds.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.segments[self.current].end
+    }
+
+    /// Writes a record and syncs it.
+    pub(crate) fn append(&mut self, writes: &Writes) -> Result<(), Error> {
+        if self.is_broken {
+            return Err(Error::Storage("the log could not be synced; restart the server".to_owned()));
+        }
+        encode(&mut self.buffer, self.next, writes)?;
+        let segment = &mut self.segments[self.current];
+        // Nothing of the record is written where there is no room for it.
+        segment.reserve(self.buffer.len() as u64)?;
+        let written = segment.file.write_all_at(&self.buffer, segment.end).and_then(|()| segment.file.sync_data());
+        if let Err(error) = written {
+            self.is_broken = true;
+            return Err(error.into());
+        }
+        segment.end += self.buffer.len() as u64;
+        self.next += 1;
+        self.buffer.shrink_to(GROWTH);
+        Ok(())
+    }
+
+    /// Goes on in the other file, from its beginning: all that it held must be in the database.
+    pub(crate) fn turn(&mut self) {
+        self.current ^= 1;
+        self.segments[self.current].end = 0;
+    }
+}
+
+impl Segment {
+    fn reserve(&mut self, bytes: u64) -> Result<(), Error> {
+        let wanted = (self.end + bytes).next_multiple_of(GROWTH as u64);
+        while self.length < wanted {
+            self.file.write_all_at(&ZEROS, self.length)?;
+            self.length += ZEROS.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+fn encode(buffer: &mut Vec<u8>, number: u64, writes: &Writes) -> Result<(), Error> {
+    buffer.clear();
+    buffer.resize(HEADER, 0);
+    let length = |bytes: usize| match u32::try_from(bytes) {
+        Ok(length) if length != DELETED => Ok(length.to_le_bytes()),
+        _ => Err(Error::Storage("a transaction is too large".to_owned())),
+    };
+    for (key, value) in writes {
+        buffer.extend_from_slice(&length(key.len())?);
+        let size = value.as_ref().map_or(Ok(DELETED.to_le_bytes()), |value| length(value.len()))?;
+        buffer.extend_from_slice(&size);
+        buffer.extend_from_slice(key);
+        buffer.extend_from_slice(value.as_deref().unwrap_or_default());
+    }
+    let size = length(buffer.len() - HEADER)?;
+    buffer[12..HEADER].copy_from_slice(&number.to_le_bytes());
+    let checksum = crc32fast::hash(&buffer[12..]);
+    buffer[..4].copy_from_slice(&MAGIC);
+    buffer[4..8].copy_from_slice(&size);
+    buffer[8..12].copy_from_slice(&checksum.to_le_bytes());
+    Ok(())
+}
+
+/// The records at the beginning of a file.
+fn read(bytes: &[u8], records: &mut BTreeMap<u64, Vec<Write>>) {
+    let (mut rest, mut expected) = (bytes, None);
+    while let Some((number, writes, after)) = record(rest) {
+        if expected.is_some_and(|expected| expected != number) {
+            return;
+        }
+        records.insert(number, writes);
+        expected = Some(number + 1);
+        rest = after;
+    }
+}
+
+/// One key and its new value.
+type Write = (Vec<u8>, Option<Vec<u8>>);
+/// A record's number and writes, and the bytes behind it.
+type Record<'a> = (u64, Vec<Write>, &'a [u8]);
+
+fn record(bytes: &[u8]) -> Option<Record<'_>> {
+    let (header, rest) = bytes.split_at_checked(HEADER)?;
+    let word = |at: usize| Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?));
+    let size = usize::try_from(word(4)?).ok()?;
+    let (mut body, after) = rest.split_at_checked(size)?;
+    if header[..4] != MAGIC || crc32fast::hash(&bytes[12..HEADER + size]) != word(8)? {
+        return None;
+    }
+    let number = u64::from_le_bytes(header[12..HEADER].try_into().ok()?);
+    let mut writes = Vec::new();
+    while !body.is_empty() {
+        let (lengths, rest) = body.split_at_checked(8)?;
+        let key = u32::from_le_bytes(lengths[..4].try_into().ok()?);
+        let value = u32::from_le_bytes(lengths[4..].try_into().ok()?);
+        let (key, rest) = rest.split_at_checked(usize::try_from(key).ok()?)?;
+        let (value, rest) = match value {
+            DELETED => (None, rest),
+            length => {
+                let (value, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+                (Some(value.to_vec()), rest)
+            }
+        };
+        writes.push((key.to_vec(), value));
+        body = rest;
+    }
+    Some((number, writes, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writes(pairs: &[(&str, Option<&str>)]) -> Writes {
+        pairs.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.map(|v| v.as_bytes().to_vec()))).collect()
+    }
+
+    #[test]
+    fn what_was_appended_is_found_again_after_what_was_applied() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        let (mut log, found) = Log::open(&path, 0).unwrap();
+        assert!(found.is_empty());
+        log.append(&writes(&[("a", Some("1")), ("b", Some("1"))])).unwrap();
+        log.append(&writes(&[("a", None)])).unwrap();
+        log.turn();
+        log.append(&writes(&[("c", Some("3"))])).unwrap();
+        let (log, found) = Log::open(&path, 0).unwrap();
+        assert_eq!((found, log.last()), (writes(&[("a", None), ("b", Some("1")), ("c", Some("3"))]), 3));
+        assert_eq!(Log::open(&path, 1).unwrap().1, writes(&[("a", None), ("c", Some("3"))]));
+        let (mut log, found) = Log::open(&path, 3).unwrap();
+        assert!(found.is_empty());
+        // Written over the first record; the second one, which does not follow it, is left from before.
+        log.append(&writes(&[("d", Some("4"))])).unwrap();
+        assert_eq!(Log::open(&path, 3).unwrap().1, writes(&[("d", Some("4"))]));
+        assert!(Log::open(&path, 2).is_ok());
+        assert!(matches!(Log::open(&path, 0), Err(Error::Corrupt { .. })));
+    }
+
+    #[test]
+    fn a_record_that_was_cut_short_never_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        let (mut log, _) = Log::open(&path, 0).unwrap();
+        log.append(&writes(&[("a", Some("1"))])).unwrap();
+        let whole = log.bytes();
+        log.append(&writes(&[("b", Some("a longer value"))])).unwrap();
+        for damaged in [whole, whole + 9, whole + 25, log.bytes() - 1] {
+            let file = OpenOptions::new().read(true).write(true).open(dir.path().join("t.db-log0")).unwrap();
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, damaged).unwrap();
+            file.write_all_at(&[byte[0] ^ 1], damaged).unwrap();
+            assert_eq!(Log::open(&path, 0).unwrap().1, writes(&[("a", Some("1"))]), "at {damaged}");
+            file.write_all_at(&byte, damaged).unwrap();
+        }
+        assert_eq!(Log::open(&path, 0).unwrap().1.len(), 2);
+    }
+}
