@@ -43,6 +43,11 @@ impl Payload {
         self.0.blob
     }
 
+    /// True when both are one text in memory.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// True for a reference read back from a record whose text has not been fetched yet.
     pub fn is_unread(&self) -> bool {
         self.0.blob.is_some() && self.0.text.is_empty()

@@ -6,9 +6,9 @@ use asl::{Command, Details, Execution, HistoryEvent, Info, Payload, Redrive, Sta
 use serde::{Deserialize, Serialize};
 use store::{Key, NewTask, Tx};
 
-use crate::records::{self, Summary};
+use crate::records::{self, RunningRef, Summary};
 use crate::runners::{self, Address, Announcement};
-use crate::{ExecutionArn, MapRunArn, NewExecution, TASK_KIND, map_runs};
+use crate::{ExecutionArn, MapRunArn, NewExecution, TASK_KIND, history, map_runs};
 
 /// What the runner of a task is given.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,7 +30,9 @@ pub(crate) struct Batch {
     deletes: Vec<Key>,
     tasks: Vec<NewTask>,
     cancelled: Vec<String>,
-    /// How the execution ended: its summary takes it up.
+    /// The summary of an execution that begins with this turn.
+    summary: Option<(Key, Summary)>,
+    /// How an execution that began earlier ended: its summary takes it up.
     ended: Option<(ExecutionArn, Timestamp, asl::Outcome, u64)>,
     /// An execution that runs again, with the client's token.
     pub(crate) redriven: Option<(ExecutionArn, Redrive, String)>,
@@ -48,7 +50,7 @@ impl Batch {
         let mut batch = Self::default();
         let info = execution.info();
         batch.put(records::info(&new.arn), &**info)?;
-        batch.put(records::summary(&new.arn), &summary(new, info))?;
+        batch.summary = Some((records::summary(&new.arn), summary(new, info)));
         batch.put_text(records::listed(&new.arn, info.started), new.arn.as_str());
         Ok(batch)
     }
@@ -101,7 +103,10 @@ impl Batch {
                     let address = Address { execution: arn.clone(), timer: Some(timer) };
                     let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::MAX);
                     self.tasks.push(
-                        NewTask::new(runners::TIMER_KIND, runners::timer_name(arn, timer)).payload(&address)?.at(at),
+                        NewTask::new(runners::TIMER_KIND, runners::timer_name(arn, timer))
+                            .payload(&address)?
+                            .unseen()
+                            .at(at),
                     );
                 }
                 Command::ClearTimer { timer } => self.cancelled.push(runners::timer_name(arn, timer)),
@@ -114,7 +119,11 @@ impl Batch {
                 Command::Finish(outcome) => {
                     announced.push(outcome.status);
                     self.ended_child = execution.info().map_run.clone().map(|of| (of, outcome.status));
-                    self.ended = Some((arn.clone(), now, outcome, execution.event_count()));
+                    let events = execution.event_count();
+                    match &mut self.summary {
+                        Some((_, summary)) => summary.end(now, &outcome, events),
+                        None => self.ended = Some((arn.clone(), now, outcome, events)),
+                    }
                 }
             }
         }
@@ -130,21 +139,22 @@ impl Batch {
                 self.tasks.push(NewTask::new(runners::EVENT_KIND, name).payload(&announcement)?);
             }
         }
-        self.add_history(arn, &history)?;
+        self.add_history(arn, history)?;
         self.add_dirty(arn, execution)
     }
 
     /// The events of a turn are one record, under the first one's number.
-    fn add_history(&mut self, arn: &ExecutionArn, events: &[HistoryEvent]) -> Result<(), store::Error> {
-        match events.first() {
-            Some(first) => self.put(records::history(arn, first.id), &events),
-            None => Ok(()),
-        }
+    fn add_history(&mut self, arn: &ExecutionArn, events: Vec<HistoryEvent>) -> Result<(), store::Error> {
+        let Some(first) = events.first() else { return Ok(()) };
+        let key = records::history(arn, first.id);
+        self.puts.push((key, history::encode(events)?));
+        Ok(())
     }
 
     fn add_dirty(&mut self, arn: &ExecutionArn, execution: &mut Execution) -> Result<(), store::Error> {
         // What a redrive would go on with stays as it is.
-        let over = execution.status() != Status::Running && !execution.is_unfinished();
+        let is_over = execution.status() != Status::Running && !execution.is_unfinished();
+        let is_new = self.summary.is_some();
         let dirty = execution.take_dirty();
         for blob in &dirty.blobs {
             if let Some(id) = blob.blob_id() {
@@ -154,14 +164,17 @@ impl Batch {
         for id in dirty.removed_frames {
             self.deletes.push(records::frame(arn, id));
         }
-        if over {
-            self.deletes.push(records::root(arn));
+        if is_over {
+            // One that ends with its first turn never had a root.
+            if !is_new {
+                self.deletes.push(records::root(arn));
+            }
             return Ok(());
         }
         for frame in dirty.frames {
             self.put(records::frame(arn, frame.id), frame)?;
         }
-        self.put(records::root(arn), dirty.root)
+        self.put(records::root(arn), &RunningRef { root: dirty.root, main: dirty.main })
     }
 
     pub(crate) fn put(&mut self, key: Key, record: &(impl Serialize + ?Sized)) -> Result<(), store::Error> {
@@ -188,6 +201,9 @@ impl Batch {
     pub(crate) fn apply(&self, tx: &mut Tx<'_>) -> Result<(), store::Error> {
         for (key, bytes) in &self.puts {
             tx.put(key, bytes)?;
+        }
+        if let Some((key, summary)) = &self.summary {
+            tx.put_json(key, summary)?;
         }
         for key in &self.deletes {
             tx.delete(key)?;
@@ -256,7 +272,7 @@ fn task(arn: &ExecutionArn, start: StartTask) -> Result<NewTask, store::Error> {
         role_arn: start.role_arn,
         token: start.token,
     };
-    NewTask::new(TASK_KIND, name).payload(&payload)
+    Ok(NewTask::new(TASK_KIND, name).payload(&payload)?.unseen())
 }
 
 fn task_name(arn: &ExecutionArn, task: TaskId) -> String {

@@ -8,6 +8,7 @@
 
 mod arn;
 mod batch;
+mod history;
 mod map_runs;
 mod read;
 mod records;
@@ -15,9 +16,10 @@ mod redrive;
 mod runners;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use asl::{Definition, Event, Execution, Info, MachineType, Status, TaskId, Timestamp};
+use asl::{Command, Definition, Event, Execution, Info, MachineType, Status, TaskId, Timestamp};
 use service::{Cx, Platform, Router};
 use store::{Store, Tx};
 use tokio::sync::{Notify, oneshot};
@@ -26,6 +28,7 @@ use wire::Error;
 pub use arn::ExecutionArn;
 use batch::Batch;
 pub use batch::TaskPayload;
+pub use history::encode as encode_history;
 pub use map_runs::{ChildResult, EndedChild, MAP_RUN_KIND, MapRunArn, News, OpenRun};
 pub use read::{Listed, Page};
 pub use records::Summary;
@@ -35,6 +38,8 @@ pub use redrive::{Redriven, Refused};
 pub const TASK_KIND: &str = "states:task";
 /// Executions kept in memory between events.
 const MAX_LOADED: usize = 4096;
+/// Commands of one commit, about.
+const MAX_COMMANDS: usize = 10_000;
 /// Parsed definitions kept in memory.
 const MAX_DEFINITIONS: usize = 256;
 
@@ -129,12 +134,17 @@ impl Engine {
     pub async fn start(&self, cx: &Cx, new: NewExecution) -> Result<Started, Error> {
         let definition = self.parsed(&new.definition)?;
         let started = new.info.started;
+        // Held until the commit: events of it may come at once, and find it here.
+        let slot = self.slot(&new.arn);
+        let mut held = slot.lock().await;
         let mut execution = Execution::new(definition, new.info.clone(), seed(&cx.uuid()));
-        let mut commands = Vec::new();
-        execution.handle(started, Event::Started, &mut commands);
+        let commands = steps(&mut execution, started, Event::Started);
         let mut batch = Batch::begin(&new, &execution)?;
-        batch.add(&new.arn, started, &mut execution, commands, self.tells_events())?;
+        let tells_events = self.tells_events(&new.arn).await?;
+        batch.add(&new.arn, started, &mut execution, commands, tells_events)?;
         let (arn, text, input) = (new.arn.clone(), new.definition.clone(), new.info.input.clone());
+        let is_new = Arc::new(AtomicBool::new(false));
+        let made = Arc::clone(&is_new);
         let reply = cx
             .write(self.store(), move |tx| {
                 if let Some(known) = read::summary(tx, &arn)? {
@@ -144,15 +154,25 @@ impl Engine {
                 }
                 Self::keep_definition(tx, arn.account(), arn.region(), &text)?;
                 batch.apply(tx)?;
+                made.store(true, Ordering::Relaxed);
                 Ok(Started::At(started.0))
             })
-            .await?;
-        Ok(reply)
+            .await;
+        if reply.is_ok() && is_new.load(Ordering::Relaxed) && execution.status() == Status::Running {
+            *held = Some(execution);
+        } else if held.is_none() {
+            self.forget(&new.arn);
+        }
+        reply
     }
 
     /// Tells an execution what happened, and carries out what it makes of it. With `done`, the queue's task of that id ends in the
     /// same transaction.
     pub async fn tell(&self, arn: &ExecutionArn, event: Event, done: Option<String>) -> Result<Told, Error> {
+        if done.is_some() {
+            // A runner is never given up half-way.
+            return self.turn(arn, event, done).await;
+        }
         let (engine, arn) = (self.clone(), arn.clone());
         // On its own: a caller that goes away must not leave an execution between its decision and its commit.
         tokio::spawn(async move { engine.turn(&arn, event, done).await }).await.map_err(Error::internal)?
@@ -172,21 +192,23 @@ impl Engine {
             return Ok(Told::NotRunning);
         };
         let now = self.now();
-        let mut commands = Vec::new();
-        execution.handle(now, event, &mut commands);
-        let mut batch = Batch::default();
-        let outcome = batch.add(arn, now, execution, commands, self.tells_events());
+        let commands = steps(execution, now, event);
         let over = execution.status() != Status::Running;
+        let mut batch = Batch::default();
+        let outcome = match if over { self.tells_events(arn).await } else { Ok(false) } {
+            Ok(tells_events) => batch.add(arn, now, execution, commands, tells_events).map_err(Error::from),
+            Err(error) => Err(error),
+        };
         batch.done = done;
         let runs = batch.runs_to_wake();
         let written = match outcome {
-            Ok(()) => self.store().write(move |tx| batch.apply(tx)).await,
+            Ok(()) => self.store().write(move |tx| batch.apply(tx)).await.map_err(Error::from),
             Err(error) => Err(error),
         };
         if let Err(error) = written {
             // What memory knows was not written: read it again next time.
             *held = None;
-            return Err(error.into());
+            return Err(error);
         }
         if over {
             *held = None;
@@ -247,8 +269,12 @@ impl Engine {
         }
     }
 
-    fn tells_events(&self) -> bool {
-        self.inner.router.find("events", "PutEvents").is_some()
+    /// Whether a change of the execution's status may interest a rule.
+    async fn tells_events(&self, arn: &ExecutionArn) -> Result<bool, Error> {
+        if arn.is_express() {
+            return Ok(false);
+        }
+        self.router().may_want(arn.account(), arn.region(), runners::EVENT_SOURCE, runners::EVENT_TYPE).await
     }
 
     fn slot(&self, arn: &ExecutionArn) -> Slot {
@@ -259,8 +285,12 @@ impl Engine {
         Arc::clone(loaded.entry(arn.to_string()).or_default())
     }
 
+    /// For who holds the slot. One that others wait for stays: there must not be two of an execution.
     fn forget(&self, arn: &ExecutionArn) {
-        lock(&self.inner.loaded).remove(arn.as_str());
+        let mut loaded = lock(&self.inner.loaded);
+        if loaded.get(arn.as_str()).is_some_and(|slot| Arc::strong_count(slot) <= 2) {
+            loaded.remove(arn.as_str());
+        }
     }
 
     /// Reads a running execution.
@@ -288,6 +318,20 @@ impl Engine {
         known.insert(name, Arc::clone(&definition));
         Ok(definition)
     }
+}
+
+/// All that an event leads to. Long work is cut where it would keep others from their turns for too long; what is left then goes
+/// on with a task of the queue.
+fn steps(execution: &mut Execution, now: Timestamp, event: Event) -> Vec<Command> {
+    let mut commands = Vec::new();
+    execution.handle(now, event, &mut commands);
+    while commands.len() < MAX_COMMANDS
+        && let Some(Command::Continue) = commands.last()
+    {
+        commands.pop();
+        execution.handle(now, Event::Continue, &mut commands);
+    }
+    commands
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -4,8 +4,8 @@ use asl::{Frame, HistoryEvent, Info, Payload, Root, Status};
 use store::{Key, Tx};
 use wire::Error;
 
-use crate::records::{self, Summary};
-use crate::{Engine, ExecutionArn};
+use crate::records::{self, Running, Summary};
+use crate::{Engine, ExecutionArn, history};
 
 /// An execution as stored that runs, or that a redrive could make run.
 pub(crate) struct Stored {
@@ -40,9 +40,15 @@ pub(crate) fn info(tx: &mut Tx<'_>, arn: &ExecutionArn) -> Result<Option<Info>, 
 }
 
 pub(crate) fn stored(tx: &mut Tx<'_>, arn: &ExecutionArn) -> Result<Option<Stored>, store::Error> {
-    let Some(root) = tx.get_json::<Root>(records::root(arn))? else { return Ok(None) };
+    let key = records::root(arn);
+    let Some(bytes) = tx.get(&key)? else { return Ok(None) };
+    let Running { root, main } = Running::decode(&key, &bytes)?;
     let (Some(info), Some(summary)) = (info(tx, arn)?, summary(tx, arn)?) else { return Ok(None) };
     let mut frames: Vec<Frame> = tx.list_json(records::frames(arn), usize::MAX >> 1)?;
+    if let Some(main) = main {
+        frames.retain(|frame| frame.id != main.id);
+        frames.insert(0, main);
+    }
     for frame in &mut frames {
         for payload in frame.payloads_mut() {
             fetch(tx, arn, payload)?;
@@ -79,6 +85,14 @@ impl Engine {
             .await
     }
 
+    /// Reads a payload that is not in memory yet.
+    async fn fetch(&self, arn: &ExecutionArn, payload: &mut Payload) -> Result<(), Error> {
+        if payload.is_unread() {
+            self.store().read(|tx| fetch(tx, arn, payload).map_err(Error::from)).await?;
+        }
+        Ok(())
+    }
+
     /// The definition that the execution runs.
     pub async fn definition(&self, arn: &ExecutionArn) -> Result<Option<(Summary, Info, String)>, Error> {
         self.store()
@@ -93,7 +107,7 @@ impl Engine {
     /// The text of a task's parameters.
     pub async fn fetched(&self, arn: &ExecutionArn, payload: &Payload) -> Result<Payload, Error> {
         let mut payload = payload.clone();
-        self.store().read(|tx| fetch(tx, arn, &mut payload).map_err(Error::from)).await?;
+        self.fetch(arn, &mut payload).await?;
         Ok(payload)
     }
 
@@ -200,7 +214,7 @@ fn record_of(
     let to = records::history(arn, id).push("");
     let found = tx.scan(from.as_bytes(), Some(to.as_bytes()), 1, true)?;
     let Some((key, value)) = found.into_iter().next() else { return Ok(None) };
-    let events: Vec<HistoryEvent> = store::kv::decode(&key, &value)?;
+    let events = history::decode(&key, &value)?;
     let holds = events.last().is_some_and(|event| event.id >= id);
     debug_assert!(Key::parts(&key).len() > 1, "history keys have their parts");
     Ok(if holds || reverse { Some(events) } else { None })

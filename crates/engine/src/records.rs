@@ -3,7 +3,7 @@
 //! `x/<execution>/` has `info`, `summary`, `root`, `frame/<id>`, `blob/<id>` and `history/<first event>`; `list/<machine>/` orders
 //! executions, newest first; `definition/` has definitions by their hash; `run/<run>/` and `runs/<execution>/` are Distributed Maps'.
 
-use asl::{Outcome, Payload, Redrive, Status, Timestamp};
+use asl::{Frame, Outcome, Payload, Redrive, Root, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::Key;
 
@@ -46,6 +46,29 @@ impl Summary {
         self.error.clone_from(&outcome.error);
         self.cause.clone_from(&outcome.cause);
         self.events = events;
+    }
+}
+
+/// What changes while an execution runs: its root and the frame of the machine's own states, in one record since most turns change
+/// both. (Version 1 of it was the root alone, with that frame among the others.)
+#[derive(Debug, Deserialize)]
+pub(crate) struct Running {
+    pub(crate) root: Root,
+    pub(crate) main: Option<Frame>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct RunningRef<'a> {
+    pub(crate) root: &'a Root,
+    pub(crate) main: Option<&'a Frame>,
+}
+
+impl Running {
+    pub(crate) fn decode(key: &Key, bytes: &[u8]) -> Result<Self, store::Error> {
+        match serde_json::from_slice(bytes) {
+            Ok(running) => Ok(running),
+            Err(_) => Ok(Self { root: store::kv::decode(key.as_bytes(), bytes)?, main: None }),
+        }
     }
 }
 

@@ -139,7 +139,7 @@ impl Engine {
         execution.handle(now, Event::Redriven, &mut commands);
         let mut batch = Batch::default();
         batch.redriven = Some((arn.clone(), execution.redriven(), token.to_owned()));
-        batch.add(arn, now, &mut execution, commands, self.tells_events())?;
+        batch.add(arn, now, &mut execution, commands, self.tells_events(arn).await?)?;
         self.store().write(move |tx| batch.apply(tx)).await?;
         if execution.status() == Status::Running {
             *held = Some(execution);

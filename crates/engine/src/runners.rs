@@ -16,6 +16,10 @@ pub(crate) const TIMER_KIND: &str = "states:timer";
 pub(crate) const CONTINUE_KIND: &str = "states:continue";
 pub(crate) const EVENT_KIND: &str = "states:event";
 
+/// What EventBridge knows a change of status by.
+pub(crate) const EVENT_SOURCE: &str = "aws.states";
+pub(crate) const EVENT_TYPE: &str = "Step Functions Execution Status Change";
+
 /// Whom to wake, and why.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Address {
@@ -110,8 +114,8 @@ impl Announce {
             put_data(&mut detail, "output", output.text());
         }
         let entry = json!({
-            "Source": "aws.states",
-            "DetailType": "Step Functions Execution Status Change",
+            "Source": EVENT_SOURCE,
+            "DetailType": EVENT_TYPE,
             "Resources": [arn.as_str()],
             "Detail": detail.to_string(),
         });

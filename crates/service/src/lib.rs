@@ -25,7 +25,7 @@ mod router;
 
 pub use cx::{Cx, Principal};
 pub use platform::{Platform, Settings};
-pub use router::{Handle, Router};
+pub use router::{Audience, Handle, Router};
 
 /// Registers a service's operations: `operations!(router, service, api_sqs: SendMessage, ReceiveMessage)`.
 #[macro_export]

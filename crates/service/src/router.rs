@@ -39,6 +39,14 @@ pub struct Router {
     table: RwLock<BTreeMap<(&'static str, &'static str), Arc<Entry>>>,
     identity: OnceLock<Arc<dyn Identity>>,
     participants: RwLock<Vec<Arc<dyn Participant>>>,
+    audience: OnceLock<Arc<dyn Audience>>,
+}
+
+/// Who listens to events: asked before an event is made that nobody may want. Implemented by `services/events`.
+#[async_trait]
+pub trait Audience: Send + Sync {
+    /// False when no rule that exists now can match such an event on the default bus.
+    async fn may_want(&self, account: &str, region: &str, source: &str, detail_type: &str) -> Result<bool, Error>;
 }
 
 impl std::fmt::Debug for Router {
@@ -53,8 +61,8 @@ impl Router {
     }
     /// A table whose calls see this time and chance.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let (table, identity, participants) = Default::default();
-        Arc::new(Self { clock, table, identity, participants })
+        let (table, identity, participants, audience) = Default::default();
+        Arc::new(Self { clock, table, identity, participants, audience })
     }
 
     /// Adds an operation to the table; see [`crate::operations!`].
@@ -95,6 +103,16 @@ impl Router {
     }
     pub fn identity(&self) -> &Arc<dyn Identity> {
         self.identity.get().expect("the server sets it before it serves")
+    }
+    pub fn set_audience(&self, audience: Arc<dyn Audience>) {
+        assert!(self.audience.set(audience).is_ok(), "the audience is set once, at start");
+    }
+    /// Whether an event of the platform is worth making. Without an audience to ask: where events are taken at all.
+    pub async fn may_want(&self, account: &str, region: &str, source: &str, detail_type: &str) -> Result<bool, Error> {
+        match self.audience.get() {
+            Some(audience) => audience.may_want(account, region, source, detail_type).await,
+            None => Ok(self.find("events", "PutEvents").is_some()),
+        }
     }
     /// Adds a service that can undo what attempts wrote.
     pub fn add_participant(&self, participant: Arc<dyn Participant>) {

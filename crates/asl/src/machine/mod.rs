@@ -176,6 +176,8 @@ pub struct Execution {
     ready: VecDeque<u64>,
     dirty: BTreeSet<u64>,
     removed: BTreeSet<u64>,
+    /// Frames that have a record of their own; one that came and went within a turn has none.
+    stored: BTreeSet<u64>,
     blobs: Vec<Payload>,
     /// Frames that a failure on its way up has ended; kept when nothing handles it.
     fallen: Vec<Frame>,
@@ -187,6 +189,8 @@ pub struct Execution {
 #[derive(Debug)]
 pub struct Dirty<'a> {
     pub root: &'a Root,
+    /// The frame of the machine's own states, changed or not: it is kept with the root.
+    pub main: Option<&'a Frame>,
     pub frames: Vec<&'a Frame>,
     pub removed_frames: Vec<u64>,
     /// New blobs: number and text.
@@ -223,6 +227,7 @@ impl Execution {
             ready: VecDeque::new(),
             dirty: BTreeSet::new(),
             removed: BTreeSet::new(),
+            stored: BTreeSet::new(),
             blobs,
             fallen: Vec::new(),
             now: Timestamp::default(),
@@ -239,6 +244,7 @@ impl Execution {
             ready: VecDeque::new(),
             dirty: BTreeSet::new(),
             removed: BTreeSet::new(),
+            stored: BTreeSet::new(),
             blobs: Vec::new(),
             fallen: Vec::new(),
             now: Timestamp::default(),
@@ -248,6 +254,7 @@ impl Execution {
             if execution.root.status == Status::Running && matches!(frame.phase, Phase::Ready | Phase::Halted) {
                 execution.ready.push_back(frame.id);
             }
+            execution.stored.insert(frame.id);
             execution.frames.insert(frame.id, frame);
         }
         execution
@@ -287,13 +294,16 @@ impl Execution {
 
     /// What has changed since the last call.
     pub fn take_dirty(&mut self) -> Dirty<'_> {
-        let dirty = std::mem::take(&mut self.dirty);
-        let removed_frames =
-            std::mem::take(&mut self.removed).into_iter().filter(|id| !self.frames.contains_key(id)).collect();
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.retain(|id| *id != MAIN_FRAME && self.frames.contains_key(id));
+        let mut removed_frames = std::mem::take(&mut self.removed);
+        removed_frames.retain(|id| !self.frames.contains_key(id) && self.stored.remove(id));
+        self.stored.extend(&dirty);
         Dirty {
             root: &self.root,
+            main: self.frames.get(&MAIN_FRAME),
             frames: dirty.iter().filter_map(|id| self.frames.get(id)).collect(),
-            removed_frames,
+            removed_frames: removed_frames.into_iter().collect(),
             blobs: std::mem::take(&mut self.blobs),
         }
     }

@@ -1,5 +1,6 @@
 //! EventBridge: buses, rules with their targets, events.
 
+mod audience;
 mod event;
 mod fire;
 mod ops;
@@ -19,6 +20,7 @@ pub(crate) struct Bridge {
 pub(crate) fn register(platform: &Platform) {
     let store = platform.control.store().clone();
     let service = Arc::new(Bridge { store: store.clone() });
+    platform.router.set_audience(Arc::new(audience::Listeners::new(&store)));
     operations!(platform.router, service, api_events:
         CreateEventBus, DeleteEventBus, DeleteRule, DescribeEventBus, DescribeRule, DisableRule, EnableRule,
         ListEventBuses, ListRuleNamesByTarget, ListRules, ListTagsForResource, ListTargetsByRule, PutEvents, PutRule,

@@ -119,6 +119,11 @@ impl Home {
     }
 }
 
+/// True for the keys of rules.
+pub(super) fn is_rule(key: &[u8]) -> bool {
+    key.starts_with(Key::new(OWNER).push("rule").as_bytes())
+}
+
 impl Bus {
     pub(super) fn save(&self, tx: &mut Tx<'_>, home: &Home) -> Result<(), Error> {
         Ok(tx.put_json(home.buses().push(&self.name), self)?)
