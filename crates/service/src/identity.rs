@@ -63,6 +63,11 @@ pub trait Identity: Send + Sync {
     /// Short-lived keys for a principal that `role_session` made, for user code.
     async fn issue(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error>;
 
+    /// As [`Identity::issue`], for a process that ends with this server: its keys end with the server too, and cost no commit.
+    async fn lend(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
+        self.issue(principal, valid).await
+    }
+
     /// Ends keys before their time.
     async fn revoke(&self, access_key: &str) -> Result<(), Error>;
 }

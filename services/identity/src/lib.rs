@@ -16,17 +16,28 @@ mod records;
 
 pub use port::random_text;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use service::{Platform, operations};
-use store::Store;
+use store::{Cache, Store};
+
+use crate::records::SessionRecord;
 
 /// The service's state: records in the control store, and the root keys.
 pub struct Identity {
     store: Store,
     account: String,
     root: RootKeys,
+    /// Policies by role, parsed.
+    roles: Cache<Vec<Value>>,
+    /// Keys of processes that end with this server.
+    lent: Mutex<BTreeMap<String, SessionRecord>>,
 }
+
+/// Roles whose policies are kept in memory.
+const MAX_ROLES: usize = 1000;
 
 /// The keys of the server's owner.
 #[derive(Clone)]
@@ -37,8 +48,10 @@ pub struct RootKeys {
 
 /// Registers IAM's and STS's operations and becomes the platform's identity.
 pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
-    let identity =
-        Arc::new(Identity { store: platform.control.store().clone(), account: platform.account.clone(), root });
+    let store = platform.control.store().clone();
+    let roles = Cache::new(&store, MAX_ROLES, records::decides);
+    let (account, lent) = (platform.account.clone(), Mutex::default());
+    let identity = Arc::new(Identity { store, account, root, roles, lent });
     let router = &platform.router;
     operations!(router, identity, api_iam:
         CreateRole, GetRole, UpdateRole, DeleteRole, ListRoles, UpdateAssumeRolePolicy, TagRole, UntagRole, ListRoleTags,

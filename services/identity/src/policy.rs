@@ -40,18 +40,21 @@ pub fn check(document: &str) -> Result<(), Error> {
 
 /// What these policies (JSON texts) together say. A text that does not parse says nothing.
 pub fn evaluate<'a>(policies: impl Iterator<Item = &'a str>, action: &str, resource: &str) -> Verdict {
+    let parsed: Vec<Value> = policies.filter_map(|text| serde_json::from_str(text).ok()).collect();
+    evaluate_parsed(&parsed, action, resource)
+}
+
+/// The same of policies that have been parsed.
+pub(crate) fn evaluate_parsed(policies: &[Value], action: &str, resource: &str) -> Verdict {
     let mut verdict = Verdict::Silent;
-    for text in policies {
-        let Ok(policy) = serde_json::from_str::<Value>(text) else { continue };
-        for statement in statements(&policy) {
-            let applies = matches(statement, "Action", "NotAction", action, true)
-                && matches(statement, "Resource", "NotResource", resource, false);
-            let conditional = statement.get("Condition").is_some();
-            match statement["Effect"].as_str() {
-                Some("Deny") if applies => return Verdict::Denied,
-                Some("Allow") if applies && !conditional => verdict = Verdict::Allowed,
-                _ => {}
-            }
+    for statement in policies.iter().flat_map(statements) {
+        let applies = matches(statement, "Action", "NotAction", action, true)
+            && matches(statement, "Resource", "NotResource", resource, false);
+        let conditional = statement.get("Condition").is_some();
+        match statement["Effect"].as_str() {
+            Some("Deny") if applies => return Verdict::Denied,
+            Some("Allow") if applies && !conditional => verdict = Verdict::Allowed,
+            _ => {}
         }
     }
     verdict
@@ -81,18 +84,28 @@ fn matches(statement: &Value, positive: &str, negative: &str, text: &str, fold: 
 /// `*` any run, `?` any one character. Actions ignore case. A resource of `*` in the request stands for "not one resource":
 /// only a pattern that covers everything matches it.
 pub fn glob(pattern: &str, text: &str, fold: bool) -> bool {
-    let chars =
-        |s: &str| -> Vec<char> { if fold { s.to_ascii_lowercase().chars().collect() } else { s.chars().collect() } };
-    let (pattern, text) = (chars(pattern), chars(text));
+    if pattern == "*" {
+        return true;
+    }
+    if pattern.is_ascii() && text.is_ascii() {
+        return glob_of(pattern.as_bytes(), text.as_bytes(), &b'*', &b'?', |a, b| {
+            if fold { a.eq_ignore_ascii_case(b) } else { a == b }
+        });
+    }
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    glob_of(&pattern, &text, &'*', &'?', |a, b| if fold { a.eq_ignore_ascii_case(b) } else { a == b })
+}
+
+fn glob_of<T: PartialEq>(pattern: &[T], text: &[T], any: &T, one: &T, same: impl Fn(&T, &T) -> bool) -> bool {
     // Where both stand, and where to go back to: behind the last star, one character further each time.
     let (mut at, mut here, mut star) = (0, 0, None);
     while here < text.len() {
         match pattern.get(at) {
-            Some('*') => {
+            Some(c) if c == any => {
                 star = Some((at, here));
                 at += 1;
             }
-            Some(c) if *c == '?' || *c == text[here] => {
+            Some(c) if c == one || same(c, &text[here]) => {
                 at += 1;
                 here += 1;
             }
@@ -106,7 +119,7 @@ pub fn glob(pattern: &str, text: &str, fold: bool) -> bool {
             },
         }
     }
-    pattern[at..].iter().all(|c| *c == '*')
+    pattern[at..].iter().all(|c| c == any)
 }
 
 #[cfg(test)]

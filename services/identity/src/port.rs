@@ -1,16 +1,20 @@
 //! The platform's identity port over IAM's records.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rand::Rng as _;
+use serde_json::Value;
 use service::Principal;
 use service::identity::Credentials;
 use wire::Error;
 use wire::arn::Arn;
 
 use crate::Identity;
-use crate::policy::{Verdict, evaluate};
+use crate::policy::{Verdict, evaluate, evaluate_parsed};
 use crate::records::{self, SessionRecord, role_key, session_key, session_prefix};
 
 #[async_trait]
@@ -26,7 +30,11 @@ impl service::identity::Identity for Identity {
                 account: self.account.clone(),
             }));
         }
-        let found = self.store.read(|tx| tx.get_json::<SessionRecord>(session_key(access_key))).await?;
+        let lent = self.lent().get(access_key).cloned();
+        let found = match lent {
+            Some(record) => Some(record),
+            None => self.store.read(|tx| tx.get_json::<SessionRecord>(session_key(access_key))).await?,
+        };
         Ok(found.map(|s| Credentials {
             access_key: access_key.to_owned(),
             secret_key: s.secret_key,
@@ -46,23 +54,10 @@ impl service::identity::Identity for Identity {
             )))
         };
         let Some((account, name)) = split_role(role_arn) else { return denied("because the role's ARN is malformed") };
-        let documents = self
-            .store
-            .read(|tx| {
-                let Some(role) = tx.get_json::<records::RoleRecord>(role_key(&account, &name))? else {
-                    return Ok(None);
-                };
-                let mut documents: Vec<String> = role.inline.into_values().collect();
-                for arn in role.attached {
-                    let Ok(policy) = records::policy(tx, &account, &arn) else { continue };
-                    let default = policy.versions.into_iter().find(|v| v.is_default_version == Some(true));
-                    documents.extend(default.and_then(|v| v.document));
-                }
-                Ok::<_, Error>(Some(documents))
-            })
-            .await?;
-        let Some(documents) = documents else { return denied("because the role no longer exists") };
-        match evaluate(documents.iter().map(String::as_str), action, resource) {
+        let Some(policies) = self.policies(&account, &name).await? else {
+            return denied("because the role no longer exists");
+        };
+        match evaluate_parsed(&policies, action, resource) {
             Verdict::Denied => return denied("with an explicit deny in an identity-based policy"),
             Verdict::Silent => {
                 return denied(&format!("because no identity-based policy allows the {action} action"));
@@ -78,7 +73,7 @@ impl service::identity::Identity for Identity {
     async fn role_session(&self, role_arn: &str, session: &str, attempt: Option<&str>) -> Result<Principal, Error> {
         let invalid = || Error::validation(format!("The role {role_arn} does not exist or cannot be assumed"));
         let (account, name) = split_role(role_arn).ok_or_else(invalid)?;
-        if self.store.read(|tx| tx.get(role_key(&account, &name))).await?.is_none() {
+        if self.policies(&account, &name).await?.is_none() {
             return Err(invalid());
         }
         Ok(Principal::Role {
@@ -91,6 +86,59 @@ impl service::identity::Identity for Identity {
     }
 
     async fn issue(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
+        let (credentials, record) = self.keys(principal, valid);
+        let key = session_key(&credentials.access_key);
+        self.store.write(move |tx| tx.put_json(&key, &record)).await?;
+        Ok(credentials)
+    }
+
+    async fn lend(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
+        let (credentials, record) = self.keys(principal, valid);
+        let mut lent = self.lent();
+        if lent.len() >= MAX_LENT {
+            let now = jiff::Timestamp::now().as_millisecond();
+            lent.retain(|_, record| record.expires_ms > now);
+        }
+        lent.insert(credentials.access_key.clone(), record);
+        drop(lent);
+        Ok(credentials)
+    }
+
+    async fn revoke(&self, access_key: &str) -> Result<(), Error> {
+        if self.lent().remove(access_key).is_some() {
+            return Ok(());
+        }
+        let key = session_key(access_key);
+        Ok(self.store.write(move |tx| tx.delete(&key)).await?)
+    }
+}
+
+/// Keys lent out before those that have expired are looked for.
+const MAX_LENT: usize = 10_000;
+
+impl Identity {
+    /// A role's policies, parsed; `None` where there is no such role.
+    async fn policies(&self, account: &str, name: &str) -> Result<Option<Arc<Vec<Value>>>, Error> {
+        self.roles
+            .find(role_key(account, name), |tx| {
+                let Some(role) = tx.get_json::<records::RoleRecord>(role_key(account, name))? else { return Ok(None) };
+                let mut documents: Vec<String> = role.inline.into_values().collect();
+                for arn in role.attached {
+                    let Ok(policy) = records::policy(tx, account, &arn) else { continue };
+                    let default = policy.versions.into_iter().find(|v| v.is_default_version == Some(true));
+                    documents.extend(default.and_then(|v| v.document));
+                }
+                Ok(Some(documents.iter().filter_map(|text| serde_json::from_str(text).ok()).collect()))
+            })
+            .await
+    }
+
+    fn lent(&self) -> MutexGuard<'_, BTreeMap<String, SessionRecord>> {
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// New keys for a principal, and what is to be remembered of them.
+    fn keys(&self, principal: &Principal, valid: jiff::SignedDuration) -> (Credentials, SessionRecord) {
         let access_key = format!("ASIA{}", random_text(16, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"));
         let secret_key = random_text(40, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/+");
         let mut token = [0u8; 96];
@@ -108,25 +156,10 @@ impl service::identity::Identity for Identity {
             principal: principal.clone(),
             account: self.account.clone(),
         };
-        let key = session_key(&access_key);
-        self.store.write(move |tx| tx.put_json(&key, &record)).await?;
-        Ok(Credentials {
-            access_key,
-            secret_key,
-            session_token: Some(session_token),
-            expires: Some(expires),
-            principal,
-            account: self.account.clone(),
-        })
+        let (account, session_token, expires) = (self.account.clone(), Some(session_token), Some(expires));
+        (Credentials { access_key, secret_key, session_token, expires, principal, account }, record)
     }
 
-    async fn revoke(&self, access_key: &str) -> Result<(), Error> {
-        let key = session_key(access_key);
-        Ok(self.store.write(move |tx| tx.delete(&key)).await?)
-    }
-}
-
-impl Identity {
     /// Forgets sessions that have expired; called at start and then daily.
     pub async fn sweep_sessions(&self) -> Result<usize, Error> {
         let now = jiff::Timestamp::now().as_millisecond();

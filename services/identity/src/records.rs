@@ -50,6 +50,11 @@ pub(crate) fn session_key(access_key: &str) -> Key {
     session_prefix().push(access_key)
 }
 
+/// True for the keys of what decides who may do what: all but sessions.
+pub(crate) fn decides(key: &[u8]) -> bool {
+    key.starts_with(Key::new("iam").as_bytes()) && !key.starts_with(session_prefix().as_bytes())
+}
+
 pub(crate) fn role(tx: &mut Tx<'_>, account: &str, name: &str) -> Result<RoleRecord, Error> {
     tx.get_json(role_key(account, name))?
         .ok_or_else(|| no_such_entity_exception(format!("The role with name {name} cannot be found.")))

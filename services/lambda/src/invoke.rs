@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use api_lambda::error;
 use base64::Engine as _;
 use bytes::Bytes;
-use compute::budget::Class;
+use compute::budget::Permit;
 use rand::RngExt as _;
 use service::{Cx, Router};
 use wire::Error;
@@ -17,7 +17,7 @@ use crate::Lambda;
 use crate::failure;
 use crate::function::{Name, Place, Resolved};
 use crate::prepare::Ready;
-use crate::runtime::{Answer, Blueprint, Environment, Invocation, Keys, Kind, Outcome};
+use crate::runtime::{Answer, Blueprint, Environment, Found, Invocation, Keys, Kind, Outcome};
 
 /// How long a call waits for a place on this machine before it is throttled.
 const ADMISSION: Duration = Duration::from_mins(5);
@@ -36,9 +36,8 @@ pub(crate) struct Call {
 }
 
 /// How an invocation ended.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Finished {
-    #[serde(with = "encoded")]
     pub(crate) payload: Bytes,
     /// The function failed; the payload says how.
     pub(crate) failed: bool,
@@ -46,21 +45,6 @@ pub(crate) struct Finished {
     pub(crate) version: String,
     /// As it was called.
     pub(crate) function_arn: String,
-}
-
-mod encoded {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    use bytes::Bytes;
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(bytes))
-    }
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        STANDARD.decode(text).map(Bytes::from).map_err(D::Error::custom)
-    }
 }
 
 impl Lambda {
@@ -93,24 +77,28 @@ impl Lambda {
         let blueprint = self.blueprint(cx, &resolved, ready);
         let platform = Cx::platform(cx.router(), cx.account(), cx.region());
 
-        let warm = self.pool.take(&blueprint.key);
+        let memory_mb = usize::try_from(blueprint.memory_mb).unwrap_or(usize::MAX);
+        let found = tokio::time::timeout(ADMISSION, self.pool.find(&blueprint.key, memory_mb)).await;
+        let (found, mut place) = found
+            .map_err(|_| throttled("this machine has no room for another environment", "CallerRateLimitExceeded"))?;
         let is_custom = matches!(blueprint.kind, Kind::Custom);
         // A custom runtime keeps the keys of its start.
-        let keys = match &warm {
-            Some(_) if is_custom => None,
+        let keys = match &found {
+            Found::Warm(_) if is_custom => None,
             _ => Some(self.issue(cx, &resolved, &call.request_id, is_custom).await?),
         };
         let _revoked = keys.as_ref().filter(|_| !is_custom).map(|keys| Revoked::at_end(cx, keys));
-        let warmed = warm.is_some();
-        let mut environment = match warm {
-            Some(environment) => environment,
-            None => self.start(&blueprint, keys.as_ref(), &platform).await?,
+        let warmed = matches!(found, Found::Warm(_));
+        let mut environment = match found {
+            Found::Warm(environment) => *environment,
+            Found::Cold(permit) => start(&blueprint, keys.as_ref(), permit, &platform).await?,
         };
 
         let (request_id, version) = (&call.request_id, resolved.version.number());
         environment.begin(format!("START RequestId: {request_id} Version: {version}\n")).await;
         let mut clock = Instant::now();
         let mut outcome = if warmed { Ok(()) } else { environment.ready().await };
+        place.started();
         if outcome.is_ok() {
             clock = Instant::now();
             let invocation = Invocation {
@@ -127,18 +115,9 @@ impl Lambda {
         let (payload, failed, alive) = report(&mut environment, request_id, &blueprint, took, outcome).await;
         let tail = environment.tail().await;
         if alive {
-            self.pool.keep(&blueprint.key, environment);
+            self.pool.keep(&blueprint.key, environment, took);
         }
         Ok(finished(payload, failed, &tail))
-    }
-
-    async fn start(&self, blueprint: &Blueprint, keys: Option<&Keys>, platform: &Cx) -> Result<Environment, Error> {
-        let memory_mb = usize::try_from(blueprint.memory_mb).unwrap_or(usize::MAX);
-        let permit = tokio::time::timeout(ADMISSION, self.compute.budget.acquire(Class::User, memory_mb)).await;
-        let permit = permit
-            .map_err(|_| throttled("this machine has no room for another environment", "CallerRateLimitExceeded"))?;
-        let keys = keys.ok_or_else(|| Error::internal("a start without keys"))?;
-        Environment::start(blueprint, keys, permit, platform).await.map_err(Error::internal)
     }
 
     async fn issue(&self, cx: &Cx, resolved: &Resolved, request_id: &str, long: bool) -> Result<Keys, Error> {
@@ -155,7 +134,8 @@ impl Lambda {
             Error::access_denied(message)
         };
         let principal = identity.role_session(role, session, None).await.map_err(denied)?;
-        let issued = identity.issue(&principal, valid).await?;
+        // The environment, and whatever it holds, ends with the server.
+        let issued = identity.lend(&principal, valid).await?;
         Ok(Keys { access_key: issued.access_key, secret_key: issued.secret_key, session_token: issued.session_token })
     }
 
@@ -187,6 +167,16 @@ impl Lambda {
             function,
         }
     }
+}
+
+async fn start(
+    blueprint: &Blueprint,
+    keys: Option<&Keys>,
+    permit: Permit,
+    platform: &Cx,
+) -> Result<Environment, Error> {
+    let keys = keys.ok_or_else(|| Error::internal("a start without keys"))?;
+    Environment::start(blueprint, keys, permit, platform).await.map_err(Error::internal)
 }
 
 /// Ends an invocation's keys with it, however it ends.

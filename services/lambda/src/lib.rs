@@ -13,6 +13,7 @@
 //! Not here: layers, container images, function URLs, managed runtimes other than Python (a `bootstrap` of one's own works),
 //! isolation of the network.
 
+mod answers;
 mod asynchronous;
 mod check;
 mod code;
@@ -35,6 +36,7 @@ use compute::Compute;
 use service::{Platform, Router, operations};
 use store::Store;
 
+use crate::answers::Answers;
 use crate::code::Archive;
 use crate::config::Config;
 use crate::invoke::Slots;
@@ -49,12 +51,12 @@ pub struct Lambda {
     me: Weak<Self>,
     router: Arc<Router>,
     store: Store,
-    compute: Compute,
     config: Config,
     archive: Archive,
     preparer: Preparer,
     pool: Pool,
     slots: Slots,
+    answers: Answers,
     scratch: PathBuf,
     endpoint: String,
     links: Mutex<BTreeMap<String, (jiff::Timestamp, PathBuf)>>,
@@ -76,12 +78,12 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
         me: me.clone(),
         router: Arc::clone(&platform.router),
         store: platform.control.store().clone(),
-        compute: compute.clone(),
         config,
         archive,
         preparer,
         pool,
         slots: Slots::default(),
+        answers: Answers::default(),
         scratch,
         endpoint: platform.endpoint.clone(),
         links: Mutex::default(),

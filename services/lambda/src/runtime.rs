@@ -7,4 +7,4 @@ mod pool;
 
 pub(crate) use api::{Answer, MAX_RESPONSE_BYTES};
 pub(crate) use environment::{Blueprint, Environment, Invocation, Keys, Kind, Outcome};
-pub(crate) use pool::Pool;
+pub(crate) use pool::{Found, Pool};

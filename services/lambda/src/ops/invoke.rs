@@ -5,11 +5,9 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use service::{Cx, Handle};
-use store::kv::memo_prefix;
-use store::{Key, NewTask};
+use store::NewTask;
 use wire::Error;
 
 use crate::Lambda;
@@ -64,21 +62,15 @@ impl Lambda {
             let run = tokio::spawn(async move { me.run(&cx, call).await });
             return run.await.map_err(Error::internal)?;
         };
-        // A task that asks again after a crash gets the answer that it may not have heard.
-        let memo = memo_prefix().push(task).push("lambda:Invoke");
-        if let Some(finished) = self.remembered(&memo).await? {
+        // A task that asks again gets the answer that it has not heard. Its asker commits it, which is as soon as it could be kept
+        // on disk here: what a crash between the two loses is the same.
+        if let Some(finished) = self.answers.of(task) {
             return Ok(finished);
         }
+        let task = task.to_owned();
         let finished = self.run(cx, call).await?;
-        self.store.write_once(memo, move |_| Ok::<_, Error>(finished.clone())).await
-    }
-
-    async fn remembered(&self, memo: &Key) -> Result<Option<Finished>, Error> {
-        #[derive(Deserialize)]
-        struct Memo {
-            result: Finished,
-        }
-        self.store.read(|tx| Ok(tx.get_json::<Memo>(memo)?.map(|memo| memo.result))).await
+        self.answers.keep(task, &finished);
+        Ok(finished)
     }
 
     async fn event(&self, cx: &Cx, call: Call) -> Result<InvocationResponse, Error> {

@@ -1,17 +1,25 @@
 //! Warm environments, by what they are alike in. One leaves after it was idle for a while, or when somebody waits for its place.
+//!
+//! Who finds none waits for one that is in use where that is likely sooner than a start: a burst of short invocations is run by as
+//! many environments as the machine can keep busy, and does not start one for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use compute::budget::{Budget, Class};
+use compute::budget::{Budget, Class, Permit};
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::Environment;
 
 /// Older ones are not used again: their first keys expire.
 const MAX_AGE: Duration = Duration::from_hours(6);
+/// What a start takes on a busy machine, about: whoever would wait for longer starts another environment.
+const START: Duration = Duration::from_millis(250);
+/// How often who waits thinks again.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
 pub(crate) struct Pool(Arc<Shared>);
@@ -20,7 +28,18 @@ struct Shared {
     budget: Budget,
     idle_time: Duration,
     turn: AtomicU64,
-    idle: Mutex<BTreeMap<String, Vec<Idle>>>,
+    alike: Mutex<BTreeMap<String, Alike>>,
+}
+
+/// The environments of one key.
+#[derive(Default)]
+struct Alike {
+    idle: Vec<Idle>,
+    waiting: VecDeque<oneshot::Sender<Environment>>,
+    in_use: usize,
+    starting: usize,
+    /// How long an invocation takes, lately.
+    took: Option<Duration>,
 }
 
 struct Idle {
@@ -30,15 +49,163 @@ struct Idle {
     timer: AbortHandle,
 }
 
+/// The right to use an environment of a key.
+pub(crate) struct Place {
+    pool: Pool,
+    key: String,
+    is_starting: bool,
+}
+
+pub(crate) enum Found {
+    Warm(Box<Environment>),
+    /// None: start one with this.
+    Cold(Permit),
+}
+
 impl Pool {
     pub(crate) fn new(budget: Budget, idle_time: Duration) -> Self {
-        Self(Arc::new(Shared { budget, idle_time, turn: AtomicU64::new(0), idle: Mutex::default() }))
+        Self(Arc::new(Shared { budget, idle_time, turn: AtomicU64::new(0), alike: Mutex::default() }))
     }
 
-    /// A warm environment, the one used last.
-    pub(crate) fn take(&self, key: &str) -> Option<Environment> {
+    /// A warm environment, the one used last or the next that becomes free; or the right to start one.
+    pub(crate) async fn find(&self, key: &str, memory_mb: usize) -> (Found, Place) {
+        let mut place = Place { pool: self.clone(), key: key.to_owned(), is_starting: false };
+        let mut next = {
+            let mut all = self.0.alike();
+            let alike = all.entry(key.to_owned()).or_default();
+            alike.in_use += 1;
+            if let Some(environment) = alike.idle_one() {
+                return (Found::Warm(Box::new(environment)), place);
+            }
+            let (sender, next) = oneshot::channel();
+            alike.waiting.push_back(sender);
+            next
+        };
         loop {
-            let Idle { mut environment, timer, .. } = self.0.idle().get_mut(key)?.pop()?;
+            place.is_starting |= self.may_start(key);
+            if !place.is_starting {
+                tokio::select! {
+                    biased;
+                    Ok(environment) = &mut next => return (Found::Warm(Box::new(environment)), place),
+                    () = tokio::time::sleep(PATIENCE) => continue,
+                }
+            }
+            let permit = tokio::select! {
+                biased;
+                Ok(environment) = &mut next => {
+                    place.started();
+                    return (Found::Warm(Box::new(environment)), place);
+                }
+                permit = self.0.budget.acquire(Class::User, memory_mb) => permit,
+            };
+            next.close();
+            return match next.try_recv() {
+                Ok(environment) => {
+                    place.started();
+                    (Found::Warm(Box::new(environment)), place)
+                }
+                Err(_) => (Found::Cold(permit), place),
+            };
+        }
+    }
+
+    /// Whether one more environment is worth its start; if so, it counts as starting.
+    fn may_start(&self, key: &str) -> bool {
+        let at_once = std::thread::available_parallelism().map_or(2, usize::from);
+        let mut all = self.0.alike();
+        let Some(alike) = all.get_mut(key) else { return false };
+        let waiting = alike.waiting.iter().filter(|waiting| !waiting.is_closed()).count();
+        let running = alike.in_use.saturating_sub(waiting);
+        let is_worth_it = match alike.took {
+            _ if running + alike.starting < at_once => true,
+            Some(took) => {
+                let (waiting, running) = (u32::try_from(waiting), u32::try_from(running.max(1)));
+                took * waiting.unwrap_or(u32::MAX) / running.unwrap_or(u32::MAX) > START
+            }
+            None => true,
+        };
+        let starts = is_worth_it && alike.starting < at_once;
+        if starts {
+            alike.starting += 1;
+        }
+        starts
+    }
+
+    /// Gives an environment to who waits for it longest, or keeps it warm. `took`: how long its invocation was.
+    pub(crate) fn keep(&self, key: &str, environment: Environment, took: Duration) {
+        if environment.age() >= MAX_AGE {
+            return;
+        }
+        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        let (budget, idle_time) = (self.0.budget.clone(), self.0.idle_time);
+        // Under the lock: its time cannot be up before it is there.
+        let mut all = self.0.alike();
+        let alike = all.entry(key.to_owned()).or_default();
+        alike.took = Some(alike.took.map_or(took, |before| (before * 3 + took) / 4));
+        let mut environment = environment;
+        while let Some(waiting) = alike.waiting.pop_front() {
+            match waiting.send(environment) {
+                Ok(()) => return,
+                Err(back) => environment = back,
+            }
+        }
+        let (shared, pool) = (Arc::downgrade(&self.0), key.to_owned());
+        let timer = tokio::spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(idle_time) => {}
+                () = budget.contended(Class::User) => {}
+            }
+            let Some(shared) = shared.upgrade() else { return };
+            let mut all = shared.alike();
+            if let Some(alike) = all.get_mut(&pool) {
+                alike.idle.retain(|kept| kept.turn != turn);
+                if alike.is_empty() {
+                    all.remove(&pool);
+                }
+            }
+        });
+        let timer = timer.abort_handle();
+        alike.idle.push(Idle { turn, environment, timer });
+    }
+
+    /// Ends all idle environments whose key begins so: the function was changed or deleted.
+    pub(crate) fn retire(&self, prefix: &str) {
+        let mut all = self.0.alike();
+        for (_, alike) in all.iter_mut().filter(|(key, _)| key.starts_with(prefix)) {
+            alike.idle.clear();
+        }
+        all.retain(|_, alike| !alike.is_empty());
+    }
+}
+
+impl Place {
+    /// The environment runs: another one may start.
+    pub(crate) fn started(&mut self) {
+        if std::mem::take(&mut self.is_starting)
+            && let Some(alike) = self.pool.0.alike().get_mut(&self.key)
+        {
+            alike.starting -= 1;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.started();
+        let mut all = self.pool.0.alike();
+        if let Some(alike) = all.get_mut(&self.key) {
+            alike.in_use -= 1;
+            if alike.is_empty() {
+                all.remove(&self.key);
+            }
+        }
+    }
+}
+
+impl Alike {
+    fn idle_one(&mut self) -> Option<Environment> {
+        loop {
+            let Idle { mut environment, timer, .. } = self.idle.pop()?;
             timer.abort();
             if environment.is_alive() && environment.age() < MAX_AGE {
                 return Some(environment);
@@ -46,38 +213,13 @@ impl Pool {
         }
     }
 
-    pub(crate) fn keep(&self, key: &str, environment: Environment) {
-        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
-        let (shared, pool) = (Arc::downgrade(&self.0), key.to_owned());
-        let (budget, idle_time) = (self.0.budget.clone(), self.0.idle_time);
-        // Under the lock: its time cannot be up before it is there.
-        let mut idle = self.0.idle();
-        let timer = tokio::spawn(async move {
-            tokio::select! {
-                () = tokio::time::sleep(idle_time) => {}
-                () = budget.contended(Class::User) => {}
-            }
-            let Some(shared) = shared.upgrade() else { return };
-            let mut idle = shared.idle();
-            if let Some(alike) = idle.get_mut(&pool) {
-                alike.retain(|kept| kept.turn != turn);
-                if alike.is_empty() {
-                    idle.remove(&pool);
-                }
-            }
-        });
-        let timer = timer.abort_handle();
-        idle.entry(key.to_owned()).or_default().push(Idle { turn, environment, timer });
-    }
-
-    /// Ends all idle environments whose key begins so: the function was changed or deleted.
-    pub(crate) fn retire(&self, prefix: &str) {
-        self.0.idle().retain(|key, _| !key.starts_with(prefix));
+    fn is_empty(&self) -> bool {
+        self.idle.is_empty() && self.in_use == 0
     }
 }
 
 impl Shared {
-    fn idle(&self) -> MutexGuard<'_, BTreeMap<String, Vec<Idle>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn alike(&self) -> MutexGuard<'_, BTreeMap<String, Alike>> {
+        self.alike.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
