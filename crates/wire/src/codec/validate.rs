@@ -205,16 +205,17 @@ fn join(path: &str, member: &str) -> String {
 
 /// Whole-text match. A pattern that Rust's regex does not accept (look-around, and Java's own escapes) lets everything pass.
 fn matches(pattern: &'static str, text: &str) -> bool {
-    static CACHE: LazyLock<Mutex<BTreeMap<&'static str, Option<Regex>>>> = LazyLock::new(Mutex::default);
+    static CACHE: LazyLock<Mutex<BTreeMap<&'static str, Option<&'static Regex>>>> = LazyLock::new(Mutex::default);
     let Ok(mut cache) = CACHE.lock() else { return true };
-    let regex = cache.entry(pattern).or_insert_with(|| {
-        regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
+    let regex = *cache.entry(pattern).or_insert_with(|| {
+        let regex = regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
             .size_limit(1 << 20)
             .dot_matches_new_line(true)
             .build()
-            .ok()
+            .ok()?;
+        // As many as the models have; a copy of one would begin without the memory that it works in.
+        Some(&*Box::leak(Box::new(regex)))
     });
-    let regex = regex.clone();
     drop(cache);
     regex.is_none_or(|r| r.is_match(text))
 }
