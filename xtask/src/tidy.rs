@@ -32,7 +32,7 @@ const PARTS: [&str; 4] = ["sourcing/handler.py", "etl/job.py", "view/handler.py"
 pub(crate) fn run() -> Result<()> {
     let mut faults = Vec::new();
     layers(&mut faults)?;
-    for folder in ["crates", "services", "server", "xtask"] {
+    for folder in ["crates", "services", "server", "xtask", "bench"] {
         sources(&root().join(folder), &mut faults)?;
     }
     for part in PARTS {
@@ -55,6 +55,7 @@ fn layer(manifest: &str) -> Option<&'static str> {
         "services" => "services",
         "server" => "server",
         "xtask" => "xtask",
+        "bench" => "bench",
         _ => match path.split('/').nth(2)? {
             "wire" => "wire",
             "asl" => "asl",
@@ -69,6 +70,7 @@ fn layer(manifest: &str) -> Option<&'static str> {
 fn allowed(from: &str, to: &str) -> bool {
     let below: &[&str] = match from {
         "server" => &["services", "platform", "service", "store", "wire"],
+        "bench" => &["services", "api", "platform", "service", "store", "asl", "wire"],
         "services" => &["api", "platform", "service", "store", "asl", "wire"],
         "platform" => &["service", "store", "asl", "wire"],
         "service" => &["store", "wire"],
