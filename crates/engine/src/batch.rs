@@ -8,7 +8,7 @@ use store::{Key, NewTask, Tx};
 
 use crate::records::{self, RunningRef, Summary};
 use crate::runners::{self, Address, Announcement};
-use crate::{ExecutionArn, MapRunArn, NewExecution, TASK_KIND, history, map_runs};
+use crate::{ExecutionArn, MapRunArn, NewExecution, TASK_KIND, history, logs, map_runs};
 
 /// What the runner of a task is given.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,9 +18,26 @@ pub struct TaskPayload {
     pub state: String,
     pub resource: String,
     pub parameters: Payload,
-    /// The role of the state's Credentials; otherwise the machine's.
-    pub role_arn: Option<String>,
+    /// The role to act as: of the state's Credentials, otherwise the machine's.
+    pub role_arn: String,
+    /// The execution's name.
+    pub name: String,
     pub token: Option<String>,
+}
+
+impl TaskPayload {
+    pub fn new(execution: &ExecutionArn, info: &Info, start: StartTask) -> Self {
+        Self {
+            execution: execution.clone(),
+            task: start.task,
+            state: start.state,
+            resource: start.resource,
+            parameters: start.parameters,
+            role_arn: start.role_arn.unwrap_or_else(|| info.role_arn.clone()),
+            name: info.name.clone(),
+            token: start.token,
+        }
+    }
 }
 
 /// Records to put and delete, tasks to queue and cancel.
@@ -41,6 +58,8 @@ pub(crate) struct Batch {
     stopped_runs: Vec<String>,
     /// The run's child that ended.
     ended_child: Option<(asl::ChildOf, Status)>,
+    /// Its history goes to a log as well.
+    log: Option<ExecutionArn>,
     pub(crate) done: Option<String>,
 }
 
@@ -97,7 +116,7 @@ impl Batch {
                     }
                     history.push(event);
                 }
-                Command::StartTask(start) => self.tasks.push(task(arn, start)?),
+                Command::StartTask(start) => self.tasks.push(task(arn, execution.info(), start)?),
                 Command::CancelTask { task } => self.cancelled.push(task_name(arn, task)),
                 Command::SetTimer { timer, at } => {
                     let address = Address { execution: arn.clone(), timer: Some(timer) };
@@ -138,6 +157,9 @@ impl Batch {
                 let name = format!("{arn}/event/{}{again}", status.name());
                 self.tasks.push(NewTask::new(runners::EVENT_KIND, name).payload(&announcement)?);
             }
+        }
+        if execution.info().logged && !history.is_empty() {
+            self.log = Some(arn.clone());
         }
         self.add_history(arn, history)?;
         self.add_dirty(arn, execution)
@@ -238,6 +260,9 @@ impl Batch {
         if let Some(task) = &self.done {
             tx.finish_task(task)?;
         }
+        if let Some(arn) = &self.log {
+            logs::ask(tx, arn)?;
+        }
         Ok(())
     }
 }
@@ -248,6 +273,9 @@ fn summary(new: &NewExecution, info: &Info) -> Summary {
         name: info.name.clone(),
         state_machine_arn: info.state_machine_arn.clone(),
         state_machine_version_arn: new.state_machine_version_arn.clone(),
+        state_machine_alias_arn: new.state_machine_alias_arn.clone(),
+        trace_header: new.trace_header.clone(),
+        logging: new.logging.clone(),
         definition: records::definition_name(&new.definition),
         status: Status::Running,
         started: info.started,
@@ -261,18 +289,9 @@ fn summary(new: &NewExecution, info: &Info) -> Summary {
     }
 }
 
-fn task(arn: &ExecutionArn, start: StartTask) -> Result<NewTask, store::Error> {
+fn task(arn: &ExecutionArn, info: &Info, start: StartTask) -> Result<NewTask, store::Error> {
     let name = task_name(arn, start.task);
-    let payload = TaskPayload {
-        execution: arn.clone(),
-        task: start.task,
-        state: start.state,
-        resource: start.resource,
-        parameters: start.parameters,
-        role_arn: start.role_arn,
-        token: start.token,
-    };
-    Ok(NewTask::new(TASK_KIND, name).payload(&payload)?.unseen())
+    Ok(NewTask::new(TASK_KIND, name).payload(&TaskPayload::new(arn, info, start))?.unseen())
 }
 
 fn task_name(arn: &ExecutionArn, task: TaskId) -> String {

@@ -9,6 +9,7 @@
 mod arn;
 mod batch;
 mod history;
+mod logs;
 mod map_runs;
 mod read;
 mod records;
@@ -29,8 +30,9 @@ pub use arn::ExecutionArn;
 use batch::Batch;
 pub use batch::TaskPayload;
 pub use history::encode as encode_history;
+pub use logs::{Level, Logging};
 pub use map_runs::{ChildResult, EndedChild, MAP_RUN_KIND, MapRunArn, News, OpenRun};
-pub use read::{Listed, Page};
+pub use read::{Filter, Listed, Page};
 pub use records::Summary;
 pub use redrive::{Redriven, Refused};
 
@@ -70,6 +72,11 @@ pub struct NewExecution {
     /// The text of the definition; it is kept with the execution.
     pub definition: String,
     pub state_machine_version_arn: Option<String>,
+    /// The alias that it was started through.
+    pub state_machine_alias_arn: Option<String>,
+    pub trace_header: Option<String>,
+    /// Where its history is logged; [`Info::logged`] says the same to the machine.
+    pub logging: Option<Logging>,
 }
 
 /// What starting came to.
@@ -111,7 +118,7 @@ impl Engine {
         engine
     }
 
-    pub(crate) fn store(&self) -> &Store {
+    pub fn store(&self) -> &Store {
         &self.inner.store
     }
 
@@ -126,7 +133,10 @@ impl Engine {
     /// Keeps a definition's text, in the transaction of whoever needs it; answers with its name.
     pub fn keep_definition(tx: &mut Tx<'_>, account: &str, region: &str, text: &str) -> Result<String, store::Error> {
         let name = records::definition_name(text);
-        tx.put(records::definition_key(account, region, &name), text.as_bytes())?;
+        let key = records::definition_key(account, region, &name);
+        if tx.get(&key)?.is_none() {
+            tx.put(key, text.as_bytes())?;
+        }
         Ok(name)
     }
 
@@ -303,7 +313,15 @@ impl Engine {
         Ok(Some(Execution::load(definition, Arc::new(stored.info), stored.root, stored.frames)))
     }
 
-    fn parsed(&self, text: &str) -> Result<Arc<Definition>, Error> {
+    /// A definition that was kept, by its name.
+    pub async fn kept_definition(&self, account: &str, region: &str, name: &str) -> Result<Arc<Definition>, Error> {
+        let key = records::definition_key(account, region, name);
+        let text = self.store().read(|tx| tx.get(&key).map_err(Error::from)).await?;
+        self.parsed(&String::from_utf8(text.unwrap_or_default()).unwrap_or_default())
+    }
+
+    /// A checked definition, ready to run.
+    pub fn parsed(&self, text: &str) -> Result<Arc<Definition>, Error> {
         let name = records::definition_name(text);
         let mut known = lock(&self.inner.definitions);
         if let Some(definition) = known.get(&name) {
@@ -338,8 +356,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Two numbers out of a random UUID.
-fn seed(uuid: &str) -> [u64; 2] {
+/// Two numbers out of a random UUID: what decides all chance in an execution.
+pub fn seed(uuid: &str) -> [u64; 2] {
     let digits: String = uuid.chars().filter(char::is_ascii_hexdigit).collect();
     let half = |range: std::ops::Range<usize>| {
         digits.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0)

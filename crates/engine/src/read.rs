@@ -22,6 +22,23 @@ pub struct Listed {
     pub summary: Summary,
 }
 
+/// Which executions a list is to have; a field that is not set admits all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub status: Option<Status>,
+    pub version_arn: Option<String>,
+    pub alias_arn: Option<String>,
+}
+
+impl Filter {
+    fn admits(&self, summary: &Summary) -> bool {
+        let same = |asked: &Option<String>, has: &Option<String>| asked.is_none() || asked == has;
+        self.status.is_none_or(|status| status == summary.status)
+            && same(&self.version_arn, &summary.state_machine_version_arn)
+            && same(&self.alias_arn, &summary.state_machine_alias_arn)
+    }
+}
+
 /// A part of a list, and where the next begins.
 #[derive(Debug)]
 pub struct Page<T> {
@@ -155,12 +172,7 @@ impl Engine {
 
     /// The number of the last event.
     pub async fn last_event(&self, arn: &ExecutionArn) -> Result<u64, Error> {
-        self.store()
-            .read(|tx| {
-                let last = record_of(tx, arn, u64::MAX, true)?;
-                Ok(last.and_then(|events| events.last().map(|event| event.id)).unwrap_or(0))
-            })
-            .await
+        self.store().read(|tx| last_event(tx, arn).map_err(Error::from)).await
     }
 
     /// A machine's executions, newest first, from where the page before ended.
@@ -169,7 +181,7 @@ impl Engine {
         account: &str,
         region: &str,
         machine: &str,
-        status: Option<Status>,
+        filter: &Filter,
         after: Option<Vec<u8>>,
         limit: usize,
     ) -> Result<Page<Listed>, Error> {
@@ -188,7 +200,7 @@ impl Engine {
                             continue;
                         };
                         let Some(summary) = summary(tx, &arn)? else { continue };
-                        if status.is_some_and(|status| status != summary.status) {
+                        if !filter.admits(&summary) {
                             continue;
                         }
                         items.push(Listed { arn, summary });
@@ -201,6 +213,12 @@ impl Engine {
             })
             .await
     }
+}
+
+/// The number of the last event; 0 without any.
+pub(crate) fn last_event(tx: &mut Tx<'_>, arn: &ExecutionArn) -> Result<u64, store::Error> {
+    let last = record_of(tx, arn, u64::MAX, true)?;
+    Ok(last.and_then(|events| events.last().map(|event| event.id)).unwrap_or(0))
 }
 
 /// The record of history that holds event `id`, or the last one before it.

@@ -1,13 +1,14 @@
 //! Where an execution's records are. All keys begin `states`, account, region.
 //!
-//! `x/<execution>/` has `info`, `summary`, `root`, `frame/<id>`, `blob/<id>` and `history/<first event>`; `list/<machine>/` orders
-//! executions, newest first; `definition/` has definitions by their hash; `run/<run>/` and `runs/<execution>/` are Distributed Maps'.
+//! `x/<execution>/` has `info`, `summary`, `root`, `frame/<id>`, `blob/<id>`, `logged` and `history/<first event>`;
+//! `list/<machine>/` orders executions, newest first; `definition/` has definitions by their hash; `run/<run>/` and
+//! `runs/<execution>/` are Distributed Maps'.
 
 use asl::{Frame, Outcome, Payload, Redrive, Root, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::Key;
 
-use crate::{ExecutionArn, MapRunArn};
+use crate::{ExecutionArn, Logging, MapRunArn};
 
 /// What is known of an execution from outside: written when it starts and when it ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,6 +17,12 @@ pub struct Summary {
     pub name: String,
     pub state_machine_arn: String,
     pub state_machine_version_arn: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_machine_alias_arn: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_header: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logging: Option<Logging>,
     /// The definition's name among the definitions kept.
     pub definition: String,
     pub status: Status,
@@ -110,6 +117,11 @@ pub(crate) fn histories(arn: &ExecutionArn) -> Key {
 
 pub(crate) fn history(arn: &ExecutionArn, first: u64) -> Key {
     histories(arn).push_u64(first)
+}
+
+/// The last event that was written to the log.
+pub(crate) fn logged(arn: &ExecutionArn) -> Key {
+    execution(arn).push("logged")
 }
 
 /// The executions of a machine, newest first.

@@ -10,6 +10,7 @@ use service::Cx;
 use store::{Done, Queue, Runner, Task};
 use wire::Error;
 
+use crate::logs::{Deliver, LOG_KIND};
 use crate::{Engine, ExecutionArn};
 
 pub(crate) const TIMER_KIND: &str = "states:timer";
@@ -44,6 +45,7 @@ pub(crate) fn register(engine: &Engine, queue: &Queue) {
     queue.register(TIMER_KIND, 256, wake.clone());
     queue.register(CONTINUE_KIND, 64, wake);
     queue.register(EVENT_KIND, 16, Arc::new(Announce(engine.clone())));
+    queue.register(LOG_KIND, 16, Arc::new(Deliver(engine.clone())));
 }
 
 struct Wake(Engine);
@@ -64,7 +66,7 @@ impl Runner for Wake {
 }
 
 /// Storage refused; the work is still to be done.
-fn again(engine: &Engine, task: &Task, error: &Error) -> Done {
+pub(crate) fn again(engine: &Engine, task: &Task, error: &Error) -> Done {
     tracing::error!(task = task.id, error = %error, "an execution's turn could not be taken; trying again");
     Done::Retry(engine.router().now() + jiff::SignedDuration::from_secs(1))
 }
@@ -96,7 +98,7 @@ impl Announce {
             "stopDate": summary.stopped.filter(|_| over).map(|at| at.0),
             "output": null,
             "stateMachineVersionArn": summary.state_machine_version_arn,
-            "stateMachineAliasArn": null,
+            "stateMachineAliasArn": summary.state_machine_alias_arn,
             "redriveCount": summary.redrive.count,
             "redriveDate": summary.redrive.at.map(|at| at.0),
             "redriveStatus": if matches!(announcement.status, Status::Running | Status::Succeeded) { "NOT_REDRIVABLE" } else { "REDRIVABLE" },

@@ -3,16 +3,26 @@
 //! The language is in `asl`, the durable driver in `engine`; here are the API's operations (`ops`, one file each) and the runner of
 //! tasks (`integrations`).
 
+mod activity;
+mod alias;
+mod deletion;
 mod distributed;
+mod express;
 mod integrations;
+mod logging;
 mod machine;
+mod names;
 mod ops;
 mod page;
+mod references;
+mod tagged;
+mod tokens;
 
 use std::sync::Arc;
 
+use api_states::EncryptionConfiguration;
 use engine::{Engine, ExecutionArn};
-use service::{Platform, operations};
+use service::{Cx, Platform, Router, operations};
 use store::Store;
 use wire::Error;
 
@@ -20,6 +30,9 @@ use wire::Error;
 pub struct States {
     engine: Engine,
     store: Store,
+    router: Arc<Router>,
+    activities: activity::Tasks,
+    express: express::Express,
 }
 
 impl std::fmt::Debug for States {
@@ -37,18 +50,32 @@ const MAP_RUNS_AT_ONCE: usize = 1000;
 /// Registers the service's operations and runners.
 pub fn register(platform: &Platform) -> Arc<States> {
     let engine = Engine::new(platform);
-    let service = Arc::new(States { engine: engine.clone(), store: platform.control.store().clone() });
+    let store = platform.control.store().clone();
+    let activities = activity::Tasks::new(engine.clone(), store.clone());
+    let router = Arc::clone(&platform.router);
+    let tasks = Arc::new(integrations::Tasks::new(engine.clone(), &platform.router, activities.clone()));
+    let express = express::Express::new(engine.clone(), &platform.router, &tasks);
+    let service = Arc::new(States { engine: engine.clone(), store, router, activities, express: express.clone() });
     operations!(platform.router, service, api_states:
+        CreateActivity,
         CreateStateMachine,
+        CreateStateMachineAlias,
+        DeleteActivity,
         DeleteStateMachine,
+        DeleteStateMachineAlias,
         DeleteStateMachineVersion,
+        DescribeActivity,
         DescribeExecution,
         DescribeMapRun,
         DescribeStateMachine,
+        DescribeStateMachineAlias,
         DescribeStateMachineForExecution,
+        GetActivityTask,
         GetExecutionHistory,
+        ListActivities,
         ListExecutions,
         ListMapRuns,
+        ListStateMachineAliases,
         ListStateMachineVersions,
         ListStateMachines,
         ListTagsForResource,
@@ -64,18 +91,42 @@ pub fn register(platform: &Platform) -> Arc<States> {
         UntagResource,
         UpdateMapRun,
         UpdateStateMachine,
+        UpdateStateMachineAlias,
         ValidateStateMachineDefinition,
     );
-    let runs = distributed::MapRuns::new(engine.clone(), &platform.router);
+    let runs = distributed::MapRuns::new(engine, &platform.router);
     platform.control.register(engine::MAP_RUN_KIND, MAP_RUNS_AT_ONCE, Arc::new(runs));
-    let tasks = integrations::Tasks::new(engine, &platform.router);
-    platform.control.register(engine::TASK_KIND, TASKS_AT_ONCE, Arc::new(tasks));
+    platform.control.register(engine::TASK_KIND, TASKS_AT_ONCE, tasks);
+    platform.control.register(express::KIND, express::AT_ONCE, Arc::new(express));
+    platform.control.register(deletion::KIND, 4, Arc::new(deletion::Remover(Arc::clone(&service))));
     service
 }
 
-/// The execution that an operation names.
-fn execution_arn(text: &str) -> Result<ExecutionArn, Error> {
+impl States {
+    fn now(&self) -> jiff::Timestamp {
+        self.router.now()
+    }
+}
+
+/// The execution that an operation names; of Express machines nothing is kept that it could be about.
+fn standard_arn(text: &str) -> Result<ExecutionArn, Error> {
+    names::Resource::parse(text, &["execution"])?;
     ExecutionArn::parse(text).ok_or_else(|| api_states::error::invalid_arn(format!("Invalid Arn: '{text}'")))
+}
+
+/// A number below 100 by which an alias picks its version; a task that repeats its call draws the same.
+fn draw(cx: &Cx) -> u32 {
+    let chance = cx.task_id().map_or_else(|| cx.uuid(), asl::fingerprint);
+    chance.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0) % 100
+}
+
+/// What encrypts where nothing else is said.
+fn owned_key() -> EncryptionConfiguration {
+    EncryptionConfiguration { r#type: "AWS_OWNED_KEY".to_owned(), ..Default::default() }
+}
+
+fn metadata_only(included_data: Option<&String>) -> bool {
+    included_data.is_some_and(|included| included == "METADATA_ONLY")
 }
 
 fn no_such_execution(arn: &str) -> Error {

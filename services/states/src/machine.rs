@@ -8,6 +8,9 @@ use store::{Key, Tx};
 use wire::Error;
 use wire::arn::Arn;
 
+use crate::alias::Alias;
+use crate::names::Resource;
+
 /// A state machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StateMachine {
@@ -26,6 +29,14 @@ pub(crate) struct StateMachine {
     pub(crate) tracing: Option<TracingConfiguration>,
     pub(crate) encryption: Option<EncryptionConfiguration>,
     pub(crate) tags: Vec<Tag>,
+    /// Whether it was created with a version, and how that was described: part of what makes a second request the same.
+    #[serde(default)]
+    pub(crate) published: bool,
+    #[serde(default)]
+    pub(crate) published_as: Option<String>,
+    /// It goes when its executions have ended.
+    #[serde(default)]
+    pub(crate) deleting: bool,
 }
 
 /// A published version: the machine as it was.
@@ -37,35 +48,56 @@ pub(crate) struct Version {
     pub(crate) machine: StateMachine,
 }
 
-/// `arn:aws:states:us-east-1:000000000000:stateMachine:name`, with a version's number where one is meant.
+/// `arn:aws:states:us-east-1:000000000000:stateMachine:name`, with a version's number or an alias where one is meant.
 #[derive(Clone, Debug)]
 pub(crate) struct MachineArn {
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) name: String,
-    pub(crate) version: Option<u64>,
+    pub(crate) qualifier: Qualifier,
     text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Qualifier {
+    None,
+    Version(u64),
+    Alias(String),
 }
 
 impl MachineArn {
     pub(crate) fn new(account: &str, region: &str, name: &str) -> Self {
         let text = Arn::new("states", region, account, format!("stateMachine:{name}")).to_string();
-        Self { account: account.to_owned(), region: region.to_owned(), name: name.to_owned(), version: None, text }
+        let (account, region, name) = (account.to_owned(), region.to_owned(), name.to_owned());
+        Self { account, region, name, qualifier: Qualifier::None, text }
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let invalid = || error::invalid_arn(format!("Invalid Arn: '{text}'"));
-        let arn = Arn::parse(text).filter(|arn| arn.service == "states").ok_or_else(invalid)?;
-        let parts: Vec<&str> = arn.resource.split(':').collect();
-        let (name, version) = match parts[..] {
-            ["stateMachine", name] if !name.is_empty() => (name, None),
-            ["stateMachine", name, version] if !name.is_empty() => (name, Some(version)),
-            _ => return Err(invalid()),
+        let Resource { account, region, parts } = Resource::parse(text, &["stateMachine"])?;
+        let qualifier = match &parts[..] {
+            [_, _] => Qualifier::None,
+            [_, _, qualifier] if qualifier.chars().all(|c| c.is_ascii_digit()) => {
+                Qualifier::Version(qualifier.parse().map_err(|_| does_not_exist(text))?)
+            }
+            [_, _, qualifier] => Qualifier::Alias(qualifier.clone()),
+            _ => return Err(error::invalid_arn(format!("Invalid Arn: '{text}'"))),
         };
-        // An alias is not known; nor is any machine of that name.
-        let version = version.map(|version| version.parse().map_err(|_| does_not_exist(text))).transpose()?;
-        let name = name.to_owned();
-        Ok(Self { account: arn.account, region: arn.region, name, version, text: text.to_owned() })
+        let name = parts.get(1).cloned().unwrap_or_default();
+        Ok(Self { account, region, name, qualifier, text: text.to_owned() })
+    }
+
+    /// The machine itself: a version or an alias is refused.
+    pub(crate) fn parse_unqualified(text: &str) -> Result<Self, Error> {
+        let arn = Self::parse(text)?;
+        if arn.qualifier == Qualifier::None { Ok(arn) } else { Err(qualified(text)) }
+    }
+
+    pub(crate) fn version(&self) -> Option<u64> {
+        if let Qualifier::Version(number) = self.qualifier { Some(number) } else { None }
+    }
+
+    pub(crate) fn unqualified(&self) -> Self {
+        Self::new(&self.account, &self.region, &self.name)
     }
 
     pub(crate) fn key(&self) -> Key {
@@ -80,26 +112,59 @@ impl MachineArn {
         self.versions().push_u64(number)
     }
 
+    pub(crate) fn aliases(&self) -> Key {
+        Key::new("states").push(&self.account).push(&self.region).push("alias").push(&self.name)
+    }
+
     pub(crate) fn counter(&self) -> Key {
         Key::new("states").push(&self.account).push(&self.region).push("versions").push(&self.name)
     }
 
     pub(crate) fn version_arn(&self, number: u64) -> String {
-        format!("{}:{number}", Self::new(&self.account, &self.region, &self.name).text)
+        format!("{}:{number}", self.unqualified().text)
+    }
+
+    pub(crate) fn alias_arn(&self, name: &str) -> String {
+        format!("{}:{name}", self.unqualified().text)
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The machine, or the version of it, that the ARN names.
-    pub(crate) fn find(&self, tx: &mut Tx<'_>) -> Result<StateMachine, Error> {
-        let found = match self.version {
-            None => tx.get_json(self.key())?,
-            Some(number) => tx.get_json::<Version>(self.version_key(number))?.map(|version| version.machine),
-        };
-        found.ok_or_else(|| does_not_exist(&self.text))
+    /// The machine without its qualifier, where it is not being deleted.
+    pub(crate) fn machine(&self, tx: &mut Tx<'_>) -> Result<StateMachine, Error> {
+        let machine: StateMachine = tx.get_json(self.key())?.ok_or_else(|| does_not_exist(&self.text))?;
+        if machine.deleting { Err(deleting(&self.text)) } else { Ok(machine) }
     }
+
+    /// What the ARN names: the machine as it is, a version of it, or the version that an alias leads to this time. `draw` is a
+    /// number below 100.
+    pub(crate) fn find(&self, tx: &mut Tx<'_>, draw: u32) -> Result<Found, Error> {
+        let (number, alias_arn) = match &self.qualifier {
+            Qualifier::None => {
+                let machine = tx.get_json(self.key())?.ok_or_else(|| does_not_exist(&self.text))?;
+                return Ok(Found { machine, version: None, alias_arn: None });
+            }
+            Qualifier::Version(number) => (*number, None),
+            Qualifier::Alias(name) => {
+                let alias = Alias::load(tx, self, name)?.ok_or_else(|| does_not_exist(&self.text))?;
+                (alias.route(draw), Some(self.text.clone()))
+            }
+        };
+        let mut version: Version = tx.get_json(self.version_key(number))?.ok_or_else(|| does_not_exist(&self.text))?;
+        let machine: Option<StateMachine> = tx.get_json(self.key())?;
+        version.machine.deleting = machine.is_some_and(|machine| machine.deleting);
+        Ok(Found { machine: version.machine.clone(), version: Some(version), alias_arn })
+    }
+}
+
+/// What an ARN led to.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) machine: StateMachine,
+    pub(crate) version: Option<Version>,
+    pub(crate) alias_arn: Option<String>,
 }
 
 pub(crate) fn machines(account: &str, region: &str) -> Key {
@@ -108,6 +173,14 @@ pub(crate) fn machines(account: &str, region: &str) -> Key {
 
 pub(crate) fn does_not_exist(arn: &str) -> Error {
     error::state_machine_does_not_exist(format!("State Machine Does Not Exist: '{arn}'"))
+}
+
+pub(crate) fn deleting(arn: &str) -> Error {
+    error::state_machine_deleting(format!("State Machine Deleting: '{arn}'"))
+}
+
+fn qualified(arn: &str) -> Error {
+    error::validation_exception(format!("State machine ARN must not be qualified by a version or an alias: '{arn}'"))
 }
 
 /// Reads a definition, or says all that is wrong with it in one line.
@@ -122,16 +195,14 @@ pub(crate) fn machine_type(kind: &str) -> MachineType {
     if kind == "EXPRESS" { MachineType::Express } else { MachineType::Standard }
 }
 
-/// Names of machines and executions.
-pub(crate) fn check_name(name: &str) -> Result<(), Error> {
-    let forbidden = |c: char| c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
-    if name.is_empty() || name.chars().count() > 80 || name.contains(forbidden) {
-        return Err(error::invalid_name(format!("Invalid Name: '{name}'")));
-    }
-    Ok(())
-}
+/// Source: Service quotas of Step Functions, "Quotas related to versions and aliases".
+const MAX_VERSIONS: usize = 1000;
 
 impl StateMachine {
+    pub(crate) fn status(&self) -> &'static str {
+        if self.deleting { "DELETING" } else { "ACTIVE" }
+    }
+
     /// Publishes the machine as it is; an unchanged machine keeps the version that it has.
     pub(crate) fn publish(
         &self,
@@ -139,13 +210,19 @@ impl StateMachine {
         arn: &MachineArn,
         description: Option<&String>,
         now_ms: i64,
-    ) -> Result<Version, store::Error> {
+    ) -> Result<Version, Error> {
         let last = tx.get(arn.counter())?.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
         if let Some(last) = last
             && let Some(version) = tx.get_json::<Version>(arn.version_key(last))?
             && version.machine.revision_id == self.revision_id
         {
             return Ok(version);
+        }
+        if tx.scan_prefix(arn.versions(), MAX_VERSIONS)?.len() == MAX_VERSIONS {
+            return Err(error::service_quota_exceeded_exception(format!(
+                "State machine '{}' has reached the limit of {MAX_VERSIONS} versions",
+                arn.as_str()
+            )));
         }
         let number = tx.next_number(arn.counter())?;
         let version = Version { number, description: description.cloned(), created_ms: now_ms, machine: self.clone() };

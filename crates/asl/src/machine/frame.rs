@@ -74,6 +74,9 @@ pub(super) struct Running {
     pub(super) timeout: Option<TimerId>,
     pub(super) heartbeat: Option<TimerId>,
     pub(super) heartbeat_seconds: u64,
+    /// Of an activity's task, whose time runs from when a worker takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) timeout_seconds: Option<u64>,
     /// The job that it waits for has been started: told once, though a crash may make it be said twice.
     #[serde(default)]
     pub(super) submitted: bool,

@@ -43,6 +43,9 @@ pub struct Info {
     /// The Distributed Map that started it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map_run: Option<distributed::ChildOf>,
+    /// Its history is also written to a log.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub logged: bool,
 }
 
 /// The counters and the end of an execution.
@@ -59,6 +62,9 @@ pub struct Root {
     deadline: Option<TimerId>,
     #[serde(default)]
     redrive: Redrive,
+    /// Its state machine is being deleted: it ends before its next state.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    doomed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +113,15 @@ pub enum Event {
     TaskHeartbeat {
         task: TaskId,
     },
+    /// An activity's task lies ready for a worker; of an activity that does not exist the task fails instead.
+    ActivityScheduled {
+        task: TaskId,
+        input: Payload,
+    },
+    /// There is no such activity.
+    ActivityMissing {
+        task: TaskId,
+    },
     /// A worker took an activity's task.
     ActivityStarted {
         task: TaskId,
@@ -126,6 +141,10 @@ pub enum Event {
         task: TaskId,
         ended: distributed::RunEnded,
     },
+    /// The time that its kind of execution may take is over.
+    DeadlinePassed,
+    /// Its state machine was deleted: the next state is not entered.
+    StateMachineDeleted,
 }
 
 /// What to do next. All commands of a turn are carried out in one transaction, with the records that changed.
@@ -283,11 +302,15 @@ impl Execution {
             Event::TaskSucceeded { task, output } => self.task_succeeded(&mut turn, task, output),
             Event::TaskFailed { task, error, cause } => self.task_failed(&mut turn, task, error, cause),
             Event::TaskHeartbeat { task } => self.task_heartbeat(&mut turn, task),
+            Event::ActivityScheduled { task, input } => self.activity_scheduled(&mut turn, task, input),
+            Event::ActivityMissing { task } => self.activity_missing(&mut turn, task),
             Event::ActivityStarted { task, worker_name } => self.activity_started(&mut turn, task, worker_name),
             Event::TimerFired { timer } => self.timer_fired(&mut turn, timer),
             Event::StopRequested { error, cause } => self.stop(&mut turn, error, cause),
             Event::Redriven => self.redrive(&mut turn),
             Event::MapRunEnded { task, ended } => self.map_run_ended(&mut turn, task, ended),
+            Event::DeadlinePassed => self.time_out(&mut turn),
+            Event::StateMachineDeleted => self.root.doomed = true,
         }
         self.run(&mut turn);
     }
@@ -335,6 +358,9 @@ impl Execution {
     fn run(&mut self, turn: &mut Turn<'_>) {
         let mut fuel = FUEL;
         while let Some(id) = self.ready.pop_front() {
+            if self.root.doomed {
+                return self.stop(turn, None, None);
+            }
             if fuel == 0 {
                 self.ready.push_front(id);
                 turn.out.push(Command::Continue);
@@ -536,6 +562,7 @@ impl Root {
             random: RefCell::new(Random::new(seed)),
             secret: 0,
             deadline: None,
+            doomed: false,
             redrive: Redrive::default(),
         }
     }

@@ -11,6 +11,7 @@ use super::{Command, Execution, StartTask, TaskId, TimerId, Turn};
 use crate::MAX_PAYLOAD_BYTES;
 use crate::definition::{Family, Resource, State, StateKind, Task};
 use crate::history::{Details, TaskOf};
+use crate::payload::Payload;
 use crate::time::Timestamp;
 
 impl Execution {
@@ -45,9 +46,8 @@ impl Execution {
                 self.log(turn, frame, Details::LambdaFunctionScheduled { resource, input: shown, timeout });
                 self.log(turn, frame, Details::LambdaFunctionStarted);
             }
-            Family::Activity => {
-                self.log(turn, frame, Details::ActivityScheduled { resource, input: shown, timeout, heartbeat });
-            }
+            // Recorded when the task lies ready: an activity that does not exist leaves no event.
+            Family::Activity => {}
             Family::Service { .. } => {
                 let of = task.resource.of();
                 let region = self.info.region.clone();
@@ -58,15 +58,18 @@ impl Execution {
                 self.log(turn, frame, Details::TaskStarted { of });
             }
         }
-        let mut timer =
-            |seconds: Option<u64>| seconds.map(|seconds| self.set_timer(turn, frame.id, after(turn.now, seconds)));
-        let running = Running {
+        let mut running = Running {
             task: id,
-            timeout: timer(timeout),
-            heartbeat: timer(heartbeat),
+            timeout: None,
+            heartbeat: None,
             heartbeat_seconds: heartbeat.unwrap_or(0),
+            timeout_seconds: timeout.filter(|_| task.resource.family == Family::Activity),
             submitted: false,
         };
+        if task.resource.family != Family::Activity {
+            running.timeout = timeout.map(|seconds| self.set_timer(turn, frame.id, after(turn.now, seconds)));
+            running.heartbeat = heartbeat.map(|seconds| self.set_timer(turn, frame.id, after(turn.now, seconds)));
+        }
         frame.phase = Phase::Running(running);
         turn.out.push(Command::StartTask(StartTask {
             task: id,
@@ -101,11 +104,46 @@ impl Execution {
         self.keep(frame);
     }
 
-    pub(super) fn activity_started(&mut self, turn: &mut Turn<'_>, task: TaskId, worker_name: Option<String>) {
-        if let Some(mut frame) = self.waiting_for(task) {
-            self.log(turn, &mut frame, Details::ActivityStarted { worker_name });
-            self.keep(frame);
+    pub(super) fn activity_scheduled(&mut self, turn: &mut Turn<'_>, task: TaskId, input: Payload) {
+        let Some(mut frame) = self.waiting_for(task) else { return };
+        let state = Self::state_of(&frame);
+        if let (Phase::Running(running), Some(resource)) = (&mut frame.phase, resource_of(&state))
+            && !std::mem::replace(&mut running.submitted, true)
+        {
+            let details = Details::ActivityScheduled {
+                resource: resource.arn.clone(),
+                input,
+                timeout: running.timeout_seconds,
+                heartbeat: (running.heartbeat_seconds > 0).then_some(running.heartbeat_seconds),
+            };
+            self.log(turn, &mut frame, details);
         }
+        self.keep(frame);
+    }
+
+    pub(super) fn activity_missing(&mut self, turn: &mut Turn<'_>, task: TaskId) {
+        let Some(mut frame) = self.waiting_for(task) else { return };
+        let state = Self::state_of(&frame);
+        Self::settle(turn, &mut frame);
+        let name = resource_of(&state).map_or("", |resource| resource.arn.as_str());
+        let failure = Failure::runtime(&frame, &format!("The activity {name} does not exist."));
+        self.fail(turn, frame, failure);
+    }
+
+    /// From here its time runs. Source: Task state, TimeoutSeconds and HeartbeatSeconds: "for activities, the count begins when
+    /// GetActivityTask receives a token".
+    pub(super) fn activity_started(&mut self, turn: &mut Turn<'_>, task: TaskId, worker_name: Option<String>) {
+        let Some(mut frame) = self.waiting_for(task) else { return };
+        self.log(turn, &mut frame, Details::ActivityStarted { worker_name });
+        if let Phase::Running(running) = &frame.phase {
+            let (timeout, heartbeat) = (running.timeout_seconds, running.heartbeat_seconds);
+            let timeout = timeout.map(|seconds| self.set_timer(turn, frame.id, after(turn.now, seconds)));
+            let heartbeat = (heartbeat > 0).then(|| self.set_timer(turn, frame.id, after(turn.now, heartbeat)));
+            if let Phase::Running(running) = &mut frame.phase {
+                (running.timeout, running.heartbeat) = (timeout, heartbeat);
+            }
+        }
+        self.keep(frame);
     }
 
     pub(super) fn task_succeeded(&mut self, turn: &mut Turn<'_>, task: TaskId, output: String) {

@@ -33,6 +33,9 @@ impl Engine {
                 info: Info::clone(execution.info()),
                 definition: open.run.processor.clone(),
                 state_machine_version_arn: None,
+                state_machine_alias_arn: None,
+                trace_header: None,
+                logging: None,
             };
             batch.begin_child(&new, &mut execution, commands, now)?;
             match execution.status() {
@@ -86,6 +89,7 @@ impl Engine {
             started: now,
             input: Payload::inline(child.input),
             map_run: Some(ChildOf { map_run_arn: open.run.arn.clone(), index: child.index, items: child.items }),
+            logged: false,
         };
         (arn, Execution::new(Arc::clone(&open.definition), info, seed))
     }

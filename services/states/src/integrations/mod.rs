@@ -18,6 +18,8 @@ use service::{Cx, Router};
 use store::{Done, Runner, Task};
 use wire::Error;
 
+use crate::activity;
+
 use failure::Failure;
 use jobs::{Job, Progress};
 use resource::{Pattern, Resource, Target};
@@ -26,6 +28,7 @@ use resource::{Pattern, Resource, Target};
 pub(crate) struct Tasks {
     engine: Engine,
     router: Arc<Router>,
+    activities: activity::Tasks,
 }
 
 /// How a task's run ended.
@@ -39,8 +42,8 @@ enum Ending {
 }
 
 impl Tasks {
-    pub(crate) fn new(engine: Engine, router: &Arc<Router>) -> Self {
-        Self { engine, router: Arc::clone(router) }
+    pub(crate) fn new(engine: Engine, router: &Arc<Router>, activities: activity::Tasks) -> Self {
+        Self { engine, router: Arc::clone(router), activities }
     }
 }
 
@@ -66,6 +69,10 @@ impl Runner for Tasks {
 
 impl Tasks {
     async fn work(&self, task: &Task, payload: &TaskPayload) -> Result<Done, Error> {
+        if matches!(Resource::parse(&payload.resource), Some(Resource { target: Target::Activity, .. })) {
+            self.activities.offer(&task.id, payload).await?;
+            return Ok(Done::Committed);
+        }
         let ending = self.perform(task, payload).await?;
         let of = payload.task;
         let event = match ending {
@@ -85,10 +92,6 @@ impl Tasks {
             let cause = format!("The resource '{}' cannot be called", payload.resource);
             return Ok(Ending::Failed(Failure::named("States.Runtime", cause)));
         };
-        if matches!(resource.target, Target::Activity) {
-            let cause = format!("The activity {} does not exist.", payload.resource);
-            return Ok(Ending::Failed(Failure::named("States.Runtime", cause)));
-        }
         let cx = match self.acting(payload).await? {
             Ok(cx) => cx,
             Err(failure) => return Ok(Ending::Failed(failure)),
@@ -116,14 +119,28 @@ impl Tasks {
         })
     }
 
+    /// One call, for an execution that is kept in memory alone: none of it is remembered.
+    pub(crate) async fn once(&self, payload: &TaskPayload) -> Event {
+        let of = payload.task;
+        match self.called_once(payload).await {
+            Ok(output) => Event::TaskSucceeded { task: of, output: output.to_string() },
+            Err(Failure { error, cause }) => Event::TaskFailed { task: of, error: Some(error), cause: Some(cause) },
+        }
+    }
+
+    async fn called_once(&self, payload: &TaskPayload) -> Result<Value, Failure> {
+        let Some(resource) = Resource::parse(&payload.resource) else {
+            let cause = format!("The resource '{}' cannot be called", payload.resource);
+            return Err(Failure::named("States.Runtime", cause));
+        };
+        let cx = self.acting(payload).await.map_err(|error| Failure::named("States.TaskFailed", error.message()))??;
+        call(&cx, &resource, payload.parameters.value().clone()).await
+    }
+
     /// The context of the role that the task acts as.
     async fn acting(&self, payload: &TaskPayload) -> Result<Result<Cx, Failure>, Error> {
-        let arn = &payload.execution;
-        let Some((summary, info)) = self.engine.describe(arn).await? else {
-            return Ok(Err(Failure::named("States.Runtime", format!("The execution '{arn}' is gone"))));
-        };
-        let role_arn = payload.role_arn.as_deref().unwrap_or(&info.role_arn);
-        let session: String = summary
+        let (arn, role_arn) = (&payload.execution, payload.role_arn.as_str());
+        let session: String = payload
             .name
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() || "+=,.@-_".contains(c) { c } else { '-' })

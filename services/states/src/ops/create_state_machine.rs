@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::States;
-use crate::machine::{MachineArn, StateMachine, check_name, checked};
+use crate::machine::{MachineArn, StateMachine, checked, deleting};
+use crate::names::{check_name, new_tags};
+use crate::{States, logging};
 
 #[async_trait]
 impl Handle<CreateStateMachine> for States {
@@ -16,8 +17,10 @@ impl Handle<CreateStateMachine> for States {
         if input.version_description.is_some() && !publish {
             return Err(error::validation_exception("Version description can only be set when publish is true"));
         }
+        check_role(&input.role_arn)?;
         let kind = input.r#type.unwrap_or_else(|| "STANDARD".to_owned());
         checked(&input.definition, &kind)?;
+        logging::check(cx, input.logging_configuration.as_ref()).await?;
         let arn = MachineArn::new(cx.account(), cx.region(), &input.name);
         let now_ms = cx.now().as_millisecond();
         let machine = StateMachine {
@@ -33,11 +36,14 @@ impl Handle<CreateStateMachine> for States {
             logging: input.logging_configuration,
             tracing: input.tracing_configuration,
             encryption: input.encryption_configuration,
-            tags: input.tags.unwrap_or_default(),
+            tags: new_tags(input.tags.as_ref(), arn.as_str())?,
+            published: publish,
+            published_as: input.version_description,
+            deleting: false,
         };
-        let description = input.version_description;
         cx.write(&self.store, move |tx| {
             let stored = match tx.get_json::<StateMachine>(arn.key())? {
+                Some(known) if known.deleting => return Err(deleting(arn.as_str())),
                 Some(known) if same(&known, &machine) => known,
                 Some(_) => {
                     let message = format!("State Machine Already Exists: '{}'", arn.as_str());
@@ -48,7 +54,8 @@ impl Handle<CreateStateMachine> for States {
                     machine.clone()
                 }
             };
-            let version = if publish { Some(stored.publish(tx, &arn, description.as_ref(), now_ms)?) } else { None };
+            let description = machine.published_as.as_ref();
+            let version = if publish { Some(stored.publish(tx, &arn, description, now_ms)?) } else { None };
             Ok(CreateStateMachineOutput {
                 state_machine_arn: arn.as_str().to_owned(),
                 creation_date: wire::Timestamp::from_millis(stored.created_ms),
@@ -59,11 +66,21 @@ impl Handle<CreateStateMachine> for States {
     }
 }
 
-/// Whether a request asks for what there is; the role is not compared, as on AWS.
+/// A role's ARN, as far as its form tells.
+pub(super) fn check_role(arn: &str) -> Result<(), Error> {
+    let well_formed = wire::arn::Arn::parse(arn).is_some_and(|arn| {
+        arn.service == "iam" && arn.resource.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+    });
+    if well_formed { Ok(()) } else { Err(error::invalid_arn(format!("Invalid Role Arn: '{arn}'"))) }
+}
+
+/// Whether a request asks for what there is; role and tags are not compared. Source: API reference, CreateStateMachine.
 fn same(known: &StateMachine, asked: &StateMachine) -> bool {
     known.definition == asked.definition
         && known.kind == asked.kind
         && known.logging() == asked.logging()
         && known.tracing() == asked.tracing()
         && known.encryption == asked.encryption
+        && known.published == asked.published
+        && known.published_as == asked.published_as
 }

@@ -1,23 +1,27 @@
-//! DeleteStateMachine: with its versions. What runs, runs on; a machine that is not there is no error.
+//! DeleteStateMachine: with its versions and aliases, when its executions have ended. A machine that is not there is no error.
 
 use api_states::{DeleteStateMachine, DeleteStateMachineInput, DeleteStateMachineOutput};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::States;
-use crate::machine::MachineArn;
+use crate::machine::{MachineArn, StateMachine};
+use crate::{States, deletion};
 
 #[async_trait]
 impl Handle<DeleteStateMachine> for States {
     async fn handle(&self, cx: &Cx, input: DeleteStateMachineInput) -> Result<DeleteStateMachineOutput, Error> {
-        let arn = MachineArn::parse(&input.state_machine_arn)?;
+        let arn = MachineArn::parse_unqualified(&input.state_machine_arn)?;
+        let running = self.has_running(&arn).await?;
         cx.write(&self.store, move |tx| {
-            for (key, _) in tx.scan_prefix(arn.versions(), usize::MAX >> 1)? {
-                tx.delete(key)?;
+            match tx.get_json::<StateMachine>(arn.key())? {
+                Some(mut machine) if running => {
+                    machine.deleting = true;
+                    tx.put_json(arn.key(), &machine)?;
+                    deletion::ask(tx, &arn)?;
+                }
+                _ => deletion::remove(tx, &arn)?,
             }
-            tx.delete(arn.counter())?;
-            tx.delete(arn.key())?;
             Ok::<_, Error>(())
         })
         .await?;

@@ -9,14 +9,15 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use super::redrive_execution::DELETING;
-use crate::{States, execution_arn, millis, no_such_execution};
+use crate::{States, metadata_only, millis, no_such_execution, standard_arn};
 
 #[async_trait]
 impl Handle<DescribeExecution> for States {
     async fn handle(&self, cx: &Cx, input: DescribeExecutionInput) -> Result<DescribeExecutionOutput, Error> {
-        let arn = execution_arn(&input.execution_arn)?;
+        let arn = standard_arn(&input.execution_arn)?;
         let (summary, info) = self.engine.describe(&arn).await?.ok_or_else(|| no_such_execution(arn.as_str()))?;
-        let included = || Some(CloudWatchEventsExecutionDataDetails { included: Some(true) });
+        let with_data = !metadata_only(input.included_data.as_ref());
+        let included = || Some(CloudWatchEventsExecutionDataDetails { included: Some(with_data) });
         let output = summary.output.as_ref().map(|output| output.text().to_owned());
         let mut refused = summary.refuses_redrive(asl::Timestamp(cx.now().as_millisecond())).map(Refused::reason);
         if refused.is_none() && !self.has_machine(&arn).await? {
@@ -29,14 +30,16 @@ impl Handle<DescribeExecution> for States {
             status: summary.status.name().to_owned(),
             start_date: millis(summary.started),
             stop_date: summary.stopped.map(millis),
-            input: Some(info.input.text().to_owned()),
+            input: with_data.then(|| info.input.text().to_owned()),
             input_details: included(),
             output_details: output.as_ref().and_then(|_| included()),
-            output,
-            error: summary.error,
-            cause: summary.cause,
+            output: output.filter(|_| with_data),
+            error: summary.error.filter(|_| with_data),
+            cause: summary.cause.filter(|_| with_data),
+            trace_header: summary.trace_header,
             state_machine_version_arn: summary.state_machine_version_arn,
             map_run_arn: info.map_run.map(|of| of.map_run_arn),
+            state_machine_alias_arn: summary.state_machine_alias_arn,
             redrive_count: i32::try_from(summary.redrive.count).ok(),
             redrive_date: summary.redrive.at.map(millis),
             redrive_status: Some(if refused.is_none() { "REDRIVABLE" } else { "NOT_REDRIVABLE" }.to_owned()),

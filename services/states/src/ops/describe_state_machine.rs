@@ -1,43 +1,38 @@
-//! DescribeStateMachine, of a machine or one of its versions.
+//! DescribeStateMachine, of a machine, one of its versions, or the version that an alias leads to.
 
 use api_states::{DescribeStateMachine, DescribeStateMachineInput, DescribeStateMachineOutput};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::States;
-use crate::machine::{MachineArn, Version, does_not_exist};
+use crate::machine::MachineArn;
+use crate::{States, draw, metadata_only, references};
 
 #[async_trait]
 impl Handle<DescribeStateMachine> for States {
-    async fn handle(&self, _: &Cx, input: DescribeStateMachineInput) -> Result<DescribeStateMachineOutput, Error> {
+    async fn handle(&self, cx: &Cx, input: DescribeStateMachineInput) -> Result<DescribeStateMachineOutput, Error> {
         let arn = MachineArn::parse(&input.state_machine_arn)?;
-        let (machine, version) = self
-            .store
-            .read(|tx| match arn.version {
-                None => Ok::<_, Error>((arn.find(tx)?, None)),
-                Some(number) => {
-                    let found: Option<Version> = tx.get_json(arn.version_key(number))?;
-                    let version = found.ok_or_else(|| does_not_exist(arn.as_str()))?;
-                    Ok((version.machine.clone(), Some(version)))
-                }
-            })
-            .await?;
+        let draw = draw(cx);
+        let found = self.store.read(|tx| arn.find(tx, draw)).await?;
+        let (machine, version) = (found.machine, found.version);
         let created_ms = version.as_ref().map_or(machine.created_ms, |version| version.created_ms);
+        let shown = version.as_ref().map_or_else(|| arn.as_str().to_owned(), |version| arn.version_arn(version.number));
+        let metadata_only = metadata_only(input.included_data.as_ref());
         Ok(DescribeStateMachineOutput {
-            state_machine_arn: arn.as_str().to_owned(),
-            status: Some("ACTIVE".to_owned()),
+            state_machine_arn: shown,
+            status: Some(machine.status().to_owned()),
             creation_date: wire::Timestamp::from_millis(created_ms),
             logging_configuration: Some(machine.logging()),
             tracing_configuration: Some(machine.tracing()),
             description: version.and_then(|version| version.description),
             revision_id: machine.revision_id,
             encryption_configuration: machine.encryption,
+            variable_references: references::of_definition(&machine.definition).filter(|_| !metadata_only),
             name: machine.name,
-            definition: machine.definition,
+            definition: if metadata_only { "{}".to_owned() } else { machine.definition },
             role_arn: machine.role_arn,
             r#type: machine.kind,
-            ..Default::default()
+            label: None,
         })
     }
 }

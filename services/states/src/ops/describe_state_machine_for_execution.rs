@@ -2,7 +2,7 @@
 
 use api_states::{
     DescribeStateMachineForExecution, DescribeStateMachineForExecutionInput, DescribeStateMachineForExecutionOutput,
-    EncryptionConfiguration, LoggingConfiguration, TracingConfiguration,
+    LoggingConfiguration, TracingConfiguration,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -10,7 +10,7 @@ use wire::Error;
 
 use super::describe_map_run::map_run_arn;
 use crate::machine::{MachineArn, StateMachine};
-use crate::{States, execution_arn, millis, no_such_execution};
+use crate::{States, metadata_only, millis, no_such_execution, owned_key, references, standard_arn};
 
 #[async_trait]
 impl Handle<DescribeStateMachineForExecution> for States {
@@ -19,9 +19,10 @@ impl Handle<DescribeStateMachineForExecution> for States {
         _: &Cx,
         input: DescribeStateMachineForExecutionInput,
     ) -> Result<DescribeStateMachineForExecutionOutput, Error> {
-        let arn = execution_arn(&input.execution_arn)?;
+        let arn = standard_arn(&input.execution_arn)?;
         let (summary, info, definition) =
             self.engine.definition(&arn).await?.ok_or_else(|| no_such_execution(arn.as_str()))?;
+        let metadata_only = metadata_only(input.included_data.as_ref());
         let of = match &info.map_run {
             Some(of) => self.engine.map_run(&map_run_arn(&of.map_run_arn)?).await?,
             None => None,
@@ -38,7 +39,8 @@ impl Handle<DescribeStateMachineForExecution> for States {
         Ok(DescribeStateMachineForExecutionOutput {
             state_machine_arn: summary.state_machine_arn,
             name: info.state_machine_name,
-            definition,
+            variable_references: references::of_definition(&definition).filter(|_| !metadata_only),
+            definition: if metadata_only { "{}".to_owned() } else { definition },
             map_run_arn: of.as_ref().map(|run| run.arn.clone()),
             label: of.map(|run| run.label),
             role_arn: info.role_arn,
@@ -48,9 +50,7 @@ impl Handle<DescribeStateMachineForExecution> for States {
                 machine.as_ref().map_or(TracingConfiguration { enabled: Some(false) }, StateMachine::tracing),
             ),
             revision_id: machine.as_ref().and_then(|machine| machine.revision_id.clone()),
-            encryption_configuration: Some(machine.and_then(|machine| machine.encryption).unwrap_or_else(|| {
-                EncryptionConfiguration { r#type: "AWS_OWNED_KEY".to_owned(), ..Default::default() }
-            })),
+            encryption_configuration: Some(machine.and_then(|machine| machine.encryption).unwrap_or_else(owned_key)),
             ..Default::default()
         })
     }

@@ -1,19 +1,16 @@
 //! GetExecutionHistory.
 
-use api_states::{GetExecutionHistory, GetExecutionHistoryInput, GetExecutionHistoryOutput, HistoryEvent, error};
+use api_states::{GetExecutionHistory, GetExecutionHistoryInput, GetExecutionHistoryOutput, HistoryEvent};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::{States, execution_arn, no_such_execution, page};
+use crate::{States, no_such_execution, page, standard_arn};
 
 #[async_trait]
 impl Handle<GetExecutionHistory> for States {
     async fn handle(&self, _: &Cx, input: GetExecutionHistoryInput) -> Result<GetExecutionHistoryOutput, Error> {
-        let arn = execution_arn(&input.execution_arn)?;
-        if arn.is_express() {
-            return Err(error::invalid_arn(format!("Invalid Arn: '{arn}'")));
-        }
+        let arn = standard_arn(&input.execution_arn)?;
         let last = self.engine.last_event(&arn).await?;
         if last == 0 {
             return Err(no_such_execution(arn.as_str()));
@@ -25,7 +22,7 @@ impl Handle<GetExecutionHistory> for States {
             None => 1,
             Some(place) => {
                 let number = <[u8; 8]>::try_from(place.as_slice()).map(u64::from_be_bytes);
-                number.map_err(|_| error::invalid_token("Invalid Token"))?
+                number.map_err(|_| page::invalid())?
             }
         };
         let with_data = input.include_execution_data != Some(false);

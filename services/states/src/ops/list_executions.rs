@@ -3,54 +3,49 @@
 use api_states::{ExecutionListItem, ListExecutions, ListExecutionsInput, ListExecutionsOutput, error};
 use asl::Status;
 use async_trait::async_trait;
+use engine::Filter;
 use service::{Cx, Handle};
 use wire::Error;
 
 use super::describe_map_run::{map_run_arn, no_such_map_run};
-use crate::machine::{MachineArn, machine_type};
+use crate::machine::{MachineArn, Qualifier, machine_type};
 use crate::{States, millis, page};
 
 #[async_trait]
 impl Handle<ListExecutions> for States {
     async fn handle(&self, _: &Cx, input: ListExecutionsInput) -> Result<ListExecutionsOutput, Error> {
         let arn = match (&input.state_machine_arn, &input.map_run_arn) {
-            (Some(arn), None) => arn,
+            (Some(arn), None) => MachineArn::parse(arn)?,
             (None, Some(arn)) => return self.list_children(arn, &input).await,
             _ => return Err(error::validation_exception("Must provide exactly one of: stateMachineArn or mapRunArn")),
         };
         if input.redrive_filter.is_some() {
             return Err(error::validation_exception("redriveFilter can only be specified with mapRunArn"));
         }
-        let arn = MachineArn::parse(arn)?;
-        let machine = self.store.read(|tx| arn.find(tx)).await?;
+        let machine = self.store.read(|tx| arn.find(tx, 0)).await?.machine;
         if machine_type(&machine.kind) == asl::MachineType::Express {
             return Err(error::state_machine_type_not_supported(
                 "This operation is not supported by this type of state machine",
             ));
         }
         let Some(status) = wanted_status(&input) else { return Ok(ListExecutionsOutput::default()) };
+        let filter = filter(&arn, status);
         let after = page::place(input.next_token.as_ref())?;
         let size = page::size(input.max_results);
-        let found = self.engine.list(&arn.account, &arn.region, &arn.name, status, after, size).await?;
-        let wanted_version = arn.version.map(|_| arn.as_str());
-        let executions = found
-            .items
-            .into_iter()
-            .filter(|listed| {
-                wanted_version.is_none_or(|arn| listed.summary.state_machine_version_arn.as_deref() == Some(arn))
-            })
-            .map(|listed| ExecutionListItem {
-                execution_arn: listed.arn.to_string(),
-                state_machine_arn: listed.summary.state_machine_arn,
-                state_machine_version_arn: listed.summary.state_machine_version_arn,
-                name: listed.summary.name,
-                status: listed.summary.status.name().to_owned(),
-                start_date: millis(listed.summary.started),
-                stop_date: listed.summary.stopped.map(millis),
-                redrive_count: i32::try_from(listed.summary.redrive.count).ok(),
-                redrive_date: listed.summary.redrive.at.map(millis),
-                ..Default::default()
-            });
+        let found = self.engine.list(&arn.account, &arn.region, &arn.name, &filter, after, size).await?;
+        let executions = found.items.into_iter().map(|listed| ExecutionListItem {
+            execution_arn: listed.arn.to_string(),
+            state_machine_arn: listed.summary.state_machine_arn,
+            state_machine_version_arn: listed.summary.state_machine_version_arn,
+            name: listed.summary.name,
+            status: listed.summary.status.name().to_owned(),
+            start_date: millis(listed.summary.started),
+            stop_date: listed.summary.stopped.map(millis),
+            state_machine_alias_arn: listed.summary.state_machine_alias_arn,
+            redrive_count: i32::try_from(listed.summary.redrive.count).ok(),
+            redrive_date: listed.summary.redrive.at.map(millis),
+            ..Default::default()
+        });
         Ok(ListExecutionsOutput {
             executions: executions.collect(),
             next_token: found.next.as_deref().map(page::token),
@@ -74,9 +69,10 @@ impl States {
             return Err(no_such_map_run(&arn));
         }
         let Some(status) = wanted_status(input) else { return Ok(ListExecutionsOutput::default()) };
+        let filter = Filter { status, ..Filter::default() };
         let after = page::place(input.next_token.as_ref())?;
         let size = page::size(input.max_results);
-        let found = self.engine.list(arn.account(), arn.region(), arn.run(), status, after, size).await?;
+        let found = self.engine.list(arn.account(), arn.region(), arn.run(), &filter, after, size).await?;
         let mut executions = Vec::new();
         for listed in found.items {
             let info = self.engine.describe(&listed.arn).await?.map(|(_, info)| info);
@@ -96,4 +92,15 @@ impl States {
         }
         Ok(ListExecutionsOutput { executions, next_token: found.next.as_deref().map(page::token) })
     }
+}
+
+fn filter(arn: &MachineArn, status: Option<Status>) -> Filter {
+    let text = || Some(arn.as_str().to_owned());
+    let mut filter = Filter { status, ..Filter::default() };
+    match arn.qualifier {
+        Qualifier::None => {}
+        Qualifier::Version(_) => filter.version_arn = text(),
+        Qualifier::Alias(_) => filter.alias_arn = text(),
+    }
+    filter
 }

@@ -12,8 +12,8 @@ use crate::{States, page};
 impl Handle<ListStateMachines> for States {
     async fn handle(&self, cx: &Cx, input: ListStateMachinesInput) -> Result<ListStateMachinesOutput, Error> {
         let size = page::size(input.max_results);
-        let after = page::place(input.next_token.as_ref())?.unwrap_or_default();
         let prefix = machines(cx.account(), cx.region());
+        let after = page::place_in(&prefix, input.next_token.as_ref())?.unwrap_or_default();
         self.store
             .read(|tx| {
                 let found = tx.scan_after(&prefix, &after, size + 1)?;

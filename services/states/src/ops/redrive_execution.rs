@@ -6,17 +6,13 @@ use engine::{ExecutionArn, Redriven};
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::machine::MachineArn;
-use crate::{States, execution_arn, millis, no_such_execution};
+use crate::machine::{MachineArn, StateMachine};
+use crate::{States, millis, no_such_execution, standard_arn};
 
 #[async_trait]
 impl Handle<RedriveExecution> for States {
     async fn handle(&self, cx: &Cx, input: RedriveExecutionInput) -> Result<RedriveExecutionOutput, Error> {
-        let arn = execution_arn(&input.execution_arn)?;
-        if arn.is_express() {
-            let message = format!("Invalid Arn: 'Resource type not valid in this context: express: {arn}'");
-            return Err(error::invalid_arn(message));
-        }
+        let arn = standard_arn(&input.execution_arn)?;
         if !self.has_machine(&arn).await? && self.engine.describe(&arn).await?.is_some() {
             return Err(error::execution_not_redrivable(DELETING));
         }
@@ -36,6 +32,7 @@ impl States {
     /// Whether the state machine of an execution still exists.
     pub(super) async fn has_machine(&self, arn: &ExecutionArn) -> Result<bool, Error> {
         let machine = MachineArn::new(arn.account(), arn.region(), arn.machine());
-        self.store.read(|tx| Ok::<_, Error>(tx.get(machine.key())?.is_some())).await
+        let machine: Option<StateMachine> = self.store.read(|tx| tx.get_json(machine.key())).await?;
+        Ok(machine.is_some_and(|machine| !machine.deleting))
     }
 }

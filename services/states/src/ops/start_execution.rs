@@ -7,14 +7,20 @@ use engine::{ExecutionArn, NewExecution, Started};
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::States;
-use crate::machine::{MachineArn, StateMachine, check_name};
+use crate::machine::{MachineArn, StateMachine, deleting};
+use crate::names::check_name;
+use crate::{States, draw, logging};
 
 #[async_trait]
 impl Handle<StartExecution> for States {
     async fn handle(&self, cx: &Cx, input: StartExecutionInput) -> Result<StartExecutionOutput, Error> {
-        let new = self.new_execution(cx, &input.state_machine_arn, input.name, input.input).await?;
+        let new = self.new_execution(cx, &input.state_machine_arn, input.name, input.input, input.trace_header).await?;
         let arn = new.arn.clone();
+        if arn.is_express() {
+            let start_date = wire::Timestamp::from_millis(new.info.started.0);
+            self.express.start(cx, new).await?;
+            return Ok(StartExecutionOutput { execution_arn: arn.to_string(), start_date });
+        }
         match self.engine.start(cx, new).await? {
             Started::At(ms) => {
                 let start_date = wire::Timestamp::from_millis(ms);
@@ -32,14 +38,27 @@ impl States {
         machine_arn: &str,
         name: Option<String>,
         input: Option<String>,
+        trace_header: Option<String>,
     ) -> Result<NewExecution, Error> {
         let machine_arn = MachineArn::parse(machine_arn)?;
-        let machine = self.store.read(|tx| machine_arn.find(tx)).await?;
+        if machine_arn.name.contains('/') {
+            return Err(error::validation_exception(format!(
+                "A Distributed Map state cannot be started by itself: '{}'",
+                machine_arn.as_str()
+            )));
+        }
+        let draw = draw(cx);
+        let found = self.store.read(|tx| machine_arn.find(tx, draw)).await?;
+        let machine = found.machine;
+        if machine.deleting {
+            return Err(deleting(machine_arn.as_str()));
+        }
         // Called again by the same task, it names the same execution.
         let name = name.unwrap_or_else(|| cx.task_id().map_or_else(|| cx.uuid(), task_execution_name));
         check_name(&name)?;
         let input = input.unwrap_or_else(|| "{}".to_owned());
         check_input(&input)?;
+        let logging = logging::of(&machine.logging());
         let arn = execution_arn(cx, &machine, &machine_arn, &name);
         let info = Info {
             execution_arn: arn.to_string(),
@@ -52,10 +71,18 @@ impl States {
             region: machine_arn.region.clone(),
             started: Timestamp(cx.now().as_millisecond()),
             input: Payload::inline(input),
+            logged: logging.is_some(),
             ..Info::default()
         };
-        let state_machine_version_arn = machine_arn.version.map(|number| machine_arn.version_arn(number));
-        Ok(NewExecution { arn, info, definition: machine.definition, state_machine_version_arn })
+        Ok(NewExecution {
+            arn,
+            info,
+            definition: machine.definition,
+            state_machine_version_arn: found.version.map(|version| machine_arn.version_arn(version.number)),
+            state_machine_alias_arn: found.alias_arn,
+            trace_header,
+            logging,
+        })
     }
 }
 
@@ -81,7 +108,7 @@ fn check_input(input: &str) -> Result<(), Error> {
     }
     if input.len() > MAX_PAYLOAD_BYTES {
         return Err(error::validation_exception(format!(
-            "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have length less than or equal to {MAX_PAYLOAD_BYTES}"
+            "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have size less than or equal to {MAX_PAYLOAD_BYTES} bytes in UTF-8 encoding"
         )));
     }
     match serde_json::from_str::<serde::de::IgnoredAny>(input) {

@@ -1,20 +1,17 @@
 //! StopExecution: what runs is cancelled. Stopping what has ended changes nothing.
 
-use api_states::{StopExecution, StopExecutionInput, StopExecutionOutput, error};
+use api_states::{StopExecution, StopExecutionInput, StopExecutionOutput};
 use asl::Event;
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::{States, execution_arn, millis, no_such_execution};
+use crate::{States, millis, no_such_execution, standard_arn};
 
 #[async_trait]
 impl Handle<StopExecution> for States {
     async fn handle(&self, cx: &Cx, input: StopExecutionInput) -> Result<StopExecutionOutput, Error> {
-        let arn = execution_arn(&input.execution_arn)?;
-        if arn.is_express() {
-            return Err(error::invalid_arn(format!("Invalid Arn: '{arn}'")));
-        }
+        let arn = standard_arn(&input.execution_arn)?;
         if self.engine.describe(&arn).await?.is_none() {
             return Err(no_such_execution(arn.as_str()));
         }

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::States;
-use crate::machine::{MachineArn, StateMachine, checked, does_not_exist};
+use super::create_state_machine::check_role;
+use crate::machine::{MachineArn, StateMachine, checked};
+use crate::{States, logging};
 
 #[async_trait]
 impl Handle<UpdateStateMachine> for States {
@@ -25,17 +26,18 @@ impl Handle<UpdateStateMachine> for States {
         if input.version_description.is_some() && !publish {
             return Err(error::validation_exception("Version description can only be set when publish is true"));
         }
-        let arn = MachineArn::parse(&input.state_machine_arn)?;
-        let known = {
-            let arn = arn.clone();
-            self.store.read(move |tx| arn.find(tx)).await?
-        };
+        let arn = MachineArn::parse_unqualified(&input.state_machine_arn)?;
+        let known = self.store.read(|tx| arn.machine(tx)).await?;
+        if let Some(role_arn) = &input.role_arn {
+            check_role(role_arn)?;
+        }
+        logging::check(cx, input.logging_configuration.as_ref()).await?;
         if let Some(definition) = &input.definition {
             checked(definition, &known.kind)?;
         }
         let (now_ms, revision) = (cx.now().as_millisecond(), cx.uuid());
         cx.write(&self.store, move |tx| {
-            let Some(old) = tx.get_json::<StateMachine>(arn.key())? else { return Err(does_not_exist(arn.as_str())) };
+            let old = arn.machine(tx)?;
             let mut machine = updated(old.clone(), &input);
             if differs(&old, &machine) {
                 machine.revision_id = Some(revision.clone());

@@ -1,0 +1,102 @@
+//! Machines on their way out: a machine goes when its executions have ended, and they end before their next state.
+
+use std::sync::Arc;
+
+use asl::{Event, Status};
+use async_trait::async_trait;
+use engine::Filter;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use store::{Done, NewTask, Runner, Task, Tx};
+use wire::Error;
+
+use crate::States;
+use crate::machine::{MachineArn, StateMachine};
+
+pub(crate) const KIND: &str = "states:delete";
+/// Executions told at once.
+const PAGE: usize = 1000;
+/// How long it waits for executions that wait themselves.
+const PAUSE: SignedDuration = SignedDuration::from_secs(5);
+
+#[derive(Serialize, Deserialize)]
+struct Deletion {
+    arn: String,
+}
+
+/// Asks for the deletion of a machine that has been marked.
+pub(crate) fn ask(tx: &mut Tx<'_>, arn: &MachineArn) -> Result<(), store::Error> {
+    let name = format!("{}/delete", arn.as_str());
+    tx.enqueue(NewTask::new(KIND, name).payload(&Deletion { arn: arn.as_str().to_owned() })?)
+}
+
+/// Takes away a machine with its versions and aliases.
+pub(crate) fn remove(tx: &mut Tx<'_>, arn: &MachineArn) -> Result<(), store::Error> {
+    for prefix in [arn.versions(), arn.aliases()] {
+        for (key, _) in tx.scan_prefix(prefix, usize::MAX >> 1)? {
+            tx.delete(key)?;
+        }
+    }
+    tx.delete(arn.counter())?;
+    tx.delete(arn.key())
+}
+
+/// Carries deletions out.
+pub(crate) struct Remover(pub(crate) Arc<States>);
+
+#[async_trait]
+impl Runner for Remover {
+    async fn run(&self, task: Task) -> Done {
+        let Ok(deletion) = task.payload::<Deletion>() else { return Done::Finished };
+        match self.0.delete_marked(&deletion.arn).await {
+            Ok(true) => Done::Finished,
+            Ok(false) => Done::Retry(self.0.now() + PAUSE),
+            Err(error) => {
+                tracing::error!(task = task.id, %error, "a state machine could not be deleted; trying again");
+                Done::Retry(self.0.now() + PAUSE)
+            }
+        }
+    }
+}
+
+impl States {
+    /// Whether the machine is gone: not while executions of it run.
+    async fn delete_marked(&self, arn: &str) -> Result<bool, Error> {
+        let arn = MachineArn::parse(arn)?;
+        if self.tell_running(&arn).await? > 0 && self.tell_running(&arn).await? > 0 {
+            return Ok(false);
+        }
+        self.store
+            .write(move |tx| {
+                if tx.get_json::<StateMachine>(arn.key())?.is_some_and(|machine| machine.deleting) {
+                    remove(tx, &arn)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
+        Ok(true)
+    }
+
+    /// Tells the running executions that their machine goes; how many there were.
+    async fn tell_running(&self, arn: &MachineArn) -> Result<usize, Error> {
+        let (mut after, mut running) = (None, 0);
+        let filter = Filter { status: Some(Status::Running), ..Filter::default() };
+        loop {
+            let page = self.engine.list(&arn.account, &arn.region, &arn.name, &filter, after, PAGE).await?;
+            running += page.items.len();
+            for listed in &page.items {
+                self.engine.tell(&listed.arn, Event::StateMachineDeleted, None).await?;
+            }
+            if page.next.is_none() {
+                return Ok(running);
+            }
+            after = page.next;
+        }
+    }
+
+    /// Whether any execution of the machine runs.
+    pub(crate) async fn has_running(&self, arn: &MachineArn) -> Result<bool, Error> {
+        let filter = Filter { status: Some(Status::Running), ..Filter::default() };
+        Ok(!self.engine.list(&arn.account, &arn.region, &arn.name, &filter, None, 1).await?.items.is_empty())
+    }
+}

@@ -1,0 +1,18 @@
+//! SendTaskFailure: the answer to a task token.
+
+use api_states::{SendTaskFailure, SendTaskFailureInput, SendTaskFailureOutput};
+use asl::Event;
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use crate::States;
+
+#[async_trait]
+impl Handle<SendTaskFailure> for States {
+    async fn handle(&self, _: &Cx, input: SendTaskFailureInput) -> Result<SendTaskFailureOutput, Error> {
+        let (arn, task) = self.waiting(&input.task_token).await?;
+        self.engine.tell(&arn, Event::TaskFailed { task, error: input.error, cause: input.cause }, None).await?;
+        Ok(SendTaskFailureOutput {})
+    }
+}

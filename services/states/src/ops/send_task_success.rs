@@ -1,0 +1,22 @@
+//! SendTaskSuccess: the answer to a task token.
+
+use api_states::{SendTaskSuccess, SendTaskSuccessInput, SendTaskSuccessOutput, error};
+use asl::Event;
+use async_trait::async_trait;
+use service::{Cx, Handle};
+use wire::Error;
+
+use crate::States;
+
+#[async_trait]
+impl Handle<SendTaskSuccess> for States {
+    async fn handle(&self, _: &Cx, input: SendTaskSuccessInput) -> Result<SendTaskSuccessOutput, Error> {
+        let (arn, task) = self.waiting(&input.task_token).await?;
+        if let Err(problem) = serde_json::from_str::<serde::de::IgnoredAny>(&input.output) {
+            let (_, _, what) = asl::json_problem(&input.output, &problem);
+            return Err(error::invalid_output(format!("Invalid Output: '{what}'")));
+        }
+        self.engine.tell(&arn, Event::TaskSucceeded { task, output: input.output }, None).await?;
+        Ok(SendTaskSuccessOutput {})
+    }
+}
