@@ -107,7 +107,7 @@ impl Logging {
             Err(error) if error.is("ResourceNotFoundException") => {
                 let make = json!({"LogGroupName": self.log_group, "LogStreamName": stream});
                 match cx.call_json("logs", "createLogStream", make).await {
-                    Err(error) if !error.is("ResourceAlreadyExistsException") => return Err(error),
+                    Err(error) if !error.is("ResourceAlreadyExistsException") => Err(error),
                     _ => cx.call_json("logs", "putLogEvents", request).await.map(drop),
                 }
             }

@@ -77,7 +77,7 @@ impl Express {
         let mut run = Run::new(self.clone(), new.arn, execution, new.logging);
         let (tell, told) = oneshot::channel();
         tokio::spawn(async move {
-            let ended = run.to_end().await;
+            let ended = run.finish().await;
             let _ = tell.send(ended);
             run.log.flush().await;
         });
@@ -91,7 +91,7 @@ impl Express {
         let cx = Cx::platform(&self.router, account, region);
         let execution = Execution::new(definition, start.info, engine::seed(&cx.uuid()));
         let mut run = Run::new(self.clone(), start.arn, execution, start.logging);
-        run.to_end().await;
+        run.finish().await;
         run.log.flush().await;
         Ok(())
     }
@@ -140,7 +140,7 @@ impl Run {
         }
     }
 
-    async fn to_end(&mut self) -> Ended {
+    async fn finish(&mut self) -> Ended {
         let deadline = Timestamp(self.now().0 + LIMIT_MS);
         loop {
             let event = self.next(deadline).await;

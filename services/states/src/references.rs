@@ -92,7 +92,7 @@ fn expressions(value: &Value, names: &mut BTreeSet<String>) {
 /// The parameters of the functions that an expression defines.
 fn parameters(expression: &str) -> BTreeSet<String> {
     let mut bound = BTreeSet::new();
-    for part in expression.split("function").chain(expression.split('λ')).skip(1) {
+    for part in expression.split("function").skip(1).chain(expression.split('λ').skip(1)) {
         let Some((list, _)) = part.trim_start().strip_prefix('(').and_then(|rest| rest.split_once(')')) else {
             continue;
         };
@@ -114,7 +114,6 @@ fn scan(text: &str, quote: char, mut tell: impl FnMut(&str, &str)) {
                 chars.next();
             }
             Some(end) if c == end => quoted = None,
-            Some(_) => {}
             None if c == quote || c == '\'' => quoted = Some(c),
             None if c == '$' && last != '$' => {
                 let rest = &text[at + 1..];
@@ -124,7 +123,7 @@ fn scan(text: &str, quote: char, mut tell: impl FnMut(&str, &str)) {
                     tell(name, after);
                 }
             }
-            None => {}
+            _ => {}
         }
         last = c;
     }
