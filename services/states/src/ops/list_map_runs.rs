@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::{States, execution_arn, millis, no_such_execution, page};
+use crate::{States, millis, no_such_execution, page, standard_arn};
 
 #[async_trait]
 impl Handle<ListMapRuns> for States {
     async fn handle(&self, _: &Cx, input: ListMapRunsInput) -> Result<ListMapRunsOutput, Error> {
-        let arn = execution_arn(&input.execution_arn)?;
+        let arn = standard_arn(&input.execution_arn)?;
         if self.engine.describe(&arn).await?.is_none() {
             return Err(no_such_execution(arn.as_str()));
         }
