@@ -136,10 +136,6 @@ impl Tx<'_> {
     pub fn finish_task(&mut self, id: &str) -> Result<(), Error> {
         queue::remove(self, id)
     }
-    /// A task that is on the queue, as it was put there.
-    pub fn task(&mut self, id: &str) -> Result<Option<Task>, Error> {
-        self.get_json(queue::task_key(id))
-    }
     /// Is this task still on the queue?
     pub fn has_task(&mut self, id: &str) -> Result<bool, Error> {
         queue::has(self, id)
