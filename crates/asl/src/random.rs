@@ -38,3 +38,18 @@ impl Random {
         )
     }
 }
+
+/// The first number that `java.util.Random` draws from a seed, in `[0, 1)`: what AWS gives for a seeded `$random`.
+pub(crate) fn java_fraction(seed: i64) -> f64 {
+    const MULTIPLIER: u64 = 0x5_DEEC_E66D;
+    const MASK: u64 = (1 << 48) - 1;
+    let mut state = (seed.cast_unsigned() ^ MULTIPLIER) & MASK;
+    let mut next = |bits: u32| {
+        state = (state.wrapping_mul(MULTIPLIER).wrapping_add(0xB)) & MASK;
+        state >> (48 - bits)
+    };
+    let (high, low) = (next(26), next(27));
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+    let numerator = ((high << 27) + low) as f64;
+    numerator / 9_007_199_254_740_992.0
+}

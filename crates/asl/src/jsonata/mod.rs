@@ -1,6 +1,25 @@
-//! JSONata as Step Functions speaks it: a parsed expression and what it sees when it is evaluated. The evaluator is to come.
+//! JSONata as Step Functions evaluates it: parsed once, run over `$states` and the variables, with clock and chance from outside.
+//!
+//! An evaluator of our own, after jsonata.js, because AWS's bounds are counted in its steps: a hundred levels, so many bytes. Every
+//! evaluation ends, the same way on every machine: each node costs fuel, each value bytes, each level depth.
+
+mod apply;
+mod ast;
+mod eval;
+mod failure;
+mod functions;
+mod lexer;
+mod parser;
+mod pattern;
+mod pictures;
+mod references;
+mod resolve;
+mod signature;
+mod text;
+mod value;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -8,15 +27,25 @@ use crate::random::Random;
 use crate::time::Timestamp;
 
 /// A parsed expression.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Query {
     source: String,
+    /// Nothing when it nests deeper than any evaluation goes.
+    tree: Option<Arc<ast::Tree>>,
+}
+
+impl PartialEq for Query {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
 }
 
 /// Why a text is no expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct QueryProblem {
+    pub(crate) code: String,
     pub(crate) message: String,
+    pub(crate) position: Option<usize>,
 }
 
 /// What an expression can see.
@@ -39,32 +68,53 @@ pub(crate) enum QueryError {
     Unsupported,
 }
 
+/// No result has more values.
+const MAX_VALUES: usize = 1_000_000;
+
 impl Query {
     /// Reads the text between `{%` and `%}`.
     pub(crate) fn parse(text: &str) -> Result<Self, QueryProblem> {
-        if text.is_empty() {
-            return Err(QueryProblem { message: "Unexpected end of expression".to_owned() });
+        let source = text.trim().to_owned();
+        match parser::parse(text).and_then(|raw| resolve::resolve(&raw)) {
+            Ok(tree) => Ok(Self { source, tree: Some(Arc::new(tree)) }),
+            Err(failure) if failure.limit => Ok(Self { source, tree: None }),
+            Err(failure) => Err(QueryProblem {
+                code: failure.code.to_owned(),
+                message: failure.message(),
+                position: failure.position,
+            }),
         }
-        Ok(Self { source: text.to_owned() })
     }
 
     pub(crate) fn source(&self) -> &str {
         &self.source
     }
 
-    /// `None`: the expression yields nothing.
-    pub(crate) fn eval(&self, env: &Environment<'_>) -> Result<Option<Value>, QueryError> {
-        match (self.source.as_str(), env.variables.is_empty(), env.now, env.random.try_borrow()) {
-            ("$states.input", ..) => Ok(env.states.get("input").cloned()),
-            ("null", ..) => Ok(None),
-            (_, true, Timestamp(0), Err(_)) => Err(QueryError::Unsupported),
-            (_, false, _, Ok(_)) => Err(QueryError::Limit("JSONata is not evaluated yet".to_owned())),
-            _ => Err(QueryError::Failed { code: None, message: "JSONata is not evaluated yet".to_owned() }),
-        }
+    /// The free `$name` variables that it reads, each with the names behind it: `["states", "input", "x"]`.
+    pub(crate) fn references(&self) -> Vec<Vec<String>> {
+        self.tree.as_ref().map_or_else(Vec::new, |tree| references::of(&tree.root))
     }
 
-    /// The variables from outside that it reads, with the path behind them.
-    pub(crate) fn references(&self) -> Vec<Vec<String>> {
-        if self.source.contains("$states") { vec![vec!["states".to_owned()]] } else { Vec::new() }
+    /// The value, or nothing (undefined).
+    pub(crate) fn eval(&self, environment: &Environment<'_>) -> Result<Option<Value>, QueryError> {
+        let Some(tree) = &self.tree else { return Err(failure::Failure::too_deep().into()) };
+        evaluate(tree, environment, value::Val::Undefined, eval::LIMITS)
     }
 }
+
+fn evaluate<'a>(
+    tree: &'a ast::Tree,
+    environment: &'a Environment<'a>,
+    input: value::Val<'a>,
+    limits: eval::Limits,
+) -> Result<Option<Value>, QueryError> {
+    let (result, _machine) = eval::Machine::run(tree, environment, input, limits)?;
+    match result {
+        value::Val::Undefined => Ok(None),
+        value::Val::Function(_) => Err(QueryError::Unsupported),
+        result => Ok(Some(result.to_json(&mut { MAX_VALUES })?)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
