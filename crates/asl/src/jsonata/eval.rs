@@ -263,13 +263,11 @@ impl<'a> Machine<'a> {
 
     fn flatten(&mut self, value: &Val<'a>, flat: &mut Vec<Val<'a>>) -> Result<()> {
         self.charge(1)?;
-        match value.items() {
-            Some(items) => items.iter().try_for_each(|item| self.flatten(&item, flat)),
-            None => {
-                flat.push(value.clone());
-                Ok(())
-            }
+        if let Some(items) = value.items() {
+            return items.iter().try_for_each(|item| self.flatten(&item, flat));
         }
+        flat.push(value.clone());
+        Ok(())
     }
 
     fn descendants(&mut self, input: &Val<'a>) -> Result<Val<'a>> {
@@ -304,7 +302,7 @@ impl<'a> Machine<'a> {
             }
         }
         let made = self.plain(made)?;
-        Ok(if node.cons_array { made.as_cons() } else { made })
+        Ok(if node.cons_array { made.into_cons() } else { made })
     }
 
     fn binary(

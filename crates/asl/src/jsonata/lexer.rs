@@ -142,9 +142,9 @@ impl Lexer {
             }
         };
         if self.peek(0) == Some('0') {
-            self.at += 1
+            self.at += 1;
         } else {
-            digits(self)
+            digits(self);
         }
         if self.peek(0) == Some('.') && self.peek(1).is_some_and(|c| c.is_ascii_digit()) {
             self.at += 1;

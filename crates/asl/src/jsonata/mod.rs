@@ -118,3 +118,6 @@ fn evaluate<'a>(
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod suite;

@@ -93,17 +93,17 @@ fn binding_power(operator: &str) -> usize {
     }
 }
 
-fn raw(kind: RawKind, position: usize, below: &[&Raw]) -> Result<Raw> {
-    let height = 1 + below.iter().map(|raw| raw.height).max().unwrap_or(0);
+fn raw(kind: RawKind, position: usize, below: usize) -> Result<Raw> {
+    let height = 1 + below;
     if height > MAX_HEIGHT { Err(Failure::too_deep()) } else { Ok(Raw { kind, position, keep_array: false, height }) }
 }
 
-fn refs(raws: &[Raw]) -> Vec<&Raw> {
-    raws.iter().collect()
+fn highest<'r>(raws: impl IntoIterator<Item = &'r Raw>) -> usize {
+    raws.into_iter().map(|raw| raw.height).max().unwrap_or(0)
 }
 
-fn pair_refs(pairs: &[(Raw, Raw)]) -> Vec<&Raw> {
-    pairs.iter().flat_map(|(key, value)| [key, value]).collect()
+fn highest_pair(pairs: &[(Raw, Raw)]) -> usize {
+    highest(pairs.iter().flat_map(|(key, value)| [key, value]))
 }
 
 impl Parser {
@@ -181,18 +181,20 @@ impl Parser {
             Token::Operator("%") => RawKind::Parent,
             Token::Operator("-") => {
                 let operand = self.expression(70)?;
-                return raw(RawKind::Negate(Arc::new(operand.clone())), position, &[&operand]);
+                let below = operand.height;
+                return raw(RawKind::Negate(Arc::new(operand)), position, below);
             }
             Token::Operator("(") => return self.block(position),
             Token::Operator("[") => return self.array(position),
             Token::Operator("{") => {
                 let pairs = self.pairs()?;
-                return raw(RawKind::Object(pairs.clone()), position, &pair_refs(&pairs));
+                let below = highest_pair(&pairs);
+                return raw(RawKind::Object(pairs), position, below);
             }
             Token::Operator("|") => return self.transform(position),
             Token::Operator(operator) => return Err(Failure::at("S0211", position).with_token(operator)),
         };
-        raw(kind, position, &[])
+        raw(kind, position, 0)
     }
 
     fn infix(&mut self, operator: &'static str, position: usize, left: Raw) -> Result<Raw> {
@@ -201,9 +203,8 @@ impl Parser {
             "[" => self.predicate(position, left),
             "{" => {
                 let pairs = self.pairs()?;
-                let mut below = pair_refs(&pairs);
-                below.push(&left);
-                raw(RawKind::Grouping(Arc::new(left.clone()), pairs.clone()), position, &below)
+                let below = highest_pair(&pairs).max(left.height);
+                raw(RawKind::Grouping(Arc::new(left), pairs), position, below)
             }
             "^" => self.sort(position, left),
             "?" => {
@@ -213,20 +214,14 @@ impl Parser {
                     self.advance(Some(":"), false)?;
                     otherwise = Some(self.expression(0)?);
                 }
-                let mut below = vec![&left, &then];
-                below.extend(otherwise.as_ref());
-                let kind =
-                    RawKind::Condition(Arc::new(left.clone()), Arc::new(then.clone()), otherwise.clone().map(Arc::new));
-                raw(kind, position, &below)
+                let below = highest([&left, &then].into_iter().chain(&otherwise));
+                raw(RawKind::Condition(Arc::new(left), Arc::new(then), otherwise.map(Arc::new)), position, below)
             }
             "?:" | "??" => {
                 let right = self.expression(0)?;
-                let kind = RawKind::Default {
-                    exists: operator == "??",
-                    left: Arc::new(left.clone()),
-                    right: Arc::new(right.clone()),
-                };
-                raw(kind, position, &[&left, &right])
+                let below = highest([&left, &right]);
+                let (left, right) = (Arc::new(left), Arc::new(right));
+                raw(RawKind::Default { exists: operator == "??", left, right }, position, below)
             }
             ":=" => {
                 let RawKind::Variable(_) = left.kind else { return Err(Failure::at("S0212", left.position)) };
@@ -257,7 +252,8 @@ impl Parser {
             self.advance(Some(";"), false)?;
         }
         self.advance(Some(")"), true)?;
-        raw(RawKind::Block(parts.clone()), position, &refs(&parts))
+        let below = highest(&parts);
+        raw(RawKind::Block(parts), position, below)
     }
 
     fn array(&mut self, position: usize) -> Result<Raw> {
@@ -279,7 +275,8 @@ impl Parser {
             }
         }
         self.advance(Some("]"), true)?;
-        raw(RawKind::Array(items.clone()), position, &refs(&items))
+        let below = highest(&items);
+        raw(RawKind::Array(items), position, below)
     }
 
     fn pairs(&mut self) -> Result<Vec<(Raw, Raw)>> {
@@ -309,11 +306,8 @@ impl Parser {
             delete = Some(self.expression(0)?);
         }
         self.advance(Some("|"), false)?;
-        let mut below = vec![&pattern, &update];
-        below.extend(delete.as_ref());
-        let kind =
-            RawKind::Transform(Arc::new(pattern.clone()), Arc::new(update.clone()), delete.clone().map(Arc::new));
-        raw(kind, position, &below)
+        let below = highest([&pattern, &update].into_iter().chain(&delete));
+        raw(RawKind::Transform(Arc::new(pattern), Arc::new(update), delete.map(Arc::new)), position, below)
     }
 
     fn predicate(&mut self, position: usize, mut left: Raw) -> Result<Raw> {
@@ -342,9 +336,8 @@ impl Parser {
             self.advance(Some(","), false)?;
         }
         self.advance(Some(")"), false)?;
-        let mut below: Vec<&Raw> = terms.iter().map(|(_, term)| term).collect();
-        below.push(&left);
-        raw(RawKind::Sort(Arc::new(left.clone()), terms.clone()), position, &below)
+        let below = highest(terms.iter().map(|(_, term)| term)).max(left.height);
+        raw(RawKind::Sort(Arc::new(left), terms), position, below)
     }
 
     fn call(&mut self, position: usize, left: Raw) -> Result<Raw> {
@@ -353,7 +346,7 @@ impl Parser {
             loop {
                 if self.sees("?") {
                     partial = true;
-                    arguments.push(raw(RawKind::Placeholder, self.position, &[])?);
+                    arguments.push(raw(RawKind::Placeholder, self.position, 0)?);
                     self.advance(Some("?"), false)?;
                 } else {
                     arguments.push(self.expression(0)?);
@@ -368,15 +361,10 @@ impl Parser {
         if matches!(&left.kind, RawKind::Name(name) if name == "function" || name == "λ") {
             return self.lambda(position, &arguments);
         }
-        let mut below = refs(&arguments);
-        below.push(&left);
-        let callee = Arc::new(left.clone());
-        let kind = if partial {
-            RawKind::Partial(callee, arguments.clone())
-        } else {
-            RawKind::Call(callee, arguments.clone())
-        };
-        raw(kind, position, &below)
+        let below = highest(&arguments).max(left.height);
+        let callee = Arc::new(left);
+        let kind = if partial { RawKind::Partial(callee, arguments) } else { RawKind::Call(callee, arguments) };
+        raw(kind, position, below)
     }
 
     fn lambda(&mut self, position: usize, arguments: &[Raw]) -> Result<Raw> {
@@ -393,7 +381,8 @@ impl Parser {
         self.advance(Some("{"), false)?;
         let body = self.expression(0)?;
         self.advance(Some("}"), false)?;
-        raw(RawKind::Lambda(parameters, signature, Arc::new(body.clone())), position, &[&body])
+        let below = body.height;
+        raw(RawKind::Lambda(parameters, signature, Arc::new(body)), position, below)
     }
 
     fn signature(&mut self) -> Result<Signature> {
@@ -419,12 +408,8 @@ impl Parser {
 }
 
 fn binary(operator: &'static str, position: usize, left: Raw, right: Raw) -> Result<Raw> {
-    let height = 1 + left.height.max(right.height);
-    if height > MAX_HEIGHT {
-        return Err(Failure::too_deep());
-    }
-    let kind = RawKind::Binary(operator, Arc::new(left), Arc::new(right));
-    Ok(Raw { kind, position, keep_array: false, height })
+    let below = left.height.max(right.height);
+    raw(RawKind::Binary(operator, Arc::new(left), Arc::new(right)), position, below)
 }
 
 /// `[]` marks the step before any predicates.

@@ -115,7 +115,13 @@ impl Resolver {
             }
             RawKind::Name(name) => return Ok(name_path(name, raw)),
             RawKind::Word(word) => return Ok(name_path(word, raw)),
-            RawKind::Binary(operator, left, right) => return self.binary(operator, left, right, position),
+            RawKind::Binary(operator, left, right) => {
+                let mut node = self.binary(operator, left, right, position)?;
+                if raw.keep_array && *operator == "@" {
+                    on_last_step(&mut node, |step, _| step.keep_array = true);
+                }
+                return Ok(node);
+            }
             RawKind::Negate(operand) => return self.negate(operand, position),
             RawKind::Array(items) => return self.with_parts(items, position, Kind::Array),
             RawKind::Object(pairs) => return self.object(pairs, position),

@@ -28,6 +28,7 @@ pub(super) enum Val<'a> {
 }
 
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "jsonata.js marks its arrays so")]
 pub(super) struct Array<'a> {
     pub(super) items: Vec<Val<'a>>,
     /// Made by a path or a function, so that one item stands for itself.
@@ -174,7 +175,7 @@ impl<'a> Val<'a> {
         }
     }
 
-    pub(super) fn as_cons(self) -> Self {
+    pub(super) fn into_cons(self) -> Self {
         match self {
             Self::Array(mut array) => {
                 Rc::make_mut(&mut array).cons = true;
@@ -403,7 +404,7 @@ pub(super) fn number_text(number: f64) -> String {
     let sign = if number < 0.0 { "-" } else { "" };
     let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
     let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or(0));
-    let body = if point > 21 || point < -5 {
+    let body = if !(-5..=21).contains(&point) {
         let (first, rest) = digits.split_at(1);
         let fraction = if rest.is_empty() { String::new() } else { format!(".{rest}") };
         format!("{first}{fraction}e{}{}", if point > 0 { "+" } else { "-" }, (point - 1).abs())

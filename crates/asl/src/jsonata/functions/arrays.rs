@@ -4,7 +4,7 @@ use super::Arguments;
 use crate::jsonata::apply::arity;
 use crate::jsonata::eval::Machine;
 use crate::jsonata::failure::{Failure, Result};
-use crate::jsonata::value::{Val, same, truth};
+use crate::jsonata::value::{Items, Val, same, truth};
 
 /// Calls a callback with as many of the arguments as it wants; the first always.
 pub(super) fn callback<'a>(machine: &mut Machine<'a>, function: &Val<'a>, values: [Val<'a>; 3]) -> Result<Val<'a>> {
@@ -27,7 +27,7 @@ pub(in crate::jsonata) fn append<'a>(first: Val<'a>, second: Val<'a>) -> Result<
 
 pub(super) fn append_values<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _: &Val<'a>) -> Result<Val<'a>> {
     let joined = append(arguments.get(0).clone(), arguments.get(1).clone())?;
-    let length = joined.items().map_or(0, |items| items.len());
+    let length = joined.items().map_or(0, Items::len);
     machine.allocate(length * 8)?;
     machine.charge(length / 8)?;
     Ok(joined)
@@ -101,7 +101,7 @@ pub(super) fn reduce<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _
 
 pub(super) fn zip<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _: &Val<'a>) -> Result<Val<'a>> {
     let arrays = arguments.all();
-    let length = arrays.iter().map(|array| array.items().map_or(0, |items| items.len())).min().unwrap_or(0);
+    let length = arrays.iter().map(|array| array.items().map_or(0, Items::len)).min().unwrap_or(0);
     let mut tuples = Vec::with_capacity(length);
     for index in 0..length {
         let tuple = arrays.iter().filter_map(|array| array.items().and_then(|items| items.get(index))).collect();

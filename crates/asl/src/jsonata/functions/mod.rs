@@ -15,6 +15,7 @@ use super::signature::Signature;
 use super::value::Val;
 
 pub(super) use arrays::append;
+pub(super) use numbers::rounded;
 pub(super) use objects::clone_value;
 pub(super) use strings::first_match;
 

@@ -3,7 +3,7 @@
 use super::Arguments;
 use crate::jsonata::eval::Machine;
 use crate::jsonata::failure::{Failure, Result};
-use crate::jsonata::value::{Val, number_text};
+use crate::jsonata::value::{Items, Val, number_text};
 
 fn numbers<'a>(machine: &mut Machine<'a>, value: &Val<'a>) -> Result<Option<Vec<f64>>> {
     let Some(items) = value.items() else { return Ok(None) };
@@ -18,7 +18,7 @@ pub(super) fn sum<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _: &
 
 #[expect(clippy::unnecessary_wraps, reason = "all functions of the table have one type")]
 pub(super) fn count<'a>(_: &mut Machine<'a>, arguments: &Arguments<'a>, _: &Val<'a>) -> Result<Val<'a>> {
-    Ok(Val::count(arguments.get(0).items().map_or(0, |items| items.len())))
+    Ok(Val::count(arguments.get(0).items().map_or(0, Items::len)))
 }
 
 pub(super) fn max<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _: &Val<'a>) -> Result<Val<'a>> {
@@ -64,7 +64,7 @@ pub(super) fn round<'a>(_: &mut Machine<'a>, arguments: &Arguments<'a>, _: &Val<
 }
 
 /// Half to even, at a decimal place.
-pub(super) fn rounded(number: f64, precision: f64) -> f64 {
+pub(in crate::jsonata) fn rounded(number: f64, precision: f64) -> f64 {
     let number = shifted(number, precision);
     let mut result = (number + 0.5).floor();
     #[expect(clippy::float_cmp, reason = "halves are exact")]

@@ -272,7 +272,7 @@ fn groups<'a>(machine: &mut Machine<'a>, found: &Found) -> Result<Val<'a>> {
     machine.plain(groups)
 }
 
-fn owned_text<'a>(value: &Val<'a>) -> Option<Arc<str>> {
+fn owned_text(value: &Val<'_>) -> Option<Arc<str>> {
     if let Val::Text(text) = value { Some(Arc::clone(text)) } else { None }
 }
 
@@ -471,7 +471,8 @@ fn encoded(text: &str, kept: &str) -> String {
             result.push(c);
         } else {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                result.push_str(&format!("%{byte:02X}"));
+                result.push('%');
+                result.push_str(&hex::encode_upper([byte]));
             }
         }
     }
