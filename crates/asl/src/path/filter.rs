@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use regex::Regex;
 use serde_json::Value;
 
-use super::{Step, select};
+use super::{Step, definite, select};
 use crate::value::{compare_numbers, same};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +26,16 @@ pub(super) enum Comparator {
     Greater,
     AtLeast,
     Matches,
+    SameTypeEqual,
+    SameTypeNotEqual,
     In,
     NotIn,
+    SubsetOf,
+    AnyOf,
+    NoneOf,
+    Size,
+    Empty,
+    Contains,
 }
 
 #[derive(Clone, Debug)]
@@ -73,11 +81,10 @@ impl Operand {
         };
         let mut found = Vec::new();
         select(root, from, steps, &mut found);
-        let definite = steps.iter().all(|step| matches!(step, Step::Member(_) | Step::Index(_)));
-        if definite {
-            found.first().map(|value| (*value).clone())
+        if definite(steps) {
+            found.into_iter().next().map(std::borrow::Cow::into_owned)
         } else {
-            Some(Value::Array(found.into_iter().cloned().collect()))
+            Some(Value::Array(found.into_iter().map(std::borrow::Cow::into_owned).collect()))
         }
     }
 }
@@ -87,18 +94,49 @@ fn compare(left: &Operand, comparator: Comparator, right: &Operand, root: &Value
         return matches!(left.value(root, item), Some(Value::String(text)) if pattern.is_match(&text));
     }
     let (Some(left), Some(right)) = (left.value(root, item), right.value(root, item)) else {
-        return comparator == Comparator::NotEqual;
+        return matches!(comparator, Comparator::NotEqual | Comparator::SameTypeNotEqual);
     };
     match comparator {
-        Comparator::Equal => same(&left, &right),
-        Comparator::NotEqual => !same(&left, &right),
+        Comparator::Equal | Comparator::SameTypeEqual => same(&left, &right),
+        Comparator::NotEqual | Comparator::SameTypeNotEqual => !same(&left, &right),
         Comparator::Less => order(&left, &right) == Some(Ordering::Less),
         Comparator::AtMost => order(&left, &right).is_some_and(Ordering::is_le),
         Comparator::Greater => order(&left, &right) == Some(Ordering::Greater),
         Comparator::AtLeast => order(&left, &right).is_some_and(Ordering::is_ge),
         Comparator::In => right.as_array().is_some_and(|items| items.iter().any(|item| same(item, &left))),
         Comparator::NotIn => right.as_array().is_some_and(|items| !items.iter().any(|item| same(item, &left))),
+        Comparator::SubsetOf => both(&left, &right, |items, others| items.iter().all(|item| holds(others, item))),
+        Comparator::AnyOf => both(&left, &right, |items, others| items.iter().any(|item| holds(others, item))),
+        Comparator::NoneOf => both(&left, &right, |items, others| !items.iter().any(|item| holds(others, item))),
+        Comparator::Size => {
+            right.as_u64().is_some_and(|size| length(&left).and_then(|l| u64::try_from(l).ok()) == Some(size))
+        }
+        Comparator::Empty => {
+            right.as_bool().is_some_and(|empty| length(&left).map(|length| length == 0) == Some(empty))
+        }
+        Comparator::Contains => match (&left, &right) {
+            (Value::String(text), Value::String(part)) => text.contains(part.as_str()),
+            (Value::Array(items), part) => holds(items, part),
+            _ => false,
+        },
         Comparator::Matches => false,
+    }
+}
+
+fn holds(items: &[Value], wanted: &Value) -> bool {
+    items.iter().any(|item| same(item, wanted))
+}
+
+fn both(left: &Value, right: &Value, test: impl Fn(&[Value], &[Value]) -> bool) -> bool {
+    matches!((left, right), (Value::Array(left), Value::Array(right)) if test(left, right))
+}
+
+/// Of arrays and strings only.
+fn length(value: &Value) -> Option<usize> {
+    match value {
+        Value::Array(items) => Some(items.len()),
+        Value::String(text) => Some(text.chars().count()),
+        _ => None,
     }
 }
 

@@ -1,12 +1,16 @@
 //! JSONPath in the dialect of Step Functions, which is Jayway's: `$.a.b`, `$['a b']`, `[0]`, `[-1]`, `[1,2]`, `[1:3]`, `*`, `..`, and
 //! filters `[?(@.x > 1 && @.y == 'z')]`.
 //!
-//! A path is *definite* when it can name one value at most; an indefinite one always yields an array.
+//! A path is *definite* when it can name one value at most; an indefinite one always yields an array. Where Jayway differs from
+//! RFC 9535, Jayway is followed: several names at the end make one object, slices ignore steps and wrap, `..[?(…)]` tests each value
+//! itself.
 
 mod filter;
 mod parser;
 
-use serde_json::Value;
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
 
 use filter::Filter;
 
@@ -26,7 +30,6 @@ enum Step {
     Slice {
         from: Option<i64>,
         to: Option<i64>,
-        step: Option<i64>,
     },
     Wildcard,
     Descend,
@@ -65,7 +68,7 @@ impl Path {
     }
 
     pub fn is_definite(&self) -> bool {
-        self.steps.iter().all(|step| matches!(step, Step::Member(_) | Step::Index(_) | Step::Function(_)))
+        definite(&self.steps)
     }
 
     /// True for a reference path: only member names and indices, so that it can be written to.
@@ -75,26 +78,36 @@ impl Path {
 
     /// The value that the path names: one for a definite path, an array of all for the others.
     pub fn read(&self, root: &Value) -> Result<Value, PathError> {
+        if let Some(index) = self.early_names() {
+            let shown = canonical(&self.steps[..=index]);
+            return Err(PathError::NotFound(format!("Multi properties can only be used as path leafs: {shown}")));
+        }
         if self.is_definite() {
             return self.read_definite(root);
         }
         let mut found = Vec::new();
         select(root, root, &self.steps, &mut found);
-        Ok(Value::Array(found.into_iter().cloned().collect()))
+        Ok(Value::Array(found.into_iter().map(Cow::into_owned).collect()))
+    }
+
+    /// Where several names stand before the end, which is allowed to be written and not to be read.
+    fn early_names(&self) -> Option<usize> {
+        let names = self.steps.iter().position(|step| matches!(step, Step::Members(_)))?;
+        (names + 1 < self.steps.len()).then_some(names)
     }
 
     fn read_definite(&self, root: &Value) -> Result<Value, PathError> {
-        let mut at = root;
+        let mut at = Cow::Borrowed(root);
         for (index, step) in self.steps.iter().enumerate() {
-            let next = match step {
-                Step::Member(name) => at.get(name.as_str()),
-                Step::Index(index) => at.as_array().and_then(|items| items.get(absolute(*index, items.len())?)),
-                Step::Function(function) => return apply(*function, at),
-                _ => None,
+            let next = match (step, &at) {
+                (Step::Function(function), at) => Some(Cow::Owned(apply(*function, at)?)),
+                (Step::Members(names), at) => at.as_object().map(|members| Cow::Owned(merged(members, names))),
+                (step, Cow::Borrowed(at)) => child(step, at).map(Cow::Borrowed),
+                (step, Cow::Owned(at)) => child(step, at).cloned().map(Cow::Owned),
             };
-            at = next.ok_or_else(|| self.not_found(index, at))?;
+            at = next.ok_or_else(|| self.not_found(index, &at))?;
         }
-        Ok(at.clone())
+        Ok(at.into_owned())
     }
 
     fn not_found(&self, failed: usize, at: &Value) -> PathError {
@@ -121,7 +134,7 @@ impl Path {
             at = match step {
                 Step::Member(name) => {
                     if at.is_null() {
-                        *at = Value::Object(serde_json::Map::new());
+                        *at = Value::Object(Map::new());
                     }
                     at.as_object_mut()?.entry(name.clone()).or_insert(Value::Null)
                 }
@@ -136,6 +149,29 @@ impl Path {
         *at = value;
         Some(root)
     }
+}
+
+/// Names one value at most: several names do so at the end, where they make an object of their own.
+fn definite(steps: &[Step]) -> bool {
+    steps.iter().enumerate().all(|(index, step)| match step {
+        Step::Member(_) | Step::Index(_) | Step::Function(_) => true,
+        Step::Members(_) => index + 1 == steps.len(),
+        _ => false,
+    })
+}
+
+fn child<'a>(step: &Step, at: &'a Value) -> Option<&'a Value> {
+    match step {
+        Step::Member(name) => at.get(name.as_str()),
+        Step::Index(index) => at.as_array().and_then(|items| items.get(absolute(*index, items.len())?)),
+        _ => None,
+    }
+}
+
+/// Those of the members that have one of the names.
+fn merged(members: &Map<String, Value>, names: &[String]) -> Value {
+    let known = names.iter().filter_map(|name| Some((name.clone(), members.get(name)?.clone())));
+    Value::Object(known.collect())
 }
 
 /// Jayway's bracketed form of a path, used in its messages.
@@ -153,6 +189,11 @@ fn canonical(steps: &[Step]) -> String {
                 text.push_str(&index.to_string());
                 text.push(']');
             }
+            Step::Members(names) => {
+                text.push_str("['");
+                text.push_str(&names.join("', '"));
+                text.push_str("']");
+            }
             Step::Wildcard => text.push_str("[*]"),
             Step::Descend => text.push_str(".."),
             _ => text.push_str("[?]"),
@@ -167,31 +208,31 @@ fn absolute(index: i64, length: usize) -> Option<usize> {
     (0..length).contains(&index).then(|| usize::try_from(index).ok())?
 }
 
-fn select<'a>(root: &'a Value, at: &'a Value, steps: &[Step], found: &mut Vec<&'a Value>) {
+fn select<'a>(root: &'a Value, at: &'a Value, steps: &[Step], found: &mut Vec<Cow<'a, Value>>) {
     let Some((step, rest)) = steps.split_first() else {
-        found.push(at);
+        found.push(Cow::Borrowed(at));
         return;
     };
     match step {
-        Step::Member(name) => {
-            if let Some(next) = at.get(name.as_str()) {
+        Step::Member(_) | Step::Index(_) => {
+            if let Some(next) = child(step, at) {
                 select(root, next, rest, found);
             }
         }
         Step::Members(names) => {
-            for name in names {
-                if let Some(next) = at.get(name.as_str()) {
-                    select(root, next, rest, found);
-                }
+            let Value::Object(members) = at else { return };
+            if rest.is_empty() {
+                found.push(Cow::Owned(merged(members, names)));
+                return;
+            }
+            for next in names.iter().filter_map(|name| members.get(name)) {
+                select(root, next, rest, found);
             }
         }
-        Step::Index(index) => select_indices(root, at, std::slice::from_ref(index), rest, found),
-        Step::Indices(indices) => select_indices(root, at, indices, rest, found),
-        Step::Slice { from, to, step } => {
+        Step::Indices(indices) => select_indices(root, at, indices.iter().copied(), rest, found),
+        Step::Slice { from, to } => {
             if let Value::Array(items) = at {
-                for item in slice(items, *from, *to, *step) {
-                    select(root, item, rest, found);
-                }
+                select_indices(root, at, slice(items.len(), *from, *to), rest, found);
             }
         }
         Step::Wildcard => {
@@ -199,12 +240,7 @@ fn select<'a>(root: &'a Value, at: &'a Value, steps: &[Step], found: &mut Vec<&'
                 select(root, child, rest, found);
             }
         }
-        Step::Descend => {
-            select_here(root, at, rest, found);
-            for child in children(at) {
-                select(root, child, steps, found);
-            }
-        }
+        Step::Descend => descend(root, at, rest, found),
         Step::Filter(filter) => match at {
             Value::Array(items) => {
                 for item in items.iter().filter(|item| filter.matches(root, item)) {
@@ -214,23 +250,38 @@ fn select<'a>(root: &'a Value, at: &'a Value, steps: &[Step], found: &mut Vec<&'
             Value::Object(_) if filter.matches(root, at) => select(root, at, rest, found),
             _ => {}
         },
-        Step::Function(_) => {}
+        Step::Function(function) => {
+            if let Ok(value) = apply(*function, at) {
+                found.push(Cow::Owned(value));
+            }
+        }
     }
 }
 
-/// After `..` the next step applies to this value; scalars are named only by a wildcard.
-fn select_here<'a>(root: &'a Value, at: &'a Value, rest: &[Step], found: &mut Vec<&'a Value>) {
-    if rest.is_empty() {
-        found.push(at);
-    } else if at.is_object() || at.is_array() {
-        select(root, at, rest, found);
+/// `..`: what follows is applied to this value and all objects and arrays below. A filter must hold for the value itself.
+fn descend<'a>(root: &'a Value, at: &'a Value, rest: &[Step], found: &mut Vec<Cow<'a, Value>>) {
+    if !(at.is_object() || at.is_array()) {
+        return;
+    }
+    match rest.first() {
+        Some(Step::Filter(filter)) if !filter.matches(root, at) => {}
+        _ => select(root, at, rest, found),
+    }
+    for child in children(at) {
+        descend(root, child, rest, found);
     }
 }
 
-fn select_indices<'a>(root: &'a Value, at: &'a Value, indices: &[i64], rest: &[Step], found: &mut Vec<&'a Value>) {
+fn select_indices<'a>(
+    root: &'a Value,
+    at: &'a Value,
+    indices: impl Iterator<Item = i64>,
+    rest: &[Step],
+    found: &mut Vec<Cow<'a, Value>>,
+) {
     if let Value::Array(items) = at {
         for index in indices {
-            if let Some(item) = absolute(*index, items.len()).and_then(|index| items.get(index)) {
+            if let Some(item) = absolute(index, items.len()).and_then(|index| items.get(index)) {
                 select(root, item, rest, found);
             }
         }
@@ -245,13 +296,16 @@ fn children(value: &Value) -> Vec<&Value> {
     }
 }
 
-fn slice(items: &[Value], from: Option<i64>, to: Option<i64>, step: Option<i64>) -> impl Iterator<Item = &Value> {
-    let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
-    let clamp = |index: i64| if index < 0 { (index + length).max(0) } else { index.min(length) };
-    let (from, to) = (clamp(from.unwrap_or(0)), clamp(to.unwrap_or(length)));
-    let step = usize::try_from(step.unwrap_or(1)).unwrap_or(1).max(1);
-    let range = usize::try_from(from).unwrap_or(0)..usize::try_from(to.max(from)).unwrap_or(0);
-    items.get(range).unwrap_or_default().iter().step_by(step)
+/// The indices of a slice. With both ends given they are taken as they are, so that `[1:-1]` is empty and `[-1:2]` wraps.
+fn slice(length: usize, from: Option<i64>, to: Option<i64>) -> std::ops::Range<i64> {
+    let length = i64::try_from(length).unwrap_or(i64::MAX);
+    let counted = |index: i64| if index < 0 { index.saturating_add(length) } else { index };
+    match (from, to) {
+        (Some(from), None) => counted(from).max(0)..length,
+        (None, Some(to)) => 0..counted(to).min(length),
+        (Some(from), Some(to)) => from.max(-length)..to.min(length),
+        (None, None) => 0..length,
+    }
 }
 
 fn apply(function: Function, value: &Value) -> Result<Value, PathError> {
@@ -329,7 +383,24 @@ mod tests {
             ("$.books[?(!@.isbn)].t", json!(["x", "z"])),
             ("$.books[?(@.t in ['x','y'])].p", json!([5, 15])),
             ("$.books[?(@.t =~ /[xz]/)].p", json!([5, 25])),
-            ("$.books[*]['t','p']", json!(["x", 5, "y", 15, "z", 25])),
+            ("$.books[*]['t','p']", json!([{"t": "x", "p": 5}, {"t": "y", "p": 15}, {"t": "z", "p": 25}])),
+            ("$.a['l','nope']", json!({"l": [1, 2, 3, 4]})),
+            ("$.a.l[1:-1]", json!([])),
+            ("$.a.l[-3:-1]", json!([2, 3])),
+            ("$.a.l[-1:2]", json!([4, 1, 2])),
+            ("$.a.l[::2]", json!([1, 2, 3, 4])),
+            ("$..[?(@.isbn)].t", json!(["y"])),
+            ("$.books[?(@['t'].length() == 1 && @.p contains 5)].t", json!([])),
+            ("$.books[?(@.t.length() == 1)].p", json!([5, 15, 25])),
+            ("$.books[?(@.t nin ['x'])].p", json!([15, 25])),
+            ("$.books[?(@.t contains 'x')].p", json!([5])),
+            ("$.books[?(@.t size 1 && @.p > $.books[0].p)].t", json!(["y", "z"])),
+            ("$[?(@.l empty false)].l.length()", json!([])),
+            ("$.a[?(@.l size 4)]['b c']", json!([1])),
+            ("$.books[?(@.t === 'x')].p", json!([5])),
+            ("$.books[?(@.t !== 'x')].p", json!([15, 25])),
+            ("$[?(@.odd-name == true)].q", json!([])),
+            ("$.books[*].t.length()", json!([1, 1, 1])),
             ("$.nothing.items[*]", json!([])),
             ("$.a.l.length()", json!(4)),
         ] {
@@ -343,6 +414,7 @@ mod tests {
         for (path, want) in [
             ("$.x", "No results for path: $['x']"),
             ("$.x.y", "Missing property in path $['x']"),
+            ("$['a', 'b'].v", "Multi properties can only be used as path leafs: $['a', 'b']"),
             ("$.a.l[3]", "Index out of bounds when evaluating path $['a']['l'][3]"),
         ] {
             assert_eq!(read(path, &root), Err(want.to_owned()), "{path}");

@@ -174,8 +174,11 @@ impl<'a> Parser<'a> {
             self.space();
             let to = self.integer();
             self.space();
-            let step = if self.eat(":") { self.integer() } else { None };
-            return Ok(Step::Slice { from: first, to, step });
+            // A step is read and ignored.
+            if self.eat(":") {
+                self.integer();
+            }
+            return Ok(Step::Slice { from: first, to });
         }
         let mut indices = vec![first.ok_or_else(|| self.error("expected an index"))?];
         while self.eat(",") {
@@ -236,7 +239,9 @@ impl<'a> Parser<'a> {
     }
 
     fn comparator(&mut self) -> Option<Comparator> {
-        [
+        const SIGNS: &[(&str, Comparator)] = &[
+            ("===", Comparator::SameTypeEqual),
+            ("!==", Comparator::SameTypeNotEqual),
             ("==", Comparator::Equal),
             ("!=", Comparator::NotEqual),
             ("<=", Comparator::AtMost),
@@ -244,11 +249,25 @@ impl<'a> Parser<'a> {
             ("=~", Comparator::Matches),
             ("<", Comparator::Less),
             (">", Comparator::Greater),
-            ("in ", Comparator::In),
-            ("nin ", Comparator::NotIn),
-        ]
-        .into_iter()
-        .find_map(|(text, comparator)| self.eat(text).then_some(comparator))
+        ];
+        const WORDS: &[(&str, Comparator)] = &[
+            ("in", Comparator::In),
+            ("nin", Comparator::NotIn),
+            ("subsetof", Comparator::SubsetOf),
+            ("anyof", Comparator::AnyOf),
+            ("noneof", Comparator::NoneOf),
+            ("size", Comparator::Size),
+            ("empty", Comparator::Empty),
+            ("contains", Comparator::Contains),
+        ];
+        if let Some((_, comparator)) = SIGNS.iter().find(|(sign, _)| self.eat(sign)) {
+            return Some(*comparator);
+        }
+        let length = self.rest().find(|c: char| !c.is_ascii_alphabetic()).unwrap_or_else(|| self.rest().len());
+        let word = &self.rest()[..length];
+        let (_, comparator) = WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word))?;
+        self.at += length;
+        Some(*comparator)
     }
 
     fn operand(&mut self, depth: usize) -> Result<Operand, PathError> {
@@ -264,6 +283,7 @@ impl<'a> Parser<'a> {
             }
             Some('\'' | '"') => Ok(Operand::Literal(serde_json::Value::String(self.quoted()?))),
             Some('[') => self.list(depth),
+            Some('{') => self.json(),
             _ => {
                 let length = self
                     .rest()
@@ -295,6 +315,14 @@ impl<'a> Parser<'a> {
             self.space();
             self.eat(",");
         }
+    }
+
+    /// A JSON object as a literal.
+    fn json(&mut self) -> Result<Operand, PathError> {
+        let mut values = serde_json::Deserializer::from_str(self.rest()).into_iter::<serde_json::Value>();
+        let Some(Ok(value)) = values.next() else { return Err(self.error("expected a value")) };
+        self.at += values.byte_offset();
+        Ok(Operand::Literal(value))
     }
 
     fn pattern(&mut self) -> Result<Operand, PathError> {
