@@ -1,8 +1,11 @@
 //! What is wrong with a definition, in AWS's words; and the checks of its graph.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::definition::{Body, State, StateKind};
+use crate::choice::Rule;
+use crate::definition::{Amount, Body, Distributed, Items, Selection, State, StateKind, Text, Wait};
+use crate::expr::Expr;
+use crate::template::Template;
 
 /// One finding, as ValidateStateMachineDefinition reports it.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +33,16 @@ impl Diagnostic {
         }
     }
 
+    /// A JSONata expression that cannot be parsed.
+    pub(crate) fn invalid_query(message: impl Into<String>, location: impl Into<String>) -> Self {
+        Self { code: "INVALID_JSONATA_EXPRESSION", ..Self::schema(message, location) }
+    }
+
+    /// A JSONata expression that reads what is not there.
+    pub(crate) fn unsupported_query(message: impl Into<String>, location: impl Into<String>) -> Self {
+        Self { code: "UNSUPPORTED_JSONATA_EXPRESSION", ..Self::schema(message, location) }
+    }
+
     fn missing_target(message: String, location: String) -> Self {
         Self { severity: Severity::Error, code: "MISSING_TRANSITION_TARGET", message, location: Some(location) }
     }
@@ -38,7 +51,152 @@ impl Diagnostic {
     pub fn sentence(&self) -> String {
         match &self.location {
             Some(location) => format!("{}: {} at {location}", self.code, self.message.trim_end()),
-            None => format!("{}: {}", self.code, self.message.trim_end()),
+            None => format!("{}: {} at null", self.code, self.message.trim_end()),
+        }
+    }
+}
+
+/// State names are unique in the whole machine.
+pub(crate) fn check_names<'a>(body: &'a Body, at: &str, seen: &mut BTreeSet<&'a str>, found: &mut Vec<Diagnostic>) {
+    for (name, state) in &body.states {
+        let place = format!("{at}/States/{name}");
+        if !seen.insert(name) {
+            found.push(Diagnostic {
+                code: "DUPLICATE_STATE_NAME",
+                ..Diagnostic::schema(format!("Duplicate State name: {name}"), place.clone())
+            });
+        }
+        each_nested(state, &place, &mut |nested, at| check_names(nested, at, seen, found));
+    }
+}
+
+/// A state within a Map or Parallel cannot set what a scope around it sets.
+pub(crate) fn check_variables(body: &Body, at: &str, outer: &BTreeSet<String>, found: &mut Vec<Diagnostic>) {
+    let mut own = outer.clone();
+    for (name, state) in &body.states {
+        for (variable, way) in assigned(state) {
+            if outer.contains(variable) {
+                let message = format!("Variable '{variable}' is already assigned in an outer scope");
+                found.push(Diagnostic::schema(message, format!("{at}/States/{name}/{way}")));
+            }
+            own.insert(variable.to_owned());
+        }
+    }
+    for (name, state) in &body.states {
+        each_nested(state, &format!("{at}/States/{name}"), &mut |nested, at| check_variables(nested, at, &own, found));
+    }
+}
+
+/// The variables that a state can set, each with the way to the Assign that does.
+fn assigned(state: &State) -> Vec<(&str, String)> {
+    let mut assigns = vec![(state.assign.as_ref(), "Assign".to_owned())];
+    if let StateKind::Choice { rules, .. } = &state.kind {
+        let rules = rules.iter().enumerate();
+        assigns.extend(rules.map(|(index, rule)| (rule.assign.as_ref(), format!("Choices[{index}]/Assign"))));
+    }
+    let catchers = state.work().map(|work| work.catch.as_slice()).unwrap_or_default().iter().enumerate();
+    assigns.extend(catchers.map(|(index, catcher)| (catcher.assign.as_ref(), format!("Catch[{index}]/Assign"))));
+    let mut found = Vec::new();
+    for (assign, way) in assigns {
+        let names = assign.map(Template::member_names).unwrap_or_default();
+        found.extend(names.into_iter().map(|name| (name, way.clone())));
+    }
+    found
+}
+
+/// The variables that each state reads, as DescribeStateMachine tells.
+pub(crate) fn variable_references(body: &Body, found: &mut BTreeMap<String, BTreeSet<String>>) {
+    for (name, state) in &body.states {
+        let mut read = BTreeSet::new();
+        each_expr(state, &mut |expr| expr.variables(&mut read));
+        if !read.is_empty() {
+            found.insert(name.clone(), read);
+        }
+        each_nested(state, "", &mut |nested, _| variable_references(nested, found));
+    }
+}
+
+/// Every reference of a state, those of states within it left out.
+fn each_expr(state: &State, see: &mut impl FnMut(&Expr)) {
+    for template in [&state.output, &state.assign].into_iter().flatten() {
+        template.each(&mut |_, expr| see(expr));
+    }
+    for selection in [&state.input_path, &state.output_path] {
+        if let Selection::Path(path) = selection {
+            see(path);
+        }
+    }
+    match &state.kind {
+        StateKind::Pass { parameters, .. } => each_in(parameters.as_ref(), see),
+        StateKind::Task(task) => {
+            each_in(task.credentials.as_ref(), see);
+            [&task.timeout, &task.heartbeat].into_iter().flatten().for_each(|amount| amount.each(see));
+        }
+        StateKind::Choice { rules, .. } => rules.iter().for_each(|rule| each_of_rule(rule, see)),
+        StateKind::Wait(Wait::Seconds(amount)) => amount.each(see),
+        StateKind::Wait(Wait::TimestampExpr(expr)) => see(expr),
+        StateKind::Wait(Wait::Timestamp(_)) | StateKind::Succeed | StateKind::Parallel { .. } => {}
+        StateKind::Fail { error, cause } => {
+            for text in [error, cause].into_iter().flatten() {
+                if let Text::Expr(expr) = text {
+                    see(expr);
+                }
+            }
+        }
+        StateKind::Map(map) => {
+            match &map.items {
+                Items::Input => {}
+                Items::Path(path) => see(path),
+                Items::Template(template) => each_in(Some(template), see),
+            }
+            map.max_concurrency.iter().for_each(|amount| amount.each(see));
+            let tolerances = [&map.tolerated_failure_count, &map.tolerated_failure_percentage];
+            tolerances.into_iter().flatten().for_each(|amount| amount.each(see));
+            if let Some(distributed) = &map.distributed {
+                each_of_run(distributed, see);
+            }
+        }
+    }
+    if let Some(work) = state.work() {
+        each_in(work.parameters.as_ref(), see);
+        each_in(work.result_selector.as_ref(), see);
+        for catcher in &work.catch {
+            each_in(catcher.output.as_ref(), see);
+            each_in(catcher.assign.as_ref(), see);
+        }
+    }
+}
+
+fn each_of_run(distributed: &Distributed, see: &mut impl FnMut(&Expr)) {
+    if let Some(reader) = &distributed.reader {
+        each_in(reader.parameters.as_ref(), see);
+        reader.max_items.iter().for_each(|amount| amount.each(see));
+    }
+    if let Some(batcher) = &distributed.batcher {
+        each_in(batcher.input.as_ref(), see);
+        [&batcher.max_items, &batcher.max_bytes].into_iter().flatten().for_each(|amount| amount.each(see));
+    }
+    if let Some(writer) = &distributed.writer {
+        each_in(writer.parameters.as_ref(), see);
+    }
+}
+
+fn each_of_rule(rule: &Rule, see: &mut impl FnMut(&Expr)) {
+    rule.condition.each(see);
+    each_in(rule.output.as_ref(), see);
+    each_in(rule.assign.as_ref(), see);
+}
+
+fn each_in(template: Option<&Template>, see: &mut impl FnMut(&Expr)) {
+    if let Some(template) = template {
+        template.each(&mut |_, expr| see(expr));
+    }
+}
+
+impl<T> Amount<T> {
+    fn each(&self, see: &mut impl FnMut(&Expr)) {
+        if let Self::Expr(expr) = self {
+            see(expr);
         }
     }
 }
@@ -78,13 +236,18 @@ pub(crate) fn check_body(body: &Body, at: &str, found: &mut Vec<Diagnostic>) {
 }
 
 fn check_nested(state: &State, place: &str, found: &mut Vec<Diagnostic>) {
+    each_nested(state, place, &mut |body, at| check_body(body, at, found));
+}
+
+/// The bodies within a state, each with its place.
+fn each_nested<'a>(state: &'a State, place: &str, see: &mut impl FnMut(&'a Body, &str)) {
     match &state.kind {
         StateKind::Parallel { branches, .. } => {
             for (index, branch) in branches.iter().enumerate() {
-                check_body(branch, &format!("{place}/Branches[{index}]"), found);
+                see(branch, &format!("{place}/Branches[{index}]"));
             }
         }
-        StateKind::Map(map) => check_body(&map.processor, &format!("{place}/ItemProcessor"), found),
+        StateKind::Map(map) => see(&map.processor, &format!("{place}/ItemProcessor")),
         _ => {}
     }
 }

@@ -137,6 +137,23 @@ impl Condition {
         Ok(Self::Compare { variable, comparison, operand })
     }
 
+    /// Each reference within.
+    pub(crate) fn each(&self, see: &mut impl FnMut(&Expr)) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Query(query) => see(query),
+            Self::And(rules) | Self::Or(rules) => rules.iter().for_each(|rule| rule.each(see)),
+            Self::Not(rule) => rule.each(see),
+            Self::Is { variable, .. } => see(variable),
+            Self::Compare { variable, operand, .. } => {
+                see(variable);
+                if let Operand::Path(path) = operand {
+                    see(path);
+                }
+            }
+        }
+    }
+
     pub(crate) fn holds(&self, scope: &Scope<'_>) -> Result<bool, EvalError> {
         match self {
             Self::Literal(holds) => Ok(*holds),

@@ -2,6 +2,7 @@
 
 mod distributed;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -41,6 +42,15 @@ pub(crate) struct Body {
 pub(crate) enum Language {
     JsonPath,
     Jsonata,
+}
+
+impl Language {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::JsonPath => "JSONPath",
+            Self::Jsonata => "JSONata",
+        }
+    }
 }
 
 /// A JSONata state has neither InputPath nor OutputPath nor ResultPath (they are as if absent), a JSONPath state no Output.
@@ -200,6 +210,13 @@ impl Definition {
     /// Reads a definition. `Err` has everything that AWS would refuse it for, and what Lakerun cannot run yet.
     pub fn parse(text: &str, kind: MachineType) -> Result<Self, Vec<Diagnostic>> {
         crate::parse::parse(text, kind)
+    }
+
+    /// The variables that each state reads, by its name.
+    pub fn variable_references(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut found = BTreeMap::new();
+        crate::check::variable_references(&self.body, &mut found);
+        found
     }
 
     /// `TimeoutSeconds` of the whole execution.

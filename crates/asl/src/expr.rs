@@ -25,6 +25,15 @@ pub(crate) enum Expr {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reads(u8);
 
+/// Why a text of a JSONata state cannot be used.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum QueryFault {
+    /// It begins or ends like an expression, not both.
+    Delimiters,
+    /// The parser's sentence.
+    Invalid(String),
+}
+
 /// What references can see.
 pub(crate) struct Scope<'a> {
     /// `$` in JSONPath.
@@ -91,13 +100,49 @@ impl Expr {
     }
 
     /// What stands between `{%` and `%}`.
-    pub(crate) fn parse_query(text: &str) -> Result<Self, String> {
-        let query = Query::parse(text.trim()).map_err(|problem| problem.message)?;
+    pub(crate) fn parse_query(text: &str) -> Result<Self, QueryFault> {
+        let query = Query::parse(text.trim()).map_err(|problem| QueryFault::Invalid(without_code(problem.message)))?;
         let mut reads = Reads::default();
         for path in query.references().iter().filter(|path| path.first().is_some_and(|name| name == "states")) {
             reads.add(path.get(1).map(String::as_str));
         }
         Ok(Self::Query { query, reads })
+    }
+
+    /// What a JSONata expression reads and what there never is, in AWS's words: members of `$states` (`errorOutput` unless an error
+    /// is being handled), names of a context item.
+    pub(crate) fn missing(&self, handles_error: bool) -> Vec<String> {
+        let Self::Query { query, .. } = self else { return Vec::new() };
+        let mut missing: Vec<String> = Vec::new();
+        for name in query.top_level() {
+            missing.push(format!("Reference to '{name}' at the top level is not supported."));
+        }
+        for path in query.references() {
+            if let [name, member, ..] = &path[..]
+                && name == "states"
+                && !(matches!(member.as_str(), "input" | "result" | "context")
+                    || member == "errorOutput" && handles_error)
+            {
+                missing.push(format!("Field '$states.{member}' does not exist."));
+            }
+        }
+        missing.dedup();
+        missing
+    }
+
+    /// The variables that it reads, `states` aside.
+    pub(crate) fn variables(&self, found: &mut std::collections::BTreeSet<String>) {
+        match self {
+            Self::Variable { name, .. } => {
+                found.insert(name.clone());
+            }
+            Self::Intrinsic(call) => call.each_path(&mut |path| path.variables(found)),
+            Self::Query { query, .. } => {
+                found.extend(query.references().into_iter().filter_map(|path| path.into_iter().next()));
+                found.remove("states");
+            }
+            Self::Input(_) | Self::Context(_) => {}
+        }
     }
 
     pub(crate) fn source(&self) -> &str {
@@ -198,6 +243,16 @@ impl Scope<'_> {
         if let Value::Object(members) = states {
             self.states.0.borrow_mut().1 = members;
         }
+    }
+}
+
+/// A parser's sentence without the code before it.
+fn without_code(message: String) -> String {
+    match message.split_once(": ") {
+        Some((code, sentence)) if code.len() == 5 && code[1..].bytes().all(|byte| byte.is_ascii_digit()) => {
+            sentence.to_owned()
+        }
+        _ => message,
     }
 }
 

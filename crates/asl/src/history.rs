@@ -210,6 +210,17 @@ impl HistoryEvent {
 }
 
 impl Details {
+    /// True of the events that end an execution.
+    pub(crate) fn is_end(&self) -> bool {
+        matches!(
+            self,
+            Self::ExecutionSucceeded { .. }
+                | Self::ExecutionFailed { .. }
+                | Self::ExecutionAborted { .. }
+                | Self::ExecutionTimedOut
+        )
+    }
+
     fn type_name(&self) -> String {
         match self {
             Self::StateEntered { kind, .. } => format!("{}StateEntered", kind.name()),

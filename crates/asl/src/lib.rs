@@ -46,3 +46,7 @@ pub use time::Timestamp;
 
 /// The largest payload that passes between states, in bytes of UTF-8.
 pub const MAX_PAYLOAD_BYTES: usize = 262_144;
+/// What the variables that a state can see may take together.
+const MAX_VARIABLES_BYTES: usize = 10_485_760;
+/// The events that a history can have; the last can only be an end.
+const MAX_EVENTS: u64 = 25_000;

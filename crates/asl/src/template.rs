@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::expr::{EvalError, Expr, Scope};
+use crate::expr::{EvalError, Expr, QueryFault, Scope};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Template {
@@ -51,20 +51,14 @@ impl Template {
         }
     }
 
-    /// Compiles for JSONata; `at` is the way to the value: `Output/total`. Reports texts that are no expression as (place, reason).
-    pub(crate) fn compile_jsonata(value: &Value, at: &str, problems: &mut Vec<(String, String)>) -> Self {
+    /// Compiles for JSONata; `at` is the way to the value: `Output/total`. Reports texts that are no expression as (place, fault).
+    pub(crate) fn compile_jsonata(value: &Value, at: &str, problems: &mut Vec<(String, QueryFault)>) -> Self {
         match value {
-            Value::String(text) => match query_text(text) {
+            Value::String(text) => match query_text(text).and_then(|text| text.map(Expr::parse_query).transpose()) {
                 Ok(None) => Self::Literal(value.clone()),
-                Ok(Some(query)) => match Expr::parse_query(query) {
-                    Ok(expr) => Self::Expr { field: at.to_owned(), expr },
-                    Err(reason) => {
-                        problems.push((at.to_owned(), reason));
-                        Self::Literal(Value::Null)
-                    }
-                },
-                Err(reason) => {
-                    problems.push((at.to_owned(), reason));
+                Ok(Some(expr)) => Self::Expr { field: at.to_owned(), expr },
+                Err(fault) => {
+                    problems.push((at.to_owned(), fault));
                     Self::Literal(Value::Null)
                 }
             },
@@ -82,6 +76,25 @@ impl Template {
                 Self::Array(compiled.collect()).folded(value)
             }
             other => Self::Literal(other.clone()),
+        }
+    }
+
+    /// Each reference within, with the way to it.
+    pub(crate) fn each(&self, see: &mut impl FnMut(&str, &Expr)) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Expr { field, expr } => see(field, expr),
+            Self::Array(items) => items.iter().for_each(|item| item.each(see)),
+            Self::Object(members) => members.iter().for_each(|(_, member)| member.each(see)),
+        }
+    }
+
+    /// The names of its members, where it is an object.
+    pub(crate) fn member_names(&self) -> Vec<&str> {
+        match self {
+            Self::Object(members) => members.iter().map(|(name, _)| name.as_str()).collect(),
+            Self::Literal(Value::Object(members)) => members.keys().map(String::as_str).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -113,11 +126,11 @@ impl Template {
     }
 }
 
-/// What stands between `{%` and `%}`; `None` for a text that is no expression. Only one of the two is an error.
-pub(crate) fn query_text(text: &str) -> Result<Option<&str>, String> {
+/// What stands between `{%` and `%}`; `None` for a text that is no expression. Only one of the two is a fault.
+pub(crate) fn query_text(text: &str) -> Result<Option<&str>, QueryFault> {
     match (text.strip_prefix("{%"), text.ends_with("%}")) {
         (Some(rest), true) => Ok(rest.strip_suffix("%}").or(Some(""))),
         (None, false) => Ok(None),
-        _ => Err("A JSONata expression must begin with '{%' and end with '%}'".to_owned()),
+        _ => Err(QueryFault::Delimiters),
     }
 }

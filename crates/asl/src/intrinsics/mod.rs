@@ -58,6 +58,17 @@ impl Call {
         &self.source
     }
 
+    /// The paths among its arguments, those of calls within it too.
+    pub(crate) fn each_path(&self, see: &mut impl FnMut(&Expr)) {
+        for argument in &self.arguments {
+            match argument {
+                Argument::Path(path) => see(path),
+                Argument::Call(call) => call.each_path(see),
+                Argument::Literal(_) => {}
+            }
+        }
+    }
+
     pub(crate) fn eval(&self, scope: &Scope<'_>) -> Result<Value, EvalError> {
         let mut arguments = Vec::with_capacity(self.arguments.len());
         for argument in &self.arguments {

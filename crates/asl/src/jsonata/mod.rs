@@ -16,6 +16,7 @@ mod references;
 mod resolve;
 mod signature;
 mod text;
+mod top_level;
 mod value;
 
 use std::cell::RefCell;
@@ -93,6 +94,11 @@ impl Query {
     /// The free `$name` variables that it reads, each with the names behind it: `["states", "input", "x"]`.
     pub(crate) fn references(&self) -> Vec<Vec<String>> {
         self.tree.as_ref().map_or_else(Vec::new, |tree| references::of(&tree.root))
+    }
+
+    /// The names that it reads of a context item, which there is none of.
+    pub(crate) fn top_level(&self) -> Vec<String> {
+        self.tree.as_ref().map_or_else(Vec::new, |tree| top_level::of(&tree.root))
     }
 
     /// The value, or nothing (undefined).

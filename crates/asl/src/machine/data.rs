@@ -5,12 +5,12 @@ use serde_json::{Map, Value};
 use super::failure::Failure;
 use super::frame::Frame;
 use super::{Execution, TaskId};
-use crate::MAX_PAYLOAD_BYTES;
 use crate::context::Context;
 use crate::definition::{Amount, ResultPath, Selection, State, Text};
 use crate::expr::{EvalError, Expr, Scope};
 use crate::payload::Payload;
 use crate::template::{Template, TemplateError};
+use crate::{MAX_PAYLOAD_BYTES, MAX_VARIABLES_BYTES};
 
 /// The variables that a state sets.
 pub(super) type Assigned = Map<String, Value>;
@@ -153,7 +153,13 @@ impl Execution {
         let value = self
             .scope(frame, result.value(), view, |scope| assign.eval(scope))
             .map_err(|error| Failure::template(frame, error, result))?;
-        Ok(if let Value::Object(variables) = value { variables } else { Map::new() })
+        let Value::Object(variables) = value else { return Ok(Map::new()) };
+        let new = variables.values().map(|value| value.to_string().len()).sum::<usize>();
+        let kept = self.ancestors(frame).into_iter().chain([frame]).map(|frame| frame.variables_bytes).sum::<usize>();
+        if new > MAX_PAYLOAD_BYTES || kept + new > MAX_VARIABLES_BYTES {
+            return Err(Failure::too_large(&frame.state));
+        }
+        Ok(variables)
     }
 
     /// TimeoutSeconds, HeartbeatSeconds, MaxConcurrency …, their paths and expressions.

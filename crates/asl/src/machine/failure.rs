@@ -131,8 +131,8 @@ impl Failure {
     fn is_matched_by(&self, names: &[String]) -> bool {
         let error = self.error.as_deref().unwrap_or_default();
         names.iter().any(|name| match name.as_str() {
-            "States.ALL" => !matches!(error, "States.Runtime" | "States.DataLimitExceeded"),
-            "States.TaskFailed" => !matches!(error, "States.Timeout" | "States.Runtime" | "States.DataLimitExceeded"),
+            "States.ALL" => error != "States.Runtime",
+            "States.TaskFailed" => !matches!(error, "States.Timeout" | "States.Runtime"),
             "States.HeartbeatTimeout" => self.heartbeat || error == name,
             name => name == error,
         })

@@ -35,6 +35,9 @@ pub struct Frame {
     pub(super) retries: Vec<u32>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub(super) variables: Map<String, Value>,
+    /// The size of their texts, at least.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) variables_bytes: usize,
     pub(super) phase: Phase,
     /// The children that the state had when it failed, until something handles the failure.
     #[serde(skip)]
@@ -118,6 +121,7 @@ impl Frame {
             previous,
             retries: Vec::new(),
             variables: Map::new(),
+            variables_bytes: 0,
             phase: Phase::Ready,
             unfinished: None,
             body: Some(body),
@@ -150,6 +154,11 @@ impl Frame {
     pub(super) fn retry_count(&self) -> u32 {
         self.retries.iter().sum()
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(bytes: &usize) -> bool {
+    *bytes == 0
 }
 
 impl Running {

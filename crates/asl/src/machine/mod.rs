@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::MAX_EVENTS;
 use crate::definition::{Body, Definition, State, StateKind};
 use crate::history::{Details, HistoryEvent};
 use crate::payload::Payload;
@@ -202,6 +203,8 @@ pub struct Execution {
     fallen: Vec<Frame>,
     /// The time of the turn.
     now: Timestamp,
+    /// There was no room for an event: the execution fails.
+    history_full: bool,
 }
 
 /// What a turn changed, to be written with its commands.
@@ -250,6 +253,7 @@ impl Execution {
             blobs,
             fallen: Vec::new(),
             now: Timestamp::default(),
+            history_full: false,
         }
     }
 
@@ -267,6 +271,7 @@ impl Execution {
             blobs: Vec::new(),
             fallen: Vec::new(),
             now: Timestamp::default(),
+            history_full: false,
         };
         for mut frame in frames {
             frame.body = execution.body_of(frame.parent, frame.index);
@@ -311,6 +316,9 @@ impl Execution {
             Event::MapRunEnded { task, ended } => self.map_run_ended(&mut turn, task, ended),
             Event::DeadlinePassed => self.time_out(&mut turn),
             Event::StateMachineDeleted => self.root.doomed = true,
+        }
+        if self.history_full {
+            return self.fill_history(&mut turn);
         }
         self.run(&mut turn);
     }
@@ -373,11 +381,31 @@ impl Execution {
                     _ => self.enter(turn, frame),
                 }
             }
+            if self.history_full {
+                return self.fill_history(turn);
+            }
         }
+    }
+
+    /// The next event would be one too many: the execution fails instead, whatever else was about to happen.
+    fn fill_history(&mut self, turn: &mut Turn<'_>) {
+        let error = Some("States.Runtime".to_owned());
+        let cause = Some(format!("The execution reached the maximum number of history events ({MAX_EVENTS})."));
+        self.abort_main(turn, false);
+        self.history_full = false;
+        let last = self.root.event_count();
+        self.record(turn, last, Details::ExecutionFailed { error: error.clone(), cause: cause.clone() });
+        self.finish(turn, Outcome { status: Status::Failed, output: None, error, cause });
     }
 
     fn record(&mut self, turn: &mut Turn<'_>, previous_event_id: u64, details: Details) -> u64 {
         let id = self.root.next_event;
+        if id >= MAX_EVENTS && !details.is_end() && !self.info.execution_arn.contains(":express:") {
+            self.history_full = true;
+        }
+        if self.history_full {
+            return previous_event_id;
+        }
         self.root.next_event += 1;
         turn.out.push(Command::Record(HistoryEvent { id, previous_event_id, at: turn.now, details }));
         id
@@ -457,6 +485,9 @@ impl Execution {
     }
 
     fn finish(&mut self, turn: &mut Turn<'_>, outcome: Outcome) {
+        if self.history_full {
+            return;
+        }
         self.root.status = outcome.status;
         if let Some(timer) = self.root.deadline.take() {
             turn.out.push(Command::ClearTimer { timer });

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::data::{Assigned, View};
@@ -100,7 +101,11 @@ impl Execution {
     ) {
         self.forget_fallen(&mut frame);
         let kind = Self::state_of(&frame).kind();
-        let shown = assigned.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        let shown: IndexMap<_, _> = assigned.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        for (name, text) in &shown {
+            let old = frame.variables.get(name).map_or(0, |value| value.to_string().len());
+            frame.variables_bytes = (frame.variables_bytes + text.len()).saturating_sub(old);
+        }
         let details = Details::StateExited { kind, name: frame.state.clone(), output: output.clone(), assigned: shown };
         self.log(turn, &mut frame, details);
         frame.variables.extend(assigned);

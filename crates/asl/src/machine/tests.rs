@@ -406,8 +406,56 @@ fn definitions_are_refused_in_awss_words() {
     );
     assert_eq!(
         check(json!({"StartAt": "a", "States": {"a": {"Type": "Pass", "Next": "a"}}})),
-        ["MISSING_END_STATE: Workflow has no terminal state"]
+        ["MISSING_END_STATE: Workflow has no terminal state at null"]
     );
     let distributed = json!({"StartAt": "m", "States": {"m": {"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED"}, "StartAt": "p", "States": {"p": {"Type": "Pass", "End": true}}}}}});
     assert!(check(distributed)[0].contains("These fields are required: [ExecutionType]"));
+}
+
+#[test]
+fn a_loop_that_never_ends_is_ended_by_its_history() {
+    let bench = Bench::start(
+        &json!({"StartAt": "a", "States": {"a": {"Type": "Pass", "Next": "c"},
+            "c": {"Type": "Choice", "Choices": [{"Variable": "$", "IsPresent": true, "Next": "a"}], "Default": "z"},
+            "z": {"Type": "Succeed"}}}),
+        "{}",
+    );
+    let cause = "The execution reached the maximum number of history events (25000).";
+    assert_eq!(bench.failure(), ("States.Runtime".to_owned(), cause.to_owned()));
+    assert_eq!(bench.history.len(), 25_000);
+    assert_eq!(bench.types().last(), Some(&"ExecutionFailed"));
+}
+
+#[test]
+fn jsonata_states_compute_with_their_input_result_and_variables() {
+    let bench = Bench::start(
+        &json!({"QueryLanguage": "JSONata", "StartAt": "a", "States": {
+            "a": {"Type": "Pass", "Output": {"n": "{% $states.input.n + 1 %}", "fixed": " {% no %} "},
+                "Assign": {"seen": "{% $states.input.n %}"}, "Next": "m"},
+            "m": {"Type": "Map", "Items": "{% [$seen, $states.input.n] %}",
+                "ItemSelector": {"i": "{% $states.context.Map.Item.Index %}", "v": "{% $states.context.Map.Item.Value %}"},
+                "ItemProcessor": {"StartAt": "p", "States": {"p": {"Type": "Pass", "End": true}}},
+                "Output": "{% $states.result.(i + v) %}", "Next": "c"},
+            "c": {"Type": "Choice", "Choices": [{"Condition": "{% $sum($states.input) > 3 %}", "Next": "s",
+                "Output": {"sum": "{% $sum($states.input) %}"}}]},
+            "s": {"Type": "Succeed"}}}),
+        r#"{"n": 1}"#,
+    );
+    assert_eq!(bench.output(), json!({"sum": 4}));
+}
+
+#[test]
+fn a_failed_evaluation_names_its_field_and_can_be_caught() {
+    let mut machine = json!({"QueryLanguage": "JSONata", "StartAt": "t", "States": {
+        "t": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Arguments": {"FunctionName": "{% $none %}"}, "End": true}}});
+    let bench = Bench::start(&machine, "{}");
+    let cause = "An error occurred while executing the state 't' (entered at the event id #2). The JSONata expression '$none' \
+        specified for the field 'Arguments/FunctionName' returned nothing (undefined).";
+    assert_eq!(bench.failure(), ("States.QueryEvaluationError".to_owned(), cause.to_owned()));
+    assert_eq!(bench.types(), ["ExecutionStarted", "TaskStateEntered", "EvaluationFailed", "ExecutionFailed"]);
+    assert_eq!(bench.links(), [(1, 0), (2, 0), (3, 0), (4, 3)]);
+    machine["States"]["t"]["Catch"] = json!([{"ErrorEquals": ["States.QueryEvaluationError"], "Next": "c",
+        "Output": "{% $states.errorOutput.Error %}"}]);
+    machine["States"]["c"] = json!({"Type": "Succeed"});
+    assert_eq!(Bench::start(&machine, "{}").output(), json!("States.QueryEvaluationError"));
 }

@@ -3,8 +3,9 @@
 use serde_json::{Map as Object, Value};
 
 use super::Reader;
+use crate::check::Diagnostic;
 use crate::definition::{Amount, Language, ResultPath, Selection, Text};
-use crate::expr::Expr;
+use crate::expr::{Expr, QueryFault};
 use crate::path::Path;
 use crate::template::{Template, query_text};
 
@@ -21,9 +22,9 @@ impl Reader {
             self.complain("Expected value of type Object", place);
             return None;
         }
-        let mut problems = Vec::new();
         let template = match self.language {
             Language::JsonPath => {
+                let mut problems = Vec::new();
                 let template = Template::compile(value, &mut problems);
                 for (name, _) in problems {
                     self.complain(
@@ -36,14 +37,46 @@ impl Reader {
                 template
             }
             Language::Jsonata => {
-                let template = Template::compile_jsonata(value, field, &mut problems);
-                for (name, problem) in problems {
-                    self.complain(problem, format!("{at}/{name}"));
+                let mut faults = Vec::new();
+                let way = self.way(field, at);
+                let template = Template::compile_jsonata(value, &way, &mut faults);
+                for (way, fault) in faults {
+                    self.query_fault(fault, &way);
                 }
+                template.each(&mut |way, expr| self.check_query(expr, way));
                 template
             }
         };
+        if field == "Assign" {
+            for name in template.member_names().into_iter().filter(|name| !is_variable_name(name)) {
+                self.complain(format!("Variable name '{name}' is not valid"), place.clone());
+            }
+        }
         Some(template)
+    }
+
+    /// The way from the state to a field: `Choices[0]/Output`.
+    fn way(&self, field: &str, at: &str) -> String {
+        match at.get(self.place.len()..).map(|way| way.trim_start_matches('/')) {
+            None | Some("") => field.to_owned(),
+            Some(way) => format!("{way}/{field}"),
+        }
+    }
+
+    fn query_fault(&mut self, fault: QueryFault, way: &str) {
+        let location = format!("{}/{way}", self.place);
+        self.found.push(match fault {
+            QueryFault::Invalid(message) => Diagnostic::invalid_query(message, location),
+            QueryFault::Delimiters => {
+                Diagnostic::schema("A JSONata expression must begin with '{%' and end with '%}'", location)
+            }
+        });
+    }
+
+    fn check_query(&mut self, expr: &Expr, way: &str) {
+        for message in expr.missing(way.starts_with("Catch[")) {
+            self.found.push(Diagnostic::unsupported_query(message, format!("{}/{way}", self.place)));
+        }
     }
 
     /// Output of a JSONata state, catcher or rule.
@@ -100,15 +133,18 @@ impl Reader {
     #[expect(clippy::option_option, reason = "a field may have no expression, or a bad one")]
     pub(super) fn query(&mut self, object: &Object<String, Value>, field: &str, at: &str) -> Option<Option<Expr>> {
         let text = object.get(field)?.as_str().filter(|_| self.language == Language::Jsonata)?;
-        let parsed = match query_text(text) {
-            Ok(None) => return None,
-            Ok(Some(query)) => Expr::parse_query(query),
-            Err(problem) => Err(problem),
-        };
-        if let Err(problem) = &parsed {
-            self.complain(problem.clone(), format!("{at}/{field}"));
+        let way = self.way(field, at);
+        match query_text(text).and_then(|text| text.map(Expr::parse_query).transpose()) {
+            Ok(None) => None,
+            Ok(Some(expr)) => {
+                self.check_query(&expr, &way);
+                Some(Some(expr))
+            }
+            Err(fault) => {
+                self.query_fault(fault, &way);
+                Some(None)
+            }
         }
-        Some(parsed.ok())
     }
 
     /// `Field` with a number or an expression, or `FieldPath` with a path.
@@ -184,4 +220,11 @@ impl Reader {
         }
         self.text(object, field, at).map(Text::Fixed)
     }
+}
+
+/// An identifier of at most 80 characters; `states` is taken.
+fn is_variable_name(name: &str) -> bool {
+    let mut chars = name.chars();
+    let begins = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
+    begins && chars.all(|c| c.is_alphanumeric() || c == '_') && name.chars().count() <= 80 && name != "states"
 }

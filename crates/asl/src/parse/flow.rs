@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map as Object, Value};
 
 use super::Reader;
+use super::allowed::{BRANCH, PROCESSOR};
 use crate::choice::{Condition, Rule};
 use crate::definition::{Items, Language, Map, StateKind, Wait};
 use crate::time::Timestamp;
@@ -23,6 +24,7 @@ impl Reader {
     }
 
     fn rule(&mut self, object: &Object<String, Value>, at: &str) -> Option<Rule> {
+        self.check_rule(object, at);
         let condition = self.condition(object, at);
         if !self.require(object, &["Next"], at) {
             return None;
@@ -92,7 +94,10 @@ impl Reader {
                 for (index, item) in items.iter().enumerate() {
                     let place = format!("{at}/Branches[{index}]");
                     match item {
-                        Value::Object(item) => branches.extend(self.body(item, &place, depth + 1).map(Arc::new)),
+                        Value::Object(item) => {
+                            self.check_only(item, BRANCH, &place);
+                            branches.extend(self.body(item, &place, depth + 1).map(Arc::new));
+                        }
                         _ => self.complain("Expected value of type Object", place),
                     }
                 }
@@ -112,6 +117,7 @@ impl Reader {
             self.complain("Expected value of type Object", place);
             return None;
         };
+        self.check_only(processor, PROCESSOR, &place);
         let distributed =
             match processor.get("ProcessorConfig").and_then(|config| config.get("Mode")).and_then(Value::as_str) {
                 None | Some("INLINE") => None,

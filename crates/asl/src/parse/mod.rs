@@ -1,22 +1,25 @@
 //! From the text of a definition to its model, collecting every complaint on the way.
 
+mod allowed;
 mod distributed;
 mod fields;
 mod flow;
 mod work;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::{Map as Object, Value};
 
-use crate::check::{Diagnostic, Severity, check_body};
+use crate::check::{Diagnostic, Severity, check_body, check_names, check_variables};
 use crate::definition::{Body, Definition, Language, MachineType, State, StateKind};
 
 /// AWS's limit on the text of a definition.
 const MAX_BYTES: usize = 1_048_576;
 /// Bodies nested deeper than this are refused rather than followed.
 const MAX_DEPTH: usize = 24;
+const KINDS: [&str; 8] = ["Choice", "Fail", "Map", "Parallel", "Pass", "Succeed", "Task", "Wait"];
 
 pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Diagnostic>> {
     if text.len() > MAX_BYTES {
@@ -27,7 +30,14 @@ pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Dia
         Ok(_) => return Err(vec![Diagnostic::schema("Expected value of type Object", "/")]),
         Err(error) => return Err(vec![invalid_json(text, &error)]),
     };
-    let mut reader = Reader { kind, found: Vec::new(), whole: Language::JsonPath, language: Language::JsonPath };
+    let mut reader = Reader {
+        kind,
+        found: Vec::new(),
+        whole: Language::JsonPath,
+        language: Language::JsonPath,
+        place: String::new(),
+    };
+    reader.check_only(&root, allowed::MACHINE, "/");
     reader.whole = reader.query_language(&root, "/").unwrap_or(Language::JsonPath);
     let body = reader.body(&root, "", 0);
     reader.language = reader.whole;
@@ -35,6 +45,8 @@ pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Dia
     if reader.found.is_empty()
         && let Some(body) = &body
     {
+        check_names(body, "", &mut BTreeSet::new(), &mut reader.found);
+        check_variables(body, "", &BTreeSet::new(), &mut reader.found);
         check_body(body, "", &mut reader.found);
     }
     match body {
@@ -48,8 +60,9 @@ struct Reader {
     found: Vec<Diagnostic>,
     /// The language of states that do not name theirs.
     whole: Language,
-    /// The language of the state that is being read.
+    /// The language of the state that is being read, and where it stands.
     language: Language,
+    place: String,
 }
 
 impl Reader {
@@ -70,12 +83,15 @@ impl Reader {
             None => None,
             Some(Value::String(name)) if name == "JSONPath" => Some(Language::JsonPath),
             Some(Value::String(name)) if name == "JSONata" => Some(Language::Jsonata),
-            Some(_) => {
-                self.complain(
-                    "Value is not one of the allowed values: [JSONPath, JSONata]",
-                    format!("{}/QueryLanguage", location.trim_end_matches('/')),
-                );
-                None
+            // Anything else is refused, and read as JSONata.
+            Some(value) => {
+                let problem = if value.is_string() {
+                    "Value is not one of the allowed values: [JSONPath, JSONata]"
+                } else {
+                    "Expected value of type String"
+                };
+                self.complain(problem, format!("{}/QueryLanguage", location.trim_end_matches('/')));
+                Some(Language::Jsonata)
             }
         }
     }
@@ -92,7 +108,8 @@ impl Reader {
     fn body(&mut self, object: &Object<String, Value>, at: &str, depth: usize) -> Option<Body> {
         let location = if at.is_empty() { "/" } else { at };
         if depth > MAX_DEPTH {
-            self.complain("The states are nested too deeply", location);
+            let found = Diagnostic::schema("The states are too deeply nested", location);
+            self.found.push(Diagnostic { code: "TOO_DEEPLY_NESTED", ..found });
             return None;
         }
         if !self.require(object, &["States", "StartAt"], location) {
@@ -108,7 +125,7 @@ impl Reader {
             return None;
         }
         let mut model = IndexMap::new();
-        let outer = self.language;
+        let outer = (self.language, self.place.clone());
         for (name, state) in states {
             let place = format!("{at}/States/{name}");
             if name.chars().count() > 80 {
@@ -122,7 +139,7 @@ impl Reader {
                 model.insert(name.clone(), Arc::new(state));
             }
         }
-        self.language = outer;
+        (self.language, self.place) = outer;
         Some(Body { start_at, states: model })
     }
 
@@ -132,6 +149,10 @@ impl Reader {
         }
         let kind = self.text(object, "Type", at)?;
         self.language = self.language_of_state(object, at);
+        at.clone_into(&mut self.place);
+        if KINDS.contains(&kind.as_str()) {
+            self.check_fields(object, &kind, at);
+        }
         let kind = match kind.as_str() {
             "Pass" => StateKind::Pass {
                 result: self.jsonpath(|_| object.get("Result").cloned()).flatten(),
@@ -150,7 +171,7 @@ impl Reader {
             "Map" => self.map(object, at, depth)?,
             _ => {
                 self.complain(
-                    "Value is not one of the allowed values: [Choice, Fail, Map, Parallel, Pass, Succeed, Task, Wait]",
+                    format!("Value is not one of the allowed values: [{}]", KINDS.join(", ")),
                     format!("{at}/Type"),
                 );
                 return None;
@@ -207,3 +228,6 @@ fn invalid_json(text: &str, error: &serde_json::Error) -> Diagnostic {
         location: Some(place),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use serde_json::{Map as Object, Value};
 
 use super::Reader;
+use super::allowed::RETRIER;
 use crate::definition::{Catcher, Family, Language, MachineType, Resource, Retrier, Task, Work};
 
 impl Reader {
@@ -16,9 +17,29 @@ impl Reader {
             parameters: self.template(object, parameters, at),
             result_selector: self.jsonpath(|reader| reader.template(object, "ResultSelector", at)).flatten(),
             result_path: self.result_path(object, at),
-            retry: self.list(object, "Retry", at, Self::retrier),
-            catch: self.list(object, "Catch", at, Self::catcher),
+            retry: self.handlers(object, "Retry", at, Self::retrier),
+            catch: self.handlers(object, "Catch", at, Self::catcher),
         }
+    }
+
+    /// `States.ALL` must stand in the last of them.
+    fn handlers<T: Handler>(
+        &mut self,
+        object: &Object<String, Value>,
+        field: &str,
+        at: &str,
+        read: fn(&mut Self, &Object<String, Value>, &str) -> Option<T>,
+    ) -> Vec<T> {
+        let handlers = self.list(object, field, at, read);
+        if let Some((_, early)) = handlers.split_last() {
+            for (index, _) in early.iter().enumerate().filter(|(_, handler)| handler.takes_all()) {
+                self.complain(
+                    "States.ALL must appear in the last element",
+                    format!("{at}/{field}[{index}]/ErrorEquals"),
+                );
+            }
+        }
+        handlers
     }
 
     pub(super) fn list<T>(
@@ -63,6 +84,7 @@ impl Reader {
     }
 
     fn retrier(&mut self, object: &Object<String, Value>, at: &str) -> Option<Retrier> {
+        self.check_only(object, RETRIER, at);
         let errors = self.errors(object, at)?;
         let mut number = |field: &str, least: f64, most: f64, default: Option<f64>| match object.get(field) {
             None => default,
@@ -92,6 +114,7 @@ impl Reader {
     }
 
     fn catcher(&mut self, object: &Object<String, Value>, at: &str) -> Option<Catcher> {
+        self.check_catcher(object, at);
         let errors = self.errors(object, at)?;
         if !self.require(object, &["Next"], at) {
             return None;
@@ -141,5 +164,22 @@ impl Reader {
             credentials: self.template(object, "Credentials", at),
             work: self.work(object, self.parameters(), at),
         })
+    }
+}
+
+/// What answers to named errors.
+trait Handler {
+    fn takes_all(&self) -> bool;
+}
+
+impl Handler for Retrier {
+    fn takes_all(&self) -> bool {
+        self.errors.iter().any(|name| name == "States.ALL")
+    }
+}
+
+impl Handler for Catcher {
+    fn takes_all(&self) -> bool {
+        self.errors.iter().any(|name| name == "States.ALL")
     }
 }

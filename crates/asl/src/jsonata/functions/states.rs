@@ -44,7 +44,7 @@ pub(super) fn range<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _:
     machine.allocate(count * 8)?;
     machine.charge(count / 8)?;
     #[expect(clippy::cast_precision_loss, reason = "at most ten million")]
-    machine.plain((0..count).map(|index| Val::Number(start + step * index as f64)).collect())
+    machine.sequence((0..count).map(|index| Val::Number(start + step * index as f64)).collect())
 }
 
 pub(super) fn hash<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _: &Val<'a>) -> Result<Val<'a>> {

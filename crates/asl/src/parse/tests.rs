@@ -1,0 +1,159 @@
+//! What is wrong with definitions, in AWS's words where they are known.
+
+use serde_json::{Value, json};
+
+use crate::definition::{Definition, MachineType};
+
+fn problems(definition: &Value) -> Vec<String> {
+    let found = Definition::parse(&definition.to_string(), MachineType::Standard).err().unwrap_or_default();
+    found.iter().map(crate::Diagnostic::sentence).collect()
+}
+
+/// A machine of one state that ends, and what is said of it.
+fn check(state: Value, wanted: &[&str]) {
+    let mut state = state;
+    if !matches!(state["Type"].as_str(), Some("Choice" | "Succeed" | "Fail")) && state.get("Next").is_none() {
+        state["End"] = json!(true);
+    }
+    let machine = json!({"StartAt": "S", "States": {"S": state, "Z": {"Type": "Pass", "End": true}}});
+    let found: Vec<String> =
+        problems(&machine).into_iter().filter(|text| !text.contains("\"Z\" is not reachable")).collect();
+    assert_eq!(found, wanted, "{machine}");
+}
+
+#[test]
+fn fields_belong_to_kinds_and_languages() {
+    for (field, kind) in [("TimeoutSeconds", "Map"), ("Catch", "Pass"), ("Retry", "Wait"), ("Foo", "Task")] {
+        let mut state = match kind {
+            "Map" => {
+                json!({"Type": "Map", "ItemProcessor": {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}})
+            }
+            "Task" => json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage"}),
+            "Wait" => json!({"Type": "Wait", "Seconds": 1}),
+            _ => json!({"Type": kind}),
+        };
+        state[field] = json!([]);
+        check(state, &[&format!("SCHEMA_VALIDATION_FAILED: Field '{field}' is not supported at /States/S")]);
+    }
+    check(
+        json!({"Type": "Pass", "Output": "{% 1 %}"}),
+        &[
+            "SCHEMA_VALIDATION_FAILED: The QueryLanguage is set to 'JSONPath', but field 'Output' is only supported for the 'JSONata' QueryLanguage at /States/S",
+        ],
+    );
+    check(
+        json!({"Type": "Pass", "QueryLanguage": "JSONata", "Parameters": {}}),
+        &[
+            "SCHEMA_VALIDATION_FAILED: The QueryLanguage is set to 'JSONata', but field 'Parameters' is only supported for the 'JSONPath' QueryLanguage at /States/S",
+        ],
+    );
+    let mut machine =
+        json!({"QueryLanguage": "JSONata", "StartAt": "S", "Extra": 1, "States": {"S": {"Type": "Pass", "End": true}}});
+    assert_eq!(problems(&machine), ["SCHEMA_VALIDATION_FAILED: Field 'Extra' is not supported at /"]);
+    machine["QueryLanguage"] = json!("jq");
+    machine.as_object_mut().unwrap().remove("Extra");
+    assert_eq!(
+        problems(&machine),
+        ["SCHEMA_VALIDATION_FAILED: Value is not one of the allowed values: [JSONPath, JSONata] at /QueryLanguage"]
+    );
+    check(
+        json!({"Type": "Map", "QueryLanguage": "JSONata",
+            "ItemProcessor": {"QueryLanguage": "JSONata", "StartAt": "P", "States": {"P": {"Type": "Pass", "Output": 1, "End": true}}}}),
+        &[
+            "SCHEMA_VALIDATION_FAILED: Field 'QueryLanguage' is not supported at /States/S/ItemProcessor",
+            "SCHEMA_VALIDATION_FAILED: The QueryLanguage is set to 'JSONPath', but field 'Output' is only supported for the 'JSONata' QueryLanguage at /States/S/ItemProcessor/States/P",
+        ],
+    );
+}
+
+#[test]
+fn the_error_output_is_there_for_catchers_only() {
+    let mut task = json!({"Type": "Task", "QueryLanguage": "JSONata", "Resource": "arn:aws:states:::sqs:sendMessage",
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.errorOutput.Error %}", "Next": "Z"}]});
+    check(task.clone(), &[]);
+    task["Arguments"] = json!({"a": ["{% $states.errorOutput %}"]});
+    check(
+        task,
+        &["UNSUPPORTED_JSONATA_EXPRESSION: Field '$states.errorOutput' does not exist. at /States/S/Arguments/a[0]"],
+    );
+}
+
+#[test]
+fn expressions_must_parse_and_have_no_context_item() {
+    for (text, wanted) in [
+        ("1 +", "INVALID_JSONATA_EXPRESSION: Unexpected end of expression"),
+        ("\"unterminated", "INVALID_JSONATA_EXPRESSION: String literal must be terminated by a matching quote"),
+        ("phone", "UNSUPPORTED_JSONATA_EXPRESSION: Reference to 'phone' at the top level is not supported."),
+        ("[1, a.b]", "UNSUPPORTED_JSONATA_EXPRESSION: Reference to 'a' at the top level is not supported."),
+        ("$$", "UNSUPPORTED_JSONATA_EXPRESSION: Reference to '$$' at the top level is not supported."),
+        ("$states.foo", "UNSUPPORTED_JSONATA_EXPRESSION: Field '$states.foo' does not exist."),
+    ] {
+        let state = json!({"Type": "Pass", "QueryLanguage": "JSONata", "Output": {"v": format!("{{% {text} %}}")}});
+        check(state, &[&format!("{wanted} at /States/S/Output/v")]);
+    }
+    for text in
+        ["$states.input.a[b > 1].c", "$map([1], function($v) { $v })", "$x.{'a': b}", "($y := 1; $y)", "[1..3].($ + 1)"]
+    {
+        let state = json!({"Type": "Pass", "QueryLanguage": "JSONata", "Output": format!("{{% {text} %}}")});
+        check(state, &[]);
+    }
+}
+
+#[test]
+fn handlers_name_all_errors_alone_and_last() {
+    let task = |retry: Value| json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Retry": retry});
+    check(task(json!([{"ErrorEquals": ["A"]}, {"ErrorEquals": ["States.ALL"], "MaxAttempts": 0}])), &[]);
+    check(
+        task(json!([{"ErrorEquals": ["States.ALL"]}, {"ErrorEquals": ["A"]}])),
+        &["SCHEMA_VALIDATION_FAILED: States.ALL must appear in the last element at /States/S/Retry[0]/ErrorEquals"],
+    );
+    check(
+        task(json!([{"ErrorEquals": ["States.ALL", "A"]}])),
+        &["SCHEMA_VALIDATION_FAILED: States.ALL must appear alone at /States/S/Retry[0]/ErrorEquals"],
+    );
+}
+
+#[test]
+fn names_are_unique_and_variables_of_one_scope() {
+    let machine = json!({"StartAt": "A", "States": {
+        "A": {"Type": "Pass", "Assign": {"v": 1, "states": 2}, "Next": "M"},
+        "M": {"Type": "Map", "End": true, "ItemProcessor": {"StartAt": "A", "States": {"A": {"Type": "Pass", "Assign": {"v": 2}, "End": true}}}}}});
+    assert_eq!(
+        problems(&machine),
+        ["SCHEMA_VALIDATION_FAILED: Variable name 'states' is not valid at /States/A/Assign"]
+    );
+    let mut machine = machine;
+    machine["States"]["A"]["Assign"] = json!({"v": 1});
+    assert_eq!(
+        problems(&machine),
+        [
+            "DUPLICATE_STATE_NAME: Duplicate State name: A at /States/M/ItemProcessor/States/A",
+            "SCHEMA_VALIDATION_FAILED: Variable 'v' is already assigned in an outer scope at /States/M/ItemProcessor/States/A/Assign",
+        ]
+    );
+}
+
+#[test]
+fn variables_are_told_by_the_states_that_read_them() {
+    let machine = json!({"StartAt": "A", "States": {
+        "A": {"Type": "Pass", "Parameters": {"x.$": "States.Format('{}{}', $b, $a.c)", "y": "$no"}, "Next": "B"},
+        "B": {"Type": "Choice", "Choices": [{"Not": {"Variable": "$c", "IsNull": true}, "Next": "C"}], "Default": "C"},
+        "C": {"Type": "Pass", "End": true}}});
+    let definition = Definition::parse(&machine.to_string(), MachineType::Standard).unwrap();
+    assert_eq!(json!(definition.variable_references()), json!({"A": ["a", "b"], "B": ["c"]}));
+}
+
+#[test]
+fn hostile_definitions_are_refused_in_bounded_time() {
+    let parse = |text: &str| Definition::parse(text, MachineType::Standard).err().unwrap_or_default()[0].code;
+    assert_eq!(parse(&" ".repeat(10_000_000)), "SCHEMA_VALIDATION_FAILED");
+    assert_eq!(parse(&"[".repeat(1_000_000)), "INVALID_JSON_DESCRIPTION");
+    let mut body = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
+    for depth in 0..30 {
+        let name = format!("M{depth}");
+        body = json!({"StartAt": name, "States": {name.clone(): {"Type": "Map", "ItemProcessor": body, "End": true}}});
+    }
+    assert_eq!(parse(&body.to_string()), "TOO_DEEPLY_NESTED");
+    let unicode = json!({"StartAt": "状态 \u{1F600}", "States": {"状态 \u{1F600}": {"Type": "Pass", "End": true}}});
+    assert!(problems(&unicode).is_empty());
+}
