@@ -81,6 +81,17 @@ pub(crate) fn binary() -> PathBuf {
     target.join("debug/lakerun")
 }
 
+/// The simulation, for as long as was asked.
+pub(crate) fn sim(seconds: u64, seed: Option<u64>) -> Result<()> {
+    // With the whole workspace's features, so that nothing is built twice.
+    cargo(&["build", "--workspace", "--bin", "sim"])?;
+    let arguments = match seed {
+        Some(seed) => ["--seed".to_owned(), seed.to_string()],
+        None => ["--seconds".to_owned(), seconds.to_string()],
+    };
+    command(&binary().with_file_name("sim").display().to_string(), &arguments.each_ref().map(String::as_str))
+}
+
 pub(crate) fn ci() -> Result<()> {
     step("format", || cargo(&["fmt", "--all", "--check"]))?;
     step("structure", tidy::run)?;

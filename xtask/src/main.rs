@@ -1,4 +1,4 @@
-//! Build tasks: `cargo xtask demo | test | ci | codegen | compat | tidy`. Each sets up what it needs; cargo and python3 are enough.
+//! Build tasks: `cargo xtask demo | test | ci | codegen | compat | tidy | sim`. Each sets up what it needs; cargo and python3 are enough.
 
 mod checks;
 mod codegen;
@@ -41,6 +41,15 @@ enum Task {
     },
     /// Check the structure: layers, file headers, licences, sizes of the example's parts
     Tidy,
+    /// Simulate with more seeds than the tests take; the first that fails is printed (`--seed N` runs it alone)
+    Sim {
+        /// How long to go on
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Only this seed
+        #[arg(long)]
+        seed: Option<u64>,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -51,5 +60,6 @@ fn main() -> anyhow::Result<()> {
         Task::Codegen { check } => codegen::run(check),
         Task::Compat { check } => compat::run(check),
         Task::Tidy => tidy::run(),
+        Task::Sim { seconds, seed } => checks::sim(seconds, seed),
     }
 }

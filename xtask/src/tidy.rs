@@ -32,7 +32,7 @@ const PARTS: [&str; 4] = ["sourcing/handler.py", "etl/job.py", "view/handler.py"
 pub(crate) fn run() -> Result<()> {
     let mut faults = Vec::new();
     layers(&mut faults)?;
-    for folder in ["crates", "services", "server", "xtask", "bench"] {
+    for folder in ["crates", "services", "server", "sim", "xtask", "bench"] {
         sources(&root().join(folder), &mut faults)?;
     }
     for part in PARTS {
@@ -54,6 +54,7 @@ fn layer(manifest: &str) -> Option<&'static str> {
         "api" => "api",
         "services" => "services",
         "server" => "server",
+        "sim" => "sim",
         "xtask" => "xtask",
         "bench" => "bench",
         _ => match path.split('/').nth(2)? {
@@ -66,11 +67,11 @@ fn layer(manifest: &str) -> Option<&'static str> {
     })
 }
 
-/// The only edges between our crates: server → services → engine, compute, query → service → store → asl → wire; api → wire.
+/// The only edges between our crates: server, sim → services → engine, compute, query → service → store → asl → wire; api → wire.
 fn allowed(from: &str, to: &str) -> bool {
     let below: &[&str] = match from {
         "server" => &["services", "platform", "service", "store", "wire"],
-        "bench" => &["services", "api", "platform", "service", "store", "asl", "wire"],
+        "bench" | "sim" => &["services", "api", "platform", "service", "store", "asl", "wire"],
         "services" => &["api", "platform", "service", "store", "asl", "wire"],
         "platform" => &["service", "store", "asl", "wire"],
         "service" => &["store", "wire"],

@@ -1,0 +1,266 @@
+//! A client: makes a machine, starts an execution of it, asks after it until it is over, and compares all that it is told with what
+//! it was told before and with what the evaluator expects.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+use service::Cx;
+use store::Clock as _;
+use wire::Error;
+
+use crate::evaluate::{Ends, alike, evaluate};
+use crate::generate::Generated;
+use crate::oracle::{Seen, check_history};
+use crate::world::World;
+
+/// One execution, as its client knows it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Client(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    made: Generated,
+    /// `None`: there are too many ways to end.
+    ends: Option<Ends<Value>>,
+    start_at: jiff::Timestamp,
+    stop_at: Option<jiff::Timestamp>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    machine: Option<String>,
+    /// ARN and start date, once StartExecution was acknowledged.
+    started: Option<(String, Value)>,
+    stop_sent: bool,
+    history: Vec<Value>,
+    described: Option<Value>,
+    over: bool,
+}
+
+impl Client {
+    pub(crate) fn new(
+        name: String,
+        made: Generated,
+        start_at: jiff::Timestamp,
+        stop_at: Option<jiff::Timestamp>,
+    ) -> Self {
+        let ends = evaluate(&made.machine, &made.input).ok();
+        Self(Arc::new(Inner { name, made, ends, start_at, stop_at, known: Mutex::default() }))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.known().over
+    }
+
+    /// All that was seen of the execution, for comparing runs.
+    pub(crate) fn story(&self) -> String {
+        let known = self.known();
+        let history: Vec<String> = known.history.iter().map(Value::to_string).collect();
+        format!("{}\n{:?}\n{}\n", self.0.name, known.described, history.join("\n"))
+    }
+
+    /// What it ran.
+    pub(crate) fn shown(&self) -> String {
+        let made = &self.0.made;
+        let known = self.known();
+        format!(
+            "{}\n{}\ninput {}\nexpected {:?}\nfound {:?}\nhistory {:#?}",
+            self.0.name,
+            made.machine.definition(made.language),
+            made.input,
+            self.0.ends,
+            known.described,
+            known.history.iter().map(Seen::read).collect::<Vec<_>>()
+        )
+    }
+
+    /// Goes on where it was when the process died.
+    pub(crate) async fn follow(self, world: World, cx: Cx) {
+        if self.is_over() {
+            // What has ended stays as it ended.
+            return self.ask(&world, &cx).await;
+        }
+        let machine = self.machine(&world, &cx).await;
+        world.sleep_until(self.0.start_at).await;
+        self.start(&world, &cx, &machine).await;
+        if let (Some(at), false) = (self.0.stop_at, self.known().stop_sent) {
+            tokio::spawn(self.clone().stop(world.clone(), cx.clone(), at));
+        }
+        let mut pause_ms = 500;
+        while !self.is_over() && world.faults().is_empty() {
+            world.sleep_ms(pause_ms).await;
+            pause_ms = (pause_ms * 3 / 2).min(3_600_000);
+            self.ask(&world, &cx).await;
+        }
+    }
+
+    async fn machine(&self, world: &World, cx: &Cx) -> String {
+        if let Some(machine) = self.known().machine.clone() {
+            return machine;
+        }
+        let made = &self.0.made;
+        let input = json!({
+            "Name": self.0.name,
+            "Definition": made.machine.definition(made.language).to_string(),
+            "RoleArn": "arn:aws:iam::000000000000:role/machine",
+        });
+        let made = call(world, cx, "createStateMachine", input).await;
+        match made {
+            Ok(made) => {
+                let arn = made["StateMachineArn"].as_str().unwrap_or_default().to_owned();
+                self.known().machine = Some(arn.clone());
+                arn
+            }
+            Err(error) => {
+                world.fault(format!("{}: a machine is refused: {error}\n{}", self.0.name, self.shown()));
+                std::future::pending().await
+            }
+        }
+    }
+
+    async fn start(&self, world: &World, cx: &Cx, machine: &str) {
+        if self.known().started.is_some() {
+            return;
+        }
+        let input = json!({ "StateMachineArn": machine, "Name": "e", "Input": self.0.made.input.to_string() });
+        let arn = machine.replace(":stateMachine:", ":execution:") + ":e";
+        match call(world, cx, "startExecution", input).await {
+            Ok(started) => {
+                if started["ExecutionArn"] != json!(arn) {
+                    world.fault(format!("{}: started as {started}", self.0.name));
+                }
+                self.known().started = Some((arn, started["StartDate"].clone()));
+            }
+            // It was started, this client was not told, and it is over.
+            Err(error) if error.code() == "ExecutionAlreadyExists" => {
+                self.known().started = Some((arn, Value::Null));
+            }
+            Err(error) => world.fault(format!("{}: an execution is refused: {error}", self.0.name)),
+        }
+    }
+
+    async fn stop(self, world: World, cx: Cx, at: jiff::Timestamp) {
+        world.sleep_until(at).await;
+        let Some((arn, _)) = self.known().started.clone() else { return };
+        let stopped = call(&world, &cx, "stopExecution", json!({ "ExecutionArn": arn, "Error": "Stopped" })).await;
+        self.known().stop_sent = true;
+        if let Err(error) = stopped {
+            world.fault(format!("{}: cannot be stopped: {error}", self.0.name));
+        }
+    }
+
+    /// Describes the execution, reads its history, and compares.
+    async fn ask(&self, world: &World, cx: &Cx) {
+        let Some((arn, started)) = self.known().started.clone() else { return };
+        let described = match call(world, cx, "describeExecution", json!({ "ExecutionArn": arn })).await {
+            Ok(described) => described,
+            Err(error) => {
+                return world.fault(format!("{}: what was acknowledged is gone: {error}", self.0.name));
+            }
+        };
+        if !started.is_null() && described["StartDate"] != started {
+            world.fault(format!("{}: started {started}, now {}", self.0.name, described["StartDate"]));
+        }
+        let Some(history) = history(world, cx, &arn, &self.0.name).await else { return };
+        let over = described["Status"] != "RUNNING";
+        let fault = {
+            let mut known = self.known();
+            let same = known.history.len() <= history.len() && known.history.iter().zip(&history).all(|(a, b)| a == b);
+            let fault = if !same || (known.over && known.history.len() != history.len()) {
+                Some("its history has changed")
+            } else if known.over && known.described.as_ref() != Some(&described) {
+                Some("its end has changed")
+            } else {
+                None
+            };
+            known.history = history;
+            known.described = Some(described);
+            fault
+        };
+        if let Some(fault) = fault {
+            world.fault(format!("{}: {fault}\n{}", self.0.name, self.shown()));
+        }
+        if over && !self.is_over() {
+            if let Err(fault) = self.check() {
+                world.fault(format!("{}: {fault}\n{}", self.0.name, self.shown()));
+            }
+            self.known().over = true;
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let known = self.known();
+        let described = known.described.clone().unwrap_or_default();
+        let seen: Vec<Seen> = known.history.iter().map(Seen::read).collect();
+        check_history(&seen)?;
+        let text = |field: &str| described[field].as_str().unwrap_or_default().to_owned();
+        let output = || serde_json::from_str::<Value>(&text("Output")).unwrap_or_default();
+        let last = known.history.last().cloned().unwrap_or_default();
+        if described["Status"] == "SUCCEEDED" && last["ExecutionSucceededEventDetails"]["Output"] != described["Output"]
+        {
+            return Err("its output is not that of its last event".to_owned());
+        }
+        let Some(ends) = &self.0.ends else { return Ok(()) };
+        let expected = ends.iter().any(|end| match (end, text("Status").as_str()) {
+            (Ok(value), "SUCCEEDED") => alike(value, &output()),
+            (Err(failure), "FAILED") => {
+                text("Error") == failure.error && alike(&json!(failure.cause), &json!(text("Cause")))
+            }
+            _ => false,
+        });
+        let stopped = self.0.stop_at.is_some() && text("Status") == "ABORTED" && text("Error") == "Stopped";
+        if expected || stopped { Ok(()) } else { Err("it has not ended as expected".to_owned()) }
+    }
+}
+
+/// All pages; `None` when the process was told nothing new because storage failed.
+async fn history(world: &World, cx: &Cx, arn: &str, name: &str) -> Option<Vec<Value>> {
+    let mut events = Vec::new();
+    let mut token = Value::Null;
+    let size = world.chance(|chance| chance.between(20, 1000));
+    loop {
+        let mut input = json!({ "ExecutionArn": arn, "MaxResults": size });
+        if !token.is_null() {
+            input["NextToken"] = token;
+        }
+        match call(world, cx, "getExecutionHistory", input).await {
+            Ok(mut page) => {
+                let Value::Array(found) = page["Events"].take() else { return None };
+                events.extend(found);
+                token = page["NextToken"].take();
+                if token.is_null() {
+                    return Some(events);
+                }
+            }
+            Err(error) => {
+                world.fault(format!("{name}: its history is gone: {error}"));
+                return None;
+            }
+        }
+    }
+}
+
+/// Asks again while storage fails.
+async fn call(world: &World, cx: &Cx, operation: &str, input: Value) -> Result<Value, Error> {
+    loop {
+        match cx.call_json("sfn", operation, input.clone()).await {
+            Err(error) if error.status() >= 500 => {
+                let pause = world.chance(|chance| chance.between(1, 2000));
+                world.sleep_ms(pause).await;
+                // Not forever, should something else be wrong.
+                if world.clock.now() > LAST {
+                    return Err(error);
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
+/// No simulation lasts longer.
+pub(crate) const LAST: jiff::Timestamp = jiff::Timestamp::constant(1_767_225_600 + 60 * 86_400, 0);

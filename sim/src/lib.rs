@@ -1,0 +1,21 @@
+//! Deterministic simulation: the shipped store, queue, engine and states code on one thread, with a seed.
+//!
+//! - [`generate`] makes random machines ([`model`]) and inputs; [`evaluate`] says how they may end.
+//! - [`run`] takes a seed through a world: a [`disk`] that fails, a [`clock`] that only passes when nothing else can happen,
+//!   [`workers`] that answer late, twice or never, crashes and restarts; and checks what must hold ([`oracle`]).
+//! - [`bare`] drives `asl` alone, without store and engine: fast, for the language and the promise that the same events give the
+//!   same commands.
+
+pub mod bare;
+pub mod chance;
+mod client;
+pub mod clock;
+pub mod disk;
+pub mod evaluate;
+pub mod generate;
+pub mod machines;
+pub mod model;
+pub mod oracle;
+pub mod run;
+pub mod workers;
+mod world;

@@ -1,0 +1,50 @@
+//! `sim --seconds N`: new seeds for so long; `sim --seed N`: one of them, with its story; `sim --machines N`: so many machines
+//! through `asl` alone. The first that fails is printed, and how to run it again.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use sim::{machines, run};
+
+#[expect(clippy::print_stderr, clippy::print_stdout, reason = "a build task talks to who started it")]
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1)?.parse::<u64>().ok()
+    };
+    let from = number("--from").unwrap_or(0);
+    let done = if let Some(machines) = number("--machines") {
+        machines::check(from..from + machines).map(|counts| format!("{counts:?}"))
+    } else if let Some(seed) = number("--seed") {
+        run::run(seed).map(|report| format!("{}{} lives, {} commits", report.story, report.lives, report.commits))
+    } else {
+        long(from, Duration::from_secs(number("--seconds").unwrap_or(60)))
+    };
+    match done {
+        Ok(report) => println!("{report}"),
+        Err(fault) => {
+            eprintln!("{fault}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn long(from: u64, time: Duration) -> Result<String, String> {
+    let began = Instant::now();
+    let (mut seed, mut executions, mut lives, mut commits, mut events) = (from, 0, 0, 0, 0);
+    while began.elapsed() < time {
+        let report = run::run(seed).map_err(|fault| format!("{fault}\nagain: cargo xtask sim --seed {seed}"))?;
+        executions += report.executions;
+        lives += report.lives;
+        commits += report.commits;
+        events += report.events;
+        machines::check(seed * 10..seed * 10 + 10)?;
+        seed += 1;
+    }
+    Ok(format!(
+        "{} seeds from {from}: {executions} executions, {lives} lives, {commits} commits, {events} events seen",
+        seed - from
+    ))
+}

@@ -1,0 +1,197 @@
+//! One seed: a world, some executions, lives of the process that end in crashes, and a last one in which all must come to its end.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use service::{Cx, Platform, Principal, Router, Settings, operations};
+use store::{Clock as _, Queue, Store};
+use tokio::sync::Notify;
+
+use crate::chance::Chance;
+use crate::client::{Client, LAST};
+use crate::clock::SimClock;
+use crate::disk::{Crash, Disk, Faults};
+use crate::generate::generate;
+use crate::machines::has_jsonata;
+use crate::world::{Everyone, World};
+
+/// What a seed came to.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub executions: u64,
+    pub lives: u64,
+    pub commits: u64,
+    pub events: usize,
+    /// All that the clients were told.
+    pub story: String,
+}
+
+/// Commits of one life beyond which it is taken to go round in circles.
+const MOST_COMMITS: u64 = 200_000;
+
+/// Runs a seed.
+pub fn run(seed: u64) -> Result<Report, String> {
+    watch_panics();
+    let mut chance = Chance::new(seed ^ 0x00C0_FFEE);
+    let clock = SimClock::new(chance.fork());
+    let disk = Disk::new(clock.clone(), chance.fork());
+    let world = World::new(clock.clone(), disk.clone(), chance.fork());
+    let calm = chance.permille(200);
+    let faults = if calm { Faults::default() } else { faults(&mut chance) };
+    let clients: Vec<Client> = (0..chance.between(1, 4)).map(|n| client(&mut chance, &clock, n)).collect();
+    let crashes = if calm { 0 } else { chance.below(6) };
+    let mut report = Report { executions: clients.len() as u64, ..Report::default() };
+    for life in 0..=crashes {
+        let last = life == crashes;
+        let crash = if last { Crash::Never } else { crash(&mut chance) };
+        let at = (!last && crash == Crash::Never).then(|| Duration::from_millis(chance.below(300_000)));
+        disk.reopen(faults, crash);
+        live(&world, &clients, at, last);
+        report.lives += 1;
+        report.commits += disk.commits();
+        if let Some(panic) = PANICS.with(RefCell::take) {
+            world.fault(panic);
+        }
+        if !world.faults().is_empty() {
+            break;
+        }
+        clock.pass(Duration::from_millis(chance.below(60_000)));
+    }
+    report.story = clients.iter().map(Client::story).collect();
+    report.events = report.story.lines().count();
+    let mut wrong = world.faults();
+    for client in clients.iter().filter(|client| !client.is_over()) {
+        wrong.push(format!("it does not end\n{}", client.shown()));
+    }
+    if wrong.is_empty() {
+        wrong.extend(left(&disk));
+    }
+    match wrong.into_iter().next() {
+        None => Ok(report),
+        Some(fault) => Err(format!("seed {seed}: {fault}\nafter {} lives, {} commits", report.lives, report.commits)),
+    }
+}
+
+fn faults(chance: &mut Chance) -> Faults {
+    let mut rate = |most: u64| if chance.permille(500) { chance.below(most) } else { 0 };
+    Faults { fails_before: rate(60), fails_after: 0 * rate(60), fails_to_read: rate(30), slow_us: rate(500_000) }
+}
+
+fn crash(chance: &mut Chance) -> Crash {
+    match chance.below(4) {
+        0 => Crash::BeforeCommit(chance.between(1, 30)),
+        1 => Crash::AfterCommit(chance.between(1, 30)),
+        2 => Crash::AtRead(chance.between(1, 150)),
+        _ => Crash::Never,
+    }
+}
+
+fn client(chance: &mut Chance, clock: &SimClock, n: u64) -> Client {
+    let made = generate(chance, has_jsonata());
+    let start_at = clock.now() + Duration::from_millis(chance.below(20_000));
+    let stop_at = chance.permille(80).then(|| start_at + Duration::from_millis(chance.below(400_000)));
+    Client::new(format!("m{n}"), made, start_at, stop_at)
+}
+
+/// One life of the process: until it crashes, or nothing is left to do.
+fn live(world: &World, clients: &[Client], crash_at: Option<Duration>, last: bool) {
+    let idle = Arc::new(Notify::new());
+    let (clock, told, disk) = (world.clock.clone(), idle.clone(), world.disk.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .on_thread_park(move || {
+            let endless = clock.now() > LAST || disk.commits() > MOST_COMMITS;
+            if endless || !clock.advance() {
+                told.notify_one();
+            }
+        })
+        .build()
+        .expect("a runtime without drivers needs nothing");
+    runtime.block_on(async {
+        let cx = platform(world);
+        tokio::spawn(world.clone().post(cx.clone()));
+        for client in clients {
+            tokio::spawn(client.clone().follow(world.clone(), cx.clone()));
+        }
+        if let Some(at) = crash_at {
+            let world = world.clone();
+            tokio::spawn(async move {
+                world.clock.sleep(at).await;
+                world.disk.crash();
+            });
+        }
+        if last {
+            let world = world.clone();
+            tokio::spawn(async move {
+                world.clock.sleep(Duration::from_mins(10)).await;
+                world.disk.heal();
+            });
+        }
+        tokio::select! {
+            biased;
+            () = world.disk.crashed() => {}
+            () = idle.notified() => {}
+        }
+    });
+}
+
+/// The platform as the server wires it, as far as Step Functions goes.
+fn platform(world: &World) -> Cx {
+    let clock = Arc::new(world.clock.clone());
+    let router = Router::with_clock(clock.clone());
+    router.set_identity(Arc::new(Everyone));
+    let other = || Queue::new(Store::memory());
+    let store = Store::over(Arc::new(world.disk.clone()), clock);
+    let platform = Platform {
+        router: router.clone(),
+        control: Queue::new(store),
+        s3: other(),
+        dynamodb: other(),
+        data: std::env::temp_dir(),
+        endpoint: "http://127.0.0.1:1".to_owned(),
+        account: "000000000000".to_owned(),
+        region: "us-east-1".to_owned(),
+        settings: Settings::default(),
+    };
+    let outside = Arc::new(world.clone());
+    operations!(router, outside, api_lambda: Invoke);
+    operations!(router, outside, api_sqs: SendMessage);
+    operations!(router, outside, api_events: PutEvents);
+    states::register(&platform);
+    platform.control.start();
+    Cx::new(router, Principal::Root, "000000000000", "us-east-1")
+}
+
+/// Rows that nothing will ever take away: of executions that are over, and of the queue.
+fn left(disk: &Disk) -> Vec<String> {
+    let of =
+        |key: &[u8]| store::Key::parts(key).iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect::<Vec<_>>();
+    let mut left: Vec<String> = ["\u{1}task", "\u{1}due"]
+        .iter()
+        .flat_map(|owner| disk.keys(store::Key::new(owner).as_bytes()))
+        .map(|key| format!("a row of the queue is left: {:?}", of(&key)))
+        .collect();
+    for key in disk.keys(store::Key::new("states").as_bytes()) {
+        let parts = of(&key);
+        if parts.iter().any(|part| part == "root" || part == "frame") {
+            left.push(format!("a row of an execution that is over is left: {parts:?}"));
+        }
+    }
+    left
+}
+
+thread_local! {
+    static PANICS: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// A runner that panics is run again, and would hide here what it found.
+fn watch_panics() {
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.with(|seen| *seen.borrow_mut() = Some(panic.to_string()));
+            before(panic);
+        }));
+    });
+}

@@ -1,0 +1,247 @@
+//! What is outside the process, and outlives it: the functions and queues that tasks call, the workers behind them, the clients
+//! that start executions and ask after them, and what they all remember.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use api_events::{PutEvents, PutEventsRequest, PutEventsResponse};
+use api_lambda::{InvocationRequest, InvocationResponse, Invoke};
+use api_sqs::{SendMessage, SendMessageRequest, SendMessageResult};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use service::identity::{Credentials, Identity};
+use service::{Cx, Handle, Principal};
+use store::Clock as _;
+use tokio::sync::Notify;
+use wire::Error;
+
+use crate::chance::Chance;
+use crate::clock::SimClock;
+use crate::disk::Disk;
+use crate::workers::{Attempt, Plan, raised};
+
+/// Everything outside. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) clock: SimClock,
+    pub(crate) disk: Disk,
+    state: Arc<Mutex<Outside>>,
+    /// A letter was written.
+    posted: Arc<Notify>,
+}
+
+struct Outside {
+    chance: Chance,
+    letters: Vec<Letter>,
+    /// Letters that somebody in this life takes care of.
+    carried: usize,
+    /// What must not have happened.
+    faults: Vec<String>,
+    /// How often each task was called.
+    calls: BTreeMap<String, u64>,
+}
+
+/// An answer to a task's token, on its way.
+#[derive(Clone, Debug)]
+struct Letter {
+    token: String,
+    answer: Attempt,
+    at: jiff::Timestamp,
+    /// How often it will be sent.
+    times: u64,
+}
+
+impl World {
+    pub(crate) fn new(clock: SimClock, disk: Disk, chance: Chance) -> Self {
+        let (letters, carried, faults, calls) = Default::default();
+        let state = Outside { chance, letters, carried, faults, calls };
+        Self { clock, disk, state: Arc::new(Mutex::new(state)), posted: Arc::default() }
+    }
+
+    fn outside(&self) -> MutexGuard<'_, Outside> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn fault(&self, what: String) {
+        self.outside().faults.push(what);
+    }
+
+    pub(crate) fn faults(&self) -> Vec<String> {
+        self.outside().faults.clone()
+    }
+
+    pub(crate) fn chance<T>(&self, draw: impl FnOnce(&mut Chance) -> T) -> T {
+        draw(&mut self.outside().chance)
+    }
+
+    pub(crate) async fn sleep_ms(&self, ms: u64) {
+        self.clock.sleep(Duration::from_millis(ms)).await;
+    }
+
+    pub(crate) async fn sleep_until(&self, at: jiff::Timestamp) {
+        let left = at.duration_since(self.clock.now());
+        self.clock.sleep(Duration::try_from(left).unwrap_or_default()).await;
+    }
+
+    /// What a dying process does reaches nobody.
+    async fn unless_dead(&self) {
+        if self.disk.is_dead() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Carries letters, those of earlier lives first, as long as this life lasts.
+    pub(crate) async fn post(self, cx: Cx) {
+        self.outside().carried = 0;
+        loop {
+            let next = {
+                let mut outside = self.outside();
+                let at = outside.carried;
+                let letter = outside.letters.get(at).cloned();
+                outside.carried += usize::from(letter.is_some());
+                letter.map(|letter| (at, letter))
+            };
+            match next {
+                Some((at, letter)) => drop(tokio::spawn(self.clone().deliver(cx.clone(), at, letter))),
+                None => self.posted.notified().await,
+            }
+        }
+    }
+
+    async fn deliver(self, cx: Cx, at: usize, mut letter: Letter) {
+        while letter.times > 0 {
+            self.sleep_until(letter.at).await;
+            if self.chance(|chance| chance.permille(200)) {
+                let _ = cx.call_json("sfn", "sendTaskHeartbeat", json!({ "TaskToken": letter.token })).await;
+            }
+            if self.chance(|chance| chance.permille(50)) {
+                self.forge(&cx, &letter.token).await;
+            }
+            let (operation, input) = match &letter.answer {
+                Attempt::Succeeds(value) => {
+                    ("sendTaskSuccess", json!({ "TaskToken": letter.token, "Output": value.to_string() }))
+                }
+                Attempt::Fails(error) => {
+                    ("sendTaskFailure", json!({ "TaskToken": letter.token, "Error": error, "Cause": "m" }))
+                }
+                Attempt::Silent => return,
+            };
+            match cx.call_json("sfn", operation, input).await {
+                Ok(_) => {
+                    letter.times -= 1;
+                    let later = self.chance(|chance| chance.below(100_000));
+                    letter.at = self.clock.now() + Duration::from_millis(later);
+                }
+                Err(error) if error.status() >= 500 => letter.at = self.clock.now() + Duration::from_secs(1),
+                Err(error) => {
+                    if !["TaskTimedOut", "TaskDoesNotExist"].contains(&error.code()) {
+                        self.fault(format!("a token that was given out is answered with {error}"));
+                    }
+                    letter.times = 0;
+                }
+            }
+            self.outside().letters[at] = letter.clone();
+        }
+    }
+
+    /// A token that was never given out.
+    async fn forge(&self, cx: &Cx, token: &str) {
+        let mut forged = token.as_bytes().to_vec();
+        let place = self.chance(|chance| chance.index(forged.len()));
+        forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
+        let forged = String::from_utf8(forged).unwrap_or_default();
+        match cx.call_json("sfn", "sendTaskSuccess", json!({ "TaskToken": forged, "Output": "\"forged\"" })).await {
+            Ok(_) => self.fault("a forged token was taken".to_owned()),
+            Err(error) => {
+                let known = ["InvalidToken", "TaskTimedOut", "TaskDoesNotExist"].contains(&error.code());
+                if !known && error.status() < 500 {
+                    self.fault(format!("a forged token is answered with {error}"));
+                }
+            }
+        }
+    }
+
+    fn called(&self, cx: &Cx) {
+        *self.outside().calls.entry(cx.task_id().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+}
+
+#[async_trait]
+impl Handle<Invoke> for World {
+    async fn handle(&self, cx: &Cx, input: InvocationRequest) -> Result<InvocationResponse, Error> {
+        self.unless_dead().await;
+        self.called(cx);
+        let payload: Value =
+            input.payload.and_then(|payload| serde_json::from_slice(payload.as_bytes()).ok()).unwrap_or_default();
+        let plan = Plan::read(&payload["plan"]);
+        self.sleep_ms(plan.delay_ms).await;
+        self.unless_dead().await;
+        let mut answer = InvocationResponse { status_code: Some(200), ..Default::default() };
+        match plan.attempt(payload["retry"].as_u64().unwrap_or(0), &payload["value"]) {
+            Attempt::Succeeds(value) => answer.payload = Some(value.to_string().into_bytes().into()),
+            Attempt::Fails(error) => {
+                answer.function_error = Some("Unhandled".to_owned());
+                answer.payload = Some(raised(&error).into_bytes().into());
+            }
+            Attempt::Silent => std::future::pending().await,
+        }
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl Handle<SendMessage> for World {
+    async fn handle(&self, cx: &Cx, input: SendMessageRequest) -> Result<SendMessageResult, Error> {
+        self.unless_dead().await;
+        self.called(cx);
+        let body: Value = serde_json::from_str(&input.message_body).unwrap_or_default();
+        let plan = Plan::read(&body["plan"]);
+        let answer = plan.attempt(body["retry"].as_u64().unwrap_or(0), &body["value"]);
+        let token = body["token"].as_str().unwrap_or_default().to_owned();
+        if answer != Attempt::Silent {
+            let at = self.clock.now() + Duration::from_millis(plan.delay_ms);
+            let mut outside = self.outside();
+            let times = if outside.chance.permille(200) { 2 } else { 1 };
+            outside.letters.push(Letter { token, answer, at, times });
+            drop(outside);
+            self.posted.notify_one();
+        }
+        // The answer may be there before the message's sender knows that it was sent.
+        let takes = self.chance(|chance| chance.below(20));
+        self.sleep_ms(takes).await;
+        self.unless_dead().await;
+        Ok(SendMessageResult { message_id: Some("m".to_owned()), ..Default::default() })
+    }
+}
+
+#[async_trait]
+impl Handle<PutEvents> for World {
+    async fn handle(&self, _: &Cx, _: PutEventsRequest) -> Result<PutEventsResponse, Error> {
+        self.unless_dead().await;
+        Ok(PutEventsResponse { failed_entry_count: Some(0), ..Default::default() })
+    }
+}
+
+/// Everybody may do everything.
+pub(crate) struct Everyone;
+
+#[async_trait]
+impl Identity for Everyone {
+    async fn credentials(&self, _: &str) -> Result<Option<Credentials>, Error> {
+        Ok(None)
+    }
+    async fn authorize(&self, _: &Principal, _: &str, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn role_session(&self, role_arn: &str, session: &str, _: Option<&str>) -> Result<Principal, Error> {
+        let (role_arn, session) = (role_arn.to_owned(), session.to_owned());
+        Ok(Principal::Role { role_arn, session, policy: None, attempt: None, access_key: None })
+    }
+    async fn issue(&self, _: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
+        Err(Error::not_implemented("keys"))
+    }
+    async fn revoke(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,29 @@
+//! The simulation's own tests, and through it those of store, queue, engine, states and language.
+
+use sim::{machines, run};
+
+#[test]
+fn random_machines_end_as_the_evaluator_says() {
+    let counts = machines::check(0..1000).unwrap_or_else(|fault| panic!("{fault}"));
+    println!("{counts:?}");
+    assert!(counts.followed > 900 && counts.succeeded > 400, "{counts:?}");
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_done_twice() {
+    let (mut executions, mut lives) = (0, 0);
+    for seed in 0..200 {
+        let report = run::run(seed).unwrap_or_else(|fault| panic!("{fault}"));
+        executions += report.executions;
+        lives += report.lives;
+    }
+    assert!(executions > 300 && lives > 400, "{executions} executions in {lives} lives");
+}
+
+#[test]
+fn a_seed_replays() {
+    for seed in [3, 14, 159] {
+        let [first, second] = [(); 2].map(|()| run::run(seed).unwrap_or_else(|fault| panic!("{fault}")).story);
+        assert!(first == second, "seed {seed} does not replay");
+    }
+}
