@@ -118,7 +118,6 @@ fn begin(definition: &Arc<Definition>, input: &Value) -> Execution {
         region: "us-east-1".to_owned(),
         started: Timestamp(START_MS),
         input: Payload::inline(input.to_string()),
-        ..Info::default()
     };
     Execution::new(Arc::clone(definition), info, [1, 2])
 }

@@ -57,6 +57,13 @@ impl Client {
         self.known().over
     }
 
+    /// The resource part of its ARN, where it has succeeded.
+    pub(crate) fn succeeded(&self) -> Option<String> {
+        let known = self.known();
+        let succeeded = known.described.as_ref().is_some_and(|described| described["Status"] == "SUCCEEDED");
+        succeeded.then(|| format!("execution:{}:e", self.0.name))
+    }
+
     /// All that was seen of the execution, for comparing runs.
     pub(crate) fn story(&self) -> String {
         let known = self.known();

@@ -70,16 +70,16 @@ impl Clock for SimClock {
         times.next += 1;
         times.timers.insert(key, fire);
         drop(times);
-        let timer = Timer { clock: self.clone(), key };
+        let set = Timer { clock: self.clone(), key };
         Box::pin(async move {
-            let _timer = timer;
+            let _set = set;
             let _ = fired.await;
         })
     }
 
     fn random(&self) -> u128 {
         let mut times = self.times();
-        (u128::from(times.chance.next()) << 64) | u128::from(times.chance.next())
+        (u128::from(times.chance.draw()) << 64) | u128::from(times.chance.draw())
     }
 }
 

@@ -193,7 +193,7 @@ impl Generator<'_> {
             let (state, leads) = self.state(at, length, reached, &entry, around);
             for (target, entry) in leads {
                 match target {
-                    None => ends = Some(ends.map_or(entry.input.clone(), |end| end.meet(&entry.input))),
+                    None => ends = Some(ends.map_or_else(|| entry.input.clone(), |end| end.meet(&entry.input))),
                     Some(target) => {
                         let known = &mut entries[target];
                         *known = Some(match known.take() {
@@ -241,7 +241,7 @@ impl Generator<'_> {
         let may_end = last || next_is_reached;
         let mut leads = Vec::new();
         let effective = self.narrowed(&mut state, &entry.input);
-        let sources = self.sources(&effective, &entry.variables, around);
+        let sources = Self::sources(&effective, &entry.variables, around);
         match self.chance.below(20) {
             0 if may_end => {
                 state.next = None;
@@ -267,7 +267,7 @@ impl Generator<'_> {
             }
             7 | 8 if around.depth < 2 && self.left > 2 => {
                 let given = self.given(&mut state, &effective, &sources);
-                let within = self.within(entry, around, around.item.clone());
+                let within = Self::within(entry, around, around.item.clone());
                 let count = self.chance.between(1, 3);
                 let made: Vec<_> = (0..count).map(|_| self.machine(&given, &within)).collect();
                 let (branches, shapes): (Vec<_>, Vec<_>) = made.into_iter().unzip();
@@ -289,7 +289,7 @@ impl Generator<'_> {
                 } else {
                     item.clone()
                 };
-                let within = self.within(entry, around, Some(item));
+                let within = Self::within(entry, around, Some(item));
                 let (processor, result) = self.machine(&given, &within);
                 let limit = if self.chance.permille(500) { 0 } else { self.chance.between(1, 3) };
                 state.kind = Kind::Map { items: Expr::Path(Base::Input, path), limit, processor };
@@ -297,7 +297,7 @@ impl Generator<'_> {
             }
             12..=17 => {
                 let task = self.task(&sources, language);
-                let value = self.shape_of(&task.value, &sources);
+                let value = Self::shape_of(&task.value, &sources);
                 let result = match &task.plan.reply {
                     Reply::Echo => value,
                     Reply::Wrapped => Shape::Object(Shapes::from([("got".to_owned(), value)])),
@@ -345,7 +345,7 @@ impl Generator<'_> {
         input.clone()
     }
 
-    fn sources(&self, effective: &Shape, variables: &Shapes, around: &Around) -> Sources {
+    fn sources(effective: &Shape, variables: &Shapes, around: &Around) -> Sources {
         let mut bases = vec![
             (Base::Input, effective.clone()),
             (Base::Input, effective.clone()),
@@ -361,7 +361,7 @@ impl Generator<'_> {
         Sources { bases }
     }
 
-    fn within(&mut self, entry: &Entry, around: &Around, item: Option<Shape>) -> Around {
+    fn within(entry: &Entry, around: &Around, item: Option<Shape>) -> Around {
         let mut outer = around.outer.clone();
         outer.extend(entry.variables.clone());
         Around { outer, item, execution_input: around.execution_input.clone(), depth: around.depth + 1 }
@@ -668,7 +668,7 @@ impl Generator<'_> {
         (Expr::Object(fields.into_iter().map(|(name, (expr, _))| (name, expr)).collect()), Shape::Object(shapes))
     }
 
-    fn shape_of(&self, expr: &Expr, sources: &Sources) -> Shape {
+    fn shape_of(expr: &Expr, sources: &Sources) -> Shape {
         match expr {
             Expr::Literal(value) => Shape::of(value),
             Expr::Path(base, path) => {
@@ -678,7 +678,7 @@ impl Generator<'_> {
             Expr::Add(..) | Expr::Count(_) => Shape::Int,
             Expr::List(_) => Shape::List(Box::new(Shape::Int)),
             Expr::Object(fields) => {
-                Shape::Object(fields.iter().map(|(name, expr)| (name.clone(), self.shape_of(expr, sources))).collect())
+                Shape::Object(fields.iter().map(|(name, expr)| (name.clone(), Self::shape_of(expr, sources))).collect())
             }
         }
     }

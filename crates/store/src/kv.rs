@@ -1,6 +1,7 @@
 //! The key-value port: transactions over ordered bytes, and [`Store`], which everyone uses. Closures are synchronous,
 //! re-runnable and touch only `tx`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::Serialize;
@@ -175,6 +176,8 @@ pub struct Store {
 #[derive(Default)]
 pub(crate) struct Inbox {
     pub(crate) tasks: Mutex<(Vec<Task>, Vec<String>)>,
+    /// A commit failed, and may have taken place all the same: what is on disk has to be looked at again.
+    pub(crate) in_doubt: AtomicBool,
     pub(crate) notify: Notify,
 }
 
@@ -319,12 +322,17 @@ where
     }
 
     fn done(self: Box<Self>, committed: Result<(), Error>) {
+        let in_doubt = committed.is_err();
+        if in_doubt {
+            self.inbox.in_doubt.store(true, Ordering::Release);
+            self.inbox.notify.notify_one();
+        }
         let result = match (committed, self.out) {
             (Ok(()), Some(out)) => out,
             (Err(e), _) => Err(e.into()),
             (Ok(()), None) => Err(Error::Closed.into()),
         };
-        if result.is_ok() {
+        if result.is_ok() || in_doubt {
             self.touched.iter().filter_map(|at| self.watches.get(*at)).for_each(Watch::written);
         }
         if result.is_ok() && !(self.tasks.is_empty() && self.cancelled.is_empty()) {

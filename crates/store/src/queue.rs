@@ -6,8 +6,9 @@
 //! orders it. The dispatcher keeps in memory what is due within a window, sleeps until the next one is, and costs nothing while
 //! there is none. Timers are tasks in the future.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -360,6 +361,11 @@ impl Dispatcher {
     }
 
     fn take_inbox(&mut self) {
+        if self.store.inbox.in_doubt.swap(false, Ordering::AcqRel) {
+            (self.loaded_ms, self.window_end, self.more_on_disk) = (None, i64::MIN, true);
+            self.cursor = due_prefix().into_bytes();
+            self.due.values_mut().for_each(|held| held.is_fresh = false);
+        }
         let (tasks, cancelled) = {
             let mut inbox = self.store.inbox.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *inbox)
@@ -377,6 +383,10 @@ impl Dispatcher {
                 Row::Later => self.more_on_disk = true,
             }
         }
+        self.stop(cancelled);
+    }
+
+    fn stop(&self, cancelled: Vec<String>) {
         for id in cancelled {
             if let Some(stop) = self.running.get(&id) {
                 let _ = stop.send(true);
@@ -384,13 +394,30 @@ impl Dispatcher {
         }
     }
 
-    /// Reads what was left to be done at once, at the start; then moves the window on whenever its end is reached.
+    /// Reads what was left to be done at once, at the start and when a commit is in doubt; then moves the window on whenever its
+    /// end is reached.
     async fn load(&mut self) -> Result<(), Error> {
+        let waiting: BTreeSet<String> =
+            self.kinds.values().flat_map(|kind| &kind.waiting).map(|task| task.id.clone()).collect();
         if self.loaded_ms.is_none() {
-            let left = self.store.read(|tx| tx.list_json::<Task>(now_prefix(), usize::MAX >> 1)).await?;
-            for task in left {
+            let running: Vec<&String> = self.running.keys().collect();
+            let (left, cancelled) = self
+                .store
+                .read(|tx| {
+                    let left = tx.list_json::<Task>(now_prefix(), usize::MAX >> 1)?;
+                    let mut cancelled = Vec::new();
+                    for id in &running {
+                        if !has(tx, id)? {
+                            cancelled.push((*id).clone());
+                        }
+                    }
+                    Ok::<_, Error>((left, cancelled))
+                })
+                .await?;
+            for task in left.into_iter().filter(|task| !waiting.contains(&task.id)) {
                 self.hold(Task { row: Row::Now, ..task }, false);
             }
+            self.stop(cancelled);
             self.loaded_ms = Some(self.now_ms());
         }
         let now = self.now_ms();
@@ -423,7 +450,9 @@ impl Dispatcher {
                 self.more_on_disk = later;
             }
             for task in tasks {
-                self.hold(task, false);
+                if !waiting.contains(&task.id) {
+                    self.hold(task, false);
+                }
             }
         }
         if !self.more_on_disk && self.window_end < now + window / 2 {
