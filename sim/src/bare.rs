@@ -118,6 +118,7 @@ fn begin(definition: &Arc<Definition>, input: &Value) -> Execution {
         region: "us-east-1".to_owned(),
         started: Timestamp(START_MS),
         input: Payload::inline(input.to_string()),
+        ..Info::default()
     };
     Execution::new(Arc::clone(definition), info, [1, 2])
 }
@@ -141,7 +142,8 @@ impl Stored {
         for id in &dirty.removed_frames {
             self.frames.remove(id);
         }
-        for frame in &dirty.frames {
+        // The main frame stands with the root, and is written whenever that is.
+        for frame in dirty.frames.iter().chain(&dirty.main) {
             self.frames.insert(frame.id, serde_json::to_vec(frame).map_err(text)?);
         }
         for blob in &dirty.blobs {

@@ -165,7 +165,12 @@ impl Client {
     async fn ask(&self, world: &World, cx: &Cx) {
         let Some((arn, started)) = self.known().started.clone() else { return };
         let described = match call(world, cx, "describeExecution", json!({ "ExecutionArn": arn })).await {
-            Ok(described) => described,
+            Ok(mut described) => {
+                // Whether it can be redriven changes with time.
+                described["RedriveStatus"] = Value::Null;
+                described["RedriveStatusReason"] = Value::Null;
+                described
+            }
             Err(error) => {
                 return world.fault(format!("{}: what was acknowledged is gone: {error}", self.0.name));
             }

@@ -397,6 +397,10 @@ impl Dispatcher {
     /// Reads what was left to be done at once, at the start and when a commit is in doubt; then moves the window on whenever its
     /// end is reached.
     async fn load(&mut self) -> Result<(), Error> {
+        if self.loaded_ms.is_some() && !(self.more_on_disk && self.window_end <= self.now_ms()) {
+            self.widen();
+            return Ok(());
+        }
         let waiting: BTreeSet<String> =
             self.kinds.values().flat_map(|kind| &kind.waiting).map(|task| task.id.clone()).collect();
         if self.loaded_ms.is_none() {
@@ -421,7 +425,7 @@ impl Dispatcher {
             self.loaded_ms = Some(self.now_ms());
         }
         let now = self.now_ms();
-        let window = i64::try_from(WINDOW.as_millis()).unwrap_or(60_000);
+        let window = window_ms();
         while self.more_on_disk && self.window_end <= now && !self.is_full() {
             let (from, to) = (self.cursor.clone(), due_prefix().push_i64(now + window));
             let last = crate::key::prefix_end(due_prefix().as_bytes());
@@ -455,12 +459,17 @@ impl Dispatcher {
                 }
             }
         }
+        self.widen();
+        Ok(())
+    }
+
+    /// Nothing is left on disk beyond memory: new tasks may go to memory up to a window from now.
+    fn widen(&mut self) {
+        let (now, window) = (self.now_ms(), window_ms());
         if !self.more_on_disk && self.window_end < now + window / 2 {
-            // Nothing is left on disk beyond memory: new tasks may go to memory up to a window from now.
             self.window_end = now + window;
             self.cursor = due_prefix().push_i64(self.window_end).into_bytes();
         }
-        Ok(())
     }
 
     async fn dispatch(&mut self) {
@@ -590,6 +599,10 @@ async fn record(store: &Store, task: &Task, done: Done) -> Result<(), Error> {
 
 fn store_again(tx: &mut Tx<'_>, task: &Task, at: jiff::Timestamp, row: Row) -> Result<(), Error> {
     store(tx, Task { attempt: task.attempt + 1, at_ms: at.as_millisecond(), row, ..task.clone() })
+}
+
+fn window_ms() -> i64 {
+    i64::try_from(WINDOW.as_millis()).unwrap_or(60_000)
 }
 
 fn same(a: &Task, b: &Task) -> bool {
