@@ -147,7 +147,7 @@ impl<'a> Machine<'a> {
         if self.depth > self.max_depth {
             return Err(Failure::too_deep());
         }
-        let result = stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || self.finished(node, input, frame))?;
+        let result = super::on_stack(|| self.finished(node, input, frame))?;
         self.depth -= 1;
         Ok(result)
     }
@@ -723,10 +723,6 @@ impl<'a> Machine<'a> {
         Val::object(result)
     }
 }
-
-/// Stack that must be left before a level is entered, and how much is added when it is not.
-const RED_ZONE: usize = 256 << 10;
-const STACK_SEGMENT: usize = 2 << 20;
 
 fn set<'a>(bound: &mut Vec<(Arc<str>, Val<'a>)>, name: &Arc<str>, value: Val<'a>) {
     match bound.iter_mut().find(|(known, _)| known == name) {

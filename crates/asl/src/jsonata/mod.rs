@@ -108,6 +108,24 @@ impl Query {
     }
 }
 
+/// Runs one level of a recursion, on more stack when little is left.
+fn on_stack<T>(level: impl FnOnce() -> T) -> T {
+    const RED_ZONE: usize = 256 << 10;
+    const SEGMENT: usize = 2 << 20;
+    stacker::maybe_grow(RED_ZONE, SEGMENT, level)
+}
+
+/// Deeper values could not be read again.
+const MAX_RESULT_DEPTH: usize = 127;
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(|item| is_deeper(item, levels - 1)),
+        Value::Object(members) => levels == 0 || members.values().any(|member| is_deeper(member, levels - 1)),
+        _ => false,
+    }
+}
+
 fn evaluate<'a>(
     tree: &'a ast::Tree,
     environment: &'a Environment<'a>,
@@ -118,7 +136,13 @@ fn evaluate<'a>(
     match result {
         value::Val::Undefined => Ok(None),
         value::Val::Function(_) => Err(QueryError::Unsupported),
-        result => Ok(Some(result.to_json(&mut { MAX_VALUES })?)),
+        result => {
+            let value = result.to_json(&mut { MAX_VALUES })?;
+            if is_deeper(&value, MAX_RESULT_DEPTH) {
+                return Err(failure::Failure::too_large().into());
+            }
+            Ok(Some(value))
+        }
     }
 }
 

@@ -147,6 +147,12 @@ impl Parser {
         if self.nesting > MAX_NESTING {
             return Err(Failure::too_deep());
         }
+        let raw = super::on_stack(|| self.operators(power))?;
+        self.nesting -= 1;
+        Ok(raw)
+    }
+
+    fn operators(&mut self, power: usize) -> Result<Raw> {
         let (token, position) = (std::mem::replace(&mut self.token, Token::End), self.position);
         let ended = matches!(token, Token::End);
         if !ended {
@@ -161,7 +167,6 @@ impl Parser {
             self.advance(None, false)?;
             left = self.infix(operator, position, left)?;
         }
-        self.nesting -= 1;
         Ok(left)
     }
 

@@ -74,7 +74,7 @@ impl Resolver {
         if self.nodes > MAX_NODES {
             return Err(Failure::too_large());
         }
-        let mut node = self.unmarked(raw)?;
+        let mut node = super::on_stack(|| self.unmarked(raw))?;
         node.keep_array |= raw.keep_array;
         Ok(node)
     }

@@ -52,3 +52,60 @@ fn lists_what_it_reads() {
     assert_eq!(references("($y := 1; $y + $z)"), [vec!["z"]]);
     assert_eq!(references("$map($states.result, function($i){ $i.a + $k })"), [vec!["states", "result"], vec!["k"]]);
 }
+
+fn limit(text: &str) -> String {
+    match eval(text) {
+        Err(QueryError::Limit(message)) => message,
+        other => panic!("{}: {other:?}", text.chars().take(80).collect::<String>()),
+    }
+}
+
+const STACK: &str =
+    "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive.";
+const TIME: &str = "Expression evaluation timeout: Check for infinite loop";
+const MEMORY: &str = "Expression evaluation memory limit exceeded: Check for excessive memory usage";
+
+/// The edges that were measured on AWS, and others that would cost time or memory without end.
+#[test]
+fn everything_is_bounded() {
+    let doubled = |times: u32| {
+        format!("($p := function($s, $n) {{ $n = 0 ? $s : $p($s & $s, $n - 1) }}; $length($p('x', {times})))")
+    };
+    assert_eq!(eval("[1..873782] ~> $count()"), Ok(Some(json!(873_782))));
+    assert_eq!(eval(&doubled(22)), Ok(Some(json!(4_194_304))));
+    assert_eq!(eval(&vec!["1"; 95].join("+")), Ok(Some(json!(95))));
+    for text in [
+        "[1..873783] ~> $count()",
+        "$sum([1..10000000])",
+        &doubled(23),
+        "$pad('x', 2e9)",
+        "$count($range(1, 9000000, 1))",
+        "$reduce([1..5000], function($a, $i) { {'a': $a} })",
+        "$reduce([1..60], function($a, $i) { [[$a], [$a]] })",
+        "$string($reduce([1..60], function($a, $i) { [[$a], [$a]] }))",
+        "$reduce([1..200], function($a, $i) { $append($a, $a) }, [1])",
+    ] {
+        assert_eq!(limit(text), MEMORY, "{}", text.chars().take(80).collect::<String>());
+    }
+    for text in [
+        &vec!["1"; 200].join("+"),
+        &vec!["1"; 20_000].join("+"),
+        &format!("{}1{}", "(".repeat(10_000), ")".repeat(10_000)),
+        &format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)),
+        &format!("{}1", "-".repeat(10_000)),
+        &"function(){".repeat(10_000),
+        "($f := function($n) { 1 + $f($n) }; $f(1))",
+    ] {
+        assert_eq!(limit(text), STACK, "{}", text.chars().take(80).collect::<String>());
+    }
+    for text in [
+        "($f := function($x) { $f($x + 1) }; $f(1))",
+        "$reduce([1..30], function($s, $i) { $replace($s, 'x', 'xxxx') }, 'x')",
+        "($x := $reduce([1..60], function($a, $i) { [[$a], [$a]] }); $x = $x)",
+        "($x := $reduce([1..60], function($a, $i) { {'a': $a, 'b': $a} }); $count($x.**))",
+    ] {
+        assert!([TIME, MEMORY].contains(&limit(text).as_str()), "{text}");
+    }
+    assert_eq!(eval("$contains($pad('', 20000, 'a'), /(a+)+b/)"), Ok(Some(json!(false))));
+    assert!(eval("$contains('x', /(?<=y)x/)").is_err());
+}

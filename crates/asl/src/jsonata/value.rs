@@ -84,7 +84,7 @@ pub(super) enum Function<'a> {
 }
 
 /// Values nested deeper are refused, as deep ones cost stack wherever they are walked.
-const MAX_DEPTH: u32 = 1000;
+const MAX_DEPTH: u32 = 400;
 
 /// No array or text is larger, in bytes: measured on AWS as 873,782 numbers.
 pub(super) const MAX_BYTES: usize = 873_782 * 8;
