@@ -15,6 +15,8 @@ pub(crate) struct Context<'a> {
     pub(crate) retry_count: u32,
     /// Index and value, innermost Map.
     pub(crate) item: Option<(u64, &'a Value)>,
+    /// In a Distributed Map: the member's name, where an object is gone over, and where the item is from.
+    pub(crate) item_origin: Option<(Option<&'a str>, &'a str)>,
     pub(crate) token: Option<String>,
     built: OnceCell<Value>,
 }
@@ -28,6 +30,7 @@ impl<'a> Context<'a> {
             redrive: Redrive::default(),
             retry_count: 0,
             item: None,
+            item_origin: None,
             token: None,
             built: OnceCell::new(),
         }
@@ -64,7 +67,16 @@ impl<'a> Context<'a> {
         }
         root.insert("State".to_owned(), state);
         if let Some((index, value)) = self.item {
-            root.insert("Map".to_owned(), json!({ "Item": { "Index": index, "Value": value } }));
+            let mut item = Map::new();
+            item.insert("Index".to_owned(), Value::from(index));
+            if let Some((Some(key), _)) = self.item_origin {
+                item.insert("Key".to_owned(), Value::from(key));
+            }
+            item.insert("Value".to_owned(), value.clone());
+            if let Some((_, source)) = self.item_origin {
+                item.insert("Source".to_owned(), Value::from(source));
+            }
+            root.insert("Map".to_owned(), json!({ "Item": item }));
         }
         if let Some(token) = &self.token {
             root.insert("Task".to_owned(), json!({ "Token": token }));

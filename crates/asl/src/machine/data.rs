@@ -21,6 +21,7 @@ pub(super) struct View<'a> {
     pub(super) result: Option<&'a Value>,
     pub(super) error_output: Option<&'a Value>,
     pub(super) item: Option<(u64, &'a Value)>,
+    pub(super) item_origin: Option<(Option<&'a str>, &'a str)>,
     pub(super) task: Option<TaskId>,
 }
 
@@ -40,6 +41,7 @@ impl Execution {
             context = context.without_retries();
         }
         context.token = view.task.map(|task| self.token(task));
+        context.item_origin = view.item_origin;
         context.item = view.item.or_else(|| {
             let nearest = std::iter::once(frame)
                 .chain(ancestors.iter().copied())

@@ -53,13 +53,11 @@ impl Reader {
         read: fn(&mut Self, &Object<String, Value>, &str) -> T,
     ) -> Option<T> {
         let place = format!("{at}/{field}");
-        match object.get(field)? {
-            Value::Object(part) => Some(read(self, part, &place)),
-            _ => {
-                self.complain("Expected value of type Object", place);
-                None
-            }
+        let part = object.get(field)?.as_object();
+        if part.is_none() {
+            self.complain("Expected value of type Object", place.clone());
         }
+        part.map(|part| read(self, part, &place))
     }
 
     /// Where none is given, one that is always the same for the state.
@@ -155,19 +153,15 @@ impl Reader {
             return None;
         }
         let config = object.get("WriterConfig").unwrap_or(&Value::Null);
-        let transformation = match config.get("Transformation") {
-            None => None,
-            Some(name) => match serde_json::from_value::<WriterTransformation>(name.clone()) {
-                Ok(transformation) => Some(transformation),
-                Err(_) => {
-                    self.complain(
-                        "Value is not one of the allowed values: [NONE, COMPACT, FLATTEN]",
-                        format!("{at}/WriterConfig/Transformation"),
-                    );
-                    None
-                }
-            },
-        };
+        let transformation = config.get("Transformation");
+        let parsed = transformation.map(|name| serde_json::from_value::<WriterTransformation>(name.clone()));
+        if let Some(Err(_)) = parsed {
+            self.complain(
+                "Value is not one of the allowed values: [NONE, COMPACT, FLATTEN]",
+                format!("{at}/WriterConfig/Transformation"),
+            );
+        }
+        let transformation = parsed.and_then(Result::ok);
         let lines = match config.get("OutputType").map(Value::as_str) {
             None | Some(Some("JSON")) => false,
             Some(Some("JSONL")) => true,

@@ -335,6 +335,72 @@ async fn limits_can_be_changed_while_it_runs() {
 }
 
 #[tokio::test]
+async fn selectors_see_where_items_are_from() {
+    let world = World::new();
+    world.fakes.put("in", "a.jsonl", "1\n");
+    let selector = json!({ "s.$": "$$.Map.Item.Source", "v.$": "$$.Map.Item.Value" });
+    let machine = map(&json!({ "ItemReader": reader("JSONL", "a.jsonl", &json!({})), "ItemSelector": selector }));
+    assert_eq!(output(&world, &machine, &json!({})).await, json!([{ "s": "S3://in/a.jsonl", "v": 1 }]));
+    let jsonata = json!({
+        "QueryLanguage": "JSONata",
+        "Items": "{% $states.input %}",
+        "ItemSelector": { "key": "{% $states.context.Map.Item.Key %}", "from": "{% $states.context.Map.Item.Source %}" },
+        "ItemBatcher": { "MaxItemsPerBatch": "{% 1 + 1 %}" },
+        "ResultWriter": { "WriterConfig": { "Transformation": "FLATTEN", "OutputType": "JSONL" } },
+    });
+    let mut machine = map(&jsonata);
+    let inner = &mut machine["States"]["M"]["ItemProcessor"]["States"]["P"];
+    *inner = json!({ "Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $states.input.Items %}", "End": true });
+    let from = r#""from":"STATE_DATA""#;
+    assert_eq!(
+        output(&world, &machine, &json!({ "a": 1, "b": 2, "c": 3 })).await,
+        json!(format!(
+            r#"{{"key":"a",{from}}}
+{{"key":"b",{from}}}
+{{"key":"c",{from}}}"#
+        ))
+    );
+}
+
+/// The process's resident memory.
+fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
+}
+
+/// Alone, since the memory of the whole process is looked at: `cargo test -p states hundred_thousand -- --ignored`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it takes half a minute"]
+async fn a_hundred_thousand_items_take_little_memory() {
+    const ITEMS: u64 = 100_000;
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::at(&folder.path().join("records.db"));
+    let rows: String = (0..ITEMS).map(|n| format!("{{\"n\":{n},\"text\":\"some text of an item\"}}\n")).collect();
+    world.fakes.put("in", "a.jsonl", rows);
+    let mut sink = writer();
+    sink["Parameters"]["Bucket"] = json!("sink");
+    sink["WriterConfig"] = json!({ "Transformation": "COMPACT", "OutputType": "JSONL" });
+    let machine = map(&json!({ "ItemReader": reader("JSONL", "a.jsonl", &json!({})), "ResultWriter": sink }));
+    let before = resident_bytes();
+    let began = std::time::Instant::now();
+    let execution = world.start(&machine, &json!({})).await;
+    let mut most = before;
+    while world.call("describeExecution", json!({ "ExecutionArn": execution })).await["Status"] == "RUNNING" {
+        most = most.max(resident_bytes());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let took = began.elapsed();
+    let run = map_run(&world, &execution).await;
+    assert_eq!((&run["Status"], &run["ItemCounts"]["Succeeded"]), (&json!("SUCCEEDED"), &json!(ITEMS)));
+    let id = text(&run["MapRunArn"]).rsplit(':').next().unwrap().to_owned();
+    let lines: u64 = world.fakes.text("sink", &format!("results/{id}/SUCCEEDED_0.jsonl")).unwrap().parse().unwrap();
+    assert_eq!(lines, ITEMS - 1);
+    let grown = (most - before) / 1_048_576;
+    eprintln!("{ITEMS} children in {took:?}, {grown} MiB more");
+    assert!(grown < 200, "{grown} MiB more than before");
+}
+
+#[tokio::test]
 async fn a_restart_loses_and_doubles_nothing() {
     let mut world = World::new();
     let rows: String = (0..400).map(|n| format!("{n}\n")).collect();

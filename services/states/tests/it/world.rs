@@ -42,6 +42,11 @@ impl World {
         Self::over(Store::memory(), Arc::default())
     }
 
+    /// With records on disk.
+    pub(crate) fn at(path: &std::path::Path) -> Self {
+        Self::over(Store::open(path).unwrap(), Arc::default())
+    }
+
     pub(crate) fn restarted(self) -> Self {
         self.dispatcher.abort();
         Self::over(self.store, self.fakes)

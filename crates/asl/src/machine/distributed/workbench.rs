@@ -41,7 +41,8 @@ impl Workbench {
         let Some(template) = &map.work.parameters else { return Ok(item.value.to_string()) };
         self.execution.root.random.replace(Random::new(self.seed ^ index.rotate_left(32)));
         self.execution.now = now;
-        let view = View { item: Some((index, &item.value)), ..View::default() };
+        let item_origin = Some((item.key.as_deref(), item.source.as_str()));
+        let view = View { item: Some((index, &item.value)), item_origin, ..View::default() };
         let selected = self.execution.filled(&self.frame, template, &self.input, view);
         self.execution.blobs.clear();
         match selected {
