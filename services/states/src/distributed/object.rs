@@ -1,5 +1,6 @@
 //! An object's bytes, a piece at a time, unpacked when its name says that it is compressed.
 
+use std::fs::File;
 use std::io::Write as _;
 
 use api_s3::{GetObject, GetObjectRequest};
@@ -35,6 +36,7 @@ pub(super) struct ObjectBytes {
 enum Unpack {
     No,
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+    Zstd(Box<zstd::stream::write::Decoder<'static, Vec<u8>>>),
 }
 
 impl Address {
@@ -71,7 +73,10 @@ impl ObjectBytes {
     pub(super) fn new(cx: &Cx, address: Address) -> Result<Self, String> {
         let unpack = match address.key.rsplit_once('.') {
             Some((_, "gz" | "gzip")) => Unpack::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
-            Some((_, "zst" | "zstd")) => return Err(format!("{}: Zstandard is not supported", address.source())),
+            Some((_, "zst" | "zstd")) => {
+                let decoder = zstd::stream::write::Decoder::new(Vec::new());
+                Unpack::Zstd(Box::new(decoder.map_err(|error| format!("{}: {error}", address.source()))?))
+            }
             _ => Unpack::No,
         };
         Ok(Self { cx: cx.clone(), address, at: 0, etag: None, ended: false, unpack })
@@ -80,7 +85,7 @@ impl ObjectBytes {
     /// The next piece; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
         if self.ended {
-            return Ok(None);
+            return self.finished();
         }
         let request = GetObjectRequest {
             bucket: self.address.bucket.clone(),
@@ -105,14 +110,19 @@ impl ObjectBytes {
         self.at += bytes.len() as u64;
         let total = output.content_range.as_deref().and_then(|range| range.rsplit('/').next()?.parse::<u64>().ok());
         self.ended = bytes.is_empty() || total.is_none_or(|total| self.at >= total);
-        match &mut self.unpack {
-            Unpack::No => Ok(Some(bytes)),
+        let failed = |error: std::io::Error| format!("{}: {error}", self.address.source());
+        let unpacked = match &mut self.unpack {
+            Unpack::No => return Ok(Some(bytes)),
             Unpack::Gzip(decoder) => {
-                decoder.write_all(&bytes).map_err(|error| format!("{}: {error}", self.address.source()))?;
-                let unpacked = std::mem::take(decoder.get_mut());
-                if self.ended && unpacked.is_empty() { self.finished() } else { Ok(Some(unpacked)) }
+                decoder.write_all(&bytes).map_err(failed)?;
+                std::mem::take(decoder.get_mut())
             }
-        }
+            Unpack::Zstd(decoder) => {
+                decoder.write_all(&bytes).map_err(failed)?;
+                std::mem::take(decoder.get_mut())
+            }
+        };
+        if self.ended && unpacked.is_empty() { self.finished() } else { Ok(Some(unpacked)) }
     }
 
     fn finished(&mut self) -> Result<Option<Vec<u8>>, String> {
@@ -122,7 +132,21 @@ impl ObjectBytes {
                 decoder.try_finish().map_err(|error| format!("{}: {error}", self.address.source()))?;
                 Ok(Some(std::mem::take(decoder.get_mut())).filter(|bytes| !bytes.is_empty()))
             }
+            Unpack::Zstd(decoder) => {
+                decoder.flush().map_err(|error| format!("{}: {error}", self.address.source()))?;
+                Ok(Some(std::mem::take(decoder.get_mut())).filter(|bytes| !bytes.is_empty()))
+            }
         }
+    }
+
+    /// All of it in a file without a name.
+    pub(super) async fn file(mut self) -> Result<File, String> {
+        let failed = |error: std::io::Error| format!("An object cannot be kept in a temporary file: {error}");
+        let mut file = tempfile::tempfile().map_err(failed)?;
+        while let Some(piece) = self.next().await? {
+            file.write_all(&piece).map_err(failed)?;
+        }
+        Ok(file)
     }
 
     /// All of it, for what is small.

@@ -6,8 +6,9 @@ use api_s3::{ListObjectsV2, ListObjectsV2Request};
 use asl::{InputType, Item, ManifestType, MapRun, Reader, ReaderConfig, ReaderSource, ReaderTransformation};
 use serde_json::{Value, json};
 use service::Cx;
+use tokio::sync::mpsc;
 
-use super::decode::Decoder;
+use super::decode::{Decoder, parquet};
 use super::manifest;
 use super::object::{Address, ObjectBytes, describe};
 
@@ -54,9 +55,9 @@ enum Left {
     Listed(Listing),
 }
 
-struct Reading {
-    bytes: ObjectBytes,
-    decoder: Decoder,
+enum Reading {
+    Bytes { bytes: ObjectBytes, decoder: Decoder },
+    Rows(mpsc::Receiver<Result<Value, String>>),
 }
 
 impl Source {
@@ -209,16 +210,25 @@ impl Objects {
         let Some(reading) = &mut self.reading else {
             let Some(address) = self.left.next().await? else { return Ok(false) };
             self.source = address.source();
-            let decoder = Decoder::new(self.kind, &self.config)?;
-            self.reading = Some(Reading { bytes: ObjectBytes::new(&self.cx, address)?, decoder });
+            let bytes = ObjectBytes::new(&self.cx, address)?;
+            self.reading = Some(match self.kind {
+                InputType::Parquet => Reading::Rows(parquet::rows(bytes.file().await?)),
+                kind => Reading::Bytes { bytes, decoder: Decoder::new(kind, &self.config)? },
+            });
             return Ok(true);
         };
-        match reading.bytes.next().await? {
-            Some(piece) => reading.decoder.feed(&piece, &mut self.found)?,
-            None => {
-                reading.decoder.finish(&mut self.found)?;
-                self.reading = None;
-            }
+        match reading {
+            Reading::Bytes { bytes, decoder } => match bytes.next().await? {
+                Some(piece) => decoder.feed(&piece, &mut self.found)?,
+                None => {
+                    decoder.finish(&mut self.found)?;
+                    self.reading = None;
+                }
+            },
+            Reading::Rows(rows) => match rows.recv().await {
+                Some(row) => self.found.push_back(row?),
+                None => self.reading = None,
+            },
         }
         Ok(true)
     }

@@ -3,6 +3,7 @@
 mod csv;
 mod json;
 mod lines;
+pub(super) mod parquet;
 
 use std::collections::VecDeque;
 

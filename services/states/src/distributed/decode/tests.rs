@@ -71,3 +71,39 @@ fn elements_are_items_wherever_the_array_is() {
     assert!(read(&pointed, r#"{"a":[0,{"b/c":{}}]}"#).is_err());
     assert!(read(&pointed, r#"{"a":[]}"#).is_err());
 }
+
+#[tokio::test]
+async fn rows_of_parquet_are_objects() {
+    use std::sync::Arc;
+
+    use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    let schema =
+        "message m { REQUIRED INT64 n; REQUIRED INT64 at (TIMESTAMP(MILLIS, true)); REQUIRED BYTE_ARRAY s (UTF8); }";
+    let file = tempfile::tempfile().unwrap();
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer = SerializedFileWriter::new(file.try_clone().unwrap(), schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for numbers in [[1_i64, 2], [0, 1500]] {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int64Type>().write_batch(&numbers, None, None).unwrap();
+        column.close().unwrap();
+    }
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<ByteArrayType>().write_batch(&[ByteArray::from("a"), ByteArray::from("b")], None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+
+    let mut rows = super::parquet::rows(file);
+    let mut found = Vec::new();
+    while let Some(row) = rows.recv().await {
+        found.push(row.unwrap());
+    }
+    let at = |text: &str, n: u64, s: &str| json!({ "n": n, "at": text, "s": s });
+    assert_eq!(found, [at("1970-01-01T00:00:00Z", 1, "a"), at("1970-01-01T00:00:01.5Z", 2, "b")]);
+    let mut none = super::parquet::rows(tempfile::tempfile().unwrap());
+    assert!(none.recv().await.unwrap().unwrap_err().starts_with("The object is not Parquet"));
+}
