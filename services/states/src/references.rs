@@ -15,6 +15,18 @@ pub(crate) fn of_definition(definition: &str) -> Option<BTreeMap<String, Vec<Str
     (!found.is_empty()).then_some(found)
 }
 
+/// Whether any state of a definition assigns variables.
+pub(crate) fn assigns(definition: &str) -> bool {
+    fn within(value: &Value) -> bool {
+        match value {
+            Value::Object(fields) => fields.contains_key("Assign") || fields.values().any(within),
+            Value::Array(items) => items.iter().any(within),
+            _ => false,
+        }
+    }
+    serde_json::from_str(definition).is_ok_and(|definition: Value| within(&definition))
+}
+
 type Found = BTreeMap<String, BTreeSet<String>>;
 
 fn is_jsonata(of: &Map<String, Value>, inherited: bool) -> bool {

@@ -6,7 +6,7 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::machine::MachineArn;
-use crate::{States, draw, metadata_only, references};
+use crate::{States, draw, metadata_only, owned_key, references};
 
 #[async_trait]
 impl Handle<DescribeStateMachine> for States {
@@ -26,7 +26,11 @@ impl Handle<DescribeStateMachine> for States {
             tracing_configuration: Some(machine.tracing()),
             description: version.and_then(|version| version.description),
             revision_id: machine.revision_id,
-            encryption_configuration: machine.encryption,
+            // AWS's recordings disagree: those from before encryption could be chosen lack it. Those that have it are of machines
+            // with variables, which came after.
+            encryption_configuration: machine
+                .encryption
+                .or_else(|| references::assigns(&machine.definition).then(owned_key)),
             variable_references: references::of_definition(&machine.definition).filter(|_| !metadata_only),
             name: machine.name,
             definition: if metadata_only { "{}".to_owned() } else { machine.definition },

@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that panics has failed, which is what is meant")]
 
+mod api;
 mod buckets;
 mod map_runs;
 mod redrive;

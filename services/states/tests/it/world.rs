@@ -1,6 +1,6 @@
 //! Stand-ins for the services that state machines call, over a store in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,6 +34,9 @@ pub(crate) struct Fakes {
     pub(crate) messages: Mutex<Vec<String>>,
     pub(crate) events: Mutex<Vec<Value>>,
     pub(crate) runs: Mutex<BTreeMap<String, String>>,
+    /// Log streams, and what was put into them.
+    pub(crate) streams: Mutex<BTreeSet<String>>,
+    pub(crate) lines: Mutex<Vec<(String, String)>>,
     pub(crate) objects: Mutex<crate::buckets::Objects>,
 }
 
@@ -71,6 +74,7 @@ impl World {
         operations!(router, fakes, api_glue: StartJobRun, GetJobRun, BatchStopJobRun);
         operations!(router, fakes, api_sqs: SendMessage);
         operations!(router, fakes, api_events: PutEvents);
+        operations!(router, fakes, api_logs: CreateLogStream, PutLogEvents);
         operations!(router, fakes, api_s3: GetObject, ListObjectsV2, PutObject);
         states::register(&platform);
         let dispatcher = platform.control.start();

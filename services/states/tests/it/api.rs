@@ -1,0 +1,315 @@
+//! The operations around executions: versions, aliases, activities, tags, deletion, Express, logs.
+
+use std::time::Duration;
+
+use api_logs::{CreateLogStream, CreateLogStreamRequest, PutLogEvents, PutLogEventsRequest, PutLogEventsResponse};
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use service::{Cx, Handle};
+use wire::Error;
+use wire::types::Empty;
+
+use crate::world::{Fakes, World, text};
+
+const ROLE: &str = "arn:aws:iam::000000000000:role/machine";
+
+fn pass(result: &Value) -> Value {
+    json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": result, "End": true}}})
+}
+
+fn waits() -> Value {
+    json!({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": 1, "Next": "B"}, "B": {"Type": "Wait", "Seconds": 1000, "End": true}}})
+}
+
+fn works(activity: &Value, more: &Value) -> Value {
+    let mut state = json!({"Type": "Task", "Resource": activity, "End": true});
+    state.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({"StartAt": "A", "States": {"A": state}})
+}
+
+async fn create(world: &World, name: &str, definition: &Value, more: &Value) -> Value {
+    let mut input = json!({"Name": name, "Definition": definition.to_string(), "RoleArn": ROLE});
+    input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    world.call("createStateMachine", input).await
+}
+
+async fn refused(world: &World, operation: &str, input: Value) -> (String, String) {
+    let error = world.try_call(operation, input).await.unwrap_err();
+    (error.code().to_owned(), error.message().to_owned())
+}
+
+#[tokio::test]
+async fn aliases_lead_to_versions() {
+    let world = World::new();
+    let made = create(&world, "m", &pass(&json!(1)), &json!({"Publish": true})).await;
+    let changed =
+        json!({"StateMachineArn": made["StateMachineArn"], "Definition": pass(&json!(2)).to_string(), "Publish": true});
+    let second = world.call("updateStateMachine", changed).await["StateMachineVersionArn"].clone();
+    let route = |weights: [i32; 2]| {
+        json!([
+            {"StateMachineVersionArn": made["StateMachineVersionArn"], "Weight": weights[0]},
+            {"StateMachineVersionArn": second, "Weight": weights[1]},
+        ])
+    };
+    let create_alias = |weights| json!({"Name": "PROD", "RoutingConfiguration": route(weights)});
+    let alias = world.call("createStateMachineAlias", create_alias([0, 100])).await["StateMachineAliasArn"].clone();
+    assert_eq!(world.call("createStateMachineAlias", create_alias([0, 100])).await["StateMachineAliasArn"], alias);
+    assert_eq!(refused(&world, "createStateMachineAlias", create_alias([1, 99])).await.0, "ConflictException");
+    let started = world.call("startExecution", json!({"StateMachineArn": alias})).await;
+    let described = world.ended(&text(&started["ExecutionArn"])).await;
+    assert_eq!(
+        (&described["Output"], &described["StateMachineAliasArn"], &described["StateMachineVersionArn"]),
+        (&json!("2"), &alias, &second)
+    );
+    for (arn, many) in [(&alias, 1), (&second, 1), (&made["StateMachineVersionArn"], 0), (&made["StateMachineArn"], 1)]
+    {
+        let listed = world.call("listExecutions", json!({"StateMachineArn": arn})).await;
+        assert_eq!(listed["Executions"].as_array().unwrap().len(), many, "{arn}");
+    }
+    let (code, message) = refused(&world, "deleteStateMachineVersion", json!({"StateMachineVersionArn": second})).await;
+    assert_eq!(code, "ConflictException");
+    assert!(message.ends_with("Current list of aliases referencing this version: [PROD]"), "{message}");
+    world
+        .call(
+            "updateStateMachineAlias",
+            json!({"StateMachineAliasArn": alias, "RoutingConfiguration": route([100, 0])}),
+        )
+        .await;
+    let described = world.call("describeStateMachine", json!({"StateMachineArn": alias})).await;
+    assert_eq!(described["StateMachineArn"], made["StateMachineVersionArn"]);
+    world.call("deleteStateMachineAlias", json!({"StateMachineAliasArn": alias})).await;
+    assert_eq!(
+        refused(&world, "describeStateMachineAlias", json!({"StateMachineAliasArn": alias})).await.0,
+        "ResourceNotFound"
+    );
+    assert_eq!(
+        refused(&world, "startExecution", json!({"StateMachineArn": alias})).await.0,
+        "StateMachineDoesNotExist"
+    );
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_of_their_own() {
+    let world = World::new();
+    let made = create(&world, "m", &pass(&json!(1)), &json!({"Publish": true})).await;
+    for name in ["b", "a", "c"] {
+        let route = json!([{"StateMachineVersionArn": made["StateMachineVersionArn"], "Weight": 100}]);
+        world.call("createStateMachineAlias", json!({"Name": name, "RoutingConfiguration": route})).await;
+        world.call("createActivity", json!({"Name": name})).await;
+    }
+    let list = |token: Value| {
+        let mut input = json!({"StateMachineArn": made["StateMachineArn"], "MaxResults": 2});
+        if !token.is_null() {
+            input["NextToken"] = token;
+        }
+        world.call("listStateMachineAliases", input)
+    };
+    let first = list(Value::Null).await;
+    assert_eq!(first["StateMachineAliases"].as_array().unwrap().len(), 2);
+    let rest = list(first["NextToken"].clone()).await;
+    assert_eq!((rest["StateMachineAliases"].as_array().unwrap().len(), &rest["NextToken"]), (1, &Value::Null));
+    let activities = world.call("listActivities", json!({"MaxResults": 2})).await;
+    let rest = world.call("listActivities", json!({"NextToken": activities["NextToken"]})).await;
+    assert_eq!(rest["Activities"][0]["Name"], "c");
+    for token in [json!("made up"), first["NextToken"].clone()] {
+        let (code, message) = refused(&world, "listActivities", json!({"NextToken": token})).await;
+        assert_eq!((code.as_str(), message.as_str()), ("InvalidToken", "Invalid Token: 'Invalid token'"));
+    }
+}
+
+#[tokio::test]
+async fn workers_take_tasks_even_after_a_restart() {
+    let world = World::new();
+    let activity = world.call("createActivity", json!({"Name": "work"})).await["ActivityArn"].clone();
+    let execution = world.start(&works(&activity, &json!({})), &json!({"a": 1})).await;
+    for _ in 0..1000 {
+        if world.history(&execution).await.len() == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(world.history(&execution).await.last().unwrap(), "ActivityScheduled");
+    let world = world.restarted();
+    let take = json!({"ActivityArn": activity, "WorkerName": "w"});
+    let taken = world.call("getActivityTask", take).await;
+    assert_eq!(taken["Input"], json!("{\"a\":1}"));
+    let world = world.restarted();
+    world.call("sendTaskHeartbeat", json!({"TaskToken": taken["TaskToken"]})).await;
+    world.call("sendTaskSuccess", json!({"TaskToken": taken["TaskToken"], "Output": "2"})).await;
+    assert_eq!(text(&world.ended(&execution).await["Output"]), "2");
+    let want = ["ActivityScheduled", "ActivityStarted", "ActivitySucceeded"];
+    assert_eq!(world.history(&execution).await[2..5], want);
+}
+
+#[tokio::test]
+async fn a_worker_waits_for_its_task_and_one_task_has_one_worker() {
+    let world = World::new();
+    let activity = world.call("createActivity", json!({"Name": "work"})).await["ActivityArn"].clone();
+    let definition = works(&activity, &json!({"HeartbeatSeconds": 1}));
+    let take = || world.call("getActivityTask", json!({"ActivityArn": activity}));
+    let start = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        world.start(&definition, &json!({})).await
+    };
+    let (first, execution) = tokio::join!(take(), start);
+    assert!(tokio::time::timeout(Duration::from_millis(200), take()).await.is_err(), "nothing is left to take");
+    let described = world.ended(&execution).await;
+    assert_eq!((&described["Status"], &described["Error"]), (&json!("FAILED"), &json!("States.Timeout")));
+    let late = json!({"TaskToken": first["TaskToken"], "Output": "1"});
+    assert_eq!(refused(&world, "sendTaskSuccess", late).await.0, "TaskTimedOut");
+}
+
+#[tokio::test]
+async fn an_activity_that_is_not_there_fails_the_task() {
+    let world = World::new();
+    let activity = world.call("createActivity", json!({"Name": "work"})).await["ActivityArn"].clone();
+    world.call("deleteActivity", json!({"ActivityArn": activity})).await;
+    world.call("deleteActivity", json!({"ActivityArn": activity})).await;
+    let execution = world.start(&works(&activity, &json!({})), &json!({})).await;
+    let described = world.ended(&execution).await;
+    let cause = format!(
+        "An error occurred while executing the state 'A' (entered at the event id #2). The activity {} does not exist.",
+        text(&activity)
+    );
+    assert_eq!((&described["Error"], &described["Cause"]), (&json!("States.Runtime"), &json!(cause)));
+    assert_eq!(world.history(&execution).await, ["ExecutionStarted", "TaskStateEntered", "ExecutionFailed"]);
+    let (code, message) = refused(&world, "getActivityTask", json!({"ActivityArn": activity})).await;
+    assert_eq!(
+        (code, message),
+        ("ActivityDoesNotExist".into(), format!("Activity Does Not Exist: '{}'", text(&activity)))
+    );
+}
+
+#[tokio::test]
+async fn a_machine_goes_when_its_executions_have_ended() {
+    let world = World::new();
+    let made = create(&world, "m", &waits(), &json!({})).await;
+    let machine = json!({"StateMachineArn": made["StateMachineArn"]});
+    let execution = text(&world.call("startExecution", machine.clone()).await["ExecutionArn"]);
+    world.call("deleteStateMachine", machine.clone()).await;
+    assert_eq!(world.call("describeStateMachine", machine.clone()).await["Status"], "DELETING");
+    assert_eq!(refused(&world, "startExecution", machine.clone()).await.0, "StateMachineDeleting");
+    assert_eq!(world.ended(&execution).await["Status"], "ABORTED");
+}
+
+#[tokio::test]
+async fn tags_are_of_machines_and_activities() {
+    let world = World::new();
+    let activity = world.call("createActivity", json!({"Name": "a", "Tags": [{"Key": "k", "Value": "1"}]})).await;
+    let activity = activity["ActivityArn"].clone();
+    world.call("tagResource", json!({"ResourceArn": activity, "Tags": [{"Key": "k", "Value": "2"}]})).await;
+    let tags = world.call("listTagsForResource", json!({"ResourceArn": activity})).await["Tags"].clone();
+    assert_eq!(tags, json!([{"Key": "k", "Value": "2"}]));
+    world.call("untagResource", json!({"ResourceArn": activity, "TagKeys": ["k", "k", "x"]})).await;
+    let made = create(&world, "m", &pass(&json!(1)), &json!({"Publish": true})).await;
+    let version = json!({"ResourceArn": made["StateMachineVersionArn"], "Tags": [{"Key": "k", "Value": "1"}]});
+    assert_eq!(refused(&world, "tagResource", version).await.0, "ResourceNotFound");
+    let (_, message) = refused(&world, "describeActivity", json!({"ActivityArn": "abc"})).await;
+    assert_eq!(message, "Invalid Arn: 'Invalid ARN prefix: abc'");
+}
+
+#[tokio::test]
+async fn express_executions_leave_no_record() {
+    let world = World::new();
+    let invoke = json!({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": "f", "Payload.$": "$"}, "OutputPath": "$.Payload", "Next": "W"},
+        "W": {"Type": "Wait", "Seconds": 1, "End": true}}});
+    let made = create(&world, "m", &invoke, &json!({"Type": "EXPRESS"})).await;
+    let start =
+        json!({"StateMachineArn": made["StateMachineArn"], "Input": "{\"x\":1}", "Name": "n", "TraceHeader": "t"});
+    let reply = world.call("startSyncExecution", start.clone()).await;
+    assert_eq!(
+        (&reply["Status"], &reply["Output"], &reply["Name"], &reply["TraceHeader"]),
+        (&json!("SUCCEEDED"), &json!("{\"x\":1}"), &json!("n"), &json!("t"))
+    );
+    assert_eq!(reply["BillingDetails"]["BilledMemoryUsedInMB"], 64);
+    for operation in ["describeExecution", "getExecutionHistory", "stopExecution", "describeStateMachineForExecution"] {
+        let (code, message) = refused(&world, operation, json!({"ExecutionArn": reply["ExecutionArn"]})).await;
+        assert_eq!(
+            (code.as_str(), message.as_str()),
+            ("InvalidArn", "Invalid Arn: 'Resource type not valid in this context: express'"),
+            "{operation}"
+        );
+    }
+    let listed = refused(&world, "listExecutions", json!({"StateMachineArn": made["StateMachineArn"]})).await;
+    assert_eq!(listed.0, "StateMachineTypeNotSupported");
+    let standard = create(&world, "s", &pass(&json!(1)), &json!({})).await;
+    let refused = refused(&world, "startSyncExecution", json!({"StateMachineArn": standard["StateMachineArn"]})).await;
+    assert_eq!(refused.0, "StateMachineTypeNotSupported");
+}
+
+#[tokio::test]
+async fn an_express_execution_runs_again_from_its_start_after_a_crash() {
+    let world = World::new();
+    let definition = json!({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage",
+        "Parameters": {"QueueUrl": "q", "MessageBody": "m"}, "Next": "W"}, "W": {"Type": "Wait", "Seconds": 1, "Next": "U"},
+        "U": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Parameters": {"QueueUrl": "q", "MessageBody": "n"}, "End": true}}});
+    let made = create(&world, "m", &definition, &json!({"Type": "EXPRESS"})).await;
+    world.call("startExecution", json!({"StateMachineArn": made["StateMachineArn"]})).await;
+    world.until(|fakes| !fakes.messages.lock().unwrap().is_empty()).await;
+    let world = world.restarted();
+    world.until(|fakes| fakes.messages.lock().unwrap().iter().filter(|message| *message == "m").count() == 2).await;
+    world.until(|fakes| fakes.messages.lock().unwrap().iter().any(|message| message == "n")).await;
+}
+
+#[tokio::test]
+async fn history_goes_to_the_log() {
+    let world = World::new();
+    let logs = |level: &str| {
+        let group =
+            json!({"CloudWatchLogsLogGroup": {"LogGroupArn": "arn:aws:logs:us-east-1:000000000000:log-group:g:*"}});
+        json!({"LoggingConfiguration": {"Level": level, "IncludeExecutionData": true, "Destinations": [group]}})
+    };
+    let fails = json!({"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E"}}});
+    let types = |world: &World| -> Vec<String> {
+        let lines = world.fakes.lines.lock().unwrap();
+        lines.iter().map(|(_, line)| text(&serde_json::from_str::<Value>(line).unwrap()["type"])).collect()
+    };
+    let all = create(&world, "all", &pass(&json!(1)), &logs("ALL")).await;
+    world.call("startExecution", json!({"StateMachineArn": all["StateMachineArn"]})).await;
+    world.until(|fakes| fakes.lines.lock().unwrap().len() == 4).await;
+    assert_eq!(types(&world), ["ExecutionStarted", "PassStateEntered", "PassStateExited", "ExecutionSucceeded"]);
+    assert!(world.fakes.lines.lock().unwrap()[0].0.starts_with("states/all/"));
+    let mut express = logs("ERROR");
+    express["Type"] = json!("EXPRESS");
+    let errors = create(&world, "errors", &fails, &express).await;
+    world.call("startSyncExecution", json!({"StateMachineArn": errors["StateMachineArn"]})).await;
+    world.until(|fakes| fakes.lines.lock().unwrap().len() == 6).await;
+    assert_eq!(types(&world)[4..], ["FailStateEntered", "ExecutionFailed"]);
+    let mut missing = logs("ALL");
+    missing["LoggingConfiguration"]["Destinations"] = json!([]);
+    let mut input = json!({"Name": "x", "Definition": fails.to_string(), "RoleArn": ROLE});
+    input.as_object_mut().unwrap().extend(missing.as_object().unwrap().clone());
+    let (code, message) = refused(&world, "createStateMachine", input.clone()).await;
+    assert_eq!(code, "InvalidLoggingConfiguration");
+    assert_eq!(message, "Invalid Logging Configuration: Must specify exactly one Log Destination.");
+    let group =
+        json!({"CloudWatchLogsLogGroup": {"LogGroupArn": "arn:aws:logs:us-east-1:000000000000:log-group:absent:*"}});
+    input["LoggingConfiguration"]["Destinations"] = json!([group]);
+    let (_, message) = refused(&world, "createStateMachine", input).await;
+    assert_eq!(message, "Invalid Logging Configuration: Log Destination not found.");
+}
+
+#[async_trait]
+impl Handle<CreateLogStream> for Fakes {
+    async fn handle(&self, _: &Cx, input: CreateLogStreamRequest) -> Result<Empty, Error> {
+        if input.log_group_name == "absent" {
+            return Err(Error::new("ResourceNotFoundException", 400, "The specified log group does not exist."));
+        }
+        self.streams.lock().unwrap().insert(input.log_stream_name);
+        Ok(Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<PutLogEvents> for Fakes {
+    async fn handle(&self, _: &Cx, input: PutLogEventsRequest) -> Result<PutLogEventsResponse, Error> {
+        if !self.streams.lock().unwrap().contains(&input.log_stream_name) {
+            return Err(Error::new("ResourceNotFoundException", 400, "The specified log stream does not exist."));
+        }
+        let stream = input.log_stream_name;
+        let lines = input.log_events.into_iter().map(|event| (stream.clone(), event.message));
+        self.lines.lock().unwrap().extend(lines);
+        Ok(PutLogEventsResponse::default())
+    }
+}
