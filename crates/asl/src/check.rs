@@ -235,7 +235,7 @@ pub(crate) fn check_body(body: &Body, at: &str, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn check_nested(state: &State, place: &str, found: &mut Vec<Diagnostic>) {
+pub(crate) fn check_nested(state: &State, place: &str, found: &mut Vec<Diagnostic>) {
     each_nested(state, place, &mut |body, at| check_body(body, at, found));
 }
 

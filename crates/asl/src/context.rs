@@ -18,6 +18,8 @@ pub(crate) struct Context<'a> {
     /// In a Distributed Map: the member's name, where an object is gone over, and where the item is from.
     pub(crate) item_origin: Option<(Option<&'a str>, &'a str)>,
     pub(crate) token: Option<String>,
+    /// A whole context object, to be used instead; a Map's items and a task's token are put into it.
+    pub(crate) given: Option<&'a Value>,
     built: OnceCell<Value>,
 }
 
@@ -32,6 +34,7 @@ impl<'a> Context<'a> {
             item: None,
             item_origin: None,
             token: None,
+            given: None,
             built: OnceCell::new(),
         }
     }
@@ -41,6 +44,9 @@ impl<'a> Context<'a> {
     }
 
     fn build(&self) -> Value {
+        if let Some(given) = self.given {
+            return self.completed(given);
+        }
         let mut root = Map::new();
         let mut execution = json!({
             "Id": self.info.execution_arn,
@@ -82,6 +88,17 @@ impl<'a> Context<'a> {
             root.insert("Task".to_owned(), json!({ "Token": token }));
         }
         Value::Object(root)
+    }
+
+    fn completed(&self, given: &Value) -> Value {
+        let Value::Object(mut members) = given.clone() else { return given.clone() };
+        if let Some((index, value)) = self.item {
+            members.insert("Map".to_owned(), json!({ "Item": { "Index": index, "Value": value } }));
+        }
+        if let Some(token) = &self.token {
+            members.entry("Task").or_insert_with(|| json!({ "Token": token }));
+        }
+        Value::Object(members)
     }
 
     /// States that can be retried have a count, from zero.

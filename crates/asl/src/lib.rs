@@ -41,6 +41,7 @@ pub use machine::distributed::{
 pub use machine::{
     Command, Dirty, Event, Execution, Frame, Info, Outcome, Redrive, Root, StartTask, Status, TaskId, TimerId,
 };
+pub use machine::{Inspection, Pending, StateTest, TestSetup, TestStatus, Tested, TestedState};
 pub use payload::Payload;
 pub use time::Timestamp;
 

@@ -11,6 +11,7 @@ mod express;
 mod integrations;
 mod logging;
 mod machine;
+mod mock;
 mod names;
 mod ops;
 mod page;
@@ -88,6 +89,7 @@ pub fn register(platform: &Platform) -> Arc<States> {
         StartSyncExecution,
         StopExecution,
         TagResource,
+        TestState,
         UntagResource,
         UpdateMapRun,
         UpdateStateMachine,

@@ -36,7 +36,8 @@ impl Execution {
         let ancestors = self.ancestors(frame);
         let mut context = Context::new(&self.info, &frame.state, frame.entered);
         context.redrive = self.root.redrive;
-        context.retry_count = frame.retry_count();
+        context.retry_count = frame.retry_count() + self.test_retries();
+        context.given = self.probe.as_ref().and_then(|probe| probe.setup.context.as_ref());
         if Self::state_of(frame).work().is_none() {
             context = context.without_retries();
         }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::data::{Assigned, View};
 use super::frame::{Frame, Phase};
+use super::inspect::Point;
 use super::{Execution, Outcome, Status, Turn};
 use crate::definition::{Catcher, Retrier, State, StateKind};
 use crate::expr::{EvalError, Expr};
@@ -63,11 +64,15 @@ impl Failure {
     }
 
     fn own(frame: &Frame, error: &str, what: &str) -> Self {
-        let cause = format!(
-            "An error occurred while executing the state '{}' (entered at the event id #{}). {what}",
-            frame.state, frame.entered_event
-        );
+        let cause = format!("{}{what}", Self::place(frame));
         Self { own: true, ..Self::named(error, cause) }
+    }
+
+    fn place(frame: &Frame) -> String {
+        format!(
+            "An error occurred while executing the state '{}' (entered at the event id #{}). ",
+            frame.state, frame.entered_event
+        )
     }
 
     pub(super) fn no_choice(frame: &Frame) -> Self {
@@ -128,6 +133,15 @@ impl Failure {
         )
     }
 
+    /// Without the sentence that says where in an execution it happened.
+    fn without_place(mut self, frame: &Frame) -> Self {
+        let place = Self::place(frame);
+        if let Some(rest) = self.cause.as_deref().and_then(|cause| cause.strip_prefix(&place)) {
+            self.cause = Some(rest.to_owned());
+        }
+        self
+    }
+
     fn is_matched_by(&self, names: &[String]) -> bool {
         let error = self.error.as_deref().unwrap_or_default();
         names.iter().any(|name| match name.as_str() {
@@ -141,8 +155,11 @@ impl Failure {
 
 impl Execution {
     /// A state has failed: try again, go where Catch says, or fail what it is part of.
-    pub(super) fn fail(&mut self, turn: &mut Turn<'_>, mut frame: Frame, failure: Failure) {
+    pub(super) fn fail(&mut self, turn: &mut Turn<'_>, mut frame: Frame, mut failure: Failure) {
         let state = Self::state_of(&frame);
+        if self.is_test() {
+            failure = failure.without_place(&frame);
+        }
         if let Some(evaluation) = &failure.evaluation {
             self.log_evaluation_failed(turn, &mut frame, &failure, evaluation);
         }
@@ -150,8 +167,11 @@ impl Execution {
         let retrier = work.retry.iter().enumerate().find(|(_, retrier)| failure.is_matched_by(&retrier.errors));
         if let Some((index, retrier)) = retrier {
             frame.retries.resize(work.retry.len(), 0);
-            let used = frame.retries[index];
+            let used = frame.retries[index] + self.test_retries();
             if used < retrier.max_attempts {
+                if self.is_test() {
+                    return self.retry_test(index, retrier, failure);
+                }
                 frame.retries[index] += 1;
                 let at = turn.now.plus_seconds(self.delay(retrier, used));
                 frame.phase = Phase::Backoff { timer: self.set_timer(turn, frame.id, at) };
@@ -162,8 +182,11 @@ impl Execution {
         if !failure.own || failure.evaluation.is_some() {
             self.log_part_failed(turn, &mut frame, &state);
         }
-        match work.catch.iter().find(|catcher| failure.is_matched_by(&catcher.errors)) {
-            Some(catcher) => self.catch(turn, frame, catcher, &failure),
+        match work.catch.iter().enumerate().find(|(_, catcher)| failure.is_matched_by(&catcher.errors)) {
+            Some((index, catcher)) => {
+                self.catch_test(index, &failure);
+                self.catch(turn, frame, catcher, &failure);
+            }
             None => self.fail_frame(turn, frame, failure),
         }
     }
@@ -196,9 +219,14 @@ impl Execution {
     }
 
     fn delay(&self, retrier: &Retrier, used: u32) -> f64 {
-        let grown = retrier.interval_seconds * retrier.backoff_rate.powi(i32::try_from(used).unwrap_or(i32::MAX));
-        let delay = grown.min(retrier.max_delay_seconds.unwrap_or(99_999_999.0));
+        let delay = Self::full_delay(retrier, used);
         if retrier.full_jitter { delay * self.root.random.borrow_mut().fraction() } else { delay }
+    }
+
+    /// Without jitter.
+    pub(super) fn full_delay(retrier: &Retrier, used: u32) -> f64 {
+        let grown = retrier.interval_seconds * retrier.backoff_rate.powi(i32::try_from(used).unwrap_or(i32::MAX));
+        grown.min(retrier.max_delay_seconds.unwrap_or(99_999_999.0))
     }
 
     fn catch(&mut self, turn: &mut Turn<'_>, frame: Frame, catcher: &Catcher, failure: &Failure) {
@@ -230,6 +258,9 @@ impl Execution {
 
     /// Nothing in the frame handles the failure: it fails the execution or the state above.
     fn fail_frame(&mut self, turn: &mut Turn<'_>, frame: Frame, failure: Failure) {
+        if self.is_test() {
+            return self.fail_test(failure.without_place(&frame));
+        }
         let (previous, index, parent) = (frame.previous, frame.index, frame.parent);
         self.fall_failed(frame, &failure);
         let Some(mut parent) = parent.and_then(|id| self.frames.remove(&id)) else {
@@ -267,11 +298,14 @@ impl Execution {
     ) -> Result<(Payload, Assigned), Failure> {
         let work = state.work().expect("only states that start something complete");
         let view = View { result: Some(result.value()), ..View::default() };
+        self.note(Point::Result, result);
         let selected = match &work.result_selector {
             Some(template) => self.filled(frame, template, result, view)?,
             None => result.clone(),
         };
+        self.note(Point::ResultSelector, &selected);
         let merged = self.merged(frame, &work.result_path, selected)?;
+        self.note(Point::ResultPath, &merged);
         let output = self.output(frame, state, state.output.as_ref(), merged, view)?;
         Ok((output, self.assigned(frame, state.assign.as_ref(), result, view)?))
     }

@@ -7,6 +7,7 @@ mod data;
 pub(crate) mod distributed;
 mod failure;
 mod frame;
+mod inspect;
 mod redrive;
 mod states;
 mod tasks;
@@ -28,6 +29,7 @@ use crate::time::Timestamp;
 
 pub use frame::Frame;
 use frame::Phase;
+pub use inspect::{Inspection, Pending, StateTest, TestSetup, TestStatus, Tested, TestedState};
 pub use redrive::Redrive;
 
 /// What never changes while an execution runs.
@@ -201,6 +203,8 @@ pub struct Execution {
     blobs: Vec<Payload>,
     /// Frames that a failure on its way up has ended; kept when nothing handles it.
     fallen: Vec<Frame>,
+    /// Set when one state is tested on its own.
+    probe: Option<Box<inspect::Probe>>,
     /// The time of the turn.
     now: Timestamp,
     /// There was no room for an event: the execution fails.
@@ -252,6 +256,7 @@ impl Execution {
             stored: BTreeSet::new(),
             blobs,
             fallen: Vec::new(),
+            probe: None,
             now: Timestamp::default(),
             history_full: false,
         }
@@ -270,6 +275,7 @@ impl Execution {
             stored: BTreeSet::new(),
             blobs: Vec::new(),
             fallen: Vec::new(),
+            probe: None,
             now: Timestamp::default(),
             history_full: false,
         };

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::data::{Assigned, View};
 use super::failure::Failure;
 use super::frame::{Children, Frame, Phase};
+use super::inspect::Point;
 use super::{Execution, Outcome, Status, Turn};
 use crate::choice::Rule;
 use crate::definition::{Amount, Items, Language, Map, State, StateKind, Text, Wait};
@@ -33,10 +34,13 @@ impl Execution {
     /// Runs the state that the frame is in; again after a retry's delay.
     pub(super) fn attempt(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
         let state = Self::state_of(&frame);
-        if let StateKind::Map(map) = &state.kind
-            && let Some(distributed) = &map.distributed
-        {
-            return self.start_map_run(turn, frame, &state, map, distributed);
+        if let StateKind::Map(map) = &state.kind {
+            if self.is_test() {
+                return self.try_map(turn, frame, &state);
+            }
+            if let Some(distributed) = &map.distributed {
+                return self.start_map_run(turn, frame, &state, map, distributed);
+            }
         }
         let failed = match &state.kind {
             StateKind::Pass { .. } | StateKind::Succeed | StateKind::Choice { .. } => {
@@ -69,6 +73,7 @@ impl Execution {
                     None => Ok(input),
                 });
                 match input {
+                    Ok(input) if self.is_test() => return self.try_parallel(frame, &input),
                     Ok(input) => {
                         self.log(turn, &mut frame, Details::ParallelStateStarted);
                         let children = self.children(branches.len(), None, None, input);
@@ -99,6 +104,9 @@ impl Execution {
         next: Option<&str>,
         assigned: Assigned,
     ) {
+        if self.is_test() {
+            return self.end_test(&frame, output, next, assigned);
+        }
         self.forget_fallen(&mut frame);
         let kind = Self::state_of(&frame).kind();
         let shown: IndexMap<_, _> = assigned.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
@@ -133,7 +141,10 @@ impl Execution {
                     Some(result) => self.payload_of(result.clone()),
                     None => effective,
                 };
+                self.note(Point::Parameters, &result);
+                self.note(Point::ResultSelector, &result);
                 let merged = self.merged(frame, result_path, result.clone())?;
+                self.note(Point::ResultPath, &merged);
                 let output = self.output(frame, state, state.output.as_ref(), merged, view)?;
                 return Ok((output, state.next.clone(), self.assigned(frame, state.assign.as_ref(), &result, view)?));
             }
@@ -255,7 +266,7 @@ impl Execution {
         Children { base, total, started: 0, done: 0, map, items, input }
     }
 
-    fn items(&mut self, frame: &Frame, state: &Arc<State>, map: &Map) -> Result<(Children, u64), Failure> {
+    pub(super) fn items(&mut self, frame: &Frame, state: &Arc<State>, map: &Map) -> Result<(Children, u64), Failure> {
         let input = self.effective_input(frame, state)?;
         let limit =
             self.amount(frame, map.max_concurrency.as_ref(), "MaxConcurrency", &input)?.filter(|limit| *limit > 0);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::data::View;
 use super::failure::Failure;
 use super::frame::{Frame, Phase, Running};
+use super::inspect::Point;
 use super::{Command, Execution, StartTask, TaskId, TimerId, Turn};
 use crate::MAX_PAYLOAD_BYTES;
 use crate::definition::{Family, Resource, State, StateKind, Task};
@@ -32,6 +33,7 @@ impl Execution {
             Some(template) => self.filled(frame, template, &input, view)?,
             None => input.clone(),
         };
+        self.note(Point::Parameters, &parameters);
         let role_arn = match &task.credentials {
             Some(template) => {
                 let credentials = self.filled(frame, template, &input, View::default())?;

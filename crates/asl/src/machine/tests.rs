@@ -1,5 +1,6 @@
 //! Whole executions: a definition, events in, history out.
 
+mod inspect;
 mod redrive;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::{Map as Object, Value};
 
-use crate::check::{Diagnostic, Severity, check_body, check_names, check_variables};
+use crate::check::{Diagnostic, Severity, check_body, check_names, check_nested, check_variables};
 use crate::definition::{Body, Definition, Language, MachineType, State, StateKind};
 
 /// AWS's limit on the text of a definition.
@@ -22,21 +22,8 @@ const MAX_DEPTH: usize = 24;
 const KINDS: [&str; 8] = ["Choice", "Fail", "Map", "Parallel", "Pass", "Succeed", "Task", "Wait"];
 
 pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Diagnostic>> {
-    if text.len() > MAX_BYTES {
-        return Err(vec![Diagnostic::schema(format!("The definition must not exceed {MAX_BYTES} bytes"), "/")]);
-    }
-    let root = match serde_json::from_str(text) {
-        Ok(Value::Object(root)) => root,
-        Ok(_) => return Err(vec![Diagnostic::schema("Expected value of type Object", "/")]),
-        Err(error) => return Err(vec![invalid_json(text, &error)]),
-    };
-    let mut reader = Reader {
-        kind,
-        found: Vec::new(),
-        whole: Language::JsonPath,
-        language: Language::JsonPath,
-        place: String::new(),
-    };
+    let root = object_of(text)?;
+    let mut reader = Reader::new(kind);
     reader.check_only(&root, allowed::MACHINE, "/");
     reader.whole = reader.query_language(&root, "/").unwrap_or(Language::JsonPath);
     let body = reader.body(&root, "", 0);
@@ -55,6 +42,31 @@ pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Dia
     }
 }
 
+/// One state, without the machine that it is of.
+pub(crate) fn parse_state(text: &str, kind: MachineType) -> Result<State, Vec<Diagnostic>> {
+    let root = object_of(text)?;
+    let mut reader = Reader::new(kind);
+    let state = reader.state(&root, "", 0);
+    if let Some(state) = state.as_ref().filter(|_| reader.found.is_empty()) {
+        check_nested(state, "", &mut reader.found);
+    }
+    match state {
+        Some(state) if reader.found.is_empty() => Ok(state),
+        _ => Err(reader.found),
+    }
+}
+
+fn object_of(text: &str) -> Result<Object<String, Value>, Vec<Diagnostic>> {
+    if text.len() > MAX_BYTES {
+        return Err(vec![Diagnostic::schema(format!("The definition must not exceed {MAX_BYTES} bytes"), "/")]);
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(root)) => Ok(root),
+        Ok(_) => Err(vec![Diagnostic::schema("Expected value of type Object", "/")]),
+        Err(error) => Err(vec![invalid_json(text, &error)]),
+    }
+}
+
 struct Reader {
     kind: MachineType,
     found: Vec<Diagnostic>,
@@ -66,6 +78,11 @@ struct Reader {
 }
 
 impl Reader {
+    fn new(kind: MachineType) -> Self {
+        let (whole, language) = (Language::JsonPath, Language::JsonPath);
+        Self { kind, found: Vec::new(), whole, language, place: String::new() }
+    }
+
     fn complain(&mut self, message: impl Into<String>, location: impl Into<String>) {
         self.found.push(Diagnostic::schema(message, location));
     }

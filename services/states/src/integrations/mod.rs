@@ -6,6 +6,7 @@
 mod failure;
 mod jobs;
 mod lambda;
+mod once;
 mod resource;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::activity;
 
 use failure::Failure;
 use jobs::{Job, Progress};
+pub(crate) use once::{Called, call_once};
 use resource::{Pattern, Resource, Target};
 
 /// Runs tasks.

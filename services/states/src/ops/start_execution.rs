@@ -100,7 +100,7 @@ fn task_execution_name(task: &str) -> String {
     format!("{}-{}-{}-{}-{}", &digest[..8], &digest[8..12], &digest[12..16], &digest[16..20], &digest[20..32])
 }
 
-fn check_input(input: &str) -> Result<(), Error> {
+pub(super) fn check_input(input: &str) -> Result<(), Error> {
     let invalid =
         |what: &str| error::invalid_execution_input(format!("Invalid State Machine Execution Input: '{what}'"));
     if input.trim().is_empty() {

@@ -1,0 +1,87 @@
+//! A Task on its own, without an execution: what it would call, and one call of it.
+
+use serde_json::Value;
+use service::Cx;
+
+use super::resource::{Pattern, Resource, Target};
+
+/// The operation whose answer a Task results in.
+pub(crate) struct Called {
+    pub(crate) service: String,
+    pub(crate) operation: String,
+    /// Members of the answer that the integration has read as JSON.
+    pub(crate) free: &'static [&'static str],
+}
+
+impl Called {
+    /// `None` where no operation's answer is the result: functions by their ARN, activities, what a token brings back.
+    pub(crate) fn of(resource: &str) -> Option<Self> {
+        let Resource { target: Target::Service { service, action, sdk }, pattern } = Resource::parse(resource)? else {
+            return None;
+        };
+        let polled = match (service.as_str(), action.as_str()) {
+            _ if !matches!(pattern, Pattern::Sync { .. }) => None,
+            ("glue", "startJobRun") => Some("getJobRun"),
+            ("athena", "startQueryExecution") => Some("getQueryExecution"),
+            ("sagemaker", "createTransformJob") => Some("describeTransformJob"),
+            ("states", "startExecution") => Some("describeExecution"),
+            _ => return None,
+        };
+        let free: &[&str] = match (service.as_str(), action.as_str(), &pattern) {
+            (_, _, Pattern::WaitForTaskToken) => return None,
+            ("lambda", "invoke", _) if !sdk => &["Payload"],
+            ("states", "startExecution", Pattern::Sync { version: 2 }) => &["Input", "Output"],
+            _ => &[],
+        };
+        let operation = polled.map_or(action, str::to_owned);
+        Some(Self { service, operation, free })
+    }
+
+    /// Whether a single call of the resource gives the Task's result.
+    pub(crate) fn answers_itself(resource: &str) -> bool {
+        Resource::parse(resource).is_some_and(|resource| {
+            resource.pattern == Pattern::RequestResponse && !matches!(resource.target, Target::Activity)
+        })
+    }
+}
+
+/// Calls what a resource names, as a role; else the error's name and its cause.
+pub(crate) async fn call_once(
+    cx: &Cx,
+    role_arn: &str,
+    resource: &str,
+    parameters: Value,
+) -> Result<Value, (String, String)> {
+    let Some(resource) = Resource::parse(resource) else {
+        return Err(("States.Runtime".to_owned(), format!("The resource '{resource}' cannot be called")));
+    };
+    let acting = cx.as_platform().assume(role_arn, "TestState").await.map_err(|error| {
+        let cause = format!("The role {role_arn} cannot be assumed: {}", error.message());
+        ("States.TaskFailed".to_owned(), cause)
+    })?;
+    super::call(&acting, &resource, parameters).await.map_err(|failure| (failure.error, failure.cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Called;
+
+    #[test]
+    fn a_job_results_in_what_describes_it() {
+        let check = |resource: &str, want: Option<(&str, &str, usize)>| {
+            let called = Called::of(&format!("arn:aws:states:::{resource}"));
+            let found = called.as_ref().map(|c| (c.service.as_str(), c.operation.as_str(), c.free.len()));
+            assert_eq!(found, want, "{resource}");
+        };
+        check("aws-sdk:s3:getObject", Some(("s3", "getObject", 0)));
+        check("lambda:invoke", Some(("lambda", "invoke", 1)));
+        check("aws-sdk:lambda:invoke", Some(("lambda", "invoke", 0)));
+        check("states:startExecution", Some(("states", "startExecution", 0)));
+        check("states:startExecution.sync", Some(("states", "describeExecution", 0)));
+        check("states:startExecution.sync:2", Some(("states", "describeExecution", 2)));
+        check("sqs:sendMessage.waitForTaskToken", None);
+        assert!(Called::answers_itself("arn:aws:states:::sqs:sendMessage"));
+        assert!(!Called::answers_itself("arn:aws:states:::sqs:sendMessage.waitForTaskToken"));
+        assert!(!Called::answers_itself("arn:aws:states:us-east-1:000000000000:activity:a"));
+    }
+}

@@ -1,0 +1,246 @@
+//! TestState: one state, run by the same interpreter as in an execution, with what becomes of its data. Nothing is stored.
+
+use std::time::Duration;
+
+use api_states::{
+    InspectionData, InspectionErrorDetails, MockInput, TestState, TestStateConfiguration, TestStateInput,
+    TestStateOutput, error,
+};
+use asl::{
+    Diagnostic, Info, Inspection, Payload, Pending, StartTask, StateTest, StateType, TestSetup, TestStatus, Tested,
+    TestedState, Timestamp,
+};
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use service::{Cx, Handle};
+use wire::Error;
+
+use super::start_execution::check_input;
+use crate::integrations::{self, Called};
+use crate::{States, mock};
+
+/// A state may run that long. Source: API Reference, TestState.
+const MAX_SECONDS: i64 = 300;
+
+#[async_trait]
+impl Handle<TestState> for States {
+    async fn handle(&self, cx: &Cx, input: TestStateInput) -> Result<TestStateOutput, Error> {
+        let state = tested_state(&input)?;
+        check(&state, &input)?;
+        if let (Some(mock), Some(resource)) = (&input.mock, state.resource())
+            && let Some(result) = mocked_result(mock)?
+        {
+            let mode = mock::Mode::of(mock.field_validation_mode.as_deref());
+            if let Some(problem) = mock::problem(cx.router(), resource, &result, mode) {
+                return Err(error::validation_exception(problem));
+            }
+        }
+        if input.reveal_secrets == Some(true) {
+            cx.router().authorize(cx, "states:RevealSecrets", "*").await?;
+        }
+        let level = input.inspection_level.clone();
+        let tested = run(cx, state, input).await?;
+        Ok(output(tested, level.as_deref()))
+    }
+}
+
+fn tested_state(input: &TestStateInput) -> Result<TestedState, Error> {
+    let found = TestedState::parse(&input.definition, input.state_name.as_deref()).map_err(|found| {
+        let found: Vec<_> = found.iter().map(Diagnostic::sentence).collect();
+        error::invalid_definition(format!("Invalid State Machine Definition: '{}'", found.join(", ")))
+    })?;
+    found.ok_or_else(|| error::validation_exception("State not found in definition"))
+}
+
+/// What fits together in a request, and what does not.
+fn check(state: &TestedState, input: &TestStateInput) -> Result<(), Error> {
+    let invalid = |what: &str| Err(error::validation_exception(what));
+    let kind = state.kind();
+    let Some(mock) = &input.mock else {
+        return match kind {
+            StateType::Map | StateType::Parallel => Err(error::invalid_definition(
+                "TestState API does not support Map or Parallel states. Supported state types include: [Task, Wait, Pass, Succeed, Fail, Choice]",
+            )),
+            _ if input.context.is_some() => invalid("Context can only be specified when a mock is specified."),
+            StateType::Task if input.role_arn.is_none() => {
+                invalid("RoleArn must be specified when testing a Task state")
+            }
+            StateType::Task if !state.resource().is_some_and(Called::answers_itself) => invalid(
+                "TestState supports activities and the service integration patterns .sync and .waitForTaskToken only when a mock is specified",
+            ),
+            _ => Ok(()),
+        };
+    };
+    if !matches!(kind, StateType::Task | StateType::Map | StateType::Parallel) {
+        return invalid(&format!("State type '{}' is not supported when a mock is specified", kind.name()));
+    }
+    if input.reveal_secrets == Some(true) {
+        return invalid("TestState does not support RevealSecrets when a mock is specified.");
+    }
+    if mock.result.is_some() && mock.error_output.is_some() {
+        return invalid("A test mock should have only one of the following fields: [result, errorOutput].");
+    }
+    if mock.result.is_none() && mock.error_output.is_none() {
+        return invalid("A test mock should have one of the following fields: [result, errorOutput].");
+    }
+    let result = mocked_result(mock)?;
+    match (&result, kind) {
+        (Some(result), StateType::Map) if state.writes_results() && !result.is_object() => {
+            return invalid("Mocked result must be a JSON object.");
+        }
+        (Some(result), StateType::Map) if !state.writes_results() && !result.is_array() => {
+            return invalid("Mocked result must be an array.");
+        }
+        (Some(result), StateType::Parallel) if !result.is_array() => return invalid("Mocked result must be an array."),
+        _ => {}
+    }
+    if let Some(cause) = input.state_configuration.as_ref().and_then(|with| with.error_caused_by_state.as_ref())
+        && !state.contains(cause)
+    {
+        return invalid(&format!(
+            "The state '{cause}' that errorCausedByState names is not part of the state under test"
+        ));
+    }
+    Ok(())
+}
+
+fn mocked_result(mock: &MockInput) -> Result<Option<Value>, Error> {
+    let result = mock.result.as_deref().map(serde_json::from_str).transpose();
+    result.map_err(|_| error::validation_exception("Mocked result must be valid JSON"))
+}
+
+async fn run(cx: &Cx, state: TestedState, input: TestStateInput) -> Result<Tested, Error> {
+    let now = || Timestamp(cx.now().as_millisecond());
+    let role_arn = input.role_arn.unwrap_or_default();
+    let given = input.input.unwrap_or_else(|| "{}".to_owned());
+    check_input(&given)?;
+    let info = info(cx, &role_arn, &given, now());
+    let with = input.state_configuration.unwrap_or_default();
+    let setup = setup(given, input.variables.as_deref(), input.context.as_deref(), &with)?;
+    let uuid = cx.uuid().replace('-', "");
+    let half = |range: std::ops::Range<usize>| {
+        uuid.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
+    };
+    let mut test = StateTest::begin(state, info, setup, now(), [half(0..16), half(16..32)]);
+    match input.mock {
+        Some(mock) => match (mock.result, mock.error_output) {
+            _ if matches!(test.pending(), Pending::Ended) => {}
+            (Some(result), _) => test.succeed(now(), result),
+            (None, failure) => {
+                let failure = failure.unwrap_or_default();
+                test.fail(now(), failure.error, failure.cause);
+            }
+        },
+        None => match test.pending().clone() {
+            Pending::Task(start) => perform(cx, &mut test, &role_arn, *start).await,
+            Pending::Wait(at) => {
+                let millis = at.0.saturating_sub(now().0).clamp(0, MAX_SECONDS * 1000);
+                cx.router().clock().sleep(Duration::from_millis(u64::try_from(millis).unwrap_or(0))).await;
+                if now().0 < at.0 { test.time_out(now()) } else { test.wake(now()) }
+            }
+            Pending::Ended | Pending::Children => {}
+        },
+    }
+    test.tested().ok_or_else(|| Error::internal("a state under test did not end"))
+}
+
+/// Makes the call of a Task.
+async fn perform(cx: &Cx, test: &mut StateTest, role_arn: &str, start: StartTask) {
+    let seconds =
+        start.timeout_seconds.map_or(MAX_SECONDS, |s| i64::try_from(s).unwrap_or(MAX_SECONDS).min(MAX_SECONDS));
+    let limit = cx.router().clock().sleep(Duration::from_secs(seconds.unsigned_abs()));
+    let acting = start.role_arn.as_deref().unwrap_or(role_arn);
+    let called = tokio::select! {
+        called = integrations::call_once(cx, acting, &start.resource, start.parameters.value().clone()) => Some(called),
+        () = limit => None,
+    };
+    let now = Timestamp(cx.now().as_millisecond());
+    match called {
+        Some(Ok(result)) => test.succeed(now, result.to_string()),
+        Some(Err((error, cause))) => test.fail(now, Some(error), Some(cause)),
+        None => test.time_out(now),
+    }
+}
+
+fn info(cx: &Cx, role_arn: &str, input: &str, started: Timestamp) -> Info {
+    let (machine, name) = (cx.uuid(), cx.uuid());
+    let base = format!("arn:aws:states:{}:{}", cx.region(), cx.account());
+    Info {
+        execution_arn: format!("{base}:express:{machine}:{name}"),
+        name,
+        role_arn: role_arn.to_owned(),
+        state_machine_arn: format!("{base}:stateMachine:{machine}"),
+        state_machine_name: machine,
+        region: cx.region().to_owned(),
+        started,
+        input: Payload::inline(input.to_owned()),
+        ..Info::default()
+    }
+}
+
+fn setup(
+    input: String,
+    variables: Option<&str>,
+    context: Option<&str>,
+    with: &TestStateConfiguration,
+) -> Result<TestSetup, Error> {
+    let object = |text: Option<&str>, what: &str| -> Result<Option<Map<String, Value>>, Error> {
+        let parsed = text.map(serde_json::from_str).transpose();
+        parsed.map_err(|_| error::validation_exception(format!("{what} must be a valid JSON object")))
+    };
+    let items = with.map_item_reader_data.as_deref().map(serde_json::from_str::<Value>).transpose();
+    Ok(TestSetup {
+        input,
+        variables: object(variables, "Variables")?.unwrap_or_default(),
+        context: object(context, "Context")?.map(Value::Object),
+        retries: u32::try_from(with.retrier_retry_count.unwrap_or(0)).unwrap_or(0),
+        // What is no JSON (CSV, say) is read by Distributed Map only.
+        items: items.unwrap_or_default(),
+        failed_iterations: u64::try_from(with.map_iteration_failure_count.unwrap_or(0)).unwrap_or(0),
+    })
+}
+
+fn output(tested: Tested, level: Option<&str>) -> TestStateOutput {
+    let status = match tested.status {
+        TestStatus::Succeeded => "SUCCEEDED",
+        TestStatus::Failed => "FAILED",
+        TestStatus::Retriable => "RETRIABLE",
+        TestStatus::CaughtError => "CAUGHT_ERROR",
+    };
+    TestStateOutput {
+        output: tested.output.map(|output| output.text().to_owned()),
+        error: tested.error,
+        cause: tested.cause,
+        inspection_data: matches!(level, Some("DEBUG" | "TRACE")).then(|| inspection(tested.seen)),
+        next_state: tested.next,
+        status: Some(status.to_owned()),
+    }
+}
+
+fn inspection(seen: Inspection) -> InspectionData {
+    let index = |index: Option<usize>| index.and_then(|index| i32::try_from(index).ok());
+    let amount = |amount: Option<u64>| amount.and_then(|amount| i32::try_from(amount).ok());
+    #[expect(clippy::cast_possible_truncation, reason = "a delay is at most 99,999,999 seconds")]
+    let details = InspectionErrorDetails {
+        catch_index: index(seen.catch_index),
+        retry_index: index(seen.retry_index),
+        retry_backoff_interval_seconds: seen.retry_backoff_seconds.map(|seconds| seconds as i32),
+    };
+    InspectionData {
+        input: seen.input,
+        after_arguments: seen.after_arguments,
+        after_input_path: seen.after_input_path,
+        after_parameters: seen.after_parameters,
+        result: seen.result,
+        after_result_selector: seen.after_result_selector,
+        after_result_path: seen.after_result_path,
+        variables: seen.variables,
+        error_details: (details != InspectionErrorDetails::default()).then_some(details),
+        after_items_path: seen.after_items_path,
+        after_item_selector: seen.after_item_selector,
+        tolerated_failure_count: amount(seen.tolerated_failure_count),
+        tolerated_failure_percentage: seen.tolerated_failure_percentage,
+        max_concurrency: amount(seen.max_concurrency),
+        ..InspectionData::default()
+    }
+}
