@@ -6,6 +6,7 @@ mod api;
 mod buckets;
 mod map_runs;
 mod redrive;
+mod test_state;
 mod world;
 
 use serde_json::{Value, json};
