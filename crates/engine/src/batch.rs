@@ -8,6 +8,7 @@ use store::{Key, NewTask, Tx};
 
 use crate::records::{self, RunningRef, Summary};
 use crate::runners::{self, Address, Announcement};
+use crate::waits::{self, Awaited, Wait};
 use crate::{ExecutionArn, MapRunArn, NewExecution, TASK_KIND, history, logs, map_runs};
 
 /// What the runner of a task is given.
@@ -47,6 +48,8 @@ pub(crate) struct Batch {
     deletes: Vec<Key>,
     tasks: Vec<NewTask>,
     cancelled: Vec<String>,
+    /// Tasks that the execution no longer waits for.
+    abandoned: Vec<String>,
     /// The summary of an execution that begins with this turn.
     summary: Option<(Key, Summary)>,
     /// How an execution that began earlier ended: its summary takes it up.
@@ -61,6 +64,7 @@ pub(crate) struct Batch {
     /// Its history goes to a log as well.
     log: Option<ExecutionArn>,
     pub(crate) done: Option<String>,
+    pub(crate) wait: Option<Wait>,
 }
 
 impl Batch {
@@ -117,7 +121,7 @@ impl Batch {
                     history.push(event);
                 }
                 Command::StartTask(start) => self.tasks.push(task(arn, execution.info(), start)?),
-                Command::CancelTask { task } => self.cancelled.push(task_name(arn, task)),
+                Command::CancelTask { task } => self.abandoned.push(task_name(arn, task)),
                 Command::SetTimer { timer, at } => {
                     let address = Address { execution: arn.clone(), timer: Some(timer) };
                     let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::MAX);
@@ -220,7 +224,7 @@ impl Batch {
         self.stopped_runs.iter().cloned().chain(ended).collect()
     }
 
-    pub(crate) fn apply(&self, tx: &mut Tx<'_>) -> Result<(), store::Error> {
+    pub(crate) fn apply(&self, tx: &mut Tx<'_>, awaited: &Awaited) -> Result<(), store::Error> {
         for (key, bytes) in &self.puts {
             tx.put(key, bytes)?;
         }
@@ -236,6 +240,10 @@ impl Batch {
         for id in &self.cancelled {
             tx.cancel_task(id)?;
         }
+        for id in &self.abandoned {
+            waits::abandon(tx, id)?;
+            tx.cancel_task(id)?;
+        }
         if let Some((arn, redrive, token)) = &self.redriven
             && let Some(mut summary) = tx.get_json::<Summary>(records::summary(arn))?
         {
@@ -247,6 +255,7 @@ impl Batch {
         {
             summary.end(*at, outcome, *events);
             tx.put_json(records::summary(arn), &summary)?;
+            waits::execution_over(tx, awaited, arn)?;
         }
         for run in &self.runs {
             map_runs::begin(tx, run)?;
@@ -262,6 +271,9 @@ impl Batch {
         }
         if let Some(arn) = &self.log {
             logs::ask(tx, arn)?;
+        }
+        if let Some(wait) = &self.wait {
+            wait.begin(tx, awaited)?;
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ mod read;
 mod records;
 mod redrive;
 mod runners;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +36,8 @@ pub use map_runs::{ChildResult, EndedChild, MAP_RUN_KIND, MapRunArn, News, OpenR
 pub use read::{Filter, Listed, Page};
 pub use records::Summary;
 pub use redrive::{Redriven, Refused};
+use waits::Awaited;
+pub use waits::{JobName, STOP_KIND, WAIT_KIND, Wait, WaitPayload};
 
 /// The queue kind of a task that an execution starts; its payload is a [`TaskPayload`].
 pub const TASK_KIND: &str = "states:task";
@@ -59,6 +62,7 @@ struct Inner {
     waiting: Mutex<BTreeMap<String, Vec<oneshot::Sender<()>>>>,
     /// Runs of Distributed Maps that are taken up, and what wakes them.
     map_runs: Mutex<BTreeMap<String, Arc<Notify>>>,
+    awaited: Awaited,
 }
 
 /// One execution's place in memory; empty when it has to be read first.
@@ -112,6 +116,7 @@ impl Engine {
             definitions: Mutex::default(),
             waiting: Mutex::default(),
             map_runs: Mutex::default(),
+            awaited: Awaited::default(),
         };
         let engine = Self { inner: Arc::new(inner) };
         runners::register(&engine, &platform.control);
@@ -152,6 +157,7 @@ impl Engine {
         let mut batch = Batch::begin(&new, &execution)?;
         let tells_events = self.tells_events(&new.arn).await?;
         batch.add(&new.arn, started, &mut execution, commands, tells_events)?;
+        let awaited = Arc::clone(&self.inner.awaited);
         let (arn, text, input) = (new.arn.clone(), new.definition.clone(), new.info.input.clone());
         let is_new = Arc::new(AtomicBool::new(false));
         let made = Arc::clone(&is_new);
@@ -163,7 +169,7 @@ impl Engine {
                     return Ok::<_, Error>(if same { Started::At(known.started.0) } else { Started::NameTaken });
                 }
                 Self::keep_definition(tx, arn.account(), arn.region(), &text)?;
-                batch.apply(tx)?;
+                batch.apply(tx, &awaited)?;
                 made.store(true, Ordering::Relaxed);
                 Ok(Started::At(started.0))
             })
@@ -181,14 +187,41 @@ impl Engine {
     pub async fn tell(&self, arn: &ExecutionArn, event: Event, done: Option<String>) -> Result<Told, Error> {
         if done.is_some() {
             // A runner is never given up half-way.
-            return self.turn(arn, event, done).await;
+            return self.turn(arn, event, done, None).await;
         }
         let (engine, arn) = (self.clone(), arn.clone());
         // On its own: a caller that goes away must not leave an execution between its decision and its commit.
-        tokio::spawn(async move { engine.turn(&arn, event, done).await }).await.map_err(Error::internal)?
+        tokio::spawn(async move { engine.turn(&arn, event, None, None).await }).await.map_err(Error::internal)?
     }
 
-    async fn turn(&self, arn: &ExecutionArn, event: Event, done: Option<String>) -> Result<Told, Error> {
+    /// Tells an execution that a task's job has been started, and waits for the job in the same commit. `NotRunning` when the task
+    /// is no longer waited for: the job is the caller's to stop.
+    pub async fn submitted(&self, arn: &ExecutionArn, event: Event, wait: Wait) -> Result<Told, Error> {
+        // Only runners submit, and a runner is never given up half-way.
+        self.turn(arn, event, None, Some(wait)).await
+    }
+
+    /// Whether anybody waits for the job.
+    pub async fn is_awaited(&self, job: &JobName) -> Result<bool, Error> {
+        Ok(self.store().read(|tx| job.is_awaited(tx)).await?)
+    }
+
+    /// The job is over: whoever waits for it looks at once.
+    pub async fn job_over(&self, job: &JobName) -> Result<(), Error> {
+        if self.is_awaited(job).await? {
+            let job = job.clone();
+            self.store().write(move |tx| job.over(tx)).await?;
+        }
+        Ok(())
+    }
+
+    async fn turn(
+        &self,
+        arn: &ExecutionArn,
+        event: Event,
+        done: Option<String>,
+        wait: Option<Wait>,
+    ) -> Result<Told, Error> {
         let slot = self.slot(arn);
         let mut held = slot.lock().await;
         if held.is_none() {
@@ -201,6 +234,9 @@ impl Engine {
             }
             return Ok(Told::NotRunning);
         };
+        if wait.as_ref().is_some_and(|wait| !execution.waits_for(wait.payload.task)) {
+            return Ok(Told::NotRunning);
+        }
         let now = self.now();
         let commands = steps(execution, now, event);
         let over = execution.status() != Status::Running;
@@ -209,10 +245,11 @@ impl Engine {
             Ok(tells_events) => batch.add(arn, now, execution, commands, tells_events).map_err(Error::from),
             Err(error) => Err(error),
         };
-        batch.done = done;
+        (batch.done, batch.wait) = (done, wait);
         let runs = batch.runs_to_wake();
+        let awaited = Arc::clone(&self.inner.awaited);
         let written = match outcome {
-            Ok(()) => self.store().write(move |tx| batch.apply(tx)).await.map_err(Error::from),
+            Ok(()) => self.store().write(move |tx| batch.apply(tx, &awaited)).await.map_err(Error::from),
             Err(error) => Err(error),
         };
         if let Err(error) = written {

@@ -140,7 +140,8 @@ impl Engine {
         let mut batch = Batch::default();
         batch.redriven = Some((arn.clone(), execution.redriven(), token.to_owned()));
         batch.add(arn, now, &mut execution, commands, self.tells_events(arn).await?)?;
-        self.store().write(move |tx| batch.apply(tx)).await?;
+        let awaited = Arc::clone(&self.inner.awaited);
+        self.store().write(move |tx| batch.apply(tx, &awaited)).await?;
         if execution.status() == Status::Running {
             *held = Some(execution);
         }

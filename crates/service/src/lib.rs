@@ -20,6 +20,7 @@
 pub mod attempts;
 mod cx;
 pub mod identity;
+pub mod listeners;
 mod platform;
 mod router;
 

@@ -14,6 +14,7 @@ use wire::{Error, Operation, OperationSpec};
 
 use crate::attempts::{Outcome, Participant};
 use crate::identity::Identity;
+use crate::listeners::{Heard, Listener};
 use crate::{Cx, Principal};
 
 /// One operation of a service. The input has been decoded and checked and the caller authorised.
@@ -39,6 +40,7 @@ pub struct Router {
     table: RwLock<BTreeMap<(&'static str, &'static str), Arc<Entry>>>,
     identity: OnceLock<Arc<dyn Identity>>,
     participants: RwLock<Vec<Arc<dyn Participant>>>,
+    listeners: RwLock<Vec<Arc<dyn Listener>>>,
     audience: OnceLock<Arc<dyn Audience>>,
 }
 
@@ -61,8 +63,8 @@ impl Router {
     }
     /// A table whose calls see this time and chance.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let (table, identity, participants, audience) = Default::default();
-        Arc::new(Self { clock, table, identity, participants, audience })
+        let (table, identity, participants, listeners, audience) = Default::default();
+        Arc::new(Self { clock, table, identity, participants, listeners, audience })
     }
 
     /// Adds an operation to the table; see [`crate::operations!`].
@@ -117,6 +119,18 @@ impl Router {
     /// Adds a service that can undo what attempts wrote.
     pub fn add_participant(&self, participant: Arc<dyn Participant>) {
         self.participants.write().unwrap_or_else(PoisonError::into_inner).push(participant);
+    }
+    /// Adds a service that hears the platform's events.
+    pub fn add_listener(&self, listener: Arc<dyn Listener>) {
+        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+    /// Tells an event to all listeners; the events service does, of the events that the platform sends.
+    pub async fn tell_listeners(&self, cx: &Cx, event: Heard<'_>) -> Result<(), Error> {
+        let all = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for listener in all {
+            listener.hear(cx, event).await?;
+        }
+        Ok(())
     }
     /// Ends an attempt in every service that takes part.
     pub async fn finish_attempt(&self, attempt: &str, outcome: Outcome) -> Result<(), Error> {
@@ -204,12 +218,23 @@ impl Router {
 
     /// The door of Step Functions and Scheduler.
     pub async fn call_json(&self, cx: &Cx, service: &str, operation: &str, parameters: Value) -> Result<Value, Error> {
+        self.call_styled(cx, (service, operation), parameters, asl::Style::Sdk).await
+    }
+
+    /// The same, with the result in the style of whom it is for.
+    pub async fn call_styled(
+        &self,
+        cx: &Cx,
+        (service, operation): (&str, &str),
+        parameters: Value,
+        style: asl::Style,
+    ) -> Result<Value, Error> {
         let Some(spec) = self.find_asl(service, operation) else {
             return Err(Error::not_implemented(format!("{service}:{operation}")));
         };
         let input = asl::decode(spec.input, parameters)?;
         let output = self.call_canonical(cx, spec, input).await?;
-        Ok(asl::encode(spec.output, output))
+        Ok(asl::encode(spec.output, output, style))
     }
 }
 

@@ -3,6 +3,7 @@
 use api_events::{PutEvents, PutEventsRequest, PutEventsRequestEntry, PutEventsResponse, PutEventsResultEntry};
 use async_trait::async_trait;
 use serde_json::Value;
+use service::listeners::Heard;
 use service::{Cx, Handle, Principal};
 use wire::Error;
 
@@ -26,6 +27,10 @@ impl Handle<PutEvents> for Bridge {
             let home = Home::new(cx, entry.event_bus_name.as_deref());
             match event(cx, entry) {
                 Ok(event) => {
+                    if event.source.starts_with("aws.") {
+                        let (source, detail_type) = (event.source.as_str(), event.detail_type.as_str());
+                        cx.router().tell_listeners(cx, Heard { source, detail_type, detail: &event.detail }).await?;
+                    }
                     events.push((event.to_json(&home), home));
                     results.push(PutEventsResultEntry { event_id: Some(event.id), ..PutEventsResultEntry::default() });
                 }
