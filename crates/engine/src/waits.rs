@@ -30,8 +30,9 @@ pub struct WaitPayload {
     pub execution: ExecutionArn,
     pub task: TaskId,
     pub job: JobName,
-    /// The role to act as.
-    pub role_arn: Option<String>,
+    /// The role to act as, and the execution's name, which the session has.
+    pub role_arn: String,
+    pub name: String,
     /// How the job is asked after and stopped.
     pub how: Value,
 }

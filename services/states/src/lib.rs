@@ -47,6 +47,8 @@ const TASKS_AT_ONCE: usize = 4096;
 
 /// How many runs of Distributed Maps go on at once, as on AWS.
 const MAP_RUNS_AT_ONCE: usize = 1000;
+/// How many jobs are looked after at once; any number is waited for.
+const LOOKS_AT_ONCE: usize = 256;
 
 /// Registers the service's operations and runners.
 pub fn register(platform: &Platform) -> Arc<States> {
@@ -98,7 +100,10 @@ pub fn register(platform: &Platform) -> Arc<States> {
     );
     let runs = distributed::MapRuns::new(engine, &platform.router);
     platform.control.register(engine::MAP_RUN_KIND, MAP_RUNS_AT_ONCE, Arc::new(runs));
-    platform.control.register(engine::TASK_KIND, TASKS_AT_ONCE, tasks);
+    platform.control.register(engine::TASK_KIND, TASKS_AT_ONCE, tasks.clone());
+    platform.control.register(engine::WAIT_KIND, LOOKS_AT_ONCE, tasks.clone());
+    platform.control.register(engine::STOP_KIND, LOOKS_AT_ONCE, tasks.clone());
+    platform.router.add_listener(tasks);
     platform.control.register(express::KIND, express::AT_ONCE, Arc::new(express));
     platform.control.register(deletion::KIND, 4, Arc::new(deletion::Remover(Arc::clone(&service))));
     service

@@ -4,11 +4,13 @@ use api_states::error;
 use api_states::{EncryptionConfiguration, LoggingConfiguration, Tag, TracingConfiguration};
 use asl::{Definition, Diagnostic, MachineType};
 use serde::{Deserialize, Serialize};
+use service::Router;
 use store::{Key, Tx};
 use wire::Error;
 use wire::arn::Arn;
 
 use crate::alias::Alias;
+use crate::integrations::findings;
 use crate::names::Resource;
 
 /// A state machine.
@@ -184,8 +186,12 @@ fn qualified(arn: &str) -> Error {
 }
 
 /// Reads a definition, or says all that is wrong with it in one line.
-pub(crate) fn checked(definition: &str, kind: &str) -> Result<Definition, Error> {
-    Definition::parse(definition, machine_type(kind)).map_err(|found| {
+pub(crate) fn checked(router: &Router, definition: &str, kind: &str) -> Result<Definition, Error> {
+    let parsed = Definition::parse(definition, machine_type(kind)).and_then(|parsed| {
+        let found = findings(router, definition);
+        if found.is_empty() { Ok(parsed) } else { Err(found) }
+    });
+    parsed.map_err(|found| {
         let found: Vec<_> = found.iter().map(Diagnostic::sentence).collect();
         error::invalid_definition(format!("Invalid State Machine Definition: '{}'", found.join(", ")))
     })

@@ -59,11 +59,12 @@ impl Engine {
         for slot in slots {
             held.push(slot.lock_owned().await);
         }
+        let awaited = std::sync::Arc::clone(&self.inner.awaited);
         let written = self
             .store()
             .write(move |tx| {
                 Self::keep_definition(tx, &account, &region, &definition)?;
-                batch.apply(tx)
+                batch.apply(tx, &awaited)
             })
             .await;
         if let Err(error) = written {

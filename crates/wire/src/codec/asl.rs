@@ -16,23 +16,33 @@ pub fn decode(shape: &Shape, value: Value) -> Result<Value, Error> {
     validate::prepare(shape, to_canonical(shape, value))
 }
 
+/// Who shows a result: they write times differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `aws-sdk:` integrations: ISO 8601.
+    Sdk,
+    /// Optimised integrations: milliseconds since 1970.
+    Optimized,
+}
+
 /// The canonical form to Step Functions' result.
-pub fn encode(shape: &Shape, value: Value) -> Value {
+pub fn encode(shape: &Shape, value: Value, style: Style) -> Value {
     match (shape, value) {
         (Shape::Structure(s), Value::Object(map)) => Value::Object(
             map.into_iter()
                 .filter_map(|(name, inner)| {
                     let member = s.member(&name)?;
-                    Some((pascal(&name), encode(member.shape, inner)))
+                    Some((pascal(&name), encode(member.shape, inner, style)))
                 })
                 .collect(),
         ),
-        (Shape::List(l), Value::Array(items)) => items.into_iter().map(|v| encode(l.member, v)).collect(),
+        (Shape::List(l), Value::Array(items)) => items.into_iter().map(|v| encode(l.member, v, style)).collect(),
         (Shape::Map(m), Value::Object(map)) => {
-            Value::Object(map.into_iter().map(|(k, v)| (k, encode(m.value, v))).collect())
+            Value::Object(map.into_iter().map(|(k, v)| (k, encode(m.value, v, style))).collect())
         }
         (Shape::Timestamp { .. }, value) => match serde_json::from_value::<Timestamp>(value.clone()) {
-            Ok(t) => Value::String(t.to_iso()),
+            Ok(t) if style == Style::Optimized => Value::from(t.as_millis()),
+            Ok(t) => Value::String(t.to_iso().replace(".000Z", "Z")),
             Err(_) => value,
         },
         (Shape::Blob { .. }, Value::String(text)) => {
@@ -68,8 +78,9 @@ fn to_canonical(shape: &Shape, value: Value) -> Value {
     }
 }
 
+/// The model's name, in whatever capitals: `MD5OfMessageBody` is `Md5OfMessageBody` for some.
 fn named(member: &Member, key: &str) -> bool {
-    member.name == key || (member.name.eq_ignore_ascii_case(key) && pascal(member.name) == key)
+    member.name == key || (key.starts_with(|c: char| c.is_ascii_uppercase()) && member.name.eq_ignore_ascii_case(key))
 }
 
 /// The member's name with a capital first letter.

@@ -1,8 +1,9 @@
 //! How a failed call looks to Retry and Catch: `Service.ErrorException`, with AWS's sentence as its cause.
 
 use wire::Error;
+use wire::operation::ServiceSpec;
 
-use super::resource::Target;
+use super::exceptions::EXCEPTIONS;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Failure {
@@ -29,100 +30,133 @@ const OPTIMISED: &[(&str, &str, &str, &str)] = &[
     ("states", "StepFunctions", "AWSStepFunctionsException", "AWSStepFunctions"),
 ];
 
-/// The SDK integrations speak as its second version.
-const SDK: &[(&str, &str)] = &[
-    ("cloudformation", "CloudFormation"),
-    ("cloudwatch", "CloudWatch"),
-    ("cloudwatchlogs", "CloudWatchLogs"),
-    ("dynamodb", "DynamoDb"),
-    ("eventbridge", "EventBridge"),
-    ("sagemaker", "SageMaker"),
-    ("secretsmanager", "SecretsManager"),
-];
-
-/// Codes that models do not name: they come out as the service's general exception.
-const GENERAL: &[&str] = &[
-    "AccessDenied",
-    "AccessDeniedException",
-    "InternalFailure",
-    "NotImplemented",
-    "SerializationException",
-    "ThrottlingException",
-    "UnknownOperationException",
-    "ValidationError",
-    "ValidationException",
-];
-
-/// Services whose models do name some of them.
-const NAMED: &[(&str, &[&str])] = &[
-    ("glue", &["AccessDeniedException", "ThrottlingException", "ValidationException"]),
-    ("logs", &["AccessDeniedException", "ThrottlingException", "ValidationException"]),
-    ("scheduler", &["ThrottlingException", "ValidationException"]),
-    ("sfn", &["ValidationException"]),
-    ("states", &["ValidationException"]),
-];
-
-pub(super) fn of_call(target: &Target, error: &Error, request_id: &str) -> Failure {
-    let Target::Service { service, sdk, .. } = target else {
-        return of_service("lambda", false, error, request_id);
-    };
-    of_service(service, *sdk, error, request_id)
+/// Whose words an error is told in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Voice {
+    Sdk,
+    Optimised,
 }
 
-fn of_service(service: &str, sdk: bool, error: &Error, request_id: &str) -> Failure {
+pub(super) fn of_call(service: &ServiceSpec, voice: Voice, error: &Error, request_id: &str) -> Failure {
     let (code, message, status) = (error.code(), error.message(), error.status());
-    let named = NAMED.iter().find(|(known, _)| *known == service).is_some_and(|(_, codes)| codes.contains(&code));
-    let exception = (named || !GENERAL.contains(&code)).then(|| exception_name(code));
-    if !sdk && let Some((_, prefix, general, name)) = OPTIMISED.iter().find(|(known, ..)| *known == service) {
-        let exception = exception.unwrap_or_else(|| (*general).to_owned());
+    let shape = shape_of(service.name, code);
+    if voice == Voice::Optimised
+        && let Some((_, prefix, general, name)) = OPTIMISED.iter().find(|(known, ..)| *known == service.name)
+    {
+        let exception = shape.map_or_else(|| (*general).to_owned(), with_exception);
         let cause = format!(
             "{message} (Service: {name}; Status Code: {status}; Error Code: {code}; Request ID: {request_id}; Proxy: null)"
         );
         return Failure { error: format!("{prefix}.{exception}"), cause };
     }
-    let prefix = SDK
-        .iter()
-        .find(|(known, _)| *known == service)
-        .map_or_else(|| capitalised(service), |(_, name)| (*name).to_owned());
-    let exception = exception.unwrap_or_else(|| format!("{prefix}Exception"));
-    let extended = if service == "s3" { format!(", Extended Request ID: {request_id}") } else { String::new() };
+    let prefix = class_name(service.service_id);
+    let exception = match shape {
+        Some(shape) => class_name(&with_exception(shape.strip_suffix("Fault").unwrap_or(shape))),
+        None => format!("{prefix}Exception"),
+    };
+    let extended =
+        if service.name == "s3" { format!(", Extended Request ID: {request_id}") } else { String::new() };
     let cause = format!("{message} (Service: {prefix}, Status Code: {status}, Request ID: {request_id}{extended})");
     Failure { error: format!("{prefix}.{exception}"), cause }
 }
 
-/// `NoSuchBucket` is the class `NoSuchBucketException`.
-fn exception_name(code: &str) -> String {
-    let code = code.rsplit('.').next().unwrap_or(code);
-    if code.ends_with("Exception") { code.to_owned() } else { format!("{code}Exception") }
+/// The exception that the service's model has for a code; others come out as the service's general exception.
+fn shape_of(service: &str, code: &str) -> Option<&'static str> {
+    let (_, shapes) = EXCEPTIONS.iter().find(|(known, _)| *known == service)?;
+    shapes.iter().find(|(known, _)| *known == code).map(|(_, shape)| *shape)
 }
 
-fn capitalised(service: &str) -> String {
-    let mut chars = service.chars();
-    chars.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(chars).collect()
+/// `NoSuchBucket` is the class `NoSuchBucketException`.
+fn with_exception(shape: &str) -> String {
+    if shape.ends_with("Exception") { shape.to_owned() } else { format!("{shape}Exception") }
+}
+
+/// How the Java SDK's second version writes names: of a run of capitals only the first (`DynamoDB` is `DynamoDb`, `KMSKey` is
+/// `KmsKey`), without spaces.
+pub(super) fn class_name(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    let mut written = String::with_capacity(name.len());
+    for (i, c) in chars.iter().enumerate() {
+        let before = i.checked_sub(1).map_or(' ', |i| chars[i]);
+        let ends_run = before.is_ascii_uppercase() && chars.get(i + 1).is_some_and(char::is_ascii_lowercase);
+        let begins = !before.is_ascii_uppercase() || ends_run;
+        match c {
+            ' ' => {}
+            c if before == ' ' => written.push(c.to_ascii_uppercase()),
+            c if begins => written.push(*c),
+            c => written.push(c.to_ascii_lowercase()),
+        }
+    }
+    written
 }
 
 #[cfg(test)]
 mod tests {
     use wire::Error;
+    use wire::operation::{Protocol, ServiceSpec};
 
-    use super::of_service;
+    use super::{Voice, class_name, of_call};
+
+    fn service(name: &'static str, service_id: &'static str) -> ServiceSpec {
+        ServiceSpec {
+            name,
+            service_id,
+            protocol: Protocol::AwsJson11,
+            target_prefix: "",
+            xml_namespace: "",
+            api_version: "",
+            iam_prefix: "",
+        }
+    }
 
     #[test]
     fn failures_are_named_as_recorded() {
-        let check = |service: &str, sdk: bool, code: &str, want: &str| {
+        let check = |name: &'static str, id: &'static str, voice, code: &str, want: &str| {
             let error = Error::new(code, 400, "m");
-            assert_eq!(of_service(service, sdk, &error, "r").error, want);
+            assert_eq!(of_call(&service(name, id), voice, &error, "r").error, want);
         };
-        check("lambda", false, "ResourceNotFoundException", "Lambda.ResourceNotFoundException");
-        check("dynamodb", false, "ValidationException", "DynamoDB.AmazonDynamoDBException");
-        check("states", false, "StateMachineDoesNotExist", "StepFunctions.StateMachineDoesNotExistException");
-        check("secretsmanager", true, "ValidationException", "SecretsManager.SecretsManagerException");
-        check("s3", true, "NoSuchBucket", "S3.NoSuchBucketException");
-        check("glue", true, "CrawlerRunningException", "Glue.CrawlerRunningException");
-        let failure = of_service("dynamodb", false, &Error::new("ResourceNotFoundException", 400, "No."), "r");
+        check("lambda", "Lambda", Voice::Optimised, "ResourceNotFoundException", "Lambda.ResourceNotFoundException");
+        check("lambda", "Lambda", Voice::Optimised, "EC2ThrottledException", "Lambda.EC2ThrottledException");
+        check("lambda", "Lambda", Voice::Sdk, "EC2ThrottledException", "Lambda.Ec2ThrottledException");
+        check("dynamodb", "DynamoDB", Voice::Optimised, "ValidationException", "DynamoDB.AmazonDynamoDBException");
+        check("dynamodb", "DynamoDB", Voice::Sdk, "ResourceNotFoundException", "DynamoDb.ResourceNotFoundException");
+        check(
+            "states",
+            "SFN",
+            Voice::Optimised,
+            "StateMachineDoesNotExist",
+            "StepFunctions.StateMachineDoesNotExistException",
+        );
+        check("states", "SFN", Voice::Sdk, "InvalidArn", "Sfn.InvalidArnException");
+        check("states", "SFN", Voice::Sdk, "AccessDeniedException", "Sfn.SfnException");
+        let secrets = ("secretsmanager", "Secrets Manager");
+        check(secrets.0, secrets.1, Voice::Sdk, "ValidationException", "SecretsManager.SecretsManagerException");
+        check("s3", "S3", Voice::Sdk, "NoSuchBucket", "S3.NoSuchBucketException");
+        check("s3", "S3", Voice::Sdk, "NoSuchBucketPolicy", "S3.S3Exception");
+        check("sns", "SNS", Voice::Sdk, "InvalidParameter", "Sns.InvalidParameterException");
+        check("iam", "IAM", Voice::Sdk, "NoSuchEntity", "Iam.NoSuchEntityException");
+        check("glue", "Glue", Voice::Sdk, "CrawlerRunningException", "Glue.CrawlerRunningException");
+        check("cloudwatch", "CloudWatch", Voice::Sdk, "LimitExceeded", "CloudWatch.LimitExceededException");
+        let missing = Error::new("ResourceNotFoundException", 400, "No.");
+        let failure = of_call(&service("dynamodb", "DynamoDB"), Voice::Optimised, &missing, "r");
         assert_eq!(
             failure.cause,
             "No. (Service: AmazonDynamoDBv2; Status Code: 400; Error Code: ResourceNotFoundException; Request ID: r; Proxy: null)"
         );
+    }
+
+    #[test]
+    fn names_of_classes() {
+        for (name, class) in [
+            ("DynamoDB", "DynamoDb"),
+            ("SFN", "Sfn"),
+            ("S3", "S3"),
+            ("CloudWatch Logs", "CloudWatchLogs"),
+            ("KMSAccessDeniedException", "KmsAccessDeniedException"),
+            ("MD5OfMessageBody", "Md5OfMessageBody"),
+            ("EventBridge", "EventBridge"),
+        ] {
+            assert_eq!(class_name(name), class);
+        }
     }
 }

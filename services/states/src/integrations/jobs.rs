@@ -1,10 +1,10 @@
 //! The `.sync` integrations: how a job is asked after, what its end looks like, how it is stopped.
 
-use std::time::Duration;
-
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Job {
     Run,
     Query,
@@ -39,24 +39,63 @@ impl Job {
         }
     }
 
-    pub(super) fn describe(self, parameters: &Value, started: &Value) -> (&'static str, Value) {
+    /// What tells the job from all others of its service; the events of its end have it too.
+    pub(super) fn name(self, parameters: &Value, started: &Value) -> String {
+        let name = match self {
+            Self::Run => &started["JobRunId"],
+            Self::Query => &started["QueryExecutionId"],
+            Self::Transform => &parameters["TransformJobName"],
+            Self::Execution => &started["ExecutionArn"],
+        };
+        name.as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn describes(self) -> &'static str {
         match self {
-            Self::Run => ("getJobRun", json!({ "JobName": parameters["JobName"], "RunId": started["JobRunId"] })),
-            Self::Query => ("getQueryExecution", json!({ "QueryExecutionId": started["QueryExecutionId"] })),
-            Self::Transform => ("describeTransformJob", json!({ "TransformJobName": parameters["TransformJobName"] })),
-            Self::Execution => ("describeExecution", json!({ "ExecutionArn": started["ExecutionArn"] })),
+            Self::Run => "getJobRun",
+            Self::Query => "getQueryExecution",
+            Self::Transform => "describeTransformJob",
+            Self::Execution => "describeExecution",
         }
     }
 
-    pub(super) fn stop(self, parameters: &Value, started: &Value) -> (&'static str, Value) {
+    pub(super) fn stops(self) -> &'static str {
         match self {
-            Self::Run => {
-                ("batchStopJobRun", json!({ "JobName": parameters["JobName"], "JobRunIds": [started["JobRunId"]] }))
-            }
-            Self::Query => ("stopQueryExecution", json!({ "QueryExecutionId": started["QueryExecutionId"] })),
-            Self::Transform => ("stopTransformJob", json!({ "TransformJobName": parameters["TransformJobName"] })),
-            Self::Execution => ("stopExecution", json!({ "ExecutionArn": started["ExecutionArn"] })),
+            Self::Run => "batchStopJobRun",
+            Self::Query => "stopQueryExecution",
+            Self::Transform => "stopTransformJob",
+            Self::Execution => "stopExecution",
         }
+    }
+
+    pub(super) fn describe(self, parameters: &Value, started: &Value) -> Value {
+        match self {
+            Self::Run => json!({ "JobName": parameters["JobName"], "RunId": started["JobRunId"] }),
+            Self::Query => json!({ "QueryExecutionId": started["QueryExecutionId"] }),
+            Self::Transform => json!({ "TransformJobName": parameters["TransformJobName"] }),
+            Self::Execution => json!({ "ExecutionArn": started["ExecutionArn"] }),
+        }
+    }
+
+    pub(super) fn stop(self, parameters: &Value, started: &Value) -> Value {
+        match self {
+            Self::Run => json!({ "JobName": parameters["JobName"], "JobRunIds": [started["JobRunId"]] }),
+            _ => self.describe(parameters, started),
+        }
+    }
+
+    /// The job that an event says has ended. An execution wakes who waits for it itself, in the commit of its end.
+    pub(super) fn ended(source: &str, detail_type: &str, detail: &Value) -> Option<(Self, String)> {
+        let (job, name, state) = match (source, detail_type) {
+            ("aws.glue", "Glue Job State Change") => (Self::Run, "jobRunId", "state"),
+            ("aws.athena", "Athena Query State Change") => (Self::Query, "queryExecutionId", "currentState"),
+            ("aws.sagemaker", "SageMaker Transform Job State Change") => {
+                (Self::Transform, "TransformJobName", "TransformJobStatus")
+            }
+            _ => return None,
+        };
+        let over = end_of(detail[state].as_str()?) != Progress::Running;
+        over.then(|| Some((job, detail[name].as_str()?.to_owned())))?
     }
 
     pub(super) fn progress(self, answer: &Value) -> Progress {
@@ -66,12 +105,7 @@ impl Job {
             Self::Transform => &answer["TransformJobStatus"],
             Self::Execution => &answer["Status"],
         };
-        match status.as_str().unwrap_or_default() {
-            "SUCCEEDED" | "Completed" => Progress::Succeeded,
-            "FAILED" | "TIMEOUT" | "STOPPED" | "ERROR" | "EXPIRED" | "CANCELLED" | "Failed" | "Stopped"
-            | "TIMED_OUT" | "ABORTED" => Progress::Failed,
-            _ => Progress::Running,
-        }
+        end_of(status.as_str().unwrap_or_default())
     }
 
     /// What the state gets. Of an execution, `.sync:2` shows input and output as JSON rather than as text.
@@ -90,11 +124,19 @@ impl Job {
         }
     }
 
-    /// How long to wait before asking again: a little more the longer it takes.
-    pub(super) fn delay(self, waited: jiff::SignedDuration) -> Duration {
-        let first_ms = if self == Self::Execution { 10 } else { 50 };
-        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(0);
-        Duration::from_millis((first_ms + waited_ms / 25).min(2000))
+    /// How long to wait for news before the job is asked after, for the first time, the second, …
+    pub(super) fn delay(self, time: u32) -> SignedDuration {
+        let (first, longest) = if self == Self::Execution { (60, 3600) } else { (5, 300) };
+        SignedDuration::from_secs((first << time.saturating_sub(1).min(10)).min(longest))
+    }
+}
+
+fn end_of(status: &str) -> Progress {
+    match status {
+        "SUCCEEDED" | "Completed" => Progress::Succeeded,
+        "FAILED" | "TIMEOUT" | "STOPPED" | "ERROR" | "EXPIRED" | "CANCELLED" | "Failed" | "Stopped" | "TIMED_OUT"
+        | "ABORTED" => Progress::Failed,
+        _ => Progress::Running,
     }
 }
 
@@ -108,7 +150,6 @@ fn parse_member(answer: &mut Map<String, Value>, name: &str) {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
     use serde_json::json;
 
     use super::{Job, Progress};
@@ -123,7 +164,10 @@ mod tests {
         let execution = json!({"Output": "{\"a\":1}", "Status": "SUCCEEDED", "RedriveCount": 0});
         assert_eq!(Job::Execution.output(execution.clone(), true), json!({"Output": {"a": 1}, "Status": "SUCCEEDED"}));
         assert_eq!(Job::Execution.output(execution, false), json!({"Output": "{\"a\":1}", "Status": "SUCCEEDED"}));
-        let delays = [0, 5, 600].map(|seconds| Job::Run.delay(SignedDuration::from_secs(seconds)).as_millis());
-        assert_eq!(delays, [50, 250, 2000]);
+        assert_eq!([1, 2, 40].map(|time| Job::Run.delay(time).as_secs()), [5, 10, 300]);
+        let ended = json!({"jobName": "j", "jobRunId": "jr", "state": "TIMEOUT"});
+        assert_eq!(Job::ended("aws.glue", "Glue Job State Change", &ended), Some((Job::Run, "jr".to_owned())));
+        let running = json!({"queryExecutionId": "q", "currentState": "RUNNING"});
+        assert_eq!(Job::ended("aws.athena", "Athena Query State Change", &running), None);
     }
 }

@@ -3,12 +3,11 @@
 use serde_json::{Map, Value, json};
 use service::Cx;
 
-use super::failure::{self, Failure};
-use super::resource::Target;
-use super::with_metadata;
+use super::failure::{Failure, Voice};
+use super::{failed_call, with_metadata};
 
 /// `arn:aws:states:::lambda:invoke`: the answer with its payload as JSON.
-pub(super) async fn invoke(cx: &Cx, target: &Target, parameters: Value) -> Result<Value, Failure> {
+pub(super) async fn invoke(cx: &Cx, parameters: Value) -> Result<Value, Failure> {
     let Value::Object(mut parameters) = parameters else {
         return Err(Failure::named("States.Runtime", "The Parameters of lambda:invoke must be an object"));
     };
@@ -17,7 +16,7 @@ pub(super) async fn invoke(cx: &Cx, target: &Target, parameters: Value) -> Resul
         *payload = Value::String(payload.to_string());
     }
     let answer = cx.call_json("lambda", "invoke", Value::Object(parameters)).await;
-    let mut answer = answer.map_err(|error| failure::of_call(target, &error, cx.request_id()))?;
+    let mut answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", Voice::Optimised, &error))?;
     // Here, unlike below, the cause has been read and written again: it has no spaces.
     failed(&answer).map_err(|failure| match serde_json::from_str::<Value>(&failure.cause) {
         Ok(cause) => Failure { cause: cause.to_string(), ..failure },
@@ -32,9 +31,8 @@ pub(super) async fn invoke(cx: &Cx, target: &Target, parameters: Value) -> Resul
 /// A function's ARN: the state's input goes in, what the function returns comes out.
 pub(super) async fn invoke_directly(cx: &Cx, arn: &str, input: Value) -> Result<Value, Failure> {
     let parameters = json!({ "FunctionName": arn, "Payload": input.to_string() });
-    let target = Target::Function { arn: arn.to_owned() };
     let answer = cx.call_json("lambda", "invoke", parameters).await;
-    let answer = answer.map_err(|error| failure::of_call(&target, &error, cx.request_id()))?;
+    let answer = answer.map_err(|error| failed_call(cx, "lambda", "invoke", Voice::Optimised, &error))?;
     failed(&answer)?;
     Ok(answer.get("Payload").map_or(Value::Null, parsed))
 }

@@ -3,28 +3,35 @@
 //! A task acts as the machine's role, on behalf of a durable task whose id is the state's attempt: a call that a crash makes it
 //! repeat returns what the first one did.
 
+mod check;
+mod exceptions;
 mod failure;
 mod jobs;
+mod lacking;
 mod lambda;
 mod once;
 mod resource;
+mod waits;
 
 use std::sync::Arc;
 
-use asl::Event;
+use asl::{Event, TaskId};
 use async_trait::async_trait;
-use engine::{Engine, TaskPayload, Told};
+use engine::{Engine, ExecutionArn, TaskPayload};
 use serde_json::{Value, json};
 use service::{Cx, Router};
 use store::{Done, Runner, Task};
 use wire::Error;
+use wire::codec::asl::Style;
 
 use crate::activity;
 
-use failure::Failure;
-use jobs::{Job, Progress};
+pub(crate) use check::findings;
+use failure::{Failure, Voice};
+use jobs::Job;
 pub(crate) use once::{Called, call_once};
 use resource::{Pattern, Resource, Target};
+use waits::StartedJob;
 
 /// Runs tasks.
 pub(crate) struct Tasks {
@@ -39,6 +46,8 @@ enum Ending {
     Failed(Failure),
     /// Called; now somebody outside answers.
     Submitted(String),
+    /// A job has been started; the queue waits for its end.
+    Waiting,
     /// Nobody waits for it any more.
     Cancelled,
 }
@@ -52,40 +61,41 @@ impl Tasks {
 #[async_trait]
 impl Runner for Tasks {
     async fn run(&self, task: Task) -> Done {
-        let payload = match task.payload::<TaskPayload>() {
-            Ok(payload) => payload,
-            Err(error) => {
-                tracing::error!(task = task.id, error = %error, "a task cannot be read");
-                return Done::Finished;
-            }
+        let done = match task.kind.as_str() {
+            engine::WAIT_KIND => self.look(&task).await,
+            engine::STOP_KIND => self.abandon(&task).await,
+            _ => self.work(&task).await,
         };
-        match self.work(&task, &payload).await {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::error!(task = task.id, error = %error, "a task's end could not be written; it runs again");
-                Done::Retry(self.router.now() + jiff::SignedDuration::from_secs(1))
-            }
-        }
+        done.unwrap_or_else(|error| {
+            tracing::error!(task = task.id, error = %error, "a task's end could not be written; it runs again");
+            Done::Retry(self.router.now() + jiff::SignedDuration::from_secs(1))
+        })
     }
 }
 
 impl Tasks {
-    async fn work(&self, task: &Task, payload: &TaskPayload) -> Result<Done, Error> {
+    async fn work(&self, task: &Task) -> Result<Done, Error> {
+        let payload = task.payload::<TaskPayload>()?;
         if matches!(Resource::parse(&payload.resource), Some(Resource { target: Target::Activity, .. })) {
-            self.activities.offer(&task.id, payload).await?;
+            self.activities.offer(&task.id, &payload).await?;
             return Ok(Done::Committed);
         }
-        let ending = self.perform(task, payload).await?;
-        let of = payload.task;
+        let ending = self.perform(task, &payload).await?;
+        self.tell(&payload.execution, payload.task, ending, task).await
+    }
+
+    /// Tells the execution how its task ended; the queue's task ends in the same commit.
+    async fn tell(&self, execution: &ExecutionArn, of: TaskId, ending: Ending, task: &Task) -> Result<Done, Error> {
         let event = match ending {
             Ending::Succeeded(output) => Event::TaskSucceeded { task: of, output },
             Ending::Failed(Failure { error, cause }) => {
                 Event::TaskFailed { task: of, error: Some(error), cause: Some(cause) }
             }
             Ending::Submitted(output) => Event::TaskSubmitted { task: of, output },
+            Ending::Waiting => return Ok(Done::Committed),
             Ending::Cancelled => return Ok(Done::Finished),
         };
-        self.engine.tell(&payload.execution, event, Some(task.id.clone())).await?;
+        self.engine.tell(execution, event, Some(task.id.clone())).await?;
         Ok(Done::Committed)
     }
 
@@ -94,19 +104,24 @@ impl Tasks {
             let cause = format!("The resource '{}' cannot be called", payload.resource);
             return Ok(Ending::Failed(Failure::named("States.Runtime", cause)));
         };
-        let cx = match self.acting(payload).await? {
+        let cx = match self.acting(&payload.execution, &payload.role_arn, &payload.name).await? {
             Ok(cx) => cx,
             Err(failure) => return Ok(Ending::Failed(failure)),
         };
         let parameters = self.engine.fetched(&payload.execution, &payload.parameters).await?.value().clone();
         let calling = cx.with_task(&task.id);
-        if let (Pattern::Sync { .. }, Target::Service { service, action, .. }) = (&resource.pattern, &resource.target) {
-            return match Job::of(service, action) {
-                Some(job) => self.run_job(task, payload, &resource, job, &cx, &calling, parameters).await,
-                None => Ok(Ending::Failed(Failure::named(
-                    "States.Runtime",
-                    format!("The resource '{}' has no '.sync' pattern", payload.resource),
-                ))),
+        if let (Pattern::Sync { version }, Target::Service { service, action, .. }) = (&resource.pattern, &resource.target) {
+            let Some(job) = Job::of(service, action) else {
+                let cause = format!("The resource '{}' has no '.sync' pattern", payload.resource);
+                return Ok(Ending::Failed(Failure::named("States.Runtime", cause)));
+            };
+            // Not cut short by a cancellation: a job that was started must be known, to be stopped.
+            return match call(&calling, &resource, parameters.clone()).await {
+                Ok(answer) => {
+                    let started = StartedJob { job, version: *version, parameters: &parameters, answer: &answer };
+                    self.submit(&cx, task, payload, started).await
+                }
+                Err(failure) => Ok(Ending::Failed(failure)),
             };
         }
         let called = tokio::select! {
@@ -135,15 +150,14 @@ impl Tasks {
             let cause = format!("The resource '{}' cannot be called", payload.resource);
             return Err(Failure::named("States.Runtime", cause));
         };
-        let cx = self.acting(payload).await.map_err(|error| Failure::named("States.TaskFailed", error.message()))??;
+        let acting = self.acting(&payload.execution, &payload.role_arn, &payload.name);
+        let cx = acting.await.map_err(|error| Failure::named("States.TaskFailed", error.message()))??;
         call(&cx, &resource, payload.parameters.value().clone()).await
     }
 
     /// The context of the role that the task acts as.
-    async fn acting(&self, payload: &TaskPayload) -> Result<Result<Cx, Failure>, Error> {
-        let (arn, role_arn) = (&payload.execution, payload.role_arn.as_str());
-        let session: String = payload
-            .name
+    async fn acting(&self, arn: &ExecutionArn, role_arn: &str, name: &str) -> Result<Result<Cx, Failure>, Error> {
+        let session: String = name
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() || "+=,.@-_".contains(c) { c } else { '-' })
             .take(64)
@@ -154,60 +168,6 @@ impl Tasks {
             Failure::named("States.TaskFailed", cause)
         }))
     }
-
-    /// `.sync`: starts a job and waits for its end; whoever stops waiting stops the job.
-    #[expect(clippy::too_many_arguments, reason = "they are all of one task, and used once")]
-    async fn run_job(
-        &self,
-        task: &Task,
-        payload: &TaskPayload,
-        resource: &Resource,
-        job: Job,
-        cx: &Cx,
-        calling: &Cx,
-        parameters: Value,
-    ) -> Result<Ending, Error> {
-        // Not cut short by a cancellation: a job that was started must be known, to be stopped.
-        let started = match call(calling, resource, parameters.clone()).await {
-            Ok(started) => started,
-            Err(failure) => return Ok(Ending::Failed(failure)),
-        };
-        let submitted = Event::TaskSubmitted { task: payload.task, output: started.to_string() };
-        let told = self.engine.tell(&payload.execution, submitted, None).await?;
-        let waited_for = told == Told::Heard && self.engine.waits_for(&payload.execution, payload.task).await?;
-        let (operation, asked) = job.describe(&parameters, &started);
-        let began = self.router.now();
-        while waited_for && !task.is_cancelled() {
-            match cx.call_json(job.service(), operation, asked.clone()).await {
-                Ok(answer) => match job.progress(&answer) {
-                    Progress::Running => {}
-                    Progress::Succeeded => {
-                        let output = job.output(answer, resource.pattern == Pattern::Sync { version: 2 });
-                        return Ok(Ending::Succeeded(output.to_string()));
-                    }
-                    Progress::Failed => {
-                        let cause = job.output(answer, resource.pattern == Pattern::Sync { version: 2 }).to_string();
-                        return Ok(Ending::Failed(Failure::named("States.TaskFailed", cause)));
-                    }
-                },
-                Err(error) if error.status() < 500 && !error.code().contains("Throttl") => {
-                    return Ok(Ending::Failed(failure::of_call(&resource.target, &error, cx.request_id())));
-                }
-                Err(error) => tracing::warn!(task = task.id, error = %error, "a job cannot be described; asking again"),
-            }
-            let delay = job.delay(self.router.now().duration_since(began));
-            tokio::select! {
-                biased;
-                () = self.router.clock().sleep(delay) => {}
-                () = task.cancelled() => break,
-            }
-        }
-        let (operation, asked) = job.stop(&parameters, &started);
-        if let Err(error) = cx.as_platform().call_json(job.service(), operation, asked).await {
-            tracing::warn!(task = task.id, error = %error, "a job that nobody waits for could not be stopped");
-        }
-        Ok(Ending::Cancelled)
-    }
 }
 
 /// One call of what the resource names.
@@ -215,17 +175,25 @@ async fn call(cx: &Cx, resource: &Resource, parameters: Value) -> Result<Value, 
     match &resource.target {
         Target::Function { arn } => lambda::invoke_directly(cx, arn, parameters).await,
         Target::Service { service, action, sdk: false } if service == "lambda" && action == "invoke" => {
-            lambda::invoke(cx, &resource.target, parameters).await
+            lambda::invoke(cx, parameters).await
         }
         Target::Service { service, action, sdk } => {
-            let answer = cx.call_json(service, action, parameters).await;
-            let answer = answer.map_err(|error| failure::of_call(&resource.target, &error, cx.request_id()))?;
+            let (style, voice) = if *sdk { (Style::Sdk, Voice::Sdk) } else { (Style::Optimized, Voice::Optimised) };
+            let answer = cx.router().call_styled(cx, (service, action), parameters, style).await;
+            let answer = answer.map_err(|error| failed_call(cx, service, action, voice, &error))?;
             if service == "events" && answer["FailedEntryCount"].as_u64().is_some_and(|failed| failed > 0) {
                 return Err(Failure::named("EventBridge.FailedEntry", answer.to_string()));
             }
             Ok(if *sdk { answer } else { with_metadata(cx, answer) })
         }
         Target::Activity => Ok(Value::Null),
+    }
+}
+
+fn failed_call(cx: &Cx, service: &str, action: &str, voice: Voice, error: &Error) -> Failure {
+    match cx.router().find_asl(service, action) {
+        Some(spec) => failure::of_call(spec.service, voice, error, cx.request_id()),
+        None => Failure::named("States.Runtime", format!("Lakerun does not have the operation '{action}' of '{service}'.")),
     }
 }
 

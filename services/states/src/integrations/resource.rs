@@ -21,6 +21,32 @@ pub(super) enum Pattern {
     WaitForTaskToken,
 }
 
+const SYNC: Pattern = Pattern::Sync { version: 1 };
+const SYNC_2: Pattern = Pattern::Sync { version: 2 };
+const TOKEN: Pattern = Pattern::WaitForTaskToken;
+
+/// The optimised integrations: service, action, and how a Task may wait for them beyond their answer.
+/// Source: Step Functions Developer Guide, "Integrating optimized services".
+pub(super) const OPTIMISED: &[(&str, &str, &[Pattern])] = &[
+    ("athena", "getQueryExecution", &[]),
+    ("athena", "getQueryResults", &[]),
+    ("athena", "startQueryExecution", &[SYNC]),
+    ("athena", "stopQueryExecution", &[]),
+    ("dynamodb", "deleteItem", &[]),
+    ("dynamodb", "getItem", &[]),
+    ("dynamodb", "putItem", &[]),
+    ("dynamodb", "updateItem", &[]),
+    ("events", "putEvents", &[TOKEN]),
+    ("glue", "startJobRun", &[SYNC]),
+    ("http", "invoke", &[]),
+    ("lambda", "invoke", &[TOKEN]),
+    ("sagemaker", "createModel", &[]),
+    ("sagemaker", "createTransformJob", &[SYNC]),
+    ("sns", "publish", &[TOKEN]),
+    ("sqs", "sendMessage", &[TOKEN]),
+    ("states", "startExecution", &[SYNC, SYNC_2, TOKEN]),
+];
+
 impl Resource {
     pub(super) fn parse(arn: &str) -> Option<Self> {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();

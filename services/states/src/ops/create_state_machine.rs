@@ -19,7 +19,7 @@ impl Handle<CreateStateMachine> for States {
         }
         check_role(&input.role_arn)?;
         let kind = input.r#type.unwrap_or_else(|| "STANDARD".to_owned());
-        checked(&input.definition, &kind)?;
+        checked(cx.router(), &input.definition, &kind)?;
         logging::check(cx, input.logging_configuration.as_ref()).await?;
         let arn = MachineArn::new(cx.account(), cx.region(), &input.name);
         let now_ms = cx.now().as_millisecond();

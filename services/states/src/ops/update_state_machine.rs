@@ -33,7 +33,7 @@ impl Handle<UpdateStateMachine> for States {
         }
         logging::check(cx, input.logging_configuration.as_ref()).await?;
         if let Some(definition) = &input.definition {
-            checked(definition, &known.kind)?;
+            checked(cx.router(), definition, &known.kind)?;
         }
         let (now_ms, revision) = (cx.now().as_millisecond(), cx.uuid());
         cx.write(&self.store, move |tx| {

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
+use crate::integrations::findings;
 use crate::machine::machine_type;
 use crate::{States, page};
 
@@ -16,11 +17,14 @@ use crate::{States, page};
 impl Handle<ValidateStateMachineDefinition> for States {
     async fn handle(
         &self,
-        _: &Cx,
+        cx: &Cx,
         input: ValidateStateMachineDefinitionInput,
     ) -> Result<ValidateStateMachineDefinitionOutput, Error> {
         let kind = machine_type(input.r#type.as_deref().unwrap_or("STANDARD"));
-        let found = Definition::parse(&input.definition, kind).err().unwrap_or_default();
+        let found = match Definition::parse(&input.definition, kind) {
+            Ok(_) => findings(cx.router(), &input.definition),
+            Err(found) => found,
+        };
         let failed = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         let size = page::size(input.max_results);
         let truncated = found.len() > size;

@@ -122,9 +122,8 @@ async fn a_restart_runs_what_was_running_and_keeps_what_was_decided() {
     let execution = world.start(&definition, &json!({})).await;
     world.until(|fakes| !fakes.runs.lock().unwrap().is_empty()).await;
     let world = world.restarted();
-    for state in world.fakes.runs.lock().unwrap().values_mut() {
-        *state = "SUCCEEDED".to_owned();
-    }
+    world.until_waiting(&execution).await;
+    world.end_runs("SUCCEEDED").await;
     assert_eq!(text(&world.ended(&execution).await["Output"]), "[{},{\"state\":\"SUCCEEDED\"}]");
     assert_eq!(world.fakes.runs.lock().unwrap().len(), 1, "the run was started once");
     let submitted = world.history(&execution).await.iter().filter(|event| *event == "TaskSubmitted").count();
@@ -137,7 +136,8 @@ async fn a_failed_or_stopped_job_fails_the_state() {
     let definition = task("arn:aws:states:::glue:startJobRun.sync", &json!({"JobName": "etl"}), &json!({}));
     let execution = world.start(&definition, &json!({})).await;
     world.until(|fakes| !fakes.runs.lock().unwrap().is_empty()).await;
-    world.fakes.runs.lock().unwrap().values_mut().for_each(|state| "FAILED".clone_into(state));
+    world.until_waiting(&execution).await;
+    world.end_runs("FAILED").await;
     let described = world.ended(&execution).await;
     assert_eq!(text(&described["Error"]), "States.TaskFailed");
     assert!(text(&described["Cause"]).contains("\"JobRunState\":\"FAILED\""));
@@ -201,6 +201,74 @@ async fn executions_start_executions() {
         task("arn:aws:states:::states:startExecution.sync:2", &parameters, &json!({"OutputPath": "$.Output"}));
     let execution = world.start(&definition, &json!({})).await;
     assert_eq!(text(&world.ended(&execution).await["Output"]), "{\"a\":1}");
+}
+
+#[tokio::test]
+async fn many_executions_are_waited_for_without_asking_after_them() {
+    let world = World::new();
+    let child = json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "SecondsPath": "$.seconds", "End": true}}});
+    let child = world.machine(&child).await;
+    let nested = json!({"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2",
+        "Parameters": {"StateMachineArn": child, "Input": {"seconds.$": "$"}}, "OutputPath": "$.Output.seconds", "End": true});
+    let definition = json!({"StartAt": "M", "States": {"M": {"Type": "Map", "End": true,
+        "ItemProcessor": {"StartAt": "T", "States": {"T": nested}}}}});
+    let items: Vec<u32> = (0..300).map(|i| i % 2).collect();
+    let execution = world.start(&definition, &json!(items)).await;
+    let world = world.restarted();
+    assert_eq!(text(&world.ended(&execution).await["Output"]), json!(items).to_string());
+}
+
+#[tokio::test]
+async fn a_stopped_parent_stops_what_it_waits_for() {
+    let world = World::new();
+    let child = json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 600, "End": true}}});
+    let parameters = json!({"StateMachineArn": world.machine(&child).await, "Name": "child"});
+    let definition = task("arn:aws:states:::states:startExecution.sync", &parameters, &json!({"TimeoutSeconds": 600}));
+    let execution = world.start(&definition, &json!({})).await;
+    world.until_waiting(&execution).await;
+    world.call("stopExecution", json!({"ExecutionArn": execution})).await;
+    let started = world.call("describeExecution", json!({"ExecutionArn": execution})).await;
+    assert_eq!(text(&started["Status"]), "ABORTED");
+    let child = parameters["StateMachineArn"].as_str().unwrap().replace("stateMachine", "execution") + ":child";
+    assert_eq!(text(&world.ended(&child).await["Status"]), "ABORTED");
+}
+
+#[tokio::test]
+async fn resources_that_are_not_there_are_refused_by_name() {
+    let world = World::new();
+    let refused = async |resource: &str, parameters: Value| {
+        let definition = task(resource, &parameters, &json!({})).to_string();
+        let input = json!({"Name": "m", "Definition": definition, "RoleArn": "arn:aws:iam::000000000000:role/r"});
+        let error = world.try_call("createStateMachine", input).await.unwrap_err();
+        assert_eq!(error.code(), "InvalidDefinition");
+        let message = error.message().strip_prefix("Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: ");
+        message.unwrap().trim_end_matches('\'').to_owned()
+    };
+    let unknown = |resource: &str, more: &str| {
+        format!(
+            "The resource provided {resource} is not recognized. The value is not a valid resource ARN, or the resource is not available in this region.{more} at /States/T/Resource"
+        )
+    };
+    for (resource, more) in [
+        ("arn:aws:states:::nonsense:run", ""),
+        ("arn:aws:states:::ecs:runTask.sync", " Lakerun does not have the service 'ecs'."),
+        ("arn:aws:states:::aws-sdk:ec2:runInstances", " Lakerun does not have the service 'ec2'."),
+        ("arn:aws:states:::aws-sdk:glue:noSuchThing", " Lakerun does not have the operation 'noSuchThing' of 'glue'."),
+        ("arn:aws:states:::aws-sdk:states:startExecution", ""),
+        ("arn:aws:states:::aws-sdk:glue:startJobRun.sync", ""),
+        ("arn:aws:states:::sqs:sendMessage.sync", ""),
+    ] {
+        assert_eq!(refused(resource, json!({})).await, unknown(resource, more));
+    }
+    let misspelt = json!({"JobName": "etl", "Argument.$": "$"});
+    assert_eq!(
+        refused("arn:aws:states:::glue:startJobRun", misspelt).await,
+        "The field \"Argument\" is not supported by Step Functions at /States/T/Parameters"
+    );
+    assert_eq!(
+        refused("arn:aws:states:::glue:startJobRun", json!({})).await,
+        "The field 'JobName' is required but was missing at /States/T/Parameters"
+    );
 }
 
 #[tokio::test]

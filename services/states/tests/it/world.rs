@@ -12,6 +12,7 @@ use api_lambda::{InvocationRequest, InvocationResponse, Invoke};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use service::identity::{Credentials, Identity};
+use service::listeners::Heard;
 use service::{Cx, Handle, Platform, Principal, Router, Settings, operations};
 use store::{Queue, Store};
 use wire::Error;
@@ -121,6 +122,31 @@ impl World {
     pub(crate) async fn history(&self, execution: &str) -> Vec<String> {
         let history = self.call("getExecutionHistory", json!({ "ExecutionArn": execution, "MaxResults": 1000 })).await;
         history["Events"].as_array().into_iter().flatten().map(|event| text(&event["Type"])).collect()
+    }
+
+    /// Ends all runs of jobs, and sends the events of it as Glue does.
+    pub(crate) async fn end_runs(&self, state: &str) {
+        let runs: Vec<String> = {
+            let mut runs = self.fakes.runs.lock().unwrap();
+            runs.values_mut().for_each(|known| state.clone_into(known));
+            runs.keys().cloned().collect()
+        };
+        for run in runs {
+            let detail = json!({"jobName": "etl", "jobRunId": run, "state": state});
+            let event = Heard { source: "aws.glue", detail_type: "Glue Job State Change", detail: &detail };
+            self.cx.router().tell_listeners(&self.cx, event).await.unwrap();
+        }
+    }
+
+    /// Until the execution has noted that its job has been started.
+    pub(crate) async fn until_waiting(&self, execution: &str) {
+        for _ in 0..2000 {
+            if self.history(execution).await.contains(&"TaskSubmitted".to_owned()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{execution} starts no job");
     }
 
     pub(crate) async fn until(&self, mut done: impl FnMut(&Fakes) -> bool) {

@@ -1,0 +1,173 @@
+//! `.sync`: what a task that has started a job leaves on the queue. News of the job's end make it look at once; without news it
+//! looks now and then. Whoever stops waiting stops the job.
+
+use asl::Event;
+use async_trait::async_trait;
+use engine::{JobName, Told, Wait, WaitPayload};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::Cx;
+use service::listeners::{Heard, Listener};
+use store::{Done, Task};
+use wire::Error;
+use wire::codec::asl::Style;
+
+use super::failure::{Failure, Voice};
+use super::jobs::{Job, Progress};
+use super::{Ending, Tasks, failed_call};
+
+/// Attempts at stopping a job that nobody waits for.
+const STOP_ATTEMPTS: u32 = 5;
+
+/// How a job is asked after and stopped, as stored with the wait.
+#[derive(Serialize, Deserialize)]
+struct How {
+    job: Job,
+    describe: Value,
+    stop: Value,
+    /// Of the pattern: `.sync` or `.sync:2`.
+    version: u8,
+}
+
+/// A job that has been started.
+pub(super) struct StartedJob<'a> {
+    pub(super) job: Job,
+    pub(super) version: u8,
+    pub(super) parameters: &'a Value,
+    pub(super) answer: &'a Value,
+}
+
+impl Tasks {
+    /// Tells the execution of the job, and waits for its end.
+    pub(super) async fn submit(
+        &self,
+        cx: &Cx,
+        task: &Task,
+        payload: &engine::TaskPayload,
+        started: StartedJob<'_>,
+    ) -> Result<Ending, Error> {
+        let StartedJob { job, version, parameters, answer } = started;
+        let how = How {
+            job,
+            describe: job.describe(parameters, answer),
+            stop: job.stop(parameters, answer),
+            version,
+        };
+        let wait = WaitPayload {
+            execution: payload.execution.clone(),
+            task: payload.task,
+            job: JobName {
+                service: job.service().to_owned(),
+                account: cx.account().to_owned(),
+                region: cx.region().to_owned(),
+                name: job.name(parameters, answer),
+            },
+            role_arn: payload.role_arn.clone(),
+            name: payload.name.clone(),
+            how: serde_json::to_value(&how).map_err(Error::internal)?,
+        };
+        let submitted = Event::TaskSubmitted { task: payload.task, output: answer.to_string() };
+        let at = self.router.now() + job.delay(1);
+        let told =
+            self.engine.submitted(&payload.execution, submitted, Wait { id: task.id.clone(), payload: wait, at }).await?;
+        if told == Told::Heard {
+            return Ok(Ending::Waiting);
+        }
+        if let Err(error) = stop(&cx.as_platform(), &how).await {
+            tracing::warn!(task = task.id, error = %error, "a job that nobody waits for could not be stopped");
+        }
+        Ok(Ending::Cancelled)
+    }
+
+    /// Looks whether the job is over.
+    pub(super) async fn look(&self, task: &Task) -> Result<Done, Error> {
+        let wait = task.payload::<WaitPayload>()?;
+        let how = How::deserialize(&wait.how).map_err(Error::internal)?;
+        let ending = match self.acting(&wait.execution, &wait.role_arn, &wait.name).await? {
+            Ok(cx) => {
+                let asked = self.router.call_styled(
+                    &cx,
+                    (how.job.service(), how.job.describes()),
+                    how.describe.clone(),
+                    Style::Optimized,
+                );
+                let answer = tokio::select! {
+                    biased;
+                    answer = asked => answer,
+                    // The cancellation has left word that the job is to be stopped.
+                    () = task.cancelled() => return Ok(Done::Finished),
+                };
+                how.ending(&cx, answer)
+            }
+            Err(failure) => Some(Ending::Failed(failure)),
+        };
+        let Some(ending) = ending else {
+            return Ok(Done::Retry(self.router.now() + how.job.delay(task.attempt + 1)));
+        };
+        self.engine.job_over(&wait.job).await?;
+        self.tell(&wait.execution, wait.task, ending, task).await
+    }
+
+    /// Stops a job that nobody waits for any more.
+    pub(super) async fn abandon(&self, task: &Task) -> Result<Done, Error> {
+        let wait = task.payload::<WaitPayload>()?;
+        let how = How::deserialize(&wait.how).map_err(Error::internal)?;
+        let cx = Cx::platform(&self.router, &wait.job.account, &wait.job.region).with_task(&task.id);
+        match stop(&cx, &how).await {
+            Err(error) if passes(&error) && task.attempt < STOP_ATTEMPTS => {
+                Ok(Done::Retry(cx.now() + jiff::SignedDuration::from_secs(1 << task.attempt)))
+            }
+            Err(error) => {
+                tracing::warn!(task = task.id, error = %error, "a job that nobody waits for could not be stopped");
+                Ok(Done::Finished)
+            }
+            Ok(()) => Ok(Done::Finished),
+        }
+    }
+}
+
+async fn stop(cx: &Cx, how: &How) -> Result<(), Error> {
+    cx.call_json(how.job.service(), how.job.stops(), how.stop.clone()).await.map(drop)
+}
+
+/// Worth another try: the service has a bad moment.
+fn passes(error: &Error) -> bool {
+    error.status() >= 500 || error.code().contains("Throttl")
+}
+
+impl How {
+    /// What the service's answer makes of the wait; `None` while the job runs.
+    fn ending(&self, cx: &Cx, answer: Result<Value, Error>) -> Option<Ending> {
+        match answer {
+            Ok(answer) => {
+                let progress = self.job.progress(&answer);
+                let output = || self.job.output(answer, self.version == 2).to_string();
+                match progress {
+                    Progress::Running => None,
+                    Progress::Succeeded => Some(Ending::Succeeded(output())),
+                    Progress::Failed => Some(Ending::Failed(Failure::named("States.TaskFailed", output()))),
+                }
+            }
+            Err(error) if passes(&error) => None,
+            Err(error) => {
+                let failed = failed_call(cx, self.job.service(), self.job.describes(), Voice::Optimised, &error);
+                Some(Ending::Failed(failed))
+            }
+        }
+    }
+}
+
+/// Hears when jobs end.
+#[async_trait]
+impl Listener for Tasks {
+    async fn hear(&self, cx: &Cx, event: Heard<'_>) -> Result<(), Error> {
+        let Some((job, name)) = Job::ended(event.source, event.detail_type, event.detail) else { return Ok(()) };
+        let job = JobName {
+            service: job.service().to_owned(),
+            account: cx.account().to_owned(),
+            region: cx.region().to_owned(),
+            name,
+        };
+        self.engine.job_over(&job).await
+    }
+}
