@@ -21,6 +21,7 @@ pub mod attempts;
 mod cx;
 pub mod identity;
 pub mod listeners;
+pub mod meter;
 mod platform;
 mod router;
 

@@ -15,6 +15,7 @@ use wire::{Error, Operation, OperationSpec};
 use crate::attempts::{Outcome, Participant};
 use crate::identity::Identity;
 use crate::listeners::{Heard, Listener};
+use crate::meter::{Measured, Meter};
 use crate::{Cx, Principal};
 
 /// One operation of a service. The input has been decoded and checked and the caller authorised.
@@ -41,6 +42,7 @@ pub struct Router {
     identity: OnceLock<Arc<dyn Identity>>,
     participants: RwLock<Vec<Arc<dyn Participant>>>,
     listeners: RwLock<Vec<Arc<dyn Listener>>>,
+    meter: OnceLock<Arc<dyn Meter>>,
     audience: OnceLock<Arc<dyn Audience>>,
 }
 
@@ -63,8 +65,8 @@ impl Router {
     }
     /// A table whose calls see this time and chance.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let (table, identity, participants, listeners, audience) = Default::default();
-        Arc::new(Self { clock, table, identity, participants, listeners, audience })
+        let (table, identity, participants, listeners, meter, audience) = Default::default();
+        Arc::new(Self { clock, table, identity, participants, listeners, meter, audience })
     }
 
     /// Adds an operation to the table; see [`crate::operations!`].
@@ -119,6 +121,15 @@ impl Router {
     /// Adds a service that can undo what attempts wrote.
     pub fn add_participant(&self, participant: Arc<dyn Participant>) {
         self.participants.write().unwrap_or_else(PoisonError::into_inner).push(participant);
+    }
+    pub fn set_meter(&self, meter: Arc<dyn Meter>) {
+        assert!(self.meter.set(meter).is_ok(), "the meter is set once, at start");
+    }
+    /// Counts; nothing where nobody keeps metrics.
+    pub fn measure(&self, measured: Measured<'_>) {
+        if let Some(meter) = self.meter.get() {
+            meter.measure(measured);
+        }
     }
     /// Adds a service that hears the platform's events.
     pub fn add_listener(&self, listener: Arc<dyn Listener>) {
