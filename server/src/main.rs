@@ -6,6 +6,7 @@
 mod client;
 mod console;
 mod deploy;
+mod executions;
 mod http;
 mod info;
 mod services;
@@ -60,6 +61,27 @@ enum Command {
         #[command(flatten)]
         data: DataFlag,
     },
+    /// Start an execution of a state machine, and follow it
+    Run {
+        #[command(flatten)]
+        run: executions::Run,
+        #[command(flatten)]
+        data: DataFlag,
+    },
+    /// List executions, newest first
+    Executions {
+        #[command(flatten)]
+        list: executions::List,
+        #[command(flatten)]
+        data: DataFlag,
+    },
+    /// Run one state alone (TestState), and show what it makes of its input
+    TestState {
+        #[command(flatten)]
+        test: executions::TestState,
+        #[command(flatten)]
+        data: DataFlag,
+    },
     /// Say what this machine lacks, and what that costs
     Doctor(DataFlag),
     #[command(hide = true)]
@@ -84,6 +106,23 @@ impl DataFlag {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Run { run, data } => {
+            block(async { executions::run(&client::Client::open(&data.path())?, run).await })
+        }
+        Command::TestState { test, data } => {
+            block(async { executions::test_state(&client::Client::open(&data.path())?, test).await })
+        }
+        other => plain(other).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|e| {
+        info::complain(&format!("lakerun: {e:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// The commands that either do what they are for or fail.
+fn plain(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Up(flags) => up::run(&flags),
         Command::Env(data) => info::env(&data.path()),
         Command::Status(data) => block(info::status(&data.path())),
@@ -94,19 +133,16 @@ fn main() -> ExitCode {
             block(async { deploy::delete(&client::Client::open(&data.path())?, &stack).await })
         }
         Command::Logs { prefix, follow, data } => block(info::logs(&data.path(), &prefix, follow)),
+        Command::Executions { list, data } => {
+            block(async { executions::list(&client::Client::open(&data.path())?, list).await })
+        }
         Command::Doctor(data) => block(info::doctor(&data.path())),
         Command::Worker { kind } => worker::run(&kind),
         Command::Operations => services::print_operations(),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            info::complain(&format!("lakerun: {e:#}"));
-            ExitCode::FAILURE
-        }
+        Command::Run { .. } | Command::TestState { .. } => Ok(()),
     }
 }
 
-fn block(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn block<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }

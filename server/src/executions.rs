@@ -1,0 +1,313 @@
+//! `lakerun run`, `lakerun executions` and `lakerun test-state`: Step Functions from the command line.
+
+pub(crate) mod tree;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Map, Value, json};
+
+use crate::client::Client;
+use tree::{Tree, seconds};
+
+const POLL: Duration = Duration::from_millis(100);
+/// Lines that a drawn tree may take.
+const ROWS: usize = 20;
+
+#[derive(clap::Args)]
+pub(crate) struct Run {
+    /// A state machine's name or ARN
+    state_machine: String,
+    /// The input: JSON, or @FILE
+    #[arg(long, default_value = "{}", value_name = "JSON|@FILE")]
+    input: String,
+    /// The execution's name
+    #[arg(long)]
+    name: Option<String>,
+    /// Show the states as they run; end with 0 when the execution succeeds, 1 when it fails, 2 when it times out, 3 when it is stopped
+    #[arg(short, long)]
+    follow: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct List {
+    /// A state machine's name or ARN; all of them where none is given
+    state_machine: Option<String>,
+    /// Only those: RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, PENDING_REDRIVE
+    #[arg(long, value_name = "STATUS")]
+    status: Option<String>,
+    /// At most so many, newest first
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct TestState {
+    /// A file with a state, or with a whole definition (then --state names the state)
+    definition: PathBuf,
+    /// The state's input: JSON, or @FILE
+    #[arg(long, default_value = "{}", value_name = "JSON|@FILE")]
+    input: String,
+    /// INFO, DEBUG or TRACE
+    #[arg(long, default_value = "INFO", value_name = "LEVEL")]
+    inspection_level: String,
+    /// The state of a whole definition
+    #[arg(long, value_name = "NAME")]
+    state: Option<String>,
+    /// The role to act as
+    #[arg(long, value_name = "ARN")]
+    role: Option<String>,
+    /// Variables that the state sees: JSON, or @FILE
+    #[arg(long, value_name = "JSON|@FILE")]
+    variables: Option<String>,
+    /// What the state's call answers, instead of calling: JSON, or @FILE
+    #[arg(long, value_name = "JSON|@FILE")]
+    mock: Option<String>,
+}
+
+/// `lakerun run`.
+pub(crate) async fn run(client: &Client, asked: Run) -> Result<ExitCode> {
+    let arn = machine_arn(client, &asked.state_machine);
+    let machine = call(client, "DescribeStateMachine", json!({ "stateMachineArn": arn })).await?;
+    let mut input = json!({ "stateMachineArn": arn, "input": text(&asked.input)? });
+    if let Some(name) = asked.name {
+        input["name"] = name.into();
+    }
+    let express = machine["type"] == "EXPRESS";
+    if express && asked.follow {
+        let ended = call(client, "StartSyncExecution", input).await?;
+        return Ok(tell_end(&ended));
+    }
+    let started = call(client, "StartExecution", input).await?;
+    let execution = started["executionArn"].as_str().context("StartExecution answers without an ARN")?;
+    if !asked.follow {
+        say(execution);
+        return Ok(ExitCode::SUCCESS);
+    }
+    follow(client, execution).await?;
+    let ended = call(client, "DescribeExecution", json!({ "executionArn": execution })).await?;
+    Ok(tell_end(&ended))
+}
+
+/// Shows the states as they run, on stderr, until the execution is over.
+async fn follow(client: &Client, execution: &str) -> Result<()> {
+    let mut tree = Tree::new(execution.rsplit(':').next().unwrap_or(execution));
+    let mut screen = Screen { drawn: 0, terminal: std::io::stderr().is_terminal() };
+    let (mut page, mut seen) = (Value::Null, 0);
+    loop {
+        let mut asked = json!({ "executionArn": execution, "maxResults": 1000 });
+        if !page.is_null() {
+            asked["nextToken"] = page.clone();
+        }
+        let history = call(client, "GetExecutionHistory", asked).await?;
+        let events = history["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut over = false;
+        for event in events.iter().skip(seen) {
+            let change = tree.take(event);
+            if let Some(change) = change.filter(|_| !screen.terminal) {
+                screen.line(&change);
+            }
+            over |= matches!(
+                event["type"].as_str(),
+                Some("ExecutionSucceeded" | "ExecutionFailed" | "ExecutionAborted" | "ExecutionTimedOut")
+            );
+        }
+        screen.draw(&tree);
+        // A full page is behind us; the last one is read again until it is.
+        match history.get("nextToken").filter(|next| !next.is_null()) {
+            Some(next) => (page, seen) = (next.clone(), 0),
+            None => seen = events.len(),
+        }
+        if over {
+            return Ok(());
+        }
+        if history.get("nextToken").is_none_or(Value::is_null) {
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+/// Where progress is shown.
+struct Screen {
+    /// Lines of the tree on the screen.
+    drawn: usize,
+    terminal: bool,
+}
+
+impl Screen {
+    fn draw(&mut self, tree: &Tree) {
+        if !self.terminal {
+            return;
+        }
+        let mut frame = String::new();
+        if self.drawn > 0 {
+            frame = format!("\x1b[{}A\x1b[J", self.drawn);
+        }
+        let lines = tree.lines(now(), ROWS);
+        for line in &lines {
+            frame.push_str(line);
+            frame.push('\n');
+        }
+        self.drawn = lines.len();
+        let _ = write!(std::io::stderr(), "{frame}");
+    }
+
+    fn line(&self, change: &tree::Change) {
+        let at = jiff::Timestamp::from_nanosecond(nanoseconds(change.at)).unwrap_or_default();
+        let lasted = change.lasted.map(|lasted| format!("  {}", seconds(lasted))).unwrap_or_default();
+        let (indent, mark) = ("  ".repeat(change.depth), change.status.mark());
+        let _ = writeln!(std::io::stderr(), "{}  {indent}{mark} {}{lasted}", at.strftime("%H:%M:%S%.3f"), change.name);
+    }
+}
+
+fn nanoseconds(seconds: f64) -> i128 {
+    #[expect(clippy::cast_possible_truncation, reason = "milliseconds of this century fit")]
+    let millis = (seconds * 1000.0).round() as i64;
+    i128::from(millis) * 1_000_000
+}
+
+fn now() -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century fit a double")]
+    let millis = jiff::Timestamp::now().as_millisecond() as f64;
+    millis / 1000.0
+}
+
+/// How an execution ended: its output to stdout, what went wrong to stderr.
+fn tell_end(ended: &Value) -> ExitCode {
+    let status = ended["status"].as_str().unwrap_or_default();
+    if let Some(output) = ended["output"].as_str() {
+        say(&pretty(output));
+    }
+    if status != "SUCCEEDED" {
+        let part = |name: &str| ended[name].as_str().map(|text| format!(": {text}")).unwrap_or_default();
+        let _ = writeln!(std::io::stderr(), "{status}{}{}", part("error"), part("cause"));
+    }
+    match status {
+        "SUCCEEDED" => ExitCode::SUCCESS,
+        "TIMED_OUT" => ExitCode::from(2),
+        "ABORTED" => ExitCode::from(3),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// `lakerun executions`.
+pub(crate) async fn list(client: &Client, asked: List) -> Result<()> {
+    let machines = match &asked.state_machine {
+        Some(machine) => vec![machine_arn(client, machine)],
+        None => {
+            let all = pages(client, "ListStateMachines", json!({}), "stateMachines", usize::MAX).await?;
+            all.iter().filter_map(|machine| machine["stateMachineArn"].as_str().map(str::to_owned)).collect()
+        }
+    };
+    let mut found = Vec::new();
+    for machine in machines {
+        let mut filter = json!({ "stateMachineArn": machine });
+        if let Some(status) = &asked.status {
+            filter["statusFilter"] = status.to_ascii_uppercase().into();
+        }
+        // An Express machine keeps no list.
+        match pages(client, "ListExecutions", filter, "executions", asked.limit).await {
+            Err(e) if asked.state_machine.is_none() && e.to_string().contains("StateMachineTypeNotSupported") => {}
+            executions => found.extend(executions?),
+        }
+    }
+    found.sort_by(|a, b| b["startDate"].as_f64().unwrap_or_default().total_cmp(&a["startDate"].as_f64().unwrap_or_default()));
+    say(&format!("{:<11} {:<20} {:>9}  {:<24} {}", "STATUS", "STARTED", "LASTED", "STATE MACHINE", "NAME"));
+    for execution in found.iter().take(asked.limit) {
+        let began = execution["startDate"].as_f64().unwrap_or_default();
+        let ended = execution["stopDate"].as_f64().unwrap_or_else(now);
+        let at = jiff::Timestamp::from_nanosecond(nanoseconds(began)).unwrap_or_default();
+        let part = |name: &str| execution[name].as_str().unwrap_or_default();
+        let machine = part("stateMachineArn").rsplit(':').next().unwrap_or_default();
+        say(&format!(
+            "{:<11} {:<20} {:>9}  {machine:<24} {}",
+            part("status"),
+            at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            seconds(ended - began),
+            part("name"),
+        ));
+    }
+    Ok(())
+}
+
+/// `lakerun test-state`.
+pub(crate) async fn test_state(client: &Client, asked: TestState) -> Result<ExitCode> {
+    let definition = read(&asked.definition)?;
+    let mut input = Map::new();
+    input.insert("definition".to_owned(), definition.into());
+    input.insert("input".to_owned(), text(&asked.input)?.into());
+    input.insert("inspectionLevel".to_owned(), asked.inspection_level.to_ascii_uppercase().into());
+    for (member, given) in [("stateName", asked.state), ("roleArn", asked.role)] {
+        if let Some(given) = given {
+            input.insert(member.to_owned(), given.into());
+        }
+    }
+    if let Some(variables) = asked.variables {
+        input.insert("variables".to_owned(), text(&variables)?.into());
+    }
+    if let Some(mock) = asked.mock {
+        let mock = text(&mock)?;
+        let parsed: Value = serde_json::from_str(&mock).context("--mock")?;
+        // A mock of TestState as it is, or else the result alone.
+        let whole = parsed.get("result").is_some() || parsed.get("errorOutput").is_some();
+        input.insert("mock".to_owned(), if whole { parsed } else { json!({ "result": mock }) });
+    }
+    let tested = call(client, "TestState", Value::Object(input)).await?;
+    say(&serde_json::to_string_pretty(&tested)?);
+    Ok(if tested["status"] == "FAILED" { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn call(client: &Client, operation: &str, input: Value) -> Result<Value> {
+    client.json("states", &format!("AWSStepFunctions.{operation}"), &input).await
+}
+
+/// All items of a list operation, up to a limit.
+async fn pages(client: &Client, operation: &str, mut input: Value, member: &str, limit: usize) -> Result<Vec<Value>> {
+    let mut items = Vec::new();
+    loop {
+        let mut page = call(client, operation, input.clone()).await?;
+        if let Value::Array(found) = page[member].take() {
+            items.extend(found);
+        }
+        match page["nextToken"].take() {
+            Value::String(next) if items.len() < limit => input["nextToken"] = next.into(),
+            _ => return Ok(items),
+        }
+    }
+}
+
+/// A machine by its ARN, or by its name in the server's account and region.
+fn machine_arn(client: &Client, machine: &str) -> String {
+    if machine.starts_with("arn:") {
+        return machine.to_owned();
+    }
+    format!("arn:aws:states:{}:{}:stateMachine:{machine}", client.server.region, client.server.account)
+}
+
+/// The JSON of an argument: itself, or a file's.
+fn text(argument: &str) -> Result<String> {
+    let text = match argument.strip_prefix('@') {
+        Some(path) => read(Path::new(path))?,
+        None => argument.to_owned(),
+    };
+    match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+        Ok(_) => Ok(text),
+        Err(e) => bail!("{argument} is not JSON: {e}"),
+    }
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn pretty(json: &str) -> String {
+    let value = serde_json::from_str::<Value>(json).ok();
+    value.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| json.to_owned())
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
