@@ -214,7 +214,9 @@ pub(crate) async fn list(client: &Client, asked: List) -> Result<()> {
             executions => found.extend(executions?),
         }
     }
-    found.sort_by(|a, b| b["startDate"].as_f64().unwrap_or_default().total_cmp(&a["startDate"].as_f64().unwrap_or_default()));
+    found.sort_by(|a, b| {
+        b["startDate"].as_f64().unwrap_or_default().total_cmp(&a["startDate"].as_f64().unwrap_or_default())
+    });
     say(&format!("{:<11} {:<20} {:>9}  {:<24} {}", "STATUS", "STARTED", "LASTED", "STATE MACHINE", "NAME"));
     for execution in found.iter().take(asked.limit) {
         let began = execution["startDate"].as_f64().unwrap_or_default();

@@ -106,9 +106,7 @@ impl DataFlag {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Run { run, data } => {
-            block(async { executions::run(&client::Client::open(&data.path())?, run).await })
-        }
+        Command::Run { run, data } => block(async { executions::run(&client::Client::open(&data.path())?, run).await }),
         Command::TestState { test, data } => {
             block(async { executions::test_state(&client::Client::open(&data.path())?, test).await })
         }

@@ -116,7 +116,11 @@ impl Tree {
                 self.end(index, status, at);
                 (Place::On(self.nodes[index].parent), None)
             }
-            "TaskFailed" | "TaskTimedOut" | "LambdaFunctionFailed" | "LambdaFunctionTimedOut" | "ActivityFailed"
+            "TaskFailed"
+            | "TaskTimedOut"
+            | "LambdaFunctionFailed"
+            | "LambdaFunctionTimedOut"
+            | "ActivityFailed"
             | "ActivityTimedOut" => {
                 self.nodes[standing].status = Status::Failed;
                 (before, None)

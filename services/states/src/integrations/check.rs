@@ -27,7 +27,8 @@ fn check_body(router: &Router, body: &Map<String, Value>, at: &str, found: &mut 
         match state.get("Type").and_then(Value::as_str) {
             Some("Task") => check_task(router, state, &place, found),
             Some("Parallel") => {
-                for (index, branch) in state.get("Branches").and_then(Value::as_array).into_iter().flatten().enumerate() {
+                for (index, branch) in state.get("Branches").and_then(Value::as_array).into_iter().flatten().enumerate()
+                {
                     if let Value::Object(branch) = branch {
                         check_body(router, branch, &format!("{place}/Branches[{index}]"), found);
                     }
@@ -68,7 +69,10 @@ fn check_task(router: &Router, state: &Map<String, Value>, place: &str, found: &
             let mut unknown = Vec::new();
             unknown_fields(input, given, &mut unknown);
             for name in unknown {
-                complain(format!("The field \"{name}\" is not supported by Step Functions"), format!("{place}/{field}"));
+                complain(
+                    format!("The field \"{name}\" is not supported by Step Functions"),
+                    format!("{place}/{field}"),
+                );
             }
             for member in input.members.iter().filter(|member| member.required && !*sdk) {
                 let name = pascal(member.name);

@@ -54,8 +54,7 @@ pub(super) fn of_call(service: &ServiceSpec, voice: Voice, error: &Error, reques
         Some(shape) => class_name(&with_exception(shape.strip_suffix("Fault").unwrap_or(shape))),
         None => format!("{prefix}Exception"),
     };
-    let extended =
-        if service.name == "s3" { format!(", Extended Request ID: {request_id}") } else { String::new() };
+    let extended = if service.name == "s3" { format!(", Extended Request ID: {request_id}") } else { String::new() };
     let cause = format!("{message} (Service: {prefix}, Status Code: {status}, Request ID: {request_id}{extended})");
     Failure { error: format!("{prefix}.{exception}"), cause }
 }

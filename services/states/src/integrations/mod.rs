@@ -110,7 +110,9 @@ impl Tasks {
         };
         let parameters = self.engine.fetched(&payload.execution, &payload.parameters).await?.value().clone();
         let calling = cx.with_task(&task.id);
-        if let (Pattern::Sync { version }, Target::Service { service, action, .. }) = (&resource.pattern, &resource.target) {
+        if let (Pattern::Sync { version }, Target::Service { service, action, .. }) =
+            (&resource.pattern, &resource.target)
+        {
             let Some(job) = Job::of(service, action) else {
                 let cause = format!("The resource '{}' has no '.sync' pattern", payload.resource);
                 return Ok(Ending::Failed(Failure::named("States.Runtime", cause)));
@@ -193,7 +195,9 @@ async fn call(cx: &Cx, resource: &Resource, parameters: Value) -> Result<Value, 
 fn failed_call(cx: &Cx, service: &str, action: &str, voice: Voice, error: &Error) -> Failure {
     match cx.router().find_asl(service, action) {
         Some(spec) => failure::of_call(spec.service, voice, error, cx.request_id()),
-        None => Failure::named("States.Runtime", format!("Lakerun does not have the operation '{action}' of '{service}'.")),
+        None => {
+            Failure::named("States.Runtime", format!("Lakerun does not have the operation '{action}' of '{service}'."))
+        }
     }
 }
 

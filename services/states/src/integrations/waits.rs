@@ -47,12 +47,7 @@ impl Tasks {
         started: StartedJob<'_>,
     ) -> Result<Ending, Error> {
         let StartedJob { job, version, parameters, answer } = started;
-        let how = How {
-            job,
-            describe: job.describe(parameters, answer),
-            stop: job.stop(parameters, answer),
-            version,
-        };
+        let how = How { job, describe: job.describe(parameters, answer), stop: job.stop(parameters, answer), version };
         let wait = WaitPayload {
             execution: payload.execution.clone(),
             task: payload.task,
@@ -68,8 +63,10 @@ impl Tasks {
         };
         let submitted = Event::TaskSubmitted { task: payload.task, output: answer.to_string() };
         let at = self.router.now() + job.delay(1);
-        let told =
-            self.engine.submitted(&payload.execution, submitted, Wait { id: task.id.clone(), payload: wait, at }).await?;
+        let told = self
+            .engine
+            .submitted(&payload.execution, submitted, Wait { id: task.id.clone(), payload: wait, at })
+            .await?;
         if told == Told::Heard {
             return Ok(Ending::Waiting);
         }
