@@ -59,7 +59,7 @@ impl Engine {
         for slot in slots {
             held.push(slot.lock_owned().await);
         }
-        let awaited = std::sync::Arc::clone(&self.inner.awaited);
+        let awaited = Arc::clone(&self.inner.awaited);
         let written = self
             .store()
             .write(move |tx| {
