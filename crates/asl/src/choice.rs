@@ -83,56 +83,75 @@ pub(crate) enum Operand {
 const MAX_DEPTH: usize = 32;
 
 impl Condition {
-    /// Reads the test of a rule; `Err` says what is wrong with it.
-    pub(crate) fn parse(rule: &Map<String, Value>, depth: usize) -> Result<Self, String> {
+    /// Reads the test of a rule; `Err` says where, and what is wrong with it.
+    pub(crate) fn parse(rule: &Map<String, Value>, way: &str, depth: usize) -> Result<Self, (String, String)> {
+        let fail = |field: &str, problem: &str| (format!("{way}{field}"), problem.to_owned());
         if depth > MAX_DEPTH {
-            return Err("The rules are nested too deeply".to_owned());
+            return Err(fail("", "The rules are nested too deeply"));
         }
-        let nested = |value: &Value| match value {
-            Value::Object(rule) => Self::parse(rule, depth + 1),
-            _ => Err("Expected value of type Object".to_owned()),
+        let nested = |value: &Value, way: String| match value {
+            Value::Object(rule) => match rule.keys().find(|key| matches!(key.as_str(), "Next" | "Assign" | "Output")) {
+                Some(name) => Err((way, format!("Field '{name}' is not supported"))),
+                None => Self::parse(rule, &way, depth + 1),
+            },
+            _ => Err((way, "Expected value of type Object".to_owned())),
         };
-        let all = |value: &Value| match value {
-            Value::Array(rules) if !rules.is_empty() => rules.iter().map(nested).collect::<Result<Vec<_>, _>>(),
-            _ => Err("Expected a non-empty array".to_owned()),
+        let all = |name: &str, value: &Value| match value {
+            Value::Array(rules) if !rules.is_empty() => rules
+                .iter()
+                .enumerate()
+                .map(|(index, rule)| nested(rule, format!("{way}/{name}[{index}]")))
+                .collect::<Result<Vec<_>, _>>(),
+            _ => Err(fail(&format!("/{name}"), "Expected a non-empty array")),
         };
         if let Some(rules) = rule.get("And") {
-            return all(rules).map(Self::And);
+            return all("And", rules).map(Self::And);
         }
         if let Some(rules) = rule.get("Or") {
-            return all(rules).map(Self::Or);
+            return all("Or", rules).map(Self::Or);
         }
         if let Some(rule) = rule.get("Not") {
-            return nested(rule).map(|rule| Self::Not(Box::new(rule)));
+            return nested(rule, format!("{way}/Not")).map(|rule| Self::Not(Box::new(rule)));
         }
         let variable = match rule.get("Variable") {
-            Some(Value::String(path)) => Expr::parse_path(path)?,
-            Some(_) => return Err("Expected value of type String".to_owned()),
-            None => return Err("These fields are required: [Variable]".to_owned()),
+            Some(Value::String(path)) => {
+                Expr::parse_path(path).map_err(|_| fail("/Variable", not_a_reference(path)))?
+            }
+            Some(_) => return Err(fail("/Variable", "Expected value of type String")),
+            None => return Err(fail("", "These fields are required: [Variable]")),
         };
-        let Some((name, value)) =
-            rule.iter().find(|(key, _)| !matches!(key.as_str(), "Variable" | "Next" | "Comment" | "Assign"))
-        else {
-            return Err("A Choice rule must have exactly one comparison operator".to_owned());
-        };
-        Self::test(variable, name, value)
+        let mut tests = rule.iter().filter(|(key, _)| {
+            !matches!(key.as_str(), "Variable" | "Next" | "Comment" | "Assign" | "Condition" | "Output")
+        });
+        match (tests.next(), tests.next()) {
+            (Some((name, value)), None) => Self::test(variable, name, value, way),
+            _ => Err(fail("", "A Choice rule must have exactly one comparison operator")),
+        }
     }
 
-    fn test(variable: Expr, name: &str, value: &Value) -> Result<Self, String> {
+    fn test(variable: Expr, name: &str, value: &Value, way: &str) -> Result<Self, (String, String)> {
+        let fail = |problem: String| (format!("{way}/{name}"), problem);
         if let Some(property) = Property::parse(name) {
-            let wanted = value.as_bool().ok_or("Expected value of type Boolean")?;
+            let wanted = value.as_bool().ok_or_else(|| fail("Expected value of type Boolean".to_owned()))?;
             return Ok(Self::Is { variable, property, wanted });
         }
-        let (name, is_path) = match name.strip_suffix("Path") {
+        let (kind, is_path) = match name.strip_suffix("Path") {
             Some(name) => (name, true),
             None => (name, false),
         };
-        let comparison = Comparison::parse(name).ok_or_else(|| format!("Field '{name}' is not supported"))?;
+        let comparison = Comparison::parse(kind)
+            .filter(|comparison| !is_path || comparison.relation != Relation::Matches)
+            .ok_or_else(|| (way.to_owned(), format!("Field '{name}' is not supported")))?;
         let operand = match (is_path, value) {
-            (true, Value::String(path)) => Operand::Path(Expr::parse_path(path)?),
-            (true, _) => return Err("Expected value of type String".to_owned()),
+            (true, Value::String(path)) => {
+                Operand::Path(Expr::parse_path(path).map_err(|_| fail(not_a_reference(path).to_owned()))?)
+            }
+            (true, _) => return Err(fail("Expected value of type String".to_owned())),
             (false, value) if comparison.accepts(value) => Operand::Literal(value.clone()),
-            (false, _) => return Err(format!("Expected value of type {}", comparison.kind.type_name())),
+            (false, Value::String(_)) if comparison.kind == Kind::Timestamp => {
+                return Err(fail("String does not match RFC3339 timestamp".to_owned()));
+            }
+            (false, _) => return Err(fail(format!("Expected value of type {}", comparison.kind.type_name()))),
         };
         Ok(Self::Compare { variable, comparison, operand })
     }
@@ -231,7 +250,7 @@ impl Kind {
             Self::String => "String",
             Self::Numeric => "Numeric",
             Self::Boolean => "Boolean",
-            Self::Timestamp => "Timestamp",
+            Self::Timestamp => "String",
         }
     }
 }
@@ -321,6 +340,15 @@ fn matches_pattern(text: &str, pattern: &str) -> bool {
         text = &text[at + part.len()..];
     }
     text.ends_with(last.as_str())
+}
+
+/// What AWS says of a text where it wants a path that names one place.
+pub(crate) fn not_a_reference(text: &str) -> &'static str {
+    if text.starts_with('$') {
+        "Value is not a Reference Path"
+    } else {
+        "Value is not a Reference Path: Reference path didn't start with '$'"
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde_json::{Map as Object, Value};
 
 use super::Reader;
 use crate::check::Diagnostic;
+use crate::choice::not_a_reference;
 use crate::definition::{Amount, Language, ResultPath, Selection, Text};
 use crate::expr::{Expr, QueryFault};
 use crate::path::Path;
@@ -96,7 +97,7 @@ impl Reader {
                 let path =
                     text.strip_prefix('$').and_then(|steps| Path::parse(text, steps).ok()).filter(Path::is_reference);
                 if path.is_none() {
-                    self.complain("Value is not a Reference Path", format!("{at}/ResultPath"));
+                    self.complain(not_a_reference(text), format!("{at}/ResultPath"));
                 }
                 path.map_or(ResultPath::Replace, ResultPath::Into)
             }
@@ -122,11 +123,11 @@ impl Reader {
     /// A path or intrinsic call.
     pub(super) fn expr(&mut self, object: &Object<String, Value>, field: &str, at: &str) -> Option<Expr> {
         let text = self.text(object, field, at)?;
-        let parsed = Expr::parse(&text);
-        if let Err(problem) = &parsed {
-            self.complain(format!("Invalid path '{text}': {problem}"), format!("{at}/{field}"));
+        let parsed = Expr::parse(&text).ok();
+        if parsed.is_none() {
+            self.complain("Value must be a valid JSONPath.", format!("{at}/{field}"));
         }
-        parsed.ok()
+        parsed
     }
 
     /// The expression `{% … %}` that a field of a JSONata state is written as. `Some(None)`: it was meant as one, and is none.

@@ -39,7 +39,8 @@ impl Reader {
 
     fn condition(&mut self, object: &Object<String, Value>, at: &str) -> Option<Condition> {
         if self.language == Language::JsonPath {
-            return Condition::parse(object, 0).map_err(|problem| self.complain(problem, at)).ok();
+            let complain = |(way, problem): (String, String)| self.complain(problem, format!("{at}{way}"));
+            return Condition::parse(object, "", 0).map_err(complain).ok();
         }
         if !self.require(object, &["Condition"], at) {
             return None;
@@ -72,10 +73,7 @@ impl Reader {
                 let text = self.text(object, field, at)?;
                 let parsed = Timestamp::parse(&text);
                 if parsed.is_none() {
-                    self.complain(
-                        "Value is not a valid ISO-8601 extended offset date-time format string",
-                        format!("{at}/{field}"),
-                    );
+                    self.complain("String does not match RFC3339 timestamp", format!("{at}/{field}"));
                 }
                 parsed.map(Wait::Timestamp)
             }

@@ -100,16 +100,62 @@ fn expressions_must_parse_and_have_no_context_item() {
 }
 
 #[test]
+fn paths_and_times_have_a_form() {
+    check(
+        json!({"Type": "Pass", "OutputPath": "Test"}),
+        &["SCHEMA_VALIDATION_FAILED: Value must be a valid JSONPath. at /States/S/OutputPath"],
+    );
+    check(
+        json!({"Type": "Wait", "Timestamp": "2016-12-05"}),
+        &["SCHEMA_VALIDATION_FAILED: String does not match RFC3339 timestamp at /States/S/Timestamp"],
+    );
+    let choice = |rule: Value| {
+        let mut rule = rule;
+        rule["Next"] = json!("Z");
+        json!({"Type": "Choice", "Choices": [rule], "Default": "Z"})
+    };
+    for (rule, wanted) in [
+        (
+            json!({"Variable": "Test", "IsNull": true}),
+            "Value is not a Reference Path: Reference path didn't start with '$' at /States/S/Choices[0]/Variable",
+        ),
+        (json!({"Variable": "$.a", "StringLike": "x"}), "Field 'StringLike' is not supported at /States/S/Choices[0]"),
+        (
+            json!({"Variable": "$.a", "StringMatchesPath": "$.x"}),
+            "Field 'StringMatchesPath' is not supported at /States/S/Choices[0]",
+        ),
+        (
+            json!({"Not": {"Variable": "$.a", "NumericEquals": "1"}}),
+            "Expected value of type Numeric at /States/S/Choices[0]/Not/NumericEquals",
+        ),
+        (
+            json!({"And": [{"Variable": "$.a", "IsNull": 1}]}),
+            "Expected value of type Boolean at /States/S/Choices[0]/And[0]/IsNull",
+        ),
+        (
+            json!({"Condition": "{% true %}", "Variable": "$.a", "IsNull": true}),
+            "The QueryLanguage is set to 'JSONPath', but field 'Condition' is only supported for the 'JSONata' QueryLanguage at /States/S/Choices[0]",
+        ),
+    ] {
+        check(choice(rule), &[&format!("SCHEMA_VALIDATION_FAILED: {wanted}")]);
+    }
+}
+
+#[test]
 fn handlers_name_all_errors_alone_and_last() {
     let task = |retry: Value| json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Retry": retry});
     check(task(json!([{"ErrorEquals": ["A"]}, {"ErrorEquals": ["States.ALL"], "MaxAttempts": 0}])), &[]);
     check(
         task(json!([{"ErrorEquals": ["States.ALL"]}, {"ErrorEquals": ["A"]}])),
-        &["SCHEMA_VALIDATION_FAILED: States.ALL must appear in the last element at /States/S/Retry[0]/ErrorEquals"],
+        &[
+            "SCHEMA_VALIDATION_FAILED: States.ALL must appear alone and at end of list at /States/S/Retry[0]/ErrorEquals[0]",
+        ],
     );
     check(
         task(json!([{"ErrorEquals": ["States.ALL", "A"]}])),
-        &["SCHEMA_VALIDATION_FAILED: States.ALL must appear alone at /States/S/Retry[0]/ErrorEquals"],
+        &[
+            "SCHEMA_VALIDATION_FAILED: States.ALL must appear alone and at end of list at /States/S/Retry[0]/ErrorEquals[0]",
+        ],
     );
 }
 

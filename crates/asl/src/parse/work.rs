@@ -22,24 +22,24 @@ impl Reader {
         }
     }
 
-    /// `States.ALL` must stand in the last of them.
-    fn handlers<T: Handler>(
+    /// `States.ALL` must stand alone, in the last of them.
+    fn handlers<T>(
         &mut self,
         object: &Object<String, Value>,
         field: &str,
         at: &str,
         read: fn(&mut Self, &Object<String, Value>, &str) -> Option<T>,
     ) -> Vec<T> {
-        let handlers = self.list(object, field, at, read);
-        if let Some((_, early)) = handlers.split_last() {
-            for (index, _) in early.iter().enumerate().filter(|(_, handler)| handler.takes_all()) {
-                self.complain(
-                    "States.ALL must appear in the last element",
-                    format!("{at}/{field}[{index}]/ErrorEquals"),
-                );
+        let handlers = object.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        for (index, handler) in handlers.iter().enumerate() {
+            let names = handler.get("ErrorEquals").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let last = index + 1 == handlers.len() && names.len() == 1;
+            for (position, _) in names.iter().enumerate().filter(|(_, name)| *name == "States.ALL" && !last) {
+                let place = format!("{at}/{field}[{index}]/ErrorEquals[{position}]");
+                self.complain("States.ALL must appear alone and at end of list", place);
             }
         }
-        handlers
+        self.list(object, field, at, read)
     }
 
     pub(super) fn list<T>(
@@ -76,9 +76,6 @@ impl Reader {
             .and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect());
         if errors.is_none() {
             self.complain("Expected a non-empty array of strings", format!("{at}/ErrorEquals"));
-        }
-        if errors.as_ref().is_some_and(|names| names.len() > 1 && names.iter().any(|name| name == "States.ALL")) {
-            self.complain("States.ALL must appear alone", format!("{at}/ErrorEquals"));
         }
         errors
     }
@@ -164,22 +161,5 @@ impl Reader {
             credentials: self.template(object, "Credentials", at),
             work: self.work(object, self.parameters(), at),
         })
-    }
-}
-
-/// What answers to named errors.
-trait Handler {
-    fn takes_all(&self) -> bool;
-}
-
-impl Handler for Retrier {
-    fn takes_all(&self) -> bool {
-        self.errors.iter().any(|name| name == "States.ALL")
-    }
-}
-
-impl Handler for Catcher {
-    fn takes_all(&self) -> bool {
-        self.errors.iter().any(|name| name == "States.ALL")
     }
 }
