@@ -16,6 +16,8 @@ mod choice;
 mod context;
 mod definition;
 mod expr;
+#[cfg(test)]
+mod fuzz;
 mod history;
 mod intrinsics;
 mod json;
