@@ -567,7 +567,9 @@ impl Dispatcher {
             kind.waiting.pop_front()
         });
         if is_lost {
-            self.due.insert((self.now_ms() + 1000, task.id.clone()), Held { task, is_fresh: false });
+            // What was read from disk since is newer.
+            let place = (self.now_ms() + 1000, task.id.clone());
+            self.due.entry(place).or_insert(Held { task, is_fresh: false });
         }
         if let Some(task) = waiting {
             self.waiting -= 1;
