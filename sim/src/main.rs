@@ -17,6 +17,8 @@ fn main() -> ExitCode {
     let done = if let Some(machines) = number("--machines") {
         machines::check(from..from + machines).map(|counts| format!("{counts:?}"))
     } else if let Some(seed) = number("--seed") {
+        // What the process logs belongs to the story.
+        tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(std::io::stderr).init();
         run::run(seed).map(|report| format!("{}{} lives, {} commits", report.story, report.lives, report.commits))
     } else {
         long(from, Duration::from_secs(number("--seconds").unwrap_or(60)))
