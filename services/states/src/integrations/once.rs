@@ -3,6 +3,7 @@
 use serde_json::Value;
 use service::Cx;
 
+use super::jobs::Job;
 use super::resource::{Pattern, Resource, Target};
 
 /// The operation whose answer a Task results in.
@@ -19,13 +20,9 @@ impl Called {
         let Resource { target: Target::Service { service, action, sdk }, pattern } = Resource::parse(resource)? else {
             return None;
         };
-        let polled = match (service.as_str(), action.as_str()) {
-            _ if !matches!(pattern, Pattern::Sync { .. }) => None,
-            ("glue", "startJobRun") => Some("getJobRun"),
-            ("athena", "startQueryExecution") => Some("getQueryExecution"),
-            ("sagemaker", "createTransformJob") => Some("describeTransformJob"),
-            ("states", "startExecution") => Some("describeExecution"),
-            _ => return None,
+        let polled = match pattern {
+            Pattern::Sync { .. } => Some(Job::of(&service, &action)?.describes()),
+            _ => None,
         };
         let free: &[&str] = match (service.as_str(), action.as_str(), &pattern) {
             (_, _, Pattern::WaitForTaskToken) => return None,

@@ -20,7 +20,8 @@ fn invoke(more: &Value) -> Value {
 #[tokio::test]
 async fn a_task_without_a_mock_makes_its_call() {
     let world = World::new();
-    let role = json!({"RoleArn": "arn:aws:iam::000000000000:role/machine", "Input": "{\"x\":1}", "InspectionLevel": "DEBUG"});
+    let role =
+        json!({"RoleArn": "arn:aws:iam::000000000000:role/machine", "Input": "{\"x\":1}", "InspectionLevel": "DEBUG"});
     let answer = tried(&world, &invoke(&json!({"OutputPath": "$.Payload"})), &role).await.unwrap();
     assert_eq!((text(&answer["Status"]), text(&answer["Output"])), ("SUCCEEDED".into(), "{\"x\":1}".into()));
     assert_eq!(text(&answer["NextState"]), "After");
@@ -41,12 +42,17 @@ async fn a_task_without_a_mock_makes_its_call() {
 async fn mocks_stand_for_the_call() {
     let world = World::new();
     let mocked = |result: &str, mode: &str| json!({"Mock": {"Result": result, "FieldValidationMode": mode}});
-    let answer = tried(&world, &invoke(&json!({})), &mocked("{\"Payload\":{\"statusCode\":200}}", "STRICT")).await.unwrap();
+    let answer =
+        tried(&world, &invoke(&json!({})), &mocked("{\"Payload\":{\"statusCode\":200}}", "STRICT")).await.unwrap();
     assert_eq!(text(&answer["Output"]), "{\"Payload\":{\"statusCode\":200}}");
     assert!(answer["InspectionData"].is_null());
     let start = json!({"Type": "Task", "Resource": "arn:aws:states:::states:startExecution", "Parameters": {"StateMachineArn": "m"}, "End": true});
-    let schema = |what: &str| Err(("ValidationException".to_owned(), format!("Mock result schema validation error: {what}")));
-    assert_eq!(tried(&world, &start, &mocked("{}", "STRICT")).await, schema("Required field 'ExecutionArn' is missing"));
+    let schema =
+        |what: &str| Err(("ValidationException".to_owned(), format!("Mock result schema validation error: {what}")));
+    assert_eq!(
+        tried(&world, &start, &mocked("{}", "STRICT")).await,
+        schema("Required field 'ExecutionArn' is missing")
+    );
     assert_eq!(
         tried(&world, &start, &mocked("{\"ExecutionArn\":1}", "PRESENT")).await,
         schema("Field 'ExecutionArn' must be a string")
@@ -55,7 +61,10 @@ async fn mocks_stand_for_the_call() {
     let failing = json!({"Mock": {"ErrorOutput": {"Error": "Lambda.TooManyRequestsException", "Cause": "Rate exceeded"}}, "Input": "{\"data\":\"value\"}", "InspectionLevel": "DEBUG"});
     let catch = json!({"Catch": [{"ErrorEquals": ["Lambda.TooManyRequestsException"], "ResultPath": "$.error", "Next": "HandleThrottling"}]});
     let answer = tried(&world, &invoke(&catch), &failing).await.unwrap();
-    assert_eq!((text(&answer["Status"]), text(&answer["NextState"])), ("CAUGHT_ERROR".into(), "HandleThrottling".into()));
+    assert_eq!(
+        (text(&answer["Status"]), text(&answer["NextState"])),
+        ("CAUGHT_ERROR".into(), "HandleThrottling".into())
+    );
     assert_eq!(answer["InspectionData"]["ErrorDetails"], json!({"CatchIndex": 0}));
 }
 
@@ -74,9 +83,19 @@ async fn requests_that_do_not_fit_are_refused() {
         (&parallel, mock.clone(), "ValidationException", "Mocked result must be an array."),
         (&invoke(&json!({})), json!({}), "ValidationException", "RoleArn must be specified when testing a Task state"),
         (&invoke(&json!({})), both, "ValidationException", "A test mock should have only one of the following fields"),
-        (&invoke(&json!({})), json!({"Mock": {"Result": "no"}}), "ValidationException", "Mocked result must be valid JSON"),
+        (
+            &invoke(&json!({})),
+            json!({"Mock": {"Result": "no"}}),
+            "ValidationException",
+            "Mocked result must be valid JSON",
+        ),
         (&machine, json!({"StateName": "Q"}), "ValidationException", "State not found in definition"),
-        (&json!({"Type": "Pass"}), json!({}), "InvalidDefinition", "Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED"),
+        (
+            &json!({"Type": "Pass"}),
+            json!({}),
+            "InvalidDefinition",
+            "Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED",
+        ),
         (&pass, json!({"Input": "{"}), "InvalidExecutionInput", "Invalid State Machine Execution Input"),
         (&pass, json!({"Variables": "[]"}), "ValidationException", "Variables must be a valid JSON object"),
     ] {
