@@ -108,7 +108,7 @@ async fn follow(client: &Client, execution: &str) -> Result<()> {
         for event in events.iter().skip(seen) {
             let change = tree.take(event);
             if let Some(change) = change.filter(|_| !screen.terminal) {
-                screen.line(&change);
+                Screen::line(&change);
             }
             over |= matches!(
                 event["type"].as_str(),
@@ -155,7 +155,7 @@ impl Screen {
         let _ = write!(std::io::stderr(), "{frame}");
     }
 
-    fn line(&self, change: &tree::Change) {
+    fn line(change: &tree::Change) {
         let at = jiff::Timestamp::from_nanosecond(nanoseconds(change.at)).unwrap_or_default();
         let lasted = change.lasted.map(|lasted| format!("  {}", seconds(lasted))).unwrap_or_default();
         let (indent, mark) = ("  ".repeat(change.depth), change.status.mark());
@@ -195,12 +195,11 @@ fn tell_end(ended: &Value) -> ExitCode {
 
 /// `lakerun executions`.
 pub(crate) async fn list(client: &Client, asked: List) -> Result<()> {
-    let machines = match &asked.state_machine {
-        Some(machine) => vec![machine_arn(client, machine)],
-        None => {
-            let all = pages(client, "ListStateMachines", json!({}), "stateMachines", usize::MAX).await?;
-            all.iter().filter_map(|machine| machine["stateMachineArn"].as_str().map(str::to_owned)).collect()
-        }
+    let machines = if let Some(machine) = &asked.state_machine {
+        vec![machine_arn(client, machine)]
+    } else {
+        let all = pages(client, "ListStateMachines", json!({}), "stateMachines", usize::MAX).await?;
+        all.iter().filter_map(|machine| machine["stateMachineArn"].as_str().map(str::to_owned)).collect()
     };
     let mut found = Vec::new();
     for machine in machines {

@@ -247,10 +247,9 @@ impl Property {
 impl Kind {
     fn type_name(self) -> &'static str {
         match self {
-            Self::String => "String",
+            Self::String | Self::Timestamp => "String",
             Self::Numeric => "Numeric",
             Self::Boolean => "Boolean",
-            Self::Timestamp => "String",
         }
     }
 }

@@ -197,7 +197,7 @@ impl Tree {
 
     fn draw(&self, index: usize, depth: usize, now: f64, lines: &mut Vec<String>) {
         let node = &self.nodes[index];
-        let lasted = seconds(node.ended.unwrap_or(now.max(node.began)) - node.began);
+        let lasted = seconds(node.ended.unwrap_or_else(|| now.max(node.began)) - node.began);
         lines.push(format!("{}{} {}  {lasted}", "  ".repeat(depth), node.status.mark(), node.name));
         if node.kind == "Map" && node.children.len() > SHOWN {
             let count = |status| node.children.iter().filter(|child| self.nodes[**child].status == status).count();
@@ -247,7 +247,7 @@ mod tests {
 
     use super::Tree;
 
-    fn event(id: u64, previous: u64, kind: &str, details: Value) -> Value {
+    fn event(id: u64, previous: u64, kind: &str, details: &Value) -> Value {
         let mut event = json!({"id": id, "previousEventId": previous, "type": kind, "timestamp": id});
         event.as_object_mut().unwrap().extend(details.as_object().unwrap().clone());
         event
@@ -261,26 +261,26 @@ mod tests {
         let none = json!({});
         let mut tree = Tree::new("m");
         for event in [
-            event(1, 0, "ExecutionStarted", none.clone()),
-            event(2, 0, "PassStateEntered", entered("A")),
-            event(3, 2, "PassStateExited", exited("A")),
-            event(4, 3, "MapStateEntered", entered("M")),
-            event(5, 4, "MapStateStarted", none.clone()),
-            event(6, 5, "MapIterationStarted", index(0)),
-            event(7, 6, "TaskStateEntered", entered("T")),
-            event(8, 7, "TaskScheduled", none.clone()),
-            event(9, 8, "TaskSucceeded", none.clone()),
-            event(10, 9, "TaskStateExited", exited("T")),
-            event(11, 10, "MapIterationSucceeded", none.clone()),
-            event(12, 11, "MapStateSucceeded", none.clone()),
-            event(13, 12, "MapStateExited", exited("M")),
-            event(14, 13, "ParallelStateEntered", entered("P")),
-            event(15, 14, "ParallelStateStarted", none.clone()),
-            event(16, 15, "TaskStateEntered", entered("X")),
-            event(17, 15, "WaitStateEntered", entered("Y")),
-            event(18, 16, "TaskFailed", none.clone()),
-            event(19, 18, "ParallelStateFailed", none.clone()),
-            event(20, 19, "ExecutionFailed", none.clone()),
+            event(1, 0, "ExecutionStarted", &none),
+            event(2, 0, "PassStateEntered", &entered("A")),
+            event(3, 2, "PassStateExited", &exited("A")),
+            event(4, 3, "MapStateEntered", &entered("M")),
+            event(5, 4, "MapStateStarted", &none),
+            event(6, 5, "MapIterationStarted", &index(0)),
+            event(7, 6, "TaskStateEntered", &entered("T")),
+            event(8, 7, "TaskScheduled", &none),
+            event(9, 8, "TaskSucceeded", &none),
+            event(10, 9, "TaskStateExited", &exited("T")),
+            event(11, 10, "MapIterationSucceeded", &none),
+            event(12, 11, "MapStateSucceeded", &none),
+            event(13, 12, "MapStateExited", &exited("M")),
+            event(14, 13, "ParallelStateEntered", &entered("P")),
+            event(15, 14, "ParallelStateStarted", &none),
+            event(16, 15, "TaskStateEntered", &entered("X")),
+            event(17, 15, "WaitStateEntered", &entered("Y")),
+            event(18, 16, "TaskFailed", &none),
+            event(19, 18, "ParallelStateFailed", &none),
+            event(20, 19, "ExecutionFailed", &none),
         ] {
             tree.take(&event);
         }

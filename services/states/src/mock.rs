@@ -48,7 +48,6 @@ impl Walk {
     fn check(&self, shape: &Shape, value: &Value, field: Option<&str>) -> Result<(), String> {
         let must_be = |what: &str| Err(format!("Field '{}' must be {what}", field.unwrap_or_default()));
         match (shape, value) {
-            (Shape::Document, _) => Ok(()),
             (Shape::Structure(structure), Value::Object(members)) => {
                 let missing = structure
                     .members
@@ -82,7 +81,8 @@ impl Walk {
                 }
                 Err(format!("Field '{}' is not an expected value", field.unwrap_or_default()))
             }
-            (Shape::Timestamp { .. } | Shape::Blob { .. }, Value::String(_))
+            (Shape::Document, _)
+            | (Shape::Timestamp { .. } | Shape::Blob { .. }, Value::String(_))
             | (Shape::Float, Value::Number(_))
             | (Shape::Boolean, Value::Bool(_)) => Ok(()),
             (Shape::Integer { .. }, Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(()),

@@ -206,7 +206,7 @@ impl StateTest {
         frame.state = state.name;
         frame.variables.clone_from(&setup.variables);
         if state.in_map && setup.context.is_none() {
-            frame.item = Some(input.clone());
+            frame.item = Some(input);
         }
         execution.probe = Some(Box::new(Probe {
             seen: Inspection { input: Some(setup.input.clone()), ..Inspection::default() },
@@ -242,12 +242,11 @@ impl StateTest {
         self.turn(now, |execution, turn| {
             let Some(mut frame) = execution.frames.remove(&MAIN_FRAME) else { return };
             frame.phase = Phase::Ready;
-            match execution.too_many_failed() {
-                Some(failure) => execution.fail(turn, frame, failure),
-                None => {
-                    let result = execution.payload(result);
-                    execution.complete(turn, frame, &result);
-                }
+            if let Some(failure) = execution.too_many_failed() {
+                execution.fail(turn, frame, failure);
+            } else {
+                let result = execution.payload(result);
+                execution.complete(turn, frame, &result);
             }
         });
     }
@@ -365,12 +364,11 @@ impl Execution {
         let StateKind::Map(map) = &state.kind else { return Ok(()) };
         let input = self.effective_input(frame, state)?;
         let read = self.probe.as_ref().and_then(|probe| probe.setup.items.clone());
-        let items = match read {
-            Some(items) => self.payload_of(items),
-            None => {
-                let (children, _) = self.items(frame, state, map)?;
-                children.items.unwrap_or_default()
-            }
+        let items = if let Some(items) = read {
+            self.payload_of(items)
+        } else {
+            let (children, _) = self.items(frame, state, map)?;
+            children.items.unwrap_or_default()
         };
         let limit = self.amount(frame, map.max_concurrency.as_ref(), "MaxConcurrency", &input)?;
         if state.language == Language::JsonPath {
@@ -394,7 +392,7 @@ impl Execution {
         let probe = self.probe.as_ref()?;
         let failed = probe.setup.failed_iterations;
         let items = probe.setup.items.as_ref().and_then(Value::as_array).map(Vec::len);
-        let total = items.or(probe.total_items()).unwrap_or(0);
+        let total = items.or_else(|| probe.total_items()).unwrap_or(0);
         let too_many = probe.seen.tolerated_failure_count.is_some_and(|tolerated| failed > tolerated);
         #[expect(clippy::cast_precision_loss, reason = "numbers of items are far below the mantissa")]
         let share = if total == 0 { 0.0 } else { failed as f64 * 100.0 / total as f64 };

@@ -58,7 +58,7 @@ pub(crate) fn compare(wanted: &Value, got: &Value, at: &str) -> Result<(), Strin
 }
 
 fn matches(wanted: &str, got: &str) -> bool {
-    static WORDS_IN: LazyLock<Regex> = LazyLock::new(|| Regex::new(WORDS).unwrap());
+    static WORDS_IN: LazyLock<Regex> = LazyLock::new(|| Regex::new(WORDS).expect("a constant pattern"));
     if wanted == got || !WORDS_IN.is_match(wanted) {
         return wanted == got;
     }
@@ -69,7 +69,7 @@ fn matches(wanted: &str, got: &str) -> bool {
         at = word.end();
     }
     pattern += &regex::escape(&wanted[at..]);
-    Regex::new(&(pattern + "$")).unwrap().is_match(got)
+    Regex::new(&(pattern + "$")).expect("an escaped pattern").is_match(got)
 }
 
 /// For machines whose events may come in any order: each event once, whatever its number.

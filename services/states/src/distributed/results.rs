@@ -61,18 +61,18 @@ struct Form {
 /// Results put together.
 struct Text {
     form: Form,
-    text: String,
+    entries: String,
     empty: bool,
 }
 
 impl Text {
     fn new(form: Form) -> Self {
-        let text = if form.lines { String::new() } else { "[".to_owned() };
-        Self { form, text, empty: true }
+        let entries = if form.lines { String::new() } else { "[".to_owned() };
+        Self { form, entries, empty: true }
     }
 
     fn bytes(&self) -> usize {
-        self.text.len() + usize::from(!self.form.lines)
+        self.entries.len() + usize::from(!self.form.lines)
     }
 
     fn add(&mut self, result: &ChildResult) {
@@ -93,16 +93,16 @@ impl Text {
 
     fn push(&mut self, entry: &str) {
         if !std::mem::take(&mut self.empty) {
-            self.text.push(if self.form.lines { '\n' } else { ',' });
+            self.entries.push(if self.form.lines { '\n' } else { ',' });
         }
-        self.text.push_str(entry);
+        self.entries.push_str(entry);
     }
 
     fn finish(mut self) -> String {
         if !self.form.lines {
-            self.text.push(']');
+            self.entries.push(']');
         }
-        self.text
+        self.entries
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Source {
 enum Feed {
     /// The array or object that the state was given.
     State,
-    Listing(Listing),
+    Listing(Box<Listing>),
     Objects(Box<Objects>),
 }
 
@@ -52,11 +52,11 @@ struct Objects {
 /// Objects still to be read.
 enum Left {
     These(VecDeque<Address>),
-    Listed(Listing),
+    Listed(Box<Listing>),
 }
 
 enum Reading {
-    Bytes { bytes: ObjectBytes, decoder: Decoder },
+    Bytes(Box<(ObjectBytes, Decoder)>),
     Rows(mpsc::Receiver<Result<Value, String>>),
 }
 
@@ -112,7 +112,7 @@ impl Source {
 async fn feed(cx: Cx, reader: &Reader) -> Result<Feed, String> {
     let config = &reader.config;
     if reader.source == ReaderSource::ListObjectsV2 {
-        let listing = Listing::new(cx.clone(), &reader.parameters)?;
+        let listing = Box::new(Listing::new(cx.clone(), &reader.parameters)?);
         if config.transformation != Some(ReaderTransformation::LoadAndFlatten) {
             return Ok(Feed::Listing(listing));
         }
@@ -213,18 +213,20 @@ impl Objects {
             let bytes = ObjectBytes::new(&self.cx, address)?;
             self.reading = Some(match self.kind {
                 InputType::Parquet => Reading::Rows(parquet::rows(bytes.file().await?)),
-                kind => Reading::Bytes { bytes, decoder: Decoder::new(kind, &self.config)? },
+                kind => Reading::Bytes(Box::new((bytes, Decoder::new(kind, &self.config)?))),
             });
             return Ok(true);
         };
         match reading {
-            Reading::Bytes { bytes, decoder } => match bytes.next().await? {
-                Some(piece) => decoder.feed(&piece, &mut self.found)?,
-                None => {
+            Reading::Bytes(stream) => {
+                let (bytes, decoder) = stream.as_mut();
+                if let Some(piece) = bytes.next().await? {
+                    decoder.feed(&piece, &mut self.found)?;
+                } else {
                     decoder.finish(&mut self.found)?;
                     self.reading = None;
                 }
-            },
+            }
             Reading::Rows(rows) => match rows.recv().await {
                 Some(row) => self.found.push_back(row?),
                 None => self.reading = None,

@@ -1,6 +1,8 @@
 //! What CreateStateMachine refuses of Task states: resources that nothing here answers to, and fields that their operation does
 //! not take.
 
+use std::fmt::Write as _;
+
 use asl::{Diagnostic, Severity};
 use serde_json::{Map, Value};
 use service::Router;
@@ -58,7 +60,7 @@ fn check_task(router: &Router, state: &Map<String, Value>, place: &str, found: &
             "The resource provided {arn} is not recognized. The value is not a valid resource ARN, or the resource is not available in this region."
         );
         if let Some(lacks) = lacks {
-            message.push_str(&format!(" Lakerun does not have {lacks}."));
+            let _ = write!(message, " Lakerun does not have {lacks}.");
         }
         return complain(message, format!("{place}/Resource"));
     }

@@ -44,7 +44,6 @@ impl Handle<DescribeExecution> for States {
             redrive_date: summary.redrive.at.map(millis),
             redrive_status: Some(if refused.is_none() { "REDRIVABLE" } else { "NOT_REDRIVABLE" }.to_owned()),
             redrive_status_reason: refused.map(str::to_owned),
-            ..Default::default()
         })
     }
 }

@@ -51,7 +51,6 @@ impl Handle<DescribeStateMachineForExecution> for States {
             ),
             revision_id: machine.as_ref().and_then(|machine| machine.revision_id.clone()),
             encryption_configuration: Some(machine.and_then(|machine| machine.encryption).unwrap_or_else(owned_key)),
-            ..Default::default()
         })
     }
 }

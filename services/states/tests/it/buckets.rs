@@ -89,7 +89,7 @@ impl Handle<PutObject> for Fakes {
         }
         let mut body = input.body.map(|body| body.as_bytes().to_vec()).unwrap_or_default();
         if input.bucket == "sink" && input.key.contains("SUCCEEDED") {
-            body = body.iter().filter(|byte| **byte == b'\n').count().to_string().into_bytes();
+            body = String::from_utf8_lossy(&body).lines().count().to_string().into_bytes();
         }
         self.objects.lock().unwrap().insert((input.bucket, input.key), body);
         Ok(PutObjectOutput::default())

@@ -19,7 +19,7 @@ const MAX_ITEM_BYTES: usize = 16 * 1024 * 1024;
 
 /// Reads one object.
 pub(super) enum Decoder {
-    Csv(CsvRows),
+    Csv(Box<CsvRows>),
     Json(JsonItems),
     Lines(JsonLines),
 }
@@ -28,7 +28,7 @@ impl Decoder {
     /// `Err` says what cannot be read as a stream of bytes.
     pub(super) fn new(kind: InputType, config: &ReaderConfig) -> Result<Self, String> {
         match kind {
-            InputType::Csv => Ok(Self::Csv(CsvRows::configured(config)?)),
+            InputType::Csv => Ok(Self::Csv(Box::new(CsvRows::configured(config)?))),
             InputType::Json => Ok(Self::Json(JsonItems::new(config.items_pointer.as_deref())?)),
             InputType::Jsonl => Ok(Self::Lines(JsonLines::default())),
             other => Err(format!("Objects of InputType {} cannot be read", other.name())),

@@ -17,7 +17,7 @@ const ROWS_AHEAD: usize = 1000;
 pub(in super::super) fn rows(file: File) -> mpsc::Receiver<Result<Value, String>> {
     let (give, take) = mpsc::channel(ROWS_AHEAD);
     tokio::task::spawn_blocking(move || {
-        let rows = SerializedFileReader::new(file).and_then(|reader| {
+        let rows = SerializedFileReader::new(file).map(|reader| {
             let rows = RowIter::from_file_into(Box::new(reader));
             for row in rows {
                 let row = row.map(|row| Value::Object(object(&row)));
@@ -26,7 +26,6 @@ pub(in super::super) fn rows(file: File) -> mpsc::Receiver<Result<Value, String>
                     break;
                 }
             }
-            Ok(())
         });
         if let Err(error) = rows {
             let _ = give.blocking_send(Err(format!("The object is not Parquet: {error}")));

@@ -1,3 +1,5 @@
+//! Files of items in each form, whole and broken.
+
 use std::collections::VecDeque;
 
 use asl::{InputType, ReaderConfig};
