@@ -6,7 +6,7 @@
     ... --write                                                      # take the result as known
 
 The cases are not part of this repository: LAKERUN_SHARED names the folder that has `conformance/asl/run_cases.py` and `cases.jsonl`.
-Taken are the cases that need Step Functions alone, in both query languages. `known_failures.txt` lists the cases that fail today, a line each with
+All cases are taken, whatever services they need, but those that need a second account. `known_failures.txt` lists the cases that fail today, a line each with
 what they need; a case that fails and is not listed ends the run with 1, as does a listed one that passes (take it off the list).
 Closes with 'N passed, N failed', the known ones counted as skipped.
 """
@@ -50,10 +50,9 @@ def serve(binary, data):
 
 def replay(python, variables, folder, work):
     """Which cases there were, and what was wrong with each that failed."""
-    chosen, out = work / "cases.jsonl", work / "out.json"
-    lines = [line for line in (folder / "cases.jsonl").read_text().splitlines() if json.loads(line)["needs"] == "pure"]
-    chosen.write_text("\n".join(lines) + "\n")
-    command = [python, folder / "run_cases.py", "--endpoint", variables["AWS_ENDPOINT_URL"], "--timeout", "75", "-j", "4", "-q", "--out", out, chosen]
+    out = work / "out.json"
+    command = [python, folder / "run_cases.py", "--endpoint", variables["AWS_ENDPOINT_URL"], "--timeout", "75", "-j", "4", "-q", "--out", out,
+               folder / "cases.jsonl"]
     subprocess.run(command, env=os.environ | variables, stdout=subprocess.DEVNULL)
     return json.loads(out.read_text())
 
