@@ -69,6 +69,7 @@ pub struct Cx {
     request_id: Arc<str>,
     /// The durable task on whose behalf this is, and how many writes it has made.
     task: Option<Arc<(String, AtomicU32)>>,
+    called_via: Option<&'static str>,
 }
 
 impl Cx {
@@ -81,6 +82,7 @@ impl Cx {
             region: region.into(),
             request_id,
             task: None,
+            called_via: None,
         }
     }
     /// The platform's own context, with all powers: for runners.
@@ -132,6 +134,16 @@ impl Cx {
     #[must_use]
     pub fn as_platform(&self) -> Self {
         Self { principal: Arc::new(Principal::Platform), ..self.clone() }
+    }
+    /// The same, made by one of the platform's services for the principal: `cloudformation.amazonaws.com`.
+    #[must_use]
+    pub fn with_called_via(&self, service: &'static str) -> Self {
+        Self { called_via: Some(service), ..self.clone() }
+    }
+    /// The service that makes the call for the principal, if one does: it may set what callers may not, as tags of `aws:`.
+    /// Source: the context key `aws:CalledVia` of IAM.
+    pub fn called_via(&self) -> Option<&str> {
+        self.called_via
     }
     #[must_use]
     pub fn as_principal(&self, principal: Principal) -> Self {

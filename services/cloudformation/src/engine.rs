@@ -59,7 +59,8 @@ impl Runner for CloudFormation {
 
 impl CloudFormation {
     async fn carry_out(&self, work: &Work) -> Result<()> {
-        let cx = Cx::platform(&self.router, &work.account, &work.region);
+        let cx =
+            Cx::platform(&self.router, &work.account, &work.region).with_called_via("cloudformation.amazonaws.com");
         let mut run = Run { service: self, cx, work: work.clone() };
         loop {
             let stack = run.load().await?;

@@ -1,6 +1,7 @@
 //! Names, ARNs and tags: what AWS accepts, and its sentences for what it does not.
 
 use api_states::{Tag, error};
+use service::Cx;
 use wire::Error;
 use wire::arn::Arn;
 
@@ -68,8 +69,25 @@ pub(crate) fn wrong_kind(kind: &str) -> Error {
     error::invalid_arn(format!("Invalid Arn: 'Resource type not valid in this context: {kind}'"))
 }
 
+/// Who gives tags: those of `aws:` are for the platform's services alone, and do not count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Tagger {
+    Caller,
+    Service,
+}
+
+impl Tagger {
+    pub(crate) fn of(cx: &Cx) -> Self {
+        if cx.called_via().is_some() { Self::Service } else { Self::Caller }
+    }
+}
+
+fn is_reserved(key: &str) -> bool {
+    key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
+}
+
 /// Puts tags to those that are there: the last of a key counts.
-pub(crate) fn add_tags(known: &mut Vec<Tag>, added: &[Tag], arn: &str) -> Result<(), Error> {
+pub(crate) fn add_tags(known: &mut Vec<Tag>, added: &[Tag], arn: &str, by: Tagger) -> Result<(), Error> {
     for (index, tag) in added.iter().enumerate() {
         let missing = |member: &str| {
             let at = format!("tags.{}.member.{member}", index + 1);
@@ -80,7 +98,7 @@ pub(crate) fn add_tags(known: &mut Vec<Tag>, added: &[Tag], arn: &str) -> Result
         if tag.value.is_none() {
             return Err(missing("value"));
         }
-        if key.to_ascii_lowercase().starts_with("aws:") {
+        if by == Tagger::Caller && is_reserved(key) {
             return Err(error::validation_exception(format!(
                 "Invalid tag key '{key}': aws: prefixed tags are reserved"
             )));
@@ -90,7 +108,7 @@ pub(crate) fn add_tags(known: &mut Vec<Tag>, added: &[Tag], arn: &str) -> Result
             None => known.push(tag.clone()),
         }
     }
-    if known.len() > MAX_TAGS {
+    if known.iter().filter(|tag| !tag.key.as_deref().is_some_and(is_reserved)).count() > MAX_TAGS {
         return Err(error::too_many_tags(format!("Resource '{arn}' would have more than {MAX_TAGS} tags"))
             .with("resourceName", arn));
     }
@@ -98,9 +116,9 @@ pub(crate) fn add_tags(known: &mut Vec<Tag>, added: &[Tag], arn: &str) -> Result
 }
 
 /// The tags that a resource is created with.
-pub(crate) fn new_tags(asked: Option<&Vec<Tag>>, arn: &str) -> Result<Vec<Tag>, Error> {
+pub(crate) fn new_tags(cx: &Cx, asked: Option<&Vec<Tag>>, arn: &str) -> Result<Vec<Tag>, Error> {
     let mut tags = Vec::new();
-    add_tags(&mut tags, asked.map_or(&[], Vec::as_slice), arn)?;
+    add_tags(&mut tags, asked.map_or(&[], Vec::as_slice), arn, Tagger::of(cx))?;
     Ok(tags)
 }
 
@@ -108,7 +126,7 @@ pub(crate) fn new_tags(asked: Option<&Vec<Tag>>, arn: &str) -> Result<Vec<Tag>, 
 mod tests {
     use api_states::Tag;
 
-    use super::{Resource, add_tags, check_alias_name, check_name};
+    use super::{Resource, Tagger, add_tags, check_alias_name, check_name};
 
     #[test]
     fn names_are_held_to_the_rules() {
@@ -139,11 +157,18 @@ mod tests {
     fn the_last_of_a_key_counts() {
         let tag = |key: &str, value: &str| Tag { key: Some(key.to_owned()), value: Some(value.to_owned()) };
         let mut tags = vec![tag("a", "1")];
-        add_tags(&mut tags, &[tag("b", "1"), tag("a", "2"), tag("b", "3")], "arn").unwrap();
+        add_tags(&mut tags, &[tag("b", "1"), tag("a", "2"), tag("b", "3")], "arn", Tagger::Caller).unwrap();
         assert_eq!(tags, [tag("a", "2"), tag("b", "3")]);
         let many: Vec<Tag> = (0..49).map(|n| tag(&format!("k{n}"), "")).collect();
-        assert_eq!(add_tags(&mut tags, &many, "arn").unwrap_err().code(), "TooManyTags");
+        let reserved = [tag("aws:cloudformation:stack-name", "s")];
+        assert_eq!(
+            add_tags(&mut tags, &reserved, "arn", Tagger::Caller).unwrap_err().message(),
+            "Invalid tag key 'aws:cloudformation:stack-name': aws: prefixed tags are reserved"
+        );
+        add_tags(&mut tags, &reserved, "arn", Tagger::Service).unwrap();
+        add_tags(&mut tags, &many[..48], "arn", Tagger::Caller).unwrap();
+        assert_eq!(add_tags(&mut tags, &many, "arn", Tagger::Caller).unwrap_err().code(), "TooManyTags");
         let null = Tag { key: None, value: Some(String::new()) };
-        assert_eq!(add_tags(&mut tags, &[null], "arn").unwrap_err().code(), "ValidationException");
+        assert_eq!(add_tags(&mut tags, &[null], "arn", Tagger::Caller).unwrap_err().code(), "ValidationException");
     }
 }

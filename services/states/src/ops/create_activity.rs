@@ -20,7 +20,7 @@ impl Handle<CreateActivity> for States {
             name: input.name,
             created_ms: cx.now().as_millisecond(),
             encryption: input.encryption_configuration,
-            tags: new_tags(input.tags.as_ref(), arn.as_str())?,
+            tags: new_tags(cx, input.tags.as_ref(), arn.as_str())?,
         };
         cx.write(&self.store, move |tx| {
             let created_ms = match tx.get_json::<Activity>(arn.key())? {

@@ -36,7 +36,7 @@ impl Handle<CreateStateMachine> for States {
             logging: input.logging_configuration,
             tracing: input.tracing_configuration,
             encryption: input.encryption_configuration,
-            tags: new_tags(input.tags.as_ref(), arn.as_str())?,
+            tags: new_tags(cx, input.tags.as_ref(), arn.as_str())?,
             published: publish,
             published_as: input.version_description,
             deleting: false,
