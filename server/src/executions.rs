@@ -18,7 +18,7 @@ const POLL: Duration = Duration::from_millis(100);
 const ROWS: usize = 20;
 
 #[derive(clap::Args)]
-pub(crate) struct Run {
+pub(crate) struct RunArgs {
     /// A state machine's name or ARN
     state_machine: String,
     /// The input: JSON, or @FILE
@@ -33,7 +33,7 @@ pub(crate) struct Run {
 }
 
 #[derive(clap::Args)]
-pub(crate) struct List {
+pub(crate) struct ListArgs {
     /// A state machine's name or ARN; all of them where none is given
     state_machine: Option<String>,
     /// Only those: RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, PENDING_REDRIVE
@@ -45,7 +45,7 @@ pub(crate) struct List {
 }
 
 #[derive(clap::Args)]
-pub(crate) struct TestState {
+pub(crate) struct TestStateArgs {
     /// A file with a state, or with a whole definition (then --state names the state)
     definition: PathBuf,
     /// The state's input: JSON, or @FILE
@@ -69,7 +69,7 @@ pub(crate) struct TestState {
 }
 
 /// `lakerun run`.
-pub(crate) async fn run(client: &Client, asked: Run) -> Result<ExitCode> {
+pub(crate) async fn run(client: &Client, asked: RunArgs) -> Result<ExitCode> {
     let arn = machine_arn(client, &asked.state_machine);
     let machine = call(client, "DescribeStateMachine", json!({ "stateMachineArn": arn })).await?;
     let mut input = json!({ "stateMachineArn": arn, "input": text(&asked.input)? });
@@ -194,7 +194,7 @@ fn tell_end(ended: &Value) -> ExitCode {
 }
 
 /// `lakerun executions`.
-pub(crate) async fn list(client: &Client, asked: List) -> Result<()> {
+pub(crate) async fn list(client: &Client, asked: ListArgs) -> Result<()> {
     let machines = if let Some(machine) = &asked.state_machine {
         vec![machine_arn(client, machine)]
     } else {
@@ -235,7 +235,7 @@ pub(crate) async fn list(client: &Client, asked: List) -> Result<()> {
 }
 
 /// `lakerun test-state`.
-pub(crate) async fn test_state(client: &Client, asked: TestState) -> Result<ExitCode> {
+pub(crate) async fn test_state(client: &Client, asked: TestStateArgs) -> Result<ExitCode> {
     let definition = read(&asked.definition)?;
     let mut input = Map::new();
     input.insert("definition".to_owned(), definition.into());

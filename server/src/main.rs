@@ -64,21 +64,21 @@ enum Command {
     /// Start an execution of a state machine, and follow it
     Run {
         #[command(flatten)]
-        run: executions::Run,
+        run: executions::RunArgs,
         #[command(flatten)]
         data: DataFlag,
     },
     /// List executions, newest first
     Executions {
         #[command(flatten)]
-        list: executions::List,
+        list: executions::ListArgs,
         #[command(flatten)]
         data: DataFlag,
     },
     /// Run one state alone (TestState), and show what it makes of its input
     TestState {
         #[command(flatten)]
-        test: executions::TestState,
+        test: executions::TestStateArgs,
         #[command(flatten)]
         data: DataFlag,
     },
@@ -143,4 +143,14 @@ fn plain(command: Command) -> anyhow::Result<()> {
 
 fn block<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
 }
