@@ -41,7 +41,11 @@ class Server:
         if self.user and not self._can_reach(folder.parent):
             folder = pathlib.Path(tempfile.gettempdir()) / f"lakerun-demo-pg-{os.stat(folder.parent).st_ino}"
         self.folder = folder
-        if not (folder / "done").exists():
+        # A cluster of another version would not start.
+        version = subprocess.run([self.bin / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+        done = folder / "done"
+        filled = done.exists() and done.read_text() == version
+        if not filled:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True, mode=0o700)
             if self.user:
@@ -49,9 +53,9 @@ class Server:
             (folder / "password").write_text(PASSWORD)
             self._run("initdb", "-D", "data", "-U", "postgres", "--auth=scram-sha-256", "--pwfile=password", "-E", "UTF8", "--locale=C", "--no-sync")
         self._start()
-        if not (folder / "done").exists():
+        if not filled:
             self._fill(data)
-            (folder / "done").write_text("the planes are in\n")
+            done.write_text(version)
         self.url = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{DATABASE}"
 
     def _start(self):
