@@ -2,8 +2,7 @@
 terraform {
   required_version = ">= 1.5"
   required_providers {
-    aws     = { source = "hashicorp/aws", version = "~> 5.100" }
-    archive = { source = "hashicorp/archive", version = "~> 2.4" }
+    aws = { source = "hashicorp/aws", version = "~> 5.100" }
   }
 }
 
@@ -19,13 +18,8 @@ variable "greeting" {
   default = "hello"
 }
 
-data "archive_file" "code" {
-  type        = "zip"
-  output_path = "${path.module}/.terraform/code.zip"
-  source {
-    filename = "handler.py"
-    content  = "def handler(event, context):\n    return {'greeting': '${var.greeting}', 'event': event}\n"
-  }
+variable "code" {
+  description = "a zip file with handler.py"
 }
 
 resource "aws_iam_role" "function" {
@@ -49,8 +43,8 @@ resource "aws_lambda_function" "greet" {
   role             = aws_iam_role.function.arn
   runtime          = "python3.12"
   handler          = "handler.handler"
-  filename         = data.archive_file.code.output_path
-  source_code_hash = data.archive_file.code.output_base64sha256
+  filename         = var.code
+  source_code_hash = filebase64sha256(var.code)
 }
 
 resource "aws_cloudwatch_log_group" "machine" {

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -32,22 +33,31 @@ def check(what, holds, shown=""):
         print(f"FAIL {what} | {str(shown)[:600]}")
 
 
-def terraform(binary):
+def terraform(binary, plugins):
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(HERE / "main.tf", folder)
 
         def run(what, *arguments, wanted=0):
+            begun = time.time()
             done = subprocess.run([binary, *arguments, "-no-color", "-input=false"], cwd=folder, capture_output=True, text=True)
-            check(what, done.returncode == wanted, done.stdout[-1500:] + done.stderr[-1500:])
+            check(what, done.returncode == wanted, done.stdout[-3000:] + done.stderr[-3000:])
+            summary = re.findall(r"^(?:Apply|Destroy) complete.*|^No changes\.|^Plan:.*", done.stdout, re.MULTILINE)
+            print(f"{what}: {time.time() - begun:.1f} s {' '.join(summary)}")
 
-        run("init", "init")
+        def values(greeting):
+            code = pathlib.Path(folder, f"{greeting.replace(' ', '-')}.zip")
+            code.write_bytes(archive(greeting))
+            return ["-var", f"greeting={greeting}", "-var", f"code={code}"]
+
+        run("init", "init", *([f"-plugin-dir={plugins}"] if plugins else []))
+        before, after = values("hello"), values("good evening")
         try:
-            run("apply", "apply", "-auto-approve")
-            run("plan without a difference", "plan", "-detailed-exitcode")
-            run("update", "apply", "-auto-approve", "-var", "greeting=good evening")
-            run("plan after the update", "plan", "-detailed-exitcode", "-var", "greeting=good evening")
+            run("apply", "apply", "-auto-approve", *before)
+            run("plan without a difference", "plan", "-detailed-exitcode", *before)
+            run("update", "apply", "-auto-approve", *after)
+            run("plan after the update", "plan", "-detailed-exitcode", *after)
         finally:
-            run("destroy", "destroy", "-auto-approve")
+            run("destroy", "destroy", "-auto-approve", *after)
 
 
 def archive(greeting):
@@ -235,10 +245,11 @@ def calls():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", action="store_true")
+    parser.add_argument("--plugins", metavar="FOLDER", help="where provider aws lies unpacked, instead of a download")
     asked = parser.parse_args()
     binary = shutil.which("terraform")
     if binary and not asked.calls:
-        terraform(binary)
+        terraform(binary, asked.plugins)
     else:
         calls()
     print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
