@@ -8,12 +8,15 @@ import importlib
 import importlib.machinery
 import json
 import os
+import re
 import sys
 import time
 import traceback
 
 API = "/2018-06-01/runtime"
 HIDDEN = os.path.abspath(__file__)
+MARK = f"decimal-{os.urandom(8).hex()}-"
+DECIMAL = re.compile(f'"{MARK}(\\d+)"')
 
 
 class CurrentCredentials:
@@ -125,23 +128,30 @@ class LambdaContext:
 
 
 class HandlerError(Exception):
+    """A fault that the runtime itself finds; AWS's client calls it FaultException."""
+
     def __init__(self, kind, message, trace=()):
         super().__init__(message)
-        self.error = describe(kind, message, trace)
+        self.kind, self.trace = kind, trace
+
+    def error(self, request_id=""):
+        return describe(self.kind, str(self), self.trace, request_id)
 
 
-def describe(kind, message, trace=(), request_id=None):
-    error = {"errorMessage": message, "errorType": kind}
-    if request_id is not None:
-        error["requestId"] = request_id
-    error["stackTrace"] = list(trace)
-    return error
+def describe(kind, message, trace, request_id=""):
+    return {"errorMessage": message, "errorType": kind, "requestId": request_id, "stackTrace": list(trace)}
 
 
 def stack(exception):
+    """The frames as AWS's client formats them: as plain tuples, so without the carets of newer Pythons."""
     frames = traceback.extract_tb(exception.__traceback__)
     ours = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>", importlib.__file__, HIDDEN)
-    return traceback.format_list([frame for frame in frames if frame.filename not in ours])
+    return traceback.format_list([(shown(frame.filename), frame.lineno, frame.name, frame.line) for frame in frames if frame.filename not in ours])
+
+
+def shown(text):
+    """What names files of the function, as if its folder were mounted where AWS mounts it."""
+    return text.replace(os.environ["LAMBDA_TASK_ROOT"] + "/", "/var/task/")
 
 
 def load(name):
@@ -151,9 +161,9 @@ def load(name):
     try:
         module_object = importlib.import_module(module.replace("/", "."))
     except ImportError as error:
-        raise HandlerError("Runtime.ImportModuleError", f"Unable to import module '{module}': {error}") from None
+        raise HandlerError("Runtime.ImportModuleError", f"Unable to import module '{module}': {shown(str(error))}") from None
     except SyntaxError as error:
-        trace = [f'  File "{error.filename}" Line {error.lineno}\n    {error.text}']
+        trace = [f'  File "{shown(str(error.filename))}" Line {error.lineno}\n    {error.text}']
         raise HandlerError("Runtime.UserCodeSyntaxError", f"Syntax error in module '{module}': {error}", trace) from None
     try:
         return getattr(module_object, function)
@@ -162,11 +172,23 @@ def load(name):
 
 
 def to_json(value):
+    """Bytes are passed on as they are; elsewhere what json refuses is written as simplejson, which AWS's client has, writes it."""
+    if isinstance(value, bytes):
+        return value
+    numbers = []
+
     def other(value):
-        if type(value).__module__ == "decimal":
-            return float(value)
+        if isinstance(value, bytes):
+            return value.decode()
+        if type(value).__module__ == "decimal" and type(value).__name__ == "Decimal":
+            numbers.append("NaN" if value.is_nan() else str(value))
+            return f"{MARK}{len(numbers) - 1}"
         raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-    return json.dumps(value, ensure_ascii=False, default=other).encode("utf-8", "surrogatepass")
+
+    text = json.dumps(value, ensure_ascii=False, default=other)
+    if numbers:
+        text = DECIMAL.sub(lambda match: numbers[int(match[1])], text)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def report(error):
@@ -228,7 +250,7 @@ def serve(runtime, handler):
             except (TypeError, ValueError, RecursionError) as error:
                 raise HandlerError("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
         except HandlerError as failure:
-            error = {**failure.error, "requestId": request_id}
+            error = failure.error(request_id)
         except Exception as exception:
             error = describe(type(exception).__name__, str(exception), stack(exception), request_id)
         else:
@@ -254,7 +276,7 @@ def main():
     try:
         handler = load(os.environ["_HANDLER"])
     except HandlerError as failure:
-        error = failure.error
+        error = failure.error()
     except Exception as exception:
         error = describe(type(exception).__name__, str(exception), stack(exception))
     else:

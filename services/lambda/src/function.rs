@@ -159,6 +159,14 @@ impl Place {
         tx.get_json(self.function(name))?.ok_or_else(|| self.not_found(name, None))
     }
 
+    /// [`Self::resolve`] for a call: where there is no such function, Lambda names the version that would have been called.
+    pub(crate) fn resolve_call(&self, tx: &mut Tx<'_>, name: &Name, chance: f64) -> Result<Resolved, Error> {
+        if name.qualifier.is_none() && tx.get_json::<Function>(self.function(&name.name))?.is_none() {
+            return Err(self.not_found(&name.name, Some(LATEST)));
+        }
+        self.resolve(tx, name, chance)
+    }
+
     /// A function and the version that a qualifier names.
     pub(crate) fn resolve(&self, tx: &mut Tx<'_>, name: &Name, chance: f64) -> Result<Resolved, Error> {
         let qualifier = name.qualifier.as_deref();

@@ -52,7 +52,7 @@ impl Lambda {
     pub(crate) async fn run(&self, cx: &Cx, call: Call) -> Result<Finished, Error> {
         let chance = rand::rng().random_range(0.0..1.0);
         let place = Place::of(cx);
-        let resolved = self.store.read(|tx| place.resolve(tx, &call.name, chance)).await?;
+        let resolved = self.store.read(|tx| place.resolve_call(tx, &call.name, chance)).await?;
         let _slot = self.slots.enter(&resolved, self.config.concurrency)?;
         let config = &resolved.version.config;
         let finished = |payload, failed, tail: &[u8]| Finished {

@@ -41,7 +41,7 @@ impl Handle<Invoke> for Lambda {
             Some("Event") => self.event(cx, call).await,
             Some("DryRun") => {
                 let place = Place::of(cx);
-                self.store.read(|tx| place.resolve(tx, &call.name, 1.0)).await?;
+                self.store.read(|tx| place.resolve_call(tx, &call.name, 1.0)).await?;
                 Ok(InvocationResponse { status_code: Some(204), ..Default::default() })
             }
             Some(other) => Err(Error::validation(format!(
@@ -89,7 +89,7 @@ impl Lambda {
             throttles: 0,
         };
         cx.write(&self.store, move |tx| {
-            place.resolve(tx, &call.name, 1.0)?;
+            place.resolve_call(tx, &call.name, 1.0)?;
             let task = NewTask::new(INVOKE, format!("{INVOKE}:{}", event.request_id)).payload(&event)?;
             Ok::<_, Error>(tx.enqueue(task)?)
         })

@@ -160,7 +160,7 @@ async fn a_function_answers_and_stays_warm() {
 async fn what_goes_wrong_is_told_in_awss_words() {
     let bench = bench();
     let source = r"
-import os, sys, time
+import decimal, os, sys, time
 def handler(event, context):
     how = event['how']
     if how == 'raise': raise ValueError('no good')
@@ -171,6 +171,8 @@ def handler(event, context):
         held = []
         while True: held.append(b'x' * (1 << 20))
     if how == 'set': return {1, 2}
+    if how == 'bytes': return b'[1, 2]'
+    if how == 'within': return {'b': b'x', 'd': decimal.Decimal('1.10')}
     if how == 'large': return 'x' * (7 << 20)
     if how == 'kill': os.kill(os.getpid(), 11)
     if how == 'binary': sys.stdout.buffer.write(b'\x00\xff\xfebin\n' * 3); os.write(2, b'\xfe\xad'); return 'ok'
@@ -188,7 +190,10 @@ def handler(event, context):
     );
     let trace = raised.payload["stackTrace"].as_array().unwrap();
     assert_eq!(trace.len(), 1, "only the function's own frames: {trace:?}");
-    assert!(trace[0].as_str().unwrap().contains("in handler\n    if how == 'raise': raise ValueError('no good')\n"));
+    assert_eq!(
+        trace[0],
+        "  File \"/var/task/app.py\", line 5, in handler\n    if how == 'raise': raise ValueError('no good')\n"
+    );
     assert!(raised.payload["requestId"].is_string());
     assert!(raised.log.contains("[ERROR] ValueError: no good"), "{}", raised.log);
 
@@ -212,6 +217,9 @@ def handler(event, context):
     let set = invoke("set").await;
     assert_eq!(set.payload["errorType"], "Runtime.MarshalError");
     assert_eq!(set.payload["errorMessage"], "Unable to marshal response: Object of type set is not JSON serializable");
+    assert_eq!(set.payload["stackTrace"], json!([]));
+    assert_eq!(invoke("bytes").await.payload, json!([1, 2]), "bytes go out as they are");
+    assert_eq!(invoke("within").await.payload, serde_json::from_str::<Value>(r#"{"b": "x", "d": 1.10}"#).unwrap());
     let large = invoke("large").await;
     assert_eq!(large.payload["errorType"], "Function.ResponseSizeTooLarge");
     let binary = invoke("binary").await;
