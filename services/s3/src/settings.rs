@@ -22,6 +22,10 @@ pub(crate) const TAGGING: &str = "tagging";
 pub(crate) const VERSIONING: &str = "versioning";
 pub(crate) const WEBSITE: &str = "website";
 
+/// What S3 says of every object since January 2023: encrypted, with its own keys. Clients that read it find what they find at AWS;
+/// here it says no more than that no key of the caller's is needed. Lakerun itself encrypts nothing on its disk.
+pub(crate) const ENCRYPTED: &str = "AES256";
+
 impl S3 {
     pub(crate) async fn setting<T: DeserializeOwned>(&self, bucket: &str, name: &str) -> Result<Option<T>> {
         self.store

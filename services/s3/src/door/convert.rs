@@ -232,6 +232,7 @@ macro_rules! describe {
         $output.e_tag = Some($crate::door::convert::etag(&record.etag));
         $output.last_modified = Some($crate::door::convert::time(record.modified_ms));
         $output.metadata = Some(record.metadata.clone().into_iter().collect());
+        $output.server_side_encryption = Some($crate::settings::ENCRYPTED.to_owned().into());
         if $checksums && !record.checksums.is_empty() {
             $crate::door::convert::set_checksums!($output, record.checksums);
             $output.checksum_type = record.checksums.kind.clone().map(Into::into);

@@ -53,7 +53,11 @@ pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutOb
         .put_object(&cx, (input.bucket, input.key), attributes, (conditions, expected), body, trailing)
         .await
         .map_err(error)?;
-    let mut output = PutObjectOutput { e_tag: Some(convert::etag(&stored.etag)), ..Default::default() };
+    let mut output = PutObjectOutput {
+        e_tag: Some(convert::etag(&stored.etag)),
+        server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned().into()),
+        ..Default::default()
+    };
     set_checksums!(output, stored.checksums);
     output.checksum_type = stored.checksums.kind.map(Into::into);
     answer(output)
@@ -190,7 +194,11 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
     };
     set_checksums!(result, stored.checksums);
     result.checksum_type = stored.checksums.kind.map(Into::into);
-    answer(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() })
+    answer(CopyObjectOutput {
+        copy_object_result: Some(result),
+        server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned().into()),
+        ..Default::default()
+    })
 }
 
 pub(super) async fn delete(s3: &S3, req: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {

@@ -34,6 +34,7 @@ pub(super) async fn create(s3: &S3, req: S3Request<CreateMultipartUploadInput>) 
         bucket: Some(bucket),
         key: Some(upload.key),
         upload_id: Some(upload.id),
+        server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned().into()),
         checksum_algorithm: upload.algorithm.map(Into::into),
         checksum_type: upload.checksum_type.map(Into::into),
         ..Default::default()
@@ -55,7 +56,11 @@ pub(super) async fn part(s3: &S3, req: S3Request<UploadPartInput>) -> Answer<Upl
     let upload = Upload { bucket: input.bucket, key: input.key, id: input.upload_id };
     let body = convert::body(input.body);
     let part = s3.upload_part(&cx, (upload, input.part_number), expected, body, trailing).await.map_err(error)?;
-    let mut output = UploadPartOutput { e_tag: Some(convert::etag(&part.etag)), ..Default::default() };
+    let mut output = UploadPartOutput {
+        e_tag: Some(convert::etag(&part.etag)),
+        server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned().into()),
+        ..Default::default()
+    };
     set_checksums!(output, part.checksums);
     answer(output)
 }
@@ -114,6 +119,7 @@ pub(super) async fn complete(
         bucket: Some(input.bucket),
         key: Some(input.key),
         e_tag: Some(convert::etag(&stored.etag)),
+        server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned().into()),
         ..Default::default()
     };
     set_checksums!(output, stored.checksums);

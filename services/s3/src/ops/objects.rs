@@ -52,6 +52,7 @@ macro_rules! describe {
         $output.last_modified = Some(Timestamp::from_millis(record.modified_ms));
         $output.metadata = Some(record.metadata.clone());
         $output.storage_class = headers.storage_class.clone();
+        $output.server_side_encryption = Some(crate::settings::ENCRYPTED.to_owned());
     }};
 }
 
@@ -90,6 +91,7 @@ impl Handle<api::PutObject> for S3 {
             .await?;
         Ok(api::PutObjectOutput {
             e_tag: Some(quoted(&stored.etag)),
+            server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned()),
             checksum_crc32: stored.checksums.crc32,
             checksum_crc32_c: stored.checksums.crc32c,
             checksum_crc64_nvme: stored.checksums.crc64nvme,
@@ -181,7 +183,11 @@ impl Handle<api::CopyObject> for S3 {
             last_modified: Some(Timestamp::from_millis(stored.modified_ms)),
             ..Default::default()
         };
-        Ok(api::CopyObjectOutput { copy_object_result: Some(result), ..Default::default() })
+        Ok(api::CopyObjectOutput {
+            copy_object_result: Some(result),
+            server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned()),
+            ..Default::default()
+        })
     }
 }
 

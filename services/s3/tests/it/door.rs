@@ -11,6 +11,7 @@ async fn objects_come_back() {
     let put = world.root("PUT", "/bucket/a/b%20c%2B.txt", "hello").await;
     assert_eq!(put.status, 200, "{}", put.text());
     assert_eq!(put.headers["etag"], "\"5d41402abc4b2a76b9719d911017c592\"");
+    assert_eq!(put.headers["x-amz-server-side-encryption"], "AES256");
     let got = world.root("GET", "/bucket/a/b%20c%2B.txt", "").await;
     assert_eq!((got.status.as_u16(), got.text().as_str()), (200, "hello"));
     let large = Bytes::from(vec![7; 3 * 1024 * 1024]);
