@@ -173,13 +173,16 @@ impl Tasks {
 }
 
 /// One call of what the resource names.
-async fn call(cx: &Cx, resource: &Resource, parameters: Value) -> Result<Value, Failure> {
+async fn call(cx: &Cx, resource: &Resource, mut parameters: Value) -> Result<Value, Failure> {
     match &resource.target {
         Target::Function { arn } => lambda::invoke_directly(cx, arn, parameters).await,
         Target::Service { service, action, sdk: false } if service == "lambda" && action == "invoke" => {
             lambda::invoke(cx, parameters).await
         }
         Target::Service { service, action, sdk } => {
+            if *sdk && service == "s3" && action == "putObject" {
+                as_object(&mut parameters);
+            }
             let (style, voice) = if *sdk { (Style::Sdk, Voice::Sdk) } else { (Style::Optimized, Voice::Optimised) };
             let answer = cx.router().call_styled(cx, (service, action), parameters, style).await;
             let answer = answer.map_err(|error| failed_call(cx, service, action, voice, &error))?;
@@ -189,6 +192,18 @@ async fn call(cx: &Cx, resource: &Resource, parameters: Value) -> Result<Value, 
             Ok(if *sdk { answer } else { with_metadata(cx, answer) })
         }
         Target::Activity => Ok(Value::Null),
+    }
+}
+
+/// How Step Functions' own client writes objects: the body as JSON, a text in its quotes too; with a CRC-32, as all of AWS's SDKs,
+/// unless another checksum is asked for.
+fn as_object(parameters: &mut Value) {
+    let Value::Object(members) = parameters else { return };
+    if let Some(body @ Value::String(_)) = members.get_mut("Body") {
+        *body = Value::String(body.to_string());
+    }
+    if !members.keys().any(|name| name.starts_with("Checksum")) {
+        members.insert("ChecksumAlgorithm".to_owned(), json!("CRC32"));
     }
 }
 
@@ -216,4 +231,22 @@ fn with_metadata(cx: &Cx, mut answer: Value) -> Value {
         answer.insert("SdkResponseMetadata".to_owned(), json!({ "RequestId": id }));
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::as_object;
+
+    #[test]
+    fn objects_are_written_as_json_with_a_checksum() {
+        let check = |mut parameters: Value, want: Value| {
+            as_object(&mut parameters);
+            assert_eq!(parameters, want);
+        };
+        check(json!({ "Body": "text" }), json!({ "Body": "\"text\"", "ChecksumAlgorithm": "CRC32" }));
+        check(json!({ "Body": [1] }), json!({ "Body": [1], "ChecksumAlgorithm": "CRC32" }));
+        check(json!({ "ChecksumSHA256": "x" }), json!({ "ChecksumSHA256": "x" }));
+    }
 }
