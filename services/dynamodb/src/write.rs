@@ -29,6 +29,13 @@ impl Home {
 
     /// The table of this name or ARN.
     pub(crate) fn table(&self, tx: &mut Tx<'_>, name: &str) -> Result<Table, Error> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        if !table_name(name).chars().all(fits) {
+            return Err(Error::validation(format!(
+                "1 validation error detected: Value '{name}' at 'tableName' failed to satisfy constraint: Member must \
+                 satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+            )));
+        }
         self.find(tx, name)?.ok_or_else(|| error::resource_not_found_exception("Requested resource not found"))
     }
 

@@ -38,9 +38,13 @@ struct Check {
 
 impl Check {
     fn fail(&mut self, value: &str, path: &str, constraint: &str) {
+        let shown: String = value.chars().take(256).collect();
+        self.push(format!("Value '{shown}' at '{path}' failed to satisfy constraint: {constraint}"));
+    }
+
+    fn push(&mut self, error: String) {
         if self.errors.len() < MAX_ERRORS {
-            let shown: String = value.chars().take(256).collect();
-            self.errors.push(format!("Value '{shown}' at '{path}' failed to satisfy constraint: {constraint}"));
+            self.errors.push(error);
         }
     }
 
@@ -58,7 +62,9 @@ impl Check {
                         Some(inner) => self.value(member.shape, inner, &join(path, member.name), depth + 1)?,
                         None if member.required => {
                             let at = join(path, member.name);
-                            self.fail("null", &at, "Member must not be null");
+                            self.push(format!(
+                                "Value null at '{at}' failed to satisfy constraint: Member must not be null"
+                            ));
                         }
                         None => {}
                     }

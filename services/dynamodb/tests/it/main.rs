@@ -115,6 +115,23 @@ async fn items_come_and_go() {
             "One or more parameter values were invalid: Cannot update attribute sk. This attribute is part of the key",
         )
         .await;
+    bench
+        .fails(
+            "getItem",
+            json!({"TableName": "/flights", "Key": key("a", 1)}),
+            "ValidationException",
+            "1 validation error detected: Value '/flights' at 'tableName' failed to satisfy constraint: Member must \
+             satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+        )
+        .await;
+    bench
+        .fails(
+            "putItem",
+            json!({"TableName": "flights"}),
+            "ValidationException",
+            "1 validation error detected: Value null at 'item' failed to satisfy constraint: Member must not be null",
+        )
+        .await;
     let schema = "The provided key element does not match the schema";
     bench
         .fails("getItem", json!({"TableName": "flights", "Key": {"pk": {"S": "a"}}}), "ValidationException", schema)

@@ -103,7 +103,9 @@ fn queue(name: &str) -> String {
 async fn events_reach_the_targets_of_matching_rules_once() {
     let bench = bench();
     let pattern = json!({"source": ["my.app"], "detail": {"status": ["FAILED"]}}).to_string();
-    bench.call("eventbridge", "putRule", json!({"Name": "failed", "EventPattern": pattern})).await;
+    bench
+        .call("eventbridge", "putRule", json!({"Name": "failed", "EventPattern": pattern, "ScheduleExpression": ""}))
+        .await;
     let transformer = json!({"InputPathsMap": {"s": "$.detail.status"}, "InputTemplate": "{\"was\": <s>}"});
     let targets = json!([
         {"Id": "a", "Arn": queue("q"), "InputTransformer": transformer},

@@ -44,6 +44,12 @@ fn version(cx: &Cx, text: Option<String>, binary: Option<Blob>) -> Result<Option
 #[async_trait]
 impl Handle<CreateSecret> for Secrets {
     async fn handle(&self, cx: &Cx, req: CreateSecretRequest) -> Result<CreateSecretResponse, Error> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-/_+=.@!".contains(c);
+        if !req.name.chars().all(fits) {
+            return Err(Error::validation(
+                "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+            ));
+        }
         let first = version(cx, req.secret_string, req.secret_binary)?;
         let token = req.client_request_token.unwrap_or_else(|| cx.uuid());
         let new = Secret {

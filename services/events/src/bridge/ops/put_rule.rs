@@ -12,7 +12,10 @@ use crate::schedule::Schedule;
 
 #[async_trait]
 impl Handle<PutRule> for Bridge {
-    async fn handle(&self, cx: &Cx, req: PutRuleRequest) -> Result<PutRuleResponse, Error> {
+    async fn handle(&self, cx: &Cx, mut req: PutRuleRequest) -> Result<PutRuleResponse, Error> {
+        // An empty text is taken as none.
+        req.event_pattern = req.event_pattern.filter(|pattern| !pattern.is_empty());
+        req.schedule_expression = req.schedule_expression.filter(|schedule| !schedule.is_empty());
         let home = Home::new(cx, req.event_bus_name.as_deref());
         check(&req, &home)?;
         let now = cx.now();
