@@ -412,6 +412,8 @@ pub(super) fn no_array(frame: &Frame, state: &State, map: &Map, value: &Value) -
         }
         (items, Language::JsonPath) => {
             let source = if let Items::Path(path) = items { path.source() } else { "$" };
+            // A path into the context object is shown as one into what it is of. Source: a recorded `TestState` of `$$`.
+            let source = source.strip_prefix('$').filter(|rest| rest.starts_with('$')).unwrap_or(source);
             Failure::runtime(frame, &format!("Reference path \"{source}\" must point to array."))
         }
     }

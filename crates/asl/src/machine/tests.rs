@@ -213,6 +213,12 @@ fn map_of_nothing_and_of_many() {
     assert_eq!(Bench::start(&definition, &json!(items).to_string()).output(), json!(items));
     let (error, cause) = Bench::start(&definition, "{}").failure();
     assert_eq!((error.as_str(), cause.contains("must point to array")), ("States.Runtime", true));
+    let mut definition = definition;
+    for (path, shown) in [("$.a", "$.a"), ("$$", "$"), ("$$.Execution.Name", "$.Execution.Name")] {
+        definition["States"]["M"]["ItemsPath"] = json!(path);
+        let (_, cause) = Bench::start(&definition, r#"{"a": 1}"#).failure();
+        assert!(cause.contains(&format!("Reference path \"{shown}\" must point to array.")), "{cause}");
+    }
 }
 
 #[test]

@@ -21,10 +21,8 @@ impl Reader {
             Some(Some("STANDARD")) => false,
             Some(Some("EXPRESS")) => true,
             Some(_) => {
-                self.complain(
-                    "Value is not one of the allowed values: [STANDARD, EXPRESS]",
-                    format!("{at}/ItemProcessor/ProcessorConfig/ExecutionType"),
-                );
+                let place = format!("{at}/ItemProcessor/ProcessorConfig");
+                self.not_one_of("ExecutionType", &["STANDARD", "EXPRESS"], &place);
                 false
             }
             None => {
@@ -156,20 +154,14 @@ impl Reader {
         let transformation = config.get("Transformation");
         let parsed = transformation.map(|name| serde_json::from_value::<WriterTransformation>(name.clone()));
         if let Some(Err(_)) = parsed {
-            self.complain(
-                "Value is not one of the allowed values: [NONE, COMPACT, FLATTEN]",
-                format!("{at}/WriterConfig/Transformation"),
-            );
+            self.not_one_of("Transformation", &["NONE", "COMPACT", "FLATTEN"], &format!("{at}/WriterConfig"));
         }
         let transformation = parsed.and_then(Result::ok);
         let lines = match config.get("OutputType").map(Value::as_str) {
             None | Some(Some("JSON")) => false,
             Some(Some("JSONL")) => true,
             Some(_) => {
-                self.complain(
-                    "Value is not one of the allowed values: [JSON, JSONL]",
-                    format!("{at}/WriterConfig/OutputType"),
-                );
+                self.not_one_of("OutputType", &["JSON", "JSONL"], &format!("{at}/WriterConfig"));
                 false
             }
         };

@@ -121,10 +121,7 @@ impl Reader {
                 None | Some("INLINE") => None,
                 Some("DISTRIBUTED") => Some(Box::new(self.distributed(object, processor, at))),
                 Some(_) => {
-                    self.complain(
-                        "Value is not one of the allowed values: [INLINE, DISTRIBUTED]",
-                        format!("{place}/ProcessorConfig/Mode"),
-                    );
+                    self.not_one_of("Mode", &["INLINE", "DISTRIBUTED"], &format!("{place}/ProcessorConfig"));
                     None
                 }
             };

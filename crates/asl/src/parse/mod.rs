@@ -19,7 +19,7 @@ use crate::definition::{Body, Definition, Language, MachineType, State, StateKin
 const MAX_BYTES: usize = 1_048_576;
 /// Bodies nested deeper than this are refused rather than followed.
 const MAX_DEPTH: usize = 24;
-const KINDS: [&str; 8] = ["Choice", "Fail", "Map", "Parallel", "Pass", "Succeed", "Task", "Wait"];
+const KINDS: [&str; 8] = ["Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "Parallel", "Map"];
 
 pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Diagnostic>> {
     let root = object_of(text)?;
@@ -87,6 +87,12 @@ impl Reader {
         self.found.push(Diagnostic::schema(message, location));
     }
 
+    /// A field whose text is none of those that it may have.
+    fn not_one_of(&mut self, field: &str, values: &[&str], at: &str) {
+        let message = format!("The field '{field}' should have one of these values: [{}]", values.join(", "));
+        self.complain(message, format!("{at}/{field}"));
+    }
+
     fn require(&mut self, object: &Object<String, Value>, fields: &[&str], location: &str) -> bool {
         let missing: Vec<_> = fields.iter().copied().filter(|field| !object.contains_key(*field)).collect();
         if !missing.is_empty() {
@@ -102,12 +108,12 @@ impl Reader {
             Some(Value::String(name)) if name == "JSONata" => Some(Language::Jsonata),
             // Anything else is refused, and read as JSONata.
             Some(value) => {
-                let problem = if value.is_string() {
-                    "Value is not one of the allowed values: [JSONPath, JSONata]"
+                let at = location.trim_end_matches('/');
+                if value.is_string() {
+                    self.not_one_of("QueryLanguage", &["JSONPath", "JSONata"], at);
                 } else {
-                    "Expected value of type String"
-                };
-                self.complain(problem, format!("{}/QueryLanguage", location.trim_end_matches('/')));
+                    self.complain("Expected value of type String", format!("{at}/QueryLanguage"));
+                }
                 Some(Language::Jsonata)
             }
         }
@@ -187,10 +193,7 @@ impl Reader {
             "Parallel" => self.parallel(object, at, depth)?,
             "Map" => self.map(object, at, depth)?,
             _ => {
-                self.complain(
-                    format!("Value is not one of the allowed values: [{}]", KINDS.join(", ")),
-                    format!("{at}/Type"),
-                );
+                self.not_one_of("Type", &KINDS, at);
                 return None;
             }
         };

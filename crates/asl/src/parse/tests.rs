@@ -54,7 +54,9 @@ fn fields_belong_to_kinds_and_languages() {
     machine.as_object_mut().unwrap().remove("Extra");
     assert_eq!(
         problems(&machine),
-        ["SCHEMA_VALIDATION_FAILED: Value is not one of the allowed values: [JSONPath, JSONata] at /QueryLanguage"]
+        [
+            "SCHEMA_VALIDATION_FAILED: The field 'QueryLanguage' should have one of these values: [JSONPath, JSONata] at /QueryLanguage"
+        ]
     );
     check(
         json!({"Type": "Map", "QueryLanguage": "JSONata",
@@ -139,6 +141,22 @@ fn paths_and_times_have_a_form() {
     ] {
         check(choice(rule), &[&format!("SCHEMA_VALIDATION_FAILED: {wanted}")]);
     }
+}
+
+#[test]
+fn words_of_the_language_are_listed_where_another_stands() {
+    check(
+        json!({"Type": "TypeThatDoesNotExist"}),
+        &[
+            "SCHEMA_VALIDATION_FAILED: The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map] at /States/S/Type",
+        ],
+    );
+    check(
+        json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Retry": [{"ErrorEquals": ["A"], "JitterStrategy": "HALF"}]}),
+        &[
+            "SCHEMA_VALIDATION_FAILED: The field 'JitterStrategy' should have one of these values: [FULL, NONE] at /States/S/Retry[0]/JitterStrategy",
+        ],
+    );
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Reader {
             None | Some(Some("NONE")) => false,
             Some(Some("FULL")) => true,
             Some(_) => {
-                self.complain("Value is not one of the allowed values: [FULL, NONE]", format!("{at}/JitterStrategy"));
+                self.not_one_of("JitterStrategy", &["FULL", "NONE"], at);
                 false
             }
         };

@@ -11,6 +11,10 @@ pub(super) async fn invoke(cx: &Cx, parameters: Value) -> Result<Value, Failure>
     let Value::Object(mut parameters) = parameters else {
         return Err(Failure::named("States.Runtime", "The Parameters of lambda:invoke must be an object"));
     };
+    // None at all, for which a function sees `{}`. Source: a recorded `TestState` of `lambda:invoke`.
+    if parameters.get("Payload").is_some_and(Value::is_null) {
+        parameters.remove("Payload");
+    }
     // A text is taken as the JSON that it holds; everything else is written as JSON.
     if let Some(payload) = parameters.get_mut("Payload").filter(|payload| !payload.is_string()) {
         *payload = Value::String(payload.to_string());
