@@ -20,6 +20,9 @@ struct Service {
     resources: Vec<String>,
     #[serde(default)]
     actions: BTreeMap<String, String>,
+    /// Texts that are measured in bytes, which the handlers do.
+    #[serde(default)]
+    in_bytes: Vec<String>,
 }
 
 /// # Errors
@@ -103,6 +106,7 @@ fn exceptions<'a>(root: &Path, services: impl Iterator<Item = &'a String>) -> Re
 struct Model<'a> {
     shapes: &'a Map<String, Value>,
     query: bool,
+    in_bytes: &'a [String],
 }
 
 fn generate(root: &Path, name: &str, service: &Service) -> Result<String> {
@@ -110,7 +114,8 @@ fn generate(root: &Path, name: &str, service: &Service) -> Result<String> {
     let meta = &document["metadata"];
     let operations = document["operations"].as_object().context("operations")?;
     let protocol = protocol(name, meta);
-    let model = Model { shapes: document["shapes"].as_object().context("shapes")?, query: protocol == "Query" };
+    let shapes = document["shapes"].as_object().context("shapes")?;
+    let model = Model { shapes, query: protocol == "Query", in_bytes: &service.in_bytes };
 
     let mut used = BTreeSet::new();
     let mut errors = BTreeSet::new();
@@ -385,9 +390,10 @@ impl Model<'_> {
                 let values: Vec<&str> =
                     body["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
                 format!(
-                    "Shape::String {{ min: {}, max: {}, pattern: {pattern}, values: &{values:?} }}",
+                    "Shape::String {{ min: {}, max: {}, pattern: {pattern}, values: &{values:?}, sensitive: {} }}",
                     number("min"),
-                    number("max")
+                    if self.in_bytes.iter().any(|name| name == shape) { "None".to_owned() } else { number("max") },
+                    body["sensitive"].as_bool().unwrap_or(false)
                 )
             }
         };

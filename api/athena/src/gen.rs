@@ -2222,7 +2222,8 @@ static S_ACL_CONFIGURATION: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_AGE: Shape = Shape::Integer { min: Some(0), max: Some(10080) };
-static S_AMAZON_RESOURCE_NAME: Shape = Shape::String { min: Some(1), max: Some(1011), pattern: None, values: &[] };
+static S_AMAZON_RESOURCE_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(1011), pattern: None, values: &[], sensitive: false };
 static S_ATHENA_ERROR: Shape = Shape::Structure(Structure {
     name: "AthenaError",
     members: &[
@@ -2262,8 +2263,9 @@ static S_ATHENA_ERROR: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_AUTHENTICATION_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["DIRECTORY_IDENTITY"] };
-static S_AWS_ACCOUNT_ID: Shape = Shape::String { min: Some(12), max: Some(12), pattern: Some("^[0-9]+$"), values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["DIRECTORY_IDENTITY"], sensitive: false };
+static S_AWS_ACCOUNT_ID: Shape =
+    Shape::String { min: Some(12), max: Some(12), pattern: Some("^[0-9]+$"), values: &[], sensitive: false };
 static S_BATCH_GET_NAMED_QUERY_INPUT: Shape = Shape::Structure(Structure {
     name: "BatchGetNamedQueryInput",
     members: &[Member {
@@ -2340,6 +2342,7 @@ static S_CATALOG_NAME_STRING: Shape = Shape::String {
     max: Some(256),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_CLASSIFICATION: Shape = Shape::Structure(Structure {
     name: "Classification",
@@ -2523,13 +2526,19 @@ static S_COLUMN_INFO_LIST: Shape =
     Shape::List(List { member: &S_COLUMN_INFO, element: "member", flattened: false, min: None, max: None });
 static S_COLUMN_LIST: Shape =
     Shape::List(List { member: &S_COLUMN, element: "member", flattened: false, min: None, max: None });
-static S_COLUMN_NULLABLE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["NOT_NULL", "NULLABLE", "UNKNOWN"] };
+static S_COLUMN_NULLABLE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["NOT_NULL", "NULLABLE", "UNKNOWN"],
+    sensitive: false,
+};
 static S_COMMENT_STRING: Shape = Shape::String {
     min: Some(0),
     max: Some(255),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_CONNECTION_TYPE: Shape = Shape::String {
     min: None,
@@ -2557,6 +2566,7 @@ static S_CONNECTION_TYPE: Shape = Shape::String {
         "DATALAKEGEN2",
         "DB2AS400",
     ],
+    sensitive: false,
 };
 static S_COORDINATOR_DPU_SIZE: Shape = Shape::Integer { min: Some(1), max: Some(1) };
 static S_CREATE_DATA_CATALOG_INPUT: Shape = Shape::Structure(Structure {
@@ -2852,6 +2862,7 @@ static S_DATA_CATALOG_STATUS: Shape = Shape::String {
         "DELETE_COMPLETE",
         "DELETE_FAILED",
     ],
+    sensitive: false,
 };
 static S_DATA_CATALOG_SUMMARY: Shape = Shape::Structure(Structure {
     name: "DataCatalogSummary",
@@ -2901,8 +2912,13 @@ static S_DATA_CATALOG_SUMMARY: Shape = Shape::Structure(Structure {
 });
 static S_DATA_CATALOG_SUMMARY_LIST: Shape =
     Shape::List(List { member: &S_DATA_CATALOG_SUMMARY, element: "member", flattened: false, min: None, max: None });
-static S_DATA_CATALOG_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["LAMBDA", "GLUE", "HIVE", "FEDERATED"] };
+static S_DATA_CATALOG_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["LAMBDA", "GLUE", "HIVE", "FEDERATED"],
+    sensitive: false,
+};
 static S_DATABASE: Shape = Shape::Structure(Structure {
     name: "Database",
     members: &[
@@ -2935,7 +2951,8 @@ static S_DATABASE: Shape = Shape::Structure(Structure {
 });
 static S_DATABASE_LIST: Shape =
     Shape::List(List { member: &S_DATABASE, element: "member", flattened: false, min: None, max: None });
-static S_DATABASE_STRING: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+static S_DATABASE_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_DATE: Shape = Shape::Timestamp { iso: false };
 static S_DATUM: Shape = Shape::Structure(Structure {
     name: "Datum",
@@ -3046,7 +3063,8 @@ static S_DELETE_WORK_GROUP_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_DELETE_WORK_GROUP_OUTPUT: Shape =
     Shape::Structure(Structure { name: "DeleteWorkGroupOutput", members: &[], payload: None });
-static S_DESCRIPTION_STRING: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_DESCRIPTION_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_DPU_COUNT: Shape = Shape::Float;
 static S_ENCRYPTION_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "EncryptionConfiguration",
@@ -3071,7 +3089,7 @@ static S_ENCRYPTION_CONFIGURATION: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ENCRYPTION_OPTION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["SSE_S3", "SSE_KMS", "CSE_KMS"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["SSE_S3", "SSE_KMS", "CSE_KMS"], sensitive: false };
 static S_ENGINE_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "EngineConfiguration",
     members: &[
@@ -3151,13 +3169,16 @@ static S_ENGINE_VERSION: Shape = Shape::Structure(Structure {
 static S_ENGINE_VERSIONS_LIST: Shape =
     Shape::List(List { member: &S_ENGINE_VERSION, element: "member", flattened: false, min: Some(0), max: Some(10) });
 static S_ERROR_CATEGORY: Shape = Shape::Integer { min: Some(1), max: Some(3) };
-static S_ERROR_CODE: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
-static S_ERROR_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_ERROR_CODE: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_ERROR_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ERROR_TYPE: Shape = Shape::Integer { min: Some(0), max: Some(9999) };
-static S_EXECUTION_PARAMETER: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_EXECUTION_PARAMETER: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_EXECUTION_PARAMETERS: Shape =
     Shape::List(List { member: &S_EXECUTION_PARAMETER, element: "member", flattened: false, min: Some(1), max: None });
-static S_EXPRESSION_STRING: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+static S_EXPRESSION_STRING: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_GET_DATA_CATALOG_INPUT: Shape = Shape::Structure(Structure {
     name: "GetDataCatalogInput",
     members: &[
@@ -3482,7 +3503,8 @@ static S_GET_WORK_GROUP_OUTPUT: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_IDEMPOTENCY_TOKEN: Shape = Shape::String { min: Some(32), max: Some(128), pattern: None, values: &[] };
+static S_IDEMPOTENCY_TOKEN: Shape =
+    Shape::String { min: Some(32), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_IDENTITY_CENTER_APPLICATION_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(255),
@@ -3490,6 +3512,7 @@ static S_IDENTITY_CENTER_APPLICATION_ARN: Shape = Shape::String {
         "^arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):sso::\\d{12}:application/(sso)?ins-[a-zA-Z0-9-.]{16}/apl-[a-zA-Z0-9]{16}$",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_IDENTITY_CENTER_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "IdentityCenterConfiguration",
@@ -3518,6 +3541,7 @@ static S_IDENTITY_CENTER_INSTANCE_ARN: Shape = Shape::String {
     max: Some(255),
     pattern: Some("^arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):sso:::instance/(sso)?ins-[a-zA-Z0-9-.]{16}$"),
     values: &[],
+    sensitive: false,
 };
 static S_INTEGER: Shape = Shape::Integer { min: None, max: None };
 static S_KEY_STRING: Shape = Shape::String {
@@ -3525,6 +3549,7 @@ static S_KEY_STRING: Shape = Shape::String {
     max: Some(255),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_KMS_KEY: Shape = Shape::String {
     min: Some(1),
@@ -3533,6 +3558,7 @@ static S_KMS_KEY: Shape = Shape::String {
         "^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:key/?[a-zA-Z_0-9+=,.@\\-_/]+$|^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:alias/?[a-zA-Z_0-9+=,.@\\-_/]+$|^alias/[a-zA-Z0-9/_-]+$|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_LIST_DATA_CATALOGS_INPUT: Shape = Shape::Structure(Structure {
     name: "ListDataCatalogsInput",
@@ -4019,11 +4045,11 @@ static S_LIST_WORK_GROUPS_OUTPUT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_LOG_GROUP_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(512), pattern: Some("^[a-zA-Z0-9._/-]+$"), values: &[] };
+    Shape::String { min: Some(1), max: Some(512), pattern: Some("^[a-zA-Z0-9._/-]+$"), values: &[], sensitive: false };
 static S_LOG_STREAM_NAME_PREFIX: Shape =
-    Shape::String { min: Some(1), max: Some(512), pattern: Some("^[^:*]*$"), values: &[] };
-static S_LOG_TYPE_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_LOG_TYPE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(512), pattern: Some("^[^:*]*$"), values: &[], sensitive: false };
+static S_LOG_TYPE_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_LOG_TYPE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LOG_TYPE_VALUES_LIST: Shape =
     Shape::List(List { member: &S_LOG_TYPE_VALUE, element: "member", flattened: false, min: None, max: None });
 static S_LOG_TYPES_MAP: Shape = Shape::Map(Map {
@@ -4162,7 +4188,8 @@ static S_MONITORING_CONFIGURATION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_NAME_STRING: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_NAME_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_NAMED_QUERY: Shape = Shape::Structure(Structure {
     name: "NamedQuery",
     members: &[
@@ -4218,8 +4245,9 @@ static S_NAMED_QUERY: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_NAMED_QUERY_DESCRIPTION_STRING: Shape =
-    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[] };
-static S_NAMED_QUERY_ID: Shape = Shape::String { min: Some(1), max: Some(128), pattern: Some("\\S+"), values: &[] };
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_NAMED_QUERY_ID: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("\\S+"), values: &[], sensitive: false };
 static S_NAMED_QUERY_ID_LIST: Shape =
     Shape::List(List { member: &S_NAMED_QUERY_ID, element: "member", flattened: false, min: Some(1), max: Some(50) });
 static S_NAMED_QUERY_LIST: Shape =
@@ -4232,7 +4260,8 @@ static S_PARAMETERS_MAP: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
-static S_PARAMETERS_MAP_VALUE: Shape = Shape::String { min: None, max: Some(51200), pattern: None, values: &[] };
+static S_PARAMETERS_MAP_VALUE: Shape =
+    Shape::String { min: None, max: Some(51200), pattern: None, values: &[], sensitive: false };
 static S_PREPARED_STATEMENT: Shape = Shape::Structure(Structure {
     name: "PreparedStatement",
     members: &[
@@ -4448,7 +4477,8 @@ static S_QUERY_EXECUTION_CONTEXT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_QUERY_EXECUTION_ID: Shape = Shape::String { min: Some(1), max: Some(128), pattern: Some("\\S+"), values: &[] };
+static S_QUERY_EXECUTION_ID: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("\\S+"), values: &[], sensitive: false };
 static S_QUERY_EXECUTION_ID_LIST: Shape = Shape::List(List {
     member: &S_QUERY_EXECUTION_ID,
     element: "member",
@@ -4463,6 +4493,7 @@ static S_QUERY_EXECUTION_STATE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"],
+    sensitive: false,
 };
 static S_QUERY_EXECUTION_STATISTICS: Shape = Shape::Structure(Structure {
     name: "QueryExecutionStatistics",
@@ -4597,7 +4628,7 @@ static S_QUERY_EXECUTION_STATUS: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_QUERY_RESULT_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["DATA_MANIFEST", "DATA_ROWS"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["DATA_MANIFEST", "DATA_ROWS"], sensitive: false };
 static S_QUERY_RESULTS_S3_ACCESS_GRANTS_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "QueryResultsS3AccessGrantsConfiguration",
     members: &[
@@ -4870,7 +4901,8 @@ static S_QUERY_STAGE_PLAN_NODES: Shape =
     Shape::List(List { member: &S_QUERY_STAGE_PLAN_NODE, element: "member", flattened: false, min: None, max: None });
 static S_QUERY_STAGES: Shape =
     Shape::List(List { member: &S_QUERY_STAGE, element: "member", flattened: false, min: None, max: None });
-static S_QUERY_STRING: Shape = Shape::String { min: Some(1), max: Some(262144), pattern: None, values: &[] };
+static S_QUERY_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(262144), pattern: None, values: &[], sensitive: false };
 static S_RESULT_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "ResultConfiguration",
     members: &[
@@ -4979,7 +5011,8 @@ static S_RESULT_CONFIGURATION_UPDATES: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_RESULT_OUTPUT_LOCATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_RESULT_OUTPUT_LOCATION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_RESULT_REUSE_BY_AGE_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "ResultReuseByAgeConfiguration",
     members: &[
@@ -5065,6 +5098,7 @@ static S_ROLE_ARN: Shape = Shape::String {
     max: Some(2048),
     pattern: Some("^arn:aws[a-z\\-]*:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+$"),
     values: &[],
+    sensitive: false,
 };
 static S_ROW: Shape = Shape::Structure(Structure {
     name: "Row",
@@ -5081,7 +5115,7 @@ static S_ROW: Shape = Shape::Structure(Structure {
 static S_ROW_LIST: Shape =
     Shape::List(List { member: &S_ROW, element: "member", flattened: false, min: None, max: None });
 static S_S3_ACL_OPTION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["BUCKET_OWNER_FULL_CONTROL"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["BUCKET_OWNER_FULL_CONTROL"], sensitive: false };
 static S_S3_LOGGING_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "S3LoggingConfiguration",
     members: &[
@@ -5117,6 +5151,7 @@ static S_S3_OUTPUT_LOCATION: Shape = Shape::String {
     max: Some(1024),
     pattern: Some("^s3://[a-z0-9][a-z0-9\\-]*[a-z0-9](/.*)?$"),
     values: &[],
+    sensitive: false,
 };
 static S_START_QUERY_EXECUTION_INPUT: Shape = Shape::Structure(Structure {
     name: "StartQueryExecutionInput",
@@ -5200,10 +5235,15 @@ static S_START_QUERY_EXECUTION_OUTPUT: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_STATEMENT_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(256), pattern: Some("[a-zA-Z_][a-zA-Z0-9_@:]{1,256}"), values: &[] };
+static S_STATEMENT_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(256),
+    pattern: Some("[a-zA-Z_][a-zA-Z0-9_@:]{1,256}"),
+    values: &[],
+    sensitive: false,
+};
 static S_STATEMENT_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["DDL", "DML", "UTILITY"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["DDL", "DML", "UTILITY"], sensitive: false };
 static S_STOP_QUERY_EXECUTION_INPUT: Shape = Shape::Structure(Structure {
     name: "StopQueryExecutionInput",
     members: &[Member {
@@ -5218,7 +5258,7 @@ static S_STOP_QUERY_EXECUTION_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_STOP_QUERY_EXECUTION_OUTPUT: Shape =
     Shape::Structure(Structure { name: "StopQueryExecutionOutput", members: &[], payload: None });
-static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STRING_LIST: Shape =
     Shape::List(List { member: &S_STRING, element: "member", flattened: false, min: None, max: None });
 static S_TABLE_METADATA: Shape = Shape::Structure(Structure {
@@ -5285,7 +5325,8 @@ static S_TABLE_METADATA: Shape = Shape::Structure(Structure {
 });
 static S_TABLE_METADATA_LIST: Shape =
     Shape::List(List { member: &S_TABLE_METADATA, element: "member", flattened: false, min: None, max: None });
-static S_TABLE_TYPE_STRING: Shape = Shape::String { min: None, max: Some(255), pattern: None, values: &[] };
+static S_TABLE_TYPE_STRING: Shape =
+    Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_TAG: Shape = Shape::Structure(Structure {
     name: "Tag",
     members: &[
@@ -5308,7 +5349,7 @@ static S_TAG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: None, max: None });
 static S_TAG_LIST: Shape =
@@ -5337,14 +5378,16 @@ static S_TAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_TAG_RESOURCE_OUTPUT: Shape =
     Shape::Structure(Structure { name: "TagResourceOutput", members: &[], payload: None });
-static S_TAG_VALUE: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+static S_TAG_VALUE: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
-static S_TOKEN: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_TOKEN: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_TYPE_STRING: Shape = Shape::String {
     min: Some(0),
     max: Some(4096),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_UNPROCESSED_NAMED_QUERY_ID: Shape = Shape::Structure(Structure {
     name: "UnprocessedNamedQueryId",
@@ -5919,11 +5962,11 @@ static S_WORK_GROUP_CONFIGURATION_UPDATES: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_WORK_GROUP_DESCRIPTION_STRING: Shape =
-    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[] };
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_WORK_GROUP_NAME: Shape =
-    Shape::String { min: None, max: None, pattern: Some("[a-zA-Z0-9._-]{1,128}"), values: &[] };
+    Shape::String { min: None, max: None, pattern: Some("[a-zA-Z0-9._-]{1,128}"), values: &[], sensitive: false };
 static S_WORK_GROUP_STATE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"], sensitive: false };
 static S_WORK_GROUP_SUMMARY: Shape = Shape::Structure(Structure {
     name: "WorkGroupSummary",
     members: &[
@@ -5987,7 +6030,7 @@ static S_WORK_GROUPS_LIST: Shape = Shape::List(List {
 });
 static S_DATUM_LIST: Shape =
     Shape::List(List { member: &S_DATUM, element: "member", flattened: false, min: None, max: None });
-static S_DATUM_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_DATUM_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 
 /// The service's exceptions.
 pub mod error {

@@ -1430,30 +1430,44 @@ pub struct Warnings {
     pub unrecognized_resource_types: Option<Vec<String>>,
 }
 
-static S_AFTER_CONTEXT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_AFTER_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_AFTER_VALUE_FROM: Shape = Shape::String { min: None, max: None, pattern: None, values: &["TEMPLATE"] };
-static S_ALLOWED_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_AFTER_CONTEXT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_AFTER_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_AFTER_VALUE_FROM: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["TEMPLATE"], sensitive: false };
+static S_ALLOWED_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ALLOWED_VALUES: Shape =
     Shape::List(List { member: &S_ALLOWED_VALUE, element: "member", flattened: false, min: None, max: None });
-static S_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_ATTRIBUTE_CHANGE_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Add", "Remove", "Modify", "SyncWithActual"] };
-static S_BEFORE_CONTEXT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_BEFORE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_BEFORE_VALUE_FROM: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["PREVIOUS_DEPLOYMENT_STATE", "ACTUAL_STATE"] };
-static S_CALL_AS: Shape = Shape::String { min: None, max: None, pattern: None, values: &["SELF", "DELEGATED_ADMIN"] };
+static S_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ATTRIBUTE_CHANGE_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["Add", "Remove", "Modify", "SyncWithActual"],
+    sensitive: false,
+};
+static S_BEFORE_CONTEXT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_BEFORE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_BEFORE_VALUE_FROM: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["PREVIOUS_DEPLOYMENT_STATE", "ACTUAL_STATE"],
+    sensitive: false,
+};
+static S_CALL_AS: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["SELF", "DELEGATED_ADMIN"], sensitive: false };
 static S_CAPABILITIES: Shape =
     Shape::List(List { member: &S_CAPABILITY, element: "member", flattened: false, min: None, max: None });
-static S_CAPABILITIES_REASON: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_CAPABILITIES_REASON: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CAPABILITY: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+    sensitive: false,
 };
-static S_CAUSING_ENTITY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_CAUSING_ENTITY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CHANGE: Shape = Shape::Structure(Structure {
     name: "Change",
     members: &[
@@ -1489,16 +1503,23 @@ static S_CHANGE_ACTION: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["Add", "Modify", "Remove", "Import", "Dynamic", "SyncWithActual"],
+    sensitive: false,
 };
 static S_CHANGE_SET_ID: Shape =
-    Shape::String { min: Some(1), max: None, pattern: Some("arn:[-a-zA-Z0-9:/]*"), values: &[] };
-static S_CHANGE_SET_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("[a-zA-Z][-a-zA-Z0-9]*"), values: &[] };
+    Shape::String { min: Some(1), max: None, pattern: Some("arn:[-a-zA-Z0-9:/]*"), values: &[], sensitive: false };
+static S_CHANGE_SET_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("[a-zA-Z][-a-zA-Z0-9]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_CHANGE_SET_NAME_OR_ID: Shape = Shape::String {
     min: Some(1),
     max: Some(1600),
     pattern: Some("[a-zA-Z][-a-zA-Z0-9]*|arn:[-a-zA-Z0-9:/]*"),
     values: &[],
+    sensitive: false,
 };
 static S_CHANGE_SET_STATUS: Shape = Shape::String {
     min: None,
@@ -1514,8 +1535,10 @@ static S_CHANGE_SET_STATUS: Shape = Shape::String {
         "DELETE_FAILED",
         "FAILED",
     ],
+    sensitive: false,
 };
-static S_CHANGE_SET_STATUS_REASON: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_CHANGE_SET_STATUS_REASON: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CHANGE_SET_SUMMARIES: Shape =
     Shape::List(List { member: &S_CHANGE_SET_SUMMARY, element: "member", flattened: false, min: None, max: None });
 static S_CHANGE_SET_SUMMARY: Shape = Shape::Structure(Structure {
@@ -1629,7 +1652,7 @@ static S_CHANGE_SET_SUMMARY: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_CHANGE_SET_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["CREATE", "UPDATE", "IMPORT"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["CREATE", "UPDATE", "IMPORT"], sensitive: false };
 static S_CHANGE_SOURCE: Shape = Shape::String {
     min: None,
     max: None,
@@ -1642,13 +1665,21 @@ static S_CHANGE_SOURCE: Shape = Shape::String {
         "Automatic",
         "NoModification",
     ],
+    sensitive: false,
 };
-static S_CHANGE_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["Resource"] };
+static S_CHANGE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Resource"], sensitive: false };
 static S_CHANGES: Shape =
     Shape::List(List { member: &S_CHANGE, element: "member", flattened: false, min: None, max: None });
-static S_CLIENT_REQUEST_TOKEN: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("[a-zA-Z0-9][-a-zA-Z0-9]*"), values: &[] };
-static S_CLIENT_TOKEN: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_CLIENT_REQUEST_TOKEN: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("[a-zA-Z0-9][-a-zA-Z0-9]*"),
+    values: &[],
+    sensitive: false,
+};
+static S_CLIENT_TOKEN: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_CREATE_CHANGE_SET_INPUT: Shape = Shape::Structure(Structure {
     name: "CreateChangeSetInput",
     members: &[
@@ -2080,10 +2111,16 @@ static S_DELETE_STACK_INPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_DELETION_MODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["STANDARD", "FORCE_DELETE_STACK"] };
+static S_DELETION_MODE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["STANDARD", "FORCE_DELETE_STACK"],
+    sensitive: false,
+};
 static S_DELETION_TIME: Shape = Shape::Timestamp { iso: true };
-static S_DEPLOYMENT_MODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["REVERT_DRIFT"] };
+static S_DEPLOYMENT_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["REVERT_DRIFT"], sensitive: false };
 static S_DESCRIBE_CHANGE_SET_INPUT: Shape = Shape::Structure(Structure {
     name: "DescribeChangeSetInput",
     members: &[
@@ -2476,15 +2513,27 @@ static S_DESCRIBE_STACKS_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_DESCRIPTION: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
-static S_DETAILED_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["CONFIGURATION_COMPLETE", "VALIDATION_FAILED"] };
+static S_DESCRIPTION: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_DETAILED_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["CONFIGURATION_COMPLETE", "VALIDATION_FAILED"],
+    sensitive: false,
+};
 static S_DISABLE_ROLLBACK: Shape = Shape::Boolean;
-static S_DRIFT_IGNORED_REASON: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["MANAGED_BY_AWS", "WRITE_ONLY_PROPERTY"] };
+static S_DRIFT_IGNORED_REASON: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["MANAGED_BY_AWS", "WRITE_ONLY_PROPERTY"],
+    sensitive: false,
+};
 static S_ENABLE_TERMINATION_PROTECTION: Shape = Shape::Boolean;
-static S_EVALUATION_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["Static", "Dynamic"] };
-static S_EVENT_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_EVALUATION_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Static", "Dynamic"], sensitive: false };
+static S_EVENT_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EXECUTE_CHANGE_SET_INPUT: Shape = Shape::Structure(Structure {
     name: "ExecuteChangeSetInput",
     members: &[
@@ -2538,8 +2587,9 @@ static S_EXECUTION_STATUS: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["UNAVAILABLE", "AVAILABLE", "EXECUTE_IN_PROGRESS", "EXECUTE_COMPLETE", "EXECUTE_FAILED", "OBSOLETE"],
+    sensitive: false,
 };
-static S_EXPORT_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_EXPORT_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_GET_TEMPLATE_INPUT: Shape = Shape::Structure(Structure {
     name: "GetTemplateInput",
     members: &[
@@ -2732,24 +2782,29 @@ static S_GET_TEMPLATE_SUMMARY_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_HOOK_FAILURE_MODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["FAIL", "WARN"] };
+static S_HOOK_FAILURE_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["FAIL", "WARN"], sensitive: false };
 static S_HOOK_INVOCATION_COUNT: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_HOOK_INVOCATION_ID: Shape = Shape::String {
     min: Some(36),
     max: Some(36),
     pattern: Some("^[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}$"),
     values: &[],
+    sensitive: false,
 };
 static S_HOOK_INVOCATION_POINT: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["PRE_PROVISION"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["PRE_PROVISION"], sensitive: false };
 static S_HOOK_STATUS: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["HOOK_IN_PROGRESS", "HOOK_COMPLETE_SUCCEEDED", "HOOK_COMPLETE_FAILED", "HOOK_FAILED"],
+    sensitive: false,
 };
-static S_HOOK_STATUS_REASON: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
-static S_HOOK_TYPE: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+static S_HOOK_STATUS_REASON: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_HOOK_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_IMPORT_EXISTING_RESOURCES: Shape = Shape::Boolean;
 static S_INCLUDE_NESTED_STACKS: Shape = Shape::Boolean;
 static S_INCLUDE_PROPERTY_VALUES: Shape = Shape::Boolean;
@@ -2918,8 +2973,10 @@ static S_LIVE_RESOURCE_DRIFT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_LOGICAL_ID_HIERARCHY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_LOGICAL_RESOURCE_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_LOGICAL_ID_HIERARCHY: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_LOGICAL_RESOURCE_ID: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LOGICAL_RESOURCE_IDS: Shape = Shape::List(List {
     member: &S_LOGICAL_RESOURCE_ID,
     element: "member",
@@ -2927,7 +2984,7 @@ static S_LOGICAL_RESOURCE_IDS: Shape = Shape::List(List {
     min: Some(1),
     max: Some(200),
 });
-static S_METADATA: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_METADATA: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MODULE_INFO: Shape = Shape::Structure(Structure {
     name: "ModuleInfo",
     members: &[
@@ -2951,15 +3008,26 @@ static S_MODULE_INFO: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_MONITORING_TIME_IN_MINUTES: Shape = Shape::Integer { min: Some(0), max: Some(180) };
-static S_NEXT_TOKEN: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_NEXT_TOKEN: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_NO_ECHO: Shape = Shape::Boolean;
-static S_NOTIFICATION_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_NOTIFICATION_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_NOTIFICATION_AR_NS: Shape =
     Shape::List(List { member: &S_NOTIFICATION_ARN, element: "member", flattened: false, min: None, max: Some(5) });
-static S_ON_FAILURE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["DO_NOTHING", "ROLLBACK", "DELETE"] };
-static S_ON_STACK_FAILURE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["DO_NOTHING", "ROLLBACK", "DELETE"] };
+static S_ON_FAILURE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["DO_NOTHING", "ROLLBACK", "DELETE"],
+    sensitive: false,
+};
+static S_ON_STACK_FAILURE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["DO_NOTHING", "ROLLBACK", "DELETE"],
+    sensitive: false,
+};
 static S_OPERATION_ENTRY: Shape = Shape::Structure(Structure {
     name: "OperationEntry",
     members: &[
@@ -2982,12 +3050,13 @@ static S_OPERATION_ENTRY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_OPERATION_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_OPERATION_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_OPERATION_TYPE: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["CREATE_STACK", "UPDATE_STACK", "DELETE_STACK", "CONTINUE_ROLLBACK", "ROLLBACK", "CREATE_CHANGESET"],
+    sensitive: false,
 };
 static S_OUTPUT: Shape = Shape::Structure(Structure {
     name: "Output",
@@ -3027,8 +3096,8 @@ static S_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_OUTPUT_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_OUTPUT_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_OUTPUT_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_OUTPUT_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_OUTPUTS: Shape =
     Shape::List(List { member: &S_OUTPUT, element: "member", flattened: false, min: None, max: None });
 static S_PARAMETER: Shape = Shape::Structure(Structure {
@@ -3137,24 +3206,32 @@ static S_PARAMETER_DECLARATION: Shape = Shape::Structure(Structure {
 });
 static S_PARAMETER_DECLARATIONS: Shape =
     Shape::List(List { member: &S_PARAMETER_DECLARATION, element: "member", flattened: false, min: None, max: None });
-static S_PARAMETER_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_PARAMETER_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_PARAMETER_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_PARAMETER_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PARAMETER_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PARAMETER_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PARAMETERS: Shape =
     Shape::List(List { member: &S_PARAMETER, element: "member", flattened: false, min: None, max: None });
-static S_PHYSICAL_RESOURCE_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_PHYSICAL_RESOURCE_ID: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_POLICY_ACTION: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["Delete", "Retain", "Snapshot", "ReplaceAndDelete", "ReplaceAndRetain", "ReplaceAndSnapshot"],
+    sensitive: false,
 };
-static S_PREVIOUS_DEPLOYMENT_CONTEXT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_PROPERTY_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_PREVIOUS_DEPLOYMENT_CONTEXT: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PROPERTY_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_REPLACEMENT: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["True", "False", "Conditional"] };
-static S_REQUIRES_RECREATION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Never", "Conditionally", "Always"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["True", "False", "Conditional"], sensitive: false };
+static S_REQUIRES_RECREATION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["Never", "Conditionally", "Always"],
+    sensitive: false,
+};
 static S_RESOURCE_ATTRIBUTE: Shape = Shape::String {
     min: None,
     max: None,
@@ -3168,6 +3245,7 @@ static S_RESOURCE_ATTRIBUTE: Shape = Shape::String {
         "UpdateReplacePolicy",
         "Tags",
     ],
+    sensitive: false,
 };
 static S_RESOURCE_CHANGE: Shape = Shape::Structure(Structure {
     name: "ResourceChange",
@@ -3335,7 +3413,8 @@ static S_RESOURCE_CHANGE_DETAIL: Shape = Shape::Structure(Structure {
 });
 static S_RESOURCE_CHANGE_DETAILS: Shape =
     Shape::List(List { member: &S_RESOURCE_CHANGE_DETAIL, element: "member", flattened: false, min: None, max: None });
-static S_RESOURCE_DRIFT_ACTUAL_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_RESOURCE_DRIFT_ACTUAL_VALUE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_DRIFT_IGNORED_ATTRIBUTE: Shape = Shape::Structure(Structure {
     name: "ResourceDriftIgnoredAttribute",
     members: &[
@@ -3365,7 +3444,8 @@ static S_RESOURCE_DRIFT_IGNORED_ATTRIBUTES: Shape = Shape::List(List {
     min: None,
     max: None,
 });
-static S_RESOURCE_DRIFT_PREVIOUS_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_RESOURCE_DRIFT_PREVIOUS_VALUE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_IDENTIFIER_PROPERTIES: Shape = Shape::Map(Map {
     key: &S_RESOURCE_IDENTIFIER_PROPERTY_KEY,
     value: &S_RESOURCE_IDENTIFIER_PROPERTY_VALUE,
@@ -3375,9 +3455,9 @@ static S_RESOURCE_IDENTIFIER_PROPERTIES: Shape = Shape::Map(Map {
     max: Some(256),
 });
 static S_RESOURCE_IDENTIFIER_PROPERTY_KEY: Shape =
-    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_IDENTIFIER_PROPERTY_VALUE: Shape =
-    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_IDENTIFIER_SUMMARIES: Shape = Shape::List(List {
     member: &S_RESOURCE_IDENTIFIER_SUMMARY,
     element: "member",
@@ -3422,8 +3502,10 @@ static S_RESOURCE_IDENTIFIERS: Shape = Shape::List(List {
     min: None,
     max: None,
 });
-static S_RESOURCE_PROPERTIES: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_RESOURCE_PROPERTY_PATH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_RESOURCE_PROPERTIES: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_RESOURCE_PROPERTY_PATH: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_STATUS: Shape = Shape::String {
     min: None,
     max: None,
@@ -3458,8 +3540,10 @@ static S_RESOURCE_STATUS: Shape = Shape::String {
         "ROLLBACK_COMPLETE",
         "ROLLBACK_FAILED",
     ],
+    sensitive: false,
 };
-static S_RESOURCE_STATUS_REASON: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_RESOURCE_STATUS_REASON: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_TARGET_DEFINITION: Shape = Shape::Structure(Structure {
     name: "ResourceTargetDefinition",
     members: &[
@@ -3576,7 +3660,8 @@ static S_RESOURCE_TO_IMPORT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_RESOURCE_TYPE: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
+static S_RESOURCE_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_TYPES: Shape =
     Shape::List(List { member: &S_RESOURCE_TYPE, element: "member", flattened: false, min: None, max: None });
 static S_RESOURCES_TO_IMPORT: Shape =
@@ -3584,7 +3669,8 @@ static S_RESOURCES_TO_IMPORT: Shape =
 static S_RETAIN_EXCEPT_ON_CREATE: Shape = Shape::Boolean;
 static S_RETAIN_RESOURCES: Shape =
     Shape::List(List { member: &S_LOGICAL_RESOURCE_ID, element: "member", flattened: false, min: None, max: None });
-static S_ROLE_ARN: Shape = Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[] };
+static S_ROLE_ARN: Shape =
+    Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_ROLLBACK_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "RollbackConfiguration",
     members: &[
@@ -3891,8 +3977,13 @@ static S_STACK_DRIFT_INFORMATION_SUMMARY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_STACK_DRIFT_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["DRIFTED", "IN_SYNC", "UNKNOWN", "NOT_CHECKED"] };
+static S_STACK_DRIFT_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["DRIFTED", "IN_SYNC", "UNKNOWN", "NOT_CHECKED"],
+    sensitive: false,
+};
 static S_STACK_EVENT: Shape = Shape::Structure(Structure {
     name: "StackEvent",
     members: &[
@@ -4053,20 +4144,23 @@ static S_STACK_EVENT: Shape = Shape::Structure(Structure {
 });
 static S_STACK_EVENTS: Shape =
     Shape::List(List { member: &S_STACK_EVENT, element: "member", flattened: false, min: None, max: None });
-static S_STACK_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_STACK_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_STACK_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_STACK_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STACK_NAME_OR_ID: Shape = Shape::String {
     min: Some(1),
     max: None,
     pattern: Some("([a-zA-Z][-a-zA-Z0-9]*)|(arn:\\b(aws|aws-us-gov|aws-cn)\\b:[-a-zA-Z0-9:/._+]*)"),
     values: &[],
+    sensitive: false,
 };
-static S_STACK_POLICY_BODY: Shape = Shape::String { min: Some(1), max: Some(16384), pattern: None, values: &[] };
+static S_STACK_POLICY_BODY: Shape =
+    Shape::String { min: Some(1), max: Some(16384), pattern: None, values: &[], sensitive: false };
 static S_STACK_POLICY_DURING_UPDATE_BODY: Shape =
-    Shape::String { min: Some(1), max: Some(16384), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(16384), pattern: None, values: &[], sensitive: false };
 static S_STACK_POLICY_DURING_UPDATE_URL: Shape =
-    Shape::String { min: Some(1), max: Some(5120), pattern: None, values: &[] };
-static S_STACK_POLICY_URL: Shape = Shape::String { min: Some(1), max: Some(5120), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(5120), pattern: None, values: &[], sensitive: false };
+static S_STACK_POLICY_URL: Shape =
+    Shape::String { min: Some(1), max: Some(5120), pattern: None, values: &[], sensitive: false };
 static S_STACK_RESOURCE: Shape = Shape::Structure(Structure {
     name: "StackResource",
     members: &[
@@ -4312,6 +4406,7 @@ static S_STACK_RESOURCE_DRIFT_STATUS: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["IN_SYNC", "MODIFIED", "DELETED", "NOT_CHECKED", "UNKNOWN", "UNSUPPORTED"],
+    sensitive: false,
 };
 static S_STACK_RESOURCE_SUMMARIES: Shape =
     Shape::List(List { member: &S_STACK_RESOURCE_SUMMARY, element: "member", flattened: false, min: None, max: None });
@@ -4394,6 +4489,7 @@ static S_STACK_SET_NAME_OR_ID: Shape = Shape::String {
         "[a-zA-Z][-a-zA-Z0-9]*(?::[a-zA-Z0-9]{8}-[a-zA-Z0-9]{4}-[a-zA-Z0-9]{4}-[a-zA-Z0-9]{4}-[a-zA-Z0-9]{12})?",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_STACK_STATUS: Shape = Shape::String {
     min: None,
@@ -4424,10 +4520,12 @@ static S_STACK_STATUS: Shape = Shape::String {
         "IMPORT_ROLLBACK_FAILED",
         "IMPORT_ROLLBACK_COMPLETE",
     ],
+    sensitive: false,
 };
 static S_STACK_STATUS_FILTER: Shape =
     Shape::List(List { member: &S_STACK_STATUS, element: "member", flattened: false, min: None, max: None });
-static S_STACK_STATUS_REASON: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_STACK_STATUS_REASON: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STACK_SUMMARIES: Shape =
     Shape::List(List { member: &S_STACK_SUMMARY, element: "member", flattened: false, min: None, max: None });
 static S_STACK_SUMMARY: Shape = Shape::Structure(Structure {
@@ -4558,12 +4656,14 @@ static S_TAG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
-static S_TAG_VALUE: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
+static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_TAG_VALUE: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TAGS: Shape =
     Shape::List(List { member: &S_TAG, element: "member", flattened: false, min: None, max: Some(50) });
-static S_TEMPLATE_BODY: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[] };
-static S_TEMPLATE_DESCRIPTION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_TEMPLATE_BODY: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
+static S_TEMPLATE_DESCRIPTION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TEMPLATE_PARAMETER: Shape = Shape::Structure(Structure {
     name: "TemplateParameter",
     members: &[
@@ -4605,7 +4705,7 @@ static S_TEMPLATE_PARAMETER: Shape = Shape::Structure(Structure {
 static S_TEMPLATE_PARAMETERS: Shape =
     Shape::List(List { member: &S_TEMPLATE_PARAMETER, element: "member", flattened: false, min: None, max: None });
 static S_TEMPLATE_STAGE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Original", "Processed"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Original", "Processed"], sensitive: false };
 static S_TEMPLATE_SUMMARY_CONFIG: Shape = Shape::Structure(Structure {
     name: "TemplateSummaryConfig",
     members: &[Member {
@@ -4618,15 +4718,16 @@ static S_TEMPLATE_SUMMARY_CONFIG: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_TEMPLATE_URL: Shape = Shape::String { min: Some(1), max: Some(5120), pattern: None, values: &[] };
+static S_TEMPLATE_URL: Shape =
+    Shape::String { min: Some(1), max: Some(5120), pattern: None, values: &[], sensitive: false };
 static S_TIMEOUT_MINUTES: Shape = Shape::Integer { min: Some(1), max: None };
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: true };
-static S_TRANSFORM_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_TRANSFORM_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TRANSFORMS_LIST: Shape =
     Shape::List(List { member: &S_TRANSFORM_NAME, element: "member", flattened: false, min: None, max: None });
 static S_TREAT_UNRECOGNIZED_RESOURCE_TYPES_AS_WARNINGS: Shape = Shape::Boolean;
-static S_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_TYPE_HIERARCHY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TYPE_HIERARCHY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_UPDATE_STACK_INPUT: Shape = Shape::Structure(Structure {
     name: "UpdateStackInput",
     members: &[
@@ -4869,7 +4970,7 @@ static S_VALIDATE_TEMPLATE_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_VERSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_VERSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_WARNINGS: Shape = Shape::Structure(Structure {
     name: "Warnings",
     members: &[Member {

@@ -929,16 +929,28 @@ pub struct UntagResourceInput {
 #[serde(default)]
 pub struct UntagResourceOutput {}
 
-static S_ACCOUNT_ID: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
-static S_ACTION_PREFIX: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_ACCOUNT_ID: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_ACTION_PREFIX: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_ACTIONS_ENABLED: Shape = Shape::Boolean;
-static S_ACTIONS_SUPPRESSED_BY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["WaitPeriod", "ExtensionPeriod", "Alarm"] };
-static S_ACTIONS_SUPPRESSED_REASON: Shape = Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[] };
-static S_ALARM_ARN: Shape = Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[] };
-static S_ALARM_DESCRIPTION: Shape = Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[] };
-static S_ALARM_NAME: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
-static S_ALARM_NAME_PREFIX: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+static S_ACTIONS_SUPPRESSED_BY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["WaitPeriod", "ExtensionPeriod", "Alarm"],
+    sensitive: false,
+};
+static S_ACTIONS_SUPPRESSED_REASON: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_ALARM_ARN: Shape =
+    Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
+static S_ALARM_DESCRIPTION: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_ALARM_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_ALARM_NAME_PREFIX: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_ALARM_NAMES: Shape =
     Shape::List(List { member: &S_ALARM_NAME, element: "member", flattened: false, min: None, max: Some(100) });
 static S_ALARM_PROM_QL_CRITERIA: Shape = Shape::Structure(Structure {
@@ -971,12 +983,14 @@ static S_ALARM_PROM_QL_CRITERIA: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ALARM_RULE: Shape = Shape::String { min: Some(1), max: Some(10240), pattern: None, values: &[] };
+static S_ALARM_RULE: Shape =
+    Shape::String { min: Some(1), max: Some(10240), pattern: None, values: &[], sensitive: false };
 static S_ALARM_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["CompositeAlarm", "MetricAlarm"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["CompositeAlarm", "MetricAlarm"], sensitive: false };
 static S_ALARM_TYPES: Shape =
     Shape::List(List { member: &S_ALARM_TYPE, element: "member", flattened: false, min: None, max: None });
-static S_AMAZON_RESOURCE_NAME: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_AMAZON_RESOURCE_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_COMPARISON_OPERATOR: Shape = Shape::String {
     min: None,
     max: None,
@@ -990,6 +1004,7 @@ static S_COMPARISON_OPERATOR: Shape = Shape::String {
         "LessThanLowerThreshold",
         "GreaterThanUpperThreshold",
     ],
+    sensitive: false,
 };
 static S_COMPOSITE_ALARM: Shape = Shape::Structure(Structure {
     name: "CompositeAlarm",
@@ -1153,9 +1168,9 @@ static S_COMPOSITE_ALARMS: Shape =
     Shape::List(List { member: &S_COMPOSITE_ALARM, element: "member", flattened: false, min: None, max: None });
 static S_COUNTS: Shape =
     Shape::List(List { member: &S_DATAPOINT_VALUE, element: "member", flattened: false, min: None, max: None });
-static S_DASHBOARD_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_DASHBOARD_BODY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_DASHBOARD_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_DASHBOARD_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_DASHBOARD_BODY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_DASHBOARD_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_DASHBOARD_NAMES: Shape =
     Shape::List(List { member: &S_DASHBOARD_NAME, element: "member", flattened: false, min: None, max: None });
 static S_DASHBOARD_VALIDATION_MESSAGE: Shape = Shape::Structure(Structure {
@@ -1187,7 +1202,7 @@ static S_DASHBOARD_VALIDATION_MESSAGES: Shape = Shape::List(List {
     min: None,
     max: None,
 });
-static S_DATA_PATH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_DATA_PATH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_DATAPOINT: Shape = Shape::Structure(Structure {
     name: "Datapoint",
     members: &[
@@ -1452,8 +1467,10 @@ static S_DIMENSION_FILTER: Shape = Shape::Structure(Structure {
 });
 static S_DIMENSION_FILTERS: Shape =
     Shape::List(List { member: &S_DIMENSION_FILTER, element: "member", flattened: false, min: None, max: Some(10) });
-static S_DIMENSION_NAME: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
-static S_DIMENSION_VALUE: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_DIMENSION_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_DIMENSION_VALUE: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_DIMENSIONS: Shape =
     Shape::List(List { member: &S_DIMENSION, element: "member", flattened: false, min: None, max: Some(30) });
 static S_ENTITY: Shape = Shape::Structure(Structure {
@@ -1487,9 +1504,9 @@ static S_ENTITY_ATTRIBUTES_MAP: Shape = Shape::Map(Map {
     max: Some(10),
 });
 static S_ENTITY_ATTRIBUTES_MAP_KEY_STRING: Shape =
-    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_ENTITY_ATTRIBUTES_MAP_VALUE_STRING: Shape =
-    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_ENTITY_KEY_ATTRIBUTES_MAP: Shape = Shape::Map(Map {
     key: &S_ENTITY_KEY_ATTRIBUTES_MAP_KEY_STRING,
     value: &S_ENTITY_KEY_ATTRIBUTES_MAP_VALUE_STRING,
@@ -1499,9 +1516,9 @@ static S_ENTITY_KEY_ATTRIBUTES_MAP: Shape = Shape::Map(Map {
     max: Some(4),
 });
 static S_ENTITY_KEY_ATTRIBUTES_MAP_KEY_STRING: Shape =
-    Shape::String { min: Some(1), max: Some(32), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(32), pattern: None, values: &[], sensitive: false };
 static S_ENTITY_KEY_ATTRIBUTES_MAP_VALUE_STRING: Shape =
-    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_ENTITY_METRIC_DATA: Shape = Shape::Structure(Structure {
     name: "EntityMetricData",
     members: &[
@@ -1527,7 +1544,7 @@ static S_ENTITY_METRIC_DATA: Shape = Shape::Structure(Structure {
 static S_ENTITY_METRIC_DATA_LIST: Shape =
     Shape::List(List { member: &S_ENTITY_METRIC_DATA, element: "member", flattened: false, min: None, max: None });
 static S_EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE: Shape =
-    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_EVALUATION_CRITERIA: Shape = Shape::Structure(Structure {
     name: "EvaluationCriteria",
     members: &[Member {
@@ -1547,8 +1564,10 @@ static S_EVALUATION_STATE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["PARTIAL_DATA", "EVALUATION_FAILURE", "EVALUATION_ERROR"],
+    sensitive: false,
 };
-static S_EXTENDED_STATISTIC: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_EXTENDED_STATISTIC: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EXTENDED_STATISTICS: Shape = Shape::List(List {
     member: &S_EXTENDED_STATISTIC,
     element: "member",
@@ -1660,7 +1679,8 @@ static S_GET_METRIC_DATA_INPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_GET_METRIC_DATA_LABEL_TIMEZONE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_GET_METRIC_DATA_LABEL_TIMEZONE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_GET_METRIC_DATA_MAX_DATAPOINTS: Shape = Shape::Integer { min: None, max: None };
 static S_GET_METRIC_DATA_OUTPUT: Shape = Shape::Structure(Structure {
     name: "GetMetricDataOutput",
@@ -1922,7 +1942,7 @@ static S_LIST_TAGS_FOR_RESOURCE_OUTPUT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_MAX_RECORDS: Shape = Shape::Integer { min: Some(1), max: Some(100) };
-static S_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MESSAGE_DATA: Shape = Shape::Structure(Structure {
     name: "MessageData",
     members: &[
@@ -1945,8 +1965,10 @@ static S_MESSAGE_DATA: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_MESSAGE_DATA_CODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_MESSAGE_DATA_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_MESSAGE_DATA_CODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_MESSAGE_DATA_VALUE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_METRIC: Shape = Shape::Structure(Structure {
     name: "Metric",
     members: &[
@@ -2435,10 +2457,13 @@ static S_METRIC_DATUM: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_METRIC_EXPRESSION: Shape = Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
-static S_METRIC_ID: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
-static S_METRIC_LABEL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_METRIC_NAME: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+static S_METRIC_EXPRESSION: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
+static S_METRIC_ID: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_METRIC_LABEL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_METRIC_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_METRIC_STAT: Shape = Shape::Structure(Structure {
     name: "MetricStat",
     members: &[
@@ -2479,8 +2504,9 @@ static S_METRIC_STAT: Shape = Shape::Structure(Structure {
 });
 static S_METRICS: Shape =
     Shape::List(List { member: &S_METRIC, element: "member", flattened: false, min: None, max: None });
-static S_NAMESPACE: Shape = Shape::String { min: Some(1), max: Some(255), pattern: Some("[^:].*"), values: &[] };
-static S_NEXT_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_NAMESPACE: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: Some("[^:].*"), values: &[], sensitive: false };
+static S_NEXT_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_OWNING_ACCOUNTS: Shape =
     Shape::List(List { member: &S_ACCOUNT_ID, element: "member", flattened: false, min: None, max: None });
 static S_PENDING_PERIOD: Shape = Shape::Integer { min: Some(0), max: Some(86400) };
@@ -2763,15 +2789,22 @@ static S_PUT_METRIC_DATA_INPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_QUERY: Shape = Shape::String { min: Some(1), max: Some(10000), pattern: None, values: &[] };
-static S_RECENTLY_ACTIVE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["PT3H"] };
+static S_QUERY: Shape = Shape::String { min: Some(1), max: Some(10000), pattern: None, values: &[], sensitive: false };
+static S_RECENTLY_ACTIVE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["PT3H"], sensitive: false };
 static S_RECOVERY_PERIOD: Shape = Shape::Integer { min: Some(0), max: Some(86400) };
 static S_RESOURCE_LIST: Shape =
     Shape::List(List { member: &S_RESOURCE_NAME, element: "member", flattened: false, min: None, max: Some(5) });
-static S_RESOURCE_NAME: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_RESOURCE_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_RETURN_DATA: Shape = Shape::Boolean;
-static S_SCAN_BY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["TimestampDescending", "TimestampAscending"] };
+static S_SCAN_BY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["TimestampDescending", "TimestampAscending"],
+    sensitive: false,
+};
 static S_STANDARD_UNIT: Shape = Shape::String {
     min: None,
     max: None,
@@ -2805,17 +2838,26 @@ static S_STANDARD_UNIT: Shape = Shape::String {
         "Count/Second",
         "None",
     ],
+    sensitive: false,
 };
-static S_STAT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_STATE_REASON: Shape = Shape::String { min: Some(0), max: Some(1023), pattern: None, values: &[] };
-static S_STATE_REASON_DATA: Shape = Shape::String { min: Some(0), max: Some(4000), pattern: None, values: &[] };
-static S_STATE_VALUE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["OK", "ALARM", "INSUFFICIENT_DATA"] };
+static S_STAT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_STATE_REASON: Shape =
+    Shape::String { min: Some(0), max: Some(1023), pattern: None, values: &[], sensitive: false };
+static S_STATE_REASON_DATA: Shape =
+    Shape::String { min: Some(0), max: Some(4000), pattern: None, values: &[], sensitive: false };
+static S_STATE_VALUE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["OK", "ALARM", "INSUFFICIENT_DATA"],
+    sensitive: false,
+};
 static S_STATISTIC: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["SampleCount", "Average", "Sum", "Minimum", "Maximum"],
+    sensitive: false,
 };
 static S_STATISTIC_SET: Shape = Shape::Structure(Structure {
     name: "StatisticSet",
@@ -2862,6 +2904,7 @@ static S_STATUS_CODE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["Complete", "InternalError", "PartialData", "Forbidden"],
+    sensitive: false,
 };
 static S_STORAGE_RESOLUTION: Shape = Shape::Integer { min: Some(1), max: None };
 static S_STRICT_ENTITY_VALIDATION: Shape = Shape::Boolean;
@@ -2888,7 +2931,7 @@ static S_TAG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: None, max: None });
 static S_TAG_LIST: Shape =
@@ -2917,12 +2960,14 @@ static S_TAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_TAG_RESOURCE_OUTPUT: Shape =
     Shape::Structure(Structure { name: "TagResourceOutput", members: &[], payload: None });
-static S_TAG_VALUE: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+static S_TAG_VALUE: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_THRESHOLD: Shape = Shape::Float;
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: true };
 static S_TIMESTAMPS: Shape =
     Shape::List(List { member: &S_TIMESTAMP, element: "member", flattened: false, min: None, max: None });
-static S_TREAT_MISSING_DATA: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+static S_TREAT_MISSING_DATA: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_UNTAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
     name: "UntagResourceInput",
     members: &[

@@ -2029,7 +2029,7 @@ pub struct WriteRequest {
     pub delete_request: Option<DeleteRequest>,
 }
 
-static S_ARCHIVAL_REASON: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_ARCHIVAL_REASON: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ARCHIVAL_SUMMARY: Shape = Shape::Structure(Structure {
     name: "ArchivalSummary",
     members: &[
@@ -2061,7 +2061,7 @@ static S_ARCHIVAL_SUMMARY: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ATTRIBUTE_ACTION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ADD", "PUT", "DELETE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ADD", "PUT", "DELETE"], sensitive: false };
 static S_ATTRIBUTE_DEFINITION: Shape = Shape::Structure(Structure {
     name: "AttributeDefinition",
     members: &[
@@ -2094,7 +2094,8 @@ static S_ATTRIBUTE_MAP: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
-static S_ATTRIBUTE_NAME: Shape = Shape::String { min: None, max: Some(65535), pattern: None, values: &[] };
+static S_ATTRIBUTE_NAME: Shape =
+    Shape::String { min: None, max: Some(65535), pattern: None, values: &[], sensitive: false };
 static S_ATTRIBUTE_NAME_LIST: Shape =
     Shape::List(List { member: &S_ATTRIBUTE_NAME, element: "member", flattened: false, min: Some(1), max: None });
 static S_ATTRIBUTE_UPDATES: Shape = Shape::Map(Map {
@@ -2216,7 +2217,8 @@ static S_ATTRIBUTE_VALUE_UPDATE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_BACKFILLING: Shape = Shape::Boolean;
-static S_BACKUP_ARN: Shape = Shape::String { min: Some(37), max: Some(1024), pattern: None, values: &[] };
+static S_BACKUP_ARN: Shape =
+    Shape::String { min: Some(37), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_BATCH_GET_ITEM_INPUT: Shape = Shape::Structure(Structure {
     name: "BatchGetItemInput",
     members: &[
@@ -2353,8 +2355,13 @@ static S_BATCH_WRITE_ITEM_REQUEST_MAP: Shape = Shape::Map(Map {
     flattened: false,
     max: Some(25),
 });
-static S_BILLING_MODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["PROVISIONED", "PAY_PER_REQUEST"] };
+static S_BILLING_MODE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["PROVISIONED", "PAY_PER_REQUEST"],
+    sensitive: false,
+};
 static S_BILLING_MODE_SUMMARY: Shape = Shape::Structure(Structure {
     name: "BillingModeSummary",
     members: &[
@@ -2412,7 +2419,8 @@ static S_CAPACITY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_CLIENT_REQUEST_TOKEN: Shape = Shape::String { min: Some(1), max: Some(36), pattern: None, values: &[] };
+static S_CLIENT_REQUEST_TOKEN: Shape =
+    Shape::String { min: Some(1), max: Some(36), pattern: None, values: &[], sensitive: false };
 static S_COMPARISON_OPERATOR: Shape = Shape::String {
     min: None,
     max: None,
@@ -2432,6 +2440,7 @@ static S_COMPARISON_OPERATOR: Shape = Shape::String {
         "NOT_CONTAINS",
         "BEGINS_WITH",
     ],
+    sensitive: false,
 };
 static S_CONDITION: Shape = Shape::Structure(Structure {
     name: "Condition",
@@ -2509,8 +2518,10 @@ static S_CONDITION_CHECK: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_CONDITION_EXPRESSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CONDITIONAL_OPERATOR: Shape = Shape::String { min: None, max: None, pattern: None, values: &["AND", "OR"] };
+static S_CONDITION_EXPRESSION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CONDITIONAL_OPERATOR: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["AND", "OR"], sensitive: false };
 static S_CONSISTENT_READ: Shape = Shape::Boolean;
 static S_CONSUMED_CAPACITY: Shape = Shape::Structure(Structure {
     name: "ConsumedCapacity",
@@ -2600,7 +2611,7 @@ static S_CONTINUOUS_BACKUPS_DESCRIPTION: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_CONTINUOUS_BACKUPS_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"], sensitive: false };
 static S_CREATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(Structure {
     name: "CreateGlobalSecondaryIndexAction",
     members: &[
@@ -3331,7 +3342,8 @@ static S_EXPRESSION_ATTRIBUTE_NAME_MAP: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
-static S_EXPRESSION_ATTRIBUTE_NAME_VARIABLE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_EXPRESSION_ATTRIBUTE_NAME_VARIABLE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EXPRESSION_ATTRIBUTE_VALUE_MAP: Shape = Shape::Map(Map {
     key: &S_EXPRESSION_ATTRIBUTE_VALUE_VARIABLE,
     value: &S_ATTRIBUTE_VALUE,
@@ -3341,7 +3353,7 @@ static S_EXPRESSION_ATTRIBUTE_VALUE_MAP: Shape = Shape::Map(Map {
     max: None,
 });
 static S_EXPRESSION_ATTRIBUTE_VALUE_VARIABLE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_FILTER_CONDITION_MAP: Shape = Shape::Map(Map {
     key: &S_ATTRIBUTE_NAME,
     value: &S_CONDITION,
@@ -3696,8 +3708,13 @@ static S_GLOBAL_SECONDARY_INDEX_WARM_THROUGHPUT_DESCRIPTION: Shape = Shape::Stru
     ],
     payload: None,
 });
-static S_GLOBAL_TABLE_SETTINGS_REPLICATION_MODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED", "ENABLED_WITH_OVERRIDES"] };
+static S_GLOBAL_TABLE_SETTINGS_REPLICATION_MODE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ENABLED", "DISABLED", "ENABLED_WITH_OVERRIDES"],
+    sensitive: false,
+};
 static S_GLOBAL_TABLE_WITNESS_DESCRIPTION: Shape = Shape::Structure(Structure {
     name: "GlobalTableWitnessDescription",
     members: &[
@@ -3757,9 +3774,14 @@ static S_GLOBAL_TABLE_WITNESS_GROUP_UPDATE_LIST: Shape = Shape::List(List {
     max: Some(1),
 });
 static S_INDEX_NAME: Shape =
-    Shape::String { min: Some(3), max: Some(255), pattern: Some("[a-zA-Z0-9_.-]+"), values: &[] };
-static S_INDEX_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["CREATING", "UPDATING", "DELETING", "ACTIVE"] };
+    Shape::String { min: Some(3), max: Some(255), pattern: Some("[a-zA-Z0-9_.-]+"), values: &[], sensitive: false };
+static S_INDEX_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["CREATING", "UPDATING", "DELETING", "ACTIVE"],
+    sensitive: false,
+};
 static S_INTEGER: Shape = Shape::Integer { min: None, max: None };
 static S_ITEM_COLLECTION_KEY_ATTRIBUTE_MAP: Shape = Shape::Map(Map {
     key: &S_ATTRIBUTE_NAME,
@@ -3825,8 +3847,10 @@ static S_ITEM_RESPONSE: Shape = Shape::Structure(Structure {
 });
 static S_ITEM_RESPONSE_LIST: Shape =
     Shape::List(List { member: &S_ITEM_RESPONSE, element: "member", flattened: false, min: Some(1), max: Some(100) });
-static S_KMS_MASTER_KEY_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_KMS_MASTER_KEY_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_KMS_MASTER_KEY_ARN: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_KMS_MASTER_KEY_ID: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_KEY: Shape = Shape::Map(Map {
     key: &S_ATTRIBUTE_NAME,
     value: &S_ATTRIBUTE_VALUE,
@@ -3843,12 +3867,13 @@ static S_KEY_CONDITIONS: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
-static S_KEY_EXPRESSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_KEY_EXPRESSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_KEY_LIST: Shape =
     Shape::List(List { member: &S_KEY, element: "member", flattened: false, min: Some(1), max: Some(100) });
 static S_KEY_SCHEMA: Shape =
     Shape::List(List { member: &S_KEY_SCHEMA_ELEMENT, element: "member", flattened: false, min: Some(1), max: None });
-static S_KEY_SCHEMA_ATTRIBUTE_NAME: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+static S_KEY_SCHEMA_ATTRIBUTE_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_KEY_SCHEMA_ELEMENT: Shape = Shape::Structure(Structure {
     name: "KeySchemaElement",
     members: &[
@@ -3871,7 +3896,8 @@ static S_KEY_SCHEMA_ELEMENT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_KEY_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["HASH", "RANGE"] };
+static S_KEY_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["HASH", "RANGE"], sensitive: false };
 static S_KEYS_AND_ATTRIBUTES: Shape = Shape::Structure(Structure {
     name: "KeysAndAttributes",
     members: &[
@@ -4113,9 +4139,11 @@ static S_MAP_ATTRIBUTE_VALUE: Shape = Shape::Map(Map {
     max: None,
 });
 static S_MULTI_REGION_CONSISTENCY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["EVENTUAL", "STRONG"] };
-static S_NEXT_TOKEN_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_NON_KEY_ATTRIBUTE_NAME: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["EVENTUAL", "STRONG"], sensitive: false };
+static S_NEXT_TOKEN_STRING: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_NON_KEY_ATTRIBUTE_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_NON_KEY_ATTRIBUTE_NAME_LIST: Shape = Shape::List(List {
     member: &S_NON_KEY_ATTRIBUTE_NAME,
     element: "member",
@@ -4125,7 +4153,8 @@ static S_NON_KEY_ATTRIBUTE_NAME_LIST: Shape = Shape::List(List {
 });
 static S_NON_NEGATIVE_LONG_OBJECT: Shape = Shape::Integer { min: Some(0), max: None };
 static S_NULL_ATTRIBUTE_VALUE: Shape = Shape::Boolean;
-static S_NUMBER_ATTRIBUTE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_NUMBER_ATTRIBUTE_VALUE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_NUMBER_SET_ATTRIBUTE_VALUE: Shape =
     Shape::List(List { member: &S_NUMBER_ATTRIBUTE_VALUE, element: "member", flattened: false, min: None, max: None });
 static S_ON_DEMAND_THROUGHPUT: Shape = Shape::Structure(Structure {
@@ -4223,7 +4252,7 @@ static S_POINT_IN_TIME_RECOVERY_SPECIFICATION: Shape = Shape::Structure(Structur
     payload: None,
 });
 static S_POINT_IN_TIME_RECOVERY_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"], sensitive: false };
 static S_POSITIVE_INTEGER_OBJECT: Shape = Shape::Integer { min: Some(1), max: None };
 static S_POSITIVE_LONG_OBJECT: Shape = Shape::Integer { min: Some(1), max: None };
 static S_PROJECTION: Shape = Shape::Structure(Structure {
@@ -4248,9 +4277,10 @@ static S_PROJECTION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_PROJECTION_EXPRESSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_PROJECTION_EXPRESSION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PROJECTION_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ALL", "KEYS_ONLY", "INCLUDE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ALL", "KEYS_ONLY", "INCLUDE"], sensitive: false };
 static S_PROVISIONED_THROUGHPUT: Shape = Shape::Structure(Structure {
     name: "ProvisionedThroughput",
     members: &[
@@ -4718,7 +4748,7 @@ static S_QUERY_OUTPUT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_RECOVERY_PERIOD_IN_DAYS: Shape = Shape::Integer { min: Some(1), max: Some(35) };
-static S_REGION_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_REGION_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_REPLICA_DESCRIPTION: Shape = Shape::Structure(Structure {
     name: "ReplicaDescription",
     members: &[
@@ -4929,9 +4959,12 @@ static S_REPLICA_STATUS: Shape = Shape::String {
         "ARCHIVED",
         "REPLICATION_NOT_AUTHORIZED",
     ],
+    sensitive: false,
 };
-static S_REPLICA_STATUS_DESCRIPTION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_REPLICA_STATUS_PERCENT_PROGRESS: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_REPLICA_STATUS_DESCRIPTION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_REPLICA_STATUS_PERCENT_PROGRESS: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_REPLICATION_GROUP_UPDATE: Shape = Shape::Structure(Structure {
     name: "ReplicationGroupUpdate",
     members: &[
@@ -4969,8 +5002,9 @@ static S_REPLICATION_GROUP_UPDATE_LIST: Shape = Shape::List(List {
     min: Some(1),
     max: None,
 });
-static S_RESOURCE_ARN_STRING: Shape = Shape::String { min: Some(1), max: Some(1283), pattern: None, values: &[] };
-static S_RESOURCE_POLICY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_RESOURCE_ARN_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(1283), pattern: None, values: &[], sensitive: false };
+static S_RESOURCE_POLICY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_RESTORE_IN_PROGRESS: Shape = Shape::Boolean;
 static S_RESTORE_SUMMARY: Shape = Shape::Structure(Structure {
     name: "RestoreSummary",
@@ -5011,17 +5045,18 @@ static S_RESTORE_SUMMARY: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_RETURN_CONSUMED_CAPACITY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["INDEXES", "TOTAL", "NONE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["INDEXES", "TOTAL", "NONE"], sensitive: false };
 static S_RETURN_ITEM_COLLECTION_METRICS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["SIZE", "NONE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["SIZE", "NONE"], sensitive: false };
 static S_RETURN_VALUE: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW"],
+    sensitive: false,
 };
 static S_RETURN_VALUES_ON_CONDITION_CHECK_FAILURE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ALL_OLD", "NONE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ALL_OLD", "NONE"], sensitive: false };
 static S_SSE_DESCRIPTION: Shape = Shape::Structure(Structure {
     name: "SSEDescription",
     members: &[
@@ -5096,9 +5131,12 @@ static S_SSE_STATUS: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["ENABLING", "ENABLED", "DISABLING", "DISABLED", "UPDATING"],
+    sensitive: false,
 };
-static S_SSE_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["AES256", "KMS"] };
-static S_SCALAR_ATTRIBUTE_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["S", "N", "B"] };
+static S_SSE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["AES256", "KMS"], sensitive: false };
+static S_SCALAR_ATTRIBUTE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["S", "N", "B"], sensitive: false };
 static S_SCAN_INPUT: Shape = Shape::Structure(Structure {
     name: "ScanInput",
     members: &[
@@ -5294,8 +5332,10 @@ static S_SELECT: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "SPECIFIC_ATTRIBUTES", "COUNT"],
+    sensitive: false,
 };
-static S_STREAM_ARN: Shape = Shape::String { min: Some(37), max: Some(1024), pattern: None, values: &[] };
+static S_STREAM_ARN: Shape =
+    Shape::String { min: Some(37), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_STREAM_ENABLED: Shape = Shape::Boolean;
 static S_STREAM_SPECIFICATION: Shape = Shape::Structure(Structure {
     name: "StreamSpecification",
@@ -5324,14 +5364,22 @@ static S_STREAM_VIEW_TYPE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"],
+    sensitive: false,
 };
-static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_STRING_ATTRIBUTE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_STRING_ATTRIBUTE_VALUE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STRING_SET_ATTRIBUTE_VALUE: Shape =
     Shape::List(List { member: &S_STRING_ATTRIBUTE_VALUE, element: "member", flattened: false, min: None, max: None });
-static S_TABLE_ARN: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
-static S_TABLE_CLASS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["STANDARD", "STANDARD_INFREQUENT_ACCESS"] };
+static S_TABLE_ARN: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_TABLE_CLASS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["STANDARD", "STANDARD_INFREQUENT_ACCESS"],
+    sensitive: false,
+};
 static S_TABLE_CLASS_SUMMARY: Shape = Shape::Structure(Structure {
     name: "TableClassSummary",
     members: &[
@@ -5589,9 +5637,10 @@ static S_TABLE_ID: Shape = Shape::String {
     max: None,
     pattern: Some("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
     values: &[],
+    sensitive: false,
 };
 static S_TABLE_NAME: Shape =
-    Shape::String { min: Some(3), max: Some(255), pattern: Some("[a-zA-Z0-9_.-]+"), values: &[] };
+    Shape::String { min: Some(3), max: Some(255), pattern: Some("[a-zA-Z0-9_.-]+"), values: &[], sensitive: false };
 static S_TABLE_NAME_LIST: Shape =
     Shape::List(List { member: &S_TABLE_NAME, element: "member", flattened: false, min: None, max: None });
 static S_TABLE_STATUS: Shape = Shape::String {
@@ -5608,6 +5657,7 @@ static S_TABLE_STATUS: Shape = Shape::String {
         "ARCHIVED",
         "REPLICATION_NOT_AUTHORIZED",
     ],
+    sensitive: false,
 };
 static S_TABLE_WARM_THROUGHPUT_DESCRIPTION: Shape = Shape::Structure(Structure {
     name: "TableWarmThroughputDescription",
@@ -5663,7 +5713,8 @@ static S_TAG: Shape = Shape::Structure(Structure {
 });
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY_STRING, element: "member", flattened: false, min: None, max: None });
-static S_TAG_KEY_STRING: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_TAG_KEY_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TAG_LIST: Shape =
     Shape::List(List { member: &S_TAG, element: "member", flattened: false, min: None, max: None });
 static S_TAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
@@ -5688,9 +5739,10 @@ static S_TAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_VALUE_STRING: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+static S_TAG_VALUE_STRING: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TIME_TO_LIVE_ATTRIBUTE_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_TIME_TO_LIVE_DESCRIPTION: Shape = Shape::Structure(Structure {
     name: "TimeToLiveDescription",
     members: &[
@@ -5736,8 +5788,13 @@ static S_TIME_TO_LIVE_SPECIFICATION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TIME_TO_LIVE_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ENABLING", "DISABLING", "ENABLED", "DISABLED"] };
+static S_TIME_TO_LIVE_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ENABLING", "DISABLING", "ENABLED", "DISABLED"],
+    sensitive: false,
+};
 static S_TRANSACT_GET_ITEM: Shape = Shape::Structure(Structure {
     name: "TransactGetItem",
     members: &[Member {
@@ -6024,7 +6081,8 @@ static S_UPDATE_CONTINUOUS_BACKUPS_OUTPUT: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_UPDATE_EXPRESSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_UPDATE_EXPRESSION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_UPDATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(Structure {
     name: "UpdateGlobalSecondaryIndexAction",
     members: &[
@@ -6451,8 +6509,13 @@ static S_WARM_THROUGHPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_WITNESS_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["CREATING", "DELETING", "ACTIVE"] };
+static S_WITNESS_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["CREATING", "DELETING", "ACTIVE"],
+    sensitive: false,
+};
 static S_WRITE_REQUEST: Shape = Shape::Structure(Structure {
     name: "WriteRequest",
     members: &[

@@ -1216,9 +1216,9 @@ static S_APP_SYNC_PARAMETERS: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_ARN: Shape = Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[] };
+static S_ARN: Shape = Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
 static S_ASSIGN_PUBLIC_IP: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"], sensitive: false };
 static S_AWS_VPC_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "AwsVpcConfiguration",
     members: &[
@@ -1312,7 +1312,8 @@ static S_BATCH_RETRY_STRATEGY: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_BOOLEAN: Shape = Shape::Boolean;
-static S_CAPACITY_PROVIDER: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+static S_CAPACITY_PROVIDER: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_CAPACITY_PROVIDER_STRATEGY: Shape = Shape::List(List {
     member: &S_CAPACITY_PROVIDER_STRATEGY_ITEM,
     element: "member",
@@ -1460,9 +1461,10 @@ static S_CREATE_EVENT_BUS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_CREATED_BY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
-static S_DATABASE: Shape = Shape::String { min: Some(1), max: Some(64), pattern: None, values: &[] };
-static S_DB_USER: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_CREATED_BY: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_DATABASE: Shape = Shape::String { min: Some(1), max: Some(64), pattern: None, values: &[], sensitive: false };
+static S_DB_USER: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_DEAD_LETTER_CONFIG: Shape = Shape::Structure(Structure {
     name: "DeadLetterConfig",
     members: &[Member {
@@ -1877,10 +1879,15 @@ static S_ENABLE_RULE_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ENDPOINT_ID: Shape =
-    Shape::String { min: Some(1), max: Some(50), pattern: Some("^[A-Za-z0-9\\-]+[\\.][A-Za-z0-9\\-]+$"), values: &[] };
-static S_ERROR_CODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_ERROR_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_ENDPOINT_ID: Shape = Shape::String {
+    min: Some(1),
+    max: Some(50),
+    pattern: Some("^[A-Za-z0-9\\-]+[\\.][A-Za-z0-9\\-]+$"),
+    values: &[],
+    sensitive: false,
+};
+static S_ERROR_CODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ERROR_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EVENT_BUS: Shape = Shape::Structure(Structure {
     name: "EventBus",
     members: &[
@@ -1935,20 +1942,29 @@ static S_EVENT_BUS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_EVENT_BUS_DESCRIPTION: Shape = Shape::String { min: None, max: Some(512), pattern: None, values: &[] };
+static S_EVENT_BUS_DESCRIPTION: Shape =
+    Shape::String { min: None, max: Some(512), pattern: None, values: &[], sensitive: false };
 static S_EVENT_BUS_LIST: Shape =
     Shape::List(List { member: &S_EVENT_BUS, element: "member", flattened: false, min: None, max: None });
-static S_EVENT_BUS_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(256), pattern: Some("[/\\.\\-_A-Za-z0-9]+"), values: &[] };
+static S_EVENT_BUS_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(256),
+    pattern: Some("[/\\.\\-_A-Za-z0-9]+"),
+    values: &[],
+    sensitive: false,
+};
 static S_EVENT_BUS_NAME_OR_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(1600),
     pattern: Some("(arn:aws[\\w-]*:events:[a-z]+-[a-z]+-[\\w-]+:[0-9]{12}:event-bus\\/)?[/\\.\\-_A-Za-z0-9]+"),
     values: &[],
+    sensitive: false,
 };
-static S_EVENT_ID: Shape = Shape::String { min: None, max: Some(64), pattern: None, values: &[] };
-static S_EVENT_PATTERN: Shape = Shape::String { min: None, max: Some(4096), pattern: None, values: &[] };
-static S_EVENT_RESOURCE: Shape = Shape::String { min: None, max: Some(2048), pattern: None, values: &[] };
+static S_EVENT_ID: Shape = Shape::String { min: None, max: Some(64), pattern: None, values: &[], sensitive: false };
+static S_EVENT_PATTERN: Shape =
+    Shape::String { min: None, max: Some(4096), pattern: None, values: &[], sensitive: false };
+static S_EVENT_RESOURCE: Shape =
+    Shape::String { min: None, max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_EVENT_RESOURCE_LIST: Shape =
     Shape::List(List { member: &S_EVENT_RESOURCE, element: "member", flattened: false, min: None, max: None });
 static S_EVENT_SOURCE_NAME: Shape = Shape::String {
@@ -1956,11 +1972,18 @@ static S_EVENT_SOURCE_NAME: Shape = Shape::String {
     max: Some(256),
     pattern: Some("aws\\.partner(/[\\.\\-_A-Za-z0-9]+){2,}"),
     values: &[],
+    sensitive: false,
 };
 static S_EVENT_TIME: Shape = Shape::Timestamp { iso: false };
-static S_GRAPH_QL_OPERATION: Shape = Shape::String { min: Some(1), max: Some(1048576), pattern: None, values: &[] };
-static S_HEADER_KEY: Shape =
-    Shape::String { min: None, max: Some(512), pattern: Some("^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$"), values: &[] };
+static S_GRAPH_QL_OPERATION: Shape =
+    Shape::String { min: Some(1), max: Some(1048576), pattern: None, values: &[], sensitive: true };
+static S_HEADER_KEY: Shape = Shape::String {
+    min: None,
+    max: Some(512),
+    pattern: Some("^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$"),
+    values: &[],
+    sensitive: false,
+};
 static S_HEADER_PARAMETERS_MAP: Shape = Shape::Map(Map {
     key: &S_HEADER_KEY,
     value: &S_HEADER_VALUE,
@@ -1974,6 +1997,7 @@ static S_HEADER_VALUE: Shape = Shape::String {
     max: Some(512),
     pattern: Some("^[ \\t]*[\\x20-\\x7E]+([ \\t]+[\\x20-\\x7E]+)*[ \\t]*$"),
     values: &[],
+    sensitive: false,
 };
 static S_HTTP_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "HttpParameters",
@@ -2005,7 +2029,8 @@ static S_HTTP_PARAMETERS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_INCLUDE_DETAIL: Shape = Shape::String { min: None, max: None, pattern: None, values: &["NONE", "FULL"] };
+static S_INCLUDE_DETAIL: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["NONE", "FULL"], sensitive: false };
 static S_INPUT_TRANSFORMER: Shape = Shape::Structure(Structure {
     name: "InputTransformer",
     members: &[
@@ -2029,7 +2054,7 @@ static S_INPUT_TRANSFORMER: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_INPUT_TRANSFORMER_PATH_KEY: Shape =
-    Shape::String { min: Some(1), max: Some(256), pattern: Some("[A-Za-z0-9\\_\\-]+"), values: &[] };
+    Shape::String { min: Some(1), max: Some(256), pattern: Some("[A-Za-z0-9\\_\\-]+"), values: &[], sensitive: false };
 static S_INTEGER: Shape = Shape::Integer { min: None, max: None };
 static S_KINESIS_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "KinesisParameters",
@@ -2044,11 +2069,11 @@ static S_KINESIS_PARAMETERS: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_KMS_KEY_IDENTIFIER: Shape =
-    Shape::String { min: None, max: Some(2048), pattern: Some("^[a-zA-Z0-9_\\-/:]*$"), values: &[] };
+    Shape::String { min: None, max: Some(2048), pattern: Some("^[a-zA-Z0-9_\\-/:]*$"), values: &[], sensitive: false };
 static S_LAUNCH_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["EC2", "FARGATE", "EXTERNAL"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["EC2", "FARGATE", "EXTERNAL"], sensitive: false };
 static S_LEVEL: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["OFF", "ERROR", "INFO", "TRACE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["OFF", "ERROR", "INFO", "TRACE"], sensitive: false };
 static S_LIMIT_MAX100: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_LIMIT_MIN1: Shape = Shape::Integer { min: Some(1), max: None };
 static S_LIST_EVENT_BUSES_REQUEST: Shape = Shape::Structure(Structure {
@@ -2329,10 +2354,12 @@ static S_LOG_CONFIG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_MANAGED_BY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_MANAGED_BY: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_MAXIMUM_EVENT_AGE_IN_SECONDS: Shape = Shape::Integer { min: Some(60), max: Some(86400) };
 static S_MAXIMUM_RETRY_ATTEMPTS: Shape = Shape::Integer { min: Some(0), max: Some(185) };
-static S_MESSAGE_GROUP_ID: Shape = Shape::String { min: None, max: Some(100), pattern: None, values: &[] };
+static S_MESSAGE_GROUP_ID: Shape =
+    Shape::String { min: None, max: Some(100), pattern: None, values: &[], sensitive: false };
 static S_NETWORK_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "NetworkConfiguration",
     members: &[Member {
@@ -2345,14 +2372,17 @@ static S_NETWORK_CONFIGURATION: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_NEXT_TOKEN: Shape = Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
+static S_NEXT_TOKEN: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_NON_PARTNER_EVENT_BUS_NAME_OR_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(1600),
     pattern: Some("(arn:aws[\\w-]*:events:[a-z]+-[a-z]+-[\\w-]+:[0-9]{12}:event-bus\\/)?[\\.\\-_A-Za-z0-9]+"),
     values: &[],
+    sensitive: false,
 };
-static S_PATH_PARAMETER: Shape = Shape::String { min: None, max: None, pattern: Some("^(?!\\s*$).+"), values: &[] };
+static S_PATH_PARAMETER: Shape =
+    Shape::String { min: None, max: None, pattern: Some("^(?!\\s*$).+"), values: &[], sensitive: false };
 static S_PATH_PARAMETER_LIST: Shape =
     Shape::List(List { member: &S_PATH_PARAMETER, element: "member", flattened: false, min: None, max: None });
 static S_PLACEMENT_CONSTRAINT: Shape = Shape::Structure(Structure {
@@ -2378,9 +2408,9 @@ static S_PLACEMENT_CONSTRAINT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_PLACEMENT_CONSTRAINT_EXPRESSION: Shape =
-    Shape::String { min: None, max: Some(2000), pattern: None, values: &[] };
+    Shape::String { min: None, max: Some(2000), pattern: None, values: &[], sensitive: false };
 static S_PLACEMENT_CONSTRAINT_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["distinctInstance", "memberOf"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["distinctInstance", "memberOf"], sensitive: false };
 static S_PLACEMENT_CONSTRAINTS: Shape = Shape::List(List {
     member: &S_PLACEMENT_CONSTRAINT,
     element: "member",
@@ -2412,10 +2442,12 @@ static S_PLACEMENT_STRATEGY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_PLACEMENT_STRATEGY_FIELD: Shape = Shape::String { min: None, max: Some(255), pattern: None, values: &[] };
+static S_PLACEMENT_STRATEGY_FIELD: Shape =
+    Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_PLACEMENT_STRATEGY_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["random", "spread", "binpack"] };
-static S_PROPAGATE_TAGS: Shape = Shape::String { min: None, max: None, pattern: None, values: &["TASK_DEFINITION"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["random", "spread", "binpack"], sensitive: false };
+static S_PROPAGATE_TAGS: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["TASK_DEFINITION"], sensitive: false };
 static S_PUT_EVENTS_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutEventsRequest",
     members: &[
@@ -2733,7 +2765,7 @@ static S_PUT_TARGETS_RESULT_ENTRY_LIST: Shape = Shape::List(List {
     max: None,
 });
 static S_QUERY_STRING_KEY: Shape =
-    Shape::String { min: None, max: Some(512), pattern: Some("[^\\x00-\\x1F\\x7F]+"), values: &[] };
+    Shape::String { min: None, max: Some(512), pattern: Some("[^\\x00-\\x1F\\x7F]+"), values: &[], sensitive: false };
 static S_QUERY_STRING_PARAMETERS_MAP: Shape = Shape::Map(Map {
     key: &S_QUERY_STRING_KEY,
     value: &S_QUERY_STRING_VALUE,
@@ -2747,6 +2779,7 @@ static S_QUERY_STRING_VALUE: Shape = Shape::String {
     max: Some(512),
     pattern: Some("[^\\x00-\\x09\\x0B\\x0C\\x0E-\\x1F\\x7F]+"),
     values: &[],
+    sensitive: false,
 };
 static S_REDSHIFT_DATA_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "RedshiftDataParameters",
@@ -2815,8 +2848,10 @@ static S_REDSHIFT_SECRET_MANAGER_ARN: Shape = Shape::String {
     max: Some(1600),
     pattern: Some("(^arn:aws([a-z]|\\-)*:secretsmanager:[a-z0-9-.]+:.*)|(\\$(\\.[\\w_-]+(\\[(\\d+|\\*)\\])*)*)"),
     values: &[],
+    sensitive: false,
 };
-static S_REFERENCE_ID: Shape = Shape::String { min: None, max: Some(1024), pattern: None, values: &[] };
+static S_REFERENCE_ID: Shape =
+    Shape::String { min: None, max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_REMOVE_TARGETS_REQUEST: Shape = Shape::Structure(Structure {
     name: "RemoveTargetsRequest",
     members: &[
@@ -2914,7 +2949,8 @@ static S_REMOVE_TARGETS_RESULT_ENTRY_LIST: Shape = Shape::List(List {
     min: None,
     max: None,
 });
-static S_RESOURCE_ARN: Shape = Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[] };
+static S_RESOURCE_ARN: Shape =
+    Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
 static S_RETRY_POLICY: Shape = Shape::Structure(Structure {
     name: "RetryPolicy",
     members: &[
@@ -2937,7 +2973,8 @@ static S_RETRY_POLICY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ROLE_ARN: Shape = Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[] };
+static S_ROLE_ARN: Shape =
+    Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
 static S_RULE: Shape = Shape::Structure(Structure {
     name: "Rule",
     members: &[
@@ -3016,10 +3053,12 @@ static S_RULE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_RULE_ARN: Shape = Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[] };
-static S_RULE_DESCRIPTION: Shape = Shape::String { min: None, max: Some(512), pattern: None, values: &[] };
+static S_RULE_ARN: Shape =
+    Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
+static S_RULE_DESCRIPTION: Shape =
+    Shape::String { min: None, max: Some(512), pattern: None, values: &[], sensitive: false };
 static S_RULE_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[] };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[], sensitive: false };
 static S_RULE_NAME_LIST: Shape =
     Shape::List(List { member: &S_RULE_NAME, element: "member", flattened: false, min: None, max: None });
 static S_RULE_RESPONSE_LIST: Shape =
@@ -3029,6 +3068,7 @@ static S_RULE_STATE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"],
+    sensitive: false,
 };
 static S_RUN_COMMAND_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "RunCommandParameters",
@@ -3064,9 +3104,15 @@ static S_RUN_COMMAND_TARGET: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_RUN_COMMAND_TARGET_KEY: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("^[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*$"), values: &[] };
-static S_RUN_COMMAND_TARGET_VALUE: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
+static S_RUN_COMMAND_TARGET_KEY: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("^[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*$"),
+    values: &[],
+    sensitive: false,
+};
+static S_RUN_COMMAND_TARGET_VALUE: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_RUN_COMMAND_TARGET_VALUES: Shape = Shape::List(List {
     member: &S_RUN_COMMAND_TARGET_VALUE,
     element: "member",
@@ -3110,10 +3156,15 @@ static S_SAGE_MAKER_PIPELINE_PARAMETER_LIST: Shape = Shape::List(List {
     min: Some(0),
     max: Some(200),
 });
-static S_SAGE_MAKER_PIPELINE_PARAMETER_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(256), pattern: Some("^[a-zA-Z0-9](-*[a-zA-Z0-9])*$"), values: &[] };
+static S_SAGE_MAKER_PIPELINE_PARAMETER_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(256),
+    pattern: Some("^[a-zA-Z0-9](-*[a-zA-Z0-9])*$"),
+    values: &[],
+    sensitive: false,
+};
 static S_SAGE_MAKER_PIPELINE_PARAMETER_VALUE: Shape =
-    Shape::String { min: None, max: Some(1024), pattern: None, values: &[] };
+    Shape::String { min: None, max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_SAGE_MAKER_PIPELINE_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "SageMakerPipelineParameters",
     members: &[Member {
@@ -3126,8 +3177,9 @@ static S_SAGE_MAKER_PIPELINE_PARAMETERS: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_SCHEDULE_EXPRESSION: Shape = Shape::String { min: None, max: Some(256), pattern: None, values: &[] };
-static S_SQL: Shape = Shape::String { min: Some(1), max: Some(100000), pattern: None, values: &[] };
+static S_SCHEDULE_EXPRESSION: Shape =
+    Shape::String { min: None, max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_SQL: Shape = Shape::String { min: Some(1), max: Some(100000), pattern: None, values: &[], sensitive: true };
 static S_SQLS: Shape =
     Shape::List(List { member: &S_SQL, element: "member", flattened: false, min: Some(0), max: Some(40) });
 static S_SQS_PARAMETERS: Shape = Shape::Structure(Structure {
@@ -3142,8 +3194,9 @@ static S_SQS_PARAMETERS: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_STATEMENT_NAME: Shape = Shape::String { min: Some(1), max: Some(500), pattern: None, values: &[] };
-static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_STATEMENT_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(500), pattern: None, values: &[], sensitive: false };
+static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STRING_LIST: Shape =
     Shape::List(List { member: &S_STRING, element: "member", flattened: false, min: None, max: None });
 static S_TAG: Shape = Shape::Structure(Structure {
@@ -3168,7 +3221,7 @@ static S_TAG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: None, max: None });
 static S_TAG_LIST: Shape =
@@ -3197,7 +3250,8 @@ static S_TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_TAG_RESOURCE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "TagResourceResponse", members: &[], payload: None });
-static S_TAG_VALUE: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+static S_TAG_VALUE: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TARGET: Shape = Shape::Structure(Structure {
     name: "Target",
     members: &[
@@ -3340,16 +3394,20 @@ static S_TARGET: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TARGET_ARN: Shape = Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[] };
+static S_TARGET_ARN: Shape =
+    Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
 static S_TARGET_ID: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[] };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[], sensitive: false };
 static S_TARGET_ID_LIST: Shape =
     Shape::List(List { member: &S_TARGET_ID, element: "member", flattened: false, min: Some(1), max: Some(100) });
-static S_TARGET_INPUT: Shape = Shape::String { min: None, max: Some(8192), pattern: None, values: &[] };
-static S_TARGET_INPUT_PATH: Shape = Shape::String { min: None, max: Some(256), pattern: None, values: &[] };
+static S_TARGET_INPUT: Shape =
+    Shape::String { min: None, max: Some(8192), pattern: None, values: &[], sensitive: false };
+static S_TARGET_INPUT_PATH: Shape =
+    Shape::String { min: None, max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TARGET_LIST: Shape =
     Shape::List(List { member: &S_TARGET, element: "member", flattened: false, min: Some(1), max: Some(100) });
-static S_TARGET_PARTITION_KEY_PATH: Shape = Shape::String { min: None, max: Some(256), pattern: None, values: &[] };
+static S_TARGET_PARTITION_KEY_PATH: Shape =
+    Shape::String { min: None, max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TEST_EVENT_PATTERN_REQUEST: Shape = Shape::Structure(Structure {
     name: "TestEventPatternRequest",
     members: &[
@@ -3385,8 +3443,10 @@ static S_TEST_EVENT_PATTERN_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
-static S_TRACE_HEADER: Shape = Shape::String { min: Some(1), max: Some(500), pattern: None, values: &[] };
-static S_TRANSFORMER_INPUT: Shape = Shape::String { min: Some(1), max: Some(8192), pattern: None, values: &[] };
+static S_TRACE_HEADER: Shape =
+    Shape::String { min: Some(1), max: Some(500), pattern: None, values: &[], sensitive: false };
+static S_TRANSFORMER_INPUT: Shape =
+    Shape::String { min: Some(1), max: Some(8192), pattern: None, values: &[], sensitive: false };
 static S_TRANSFORMER_PATHS: Shape = Shape::Map(Map {
     key: &S_INPUT_TRANSFORMER_PATH_KEY,
     value: &S_TARGET_INPUT_PATH,

@@ -6581,7 +6581,8 @@ pub struct XMLClassifier {
     pub row_tag: Option<String>,
 }
 
-static S_ACCOUNT_ID: Shape = Shape::String { min: Some(0), max: Some(12), pattern: None, values: &[] };
+static S_ACCOUNT_ID: Shape =
+    Shape::String { min: Some(0), max: Some(12), pattern: None, values: &[], sensitive: false };
 static S_ACTION: Shape = Shape::Structure(Structure {
     name: "Action",
     members: &[
@@ -6651,6 +6652,7 @@ static S_ADDITIONAL_OPTION_KEYS: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["performanceTuning.caching", "observations.scope", "compositeRuleEvaluation.method"],
+    sensitive: false,
 };
 static S_ADDITIONAL_OPTIONS: Shape = Shape::Map(Map {
     key: &S_ENCLOSED_IN_STRING_PROPERTY,
@@ -6681,6 +6683,7 @@ static S_AGG_FUNCTION: Shape = Shape::String {
         "var_samp",
         "var_pop",
     ],
+    sensitive: false,
 };
 static S_AGGREGATE: Shape = Shape::Structure(Structure {
     name: "Aggregate",
@@ -7074,7 +7077,8 @@ static S_APPLY_MAPPING: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ARN_STRING: Shape = Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[] };
+static S_ARN_STRING: Shape =
+    Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_ATHENA_CONNECTOR_SOURCE: Shape = Shape::Structure(Structure {
     name: "AthenaConnectorSource",
     members: &[
@@ -7170,7 +7174,8 @@ static S_AUDIT_CONTEXT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_AUDIT_CONTEXT_STRING: Shape = Shape::String { min: Some(0), max: Some(2048), pattern: None, values: &[] };
+static S_AUDIT_CONTEXT_STRING: Shape =
+    Shape::String { min: Some(0), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_AUTO_DATA_QUALITY: Shape = Shape::Structure(Structure {
     name: "AutoDataQuality",
     members: &[
@@ -7226,6 +7231,7 @@ static S_BACKFILL_ERROR_CODE: Shape = Shape::String {
         "MISSING_PARTITION_VALUE_ERROR",
         "UNSUPPORTED_PARTITION_CHARACTER_ERROR",
     ],
+    sensitive: false,
 };
 static S_BACKFILL_ERRORED_PARTITIONS_LIST: Shape =
     Shape::List(List { member: &S_PARTITION_VALUE_LIST, element: "member", flattened: false, min: None, max: None });
@@ -7964,6 +7970,7 @@ static S_CATALOG_ID_STRING: Shape = Shape::String {
     max: Some(255),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_CATALOG_KAFKA_SOURCE: Shape = Shape::Structure(Structure {
     name: "CatalogKafkaSource",
@@ -8207,7 +8214,7 @@ static S_CATALOG_TARGET: Shape = Shape::Structure(Structure {
 });
 static S_CATALOG_TARGET_LIST: Shape =
     Shape::List(List { member: &S_CATALOG_TARGET, element: "member", flattened: false, min: None, max: None });
-static S_CLASSIFICATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_CLASSIFICATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CLASSIFIER: Shape = Shape::Structure(Structure {
     name: "Classifier",
     members: &[
@@ -8941,29 +8948,35 @@ static S_COLUMN_NAME_STRING: Shape = Shape::String {
     max: Some(1024),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_COLUMN_TYPE_STRING: Shape = Shape::String {
     min: Some(0),
     max: Some(131072),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_COLUMN_VALUE_STRING_LIST: Shape =
     Shape::List(List { member: &S_COLUMN_VALUES_STRING, element: "member", flattened: false, min: None, max: None });
-static S_COLUMN_VALUES_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_COLUMN_VALUES_STRING: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_COMMENT_STRING: Shape = Shape::String {
     min: Some(0),
     max: Some(255),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_COMPARATOR: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["EQUALS", "GREATER_THAN", "LESS_THAN", "GREATER_THAN_EQUALS", "LESS_THAN_EQUALS"],
+    sensitive: false,
 };
-static S_COMPRESSION_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["gzip", "bzip2"] };
+static S_COMPRESSION_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["gzip", "bzip2"], sensitive: false };
 static S_CONDITION: Shape = Shape::Structure(Structure {
     name: "Condition",
     members: &[
@@ -9044,8 +9057,9 @@ static S_CONDITION_EXPRESSION_LIST: Shape =
     Shape::List(List { member: &S_CONDITION_EXPRESSION, element: "member", flattened: false, min: None, max: None });
 static S_CONDITION_LIST: Shape =
     Shape::List(List { member: &S_CONDITION, element: "member", flattened: false, min: None, max: Some(500) });
-static S_CONNECTION_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CONNECTION_STRING: Shape = Shape::String { min: None, max: Some(255), pattern: None, values: &[] };
+static S_CONNECTION_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CONNECTION_STRING: Shape =
+    Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_CONNECTION_STRING_LIST: Shape =
     Shape::List(List { member: &S_CONNECTION_STRING, element: "member", flattened: false, min: None, max: Some(1000) });
 static S_CONNECTIONS_LIST: Shape = Shape::Structure(Structure {
@@ -9144,14 +9158,17 @@ static S_CONNECTOR_OPTIONS: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
-static S_CONTEXT_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
-static S_CONTEXT_VALUE: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
-static S_CRAWL_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_CONTEXT_KEY: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_CONTEXT_VALUE: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_CRAWL_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CRAWL_STATE: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["RUNNING", "CANCELLING", "CANCELLED", "SUCCEEDED", "FAILED", "ERROR"],
+    sensitive: false,
 };
 static S_CRAWLER: Shape = Shape::Structure(Structure {
     name: "Crawler",
@@ -9319,7 +9336,8 @@ static S_CRAWLER: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_CRAWLER_CONFIGURATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_CRAWLER_CONFIGURATION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CRAWLER_HISTORY: Shape = Shape::Structure(Structure {
     name: "CrawlerHistory",
     members: &[
@@ -9408,10 +9426,15 @@ static S_CRAWLER_HISTORY: Shape = Shape::Structure(Structure {
 });
 static S_CRAWLER_HISTORY_LIST: Shape =
     Shape::List(List { member: &S_CRAWLER_HISTORY, element: "member", flattened: false, min: None, max: None });
-static S_CRAWLER_HISTORY_STATE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["RUNNING", "COMPLETED", "FAILED", "STOPPED"] };
+static S_CRAWLER_HISTORY_STATE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["RUNNING", "COMPLETED", "FAILED", "STOPPED"],
+    sensitive: false,
+};
 static S_CRAWLER_LINEAGE_SETTINGS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ENABLE", "DISABLE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ENABLE", "DISABLE"], sensitive: false };
 static S_CRAWLER_LIST: Shape =
     Shape::List(List { member: &S_CRAWLER, element: "member", flattened: false, min: None, max: None });
 static S_CRAWLER_METRICS: Shape = Shape::Structure(Structure {
@@ -9489,9 +9512,9 @@ static S_CRAWLER_METRICS_LIST: Shape =
 static S_CRAWLER_NAME_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: Some(0), max: Some(100) });
 static S_CRAWLER_SECURITY_CONFIGURATION: Shape =
-    Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[] };
+    Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_CRAWLER_STATE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["READY", "RUNNING", "STOPPING"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["READY", "RUNNING", "STOPPING"], sensitive: false };
 static S_CRAWLER_TARGETS: Shape = Shape::Structure(Structure {
     name: "CrawlerTargets",
     members: &[
@@ -10436,7 +10459,7 @@ static S_CREATE_XML_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_CRON_EXPRESSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_CRON_EXPRESSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CSV_CLASSIFIER: Shape = Shape::Structure(Structure {
     name: "CsvClassifier",
     members: &[
@@ -10548,15 +10571,20 @@ static S_CSV_CLASSIFIER: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_CSV_COLUMN_DELIMITER: Shape =
-    Shape::String { min: Some(1), max: Some(1), pattern: Some("[^\\r\\n]"), values: &[] };
+    Shape::String { min: Some(1), max: Some(1), pattern: Some("[^\\r\\n]"), values: &[], sensitive: false };
 static S_CSV_HEADER: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
 static S_CSV_HEADER_OPTION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["UNKNOWN", "PRESENT", "ABSENT"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["UNKNOWN", "PRESENT", "ABSENT"], sensitive: false };
 static S_CSV_QUOTE_SYMBOL: Shape =
-    Shape::String { min: Some(1), max: Some(1), pattern: Some("[^\\r\\n]"), values: &[] };
-static S_CSV_SERDE_OPTION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["OpenCSVSerDe", "LazySimpleSerDe", "None"] };
+    Shape::String { min: Some(1), max: Some(1), pattern: Some("[^\\r\\n]"), values: &[], sensitive: false };
+static S_CSV_SERDE_OPTION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["OpenCSVSerDe", "LazySimpleSerDe", "None"],
+    sensitive: false,
+};
 static S_CUSTOM_CODE: Shape = Shape::Structure(Structure {
     name: "CustomCode",
     members: &[
@@ -10610,6 +10638,7 @@ static S_CUSTOM_PATTERNS: Shape = Shape::String {
     max: Some(16000),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_DDBELT_CATALOG_ADDITIONAL_OPTIONS: Shape = Shape::Structure(Structure {
     name: "DDBELTCatalogAdditionalOptions",
@@ -10711,8 +10740,13 @@ static S_DQDL_ALIASES: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
-static S_DQDL_STRING: Shape =
-    Shape::String { min: Some(1), max: Some(65536), pattern: Some("([\\u0020-\\u007E\\r\\s\\n])*"), values: &[] };
+static S_DQDL_STRING: Shape = Shape::String {
+    min: Some(1),
+    max: Some(65536),
+    pattern: Some("([\\u0020-\\u007E\\r\\s\\n])*"),
+    values: &[],
+    sensitive: false,
+};
 static S_DQ_RESULTS_PUBLISHING_OPTIONS: Shape = Shape::Structure(Structure {
     name: "DQResultsPublishingOptions",
     members: &[
@@ -10764,9 +10798,14 @@ static S_DQ_STOP_JOB_ON_FAILURE_OPTIONS: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_DQ_STOP_JOB_ON_FAILURE_TIMING: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Immediate", "AfterDataLoad"] };
-static S_DQ_TRANSFORM_OUTPUT: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["PrimaryInput", "EvaluationResults"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Immediate", "AfterDataLoad"], sensitive: false };
+static S_DQ_TRANSFORM_OUTPUT: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["PrimaryInput", "EvaluationResults"],
+    sensitive: false,
+};
 static S_DATA_LAKE_PRINCIPAL: Shape = Shape::Structure(Structure {
     name: "DataLakePrincipal",
     members: &[Member {
@@ -10779,7 +10818,8 @@ static S_DATA_LAKE_PRINCIPAL: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_DATA_LAKE_PRINCIPAL_STRING: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+static S_DATA_LAKE_PRINCIPAL_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_DATABASE: Shape = Shape::Structure(Structure {
     name: "Database",
     members: &[
@@ -10859,7 +10899,7 @@ static S_DATABASE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_DATABASE_ATTRIBUTES: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["NAME", "TARGET_DATABASE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["NAME", "TARGET_DATABASE"], sensitive: false };
 static S_DATABASE_ATTRIBUTES_LIST: Shape =
     Shape::List(List { member: &S_DATABASE_ATTRIBUTES, element: "member", flattened: false, min: None, max: None });
 static S_DATABASE_IDENTIFIER: Shape = Shape::Structure(Structure {
@@ -10956,10 +10996,11 @@ static S_DATABASE_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_DATABASE_LIST: Shape =
     Shape::List(List { member: &S_DATABASE, element: "member", flattened: false, min: None, max: None });
-static S_DATABASE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_DATABASE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_DATABREW_CONDITION: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("^[A-Z\\_]+$"), values: &[] };
-static S_DATABREW_CONDITION_VALUE: Shape = Shape::String { min: None, max: Some(1024), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("^[A-Z\\_]+$"), values: &[], sensitive: false };
+static S_DATABREW_CONDITION_VALUE: Shape =
+    Shape::String { min: None, max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_DATATYPE: Shape = Shape::Structure(Structure {
     name: "Datatype",
     members: &[
@@ -10982,12 +11023,14 @@ static S_DATATYPE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_DDB_EXPORT_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["ddb", "s3"] };
+static S_DDB_EXPORT_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ddb", "s3"], sensitive: false };
 static S_DELETE_BEHAVIOR: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["LOG", "DELETE_FROM_DATABASE", "DEPRECATE_IN_DATABASE"],
+    sensitive: false,
 };
 static S_DELETE_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteClassifierRequest",
@@ -11248,7 +11291,7 @@ static S_DELTA_TARGET: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_DELTA_TARGET_COMPRESSION_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["uncompressed", "snappy"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["uncompressed", "snappy"], sensitive: false };
 static S_DELTA_TARGET_LIST: Shape =
     Shape::List(List { member: &S_DELTA_TARGET, element: "member", flattened: false, min: None, max: None });
 static S_DESCRIPTION_STRING: Shape = Shape::String {
@@ -11256,12 +11299,14 @@ static S_DESCRIPTION_STRING: Shape = Shape::String {
     max: Some(2048),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_DESCRIPTION_STRING_REMOVABLE: Shape = Shape::String {
     min: Some(0),
     max: Some(2048),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_DIRECT_JDBC_SOURCE: Shape = Shape::Structure(Structure {
     name: "DirectJDBCSource",
@@ -11752,24 +11797,28 @@ static S_ENCLOSED_IN_STRING_PROPERTY: Shape = Shape::String {
     max: None,
     pattern: Some("([\\u0009\\u000B\\u000C\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF])*"),
     values: &[],
+    sensitive: false,
 };
 static S_ENCLOSED_IN_STRING_PROPERTY_WITH_QUOTE: Shape = Shape::String {
     min: None,
     max: None,
     pattern: Some("([\\u0009\\u000B\\u000C\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF])*"),
     values: &[],
+    sensitive: false,
 };
 static S_ENCRYPTED_KEY_METADATA_STRING: Shape = Shape::String {
     min: None,
     max: Some(2056),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_ENCRYPTION_KEY_ID_STRING: Shape = Shape::String {
     min: None,
     max: Some(2056),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_ERROR_DETAIL: Shape = Shape::Structure(Structure {
     name: "ErrorDetail",
@@ -11793,7 +11842,7 @@ static S_ERROR_DETAIL: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ERROR_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_ERROR_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EVALUATE_DATA_QUALITY: Shape = Shape::Structure(Structure {
     name: "EvaluateDataQuality",
     members: &[
@@ -11932,9 +11981,9 @@ static S_EVENT_BATCHING_CONDITION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_EVENT_QUEUE_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_EVENT_QUEUE_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EXECUTION_CLASS: Shape =
-    Shape::String { min: None, max: Some(16), pattern: None, values: &["FLEX", "STANDARD"] };
+    Shape::String { min: None, max: Some(16), pattern: None, values: &["FLEX", "STANDARD"], sensitive: false };
 static S_EXECUTION_PROPERTY: Shape = Shape::Structure(Structure {
     name: "ExecutionProperty",
     members: &[Member {
@@ -11948,7 +11997,8 @@ static S_EXECUTION_PROPERTY: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_EXECUTION_TIME: Shape = Shape::Integer { min: None, max: None };
-static S_EXTENDED_STRING: Shape = Shape::String { min: None, max: None, pattern: Some("[\\s\\S]*"), values: &[] };
+static S_EXTENDED_STRING: Shape =
+    Shape::String { min: None, max: None, pattern: Some("[\\s\\S]*"), values: &[], sensitive: false };
 static S_FEDERATED_DATABASE: Shape = Shape::Structure(Structure {
     name: "FederatedDatabase",
     members: &[
@@ -12022,12 +12072,14 @@ static S_FEDERATION_IDENTIFIER: Shape = Shape::String {
     max: Some(512),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_FIELD_NAME: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["CRAWL_ID", "STATE", "START_TIME", "END_TIME", "DPU_HOUR"],
+    sensitive: false,
 };
 static S_FILL_MISSING_VALUES: Shape = Shape::Structure(Structure {
     name: "FillMissingValues",
@@ -12137,16 +12189,28 @@ static S_FILTER_EXPRESSION: Shape = Shape::Structure(Structure {
 });
 static S_FILTER_EXPRESSIONS: Shape =
     Shape::List(List { member: &S_FILTER_EXPRESSION, element: "member", flattened: false, min: None, max: None });
-static S_FILTER_LOGICAL_OPERATOR: Shape = Shape::String { min: None, max: None, pattern: None, values: &["AND", "OR"] };
-static S_FILTER_OPERATION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["EQ", "LT", "GT", "LTE", "GTE", "REGEX", "ISNULL"] };
-static S_FILTER_OPERATOR: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["GT", "GE", "LT", "LE", "EQ", "NE"] };
+static S_FILTER_LOGICAL_OPERATOR: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["AND", "OR"], sensitive: false };
+static S_FILTER_OPERATION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["EQ", "LT", "GT", "LTE", "GTE", "REGEX", "ISNULL"],
+    sensitive: false,
+};
+static S_FILTER_OPERATOR: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["GT", "GE", "LT", "LE", "EQ", "NE"],
+    sensitive: false,
+};
 static S_FILTER_STRING: Shape = Shape::String {
     min: Some(0),
     max: Some(2048),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_FILTER_VALUE: Shape = Shape::Structure(Structure {
     name: "FilterValue",
@@ -12171,7 +12235,7 @@ static S_FILTER_VALUE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_FILTER_VALUE_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["COLUMNEXTRACTED", "CONSTANT"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["COLUMNEXTRACTED", "CONSTANT"], sensitive: false };
 static S_FILTER_VALUES: Shape =
     Shape::List(List { member: &S_FILTER_VALUE, element: "member", flattened: false, min: None, max: None });
 static S_FORMAT_STRING: Shape = Shape::String {
@@ -12179,10 +12243,12 @@ static S_FORMAT_STRING: Shape = Shape::String {
     max: Some(128),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
-static S_GENERIC512_CHAR_STRING: Shape = Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[] };
+static S_GENERIC512_CHAR_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[], sensitive: false };
 static S_GENERIC_LIMITED_STRING: Shape =
-    Shape::String { min: None, max: None, pattern: Some("[A-Za-z0-9_-]*"), values: &[] };
+    Shape::String { min: None, max: None, pattern: Some("[A-Za-z0-9_-]*"), values: &[], sensitive: false };
 static S_GENERIC_MAP: Shape = Shape::Map(Map {
     key: &S_GENERIC_STRING,
     value: &S_GENERIC_STRING,
@@ -12191,7 +12257,7 @@ static S_GENERIC_MAP: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
-static S_GENERIC_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_GENERIC_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_GET_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetClassifierRequest",
     members: &[Member {
@@ -13283,12 +13349,14 @@ static S_GLUE_RECORD_TYPE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["DATE", "STRING", "TIMESTAMP", "INT", "FLOAT", "LONG", "BIGDECIMAL", "BYTE", "SHORT", "DOUBLE"],
+    sensitive: false,
 };
 static S_GLUE_RESOURCE_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(10240),
     pattern: Some("arn:aws(-(cn|us-gov|iso(-[bef])?))?:glue:.*"),
     values: &[],
+    sensitive: false,
 };
 static S_GLUE_SCHEMA: Shape = Shape::Structure(Structure {
     name: "GlueSchema",
@@ -13309,6 +13377,7 @@ static S_GLUE_STUDIO_COLUMN_NAME_STRING: Shape = Shape::String {
     max: Some(1024),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_GLUE_STUDIO_PATH_LIST: Shape = Shape::List(List {
     member: &S_ENCLOSED_IN_STRING_PROPERTIES,
@@ -13355,7 +13424,7 @@ static S_GLUE_STUDIO_SCHEMA_COLUMN_LIST: Shape = Shape::List(List {
     max: None,
 });
 static S_GLUE_VERSION_STRING: Shape =
-    Shape::String { min: Some(1), max: Some(255), pattern: Some("^(\\w+\\.)+\\w+$"), values: &[] };
+    Shape::String { min: Some(1), max: Some(255), pattern: Some("^(\\w+\\.)+\\w+$"), values: &[], sensitive: false };
 static S_GOVERNED_CATALOG_SOURCE: Shape = Shape::Structure(Structure {
     name: "GovernedCatalogSource",
     members: &[
@@ -13523,6 +13592,7 @@ static S_GROK_PATTERN: Shape = Shape::String {
     max: Some(2048),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_GROUP_FILTERS: Shape = Shape::Structure(Structure {
     name: "GroupFilters",
@@ -13561,6 +13631,7 @@ static S_HASH_STRING: Shape = Shape::String {
     max: Some(255),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_HUDI_TARGET: Shape = Shape::Structure(Structure {
     name: "HudiTarget",
@@ -13600,12 +13671,17 @@ static S_HUDI_TARGET: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_HUDI_TARGET_COMPRESSION_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["gzip", "lzo", "uncompressed", "snappy"] };
+static S_HUDI_TARGET_COMPRESSION_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["gzip", "lzo", "uncompressed", "snappy"],
+    sensitive: false,
+};
 static S_HUDI_TARGET_LIST: Shape =
     Shape::List(List { member: &S_HUDI_TARGET, element: "member", flattened: false, min: None, max: None });
 static S_HYPER_TARGET_COMPRESSION_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["uncompressed"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["uncompressed"], sensitive: false };
 static S_ICEBERG_DOCUMENT: Shape = Shape::Document;
 static S_ICEBERG_ENCRYPTED_KEY: Shape = Shape::Structure(Structure {
     name: "IcebergEncryptedKey",
@@ -13676,7 +13752,7 @@ static S_ICEBERG_INPUT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ICEBERG_NULL_ORDER: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["nulls-first", "nulls-last"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["nulls-first", "nulls-last"], sensitive: false };
 static S_ICEBERG_PARTITION_FIELD: Shape = Shape::Structure(Structure {
     name: "IcebergPartitionField",
     members: &[
@@ -13778,7 +13854,7 @@ static S_ICEBERG_SCHEMA: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ICEBERG_SORT_DIRECTION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["asc", "desc"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["asc", "desc"], sensitive: false };
 static S_ICEBERG_SORT_FIELD: Shape = Shape::Structure(Structure {
     name: "IcebergSortField",
     members: &[
@@ -13905,7 +13981,8 @@ static S_ICEBERG_STRUCT_FIELD: Shape = Shape::Structure(Structure {
 });
 static S_ICEBERG_STRUCT_FIELD_LIST: Shape =
     Shape::List(List { member: &S_ICEBERG_STRUCT_FIELD, element: "member", flattened: false, min: None, max: None });
-static S_ICEBERG_STRUCT_TYPE_ENUM: Shape = Shape::String { min: None, max: None, pattern: None, values: &["struct"] };
+static S_ICEBERG_STRUCT_TYPE_ENUM: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["struct"], sensitive: false };
 static S_ICEBERG_TABLE_UPDATE: Shape = Shape::Structure(Structure {
     name: "IcebergTableUpdate",
     members: &[
@@ -14016,11 +14093,17 @@ static S_ICEBERG_TARGET: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ICEBERG_TARGET_COMPRESSION_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["gzip", "lzo", "uncompressed", "snappy"] };
+static S_ICEBERG_TARGET_COMPRESSION_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["gzip", "lzo", "uncompressed", "snappy"],
+    sensitive: false,
+};
 static S_ICEBERG_TARGET_LIST: Shape =
     Shape::List(List { member: &S_ICEBERG_TARGET, element: "member", flattened: false, min: None, max: None });
-static S_ICEBERG_TRANSFORM_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_ICEBERG_TRANSFORM_STRING: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ICEBERG_UPDATE_ACTION: Shape = Shape::String {
     min: None,
     max: None,
@@ -14038,12 +14121,14 @@ static S_ICEBERG_UPDATE_ACTION: Shape = Shape::String {
         "add-encryption-key",
         "remove-encryption-key",
     ],
+    sensitive: false,
 };
 static S_ID_STRING: Shape = Shape::String {
     min: Some(1),
     max: Some(255),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_INTEGER: Shape = Shape::Integer { min: None, max: None };
 static S_INTEGER_FLAG: Shape = Shape::Integer { min: Some(0), max: Some(1) };
@@ -14056,6 +14141,7 @@ static S_JDBC_CONNECTION_TYPE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["sqlserver", "mysql", "oracle", "postgresql", "redshift"],
+    sensitive: false,
 };
 static S_JDBC_CONNECTOR_OPTIONS: Shape = Shape::Structure(Structure {
     name: "JDBCConnectorOptions",
@@ -14312,6 +14398,7 @@ static S_JDBC_DATA_TYPE: Shape = Shape::String {
         "VARBINARY",
         "VARCHAR",
     ],
+    sensitive: false,
 };
 static S_JDBC_DATA_TYPE_MAPPING: Shape = Shape::Map(Map {
     key: &S_JDBC_DATA_TYPE,
@@ -14322,7 +14409,7 @@ static S_JDBC_DATA_TYPE_MAPPING: Shape = Shape::Map(Map {
     max: None,
 });
 static S_JDBC_METADATA_ENTRY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["COMMENTS", "RAWTYPES"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["COMMENTS", "RAWTYPES"], sensitive: false };
 static S_JDBC_TARGET: Shape = Shape::Structure(Structure {
     name: "JdbcTarget",
     members: &[
@@ -14688,8 +14775,8 @@ static S_JOB_COMMAND: Shape = Shape::Structure(Structure {
 static S_JOB_LIST: Shape =
     Shape::List(List { member: &S_JOB, element: "member", flattened: false, min: None, max: None });
 static S_JOB_MODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["SCRIPT", "VISUAL", "NOTEBOOK"] };
-static S_JOB_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["SCRIPT", "VISUAL", "NOTEBOOK"], sensitive: false };
+static S_JOB_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_JOB_NAME_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
 static S_JOB_RUN: Shape = Shape::Structure(Structure {
@@ -14956,6 +15043,7 @@ static S_JOB_RUN_STATE: Shape = Shape::String {
         "WAITING",
         "EXPIRED",
     ],
+    sensitive: false,
 };
 static S_JOB_UPDATE: Shape = Shape::Structure(Structure {
     name: "JobUpdate",
@@ -15214,6 +15302,7 @@ static S_JOIN_TYPE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["equijoin", "left", "right", "outer", "leftsemi", "leftanti"],
+    sensitive: false,
 };
 static S_JSON_CLASSIFIER: Shape = Shape::Structure(Structure {
     name: "JsonClassifier",
@@ -15261,8 +15350,8 @@ static S_JSON_CLASSIFIER: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_JSON_PATH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_JSON_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_JSON_PATH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_JSON_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_KAFKA_STREAMING_SOURCE_OPTIONS: Shape = Shape::Structure(Structure {
     name: "KafkaStreamingSourceOptions",
     members: &[
@@ -15452,6 +15541,7 @@ static S_KEY_STRING: Shape = Shape::String {
     max: Some(255),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_KINESIS_STREAMING_SOURCE_OPTIONS: Shape = Shape::Structure(Structure {
     name: "KinesisStreamingSourceOptions",
@@ -15711,10 +15801,15 @@ static S_LAST_CRAWL_INFO: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_LAST_CRAWL_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["SUCCEEDED", "CANCELLED", "FAILED"] };
+static S_LAST_CRAWL_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["SUCCEEDED", "CANCELLED", "FAILED"],
+    sensitive: false,
+};
 static S_LAST_REFRESH_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["FULL", "INCREMENTAL"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["FULL", "INCREMENTAL"], sensitive: false };
 static S_LIMITED_PATH_LIST: Shape =
     Shape::List(List { member: &S_LIMITED_STRING_LIST, element: "member", flattened: false, min: None, max: None });
 static S_LIMITED_STRING_LIST: Shape =
@@ -15908,19 +16003,29 @@ static S_LOCATION_STRING: Shape = Shape::String {
     max: Some(2056),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_LOCATION_STRING_LIST: Shape =
     Shape::List(List { member: &S_LOCATION_STRING, element: "member", flattened: false, min: None, max: None });
-static S_LOG_GROUP: Shape =
-    Shape::String { min: Some(1), max: Some(512), pattern: Some("[\\.\\-_/#A-Za-z0-9]+"), values: &[] };
-static S_LOG_STREAM: Shape = Shape::String { min: Some(1), max: Some(512), pattern: Some("[^:*]*"), values: &[] };
-static S_LOGICAL: Shape = Shape::String { min: None, max: None, pattern: None, values: &["AND", "ANY"] };
-static S_LOGICAL_OPERATOR: Shape = Shape::String { min: None, max: None, pattern: None, values: &["EQUALS"] };
+static S_LOG_GROUP: Shape = Shape::String {
+    min: Some(1),
+    max: Some(512),
+    pattern: Some("[\\.\\-_/#A-Za-z0-9]+"),
+    values: &[],
+    sensitive: false,
+};
+static S_LOG_STREAM: Shape =
+    Shape::String { min: Some(1), max: Some(512), pattern: Some("[^:*]*"), values: &[], sensitive: false };
+static S_LOGICAL: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["AND", "ANY"], sensitive: false };
+static S_LOGICAL_OPERATOR: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["EQUALS"], sensitive: false };
 static S_MAINTENANCE_WINDOW: Shape = Shape::String {
     min: None,
     max: None,
     pattern: Some("^(Sun|Mon|Tue|Wed|Thu|Fri|Sat):([01]?[0-9]|2[0-3])$"),
     values: &[],
+    sensitive: false,
 };
 static S_MANY_INPUTS: Shape =
     Shape::List(List { member: &S_NODE_ID, element: "member", flattened: false, min: Some(1), max: None });
@@ -15981,7 +16086,7 @@ static S_MAPPING: Shape = Shape::Structure(Structure {
 static S_MAPPINGS: Shape =
     Shape::List(List { member: &S_MAPPING, element: "member", flattened: false, min: None, max: None });
 static S_MASK_VALUE: Shape =
-    Shape::String { min: Some(0), max: Some(256), pattern: Some("[*A-Za-z0-9_-]*"), values: &[] };
+    Shape::String { min: Some(0), max: Some(256), pattern: Some("[*A-Za-z0-9_-]*"), values: &[], sensitive: false };
 static S_MAX_CONCURRENT_RUNS: Shape = Shape::Integer { min: None, max: None };
 static S_MAX_RETRIES: Shape = Shape::Integer { min: None, max: None };
 static S_MERGE: Shape = Shape::Structure(Structure {
@@ -16027,8 +16132,10 @@ static S_MESSAGE_PREFIX: Shape = Shape::String {
     max: Some(255),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
-static S_METADATA_OPERATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &["CREATE"] };
+static S_METADATA_OPERATION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["CREATE"], sensitive: false };
 static S_MICROSOFT_SQL_SERVER_CATALOG_SOURCE: Shape = Shape::Structure(Structure {
     name: "MicrosoftSQLServerCatalogSource",
     members: &[
@@ -16203,11 +16310,14 @@ static S_NAME_STRING: Shape = Shape::String {
     max: Some(255),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_NAME_STRING_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
-static S_NODE_ID: Shape = Shape::String { min: None, max: None, pattern: Some("[A-Za-z0-9_-]*"), values: &[] };
-static S_NODE_NAME: Shape = Shape::String { min: None, max: None, pattern: Some("([^\\r\\n])*"), values: &[] };
+static S_NODE_ID: Shape =
+    Shape::String { min: None, max: None, pattern: Some("[A-Za-z0-9_-]*"), values: &[], sensitive: false };
+static S_NODE_NAME: Shape =
+    Shape::String { min: None, max: None, pattern: Some("([^\\r\\n])*"), values: &[], sensitive: false };
 static S_NON_NEGATIVE_DOUBLE: Shape = Shape::Float;
 static S_NON_NEGATIVE_INT: Shape = Shape::Integer { min: Some(0), max: None };
 static S_NON_NEGATIVE_INTEGER: Shape = Shape::Integer { min: Some(0), max: None };
@@ -16281,8 +16391,9 @@ static S_NULL_VALUE_FIELDS: Shape =
 static S_NULLABLE_BOOLEAN: Shape = Shape::Boolean;
 static S_NULLABLE_DOUBLE: Shape = Shape::Float;
 static S_NULLABLE_INTEGER: Shape = Shape::Integer { min: None, max: None };
-static S_NULLABLE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_NUMBER_TARGET_PARTITIONS_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_NULLABLE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_NUMBER_TARGET_PARTITIONS_STRING: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ONE_INPUT: Shape =
     Shape::List(List { member: &S_NODE_ID, element: "member", flattened: false, min: Some(1), max: Some(1) });
 static S_OPEN_TABLE_FORMAT_INPUT: Shape = Shape::Structure(Structure {
@@ -16297,7 +16408,8 @@ static S_OPEN_TABLE_FORMAT_INPUT: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_OPERATION: Shape = Shape::String { min: Some(1), max: Some(128), pattern: Some("^[A-Z\\_]+$"), values: &[] };
+static S_OPERATION: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("^[A-Z\\_]+$"), values: &[], sensitive: false };
 static S_OPTION: Shape = Shape::Structure(Structure {
     name: "Option",
     members: &[
@@ -16399,10 +16511,10 @@ static S_ORACLE_SQL_CATALOG_TARGET: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ORCHESTRATION_MESSAGE_STRING: Shape =
-    Shape::String { min: None, max: Some(400000), pattern: None, values: &[] };
+    Shape::String { min: None, max: Some(400000), pattern: None, values: &[], sensitive: false };
 static S_ORCHESTRATION_PAGE_SIZE200: Shape = Shape::Integer { min: Some(1), max: Some(200) };
 static S_ORCHESTRATION_POLICY_JSON_STRING: Shape =
-    Shape::String { min: Some(2), max: Some(2048), pattern: None, values: &[] };
+    Shape::String { min: Some(2), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_ORDER: Shape = Shape::Structure(Structure {
     name: "Order",
     members: &[
@@ -16559,6 +16671,7 @@ static S_PARAM_TYPE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["str", "int", "float", "complex", "bool", "list", "null"],
+    sensitive: false,
 };
 static S_PARAMETER_MAP: Shape = Shape::Map(Map {
     key: &S_PARAMETER_NAME,
@@ -16569,8 +16682,9 @@ static S_PARAMETER_MAP: Shape = Shape::Map(Map {
     max: None,
 });
 static S_PARAMETER_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("^[A-Za-z0-9]+$"), values: &[] };
-static S_PARAMETER_VALUE: Shape = Shape::String { min: Some(1), max: Some(32768), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("^[A-Za-z0-9]+$"), values: &[], sensitive: false };
+static S_PARAMETER_VALUE: Shape =
+    Shape::String { min: Some(1), max: Some(32768), pattern: None, values: &[], sensitive: false };
 static S_PARAMETERS_MAP: Shape = Shape::Map(Map {
     key: &S_KEY_STRING,
     value: &S_PARAMETERS_MAP_VALUE,
@@ -16579,12 +16693,14 @@ static S_PARAMETERS_MAP: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
-static S_PARAMETERS_MAP_VALUE: Shape = Shape::String { min: None, max: Some(512000), pattern: None, values: &[] };
+static S_PARAMETERS_MAP_VALUE: Shape =
+    Shape::String { min: None, max: Some(512000), pattern: None, values: &[], sensitive: false };
 static S_PARQUET_COMPRESSION_TYPE: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["snappy", "lzo", "gzip", "brotli", "lz4", "uncompressed", "none"],
+    sensitive: false,
 };
 static S_PARTITION: Shape = Shape::Structure(Structure {
     name: "Partition",
@@ -16757,8 +16873,13 @@ static S_PARTITION_INDEX_DESCRIPTOR_LIST: Shape = Shape::List(List {
 });
 static S_PARTITION_INDEX_LIST: Shape =
     Shape::List(List { member: &S_PARTITION_INDEX, element: "member", flattened: false, min: None, max: None });
-static S_PARTITION_INDEX_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["CREATING", "ACTIVE", "DELETING", "FAILED"] };
+static S_PARTITION_INDEX_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["CREATING", "ACTIVE", "DELETING", "FAILED"],
+    sensitive: false,
+};
 static S_PARTITION_INPUT: Shape = Shape::Structure(Structure {
     name: "PartitionInput",
     members: &[
@@ -16821,7 +16942,7 @@ static S_PARTITION_VALUE_LIST: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_PATH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_PATH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PATH_LIST: Shape =
     Shape::List(List { member: &S_PATH, element: "member", flattened: false, min: None, max: None });
 static S_PERMISSION: Shape = Shape::String {
@@ -16839,6 +16960,7 @@ static S_PERMISSION: Shape = Shape::String {
         "CREATE_TABLE",
         "DATA_LOCATION_ACCESS",
     ],
+    sensitive: false,
 };
 static S_PERMISSION_LIST: Shape =
     Shape::List(List { member: &S_PERMISSION, element: "member", flattened: false, min: None, max: None });
@@ -16855,6 +16977,7 @@ static S_PII_TYPE: Shape = Shape::String {
         "ColumnHashing",
         "ColumnMasking",
     ],
+    sensitive: false,
 };
 static S_POLLING_TIME: Shape = Shape::Integer { min: Some(10), max: None };
 static S_POSITIVE_LONG: Shape = Shape::Integer { min: Some(1), max: None };
@@ -16977,6 +17100,7 @@ static S_PREDICATE_STRING: Shape = Shape::String {
     max: Some(2048),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_PRINCIPAL_PERMISSIONS: Shape = Shape::Structure(Structure {
     name: "PrincipalPermissions",
@@ -17034,7 +17158,7 @@ static S_PROPERTY_PREDICATE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_PYTHON_VERSION_STRING: Shape =
-    Shape::String { min: None, max: None, pattern: Some("^([2-3]|3[.]9)$"), values: &[] };
+    Shape::String { min: None, max: None, pattern: Some("^([2-3]|3[.]9)$"), values: &[], sensitive: false };
 static S_QUERY_SESSION_CONTEXT: Shape = Shape::Structure(Structure {
     name: "QuerySessionContext",
     members: &[
@@ -17081,8 +17205,13 @@ static S_QUERY_SESSION_CONTEXT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_QUOTE_CHAR: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["quote", "quillemet", "single_quote", "disabled"] };
+static S_QUOTE_CHAR: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["quote", "quillemet", "single_quote", "disabled"],
+    sensitive: false,
+};
 static S_RECIPE: Shape = Shape::Structure(Structure {
     name: "Recipe",
     members: &[
@@ -17189,12 +17318,14 @@ static S_RECIPE_STEP: Shape = Shape::Structure(Structure {
 });
 static S_RECIPE_STEPS: Shape =
     Shape::List(List { member: &S_RECIPE_STEP, element: "member", flattened: false, min: None, max: None });
-static S_RECIPE_VERSION: Shape = Shape::String { min: Some(1), max: Some(16), pattern: None, values: &[] };
+static S_RECIPE_VERSION: Shape =
+    Shape::String { min: Some(1), max: Some(16), pattern: None, values: &[], sensitive: false };
 static S_RECRAWL_BEHAVIOR: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["CRAWL_EVERYTHING", "CRAWL_NEW_FOLDERS_ONLY", "CRAWL_EVENT_MODE"],
+    sensitive: false,
 };
 static S_RECRAWL_POLICY: Shape = Shape::Structure(Structure {
     name: "RecrawlPolicy",
@@ -17419,17 +17550,19 @@ static S_RESET_JOB_BOOKMARK_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_RESOURCE_ACTION: Shape = Shape::String { min: None, max: None, pattern: None, values: &["UPDATE", "CREATE"] };
+static S_RESOURCE_ACTION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["UPDATE", "CREATE"], sensitive: false };
 static S_RESOURCE_SHARE_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["FOREIGN", "ALL", "FEDERATED"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["FOREIGN", "ALL", "FEDERATED"], sensitive: false };
 static S_RESOURCE_STATE: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["QUEUED", "IN_PROGRESS", "SUCCESS", "STOPPED", "FAILED"],
+    sensitive: false,
 };
-static S_ROLE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_ROLE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_ROLE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ROLE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ROUTE: Shape = Shape::Structure(Structure {
     name: "Route",
     members: &[
@@ -17460,9 +17593,10 @@ static S_ROUTE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ROW_TAG: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_RUN_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_RUNTIME_NAME_STRING: Shape = Shape::String { min: None, max: Some(64), pattern: Some(".*"), values: &[] };
+static S_ROW_TAG: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_RUN_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_RUNTIME_NAME_STRING: Shape =
+    Shape::String { min: None, max: Some(64), pattern: Some(".*"), values: &[], sensitive: false };
 static S_S3_CATALOG_DELTA_SOURCE: Shape = Shape::Structure(Structure {
     name: "S3CatalogDeltaSource",
     members: &[
@@ -19137,8 +19271,13 @@ static S_SCHEDULE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_SCHEDULE_STATE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["SCHEDULED", "NOT_SCHEDULED", "TRANSITIONING"] };
+static S_SCHEDULE_STATE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["SCHEDULED", "NOT_SCHEDULED", "TRANSITIONING"],
+    sensitive: false,
+};
 static S_SCHEMA_CHANGE_POLICY: Shape = Shape::Structure(Structure {
     name: "SchemaChangePolicy",
     members: &[
@@ -19222,14 +19361,16 @@ static S_SCHEMA_REFERENCE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_SCHEMA_REGISTRY_NAME_STRING: Shape =
-    Shape::String { min: Some(1), max: Some(255), pattern: Some("[a-zA-Z0-9-_$#.]+"), values: &[] };
+    Shape::String { min: Some(1), max: Some(255), pattern: Some("[a-zA-Z0-9-_$#.]+"), values: &[], sensitive: false };
 static S_SCHEMA_VERSION_ID_STRING: Shape = Shape::String {
     min: Some(36),
     max: Some(36),
     pattern: Some("[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"),
     values: &[],
+    sensitive: false,
 };
-static S_SCRIPT_LOCATION_STRING: Shape = Shape::String { min: None, max: Some(400000), pattern: None, values: &[] };
+static S_SCRIPT_LOCATION_STRING: Shape =
+    Shape::String { min: None, max: Some(400000), pattern: None, values: &[], sensitive: false };
 static S_SEARCH_PROPERTY_PREDICATES: Shape =
     Shape::List(List { member: &S_PROPERTY_PREDICATE, element: "member", flattened: false, min: None, max: None });
 static S_SEARCH_TABLES_REQUEST: Shape = Shape::Structure(Structure {
@@ -19406,8 +19547,13 @@ static S_SELECT_FROM_COLLECTION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_SEPARATOR: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["comma", "ctrla", "pipe", "semicolon", "tab"] };
+static S_SEPARATOR: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["comma", "ctrla", "pipe", "semicolon", "tab"],
+    sensitive: false,
+};
 static S_SER_DE_INFO: Shape = Shape::Structure(Structure {
     name: "SerDeInfo",
     members: &[
@@ -19702,7 +19848,8 @@ static S_SNOWFLAKE_TARGET: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_SORT: Shape = Shape::String { min: None, max: None, pattern: None, values: &["ASC", "DESC"] };
+static S_SORT: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ASC", "DESC"], sensitive: false };
 static S_SORT_CRITERIA: Shape =
     Shape::List(List { member: &S_SORT_CRITERION, element: "member", flattened: false, min: Some(0), max: Some(1) });
 static S_SORT_CRITERION: Shape = Shape::Structure(Structure {
@@ -19727,8 +19874,13 @@ static S_SORT_CRITERION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_SOURCE_CONTROL_AUTH_STRATEGY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["PERSONAL_ACCESS_TOKEN", "AWS_SECRETS_MANAGER"] };
+static S_SOURCE_CONTROL_AUTH_STRATEGY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["PERSONAL_ACCESS_TOKEN", "AWS_SECRETS_MANAGER"],
+    sensitive: false,
+};
 static S_SOURCE_CONTROL_DETAILS: Shape = Shape::Structure(Structure {
     name: "SourceControlDetails",
     members: &[
@@ -19804,6 +19956,7 @@ static S_SOURCE_CONTROL_PROVIDER: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["GITHUB", "GITLAB", "BITBUCKET", "AWS_CODE_COMMIT"],
+    sensitive: false,
 };
 static S_SPARK_CONNECTOR_SOURCE: Shape = Shape::Structure(Structure {
     name: "SparkConnectorSource",
@@ -20072,6 +20225,7 @@ static S_SQL_QUERY: Shape = Shape::String {
     max: None,
     pattern: Some("([\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\s])*"),
     values: &[],
+    sensitive: false,
 };
 static S_START_CRAWLER_REQUEST: Shape = Shape::Structure(Structure {
     name: "StartCrawlerRequest",
@@ -20223,8 +20377,13 @@ static S_START_JOB_RUN_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_STARTING_POSITION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["latest", "trim_horizon", "earliest", "timestamp"] };
+static S_STARTING_POSITION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["latest", "trim_horizon", "earliest", "timestamp"],
+    sensitive: false,
+};
 static S_STATUS_DETAILS: Shape = Shape::Structure(Structure {
     name: "StatusDetails",
     members: &[
@@ -20630,7 +20789,7 @@ static S_TABLE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_TABLE_ATTRIBUTES: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["NAME", "TABLE_TYPE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["NAME", "TABLE_TYPE"], sensitive: false };
 static S_TABLE_ATTRIBUTES_LIST: Shape =
     Shape::List(List { member: &S_TABLE_ATTRIBUTES, element: "member", flattened: false, min: None, max: None });
 static S_TABLE_ERROR: Shape = Shape::Structure(Structure {
@@ -20815,7 +20974,8 @@ static S_TABLE_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_TABLE_LIST: Shape =
     Shape::List(List { member: &S_TABLE, element: "member", flattened: false, min: None, max: None });
-static S_TABLE_PREFIX: Shape = Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[] };
+static S_TABLE_PREFIX: Shape =
+    Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TABLE_STATUS: Shape = Shape::Structure(Structure {
     name: "TableStatus",
     members: &[
@@ -20886,7 +21046,8 @@ static S_TABLE_STATUS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TABLE_TYPE_STRING: Shape = Shape::String { min: None, max: Some(255), pattern: None, values: &[] };
+static S_TABLE_TYPE_STRING: Shape =
+    Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_TABLE_VERSION: Shape = Shape::Structure(Structure {
     name: "TableVersion",
     members: &[
@@ -20910,7 +21071,7 @@ static S_TABLE_VERSION: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_TABLE_VERSION_ID: Shape = Shape::Integer { min: Some(-1), max: None };
-static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TAG_KEYS_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: Some(0), max: Some(50) });
 static S_TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
@@ -20937,7 +21098,8 @@ static S_TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_TAG_RESOURCE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "TagResourceResponse", members: &[], payload: None });
-static S_TAG_VALUE: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+static S_TAG_VALUE: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TAGS_MAP: Shape = Shape::Map(Map {
     key: &S_TAG_KEY,
     value: &S_TAG_VALUE,
@@ -20946,21 +21108,28 @@ static S_TAGS_MAP: Shape = Shape::Map(Map {
     flattened: false,
     max: Some(50),
 });
-static S_TARGET_COLUMN: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_TARGET_COLUMN: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_TARGET_FORMAT: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["json", "csv", "avro", "orc", "parquet", "hudi", "delta", "iceberg", "hyper", "xml"],
+    sensitive: false,
 };
 static S_TIMEOUT: Shape = Shape::Integer { min: Some(1), max: None };
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
 static S_TIMESTAMP_VALUE: Shape = Shape::Timestamp { iso: false };
-static S_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TOPK: Shape = Shape::Integer { min: Some(0), max: Some(100) };
 static S_TOTAL_SEGMENTS_INTEGER: Shape = Shape::Integer { min: Some(1), max: Some(10) };
-static S_TRANSACTION_ID_STRING: Shape =
-    Shape::String { min: Some(1), max: Some(255), pattern: Some("[\\p{L}\\p{N}\\p{P}]*"), values: &[] };
+static S_TRANSACTION_ID_STRING: Shape = Shape::String {
+    min: Some(1),
+    max: Some(255),
+    pattern: Some("[\\p{L}\\p{N}\\p{P}]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_TRANSFORM_CONFIG_PARAMETER: Shape = Shape::Structure(Structure {
     name: "TransformConfigParameter",
     members: &[
@@ -21121,9 +21290,15 @@ static S_TRIGGER_STATE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["CREATING", "CREATED", "ACTIVATING", "ACTIVATED", "DEACTIVATING", "DEACTIVATED", "DELETING", "UPDATING"],
+    sensitive: false,
 };
-static S_TRIGGER_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["SCHEDULED", "CONDITIONAL", "ON_DEMAND", "EVENT"] };
+static S_TRIGGER_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["SCHEDULED", "CONDITIONAL", "ON_DEMAND", "EVENT"],
+    sensitive: false,
+};
 static S_TWO_INPUTS: Shape =
     Shape::List(List { member: &S_NODE_ID, element: "member", flattened: false, min: Some(2), max: Some(2) });
 static S_URI: Shape = Shape::String {
@@ -21131,6 +21306,7 @@ static S_URI: Shape = Shape::String {
     max: Some(1024),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_UNION: Shape = Shape::Structure(Structure {
     name: "Union",
@@ -21162,7 +21338,8 @@ static S_UNION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_UNION_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["ALL", "DISTINCT"] };
+static S_UNION_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ALL", "DISTINCT"], sensitive: false };
 static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     name: "UntagResourceRequest",
     members: &[
@@ -21188,9 +21365,9 @@ static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
 static S_UNTAG_RESOURCE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "UntagResourceResponse", members: &[], payload: None });
 static S_UPDATE_BEHAVIOR: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["LOG", "UPDATE_IN_DATABASE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["LOG", "UPDATE_IN_DATABASE"], sensitive: false };
 static S_UPDATE_CATALOG_BEHAVIOR: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["UPDATE_IN_DATABASE", "LOG"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["UPDATE_IN_DATABASE", "LOG"], sensitive: false };
 static S_UPDATE_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
     name: "UpdateClassifierRequest",
     members: &[
@@ -21819,8 +21996,9 @@ static S_UPSERT_REDSHIFT_TARGET_OPTIONS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_URI_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_VALUE_STRING: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_URI_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_VALUE_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_VALUE_STRING_LIST: Shape =
     Shape::List(List { member: &S_VALUE_STRING, element: "member", flattened: false, min: None, max: None });
 static S_VERSION_ID: Shape = Shape::Integer { min: None, max: None };
@@ -21830,6 +22008,7 @@ static S_VERSION_STRING: Shape = Shape::String {
     max: Some(255),
     pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
     values: &[],
+    sensitive: false,
 };
 static S_VIEW_DEFINITION: Shape = Shape::Structure(Structure {
     name: "ViewDefinition",
@@ -21988,9 +22167,9 @@ static S_VIEW_DEFINITION_INPUT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_VIEW_DIALECT: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["REDSHIFT", "ATHENA", "SPARK"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["REDSHIFT", "ATHENA", "SPARK"], sensitive: false };
 static S_VIEW_DIALECT_VERSION_STRING: Shape =
-    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_VIEW_REPRESENTATION: Shape = Shape::Structure(Structure {
     name: "ViewRepresentation",
     members: &[
@@ -22114,9 +22293,15 @@ static S_VIEW_SUB_OBJECT_VERSION_IDS_LIST: Shape = Shape::List(List {
 });
 static S_VIEW_SUB_OBJECTS_LIST: Shape =
     Shape::List(List { member: &S_ARN_STRING, element: "member", flattened: false, min: Some(0), max: Some(10) });
-static S_VIEW_TEXT_STRING: Shape = Shape::String { min: None, max: Some(409600), pattern: None, values: &[] };
-static S_VIEW_UPDATE_ACTION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ADD", "REPLACE", "ADD_OR_REPLACE", "DROP"] };
+static S_VIEW_TEXT_STRING: Shape =
+    Shape::String { min: None, max: Some(409600), pattern: None, values: &[], sensitive: false };
+static S_VIEW_UPDATE_ACTION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ADD", "REPLACE", "ADD_OR_REPLACE", "DROP"],
+    sensitive: false,
+};
 static S_VIEW_VALIDATION: Shape = Shape::Structure(Structure {
     name: "ViewValidation",
     members: &[
@@ -22178,6 +22363,7 @@ static S_WORKER_TYPE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["Standard", "G.1X", "G.2X", "G.025X", "G.4X", "G.8X", "Z.2X"],
+    sensitive: false,
 };
 static S_XML_CLASSIFIER: Shape = Shape::Structure(Structure {
     name: "XMLClassifier",

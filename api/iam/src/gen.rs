@@ -2146,7 +2146,7 @@ static S_LIST_ROLES_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_PERMISSIONS_BOUNDARY_ATTACHMENT_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["PermissionsBoundaryPolicy"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["PermissionsBoundaryPolicy"], sensitive: false };
 static S_POLICY: Shape = Shape::Structure(Structure {
     name: "Policy",
     members: &[
@@ -2249,8 +2249,13 @@ static S_POLICY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_POLICY_USAGE_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["PermissionsPolicy", "PermissionsBoundary"] };
+static S_POLICY_USAGE_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["PermissionsPolicy", "PermissionsBoundary"],
+    sensitive: false,
+};
 static S_POLICY_VERSION: Shape = Shape::Structure(Structure {
     name: "PolicyVersion",
     members: &[
@@ -2599,34 +2604,44 @@ static S_UPDATE_ROLE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_UPDATE_ROLE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "UpdateRoleResponse", members: &[], payload: None });
-static S_ARN_TYPE: Shape = Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[] };
+static S_ARN_TYPE: Shape =
+    Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_ATTACHED_POLICIES_LIST_TYPE: Shape =
     Shape::List(List { member: &S_ATTACHED_POLICY, element: "member", flattened: false, min: None, max: None });
 static S_ATTACHMENT_COUNT_TYPE: Shape = Shape::Integer { min: None, max: None };
 static S_BOOLEAN_TYPE: Shape = Shape::Boolean;
 static S_DATE_TYPE: Shape = Shape::Timestamp { iso: true };
-static S_ID_TYPE: Shape = Shape::String { min: Some(16), max: Some(128), pattern: Some("[\\w]+"), values: &[] };
+static S_ID_TYPE: Shape =
+    Shape::String { min: Some(16), max: Some(128), pattern: Some("[\\w]+"), values: &[], sensitive: false };
 static S_INSTANCE_PROFILE_LIST_TYPE: Shape =
     Shape::List(List { member: &S_INSTANCE_PROFILE, element: "member", flattened: false, min: None, max: None });
 static S_INSTANCE_PROFILE_NAME_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[] };
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
 static S_MARKER_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(320), pattern: Some("[\\u0020-\\u00FF]+"), values: &[] };
+    Shape::String { min: Some(1), max: Some(320), pattern: Some("[\\u0020-\\u00FF]+"), values: &[], sensitive: false };
 static S_MAX_ITEMS_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
-static S_PATH_PREFIX_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(512), pattern: Some("\\u002F[\\u0021-\\u007F]*"), values: &[] };
+static S_PATH_PREFIX_TYPE: Shape = Shape::String {
+    min: Some(1),
+    max: Some(512),
+    pattern: Some("\\u002F[\\u0021-\\u007F]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_PATH_TYPE: Shape = Shape::String {
     min: Some(1),
     max: Some(512),
     pattern: Some("(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)"),
     values: &[],
+    sensitive: false,
 };
-static S_POLICY_DESCRIPTION_TYPE: Shape = Shape::String { min: None, max: Some(1000), pattern: None, values: &[] };
+static S_POLICY_DESCRIPTION_TYPE: Shape =
+    Shape::String { min: None, max: Some(1000), pattern: None, values: &[], sensitive: false };
 static S_POLICY_DOCUMENT_TYPE: Shape = Shape::String {
     min: Some(1),
     max: Some(131072),
     pattern: Some("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"),
     values: &[],
+    sensitive: false,
 };
 static S_POLICY_DOCUMENT_VERSION_LIST_TYPE: Shape =
     Shape::List(List { member: &S_POLICY_VERSION, element: "member", flattened: false, min: None, max: None });
@@ -2635,34 +2650,56 @@ static S_POLICY_LIST_TYPE: Shape =
 static S_POLICY_NAME_LIST_TYPE: Shape =
     Shape::List(List { member: &S_POLICY_NAME_TYPE, element: "member", flattened: false, min: None, max: None });
 static S_POLICY_NAME_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[] };
-static S_POLICY_PATH_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(512), pattern: Some("((/[A-Za-z0-9\\.,\\+@=_-]+)*)/"), values: &[] };
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
+static S_POLICY_PATH_TYPE: Shape = Shape::String {
+    min: Some(1),
+    max: Some(512),
+    pattern: Some("((/[A-Za-z0-9\\.,\\+@=_-]+)*)/"),
+    values: &[],
+    sensitive: false,
+};
 static S_POLICY_SCOPE_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["All", "AWS", "Local"] };
-static S_POLICY_VERSION_ID_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: Some("v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?"), values: &[] };
-static S_RESPONSE_MARKER_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["All", "AWS", "Local"], sensitive: false };
+static S_POLICY_VERSION_ID_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: Some("v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?"),
+    values: &[],
+    sensitive: false,
+};
+static S_RESPONSE_MARKER_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ROLE_DESCRIPTION_TYPE: Shape = Shape::String {
     min: None,
     max: Some(1000),
     pattern: Some("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*"),
     values: &[],
+    sensitive: false,
 };
 static S_ROLE_LIST_TYPE: Shape =
     Shape::List(List { member: &S_ROLE, element: "member", flattened: false, min: None, max: None });
 static S_ROLE_MAX_SESSION_DURATION_TYPE: Shape = Shape::Integer { min: Some(3600), max: Some(43200) };
 static S_ROLE_NAME_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\w+=,.@-]+"), values: &[] };
-static S_STRING_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
+static S_STRING_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TAG_KEY_LIST_TYPE: Shape =
     Shape::List(List { member: &S_TAG_KEY_TYPE, element: "member", flattened: false, min: None, max: Some(50) });
-static S_TAG_KEY_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"), values: &[] };
+static S_TAG_KEY_TYPE: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"),
+    values: &[],
+    sensitive: false,
+};
 static S_TAG_LIST_TYPE: Shape =
     Shape::List(List { member: &S_TAG, element: "member", flattened: false, min: None, max: Some(50) });
-static S_TAG_VALUE_TYPE: Shape =
-    Shape::String { min: Some(0), max: Some(256), pattern: Some("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"), values: &[] };
+static S_TAG_VALUE_TYPE: Shape = Shape::String {
+    min: Some(0),
+    max: Some(256),
+    pattern: Some("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"),
+    values: &[],
+    sensitive: false,
+};
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.

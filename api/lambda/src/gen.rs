@@ -2082,8 +2082,13 @@ pub struct VpcConfigResponse {
     pub ipv6_allowed_for_dual_stack: Option<bool>,
 }
 
-static S_ACTION: Shape =
-    Shape::String { min: None, max: None, pattern: Some("(lambda:[*]|lambda:[a-zA-Z]+|[*])"), values: &[] };
+static S_ACTION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: Some("(lambda:[*]|lambda:[a-zA-Z]+|[*])"),
+    values: &[],
+    sensitive: false,
+};
 static S_ADD_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
     name: "AddPermissionRequest",
     members: &[
@@ -2199,7 +2204,7 @@ static S_ADD_PERMISSION_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ADDITIONAL_VERSION: Shape =
-    Shape::String { min: Some(1), max: Some(1024), pattern: Some("[0-9]+"), values: &[] };
+    Shape::String { min: Some(1), max: Some(1024), pattern: Some("[0-9]+"), values: &[], sensitive: false };
 static S_ADDITIONAL_VERSION_WEIGHTS: Shape = Shape::Map(Map {
     key: &S_ADDITIONAL_VERSION,
     value: &S_WEIGHT,
@@ -2208,8 +2213,13 @@ static S_ADDITIONAL_VERSION_WEIGHTS: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
-static S_ALIAS: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("(?!^[0-9]+$)([a-zA-Z0-9-_]+)"), values: &[] };
+static S_ALIAS: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("(?!^[0-9]+$)([a-zA-Z0-9-_]+)"),
+    values: &[],
+    sensitive: false,
+};
 static S_ALIAS_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "AliasConfiguration",
     members: &[
@@ -2305,8 +2315,10 @@ static S_APPLICATION_LOG_LEVEL: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
+    sensitive: false,
 };
-static S_ARCHITECTURE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["x86_64", "arm64"] };
+static S_ARCHITECTURE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["x86_64", "arm64"], sensitive: false };
 static S_ARCHITECTURES_LIST: Shape =
     Shape::List(List { member: &S_ARCHITECTURE, element: "member", flattened: false, min: Some(1), max: Some(1) });
 static S_ARN: Shape = Shape::String {
@@ -2314,6 +2326,7 @@ static S_ARN: Shape = Shape::String {
     max: None,
     pattern: Some("arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"),
     values: &[],
+    sensitive: false,
 };
 static S_BATCH_SIZE: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
 static S_BISECT_BATCH_ON_FUNCTION_ERROR: Shape = Shape::Boolean;
@@ -2326,6 +2339,7 @@ static S_CAPACITY_PROVIDER_ARN: Shape = Shape::String {
         "arn:aws[a-zA-Z-]*:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:capacity-provider:[a-zA-Z0-9-_]+",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_CAPACITY_PROVIDER_CONFIG: Shape = Shape::Structure(Structure {
     name: "CapacityProviderConfig",
@@ -2346,12 +2360,14 @@ static S_CODE_SIGNING_CONFIG_ARN: Shape = Shape::String {
         "arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}:\\d{12}:code-signing-config:csc-[a-z0-9]{17}",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_COLLECTION_NAME: Shape = Shape::String {
     min: Some(1),
     max: Some(57),
     pattern: Some("(^(?!(system\\x2e)))(^[_a-zA-Z0-9])([^$]*)"),
     values: &[],
+    sensitive: false,
 };
 static S_CONCURRENCY: Shape = Shape::Structure(Structure {
     name: "Concurrency",
@@ -2872,7 +2888,7 @@ static S_CREATE_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_DATABASE_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(63), pattern: Some("[^ /\\.$\\x22]*"), values: &[] };
+    Shape::String { min: Some(1), max: Some(63), pattern: Some("[^ /\\.$\\x22]*"), values: &[], sensitive: false };
 static S_DATE: Shape = Shape::Timestamp { iso: false };
 static S_DEAD_LETTER_CONFIG: Shape = Shape::Structure(Structure {
     name: "DeadLetterConfig",
@@ -2988,7 +3004,8 @@ static S_DELETE_FUNCTION_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_DESCRIPTION: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+static S_DESCRIPTION: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_DESTINATION_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(350),
@@ -2996,6 +3013,7 @@ static S_DESTINATION_ARN: Shape = Shape::String {
         "$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_DESTINATION_CONFIG: Shape = Shape::Structure(Structure {
     name: "DestinationConfig",
@@ -3078,12 +3096,13 @@ static S_DURABLE_EXECUTION_ARN: Shape = Shape::String {
         "arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\\d{12}):function:([a-zA-Z0-9_-]+):(\\$LATEST(?:\\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_DURABLE_EXECUTION_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("[a-zA-Z0-9-_]+"), values: &[] };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[a-zA-Z0-9-_]+"), values: &[], sensitive: false };
 static S_ENABLED: Shape = Shape::Boolean;
 static S_END_POINT_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["KAFKA_BOOTSTRAP_SERVERS"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["KAFKA_BOOTSTRAP_SERVERS"], sensitive: false };
 static S_ENDPOINT: Shape = Shape::String {
     min: Some(1),
     max: Some(300),
@@ -3091,6 +3110,7 @@ static S_ENDPOINT: Shape = Shape::String {
         "(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\\-]*[a-zA-Z0-9])\\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\\-]*[A-Za-z0-9]):[0-9]{1,5}",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_ENDPOINT_LISTS: Shape =
     Shape::List(List { member: &S_ENDPOINT, element: "member", flattened: false, min: Some(1), max: Some(10) });
@@ -3159,8 +3179,9 @@ static S_ENVIRONMENT_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ENVIRONMENT_VARIABLE_NAME: Shape =
-    Shape::String { min: None, max: None, pattern: Some("[a-zA-Z]([a-zA-Z0-9_])+"), values: &[] };
-static S_ENVIRONMENT_VARIABLE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: Some("[a-zA-Z]([a-zA-Z0-9_])+"), values: &[], sensitive: true };
+static S_ENVIRONMENT_VARIABLE_VALUE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
 static S_ENVIRONMENT_VARIABLES: Shape = Shape::Map(Map {
     key: &S_ENVIRONMENT_VARIABLE_NAME,
     value: &S_ENVIRONMENT_VARIABLE_VALUE,
@@ -3189,6 +3210,7 @@ static S_EVENT_SOURCE_MAPPING_ARN: Shape = Shape::String {
         "arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_EVENT_SOURCE_MAPPING_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "EventSourceMappingConfiguration",
@@ -3472,8 +3494,13 @@ static S_EVENT_SOURCE_MAPPING_LOGGING_CONFIG: Shape = Shape::Structure(Structure
     }],
     payload: None,
 });
-static S_EVENT_SOURCE_MAPPING_METRIC: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["EventCount", "ErrorCount", "KafkaMetrics"] };
+static S_EVENT_SOURCE_MAPPING_METRIC: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["EventCount", "ErrorCount", "KafkaMetrics"],
+    sensitive: false,
+};
 static S_EVENT_SOURCE_MAPPING_METRIC_LIST: Shape = Shape::List(List {
     member: &S_EVENT_SOURCE_MAPPING_METRIC,
     element: "member",
@@ -3494,7 +3521,7 @@ static S_EVENT_SOURCE_MAPPING_METRICS_CONFIG: Shape = Shape::Structure(Structure
     payload: None,
 });
 static S_EVENT_SOURCE_MAPPING_SYSTEM_LOG_LEVEL: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["DEBUG", "INFO", "WARN"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["DEBUG", "INFO", "WARN"], sensitive: false };
 static S_EVENT_SOURCE_MAPPINGS_LIST: Shape = Shape::List(List {
     member: &S_EVENT_SOURCE_MAPPING_CONFIGURATION,
     element: "member",
@@ -3502,10 +3529,15 @@ static S_EVENT_SOURCE_MAPPINGS_LIST: Shape = Shape::List(List {
     min: None,
     max: None,
 });
-static S_EVENT_SOURCE_POSITION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"] };
+static S_EVENT_SOURCE_POSITION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"],
+    sensitive: false,
+};
 static S_EVENT_SOURCE_TOKEN: Shape =
-    Shape::String { min: Some(0), max: Some(256), pattern: Some("[a-zA-Z0-9._\\-]+"), values: &[] };
+    Shape::String { min: Some(0), max: Some(256), pattern: Some("[a-zA-Z0-9._\\-]+"), values: &[], sensitive: false };
 static S_EXECUTION_ENVIRONMENT_MEMORY_GI_B_PER_V_CPU: Shape = Shape::Float;
 static S_EXECUTION_TIMEOUT: Shape = Shape::Integer { min: Some(1), max: Some(31622400) };
 static S_FILE_SYSTEM_ARN: Shape = Shape::String {
@@ -3515,6 +3547,7 @@ static S_FILE_SYSTEM_ARN: Shape = Shape::String {
         "arn:aws[a-zA-Z-]*:elasticfilesystem:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}:\\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_FILE_SYSTEM_CONFIG: Shape = Shape::Structure(Structure {
     name: "FileSystemConfig",
@@ -3592,13 +3625,13 @@ static S_FILTER_CRITERIA_ERROR: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_FILTER_CRITERIA_ERROR_CODE: Shape =
-    Shape::String { min: Some(10), max: Some(50), pattern: Some("[A-Za-z]+Exception"), values: &[] };
+    Shape::String { min: Some(10), max: Some(50), pattern: Some("[A-Za-z]+Exception"), values: &[], sensitive: false };
 static S_FILTER_CRITERIA_ERROR_MESSAGE: Shape =
-    Shape::String { min: Some(10), max: Some(2048), pattern: Some(".*"), values: &[] };
+    Shape::String { min: Some(10), max: Some(2048), pattern: Some(".*"), values: &[], sensitive: false };
 static S_FILTER_LIST: Shape =
     Shape::List(List { member: &S_FILTER, element: "member", flattened: false, min: None, max: None });
 static S_FULL_DOCUMENT: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["UpdateLookup", "Default"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["UpdateLookup", "Default"], sensitive: false };
 static S_FUNCTION_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(10000),
@@ -3606,6 +3639,7 @@ static S_FUNCTION_ARN: Shape = Shape::String {
         "arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_FUNCTION_CODE: Shape = Shape::Structure(Structure {
     name: "FunctionCode",
@@ -4088,9 +4122,10 @@ static S_FUNCTION_NAME: Shape = Shape::String {
         "(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_FUNCTION_RESPONSE_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ReportBatchItemFailures"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ReportBatchItemFailures"], sensitive: false };
 static S_FUNCTION_RESPONSE_TYPE_LIST: Shape = Shape::List(List {
     member: &S_FUNCTION_RESPONSE_TYPE,
     element: "member",
@@ -4099,10 +4134,11 @@ static S_FUNCTION_RESPONSE_TYPE_LIST: Shape = Shape::List(List {
     max: Some(1),
 });
 static S_FUNCTION_URL_AUTH_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["NONE", "AWS_IAM"] };
-static S_FUNCTION_VERSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &["ALL"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["NONE", "AWS_IAM"], sensitive: false };
+static S_FUNCTION_VERSION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ALL"], sensitive: false };
 static S_FUNCTION_VERSION_LATEST_PUBLISHED: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["LATEST_PUBLISHED"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["LATEST_PUBLISHED"], sensitive: false };
 static S_GET_ALIAS_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetAliasRequest",
     members: &[
@@ -4351,7 +4387,8 @@ static S_GET_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_HANDLER: Shape = Shape::String { min: Some(0), max: Some(128), pattern: Some("[^\\s]+"), values: &[] };
+static S_HANDLER: Shape =
+    Shape::String { min: Some(0), max: Some(128), pattern: Some("[^\\s]+"), values: &[], sensitive: false };
 static S_IMAGE_CONFIG: Shape = Shape::Structure(Structure {
     name: "ImageConfig",
     members: &[
@@ -4551,11 +4588,21 @@ static S_INVOCATION_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: Some("Payload"),
 });
-static S_INVOCATION_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Event", "RequestResponse", "DryRun"] };
+static S_INVOCATION_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["Event", "RequestResponse", "DryRun"],
+    sensitive: false,
+};
 static S_INVOKED_VIA_FUNCTION_URL: Shape = Shape::Boolean;
-static S_KMS_KEY_ARN: Shape =
-    Shape::String { min: None, max: None, pattern: Some("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"), values: &[] };
+static S_KMS_KEY_ARN: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: Some("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"),
+    values: &[],
+    sensitive: false,
+};
 static S_KAFKA_SCHEMA_REGISTRY_ACCESS_CONFIG: Shape = Shape::Structure(Structure {
     name: "KafkaSchemaRegistryAccessConfig",
     members: &[
@@ -4590,6 +4637,7 @@ static S_KAFKA_SCHEMA_REGISTRY_AUTH_TYPE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["BASIC_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", "SERVER_ROOT_CA_CERTIFICATE"],
+    sensitive: false,
 };
 static S_KAFKA_SCHEMA_REGISTRY_CONFIG: Shape = Shape::Structure(Structure {
     name: "KafkaSchemaRegistryConfig",
@@ -4630,7 +4678,7 @@ static S_KAFKA_SCHEMA_REGISTRY_CONFIG: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_KAFKA_SCHEMA_VALIDATION_ATTRIBUTE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["KEY", "VALUE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["KEY", "VALUE"], sensitive: false };
 static S_KAFKA_SCHEMA_VALIDATION_CONFIG: Shape = Shape::Structure(Structure {
     name: "KafkaSchemaValidationConfig",
     members: &[Member {
@@ -4680,9 +4728,15 @@ static S_LAMBDA_MANAGED_INSTANCES_CAPACITY_PROVIDER_CONFIG: Shape = Shape::Struc
     ],
     payload: None,
 });
-static S_LAST_UPDATE_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Successful", "Failed", "InProgress"] };
-static S_LAST_UPDATE_STATUS_REASON: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_LAST_UPDATE_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["Successful", "Failed", "InProgress"],
+    sensitive: false,
+};
+static S_LAST_UPDATE_STATUS_REASON: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LAST_UPDATE_STATUS_REASON_CODE: Shape = Shape::String {
     min: None,
     max: None,
@@ -4723,6 +4777,7 @@ static S_LAST_UPDATE_STATUS_REASON_CODE: Shape = Shape::String {
         "FunctionError.InitResourceExhausted",
         "DisallowedByVpcEncryptionControl",
     ],
+    sensitive: false,
 };
 static S_LAYER: Shape = Shape::Structure(Structure {
     name: "Layer",
@@ -4769,6 +4824,7 @@ static S_LAYER_VERSION_ARN: Shape = Shape::String {
     max: Some(140),
     pattern: Some("arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"),
     values: &[],
+    sensitive: false,
 };
 static S_LAYERS_REFERENCE_LIST: Shape =
     Shape::List(List { member: &S_LAYER, element: "member", flattened: false, min: None, max: None });
@@ -5028,12 +5084,24 @@ static S_LIST_VERSIONS_BY_FUNCTION_RESPONSE: Shape = Shape::Structure(Structure 
     ],
     payload: None,
 });
-static S_LOCAL_MOUNT_PATH: Shape =
-    Shape::String { min: Some(0), max: Some(160), pattern: Some("/mnt/[a-zA-Z0-9-_.]+"), values: &[] };
-static S_LOG_FORMAT: Shape = Shape::String { min: None, max: None, pattern: None, values: &["JSON", "Text"] };
-static S_LOG_GROUP: Shape =
-    Shape::String { min: Some(1), max: Some(512), pattern: Some("[\\.\\-_/#A-Za-z0-9]+"), values: &[] };
-static S_LOG_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["None", "Tail"] };
+static S_LOCAL_MOUNT_PATH: Shape = Shape::String {
+    min: Some(0),
+    max: Some(160),
+    pattern: Some("/mnt/[a-zA-Z0-9-_.]+"),
+    values: &[],
+    sensitive: false,
+};
+static S_LOG_FORMAT: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["JSON", "Text"], sensitive: false };
+static S_LOG_GROUP: Shape = Shape::String {
+    min: Some(1),
+    max: Some(512),
+    pattern: Some("[\\.\\-_/#A-Za-z0-9]+"),
+    values: &[],
+    sensitive: false,
+};
+static S_LOG_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["None", "Tail"], sensitive: false };
 static S_LOGGING_CONFIG: Shape = Shape::Structure(Structure {
     name: "LoggingConfig",
     members: &[
@@ -5073,8 +5141,13 @@ static S_LOGGING_CONFIG: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_LONG: Shape = Shape::Integer { min: None, max: None };
-static S_MASTER_REGION: Shape =
-    Shape::String { min: None, max: None, pattern: Some("ALL|[a-z]{2}(-gov)?-[a-z]+-\\d{1}"), values: &[] };
+static S_MASTER_REGION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: Some("ALL|[a-z]{2}(-gov)?-[a-z]+-\\d{1}"),
+    values: &[],
+    sensitive: false,
+};
 static S_MAX_LIST_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
 static S_MAXIMUM_BATCHING_WINDOW_IN_SECONDS: Shape = Shape::Integer { min: Some(0), max: Some(300) };
 static S_MAXIMUM_CONCURRENCY: Shape = Shape::Integer { min: Some(2), max: Some(1000) };
@@ -5092,6 +5165,7 @@ static S_NAME_SPACED_FUNCTION_ARN: Shape = Shape::String {
         "arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_\\.]+(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_NAMESPACED_FUNCTION_NAME: Shape = Shape::String {
     min: Some(1),
@@ -5100,15 +5174,17 @@ static S_NAMESPACED_FUNCTION_NAME: Shape = Shape::String {
         "(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_NAMESPACED_STATEMENT_ID: Shape =
-    Shape::String { min: Some(1), max: Some(100), pattern: Some("([a-zA-Z0-9-_.]+)"), values: &[] };
+    Shape::String { min: Some(1), max: Some(100), pattern: Some("([a-zA-Z0-9-_.]+)"), values: &[], sensitive: false };
 static S_NULLABLE_BOOLEAN: Shape = Shape::Boolean;
 static S_NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER: Shape = Shape::String {
     min: Some(1),
     max: Some(128),
     pattern: Some("\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"),
     values: &[],
+    sensitive: false,
 };
 static S_ON_FAILURE: Shape = Shape::Structure(Structure {
     name: "OnFailure",
@@ -5134,13 +5210,16 @@ static S_ON_SUCCESS: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_PACKAGE_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["Zip", "Image"] };
+static S_PACKAGE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Zip", "Image"], sensitive: false };
 static S_PARALLELIZATION_FACTOR: Shape = Shape::Integer { min: Some(1), max: Some(10) };
-static S_PATTERN: Shape = Shape::String { min: Some(0), max: Some(4096), pattern: Some(".*"), values: &[] };
+static S_PATTERN: Shape =
+    Shape::String { min: Some(0), max: Some(4096), pattern: Some(".*"), values: &[], sensitive: false };
 static S_PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY: Shape = Shape::Integer { min: Some(1), max: Some(1600) };
-static S_PRINCIPAL: Shape = Shape::String { min: None, max: None, pattern: Some("[^\\s]+"), values: &[] };
+static S_PRINCIPAL: Shape =
+    Shape::String { min: None, max: None, pattern: Some("[^\\s]+"), values: &[], sensitive: false };
 static S_PRINCIPAL_ORG_ID: Shape =
-    Shape::String { min: Some(12), max: Some(34), pattern: Some("o-[a-z0-9]{10,32}"), values: &[] };
+    Shape::String { min: Some(12), max: Some(34), pattern: Some("o-[a-z0-9]{10,32}"), values: &[], sensitive: false };
 static S_PROVISIONED_POLLER_CONFIG: Shape = Shape::Structure(Structure {
     name: "ProvisionedPollerConfig",
     members: &[
@@ -5172,7 +5251,7 @@ static S_PROVISIONED_POLLER_CONFIG: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_PROVISIONED_POLLER_GROUP_NAME: Shape =
-    Shape::String { min: Some(0), max: Some(128), pattern: Some("[a-zA-Z0-9-_]*"), values: &[] };
+    Shape::String { min: Some(0), max: Some(128), pattern: Some("[a-zA-Z0-9-_]*"), values: &[], sensitive: false };
 static S_PUBLISH_VERSION_REQUEST: Shape = Shape::Structure(Structure {
     name: "PublishVersionRequest",
     members: &[
@@ -5287,7 +5366,8 @@ static S_PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape::Structure(Stru
     ],
     payload: None,
 });
-static S_QUEUE: Shape = Shape::String { min: Some(1), max: Some(1000), pattern: Some("[\\s\\S]*"), values: &[] };
+static S_QUEUE: Shape =
+    Shape::String { min: Some(1), max: Some(1000), pattern: Some("[\\s\\S]*"), values: &[], sensitive: false };
 static S_QUEUES: Shape =
     Shape::List(List { member: &S_QUEUE, element: "member", flattened: false, min: Some(1), max: Some(1) });
 static S_REMOVE_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
@@ -5329,14 +5409,20 @@ static S_REMOVE_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_RESERVED_CONCURRENT_EXECUTIONS: Shape = Shape::Integer { min: Some(0), max: None };
-static S_RESOURCE_ARN: Shape =
-    Shape::String { min: None, max: None, pattern: Some("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"), values: &[] };
+static S_RESOURCE_ARN: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: Some("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"),
+    values: &[],
+    sensitive: false,
+};
 static S_RETENTION_PERIOD_IN_DAYS: Shape = Shape::Integer { min: Some(1), max: Some(90) };
 static S_ROLE_ARN: Shape = Shape::String {
     min: None,
     max: None,
     pattern: Some("arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+"),
     values: &[],
+    sensitive: false,
 };
 static S_RUNTIME: Shape = Shape::String {
     min: None,
@@ -5390,12 +5476,14 @@ static S_RUNTIME: Shape = Shape::String {
         "dotnet10",
         "ruby4.0",
     ],
+    sensitive: false,
 };
 static S_RUNTIME_VERSION_ARN: Shape = Shape::String {
     min: Some(26),
     max: Some(2048),
     pattern: Some("arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}::runtime:.+"),
     values: &[],
+    sensitive: false,
 };
 static S_RUNTIME_VERSION_CONFIG: Shape = Shape::Structure(Structure {
     name: "RuntimeVersionConfig",
@@ -5441,10 +5529,16 @@ static S_RUNTIME_VERSION_ERROR: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_S3_BUCKET: Shape =
-    Shape::String { min: Some(3), max: Some(63), pattern: Some("[0-9A-Za-z\\.\\-_]*(?<!\\.)"), values: &[] };
-static S_S3_KEY: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
-static S_S3_OBJECT_VERSION: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_S3_BUCKET: Shape = Shape::String {
+    min: Some(3),
+    max: Some(63),
+    pattern: Some("[0-9A-Za-z\\.\\-_]*(?<!\\.)"),
+    values: &[],
+    sensitive: false,
+};
+static S_S3_KEY: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_S3_OBJECT_VERSION: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_SCALING_CONFIG: Shape = Shape::Structure(Structure {
     name: "ScalingConfig",
     members: &[Member {
@@ -5458,10 +5552,16 @@ static S_SCALING_CONFIG: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_SCHEMA_REGISTRY_EVENT_RECORD_FORMAT: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["JSON", "SOURCE"] };
-static S_SCHEMA_REGISTRY_URI: Shape =
-    Shape::String { min: Some(1), max: Some(10000), pattern: Some("[a-zA-Z0-9-\\/*:_+=.@-]*"), values: &[] };
-static S_SECURITY_GROUP_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["JSON", "SOURCE"], sensitive: false };
+static S_SCHEMA_REGISTRY_URI: Shape = Shape::String {
+    min: Some(1),
+    max: Some(10000),
+    pattern: Some("[a-zA-Z0-9-\\/*:_+=.@-]*"),
+    values: &[],
+    sensitive: false,
+};
+static S_SECURITY_GROUP_ID: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_SECURITY_GROUP_IDS: Shape =
     Shape::List(List { member: &S_SECURITY_GROUP_ID, element: "member", flattened: false, min: Some(0), max: Some(5) });
 static S_SELF_MANAGED_EVENT_SOURCE: Shape = Shape::Structure(Structure {
@@ -5498,7 +5598,7 @@ static S_SELF_MANAGED_KAFKA_EVENT_SOURCE_CONFIG: Shape = Shape::Structure(Struct
     ],
     payload: None,
 });
-static S_SENSITIVE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_SENSITIVE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
 static S_SNAP_START: Shape = Shape::Structure(Structure {
     name: "SnapStart",
     members: &[Member {
@@ -5512,9 +5612,9 @@ static S_SNAP_START: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_SNAP_START_APPLY_ON: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["PublishedVersions", "None"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["PublishedVersions", "None"], sensitive: false };
 static S_SNAP_START_OPTIMIZATION_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["On", "Off"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["On", "Off"], sensitive: false };
 static S_SNAP_START_RESPONSE: Shape = Shape::Structure(Structure {
     name: "SnapStartResponse",
     members: &[
@@ -5580,8 +5680,10 @@ static S_SOURCE_ACCESS_TYPE: Shape = Shape::String {
         "CLIENT_CERTIFICATE_TLS_AUTH",
         "SERVER_ROOT_CA_CERTIFICATE",
     ],
+    sensitive: false,
 };
-static S_SOURCE_OWNER: Shape = Shape::String { min: Some(0), max: Some(12), pattern: Some("\\d{12}"), values: &[] };
+static S_SOURCE_OWNER: Shape =
+    Shape::String { min: Some(0), max: Some(12), pattern: Some("\\d{12}"), values: &[], sensitive: false };
 static S_STATE: Shape = Shape::String {
     min: None,
     max: None,
@@ -5596,8 +5698,9 @@ static S_STATE: Shape = Shape::String {
         "ActiveNonInvocable",
         "Deleting",
     ],
+    sensitive: false,
 };
-static S_STATE_REASON: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_STATE_REASON: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STATE_REASON_CODE: Shape = Shape::String {
     min: None,
     max: None,
@@ -5642,18 +5745,19 @@ static S_STATE_REASON_CODE: Shape = Shape::String {
         "FunctionError.InitResourceExhausted",
         "DisallowedByVpcEncryptionControl",
     ],
+    sensitive: false,
 };
 static S_STATEMENT_ID: Shape =
-    Shape::String { min: Some(1), max: Some(100), pattern: Some("([a-zA-Z0-9-_]+)"), values: &[] };
-static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(100), pattern: Some("([a-zA-Z0-9-_]+)"), values: &[], sensitive: false };
+static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STRING_LIST: Shape =
     Shape::List(List { member: &S_STRING, element: "member", flattened: false, min: Some(0), max: Some(1500) });
-static S_SUBNET_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_SUBNET_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_SUBNET_IDS: Shape =
     Shape::List(List { member: &S_SUBNET_ID, element: "member", flattened: false, min: Some(0), max: Some(16) });
 static S_SYSTEM_LOG_LEVEL: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["DEBUG", "INFO", "WARN"] };
-static S_TAG_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["DEBUG", "INFO", "WARN"], sensitive: false };
+static S_TAG_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: None, max: None });
 static S_TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
@@ -5678,7 +5782,7 @@ static S_TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_TAG_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TAGGABLE_RESOURCE: Shape = Shape::String {
     min: Some(1),
     max: Some(256),
@@ -5686,6 +5790,7 @@ static S_TAGGABLE_RESOURCE: Shape = Shape::String {
         "arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_TAGS: Shape = Shape::Map(Map {
     key: &S_TAG_KEY,
@@ -5718,8 +5823,9 @@ static S_TAGS_ERROR: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_TAGS_ERROR_CODE: Shape =
-    Shape::String { min: Some(10), max: Some(21), pattern: Some("[A-Za-z]+Exception"), values: &[] };
-static S_TAGS_ERROR_MESSAGE: Shape = Shape::String { min: Some(84), max: Some(1000), pattern: Some(".*"), values: &[] };
+    Shape::String { min: Some(10), max: Some(21), pattern: Some("[A-Za-z]+Exception"), values: &[], sensitive: false };
+static S_TAGS_ERROR_MESSAGE: Shape =
+    Shape::String { min: Some(84), max: Some(1000), pattern: Some(".*"), values: &[], sensitive: false };
 static S_TENANCY_CONFIG: Shape = Shape::Structure(Structure {
     name: "TenancyConfig",
     members: &[Member {
@@ -5732,13 +5838,24 @@ static S_TENANCY_CONFIG: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_TENANT_ID: Shape =
-    Shape::String { min: Some(1), max: Some(256), pattern: Some("[a-zA-Z0-9\\._:\\/=+\\-@ ]+"), values: &[] };
-static S_TENANT_ISOLATION_MODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["PER_TENANT"] };
+static S_TENANT_ID: Shape = Shape::String {
+    min: Some(1),
+    max: Some(256),
+    pattern: Some("[a-zA-Z0-9\\._:\\/=+\\-@ ]+"),
+    values: &[],
+    sensitive: false,
+};
+static S_TENANT_ISOLATION_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["PER_TENANT"], sensitive: false };
 static S_TIMEOUT: Shape = Shape::Integer { min: Some(1), max: None };
-static S_TIMESTAMP: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_TOPIC: Shape =
-    Shape::String { min: Some(1), max: Some(249), pattern: Some("[^.]([a-zA-Z0-9\\-_.]+)"), values: &[] };
+static S_TIMESTAMP: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TOPIC: Shape = Shape::String {
+    min: Some(1),
+    max: Some(249),
+    pattern: Some("[^.]([a-zA-Z0-9\\-_.]+)"),
+    values: &[],
+    sensitive: false,
+};
 static S_TOPICS: Shape =
     Shape::List(List { member: &S_TOPIC, element: "member", flattened: false, min: Some(1), max: Some(1) });
 static S_TRACING_CONFIG: Shape = Shape::Structure(Structure {
@@ -5766,10 +5883,15 @@ static S_TRACING_CONFIG_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_TRACING_MODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Active", "PassThrough"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Active", "PassThrough"], sensitive: false };
 static S_TUMBLING_WINDOW_IN_SECONDS: Shape = Shape::Integer { min: Some(0), max: Some(900) };
-static S_URI: Shape =
-    Shape::String { min: Some(1), max: Some(200), pattern: Some("[a-zA-Z0-9-\\/*:_+=.@-]*"), values: &[] };
+static S_URI: Shape = Shape::String {
+    min: Some(1),
+    max: Some(200),
+    pattern: Some("[a-zA-Z0-9-\\/*:_+=.@-]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     name: "UntagResourceRequest",
     members: &[
@@ -6305,9 +6427,14 @@ static S_UPDATE_FUNCTION_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structu
     payload: None,
 });
 static S_VERSION: Shape =
-    Shape::String { min: Some(1), max: Some(1024), pattern: Some("(\\$LATEST|[0-9]+)"), values: &[] };
-static S_VERSION_WITH_LATEST_PUBLISHED: Shape =
-    Shape::String { min: Some(1), max: Some(1024), pattern: Some("(\\$LATEST(\\.PUBLISHED)?|[0-9]+)"), values: &[] };
+    Shape::String { min: Some(1), max: Some(1024), pattern: Some("(\\$LATEST|[0-9]+)"), values: &[], sensitive: false };
+static S_VERSION_WITH_LATEST_PUBLISHED: Shape = Shape::String {
+    min: Some(1),
+    max: Some(1024),
+    pattern: Some("(\\$LATEST(\\.PUBLISHED)?|[0-9]+)"),
+    values: &[],
+    sensitive: false,
+};
 static S_VPC_CONFIG: Shape = Shape::Structure(Structure {
     name: "VpcConfig",
     members: &[
@@ -6376,9 +6503,10 @@ static S_VPC_CONFIG_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_VPC_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_VPC_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_WEIGHT: Shape = Shape::Float;
-static S_WORKING_DIRECTORY: Shape = Shape::String { min: Some(0), max: Some(1000), pattern: None, values: &[] };
+static S_WORKING_DIRECTORY: Shape =
+    Shape::String { min: Some(0), max: Some(1000), pattern: None, values: &[], sensitive: false };
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.

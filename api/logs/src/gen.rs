@@ -932,13 +932,14 @@ pub struct UntagResourceRequest {
     pub tag_keys: Vec<String>,
 }
 
-static S_ACCOUNT_ID: Shape = Shape::String { min: Some(12), max: Some(12), pattern: Some("^\\d{12}$"), values: &[] };
+static S_ACCOUNT_ID: Shape =
+    Shape::String { min: Some(12), max: Some(12), pattern: Some("^\\d{12}$"), values: &[], sensitive: false };
 static S_ACCOUNT_IDS: Shape =
     Shape::List(List { member: &S_ACCOUNT_ID, element: "member", flattened: false, min: Some(0), max: Some(20) });
 static S_AMAZON_RESOURCE_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(1011), pattern: Some("[\\w+=/:,.@-]*"), values: &[] };
+    Shape::String { min: Some(1), max: Some(1011), pattern: Some("[\\w+=/:,.@-]*"), values: &[], sensitive: false };
 static S_APPLY_ON_TRANSFORMED_LOGS: Shape = Shape::Boolean;
-static S_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_BEARER_TOKEN_AUTHENTICATION_ENABLED: Shape = Shape::Boolean;
 static S_CREATE_LOG_GROUP_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateLogGroupRequest",
@@ -1008,8 +1009,13 @@ static S_CREATE_LOG_STREAM_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_DATA_PROTECTION_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ACTIVATED", "DELETED", "ARCHIVED", "DISABLED"] };
+static S_DATA_PROTECTION_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ACTIVATED", "DELETED", "ARCHIVED", "DISABLED"],
+    sensitive: false,
+};
 static S_DAYS: Shape = Shape::Integer { min: None, max: None };
 static S_DEFAULT_VALUE: Shape = Shape::Float;
 static S_DELETE_LOG_GROUP_REQUEST: Shape = Shape::Structure(Structure {
@@ -1350,8 +1356,10 @@ static S_DIMENSIONS: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
-static S_DIMENSIONS_KEY: Shape = Shape::String { min: None, max: Some(255), pattern: None, values: &[] };
-static S_DIMENSIONS_VALUE: Shape = Shape::String { min: None, max: Some(255), pattern: None, values: &[] };
+static S_DIMENSIONS_KEY: Shape =
+    Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_DIMENSIONS_VALUE: Shape =
+    Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_EMIT_SYSTEM_FIELDS: Shape =
     Shape::List(List { member: &S_SYSTEM_FIELD, element: "member", flattened: false, min: None, max: None });
 static S_ENTITY: Shape = Shape::Structure(Structure {
@@ -1384,8 +1392,10 @@ static S_ENTITY_ATTRIBUTES: Shape = Shape::Map(Map {
     flattened: false,
     max: Some(10),
 });
-static S_ENTITY_ATTRIBUTES_KEY: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
-static S_ENTITY_ATTRIBUTES_VALUE: Shape = Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[] };
+static S_ENTITY_ATTRIBUTES_KEY: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_ENTITY_ATTRIBUTES_VALUE: Shape =
+    Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[], sensitive: false };
 static S_ENTITY_KEY_ATTRIBUTES: Shape = Shape::Map(Map {
     key: &S_ENTITY_KEY_ATTRIBUTES_KEY,
     value: &S_ENTITY_KEY_ATTRIBUTES_VALUE,
@@ -1394,9 +1404,10 @@ static S_ENTITY_KEY_ATTRIBUTES: Shape = Shape::Map(Map {
     flattened: false,
     max: Some(4),
 });
-static S_ENTITY_KEY_ATTRIBUTES_KEY: Shape = Shape::String { min: Some(1), max: Some(32), pattern: None, values: &[] };
+static S_ENTITY_KEY_ATTRIBUTES_KEY: Shape =
+    Shape::String { min: Some(1), max: Some(32), pattern: None, values: &[], sensitive: false };
 static S_ENTITY_KEY_ATTRIBUTES_VALUE: Shape =
-    Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[], sensitive: false };
 static S_ENTITY_REJECTION_ERROR_TYPE: Shape = Shape::String {
     min: None,
     max: None,
@@ -1410,11 +1421,13 @@ static S_ENTITY_REJECTION_ERROR_TYPE: Shape = Shape::String {
         "UnsupportedLogGroupType",
         "MissingRequiredFields",
     ],
+    sensitive: false,
 };
-static S_EVENT_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_EVENT_MESSAGE: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[] };
+static S_EVENT_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EVENT_MESSAGE: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
 static S_EVENTS_LIMIT: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
-static S_FIELD_SELECTION_CRITERIA: Shape = Shape::String { min: Some(0), max: Some(2000), pattern: None, values: &[] };
+static S_FIELD_SELECTION_CRITERIA: Shape =
+    Shape::String { min: Some(0), max: Some(2000), pattern: None, values: &[], sensitive: false };
 static S_FILTER_COUNT: Shape = Shape::Integer { min: None, max: None };
 static S_FILTER_LOG_EVENTS_REQUEST: Shape = Shape::Structure(Structure {
     name: "FilterLogEventsRequest",
@@ -1540,8 +1553,10 @@ static S_FILTER_LOG_EVENTS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_FILTER_NAME: Shape = Shape::String { min: Some(1), max: Some(512), pattern: Some("[^:*]*"), values: &[] };
-static S_FILTER_PATTERN: Shape = Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[] };
+static S_FILTER_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(512), pattern: Some("[^:*]*"), values: &[], sensitive: false };
+static S_FILTER_PATTERN: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_FILTERED_LOG_EVENT: Shape = Shape::Structure(Structure {
     name: "FilteredLogEvent",
     members: &[
@@ -1702,7 +1717,7 @@ static S_INCLUDE_LINKED_ACCOUNTS: Shape = Shape::Boolean;
 static S_INHERITED_PROPERTIES: Shape =
     Shape::List(List { member: &S_INHERITED_PROPERTY, element: "member", flattened: false, min: None, max: None });
 static S_INHERITED_PROPERTY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ACCOUNT_DATA_PROTECTION"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ACCOUNT_DATA_PROTECTION"], sensitive: false };
 static S_INPUT_LOG_EVENT: Shape = Shape::Structure(Structure {
     name: "InputLogEvent",
     members: &[
@@ -1735,7 +1750,7 @@ static S_INPUT_LOG_EVENTS: Shape = Shape::List(List {
 static S_INPUT_LOG_STREAM_NAMES: Shape =
     Shape::List(List { member: &S_LOG_STREAM_NAME, element: "member", flattened: false, min: Some(1), max: Some(100) });
 static S_INTERLEAVED: Shape = Shape::Boolean;
-static S_KMS_KEY_ID: Shape = Shape::String { min: None, max: Some(256), pattern: None, values: &[] };
+static S_KMS_KEY_ID: Shape = Shape::String { min: None, max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_LIST_TAGS_FOR_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListTagsForResourceRequest",
     members: &[Member {
@@ -1895,14 +1910,29 @@ static S_LOG_GROUP: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_LOG_GROUP_CLASS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["STANDARD", "INFREQUENT_ACCESS", "DELIVERY"] };
+static S_LOG_GROUP_CLASS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["STANDARD", "INFREQUENT_ACCESS", "DELIVERY"],
+    sensitive: false,
+};
 static S_LOG_GROUP_IDENTIFIER: Shape =
-    Shape::String { min: Some(1), max: Some(2048), pattern: Some("[\\w#+=/:,.@-]*"), values: &[] };
-static S_LOG_GROUP_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(512), pattern: Some("[\\.\\-_/#A-Za-z0-9]+"), values: &[] };
-static S_LOG_GROUP_NAME_PATTERN: Shape =
-    Shape::String { min: Some(0), max: Some(512), pattern: Some("[\\.\\-_/#A-Za-z0-9]*"), values: &[] };
+    Shape::String { min: Some(1), max: Some(2048), pattern: Some("[\\w#+=/:,.@-]*"), values: &[], sensitive: false };
+static S_LOG_GROUP_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(512),
+    pattern: Some("[\\.\\-_/#A-Za-z0-9]+"),
+    values: &[],
+    sensitive: false,
+};
+static S_LOG_GROUP_NAME_PATTERN: Shape = Shape::String {
+    min: Some(0),
+    max: Some(512),
+    pattern: Some("[\\.\\-_/#A-Za-z0-9]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_LOG_GROUPS: Shape =
     Shape::List(List { member: &S_LOG_GROUP, element: "member", flattened: false, min: None, max: None });
 static S_LOG_STREAM: Shape = Shape::Structure(Structure {
@@ -1975,7 +2005,8 @@ static S_LOG_STREAM: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_LOG_STREAM_NAME: Shape = Shape::String { min: Some(1), max: Some(512), pattern: Some("[^:*]*"), values: &[] };
+static S_LOG_STREAM_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(512), pattern: Some("[^:*]*"), values: &[], sensitive: false };
 static S_LOG_STREAM_SEARCHED_COMPLETELY: Shape = Shape::Boolean;
 static S_LOG_STREAMS: Shape =
     Shape::List(List { member: &S_LOG_STREAM, element: "member", flattened: false, min: None, max: None });
@@ -2051,8 +2082,10 @@ static S_METRIC_FILTER: Shape = Shape::Structure(Structure {
 });
 static S_METRIC_FILTERS: Shape =
     Shape::List(List { member: &S_METRIC_FILTER, element: "member", flattened: false, min: None, max: None });
-static S_METRIC_NAME: Shape = Shape::String { min: None, max: Some(255), pattern: Some("[^:*$]*"), values: &[] };
-static S_METRIC_NAMESPACE: Shape = Shape::String { min: None, max: Some(255), pattern: Some("[^:*$]*"), values: &[] };
+static S_METRIC_NAME: Shape =
+    Shape::String { min: None, max: Some(255), pattern: Some("[^:*$]*"), values: &[], sensitive: false };
+static S_METRIC_NAMESPACE: Shape =
+    Shape::String { min: None, max: Some(255), pattern: Some("[^:*$]*"), values: &[], sensitive: false };
 static S_METRIC_TRANSFORMATION: Shape = Shape::Structure(Structure {
     name: "MetricTransformation",
     members: &[
@@ -2114,10 +2147,16 @@ static S_METRIC_TRANSFORMATIONS: Shape = Shape::List(List {
     min: Some(1),
     max: Some(1),
 });
-static S_METRIC_VALUE: Shape = Shape::String { min: None, max: Some(100), pattern: None, values: &[] };
-static S_NEXT_TOKEN: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[] };
-static S_ORDER_BY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["LogStreamName", "LastEventTime"] };
+static S_METRIC_VALUE: Shape =
+    Shape::String { min: None, max: Some(100), pattern: None, values: &[], sensitive: false };
+static S_NEXT_TOKEN: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
+static S_ORDER_BY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["LogStreamName", "LastEventTime"],
+    sensitive: false,
+};
 static S_OUTPUT_LOG_EVENT: Shape = Shape::Structure(Structure {
     name: "OutputLogEvent",
     members: &[
@@ -2376,7 +2415,8 @@ static S_SEARCHED_LOG_STREAM: Shape = Shape::Structure(Structure {
 });
 static S_SEARCHED_LOG_STREAMS: Shape =
     Shape::List(List { member: &S_SEARCHED_LOG_STREAM, element: "member", flattened: false, min: None, max: None });
-static S_SEQUENCE_TOKEN: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[] };
+static S_SEQUENCE_TOKEN: Shape =
+    Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
 static S_STANDARD_UNIT: Shape = Shape::String {
     min: None,
     max: None,
@@ -2410,12 +2450,18 @@ static S_STANDARD_UNIT: Shape = Shape::String {
         "Count/Second",
         "None",
     ],
+    sensitive: false,
 };
 static S_START_FROM_HEAD: Shape = Shape::Boolean;
 static S_STORED_BYTES: Shape = Shape::Integer { min: Some(0), max: None };
-static S_SYSTEM_FIELD: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_TAG_KEY: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$"), values: &[] };
+static S_SYSTEM_FIELD: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TAG_KEY: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$"),
+    values: &[],
+    sensitive: false,
+};
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: Some(0), max: Some(50) });
 static S_TAG_LOG_GROUP_REQUEST: Shape = Shape::Structure(Structure {
@@ -2462,8 +2508,13 @@ static S_TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_VALUE: Shape =
-    Shape::String { min: None, max: Some(256), pattern: Some("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"), values: &[] };
+static S_TAG_VALUE: Shape = Shape::String {
+    min: None,
+    max: Some(256),
+    pattern: Some("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"),
+    values: &[],
+    sensitive: false,
+};
 static S_TAGS: Shape = Shape::Map(Map {
     key: &S_TAG_KEY,
     value: &S_TAG_VALUE,

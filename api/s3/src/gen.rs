@@ -2249,11 +2249,16 @@ static S_ABORT_INCOMPLETE_MULTIPART_UPLOAD: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_ACCEPT_RANGES: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_ACCEPT_RANGES: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ACCESS_POINT_ALIAS: Shape = Shape::Boolean;
-static S_ACCOUNT_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_ARCHIVE_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"] };
+static S_ACCOUNT_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ARCHIVE_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"],
+    sensitive: false,
+};
 static S_BLOCKED_ENCRYPTION_TYPES: Shape = Shape::Structure(Structure {
     name: "BlockedEncryptionTypes",
     members: &[Member {
@@ -2310,6 +2315,7 @@ static S_BUCKET_CANNED_ACL: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["private", "public-read", "public-read-write", "authenticated-read"],
+    sensitive: false,
 };
 static S_BUCKET_INFO: Shape = Shape::Structure(Structure {
     name: "BucketInfo",
@@ -2390,41 +2396,49 @@ static S_BUCKET_LOCATION_CONSTRAINT: Shape = Shape::String {
         "us-west-1",
         "us-west-2",
     ],
+    sensitive: false,
 };
-static S_BUCKET_LOCATION_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_BUCKET_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_BUCKET_LOCATION_NAME: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_BUCKET_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_BUCKET_NAMESPACE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["account-regional", "global"] };
-static S_BUCKET_REGION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_BUCKET_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["Directory"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["account-regional", "global"], sensitive: false };
+static S_BUCKET_REGION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_BUCKET_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Directory"], sensitive: false };
 static S_BUCKET_VERSIONING_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Suspended"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Suspended"], sensitive: false };
 static S_BUCKETS: Shape =
     Shape::List(List { member: &S_BUCKET, element: "Bucket", flattened: false, min: None, max: None });
 static S_BYPASS_GOVERNANCE_RETENTION: Shape = Shape::Boolean;
-static S_CACHE_CONTROL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_CACHE_CONTROL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CHECKSUM_ALGORITHM: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"],
+    sensitive: false,
 };
 static S_CHECKSUM_ALGORITHM_LIST: Shape =
     Shape::List(List { member: &S_CHECKSUM_ALGORITHM, element: "member", flattened: true, min: None, max: None });
-static S_CHECKSUM_CRC32: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CHECKSUM_CRC32_C: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CHECKSUM_CRC64_NVME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CHECKSUM_MD5: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CHECKSUM_MODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["ENABLED"] };
-static S_CHECKSUM_SHA1: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CHECKSUM_SHA256: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CHECKSUM_SHA512: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_CHECKSUM_CRC32: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CHECKSUM_CRC32_C: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CHECKSUM_CRC64_NVME: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CHECKSUM_MD5: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CHECKSUM_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED"], sensitive: false };
+static S_CHECKSUM_SHA1: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CHECKSUM_SHA256: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CHECKSUM_SHA512: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CHECKSUM_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["COMPOSITE", "FULL_OBJECT"] };
-static S_CHECKSUM_XXHASH128: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CHECKSUM_XXHASH3: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CHECKSUM_XXHASH64: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["COMPOSITE", "FULL_OBJECT"], sensitive: false };
+static S_CHECKSUM_XXHASH128: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CHECKSUM_XXHASH3: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CHECKSUM_XXHASH64: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_COMMON_PREFIX: Shape = Shape::Structure(Structure {
     name: "CommonPrefix",
     members: &[Member {
@@ -2440,13 +2454,14 @@ static S_COMMON_PREFIX: Shape = Shape::Structure(Structure {
 static S_COMMON_PREFIX_LIST: Shape =
     Shape::List(List { member: &S_COMMON_PREFIX, element: "member", flattened: true, min: None, max: None });
 static S_CONFIRM_REMOVE_SELF_BUCKET_ACCESS: Shape = Shape::Boolean;
-static S_CONTENT_DISPOSITION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CONTENT_ENCODING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CONTENT_LANGUAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_CONTENT_DISPOSITION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CONTENT_ENCODING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CONTENT_LANGUAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CONTENT_LENGTH: Shape = Shape::Integer { min: None, max: None };
-static S_CONTENT_MD5: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CONTENT_RANGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_CONTENT_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_CONTENT_MD5: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CONTENT_RANGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CONTENT_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_COPY_OBJECT_OUTPUT: Shape = Shape::Structure(Structure {
     name: "CopyObjectOutput",
     members: &[
@@ -3001,15 +3016,22 @@ static S_COPY_OBJECT_RESULT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_COPY_SOURCE: Shape = Shape::String { min: None, max: None, pattern: Some("\\/?.+\\/.+"), values: &[] };
-static S_COPY_SOURCE_IF_MATCH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_COPY_SOURCE: Shape =
+    Shape::String { min: None, max: None, pattern: Some("\\/?.+\\/.+"), values: &[], sensitive: false };
+static S_COPY_SOURCE_IF_MATCH: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_COPY_SOURCE_IF_MODIFIED_SINCE: Shape = Shape::Timestamp { iso: false };
-static S_COPY_SOURCE_IF_NONE_MATCH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_COPY_SOURCE_IF_NONE_MATCH: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_COPY_SOURCE_IF_UNMODIFIED_SINCE: Shape = Shape::Timestamp { iso: false };
-static S_COPY_SOURCE_SSE_CUSTOMER_ALGORITHM: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_COPY_SOURCE_SSE_CUSTOMER_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_COPY_SOURCE_SSE_CUSTOMER_KEY_MD5: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_COPY_SOURCE_VERSION_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_COPY_SOURCE_SSE_CUSTOMER_ALGORITHM: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_COPY_SOURCE_SSE_CUSTOMER_KEY: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
+static S_COPY_SOURCE_SSE_CUSTOMER_KEY_MD5: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_COPY_SOURCE_VERSION_ID: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CREATE_BUCKET_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "CreateBucketConfiguration",
     members: &[
@@ -3165,8 +3187,13 @@ static S_CREATE_BUCKET_REQUEST: Shape = Shape::Structure(Structure {
     payload: Some("CreateBucketConfiguration"),
 });
 static S_CREATION_DATE: Shape = Shape::Timestamp { iso: false };
-static S_DATA_REDUNDANCY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["SingleAvailabilityZone", "SingleLocalZone"] };
+static S_DATA_REDUNDANCY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["SingleAvailabilityZone", "SingleLocalZone"],
+    sensitive: false,
+};
 static S_DATE: Shape = Shape::Timestamp { iso: true };
 static S_DAYS: Shape = Shape::Integer { min: None, max: None };
 static S_DAYS_AFTER_INITIATION: Shape = Shape::Integer { min: None, max: None };
@@ -3259,7 +3286,8 @@ static S_DELETE_BUCKET_TAGGING_REQUEST: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_DELETE_MARKER: Shape = Shape::Boolean;
-static S_DELETE_MARKER_VERSION_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_DELETE_MARKER_VERSION_ID: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_DELETE_OBJECT_OUTPUT: Shape = Shape::Structure(Structure {
     name: "DeleteObjectOutput",
     members: &[
@@ -3508,11 +3536,13 @@ static S_DELETED_OBJECT: Shape = Shape::Structure(Structure {
 });
 static S_DELETED_OBJECTS: Shape =
     Shape::List(List { member: &S_DELETED_OBJECT, element: "member", flattened: true, min: None, max: None });
-static S_DELIMITER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_DISPLAY_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_E_TAG: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_ENCODING_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["url"] };
-static S_ENCRYPTION_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["NONE", "SSE-C"] };
+static S_DELIMITER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_DISPLAY_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_E_TAG: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ENCODING_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["url"], sensitive: false };
+static S_ENCRYPTION_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["NONE", "SSE-C"], sensitive: false };
 static S_ENCRYPTION_TYPE_LIST: Shape =
     Shape::List(List { member: &S_ENCRYPTION_TYPE, element: "EncryptionType", flattened: true, min: None, max: None });
 static S_ERROR: Shape = Shape::Structure(Structure {
@@ -3588,16 +3618,17 @@ static S_EVENT: Shape = Shape::String {
         "s3:ObjectTagging:Put",
         "s3:ObjectTagging:Delete",
     ],
+    sensitive: false,
 };
 static S_EVENT_BRIDGE_CONFIGURATION: Shape =
     Shape::Structure(Structure { name: "EventBridgeConfiguration", members: &[], payload: None });
 static S_EVENT_LIST: Shape =
     Shape::List(List { member: &S_EVENT, element: "member", flattened: true, min: None, max: None });
-static S_EXPIRATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_EXPIRATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EXPIRATION_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"], sensitive: false };
 static S_EXPIRED_OBJECT_DELETE_MARKER: Shape = Shape::Boolean;
-static S_EXPIRES: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_EXPIRES: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_FETCH_OWNER: Shape = Shape::Boolean;
 static S_FILTER_RULE: Shape = Shape::Structure(Structure {
     name: "FilterRule",
@@ -3623,8 +3654,10 @@ static S_FILTER_RULE: Shape = Shape::Structure(Structure {
 });
 static S_FILTER_RULE_LIST: Shape =
     Shape::List(List { member: &S_FILTER_RULE, element: "member", flattened: true, min: None, max: None });
-static S_FILTER_RULE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &["prefix", "suffix"] };
-static S_FILTER_RULE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_FILTER_RULE_NAME: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["prefix", "suffix"], sensitive: false };
+static S_FILTER_RULE_VALUE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_GET_BUCKET_LOCATION_OUTPUT: Shape = Shape::Structure(Structure {
     name: "GetBucketLocationOutput",
     members: &[Member {
@@ -4385,11 +4418,12 @@ static S_GET_OBJECT_TAGGING_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_GRANT_FULL_CONTROL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_GRANT_READ: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_GRANT_READ_ACP: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_GRANT_WRITE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_GRANT_WRITE_ACP: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_GRANT_FULL_CONTROL: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_GRANT_READ: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_GRANT_READ_ACP: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_GRANT_WRITE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_GRANT_WRITE_ACP: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_HEAD_BUCKET_OUTPUT: Shape = Shape::Structure(Structure {
     name: "HeadBucketOutput",
     members: &[
@@ -4982,17 +5016,18 @@ static S_HEAD_OBJECT_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_IF_MATCH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_IF_MATCH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_IF_MATCH_LAST_MODIFIED_TIME: Shape = Shape::Timestamp { iso: false };
 static S_IF_MATCH_SIZE: Shape = Shape::Integer { min: None, max: None };
 static S_IF_MODIFIED_SINCE: Shape = Shape::Timestamp { iso: false };
-static S_IF_NONE_MATCH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_IF_NONE_MATCH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_IF_UNMODIFIED_SINCE: Shape = Shape::Timestamp { iso: false };
 static S_IS_RESTORE_IN_PROGRESS: Shape = Shape::Boolean;
 static S_IS_TRUNCATED: Shape = Shape::Boolean;
 static S_KEY_COUNT: Shape = Shape::Integer { min: None, max: None };
-static S_LAMBDA_FUNCTION_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_LAMBDA_FUNCTION_ARN: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LAMBDA_FUNCTION_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "LambdaFunctionConfiguration",
     members: &[
@@ -5686,7 +5721,7 @@ static S_LIST_OBJECTS_V2_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_LOCATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_LOCATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LOCATION_INFO: Shape = Shape::Structure(Structure {
     name: "LocationInfo",
     members: &[
@@ -5709,17 +5744,19 @@ static S_LOCATION_INFO: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_LOCATION_NAME_AS_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_LOCATION_NAME_AS_STRING: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LOCATION_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["AvailabilityZone", "LocalZone"] };
-static S_MFA: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_MFA_DELETE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["AvailabilityZone", "LocalZone"], sensitive: false };
+static S_MFA: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_MFA_DELETE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"], sensitive: false };
 static S_MFA_DELETE_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"] };
-static S_MARKER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"], sensitive: false };
+static S_MARKER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MAX_BUCKETS: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
 static S_MAX_KEYS: Shape = Shape::Integer { min: None, max: None };
-static S_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_METADATA: Shape = Shape::Map(Map {
     key: &S_METADATA_KEY,
     value: &S_METADATA_VALUE,
@@ -5729,12 +5766,12 @@ static S_METADATA: Shape = Shape::Map(Map {
     max: None,
 });
 static S_METADATA_DIRECTIVE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["COPY", "REPLACE"] };
-static S_METADATA_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_METADATA_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["COPY", "REPLACE"], sensitive: false };
+static S_METADATA_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_METADATA_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MISSING_META: Shape = Shape::Integer { min: None, max: None };
-static S_NEXT_MARKER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_NEXT_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_NEXT_MARKER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_NEXT_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_NONCURRENT_VERSION_EXPIRATION: Shape = Shape::Structure(Structure {
     name: "NoncurrentVersionExpiration",
     members: &[
@@ -5844,7 +5881,7 @@ static S_NOTIFICATION_CONFIGURATION_FILTER: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_NOTIFICATION_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_NOTIFICATION_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_OBJECT: Shape = Shape::Structure(Structure {
     name: "Object",
     members: &[
@@ -5936,6 +5973,7 @@ static S_OBJECT_CANNED_ACL: Shape = Shape::String {
         "bucket-owner-read",
         "bucket-owner-full-control",
     ],
+    sensitive: false,
 };
 static S_OBJECT_IDENTIFIER: Shape = Shape::Structure(Structure {
     name: "ObjectIdentifier",
@@ -5985,20 +6023,21 @@ static S_OBJECT_IDENTIFIER: Shape = Shape::Structure(Structure {
 });
 static S_OBJECT_IDENTIFIER_LIST: Shape =
     Shape::List(List { member: &S_OBJECT_IDENTIFIER, element: "member", flattened: true, min: None, max: None });
-static S_OBJECT_KEY: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[] };
+static S_OBJECT_KEY: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
 static S_OBJECT_LIST: Shape =
     Shape::List(List { member: &S_OBJECT, element: "member", flattened: true, min: None, max: None });
 static S_OBJECT_LOCK_ENABLED_FOR_BUCKET: Shape = Shape::Boolean;
 static S_OBJECT_LOCK_LEGAL_HOLD_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ON", "OFF"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ON", "OFF"], sensitive: false };
 static S_OBJECT_LOCK_MODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["GOVERNANCE", "COMPLIANCE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["GOVERNANCE", "COMPLIANCE"], sensitive: false };
 static S_OBJECT_LOCK_RETAIN_UNTIL_DATE: Shape = Shape::Timestamp { iso: true };
 static S_OBJECT_OWNERSHIP: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"],
+    sensitive: false,
 };
 static S_OBJECT_SIZE_GREATER_THAN_BYTES: Shape = Shape::Integer { min: None, max: None };
 static S_OBJECT_SIZE_LESS_THAN_BYTES: Shape = Shape::Integer { min: None, max: None };
@@ -6021,10 +6060,12 @@ static S_OBJECT_STORAGE_CLASS: Shape = Shape::String {
         "FSX_OPENZFS",
         "FSX_ONTAP",
     ],
+    sensitive: false,
 };
-static S_OBJECT_VERSION_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_OBJECT_VERSION_ID: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_OPTIONAL_OBJECT_ATTRIBUTES: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["RestoreStatus"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["RestoreStatus"], sensitive: false };
 static S_OPTIONAL_OBJECT_ATTRIBUTES_LIST: Shape = Shape::List(List {
     member: &S_OPTIONAL_OBJECT_ATTRIBUTES,
     element: "member",
@@ -6082,8 +6123,8 @@ static S_OWNERSHIP_CONTROLS_RULES: Shape =
     Shape::List(List { member: &S_OWNERSHIP_CONTROLS_RULE, element: "member", flattened: true, min: None, max: None });
 static S_PART_NUMBER: Shape = Shape::Integer { min: None, max: None };
 static S_PARTS_COUNT: Shape = Shape::Integer { min: None, max: None };
-static S_POLICY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_PREFIX: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_POLICY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PREFIX: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PUBLIC_ACCESS_BLOCK_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "PublicAccessBlockConfiguration",
     members: &[
@@ -7148,7 +7189,7 @@ static S_PUT_PUBLIC_ACCESS_BLOCK_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: Some("PublicAccessBlockConfiguration"),
 });
-static S_QUEUE_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_QUEUE_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_QUEUE_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "QueueConfiguration",
     members: &[
@@ -7190,23 +7231,31 @@ static S_QUEUE_CONFIGURATION: Shape = Shape::Structure(Structure {
 static S_QUEUE_CONFIGURATION_LIST: Shape =
     Shape::List(List { member: &S_QUEUE_CONFIGURATION, element: "member", flattened: true, min: None, max: None });
 static S_QUIET: Shape = Shape::Boolean;
-static S_RANGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_REGION: Shape = Shape::String { min: Some(0), max: Some(20), pattern: None, values: &[] };
+static S_RANGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_REGION: Shape = Shape::String { min: Some(0), max: Some(20), pattern: None, values: &[], sensitive: false };
 static S_REPLICATION_STATUS: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["COMPLETE", "PENDING", "FAILED", "REPLICA", "COMPLETED"],
+    sensitive: false,
 };
-static S_REQUEST_CHARGED: Shape = Shape::String { min: None, max: None, pattern: None, values: &["requester"] };
-static S_REQUEST_PAYER: Shape = Shape::String { min: None, max: None, pattern: None, values: &["requester"] };
-static S_RESPONSE_CACHE_CONTROL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_RESPONSE_CONTENT_DISPOSITION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_RESPONSE_CONTENT_ENCODING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_RESPONSE_CONTENT_LANGUAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_RESPONSE_CONTENT_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_REQUEST_CHARGED: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["requester"], sensitive: false };
+static S_REQUEST_PAYER: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["requester"], sensitive: false };
+static S_RESPONSE_CACHE_CONTROL: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_RESPONSE_CONTENT_DISPOSITION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_RESPONSE_CONTENT_ENCODING: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_RESPONSE_CONTENT_LANGUAGE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_RESPONSE_CONTENT_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_RESPONSE_EXPIRES: Shape = Shape::Timestamp { iso: false };
-static S_RESTORE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_RESTORE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_RESTORE_EXPIRY_DATE: Shape = Shape::Timestamp { iso: false };
 static S_RESTORE_STATUS: Shape = Shape::Structure(Structure {
     name: "RestoreStatus",
@@ -7242,15 +7291,28 @@ static S_S3_KEY_FILTER: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("arn:[^:]+:(s3|s3express):.*"), values: &[] };
-static S_SSE_CUSTOMER_ALGORITHM: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_SSE_CUSTOMER_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_SSE_CUSTOMER_KEY_MD5: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_SSEKMS_ENCRYPTION_CONTEXT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_SSEKMS_KEY_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_SERVER_SIDE_ENCRYPTION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["AES256", "aws:fsx", "aws:kms", "aws:kms:dsse"] };
+static S_S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("arn:[^:]+:(s3|s3express):.*"),
+    values: &[],
+    sensitive: false,
+};
+static S_SSE_CUSTOMER_ALGORITHM: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_SSE_CUSTOMER_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
+static S_SSE_CUSTOMER_KEY_MD5: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_SSEKMS_ENCRYPTION_CONTEXT: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
+static S_SSEKMS_KEY_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
+static S_SERVER_SIDE_ENCRYPTION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["AES256", "aws:fsx", "aws:kms", "aws:kms:dsse"],
+    sensitive: false,
+};
 static S_SERVER_SIDE_ENCRYPTION_BY_DEFAULT: Shape = Shape::Structure(Structure {
     name: "ServerSideEncryptionByDefault",
     members: &[
@@ -7325,7 +7387,7 @@ static S_SERVER_SIDE_ENCRYPTION_RULES: Shape = Shape::List(List {
 static S_SETTING: Shape = Shape::Boolean;
 static S_SIZE: Shape = Shape::Integer { min: None, max: None };
 static S_SKIP_VALIDATION: Shape = Shape::Boolean;
-static S_START_AFTER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_START_AFTER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STORAGE_CLASS: Shape = Shape::String {
     min: None,
     max: None,
@@ -7345,6 +7407,7 @@ static S_STORAGE_CLASS: Shape = Shape::String {
         "FSX_OPENZFS",
         "FSX_ONTAP",
     ],
+    sensitive: false,
 };
 static S_TAG: Shape = Shape::Structure(Structure {
     name: "Tag",
@@ -7382,10 +7445,11 @@ static S_TAGGING: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_TAGGING_DIRECTIVE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["COPY", "REPLACE"] };
-static S_TAGGING_HEADER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_TOPIC_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_TAGGING_DIRECTIVE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["COPY", "REPLACE"], sensitive: false };
+static S_TAGGING_HEADER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TOPIC_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TOPIC_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "TopicConfiguration",
     members: &[
@@ -7461,6 +7525,7 @@ static S_TRANSITION_DEFAULT_MINIMUM_OBJECT_SIZE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["varies_by_storage_class", "all_storage_classes_128K"],
+    sensitive: false,
 };
 static S_TRANSITION_LIST: Shape =
     Shape::List(List { member: &S_TRANSITION, element: "member", flattened: true, min: None, max: None });
@@ -7469,8 +7534,9 @@ static S_TRANSITION_STORAGE_CLASS: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "GLACIER_IR"],
+    sensitive: false,
 };
-static S_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_VERSION_COUNT: Shape = Shape::Integer { min: None, max: None };
 static S_VERSIONING_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "VersioningConfiguration",
@@ -7494,7 +7560,8 @@ static S_VERSIONING_CONFIGURATION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_WEBSITE_REDIRECT_LOCATION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_WEBSITE_REDIRECT_LOCATION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_WRITE_OFFSET_BYTES: Shape = Shape::Integer { min: None, max: None };
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 

@@ -843,7 +843,8 @@ pub struct VpcConfig {
     pub subnets: Vec<String>,
 }
 
-static S_ACCEPT: Shape = Shape::String { min: Some(0), max: Some(256), pattern: Some(".*"), values: &[] };
+static S_ACCEPT: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: Some(".*"), values: &[], sensitive: false };
 static S_ACCEPT_EULA: Shape = Shape::Boolean;
 static S_ADD_TAGS_INPUT: Shape = Shape::Structure(Structure {
     name: "AddTagsInput",
@@ -880,7 +881,7 @@ static S_ADD_TAGS_OUTPUT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ADDITIONAL_MODEL_CHANNEL_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("[A-Za-z0-9\\.\\-_]+"), values: &[] };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[A-Za-z0-9\\.\\-_]+"), values: &[], sensitive: false };
 static S_ADDITIONAL_MODEL_DATA_SOURCE: Shape = Shape::Structure(Structure {
     name: "AdditionalModelDataSource",
     members: &[
@@ -910,12 +911,14 @@ static S_ADDITIONAL_MODEL_DATA_SOURCES: Shape = Shape::List(List {
     min: Some(0),
     max: Some(5),
 });
-static S_ASSEMBLY_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["None", "Line"] };
+static S_ASSEMBLY_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["None", "Line"], sensitive: false };
 static S_AUTO_ML_JOB_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(256),
     pattern: Some("arn:aws[a-z\\-]*:sagemaker:[a-z0-9\\-]*:[0-9]{12}:automl-job/.*"),
     values: &[],
+    sensitive: false,
 };
 static S_BATCH_DATA_CAPTURE_CONFIG: Shape = Shape::Structure(Structure {
     name: "BatchDataCaptureConfig",
@@ -948,9 +951,10 @@ static S_BATCH_DATA_CAPTURE_CONFIG: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_BATCH_STRATEGY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["MultiRecord", "SingleRecord"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["MultiRecord", "SingleRecord"], sensitive: false };
 static S_BOOLEAN: Shape = Shape::Boolean;
-static S_COMPRESSION_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["None", "Gzip"] };
+static S_COMPRESSION_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["None", "Gzip"], sensitive: false };
 static S_CONTAINER_DEFINITION: Shape = Shape::Structure(Structure {
     name: "ContainerDefinition",
     members: &[
@@ -1052,12 +1056,19 @@ static S_CONTAINER_DEFINITION_LIST: Shape = Shape::List(List {
     min: Some(0),
     max: Some(15),
 });
-static S_CONTAINER_HOSTNAME: Shape =
-    Shape::String { min: Some(0), max: Some(63), pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"), values: &[] };
-static S_CONTAINER_IMAGE: Shape = Shape::String { min: Some(0), max: Some(255), pattern: Some("[\\S]+"), values: &[] };
+static S_CONTAINER_HOSTNAME: Shape = Shape::String {
+    min: Some(0),
+    max: Some(63),
+    pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"),
+    values: &[],
+    sensitive: false,
+};
+static S_CONTAINER_IMAGE: Shape =
+    Shape::String { min: Some(0), max: Some(255), pattern: Some("[\\S]+"), values: &[], sensitive: false };
 static S_CONTAINER_MODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["SingleModel", "MultiModel"] };
-static S_CONTENT_TYPE: Shape = Shape::String { min: Some(0), max: Some(256), pattern: Some(".*"), values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["SingleModel", "MultiModel"], sensitive: false };
+static S_CONTENT_TYPE: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: Some(".*"), values: &[], sensitive: false };
 static S_CREATE_MODEL_INPUT: Shape = Shape::Structure(Structure {
     name: "CreateModelInput",
     members: &[
@@ -1642,8 +1653,13 @@ static S_DESCRIBE_TRANSFORM_JOB_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ENVIRONMENT_KEY: Shape =
-    Shape::String { min: Some(0), max: Some(1024), pattern: Some("[a-zA-Z_][a-zA-Z0-9_]*"), values: &[] };
+static S_ENVIRONMENT_KEY: Shape = Shape::String {
+    min: Some(0),
+    max: Some(1024),
+    pattern: Some("[a-zA-Z_][a-zA-Z0-9_]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_ENVIRONMENT_MAP: Shape = Shape::Map(Map {
     key: &S_ENVIRONMENT_KEY,
     value: &S_ENVIRONMENT_VALUE,
@@ -1653,7 +1669,7 @@ static S_ENVIRONMENT_MAP: Shape = Shape::Map(Map {
     max: Some(100),
 });
 static S_ENVIRONMENT_VALUE: Shape =
-    Shape::String { min: Some(0), max: Some(1024), pattern: Some("[\\S\\s]*"), values: &[] };
+    Shape::String { min: Some(0), max: Some(1024), pattern: Some("[\\S\\s]*"), values: &[], sensitive: false };
 static S_EXPERIMENT_CONFIG: Shape = Shape::Structure(Structure {
     name: "ExperimentConfig",
     members: &[
@@ -1692,10 +1708,17 @@ static S_EXPERIMENT_CONFIG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_EXPERIMENT_ENTITY_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(120), pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,119}"), values: &[] };
-static S_FAILURE_REASON: Shape = Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[] };
-static S_HUB_CONTENT_ARN: Shape = Shape::String { min: Some(0), max: Some(255), pattern: Some(".*"), values: &[] };
+static S_EXPERIMENT_ENTITY_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(120),
+    pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,119}"),
+    values: &[],
+    sensitive: false,
+};
+static S_FAILURE_REASON: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_HUB_CONTENT_ARN: Shape =
+    Shape::String { min: Some(0), max: Some(255), pattern: Some(".*"), values: &[], sensitive: false };
 static S_IMAGE_CONFIG: Shape = Shape::Structure(Structure {
     name: "ImageConfig",
     members: &[
@@ -1731,7 +1754,7 @@ static S_INFERENCE_EXECUTION_CONFIG: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_INFERENCE_EXECUTION_MODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Serial", "Direct"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Serial", "Direct"], sensitive: false };
 static S_INFERENCE_HUB_ACCESS_CONFIG: Shape = Shape::Structure(Structure {
     name: "InferenceHubAccessConfig",
     members: &[Member {
@@ -1744,19 +1767,26 @@ static S_INFERENCE_HUB_ACCESS_CONFIG: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_INFERENCE_SPECIFICATION_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(63), pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"), values: &[] };
+static S_INFERENCE_SPECIFICATION_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(63),
+    pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"),
+    values: &[],
+    sensitive: false,
+};
 static S_INVOCATIONS_MAX_RETRIES: Shape = Shape::Integer { min: Some(0), max: Some(3) };
 static S_INVOCATIONS_TIMEOUT_IN_SECONDS: Shape = Shape::Integer { min: Some(1), max: Some(3600) };
-static S_JOIN_SOURCE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["Input", "None"] };
-static S_JSON_PATH: Shape = Shape::String { min: Some(0), max: Some(63), pattern: None, values: &[] };
+static S_JOIN_SOURCE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Input", "None"], sensitive: false };
+static S_JSON_PATH: Shape = Shape::String { min: Some(0), max: Some(63), pattern: None, values: &[], sensitive: false };
 static S_KMS_KEY_ID: Shape =
-    Shape::String { min: Some(0), max: Some(2048), pattern: Some("[a-zA-Z0-9:/_-]*"), values: &[] };
+    Shape::String { min: Some(0), max: Some(2048), pattern: Some("[a-zA-Z0-9:/_-]*"), values: &[], sensitive: false };
 static S_LABELING_JOB_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(2048),
     pattern: Some("arn:aws[a-z\\-]*:sagemaker:[a-z0-9\\-]*:[0-9]{12}:labeling-job/.*"),
     values: &[],
+    sensitive: false,
 };
 static S_LIST_MODELS_INPUT: Shape = Shape::Structure(Structure {
     name: "ListModelsInput",
@@ -2023,9 +2053,10 @@ static S_MODEL_ARN: Shape = Shape::String {
     max: Some(2048),
     pattern: Some("arn:aws[a-z\\-]*:sagemaker:[a-z0-9\\-]*:[0-9]{12}:model/.*"),
     values: &[],
+    sensitive: false,
 };
 static S_MODEL_CACHE_SETTING: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"], sensitive: false };
 static S_MODEL_CLIENT_CONFIG: Shape = Shape::Structure(Structure {
     name: "ModelClientConfig",
     members: &[
@@ -2049,7 +2080,7 @@ static S_MODEL_CLIENT_CONFIG: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_MODEL_COMPRESSION_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["None", "Gzip"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["None", "Gzip"], sensitive: false };
 static S_MODEL_DATA_SOURCE: Shape = Shape::Structure(Structure {
     name: "ModelDataSource",
     members: &[Member {
@@ -2067,11 +2098,12 @@ static S_MODEL_NAME: Shape = Shape::String {
     max: Some(63),
     pattern: Some("[a-zA-Z0-9]([\\-a-zA-Z0-9]*[a-zA-Z0-9])?"),
     values: &[],
+    sensitive: false,
 };
 static S_MODEL_NAME_CONTAINS: Shape =
-    Shape::String { min: Some(0), max: Some(63), pattern: Some("[a-zA-Z0-9-]+"), values: &[] };
+    Shape::String { min: Some(0), max: Some(63), pattern: Some("[a-zA-Z0-9-]+"), values: &[], sensitive: false };
 static S_MODEL_SORT_KEY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Name", "CreationTime"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Name", "CreationTime"], sensitive: false };
 static S_MODEL_SUMMARY: Shape = Shape::Structure(Structure {
     name: "ModelSummary",
     members: &[
@@ -2117,10 +2149,13 @@ static S_MULTI_MODEL_CONFIG: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_NAME_CONTAINS: Shape =
-    Shape::String { min: Some(0), max: Some(63), pattern: Some("[a-zA-Z0-9\\-]+"), values: &[] };
-static S_NEXT_TOKEN: Shape = Shape::String { min: Some(0), max: Some(8192), pattern: Some(".*"), values: &[] };
-static S_ORDER_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &["Ascending", "Descending"] };
-static S_PAGINATION_TOKEN: Shape = Shape::String { min: Some(0), max: Some(8192), pattern: Some(".*"), values: &[] };
+    Shape::String { min: Some(0), max: Some(63), pattern: Some("[a-zA-Z0-9\\-]+"), values: &[], sensitive: false };
+static S_NEXT_TOKEN: Shape =
+    Shape::String { min: Some(0), max: Some(8192), pattern: Some(".*"), values: &[], sensitive: false };
+static S_ORDER_KEY: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Ascending", "Descending"], sensitive: false };
+static S_PAGINATION_TOKEN: Shape =
+    Shape::String { min: Some(0), max: Some(8192), pattern: Some(".*"), values: &[], sensitive: false };
 static S_PRODUCTION_VARIANT_INSTANCE_TYPE: Shape = Shape::String {
     min: None,
     max: None,
@@ -2398,6 +2433,7 @@ static S_PRODUCTION_VARIANT_INSTANCE_TYPE: Shape = Shape::String {
         "ml.p6e-gb200.36xlarge",
         "ml.p5.4xlarge",
     ],
+    sensitive: false,
 };
 static S_REAL_TIME_INFERENCE_RECOMMENDATION: Shape = Shape::Structure(Structure {
     name: "RealTimeInferenceRecommendation",
@@ -2441,9 +2477,10 @@ static S_RECOMMENDATION_STATUS: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["IN_PROGRESS", "COMPLETED", "FAILED", "NOT_APPLICABLE"],
+    sensitive: false,
 };
 static S_REPOSITORY_ACCESS_MODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Platform", "Vpc"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Platform", "Vpc"], sensitive: false };
 static S_REPOSITORY_AUTH_CONFIG: Shape = Shape::Structure(Structure {
     name: "RepositoryAuthConfig",
     members: &[Member {
@@ -2457,24 +2494,27 @@ static S_REPOSITORY_AUTH_CONFIG: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_REPOSITORY_CREDENTIALS_PROVIDER_ARN: Shape =
-    Shape::String { min: Some(1), max: Some(2048), pattern: Some(".*"), values: &[] };
+    Shape::String { min: Some(1), max: Some(2048), pattern: Some(".*"), values: &[], sensitive: false };
 static S_RESOURCE_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(256),
     pattern: Some("arn:aws[a-z-]*:sagemaker:[a-z0-9-]*:[0-9]{12}:.+"),
     values: &[],
+    sensitive: false,
 };
 static S_ROLE_ARN: Shape = Shape::String {
     min: Some(20),
     max: Some(2048),
     pattern: Some("arn:aws[a-z\\-]*:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+"),
     values: &[],
+    sensitive: false,
 };
 static S_S3_DATA_TYPE: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["ManifestFile", "S3Prefix", "AugmentedManifestFile", "Converse"],
+    sensitive: false,
 };
 static S_S3_MODEL_DATA_SOURCE: Shape = Shape::Structure(Structure {
     name: "S3ModelDataSource",
@@ -2547,19 +2587,39 @@ static S_S3_MODEL_DATA_SOURCE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_S3_MODEL_DATA_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["S3Prefix", "S3Object"] };
-static S_S3_MODEL_URI: Shape =
-    Shape::String { min: Some(0), max: Some(1024), pattern: Some("(https|s3)://([^/]+)/?(.*)"), values: &[] };
-static S_S3_URI: Shape =
-    Shape::String { min: Some(0), max: Some(1024), pattern: Some("(https|s3)://([^/]+)/?(.*)"), values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["S3Prefix", "S3Object"], sensitive: false };
+static S_S3_MODEL_URI: Shape = Shape::String {
+    min: Some(0),
+    max: Some(1024),
+    pattern: Some("(https|s3)://([^/]+)/?(.*)"),
+    values: &[],
+    sensitive: false,
+};
+static S_S3_URI: Shape = Shape::String {
+    min: Some(0),
+    max: Some(1024),
+    pattern: Some("(https|s3)://([^/]+)/?(.*)"),
+    values: &[],
+    sensitive: false,
+};
 static S_SECURITY_GROUP_ID: Shape =
-    Shape::String { min: Some(0), max: Some(32), pattern: Some("[-0-9a-zA-Z]+"), values: &[] };
-static S_SORT_BY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Name", "CreationTime", "Status"] };
+    Shape::String { min: Some(0), max: Some(32), pattern: Some("[-0-9a-zA-Z]+"), values: &[], sensitive: false };
+static S_SORT_BY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["Name", "CreationTime", "Status"],
+    sensitive: false,
+};
 static S_SORT_ORDER: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Ascending", "Descending"] };
-static S_SPLIT_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["None", "Line", "RecordIO", "TFRecord"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Ascending", "Descending"], sensitive: false };
+static S_SPLIT_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["None", "Line", "RecordIO", "TFRecord"],
+    sensitive: false,
+};
 static S_STOP_TRANSFORM_JOB_REQUEST: Shape = Shape::Structure(Structure {
     name: "StopTransformJobRequest",
     members: &[Member {
@@ -2572,8 +2632,9 @@ static S_STOP_TRANSFORM_JOB_REQUEST: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_SUBNET_ID: Shape = Shape::String { min: Some(0), max: Some(32), pattern: Some("[-0-9a-zA-Z]+"), values: &[] };
+static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_SUBNET_ID: Shape =
+    Shape::String { min: Some(0), max: Some(32), pattern: Some("[-0-9a-zA-Z]+"), values: &[], sensitive: false };
 static S_SUBNETS: Shape =
     Shape::List(List { member: &S_SUBNET_ID, element: "member", flattened: false, min: Some(1), max: Some(16) });
 static S_TAG: Shape = Shape::Structure(Structure {
@@ -2598,17 +2659,32 @@ static S_TAG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_KEY: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)"), values: &[] };
+static S_TAG_KEY: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)"),
+    values: &[],
+    sensitive: false,
+};
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: Some(1), max: Some(50) });
 static S_TAG_LIST: Shape =
     Shape::List(List { member: &S_TAG, element: "member", flattened: false, min: Some(0), max: Some(50) });
-static S_TAG_VALUE: Shape =
-    Shape::String { min: Some(0), max: Some(256), pattern: Some("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)"), values: &[] };
+static S_TAG_VALUE: Shape = Shape::String {
+    min: Some(0),
+    max: Some(256),
+    pattern: Some("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)"),
+    values: &[],
+    sensitive: false,
+};
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
-static S_TRANSFORM_AMI_VERSION: Shape =
-    Shape::String { min: Some(1), max: Some(63), pattern: Some("[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*"), values: &[] };
+static S_TRANSFORM_AMI_VERSION: Shape = Shape::String {
+    min: Some(1),
+    max: Some(63),
+    pattern: Some("[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*"),
+    values: &[],
+    sensitive: false,
+};
 static S_TRANSFORM_DATA_SOURCE: Shape = Shape::Structure(Structure {
     name: "TransformDataSource",
     members: &[Member {
@@ -2621,8 +2697,13 @@ static S_TRANSFORM_DATA_SOURCE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_TRANSFORM_ENVIRONMENT_KEY: Shape =
-    Shape::String { min: Some(0), max: Some(1024), pattern: Some("[a-zA-Z_][a-zA-Z0-9_]{0,1023}"), values: &[] };
+static S_TRANSFORM_ENVIRONMENT_KEY: Shape = Shape::String {
+    min: Some(0),
+    max: Some(1024),
+    pattern: Some("[a-zA-Z_][a-zA-Z0-9_]{0,1023}"),
+    values: &[],
+    sensitive: false,
+};
 static S_TRANSFORM_ENVIRONMENT_MAP: Shape = Shape::Map(Map {
     key: &S_TRANSFORM_ENVIRONMENT_KEY,
     value: &S_TRANSFORM_ENVIRONMENT_VALUE,
@@ -2632,7 +2713,7 @@ static S_TRANSFORM_ENVIRONMENT_MAP: Shape = Shape::Map(Map {
     max: Some(16),
 });
 static S_TRANSFORM_ENVIRONMENT_VALUE: Shape =
-    Shape::String { min: Some(0), max: Some(10240), pattern: Some("[\\S\\s]*"), values: &[] };
+    Shape::String { min: Some(0), max: Some(10240), pattern: Some("[\\S\\s]*"), values: &[], sensitive: false };
 static S_TRANSFORM_INPUT: Shape = Shape::Structure(Structure {
     name: "TransformInput",
     members: &[
@@ -2786,20 +2867,28 @@ static S_TRANSFORM_INSTANCE_TYPE: Shape = Shape::String {
         "ml.g6.24xlarge",
         "ml.g6.48xlarge",
     ],
+    sensitive: false,
 };
 static S_TRANSFORM_JOB_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(256),
     pattern: Some("arn:aws[a-z\\-]*:sagemaker:[a-z0-9\\-]*:[0-9]{12}:transform-job/.*"),
     values: &[],
+    sensitive: false,
 };
-static S_TRANSFORM_JOB_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(63), pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"), values: &[] };
+static S_TRANSFORM_JOB_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(63),
+    pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"),
+    values: &[],
+    sensitive: false,
+};
 static S_TRANSFORM_JOB_STATUS: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["InProgress", "Completed", "Failed", "Stopping", "Stopped"],
+    sensitive: false,
 };
 static S_TRANSFORM_JOB_SUMMARIES: Shape =
     Shape::List(List { member: &S_TRANSFORM_JOB_SUMMARY, element: "member", flattened: false, min: None, max: None });
@@ -2963,8 +3052,13 @@ static S_TRANSFORM_S3_DATA_SOURCE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_URL: Shape =
-    Shape::String { min: Some(0), max: Some(1024), pattern: Some("(https|s3)://([^/]+)/?(.*)"), values: &[] };
+static S_URL: Shape = Shape::String {
+    min: Some(0),
+    max: Some(1024),
+    pattern: Some("(https|s3)://([^/]+)/?(.*)"),
+    values: &[],
+    sensitive: false,
+};
 static S_VERSIONED_ARN_OR_NAME: Shape = Shape::String {
     min: Some(1),
     max: Some(176),
@@ -2972,6 +3066,7 @@ static S_VERSIONED_ARN_OR_NAME: Shape = Shape::String {
         "(arn:aws[a-z\\-]*:sagemaker:[a-z0-9\\-]*:[0-9]{12}:[a-z\\-]*\\/)?([a-zA-Z0-9]([a-zA-Z0-9-]){0,62})(?<!-)(\\/[0-9]{1,9})?",
     ),
     values: &[],
+    sensitive: false,
 };
 static S_VPC_CONFIG: Shape = Shape::Structure(Structure {
     name: "VpcConfig",

@@ -800,9 +800,9 @@ pub struct UpdateScheduleOutput {
 }
 
 static S_ACTION_AFTER_COMPLETION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["NONE", "DELETE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["NONE", "DELETE"], sensitive: false };
 static S_ASSIGN_PUBLIC_IP: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"], sensitive: false };
 static S_AWS_VPC_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "AwsVpcConfiguration",
     members: &[
@@ -833,7 +833,8 @@ static S_AWS_VPC_CONFIGURATION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_CAPACITY_PROVIDER: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+static S_CAPACITY_PROVIDER: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_CAPACITY_PROVIDER_STRATEGY: Shape = Shape::List(List {
     member: &S_CAPACITY_PROVIDER_STRATEGY_ITEM,
     element: "member",
@@ -874,7 +875,7 @@ static S_CAPACITY_PROVIDER_STRATEGY_ITEM: Shape = Shape::Structure(Structure {
 static S_CAPACITY_PROVIDER_STRATEGY_ITEM_BASE: Shape = Shape::Integer { min: Some(0), max: Some(100000) };
 static S_CAPACITY_PROVIDER_STRATEGY_ITEM_WEIGHT: Shape = Shape::Integer { min: Some(0), max: Some(1000) };
 static S_CLIENT_TOKEN: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[a-zA-Z0-9-_]+$"), values: &[] };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[a-zA-Z0-9-_]+$"), values: &[], sensitive: false };
 static S_CREATE_SCHEDULE_GROUP_INPUT: Shape = Shape::Structure(Structure {
     name: "CreateScheduleGroupInput",
     members: &[
@@ -1057,6 +1058,7 @@ static S_DEAD_LETTER_CONFIG_ARN_STRING: Shape = Shape::String {
     max: Some(1600),
     pattern: Some("^arn:aws(-[a-z]+)?:sqs:[a-z0-9\\-]+:\\d{12}:[a-zA-Z0-9\\-_]+$"),
     values: &[],
+    sensitive: false,
 };
 static S_DELETE_SCHEDULE_GROUP_INPUT: Shape = Shape::Structure(Structure {
     name: "DeleteScheduleGroupInput",
@@ -1114,8 +1116,10 @@ static S_DELETE_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_DELETE_SCHEDULE_OUTPUT: Shape =
     Shape::Structure(Structure { name: "DeleteScheduleOutput", members: &[], payload: None });
-static S_DESCRIPTION: Shape = Shape::String { min: Some(0), max: Some(512), pattern: None, values: &[] };
-static S_DETAIL_TYPE: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_DESCRIPTION: Shape =
+    Shape::String { min: Some(0), max: Some(512), pattern: None, values: &[], sensitive: false };
+static S_DETAIL_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_ECS_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "EcsParameters",
     members: &[
@@ -1282,7 +1286,7 @@ static S_FLEXIBLE_TIME_WINDOW: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_FLEXIBLE_TIME_WINDOW_MODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["OFF", "FLEXIBLE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["OFF", "FLEXIBLE"], sensitive: false };
 static S_GET_SCHEDULE_GROUP_INPUT: Shape = Shape::Structure(Structure {
     name: "GetScheduleGroupInput",
     members: &[Member {
@@ -1489,7 +1493,7 @@ static S_GET_SCHEDULE_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_GROUP: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[] };
+static S_GROUP: Shape = Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_KINESIS_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "KinesisParameters",
     members: &[Member {
@@ -1507,10 +1511,11 @@ static S_KMS_KEY_ARN: Shape = Shape::String {
     max: Some(2048),
     pattern: Some("^arn:aws(-[a-z]+)?:kms:[a-z0-9\\-]+:\\d{12}:(key|alias)\\/[0-9a-zA-Z-_]*$"),
     values: &[],
+    sensitive: false,
 };
 static S_LAST_MODIFICATION_DATE: Shape = Shape::Timestamp { iso: false };
 static S_LAUNCH_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["EC2", "FARGATE", "EXTERNAL"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["EC2", "FARGATE", "EXTERNAL"], sensitive: false };
 static S_LIST_SCHEDULE_GROUPS_INPUT: Shape = Shape::Structure(Structure {
     name: "ListScheduleGroupsInput",
     members: &[
@@ -1659,10 +1664,12 @@ static S_MAX_RESULTS: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_MAXIMUM_EVENT_AGE_IN_SECONDS: Shape = Shape::Integer { min: Some(60), max: Some(86400) };
 static S_MAXIMUM_RETRY_ATTEMPTS: Shape = Shape::Integer { min: Some(0), max: Some(185) };
 static S_MAXIMUM_WINDOW_IN_MINUTES: Shape = Shape::Integer { min: Some(1), max: Some(1440) };
-static S_MESSAGE_GROUP_ID: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
-static S_NAME: Shape = Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[] };
+static S_MESSAGE_GROUP_ID: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[], sensitive: false };
 static S_NAME_PREFIX: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[] };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[], sensitive: false };
 static S_NETWORK_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "NetworkConfiguration",
     members: &[Member {
@@ -1675,7 +1682,8 @@ static S_NETWORK_CONFIGURATION: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_NEXT_TOKEN: Shape = Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
+static S_NEXT_TOKEN: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_PLACEMENT_CONSTRAINT: Shape = Shape::Structure(Structure {
     name: "PlacementConstraint",
     members: &[
@@ -1699,9 +1707,9 @@ static S_PLACEMENT_CONSTRAINT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_PLACEMENT_CONSTRAINT_EXPRESSION: Shape =
-    Shape::String { min: Some(0), max: Some(2000), pattern: None, values: &[] };
+    Shape::String { min: Some(0), max: Some(2000), pattern: None, values: &[], sensitive: false };
 static S_PLACEMENT_CONSTRAINT_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["distinctInstance", "memberOf"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["distinctInstance", "memberOf"], sensitive: false };
 static S_PLACEMENT_CONSTRAINTS: Shape = Shape::List(List {
     member: &S_PLACEMENT_CONSTRAINT,
     element: "member",
@@ -1738,12 +1746,16 @@ static S_PLACEMENT_STRATEGY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_PLACEMENT_STRATEGY_FIELD: Shape = Shape::String { min: Some(0), max: Some(255), pattern: None, values: &[] };
+static S_PLACEMENT_STRATEGY_FIELD: Shape =
+    Shape::String { min: Some(0), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_PLACEMENT_STRATEGY_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["random", "spread", "binpack"] };
-static S_PLATFORM_VERSION: Shape = Shape::String { min: Some(1), max: Some(64), pattern: None, values: &[] };
-static S_PROPAGATE_TAGS: Shape = Shape::String { min: None, max: None, pattern: None, values: &["TASK_DEFINITION"] };
-static S_REFERENCE_ID: Shape = Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["random", "spread", "binpack"], sensitive: false };
+static S_PLATFORM_VERSION: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: None, values: &[], sensitive: false };
+static S_PROPAGATE_TAGS: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["TASK_DEFINITION"], sensitive: false };
+static S_REFERENCE_ID: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_RETRY_POLICY: Shape = Shape::Structure(Structure {
     name: "RetryPolicy",
     members: &[
@@ -1771,6 +1783,7 @@ static S_ROLE_ARN: Shape = Shape::String {
     max: Some(1600),
     pattern: Some("^arn:aws(-[a-z]+)?:iam::\\d{12}:role\\/[\\w+=,.@\\/-]+$"),
     values: &[],
+    sensitive: false,
 };
 static S_SAGE_MAKER_PIPELINE_PARAMETER: Shape = Shape::Structure(Structure {
     name: "SageMakerPipelineParameter",
@@ -1802,9 +1815,9 @@ static S_SAGE_MAKER_PIPELINE_PARAMETER_LIST: Shape = Shape::List(List {
     max: Some(200),
 });
 static S_SAGE_MAKER_PIPELINE_PARAMETER_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(256), pattern: Some("^[A-Za-z0-9\\-_]*$"), values: &[] };
+    Shape::String { min: Some(1), max: Some(256), pattern: Some("^[A-Za-z0-9\\-_]*$"), values: &[], sensitive: false };
 static S_SAGE_MAKER_PIPELINE_PARAMETER_VALUE: Shape =
-    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_SAGE_MAKER_PIPELINE_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "SageMakerPipelineParameters",
     members: &[Member {
@@ -1822,24 +1835,27 @@ static S_SCHEDULE_ARN: Shape = Shape::String {
     max: Some(1224),
     pattern: Some("^arn:aws(-[a-z]+)?:scheduler:[a-z0-9\\-]+:\\d{12}:schedule\\/[0-9a-zA-Z-_.]+\\/[0-9a-zA-Z-_.]+$"),
     values: &[],
+    sensitive: false,
 };
-static S_SCHEDULE_EXPRESSION: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
+static S_SCHEDULE_EXPRESSION: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_SCHEDULE_EXPRESSION_TIMEZONE: Shape =
-    Shape::String { min: Some(1), max: Some(50), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(50), pattern: None, values: &[], sensitive: false };
 static S_SCHEDULE_GROUP_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(1224),
     pattern: Some("^arn:aws(-[a-z]+)?:scheduler:[a-z0-9\\-]+:\\d{12}:schedule-group\\/[0-9a-zA-Z-_.]+$"),
     values: &[],
+    sensitive: false,
 };
 static S_SCHEDULE_GROUP_LIST: Shape =
     Shape::List(List { member: &S_SCHEDULE_GROUP_SUMMARY, element: "member", flattened: false, min: None, max: None });
 static S_SCHEDULE_GROUP_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[] };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[], sensitive: false };
 static S_SCHEDULE_GROUP_NAME_PREFIX: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[] };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[], sensitive: false };
 static S_SCHEDULE_GROUP_STATE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ACTIVE", "DELETING"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ACTIVE", "DELETING"], sensitive: false };
 static S_SCHEDULE_GROUP_SUMMARY: Shape = Shape::Structure(Structure {
     name: "ScheduleGroupSummary",
     members: &[
@@ -1889,7 +1905,7 @@ static S_SCHEDULE_GROUP_SUMMARY: Shape = Shape::Structure(Structure {
 static S_SCHEDULE_LIST: Shape =
     Shape::List(List { member: &S_SCHEDULE_SUMMARY, element: "member", flattened: false, min: None, max: None });
 static S_SCHEDULE_STATE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"], sensitive: false };
 static S_SCHEDULE_SUMMARY: Shape = Shape::Structure(Structure {
     name: "ScheduleSummary",
     members: &[
@@ -1952,7 +1968,8 @@ static S_SCHEDULE_SUMMARY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_SECURITY_GROUP: Shape = Shape::String { min: Some(1), max: Some(1000), pattern: None, values: &[] };
+static S_SECURITY_GROUP: Shape =
+    Shape::String { min: Some(1), max: Some(1000), pattern: None, values: &[], sensitive: false };
 static S_SECURITY_GROUPS: Shape =
     Shape::List(List { member: &S_SECURITY_GROUP, element: "member", flattened: false, min: Some(1), max: Some(5) });
 static S_SOURCE: Shape = Shape::String {
@@ -1960,6 +1977,7 @@ static S_SOURCE: Shape = Shape::String {
     max: Some(256),
     pattern: Some("^(?=[/\\.\\-_A-Za-z0-9]+)((?!aws\\.).*)|(\\$(\\.[\\w_-]+(\\[(\\d+|\\*)\\])*)*)$"),
     values: &[],
+    sensitive: false,
 };
 static S_SQS_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "SqsParameters",
@@ -1974,7 +1992,7 @@ static S_SQS_PARAMETERS: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_START_DATE: Shape = Shape::Timestamp { iso: false };
-static S_SUBNET: Shape = Shape::String { min: Some(1), max: Some(1000), pattern: None, values: &[] };
+static S_SUBNET: Shape = Shape::String { min: Some(1), max: Some(1000), pattern: None, values: &[], sensitive: false };
 static S_SUBNETS: Shape =
     Shape::List(List { member: &S_SUBNET, element: "member", flattened: false, min: Some(1), max: Some(16) });
 static S_TAG: Shape = Shape::Structure(Structure {
@@ -1999,7 +2017,7 @@ static S_TAG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: Some(0), max: Some(200) });
 static S_TAG_LIST: Shape =
@@ -2017,6 +2035,7 @@ static S_TAG_RESOURCE_ARN: Shape = Shape::String {
     max: Some(1011),
     pattern: Some("^arn:aws(-[a-z]+)?:scheduler:[a-z0-9\\-]+:\\d{12}:schedule-group\\/[0-9a-zA-Z-_.]+$"),
     values: &[],
+    sensitive: false,
 };
 static S_TAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
     name: "TagResourceInput",
@@ -2042,7 +2061,8 @@ static S_TAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_TAG_RESOURCE_OUTPUT: Shape =
     Shape::Structure(Structure { name: "TagResourceOutput", members: &[], payload: None });
-static S_TAG_VALUE: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
+static S_TAG_VALUE: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TAGS: Shape =
     Shape::List(List { member: &S_TAG_MAP, element: "member", flattened: false, min: Some(0), max: Some(50) });
 static S_TARGET: Shape = Shape::Structure(Structure {
@@ -2131,9 +2151,11 @@ static S_TARGET: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TARGET_ARN: Shape = Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[] };
-static S_TARGET_INPUT: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[] };
-static S_TARGET_PARTITION_KEY: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
+static S_TARGET_ARN: Shape =
+    Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
+static S_TARGET_INPUT: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
+static S_TARGET_PARTITION_KEY: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TARGET_SUMMARY: Shape = Shape::Structure(Structure {
     name: "TargetSummary",
     members: &[Member {
@@ -2147,7 +2169,8 @@ static S_TARGET_SUMMARY: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_TASK_COUNT: Shape = Shape::Integer { min: Some(1), max: Some(10) };
-static S_TASK_DEFINITION_ARN: Shape = Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[] };
+static S_TASK_DEFINITION_ARN: Shape =
+    Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
 static S_UNTAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
     name: "UntagResourceInput",
     members: &[

@@ -780,7 +780,8 @@ static S_ADD_REPLICA_REGION_LIST_TYPE: Shape =
     Shape::List(List { member: &S_REPLICA_REGION_TYPE, element: "member", flattened: false, min: Some(1), max: None });
 static S_AUTOMATICALLY_ROTATE_AFTER_DAYS_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
 static S_BOOLEAN_TYPE: Shape = Shape::Boolean;
-static S_CLIENT_REQUEST_TOKEN_TYPE: Shape = Shape::String { min: Some(32), max: Some(64), pattern: None, values: &[] };
+static S_CLIENT_REQUEST_TOKEN_TYPE: Shape =
+    Shape::String { min: Some(32), max: Some(64), pattern: None, values: &[], sensitive: false };
 static S_CREATE_SECRET_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateSecretRequest",
     members: &[
@@ -1154,9 +1155,12 @@ static S_DESCRIBE_SECRET_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_DESCRIPTION_TYPE: Shape = Shape::String { min: None, max: Some(2048), pattern: None, values: &[] };
-static S_DURATION_TYPE: Shape = Shape::String { min: Some(2), max: Some(3), pattern: Some("[0-9]+h"), values: &[] };
-static S_EXCLUDE_CHARACTERS_TYPE: Shape = Shape::String { min: Some(0), max: Some(4096), pattern: None, values: &[] };
+static S_DESCRIPTION_TYPE: Shape =
+    Shape::String { min: None, max: Some(2048), pattern: None, values: &[], sensitive: false };
+static S_DURATION_TYPE: Shape =
+    Shape::String { min: Some(2), max: Some(3), pattern: Some("[0-9]+h"), values: &[], sensitive: false };
+static S_EXCLUDE_CHARACTERS_TYPE: Shape =
+    Shape::String { min: Some(0), max: Some(4096), pattern: None, values: &[], sensitive: false };
 static S_EXCLUDE_LOWERCASE_TYPE: Shape = Shape::Boolean;
 static S_EXCLUDE_NUMBERS_TYPE: Shape = Shape::Boolean;
 static S_EXCLUDE_PUNCTUATION_TYPE: Shape = Shape::Boolean;
@@ -1184,9 +1188,9 @@ static S_EXTERNAL_SECRET_ROTATION_METADATA_ITEM: Shape = Shape::Structure(Struct
     payload: None,
 });
 static S_EXTERNAL_SECRET_ROTATION_METADATA_ITEM_KEY_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_EXTERNAL_SECRET_ROTATION_METADATA_ITEM_VALUE_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_EXTERNAL_SECRET_ROTATION_METADATA_TYPE: Shape = Shape::List(List {
     member: &S_EXTERNAL_SECRET_ROTATION_METADATA_ITEM,
     element: "member",
@@ -1221,9 +1225,15 @@ static S_FILTER_NAME_STRING_TYPE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["description", "name", "tag-key", "tag-value", "primary-region", "owning-service", "all"],
+    sensitive: false,
 };
-static S_FILTER_VALUE_STRING_TYPE: Shape =
-    Shape::String { min: None, max: Some(512), pattern: Some("^\\!?[a-zA-Z0-9 :_@\\/\\+\\=\\.\\-\\!]*$"), values: &[] };
+static S_FILTER_VALUE_STRING_TYPE: Shape = Shape::String {
+    min: None,
+    max: Some(512),
+    pattern: Some("^\\!?[a-zA-Z0-9 :_@\\/\\+\\=\\.\\-\\!]*$"),
+    values: &[],
+    sensitive: false,
+};
 static S_FILTER_VALUES_STRING_LIST: Shape = Shape::List(List {
     member: &S_FILTER_VALUE_STRING_TYPE,
     element: "member",
@@ -1452,7 +1462,8 @@ static S_GET_SECRET_VALUE_RESPONSE: Shape = Shape::Structure(Structure {
 static S_INCLUDE_SPACE_TYPE: Shape = Shape::Boolean;
 static S_KMS_KEY_ID_LIST_TYPE: Shape =
     Shape::List(List { member: &S_KMS_KEY_ID_TYPE, element: "member", flattened: false, min: None, max: None });
-static S_KMS_KEY_ID_TYPE: Shape = Shape::String { min: Some(0), max: Some(2048), pattern: None, values: &[] };
+static S_KMS_KEY_ID_TYPE: Shape =
+    Shape::String { min: Some(0), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_LAST_ACCESSED_DATE_TYPE: Shape = Shape::Timestamp { iso: false };
 static S_LAST_CHANGED_DATE_TYPE: Shape = Shape::Timestamp { iso: false };
 static S_LAST_ROTATED_DATE_TYPE: Shape = Shape::Timestamp { iso: false };
@@ -1609,13 +1620,17 @@ static S_LIST_SECRETS_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_MAX_RESULTS_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(100) };
-static S_MEDEA_TYPE_TYPE: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
-static S_NAME_TYPE: Shape = Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[] };
+static S_MEDEA_TYPE_TYPE: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_NAME_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[], sensitive: false };
 static S_NEXT_ROTATION_DATE_TYPE: Shape = Shape::Timestamp { iso: false };
-static S_NEXT_TOKEN_TYPE: Shape = Shape::String { min: Some(1), max: Some(4096), pattern: None, values: &[] };
+static S_NEXT_TOKEN_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(4096), pattern: None, values: &[], sensitive: false };
 static S_NON_EMPTY_RESOURCE_POLICY_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(20480), pattern: None, values: &[] };
-static S_OWNING_SERVICE_TYPE: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(20480), pattern: None, values: &[], sensitive: false };
+static S_OWNING_SERVICE_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_PASSWORD_LENGTH_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(4096) };
 static S_PUT_SECRET_VALUE_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutSecretValueRequest",
@@ -1709,10 +1724,11 @@ static S_PUT_SECRET_VALUE_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_RANDOM_PASSWORD_TYPE: Shape = Shape::String { min: Some(0), max: Some(4096), pattern: None, values: &[] };
+static S_RANDOM_PASSWORD_TYPE: Shape =
+    Shape::String { min: Some(0), max: Some(4096), pattern: None, values: &[], sensitive: true };
 static S_RECOVERY_WINDOW_IN_DAYS_TYPE: Shape = Shape::Integer { min: None, max: None };
 static S_REGION_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("^([a-z]+-)+\\d+$"), values: &[] };
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("^([a-z]+-)+\\d+$"), values: &[], sensitive: false };
 static S_REPLICA_REGION_TYPE: Shape = Shape::Structure(Structure {
     name: "ReplicaRegionType",
     members: &[
@@ -1818,9 +1834,11 @@ static S_RESTORE_SECRET_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ROLE_ARN_TYPE: Shape = Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[] };
+static S_ROLE_ARN_TYPE: Shape =
+    Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_ROTATION_ENABLED_TYPE: Shape = Shape::Boolean;
-static S_ROTATION_LAMBDA_ARN_TYPE: Shape = Shape::String { min: Some(0), max: Some(2048), pattern: None, values: &[] };
+static S_ROTATION_LAMBDA_ARN_TYPE: Shape =
+    Shape::String { min: Some(0), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_ROTATION_RULES_TYPE: Shape = Shape::Structure(Structure {
     name: "RotationRulesType",
     members: &[
@@ -1852,12 +1870,19 @@ static S_ROTATION_RULES_TYPE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ROTATION_TOKEN_TYPE: Shape =
-    Shape::String { min: Some(36), max: Some(256), pattern: Some("^[a-zA-Z0-9\\-]+$"), values: &[] };
-static S_SCHEDULE_EXPRESSION_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(256), pattern: Some("[0-9A-Za-z\\(\\)#\\?\\*\\-\\/, ]+"), values: &[] };
-static S_SECRET_ARN_TYPE: Shape = Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[] };
+    Shape::String { min: Some(36), max: Some(256), pattern: Some("^[a-zA-Z0-9\\-]+$"), values: &[], sensitive: true };
+static S_SCHEDULE_EXPRESSION_TYPE: Shape = Shape::String {
+    min: Some(1),
+    max: Some(256),
+    pattern: Some("[0-9A-Za-z\\(\\)#\\?\\*\\-\\/, ]+"),
+    values: &[],
+    sensitive: false,
+};
+static S_SECRET_ARN_TYPE: Shape =
+    Shape::String { min: Some(20), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_SECRET_BINARY_TYPE: Shape = Shape::Blob { min: Some(1), max: Some(65536) };
-static S_SECRET_ID_TYPE: Shape = Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
+static S_SECRET_ID_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_SECRET_LIST_ENTRY: Shape = Shape::Structure(Structure {
     name: "SecretListEntry",
     members: &[
@@ -2026,10 +2051,14 @@ static S_SECRET_LIST_ENTRY: Shape = Shape::Structure(Structure {
 });
 static S_SECRET_LIST_TYPE: Shape =
     Shape::List(List { member: &S_SECRET_LIST_ENTRY, element: "member", flattened: false, min: None, max: None });
-static S_SECRET_NAME_TYPE: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
-static S_SECRET_STRING_TYPE: Shape = Shape::String { min: Some(1), max: Some(65536), pattern: None, values: &[] };
-static S_SECRET_VERSION_ID_TYPE: Shape = Shape::String { min: Some(32), max: Some(64), pattern: None, values: &[] };
-static S_SECRET_VERSION_STAGE_TYPE: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
+static S_SECRET_NAME_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_SECRET_STRING_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(65536), pattern: None, values: &[], sensitive: true };
+static S_SECRET_VERSION_ID_TYPE: Shape =
+    Shape::String { min: Some(32), max: Some(64), pattern: None, values: &[], sensitive: false };
+static S_SECRET_VERSION_STAGE_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_SECRET_VERSION_STAGES_TYPE: Shape = Shape::List(List {
     member: &S_SECRET_VERSION_STAGE_TYPE,
     element: "member",
@@ -2103,11 +2132,19 @@ static S_SORT_BY_TYPE: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["created-date", "last-accessed-date", "last-changed-date", "name"],
+    sensitive: false,
 };
-static S_SORT_ORDER_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &["asc", "desc"] };
-static S_STATUS_MESSAGE_TYPE: Shape = Shape::String { min: Some(1), max: Some(4096), pattern: None, values: &[] };
-static S_STATUS_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["InSync", "Failed", "InProgress"] };
+static S_SORT_ORDER_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["asc", "desc"], sensitive: false };
+static S_STATUS_MESSAGE_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(4096), pattern: None, values: &[], sensitive: false };
+static S_STATUS_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["InSync", "Failed", "InProgress"],
+    sensitive: false,
+};
 static S_TAG: Shape = Shape::Structure(Structure {
     name: "Tag",
     members: &[
@@ -2132,7 +2169,8 @@ static S_TAG: Shape = Shape::Structure(Structure {
 });
 static S_TAG_KEY_LIST_TYPE: Shape =
     Shape::List(List { member: &S_TAG_KEY_TYPE, element: "member", flattened: false, min: None, max: None });
-static S_TAG_KEY_TYPE: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_TAG_KEY_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TAG_LIST_TYPE: Shape =
     Shape::List(List { member: &S_TAG, element: "member", flattened: false, min: None, max: None });
 static S_TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
@@ -2157,7 +2195,8 @@ static S_TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_VALUE_TYPE: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+static S_TAG_VALUE_TYPE: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TIMESTAMP_TYPE: Shape = Shape::Timestamp { iso: false };
 static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     name: "UntagResourceRequest",

@@ -756,7 +756,8 @@ pub struct UntagResourceRequest {
 #[serde(default)]
 pub struct UntagResourceResponse {}
 
-static S_AMAZON_RESOURCE_NAME: Shape = Shape::String { min: Some(1), max: Some(1011), pattern: None, values: &[] };
+static S_AMAZON_RESOURCE_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(1011), pattern: None, values: &[], sensitive: false };
 static S_BATCH_RESULT_ERROR_ENTRY: Shape = Shape::Structure(Structure {
     name: "BatchResultErrorEntry",
     members: &[
@@ -1129,7 +1130,7 @@ static S_MESSAGE_ATTRIBUTE_VALUE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_PHONE_NUMBER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_PHONE_NUMBER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
 static S_PUBLISH_BATCH_INPUT: Shape = Shape::Structure(Structure {
     name: "PublishBatchInput",
     members: &[
@@ -1440,7 +1441,7 @@ static S_SET_TOPIC_ATTRIBUTES_INPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_SUBSCRIBE_INPUT: Shape = Shape::Structure(Structure {
     name: "SubscribeInput",
     members: &[
@@ -1577,7 +1578,7 @@ static S_TAG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: None, max: None });
 static S_TAG_LIST: Shape =
@@ -1606,7 +1607,8 @@ static S_TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_TAG_RESOURCE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "TagResourceResponse", members: &[], payload: None });
-static S_TAG_VALUE: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+static S_TAG_VALUE: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TOPIC: Shape = Shape::Structure(Structure {
     name: "Topic",
     members: &[Member {
@@ -1665,22 +1667,24 @@ static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_UNTAG_RESOURCE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "UntagResourceResponse", members: &[], payload: None });
-static S_ACCOUNT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_ATTRIBUTE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_ATTRIBUTE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_AUTHENTICATE_ON_UNSUBSCRIBE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_ACCOUNT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ATTRIBUTE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ATTRIBUTE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_AUTHENTICATE_ON_UNSUBSCRIBE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_BOOLEAN: Shape = Shape::Boolean;
-static S_ENDPOINT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_MESSAGE_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_MESSAGE_STRUCTURE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_NEXT_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_PROTOCOL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_SUBJECT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_SUBSCRIPTION_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_TOPIC_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_TOPIC_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_ENDPOINT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_MESSAGE_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_MESSAGE_STRUCTURE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_NEXT_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PROTOCOL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_SUBJECT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_SUBSCRIPTION_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TOPIC_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TOPIC_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.

@@ -1446,7 +1446,8 @@ static S_MESSAGE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_MESSAGE_ATTRIBUTE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_MESSAGE_ATTRIBUTE_NAME: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MESSAGE_ATTRIBUTE_NAME_LIST: Shape =
     Shape::List(List { member: &S_MESSAGE_ATTRIBUTE_NAME, element: "member", flattened: true, min: None, max: None });
 static S_MESSAGE_ATTRIBUTE_VALUE: Shape = Shape::Structure(Structure {
@@ -1544,9 +1545,10 @@ static S_MESSAGE_SYSTEM_ATTRIBUTE_NAME: Shape = Shape::String {
         "AWSTraceHeader",
         "DeadLetterQueueSourceArn",
     ],
+    sensitive: false,
 };
 static S_MESSAGE_SYSTEM_ATTRIBUTE_NAME_FOR_SENDS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["AWSTraceHeader"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["AWSTraceHeader"], sensitive: false };
 static S_MESSAGE_SYSTEM_ATTRIBUTE_VALUE: Shape = Shape::Structure(Structure {
     name: "MessageSystemAttributeValue",
     members: &[
@@ -1642,6 +1644,7 @@ static S_QUEUE_ATTRIBUTE_NAME: Shape = Shape::String {
         "RedriveAllowPolicy",
         "SqsManagedSseEnabled",
     ],
+    sensitive: false,
 };
 static S_QUEUE_URL_LIST: Shape =
     Shape::List(List { member: &S_STRING, element: "member", flattened: true, min: None, max: None });
@@ -2031,10 +2034,10 @@ static S_SET_QUEUE_ATTRIBUTES_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STRING_LIST: Shape =
     Shape::List(List { member: &S_STRING, element: "member", flattened: false, min: None, max: None });
-static S_TAG_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_TAG_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: true, min: None, max: None });
 static S_TAG_MAP: Shape = Shape::Map(Map {
@@ -2067,8 +2070,8 @@ static S_TAG_QUEUE_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_TAG_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_UNTAG_QUEUE_REQUEST: Shape = Shape::Structure(Structure {
     name: "UntagQueueRequest",
     members: &[

@@ -566,7 +566,8 @@ static S_ADD_TAGS_TO_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_ADD_TAGS_TO_RESOURCE_RESULT: Shape =
     Shape::Structure(Structure { name: "AddTagsToResourceResult", members: &[], payload: None });
-static S_ALLOWED_PATTERN: Shape = Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[] };
+static S_ALLOWED_PATTERN: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_BOOLEAN: Shape = Shape::Boolean;
 static S_DATE_TIME: Shape = Shape::Timestamp { iso: false };
 static S_DELETE_PARAMETER_REQUEST: Shape = Shape::Structure(Structure {
@@ -877,10 +878,13 @@ static S_LIST_TAGS_FOR_RESOURCE_RESULT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_MAX_RESULTS: Shape = Shape::Integer { min: Some(1), max: Some(50) };
-static S_NEXT_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_PS_PARAMETER_NAME: Shape = Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
-static S_PS_PARAMETER_SELECTOR: Shape = Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[] };
-static S_PS_PARAMETER_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_NEXT_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PS_PARAMETER_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
+static S_PS_PARAMETER_SELECTOR: Shape =
+    Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_PS_PARAMETER_VALUE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
 static S_PS_PARAMETER_VERSION: Shape = Shape::Integer { min: None, max: None };
 static S_PARAMETER: Shape = Shape::Structure(Structure {
     name: "Parameter",
@@ -960,8 +964,10 @@ static S_PARAMETER: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_PARAMETER_DATA_TYPE: Shape = Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[] };
-static S_PARAMETER_DESCRIPTION: Shape = Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[] };
+static S_PARAMETER_DATA_TYPE: Shape =
+    Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_PARAMETER_DESCRIPTION: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_PARAMETER_INLINE_POLICY: Shape = Shape::Structure(Structure {
     name: "ParameterInlinePolicy",
     members: &[
@@ -992,8 +998,13 @@ static S_PARAMETER_INLINE_POLICY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_PARAMETER_KEY_ID: Shape =
-    Shape::String { min: Some(1), max: Some(256), pattern: Some("^([a-zA-Z0-9:/_-]+)$"), values: &[] };
+static S_PARAMETER_KEY_ID: Shape = Shape::String {
+    min: Some(1),
+    max: Some(256),
+    pattern: Some("^([a-zA-Z0-9:/_-]+)$"),
+    values: &[],
+    sensitive: false,
+};
 static S_PARAMETER_LIST: Shape =
     Shape::List(List { member: &S_PARAMETER, element: "member", flattened: false, min: None, max: None });
 static S_PARAMETER_METADATA: Shape = Shape::Structure(Structure {
@@ -1107,7 +1118,8 @@ static S_PARAMETER_NAME_LIST: Shape = Shape::List(List {
     min: Some(1),
     max: Some(10),
 });
-static S_PARAMETER_POLICIES: Shape = Shape::String { min: Some(1), max: Some(4096), pattern: None, values: &[] };
+static S_PARAMETER_POLICIES: Shape =
+    Shape::String { min: Some(1), max: Some(4096), pattern: None, values: &[], sensitive: false };
 static S_PARAMETER_POLICY_LIST: Shape =
     Shape::List(List { member: &S_PARAMETER_INLINE_POLICY, element: "member", flattened: false, min: None, max: None });
 static S_PARAMETER_STRING_FILTER: Shape = Shape::Structure(Structure {
@@ -1145,11 +1157,12 @@ static S_PARAMETER_STRING_FILTER_KEY: Shape = Shape::String {
     max: Some(132),
     pattern: Some("tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType"),
     values: &[],
+    sensitive: false,
 };
 static S_PARAMETER_STRING_FILTER_LIST: Shape =
     Shape::List(List { member: &S_PARAMETER_STRING_FILTER, element: "member", flattened: false, min: None, max: None });
 static S_PARAMETER_STRING_FILTER_VALUE: Shape =
-    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_PARAMETER_STRING_FILTER_VALUE_LIST: Shape = Shape::List(List {
     member: &S_PARAMETER_STRING_FILTER_VALUE,
     element: "member",
@@ -1158,11 +1171,21 @@ static S_PARAMETER_STRING_FILTER_VALUE_LIST: Shape = Shape::List(List {
     max: Some(50),
 });
 static S_PARAMETER_STRING_QUERY_OPTION: Shape =
-    Shape::String { min: Some(1), max: Some(10), pattern: None, values: &[] };
-static S_PARAMETER_TIER: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Standard", "Advanced", "Intelligent-Tiering"] };
-static S_PARAMETER_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["String", "StringList", "SecureString"] };
+    Shape::String { min: Some(1), max: Some(10), pattern: None, values: &[], sensitive: false };
+static S_PARAMETER_TIER: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["Standard", "Advanced", "Intelligent-Tiering"],
+    sensitive: false,
+};
+static S_PARAMETER_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["String", "StringList", "SecureString"],
+    sensitive: false,
+};
 static S_PARAMETERS_FILTER: Shape = Shape::Structure(Structure {
     name: "ParametersFilter",
     members: &[
@@ -1186,10 +1209,11 @@ static S_PARAMETERS_FILTER: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_PARAMETERS_FILTER_KEY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["Name", "Type", "KeyId"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["Name", "Type", "KeyId"], sensitive: false };
 static S_PARAMETERS_FILTER_LIST: Shape =
     Shape::List(List { member: &S_PARAMETERS_FILTER, element: "member", flattened: false, min: None, max: None });
-static S_PARAMETERS_FILTER_VALUE: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_PARAMETERS_FILTER_VALUE: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_PARAMETERS_FILTER_VALUE_LIST: Shape = Shape::List(List {
     member: &S_PARAMETERS_FILTER_VALUE,
     element: "member",
@@ -1345,7 +1369,7 @@ static S_REMOVE_TAGS_FROM_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_REMOVE_TAGS_FROM_RESOURCE_RESULT: Shape =
     Shape::Structure(Structure { name: "RemoveTagsFromResourceResult", members: &[], payload: None });
-static S_RESOURCE_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_RESOURCE_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_TYPE_FOR_TAGGING: Shape = Shape::String {
     min: None,
     max: None,
@@ -1361,8 +1385,9 @@ static S_RESOURCE_TYPE_FOR_TAGGING: Shape = Shape::String {
         "Automation",
         "Association",
     ],
+    sensitive: false,
 };
-static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TAG: Shape = Shape::Structure(Structure {
     name: "Tag",
     members: &[
@@ -1385,12 +1410,22 @@ static S_TAG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_KEY: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"), values: &[] };
+static S_TAG_KEY: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"),
+    values: &[],
+    sensitive: false,
+};
 static S_TAG_LIST: Shape =
     Shape::List(List { member: &S_TAG, element: "member", flattened: false, min: None, max: Some(1000) });
-static S_TAG_VALUE: Shape =
-    Shape::String { min: Some(0), max: Some(256), pattern: Some("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"), values: &[] };
+static S_TAG_VALUE: Shape = Shape::String {
+    min: Some(0),
+    max: Some(256),
+    pattern: Some("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$"),
+    values: &[],
+    sensitive: false,
+};
 
 /// The service's exceptions.
 pub mod error {

@@ -2750,8 +2750,9 @@ static S_ACTIVITY_TIMED_OUT_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ALIAS_DESCRIPTION: Shape = Shape::String { min: None, max: Some(256), pattern: None, values: &[] };
-static S_ARN: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[] };
+static S_ALIAS_DESCRIPTION: Shape =
+    Shape::String { min: None, max: Some(256), pattern: None, values: &[], sensitive: true };
+static S_ARN: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_ASSIGNED_VARIABLES: Shape = Shape::Map(Map {
     key: &S_VARIABLE_NAME,
     value: &S_VARIABLE_VALUE,
@@ -2801,8 +2802,10 @@ static S_CHARACTER_RESTRICTED_NAME: Shape = Shape::String {
     max: Some(80),
     pattern: Some("^(?=.*[a-zA-Z_\\-\\.])[a-zA-Z0-9_\\-\\.]+$"),
     values: &[],
+    sensitive: false,
 };
-static S_CLIENT_TOKEN: Shape = Shape::String { min: Some(1), max: Some(64), pattern: Some("[!-~]+"), values: &[] };
+static S_CLIENT_TOKEN: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[!-~]+"), values: &[], sensitive: false };
 static S_CLOUD_WATCH_EVENTS_EXECUTION_DATA_DETAILS: Shape = Shape::Structure(Structure {
     name: "CloudWatchEventsExecutionDataDetails",
     members: &[Member {
@@ -2827,7 +2830,8 @@ static S_CLOUD_WATCH_LOGS_LOG_GROUP: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_CONNECTOR_PARAMETERS: Shape = Shape::String { min: Some(0), max: Some(262144), pattern: None, values: &[] };
+static S_CONNECTOR_PARAMETERS: Shape =
+    Shape::String { min: Some(0), max: Some(262144), pattern: None, values: &[], sensitive: true };
 static S_CREATE_ACTIVITY_INPUT: Shape = Shape::Structure(Structure {
     name: "CreateActivityInput",
     members: &[
@@ -3048,7 +3052,8 @@ static S_CREATE_STATE_MACHINE_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_DEFINITION: Shape = Shape::String { min: Some(1), max: Some(1048576), pattern: None, values: &[] };
+static S_DEFINITION: Shape =
+    Shape::String { min: Some(1), max: Some(1048576), pattern: None, values: &[], sensitive: true };
 static S_DELETE_ACTIVITY_INPUT: Shape = Shape::Structure(Structure {
     name: "DeleteActivityInput",
     members: &[Member {
@@ -3818,8 +3823,13 @@ static S_ENCRYPTION_CONFIGURATION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_ENCRYPTION_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["AWS_OWNED_KEY", "CUSTOMER_MANAGED_KMS_KEY"] };
+static S_ENCRYPTION_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["AWS_OWNED_KEY", "CUSTOMER_MANAGED_KMS_KEY"],
+    sensitive: false,
+};
 static S_EVALUATION_FAILED_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     name: "EvaluationFailedEventDetails",
     members: &[
@@ -3859,7 +3869,7 @@ static S_EVALUATION_FAILED_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_EVALUATION_FAILURE_LOCATION: Shape =
-    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: true };
 static S_EVENT_ID: Shape = Shape::Integer { min: None, max: None };
 static S_EXCEPTION_HANDLER_INDEX: Shape = Shape::Integer { min: Some(0), max: None };
 static S_EXECUTION_ABORTED_EVENT_DETAILS: Shape = Shape::Structure(Structure {
@@ -4011,12 +4021,13 @@ static S_EXECUTION_LIST_ITEM: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_EXECUTION_REDRIVE_FILTER: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["REDRIVEN", "NOT_REDRIVEN"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["REDRIVEN", "NOT_REDRIVEN"], sensitive: false };
 static S_EXECUTION_REDRIVE_STATUS: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["REDRIVABLE", "NOT_REDRIVABLE", "REDRIVABLE_BY_MAP_RUN"],
+    sensitive: false,
 };
 static S_EXECUTION_REDRIVEN_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     name: "ExecutionRedrivenEventDetails",
@@ -4081,6 +4092,7 @@ static S_EXECUTION_STATUS: Shape = Shape::String {
     max: None,
     pattern: None,
     values: &["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"],
+    sensitive: false,
 };
 static S_EXECUTION_SUCCEEDED_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     name: "ExecutionSucceededEventDetails",
@@ -4238,12 +4250,13 @@ static S_GET_EXECUTION_HISTORY_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_HTTP_BODY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_HTTP_HEADERS: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_HTTP_METHOD: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_HTTP_PROTOCOL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_HTTP_STATUS_CODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_HTTP_STATUS_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_HTTP_BODY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_HTTP_HEADERS: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_HTTP_METHOD: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_HTTP_PROTOCOL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_HTTP_STATUS_CODE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_HTTP_STATUS_MESSAGE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_HISTORY_EVENT: Shape = Shape::Structure(Structure {
     name: "HistoryEvent",
     members: &[
@@ -4660,12 +4673,13 @@ static S_HISTORY_EVENT_TYPE: Shape = Shape::String {
         "MapRunRedriven",
         "EvaluationFailed",
     ],
+    sensitive: false,
 };
-static S_IDENTITY: Shape = Shape::String { min: None, max: Some(256), pattern: None, values: &[] };
+static S_IDENTITY: Shape = Shape::String { min: None, max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_INCLUDE_EXECUTION_DATA: Shape = Shape::Boolean;
 static S_INCLUDE_EXECUTION_DATA_GET_EXECUTION_HISTORY: Shape = Shape::Boolean;
 static S_INCLUDED_DATA: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ALL_DATA", "METADATA_ONLY"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ALL_DATA", "METADATA_ONLY"], sensitive: false };
 static S_INSPECTION_DATA: Shape = Shape::Structure(Structure {
     name: "InspectionData",
     members: &[
@@ -4939,12 +4953,13 @@ static S_INSPECTION_ERROR_DETAILS: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_INSPECTION_LEVEL: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["INFO", "DEBUG", "TRACE"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["INFO", "DEBUG", "TRACE"], sensitive: false };
 static S_INSPECTION_MAX_CONCURRENCY: Shape = Shape::Integer { min: Some(0), max: None };
 static S_INSPECTION_TOLERATED_FAILURE_COUNT: Shape = Shape::Integer { min: Some(0), max: None };
 static S_INSPECTION_TOLERATED_FAILURE_PERCENTAGE: Shape = Shape::Float;
 static S_KMS_DATA_KEY_REUSE_PERIOD_SECONDS: Shape = Shape::Integer { min: Some(60), max: Some(900) };
-static S_KMS_KEY_ID: Shape = Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
+static S_KMS_KEY_ID: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_LAMBDA_FUNCTION_FAILED_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     name: "LambdaFunctionFailedEventDetails",
     members: &[
@@ -5222,7 +5237,7 @@ static S_LIST_EXECUTIONS_OUTPUT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_LIST_EXECUTIONS_PAGE_TOKEN: Shape =
-    Shape::String { min: Some(1), max: Some(3096), pattern: None, values: &[] };
+    Shape::String { min: Some(1), max: Some(3096), pattern: None, values: &[], sensitive: false };
 static S_LIST_MAP_RUNS_INPUT: Shape = Shape::Structure(Structure {
     name: "ListMapRunsInput",
     members: &[
@@ -5462,7 +5477,7 @@ static S_LOG_DESTINATION: Shape = Shape::Structure(Structure {
 static S_LOG_DESTINATION_LIST: Shape =
     Shape::List(List { member: &S_LOG_DESTINATION, element: "member", flattened: false, min: None, max: None });
 static S_LOG_LEVEL: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ALL", "ERROR", "FATAL", "OFF"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ALL", "ERROR", "FATAL", "OFF"], sensitive: false };
 static S_LOGGING_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "LoggingConfiguration",
     members: &[
@@ -5493,7 +5508,8 @@ static S_LOGGING_CONFIGURATION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_LONG_ARN: Shape = Shape::String { min: Some(1), max: Some(2000), pattern: None, values: &[] };
+static S_LONG_ARN: Shape =
+    Shape::String { min: Some(1), max: Some(2000), pattern: None, values: &[], sensitive: false };
 static S_LONG_OBJECT: Shape = Shape::Integer { min: None, max: None };
 static S_MAP_ITERATION_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     name: "MapIterationEventDetails",
@@ -5712,7 +5728,7 @@ static S_MAP_RUN_ITEM_COUNTS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_MAP_RUN_LABEL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_MAP_RUN_LABEL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MAP_RUN_LIST: Shape =
     Shape::List(List { member: &S_MAP_RUN_LIST_ITEM, element: "member", flattened: false, min: None, max: None });
 static S_MAP_RUN_LIST_ITEM: Shape = Shape::Structure(Structure {
@@ -5795,8 +5811,13 @@ static S_MAP_RUN_STARTED_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_MAP_RUN_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["RUNNING", "SUCCEEDED", "FAILED", "ABORTED"] };
+static S_MAP_RUN_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["RUNNING", "SUCCEEDED", "FAILED", "ABORTED"],
+    sensitive: false,
+};
 static S_MAP_STATE_STARTED_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     name: "MapStateStartedEventDetails",
     members: &[Member {
@@ -5863,10 +5884,11 @@ static S_MOCK_INPUT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_MOCK_RESPONSE_VALIDATION_MODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["STRICT", "PRESENT", "NONE"] };
-static S_NAME: Shape = Shape::String { min: Some(1), max: Some(80), pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &["STRICT", "PRESENT", "NONE"], sensitive: false };
+static S_NAME: Shape = Shape::String { min: Some(1), max: Some(80), pattern: None, values: &[], sensitive: false };
 static S_PAGE_SIZE: Shape = Shape::Integer { min: Some(0), max: Some(1000) };
-static S_PAGE_TOKEN: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[] };
+static S_PAGE_TOKEN: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_PUBLISH: Shape = Shape::Boolean;
 static S_PUBLISH_STATE_MACHINE_VERSION_INPUT: Shape = Shape::Structure(Structure {
     name: "PublishStateMachineVersionInput",
@@ -5959,7 +5981,7 @@ static S_RETRIER_RETRY_COUNT: Shape = Shape::Integer { min: Some(0), max: None }
 static S_RETRY_BACKOFF_INTERVAL_SECONDS: Shape = Shape::Integer { min: Some(0), max: None };
 static S_REVEAL_SECRETS: Shape = Shape::Boolean;
 static S_REVERSE_ORDER: Shape = Shape::Boolean;
-static S_REVISION_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_REVISION_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ROUTING_CONFIGURATION_LIST: Shape = Shape::List(List {
     member: &S_ROUTING_CONFIGURATION_LIST_ITEM,
     element: "member",
@@ -6059,10 +6081,13 @@ static S_SEND_TASK_SUCCESS_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_SEND_TASK_SUCCESS_OUTPUT: Shape =
     Shape::Structure(Structure { name: "SendTaskSuccessOutput", members: &[], payload: None });
-static S_SENSITIVE_CAUSE: Shape = Shape::String { min: Some(0), max: Some(32768), pattern: None, values: &[] };
-static S_SENSITIVE_DATA: Shape = Shape::String { min: None, max: Some(262144), pattern: None, values: &[] };
-static S_SENSITIVE_DATA_JOB_INPUT: Shape = Shape::String { min: None, max: Some(1048576), pattern: None, values: &[] };
-static S_SENSITIVE_ERROR: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+static S_SENSITIVE_CAUSE: Shape =
+    Shape::String { min: Some(0), max: Some(32768), pattern: None, values: &[], sensitive: true };
+static S_SENSITIVE_DATA: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
+static S_SENSITIVE_DATA_JOB_INPUT: Shape =
+    Shape::String { min: None, max: Some(1048576), pattern: None, values: &[], sensitive: true };
+static S_SENSITIVE_ERROR: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: true };
 static S_START_EXECUTION_INPUT: Shape = Shape::Structure(Structure {
     name: "StartExecutionInput",
     members: &[
@@ -6433,9 +6458,9 @@ static S_STATE_MACHINE_LIST_ITEM: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_STATE_MACHINE_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ACTIVE", "DELETING"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ACTIVE", "DELETING"], sensitive: false };
 static S_STATE_MACHINE_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["STANDARD", "EXPRESS"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["STANDARD", "EXPRESS"], sensitive: false };
 static S_STATE_MACHINE_VERSION_LIST: Shape = Shape::List(List {
     member: &S_STATE_MACHINE_VERSION_LIST_ITEM,
     element: "member",
@@ -6465,7 +6490,8 @@ static S_STATE_MACHINE_VERSION_LIST_ITEM: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_STATE_NAME: Shape = Shape::String { min: Some(1), max: Some(80), pattern: None, values: &[] };
+static S_STATE_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(80), pattern: None, values: &[], sensitive: false };
 static S_STOP_EXECUTION_INPUT: Shape = Shape::Structure(Structure {
     name: "StopExecutionInput",
     members: &[
@@ -6508,8 +6534,13 @@ static S_STOP_EXECUTION_OUTPUT: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_SYNC_EXECUTION_STATUS: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["SUCCEEDED", "FAILED", "TIMED_OUT"] };
+static S_SYNC_EXECUTION_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["SUCCEEDED", "FAILED", "TIMED_OUT"],
+    sensitive: false,
+};
 static S_TAG: Shape = Shape::Structure(Structure {
     name: "Tag",
     members: &[
@@ -6532,7 +6563,7 @@ static S_TAG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[] };
+static S_TAG_KEY: Shape = Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: None, max: None });
 static S_TAG_LIST: Shape =
@@ -6561,7 +6592,8 @@ static S_TAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_TAG_RESOURCE_OUTPUT: Shape =
     Shape::Structure(Structure { name: "TagResourceOutput", members: &[], payload: None });
-static S_TAG_VALUE: Shape = Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[] };
+static S_TAG_VALUE: Shape =
+    Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_TASK_CREDENTIALS: Shape = Shape::Structure(Structure {
     name: "TaskCredentials",
     members: &[Member {
@@ -6886,12 +6918,14 @@ static S_TASK_TIMED_OUT_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TASK_TOKEN: Shape = Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[] };
+static S_TASK_TOKEN: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_TEST_EXECUTION_STATUS: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
     values: &["SUCCEEDED", "FAILED", "RETRIABLE", "CAUGHT_ERROR"],
+    sensitive: false,
 };
 static S_TEST_STATE_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "TestStateConfiguration",
@@ -7071,13 +7105,14 @@ static S_TEST_STATE_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TEST_STATE_STATE_NAME: Shape = Shape::String { min: Some(1), max: Some(80), pattern: None, values: &[] };
+static S_TEST_STATE_STATE_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(80), pattern: None, values: &[], sensitive: true };
 static S_TIMEOUT_IN_SECONDS: Shape = Shape::Integer { min: None, max: None };
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
 static S_TOLERATED_FAILURE_COUNT: Shape = Shape::Integer { min: Some(0), max: None };
 static S_TOLERATED_FAILURE_PERCENTAGE: Shape = Shape::Float;
 static S_TRACE_HEADER: Shape =
-    Shape::String { min: Some(0), max: Some(256), pattern: Some("\\p{ASCII}*"), values: &[] };
+    Shape::String { min: Some(0), max: Some(256), pattern: Some("\\p{ASCII}*"), values: &[], sensitive: false };
 static S_TRACING_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "TracingConfiguration",
     members: &[Member {
@@ -7090,7 +7125,7 @@ static S_TRACING_CONFIGURATION: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_URL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_URL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_UNSIGNED_INTEGER: Shape = Shape::Integer { min: Some(0), max: None };
 static S_UNSIGNED_LONG: Shape = Shape::Integer { min: Some(0), max: None };
 static S_UNTAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
@@ -7300,7 +7335,7 @@ static S_UPDATE_STATE_MACHINE_OUTPUT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_VALIDATE_STATE_MACHINE_DEFINITION_CODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
 static S_VALIDATE_STATE_MACHINE_DEFINITION_DIAGNOSTIC: Shape = Shape::Structure(Structure {
     name: "ValidateStateMachineDefinitionDiagnostic",
     members: &[
@@ -7385,10 +7420,10 @@ static S_VALIDATE_STATE_MACHINE_DEFINITION_INPUT: Shape = Shape::Structure(Struc
     payload: None,
 });
 static S_VALIDATE_STATE_MACHINE_DEFINITION_LOCATION: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
 static S_VALIDATE_STATE_MACHINE_DEFINITION_MAX_RESULT: Shape = Shape::Integer { min: Some(0), max: Some(100) };
 static S_VALIDATE_STATE_MACHINE_DEFINITION_MESSAGE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
 static S_VALIDATE_STATE_MACHINE_DEFINITION_OUTPUT: Shape = Shape::Structure(Structure {
     name: "ValidateStateMachineDefinitionOutput",
     members: &[
@@ -7420,11 +7455,11 @@ static S_VALIDATE_STATE_MACHINE_DEFINITION_OUTPUT: Shape = Shape::Structure(Stru
     payload: None,
 });
 static S_VALIDATE_STATE_MACHINE_DEFINITION_RESULT_CODE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["OK", "FAIL"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["OK", "FAIL"], sensitive: false };
 static S_VALIDATE_STATE_MACHINE_DEFINITION_SEVERITY: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["ERROR", "WARNING"] };
+    Shape::String { min: None, max: None, pattern: None, values: &["ERROR", "WARNING"], sensitive: false };
 static S_VALIDATE_STATE_MACHINE_DEFINITION_TRUNCATED: Shape = Shape::Boolean;
-static S_VARIABLE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_VARIABLE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
 static S_VARIABLE_NAME_LIST: Shape =
     Shape::List(List { member: &S_VARIABLE_NAME, element: "member", flattened: false, min: None, max: None });
 static S_VARIABLE_REFERENCES: Shape = Shape::Map(Map {
@@ -7435,8 +7470,9 @@ static S_VARIABLE_REFERENCES: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
-static S_VARIABLE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_VERSION_DESCRIPTION: Shape = Shape::String { min: None, max: Some(256), pattern: None, values: &[] };
+static S_VARIABLE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
+static S_VERSION_DESCRIPTION: Shape =
+    Shape::String { min: None, max: Some(256), pattern: None, values: &[], sensitive: true };
 static S_VERSION_WEIGHT: Shape = Shape::Integer { min: Some(0), max: Some(100) };
 static S_INCLUDED_DETAILS: Shape = Shape::Boolean;
 static S_TRUNCATED: Shape = Shape::Boolean;

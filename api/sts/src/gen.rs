@@ -542,45 +542,64 @@ static S_TAG: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ACCESS_KEY_ID_TYPE: Shape =
-    Shape::String { min: Some(16), max: Some(128), pattern: Some("[\\w]*"), values: &[] };
-static S_ACCESS_KEY_SECRET_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_ACCOUNT_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+    Shape::String { min: Some(16), max: Some(128), pattern: Some("[\\w]*"), values: &[], sensitive: false };
+static S_ACCESS_KEY_SECRET_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
+static S_ACCOUNT_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ARN_TYPE: Shape = Shape::String {
     min: Some(20),
     max: Some(2048),
     pattern: Some("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"),
     values: &[],
+    sensitive: false,
 };
 static S_ASSUMED_ROLE_ID_TYPE: Shape =
-    Shape::String { min: Some(2), max: Some(193), pattern: Some("[\\w+=,.@:-]*"), values: &[] };
-static S_CONTEXT_ASSERTION_TYPE: Shape = Shape::String { min: Some(4), max: Some(2048), pattern: None, values: &[] };
+    Shape::String { min: Some(2), max: Some(193), pattern: Some("[\\w+=,.@:-]*"), values: &[], sensitive: false };
+static S_CONTEXT_ASSERTION_TYPE: Shape =
+    Shape::String { min: Some(4), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_DATE_TYPE: Shape = Shape::Timestamp { iso: true };
 static S_DURATION_SECONDS_TYPE: Shape = Shape::Integer { min: Some(900), max: Some(129600) };
 static S_EXTERNAL_ID_TYPE: Shape =
-    Shape::String { min: Some(2), max: Some(1224), pattern: Some("[\\w+=,.@:\\/-]*"), values: &[] };
+    Shape::String { min: Some(2), max: Some(1224), pattern: Some("[\\w+=,.@:\\/-]*"), values: &[], sensitive: false };
 static S_NON_NEGATIVE_INTEGER_TYPE: Shape = Shape::Integer { min: Some(0), max: None };
 static S_POLICY_DESCRIPTOR_LIST_TYPE: Shape =
     Shape::List(List { member: &S_POLICY_DESCRIPTOR_TYPE, element: "member", flattened: false, min: None, max: None });
 static S_ROLE_DURATION_SECONDS_TYPE: Shape = Shape::Integer { min: Some(900), max: Some(43200) };
 static S_ROLE_SESSION_NAME_TYPE: Shape =
-    Shape::String { min: Some(2), max: Some(64), pattern: Some("[\\w+=,.@-]*"), values: &[] };
+    Shape::String { min: Some(2), max: Some(64), pattern: Some("[\\w+=,.@-]*"), values: &[], sensitive: false };
 static S_SERIAL_NUMBER_TYPE: Shape =
-    Shape::String { min: Some(9), max: Some(256), pattern: Some("[\\w+=/:,.@-]*"), values: &[] };
+    Shape::String { min: Some(9), max: Some(256), pattern: Some("[\\w+=/:,.@-]*"), values: &[], sensitive: false };
 static S_SOURCE_IDENTITY_TYPE: Shape =
-    Shape::String { min: Some(2), max: Some(64), pattern: Some("[\\w+=,.@-]*"), values: &[] };
+    Shape::String { min: Some(2), max: Some(64), pattern: Some("[\\w+=,.@-]*"), values: &[], sensitive: false };
 static S_TAG_KEY_LIST_TYPE: Shape =
     Shape::List(List { member: &S_TAG_KEY_TYPE, element: "member", flattened: false, min: None, max: Some(50) });
-static S_TAG_KEY_TYPE: Shape =
-    Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"), values: &[] };
+static S_TAG_KEY_TYPE: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+"),
+    values: &[],
+    sensitive: false,
+};
 static S_TAG_LIST_TYPE: Shape =
     Shape::List(List { member: &S_TAG, element: "member", flattened: false, min: None, max: Some(50) });
-static S_TAG_VALUE_TYPE: Shape =
-    Shape::String { min: Some(0), max: Some(256), pattern: Some("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"), values: &[] };
-static S_TOKEN_CODE_TYPE: Shape = Shape::String { min: Some(6), max: Some(6), pattern: Some("[\\d]*"), values: &[] };
-static S_TOKEN_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
-static S_UNRESTRICTED_SESSION_POLICY_DOCUMENT_TYPE: Shape =
-    Shape::String { min: Some(1), max: None, pattern: Some("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"), values: &[] };
-static S_USER_ID_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[] };
+static S_TAG_VALUE_TYPE: Shape = Shape::String {
+    min: Some(0),
+    max: Some(256),
+    pattern: Some("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*"),
+    values: &[],
+    sensitive: false,
+};
+static S_TOKEN_CODE_TYPE: Shape =
+    Shape::String { min: Some(6), max: Some(6), pattern: Some("[\\d]*"), values: &[], sensitive: false };
+static S_TOKEN_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_UNRESTRICTED_SESSION_POLICY_DOCUMENT_TYPE: Shape = Shape::String {
+    min: Some(1),
+    max: None,
+    pattern: Some("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"),
+    values: &[],
+    sensitive: false,
+};
+static S_USER_ID_TYPE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 
 /// The service's exceptions.
 pub mod error {

@@ -30,6 +30,7 @@ mod random;
 mod template;
 mod time;
 mod value;
+mod warnings;
 
 pub use check::{Diagnostic, Severity};
 pub use definition::{Definition, MachineType, StateType};
@@ -46,6 +47,7 @@ pub use machine::{
 pub use machine::{Inspection, Pending, StateTest, TestSetup, TestStatus, Tested, TestedState};
 pub use payload::Payload;
 pub use time::Timestamp;
+pub use warnings::warnings;
 
 /// The largest payload that passes between states, in bytes of UTF-8.
 pub const MAX_PAYLOAD_BYTES: usize = 262_144;

@@ -13,6 +13,8 @@ pub enum Shape {
         max: Option<u64>,
         pattern: Option<&'static str>,
         values: &'static [&'static str],
+        /// What is told of it tells nothing that it holds.
+        sensitive: bool,
     },
     Integer {
         min: Option<i64>,
@@ -94,5 +96,9 @@ impl Shape {
             Self::Structure(s) => Some(s),
             _ => None,
         }
+    }
+
+    pub(crate) fn is_sensitive(&self) -> bool {
+        matches!(self, Self::String { sensitive: true, .. })
     }
 }

@@ -7,6 +7,7 @@ mod activity;
 mod alias;
 mod deletion;
 mod distributed;
+mod encryption;
 mod express;
 mod integrations;
 mod logging;
@@ -21,7 +22,7 @@ mod tokens;
 
 use std::sync::Arc;
 
-use api_states::EncryptionConfiguration;
+use encryption::owned_key;
 use engine::{Engine, ExecutionArn};
 use service::{Cx, Platform, Router, operations};
 use store::Store;
@@ -125,11 +126,6 @@ fn standard_arn(text: &str) -> Result<ExecutionArn, Error> {
 fn draw(cx: &Cx) -> u32 {
     let chance = cx.task_id().map_or_else(|| cx.uuid(), asl::fingerprint);
     chance.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0) % 100
-}
-
-/// What encrypts where nothing else is said.
-fn owned_key() -> EncryptionConfiguration {
-    EncryptionConfiguration { r#type: "AWS_OWNED_KEY".to_owned(), ..Default::default() }
 }
 
 fn metadata_only(included_data: Option<&String>) -> bool {

@@ -1,6 +1,7 @@
 //! Names, ARNs and tags: what AWS accepts, and its sentences for what it does not.
 
 use api_states::{Tag, error};
+use asl::MAX_PAYLOAD_BYTES;
 use service::Cx;
 use wire::Error;
 use wire::arn::Arn;
@@ -8,9 +9,12 @@ use wire::arn::Arn;
 /// Source: Service quotas of Step Functions, "Quotas related to tagging".
 const MAX_TAGS: usize = 50;
 
-/// Names of machines, executions and activities.
+/// Names of machines, executions and activities. Source: API reference, CreateStateMachine, `name`.
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
-    let forbidden = |c: char| c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
+    let forbidden = |c: char| {
+        let unassigned = matches!(c, '\u{fffe}' | '\u{ffff}' | '\u{10ffff}');
+        c.is_whitespace() || c.is_control() || unassigned || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c)
+    };
     if name.is_empty() || name.chars().count() > 80 || name.contains(forbidden) {
         return Err(error::invalid_name(format!("Invalid Name: '{name}'")));
     }
@@ -34,6 +38,16 @@ fn broken(member: &str, value: &str, rule: &str) -> Error {
     error::validation_exception(format!(
         "1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {rule}"
     ))
+}
+
+/// A text's size is measured in bytes. Source: AWS's answer to an `input` of StartExecution that is too long.
+pub(crate) fn check_size(member: &str, text: Option<&String>) -> Result<(), Error> {
+    match text {
+        Some(text) if text.len() > MAX_PAYLOAD_BYTES => Err(error::validation_exception(format!(
+            "1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must have size less than or equal to {MAX_PAYLOAD_BYTES} bytes in UTF-8 encoding"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The parts of a resource of Step Functions: its kind, then its names.
@@ -133,7 +147,7 @@ mod tests {
         for good in ["a", "activity-name.1", "ACTIVITY_NAME_ABC", "名前"] {
             assert!(check_name(good).is_ok(), "{good}");
         }
-        for bad in ["", "a b", "a/b", "a\u{0}", "a\u{7f}", "a\u{9f}", "a`b", "a[b", &"x".repeat(81)] {
+        for bad in ["", "a b", "a/b", "a\u{0}", "a\u{7f}", "a\u{9f}", "a\u{fffe}", "a`b", "a[b", &"x".repeat(81)] {
             assert_eq!(check_name(bad).unwrap_err().message(), format!("Invalid Name: '{bad}'"));
         }
         assert!(check_alias_name("PROD-1.a").is_ok());

@@ -60,6 +60,14 @@ fn object_of(text: &str) -> Result<Object<String, Value>, Vec<Diagnostic>> {
     if text.len() > MAX_BYTES {
         return Err(vec![Diagnostic::schema(format!("The definition must not exceed {MAX_BYTES} bytes"), "/")]);
     }
+    if text.trim().is_empty() {
+        return Err(vec![Diagnostic {
+            severity: Severity::Error,
+            code: "MISSING_DESCRIPTION",
+            message: "Received a null or empty workflow input".to_owned(),
+            location: None,
+        }]);
+    }
     match serde_json::from_str(text) {
         Ok(Value::Object(root)) => Ok(root),
         Ok(_) => Err(vec![Diagnostic::schema("Expected value of type Object", "/")]),
@@ -152,7 +160,10 @@ impl Reader {
         for (name, state) in states {
             let place = format!("{at}/States/{name}");
             if name.chars().count() > 80 {
-                self.complain("State name must not exceed 80 characters", place.clone());
+                let message =
+                    format!("Invalid State name: State '{name}' exceeds the 80-character limit allowed by the service");
+                let found = Diagnostic::schema(message, place.clone());
+                self.found.push(Diagnostic { code: "INVALID_STATE_NAME", ..found });
             }
             let Value::Object(state) = state else {
                 self.complain("Expected value of type Object", place);

@@ -15,6 +15,8 @@ use crate::schema::Shape;
 const MAX_DEPTH: usize = 100;
 /// AWS lists at most so many errors of one request.
 const MAX_ERRORS: usize = 10;
+/// More characters of a value are not told.
+const MAX_SHOWN: usize = 4096;
 
 /// Drops nulls, turns numbers written as text into numbers where the shape wants them, and checks every constraint.
 ///
@@ -37,14 +39,9 @@ struct Check {
 }
 
 impl Check {
-    fn fail(&mut self, value: &str, path: &str, constraint: &str) {
-        let shown: String = value.chars().take(256).collect();
-        self.push(format!("Value '{shown}' at '{path}' failed to satisfy constraint: {constraint}"));
-    }
-
-    fn push(&mut self, error: String) {
+    fn fail(&mut self, what: &str, path: &str, constraint: &str) {
         if self.errors.len() < MAX_ERRORS {
-            self.errors.push(error);
+            self.errors.push(format!("{what} at '{path}' failed to satisfy constraint: {constraint}"));
         }
     }
 
@@ -62,9 +59,8 @@ impl Check {
                         Some(inner) => self.value(member.shape, inner, &join(path, member.name), depth + 1)?,
                         None if member.required => {
                             let at = join(path, member.name);
-                            self.push(format!(
-                                "Value null at '{at}' failed to satisfy constraint: Member must not be null"
-                            ));
+                            let what = if member.shape.is_sensitive() { "Value" } else { "Value null" };
+                            self.fail(what, &at, "Member must not be null");
                         }
                         None => {}
                     }
@@ -72,7 +68,7 @@ impl Check {
             }
             Shape::List(l) => {
                 let Value::Array(items) = value else { return Err(wrong(path, "a list")) };
-                self.length(items.len(), l.min, l.max, path, &mut || "[...]".to_owned());
+                self.length(items.len(), l.min, l.max, path, &|| shown(if items.is_empty() { "[]" } else { "[...]" }));
                 for (i, item) in items.iter_mut().enumerate() {
                     if item.is_null() {
                         continue;
@@ -82,7 +78,7 @@ impl Check {
             }
             Shape::Map(m) => {
                 let Value::Object(map) = value else { return Err(wrong(path, "a map")) };
-                self.length(map.len(), None, m.max, path, &mut || "{...}".to_owned());
+                self.length(map.len(), None, m.max, path, &|| shown("{...}"));
                 for (key, item) in map.iter_mut() {
                     if let Shape::String { .. } = m.key {
                         let mut text = Value::String(key.clone());
@@ -93,9 +89,14 @@ impl Check {
                     }
                 }
             }
-            Shape::String { min, max, pattern, values } => {
+            Shape::String { min, max, pattern, values, sensitive } => {
                 let Value::String(text) = value else { return Err(wrong(path, "a string")) };
-                self.string(text, *min, *max, *pattern, values, path);
+                // Source: AWS's answer to an `input` of StartExecution that is too long.
+                let what = || if *sensitive { "Value".to_owned() } else { shown(text) };
+                if min.is_some() || max.is_some() {
+                    self.length(text.chars().count(), *min, *max, path, &what);
+                }
+                self.form(text, *pattern, values, path, &what);
             }
             Shape::Integer { min, max } => {
                 let Some(n) = as_integer(value) else { return Err(wrong(path, "an integer")) };
@@ -105,14 +106,18 @@ impl Check {
                 if min.is_some_and(|min| n < min) {
                     let at_least = min.unwrap_or_default();
                     self.fail(
-                        &n.to_string(),
+                        &shown(&n.to_string()),
                         path,
                         &format!("Member must have value greater than or equal to {at_least}"),
                     );
                 }
                 if max.is_some_and(|max| n > max) {
                     let at_most = max.unwrap_or_default();
-                    self.fail(&n.to_string(), path, &format!("Member must have value less than or equal to {at_most}"));
+                    self.fail(
+                        &shown(&n.to_string()),
+                        path,
+                        &format!("Member must have value less than or equal to {at_most}"),
+                    );
                 }
             }
             Shape::Float => {
@@ -138,7 +143,7 @@ impl Check {
             Shape::Blob { min, max } => {
                 let Value::String(text) = value else { return Err(wrong(path, "base64 text")) };
                 let bytes = text.trim_end_matches('=').len() * 3 / 4;
-                self.length(bytes, *min, *max, path, &mut || "java.nio.HeapByteBuffer".to_owned());
+                self.length(bytes, *min, *max, path, &|| shown("java.nio.HeapByteBuffer"));
             }
             Shape::Timestamp { .. } => {
                 if !(value.is_number() || value.is_string()) {
@@ -149,41 +154,43 @@ impl Check {
         Ok(())
     }
 
-    fn length(&mut self, n: usize, min: Option<u64>, max: Option<u64>, path: &str, shown: &mut dyn FnMut() -> String) {
+    fn length(&mut self, n: usize, min: Option<u64>, max: Option<u64>, path: &str, what: &dyn Fn() -> String) {
         let n = n as u64;
         if let Some(min) = min.filter(|min| n < *min) {
-            self.fail(&shown(), path, &format!("Member must have length greater than or equal to {min}"));
+            self.fail(&what(), path, &format!("Member must have length greater than or equal to {min}"));
         }
         if let Some(max) = max.filter(|max| n > *max) {
-            self.fail(&shown(), path, &format!("Member must have length less than or equal to {max}"));
+            self.fail(&what(), path, &format!("Member must have length less than or equal to {max}"));
         }
     }
 
-    fn string(
+    fn form(
         &mut self,
         text: &str,
-        min: Option<u64>,
-        max: Option<u64>,
         pattern: Option<&'static str>,
         values: &[&str],
         path: &str,
+        what: &dyn Fn() -> String,
     ) {
-        if min.is_some() || max.is_some() {
-            self.length(text.chars().count(), min, max, path, &mut || text.to_owned());
-        }
         if let Some(pattern) = pattern
             && !matches(pattern, text)
         {
-            self.fail(text, path, &format!("Member must satisfy regular expression pattern: {pattern}"));
+            self.fail(&what(), path, &format!("Member must satisfy regular expression pattern: {pattern}"));
         }
         if !values.is_empty() && !values.contains(&text) {
             let mut set = String::new();
             for (i, v) in values.iter().enumerate() {
                 let _ = write!(set, "{}{v}", if i == 0 { "" } else { ", " });
             }
-            self.fail(text, path, &format!("Member must satisfy enum value set: [{set}]"));
+            self.fail(&what(), path, &format!("Member must satisfy enum value set: [{set}]"));
         }
     }
+}
+
+/// A value, as much of it as is told.
+fn shown(value: &str) -> String {
+    let head: String = value.chars().take(MAX_SHOWN).collect();
+    format!("Value '{head}'")
 }
 
 fn as_integer(value: &Value) -> Option<i64> {
@@ -224,4 +231,47 @@ fn matches(pattern: &'static str, text: &str) -> bool {
     });
     drop(cache);
     regex.is_none_or(|r| r.is_match(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::prepare;
+    use crate::schema::{List, Location, Member, Shape, Structure};
+
+    static PLAIN: Shape =
+        Shape::String { min: Some(1), max: Some(3), pattern: None, values: &["a", "b"], sensitive: false };
+    static SECRET: Shape = Shape::String { min: None, max: Some(3), pattern: None, values: &[], sensitive: true };
+    static LIST: Shape =
+        Shape::List(List { member: &PLAIN, element: "member", flattened: false, min: Some(1), max: None });
+    static INPUT: Shape = Shape::Structure(Structure {
+        name: "Input",
+        members: &[member("Name", &PLAIN, true), member("Data", &SECRET, true), member("List", &LIST, false)],
+        payload: None,
+    });
+
+    const fn member(name: &'static str, shape: &'static Shape, required: bool) -> Member {
+        Member { name, wire: name, shape, required, location: Location::Body, idempotency_token: false }
+    }
+
+    #[test]
+    fn what_is_sensitive_is_not_shown() {
+        let check = |value, want: &str| {
+            let error = prepare(&INPUT, value).unwrap_err();
+            assert_eq!(error.message(), want);
+        };
+        check(
+            json!({"Data": "secret"}),
+            "2 validation errors detected: Value null at 'name' failed to satisfy constraint: Member must not be null; Value at 'data' failed to satisfy constraint: Member must have length less than or equal to 3",
+        );
+        check(
+            json!({"Name": "c"}),
+            "2 validation errors detected: Value 'c' at 'name' failed to satisfy constraint: Member must satisfy enum value set: [a, b]; Value at 'data' failed to satisfy constraint: Member must not be null",
+        );
+        check(
+            json!({"Name": "a", "Data": "", "List": []}),
+            "1 validation error detected: Value '[]' at 'list' failed to satisfy constraint: Member must have length greater than or equal to 1",
+        );
+    }
 }

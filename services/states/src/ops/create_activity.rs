@@ -5,14 +5,15 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::States;
 use crate::activity::{Activity, ActivityArn};
 use crate::names::{check_name, new_tags};
+use crate::{States, encryption};
 
 #[async_trait]
 impl Handle<CreateActivity> for States {
     async fn handle(&self, cx: &Cx, input: CreateActivityInput) -> Result<CreateActivityOutput, Error> {
         check_name(&input.name)?;
+        encryption::check(input.encryption_configuration.as_ref())?;
         let arn = ActivityArn::new(cx.account(), cx.region(), &input.name);
         let activity = Activity {
             version: 1,
@@ -24,7 +25,9 @@ impl Handle<CreateActivity> for States {
         };
         cx.write(&self.store, move |tx| {
             let created_ms = match tx.get_json::<Activity>(arn.key())? {
-                Some(known) if known.encryption == activity.encryption => known.created_ms,
+                Some(known) if encryption::same(known.encryption.as_ref(), activity.encryption.as_ref()) => {
+                    known.created_ms
+                }
                 Some(_) => {
                     let message = format!("Activity Already Exists: '{}'", arn.as_str());
                     return Err(error::activity_already_exists(message));

@@ -7,7 +7,7 @@ use wire::Error;
 
 use crate::machine::{MachineArn, StateMachine, checked, deleting};
 use crate::names::{check_name, new_tags};
-use crate::{States, logging};
+use crate::{States, encryption, logging};
 
 #[async_trait]
 impl Handle<CreateStateMachine> for States {
@@ -20,6 +20,7 @@ impl Handle<CreateStateMachine> for States {
         check_role(&input.role_arn)?;
         let kind = input.r#type.unwrap_or_else(|| "STANDARD".to_owned());
         checked(cx.router(), &input.definition, &kind)?;
+        encryption::check(input.encryption_configuration.as_ref())?;
         logging::check(cx, input.logging_configuration.as_ref()).await?;
         let arn = MachineArn::new(cx.account(), cx.region(), &input.name);
         let now_ms = cx.now().as_millisecond();
@@ -80,7 +81,7 @@ fn same(known: &StateMachine, asked: &StateMachine) -> bool {
         && known.kind == asked.kind
         && known.logging() == asked.logging()
         && known.tracing() == asked.tracing()
-        && known.encryption == asked.encryption
+        && encryption::same(known.encryption.as_ref(), asked.encryption.as_ref())
         && known.published == asked.published
         && known.published_as == asked.published_as
 }

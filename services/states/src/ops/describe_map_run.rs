@@ -9,6 +9,7 @@ use engine::MapRunArn;
 use service::{Cx, Handle};
 use wire::Error;
 
+use crate::names::Resource;
 use crate::{States, millis};
 
 #[async_trait]
@@ -35,6 +36,7 @@ impl Handle<DescribeMapRun> for States {
 }
 
 pub(super) fn map_run_arn(text: &str) -> Result<MapRunArn, Error> {
+    Resource::parse(text, &["mapRun"])?;
     MapRunArn::parse(text).ok_or_else(|| error::invalid_arn(format!("Invalid Arn: '{text}'")))
 }
 

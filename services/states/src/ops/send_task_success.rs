@@ -7,10 +7,12 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::States;
+use crate::names::check_size;
 
 #[async_trait]
 impl Handle<SendTaskSuccess> for States {
     async fn handle(&self, _: &Cx, input: SendTaskSuccessInput) -> Result<SendTaskSuccessOutput, Error> {
+        check_size("output", Some(&input.output))?;
         let (arn, task) = self.waiting(&input.task_token).await?;
         if let Err(problem) = serde_json::from_str::<serde::de::IgnoredAny>(&input.output) {
             let (_, _, what) = asl::json_problem(&input.output, &problem);

@@ -1,14 +1,14 @@
 //! StartExecution: the same name and input while it runs is the same execution.
 
 use api_states::{StartExecution, StartExecutionInput, StartExecutionOutput, error};
-use asl::{Info, MAX_PAYLOAD_BYTES, Payload, Timestamp};
+use asl::{Info, Payload, Timestamp};
 use async_trait::async_trait;
 use engine::{ExecutionArn, NewExecution, Started};
 use service::{Cx, Handle};
 use wire::Error;
 
 use crate::machine::{MachineArn, StateMachine, deleting};
-use crate::names::check_name;
+use crate::names::{check_name, check_size};
 use crate::{States, draw, logging};
 
 #[async_trait]
@@ -40,6 +40,7 @@ impl States {
         input: Option<String>,
         trace_header: Option<String>,
     ) -> Result<NewExecution, Error> {
+        check_size("input", input.as_ref())?;
         let machine_arn = MachineArn::parse(machine_arn)?;
         if machine_arn.name.contains('/') {
             return Err(error::validation_exception(format!(
@@ -105,11 +106,6 @@ pub(super) fn check_input(input: &str) -> Result<(), Error> {
         |what: &str| error::invalid_execution_input(format!("Invalid State Machine Execution Input: '{what}'"));
     if input.trim().is_empty() {
         return Err(invalid("Invalid execution input."));
-    }
-    if input.len() > MAX_PAYLOAD_BYTES {
-        return Err(error::validation_exception(format!(
-            "1 validation error detected: Value at 'input' failed to satisfy constraint: Member must have size less than or equal to {MAX_PAYLOAD_BYTES} bytes in UTF-8 encoding"
-        )));
     }
     match serde_json::from_str::<serde::de::IgnoredAny>(input) {
         Ok(_) => Ok(()),

@@ -17,6 +17,7 @@ use wire::Error;
 
 use super::start_execution::check_input;
 use crate::integrations::{self, Called};
+use crate::names::check_size;
 use crate::{States, mock};
 
 /// A state may run that long. Source: API Reference, TestState.
@@ -25,6 +26,14 @@ const MAX_SECONDS: i64 = 300;
 #[async_trait]
 impl Handle<TestState> for States {
     async fn handle(&self, cx: &Cx, input: TestStateInput) -> Result<TestStateOutput, Error> {
+        let mocked = input.mock.as_ref().and_then(|mock| mock.result.as_ref());
+        let texts = [
+            ("input", input.input.as_ref()),
+            ("variables", input.variables.as_ref()),
+            ("context", input.context.as_ref()),
+            ("mock.result", mocked),
+        ];
+        texts.into_iter().try_for_each(|(member, text)| check_size(member, text))?;
         let state = tested_state(&input)?;
         check(&state, &input)?;
         if let (Some(mock), Some(resource)) = (&input.mock, state.resource())

@@ -19,6 +19,14 @@ impl Handle<UpdateMapRun> for States {
                 "Must provide at least one of: maxConcurrency, toleratedFailurePercentage or toleratedFailureCount",
             ));
         }
+        if let Some(percentage) = percentage
+            && !(0.0..=100.0).contains(&percentage)
+        {
+            let (way, bound) = if percentage < 0.0 { ("greater", 0) } else { ("less", 100) };
+            return Err(error::validation_exception(format!(
+                "1 validation error detected: Value '{percentage:?}' at 'toleratedFailurePercentage' failed to satisfy constraint: Member must have value {way} than or equal to {bound}"
+            )));
+        }
         let changed = self.engine.limit_map_run(&arn, move |limits| {
             if let Some(concurrency) = concurrency {
                 limits.max_concurrency = u64::try_from(concurrency).unwrap_or(0);

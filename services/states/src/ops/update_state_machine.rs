@@ -7,7 +7,7 @@ use wire::Error;
 
 use super::create_state_machine::check_role;
 use crate::machine::{MachineArn, StateMachine, checked};
-use crate::{States, logging};
+use crate::{States, encryption, logging};
 
 #[async_trait]
 impl Handle<UpdateStateMachine> for States {
@@ -31,6 +31,7 @@ impl Handle<UpdateStateMachine> for States {
         if let Some(role_arn) = &input.role_arn {
             check_role(role_arn)?;
         }
+        encryption::check(input.encryption_configuration.as_ref())?;
         logging::check(cx, input.logging_configuration.as_ref()).await?;
         if let Some(definition) = &input.definition {
             checked(cx.router(), definition, &known.kind)?;
@@ -83,5 +84,5 @@ fn differs(old: &StateMachine, new: &StateMachine) -> bool {
         || old.role_arn != new.role_arn
         || old.logging() != new.logging()
         || old.tracing() != new.tracing()
-        || old.encryption != new.encryption
+        || !encryption::same(old.encryption.as_ref(), new.encryption.as_ref())
 }

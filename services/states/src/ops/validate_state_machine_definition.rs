@@ -1,4 +1,4 @@
-//! ValidateStateMachineDefinition: all findings, as CreateStateMachine would refuse for.
+//! ValidateStateMachineDefinition: all findings, as CreateStateMachine would refuse for, and warnings where they are asked for.
 
 use api_states::{
     ValidateStateMachineDefinition, ValidateStateMachineDefinitionDiagnostic, ValidateStateMachineDefinitionInput,
@@ -13,6 +13,8 @@ use crate::integrations::findings;
 use crate::machine::machine_type;
 use crate::{States, page};
 
+const MAX_RESULTS: usize = 100;
+
 #[async_trait]
 impl Handle<ValidateStateMachineDefinition> for States {
     async fn handle(
@@ -21,12 +23,15 @@ impl Handle<ValidateStateMachineDefinition> for States {
         input: ValidateStateMachineDefinitionInput,
     ) -> Result<ValidateStateMachineDefinitionOutput, Error> {
         let kind = machine_type(input.r#type.as_deref().unwrap_or("STANDARD"));
-        let found = match Definition::parse(&input.definition, kind) {
+        let mut found = match Definition::parse(&input.definition, kind) {
             Ok(_) => findings(cx.router(), &input.definition),
             Err(found) => found,
         };
+        if input.severity.as_deref() == Some("WARNING") {
+            found.extend(asl::warnings(&input.definition));
+        }
         let failed = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        let size = page::size(input.max_results);
+        let size = page::size(input.max_results).min(MAX_RESULTS);
         let truncated = found.len() > size;
         let diagnostics = found.into_iter().take(size).map(|diagnostic| ValidateStateMachineDefinitionDiagnostic {
             severity: if diagnostic.severity == Severity::Error { "ERROR" } else { "WARNING" }.to_owned(),
