@@ -92,7 +92,8 @@ impl Reader {
     }
 
     fn complain(&mut self, message: impl Into<String>, location: impl Into<String>) {
-        self.found.push(Diagnostic::schema(message, location));
+        let location = Some(location.into()).filter(|location| !location.is_empty());
+        self.found.push(Diagnostic::schema(message, location.unwrap_or_else(|| "/".to_owned())));
     }
 
     /// A field whose text is none of those that it may have.

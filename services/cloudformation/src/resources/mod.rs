@@ -27,7 +27,10 @@ mod sns_topic_policy;
 mod sqs_queue;
 mod sqs_queue_policy;
 mod ssm_parameter;
+mod states_activity;
 mod states_state_machine;
+mod states_state_machine_alias;
+mod states_state_machine_version;
 mod zip;
 
 use async_trait::async_trait;
@@ -108,7 +111,10 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
         "AWS::SageMaker::Model" => &sagemaker_model::Model,
         "AWS::Scheduler::Schedule" => &scheduler_schedule::Schedule,
         "AWS::SecretsManager::Secret" => &secretsmanager_secret::Secret,
+        "AWS::StepFunctions::Activity" => &states_activity::Activity,
         "AWS::StepFunctions::StateMachine" => &states_state_machine::StateMachine,
+        "AWS::StepFunctions::StateMachineAlias" => &states_state_machine_alias::StateMachineAlias,
+        "AWS::StepFunctions::StateMachineVersion" => &states_state_machine_version::StateMachineVersion,
         _ => return None,
     })
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, only, pick, text};
+use super::{Kind, Made, Place, Updated, differ, only, pairs, pick, text};
 use crate::Result;
 
 pub(super) struct StateMachine;
@@ -29,15 +29,11 @@ impl Kind for StateMachine {
     async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "StateMachineName", 80);
-        let tags: Vec<Value> = super::unique(at.all_tags(properties))
-            .into_iter()
-            .map(|(key, value)| json!({ "key": key, "value": value }))
-            .collect();
         let mut input = json!({
             "name": name,
             "definition": definition(at, properties).await?,
             "roleArn": super::required(properties, "RoleArn")?,
-            "tags": tags,
+            "tags": tags(at, properties),
         });
         if let Some(kind) = properties.get("StateMachineType") {
             input["type"] = kind.clone();
@@ -59,7 +55,17 @@ impl Kind for StateMachine {
             "roleArn": super::required(new, "RoleArn")?,
         });
         common(&mut input, new);
+        // What is no longer said goes back to what it is without.
+        for (property, member, without) in [
+            ("LoggingConfiguration", "loggingConfiguration", json!({ "level": "OFF" })),
+            ("TracingConfiguration", "tracingConfiguration", json!({ "enabled": false })),
+        ] {
+            if old.get(property).is_some() && new.get(property).is_none() {
+                input[member] = without;
+            }
+        }
         let output = at.call("states", "UpdateStateMachine", input).await?;
+        retag(at, &made.physical_id, old, new).await?;
         let mut made = made.clone();
         if let Some(revision) = output.get("RevisionId").or_else(|| output.get("revisionId")) {
             made.attributes["StateMachineRevisionId"] = revision.clone();
@@ -109,8 +115,30 @@ fn common(input: &mut Value, properties: &Value) {
     }
 }
 
+/// All tags of a resource, as Step Functions writes them.
+pub(super) fn tags(at: &Place, properties: &Value) -> Value {
+    super::unique(at.all_tags(properties))
+        .into_iter()
+        .map(|(key, value)| json!({ "key": key, "value": value }))
+        .collect()
+}
+
+/// Changes the tags that the properties give.
+pub(super) async fn retag(at: &Place, arn: &str, old: &Value, new: &Value) -> Result<()> {
+    let keys = |properties: &Value| pairs(properties.get("Tags")).into_iter().map(|(key, _)| key);
+    let kept: Vec<String> = keys(new).collect();
+    let gone: Vec<String> = keys(old).filter(|key| !kept.contains(key)).collect();
+    if !gone.is_empty() {
+        at.call("states", "UntagResource", json!({ "resourceArn": arn, "tagKeys": gone })).await?;
+    }
+    if differ(old, new, &["Tags"]) && !kept.is_empty() {
+        at.call("states", "TagResource", json!({ "resourceArn": arn, "tags": tags(at, new) })).await?;
+    }
+    Ok(())
+}
+
 /// The same with small first letters, as Step Functions' API writes its members.
-fn lower(value: &Value) -> Value {
+pub(super) fn lower(value: &Value) -> Value {
     match value {
         Value::Object(map) => map
             .iter()

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use service::{Cx, Handle};
 use wire::Error;
 
+use super::create_state_machine::check_role;
 use super::start_execution::check_input;
 use crate::integrations::{self, Called};
 use crate::names::check_size;
@@ -63,6 +64,9 @@ fn tested_state(input: &TestStateInput) -> Result<TestedState, Error> {
 
 /// What fits together in a request, and what does not.
 fn check(state: &TestedState, input: &TestStateInput) -> Result<(), Error> {
+    if let Some(role_arn) = &input.role_arn {
+        check_role(role_arn)?;
+    }
     let invalid = |what: &str| Err(error::validation_exception(what));
     let kind = state.kind();
     let Some(mock) = &input.mock else {
