@@ -1,6 +1,7 @@
 //! The plain evaluator: a recursive reading of a machine that says how it may end, without time, history or storage. Where
 //! branches fail side by side, any of their failures may come first; so the answer is a set.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -11,6 +12,8 @@ use crate::model::{Base, Catcher, Expr, How, Kind, Language, Machine, ResultPath
 pub const ANY_TEXT: &str = "\u{1}any";
 /// More ways to end than these are not followed up.
 const MOST: usize = 64;
+/// Nor is more than this many attempts at states: a history holds 25,000 events.
+const MOST_ATTEMPTS: u64 = 2000;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
@@ -38,11 +41,13 @@ type Variables = BTreeMap<String, Value>;
 struct Around<'a> {
     execution_input: &'a Value,
     item: Option<(usize, Value)>,
+    attempts: &'a Cell<u64>,
 }
 
 /// How an execution of the machine with that input may end.
 pub fn evaluate(machine: &Machine, input: &Value) -> Result<Ends<Value>, TooMany> {
-    run(machine, input, &Variables::new(), &Around { execution_input: input, item: None })
+    let attempts = Cell::new(0);
+    run(machine, input, &Variables::new(), &Around { execution_input: input, item: None, attempts: &attempts })
 }
 
 /// Where a state leads.
@@ -62,6 +67,7 @@ fn run_from(
     variables: &Variables,
     around: &Around<'_>,
 ) -> Result<Ends<Value>, TooMany> {
+    count(around)?;
     let mut ends = Vec::new();
     for step in steps(&machine.states[at], input, variables, around)? {
         match step {
@@ -76,6 +82,11 @@ fn run_from(
         }
     }
     Ok(ends)
+}
+
+fn count(around: &Around<'_>) -> Result<(), TooMany> {
+    around.attempts.set(around.attempts.get() + 1);
+    if around.attempts.get() > MOST_ATTEMPTS { Err(TooMany) } else { Ok(()) }
 }
 
 fn add<T: PartialEq>(ends: &mut Ends<T>, end: Result<T, Failure>) -> Result<(), TooMany> {
@@ -139,6 +150,7 @@ fn attempts(
     around: &Around<'_>,
     counts: &mut Vec<u64>,
 ) -> Result<Vec<Step>, TooMany> {
+    count(around)?;
     let retries = counts.iter().sum();
     let scope = Scope { input: effective, result: &Value::Null, variables, around, retries };
     let ends = match &state.kind {

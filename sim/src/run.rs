@@ -166,7 +166,7 @@ fn platform(world: &World) -> Cx {
 fn left(disk: &Disk, clients: &[Client]) -> Vec<String> {
     let of =
         |key: &[u8]| store::Key::parts(key).iter().map(|p| String::from_utf8_lossy(p).into_owned()).collect::<Vec<_>>();
-    let mut left: Vec<String> = ["\u{1}task", "\u{1}due"]
+    let mut left: Vec<String> = ["\u{1}now", "\u{1}task", "\u{1}due"]
         .iter()
         .flat_map(|owner| disk.keys(store::Key::new(owner).as_bytes()))
         .map(|key| format!("a row of the queue is left: {:?}", of(&key)))

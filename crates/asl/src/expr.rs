@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use crate::context::Context;
 use crate::intrinsics::Call;
 use crate::jsonata::{Environment, Query, QueryError};
-use crate::path::Path;
+use crate::meter::Meter;
+use crate::path::{Path, PathError};
 use crate::random::Random;
 use crate::time::Timestamp;
 
@@ -48,6 +49,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) random: &'a RefCell<Random>,
     pub(crate) now: Timestamp,
     pub(crate) states: States,
+    pub(crate) meter: Meter,
 }
 
 /// `$states`, made when and as far as an expression reads it.
@@ -63,6 +65,8 @@ pub(crate) enum EvalError {
     Intrinsic { source: String, reason: String },
     /// The JSONata expression, and what became of it: `returned nothing (undefined).`
     Query { source: String, outcome: String },
+    /// It would take too much time or memory.
+    TooMuch { source: String },
 }
 
 impl EvalError {
@@ -88,7 +92,7 @@ impl Expr {
 
     /// A path only.
     pub(crate) fn parse_path(text: &str) -> Result<Self, String> {
-        let fail = |error: crate::path::PathError| error.to_string();
+        let fail = |error: PathError| error.to_string();
         if let Some(steps) = text.strip_prefix("$$") {
             return Path::parse(text, steps).map(Self::Context).map_err(fail);
         }
@@ -161,8 +165,13 @@ impl Expr {
             Self::Intrinsic(call) => return call.eval(scope),
             Self::Query { query, reads } => return scope.query(query, *reads),
         };
-        path.read(root)
-            .map_err(|reason| EvalError::NotFound { source: path.source().to_owned(), reason: reason.to_string() })
+        path.read(root, &scope.meter).map_err(|reason| {
+            let source = path.source().to_owned();
+            match reason {
+                PathError::TooMuch => EvalError::TooMuch { source },
+                reason => EvalError::NotFound { source, reason: reason.to_string() },
+            }
+        })
     }
 }
 
@@ -188,8 +197,8 @@ impl<'a> Scope<'a> {
         random: &'a RefCell<Random>,
         now: Timestamp,
     ) -> Self {
-        let states = States::default();
-        Self { input, raw: input, result: None, error_output: None, context, variables, random, now, states }
+        let (states, meter) = Default::default();
+        Self { input, raw: input, result: None, error_output: None, context, variables, random, now, states, meter }
     }
 }
 
@@ -200,8 +209,13 @@ impl Scope<'_> {
 
     fn query(&self, query: &Query, reads: Reads) -> Result<Value, EvalError> {
         let states = self.states_with(reads);
-        let environment =
-            Environment { states: &states, variables: self.variables, now: self.now, random: self.random };
+        let environment = Environment {
+            states: &states,
+            variables: self.variables,
+            now: self.now,
+            random: self.random,
+            meter: &self.meter,
+        };
         let evaluated = query.eval(&environment);
         self.put_states_back(states);
         let outcome = match evaluated {

@@ -9,6 +9,7 @@ use crate::definition::{Definition, MachineType};
 use crate::expr::{Expr, Scope};
 use crate::jsonata::{Environment, Query};
 use crate::machine::Info;
+use crate::meter::Meter;
 use crate::random::Random;
 use crate::time::Timestamp;
 
@@ -259,7 +260,13 @@ fn jsonata_ends() {
         let random = RefCell::new(Random::new(1));
         if let Ok(query) = Query::parse(text) {
             query.references();
-            let environment = Environment { states: &states, variables: &[], now: Timestamp(0), random: &random };
+            let environment = Environment {
+                states: &states,
+                variables: &[],
+                now: Timestamp(0),
+                random: &random,
+                meter: &Meter::default(),
+            };
             let first = query.eval(&environment);
             random.replace(Random::new(1));
             assert_eq!(first, query.eval(&environment), "{text}");

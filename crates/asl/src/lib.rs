@@ -19,10 +19,13 @@ mod expr;
 #[cfg(test)]
 mod fuzz;
 mod history;
+#[cfg(test)]
+mod hostile;
 mod intrinsics;
 mod json;
 mod jsonata;
 mod machine;
+mod meter;
 mod parse;
 pub mod path;
 mod payload;

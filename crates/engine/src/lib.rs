@@ -381,6 +381,7 @@ fn steps(execution: &mut Execution, now: Timestamp, event: Event) -> Vec<Command
     let mut commands = Vec::new();
     execution.handle(now, event, &mut commands);
     while commands.len() < MAX_COMMANDS
+        && !execution.has_worked_enough()
         && let Some(Command::Continue) = commands.last()
     {
         commands.pop();

@@ -1,5 +1,7 @@
 //! Functions over arrays.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use crate::random::Random;
@@ -60,19 +62,34 @@ pub(super) fn range(arguments: &[Value], _: &mut Random) -> Result<Value, String
     let mut at = first;
     while (step > 0 && at <= last) || (step < 0 && at >= last) {
         items.push(Value::from(at));
-        at = at.saturating_add(step);
+        let Some(next) = at.checked_add(step) else { break };
+        at = next;
     }
     Ok(Value::Array(items))
 }
 
 pub(super) fn unique(arguments: &[Value], _: &mut Random) -> Result<Value, String> {
-    let mut found: Vec<Value> = Vec::new();
-    for item in items(&arguments[0])? {
-        if !found.iter().any(|known| same(known, item)) {
-            found.push(item.clone());
+    let mut seen = BTreeSet::new();
+    let found = items(&arguments[0])?.iter().filter(|item| seen.insert(canonical(item)));
+    Ok(Value::Array(found.cloned().collect()))
+}
+
+/// One text for all values that are the same.
+fn canonical(value: &Value) -> String {
+    match value {
+        // `1` and `1.0` are.
+        Value::Number(number) if number.as_i64().is_none() => match number.as_f64() {
+            #[expect(clippy::cast_possible_truncation, reason = "only what has no fraction, and fits, is cast")]
+            Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => (float as i64).to_string(),
+            _ => number.to_string(),
+        },
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Value::Object(members) => {
+            let members: BTreeMap<&String, String> = members.iter().map(|(name, v)| (name, canonical(v))).collect();
+            format!("{members:?}")
         }
+        other => other.to_string(),
     }
-    Ok(Value::Array(found))
 }
 
 fn items(value: &Value) -> Result<&Vec<Value>, String> {

@@ -79,8 +79,12 @@ impl Call {
             });
         }
         let (_, _, _, function) = FUNCTIONS[self.function];
-        function(&arguments, &mut scope.random.borrow_mut())
-            .map_err(|reason| EvalError::Intrinsic { source: self.source.clone(), reason })
+        let value = function(&arguments, &mut scope.random.borrow_mut())
+            .map_err(|reason| EvalError::Intrinsic { source: self.source.clone(), reason })?;
+        match scope.meter.hold(&value) {
+            Ok(()) => Ok(value),
+            Err(_) => Err(EvalError::TooMuch { source: self.source.clone() }),
+        }
     }
 }
 

@@ -35,7 +35,17 @@ pub(super) struct Machine<'a> {
     depth: usize,
     max_depth: usize,
     pub(super) fuel: u64,
+    /// What there was of it.
+    all_fuel: u64,
     bytes: usize,
+}
+
+impl Drop for Machine<'_> {
+    fn drop(&mut self) {
+        let used = usize::try_from(self.all_fuel - self.fuel).unwrap_or(usize::MAX);
+        // What is over the bound is found when more is wanted.
+        let _ = self.environment.meter.step(used);
+    }
 }
 
 /// The frame with what every expression sees.
@@ -56,6 +66,7 @@ impl<'a> Machine<'a> {
             depth: 0,
             max_depth: limits.depth,
             fuel: limits.fuel,
+            all_fuel: limits.fuel,
             bytes: limits.bytes,
         };
         let input = if input.is_array() { Val::outer(input)? } else { input };

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::meter::Meter;
 use crate::random::Random;
 use crate::time::Timestamp;
 
@@ -56,6 +57,7 @@ pub(crate) struct Environment<'a> {
     pub(crate) variables: &'a [&'a Map<String, Value>],
     pub(crate) now: Timestamp,
     pub(crate) random: &'a RefCell<Random>,
+    pub(crate) meter: &'a Meter,
 }
 
 /// Why an expression has no value.
@@ -104,7 +106,8 @@ impl Query {
     /// The value, or nothing (undefined).
     pub(crate) fn eval(&self, environment: &Environment<'_>) -> Result<Option<Value>, QueryError> {
         let Some(tree) = &self.tree else { return Err(failure::Failure::too_deep().into()) };
-        evaluate(tree, environment, value::Val::Undefined, eval::LIMITS)
+        let fuel = eval::LIMITS.fuel.min(environment.meter.steps_left());
+        evaluate(tree, environment, value::Val::Undefined, eval::Limits { fuel, ..eval::LIMITS })
     }
 }
 
@@ -138,7 +141,7 @@ fn evaluate<'a>(
         value::Val::Function(_) => Err(QueryError::Unsupported),
         result => {
             let value = result.to_json(&mut { MAX_VALUES })?;
-            if is_deeper(&value, MAX_RESULT_DEPTH) {
+            if is_deeper(&value, MAX_RESULT_DEPTH) || environment.meter.hold(&value).is_err() {
                 return Err(failure::Failure::too_large().into());
             }
             Ok(Some(value))

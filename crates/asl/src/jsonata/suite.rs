@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::eval::Limits;
 use super::value::{Val, same};
 use super::{Environment, QueryError, evaluate, parser, resolve};
+use crate::meter::Meter;
 use crate::random::Random;
 use crate::time::Timestamp;
 
@@ -37,6 +38,7 @@ fn run(case: &Value, datasets: &Value) -> Outcome {
         variables: &[bindings],
         now: Timestamp(1_700_000_000_000),
         random: &RefCell::new(Random::new(1)),
+        meter: &Meter::default(),
     };
     let mut limits = WIDE;
     if let Some(depth) = case["depth"].as_u64() {

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use serde_json::{Map, Value, json};
 
 use super::{Environment, Query, QueryError};
+use crate::meter::Meter;
 use crate::random::Random;
 use crate::time::Timestamp;
 
@@ -16,6 +17,7 @@ fn eval(text: &str) -> Result<Option<Value>, QueryError> {
         variables: &[&variables],
         now: Timestamp(0),
         random: &RefCell::new(Random::new(1)),
+        meter: &Meter::default(),
     };
     Query::parse(text).unwrap().eval(&environment)
 }

@@ -51,12 +51,15 @@ impl Execution {
         });
         let variables: Vec<&Map<String, Value>> =
             std::iter::once(frame).chain(ancestors.iter().copied()).map(|frame| &frame.variables).collect();
-        use_it(&Scope {
+        let scope = Scope {
             raw: frame.input.value(),
             result: view.result,
             error_output: view.error_output,
             ..Scope::new(input, &context, &variables, &self.root.random, self.now)
-        })
+        };
+        let used = use_it(&scope);
+        self.work.set(self.work.get() + scope.meter.steps_taken());
+        used
     }
 
     fn ancestors(&self, frame: &Frame) -> Vec<&Frame> {

@@ -106,6 +106,7 @@ impl Failure {
                 Self::runtime(frame, &format!("Invalid path '{}' : {reason}", path.source()))
             }
             EvalError::Intrinsic { source, reason } => Self::intrinsic(frame, source, reason),
+            EvalError::TooMuch { .. } => Self::too_large(&frame.state),
         }
     }
 
@@ -122,6 +123,7 @@ impl Failure {
                 ),
             ),
             EvalError::Intrinsic { source, reason } => Self::intrinsic(frame, &source, &reason),
+            EvalError::TooMuch { .. } => Self::too_large(&frame.state),
         }
     }
 

@@ -92,6 +92,9 @@ pub(super) struct Children {
     pub(super) total: u64,
     pub(super) started: u64,
     pub(super) done: u64,
+    /// The size of the results so far, where they are many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) gathered_bytes: usize,
     /// A Map's name and its items; a Parallel has neither.
     pub(super) map: Option<String>,
     pub(super) items: Option<Payload>,

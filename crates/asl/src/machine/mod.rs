@@ -13,7 +13,7 @@ mod states;
 mod tasks;
 mod token;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -209,6 +209,8 @@ pub struct Execution {
     now: Timestamp,
     /// There was no room for an event: the execution fails.
     history_full: bool,
+    /// What the turn has cost so far: steps of evaluation, and the bytes of what was made.
+    work: Cell<u64>,
 }
 
 /// What a turn changed, to be written with its commands.
@@ -225,6 +227,10 @@ pub struct Dirty<'a> {
 
 /// A turn may enter this many states before it lets others in.
 const FUEL: u32 = 1000;
+/// And may take this much work: then too others are let in.
+const MAX_WORK: u64 = 4_000_000;
+/// To make so many bytes counts like a step of an evaluation.
+const BYTES_A_STEP: u64 = 4;
 /// The frame that runs the machine's own states.
 const MAIN_FRAME: u64 = 0;
 
@@ -259,6 +265,7 @@ impl Execution {
             probe: None,
             now: Timestamp::default(),
             history_full: false,
+            work: Cell::new(0),
         }
     }
 
@@ -278,6 +285,7 @@ impl Execution {
             probe: None,
             now: Timestamp::default(),
             history_full: false,
+            work: Cell::new(0),
         };
         for mut frame in frames {
             frame.body = execution.body_of(frame.parent, frame.index);
@@ -305,6 +313,7 @@ impl Execution {
             return;
         }
         self.now = now;
+        self.work.set(0);
         let mut turn = Turn { now, out };
         match event {
             Event::Started => self.start(&mut turn),
@@ -327,6 +336,11 @@ impl Execution {
             return self.fill_history(&mut turn);
         }
         self.run(&mut turn);
+    }
+
+    /// The turn was long: its effects are to be written before the next one.
+    pub fn has_worked_enough(&self) -> bool {
+        self.work.get() >= MAX_WORK
     }
 
     /// What has changed since the last call.
@@ -375,7 +389,7 @@ impl Execution {
             if self.root.doomed {
                 return self.stop(turn, None, None);
             }
-            if fuel == 0 {
+            if fuel == 0 || self.has_worked_enough() {
                 self.ready.push_front(id);
                 turn.out.push(Command::Continue);
                 return;
@@ -454,6 +468,7 @@ impl Execution {
         if text.len() <= Payload::INLINE_BYTES {
             return Payload::inline(text);
         }
+        self.work.set(self.work.get() + text.len() as u64 / BYTES_A_STEP);
         let payload = Payload::blob(self.root.next_blob, text);
         self.root.next_blob += 1;
         self.blobs.push(payload.clone());
@@ -467,6 +482,7 @@ impl Execution {
             taken = (length > Payload::INLINE_BYTES).then_some(next);
             taken
         });
+        self.work.set(self.work.get() + payload.text().len() as u64 / BYTES_A_STEP);
         if taken.is_some() {
             self.root.next_blob += 1;
             self.blobs.push(payload.clone());

@@ -18,6 +18,11 @@ use crate::payload::Payload;
 use crate::template::Template;
 use crate::time::Timestamp;
 
+/// Source: Step Functions developer guide, "Using Map state in Inline mode": up to 40 iterations run at once.
+const MAX_ITERATIONS_AT_ONCE: u64 = 40;
+/// What the results of a state's branches or iterations may take together while they are gathered, in bytes.
+const MAX_GATHERED_BYTES: usize = 64 << 20;
+
 impl Execution {
     pub(super) fn enter(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
         let state = Self::state_of(&frame);
@@ -175,6 +180,7 @@ impl Execution {
                 Failure::runtime(frame, &what)
             }
             EvalError::Intrinsic { source, reason } => Failure::runtime(frame, &format!("{source}: {reason}")),
+            EvalError::TooMuch { .. } => Failure::too_large(&frame.state),
             EvalError::Query { source, outcome } => {
                 Failure::query(frame, &format!("Choices[{index}]/Condition"), source, outcome)
             }
@@ -263,7 +269,7 @@ impl Execution {
     fn children(&mut self, total: usize, map: Option<String>, items: Option<Payload>, input: Payload) -> Children {
         let (base, total) = (self.root.next_frame, total as u64);
         self.root.next_frame += total;
-        Children { base, total, started: 0, done: 0, map, items, input }
+        Children { base, total, started: 0, done: 0, gathered_bytes: 0, map, items, input }
     }
 
     pub(super) fn items(&mut self, frame: &Frame, state: &Arc<State>, map: &Map) -> Result<(Children, u64), Failure> {
@@ -273,7 +279,8 @@ impl Execution {
         let items = self.map_items(frame, map, &input)?;
         let length =
             items.value().as_array().map(Vec::len).ok_or_else(|| no_array(frame, state, map, items.value()))?;
-        Ok((self.children(length, Some(frame.state.clone()), Some(items), input), limit.unwrap_or(u64::MAX)))
+        let limit = limit.unwrap_or(u64::MAX).min(MAX_ITERATIONS_AT_ONCE);
+        Ok((self.children(length, Some(frame.state.clone()), Some(items), input), limit))
     }
 
     /// What a Map goes over.
@@ -298,6 +305,9 @@ impl Execution {
             return self.finish_children(turn, frame);
         }
         for _ in 0..first {
+            if self.history_full {
+                break;
+            }
             if let Err(failure) = self.start_child(turn, &mut frame, previous) {
                 return self.give_up(turn, frame, failure);
             }
@@ -359,6 +369,7 @@ impl Execution {
         parent.previous = freed;
         if let Phase::Children(children) = &mut parent.phase {
             children.done += 1;
+            children.gathered_bytes += output.text().len();
             if let Some(name) = children.map.clone() {
                 parent.previous = self.record(turn, freed, Details::MapIterationSucceeded { name, index: frame.index });
             }
@@ -366,6 +377,9 @@ impl Execution {
         frame.phase = Phase::Done { output };
         self.keep(frame);
         let Phase::Children(children) = &parent.phase else { return self.keep(parent) };
+        if children.gathered_bytes > MAX_GATHERED_BYTES {
+            return self.gathered_too_much(turn, parent);
+        }
         if children.done == children.total {
             return self.finish_children(turn, parent);
         }
@@ -375,6 +389,15 @@ impl Execution {
             return self.give_up(turn, parent, failure);
         }
         self.keep(parent);
+    }
+
+    fn gathered_too_much(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
+        if let Phase::Children(children) = std::mem::replace(&mut frame.phase, Phase::Ready) {
+            self.abort_children(turn, &children, true);
+            frame.unfinished = Some(children);
+        }
+        let failure = Failure::too_large(&frame.state);
+        self.fail(turn, frame, failure);
     }
 
     pub(super) fn finish_children(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {

@@ -1,11 +1,13 @@
 //! Filter expressions: `[?(…)]`.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use regex::Regex;
 use serde_json::Value;
 
-use super::{Step, definite, select};
+use super::pattern::Pattern;
+use super::{Search, Step, definite, owned};
+use crate::meter::{Exceeded, nodes};
 use crate::value::{compare_numbers, same};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +47,7 @@ pub(super) enum Operand {
     /// From the document: `$…`.
     Root(Vec<Step>),
     Literal(Value),
-    Pattern(Regex),
+    Pattern(Pattern),
 }
 
 impl PartialEq for Operand {
@@ -53,58 +55,85 @@ impl PartialEq for Operand {
         match (self, other) {
             (Self::Here(a), Self::Here(b)) | (Self::Root(a), Self::Root(b)) => a == b,
             (Self::Literal(a), Self::Literal(b)) => a == b,
-            (Self::Pattern(a), Self::Pattern(b)) => a.as_str() == b.as_str(),
+            (Self::Pattern(a), Self::Pattern(b)) => a == b,
             _ => false,
         }
     }
 }
 
 impl Filter {
-    pub(super) fn matches(&self, root: &Value, item: &Value) -> bool {
-        match self {
-            Self::Any(filters) => filters.iter().any(|filter| filter.matches(root, item)),
-            Self::All(filters) => filters.iter().all(|filter| filter.matches(root, item)),
-            Self::Not(filter) => !filter.matches(root, item),
-            Self::Exists(operand) => operand.value(root, item).is_some(),
-            Self::Compare { left, comparator, right } => compare(left, *comparator, right, root, item),
-        }
+    pub(super) fn matches(&self, search: Search<'_, '_>, item: &Value) -> Result<bool, Exceeded> {
+        Ok(match self {
+            Self::Any(filters) => {
+                for filter in filters {
+                    if filter.matches(search, item)? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            Self::All(filters) => {
+                for filter in filters {
+                    if !filter.matches(search, item)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            Self::Not(filter) => !filter.matches(search, item)?,
+            Self::Exists(operand) => operand.value(search, item)?.is_some(),
+            Self::Compare { left, comparator, right } => compare(left, *comparator, right, search, item)?,
+        })
     }
 }
 
 impl Operand {
-    fn value(&self, root: &Value, item: &Value) -> Option<Value> {
+    fn value<'v>(&'v self, search: Search<'v, '_>, item: &'v Value) -> Result<Option<Cow<'v, Value>>, Exceeded> {
         let (from, steps) = match self {
             Self::Here(steps) => (item, steps),
-            Self::Root(steps) => (root, steps),
-            Self::Literal(value) => return Some(value.clone()),
-            Self::Pattern(_) => return None,
+            Self::Root(steps) => (search.root, steps),
+            Self::Literal(value) => return Ok(Some(Cow::Borrowed(value))),
+            Self::Pattern(_) => return Ok(None),
         };
         let mut found = Vec::new();
-        select(root, from, steps, &mut found);
+        search.select(from, steps, &mut found)?;
         if definite(steps) {
-            found.into_iter().next().map(std::borrow::Cow::into_owned)
-        } else {
-            Some(Value::Array(found.into_iter().map(std::borrow::Cow::into_owned).collect()))
+            return Ok(found.into_iter().next());
         }
+        Ok(Some(Cow::Owned(owned(found, search.meter).map_err(|_| Exceeded)?)))
     }
 }
 
-fn compare(left: &Operand, comparator: Comparator, right: &Operand, root: &Value, item: &Value) -> bool {
+fn compare(
+    left: &Operand,
+    comparator: Comparator,
+    right: &Operand,
+    search: Search<'_, '_>,
+    item: &Value,
+) -> Result<bool, Exceeded> {
+    let left = left.value(search, item)?;
     if let Operand::Pattern(pattern) = right {
-        return matches!(left.value(root, item), Some(Value::String(text)) if pattern.is_match(&text));
+        return Ok(match left.as_deref() {
+            Some(Value::String(text)) => {
+                search.meter.step(text.len())?;
+                pattern.matches(text)
+            }
+            _ => false,
+        });
     }
-    let (Some(left), Some(right)) = (left.value(root, item), right.value(root, item)) else {
-        return matches!(comparator, Comparator::NotEqual | Comparator::SameTypeNotEqual);
+    let (Some(left), Some(right)) = (left, right.value(search, item)?) else {
+        return Ok(matches!(comparator, Comparator::NotEqual | Comparator::SameTypeNotEqual));
     };
-    match comparator {
+    search.meter.step(cost(comparator, &left, &right))?;
+    Ok(match comparator {
         Comparator::Equal | Comparator::SameTypeEqual => same(&left, &right),
         Comparator::NotEqual | Comparator::SameTypeNotEqual => !same(&left, &right),
         Comparator::Less => order(&left, &right) == Some(Ordering::Less),
         Comparator::AtMost => order(&left, &right).is_some_and(Ordering::is_le),
         Comparator::Greater => order(&left, &right) == Some(Ordering::Greater),
         Comparator::AtLeast => order(&left, &right).is_some_and(Ordering::is_ge),
-        Comparator::In => right.as_array().is_some_and(|items| items.iter().any(|item| same(item, &left))),
-        Comparator::NotIn => right.as_array().is_some_and(|items| !items.iter().any(|item| same(item, &left))),
+        Comparator::In => right.as_array().is_some_and(|items| holds(items, &left)),
+        Comparator::NotIn => right.as_array().is_some_and(|items| !holds(items, &left)),
         Comparator::SubsetOf => both(&left, &right, |items, others| items.iter().all(|item| holds(others, item))),
         Comparator::AnyOf => both(&left, &right, |items, others| items.iter().any(|item| holds(others, item))),
         Comparator::NoneOf => both(&left, &right, |items, others| !items.iter().any(|item| holds(others, item))),
@@ -114,12 +143,26 @@ fn compare(left: &Operand, comparator: Comparator, right: &Operand, root: &Value
         Comparator::Empty => {
             right.as_bool().is_some_and(|empty| length(&left).map(|length| length == 0) == Some(empty))
         }
-        Comparator::Contains => match (&left, &right) {
+        Comparator::Contains => match (left.as_ref(), right.as_ref()) {
             (Value::String(text), Value::String(part)) => text.contains(part.as_str()),
             (Value::Array(items), part) => holds(items, part),
             _ => false,
         },
         Comparator::Matches => false,
+    })
+}
+
+/// How many values a comparison looks at, at most.
+fn cost(comparator: Comparator, left: &Value, right: &Value) -> usize {
+    let text = |value: &Value| value.as_str().map_or(0, str::len) / 16;
+    match (comparator, left, right) {
+        (Comparator::SubsetOf | Comparator::AnyOf | Comparator::NoneOf, Value::Array(items), Value::Array(others)) => {
+            items.len().saturating_mul(others.len())
+        }
+        (_, Value::Array(_) | Value::Object(_), _) | (_, _, Value::Array(_) | Value::Object(_)) => {
+            nodes(left) + nodes(right)
+        }
+        _ => text(left).min(text(right)),
     }
 }
 

@@ -7,12 +7,15 @@
 
 mod filter;
 mod parser;
+mod pattern;
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
 use filter::Filter;
+
+use crate::meter::{Exceeded, Meter};
 
 /// A parsed path, without what stands before it (`$`, `$$`, `$name`).
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +58,14 @@ pub enum PathError {
     Syntax(String),
     #[error("{0}")]
     NotFound(String),
+    #[error("The path looks at too many values.")]
+    TooMuch,
+}
+
+impl From<Exceeded> for PathError {
+    fn from(_: Exceeded) -> Self {
+        Self::TooMuch
+    }
 }
 
 impl Path {
@@ -77,17 +88,17 @@ impl Path {
     }
 
     /// The value that the path names: one for a definite path, an array of all for the others.
-    pub fn read(&self, root: &Value) -> Result<Value, PathError> {
+    pub(crate) fn read(&self, root: &Value, meter: &Meter) -> Result<Value, PathError> {
         if let Some(index) = self.early_names() {
             let shown = canonical(&self.steps[..=index]);
             return Err(PathError::NotFound(format!("Multi properties can only be used as path leafs: {shown}")));
         }
         if self.is_definite() {
-            return self.read_definite(root);
+            return self.read_definite(root, meter);
         }
         let mut found = Vec::new();
-        select(root, root, &self.steps, &mut found);
-        Ok(Value::Array(found.into_iter().map(Cow::into_owned).collect()))
+        Search { root, meter }.select(root, &self.steps, &mut found)?;
+        owned(found, meter)
     }
 
     /// Where several names stand before the end, which is allowed to be written and not to be read.
@@ -96,7 +107,7 @@ impl Path {
         (names + 1 < self.steps.len()).then_some(names)
     }
 
-    fn read_definite(&self, root: &Value) -> Result<Value, PathError> {
+    fn read_definite(&self, root: &Value, meter: &Meter) -> Result<Value, PathError> {
         let mut at = Cow::Borrowed(root);
         for (index, step) in self.steps.iter().enumerate() {
             let next = match (step, &at) {
@@ -107,6 +118,7 @@ impl Path {
             };
             at = next.ok_or_else(|| self.not_found(index, &at))?;
         }
+        meter.hold(&at)?;
         Ok(at.into_owned())
     }
 
@@ -208,83 +220,108 @@ fn absolute(index: i64, length: usize) -> Option<usize> {
     (0..length).contains(&index).then(|| usize::try_from(index).ok())?
 }
 
-fn select<'a>(root: &'a Value, at: &'a Value, steps: &[Step], found: &mut Vec<Cow<'a, Value>>) {
-    let Some((step, rest)) = steps.split_first() else {
-        found.push(Cow::Borrowed(at));
-        return;
-    };
-    match step {
-        Step::Member(_) | Step::Index(_) => {
-            if let Some(next) = child(step, at) {
-                select(root, next, rest, found);
-            }
-        }
-        Step::Members(names) => {
-            let Value::Object(members) = at else { return };
-            if rest.is_empty() {
-                found.push(Cow::Owned(merged(members, names)));
-                return;
-            }
-            for next in names.iter().filter_map(|name| members.get(name)) {
-                select(root, next, rest, found);
-            }
-        }
-        Step::Indices(indices) => select_indices(root, at, indices.iter().copied(), rest, found),
-        Step::Slice { from, to } => {
-            if let Value::Array(items) = at {
-                select_indices(root, at, slice(items.len(), *from, *to), rest, found);
-            }
-        }
-        Step::Wildcard => {
-            for child in children(at) {
-                select(root, child, rest, found);
-            }
-        }
-        Step::Descend => descend(root, at, rest, found),
-        Step::Filter(filter) => match at {
-            Value::Array(items) => {
-                for item in items.iter().filter(|item| filter.matches(root, item)) {
-                    select(root, item, rest, found);
+/// All that was found, as an array of its own.
+fn owned(found: Vec<Cow<'_, Value>>, meter: &Meter) -> Result<Value, PathError> {
+    let copied = found.into_iter().map(|value| meter.hold(&value).map(|()| value.into_owned()));
+    Ok(Value::Array(copied.collect::<Result<_, _>>()?))
+}
+
+/// Goes through a document.
+#[derive(Clone, Copy)]
+struct Search<'a, 'm> {
+    root: &'a Value,
+    meter: &'m Meter,
+}
+
+impl<'a> Search<'a, '_> {
+    fn select(self, at: &'a Value, steps: &[Step], found: &mut Vec<Cow<'a, Value>>) -> Result<(), Exceeded> {
+        self.meter.step(1)?;
+        let Some((step, rest)) = steps.split_first() else {
+            found.push(Cow::Borrowed(at));
+            return Ok(());
+        };
+        match step {
+            Step::Member(_) | Step::Index(_) => {
+                if let Some(next) = child(step, at) {
+                    self.select(next, rest, found)?;
                 }
             }
-            Value::Object(_) if filter.matches(root, at) => select(root, at, rest, found),
-            _ => {}
-        },
-        Step::Function(function) => {
-            if let Ok(value) = apply(*function, at) {
-                found.push(Cow::Owned(value));
+            Step::Members(names) => {
+                let Value::Object(members) = at else { return Ok(()) };
+                if rest.is_empty() {
+                    let merged = merged(members, names);
+                    self.meter.hold(&merged)?;
+                    found.push(Cow::Owned(merged));
+                    return Ok(());
+                }
+                for next in names.iter().filter_map(|name| members.get(name)) {
+                    self.select(next, rest, found)?;
+                }
+            }
+            Step::Indices(indices) => self.select_indices(at, indices.iter().copied(), rest, found)?,
+            Step::Slice { from, to } => {
+                if let Value::Array(items) = at {
+                    self.select_indices(at, slice(items.len(), *from, *to), rest, found)?;
+                }
+            }
+            Step::Wildcard => {
+                for child in children(at) {
+                    self.select(child, rest, found)?;
+                }
+            }
+            Step::Descend => self.descend(at, rest, found)?,
+            Step::Filter(filter) => match at {
+                Value::Array(items) => {
+                    for item in items {
+                        if filter.matches(self, item)? {
+                            self.select(item, rest, found)?;
+                        }
+                    }
+                }
+                Value::Object(_) if filter.matches(self, at)? => self.select(at, rest, found)?,
+                _ => {}
+            },
+            Step::Function(function) => {
+                if let Ok(value) = apply(*function, at) {
+                    self.meter.hold(&value)?;
+                    found.push(Cow::Owned(value));
+                }
             }
         }
+        Ok(())
     }
-}
 
-/// `..`: what follows is applied to this value and all objects and arrays below. A filter must hold for the value itself.
-fn descend<'a>(root: &'a Value, at: &'a Value, rest: &[Step], found: &mut Vec<Cow<'a, Value>>) {
-    if !(at.is_object() || at.is_array()) {
-        return;
+    /// `..`: what follows is applied to this value and all objects and arrays below. A filter must hold for the value itself.
+    fn descend(self, at: &'a Value, rest: &[Step], found: &mut Vec<Cow<'a, Value>>) -> Result<(), Exceeded> {
+        self.meter.step(1)?;
+        if !(at.is_object() || at.is_array()) {
+            return Ok(());
+        }
+        match rest.first() {
+            Some(Step::Filter(filter)) if !filter.matches(self, at)? => {}
+            _ => self.select(at, rest, found)?,
+        }
+        for child in children(at) {
+            self.descend(child, rest, found)?;
+        }
+        Ok(())
     }
-    match rest.first() {
-        Some(Step::Filter(filter)) if !filter.matches(root, at) => {}
-        _ => select(root, at, rest, found),
-    }
-    for child in children(at) {
-        descend(root, child, rest, found);
-    }
-}
 
-fn select_indices<'a>(
-    root: &'a Value,
-    at: &'a Value,
-    indices: impl Iterator<Item = i64>,
-    rest: &[Step],
-    found: &mut Vec<Cow<'a, Value>>,
-) {
-    if let Value::Array(items) = at {
-        for index in indices {
-            if let Some(item) = absolute(index, items.len()).and_then(|index| items.get(index)) {
-                select(root, item, rest, found);
+    fn select_indices(
+        self,
+        at: &'a Value,
+        indices: impl Iterator<Item = i64>,
+        rest: &[Step],
+        found: &mut Vec<Cow<'a, Value>>,
+    ) -> Result<(), Exceeded> {
+        if let Value::Array(items) = at {
+            for index in indices {
+                if let Some(item) = absolute(index, items.len()).and_then(|index| items.get(index)) {
+                    self.select(item, rest, found)?;
+                }
             }
         }
+        Ok(())
     }
 }
 
@@ -349,7 +386,7 @@ mod tests {
 
     fn read(path: &str, root: &Value) -> Result<Value, String> {
         let path = Path::parse(path, path.strip_prefix('$').unwrap()).map_err(|e| e.to_string())?;
-        path.read(root).map_err(|e| e.to_string())
+        path.read(root, &crate::meter::Meter::default()).map_err(|e| e.to_string())
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! From the text of a path to its steps.
 
 use super::filter::{Comparator, Filter, Operand};
+use super::pattern::Pattern;
 use super::{Function, PathError, Step};
 
 pub(super) fn parse(text: &str) -> Result<Vec<Step>, PathError> {
-    let mut parser = Parser { text, at: 0 };
+    let mut parser = Parser { text, at: 0, depth: 0 };
     let steps = parser.steps()?;
     parser.end()?;
     Ok(steps)
@@ -13,6 +14,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Step>, PathError> {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    /// Filters and lists that are open.
+    depth: usize,
 }
 
 /// Nested filters deeper than this are refused rather than followed.
@@ -110,7 +113,7 @@ impl<'a> Parser<'a> {
                 self.at += 1;
                 self.space();
                 self.need("(")?;
-                let filter = self.any(0)?;
+                let filter = self.any()?;
                 self.space();
                 self.need(")")?;
                 Step::Filter(filter)
@@ -189,52 +192,57 @@ impl<'a> Parser<'a> {
         Ok(if let [index] = indices[..] { Step::Index(index) } else { Step::Indices(indices) })
     }
 
-    fn any(&mut self, depth: usize) -> Result<Filter, PathError> {
-        if depth > MAX_DEPTH {
+    /// One level deeper.
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, PathError>) -> Result<T, PathError> {
+        if self.depth >= MAX_DEPTH {
             return Err(self.error("the filter is nested too deeply"));
         }
-        let mut filters = vec![self.all(depth)?];
+        self.depth += 1;
+        let read = read(self);
+        self.depth -= 1;
+        read
+    }
+
+    fn any(&mut self) -> Result<Filter, PathError> {
+        let mut filters = vec![self.all()?];
         loop {
             self.space();
             if !self.eat("||") {
                 break;
             }
-            filters.push(self.all(depth)?);
+            filters.push(self.all()?);
         }
         Ok(if filters.len() == 1 { filters.remove(0) } else { Filter::Any(filters) })
     }
 
-    fn all(&mut self, depth: usize) -> Result<Filter, PathError> {
-        let mut filters = vec![self.one(depth)?];
+    fn all(&mut self) -> Result<Filter, PathError> {
+        let mut filters = vec![self.nested(Self::one)?];
         loop {
             self.space();
             if !self.eat("&&") {
                 break;
             }
-            filters.push(self.one(depth)?);
+            filters.push(self.nested(Self::one)?);
         }
         Ok(if filters.len() == 1 { filters.remove(0) } else { Filter::All(filters) })
     }
 
-    fn one(&mut self, depth: usize) -> Result<Filter, PathError> {
-        if depth > MAX_DEPTH {
-            return Err(self.error("the filter is nested too deeply"));
-        }
+    fn one(&mut self) -> Result<Filter, PathError> {
         self.space();
         if self.eat("!") {
-            return Ok(Filter::Not(Box::new(self.one(depth + 1)?)));
+            return Ok(Filter::Not(Box::new(self.nested(Self::one)?)));
         }
         if self.eat("(") {
-            let filter = self.any(depth + 1)?;
+            let filter = self.any()?;
             self.space();
             self.need(")")?;
             return Ok(filter);
         }
-        let left = self.operand(depth)?;
+        let left = self.operand()?;
         self.space();
         let Some(comparator) = self.comparator() else { return Ok(Filter::Exists(left)) };
         self.space();
-        let right = if comparator == Comparator::Matches { self.pattern()? } else { self.operand(depth)? };
+        let right = if comparator == Comparator::Matches { self.pattern()? } else { self.operand()? };
         Ok(Filter::Compare { left, comparator, right })
     }
 
@@ -270,7 +278,7 @@ impl<'a> Parser<'a> {
         Some(*comparator)
     }
 
-    fn operand(&mut self, depth: usize) -> Result<Operand, PathError> {
+    fn operand(&mut self) -> Result<Operand, PathError> {
         self.space();
         match self.peek() {
             Some('@') => {
@@ -282,7 +290,7 @@ impl<'a> Parser<'a> {
                 Ok(Operand::Root(self.steps()?))
             }
             Some('\'' | '"') => Ok(Operand::Literal(serde_json::Value::String(self.quoted()?))),
-            Some('[') => self.list(depth),
+            Some('[') => self.nested(Self::list),
             Some('{') => self.json(),
             _ => {
                 let length = self
@@ -297,10 +305,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn list(&mut self, depth: usize) -> Result<Operand, PathError> {
-        if depth > MAX_DEPTH {
-            return Err(self.error("the filter is nested too deeply"));
-        }
+    fn list(&mut self) -> Result<Operand, PathError> {
         self.need("[")?;
         let mut items = Vec::new();
         loop {
@@ -308,7 +313,7 @@ impl<'a> Parser<'a> {
             if self.eat("]") {
                 return Ok(Operand::Literal(serde_json::Value::Array(items)));
             }
-            match self.operand(depth + 1)? {
+            match self.operand()? {
                 Operand::Literal(item) => items.push(item),
                 _ => return Err(self.error("a list holds literals only")),
             }
@@ -330,9 +335,8 @@ impl<'a> Parser<'a> {
         let length = self.rest().find('/').ok_or_else(|| self.error("the pattern is not closed"))?;
         let source = &self.rest()[..length];
         self.at += length + 1;
-        let flags = if self.eat("i") { "(?i)" } else { "" };
-        let pattern =
-            regex::Regex::new(&format!("^(?:{flags}{source})$")).map_err(|_| self.error("the pattern is not valid"))?;
+        let ignores_case = self.eat("i");
+        let pattern = Pattern::new(source, ignores_case).ok_or_else(|| self.error("the pattern is not valid"))?;
         Ok(Operand::Pattern(pattern))
     }
 }
