@@ -227,9 +227,9 @@ impl Router {
         (entry.canonical)(cx.clone(), input).await
     }
 
-    /// The door of Step Functions and Scheduler.
+    /// The door of services that call by name.
     pub async fn call_json(&self, cx: &Cx, service: &str, operation: &str, parameters: Value) -> Result<Value, Error> {
-        self.call_styled(cx, (service, operation), parameters, asl::Style::Sdk).await
+        self.call_styled(cx, (service, operation), parameters, asl::Style::Model).await
     }
 
     /// The same, with the result in the style of whom it is for.

@@ -14,6 +14,9 @@ use crate::history::Details;
 use crate::payload::Payload;
 use crate::template::TemplateError;
 
+/// A reference path that cannot be followed.
+const CONFLICT: &str = "States.ReferencePathConflict";
+
 /// An error with its cause, as Retry and Catch see it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Failure {
@@ -91,11 +94,17 @@ impl Failure {
     }
 
     pub(super) fn result_path(frame: &Frame, path: &str) -> Self {
-        Self::own(
-            frame,
-            "States.ResultPathMatchFailure",
-            &format!("Unable to apply ResultPath '{path}' to the input '{}'.", frame.input.text()),
-        )
+        Self::conflict(frame, &format!("ReferencePath {path}"), &frame.input)
+    }
+
+    /// What ItemsPath refers to is not there.
+    pub(super) fn no_items(frame: &Frame, step: &str, input: &Payload) -> Self {
+        Self::conflict(frame, &format!("step \"{step}\""), input)
+    }
+
+    /// AWS's guide knows it as `States.ResultPathMatchFailure`; that name handles it too.
+    fn conflict(frame: &Frame, what: &str, input: &Payload) -> Self {
+        Self::own(frame, CONFLICT, &format!("Unable to apply {what} to input {}", input.text()))
     }
 
     /// A path that stands for itself: InputPath, OutputPath, TimeoutSecondsPath, …, or the expression of `field`.
@@ -150,6 +159,7 @@ impl Failure {
             "States.ALL" => error != "States.Runtime",
             "States.TaskFailed" => !matches!(error, "States.Timeout" | "States.Runtime"),
             "States.HeartbeatTimeout" => self.heartbeat || error == name,
+            "States.ResultPathMatchFailure" => error == CONFLICT || error == name,
             name => name == error,
         })
     }

@@ -288,9 +288,15 @@ impl Execution {
         match &map.items {
             Items::Input => Ok(input.clone()),
             Items::Path(path) => {
-                let value = self
-                    .scope(frame, input.value(), View::default(), |scope| path.eval(scope))
-                    .map_err(|error| Failure::invalid_path(frame, path, "ItemsPath", &error))?;
+                let value =
+                    self.scope(frame, input.value(), View::default(), |scope| path.eval(scope)).map_err(|error| {
+                        match path {
+                            Expr::Input(steps) if steps.is_reference() => {
+                                Failure::no_items(frame, &steps.missing_step(input.value()).unwrap_or_default(), input)
+                            }
+                            _ => Failure::invalid_path(frame, path, "ItemsPath", &error),
+                        }
+                    })?;
                 Ok(self.payload_of(value))
             }
             Items::Template(template) => self.filled(frame, template, input, View::default()),

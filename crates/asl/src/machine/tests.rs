@@ -222,6 +222,29 @@ fn map_of_nothing_and_of_many() {
 }
 
 #[test]
+fn reference_paths_conflict_with_the_input() {
+    let check = |mut state: Value, input: &str, cause: &str| {
+        state["End"] = json!(true);
+        let mut definition = json!({"StartAt": "S", "States": {"S": state}});
+        let place = "An error occurred while executing the state 'S' (entered at the event id #2). ";
+        let failed = ("States.ReferencePathConflict".to_owned(), format!("{place}{cause}"));
+        assert_eq!(Bench::start(&definition, input).failure(), failed);
+        if definition["States"]["S"]["Type"] == "Map" {
+            let named = json!([{"ErrorEquals": ["States.ResultPathMatchFailure"], "Next": "After"}]);
+            definition["States"]["S"]["Catch"] = named;
+            definition["States"]["After"] = json!({"Type": "Pass", "End": true});
+            assert_eq!(Bench::start(&definition, input).output()["Error"], "States.ReferencePathConflict");
+        }
+    };
+    let map = |path: &str| json!({"Type": "Map", "ItemsPath": path, "ItemProcessor": {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}});
+    check(map("$.a.items"), r#"{"a": {}}"#, r#"Unable to apply step "items" to input {"a": {}}"#);
+    check(map("$.items"), "[1]", r#"Unable to apply step "items" to input [1]"#);
+    let pass = |path: &str| json!({"Type": "Pass", "Result": 1, "ResultPath": path});
+    check(pass("$.a.b"), r#"{"a":"x"}"#, r#"Unable to apply ReferencePath $.a.b to input {"a":"x"}"#);
+    check(pass("$.a"), r#""x""#, r#"Unable to apply ReferencePath $.a to input "x""#);
+}
+
+#[test]
 fn a_failing_item_fails_the_map_which_may_retry_and_catch() {
     let fail = json!({"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Boom", "Cause": "c"}}});
     let definition = json!({"StartAt": "M", "States": {"M": {"Type": "Map", "MaxConcurrency": 1, "ItemProcessor": fail,

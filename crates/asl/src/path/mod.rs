@@ -138,6 +138,23 @@ impl Path {
         })
     }
 
+    /// The step of a reference path that leads nowhere, by its name.
+    pub fn missing_step(&self, root: &Value) -> Option<String> {
+        let mut at = root;
+        for step in &self.steps {
+            match child(step, at) {
+                Some(next) => at = next,
+                None => {
+                    return Some(match step {
+                        Step::Member(name) => name.clone(),
+                        other => canonical(std::slice::from_ref(other)).trim_start_matches('$').to_owned(),
+                    });
+                }
+            }
+        }
+        None
+    }
+
     /// Puts `value` where a reference path points, making objects on the way. `None`: the path crosses a value that is no object.
     pub fn write(&self, root: Value, value: Value) -> Option<Value> {
         let mut root = root;

@@ -16,13 +16,15 @@ pub fn decode(shape: &Shape, value: Value) -> Result<Value, Error> {
     validate::prepare(shape, to_canonical(shape, value))
 }
 
-/// Who shows a result: they write times differently.
+/// Who shows a result: they name members and write times differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// `aws-sdk:` integrations: ISO 8601.
+    /// `aws-sdk:` integrations: the Java SDK's properties, ISO 8601.
     Sdk,
-    /// Optimised integrations: milliseconds since 1970.
+    /// Optimised integrations: the model's members, milliseconds since 1970.
     Optimized,
+    /// Calls between services: the model's members, ISO 8601.
+    Model,
 }
 
 /// The canonical form to Step Functions' result.
@@ -32,7 +34,8 @@ pub fn encode(shape: &Shape, value: Value, style: Style) -> Value {
             map.into_iter()
                 .filter_map(|(name, inner)| {
                     let member = s.member(&name)?;
-                    Some((pascal(&name), encode(member.shape, inner, style)))
+                    let shown = if style == Style::Sdk { class_member(&name) } else { pascal(&name) };
+                    Some((shown, encode(member.shape, inner, style)))
                 })
                 .collect(),
         ),
@@ -80,11 +83,55 @@ fn to_canonical(shape: &Shape, value: Value) -> Value {
 
 /// The model's name, in whatever capitals: `MD5OfMessageBody` is `Md5OfMessageBody` for some.
 fn named(member: &Member, key: &str) -> bool {
-    member.name == key || (key.starts_with(|c: char| c.is_ascii_uppercase()) && member.name.eq_ignore_ascii_case(key))
+    member.name == key
+        || (member.name == "NULL" && key == "Nul")
+        || (key.starts_with(|c: char| c.is_ascii_uppercase()) && member.name.eq_ignore_ascii_case(key))
+}
+
+/// The member's name as `aws-sdk:` integrations show it: as a property of the Java SDK's second version, with a capital first letter.
+/// Of a name that begins with a run of capitals only the first stays one: `SSEDescription` is `SseDescription`, `ARN` is `Arn`.
+fn class_member(name: &str) -> String {
+    if name == "NULL" {
+        // The only one that its customisation renames among what is served here.
+        return "Nul".to_owned();
+    }
+    let chars: Vec<char> = name.chars().collect();
+    let mut run = 1;
+    while chars.get(run).is_some_and(|c| c.is_uppercase()) && !chars.get(run + 1).is_some_and(|c| c.is_lowercase()) {
+        run += 1;
+    }
+    let lowered = chars.iter().enumerate().flat_map(|(i, c)| {
+        let lower: Vec<char> = if i > 0 && i < run { c.to_lowercase().collect() } else { vec![*c] };
+        lower
+    });
+    pascal(&lowered.collect::<String>())
 }
 
 /// The member's name with a capital first letter.
 pub fn pascal(name: &str) -> String {
     let mut chars = name.chars();
     chars.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(chars).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::class_member;
+
+    #[test]
+    fn members_are_named_as_properties_of_the_sdk() {
+        for (name, shown) in [
+            ("MD5OfMessageBody", "Md5OfMessageBody"),
+            ("ETag", "ETag"),
+            ("ChecksumCRC32", "ChecksumCRC32"),
+            ("SSEDescription", "SseDescription"),
+            ("SSEKMSKeyId", "SsekmsKeyId"),
+            ("ARN", "Arn"),
+            ("executionArn", "ExecutionArn"),
+            ("BOOL", "Bool"),
+            ("S", "S"),
+            ("NULL", "Nul"),
+        ] {
+            assert_eq!(class_member(name), shown);
+        }
+    }
 }

@@ -67,7 +67,7 @@ impl Source {
             None => (Feed::State, 0),
             Some(reader) => (feed(cx, reader).await?, reader.max_items),
         };
-        let most = if most == 0 { u64::MAX } else { most };
+        let most = u64::try_from(most).ok().filter(|most| *most > 0).unwrap_or(u64::MAX);
         let mut source = Self { feed, at: 0, most };
         if matches!(source.feed, Feed::State) {
             source.at = run.progress.items_taken;

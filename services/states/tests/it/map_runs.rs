@@ -129,6 +129,21 @@ async fn items_come_from_objects() {
     check(reader("JSONL", "a.jsonl", &json!({ "MaxItems": 2 })), json!([{ "n": 1 }, { "n": 2 }])).await;
     check(reader("JSON", "a.json", &json!({ "ItemsPointer": "/data/rows" })), json!([1, [2], { "n": 3 }])).await;
 
+    world.fakes.put("in", "twice.csv", "x,x\n1,2\n");
+    for (reader, cause) in [
+        (
+            reader("CSV", "twice.csv", &json!({ "CSVHeaderLocation": "FIRST_ROW" })),
+            "CSV headers cannot contain duplicates.",
+        ),
+        (
+            reader("CSV", "a.csv", &json!({ "CSVHeaderLocation": "FIRST_ROW", "MaxItemsPath": "$.n" })),
+            "field MaxItems must be positive",
+        ),
+    ] {
+        let ended = world.ended(&world.start(&map(&json!({ "ItemReader": reader })), &json!({ "n": -1 })).await).await;
+        assert_eq!((&ended["Error"], &ended["Cause"]), (&json!("States.ItemReaderFailed"), &json!(cause)));
+    }
+
     world.fakes.put("data", "m/1.csv", "1,2\n");
     world.fakes.put("data", "m/2.csv", "3,4\n");
     world.fakes.put("in", "athena-manifest.csv", "s3://data/m/1.csv\ns3://data/m/2.csv\n");

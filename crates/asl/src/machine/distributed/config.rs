@@ -9,8 +9,8 @@ pub struct Reader {
     pub source: ReaderSource,
     pub parameters: Value,
     pub config: ReaderConfig,
-    /// Not more items than this; 0 for all.
-    pub max_items: u64,
+    /// Not more items than this; 0 for all. A run whose number is negative has failed.
+    pub max_items: i64,
 }
 
 /// Which operation an `ItemReader` names.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Batcher, Export, Limits, MapRun, Progress, Reader, RunEnded, Writer};
+use super::{Batcher, Export, Limits, MapRun, Progress, Reader, RunEnded, RunFailure, Writer};
 use crate::definition::{Amount, Distributed, Map, State};
 use crate::history::Details;
 use crate::machine::data::View;
@@ -58,6 +58,10 @@ impl Execution {
         self.log(turn, frame, Details::MapStateStarted { length });
         let (tolerated_failure_count, tolerated_failure_percentage) = self.tolerated(frame, map, &input)?;
         let reader = self.item_reader(frame, distributed, &input)?;
+        let failure = reader.as_ref().filter(|reader| reader.max_items < 0).map(|_| RunFailure {
+            error: Some("States.ItemReaderFailed".to_owned()),
+            cause: Some("field MaxItems must be positive".to_owned()),
+        });
         let batcher = self.item_batcher(frame, distributed, &input)?;
         let writer = self.result_writer(frame, distributed, &input)?;
         let id = self.root.random.borrow_mut().uuid();
@@ -84,7 +88,7 @@ impl Execution {
             known_items: length,
             task: TaskId { frame: frame.id, sequence: self.next_sequence() },
             progress: Progress::default(),
-            failure: None,
+            failure,
             place: self.place_of(frame),
             frame: self.alone(frame),
         })
@@ -105,17 +109,21 @@ impl Execution {
         Ok(Some(Reader { source: reader.source, parameters, config: reader.config.clone(), max_items }))
     }
 
-    /// The number may also be written as a text where it is referred to.
-    fn max_items(&self, frame: &Frame, amount: Option<&Amount>, input: &Payload) -> Result<u64, Failure> {
-        if let Some(Amount::Expr(expr)) = amount {
-            let value = self.scope(frame, input.value(), View::default(), |scope| expr.eval(scope));
-            if let Ok(Value::String(text)) = value
-                && let Ok(number) = text.trim().parse()
-            {
+    /// The number may also be written as a text where it is referred to. A negative one is the run's failure, not the state's.
+    fn max_items(&self, frame: &Frame, amount: Option<&Amount>, input: &Payload) -> Result<i64, Failure> {
+        if let Some(Amount::Expr(expr)) = amount
+            && let Ok(value) = self.scope(frame, input.value(), View::default(), |scope| expr.eval(scope))
+        {
+            let number = match &value {
+                Value::String(text) => text.trim().parse().ok(),
+                value => value.as_i64(),
+            };
+            if let Some(number) = number {
                 return Ok(number);
             }
         }
-        Ok(self.amount(frame, amount, "MaxItems", input)?.unwrap_or(0))
+        let amount = self.amount(frame, amount, "MaxItems", input)?.unwrap_or(0);
+        Ok(i64::try_from(amount).unwrap_or(i64::MAX))
     }
 
     fn item_batcher(

@@ -1,6 +1,6 @@
 //! Delimited text: each row an object, by the names of the header; a short row is filled up, a long one cut.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use asl::{CsvHeaderLocation, ReaderConfig};
 use csv_core::ReadRecordResult;
@@ -37,6 +37,7 @@ impl CsvRows {
                 return Err(format!("CSVDelimiter {other} is not one of COMMA, PIPE, SEMICOLON, SPACE, TAB"));
             }
         };
+        names.as_deref().map_or(Ok(()), distinct)?;
         Ok(Self::new(delimiter, names))
     }
 
@@ -79,13 +80,13 @@ impl CsvRows {
             }
             ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
             ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-            ReadRecordResult::Record => self.row(out),
+            ReadRecordResult::Record => self.row(out)?,
             ReadRecordResult::InputEmpty | ReadRecordResult::End => {}
         }
         Ok(result)
     }
 
-    fn row(&mut self, out: &mut VecDeque<Value>) {
+    fn row(&mut self, out: &mut VecDeque<Value>) -> Result<(), String> {
         let mut from = 0;
         let mut values = Vec::with_capacity(self.ended);
         for end in &self.ends[..self.ended] {
@@ -94,11 +95,21 @@ impl CsvRows {
         }
         (self.field_bytes, self.ended) = (0, 0);
         let Some(names) = &self.names else {
+            distinct(&values)?;
             self.names = Some(values);
-            return;
+            return Ok(());
         };
         let mut values = values.into_iter();
         let members = names.iter().map(|name| (name.clone(), Value::String(values.next().unwrap_or_default())));
         out.push_back(Value::Object(members.collect::<Map<_, _>>()));
+        Ok(())
     }
+}
+
+fn distinct(names: &[String]) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    if names.iter().all(|name| seen.insert(name)) {
+        return Ok(());
+    }
+    Err("CSV headers cannot contain duplicates.".to_owned())
 }
