@@ -1,6 +1,7 @@
 //! `cargo xtask codegen`: shapes and operation metadata of every service, from AWS's models (models/*.json.gz) for the
 //! operations in models/operations.toml. Output: api/<service>/src/gen.rs, formatted by rustfmt; and for Step Functions, which names
-//! errors by their exceptions' classes, services/states/src/integrations/exceptions.rs.
+//! errors by their exceptions' classes, services/states/src/integrations/exceptions.rs, and which holds mocked results against what
+//! operations answer, of services that are not here too, services/states/src/answers.json.gz.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -49,6 +50,17 @@ pub(crate) fn run(check: bool) -> Result<()> {
             std::fs::write(&path, code)?;
         }
     }
+    let answers = answers(&root)?;
+    let path = root.join("services/states/src/answers.json.gz");
+    if unpacked(&path).ok().as_deref() != Some(&answers) {
+        if check {
+            stale.push(path.display().to_string());
+        } else {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            packed.write_all(answers.as_bytes())?;
+            std::fs::write(&path, packed.finish()?)?;
+        }
+    }
     if stale.is_empty() { Ok(()) } else { bail!("run `cargo xtask codegen`; out of date: {}", stale.join(", ")) }
 }
 
@@ -73,10 +85,70 @@ fn rustfmt(code: &str) -> Result<String> {
 }
 
 fn document(root: &Path, name: &str) -> Result<Value> {
-    let path = root.join(format!("models/{name}.json.gz"));
+    Ok(serde_json::from_str(&unpacked(&root.join(format!("models/{name}.json.gz")))?)?)
+}
+
+fn unpacked(path: &Path) -> Result<String> {
     let mut text = String::new();
     flate2::read::GzDecoder::new(std::fs::File::open(path)?).read_to_string(&mut text)?;
-    Ok(serde_json::from_str(&text)?)
+    Ok(text)
+}
+
+/// What every operation of every model answers, by the service's name in `aws-sdk:` ARNs: `operations` name their shapes, and `shapes`
+/// are `{members, required}`, `{list}`, `{map}`, `{enum}` or a type's name.
+fn answers(root: &Path) -> Result<String> {
+    let mut services = BTreeMap::new();
+    for entry in std::fs::read_dir(root.join("models"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let Some(name) = name.strip_suffix(".json.gz") else { continue };
+        let document = document(root, name)?;
+        let shapes = document["shapes"].as_object().context("shapes")?;
+        let mut operations = BTreeMap::new();
+        let mut used = BTreeMap::new();
+        for (name, op) in document["operations"].as_object().context("operations")? {
+            if let Some(shape) = op["output"]["shape"].as_str() {
+                operations.insert(name, shape);
+                answer(shapes, shape, &mut used);
+            }
+        }
+        let id = document["metadata"]["serviceId"].as_str().unwrap_or(name).replace(' ', "").to_lowercase();
+        services.insert(id, serde_json::json!({ "operations": operations, "shapes": used }));
+    }
+    Ok(serde_json::to_string(&services)?)
+}
+
+fn answer(shapes: &Map<String, Value>, name: &str, used: &mut BTreeMap<String, Value>) {
+    if used.contains_key(name) {
+        return;
+    }
+    used.insert(name.to_owned(), Value::Null);
+    let shape = &shapes[name];
+    let target = |key: &str| shape[key]["shape"].as_str().unwrap_or_default();
+    let mut inner = Vec::new();
+    let short = match shape["type"].as_str().unwrap_or_default() {
+        "structure" if shape["document"].as_bool() == Some(true) => "document".into(),
+        "structure" => {
+            let members = shape["members"].as_object().into_iter().flatten();
+            let members: BTreeMap<_, _> =
+                members.map(|(name, member)| (name, member["shape"].as_str().unwrap_or_default())).collect();
+            inner.extend(members.values().copied());
+            serde_json::json!({ "members": members, "required": required(shape) })
+        }
+        "list" => {
+            inner.push(target("member"));
+            serde_json::json!({ "list": target("member") })
+        }
+        "map" => {
+            inner.push(target("value"));
+            serde_json::json!({ "map": target("value") })
+        }
+        "string" if shape["enum"].is_array() => serde_json::json!({ "enum": shape["enum"] }),
+        kind => kind.into(),
+    };
+    used.insert(name.to_owned(), short);
+    for name in inner {
+        answer(shapes, name, used);
+    }
 }
 
 /// Every exception that a service's model names: its code and its shape.

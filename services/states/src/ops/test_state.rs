@@ -41,7 +41,7 @@ impl Handle<TestState> for States {
             && let Some(result) = mocked_result(mock)?
         {
             let mode = mock::Mode::of(mock.field_validation_mode.as_deref());
-            if let Some(problem) = mock::problem(cx.router(), resource, &result, mode) {
+            if let Some(problem) = mock::problem(resource, &result, mode) {
                 return Err(error::validation_exception(problem));
             }
         }
