@@ -24,6 +24,8 @@ struct Service {
     /// Texts that are measured in bytes, which the handlers do.
     #[serde(default)]
     in_bytes: Vec<String>,
+    #[serde(default)]
+    resource_of: BTreeMap<String, String>,
 }
 
 /// # Errors
@@ -257,10 +259,11 @@ fn operation(out: &mut String, model: &Model<'_>, svc: &str, service: &Service, 
     let output = op["output"]["shape"].as_str();
     let members = input.map(|s| &model.shapes[s]["members"]);
     let has = |member: &str| members.is_some_and(|m| m.get(member).is_some());
-    let resource = service.resources.iter().find(|template| {
+    let common = service.resources.iter().find(|template| {
         let mut names = template.split('{').skip(1).filter_map(|p| p.split('}').next());
         names.all(|n| n == "region" || n == "account" || has(n))
     });
+    let resource = service.resource_of.get(name).or(common);
     let readonly =
         ["Get", "List", "Describe", "Head", "BatchGet", "Query", "Scan", "Search", "Validate", "TransactGet", "Filter"]
             .iter()

@@ -13,6 +13,27 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "events",
 };
 
+/// `events:CreateConnection`.
+#[derive(Debug)]
+pub struct CreateConnection;
+impl wire::Operation for CreateConnection {
+    type Input = CreateConnectionRequest;
+    type Output = CreateConnectionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateConnection",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_CONNECTION_REQUEST,
+        output: &S_CREATE_CONNECTION_RESPONSE,
+        result_wrapper: "",
+        resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
+        readonly: false,
+        action: "events:CreateConnection",
+    };
+}
+
 /// `events:CreateEventBus`.
 #[derive(Debug)]
 pub struct CreateEventBus;
@@ -31,6 +52,48 @@ impl wire::Operation for CreateEventBus {
         resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
         readonly: false,
         action: "events:CreateEventBus",
+    };
+}
+
+/// `events:DeauthorizeConnection`.
+#[derive(Debug)]
+pub struct DeauthorizeConnection;
+impl wire::Operation for DeauthorizeConnection {
+    type Input = DeauthorizeConnectionRequest;
+    type Output = DeauthorizeConnectionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeauthorizeConnection",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DEAUTHORIZE_CONNECTION_REQUEST,
+        output: &S_DEAUTHORIZE_CONNECTION_RESPONSE,
+        result_wrapper: "",
+        resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
+        readonly: false,
+        action: "events:DeauthorizeConnection",
+    };
+}
+
+/// `events:DeleteConnection`.
+#[derive(Debug)]
+pub struct DeleteConnection;
+impl wire::Operation for DeleteConnection {
+    type Input = DeleteConnectionRequest;
+    type Output = DeleteConnectionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteConnection",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_CONNECTION_REQUEST,
+        output: &S_DELETE_CONNECTION_RESPONSE,
+        result_wrapper: "",
+        resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
+        readonly: false,
+        action: "events:DeleteConnection",
     };
 }
 
@@ -73,6 +136,27 @@ impl wire::Operation for DeleteRule {
         resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
         readonly: false,
         action: "events:DeleteRule",
+    };
+}
+
+/// `events:DescribeConnection`.
+#[derive(Debug)]
+pub struct DescribeConnection;
+impl wire::Operation for DescribeConnection {
+    type Input = DescribeConnectionRequest;
+    type Output = DescribeConnectionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeConnection",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_CONNECTION_REQUEST,
+        output: &S_DESCRIBE_CONNECTION_RESPONSE,
+        result_wrapper: "",
+        resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
+        readonly: true,
+        action: "events:DescribeConnection",
     };
 }
 
@@ -157,6 +241,27 @@ impl wire::Operation for EnableRule {
         resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
         readonly: false,
         action: "events:EnableRule",
+    };
+}
+
+/// `events:ListConnections`.
+#[derive(Debug)]
+pub struct ListConnections;
+impl wire::Operation for ListConnections {
+    type Input = ListConnectionsRequest;
+    type Output = ListConnectionsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListConnections",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_CONNECTIONS_REQUEST,
+        output: &S_LIST_CONNECTIONS_RESPONSE,
+        result_wrapper: "",
+        resource: "",
+        readonly: true,
+        action: "events:ListConnections",
     };
 }
 
@@ -412,6 +517,27 @@ impl wire::Operation for UntagResource {
     };
 }
 
+/// `events:UpdateConnection`.
+#[derive(Debug)]
+pub struct UpdateConnection;
+impl wire::Operation for UpdateConnection {
+    type Input = UpdateConnectionRequest;
+    type Output = UpdateConnectionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateConnection",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_CONNECTION_REQUEST,
+        output: &S_UPDATE_CONNECTION_RESPONSE,
+        result_wrapper: "",
+        resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
+        readonly: false,
+        action: "events:UpdateConnection",
+    };
+}
+
 /// `AppSyncParameters`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -474,6 +600,238 @@ pub struct CapacityProviderStrategyItem {
     pub base: Option<i32>,
 }
 
+/// `Connection`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Connection {
+    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
+    pub connection_arn: Option<String>,
+    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
+    pub connection_state: Option<String>,
+    #[serde(rename = "StateReason", skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    #[serde(rename = "AuthorizationType", skip_serializing_if = "Option::is_none")]
+    pub authorization_type: Option<String>,
+    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
+    pub creation_time: Option<wire::Timestamp>,
+    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
+    pub last_modified_time: Option<wire::Timestamp>,
+    #[serde(rename = "LastAuthorizedTime", skip_serializing_if = "Option::is_none")]
+    pub last_authorized_time: Option<wire::Timestamp>,
+}
+
+/// `ConnectionApiKeyAuthResponseParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ConnectionApiKeyAuthResponseParameters {
+    #[serde(rename = "ApiKeyName", skip_serializing_if = "Option::is_none")]
+    pub api_key_name: Option<String>,
+}
+
+/// `ConnectionAuthResponseParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ConnectionAuthResponseParameters {
+    #[serde(rename = "BasicAuthParameters", skip_serializing_if = "Option::is_none")]
+    pub basic_auth_parameters: Option<ConnectionBasicAuthResponseParameters>,
+    #[serde(rename = "OAuthParameters", skip_serializing_if = "Option::is_none")]
+    pub o_auth_parameters: Option<ConnectionOAuthResponseParameters>,
+    #[serde(rename = "ApiKeyAuthParameters", skip_serializing_if = "Option::is_none")]
+    pub api_key_auth_parameters: Option<ConnectionApiKeyAuthResponseParameters>,
+    #[serde(rename = "InvocationHttpParameters", skip_serializing_if = "Option::is_none")]
+    pub invocation_http_parameters: Option<ConnectionHttpParameters>,
+    #[serde(rename = "ConnectivityParameters", skip_serializing_if = "Option::is_none")]
+    pub connectivity_parameters: Option<DescribeConnectionConnectivityParameters>,
+}
+
+/// `ConnectionBasicAuthResponseParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ConnectionBasicAuthResponseParameters {
+    #[serde(rename = "Username", skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+}
+
+/// `ConnectionBodyParameter`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ConnectionBodyParameter {
+    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    #[serde(rename = "IsValueSecret", skip_serializing_if = "Option::is_none")]
+    pub is_value_secret: Option<bool>,
+}
+
+/// `ConnectionHeaderParameter`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ConnectionHeaderParameter {
+    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    #[serde(rename = "IsValueSecret", skip_serializing_if = "Option::is_none")]
+    pub is_value_secret: Option<bool>,
+}
+
+/// `ConnectionHttpParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ConnectionHttpParameters {
+    #[serde(rename = "HeaderParameters", skip_serializing_if = "Option::is_none")]
+    pub header_parameters: Option<Vec<ConnectionHeaderParameter>>,
+    #[serde(rename = "QueryStringParameters", skip_serializing_if = "Option::is_none")]
+    pub query_string_parameters: Option<Vec<ConnectionQueryStringParameter>>,
+    #[serde(rename = "BodyParameters", skip_serializing_if = "Option::is_none")]
+    pub body_parameters: Option<Vec<ConnectionBodyParameter>>,
+}
+
+/// `ConnectionOAuthClientResponseParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ConnectionOAuthClientResponseParameters {
+    #[serde(rename = "ClientID", skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+}
+
+/// `ConnectionOAuthResponseParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ConnectionOAuthResponseParameters {
+    #[serde(rename = "ClientParameters", skip_serializing_if = "Option::is_none")]
+    pub client_parameters: Option<ConnectionOAuthClientResponseParameters>,
+    #[serde(rename = "AuthorizationEndpoint", skip_serializing_if = "Option::is_none")]
+    pub authorization_endpoint: Option<String>,
+    #[serde(rename = "HttpMethod", skip_serializing_if = "Option::is_none")]
+    pub http_method: Option<String>,
+    #[serde(rename = "OAuthHttpParameters", skip_serializing_if = "Option::is_none")]
+    pub o_auth_http_parameters: Option<ConnectionHttpParameters>,
+}
+
+/// `ConnectionQueryStringParameter`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ConnectionQueryStringParameter {
+    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    #[serde(rename = "IsValueSecret", skip_serializing_if = "Option::is_none")]
+    pub is_value_secret: Option<bool>,
+}
+
+/// `ConnectivityResourceConfigurationArn`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ConnectivityResourceConfigurationArn {
+    #[serde(rename = "ResourceConfigurationArn")]
+    pub resource_configuration_arn: String,
+}
+
+/// `ConnectivityResourceParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ConnectivityResourceParameters {
+    #[serde(rename = "ResourceParameters")]
+    pub resource_parameters: ConnectivityResourceConfigurationArn,
+}
+
+/// `CreateConnectionApiKeyAuthRequestParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct CreateConnectionApiKeyAuthRequestParameters {
+    #[serde(rename = "ApiKeyName")]
+    pub api_key_name: String,
+    #[serde(rename = "ApiKeyValue")]
+    pub api_key_value: String,
+}
+
+/// `CreateConnectionAuthRequestParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct CreateConnectionAuthRequestParameters {
+    #[serde(rename = "BasicAuthParameters", skip_serializing_if = "Option::is_none")]
+    pub basic_auth_parameters: Option<CreateConnectionBasicAuthRequestParameters>,
+    #[serde(rename = "OAuthParameters", skip_serializing_if = "Option::is_none")]
+    pub o_auth_parameters: Option<CreateConnectionOAuthRequestParameters>,
+    #[serde(rename = "ApiKeyAuthParameters", skip_serializing_if = "Option::is_none")]
+    pub api_key_auth_parameters: Option<CreateConnectionApiKeyAuthRequestParameters>,
+    #[serde(rename = "InvocationHttpParameters", skip_serializing_if = "Option::is_none")]
+    pub invocation_http_parameters: Option<ConnectionHttpParameters>,
+    #[serde(rename = "ConnectivityParameters", skip_serializing_if = "Option::is_none")]
+    pub connectivity_parameters: Option<ConnectivityResourceParameters>,
+}
+
+/// `CreateConnectionBasicAuthRequestParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct CreateConnectionBasicAuthRequestParameters {
+    #[serde(rename = "Username")]
+    pub username: String,
+    #[serde(rename = "Password")]
+    pub password: String,
+}
+
+/// `CreateConnectionOAuthClientRequestParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct CreateConnectionOAuthClientRequestParameters {
+    #[serde(rename = "ClientID")]
+    pub client_id: String,
+    #[serde(rename = "ClientSecret")]
+    pub client_secret: String,
+}
+
+/// `CreateConnectionOAuthRequestParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct CreateConnectionOAuthRequestParameters {
+    #[serde(rename = "ClientParameters")]
+    pub client_parameters: CreateConnectionOAuthClientRequestParameters,
+    #[serde(rename = "AuthorizationEndpoint")]
+    pub authorization_endpoint: String,
+    #[serde(rename = "HttpMethod")]
+    pub http_method: String,
+    #[serde(rename = "OAuthHttpParameters", skip_serializing_if = "Option::is_none")]
+    pub o_auth_http_parameters: Option<ConnectionHttpParameters>,
+}
+
+/// `CreateConnectionRequest`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct CreateConnectionRequest {
+    #[serde(rename = "Name")]
+    pub name: String,
+    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(rename = "AuthorizationType")]
+    pub authorization_type: String,
+    #[serde(rename = "AuthParameters")]
+    pub auth_parameters: CreateConnectionAuthRequestParameters,
+    #[serde(rename = "InvocationConnectivityParameters", skip_serializing_if = "Option::is_none")]
+    pub invocation_connectivity_parameters: Option<ConnectivityResourceParameters>,
+    #[serde(rename = "KmsKeyIdentifier", skip_serializing_if = "Option::is_none")]
+    pub kms_key_identifier: Option<String>,
+}
+
+/// `CreateConnectionResponse`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct CreateConnectionResponse {
+    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
+    pub connection_arn: Option<String>,
+    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
+    pub connection_state: Option<String>,
+    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
+    pub creation_time: Option<wire::Timestamp>,
+    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
+    pub last_modified_time: Option<wire::Timestamp>,
+}
+
 /// `CreateEventBusRequest`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -518,6 +876,54 @@ pub struct DeadLetterConfig {
     pub arn: Option<String>,
 }
 
+/// `DeauthorizeConnectionRequest`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct DeauthorizeConnectionRequest {
+    #[serde(rename = "Name")]
+    pub name: String,
+}
+
+/// `DeauthorizeConnectionResponse`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct DeauthorizeConnectionResponse {
+    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
+    pub connection_arn: Option<String>,
+    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
+    pub connection_state: Option<String>,
+    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
+    pub creation_time: Option<wire::Timestamp>,
+    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
+    pub last_modified_time: Option<wire::Timestamp>,
+    #[serde(rename = "LastAuthorizedTime", skip_serializing_if = "Option::is_none")]
+    pub last_authorized_time: Option<wire::Timestamp>,
+}
+
+/// `DeleteConnectionRequest`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct DeleteConnectionRequest {
+    #[serde(rename = "Name")]
+    pub name: String,
+}
+
+/// `DeleteConnectionResponse`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct DeleteConnectionResponse {
+    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
+    pub connection_arn: Option<String>,
+    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
+    pub connection_state: Option<String>,
+    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
+    pub creation_time: Option<wire::Timestamp>,
+    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
+    pub last_modified_time: Option<wire::Timestamp>,
+    #[serde(rename = "LastAuthorizedTime", skip_serializing_if = "Option::is_none")]
+    pub last_authorized_time: Option<wire::Timestamp>,
+}
+
 /// `DeleteEventBusRequest`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -536,6 +942,64 @@ pub struct DeleteRuleRequest {
     pub event_bus_name: Option<String>,
     #[serde(rename = "Force", skip_serializing_if = "Option::is_none")]
     pub force: Option<bool>,
+}
+
+/// `DescribeConnectionConnectivityParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct DescribeConnectionConnectivityParameters {
+    #[serde(rename = "ResourceParameters")]
+    pub resource_parameters: DescribeConnectionResourceParameters,
+}
+
+/// `DescribeConnectionRequest`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct DescribeConnectionRequest {
+    #[serde(rename = "Name")]
+    pub name: String,
+}
+
+/// `DescribeConnectionResourceParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct DescribeConnectionResourceParameters {
+    #[serde(rename = "ResourceConfigurationArn")]
+    pub resource_configuration_arn: String,
+    #[serde(rename = "ResourceAssociationArn")]
+    pub resource_association_arn: String,
+}
+
+/// `DescribeConnectionResponse`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct DescribeConnectionResponse {
+    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
+    pub connection_arn: Option<String>,
+    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(rename = "InvocationConnectivityParameters", skip_serializing_if = "Option::is_none")]
+    pub invocation_connectivity_parameters: Option<DescribeConnectionConnectivityParameters>,
+    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
+    pub connection_state: Option<String>,
+    #[serde(rename = "StateReason", skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    #[serde(rename = "AuthorizationType", skip_serializing_if = "Option::is_none")]
+    pub authorization_type: Option<String>,
+    #[serde(rename = "SecretArn", skip_serializing_if = "Option::is_none")]
+    pub secret_arn: Option<String>,
+    #[serde(rename = "KmsKeyIdentifier", skip_serializing_if = "Option::is_none")]
+    pub kms_key_identifier: Option<String>,
+    #[serde(rename = "AuthParameters", skip_serializing_if = "Option::is_none")]
+    pub auth_parameters: Option<ConnectionAuthResponseParameters>,
+    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
+    pub creation_time: Option<wire::Timestamp>,
+    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
+    pub last_modified_time: Option<wire::Timestamp>,
+    #[serde(rename = "LastAuthorizedTime", skip_serializing_if = "Option::is_none")]
+    pub last_authorized_time: Option<wire::Timestamp>,
 }
 
 /// `DescribeEventBusRequest`.
@@ -706,6 +1170,30 @@ pub struct InputTransformer {
 pub struct KinesisParameters {
     #[serde(rename = "PartitionKeyPath")]
     pub partition_key_path: String,
+}
+
+/// `ListConnectionsRequest`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ListConnectionsRequest {
+    #[serde(rename = "NamePrefix", skip_serializing_if = "Option::is_none")]
+    pub name_prefix: Option<String>,
+    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
+    pub connection_state: Option<String>,
+    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(rename = "Limit", skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i32>,
+}
+
+/// `ListConnectionsResponse`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct ListConnectionsResponse {
+    #[serde(rename = "Connections", skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Vec<Connection>>,
+    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
 }
 
 /// `ListEventBusesRequest`.
@@ -1204,6 +1692,100 @@ pub struct UntagResourceRequest {
 #[serde(default)]
 pub struct UntagResourceResponse {}
 
+/// `UpdateConnectionApiKeyAuthRequestParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct UpdateConnectionApiKeyAuthRequestParameters {
+    #[serde(rename = "ApiKeyName", skip_serializing_if = "Option::is_none")]
+    pub api_key_name: Option<String>,
+    #[serde(rename = "ApiKeyValue", skip_serializing_if = "Option::is_none")]
+    pub api_key_value: Option<String>,
+}
+
+/// `UpdateConnectionAuthRequestParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct UpdateConnectionAuthRequestParameters {
+    #[serde(rename = "BasicAuthParameters", skip_serializing_if = "Option::is_none")]
+    pub basic_auth_parameters: Option<UpdateConnectionBasicAuthRequestParameters>,
+    #[serde(rename = "OAuthParameters", skip_serializing_if = "Option::is_none")]
+    pub o_auth_parameters: Option<UpdateConnectionOAuthRequestParameters>,
+    #[serde(rename = "ApiKeyAuthParameters", skip_serializing_if = "Option::is_none")]
+    pub api_key_auth_parameters: Option<UpdateConnectionApiKeyAuthRequestParameters>,
+    #[serde(rename = "InvocationHttpParameters", skip_serializing_if = "Option::is_none")]
+    pub invocation_http_parameters: Option<ConnectionHttpParameters>,
+    #[serde(rename = "ConnectivityParameters", skip_serializing_if = "Option::is_none")]
+    pub connectivity_parameters: Option<ConnectivityResourceParameters>,
+}
+
+/// `UpdateConnectionBasicAuthRequestParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct UpdateConnectionBasicAuthRequestParameters {
+    #[serde(rename = "Username", skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(rename = "Password", skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+/// `UpdateConnectionOAuthClientRequestParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct UpdateConnectionOAuthClientRequestParameters {
+    #[serde(rename = "ClientID", skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    #[serde(rename = "ClientSecret", skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+}
+
+/// `UpdateConnectionOAuthRequestParameters`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct UpdateConnectionOAuthRequestParameters {
+    #[serde(rename = "ClientParameters", skip_serializing_if = "Option::is_none")]
+    pub client_parameters: Option<UpdateConnectionOAuthClientRequestParameters>,
+    #[serde(rename = "AuthorizationEndpoint", skip_serializing_if = "Option::is_none")]
+    pub authorization_endpoint: Option<String>,
+    #[serde(rename = "HttpMethod", skip_serializing_if = "Option::is_none")]
+    pub http_method: Option<String>,
+    #[serde(rename = "OAuthHttpParameters", skip_serializing_if = "Option::is_none")]
+    pub o_auth_http_parameters: Option<ConnectionHttpParameters>,
+}
+
+/// `UpdateConnectionRequest`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct UpdateConnectionRequest {
+    #[serde(rename = "Name")]
+    pub name: String,
+    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(rename = "AuthorizationType", skip_serializing_if = "Option::is_none")]
+    pub authorization_type: Option<String>,
+    #[serde(rename = "AuthParameters", skip_serializing_if = "Option::is_none")]
+    pub auth_parameters: Option<UpdateConnectionAuthRequestParameters>,
+    #[serde(rename = "InvocationConnectivityParameters", skip_serializing_if = "Option::is_none")]
+    pub invocation_connectivity_parameters: Option<ConnectivityResourceParameters>,
+    #[serde(rename = "KmsKeyIdentifier", skip_serializing_if = "Option::is_none")]
+    pub kms_key_identifier: Option<String>,
+}
+
+/// `UpdateConnectionResponse`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct UpdateConnectionResponse {
+    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
+    pub connection_arn: Option<String>,
+    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
+    pub connection_state: Option<String>,
+    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
+    pub creation_time: Option<wire::Timestamp>,
+    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
+    pub last_modified_time: Option<wire::Timestamp>,
+    #[serde(rename = "LastAuthorizedTime", skip_serializing_if = "Option::is_none")]
+    pub last_authorized_time: Option<wire::Timestamp>,
+}
+
 static S_APP_SYNC_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "AppSyncParameters",
     members: &[Member {
@@ -1219,6 +1801,20 @@ static S_APP_SYNC_PARAMETERS: Shape = Shape::Structure(Structure {
 static S_ARN: Shape = Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
 static S_ASSIGN_PUBLIC_IP: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"], sensitive: false };
+static S_AUTH_HEADER_PARAMETERS: Shape = Shape::String {
+    min: Some(1),
+    max: Some(512),
+    pattern: Some("^[ \\t]*[^\\x00-\\x1F:\\x7F]+([ \\t]+[^\\x00-\\x1F:\\x7F]+)*[ \\t]*$"),
+    values: &[],
+    sensitive: false,
+};
+static S_AUTH_HEADER_PARAMETERS_SENSITIVE: Shape = Shape::String {
+    min: Some(1),
+    max: Some(512),
+    pattern: Some("^[ \\t]*[^\\x00-\\x1F:\\x7F]+([ \\t]+[^\\x00-\\x1F:\\x7F]+)*[ \\t]*$"),
+    values: &[],
+    sensitive: true,
+};
 static S_AWS_VPC_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "AwsVpcConfiguration",
     members: &[
@@ -1353,6 +1949,646 @@ static S_CAPACITY_PROVIDER_STRATEGY_ITEM: Shape = Shape::Structure(Structure {
 });
 static S_CAPACITY_PROVIDER_STRATEGY_ITEM_BASE: Shape = Shape::Integer { min: Some(0), max: Some(100000) };
 static S_CAPACITY_PROVIDER_STRATEGY_ITEM_WEIGHT: Shape = Shape::Integer { min: Some(0), max: Some(1000) };
+static S_CONNECTION: Shape = Shape::Structure(Structure {
+    name: "Connection",
+    members: &[
+        Member {
+            name: "ConnectionArn",
+            wire: "",
+            shape: &S_CONNECTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_CONNECTION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionState",
+            wire: "",
+            shape: &S_CONNECTION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_CONNECTION_STATE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthorizationType",
+            wire: "",
+            shape: &S_CONNECTION_AUTHORIZATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAuthorizedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONNECTION_API_KEY_AUTH_RESPONSE_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "ConnectionApiKeyAuthResponseParameters",
+    members: &[Member {
+        name: "ApiKeyName",
+        wire: "",
+        shape: &S_AUTH_HEADER_PARAMETERS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CONNECTION_ARN: Shape = Shape::String {
+    min: Some(1),
+    max: Some(1600),
+    pattern: Some(
+        "^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:connection\\/[\\.\\-_A-Za-z0-9]+\\/[\\-A-Za-z0-9]+$",
+    ),
+    values: &[],
+    sensitive: false,
+};
+static S_CONNECTION_AUTH_RESPONSE_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "ConnectionAuthResponseParameters",
+    members: &[
+        Member {
+            name: "BasicAuthParameters",
+            wire: "",
+            shape: &S_CONNECTION_BASIC_AUTH_RESPONSE_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OAuthParameters",
+            wire: "",
+            shape: &S_CONNECTION_O_AUTH_RESPONSE_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApiKeyAuthParameters",
+            wire: "",
+            shape: &S_CONNECTION_API_KEY_AUTH_RESPONSE_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationHttpParameters",
+            wire: "",
+            shape: &S_CONNECTION_HTTP_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectivityParameters",
+            wire: "",
+            shape: &S_DESCRIBE_CONNECTION_CONNECTIVITY_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONNECTION_AUTHORIZATION_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["BASIC", "OAUTH_CLIENT_CREDENTIALS", "API_KEY"],
+    sensitive: false,
+};
+static S_CONNECTION_BASIC_AUTH_RESPONSE_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "ConnectionBasicAuthResponseParameters",
+    members: &[Member {
+        name: "Username",
+        wire: "",
+        shape: &S_AUTH_HEADER_PARAMETERS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CONNECTION_BODY_PARAMETER: Shape = Shape::Structure(Structure {
+    name: "ConnectionBodyParameter",
+    members: &[
+        Member {
+            name: "Key",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Value",
+            wire: "",
+            shape: &S_SENSITIVE_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsValueSecret",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONNECTION_BODY_PARAMETERS_LIST: Shape = Shape::List(List {
+    member: &S_CONNECTION_BODY_PARAMETER,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(100),
+});
+static S_CONNECTION_DESCRIPTION: Shape =
+    Shape::String { min: None, max: Some(512), pattern: Some(".*"), values: &[], sensitive: false };
+static S_CONNECTION_HEADER_PARAMETER: Shape = Shape::Structure(Structure {
+    name: "ConnectionHeaderParameter",
+    members: &[
+        Member {
+            name: "Key",
+            wire: "",
+            shape: &S_HEADER_KEY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Value",
+            wire: "",
+            shape: &S_HEADER_VALUE_SENSITIVE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsValueSecret",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONNECTION_HEADER_PARAMETERS_LIST: Shape = Shape::List(List {
+    member: &S_CONNECTION_HEADER_PARAMETER,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(100),
+});
+static S_CONNECTION_HTTP_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "ConnectionHttpParameters",
+    members: &[
+        Member {
+            name: "HeaderParameters",
+            wire: "",
+            shape: &S_CONNECTION_HEADER_PARAMETERS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "QueryStringParameters",
+            wire: "",
+            shape: &S_CONNECTION_QUERY_STRING_PARAMETERS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BodyParameters",
+            wire: "",
+            shape: &S_CONNECTION_BODY_PARAMETERS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONNECTION_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[], sensitive: false };
+static S_CONNECTION_O_AUTH_CLIENT_RESPONSE_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "ConnectionOAuthClientResponseParameters",
+    members: &[Member {
+        name: "ClientID",
+        wire: "",
+        shape: &S_AUTH_HEADER_PARAMETERS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CONNECTION_O_AUTH_HTTP_METHOD: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["GET", "POST", "PUT"], sensitive: false };
+static S_CONNECTION_O_AUTH_RESPONSE_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "ConnectionOAuthResponseParameters",
+    members: &[
+        Member {
+            name: "ClientParameters",
+            wire: "",
+            shape: &S_CONNECTION_O_AUTH_CLIENT_RESPONSE_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthorizationEndpoint",
+            wire: "",
+            shape: &S_HTTPS_ENDPOINT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HttpMethod",
+            wire: "",
+            shape: &S_CONNECTION_O_AUTH_HTTP_METHOD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OAuthHttpParameters",
+            wire: "",
+            shape: &S_CONNECTION_HTTP_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONNECTION_QUERY_STRING_PARAMETER: Shape = Shape::Structure(Structure {
+    name: "ConnectionQueryStringParameter",
+    members: &[
+        Member {
+            name: "Key",
+            wire: "",
+            shape: &S_QUERY_STRING_KEY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Value",
+            wire: "",
+            shape: &S_QUERY_STRING_VALUE_SENSITIVE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsValueSecret",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONNECTION_QUERY_STRING_PARAMETERS_LIST: Shape = Shape::List(List {
+    member: &S_CONNECTION_QUERY_STRING_PARAMETER,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(100),
+});
+static S_CONNECTION_RESPONSE_LIST: Shape =
+    Shape::List(List { member: &S_CONNECTION, element: "member", flattened: false, min: None, max: None });
+static S_CONNECTION_STATE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &[
+        "CREATING",
+        "UPDATING",
+        "DELETING",
+        "AUTHORIZED",
+        "DEAUTHORIZED",
+        "AUTHORIZING",
+        "DEAUTHORIZING",
+        "ACTIVE",
+        "FAILED_CONNECTIVITY",
+    ],
+    sensitive: false,
+};
+static S_CONNECTION_STATE_REASON: Shape =
+    Shape::String { min: None, max: Some(512), pattern: Some(".*"), values: &[], sensitive: false };
+static S_CONNECTIVITY_RESOURCE_CONFIGURATION_ARN: Shape = Shape::Structure(Structure {
+    name: "ConnectivityResourceConfigurationArn",
+    members: &[Member {
+        name: "ResourceConfigurationArn",
+        wire: "",
+        shape: &S_RESOURCE_CONFIGURATION_ARN,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CONNECTIVITY_RESOURCE_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "ConnectivityResourceParameters",
+    members: &[Member {
+        name: "ResourceParameters",
+        wire: "",
+        shape: &S_CONNECTIVITY_RESOURCE_CONFIGURATION_ARN,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CREATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "CreateConnectionApiKeyAuthRequestParameters",
+    members: &[
+        Member {
+            name: "ApiKeyName",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApiKeyValue",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS_SENSITIVE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_CONNECTION_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "CreateConnectionAuthRequestParameters",
+    members: &[
+        Member {
+            name: "BasicAuthParameters",
+            wire: "",
+            shape: &S_CREATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OAuthParameters",
+            wire: "",
+            shape: &S_CREATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApiKeyAuthParameters",
+            wire: "",
+            shape: &S_CREATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationHttpParameters",
+            wire: "",
+            shape: &S_CONNECTION_HTTP_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectivityParameters",
+            wire: "",
+            shape: &S_CONNECTIVITY_RESOURCE_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "CreateConnectionBasicAuthRequestParameters",
+    members: &[
+        Member {
+            name: "Username",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Password",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS_SENSITIVE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "CreateConnectionOAuthClientRequestParameters",
+    members: &[
+        Member {
+            name: "ClientID",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientSecret",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS_SENSITIVE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "CreateConnectionOAuthRequestParameters",
+    members: &[
+        Member {
+            name: "ClientParameters",
+            wire: "",
+            shape: &S_CREATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthorizationEndpoint",
+            wire: "",
+            shape: &S_HTTPS_ENDPOINT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HttpMethod",
+            wire: "",
+            shape: &S_CONNECTION_O_AUTH_HTTP_METHOD,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OAuthHttpParameters",
+            wire: "",
+            shape: &S_CONNECTION_HTTP_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateConnectionRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_CONNECTION_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_CONNECTION_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthorizationType",
+            wire: "",
+            shape: &S_CONNECTION_AUTHORIZATION_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthParameters",
+            wire: "",
+            shape: &S_CREATE_CONNECTION_AUTH_REQUEST_PARAMETERS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationConnectivityParameters",
+            wire: "",
+            shape: &S_CONNECTIVITY_RESOURCE_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyIdentifier",
+            wire: "",
+            shape: &S_KMS_KEY_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_CONNECTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateConnectionResponse",
+    members: &[
+        Member {
+            name: "ConnectionArn",
+            wire: "",
+            shape: &S_CONNECTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionState",
+            wire: "",
+            shape: &S_CONNECTION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CREATE_EVENT_BUS_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateEventBusRequest",
     members: &[
@@ -1477,6 +2713,122 @@ static S_DEAD_LETTER_CONFIG: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_DEAUTHORIZE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeauthorizeConnectionRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_CONNECTION_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DEAUTHORIZE_CONNECTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DeauthorizeConnectionResponse",
+    members: &[
+        Member {
+            name: "ConnectionArn",
+            wire: "",
+            shape: &S_CONNECTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionState",
+            wire: "",
+            shape: &S_CONNECTION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAuthorizedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteConnectionRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_CONNECTION_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_CONNECTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DeleteConnectionResponse",
+    members: &[
+        Member {
+            name: "ConnectionArn",
+            wire: "",
+            shape: &S_CONNECTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionState",
+            wire: "",
+            shape: &S_CONNECTION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAuthorizedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DELETE_EVENT_BUS_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteEventBusRequest",
     members: &[Member {
@@ -1512,6 +2864,162 @@ static S_DELETE_RULE_REQUEST: Shape = Shape::Structure(Structure {
             name: "Force",
             wire: "",
             shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_CONNECTION_CONNECTIVITY_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "DescribeConnectionConnectivityParameters",
+    members: &[Member {
+        name: "ResourceParameters",
+        wire: "",
+        shape: &S_DESCRIBE_CONNECTION_RESOURCE_PARAMETERS,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DescribeConnectionRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_CONNECTION_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_CONNECTION_RESOURCE_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "DescribeConnectionResourceParameters",
+    members: &[
+        Member {
+            name: "ResourceConfigurationArn",
+            wire: "",
+            shape: &S_RESOURCE_CONFIGURATION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResourceAssociationArn",
+            wire: "",
+            shape: &S_RESOURCE_ASSOCIATION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_CONNECTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DescribeConnectionResponse",
+    members: &[
+        Member {
+            name: "ConnectionArn",
+            wire: "",
+            shape: &S_CONNECTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_CONNECTION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_CONNECTION_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationConnectivityParameters",
+            wire: "",
+            shape: &S_DESCRIBE_CONNECTION_CONNECTIVITY_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionState",
+            wire: "",
+            shape: &S_CONNECTION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_CONNECTION_STATE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthorizationType",
+            wire: "",
+            shape: &S_CONNECTION_AUTHORIZATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecretArn",
+            wire: "",
+            shape: &S_SECRETS_MANAGER_SECRET_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyIdentifier",
+            wire: "",
+            shape: &S_KMS_KEY_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthParameters",
+            wire: "",
+            shape: &S_CONNECTION_AUTH_RESPONSE_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAuthorizedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1999,6 +3507,13 @@ static S_HEADER_VALUE: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_HEADER_VALUE_SENSITIVE: Shape = Shape::String {
+    min: None,
+    max: Some(512),
+    pattern: Some("^[ \\t]*[\\x20-\\x7E]+([ \\t]+[\\x20-\\x7E]+)*[ \\t]*$"),
+    values: &[],
+    sensitive: true,
+};
 static S_HTTP_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "HttpParameters",
     members: &[
@@ -2029,6 +3544,13 @@ static S_HTTP_PARAMETERS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_HTTPS_ENDPOINT: Shape = Shape::String {
+    min: Some(1),
+    max: Some(2048),
+    pattern: Some("^((%[0-9A-Fa-f]{2}|[-()_.!~*';/?:@\\x26=+$,A-Za-z0-9])+)([).!';/?:,])?$"),
+    values: &[],
+    sensitive: false,
+};
 static S_INCLUDE_DETAIL: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["NONE", "FULL"], sensitive: false };
 static S_INPUT_TRANSFORMER: Shape = Shape::Structure(Structure {
@@ -2076,6 +3598,66 @@ static S_LEVEL: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["OFF", "ERROR", "INFO", "TRACE"], sensitive: false };
 static S_LIMIT_MAX100: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_LIMIT_MIN1: Shape = Shape::Integer { min: Some(1), max: None };
+static S_LIST_CONNECTIONS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListConnectionsRequest",
+    members: &[
+        Member {
+            name: "NamePrefix",
+            wire: "",
+            shape: &S_CONNECTION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionState",
+            wire: "",
+            shape: &S_CONNECTION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Limit",
+            wire: "",
+            shape: &S_LIMIT_MAX100,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_CONNECTIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListConnectionsResponse",
+    members: &[
+        Member {
+            name: "Connections",
+            wire: "",
+            shape: &S_CONNECTION_RESPONSE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_EVENT_BUSES_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListEventBusesRequest",
     members: &[
@@ -2781,6 +4363,13 @@ static S_QUERY_STRING_VALUE: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_QUERY_STRING_VALUE_SENSITIVE: Shape = Shape::String {
+    min: None,
+    max: Some(512),
+    pattern: Some("[^\\x00-\\x09\\x0B\\x0C\\x0E-\\x1F\\x7F]+"),
+    values: &[],
+    sensitive: true,
+};
 static S_REDSHIFT_DATA_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "RedshiftDataParameters",
     members: &[
@@ -2951,6 +4540,24 @@ static S_REMOVE_TARGETS_RESULT_ENTRY_LIST: Shape = Shape::List(List {
 });
 static S_RESOURCE_ARN: Shape =
     Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
+static S_RESOURCE_ASSOCIATION_ARN: Shape = Shape::String {
+    min: Some(17),
+    max: Some(2048),
+    pattern: Some(
+        "^arn:[a-z0-9\\\\-]+:vpc-lattice:[a-zA-Z0-9\\\\-]+:\\\\d{12}:servicenetworkresourceassociation/snra-[0-9a-z]{17}$",
+    ),
+    values: &[],
+    sensitive: false,
+};
+static S_RESOURCE_CONFIGURATION_ARN: Shape = Shape::String {
+    min: Some(0),
+    max: Some(2048),
+    pattern: Some(
+        "^(?:^arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}$|^$)",
+    ),
+    values: &[],
+    sensitive: false,
+};
 static S_RETRY_POLICY: Shape = Shape::Structure(Structure {
     name: "RetryPolicy",
     members: &[
@@ -3179,6 +4786,16 @@ static S_SAGE_MAKER_PIPELINE_PARAMETERS: Shape = Shape::Structure(Structure {
 });
 static S_SCHEDULE_EXPRESSION: Shape =
     Shape::String { min: None, max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_SECRETS_MANAGER_SECRET_ARN: Shape = Shape::String {
+    min: Some(20),
+    max: Some(2048),
+    pattern: Some(
+        "^arn:aws([a-z]|\\-)*:secretsmanager:([a-z]|\\d|\\-)*:([0-9]{12})?:secret:[\\/_+=\\.@\\-A-Za-z0-9]+$",
+    ),
+    values: &[],
+    sensitive: false,
+};
+static S_SENSITIVE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
 static S_SQL: Shape = Shape::String { min: Some(1), max: Some(100000), pattern: None, values: &[], sensitive: true };
 static S_SQLS: Shape =
     Shape::List(List { member: &S_SQL, element: "member", flattened: false, min: Some(0), max: Some(40) });
@@ -3479,11 +5096,265 @@ static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_UNTAG_RESOURCE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "UntagResourceResponse", members: &[], payload: None });
+static S_UPDATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "UpdateConnectionApiKeyAuthRequestParameters",
+    members: &[
+        Member {
+            name: "ApiKeyName",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApiKeyValue",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS_SENSITIVE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_CONNECTION_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "UpdateConnectionAuthRequestParameters",
+    members: &[
+        Member {
+            name: "BasicAuthParameters",
+            wire: "",
+            shape: &S_UPDATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OAuthParameters",
+            wire: "",
+            shape: &S_UPDATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApiKeyAuthParameters",
+            wire: "",
+            shape: &S_UPDATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationHttpParameters",
+            wire: "",
+            shape: &S_CONNECTION_HTTP_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectivityParameters",
+            wire: "",
+            shape: &S_CONNECTIVITY_RESOURCE_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "UpdateConnectionBasicAuthRequestParameters",
+    members: &[
+        Member {
+            name: "Username",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Password",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS_SENSITIVE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "UpdateConnectionOAuthClientRequestParameters",
+    members: &[
+        Member {
+            name: "ClientID",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientSecret",
+            wire: "",
+            shape: &S_AUTH_HEADER_PARAMETERS_SENSITIVE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "UpdateConnectionOAuthRequestParameters",
+    members: &[
+        Member {
+            name: "ClientParameters",
+            wire: "",
+            shape: &S_UPDATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthorizationEndpoint",
+            wire: "",
+            shape: &S_HTTPS_ENDPOINT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HttpMethod",
+            wire: "",
+            shape: &S_CONNECTION_O_AUTH_HTTP_METHOD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OAuthHttpParameters",
+            wire: "",
+            shape: &S_CONNECTION_HTTP_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateConnectionRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_CONNECTION_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_CONNECTION_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthorizationType",
+            wire: "",
+            shape: &S_CONNECTION_AUTHORIZATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthParameters",
+            wire: "",
+            shape: &S_UPDATE_CONNECTION_AUTH_REQUEST_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvocationConnectivityParameters",
+            wire: "",
+            shape: &S_CONNECTIVITY_RESOURCE_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyIdentifier",
+            wire: "",
+            shape: &S_KMS_KEY_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_CONNECTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateConnectionResponse",
+    members: &[
+        Member {
+            name: "ConnectionArn",
+            wire: "",
+            shape: &S_CONNECTION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionState",
+            wire: "",
+            shape: &S_CONNECTION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastAuthorizedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.
 pub mod error {
     use wire::Error;
+    /// `AccessDeniedException`.
+    pub fn access_denied_exception(message: impl Into<String>) -> Error {
+        Error::new("AccessDeniedException", 400, message)
+    }
     /// `ConcurrentModificationException`.
     pub fn concurrent_modification_exception(message: impl Into<String>) -> Error {
         Error::new("ConcurrentModificationException", 400, message)
@@ -3519,5 +5390,9 @@ pub mod error {
     /// `ResourceNotFoundException`.
     pub fn resource_not_found_exception(message: impl Into<String>) -> Error {
         Error::new("ResourceNotFoundException", 400, message)
+    }
+    /// `ThrottlingException`.
+    pub fn throttling_exception(message: impl Into<String>) -> Error {
+        Error::new("ThrottlingException", 400, message)
     }
 }

@@ -1,12 +1,13 @@
-//! EventBridge and EventBridge Scheduler: rules, buses, targets, schedules, deliveries.
+//! EventBridge and EventBridge Scheduler: rules, buses, targets, schedules, deliveries, connections.
 //!
 //! Map: [`transform`] what a target receives · [`schedule`] when expressions fire (both pure; patterns are in the crate
 //! `pattern`) · [`deliver`] the task that brings one event to one target · [`bridge`] rules and events · [`scheduler`]
-//! schedules.
+//! schedules · [`connection`] credentials for HTTP endpoints.
 //!
 //! Not here: archives, pipes, API destinations, resource policies.
 
 mod bridge;
+mod connection;
 mod deliver;
 mod schedule;
 mod scheduler;
@@ -22,6 +23,7 @@ pub fn register(platform: &Platform) {
         Arc::new(deliver::Deliverer { router: platform.router.clone(), endpoint: platform.endpoint.clone() });
     platform.control.register(deliver::DELIVER, 16, deliverer);
     bridge::register(platform);
+    connection::register(platform);
     scheduler::register(platform);
 }
 
@@ -39,4 +41,19 @@ impl From<Invalid> for wire::Error {
     fn from(invalid: Invalid) -> Self {
         Self::validation(invalid.0)
     }
+}
+
+/// The page after `token` of what is sorted by name, and the token of the next.
+pub(crate) fn page<T>(
+    mut all: Vec<T>,
+    name: impl Fn(&T) -> &str,
+    token: Option<&str>,
+    limit: Option<i32>,
+) -> (Vec<T>, Option<String>) {
+    let limit = usize::try_from(limit.unwrap_or(100)).unwrap_or(100).clamp(1, 100);
+    all.retain(|one| token.is_none_or(|token| name(one) > token));
+    let more = all.len() > limit;
+    all.truncate(limit);
+    let next = all.last().filter(|_| more).map(|last| name(last).to_owned());
+    (all, next)
 }

@@ -10,9 +10,9 @@ use service::{Cx, Handle};
 use wire::types::Empty;
 use wire::{Error, Timestamp};
 
-use super::page;
 use crate::bridge::Bridge;
 use crate::bridge::rule::{Bus, DEFAULT_BUS, Home};
+use crate::page;
 
 #[async_trait]
 impl Handle<CreateEventBus> for Bridge {

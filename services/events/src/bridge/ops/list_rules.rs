@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::page;
 use crate::bridge::Bridge;
 use crate::bridge::rule::Home;
+use crate::page;
 
 #[async_trait]
 impl Handle<ListRules> for Bridge {

@@ -10,9 +10,9 @@ use service::{Cx, Handle};
 use wire::Error;
 use wire::arn::Arn;
 
-use super::page;
 use crate::bridge::Bridge;
 use crate::bridge::rule::Home;
+use crate::page;
 use crate::transform::Path;
 
 /// Targets that one rule may have; AWS has 5, and raises it on request.

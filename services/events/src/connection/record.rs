@@ -1,0 +1,72 @@
+//! Connections as records: everything but their secrets.
+
+use api_events::{ConnectionAuthResponseParameters, error};
+use serde::{Deserialize, Serialize};
+use service::Cx;
+use store::{Key, Tx};
+use wire::{Error, Timestamp};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Connection {
+    /// Version of the record's form.
+    pub(super) version: u32,
+    pub(super) name: String,
+    pub(super) arn: String,
+    pub(super) description: Option<String>,
+    pub(super) kms_key: Option<String>,
+    /// `BASIC`, `API_KEY` or `OAUTH_CLIENT_CREDENTIALS`.
+    pub(super) kind: String,
+    pub(super) state: State,
+    /// Where the credentials are; none once they have been taken away.
+    pub(super) secret_arn: Option<String>,
+    /// What of the parameters may be seen.
+    pub(super) shown: Option<ConnectionAuthResponseParameters>,
+    pub(super) created_ms: i64,
+    pub(super) changed_ms: i64,
+    pub(super) authorized_ms: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum State {
+    Authorized,
+    Deauthorized,
+}
+
+impl State {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Authorized => "AUTHORIZED",
+            Self::Deauthorized => "DEAUTHORIZED",
+        }
+    }
+}
+
+pub(super) fn connections(cx: &Cx) -> Key {
+    Key::new("events").push("connection").push(cx.account()).push(cx.region())
+}
+
+pub(super) fn find(tx: &mut Tx<'_>, all: &Key, name: &str) -> Result<Connection, Error> {
+    tx.get_json(all.clone().push(name))?.ok_or_else(|| {
+        error::resource_not_found_exception(format!(
+            "Failed to describe the connection(s). Connection '{name}' does not exist."
+        ))
+    })
+}
+
+impl Connection {
+    pub(super) fn save(&self, tx: &mut Tx<'_>, all: &Key) -> Result<(), Error> {
+        Ok(tx.put_json(all.clone().push(&self.name), self)?)
+    }
+
+    pub(super) fn created(&self) -> Option<Timestamp> {
+        Some(Timestamp::from_millis(self.created_ms))
+    }
+
+    pub(super) fn changed(&self) -> Option<Timestamp> {
+        Some(Timestamp::from_millis(self.changed_ms))
+    }
+
+    pub(super) fn authorized(&self) -> Option<Timestamp> {
+        self.authorized_ms.map(Timestamp::from_millis)
+    }
+}
