@@ -85,7 +85,7 @@ impl World {
         };
         identity::register(&platform, RootKeys { access_key: "bench".to_owned(), secret_key: "bench".to_owned() });
         events::register(&platform);
-        states::register(&platform);
+        states::register(&platform).expect("no settings, none wrong");
         platform.control.start();
         let cx = Cx::new(platform.router, Principal::Root, &platform.account, &platform.region);
         let world = Self { cx, folder, _temporary: temporary };

@@ -33,7 +33,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     cloudformation::register(platform);
     events::register(platform);
     messaging::register(platform).map_err(text)?;
-    states::register(platform);
+    states::register(platform).map_err(text)?;
     telemetry::register(platform).start().await?;
     let lambda = lambda::register(platform, &compute).map_err(text)?;
     glue::register(platform, &compute);

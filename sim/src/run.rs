@@ -157,7 +157,7 @@ fn platform(world: &World) -> Cx {
     operations!(router, outside, api_lambda: Invoke);
     operations!(router, outside, api_sqs: SendMessage);
     operations!(router, outside, api_events: PutEvents);
-    states::register(&platform);
+    states::register(&platform).expect("no settings, none wrong");
     platform.control.start();
     Cx::new(router, Principal::Root, "000000000000", "us-east-1")
 }

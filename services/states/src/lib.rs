@@ -35,6 +35,7 @@ pub struct States {
     router: Arc<Router>,
     activities: activity::Tasks,
     express: express::Express,
+    http: Arc<integrations::Http>,
 }
 
 impl std::fmt::Debug for States {
@@ -52,14 +53,19 @@ const MAP_RUNS_AT_ONCE: usize = 1000;
 const LOOKS_AT_ONCE: usize = 256;
 
 /// Registers the service's operations and runners.
-pub fn register(platform: &Platform) -> Arc<States> {
+///
+/// # Errors
+/// What is wrong with the section `[states]` of the settings.
+pub fn register(platform: &Platform) -> Result<Arc<States>, String> {
     let engine = Engine::new(platform);
     let store = platform.control.store().clone();
     let activities = activity::Tasks::new(engine.clone(), store.clone());
     let router = Arc::clone(&platform.router);
-    let tasks = Arc::new(integrations::Tasks::new(engine.clone(), &platform.router, activities.clone()));
+    let http = Arc::new(integrations::Http::new(platform.settings.section::<integrations::Config>("states")?));
+    let tasks = Arc::new(integrations::Tasks::new(engine.clone(), &platform.router, activities.clone(), &http));
     let express = express::Express::new(engine.clone(), &platform.router, &tasks);
-    let service = Arc::new(States { engine: engine.clone(), store, router, activities, express: express.clone() });
+    let service =
+        Arc::new(States { engine: engine.clone(), store, router, activities, express: express.clone(), http });
     operations!(platform.router, service, api_states:
         CreateActivity,
         CreateStateMachine,
@@ -107,7 +113,7 @@ pub fn register(platform: &Platform) -> Arc<States> {
     platform.router.add_listener(tasks);
     platform.control.register(express::KIND, express::AT_ONCE, Arc::new(express));
     platform.control.register(deletion::KIND, 4, Arc::new(deletion::Remover(Arc::clone(&service))));
-    service
+    Ok(service)
 }
 
 impl States {

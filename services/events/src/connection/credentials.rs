@@ -42,9 +42,12 @@ pub(super) struct Credentials {
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct HttpParameters {
-    header_parameters: Vec<Parameter>,
-    query_string_parameters: Vec<Parameter>,
-    body_parameters: Vec<Parameter>,
+    #[serde(rename = "header_parameters")]
+    headers: Vec<Parameter>,
+    #[serde(rename = "query_string_parameters")]
+    query: Vec<Parameter>,
+    #[serde(rename = "body_parameters")]
+    body: Vec<Parameter>,
 }
 
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -151,37 +154,33 @@ impl HttpParameters {
         let (headers, queries, bodies) =
             (given.header_parameters, given.query_string_parameters, given.body_parameters);
         Self {
-            header_parameters: headers.into_iter().flatten().map(|p| one(p.key, p.value, p.is_value_secret)).collect(),
-            query_string_parameters: queries
-                .into_iter()
-                .flatten()
-                .map(|p| one(p.key, p.value, p.is_value_secret))
-                .collect(),
-            body_parameters: bodies.into_iter().flatten().map(|p| one(p.key, p.value, p.is_value_secret)).collect(),
+            headers: headers.into_iter().flatten().map(|p| one(p.key, p.value, p.is_value_secret)).collect(),
+            query: queries.into_iter().flatten().map(|p| one(p.key, p.value, p.is_value_secret)).collect(),
+            body: bodies.into_iter().flatten().map(|p| one(p.key, p.value, p.is_value_secret)).collect(),
         }
     }
 
     fn shown(&self) -> ConnectionHttpParameters {
         let value = |p: &Parameter| (!p.is_value_secret).then(|| p.value.clone());
-        let headers = self.header_parameters.iter().map(|p| ConnectionHeaderParameter {
+        let headers = self.headers.iter().map(|p| ConnectionHeaderParameter {
             key: Some(p.key.clone()),
             value: value(p),
             is_value_secret: Some(p.is_value_secret),
         });
-        let queries = self.query_string_parameters.iter().map(|p| ConnectionQueryStringParameter {
+        let queries = self.query.iter().map(|p| ConnectionQueryStringParameter {
             key: Some(p.key.clone()),
             value: value(p),
             is_value_secret: Some(p.is_value_secret),
         });
-        let bodies = self.body_parameters.iter().map(|p| ConnectionBodyParameter {
+        let bodies = self.body.iter().map(|p| ConnectionBodyParameter {
             key: Some(p.key.clone()),
             value: value(p),
             is_value_secret: Some(p.is_value_secret),
         });
         ConnectionHttpParameters {
-            header_parameters: (!self.header_parameters.is_empty()).then(|| headers.collect()),
-            query_string_parameters: (!self.query_string_parameters.is_empty()).then(|| queries.collect()),
-            body_parameters: (!self.body_parameters.is_empty()).then(|| bodies.collect()),
+            header_parameters: (!self.headers.is_empty()).then(|| headers.collect()),
+            query_string_parameters: (!self.query.is_empty()).then(|| queries.collect()),
+            body_parameters: (!self.body.is_empty()).then(|| bodies.collect()),
         }
     }
 }
@@ -234,10 +233,10 @@ mod tests {
         assert_eq!(changed.text().unwrap(), r#"{"username":"u","password":"q"}"#);
         let key = json!({"ApiKeyAuthParameters": {"ApiKeyName": "k", "ApiKeyValue": "v"}});
         assert_eq!(with(&old, API_KEY, key).unwrap().text().unwrap(), r#"{"api_key_name":"k","api_key_value":"v"}"#);
-        assert!(with(&old, OAUTH, json!({})).unwrap_err().starts_with("OAuthParameters must be specified"));
+        assert!(with(&old, OAUTH, json!({})).err().unwrap().starts_with("OAuthParameters must be specified"));
         let foreign = json!({"ApiKeyAuthParameters": {"ApiKeyName": "k", "ApiKeyValue": "v"}});
         assert_eq!(
-            with(&old, BASIC, foreign).unwrap_err(),
+            with(&old, BASIC, foreign).err().unwrap(),
             "Only the authorization parameters of BASIC may be specified."
         );
     }

@@ -58,12 +58,12 @@ impl Connection {
         Ok(tx.put_json(all.clone().push(&self.name), self)?)
     }
 
-    pub(super) fn created(&self) -> Option<Timestamp> {
-        Some(Timestamp::from_millis(self.created_ms))
+    pub(super) fn created(&self) -> Timestamp {
+        Timestamp::from_millis(self.created_ms)
     }
 
-    pub(super) fn changed(&self) -> Option<Timestamp> {
-        Some(Timestamp::from_millis(self.changed_ms))
+    pub(super) fn changed(&self) -> Timestamp {
+        Timestamp::from_millis(self.changed_ms)
     }
 
     pub(super) fn authorized(&self) -> Option<Timestamp> {

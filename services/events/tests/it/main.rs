@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod connections;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,8 +15,9 @@ use service::{Cx, Handle, Platform, Principal, Router, Settings, operations};
 use store::{Queue, Store};
 use wire::Error;
 
+/// What was sent, and secrets by their ARNs.
 #[derive(Default)]
-struct Sink(Mutex<Vec<(String, String)>>);
+struct Sink(Mutex<Vec<(String, String)>>, Mutex<BTreeMap<String, String>>);
 
 #[async_trait]
 impl Handle<api_sqs::SendMessage> for Sink {
@@ -73,6 +77,7 @@ fn bench() -> Bench {
     events::register(&platform);
     let sink = Arc::new(Sink::default());
     operations!(router, sink, api_sqs: SendMessage);
+    operations!(router, sink, api_secretsmanager: CreateSecret, DeleteSecret, GetSecretValue, PutSecretValue);
     platform.control.start();
     Bench { cx: Cx::new(router, Principal::Root, "000000000000", "eu-west-1"), sink }
 }

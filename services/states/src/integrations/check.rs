@@ -10,6 +10,7 @@ use wire::codec::asl::pascal;
 use wire::schema::{Shape, Structure};
 
 use super::failure::class_name;
+use super::http;
 use super::lacking::LACKING;
 use super::resource::{OPTIMISED, Pattern, Resource, Target};
 
@@ -65,6 +66,15 @@ fn check_task(router: &Router, state: &Map<String, Value>, place: &str, found: &
         return complain(message, format!("{place}/Resource"));
     }
     let Some(Resource { target: Target::Service { service, action, sdk }, .. }) = &resource else { return };
+    if service == "http" && !*sdk {
+        for field in ["Parameters", "Arguments"] {
+            let Some(Value::Object(given)) = state.get(field) else { continue };
+            for message in http::findings(given) {
+                complain(message, format!("{place}/{field}"));
+            }
+        }
+        return;
+    }
     let Some(Shape::Structure(input)) = router.find_asl(service, action).map(|spec| spec.input) else { return };
     for field in ["Parameters", "Arguments"] {
         if let Some(Value::Object(given)) = state.get(field) {

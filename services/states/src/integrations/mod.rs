@@ -6,6 +6,7 @@
 mod check;
 mod exceptions;
 mod failure;
+mod http;
 mod jobs;
 mod lacking;
 mod lambda;
@@ -28,6 +29,7 @@ use crate::activity;
 
 pub(crate) use check::findings;
 use failure::{Failure, Voice};
+pub(crate) use http::{Config, Exchange, Http};
 use jobs::Job;
 pub(crate) use once::{Called, call_once};
 use resource::{Pattern, Resource, Target};
@@ -38,6 +40,20 @@ pub(crate) struct Tasks {
     engine: Engine,
     router: Arc<Router>,
     activities: activity::Tasks,
+    http: Arc<Http>,
+}
+
+/// What calls need beside the operations: who makes HTTP calls, and for which machine.
+struct Site<'a> {
+    http: &'a Http,
+    machine: String,
+}
+
+impl<'a> Site<'a> {
+    fn of(http: &'a Http, execution: &ExecutionArn) -> Self {
+        let (region, account) = (execution.region(), execution.account());
+        Self { http, machine: format!("arn:aws:states:{region}:{account}:stateMachine:{}", execution.machine()) }
+    }
 }
 
 /// How a task's run ended.
@@ -53,8 +69,8 @@ enum Ending {
 }
 
 impl Tasks {
-    pub(crate) fn new(engine: Engine, router: &Arc<Router>, activities: activity::Tasks) -> Self {
-        Self { engine, router: Arc::clone(router), activities }
+    pub(crate) fn new(engine: Engine, router: &Arc<Router>, activities: activity::Tasks, http: &Arc<Http>) -> Self {
+        Self { engine, router: Arc::clone(router), activities, http: Arc::clone(http) }
     }
 }
 
@@ -110,6 +126,7 @@ impl Tasks {
         };
         let parameters = self.engine.fetched(&payload.execution, &payload.parameters).await?.value().clone();
         let calling = cx.with_task(&task.id);
+        let site = Site::of(&self.http, &payload.execution);
         if let (Pattern::Sync { version }, Target::Service { service, action, .. }) =
             (&resource.pattern, &resource.target)
         {
@@ -118,7 +135,7 @@ impl Tasks {
                 return Ok(Ending::Failed(Failure::named("States.Runtime", cause)));
             };
             // Not cut short by a cancellation: a job that was started must be known, to be stopped.
-            return match call(&calling, &resource, parameters.clone()).await {
+            return match call(&calling, &resource, parameters.clone(), &site).await {
                 Ok(answer) => {
                     let started = StartedJob { job, version: *version, parameters: &parameters, answer: &answer };
                     self.submit(&cx, task, payload, started).await
@@ -128,7 +145,7 @@ impl Tasks {
         }
         let called = tokio::select! {
             biased;
-            called = call(&calling, &resource, parameters) => called,
+            called = call(&calling, &resource, parameters, &site) => called,
             () = task.cancelled() => return Ok(Ending::Cancelled),
         };
         Ok(match (called, &resource.pattern) {
@@ -154,7 +171,8 @@ impl Tasks {
         };
         let acting = self.acting(&payload.execution, &payload.role_arn, &payload.name);
         let cx = acting.await.map_err(|error| Failure::named("States.TaskFailed", error.message()))??;
-        call(&cx, &resource, payload.parameters.value().clone()).await
+        let site = Site::of(&self.http, &payload.execution);
+        call(&cx, &resource, payload.parameters.value().clone(), &site).await
     }
 
     /// The context of the role that the task acts as.
@@ -173,11 +191,14 @@ impl Tasks {
 }
 
 /// One call of what the resource names.
-async fn call(cx: &Cx, resource: &Resource, mut parameters: Value) -> Result<Value, Failure> {
+async fn call(cx: &Cx, resource: &Resource, mut parameters: Value, site: &Site<'_>) -> Result<Value, Failure> {
     match &resource.target {
         Target::Function { arn } => lambda::invoke_directly(cx, arn, parameters).await,
         Target::Service { service, action, sdk: false } if service == "lambda" && action == "invoke" => {
             lambda::invoke(cx, parameters).await
+        }
+        Target::Service { service, sdk: false, .. } if service == "http" => {
+            site.http.invoke(cx, &site.machine, &parameters, &mut Exchange::default()).await
         }
         Target::Service { service, action, sdk } => {
             if *sdk && service == "s3" && action == "putObject" {

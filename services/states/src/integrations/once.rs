@@ -5,6 +5,7 @@ use service::Cx;
 
 use super::jobs::Job;
 use super::resource::{Pattern, Resource, Target};
+use super::{Exchange, Http, Site};
 
 /// The operation whose answer a Task results in.
 pub(crate) struct Called {
@@ -42,12 +43,14 @@ impl Called {
     }
 }
 
-/// Calls what a resource names, as a role; else the error's name and its cause.
+/// Calls what a resource names, as a role; else the error's name and its cause. Of an HTTP Task, `exchange` gets what was sent and
+/// received.
 pub(crate) async fn call_once(
     cx: &Cx,
-    role_arn: &str,
-    resource: &str,
+    http: &Http,
+    (role_arn, resource): (&str, &str),
     parameters: Value,
+    exchange: &mut Exchange,
 ) -> Result<Value, (String, String)> {
     let Some(resource) = Resource::parse(resource) else {
         return Err(("States.Runtime".to_owned(), format!("The resource '{resource}' cannot be called")));
@@ -56,7 +59,15 @@ pub(crate) async fn call_once(
         let cause = format!("The role {role_arn} cannot be assumed: {}", error.message());
         ("States.TaskFailed".to_owned(), cause)
     })?;
-    super::call(&acting, &resource, parameters).await.map_err(|failure| (failure.error, failure.cause))
+    // There is no machine: the role must be able to call for any.
+    let machine = cx.arn("states", "stateMachine:*");
+    let called = match &resource.target {
+        Target::Service { service, sdk: false, .. } if service == "http" => {
+            http.invoke(&acting, &machine, &parameters, exchange).await
+        }
+        _ => super::call(&acting, &resource, parameters, &Site { http, machine }).await,
+    };
+    called.map_err(|failure| (failure.error, failure.cause))
 }
 
 #[cfg(test)]

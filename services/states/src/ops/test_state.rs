@@ -17,7 +17,7 @@ use wire::Error;
 
 use super::create_state_machine::check_role;
 use super::start_execution::check_input;
-use crate::integrations::{self, Called};
+use crate::integrations::{self, Called, Exchange};
 use crate::names::check_size;
 use crate::{States, mock};
 
@@ -49,8 +49,77 @@ impl Handle<TestState> for States {
             cx.router().authorize(cx, "states:RevealSecrets", "*").await?;
         }
         let level = input.inspection_level.clone();
-        let tested = run(cx, state, input).await?;
-        Ok(output(tested, level.as_deref()))
+        let secrets = input.reveal_secrets == Some(true);
+        let mut exchange = Exchange::default();
+        let tested = self.run(cx, state, input, &mut exchange).await?;
+        let mut output = output(tested, level.as_deref());
+        if let (Some("TRACE"), Some(data)) = (level.as_deref(), &mut output.inspection_data) {
+            data.request = exchange.request(secrets);
+            data.response = exchange.response();
+        }
+        Ok(output)
+    }
+}
+
+impl States {
+    async fn run(
+        &self,
+        cx: &Cx,
+        state: TestedState,
+        input: TestStateInput,
+        exchange: &mut Exchange,
+    ) -> Result<Tested, Error> {
+        let now = || Timestamp(cx.now().as_millisecond());
+        let role_arn = input.role_arn.unwrap_or_default();
+        let given = input.input.unwrap_or_else(|| "{}".to_owned());
+        check_input(&given)?;
+        let info = info(cx, &role_arn, &given, now());
+        let with = input.state_configuration.unwrap_or_default();
+        let setup = setup(given, input.variables.as_deref(), input.context.as_deref(), &with)?;
+        let uuid = cx.uuid().replace('-', "");
+        let half = |range: std::ops::Range<usize>| {
+            uuid.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
+        };
+        let mut test = StateTest::begin(state, info, setup, now(), [half(0..16), half(16..32)]);
+        match input.mock {
+            Some(mock) => match (mock.result, mock.error_output) {
+                _ if matches!(test.pending(), Pending::Ended) => {}
+                (Some(result), _) => test.succeed(now(), result),
+                (None, failure) => {
+                    let failure = failure.unwrap_or_default();
+                    test.fail(now(), failure.error, failure.cause);
+                }
+            },
+            None => match test.pending().clone() {
+                Pending::Task(start) => self.perform(cx, &mut test, &role_arn, *start, exchange).await,
+                Pending::Wait(at) => {
+                    let millis = at.0.saturating_sub(now().0).clamp(0, MAX_SECONDS * 1000);
+                    cx.router().clock().sleep(Duration::from_millis(u64::try_from(millis).unwrap_or(0))).await;
+                    if now().0 < at.0 { test.time_out(now()) } else { test.wake(now()) }
+                }
+                Pending::Ended | Pending::Children => {}
+            },
+        }
+        test.tested().ok_or_else(|| Error::internal("a state under test did not end"))
+    }
+
+    /// Makes the call of a Task.
+    async fn perform(&self, cx: &Cx, test: &mut StateTest, role_arn: &str, start: StartTask, exchange: &mut Exchange) {
+        let seconds =
+            start.timeout_seconds.map_or(MAX_SECONDS, |s| i64::try_from(s).unwrap_or(MAX_SECONDS).min(MAX_SECONDS));
+        let limit = cx.router().clock().sleep(Duration::from_secs(seconds.unsigned_abs()));
+        let acting = start.role_arn.as_deref().unwrap_or(role_arn);
+        let (whom, parameters) = ((acting, start.resource.as_str()), start.parameters.value().clone());
+        let called = tokio::select! {
+            called = integrations::call_once(cx, &self.http, whom, parameters, exchange) => Some(called),
+            () = limit => None,
+        };
+        let now = Timestamp(cx.now().as_millisecond());
+        match called {
+            Some(Ok(result)) => test.succeed(now, result.to_string()),
+            Some(Err((error, cause))) => test.fail(now, Some(error), Some(cause)),
+            None => test.time_out(now),
+        }
     }
 }
 
@@ -120,59 +189,6 @@ fn check(state: &TestedState, input: &TestStateInput) -> Result<(), Error> {
 fn mocked_result(mock: &MockInput) -> Result<Option<Value>, Error> {
     let result = mock.result.as_deref().map(serde_json::from_str).transpose();
     result.map_err(|_| error::validation_exception("Mocked result must be valid JSON"))
-}
-
-async fn run(cx: &Cx, state: TestedState, input: TestStateInput) -> Result<Tested, Error> {
-    let now = || Timestamp(cx.now().as_millisecond());
-    let role_arn = input.role_arn.unwrap_or_default();
-    let given = input.input.unwrap_or_else(|| "{}".to_owned());
-    check_input(&given)?;
-    let info = info(cx, &role_arn, &given, now());
-    let with = input.state_configuration.unwrap_or_default();
-    let setup = setup(given, input.variables.as_deref(), input.context.as_deref(), &with)?;
-    let uuid = cx.uuid().replace('-', "");
-    let half = |range: std::ops::Range<usize>| {
-        uuid.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
-    };
-    let mut test = StateTest::begin(state, info, setup, now(), [half(0..16), half(16..32)]);
-    match input.mock {
-        Some(mock) => match (mock.result, mock.error_output) {
-            _ if matches!(test.pending(), Pending::Ended) => {}
-            (Some(result), _) => test.succeed(now(), result),
-            (None, failure) => {
-                let failure = failure.unwrap_or_default();
-                test.fail(now(), failure.error, failure.cause);
-            }
-        },
-        None => match test.pending().clone() {
-            Pending::Task(start) => perform(cx, &mut test, &role_arn, *start).await,
-            Pending::Wait(at) => {
-                let millis = at.0.saturating_sub(now().0).clamp(0, MAX_SECONDS * 1000);
-                cx.router().clock().sleep(Duration::from_millis(u64::try_from(millis).unwrap_or(0))).await;
-                if now().0 < at.0 { test.time_out(now()) } else { test.wake(now()) }
-            }
-            Pending::Ended | Pending::Children => {}
-        },
-    }
-    test.tested().ok_or_else(|| Error::internal("a state under test did not end"))
-}
-
-/// Makes the call of a Task.
-async fn perform(cx: &Cx, test: &mut StateTest, role_arn: &str, start: StartTask) {
-    let seconds =
-        start.timeout_seconds.map_or(MAX_SECONDS, |s| i64::try_from(s).unwrap_or(MAX_SECONDS).min(MAX_SECONDS));
-    let limit = cx.router().clock().sleep(Duration::from_secs(seconds.unsigned_abs()));
-    let acting = start.role_arn.as_deref().unwrap_or(role_arn);
-    let called = tokio::select! {
-        called = integrations::call_once(cx, acting, &start.resource, start.parameters.value().clone()) => Some(called),
-        () = limit => None,
-    };
-    let now = Timestamp(cx.now().as_millisecond());
-    match called {
-        Some(Ok(result)) => test.succeed(now, result.to_string()),
-        Some(Err((error, cause))) => test.fail(now, Some(error), Some(cause)),
-        None => test.time_out(now),
-    }
 }
 
 fn info(cx: &Cx, role_arn: &str, input: &str, started: Timestamp) -> Info {

@@ -4,6 +4,7 @@
 
 mod api;
 mod buckets;
+mod http;
 mod map_runs;
 mod redrive;
 mod test_state;

@@ -39,6 +39,8 @@ pub(crate) struct Fakes {
     pub(crate) streams: Mutex<BTreeSet<String>>,
     pub(crate) lines: Mutex<Vec<(String, String)>>,
     pub(crate) objects: Mutex<crate::buckets::Objects>,
+    /// What the secrets of connections hold.
+    pub(crate) secrets: Mutex<BTreeMap<String, Value>>,
 }
 
 impl World {
@@ -74,10 +76,11 @@ impl World {
         operations!(router, fakes, api_lambda: Invoke);
         operations!(router, fakes, api_glue: StartJobRun, GetJobRun, BatchStopJobRun);
         operations!(router, fakes, api_sqs: SendMessage);
-        operations!(router, fakes, api_events: PutEvents);
+        operations!(router, fakes, api_events: DescribeConnection, PutEvents);
+        operations!(router, fakes, api_secretsmanager: GetSecretValue);
         operations!(router, fakes, api_logs: CreateLogStream, PutLogEvents);
         operations!(router, fakes, api_s3: GetObject, ListObjectsV2, PutObject);
-        states::register(&platform);
+        states::register(&platform).unwrap();
         let dispatcher = platform.control.start();
         let cx = Cx::new(router, Principal::Root, "000000000000", "us-east-1");
         Self { cx, fakes, store, dispatcher }

@@ -21,8 +21,8 @@ impl Handle<DescribeConnection> for Connections {
         let found = self.store.read(|tx| find(tx, &all, &req.name)).await?;
         Ok(DescribeConnectionResponse {
             connection_state: Some(found.state.name().to_owned()),
-            creation_time: found.created(),
-            last_modified_time: found.changed(),
+            creation_time: Some(found.created()),
+            last_modified_time: Some(found.changed()),
             last_authorized_time: found.authorized(),
             connection_arn: Some(found.arn),
             name: Some(found.name),
@@ -47,8 +47,8 @@ impl Handle<ListConnections> for Connections {
         let (all, next_token) = page(all, |one| &one.name, req.next_token.as_deref(), req.limit);
         let listed = all.into_iter().map(|one| Listed {
             connection_state: Some(one.state.name().to_owned()),
-            creation_time: one.created(),
-            last_modified_time: one.changed(),
+            creation_time: Some(one.created()),
+            last_modified_time: Some(one.changed()),
             last_authorized_time: one.authorized(),
             connection_arn: Some(one.arn),
             name: Some(one.name),
@@ -81,8 +81,8 @@ impl Handle<DeauthorizeConnection> for Connections {
         Ok(DeauthorizeConnectionResponse {
             connection_arn: Some(left.arn.clone()),
             connection_state: Some(left.state.name().to_owned()),
-            creation_time: left.created(),
-            last_modified_time: left.changed(),
+            creation_time: Some(left.created()),
+            last_modified_time: Some(left.changed()),
             last_authorized_time: left.authorized(),
         })
     }
@@ -105,8 +105,8 @@ impl Handle<DeleteConnection> for Connections {
         Ok(DeleteConnectionResponse {
             connection_arn: Some(gone.arn.clone()),
             connection_state: Some("DELETING".to_owned()),
-            creation_time: gone.created(),
-            last_modified_time: gone.changed(),
+            creation_time: Some(gone.created()),
+            last_modified_time: Some(gone.changed()),
             last_authorized_time: gone.authorized(),
         })
     }

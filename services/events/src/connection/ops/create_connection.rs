@@ -64,8 +64,8 @@ impl Handle<CreateConnection> for Connections {
         Ok(CreateConnectionResponse {
             connection_arn: Some(made.arn.clone()),
             connection_state: Some(made.state.name().to_owned()),
-            creation_time: made.created(),
-            last_modified_time: made.changed(),
+            creation_time: Some(made.created()),
+            last_modified_time: Some(made.changed()),
         })
     }
 }

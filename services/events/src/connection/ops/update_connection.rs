@@ -47,8 +47,8 @@ impl Handle<UpdateConnection> for Connections {
         Ok(UpdateConnectionResponse {
             connection_arn: Some(changed.arn.clone()),
             connection_state: Some(changed.state.name().to_owned()),
-            creation_time: changed.created(),
-            last_modified_time: changed.changed(),
+            creation_time: Some(changed.created()),
+            last_modified_time: Some(changed.changed()),
             last_authorized_time: changed.authorized(),
         })
     }
