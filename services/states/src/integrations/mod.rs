@@ -4,6 +4,7 @@
 //! repeat returns what the first one did.
 
 mod check;
+mod events;
 mod exceptions;
 mod failure;
 mod http;
@@ -124,7 +125,8 @@ impl Tasks {
             Ok(cx) => cx,
             Err(failure) => return Ok(Ending::Failed(failure)),
         };
-        let parameters = self.engine.fetched(&payload.execution, &payload.parameters).await?.value().clone();
+        let mut parameters = self.engine.fetched(&payload.execution, &payload.parameters).await?.value().clone();
+        events::signed(&resource, &payload.execution, &mut parameters);
         let calling = cx.with_task(&task.id);
         let site = Site::of(&self.http, &payload.execution);
         if let (Pattern::Sync { version }, Target::Service { service, action, .. }) =
@@ -172,7 +174,9 @@ impl Tasks {
         let acting = self.acting(&payload.execution, &payload.role_arn, &payload.name);
         let cx = acting.await.map_err(|error| Failure::named("States.TaskFailed", error.message()))??;
         let site = Site::of(&self.http, &payload.execution);
-        call(&cx, &resource, payload.parameters.value().clone(), &site).await
+        let mut parameters = payload.parameters.value().clone();
+        events::signed(&resource, &payload.execution, &mut parameters);
+        call(&cx, &resource, parameters, &site).await
     }
 
     /// The context of the role that the task acts as.
@@ -207,8 +211,8 @@ async fn call(cx: &Cx, resource: &Resource, mut parameters: Value, site: &Site<'
             let (style, voice) = if *sdk { (Style::Sdk, Voice::Sdk) } else { (Style::Optimized, Voice::Optimised) };
             let answer = cx.router().call_styled(cx, (service, action), parameters, style).await;
             let answer = answer.map_err(|error| failed_call(cx, service, action, voice, &error))?;
-            if service == "events" && answer["FailedEntryCount"].as_u64().is_some_and(|failed| failed > 0) {
-                return Err(Failure::named("EventBridge.FailedEntry", answer.to_string()));
+            if let Some(failure) = events::refused(&answer).filter(|_| service == "events") {
+                return Err(failure);
             }
             Ok(if *sdk { answer } else { with_metadata(cx, answer) })
         }
