@@ -159,11 +159,13 @@ impl Front {
         let protocol = spoken(found, &request);
         let outcome = async {
             let cx = self.authenticate(&cx, &claim, &request).await?;
-            let input = codec::decode_input(found, &request)?;
+            let unpacked = unpacked(&request, protocol)?;
+            let request = codec::Request { body: unpacked.as_deref().unwrap_or(request.body), ..request };
+            let input = codec::decode_input(found, protocol, &request)?;
             self.router.call_canonical(&cx, found, input).await
         };
         match outcome.await {
-            Ok(output) => whole(codec::encode_output(found, &output, &id)),
+            Ok(output) => whole(codec::encode_output(found, protocol, &output, &id)),
             Err(e) => whole(codec::encode_error(protocol, &masked(renamed(e, protocol), found, &id), &id)),
         }
     }
@@ -308,6 +310,20 @@ fn spoken(spec: &OperationSpec, request: &codec::Request<'_>) -> Protocol {
         (Protocol::Query, true) => Protocol::AwsJson10,
         (protocol, _) => protocol,
     }
+}
+
+/// The body of a request that was compressed for the way: SDKs do so with large PutMetricData.
+fn unpacked(request: &codec::Request<'_>, protocol: Protocol) -> Result<Option<Vec<u8>>, Error> {
+    use std::io::Read as _;
+    let packed = request.headers.get("content-encoding").is_some_and(|value| value == "gzip");
+    if !packed || matches!(protocol, Protocol::RestJson | Protocol::RestXml) {
+        return Ok(None);
+    }
+    let mut body = Vec::new();
+    let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
+    let read = flate2::read::GzDecoder::new(request.body).take(limit).read_to_end(&mut body);
+    read.map_err(|error| Error::serialization(format!("the body is not gzip: {error}")))?;
+    Ok(Some(body))
 }
 
 fn guess(parts: &http::request::Parts) -> Protocol {

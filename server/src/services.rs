@@ -10,6 +10,7 @@ use service::Platform;
 pub(crate) struct Wired {
     pub(crate) s3: s3_service::Door,
     pub(crate) lambda: Arc<lambda::Lambda>,
+    pub(crate) telemetry: Arc<telemetry::Telemetry>,
 }
 
 /// Makes every service and registers its operations and task runners.
@@ -34,7 +35,8 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     events::register(platform);
     messaging::register(platform).map_err(text)?;
     states::register(platform).map_err(text)?;
-    telemetry::register(platform).start().await?;
+    let telemetry = telemetry::register(platform);
+    telemetry.start().await?;
     let lambda = lambda::register(platform, &compute).map_err(text)?;
     glue::register(platform, &compute);
     athena::register(platform, &compute);
@@ -43,7 +45,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     for queue in [&platform.control, &platform.s3, &platform.dynamodb] {
         queue.store().sweep_memos(MEMO_DAYS).await?;
     }
-    Ok(Wired { s3: s3_service::Door::new(s3, &platform.account, &platform.region), lambda })
+    Ok(Wired { s3: s3_service::Door::new(s3, &platform.account, &platform.region), lambda, telemetry })
 }
 
 /// Replies to tasks' calls are kept so long.

@@ -83,6 +83,7 @@ async fn serve(settings: Settings) -> Result<()> {
     )?;
     tracing::info!(%endpoint, data = %settings.data.display(), "serving");
 
+    let telemetry = Arc::clone(&wired.telemetry);
     let front = Arc::new(http::Front::new(&platform, wired, token));
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
@@ -94,6 +95,7 @@ async fn serve(settings: Settings) -> Result<()> {
     for queue in running {
         queue.abort();
     }
+    telemetry.flush().await?;
     let _ = std::fs::remove_file(settings.data.join(SERVER_FILE));
     Ok(())
 }

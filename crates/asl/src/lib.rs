@@ -37,7 +37,7 @@ mod warnings;
 
 pub use check::{Diagnostic, Severity};
 pub use definition::{Definition, MachineType, StateType};
-pub use history::{Details, HistoryEvent};
+pub use history::{Details, HistoryEvent, TaskOf};
 pub use json::{fingerprint, json_problem};
 pub use machine::distributed::{
     Batcher, Child, ChildOf, Counts, CsvHeaderLocation, Export, InputType, Item, Limits, MAX_CHILDREN_AT_ONCE,

@@ -6,6 +6,7 @@ use asl::{Command, Details, Execution, HistoryEvent, Info, Payload, Redrive, Sta
 use serde::{Deserialize, Serialize};
 use store::{Key, NewTask, Tx};
 
+use crate::metrics::{self, Noted};
 use crate::records::{self, RunningRef, Summary};
 use crate::runners::{self, Address, Announcement};
 use crate::waits::{self, Awaited, Wait};
@@ -65,6 +66,8 @@ pub(crate) struct Batch {
     log: Option<ExecutionArn>,
     pub(crate) done: Option<String>,
     pub(crate) wait: Option<Wait>,
+    /// What is counted once this is written.
+    pub(crate) noted: Vec<Noted>,
 }
 
 impl Batch {
@@ -112,12 +115,14 @@ impl Batch {
     ) -> Result<(), store::Error> {
         let mut history = Vec::new();
         let mut announced = Vec::new();
+        let number = metrics::number(arn);
         for command in commands {
             match command {
                 Command::Record(event) => {
                     if event.id == 1 || matches!(event.details, Details::ExecutionRedriven { .. }) {
                         announced.push(Status::Running);
                     }
+                    self.noted.extend(Noted::of(number, execution.info(), &event));
                     history.push(event);
                 }
                 Command::StartTask(start) => self.tasks.push(task(arn, execution.info(), start)?),

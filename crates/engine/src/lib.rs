@@ -11,6 +11,7 @@ mod batch;
 mod history;
 mod logs;
 mod map_runs;
+mod metrics;
 mod read;
 mod records;
 mod redrive;
@@ -33,6 +34,7 @@ pub use batch::TaskPayload;
 pub use history::encode as encode_history;
 pub use logs::{Level, Logging};
 pub use map_runs::{ChildResult, EndedChild, MAP_RUN_KIND, MapRunArn, News, OpenRun};
+pub use metrics::{Counter, Noted};
 pub use read::{Filter, Listed, Page};
 pub use records::Summary;
 pub use redrive::{Redriven, Refused};
@@ -63,6 +65,7 @@ struct Inner {
     /// Runs of Distributed Maps that are taken up, and what wakes them.
     map_runs: Mutex<BTreeMap<String, Arc<Notify>>>,
     awaited: Awaited,
+    counter: Counter,
 }
 
 /// One execution's place in memory; empty when it has to be read first.
@@ -117,6 +120,7 @@ impl Engine {
             waiting: Mutex::default(),
             map_runs: Mutex::default(),
             awaited: Awaited::default(),
+            counter: Counter::new(&platform.router),
         };
         let engine = Self { inner: Arc::new(inner) };
         runners::register(&engine, &platform.control);
@@ -125,6 +129,10 @@ impl Engine {
 
     pub fn store(&self) -> &Store {
         &self.inner.store
+    }
+
+    fn counter(&self) -> &Counter {
+        &self.inner.counter
     }
 
     pub(crate) fn router(&self) -> &Arc<Router> {
@@ -157,6 +165,7 @@ impl Engine {
         let mut batch = Batch::begin(&new, &execution)?;
         let tells_events = self.tells_events(&new.arn).await?;
         batch.add(&new.arn, started, &mut execution, commands, tells_events)?;
+        let noted = std::mem::take(&mut batch.noted);
         let awaited = Arc::clone(&self.inner.awaited);
         let (arn, text, input) = (new.arn.clone(), new.definition.clone(), new.info.input.clone());
         let is_new = Arc::new(AtomicBool::new(false));
@@ -174,7 +183,11 @@ impl Engine {
                 Ok(Started::At(started.0))
             })
             .await;
-        if reply.is_ok() && is_new.load(Ordering::Relaxed) && execution.status() == Status::Running {
+        let begun = reply.is_ok() && is_new.load(Ordering::Relaxed);
+        if begun {
+            self.counter().count(&new.arn, noted);
+        }
+        if begun && execution.status() == Status::Running {
             *held = Some(execution);
         } else if held.is_none() {
             self.forget(&new.arn);
@@ -247,6 +260,7 @@ impl Engine {
         };
         (batch.done, batch.wait) = (done, wait);
         let runs = batch.runs_to_wake();
+        let noted = std::mem::take(&mut batch.noted);
         let awaited = Arc::clone(&self.inner.awaited);
         let written = match outcome {
             Ok(()) => self.store().write(move |tx| batch.apply(tx, &awaited)).await.map_err(Error::from),
@@ -257,6 +271,7 @@ impl Engine {
             *held = None;
             return Err(error);
         }
+        self.counter().count(arn, noted);
         if over {
             *held = None;
             self.forget(arn);

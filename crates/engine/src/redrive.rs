@@ -140,8 +140,10 @@ impl Engine {
         let mut batch = Batch::default();
         batch.redriven = Some((arn.clone(), execution.redriven(), token.to_owned()));
         batch.add(arn, now, &mut execution, commands, self.tells_events(arn).await?)?;
+        let noted = std::mem::take(&mut batch.noted);
         let awaited = Arc::clone(&self.inner.awaited);
         self.store().write(move |tx| batch.apply(tx, &awaited)).await?;
+        self.counter().count(arn, noted);
         if execution.status() == Status::Running {
             *held = Some(execution);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use asl::{Command, Event, Execution, Info, Outcome, TaskId, TimerId, Timestamp};
 use async_trait::async_trait;
-use engine::{Engine, ExecutionArn, Logging, NewExecution, TaskPayload};
+use engine::{Counter, Engine, ExecutionArn, Logging, NewExecution, Noted, TaskPayload};
 use serde::{Deserialize, Serialize};
 use service::{Cx, Router};
 use store::{Done, NewTask, Runner, Task};
@@ -121,11 +121,13 @@ struct Run {
     timers: BTreeMap<TimerId, Timestamp>,
     log: Log,
     outcome: Option<Outcome>,
+    counter: Counter,
 }
 
 impl Run {
     fn new(express: Express, arn: ExecutionArn, execution: Execution, logging: Option<Logging>) -> Self {
         let cx = Cx::platform(&express.router, arn.account(), arn.region());
+        let counter = Counter::new(&express.router);
         let log = Log { cx, arn: arn.clone(), logging, lines: Vec::new() };
         Self {
             express,
@@ -137,6 +139,7 @@ impl Run {
             timers: BTreeMap::new(),
             log,
             outcome: None,
+            counter,
         }
     }
 
@@ -164,7 +167,10 @@ impl Run {
 
     fn carry_out(&mut self, command: Command) {
         match command {
-            Command::Record(event) => self.log.add(&event),
+            Command::Record(event) => {
+                self.counter.count(&self.arn, Noted::of(0, self.execution.info(), &event).into_iter().collect());
+                self.log.add(&event);
+            }
             Command::StartTask(start) => {
                 let payload = TaskPayload::new(&self.arn, self.execution.info(), start);
                 let tasks = Arc::clone(&self.express.tasks);

@@ -1,17 +1,19 @@
-//! CloudWatch Logs: groups, streams, events, retention.
+//! CloudWatch: logs (groups, streams, events, retention) and metrics.
 //!
 //! A `PutLogEvents` batch is one record, keyed by the time of its first event, so that a busy function costs few records.
 //!
-//! Map: [`logs`] what is stored and how it is read · [`ops`] the operations · [`pattern`] filter patterns.
-//! Not here yet: metric filters, CloudWatch's metrics and alarms, Logs Insights.
+//! Map: [`logs`] what is stored and how it is read · [`ops`] the operations · [`pattern`] filter patterns · [`metrics`] CloudWatch's
+//! metrics. Not here yet: metric filters, alarms, Logs Insights.
 
 mod logs;
+mod metrics;
 mod ops;
 mod pattern;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use metrics::Metrics;
 use service::{Platform, operations};
 use store::{Done, NewTask, Runner, Store, Task};
 
@@ -19,6 +21,7 @@ use store::{Done, NewTask, Runner, Store, Task};
 #[derive(Debug)]
 pub struct Telemetry {
     store: Store,
+    metrics: Arc<Metrics>,
 }
 
 /// The daily task that forgets what is older than its group's retention.
@@ -26,7 +29,8 @@ const RETAIN: &str = "logs:retain";
 
 /// Registers the operations and the retention task.
 pub fn register(platform: &Platform) -> Arc<Telemetry> {
-    let service = Arc::new(Telemetry { store: platform.control.store().clone() });
+    let metrics = metrics::register(platform);
+    let service = Arc::new(Telemetry { store: platform.control.store().clone(), metrics });
     operations!(platform.router, service, api_logs:
         CreateLogGroup, DeleteLogGroup, DescribeLogGroups, PutRetentionPolicy, DeleteRetentionPolicy, ListTagsForResource,
         ListTagsLogGroup, TagResource, UntagResource, TagLogGroup, CreateLogStream, DeleteLogStream, DescribeLogStreams,
@@ -36,11 +40,20 @@ pub fn register(platform: &Platform) -> Arc<Telemetry> {
 }
 
 impl Telemetry {
-    /// Puts the retention task on the queue; it then puts itself there for the next day.
+    /// Writes the measurements that are still in memory: for who stops the server.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn flush(&self) -> Result<(), store::Error> {
+        self.metrics.flush().await
+    }
+
+    /// Puts the retention tasks on the queue, which then put themselves there for the next day; begins to write metrics.
     ///
     /// # Errors
     /// When the store refuses.
     pub async fn start(&self) -> Result<(), store::Error> {
+        self.metrics.start().await?;
         self.store
             .write(|tx| {
                 if tx.has_task(RETAIN)? {

@@ -59,6 +59,7 @@ impl Engine {
         for slot in slots {
             held.push(slot.lock_owned().await);
         }
+        let noted = std::mem::take(&mut batch.noted);
         let awaited = Arc::clone(&self.inner.awaited);
         let written = self
             .store()
@@ -71,6 +72,7 @@ impl Engine {
             open.run = before;
             return Err(error.into());
         }
+        self.counter().count_in(open.arn.account(), open.arn.region(), noted);
         for (mut slot, (_, _, execution)) in held.into_iter().zip(running) {
             *slot = Some(execution);
         }

@@ -26,9 +26,9 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
-/// Decodes and checks a request's input.
-pub fn decode_input(spec: &OperationSpec, request: &Request<'_>) -> Result<Value, Error> {
-    let value = match spec.service.protocol {
+/// Decodes and checks a request's input. The protocol is the service's, or another that the service is spoken to in.
+pub fn decode_input(spec: &OperationSpec, protocol: Protocol, request: &Request<'_>) -> Result<Value, Error> {
+    let value = match protocol {
         Protocol::AwsJson10 | Protocol::AwsJson11 => json::decode(request.body)?,
         Protocol::Query => query::decode(spec.input, &query::Params::parse(request))?,
         Protocol::RestJson | Protocol::RestXml => rest::decode(spec, request)?,
@@ -36,9 +36,14 @@ pub fn decode_input(spec: &OperationSpec, request: &Request<'_>) -> Result<Value
     validate::prepare(spec.input, value)
 }
 
-/// Encodes an output as the service's protocol has it.
-pub fn encode_output(spec: &OperationSpec, output: &Value, request_id: &str) -> http::Response<Bytes> {
-    match spec.service.protocol {
+/// Encodes an output for a client that speaks `protocol`.
+pub fn encode_output(
+    spec: &OperationSpec,
+    protocol: Protocol,
+    output: &Value,
+    request_id: &str,
+) -> http::Response<Bytes> {
+    match protocol {
         Protocol::AwsJson10 => json::encode(output, "application/x-amz-json-1.0", request_id),
         Protocol::AwsJson11 => json::encode(output, "application/x-amz-json-1.1", request_id),
         Protocol::Query => query::encode(spec, output, request_id),

@@ -1,0 +1,6 @@
+//! The operations.
+
+mod get_metric_data;
+mod get_metric_statistics;
+mod list_metrics;
+mod put_metric_data;

@@ -1,0 +1,120 @@
+//! What is measured: a metric with its dimensions in one unit. And where its minutes are.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use service::Cx;
+use store::{Key, Tx};
+
+use super::stat::Stat;
+
+const OWNER: &str = "metrics";
+
+/// An account's metrics in a region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Home {
+    pub(super) account: String,
+    pub(super) region: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Series {
+    /// Version of the record's form.
+    pub(super) version: u32,
+    pub(super) namespace: String,
+    pub(super) metric: String,
+    pub(super) dimensions: BTreeMap<String, String>,
+    pub(super) unit: String,
+    /// The newest minute that has values.
+    pub(super) newest: i64,
+}
+
+impl Home {
+    pub(super) fn of(cx: &Cx) -> Self {
+        Self { account: cx.account().to_owned(), region: cx.region().to_owned() }
+    }
+
+    fn all(&self) -> Key {
+        Key::new(OWNER).push("series").push(&self.account).push(&self.region)
+    }
+
+    fn data(&self) -> Key {
+        Key::new(OWNER).push("data").push(&self.account).push(&self.region)
+    }
+
+    /// Those that fit; a namespace and a metric narrow the search.
+    pub(super) fn series(
+        &self,
+        tx: &mut Tx<'_>,
+        namespace: Option<&str>,
+        metric: Option<&str>,
+    ) -> Result<Vec<Series>, store::Error> {
+        let prefix = match (namespace, metric) {
+            (Some(namespace), Some(metric)) => self.all().push(namespace).push(metric),
+            (Some(namespace), None) => self.all().push(namespace),
+            _ => self.all(),
+        };
+        tx.list_json(prefix, usize::MAX)
+    }
+
+    /// Adds to a minute.
+    pub(super) fn add(&self, tx: &mut Tx<'_>, series: &Series, minute: i64, stat: &Stat) -> Result<(), store::Error> {
+        let key = series.key(self.data()).push_i64(minute);
+        let known: Option<Stat> = tx.get_json(&key)?;
+        if known.is_none() {
+            let listed = series.key(self.all());
+            if tx.get_json::<Series>(&listed)?.is_none_or(|known| known.newest < minute) {
+                tx.put_json(listed, &Series { newest: minute, ..series.clone() })?;
+            }
+        }
+        let mut known = known.unwrap_or_default();
+        known.merge(stat);
+        tx.put_json(key, &known)
+    }
+
+    /// The minutes from one to before another.
+    pub(super) fn minutes(
+        &self,
+        tx: &mut Tx<'_>,
+        series: &Series,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<(i64, Stat)>, store::Error> {
+        let start = series.key(self.data());
+        let (first, end) = (start.clone().push_i64(from), start.push_i64(to));
+        let rows = tx.scan(first.as_bytes(), Some(end.as_bytes()), usize::MAX, false)?;
+        rows.iter().map(|(key, value)| Ok((minute_of(key), store::kv::decode(key, value)?))).collect()
+    }
+}
+
+impl Series {
+    fn key(&self, under: Key) -> Key {
+        let dimensions: Vec<_> = self.dimensions.iter().collect();
+        let dimensions = serde_json::to_string(&dimensions).expect("texts have a JSON form");
+        under.push(&self.namespace).push(&self.metric).push(dimensions).push(&self.unit)
+    }
+}
+
+fn minute_of(key: &[u8]) -> i64 {
+    Key::parts(key).last().and_then(|part| Key::part_i64(part)).unwrap_or_default()
+}
+
+/// Removes minutes before `oldest`, and series that have none left.
+pub(super) fn forget(tx: &mut Tx<'_>, oldest: i64) -> Result<(), store::Error> {
+    for (key, value) in tx.scan_prefix(Key::new(OWNER).push("series"), usize::MAX)? {
+        let series: Series = store::kv::decode(&key, &value)?;
+        let parts = Key::parts(&key);
+        let text =
+            |part: Option<&Vec<u8>>| part.map(|part| String::from_utf8_lossy(part).into_owned()).unwrap_or_default();
+        let home = Home { account: text(parts.get(2)), region: text(parts.get(3)) };
+        let start = series.key(home.data());
+        let end = start.clone().push_i64(oldest);
+        for (key, _) in tx.scan(start.as_bytes(), Some(end.as_bytes()), usize::MAX, false)? {
+            tx.delete(key)?;
+        }
+        if series.newest < oldest {
+            tx.delete(key)?;
+        }
+    }
+    Ok(())
+}
