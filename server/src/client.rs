@@ -33,9 +33,12 @@ impl Client {
     /// When no server runs on this data folder.
     pub(crate) fn open(data: &Path) -> Result<Self> {
         let path = data.join(SERVER_FILE);
-        let text = std::fs::read(&path).with_context(|| {
-            format!("no server runs on {} (start one: lakerun up --data {})", data.display(), data.display())
-        })?;
+        let text = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                bail!("no server runs on {0} (start one: lakerun up --data {0})", data.display())
+            }
+            text => text.with_context(|| format!("cannot read {}", path.display()))?,
+        };
         let server = serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
         Ok(Self { server, http: Hyper::builder(TokioExecutor::new()).build_http() })
     }

@@ -13,6 +13,8 @@ use serde_json::{Map, Value, json};
 use crate::client::Client;
 use tree::{Tree, seconds};
 
+/// How a shell knows a command that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 const POLL: Duration = Duration::from_millis(100);
 /// Lines that a drawn tree may take.
 const ROWS: usize = 20;
@@ -21,7 +23,7 @@ const ROWS: usize = 20;
 pub(crate) struct RunArgs {
     /// A state machine's name or ARN
     state_machine: String,
-    /// The input: JSON, or @FILE
+    /// The input: JSON, @FILE, or @- for what is piped in
     #[arg(long, default_value = "{}", value_name = "JSON|@FILE")]
     input: String,
     /// The execution's name
@@ -46,7 +48,7 @@ pub(crate) struct ListArgs {
 
 #[derive(clap::Args)]
 pub(crate) struct TestStateArgs {
-    /// A file with a state, or with a whole definition (then --state names the state)
+    /// A file with a state, or with a whole definition (then --state names the state); - for what is piped in
     definition: PathBuf,
     /// The state's input: JSON, or @FILE
     #[arg(long, default_value = "{}", value_name = "JSON|@FILE")]
@@ -66,13 +68,21 @@ pub(crate) struct TestStateArgs {
     /// What the state's call answers, instead of calling: JSON, or @FILE
     #[arg(long, value_name = "JSON|@FILE")]
     mock: Option<String>,
+    /// With TRACE: show what a connection adds to an HTTP request
+    #[arg(long)]
+    reveal_secrets: bool,
 }
 
 /// `lakerun run`.
 pub(crate) async fn run(client: &Client, asked: RunArgs) -> Result<ExitCode> {
     let arn = machine_arn(client, &asked.state_machine);
-    let machine = call(client, "DescribeStateMachine", json!({ "stateMachineArn": arn })).await?;
-    let mut input = json!({ "stateMachineArn": arn, "input": text(&asked.input)? });
+    let mut input = json!({ "stateMachineArn": arn, "input": text("--input", &asked.input)? });
+    let machine = match call(client, "DescribeStateMachine", json!({ "stateMachineArn": arn })).await {
+        Err(error) if error.to_string().starts_with("StateMachineDoesNotExist") => {
+            bail!("{}", no_machine(client, &asked.state_machine).await?)
+        }
+        machine => machine?,
+    };
     if let Some(name) = asked.name {
         input["name"] = name.into();
     }
@@ -87,7 +97,14 @@ pub(crate) async fn run(client: &Client, asked: RunArgs) -> Result<ExitCode> {
         say(execution);
         return Ok(ExitCode::SUCCESS);
     }
-    follow(client, execution).await?;
+    let _ = writeln!(std::io::stderr(), "{execution}");
+    tokio::select! {
+        followed = follow(client, execution) => followed?,
+        _ = tokio::signal::ctrl_c() => {
+            let _ = writeln!(std::io::stderr(), "it goes on: lakerun executions {}", asked.state_machine);
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    }
     let ended = call(client, "DescribeExecution", json!({ "executionArn": execution })).await?;
     Ok(tell_end(&ended))
 }
@@ -207,10 +224,19 @@ pub(crate) async fn list(client: &Client, asked: ListArgs) -> Result<()> {
         if let Some(status) = &asked.status {
             filter["statusFilter"] = status.to_ascii_uppercase().into();
         }
-        // An Express machine keeps no list.
         match pages(client, "ListExecutions", filter, "executions", asked.limit).await {
-            Err(e) if asked.state_machine.is_none() && e.to_string().contains("StateMachineTypeNotSupported") => {}
-            executions => found.extend(executions?),
+            Err(error) => {
+                let (error, named) = (error.to_string(), asked.state_machine.as_deref());
+                match (error.split(':').next(), named) {
+                    (Some("StateMachineTypeNotSupported"), None) => {}
+                    (Some("StateMachineTypeNotSupported"), Some(name)) => {
+                        bail!("{name} is an Express state machine: of its executions only their logs are kept")
+                    }
+                    (Some("StateMachineDoesNotExist"), Some(name)) => bail!("{}", no_machine(client, name).await?),
+                    _ => bail!(error),
+                }
+            }
+            Ok(executions) => found.extend(executions),
         }
     }
     found.sort_by(|a, b| {
@@ -236,10 +262,10 @@ pub(crate) async fn list(client: &Client, asked: ListArgs) -> Result<()> {
 
 /// `lakerun test-state`.
 pub(crate) async fn test_state(client: &Client, asked: TestStateArgs) -> Result<ExitCode> {
-    let definition = read(&asked.definition)?;
+    let definition = if asked.definition == Path::new("-") { piped()? } else { read(&asked.definition)? };
     let mut input = Map::new();
     input.insert("definition".to_owned(), definition.into());
-    input.insert("input".to_owned(), text(&asked.input)?.into());
+    input.insert("input".to_owned(), text("--input", &asked.input)?.into());
     input.insert("inspectionLevel".to_owned(), asked.inspection_level.to_ascii_uppercase().into());
     for (member, given) in [("stateName", asked.state), ("roleArn", asked.role)] {
         if let Some(given) = given {
@@ -247,22 +273,44 @@ pub(crate) async fn test_state(client: &Client, asked: TestStateArgs) -> Result<
         }
     }
     if let Some(variables) = asked.variables {
-        input.insert("variables".to_owned(), text(&variables)?.into());
+        input.insert("variables".to_owned(), text("--variables", &variables)?.into());
     }
     if let Some(mock) = asked.mock {
-        let mock = text(&mock)?;
+        let mock = text("--mock", &mock)?;
         let parsed: Value = serde_json::from_str(&mock).context("--mock")?;
         // A mock of TestState as it is, or else the result alone.
         let whole = parsed.get("result").is_some() || parsed.get("errorOutput").is_some();
         input.insert("mock".to_owned(), if whole { parsed } else { json!({ "result": mock }) });
     }
-    let tested = call(client, "TestState", Value::Object(input)).await?;
+    if asked.reveal_secrets {
+        input.insert("revealSecrets".to_owned(), true.into());
+    }
+    let has_role = input.contains_key("roleArn");
+    let tested = match call(client, "TestState", Value::Object(input)).await {
+        Err(error) if !has_role && error.to_string().contains("RoleArn must be specified") => {
+            bail!("a Task is tested as a role (--role ARN), or with an answer instead of its call (--mock JSON)")
+        }
+        tested => tested?,
+    };
     say(&serde_json::to_string_pretty(&tested)?);
     Ok(if tested["status"] == "FAILED" { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 async fn call(client: &Client, operation: &str, input: Value) -> Result<Value> {
-    client.json("states", &format!("AWSStepFunctions.{operation}"), &input).await
+    let target = format!("AWSStepFunctions.{operation}");
+    client.json("states", &target, &input).await.map_err(|error| {
+        // The error says what is wrong; which call found it is of no use here.
+        let text = error.to_string();
+        text.strip_prefix(&format!("{target}: ")).map_or(error, |rest| anyhow::anyhow!(rest.to_owned()))
+    })
+}
+
+/// That there is no such machine, and which there are.
+async fn no_machine(client: &Client, name: &str) -> Result<String> {
+    let all = pages(client, "ListStateMachines", json!({}), "stateMachines", 20).await?;
+    let names: Vec<_> = all.iter().filter_map(|machine| machine["name"].as_str()).collect();
+    let others = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+    Ok(format!("there is no state machine {name} (there are: {others})"))
 }
 
 /// All items of a list operation, up to a limit.
@@ -288,16 +336,21 @@ fn machine_arn(client: &Client, machine: &str) -> String {
     format!("arn:aws:states:{}:{}:stateMachine:{machine}", client.server.region, client.server.account)
 }
 
-/// The JSON of an argument: itself, or a file's.
-fn text(argument: &str) -> Result<String> {
+/// The JSON of an argument: itself, a file's, or what is piped in.
+fn text(flag: &str, argument: &str) -> Result<String> {
     let text = match argument.strip_prefix('@') {
+        Some("-") => piped()?,
         Some(path) => read(Path::new(path))?,
         None => argument.to_owned(),
     };
     match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
         Ok(_) => Ok(text),
-        Err(e) => bail!("{argument} is not JSON: {e}"),
+        Err(e) => bail!("{flag} is not JSON: {e}"),
     }
+}
+
+fn piped() -> Result<String> {
+    std::io::read_to_string(std::io::stdin()).context("cannot read what is piped in")
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -138,16 +138,18 @@ impl Tree {
         }
     }
 
-    /// The execution is over, and with it what still runs.
+    /// The execution is over, and with it what still runs: the innermost of it is told.
     fn over(&mut self, status: Status, at: f64) -> (Place, Option<usize>) {
+        let mut last = None;
         for index in 1..self.nodes.len() {
             if self.nodes[index].ended.is_none() {
                 let failed = self.nodes[index].status == Status::Failed || status == Status::Failed;
                 self.end(index, if failed { Status::Failed } else { Status::Aborted }, at);
+                last = Some(index);
             }
         }
         self.end(ROOT, status, at);
-        (Place::Inside(ROOT), None)
+        (Place::Inside(ROOT), last)
     }
 
     fn add(&mut self, name: &str, kind: &str, parent: usize, at: f64) -> usize {
