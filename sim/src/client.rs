@@ -23,13 +23,26 @@ struct Inner {
     /// `None`: there are too many ways to end.
     ends: Option<Ends<Value>>,
     start_at: jiff::Timestamp,
-    stop_at: Option<jiff::Timestamp>,
+    habits: Habits,
     known: Mutex<Known>,
+}
+
+/// What the client does beside starting an execution.
+#[derive(Clone, Copy)]
+pub(crate) struct Habits {
+    pub(crate) stop_at: Option<jiff::Timestamp>,
+    /// It redrives an execution that did not succeed, once.
+    pub(crate) redrives: bool,
+    /// It starts executions through an alias of a version.
+    pub(crate) has_alias: bool,
 }
 
 #[derive(Default)]
 struct Known {
     machine: Option<String>,
+    /// What executions are started with.
+    started_by: Option<String>,
+    redriven: bool,
     /// ARN and start date, once StartExecution was acknowledged.
     started: Option<(String, Value)>,
     stop_sent: bool,
@@ -39,14 +52,9 @@ struct Known {
 }
 
 impl Client {
-    pub(crate) fn new(
-        name: String,
-        made: Generated,
-        start_at: jiff::Timestamp,
-        stop_at: Option<jiff::Timestamp>,
-    ) -> Self {
+    pub(crate) fn new(name: String, made: Generated, start_at: jiff::Timestamp, habits: Habits) -> Self {
         let ends = evaluate(&made.machine, &made.input).ok();
-        Self(Arc::new(Inner { name, made, ends, start_at, stop_at, known: Mutex::default() }))
+        Self(Arc::new(Inner { name, made, ends, start_at, habits, known: Mutex::default() }))
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -54,7 +62,16 @@ impl Client {
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.known().over
+        let over = self.known().over;
+        over && !self.will_redrive()
+    }
+
+    fn will_redrive(&self) -> bool {
+        let known = self.known();
+        let status = known.described.as_ref().map(|described| &described["Status"]);
+        // A history that is full leaves no room.
+        let can = status.is_some_and(|status| status != "SUCCEEDED") && known.history.len() < 20_000;
+        self.0.habits.redrives && !known.redriven && known.over && can
     }
 
     /// The resource part of its ARN, where it has succeeded.
@@ -95,19 +112,39 @@ impl Client {
         let machine = self.machine(&world, &cx).await;
         world.sleep_until(self.0.start_at).await;
         self.start(&world, &cx, &machine).await;
-        if let (Some(at), false) = (self.0.stop_at, self.known().stop_sent) {
+        if let (Some(at), false) = (self.0.habits.stop_at, self.known().stop_sent) {
             tokio::spawn(self.clone().stop(world.clone(), cx.clone(), at));
         }
         let mut pause_ms = 500;
         while !self.is_over() && world.faults().is_empty() {
+            if self.will_redrive() {
+                self.redrive(&world, &cx).await;
+                pause_ms = 500;
+            }
             world.sleep_ms(pause_ms).await;
             pause_ms = (pause_ms * 3 / 2).min(3_600_000);
             self.ask(&world, &cx).await;
         }
     }
 
+    /// Asked again with the same token, it is the same redrive.
+    async fn redrive(&self, world: &World, cx: &Cx) {
+        let Some((arn, _)) = self.known().started.clone() else { return };
+        let redriven =
+            call(world, cx, "redriveExecution", json!({ "ExecutionArn": arn, "ClientToken": "again" })).await;
+        if let Err(error) = redriven {
+            world.fault(format!("{}: cannot be redriven: {error}\n{}", self.0.name, self.shown()));
+        }
+        let mut known = self.known();
+        (known.redriven, known.over, known.described) = (true, false, None);
+    }
+
     async fn machine(&self, world: &World, cx: &Cx) -> String {
-        if let Some(machine) = self.known().machine.clone() {
+        let (machine, is_ready) = {
+            let known = self.known();
+            (known.machine.clone(), known.started_by.is_some())
+        };
+        if let (Some(machine), true) = (machine, is_ready) {
             return machine;
         }
         let made = &self.0.made;
@@ -120,7 +157,9 @@ impl Client {
         match made {
             Ok(made) => {
                 let arn = made["StateMachineArn"].as_str().unwrap_or_default().to_owned();
-                self.known().machine = Some(arn.clone());
+                let started_by = if self.0.habits.has_alias { self.alias(world, cx, &arn).await } else { arn.clone() };
+                let mut known = self.known();
+                (known.machine, known.started_by) = (Some(arn.clone()), Some(started_by));
                 arn
             }
             Err(error) => {
@@ -130,11 +169,30 @@ impl Client {
         }
     }
 
+    /// A version, and an alias for it.
+    async fn alias(&self, world: &World, cx: &Cx, machine: &str) -> String {
+        let made = async {
+            let published =
+                call(world, cx, "publishStateMachineVersion", json!({ "StateMachineArn": machine })).await?;
+            let routes = json!([{ "StateMachineVersionArn": published["StateMachineVersionArn"], "Weight": 100 }]);
+            let alias = json!({ "Name": "live", "RoutingConfiguration": routes });
+            call(world, cx, "createStateMachineAlias", alias).await
+        };
+        match made.await {
+            Ok(made) => made["StateMachineAliasArn"].as_str().unwrap_or_default().to_owned(),
+            Err(error) => {
+                world.fault(format!("{}: an alias is refused: {error}", self.0.name));
+                std::future::pending().await
+            }
+        }
+    }
+
     async fn start(&self, world: &World, cx: &Cx, machine: &str) {
         if self.known().started.is_some() {
             return;
         }
-        let input = json!({ "StateMachineArn": machine, "Name": "e", "Input": self.0.made.input.to_string() });
+        let started_by = self.known().started_by.clone();
+        let input = json!({ "StateMachineArn": started_by, "Name": "e", "Input": self.0.made.input.to_string() });
         let arn = machine.replace(":stateMachine:", ":execution:") + ":e";
         match call(world, cx, "startExecution", input).await {
             Ok(started) => {
@@ -180,6 +238,9 @@ impl Client {
         }
         let Some(history) = history(world, cx, &arn, &self.0.name).await else { return };
         let over = described["Status"] != "RUNNING";
+        if over {
+            self.ask_after_runs(world, cx, &arn).await;
+        }
         let fault = {
             let mut known = self.known();
             let same = known.history.len() <= history.len() && known.history.iter().zip(&history).all(|(a, b)| a == b);
@@ -197,11 +258,30 @@ impl Client {
         if let Some(fault) = fault {
             world.fault(format!("{}: {fault}\n{}", self.0.name, self.shown()));
         }
-        if over && !self.is_over() {
+        if over && !self.known().over {
             if let Err(fault) = self.check() {
                 world.fault(format!("{}: {fault}\n{}", self.0.name, self.shown()));
             }
             self.known().over = true;
+        }
+    }
+
+    /// Runs of Distributed Maps have counted all their children; those of an execution that has succeeded are over.
+    async fn ask_after_runs(&self, world: &World, cx: &Cx, arn: &str) {
+        let Ok(listed) = call(world, cx, "listMapRuns", json!({ "ExecutionArn": arn })).await else { return };
+        for listed in listed["MapRuns"].as_array().into_iter().flatten() {
+            let Ok(run) = call(world, cx, "describeMapRun", json!({ "MapRunArn": listed["MapRunArn"] })).await else {
+                return world.fault(format!("{}: a map run is gone", self.0.name));
+            };
+            let counts = &run["ExecutionCounts"];
+            let number = |field: &str| counts[field].as_u64().unwrap_or(0);
+            let ended = ["Succeeded", "Failed", "TimedOut", "Aborted", "Running", "Pending"].map(number);
+            let wrong = number("Total") != ended.iter().sum::<u64>()
+                || (run["Status"] == "SUCCEEDED" && number("Total") != number("Succeeded"))
+                || (run["Status"] != "RUNNING" && number("Running") > 0);
+            if wrong {
+                world.fault(format!("{}: a map run counts {run}\n{}", self.0.name, self.shown()));
+            }
         }
     }
 
@@ -225,7 +305,7 @@ impl Client {
             }
             _ => false,
         });
-        let stopped = self.0.stop_at.is_some() && text("Status") == "ABORTED" && text("Error") == "Stopped";
+        let stopped = self.0.habits.stop_at.is_some() && text("Status") == "ABORTED" && text("Error") == "Stopped";
         if expected || stopped { Ok(()) } else { Err("it has not ended as expected".to_owned()) }
     }
 }

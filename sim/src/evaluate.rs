@@ -161,16 +161,22 @@ fn attempts(
                 branches.iter().map(|branch| run(branch, &given, variables, around)).collect();
             together(all?)?
         }
-        Kind::Map { items, processor, .. } => {
+        Kind::Map { items, processor, distributed, .. } => {
             let items = value_of(items, &scope);
             let mut all = Vec::new();
             for (index, item) in items.as_array().into_iter().flatten().enumerate() {
                 let around = Around { item: Some((index, item.clone())), ..around.clone() };
                 let scope = Scope { around: &around, ..scope };
                 let given = state.parameters.as_ref().map_or_else(|| item.clone(), |p| value_of(p, &scope));
-                all.push(run(processor, &given, variables, &around)?);
+                // An execution of its own sees nothing of what is around it.
+                let child = Around { execution_input: &given, item: None, attempts: around.attempts };
+                all.push(if *distributed {
+                    run(processor, &given, &Variables::new(), &child)?
+                } else {
+                    run(processor, &given, variables, &around)?
+                });
             }
-            together(all)?
+            if *distributed { together(all.into_iter().map(of_children).collect())? } else { together(all)? }
         }
         _ => Vec::new(),
     };
@@ -202,8 +208,21 @@ fn perform(task: &Task, scope: &Scope<'_>) -> Result<Value, Failure> {
     let result = task.plan.perform(scope.retries, &value, task.how)?;
     Ok(match task.how {
         How::Invoke => json!({ "Payload": result }),
+        How::Job => json!({ "JobRunState": "SUCCEEDED" }),
         _ => result,
     })
+}
+
+/// A Distributed Map does not say why its children failed.
+fn of_children(ends: Ends<Value>) -> Ends<Value> {
+    let threshold = |_| Failure::new("States.ExceedToleratedFailureThreshold", ANY_TEXT);
+    let mut told: Ends<Value> = Vec::new();
+    for end in ends.into_iter().map(|end| end.map_err(threshold)) {
+        if !told.contains(&end) {
+            told.push(end);
+        }
+    }
+    told
 }
 
 /// Branches side by side: all succeed, or one of the failures comes first.

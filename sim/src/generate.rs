@@ -109,11 +109,11 @@ pub struct Generated {
     pub input: Value,
 }
 
-/// A machine and an input for it. Without `jsonata` all is JSONPath.
-pub fn generate(chance: &mut Chance, jsonata: bool) -> Generated {
+/// A machine and an input for it. Without `jsonata` all is JSONPath; only a `whole` platform has Distributed Maps and jobs.
+pub fn generate(chance: &mut Chance, jsonata: bool, whole: bool) -> Generated {
     let language = if jsonata && chance.permille(400) { Language::Jsonata } else { Language::JsonPath };
     let mixed = jsonata && language == Language::JsonPath && chance.permille(300);
-    let mut generator = Generator { chance, language, mixed, names: 0, left: 24 };
+    let mut generator = Generator { chance, language, mixed, whole, names: 0, left: 24 };
     let mut input = generator.object(2);
     // Something to map over is always there.
     input["items"] = generator.list();
@@ -128,6 +128,8 @@ struct Generator<'a> {
     language: Language,
     /// Some states of a JSONPath machine are in JSONata.
     mixed: bool,
+    /// Not only the language: everything that takes a platform too.
+    whole: bool,
     names: u64,
     /// States that may still be made.
     left: u64,
@@ -289,10 +291,16 @@ impl Generator<'_> {
                 } else {
                     item.clone()
                 };
-                let within = Self::within(entry, around, Some(item));
+                let distributed = self.whole && self.chance.permille(250);
+                let within = if distributed {
+                    let (outer, depth) = (Shapes::new(), around.depth + 1);
+                    Around { outer, item: None, execution_input: given.clone(), depth }
+                } else {
+                    Self::within(entry, around, Some(item))
+                };
                 let (processor, result) = self.machine(&given, &within);
                 let limit = if self.chance.permille(500) { 0 } else { self.chance.between(1, 3) };
-                state.kind = Kind::Map { items: Expr::Path(Base::Input, path), limit, processor };
+                state.kind = Kind::Map { items: Expr::Path(Base::Input, path), limit, processor, distributed };
                 self.work(&mut state, entry, &Shape::List(Box::new(result)), &sources, around, at, length, &mut leads);
             }
             12..=17 => {
@@ -305,6 +313,7 @@ impl Generator<'_> {
                 };
                 let result = match task.how {
                     How::Invoke => Shape::Object(Shapes::from([("Payload".to_owned(), result)])),
+                    How::Job => Shape::Object(Shapes::from([("JobRunState".to_owned(), Shape::Text)])),
                     _ => result,
                 };
                 state.kind = Kind::Task(task);
@@ -438,7 +447,9 @@ impl Generator<'_> {
     fn task(&mut self, sources: &Sources, language: Language) -> Task {
         // What `lambda:invoke` answers has ids in it; only JSONPath's ResultSelector takes them out everywhere.
         let invoke = if language == Language::JsonPath { How::Invoke } else { How::Function };
-        let how = *self.chance.pick(&[How::Function, How::Function, invoke, How::Callback]);
+        let job = if self.whole { How::Job } else { How::Function };
+        let selects = if language == Language::JsonPath { job } else { How::Function };
+        let how = *self.chance.pick(&[How::Function, How::Function, invoke, How::Callback, How::Callback, selects]);
         let fails = if self.chance.permille(350) { self.chance.between(1, 3) } else { 0 };
         let silent = if self.chance.permille(80) { self.chance.between(1, 2) } else { 0 };
         let reply = match self.chance.below(4) {
@@ -452,7 +463,7 @@ impl Generator<'_> {
             _ => self.chance.below(500),
         };
         let error = (*self.chance.pick(&ERRORS)).to_owned();
-        let heartbeats = silent == 0 && how == How::Callback && self.chance.permille(300);
+        let heartbeats = how == How::Callback && self.chance.permille(300);
         Task {
             how,
             plan: Plan { fails, error, silent, reply, delay_ms },
@@ -495,6 +506,10 @@ impl Generator<'_> {
         if matches!(&state.kind, Kind::Task(Task { how: How::Invoke, .. })) {
             let payload = ("Payload".to_owned(), Expr::Path(Base::Result, vec!["Payload".to_owned()]));
             state.result_selector = Some(Expr::Object(vec![payload]));
+        } else if matches!(&state.kind, Kind::Task(Task { how: How::Job, .. })) {
+            let ended = ("state".to_owned(), Expr::Path(Base::Result, vec!["JobRunState".to_owned()]));
+            state.result_selector = Some(Expr::Object(vec![ended]));
+            selected = Shape::Object(Shapes::from([("state".to_owned(), Shape::Text)]));
         } else if state.language == Language::JsonPath && self.chance.permille(200) {
             let from = Sources { bases: vec![(Base::Result, result.clone())] };
             let (expr, shape) = self.built(&from, state.language);

@@ -35,7 +35,7 @@ pub fn check(seeds: Range<u64>) -> Result<Counts, String> {
     let jsonata = has_jsonata();
     for seed in seeds {
         let mut chance = Chance::new(seed);
-        let made = generate(&mut chance, jsonata);
+        let made = generate(&mut chance, jsonata, false);
         let written = made.machine.definition(made.language);
         let story = |fault: String| format!("machine of seed {seed}\n{written}\ninput {}\n{fault}", made.input);
         let definition = parse(&written).map_err(story)?;

@@ -48,7 +48,7 @@ pub enum Kind {
     Wait { seconds: u64 },
     Task(Task),
     Parallel { branches: Vec<Machine> },
-    Map { items: Expr, limit: u64, processor: Machine },
+    Map { items: Expr, limit: u64, processor: Machine, distributed: bool },
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +69,8 @@ pub enum How {
     Invoke,
     /// `sqs:sendMessage.waitForTaskToken`
     Callback,
+    /// `glue:startJobRun.sync`
+    Job,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -234,14 +236,18 @@ impl State {
                 put("Type", json!("Parallel"));
                 put("Branches", branches.iter().map(|branch| branch.written(around)).collect());
             }
-            Kind::Map { items, limit, processor } => {
+            Kind::Map { items, limit, processor, distributed } => {
                 put("Type", json!("Map"));
                 match (language, items) {
                     (Language::JsonPath, Expr::Path(_, path)) => put("ItemsPath", json!(json_path("$", path))),
                     (_, items) => put("Items", items.template(language)),
                 };
                 put("MaxConcurrency", json!(limit));
-                put("ItemProcessor", processor.written(around));
+                let mut processor = processor.written(around);
+                if *distributed {
+                    processor["ProcessorConfig"] = json!({ "Mode": "DISTRIBUTED", "ExecutionType": "STANDARD" });
+                }
+                put("ItemProcessor", processor);
             }
         }
         if let Some(parameters) = &self.parameters {
@@ -301,6 +307,7 @@ impl Task {
             How::Function => "arn:aws:lambda:us-east-1:000000000000:function:f",
             How::Invoke => "arn:aws:states:::lambda:invoke",
             How::Callback => "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+            How::Job => "arn:aws:states:::glue:startJobRun.sync",
         }
     }
 
@@ -312,6 +319,16 @@ impl Task {
             ("value".to_owned(), self.value.clone()),
         ];
         match self.how {
+            How::Job => Expr::Object(vec![
+                ("JobName".to_owned(), Expr::Literal(json!("j"))),
+                (
+                    "Arguments".to_owned(),
+                    Expr::Object(vec![
+                        ("--plan".to_owned(), Expr::Literal(json!(self.plan.written().to_string()))),
+                        ("--retry".to_owned(), Expr::Join(vec![Expr::Path(Base::RetryCount, Vec::new())])),
+                    ]),
+                ),
+            ]),
             How::Function => Expr::Object(payload),
             How::Invoke => Expr::Object(vec![
                 ("FunctionName".to_owned(), Expr::Literal(json!("f"))),

@@ -54,7 +54,8 @@ pub fn check_history(events: &[Seen]) -> Result<(), String> {
         if event.previous >= event.id || !follows || (n == 1 && event.previous != 0) {
             return fault(event, &format!("has {} as its previous event", event.previous));
         }
-        if n + 1 < events.len() && TERMINAL.contains(&event.kind.as_str()) {
+        let goes_on = events.get(n + 1).is_some_and(|next| next.kind != "ExecutionRedriven");
+        if goes_on && TERMINAL.contains(&event.kind.as_str()) {
             return fault(event, "is not the last one");
         }
         let begins = if let Some(state) = event.kind.strip_suffix("StateExited") {
@@ -67,7 +68,7 @@ pub fn check_history(events: &[Seen]) -> Result<(), String> {
         } else {
             continue;
         };
-        let Some(begin) = beginning(&by_id, event, &begins) else {
+        let Some(begin) = beginning(&by_id, event, &begins, &ended) else {
             return fault(event, "ends what has not begun");
         };
         if !ended.insert(begin.id) {
@@ -82,11 +83,17 @@ pub fn check_history(events: &[Seen]) -> Result<(), String> {
 
 /// The nearest event of that kind, back along the thread; of a state, that of the same name: what failed within another was
 /// entered and never left.
-fn beginning<'a>(by_id: &BTreeMap<u64, &'a Seen>, event: &Seen, kind: &str) -> Option<&'a Seen> {
+fn beginning<'a>(by_id: &BTreeMap<u64, &'a Seen>, event: &Seen, kind: &str, ended: &BTreeSet<u64>) -> Option<&'a Seen> {
+    let begins = |found: &Seen| found.kind == kind && (found.name == event.name || kind.ends_with("Scheduled"));
     let mut at = event.previous;
     while let Some(found) = by_id.get(&at) {
-        if found.kind == kind && (found.name == event.name || kind.ends_with("Scheduled")) {
+        if begins(found) {
             return Some(found);
+        }
+        if found.kind == "ExecutionRedriven" {
+            // All threads go on from there.
+            let before = by_id.range(..found.id).rev().map(|(_, before)| *before);
+            return before.into_iter().find(|before| begins(before) && !ended.contains(&before.id));
         }
         at = found.previous;
     }
@@ -95,7 +102,10 @@ fn beginning<'a>(by_id: &BTreeMap<u64, &'a Seen>, event: &Seen, kind: &str) -> O
 
 /// Where nothing was given up, everything entered was left and every task came to an end.
 fn all_left(events: &[Seen], ended: &BTreeSet<u64>) -> Result<(), String> {
-    if events.iter().any(|event| event.kind.ends_with("Aborted") || event.kind.ends_with("StateFailed")) {
+    let given_up = |event: &Seen| {
+        event.kind.ends_with("Aborted") || event.kind.ends_with("StateFailed") || event.kind == "ExecutionRedriven"
+    };
+    if events.iter().any(given_up) {
         return Ok(());
     }
     for event in events {

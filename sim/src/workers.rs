@@ -73,6 +73,8 @@ impl Plan {
     pub fn perform(&self, retry: u64, value: &Value, how: How) -> Result<Value, Failure> {
         match self.attempt(retry, value) {
             Attempt::Succeeds(value) => Ok(value),
+            // What a job did is in its cause.
+            Attempt::Fails(_) if how == How::Job => Err(Failure::new("States.TaskFailed", crate::evaluate::ANY_TEXT)),
             Attempt::Fails(error) => {
                 let cause = if how == How::Callback { "m".to_owned() } else { raised(&error) };
                 Err(Failure::new(&error, &cause))

@@ -6,11 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use api_events::{PutEvents, PutEventsRequest, PutEventsResponse};
+use api_glue::{
+    BatchStopJobRun, BatchStopJobRunRequest, BatchStopJobRunResponse, GetJobRun, GetJobRunRequest, GetJobRunResponse,
+    JobRun, StartJobRun, StartJobRunRequest, StartJobRunResponse,
+};
 use api_lambda::{InvocationRequest, InvocationResponse, Invoke};
 use api_sqs::{SendMessage, SendMessageRequest, SendMessageResult};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use service::identity::{Credentials, Identity};
+use service::listeners::Heard;
 use service::{Cx, Handle, Principal};
 use store::Clock as _;
 use tokio::sync::Notify;
@@ -34,6 +39,8 @@ pub(crate) struct World {
 struct Outside {
     chance: Chance,
     letters: Vec<Letter>,
+    /// How jobs stand, by their ids.
+    jobs: BTreeMap<String, &'static str>,
     /// Letters that somebody in this life takes care of.
     carried: usize,
     /// What must not have happened.
@@ -45,17 +52,24 @@ struct Outside {
 /// An answer to a task's token, on its way.
 #[derive(Clone, Debug)]
 struct Letter {
-    token: String,
+    to: To,
     answer: Attempt,
     at: jiff::Timestamp,
     /// How often it will be sent.
     times: u64,
 }
 
+/// What is answered: a task that waits for a token, or whoever waits for a job.
+#[derive(Clone, Debug)]
+enum To {
+    Token(String),
+    Job(String),
+}
+
 impl World {
     pub(crate) fn new(clock: SimClock, disk: Disk, chance: Chance) -> Self {
-        let (letters, carried, faults, calls) = Default::default();
-        let state = Outside { chance, letters, carried, faults, calls };
+        let (letters, jobs, carried, faults, calls) = Default::default();
+        let state = Outside { chance, letters, jobs, carried, faults, calls };
         Self { clock, disk, state: Arc::new(Mutex::new(state)), posted: Arc::default() }
     }
 
@@ -109,21 +123,55 @@ impl World {
         }
     }
 
+    /// Jobs that nobody has ended.
+    pub(crate) fn running_jobs(&self) -> Vec<String> {
+        let outside = self.outside();
+        let running = outside.jobs.iter().filter(|(_, state)| **state == "RUNNING");
+        running.map(|(id, _)| format!("job {id} was not stopped")).collect()
+    }
+
+    /// Ends a job, and tells of it: once, twice or not at all.
+    async fn end(&self, cx: &Cx, at: usize, letter: &Letter, job: &str) {
+        self.sleep_until(letter.at).await;
+        let ended = if matches!(letter.answer, Attempt::Succeeds(_)) { "SUCCEEDED" } else { "FAILED" };
+        let state = {
+            let mut outside = self.outside();
+            let state = outside.jobs.entry(job.to_owned()).or_insert("RUNNING");
+            if *state == "RUNNING" {
+                *state = ended;
+            }
+            *state
+        };
+        for _ in 0..self.chance(|chance| chance.below(3)) {
+            let detail = json!({ "jobName": "j", "jobRunId": job, "state": state });
+            let news = Heard { source: "aws.glue", detail_type: "Glue Job State Change", detail: &detail };
+            let _ = cx.router().tell_listeners(cx, news).await;
+            let pause = self.chance(|chance| chance.below(20_000));
+            self.sleep_ms(pause).await;
+        }
+        self.outside().letters[at].times = 0;
+    }
+
     async fn deliver(self, cx: Cx, at: usize, mut letter: Letter) {
+        let token = match &letter.to {
+            To::Token(token) => token.clone(),
+            To::Job(_) if letter.times == 0 => return,
+            To::Job(job) => return self.end(&cx, at, &letter, job).await,
+        };
         while letter.times > 0 {
             self.sleep_until(letter.at).await;
             if self.chance(|chance| chance.permille(200)) {
-                let _ = cx.call_json("sfn", "sendTaskHeartbeat", json!({ "TaskToken": letter.token })).await;
+                let _ = cx.call_json("sfn", "sendTaskHeartbeat", json!({ "TaskToken": token })).await;
             }
             if self.chance(|chance| chance.permille(50)) {
-                self.forge(&cx, &letter.token).await;
+                self.forge(&cx, &token).await;
             }
             let (operation, input) = match &letter.answer {
                 Attempt::Succeeds(value) => {
-                    ("sendTaskSuccess", json!({ "TaskToken": letter.token, "Output": value.to_string() }))
+                    ("sendTaskSuccess", json!({ "TaskToken": token, "Output": value.to_string() }))
                 }
                 Attempt::Fails(error) => {
-                    ("sendTaskFailure", json!({ "TaskToken": letter.token, "Error": error, "Cause": "m" }))
+                    ("sendTaskFailure", json!({ "TaskToken": token, "Error": error, "Cause": "m" }))
                 }
                 Attempt::Silent => return,
             };
@@ -203,7 +251,7 @@ impl Handle<SendMessage> for World {
             let at = self.clock.now() + Duration::from_millis(plan.delay_ms);
             let mut outside = self.outside();
             let times = if outside.chance.permille(200) { 2 } else { 1 };
-            outside.letters.push(Letter { token, answer, at, times });
+            outside.letters.push(Letter { to: To::Token(token), answer, at, times });
             drop(outside);
             self.posted.notify_one();
         }
@@ -212,6 +260,59 @@ impl Handle<SendMessage> for World {
         self.sleep_ms(takes).await;
         self.unless_dead().await;
         Ok(SendMessageResult { message_id: Some("m".to_owned()), ..Default::default() })
+    }
+}
+
+#[async_trait]
+impl Handle<StartJobRun> for World {
+    async fn handle(&self, cx: &Cx, input: StartJobRunRequest) -> Result<StartJobRunResponse, Error> {
+        self.unless_dead().await;
+        self.called(cx);
+        let arguments = input.arguments.unwrap_or_default();
+        let argument = |name: &str| arguments.get(name).cloned().unwrap_or_default();
+        let plan = Plan::read(&serde_json::from_str(&argument("--plan")).unwrap_or_default());
+        // Called again by the same task, it is the same run.
+        let id = format!("jr_{}", cx.task_id().unwrap_or_default());
+        let at = self.clock.now() + Duration::from_millis(plan.delay_ms);
+        let answer = plan.attempt(argument("--retry").parse().unwrap_or(0), &Value::Null);
+        {
+            let mut outside = self.outside();
+            if !outside.jobs.contains_key(&id) {
+                outside.jobs.insert(id.clone(), "RUNNING");
+                if answer != Attempt::Silent {
+                    outside.letters.push(Letter { to: To::Job(id.clone()), answer, at, times: 1 });
+                    self.posted.notify_one();
+                }
+            }
+        }
+        let takes = self.chance(|chance| chance.below(20));
+        self.sleep_ms(takes).await;
+        self.unless_dead().await;
+        Ok(StartJobRunResponse { job_run_id: Some(id) })
+    }
+}
+
+#[async_trait]
+impl Handle<GetJobRun> for World {
+    async fn handle(&self, _: &Cx, input: GetJobRunRequest) -> Result<GetJobRunResponse, Error> {
+        self.unless_dead().await;
+        let state = self.outside().jobs.get(&input.run_id).map(|state| (*state).to_owned());
+        let job_run = JobRun { id: Some(input.run_id), job_run_state: state, ..Default::default() };
+        Ok(GetJobRunResponse { job_run: Some(job_run) })
+    }
+}
+
+#[async_trait]
+impl Handle<BatchStopJobRun> for World {
+    async fn handle(&self, _: &Cx, input: BatchStopJobRunRequest) -> Result<BatchStopJobRunResponse, Error> {
+        self.unless_dead().await;
+        let mut outside = self.outside();
+        for id in input.job_run_ids {
+            if let Some(state) = outside.jobs.get_mut(&id).filter(|state| **state == "RUNNING") {
+                *state = "STOPPED";
+            }
+        }
+        Ok(BatchStopJobRunResponse::default())
     }
 }
 
