@@ -38,7 +38,16 @@ impl Meter {
 
     /// Before the value is copied, or after it was made.
     pub(crate) fn hold(&self, value: &Value) -> Result<(), Exceeded> {
-        let left = self.bytes.get().checked_sub(weight(value));
+        self.hold_bytes(weight(value))
+    }
+
+    /// One value with so many bytes of text.
+    pub(crate) fn hold_text(&self, bytes: usize) -> Result<(), Exceeded> {
+        self.hold_bytes(VALUE_BYTES + bytes)
+    }
+
+    fn hold_bytes(&self, bytes: usize) -> Result<(), Exceeded> {
+        let left = self.bytes.get().checked_sub(bytes);
         self.bytes.set(left.unwrap_or(0));
         left.map(|_| ()).ok_or(Exceeded)
     }

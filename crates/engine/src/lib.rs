@@ -309,6 +309,9 @@ impl Engine {
         let known = held.as_ref().map(|execution| execution.token(task) == token);
         if held.is_none() {
             self.forget(&arn);
+            if self.describe(&arn).await?.is_none() {
+                return Ok(None);
+            }
         }
         // Of an execution that is over nothing is left to check the seal with; its tasks have timed out for whoever asks.
         Ok(if known == Some(false) { None } else { Some((arn, task)) })

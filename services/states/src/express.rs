@@ -202,6 +202,10 @@ impl Run {
                 return Event::DeadlinePassed;
             }
             if let Some(event) = self.waiting.pop_front() {
+                // One that never waits must not gather lines for five minutes.
+                if self.log.lines.len() >= MAX_LINES {
+                    self.log.flush().await;
+                }
                 // Others have their turn.
                 tokio::task::yield_now().await;
                 return event;

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::ast::{Group, Kind, Node, Stage, Term};
 use super::failure::{Failure, Result};
-use super::value::{Function, MAX_BYTES, Members, Tuple, Val, numeric, same, truth};
+use super::value::{Function, MAX_BYTES, Members, Tuple, Val, forget_shared, numeric, same, truth};
 use super::{Environment, functions, text};
 
 pub(super) type FrameId = usize;
@@ -48,6 +48,9 @@ impl Drop for Machine<'_> {
     }
 }
 
+/// To look at so many bytes of text counts like a node.
+const BYTES_A_STEP: usize = 1024;
+
 /// The frame with what every expression sees.
 const ROOT: FrameId = 0;
 
@@ -58,6 +61,7 @@ impl<'a> Machine<'a> {
         input: Val<'a>,
         limits: Limits,
     ) -> Result<(Val<'a>, Self)> {
+        forget_shared();
         let bound = vec![("$".into(), input.clone())];
         let mut machine = Self {
             frames: vec![Frame { parent: None, bound }],
@@ -159,6 +163,9 @@ impl<'a> Machine<'a> {
             return Err(Failure::too_deep());
         }
         let result = super::on_stack(|| self.finished(node, input, frame))?;
+        if let Val::Text(text) = &result {
+            self.charge(text.len() / BYTES_A_STEP)?;
+        }
         self.depth -= 1;
         Ok(result)
     }

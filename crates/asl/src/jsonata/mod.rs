@@ -71,9 +71,6 @@ pub(crate) enum QueryError {
     Unsupported,
 }
 
-/// No result has more values.
-const MAX_VALUES: usize = 1_000_000;
-
 impl Query {
     /// Reads the text between `{%` and `%}`.
     pub(crate) fn parse(text: &str) -> Result<Self, QueryProblem> {
@@ -140,8 +137,8 @@ fn evaluate<'a>(
         value::Val::Undefined => Ok(None),
         value::Val::Function(_) => Err(QueryError::Unsupported),
         result => {
-            let value = result.to_json(&mut { MAX_VALUES })?;
-            if is_deeper(&value, MAX_RESULT_DEPTH) || environment.meter.hold(&value).is_err() {
+            let value = result.to_json(environment.meter)?;
+            if is_deeper(&value, MAX_RESULT_DEPTH) {
                 return Err(failure::Failure::too_large().into());
             }
             Ok(Some(value))

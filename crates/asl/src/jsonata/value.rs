@@ -1,7 +1,9 @@
 //! Values while an expression runs. What came in as JSON is looked at where it lies; only what is made is owned.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -10,6 +12,7 @@ use super::failure::{Failure, Result};
 use super::functions::Builtin;
 use super::pattern::Pattern;
 use super::{ast, eval};
+use crate::meter::Meter;
 
 #[derive(Clone, Debug)]
 pub(super) enum Val<'a> {
@@ -105,7 +108,7 @@ impl<'a> Val<'a> {
             Value::Null => Self::Null,
             Value::Bool(truth) => Self::Bool(*truth),
             Value::Number(number) => Self::Number(number.as_f64().unwrap_or(f64::NAN)),
-            Value::String(text) => Self::Text(text.as_str().into()),
+            Value::String(text) => Self::Text(shared(text)),
             Value::Array(_) | Value::Object(_) => Self::Json(value),
         }
     }
@@ -293,7 +296,7 @@ impl<'a> Val<'a> {
                 object.members.iter().map(|(key, value)| (Arc::clone(key), value.clone())).collect()
             }
             Self::Json(Value::Object(members)) => {
-                members.iter().map(|(key, value)| (key.as_str().into(), Val::json(value))).collect()
+                members.iter().map(|(key, value)| (shared(key), Val::json(value))).collect()
             }
             _ => Vec::new(),
         }
@@ -308,8 +311,15 @@ impl<'a> Val<'a> {
     }
 
     /// As JSON; functions become empty texts and infinities their names, as on AWS.
-    pub(super) fn to_json(&self, budget: &mut usize) -> Result<Value> {
-        *budget = budget.checked_sub(1).ok_or_else(Failure::too_large)?;
+    /// What is shared in here is copied: its size is held against the meter first.
+    pub(super) fn to_json(&self, meter: &Meter) -> Result<Value> {
+        let held = match self {
+            Self::Json(value) => meter.hold(value),
+            Self::Text(text) => meter.hold_text(text.len()),
+            Self::Object(object) => meter.hold_text(object.members.keys().map(|key| key.len()).sum()),
+            _ => meter.hold_text(0),
+        };
+        held.map_err(|_| Failure::too_large())?;
         Ok(match self {
             Self::Undefined | Self::Null | Self::Tuples(_) => Value::Null,
             Self::Bool(truth) => Value::Bool(*truth),
@@ -317,13 +327,13 @@ impl<'a> Val<'a> {
             Self::Text(text) => Value::String(text.to_string()),
             Self::Json(value) => (*value).clone(),
             Self::Array(array) => {
-                Value::Array(array.items.iter().map(|item| item.to_json(budget)).collect::<Result<_>>()?)
+                Value::Array(array.items.iter().map(|item| item.to_json(meter)).collect::<Result<_>>()?)
             }
             Self::Object(object) => Value::Object(
                 object
                     .members
                     .iter()
-                    .map(|(key, value)| Ok((key.to_string(), value.to_json(budget)?)))
+                    .map(|(key, value)| Ok((key.to_string(), value.to_json(meter)?)))
                     .collect::<Result<_>>()?,
             ),
             Self::Function(_) => Value::String(String::new()),
@@ -343,6 +353,41 @@ impl<'a> Val<'a> {
         }
         text
     }
+}
+
+/// Texts shorter than this are copied each time.
+const SHARED_BYTES: usize = 64;
+/// So many of the input's texts are known at most; the input and all variables do not hold more.
+const MAX_SHARED: usize = 200_000;
+
+thread_local! {
+    /// The copies that an evaluation has made of its input's texts, by where those lie.
+    static SHARED: RefCell<BTreeMap<(usize, usize), Weak<str>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// A copy of a text of the input; the same one each time while it is in use.
+fn shared(text: &str) -> Arc<str> {
+    if text.len() < SHARED_BYTES {
+        return text.into();
+    }
+    SHARED.with_borrow_mut(|known| {
+        let place = (text.as_ptr().addr(), text.len());
+        // Something else may lie there by now.
+        if let Some(copy) = known.get(&place).and_then(Weak::upgrade).filter(|copy| **copy == *text) {
+            return copy;
+        }
+        if known.len() >= MAX_SHARED {
+            known.clear();
+        }
+        let copy: Arc<str> = text.into();
+        known.insert(place, Arc::downgrade(&copy));
+        copy
+    })
+}
+
+/// An evaluation begins: what the one before has shared is of no use.
+pub(super) fn forget_shared() {
+    SHARED.with_borrow_mut(BTreeMap::clear);
 }
 
 fn depth_over<'a: 'b, 'b>(values: impl Iterator<Item = &'b Val<'a>>) -> Result<u32> {

@@ -4,6 +4,7 @@
 
 mod api;
 mod buckets;
+mod hostile;
 mod http;
 mod map_runs;
 mod redrive;

@@ -198,6 +198,10 @@ impl Handle<Invoke> for Fakes {
         }
         *self.invoked.lock().unwrap().entry(cx.task_id().unwrap_or_default().to_owned()).or_default() += 1;
         let payload = input.payload.unwrap_or_default();
+        if input.function_name == "large" {
+            let payload = Some(format!("\"{}\"", "x".repeat(300_000)).into_bytes().into());
+            return Ok(InvocationResponse { status_code: Some(200), payload, ..Default::default() });
+        }
         let value: Value = serde_json::from_slice(payload.as_bytes()).unwrap_or_default();
         if value["sleep"] == true {
             std::future::pending::<()>().await;
