@@ -56,6 +56,17 @@ pub trait Identity: Send + Sync {
     /// `AccessDeniedException` naming principal, action and resource.
     async fn authorize(&self, principal: &Principal, action: &str, resource: &str) -> Result<(), Error>;
 
+    /// As [`Identity::authorize`], with the values of the action's own condition keys, which policies may ask about.
+    async fn authorize_with(
+        &self,
+        principal: &Principal,
+        action: &str,
+        resource: &str,
+        _keys: &[(&str, &str)],
+    ) -> Result<(), Error> {
+        self.authorize(principal, action, resource).await
+    }
+
     /// The principal of a role's session, for the platform's own use: no trust policy is asked for services that were
     /// given the role by its owner (a function's, job's or state machine's role).
     async fn role_session(&self, role_arn: &str, session: &str, attempt: Option<&str>) -> Result<Principal, Error>;

@@ -195,6 +195,20 @@ impl Router {
         }
     }
 
+    /// The same, with the values of the action's own condition keys.
+    pub async fn authorize_with(
+        &self,
+        cx: &Cx,
+        action: &str,
+        resource: &str,
+        keys: &[(&str, &str)],
+    ) -> Result<(), Error> {
+        match cx.principal() {
+            Principal::Root | Principal::Platform => Ok(()),
+            role @ Principal::Role { .. } => self.identity().authorize_with(role, action, resource, keys).await,
+        }
+    }
+
     async fn admit(&self, cx: &Cx, spec: &OperationSpec, member: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
         match cx.principal() {
             Principal::Root | Principal::Platform => Ok(()),

@@ -38,26 +38,60 @@ pub fn check(document: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What these policies (JSON texts) together say. A text that does not parse says nothing.
-pub fn evaluate<'a>(policies: impl Iterator<Item = &'a str>, action: &str, resource: &str) -> Verdict {
+/// What these policies (JSON texts) together say, given values of condition keys. A text that does not parse says nothing.
+pub fn evaluate<'a>(
+    policies: impl Iterator<Item = &'a str>,
+    action: &str,
+    resource: &str,
+    keys: &[(&str, &str)],
+) -> Verdict {
     let parsed: Vec<Value> = policies.filter_map(|text| serde_json::from_str(text).ok()).collect();
-    evaluate_parsed(&parsed, action, resource)
+    evaluate_parsed(&parsed, action, resource, keys)
 }
 
 /// The same of policies that have been parsed.
-pub(crate) fn evaluate_parsed(policies: &[Value], action: &str, resource: &str) -> Verdict {
+pub(crate) fn evaluate_parsed(policies: &[Value], action: &str, resource: &str, keys: &[(&str, &str)]) -> Verdict {
     let mut verdict = Verdict::Silent;
     for statement in policies.iter().flat_map(statements) {
         let applies = matches(statement, "Action", "NotAction", action, true)
             && matches(statement, "Resource", "NotResource", resource, false);
-        let conditional = statement.get("Condition").is_some();
+        if !applies {
+            continue;
+        }
+        let holds = statement.get("Condition").map_or(Some(true), |condition| condition_holds(condition, keys));
         match statement["Effect"].as_str() {
-            Some("Deny") if applies => return Verdict::Denied,
-            Some("Allow") if applies && !conditional => verdict = Verdict::Allowed,
+            // What cannot be told is taken for the worse.
+            Some("Deny") if holds != Some(false) => return Verdict::Denied,
+            Some("Allow") if holds == Some(true) => verdict = Verdict::Allowed,
             _ => {}
         }
     }
     verdict
+}
+
+/// Whether all of a condition holds; `None` where it asks about what is not known here.
+fn condition_holds(condition: &Value, keys: &[(&str, &str)]) -> Option<bool> {
+    let mut all = true;
+    for (operator, asked) in condition.as_object()? {
+        for (key, wanted) in asked.as_object()? {
+            let (_, value) = keys.iter().find(|(known, _)| known.eq_ignore_ascii_case(key))?;
+            let any = |same: fn(&str, &str) -> bool| match wanted {
+                Value::String(wanted) => Some(same(wanted, value)),
+                Value::Array(all) => Some(all.iter().filter_map(Value::as_str).any(|wanted| same(wanted, value))),
+                _ => None,
+            };
+            all &= match operator.strip_suffix("IfExists").unwrap_or(operator) {
+                "StringEquals" => any(|wanted, value| wanted == value)?,
+                "StringNotEquals" => !any(|wanted, value| wanted == value)?,
+                "StringEqualsIgnoreCase" => any(str::eq_ignore_ascii_case)?,
+                "StringNotEqualsIgnoreCase" => !any(str::eq_ignore_ascii_case)?,
+                "StringLike" => any(|wanted, value| glob(wanted, value, false))?,
+                "StringNotLike" => !any(|wanted, value| glob(wanted, value, false))?,
+                _ => return None,
+            };
+        }
+    }
+    Some(all)
 }
 
 fn statements(policy: &Value) -> Vec<&Value> {
@@ -147,7 +181,7 @@ mod tests {
         let deny = r#"{"Statement":[{"Effect":"Deny","NotAction":"s3:GetObject","Resource":"*"}]}"#;
         let conditional =
             r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"x":"true"}}}]}"#;
-        let get = |policies: &[&str], action: &str| evaluate(policies.iter().copied(), action, "arn:aws:s3:::b/k");
+        let get = |policies: &[&str], action: &str| evaluate(policies.iter().copied(), action, "arn:aws:s3:::b/k", &[]);
         assert_eq!(get(&[allow], "s3:PutObject"), Verdict::Allowed);
         assert_eq!(get(&[allow], "sqs:SendMessage"), Verdict::Silent);
         assert_eq!(get(&[allow, deny], "s3:PutObject"), Verdict::Denied);
@@ -155,5 +189,27 @@ mod tests {
         assert_eq!(get(&[conditional], "s3:GetObject"), Verdict::Silent);
         assert_eq!(check("{").unwrap_err().code(), "MalformedPolicyDocument");
         check(allow).unwrap();
+    }
+
+    #[test]
+    fn conditions_on_known_keys() {
+        let keys = [("states:HTTPMethod", "GET"), ("states:HTTPEndpoint", "https://api.example.com/v1")];
+        let verdict = |effect: &str, condition: &str| {
+            let statement = format!(r#"{{"Effect":"{effect}","Action":"*","Resource":"*","Condition":{condition}}}"#);
+            let all = r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#;
+            let others = if effect == "Deny" { format!("{all},") } else { String::new() };
+            let policy = format!(r#"{{"Statement":[{others}{statement}]}}"#);
+            evaluate(std::iter::once(policy.as_str()), "states:InvokeHTTPEndpoint", "m", &keys)
+        };
+        let documented = r#"{"StringEquals":{"states:HTTPMethod":"GET"},"StringLike":{"states:HTTPEndpoint":"https://api.example.com/*"}}"#;
+        let other = r#"{"StringEquals":{"states:HTTPMethod":["POST","PUT"]}}"#;
+        let unknown = r#"{"StringEquals":{"aws:SourceIp":"10.0.0.1"}}"#;
+        assert_eq!(verdict("Allow", documented), Verdict::Allowed);
+        assert_eq!(verdict("Allow", other), Verdict::Silent);
+        assert_eq!(verdict("Allow", unknown), Verdict::Silent);
+        assert_eq!(verdict("Deny", documented), Verdict::Denied);
+        assert_eq!(verdict("Deny", other), Verdict::Allowed);
+        assert_eq!(verdict("Deny", unknown), Verdict::Denied);
+        assert_eq!(verdict("Allow", r#"{"StringNotEquals":{"states:httpmethod":"POST"}}"#), Verdict::Allowed);
     }
 }

@@ -46,6 +46,16 @@ impl service::identity::Identity for Identity {
     }
 
     async fn authorize(&self, principal: &Principal, action: &str, resource: &str) -> Result<(), Error> {
+        self.authorize_with(principal, action, resource, &[]).await
+    }
+
+    async fn authorize_with(
+        &self,
+        principal: &Principal,
+        action: &str,
+        resource: &str,
+        keys: &[(&str, &str)],
+    ) -> Result<(), Error> {
         let Principal::Role { role_arn, policy, .. } = principal else { return Ok(()) };
         let denied = |why: &str| {
             let arn = principal.arn(&self.account);
@@ -57,14 +67,14 @@ impl service::identity::Identity for Identity {
         let Some(policies) = self.policies(&account, &name).await? else {
             return denied("because the role no longer exists");
         };
-        match evaluate_parsed(&policies, action, resource) {
+        match evaluate_parsed(&policies, action, resource, keys) {
             Verdict::Denied => return denied("with an explicit deny in an identity-based policy"),
             Verdict::Silent => {
                 return denied(&format!("because no identity-based policy allows the {action} action"));
             }
             Verdict::Allowed => {}
         }
-        match policy.as_deref().map(|p| evaluate(std::iter::once(p), action, resource)) {
+        match policy.as_deref().map(|p| evaluate(std::iter::once(p), action, resource, keys)) {
             None | Some(Verdict::Allowed) => Ok(()),
             Some(_) => denied(&format!("because no session policy allows the {action} action")),
         }

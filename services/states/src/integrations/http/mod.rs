@@ -75,9 +75,11 @@ impl Http {
         exchange: &mut Exchange,
     ) -> Result<Value, Failure> {
         let plain = request::build(parameters, &request::Additions::default(), cx.region())?;
+        let (method, endpoint) = (plain.method.clone(), parameters["ApiEndpoint"].as_str().unwrap_or_default());
+        let keys = [("states:HTTPMethod", method.as_str()), ("states:HTTPEndpoint", endpoint)];
         exchange.plain = Some(plain);
         cx.router()
-            .authorize(cx, "states:InvokeHTTPEndpoint", machine)
+            .authorize_with(cx, "states:InvokeHTTPEndpoint", machine, &keys)
             .await
             .map_err(|error| Failure::named("States.TaskFailed", error.message()))?;
         let connection = Connection::retrieve(cx, request::connection_arn(parameters)?).await?;
