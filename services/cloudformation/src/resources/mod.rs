@@ -4,6 +4,7 @@
 mod athena_named_query;
 mod athena_work_group;
 mod dynamodb_table;
+mod events_connection;
 mod events_rule;
 mod glue_classifier;
 mod glue_crawler;
@@ -88,6 +89,7 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
         "AWS::Athena::NamedQuery" => &athena_named_query::NamedQuery,
         "AWS::Athena::WorkGroup" => &athena_work_group::WorkGroup,
         "AWS::DynamoDB::Table" => &dynamodb_table::Table,
+        "AWS::Events::Connection" => &events_connection::Connection,
         "AWS::Events::Rule" => &events_rule::Rule,
         "AWS::Glue::Classifier" => &glue_classifier::Classifier,
         "AWS::Glue::Crawler" => &glue_crawler::Crawler,
