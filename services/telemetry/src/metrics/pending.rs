@@ -1,6 +1,7 @@
 //! Measurements that are not yet written, added up by minute.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 
 use service::meter::{Measured, Meter};
@@ -73,16 +74,41 @@ impl Metrics {
     }
 }
 
-/// FNV-1a over 128 bits: no allocation, and no two that are the same.
+/// 128 bits, so that no two things that are measured have the same; without an allocation.
 fn hash(measured: &Measured<'_>) -> u128 {
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
     let (name, value) = measured.dimension;
-    let texts = [measured.account, measured.region, measured.namespace, measured.metric, name, value, measured.unit];
-    let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    for text in texts {
-        for byte in text.bytes().chain([0xff]) {
-            hash = (hash ^ u128::from(byte)).wrapping_mul(PRIME);
-        }
+    let mut hasher = DefaultHasher::new();
+    [measured.account, measured.region, measured.namespace, measured.metric, name, value, measured.unit]
+        .hash(&mut hasher);
+    let first = hasher.finish();
+    hasher.write_u8(1);
+    (u128::from(first) << 64) | u128::from(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use service::meter::Measured;
+
+    use super::hash;
+
+    #[test]
+    fn what_differs_in_one_name_differs() {
+        let one = Measured {
+            account: "1",
+            region: "r",
+            namespace: "n",
+            metric: "m",
+            dimension: ("d", "v"),
+            value: 1.0,
+            unit: "u",
+        };
+        let others = [
+            Measured { account: "2", ..one },
+            Measured { namespace: "nm", metric: "", ..one },
+            Measured { dimension: ("dv", ""), ..one },
+            Measured { unit: "v", ..one },
+        ];
+        assert_eq!(hash(&one), hash(&Measured { value: 2.0, ..one }));
+        assert!(others.iter().all(|other| hash(other) != hash(&one)));
     }
-    hash
 }
