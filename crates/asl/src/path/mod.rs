@@ -396,6 +396,9 @@ fn apply(function: Function, value: &Value) -> Result<Value, PathError> {
 }
 
 #[cfg(test)]
+mod suite;
+
+#[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 

@@ -11,6 +11,28 @@ pub(super) fn parse(text: &str) -> Result<Vec<Step>, PathError> {
     Ok(steps)
 }
 
+/// What the letters behind a backslash stand for, and how many they are.
+fn escaped(text: &str) -> Option<(char, usize)> {
+    let unit = |text: &str| u16::from_str_radix(text.strip_prefix('u')?.get(..4)?, 16).ok();
+    Some(match text.chars().next()? {
+        'b' => ('\u{8}', 1),
+        'f' => ('\u{c}', 1),
+        'n' => ('\n', 1),
+        'r' => ('\r', 1),
+        't' => ('\t', 1),
+        _ => {
+            let first = unit(text)?;
+            match char::from_u32(u32::from(first)) {
+                Some(meant) => (meant, 5),
+                None => {
+                    let second = unit(text.get(5..)?.strip_prefix('\\')?)?;
+                    (char::decode_utf16([first, second]).next()?.ok()?, 11)
+                }
+            }
+        }
+    })
+}
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
@@ -152,11 +174,18 @@ impl<'a> Parser<'a> {
                 return Ok(name);
             }
             match (c, chars.clone().next()) {
-                // A backslash stands for itself before anything but the quote or another one.
                 ('\\', Some((_, next))) if next == quote || next == '\\' => {
                     chars.next();
                     name.push(next);
                 }
+                ('\\', Some((_, 'b' | 'f' | 'n' | 'r' | 't' | 'u'))) => match escaped(chars.as_str()) {
+                    Some((meant, length)) => {
+                        name.push(meant);
+                        chars.by_ref().take(length).for_each(drop);
+                    }
+                    None => name.push(c),
+                },
+                // Before anything else a backslash stands for itself.
                 _ => name.push(c),
             }
         }
@@ -179,6 +208,7 @@ impl<'a> Parser<'a> {
             self.space();
             // A step is read and ignored.
             if self.eat(":") {
+                self.space();
                 self.integer();
             }
             return Ok(Step::Slice { from: first, to });
