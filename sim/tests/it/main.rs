@@ -9,6 +9,13 @@ fn random_machines_end_as_the_evaluator_says() {
     assert!(counts.followed > 900 && counts.succeeded > 400, "{counts:?}");
 }
 
+/// Seeds that once found something.
+#[test]
+fn what_was_found_stays_found() {
+    // States became ready in another order when an execution was taken up in the middle of a long turn.
+    machines::check(31_073..31_074).unwrap_or_else(|fault| panic!("{fault}"));
+}
+
 #[test]
 fn nothing_is_lost_and_nothing_done_twice() {
     let (mut executions, mut lives) = (0, 0);

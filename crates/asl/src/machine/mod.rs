@@ -287,14 +287,18 @@ impl Execution {
             history_full: false,
             work: Cell::new(0),
         };
+        // In the order in which they became ready: by the last event of each.
+        let mut ready = Vec::new();
         for mut frame in frames {
             frame.body = execution.body_of(frame.parent, frame.index);
             if execution.root.status == Status::Running && matches!(frame.phase, Phase::Ready | Phase::Halted) {
-                execution.ready.push_back(frame.id);
+                ready.push((frame.previous, frame.id));
             }
             execution.stored.insert(frame.id);
             execution.frames.insert(frame.id, frame);
         }
+        ready.sort_unstable();
+        execution.ready.extend(ready.into_iter().map(|(_, id)| id));
         execution
     }
 

@@ -116,7 +116,21 @@ impl Reader {
             None => Selection::Whole,
             Some(Value::Null) => Selection::Nothing,
             Some(Value::String(path)) if path == "$" => Selection::Whole,
-            Some(_) => self.expr(object, field, at).map_or(Selection::Whole, Selection::Path),
+            Some(_) => match self.expr(object, field, at) {
+                // Intrinsic functions are for templates.
+                Some(Expr::Intrinsic(_)) => {
+                    self.complain("Value must be a valid JSONPath.", format!("{at}/{field}"));
+                    Selection::Whole
+                }
+                path => path.map_or(Selection::Whole, Selection::Path),
+            },
+        }
+    }
+
+    /// Of fields that say the same in two ways there is one.
+    pub(super) fn either(&mut self, object: &Object<String, Value>, fields: [&str; 2], at: &str) {
+        if fields.iter().all(|field| object.contains_key(*field)) {
+            self.complain(format!("Only one of these fields is allowed: [{}, {}]", fields[0], fields[1]), at);
         }
     }
 
@@ -165,9 +179,7 @@ impl Reader {
         }
         let path = format!("{field}Path");
         if self.language == Language::JsonPath && object.contains_key(&path) {
-            if object.contains_key(field) {
-                self.complain(format!("Only one of these fields is allowed: [{field}, {path}]"), at);
-            }
+            self.either(object, [field, &path], at);
             return self.expr(object, &path, at).map(Amount::Expr);
         }
         read(self, object, field, at).map(Amount::Fixed)
@@ -214,6 +226,7 @@ impl Reader {
         }
         let path = format!("{field}Path");
         if self.language == Language::JsonPath && object.contains_key(&path) {
+            self.either(object, [field, &path], at);
             return self.expr(object, &path, at).map(Text::Expr);
         }
         if !object.contains_key(field) {

@@ -110,6 +110,10 @@ impl Reader {
         if !self.require(object, &[field], at) {
             return None;
         }
+        self.either(object, ["ItemProcessor", "Iterator"], at);
+        if self.language == Language::JsonPath {
+            self.either(object, ["ItemSelector", "Parameters"], at);
+        }
         let place = format!("{at}/{field}");
         let Value::Object(processor) = &object[field] else {
             self.complain("Expected value of type Object", place);

@@ -22,12 +22,11 @@ fn escaped(text: &str) -> Option<(char, usize)> {
         't' => ('\t', 1),
         _ => {
             let first = unit(text)?;
-            match char::from_u32(u32::from(first)) {
-                Some(meant) => (meant, 5),
-                None => {
-                    let second = unit(text.get(5..)?.strip_prefix('\\')?)?;
-                    (char::decode_utf16([first, second]).next()?.ok()?, 11)
-                }
+            if let Some(meant) = char::from_u32(u32::from(first)) {
+                (meant, 5)
+            } else {
+                let second = unit(text.get(5..)?.strip_prefix('\\')?)?;
+                (char::decode_utf16([first, second]).next()?.ok()?, 11)
             }
         }
     })

@@ -21,7 +21,6 @@ fn in_parentheses(selector: &str) -> String {
                 _ if escape => escape = false,
                 (Some(_), '\\') => escape = true,
                 (Some(open), c) if c == open => quote = None,
-                (Some(_), _) => {}
                 (None, '\'' | '"') => quote = Some(c),
                 (None, '[' | '(') => depth += 1,
                 (None, ']') if depth == 0 => {
@@ -33,7 +32,7 @@ fn in_parentheses(selector: &str) -> String {
             }
         }
         let Some(end) = end else { return selector.to_owned() };
-        out.push_str(&format!("({})", in_parentheses(&filter[..end])));
+        out = out + "(" + &in_parentheses(&filter[..end]) + ")";
         rest = &filter[end..];
     }
     out + rest

@@ -5,6 +5,7 @@
 
 mod bench;
 mod compare;
+mod statelint;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
