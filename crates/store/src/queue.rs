@@ -562,16 +562,22 @@ impl Dispatcher {
         if let Some(next) = self.again.remove(&task.id) {
             self.hold(next, false);
         }
-        let waiting = self.kinds.get_mut(&task.kind).and_then(|kind| {
+        if let Some(kind) = self.kinds.get_mut(&task.kind) {
             kind.free += 1;
-            kind.waiting.pop_front()
-        });
+        }
+        self.take_waiting(&task.kind).await;
         if is_lost {
             // What was read from disk since is newer.
             let place = (self.now_ms() + 1000, task.id.clone());
             self.due.entry(place).or_insert(Held { task, is_fresh: false });
         }
-        if let Some(task) = waiting {
+    }
+
+    /// Begins what waits for a place of its kind, while there is one: a task that is no longer on the queue takes none.
+    async fn take_waiting(&mut self, kind: &str) {
+        while let Some(task) =
+            self.kinds.get_mut(kind).filter(|kind| kind.free > 0).and_then(|kind| kind.waiting.pop_front())
+        {
             self.waiting -= 1;
             self.begin(Held { task, is_fresh: false }).await;
         }

@@ -130,6 +130,43 @@ async fn queue_runs_retries_and_cancels() {
     }
 }
 
+/// A place that becomes free goes to the next task that is still wanted, however many before it were cancelled.
+#[tokio::test]
+async fn cancelled_tasks_do_not_hold_up_those_behind_them() {
+    for (store, _dir) in stores() {
+        let queue = Queue::new(store.clone());
+        let count = Arc::new(Count(AtomicUsize::new(0), tokio::sync::Notify::new()));
+        let probe = Arc::new(Count(AtomicUsize::new(0), tokio::sync::Notify::new()));
+        queue.register("k", 1, count.clone());
+        queue.register("probe", 1, probe.clone());
+        let dispatcher = queue.start();
+        store.write(|tx| tx.enqueue(NewTask::new("k", "running").payload(&"hang")?)).await.unwrap();
+        until(async || count.0.load(Ordering::SeqCst) == 1).await;
+        store
+            .write(|tx| {
+                for i in 0..5 {
+                    tx.enqueue(NewTask::new("k", format!("waiting {i}")))?;
+                }
+                tx.enqueue(NewTask::new("k", "waiting, the last"))?;
+                tx.enqueue(NewTask::new("probe", "waiting with them"))
+            })
+            .await
+            .unwrap();
+        until(async || probe.0.load(Ordering::SeqCst) == 1).await;
+        store
+            .write(|tx| {
+                for i in 0..5 {
+                    tx.cancel_task(&format!("waiting {i}"))?;
+                }
+                tx.cancel_task("running")
+            })
+            .await
+            .unwrap();
+        until(async || count.0.load(Ordering::SeqCst) == 2).await;
+        dispatcher.abort();
+    }
+}
+
 #[tokio::test]
 async fn tasks_run_again_after_a_crash() {
     let dir = tempfile::tempdir().unwrap();
