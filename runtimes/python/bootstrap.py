@@ -3,15 +3,14 @@
 Started as `python bootstrap.py` in the function's folder. Unlike AWS's, each invocation carries its own credentials, which
 replace those in os.environ; boto3 clients made earlier, at module level too, sign with the current ones.
 """
-import http.client
 import importlib
 import importlib.machinery
 import json
 import os
 import re
+import socket
 import sys
 import time
-import traceback
 
 API = "/2018-06-01/runtime"
 HIDDEN = os.path.abspath(__file__)
@@ -19,13 +18,14 @@ MARK = f"decimal-{os.urandom(8).hex()}-"
 DECIMAL = re.compile(f'"{MARK}(\\d+)"')
 
 
-class CurrentCredentials:
-    """Puts credentials that follow os.environ in the place of botocore's fixed ones, once botocore is imported."""
+class AfterImport:
+    """Calls a function with a module once that is imported: what a handler never imports costs its start nothing."""
 
-    NAME = "botocore.credentials"
+    def __init__(self, name, then):
+        self.name, self.then = name, then
 
     def find_spec(self, name, path=None, target=None):
-        if name != self.NAME:
+        if name != self.name:
             return None
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
@@ -35,54 +35,88 @@ class CurrentCredentials:
     def wrap(self, execute):
         def exec_module(module):
             execute(module)
-            self.patch(module)
+            self.then(module)
         return exec_module
 
-    @staticmethod
-    def patch(credentials):
-        class EnvironmentCredentials(credentials.Credentials):
-            def __init__(self):
-                self.method = "env"
-                self.account_id = None
+    @classmethod
+    def hook(cls, name, then):
+        if name in sys.modules:
+            then(sys.modules[name])
+        else:
+            sys.meta_path.insert(0, cls(name, then))
 
-            access_key = property(lambda self: os.environ["AWS_ACCESS_KEY_ID"], lambda self, value: None)
-            secret_key = property(lambda self: os.environ["AWS_SECRET_ACCESS_KEY"], lambda self, value: None)
-            token = property(lambda self: os.environ.get("AWS_SESSION_TOKEN"), lambda self, value: None)
 
-        original = credentials.EnvProvider.load
+def follow_environment(credentials):
+    """Puts credentials that follow os.environ in the place of botocore's fixed ones."""
+    class EnvironmentCredentials(credentials.Credentials):
+        def __init__(self):
+            self.method = "env"
+            self.account_id = None
 
-        def load(self):
-            if self.environ is os.environ and "AWS_ACCESS_KEY_ID" in os.environ and "AWS_SECRET_ACCESS_KEY" in os.environ:
-                return EnvironmentCredentials()
-            return original(self)
+        access_key = property(lambda self: os.environ["AWS_ACCESS_KEY_ID"], lambda self, value: None)
+        secret_key = property(lambda self: os.environ["AWS_SECRET_ACCESS_KEY"], lambda self, value: None)
+        token = property(lambda self: os.environ.get("AWS_SESSION_TOKEN"), lambda self, value: None)
 
-        credentials.EnvProvider.load = load
+    original = credentials.EnvProvider.load
+
+    def load(self):
+        if self.environ is os.environ and "AWS_ACCESS_KEY_ID" in os.environ and "AWS_SECRET_ACCESS_KEY" in os.environ:
+            return EnvironmentCredentials()
+        return original(self)
+
+    credentials.EnvProvider.load = load
 
 
 class Runtime:
-    """The Runtime API over one kept connection."""
+    """The Runtime API over one kept connection. It speaks what the server at its other end does, and no more of HTTP: http.client
+    takes as long to import and to read an answer's head as a short invocation takes in all."""
 
     def __init__(self, address, token):
-        self.connection = http.client.HTTPConnection(address)
-        self.headers = {"Lakerun-Runtime-Token": token}
+        host, port = address.rsplit(":", 1)
+        self.socket = socket.create_connection((host, int(port)))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.answers = self.socket.makefile("rb")
+        self.common = f"Host: {address}\r\nLakerun-Runtime-Token: {token}\r\n"
+        self.asks_next = self.request("GET", "/invocation/next")
 
-    def call(self, method, path, body=None, headers=()):
-        self.connection.request(method, API + path, body, {**self.headers, **dict(headers)})
-        response = self.connection.getresponse()
-        return response, response.read()
+    def request(self, method, path, body=b"", more=""):
+        head = f"{method} {API}{path} HTTP/1.1\r\n{self.common}{more}Content-Length: {len(body)}\r\n\r\n"
+        return head.encode("iso-8859-1", "replace") + body
+
+    def answer(self):
+        """Status, headers by their lower-case names, body."""
+        line = self.answers.readline()
+        if not line:
+            sys.exit("the Runtime API closed the connection")
+        status, headers = int(line.split(None, 2)[1]), {}
+        while True:
+            line = self.answers.readline().rstrip(b"\r\n")
+            if not line:
+                break
+            name, _, value = line.partition(b":")
+            headers[name.decode("iso-8859-1").lower()] = value.strip().decode("iso-8859-1")
+        return status, headers, self.answers.read(int(headers.get("content-length", 0)))
+
+    def start(self):
+        self.socket.sendall(self.asks_next)
 
     def next(self):
-        response, body = self.call("GET", "/invocation/next")
-        if response.status != 200:
-            sys.exit(f"no invocation: {response.status}")
-        return response.headers, body
+        """The invocation that was asked for."""
+        status, headers, body = self.answer()
+        if status != 200:
+            sys.exit(f"no invocation: {status}")
+        return headers, body
 
     def respond(self, request_id, body):
-        return self.call("POST", f"/invocation/{request_id}/response", body)
+        """Asks for the next invocation in the same breath."""
+        self.socket.sendall(self.request("POST", f"/invocation/{request_id}/response", body) + self.asks_next)
+        return self.answer()
 
-    def fail(self, path, error):
+    def fail(self, path, error, then=b""):
+        kind = error["errorType"].replace("\r", " ").replace("\n", " ")
         body = json.dumps(error).encode()
-        self.call("POST", path, body, {"Lambda-Runtime-Function-Error-Type": error["errorType"]})
+        self.socket.sendall(self.request("POST", path, body, f"Lambda-Runtime-Function-Error-Type: {kind}\r\n") + then)
+        self.answer()
 
 
 class Identity:
@@ -107,17 +141,17 @@ class ClientContext:
 class LambdaContext:
     def __init__(self, headers):
         environment = os.environ
-        self.aws_request_id = headers["Lambda-Runtime-Aws-Request-Id"]
-        self.invoked_function_arn = headers["Lambda-Runtime-Invoked-Function-Arn"]
+        self.aws_request_id = headers["lambda-runtime-aws-request-id"]
+        self.invoked_function_arn = headers["lambda-runtime-invoked-function-arn"]
         self.function_name = environment["AWS_LAMBDA_FUNCTION_NAME"]
         self.function_version = environment["AWS_LAMBDA_FUNCTION_VERSION"]
         self.memory_limit_in_mb = environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
         self.log_group_name = environment["AWS_LAMBDA_LOG_GROUP_NAME"]
         self.log_stream_name = environment["AWS_LAMBDA_LOG_STREAM_NAME"]
-        self._deadline_ms = int(headers["Lambda-Runtime-Deadline-Ms"])
-        context = headers.get("Lambda-Runtime-Client-Context")
+        self._deadline_ms = int(headers["lambda-runtime-deadline-ms"])
+        context = headers.get("lambda-runtime-client-context")
         self.client_context = ClientContext(json.loads(context)) if context else None
-        cognito = headers.get("Lambda-Runtime-Cognito-Identity")
+        cognito = headers.get("lambda-runtime-cognito-identity")
         self.identity = Identity(json.loads(cognito) if cognito else {})
 
     def get_remaining_time_in_millis(self):
@@ -144,6 +178,7 @@ def describe(kind, message, trace, request_id=""):
 
 def stack(exception):
     """The frames as AWS's client formats them: as plain tuples, so without the carets of newer Pythons."""
+    import traceback
     frames = traceback.extract_tb(exception.__traceback__)
     ours = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>", importlib.__file__, HIDDEN)
     return traceback.format_list([(shown(frame.filename), frame.lineno, frame.name, frame.line) for frame in frames if frame.filename not in ours])
@@ -207,9 +242,7 @@ def flush():
             pass
 
 
-def set_up_logging():
-    import logging
-
+def set_up_logging(logging):
     class RequestId(logging.Filter):
         def filter(self, record):
             record.aws_request_id = os.environ.get("_X_REQUEST_ID", "")
@@ -224,21 +257,22 @@ def set_up_logging():
 
 
 def take_credentials(headers):
-    for header, name in (("Access-Key-Id", "AWS_ACCESS_KEY_ID"), ("Secret-Access-Key", "AWS_SECRET_ACCESS_KEY"),
-                         ("Session-Token", "AWS_SESSION_TOKEN")):
-        value = headers.get("Lakerun-" + header)
+    for header, name in (("access-key-id", "AWS_ACCESS_KEY_ID"), ("secret-access-key", "AWS_SECRET_ACCESS_KEY"),
+                         ("session-token", "AWS_SESSION_TOKEN")):
+        value = headers.get("lakerun-" + header)
         if value is not None:
             os.environ[name] = value
 
 
 def serve(runtime, handler):
+    runtime.start()
     while True:
         headers, event = runtime.next()
         take_credentials(headers)
-        request_id = headers["Lambda-Runtime-Aws-Request-Id"]
+        request_id = headers["lambda-runtime-aws-request-id"]
         os.environ["_X_REQUEST_ID"] = request_id
-        if headers.get("Lambda-Runtime-Trace-Id"):
-            os.environ["_X_AMZN_TRACE_ID"] = headers["Lambda-Runtime-Trace-Id"]
+        if headers.get("lambda-runtime-trace-id"):
+            os.environ["_X_AMZN_TRACE_ID"] = headers["lambda-runtime-trace-id"]
         try:
             try:
                 event = json.loads(event)
@@ -255,12 +289,12 @@ def serve(runtime, handler):
             error = describe(type(exception).__name__, str(exception), stack(exception), request_id)
         else:
             flush()
-            response, answer = runtime.respond(request_id, body)
-            if response.status == 413:
+            status, _, answer = runtime.respond(request_id, body)
+            if status == 413:
                 print("[ERROR] " + json.loads(answer)["errorMessage"])
             continue
         report(error)
-        runtime.fail(f"/invocation/{request_id}/error", error)
+        runtime.fail(f"/invocation/{request_id}/error", error, runtime.asks_next)
 
 
 def main():
@@ -270,8 +304,8 @@ def main():
         # What a function prints must never make it fail.
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
         sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-    sys.meta_path.insert(0, CurrentCredentials())
-    set_up_logging()
+    AfterImport.hook("botocore.credentials", follow_environment)
+    AfterImport.hook("logging", set_up_logging)
     runtime = Runtime(address, token)
     try:
         handler = load(os.environ["_HANDLER"])

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use compute::budget::{Budget, Class, Permit};
@@ -111,7 +111,9 @@ impl Pool {
 
     /// Whether one more environment is worth its start; if so, it counts as starting.
     fn may_start(&self, key: &str) -> bool {
-        let at_once = std::thread::available_parallelism().map_or(2, usize::from);
+        // Asked once: to know it, files of the control group are read.
+        static AT_ONCE: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(2, usize::from));
+        let at_once = *AT_ONCE;
         let mut all = self.0.alike();
         let Some(alike) = all.get_mut(key) else { return false };
         let waiting = alike.waiting.iter().filter(|waiting| !waiting.is_closed()).count();
