@@ -36,13 +36,17 @@ pub(crate) struct Announcement {
     pub(crate) status: Status,
 }
 
+/// Timers that fire at once. Those of one execution wait for each other's commits, and must not keep those of others waiting: where
+/// a Map's iterations all sleep until the same time, they are many.
+const TIMERS_AT_ONCE: usize = 4096;
+
 pub(crate) fn timer_name(arn: &ExecutionArn, timer: TimerId) -> String {
     format!("{arn}/timer/{timer}")
 }
 
 pub(crate) fn register(engine: &Engine, queue: &Queue) {
     let wake = Arc::new(Wake(engine.clone()));
-    queue.register(TIMER_KIND, 256, wake.clone());
+    queue.register(TIMER_KIND, TIMERS_AT_ONCE, wake.clone());
     queue.register(CONTINUE_KIND, 64, wake);
     queue.register(EVENT_KIND, 16, Arc::new(Announce(engine.clone())));
     queue.register(LOG_KIND, 16, Arc::new(Deliver(engine.clone())));
