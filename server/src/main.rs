@@ -18,6 +18,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+/// Gives back what a busy hour took, and is quicker than the system's where many threads allocate.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Parser)]
 #[command(name = "lakerun", version, about = "Serverless data pipelines on your own machines, behind AWS's protocols")]
