@@ -118,3 +118,51 @@ pub(super) fn forget(tx: &mut Tx<'_>, oldest: i64) -> Result<(), store::Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use store::Store;
+
+    use super::{Home, Series, forget};
+    use crate::metrics::stat::Stat;
+
+    #[tokio::test]
+    async fn old_minutes_go_and_series_without_any() {
+        let store = Store::memory();
+        let home = Home { account: "0".to_owned(), region: "r".to_owned() };
+        let series = |metric: &str| Series {
+            version: 1,
+            namespace: "N".to_owned(),
+            metric: metric.to_owned(),
+            dimensions: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+            unit: "None".to_owned(),
+            newest: 0,
+        };
+        let minutes = [("gone", 1), ("kept", 2), ("kept", 10), ("kept", 11)];
+        let (there, named) = (home.clone(), series);
+        store
+            .write(move |tx| {
+                let mut stat = Stat::default();
+                stat.add(1.0, 1.0);
+                for (metric, minute) in minutes {
+                    there.add(tx, &named(metric), minute, &stat)?;
+                }
+                forget(tx, 10)
+            })
+            .await
+            .unwrap();
+        let left = store
+            .read(|tx| {
+                let names: Vec<_> =
+                    home.series(tx, None, None)?.into_iter().map(|one| (one.metric, one.newest)).collect();
+                let minutes: Vec<_> =
+                    home.minutes(tx, &series("kept"), 0, 100)?.into_iter().map(|(at, _)| at).collect();
+                Ok::<_, store::Error>((names, minutes, home.minutes(tx, &series("gone"), 0, 100)?.len()))
+            })
+            .await
+            .unwrap();
+        assert_eq!(left, (vec![("kept".to_owned(), 11)], vec![10, 11], 0));
+    }
+}
