@@ -133,7 +133,7 @@ impl wire::Operation for DeleteRule {
         input: &S_DELETE_RULE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
+        resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
         action: "events:DeleteRule",
     };
@@ -196,7 +196,7 @@ impl wire::Operation for DescribeRule {
         input: &S_DESCRIBE_RULE_REQUEST,
         output: &S_DESCRIBE_RULE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
+        resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: true,
         action: "events:DescribeRule",
     };
@@ -217,7 +217,7 @@ impl wire::Operation for DisableRule {
         input: &S_DISABLE_RULE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
+        resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
         action: "events:DisableRule",
     };
@@ -238,7 +238,7 @@ impl wire::Operation for EnableRule {
         input: &S_ENABLE_RULE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
+        resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
         action: "events:EnableRule",
     };
@@ -406,7 +406,7 @@ impl wire::Operation for PutRule {
         input: &S_PUT_RULE_REQUEST,
         output: &S_PUT_RULE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
+        resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
         action: "events:PutRule",
     };
