@@ -141,13 +141,13 @@ mod tests {
             newest: 0,
         };
         let minutes = [("gone", 1), ("kept", 2), ("kept", 10), ("kept", 11)];
-        let (there, named) = (home.clone(), series);
+        let (place, made) = (home.clone(), series);
         store
             .write(move |tx| {
                 let mut stat = Stat::default();
                 stat.add(1.0, 1.0);
                 for (metric, minute) in minutes {
-                    there.add(tx, &named(metric), minute, &stat)?;
+                    place.add(tx, &made(metric), minute, &stat)?;
                 }
                 forget(tx, 10)
             })
