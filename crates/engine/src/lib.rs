@@ -266,6 +266,10 @@ impl Engine {
             Ok(()) => self.store().write(move |tx| batch.apply(tx, &awaited)).await.map_err(Error::from),
             Err(error) => Err(error),
         };
+        // Also after a failure: the commit may have taken place all the same, and nobody will tell of it again.
+        for run in runs {
+            self.wake_map_run(&run);
+        }
         if let Err(error) = written {
             // What memory knows was not written: read it again next time.
             *held = None;
@@ -276,9 +280,6 @@ impl Engine {
             *held = None;
             self.forget(arn);
             self.wake(arn);
-        }
-        for run in runs {
-            self.wake_map_run(&run);
         }
         Ok(Told::Heard)
     }

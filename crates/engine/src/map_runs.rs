@@ -96,9 +96,10 @@ impl Engine {
                 tx.put_json(key, &limits)?;
                 Ok(Some(true))
             })
-            .await?;
+            .await;
+        // Also after a failure, which leaves open whether it was written.
         self.wake_map_run(arn.as_str());
-        Ok(changed)
+        changed
     }
 
     /// The runs of an execution, newest first, from where the page before ended.
