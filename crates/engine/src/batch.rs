@@ -230,6 +230,10 @@ impl Batch {
     }
 
     pub(crate) fn apply(&self, tx: &mut Tx<'_>, awaited: &Awaited) -> Result<(), store::Error> {
+        // First: what goes on with a long turn has the name of the task that it follows.
+        if let Some(task) = &self.done {
+            tx.finish_task(task)?;
+        }
         for (key, bytes) in &self.puts {
             tx.put(key, bytes)?;
         }
@@ -270,9 +274,6 @@ impl Batch {
         }
         if let Some((child, status)) = &self.ended_child {
             map_runs::child_ended(tx, child, *status)?;
-        }
-        if let Some(task) = &self.done {
-            tx.finish_task(task)?;
         }
         if let Some(arn) = &self.log {
             logs::ask(tx, arn)?;

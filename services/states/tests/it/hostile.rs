@@ -80,6 +80,17 @@ async fn an_endless_loop_fills_its_history_while_others_run() {
     assert_eq!(events(&world, &looping).await, 25_000);
 }
 
+/// Each turn is cut short several times, and what goes on with it is a task of one name; nothing else happens meanwhile.
+#[tokio::test]
+async fn a_long_turn_goes_on_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::at(&folder.path().join("t.db"));
+    let endless = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "Next": "C"},
+        "C": {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsPresent": true, "Next": "S"}], "Default": "P"},
+        "S": {"Type": "Succeed"}}});
+    assert_eq!(end(&world, &endless, &json!({})).await, ("States.Runtime".into(), FULL.into()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_fans_out_too_far_fills_its_history() {
     let world = World::new();
