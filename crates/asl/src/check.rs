@@ -116,6 +116,20 @@ pub(crate) fn variable_references(body: &Body, found: &mut BTreeMap<String, BTre
     }
 }
 
+/// The definition of the children of the Distributed Map with this label.
+pub(crate) fn processor<'a>(body: &'a Body, label: &str) -> Option<&'a str> {
+    body.states.values().find_map(|state| {
+        if let StateKind::Map(map) = &state.kind
+            && let Some(distributed) = map.distributed.as_ref().filter(|distributed| distributed.label == label)
+        {
+            return Some(distributed.processor.as_str());
+        }
+        let mut found = None;
+        each_nested(state, "", &mut |nested, _| found = found.or_else(|| processor(nested, label)));
+        found
+    })
+}
+
 /// Every reference of a state, those of states within it left out.
 fn each_expr(state: &State, see: &mut impl FnMut(&Expr)) {
     for template in [&state.output, &state.assign].into_iter().flatten() {

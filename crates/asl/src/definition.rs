@@ -219,6 +219,11 @@ impl Definition {
         found
     }
 
+    /// The definition of the children of the Distributed Map with this label.
+    pub fn processor(&self, label: &str) -> Option<&str> {
+        crate::check::processor(&self.body, label)
+    }
+
     /// `TimeoutSeconds` of the whole execution.
     pub fn timeout_seconds(&self) -> Option<u64> {
         self.timeout_seconds

@@ -91,7 +91,12 @@ impl MachineArn {
     /// The machine itself: a version or an alias is refused.
     pub(crate) fn parse_unqualified(text: &str) -> Result<Self, Error> {
         let arn = Self::parse(text)?;
-        if arn.qualifier == Qualifier::None { Ok(arn) } else { Err(qualified(text)) }
+        if arn.qualifier == Qualifier::None && arn.label().is_none() { Ok(arn) } else { Err(qualified(text)) }
+    }
+
+    /// The machine and the label of one of its Distributed Maps, where the ARN names that: `stateMachine:name/label`.
+    pub(crate) fn label(&self) -> Option<(&str, &str)> {
+        self.name.split_once('/')
     }
 
     pub(crate) fn version(&self) -> Option<u64> {
@@ -182,7 +187,12 @@ pub(crate) fn deleting(arn: &str) -> Error {
 }
 
 fn qualified(arn: &str) -> Error {
-    error::validation_exception(format!("State machine ARN must not be qualified by a version or an alias: '{arn}'"))
+    let by = if arn.rsplit(':').next().is_some_and(|name| name.contains('/')) {
+        "a Distributed Map state"
+    } else {
+        "a version or an alias"
+    };
+    error::validation_exception(format!("State machine ARN must not be qualified by {by}: '{arn}'"))
 }
 
 /// Reads a definition, or says all that is wrong with it in one line.

@@ -8,7 +8,7 @@ use engine::Refused;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::redrive_execution::DELETING;
+use super::redrive_execution::{DELETING, OF_MAP_RUN};
 use crate::{States, metadata_only, millis, no_such_execution, standard_arn};
 
 #[async_trait]
@@ -20,6 +20,9 @@ impl Handle<DescribeExecution> for States {
         let included = || Some(CloudWatchEventsExecutionDataDetails { included: Some(with_data) });
         let output = summary.output.as_ref().map(|output| output.text().to_owned());
         let mut refused = summary.refuses_redrive(asl::Timestamp(cx.now().as_millisecond())).map(Refused::reason);
+        if refused.is_none() && arn.machine().contains('/') {
+            refused = Some(OF_MAP_RUN);
+        }
         if refused.is_none() && !self.has_machine(&arn).await? {
             refused = Some(DELETING);
         }

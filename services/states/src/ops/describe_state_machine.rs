@@ -1,11 +1,11 @@
-//! DescribeStateMachine, of a machine, one of its versions, or the version that an alias leads to.
+//! DescribeStateMachine, of a machine, one of its versions, the version that an alias leads to, or a Distributed Map of it.
 
 use api_states::{DescribeStateMachine, DescribeStateMachineInput, DescribeStateMachineOutput};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::machine::MachineArn;
+use crate::machine::{Found, MachineArn, does_not_exist};
 use crate::{States, draw, metadata_only, owned_key, references};
 
 #[async_trait]
@@ -13,7 +13,10 @@ impl Handle<DescribeStateMachine> for States {
     async fn handle(&self, cx: &Cx, input: DescribeStateMachineInput) -> Result<DescribeStateMachineOutput, Error> {
         let arn = MachineArn::parse(&input.state_machine_arn)?;
         let draw = draw(cx);
-        let found = self.store.read(|tx| arn.find(tx, draw)).await?;
+        let (found, label) = match arn.label() {
+            Some((machine, label)) => (self.distributed_map(&arn, machine, label).await?, Some(label.to_owned())),
+            None => (self.store.read(|tx| arn.find(tx, draw)).await?, None),
+        };
         let (machine, version) = (found.machine, found.version);
         let created_ms = version.as_ref().map_or(machine.created_ms, |version| version.created_ms);
         let shown = version.as_ref().map_or_else(|| arn.as_str().to_owned(), |version| arn.version_arn(version.number));
@@ -36,7 +39,20 @@ impl Handle<DescribeStateMachine> for States {
             definition: if metadata_only { "{}".to_owned() } else { machine.definition },
             role_arn: machine.role_arn,
             r#type: machine.kind,
-            label: None,
+            label,
         })
+    }
+}
+
+impl States {
+    /// The machine that the children of a Distributed Map are said to be of.
+    async fn distributed_map(&self, arn: &MachineArn, machine: &str, label: &str) -> Result<Found, Error> {
+        let whole = MachineArn::new(&arn.account, &arn.region, machine);
+        let mut found = self.store.read(|tx| whole.find(tx, 0)).await?;
+        let definition = self.engine.parsed(&found.machine.definition)?;
+        let processor = definition.processor(label).ok_or_else(|| does_not_exist(arn.as_str()))?;
+        processor.clone_into(&mut found.machine.definition);
+        arn.name.clone_into(&mut found.machine.name);
+        Ok(found)
     }
 }

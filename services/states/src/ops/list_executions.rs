@@ -22,6 +22,11 @@ impl Handle<ListExecutions> for States {
         if input.redrive_filter.is_some() {
             return Err(error::validation_exception("redriveFilter can only be specified with mapRunArn"));
         }
+        if input.status_filter.as_deref() == Some("PENDING_REDRIVE") {
+            return Err(error::validation_exception(
+                "PENDING_REDRIVE statusFilter can only be specified with mapRunArn",
+            ));
+        }
         let machine = self.store.read(|tx| arn.find(tx, 0)).await?.machine;
         if machine_type(&machine.kind) == asl::MachineType::Express {
             return Err(error::state_machine_type_not_supported(
@@ -69,6 +74,10 @@ impl States {
             return Err(no_such_map_run(&arn));
         }
         let Some(status) = wanted_status(input) else { return Ok(ListExecutionsOutput::default()) };
+        // A redrive of the Map's execution starts another run: the children of a run are never redriven.
+        if input.redrive_filter.as_deref() == Some("REDRIVEN") {
+            return Ok(ListExecutionsOutput::default());
+        }
         let filter = Filter { status, ..Filter::default() };
         let after = page::place(input.next_token.as_ref())?;
         let size = page::size(input.max_results);

@@ -13,6 +13,9 @@ use crate::{States, millis, no_such_execution, standard_arn};
 impl Handle<RedriveExecution> for States {
     async fn handle(&self, cx: &Cx, input: RedriveExecutionInput) -> Result<RedriveExecutionOutput, Error> {
         let arn = standard_arn(&input.execution_arn)?;
+        if arn.machine().contains('/') && self.engine.describe(&arn).await?.is_some() {
+            return Err(error::execution_not_redrivable(OF_MAP_RUN));
+        }
         if !self.has_machine(&arn).await? && self.engine.describe(&arn).await?.is_some() {
             return Err(error::execution_not_redrivable(DELETING));
         }
@@ -27,6 +30,9 @@ impl Handle<RedriveExecution> for States {
 
 /// Why the executions of a deleted state machine cannot be redriven.
 pub(super) const DELETING: &str = "State machine is in DELETING status";
+
+/// Why the children of a Distributed Map's run are not.
+pub(super) const OF_MAP_RUN: &str = "Execution was started by a Map Run and cannot be redriven on its own";
 
 impl States {
     /// Whether the state machine of an execution still exists.

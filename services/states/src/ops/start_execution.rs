@@ -42,7 +42,7 @@ impl States {
     ) -> Result<NewExecution, Error> {
         check_size("input", input.as_ref())?;
         let machine_arn = MachineArn::parse(machine_arn)?;
-        if machine_arn.name.contains('/') {
+        if machine_arn.label().is_some() {
             return Err(error::validation_exception(format!(
                 "A Distributed Map state cannot be started by itself: '{}'",
                 machine_arn.as_str()

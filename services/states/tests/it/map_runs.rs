@@ -105,6 +105,42 @@ async fn the_states_own_items_run_as_executions() {
     // Children are no executions of the machine's own list.
     let own = world.call("listExecutions", json!({ "StateMachineArn": ended["StateMachineArn"] })).await;
     assert_eq!(own["Executions"].as_array().unwrap().len(), 1);
+    for (filter, count) in [("REDRIVEN", 0), ("NOT_REDRIVEN", 2)] {
+        let listed = world.call("listExecutions", json!({ "MapRunArn": arn, "RedriveFilter": filter })).await;
+        assert_eq!(listed["Executions"].as_array().unwrap().len(), count, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn a_map_is_described_by_its_label_and_its_children_are_left_to_it() {
+    let world = World::new();
+    let failing = json!({ "F": { "Type": "Fail", "Error": "E" } });
+    let mut machine = map(&json!({ "ToleratedFailurePercentage": 100 }));
+    machine["States"]["M"]["ItemProcessor"]["StartAt"] = json!("F");
+    machine["States"]["M"]["ItemProcessor"]["States"] = failing.clone();
+    let execution = world.start(&machine, &json!([1])).await;
+    let ended = world.ended(&execution).await;
+    let labelled = format!("{}/Each", text(&ended["StateMachineArn"]));
+    let described = world.call("describeStateMachine", json!({ "StateMachineArn": labelled })).await;
+    let definition: Value = serde_json::from_str(&text(&described["Definition"])).unwrap();
+    assert_eq!((&definition["States"], &described["Label"]), (&failing, &json!("Each")));
+    for operation in ["deleteStateMachine", "listStateMachineVersions", "publishStateMachineVersion", "startExecution"]
+    {
+        let error = world.try_call(operation, json!({ "StateMachineArn": labelled })).await.unwrap_err();
+        assert_eq!(error.code(), "ValidationException", "{operation}");
+    }
+    let run = map_run(&world, &execution).await["MapRunArn"].clone();
+    let children = world.call("listExecutions", json!({ "MapRunArn": run })).await;
+    let child = json!({ "ExecutionArn": children["Executions"][0]["ExecutionArn"] });
+    let described = world.call("describeExecution", child.clone()).await;
+    assert_eq!((&described["Status"], &described["RedriveStatus"]), (&json!("FAILED"), &json!("NOT_REDRIVABLE")));
+    let error = world.try_call("redriveExecution", child).await.unwrap_err();
+    assert_eq!(
+        (error.code(), json!(error.message())),
+        ("ExecutionNotRedrivable", described["RedriveStatusReason"].clone())
+    );
+    let pending = json!({ "StateMachineArn": ended["StateMachineArn"], "StatusFilter": "PENDING_REDRIVE" });
+    assert_eq!(world.try_call("listExecutions", pending).await.unwrap_err().code(), "ValidationException");
 }
 
 #[tokio::test]
