@@ -270,6 +270,9 @@ impl Engine {
         for run in runs {
             self.wake_map_run(&run);
         }
+        if over {
+            self.wake(arn);
+        }
         if let Err(error) = written {
             // What memory knows was not written: read it again next time.
             *held = None;
@@ -279,7 +282,6 @@ impl Engine {
         if over {
             *held = None;
             self.forget(arn);
-            self.wake(arn);
         }
         Ok(Told::Heard)
     }
@@ -320,13 +322,16 @@ impl Engine {
 
     /// Returns when the execution is over.
     pub async fn finished(&self, arn: &ExecutionArn) -> Result<(), Error> {
-        let (told, waits) = oneshot::channel();
-        lock(&self.inner.waiting).entry(arn.to_string()).or_default().push(told);
-        if self.describe(arn).await?.is_none_or(|(summary, _)| summary.status != Status::Running) {
-            self.wake(arn);
+        loop {
+            let (told, waits) = oneshot::channel();
+            lock(&self.inner.waiting).entry(arn.to_string()).or_default().push(told);
+            if self.describe(arn).await?.is_none_or(|(summary, _)| summary.status != Status::Running) {
+                self.wake(arn);
+                return Ok(());
+            }
+            // Woken also by a commit of which it is not known whether it took place: looks again.
+            let _ = waits.await;
         }
-        let _ = waits.await;
-        Ok(())
     }
 
     fn wake(&self, arn: &ExecutionArn) {
@@ -421,3 +426,6 @@ pub fn seed(uuid: &str) -> [u64; 2] {
     };
     [half(0..16), half(16..32)]
 }
+
+#[cfg(test)]
+mod tests;
