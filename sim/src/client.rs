@@ -275,10 +275,11 @@ impl Client {
             };
             let counts = &run["ExecutionCounts"];
             let number = |field: &str| counts[field].as_u64().unwrap_or(0);
-            let ended = ["Succeeded", "Failed", "TimedOut", "Aborted", "Running", "Pending"].map(number);
+            let ended =
+                ["Succeeded", "Failed", "TimedOut", "Aborted", "Running", "Pending", "PendingRedrive"].map(number);
             let wrong = number("Total") != ended.iter().sum::<u64>()
                 || (run["Status"] == "SUCCEEDED" && number("Total") != number("Succeeded"))
-                || (run["Status"] != "RUNNING" && number("Running") > 0);
+                || (run["Status"] != "RUNNING" && number("Running") + number("PendingRedrive") > 0);
             if wrong {
                 world.fault(format!("{}: a map run counts {run}\n{}", self.0.name, self.shown()));
             }

@@ -41,8 +41,8 @@ pub use history::{Details, HistoryEvent, TaskOf};
 pub use json::{fingerprint, json_problem};
 pub use machine::distributed::{
     Batcher, Child, ChildOf, Counts, CsvHeaderLocation, Export, InputType, Item, Limits, MAX_CHILDREN_AT_ONCE,
-    ManifestType, MapRun, Progress, Reader, ReaderConfig, ReaderSource, ReaderTransformation, RunEnded, RunFailure,
-    Workbench, Writer, WriterTransformation,
+    ManifestType, MapRun, NotRedrivable, Progress, Reader, ReaderConfig, ReaderSource, ReaderTransformation,
+    RedriveOrder, RunEnded, RunFailure, Waiting, Workbench, Writer, WriterTransformation,
 };
 pub use machine::{
     Command, Dirty, Event, Execution, Frame, Info, Outcome, Redrive, Root, StartTask, Status, TaskId, TimerId,

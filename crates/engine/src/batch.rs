@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use asl::{Command, Details, Execution, HistoryEvent, Info, Payload, Redrive, StartTask, Status, TaskId, Timestamp};
+use asl::{
+    Command, Details, Execution, HistoryEvent, Info, Payload, Redrive, RedriveOrder, StartTask, Status, TaskId,
+    Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use store::{Key, NewTask, Tx};
 
@@ -59,7 +62,10 @@ pub(crate) struct Batch {
     pub(crate) redriven: Option<(ExecutionArn, Redrive, String)>,
     /// Distributed Maps' runs that begin, and those that are to end.
     runs: Vec<asl::MapRun>,
-    stopped_runs: Vec<String>,
+    stopped_runs: Vec<(String, u32)>,
+    redriven_runs: Vec<(String, RedriveOrder)>,
+    /// Records of an execution that begins again from nothing: they go before others come.
+    replaced: Vec<Vec<u8>>,
     /// The run's child that ended.
     ended_child: Option<(asl::ChildOf, Status)>,
     /// Its history goes to a log as well.
@@ -105,6 +111,24 @@ impl Batch {
         Ok(())
     }
 
+    /// The records of a child that runs again, and of its first turn since then.
+    pub(crate) fn redrive_child(
+        &mut self,
+        arn: &ExecutionArn,
+        mut summary: Summary,
+        execution: &mut Execution,
+        commands: Vec<Command>,
+        now: Timestamp,
+    ) -> Result<(), store::Error> {
+        self.add(arn, now, execution, commands, false)?;
+        self.ended_child = None;
+        summary.redrive_with(execution.redriven(), None);
+        if let Some((_, at, outcome, events)) = self.ended.take() {
+            summary.end(at, &outcome, events);
+        }
+        self.put(records::summary(arn), &summary)
+    }
+
     pub(crate) fn add(
         &mut self,
         arn: &ExecutionArn,
@@ -143,7 +167,8 @@ impl Batch {
                     self.tasks.push(NewTask::new(runners::CONTINUE_KIND, format!("{arn}/continue")).payload(&address)?);
                 }
                 Command::StartMapRun(run) => self.runs.push(*run),
-                Command::StopMapRun { map_run_arn } => self.stopped_runs.push(map_run_arn),
+                Command::StopMapRun { map_run_arn, redrives } => self.stopped_runs.push((map_run_arn, redrives)),
+                Command::RedriveMapRun { map_run_arn, order } => self.redriven_runs.push((map_run_arn, order)),
                 Command::Finish(outcome) => {
                     announced.push(outcome.status);
                     self.ended_child = execution.info().map_run.clone().map(|of| (of, outcome.status));
@@ -223,16 +248,24 @@ impl Batch {
         self.deletes.push(key);
     }
 
+    /// Deletes records, but for those that are written anew.
+    pub(crate) fn replace(&mut self, keys: Vec<Vec<u8>>) {
+        self.replaced.extend(keys);
+    }
+
     /// The runs that have to look at their rows once this is written.
     pub(crate) fn runs_to_wake(&self) -> Vec<String> {
         let ended = self.ended_child.iter().map(|(of, _)| of.map_run_arn.clone());
-        self.stopped_runs.iter().cloned().chain(ended).collect()
+        self.stopped_runs.iter().map(|(run, _)| run.clone()).chain(ended).collect()
     }
 
     pub(crate) fn apply(&self, tx: &mut Tx<'_>, awaited: &Awaited) -> Result<(), store::Error> {
         // First: what goes on with a long turn has the name of the task that it follows.
         if let Some(task) = &self.done {
             tx.finish_task(task)?;
+        }
+        for key in &self.replaced {
+            tx.delete(key)?;
         }
         for (key, bytes) in &self.puts {
             tx.put(key, bytes)?;
@@ -256,7 +289,7 @@ impl Batch {
         if let Some((arn, redrive, token)) = &self.redriven
             && let Some(mut summary) = tx.get_json::<Summary>(records::summary(arn))?
         {
-            summary.redrive_with(*redrive, token);
+            summary.redrive_with(*redrive, Some(token));
             tx.put_json(records::summary(arn), &summary)?;
         }
         if let Some((arn, at, outcome, events)) = &self.ended
@@ -269,8 +302,11 @@ impl Batch {
         for run in &self.runs {
             map_runs::begin(tx, run)?;
         }
-        for run in &self.stopped_runs {
-            map_runs::stop(tx, run)?;
+        for (run, redrives) in &self.stopped_runs {
+            map_runs::stop(tx, run, *redrives)?;
+        }
+        for (run, order) in &self.redriven_runs {
+            map_runs::redrive(tx, run, *order)?;
         }
         if let Some((child, status)) = &self.ended_child {
             map_runs::child_ended(tx, child, *status)?;

@@ -240,14 +240,20 @@ impl Engine {
         if held.is_none() {
             *held = self.load(arn).await?;
         }
+        // Whose answer nobody waits for is for the caller to deal with.
+        let waited_for = match (&wait, &event) {
+            (Some(wait), _) => Some(wait.payload.task),
+            (None, Event::MapRunEnded { task, .. }) => Some(*task),
+            _ => None,
+        };
         let Some(execution) = held.as_mut() else {
             self.forget(arn);
-            if let Some(task) = done {
+            if let Some(task) = done.filter(|_| waited_for.is_none()) {
                 self.store().write(move |tx| tx.finish_task(&task)).await?;
             }
             return Ok(Told::NotRunning);
         };
-        if wait.as_ref().is_some_and(|wait| !execution.waits_for(wait.payload.task)) {
+        if waited_for.is_some_and(|task| !execution.waits_for(task)) {
             return Ok(Told::NotRunning);
         }
         let now = self.now();

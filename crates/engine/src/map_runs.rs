@@ -5,11 +5,12 @@
 //! limits, a request to stop. So nothing is lost by a crash, and whatever has been counted is gone from the rows.
 
 mod arn;
+mod redrive;
 mod start;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use asl::{Definition, Info, Limits, MapRun, Status, Workbench};
+use asl::{Definition, Info, Limits, MapRun, RedriveOrder, Status, Workbench};
 use serde::{Deserialize, Serialize};
 use store::{Key, NewTask, Tx};
 use tokio::sync::Notify;
@@ -156,7 +157,7 @@ impl Engine {
                 let limits = tx.get_json::<Limits>(records::map_run_part(arn, "limits"))?;
                 Ok(News {
                     limits: limits.filter(|limits| *limits != open.run.limits),
-                    stopped: tx.get(records::map_run_part(arn, "stop"))?.is_some(),
+                    stopped: stopped_attempt(tx, arn)?.is_some_and(|attempt| attempt >= open.run.redrive.count),
                     ended: tx.list_json(records::map_run_part(arn, "ended"), ENDED_AT_ONCE)?,
                 })
             })
@@ -292,15 +293,35 @@ pub(crate) fn begin(tx: &mut Tx<'_>, run: &MapRun) -> Result<(), store::Error> {
     };
     tx.put_json(records::map_run(&arn), run)?;
     tx.put(records::map_runs_of(&execution).push_i64(-run.started.0).push(arn.as_str()), arn.as_str().as_bytes())?;
-    tx.enqueue(NewTask::new(MAP_RUN_KIND, arn.as_str()).payload(&arn)?)
+    tx.enqueue(task(&arn)?)
 }
 
-/// Somebody wants a run to end.
-pub(crate) fn stop(tx: &mut Tx<'_>, arn: &str) -> Result<(), store::Error> {
+/// Somebody wants a run to end that has been redriven so often.
+pub(crate) fn stop(tx: &mut Tx<'_>, arn: &str, redrives: u32) -> Result<(), store::Error> {
     match MapRunArn::parse(arn) {
-        Some(arn) => tx.put(records::map_run_part(&arn, "stop"), &[]),
+        Some(arn) => tx.put(records::map_run_part(&arn, "stop"), &redrives.to_be_bytes()),
         None => Ok(()),
     }
+}
+
+/// Up to which attempt a run is to end; without a number it is the first one.
+fn stopped_attempt(tx: &mut Tx<'_>, arn: &MapRunArn) -> Result<Option<u32>, store::Error> {
+    let row = tx.get(records::map_run_part(arn, "stop"))?;
+    Ok(row.map(|bytes| bytes.try_into().map_or(0, u32::from_be_bytes)))
+}
+
+/// A run is to go on that did not succeed; one that still ends does so first.
+pub(crate) fn redrive(tx: &mut Tx<'_>, arn: &str, order: RedriveOrder) -> Result<(), store::Error> {
+    let Some(arn) = MapRunArn::parse(arn) else { return Ok(()) };
+    tx.put_json(records::map_run_part(&arn, "redrive"), &order)?;
+    if tx.has_task(arn.as_str())? {
+        return Ok(());
+    }
+    tx.enqueue(task(&arn)?)
+}
+
+fn task(arn: &MapRunArn) -> Result<NewTask, store::Error> {
+    NewTask::new(MAP_RUN_KIND, arn.as_str()).payload(arn)
 }
 
 /// A child of a run has ended outside the run's own transactions.

@@ -1,6 +1,6 @@
 //! Reading executions: for the API, and to take them up again.
 
-use asl::{Frame, HistoryEvent, Info, Payload, Root, Status};
+use asl::{Frame, HistoryEvent, Info, MapRun, Payload, Root, Status};
 use store::{Key, Tx};
 use wire::Error;
 
@@ -20,6 +20,8 @@ pub(crate) struct Stored {
 pub struct Listed {
     pub arn: ExecutionArn,
     pub summary: Summary,
+    /// A child that its Distributed Map's run is to redrive.
+    pub pending_redrive: bool,
 }
 
 /// Which executions a list is to have; a field that is not set admits all.
@@ -28,14 +30,29 @@ pub struct Filter {
     pub status: Option<Status>,
     pub version_arn: Option<String>,
     pub alias_arn: Option<String>,
+    /// Only those that are to be redriven.
+    pub pending_redrive: bool,
+    pub redriven: Option<bool>,
+    /// The run whose children are listed.
+    pub map_run: Option<MapRun>,
 }
 
 impl Filter {
-    fn admits(&self, summary: &Summary) -> bool {
+    fn admits(&self, summary: &Summary, pending_redrive: bool) -> bool {
         let same = |asked: &Option<String>, has: &Option<String>| asked.is_none() || asked == has;
-        self.status.is_none_or(|status| status == summary.status)
+        self.status.is_none_or(|status| status == summary.status && !pending_redrive)
+            && (pending_redrive || !self.pending_redrive)
+            && self.redriven.is_none_or(|redriven| redriven == (summary.redrive.count > 0))
             && same(&self.version_arn, &summary.state_machine_version_arn)
             && same(&self.alias_arn, &summary.state_machine_alias_arn)
+    }
+
+    fn is_to_redrive(&self, tx: &mut Tx<'_>, arn: &ExecutionArn, summary: &Summary) -> Result<bool, store::Error> {
+        let Some(run) = self.map_run.as_ref().filter(|run| run.is_to_redrive(u64::MAX, summary.status)) else {
+            return Ok(false);
+        };
+        let info = tx.get_json::<Info>(records::info(arn))?;
+        Ok(info.and_then(|info| info.map_run).is_some_and(|of| run.is_to_redrive(of.index, summary.status)))
     }
 }
 
@@ -200,10 +217,11 @@ impl Engine {
                             continue;
                         };
                         let Some(summary) = summary(tx, &arn)? else { continue };
-                        if !filter.admits(&summary) {
+                        let pending_redrive = filter.is_to_redrive(tx, &arn, &summary)?;
+                        if !filter.admits(&summary, pending_redrive) {
                             continue;
                         }
-                        items.push(Listed { arn, summary });
+                        items.push(Listed { arn, summary, pending_redrive });
                         if items.len() == limit {
                             let more = !tx.scan_after(&prefix, &key, 1)?.is_empty();
                             return Ok(Page { items, next: more.then_some(key) });

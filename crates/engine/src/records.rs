@@ -83,7 +83,8 @@ fn base(account: &str, region: &str) -> Key {
     Key::new("states").push(account).push(region)
 }
 
-fn execution(arn: &ExecutionArn) -> Key {
+/// All that is kept of an execution, but for its place in a list.
+pub(crate) fn execution(arn: &ExecutionArn) -> Key {
     base(arn.account(), arn.region()).push("x").push(arn.resource())
 }
 
@@ -143,7 +144,7 @@ pub(crate) fn map_run(arn: &MapRunArn) -> Key {
     map_run_part(arn, "record")
 }
 
-/// What others leave beside it: `limits`, `stop`, `ended/<child>`, `running/<child>`, `output`.
+/// What others leave beside it: `limits`, `stop`, `redrive`, `ended/<child>`, `running/<child>`, `output`.
 pub(crate) fn map_run_part(arn: &MapRunArn, part: &str) -> Key {
     base(arn.account(), arn.region()).push("run").push(arn.run()).push(part)
 }

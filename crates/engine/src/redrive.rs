@@ -71,11 +71,11 @@ impl Summary {
         }
     }
 
-    pub(crate) fn redrive_with(&mut self, redrive: Redrive, token: &str) {
+    pub(crate) fn redrive_with(&mut self, redrive: Redrive, token: Option<&str>) {
         self.status = Status::Running;
         self.redrive = redrive;
         (self.stopped, self.output, self.error, self.cause) = (None, None, None, None);
-        if let Some(at) = redrive.at {
+        if let (Some(at), Some(token)) = (redrive.at, token) {
             self.redrive_tokens.push((token.to_owned(), at));
             let surplus = self.redrive_tokens.len().saturating_sub(TOKENS);
             self.redrive_tokens.drain(..surplus);
@@ -199,7 +199,8 @@ mod tests {
         let mut summary: Summary = serde_json::from_str(text).unwrap();
         assert_eq!(summary.refuses_redrive(Timestamp(10)), Some(Refused::NothingKept));
         for count in 1..=12 {
-            summary.redrive_with(Redrive { count, at: Some(Timestamp(i64::from(count))) }, &format!("t{count}"));
+            let redrive = Redrive { count, at: Some(Timestamp(i64::from(count))) };
+            summary.redrive_with(redrive, Some(&format!("t{count}")));
         }
         assert_eq!((summary.status, summary.error.as_ref(), summary.stopped), (Status::Running, None, None));
         assert_eq!(summary.redriven_with("t2", Timestamp(20)), None);

@@ -191,7 +191,7 @@ impl Run {
             Command::Continue => self.waiting.push_back(Event::Continue),
             Command::Finish(outcome) => self.outcome = Some(outcome),
             // An Express machine with a Distributed Map is refused when it is created.
-            Command::StartMapRun(_) | Command::StopMapRun { .. } => {}
+            Command::StartMapRun(_) | Command::StopMapRun { .. } | Command::RedriveMapRun { .. } => {}
         }
     }
 

@@ -42,6 +42,9 @@ pub struct Frame {
     /// The children that the state had when it failed, until something handles the failure.
     #[serde(skip)]
     pub(super) unfinished: Option<Children>,
+    /// The same for a Distributed Map: its run, where a redrive would go on with it.
+    #[serde(skip)]
+    pub(super) unfinished_run: Option<RunRef>,
     #[serde(skip)]
     pub(super) body: Option<Arc<Body>>,
 }
@@ -62,13 +65,25 @@ pub(super) enum Phase {
     /// A Distributed Map's run is on its way.
     MapRun {
         task: TaskId,
-        map_run_arn: String,
+        #[serde(flatten)]
+        run: RunRef,
     },
     Done {
         output: Payload,
     },
     /// In its state, which did not end when the execution did: a redrive runs it again.
     Halted,
+    /// The same in a Distributed Map whose run did not succeed: a redrive goes on with that run.
+    HaltedRun(RunRef),
+}
+
+/// A Distributed Map's run, as the Map knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct RunRef {
+    pub(super) map_run_arn: String,
+    /// How often it was redriven.
+    #[serde(default)]
+    pub(super) redrives: u32,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -127,6 +142,7 @@ impl Frame {
             variables_bytes: 0,
             phase: Phase::Ready,
             unfinished: None,
+            unfinished_run: None,
             body: Some(body),
         }
     }

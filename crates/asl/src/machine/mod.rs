@@ -155,11 +155,27 @@ pub enum Event {
 pub enum Command {
     Record(HistoryEvent),
     StartTask(StartTask),
-    CancelTask { task: TaskId },
-    SetTimer { timer: TimerId, at: Timestamp },
-    ClearTimer { timer: TimerId },
+    CancelTask {
+        task: TaskId,
+    },
+    SetTimer {
+        timer: TimerId,
+        at: Timestamp,
+    },
+    ClearTimer {
+        timer: TimerId,
+    },
     StartMapRun(Box<distributed::MapRun>),
-    StopMapRun { map_run_arn: String },
+    /// The run, in its attempt of that number, is to end.
+    StopMapRun {
+        map_run_arn: String,
+        redrives: u32,
+    },
+    /// A run that did not succeed goes on.
+    RedriveMapRun {
+        map_run_arn: String,
+        order: distributed::RedriveOrder,
+    },
     Continue,
     Finish(Outcome),
 }
@@ -269,6 +285,11 @@ impl Execution {
         }
     }
 
+    /// It takes the place of an earlier one of the same name: its tasks and timers are others than that one's.
+    pub fn set_attempt(&mut self, attempt: u32) {
+        self.root.next_sequence += u64::from(attempt) << 40;
+    }
+
     /// Takes up a stored execution. The payloads of `info` and of the frames must have been fetched.
     pub fn load(definition: Arc<Definition>, info: Arc<Info>, root: Root, frames: Vec<Frame>) -> Self {
         let mut execution = Self {
@@ -291,7 +312,9 @@ impl Execution {
         let mut ready = Vec::new();
         for mut frame in frames {
             frame.body = execution.body_of(frame.parent, frame.index);
-            if execution.root.status == Status::Running && matches!(frame.phase, Phase::Ready | Phase::Halted) {
+            if execution.root.status == Status::Running
+                && matches!(frame.phase, Phase::Ready | Phase::Halted | Phase::HaltedRun(_))
+            {
                 ready.push((frame.previous, frame.id));
             }
             execution.stored.insert(frame.id);
@@ -402,6 +425,7 @@ impl Execution {
             if let Some(frame) = self.frames.remove(&id) {
                 match frame.phase {
                     Phase::Halted => self.resume(turn, frame),
+                    Phase::HaltedRun(_) => self.resume_map_run(turn, frame),
                     _ => self.enter(turn, frame),
                 }
             }
@@ -558,13 +582,14 @@ impl Execution {
                 frame.unfinished = Some(children);
                 frame.phase = Phase::Halted;
             }
-            Phase::MapRun { map_run_arn, .. } => {
-                turn.out.push(Command::StopMapRun { map_run_arn });
+            Phase::MapRun { run, .. } => {
+                turn.out.push(Command::StopMapRun { map_run_arn: run.map_run_arn.clone(), redrives: run.redrives });
                 if recorded {
                     self.log(turn, &mut frame, Details::MapRunAborted);
                 }
-                frame.phase = Phase::Halted;
+                frame.phase = Phase::HaltedRun(run);
             }
+            Phase::HaltedRun(run) => frame.phase = Phase::HaltedRun(run),
             other => {
                 Self::let_go(turn, &other);
                 frame.phase = Phase::Halted;
@@ -601,7 +626,12 @@ impl Execution {
                 turn.out.push(Command::CancelTask { task: running.task });
                 running.clear_timers(turn.out);
             }
-            Phase::Ready | Phase::Halted | Phase::Children(_) | Phase::MapRun { .. } | Phase::Done { .. } => {}
+            Phase::Ready
+            | Phase::Halted
+            | Phase::HaltedRun(_)
+            | Phase::Children(_)
+            | Phase::MapRun { .. }
+            | Phase::Done { .. } => {}
         }
     }
 }

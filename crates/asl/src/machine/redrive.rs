@@ -6,9 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::distributed::RedriveOrder;
 use super::failure::Failure;
-use super::frame::{Frame, Phase};
-use super::{Execution, Status, Turn};
+use super::frame::{Frame, Phase, RunRef};
+use super::{Command, Execution, Status, TaskId, Turn};
 use crate::definition::StateKind;
 use crate::history::Details;
 use crate::time::Timestamp;
@@ -18,6 +19,12 @@ use crate::time::Timestamp;
 pub struct Redrive {
     pub count: u32,
     pub at: Option<Timestamp>,
+}
+
+impl Redrive {
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Execution {
@@ -91,6 +98,17 @@ impl Execution {
         self.attempt(turn, frame);
     }
 
+    /// Goes on with the run of a Distributed Map.
+    pub(super) fn resume_map_run(&mut self, turn: &mut Turn<'_>, mut frame: Frame) {
+        let Phase::HaltedRun(RunRef { map_run_arn, redrives }) = frame.phase else { return self.keep(frame) };
+        let (task, redrives) = (TaskId { frame: frame.id, sequence: self.next_sequence() }, redrives + 1);
+        frame.phase = Phase::MapRun { task, run: RunRef { map_run_arn: map_run_arn.clone(), redrives } };
+        self.log(turn, &mut frame, Details::MapRunRedriven { arn: map_run_arn.clone(), count: redrives });
+        let order = RedriveOrder { task, redrive: Redrive { count: redrives, at: Some(turn.now) } };
+        turn.out.push(Command::RedriveMapRun { map_run_arn, order });
+        self.keep(frame);
+    }
+
     /// Takes a frame away, and lays it aside in case the execution ends with it.
     pub(super) fn fall(&mut self, mut frame: Frame) {
         self.removed.insert(frame.id);
@@ -107,14 +125,18 @@ impl Execution {
             self.fallen.clear();
         }
         let fails = matches!(Self::state_of(&frame).kind, StateKind::Fail { .. });
-        frame.phase = if fails { Phase::Ready } else { Phase::Halted };
+        frame.phase = match frame.unfinished_run.take() {
+            Some(run) => Phase::HaltedRun(run),
+            None if fails => Phase::Ready,
+            None => Phase::Halted,
+        };
         self.fall(frame);
     }
 
     /// The failure was dealt with: what it ended is gone for good.
     pub(super) fn forget_fallen(&mut self, frame: &mut Frame) {
         self.fallen.clear();
-        frame.unfinished = None;
+        (frame.unfinished, frame.unfinished_run) = (None, None);
     }
 
     /// The execution is over: what a redrive needs stays.

@@ -56,7 +56,7 @@ impl Bench {
                     Command::CancelTask { task } => self.tasks.retain(|(known, ..)| *known != task),
                     Command::SetTimer { timer, at } => self.timers.push((timer, at)),
                     Command::ClearTimer { timer } => self.timers.retain(|(known, _)| *known != timer),
-                    Command::StartMapRun(_) | Command::StopMapRun { .. } => {}
+                    Command::StartMapRun(_) | Command::StopMapRun { .. } | Command::RedriveMapRun { .. } => {}
                     Command::Continue => next = Some(Event::Continue),
                     Command::Finish(outcome) => self.outcome = Some(outcome),
                 }

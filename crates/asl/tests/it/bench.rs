@@ -54,7 +54,7 @@ impl Bench {
                     Command::ClearTimer { timer } => self.timers.retain(|(known, _)| *known != timer),
                     Command::Continue => next = Some(Event::Continue),
                     Command::Finish(outcome) => self.outcome = Some(outcome),
-                    Command::StartMapRun(_) | Command::StopMapRun { .. } => {}
+                    Command::StartMapRun(_) | Command::StopMapRun { .. } | Command::RedriveMapRun { .. } => {}
                 }
             }
         }

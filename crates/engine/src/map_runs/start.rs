@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use asl::{Child, ChildOf, Event, Execution, Info, Payload, Status};
+use asl::{Child, ChildOf, Event, Execution, Info, MapRun, Payload, Status};
 use wire::Error;
 
 use super::{EndedChild, OpenRun};
@@ -25,24 +25,28 @@ impl Engine {
         let mut running = Vec::new();
         for child in children {
             let (index, items) = (child.index, child.items);
-            let (arn, mut execution) = Self::child(open, child, now);
+            let (arn, mut execution) = Self::child(open, child, now, 0);
             let mut commands = Vec::new();
             execution.handle(now, Event::Started, &mut commands);
-            let new = NewExecution {
-                arn: arn.clone(),
-                info: Info::clone(execution.info()),
-                definition: open.run.processor.clone(),
-                state_machine_version_arn: None,
-                state_machine_alias_arn: None,
-                trace_header: None,
-                logging: None,
-            };
+            let new = Self::new_child(open, &arn, &execution);
             batch.begin_child(&new, &mut execution, commands, now)?;
             match execution.status() {
                 Status::Running => running.push((index, arn, execution)),
                 status => open.run.child_ended(status, items),
             }
         }
+        self.write_children(open, before, batch, running, counted).await
+    }
+
+    /// Writes what has become of children together with the run's record, which is as it was `before` when that fails.
+    pub(super) async fn write_children(
+        &self,
+        open: &mut OpenRun,
+        before: MapRun,
+        mut batch: Batch,
+        running: Vec<(u64, ExecutionArn, Execution)>,
+        counted: Vec<EndedChild>,
+    ) -> Result<(), Error> {
         for child in &counted {
             batch.delete(records::map_run_child(&open.arn, "ended", child.index));
             batch.delete(records::map_run_child(&open.arn, "running", child.index));
@@ -79,7 +83,8 @@ impl Engine {
         Ok(())
     }
 
-    fn child(open: &OpenRun, child: Child, now: asl::Timestamp) -> (ExecutionArn, Execution) {
+    /// A child's execution, in the attempt of that number.
+    pub(super) fn child(open: &OpenRun, child: Child, now: asl::Timestamp, attempt: u32) -> (ExecutionArn, Execution) {
         let arn = open.child_arn(child.index);
         let seed = crate::seed(&child.name);
         let info = Info {
@@ -94,6 +99,20 @@ impl Engine {
             map_run: Some(ChildOf { map_run_arn: open.run.arn.clone(), index: child.index, items: child.items }),
             logged: false,
         };
-        (arn, Execution::new(Arc::clone(&open.definition), info, seed))
+        let mut execution = Execution::new(Arc::clone(&open.definition), info, [seed[0] ^ u64::from(attempt), seed[1]]);
+        execution.set_attempt(attempt);
+        (arn, execution)
+    }
+
+    pub(super) fn new_child(open: &OpenRun, arn: &ExecutionArn, execution: &Execution) -> NewExecution {
+        NewExecution {
+            arn: arn.clone(),
+            info: Info::clone(execution.info()),
+            definition: open.run.processor.clone(),
+            state_machine_version_arn: None,
+            state_machine_alias_arn: None,
+            trace_header: None,
+            logging: None,
+        }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use asl::{Child, Event, Item, RunEnded, Status};
 use async_trait::async_trait;
-use engine::{Engine, MapRunArn, News, OpenRun};
+use engine::{Engine, MapRunArn, News, OpenRun, Told};
 use futures::stream::{self, StreamExt as _};
 use service::{Cx, Router};
 use store::{Done, Runner, Task};
@@ -65,14 +65,21 @@ impl MapRuns {
         // Before anything is read: what comes later rings.
         let _bell = self.engine.map_run_bell(arn.as_str());
         let Some(mut open) = self.engine.open_map_run(arn).await? else { return Ok(Done::Finished) };
-        if open.run.stopped.is_none() {
-            let mut items = Items::default();
-            while !self.advance(&mut open, &mut items).await? {
-                self.engine.map_run_woken(arn).await;
+        loop {
+            if open.run.stopped.is_some() {
+                self.engine.take_up_redrive(&mut open).await?;
             }
-            self.conclude(&mut open, &mut items).await?;
+            if open.run.stopped.is_none() {
+                let mut items = Items::default();
+                while !self.advance(&mut open, &mut items).await? {
+                    self.engine.map_run_woken(arn).await;
+                }
+                self.conclude(&mut open, &mut items).await?;
+            }
+            if self.tell(&open, task).await? || self.engine.end_map_run(arn).await? {
+                return Ok(Done::Committed);
+            }
         }
-        self.tell(&open, task).await
     }
 
     /// Goes on as far as can be gone without waiting. True when all children have ended.
@@ -81,6 +88,11 @@ impl MapRuns {
             let news = self.engine.map_run_news(open).await?;
             let something_new = news.stopped && !open.run.ends() || news.limits.is_some() || !news.ended.is_empty();
             take_notice(open, &news);
+            let room = open.run.room_to_redrive();
+            if let Some(room) = room.filter(|room| *room > 0) {
+                self.engine.redrive_children(open, room, news.ended).await?;
+                continue;
+            }
             let children = self.next_children(open, items).await;
             if !children.is_empty() {
                 self.engine.start_children(open, children, news.ended).await?;
@@ -173,23 +185,21 @@ impl MapRuns {
                 Ok(result) => output = result,
                 Err((error, cause)) => open.run.fail(error, cause),
             }
-            open.run.status = if open.run.failure.is_some() { Status::Failed } else { Status::Succeeded };
         }
-        open.run.stopped = Some(asl::Timestamp(self.router.now().as_millisecond()));
+        open.run.close(asl::Timestamp(self.router.now().as_millisecond()));
         self.engine.keep_map_run_output(open, output).await
     }
 
-    /// Tells the execution whose Map it is.
-    async fn tell(&self, open: &OpenRun, task: &str) -> Result<Done, Error> {
+    /// Tells the execution whose Map it is; the task ends with that. False when the execution does not wait for it.
+    async fn tell(&self, open: &OpenRun, task: &str) -> Result<bool, Error> {
         let ended = match (open.run.status, &open.run.failure) {
-            (Status::Aborted, _) => return Ok(Done::Finished),
+            (Status::Aborted, _) => return Ok(false),
             (_, Some(failure)) => RunEnded::Failed(failure.clone()),
             _ => RunEnded::Succeeded { output: self.engine.map_run_output(&open.arn).await? },
         };
-        let Some(execution) = engine::ExecutionArn::parse(&open.run.execution_arn) else { return Ok(Done::Finished) };
+        let Some(execution) = engine::ExecutionArn::parse(&open.run.execution_arn) else { return Ok(false) };
         let event = Event::MapRunEnded { task: open.run.task, ended };
-        self.engine.tell(&execution, event, Some(task.to_owned())).await?;
-        Ok(Done::Committed)
+        Ok(self.engine.tell(&execution, event, Some(task.to_owned())).await? == Told::Heard)
     }
 }
 

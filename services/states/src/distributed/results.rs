@@ -109,7 +109,7 @@ impl Text {
 /// A child with what it was given and what became of it.
 fn record(result: &ChildResult) -> Value {
     let (summary, info) = (&result.summary, &result.info);
-    let redrivable = !matches!(summary.status, Status::Running | Status::Succeeded) && !result.arn.is_express();
+    let redrivable = !matches!(summary.status, Status::Running | Status::Succeeded);
     let mut record = Map::new();
     let mut put = |name: &str, value: Value| record.insert(name.to_owned(), value);
     if let Some(cause) = &summary.cause {
@@ -126,8 +126,11 @@ fn record(result: &ChildResult) -> Value {
         put("Output", json!(output.text()));
     }
     put("OutputDetails", json!({ "Included": true }));
-    put("RedriveCount", json!(0));
-    put("RedriveStatus", json!(if redrivable { "REDRIVABLE" } else { "NOT_REDRIVABLE" }));
+    put("RedriveCount", json!(summary.redrive.count));
+    if let Some(at) = summary.redrive.at {
+        put("RedriveDate", json!(at.to_iso()));
+    }
+    put("RedriveStatus", json!(if redrivable { "REDRIVABLE_BY_MAP_RUN" } else { "NOT_REDRIVABLE" }));
     if !redrivable {
         let reason = format!("Execution is {} and cannot be redriven", summary.status.name());
         put("RedriveStatusReason", json!(reason));

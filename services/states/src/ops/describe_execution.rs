@@ -8,7 +8,9 @@ use engine::Refused;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::redrive_execution::{DELETING, OF_MAP_RUN};
+use super::describe_map_run::map_run_arn;
+use super::list_executions::PENDING_REDRIVE;
+use super::redrive_execution::DELETING;
 use crate::{States, metadata_only, millis, no_such_execution, standard_arn};
 
 #[async_trait]
@@ -19,18 +21,22 @@ impl Handle<DescribeExecution> for States {
         let with_data = !metadata_only(input.included_data.as_ref());
         let included = || Some(CloudWatchEventsExecutionDataDetails { included: Some(with_data) });
         let output = summary.output.as_ref().map(|output| output.text().to_owned());
+        let (mut status, mut redrivable) = (summary.status.name(), "REDRIVABLE");
         let mut refused = summary.refuses_redrive(asl::Timestamp(cx.now().as_millisecond())).map(Refused::reason);
-        if refused.is_none() && arn.machine().contains('/') {
-            refused = Some(OF_MAP_RUN);
-        }
-        if refused.is_none() && !self.has_machine(&arn).await? {
+        if let Some(of) = &info.map_run {
+            redrivable = "REDRIVABLE_BY_MAP_RUN";
+            let run = self.engine.map_run(&map_run_arn(&of.map_run_arn)?).await?;
+            if refused.is_none() && run.is_some_and(|run| run.is_to_redrive(of.index, summary.status)) {
+                (status, refused) = (PENDING_REDRIVE, Some("Execution is PENDING_REDRIVE and cannot be redriven"));
+            }
+        } else if refused.is_none() && !self.has_machine(&arn).await? {
             refused = Some(DELETING);
         }
         Ok(DescribeExecutionOutput {
             execution_arn: arn.to_string(),
             state_machine_arn: summary.state_machine_arn,
             name: Some(summary.name),
-            status: summary.status.name().to_owned(),
+            status: status.to_owned(),
             start_date: millis(summary.started),
             stop_date: summary.stopped.map(millis),
             input: with_data.then(|| info.input.text().to_owned()),
@@ -45,7 +51,7 @@ impl Handle<DescribeExecution> for States {
             state_machine_alias_arn: summary.state_machine_alias_arn,
             redrive_count: i32::try_from(summary.redrive.count).ok(),
             redrive_date: summary.redrive.at.map(millis),
-            redrive_status: Some(if refused.is_none() { "REDRIVABLE" } else { "NOT_REDRIVABLE" }.to_owned()),
+            redrive_status: Some(if refused.is_none() { redrivable } else { "NOT_REDRIVABLE" }.to_owned()),
             redrive_status_reason: refused.map(str::to_owned),
         })
     }

@@ -29,8 +29,8 @@ impl Handle<DescribeMapRun> for States {
             tolerated_failure_count: number(limits.tolerated_failure_count.unwrap_or(0)),
             item_counts: item_counts(&run),
             execution_counts: execution_counts(&run),
-            redrive_count: Some(0),
-            redrive_date: None,
+            redrive_count: i32::try_from(run.redrive.count).ok(),
+            redrive_date: run.redrive.at.map(millis),
         })
     }
 }
@@ -55,6 +55,7 @@ fn written(run: &MapRun, counts: &Counts) -> i64 {
 fn item_counts(run: &MapRun) -> MapRunItemCounts {
     let counts = &run.progress.items;
     let pending = run.pending_items();
+    let waiting = run.progress.waiting.as_ref().map_or(0, |waiting| waiting.items.total());
     MapRunItemCounts {
         pending: number(pending),
         running: number(counts.running),
@@ -62,10 +63,10 @@ fn item_counts(run: &MapRun) -> MapRunItemCounts {
         failed: number(counts.failed),
         timed_out: number(counts.timed_out),
         aborted: number(counts.aborted),
-        total: number(counts.total() + pending),
+        total: number(counts.total() + pending + waiting),
         results_written: written(run, counts),
-        failures_not_redrivable: Some(0),
-        pending_redrive: Some(0),
+        failures_not_redrivable: Some(number(run.progress.not_redrivable.items)),
+        pending_redrive: Some(number(waiting)),
     }
 }
 
@@ -77,6 +78,7 @@ fn execution_counts(run: &MapRun) -> MapRunExecutionCounts {
         // How many fit into a batch is only known when it is made.
         Some(None) => 0,
     };
+    let waiting = run.progress.waiting.as_ref().map_or(0, |waiting| waiting.executions.total());
     MapRunExecutionCounts {
         pending: number(pending),
         running: number(counts.running),
@@ -84,9 +86,9 @@ fn execution_counts(run: &MapRun) -> MapRunExecutionCounts {
         failed: number(counts.failed),
         timed_out: number(counts.timed_out),
         aborted: number(counts.aborted),
-        total: number(counts.total() + pending),
+        total: number(counts.total() + pending + waiting),
         results_written: written(run, counts),
-        failures_not_redrivable: Some(0),
-        pending_redrive: Some(0),
+        failures_not_redrivable: Some(number(run.progress.not_redrivable.executions)),
+        pending_redrive: Some(number(waiting)),
     }
 }

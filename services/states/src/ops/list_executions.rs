@@ -11,6 +11,9 @@ use super::describe_map_run::{map_run_arn, no_such_map_run};
 use crate::machine::{MachineArn, Qualifier, machine_type};
 use crate::{States, millis, page};
 
+/// The status of a Distributed Map's child that is to be redriven.
+pub(super) const PENDING_REDRIVE: &str = "PENDING_REDRIVE";
+
 #[async_trait]
 impl Handle<ListExecutions> for States {
     async fn handle(&self, _: &Cx, input: ListExecutionsInput) -> Result<ListExecutionsOutput, Error> {
@@ -22,7 +25,7 @@ impl Handle<ListExecutions> for States {
         if input.redrive_filter.is_some() {
             return Err(error::validation_exception("redriveFilter can only be specified with mapRunArn"));
         }
-        if input.status_filter.as_deref() == Some("PENDING_REDRIVE") {
+        if input.status_filter.as_deref() == Some(PENDING_REDRIVE) {
             return Err(error::validation_exception(
                 "PENDING_REDRIVE statusFilter can only be specified with mapRunArn",
             ));
@@ -70,15 +73,18 @@ impl States {
     /// The children of a Distributed Map's run.
     async fn list_children(&self, arn: &str, input: &ListExecutionsInput) -> Result<ListExecutionsOutput, Error> {
         let arn = map_run_arn(arn)?;
-        if self.engine.map_run(&arn).await?.is_none() {
-            return Err(no_such_map_run(&arn));
-        }
-        let Some(status) = wanted_status(input) else { return Ok(ListExecutionsOutput::default()) };
-        // A redrive of the Map's execution starts another run: the children of a run are never redriven.
-        if input.redrive_filter.as_deref() == Some("REDRIVEN") {
+        let run = self.engine.map_run(&arn).await?.ok_or_else(|| no_such_map_run(&arn))?;
+        let waits = input.status_filter.as_deref() == Some(PENDING_REDRIVE);
+        let Some(status) = (if waits { Some(None) } else { wanted_status(input) }) else {
             return Ok(ListExecutionsOutput::default());
-        }
-        let filter = Filter { status, ..Filter::default() };
+        };
+        let filter = Filter {
+            status,
+            pending_redrive: waits,
+            redriven: input.redrive_filter.as_deref().map(|filter| filter == "REDRIVEN"),
+            map_run: Some(run),
+            ..Filter::default()
+        };
         let after = page::place(input.next_token.as_ref())?;
         let size = page::size(input.max_results);
         let found = self.engine.list(arn.account(), arn.region(), arn.run(), &filter, after, size).await?;
@@ -92,10 +98,11 @@ impl States {
                 item_count: items,
                 state_machine_arn: listed.summary.state_machine_arn,
                 name: listed.summary.name,
-                status: listed.summary.status.name().to_owned(),
+                status: if listed.pending_redrive { PENDING_REDRIVE } else { listed.summary.status.name() }.to_owned(),
                 start_date: millis(listed.summary.started),
                 stop_date: listed.summary.stopped.map(millis),
-                redrive_count: Some(0),
+                redrive_count: i32::try_from(listed.summary.redrive.count).ok(),
+                redrive_date: listed.summary.redrive.at.map(millis),
                 ..Default::default()
             });
         }

@@ -32,7 +32,7 @@ impl Handle<RedriveExecution> for States {
 pub(super) const DELETING: &str = "State machine is in DELETING status";
 
 /// Why the children of a Distributed Map's run are not.
-pub(super) const OF_MAP_RUN: &str = "Execution was started by a Map Run and cannot be redriven on its own";
+const OF_MAP_RUN: &str = "Execution was started by a Map Run and cannot be redriven on its own";
 
 impl States {
     /// Whether the state machine of an execution still exists.

@@ -7,6 +7,7 @@ mod buckets;
 mod hostile;
 mod http;
 mod map_runs;
+mod map_runs_redriven;
 mod redrive;
 mod test_state;
 mod world;

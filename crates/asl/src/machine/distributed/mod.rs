@@ -4,6 +4,7 @@
 //! are read and results written by others. It holds a cursor and counters, never items or results.
 
 mod config;
+mod redrive;
 mod state;
 mod workbench;
 
@@ -13,7 +14,7 @@ use md5::Digest as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Status, TaskId, frame::Frame};
+use super::{Redrive, Status, TaskId, frame::Frame};
 use crate::MAX_PAYLOAD_BYTES;
 use crate::payload::Payload;
 use crate::time::Timestamp;
@@ -22,6 +23,7 @@ pub use config::{
     Batcher, CsvHeaderLocation, Export, InputType, ManifestType, Reader, ReaderConfig, ReaderSource,
     ReaderTransformation, Writer, WriterTransformation,
 };
+pub use redrive::{RedriveOrder, Waiting};
 pub use workbench::Workbench;
 
 /// AWS runs at most this many children of one run at a time.
@@ -60,6 +62,9 @@ pub struct MapRun {
     /// What the Map's execution waits for.
     pub task: TaskId,
     pub progress: Progress,
+    /// How often it was redriven, and when last.
+    #[serde(default, skip_serializing_if = "Redrive::is_none")]
+    pub redrive: Redrive,
     /// Why it fails.
     pub failure: Option<RunFailure>,
     /// The Map's frame and the way to it from the top: what its item selector sees.
@@ -88,6 +93,12 @@ pub struct Progress {
     pub executions: Counts,
     pub items: Counts,
     pub results_written: bool,
+    /// Children that are to be redriven, while there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// Children that the last redrive left as they were, and the items in them.
+    #[serde(default)]
+    pub not_redrivable: NotRedrivable,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +114,13 @@ pub struct Counts {
 pub struct RunFailure {
     pub error: Option<String>,
     pub cause: Option<String>,
+}
+
+/// Children, and the items in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotRedrivable {
+    pub executions: u64,
+    pub items: u64,
 }
 
 /// How a run ended.
@@ -145,7 +163,15 @@ pub struct Child {
 impl MapRun {
     /// How many children may be started now.
     pub fn room(&self) -> u64 {
-        if self.ends() || self.progress.exhausted {
+        if self.progress.exhausted || self.progress.waiting.is_some() {
+            return 0;
+        }
+        self.free_places()
+    }
+
+    /// How many more may run now.
+    fn free_places(&self) -> u64 {
+        if self.ends() {
             return 0;
         }
         let most = match self.limits.max_concurrency {
@@ -162,7 +188,8 @@ impl MapRun {
 
     /// Nothing runs any more and nothing is left to start.
     pub fn is_drained(&self) -> bool {
-        self.progress.executions.running == 0 && (self.ends() || self.progress.exhausted)
+        let nothing_left = self.progress.exhausted && self.progress.waiting.is_none();
+        self.progress.executions.running == 0 && (self.ends() || nothing_left)
     }
 
     pub fn fail(&mut self, error: &str, cause: impl Into<String>) {

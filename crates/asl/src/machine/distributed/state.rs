@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Batcher, Export, Limits, MapRun, Progress, Reader, RunEnded, RunFailure, Writer};
+use super::{Batcher, Export, Limits, MapRun, Progress, Reader, RunEnded, Writer};
 use crate::definition::{Amount, Distributed, Map, State};
 use crate::history::Details;
 use crate::machine::data::View;
 use crate::machine::failure::Failure;
-use crate::machine::frame::{Frame, Phase};
+use crate::machine::frame::{Frame, Phase, RunRef};
 use crate::machine::states::no_array;
-use crate::machine::{Command, Execution, Status, TaskId, Turn};
+use crate::machine::{Command, Execution, Redrive, Status, TaskId, Turn};
 use crate::payload::Payload;
+
+/// After these a redrive begins another run. Source: Developer Guide, "Redriving Map Runs".
+const BEGUN_ANEW: [&str; 2] = ["States.DataLimitExceeded", "States.Runtime"];
 
 impl Execution {
     /// Begins a run; again at each retry.
@@ -27,7 +30,8 @@ impl Execution {
         match self.map_run(turn, &mut frame, state, map, distributed) {
             Ok(run) => {
                 self.log(turn, &mut frame, Details::MapRunStarted { arn: run.arn.clone() });
-                frame.phase = Phase::MapRun { task: run.task, map_run_arn: run.arn.clone() };
+                let known = RunRef { map_run_arn: run.arn.clone(), redrives: 0 };
+                frame.phase = Phase::MapRun { task: run.task, run: known };
                 turn.out.push(Command::StartMapRun(Box::new(run)));
                 self.keep(frame);
             }
@@ -58,10 +62,7 @@ impl Execution {
         self.log(turn, frame, Details::MapStateStarted { length });
         let (tolerated_failure_count, tolerated_failure_percentage) = self.tolerated(frame, map, &input)?;
         let reader = self.item_reader(frame, distributed, &input)?;
-        let failure = reader.as_ref().filter(|reader| reader.max_items < 0).map(|_| RunFailure {
-            error: Some("States.ItemReaderFailed".to_owned()),
-            cause: Some("field MaxItems must be positive".to_owned()),
-        });
+        let failure = reader.as_ref().and_then(Reader::fault);
         let batcher = self.item_batcher(frame, distributed, &input)?;
         let writer = self.result_writer(frame, distributed, &input)?;
         let id = self.root.random.borrow_mut().uuid();
@@ -88,6 +89,7 @@ impl Execution {
             known_items: length,
             task: TaskId { frame: frame.id, sequence: self.next_sequence() },
             progress: Progress::default(),
+            redrive: Redrive::default(),
             failure,
             place: self.place_of(frame),
             frame: self.alone(frame),
@@ -200,7 +202,7 @@ impl Execution {
 
     pub(in crate::machine) fn map_run_ended(&mut self, turn: &mut Turn<'_>, task: TaskId, ended: RunEnded) {
         let Some(mut frame) = self.waiting_for(task) else { return };
-        frame.phase = Phase::Ready;
+        let phase = std::mem::replace(&mut frame.phase, Phase::Ready);
         match ended {
             RunEnded::Succeeded { output } => {
                 self.log(turn, &mut frame, Details::MapRunSucceeded);
@@ -210,6 +212,11 @@ impl Execution {
             }
             RunEnded::Failed(failure) => {
                 let (error, cause) = (failure.error, failure.cause);
+                if let Phase::MapRun { run, .. } = phase
+                    && !error.as_deref().is_some_and(|error| BEGUN_ANEW.contains(&error))
+                {
+                    frame.unfinished_run = Some(run);
+                }
                 self.log(turn, &mut frame, Details::MapRunFailed { error: error.clone(), cause: cause.clone() });
                 self.fail(turn, frame, Failure::new(error, cause));
             }

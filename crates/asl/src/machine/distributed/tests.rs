@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Child, Item, MapRun, RunEnded, RunFailure, Workbench};
+use super::{Child, Counts, Item, MapRun, RedriveOrder, RunEnded, RunFailure, Workbench};
 use crate::definition::{Definition, MachineType};
-use crate::machine::{Command, Event, Execution, Info, Outcome, Status};
+use crate::machine::{Command, Event, Execution, Info, Outcome, Redrive, Status};
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
@@ -17,6 +17,9 @@ struct Started {
     definition: Arc<Definition>,
     execution: Execution,
     run: Option<MapRun>,
+    order: Option<RedriveOrder>,
+    /// Which attempt of the run is to stop.
+    stopped: Option<u32>,
     history: Vec<Value>,
     outcome: Option<Outcome>,
 }
@@ -46,7 +49,8 @@ fn start(fields: &Value, input: &Value) -> Started {
         ..Info::default()
     };
     let execution = Execution::new(Arc::clone(&definition), info, [1, 2]);
-    let mut started = Started { definition, execution, run: None, history: Vec::new(), outcome: None };
+    let mut started =
+        Started { definition, execution, run: None, order: None, stopped: None, history: Vec::new(), outcome: None };
     started.tell(Event::Started);
     started
 }
@@ -59,6 +63,8 @@ impl Started {
             match command {
                 Command::Record(event) => self.history.push(event.to_json(true)),
                 Command::StartMapRun(run) => self.run = Some(*run),
+                Command::RedriveMapRun { order, .. } => self.order = Some(order),
+                Command::StopMapRun { redrives, .. } => self.stopped = Some(redrives),
                 Command::Finish(outcome) => self.outcome = Some(outcome),
                 other => panic!("{other:?}"),
             }
@@ -204,6 +210,99 @@ fn a_map_within_branches_sees_what_is_around_it() {
     let mut out = Vec::new();
     execution.handle(NOW, Event::StopRequested { error: None, cause: None }, &mut out);
     assert!(
-        out.iter().any(|command| matches!(command, Command::StopMapRun { map_run_arn } if *map_run_arn == run.arn))
+        out.iter().any(|command| matches!(command, Command::StopMapRun { map_run_arn, .. } if *map_run_arn == run.arn))
     );
+}
+
+fn failed(error: &str) -> RunEnded {
+    RunEnded::Failed(RunFailure { error: Some(error.to_owned()), cause: None })
+}
+
+#[test]
+fn a_redrive_goes_on_with_the_run_that_did_not_succeed() {
+    let mut started = start(&json!({}), &json!([1]));
+    let run = started.run().0;
+    started.tell(Event::MapRunEnded { task: run.task, ended: failed("E") });
+    started.tell(Event::Redriven);
+    let first = started.order.unwrap();
+    assert_eq!(first.redrive, Redrive { count: 1, at: Some(NOW) });
+    assert_eq!(
+        started.types()[4..],
+        ["MapRunFailed", "MapStateFailed", "ExecutionFailed", "ExecutionRedriven", "MapRunRedriven"]
+    );
+    let told = started.history.last().unwrap();
+    assert_eq!(told["mapRunRedrivenEventDetails"], json!({ "mapRunArn": run.arn, "redriveCount": 1 }));
+    assert_eq!((&told["id"], &told["previousEventId"]), (&json!(9), &json!(8)));
+    // What the first attempt still has to say is no news.
+    started.tell(Event::MapRunEnded { task: run.task, ended: failed("late") });
+    assert_eq!(started.history.len(), 9);
+    // Stopped in that attempt, and again before it could begin.
+    let stop = || Event::StopRequested { error: None, cause: None };
+    started.tell(stop());
+    assert_eq!((started.stopped, started.types().last()), (Some(1), Some(&"ExecutionAborted")));
+    started.tell(Event::Redriven);
+    started.tell(stop());
+    started.tell(Event::Redriven);
+    let third = started.order.unwrap();
+    assert_eq!((third.redrive.count, started.stopped), (3, Some(2)));
+    started.tell(Event::MapRunEnded { task: third.task, ended: RunEnded::Succeeded { output: "[1]".to_owned() } });
+    assert_eq!(started.outcome.as_ref().unwrap().output.as_ref().unwrap().text(), "[1]");
+    assert_eq!(started.run().0.arn, run.arn, "no other run was begun");
+}
+
+#[test]
+fn another_run_begins_where_the_first_one_cannot_go_on() {
+    for error in ["States.Runtime", "States.DataLimitExceeded"] {
+        let mut started = start(&json!({}), &json!([1]));
+        let run = started.run().0;
+        started.tell(Event::MapRunEnded { task: run.task, ended: failed(error) });
+        started.tell(Event::Redriven);
+        assert!(started.order.is_none() && started.run().0.arn != run.arn, "{error}");
+    }
+    // It succeeded, and its result did not fit.
+    let mut started = start(&json!({ "OutputPath": "$.none" }), &json!([1]));
+    let run = started.run().0;
+    started.tell(Event::MapRunEnded { task: run.task, ended: RunEnded::Succeeded { output: "[1]".to_owned() } });
+    started.tell(Event::Redriven);
+    assert!(started.order.is_none() && started.run().0.arn != run.arn);
+}
+
+#[test]
+fn what_waits_for_a_redrive_is_no_failure_until_it_fails_again() {
+    let started = start(&json!({ "MaxConcurrency": 2, "ToleratedFailureCount": 1 }), &json!([1, 2, 3, 4, 5]));
+    let (mut run, mut bench) = started.run();
+    let mut queue = items(&[json!(1), json!(2), json!(3), json!(4), json!(5)]);
+    let mut ends = |run: &mut MapRun, status| {
+        run.start(&mut bench, NOW, &mut queue, true, 1);
+        run.child_ended(status, 1);
+    };
+    for status in [Status::Succeeded, Status::Failed, Status::TimedOut] {
+        ends(&mut run, status);
+    }
+    assert!(run.is_drained());
+    run.close(NOW);
+    assert_eq!(run.status, Status::Failed);
+    run.take_up(RedriveOrder { task: run.task, redrive: Redrive { count: 1, at: Some(NOW) } });
+    let waiting = run.progress.waiting.clone().unwrap();
+    assert_eq!(waiting.executions, Counts { failed: 1, timed_out: 1, ..Counts::default() });
+    assert_eq!(
+        (run.status, run.ends(), run.is_drained(), run.room(), run.room_to_redrive()),
+        (Status::Running, false, false, 0, Some(2))
+    );
+    assert!(run.is_to_redrive(1, Status::Failed) && !run.is_to_redrive(0, Status::Succeeded));
+    // The first one cannot be redriven and counts as it did; the second one runs.
+    run.child_stays(Status::Failed, 1);
+    run.child_redriven(Status::TimedOut, 1);
+    run.redriven_up_to(3);
+    assert_eq!((run.room_to_redrive(), run.room(), run.progress.not_redrivable.executions), (None, 1, 1));
+    run.child_ended(Status::TimedOut, 1);
+    assert!(run.ends(), "two have failed, and one is tolerated");
+    run.close(NOW);
+    // Stopped before any was looked at: all stay as they had ended.
+    run.take_up(RedriveOrder { task: run.task, redrive: Redrive { count: 2, at: Some(NOW) } });
+    run.abort();
+    assert!(run.is_drained());
+    run.close(NOW);
+    let want = Counts { succeeded: 1, failed: 1, timed_out: 1, ..Counts::default() };
+    assert_eq!((run.status, run.progress.executions, run.progress.waiting.is_none()), (Status::Aborted, want, true));
 }
