@@ -278,7 +278,7 @@ impl Resource {
             return None;
         }
         let family = match service {
-            "lambda" => Family::Lambda,
+            "lambda" if rest.starts_with("function:") => Family::Lambda,
             "states" if rest.starts_with("activity:") => Family::Activity,
             "states" => {
                 let (head, tail) = rest.split_once(':')?;

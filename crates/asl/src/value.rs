@@ -26,6 +26,14 @@ pub(crate) fn as_integer(value: &Value) -> Option<i64> {
     }
 }
 
+/// A whole number, which may also be written as a text: so paths may refer to it.
+pub(crate) fn written_integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_i64(),
+    }
+}
+
 /// Equality of JSON values with numbers compared by value (`1` equals `1.0`).
 pub(crate) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {

@@ -8,6 +8,9 @@ use crate::expr::Expr;
 /// AWS nests at most ten intrinsics in one field.
 const MAX_DEPTH: usize = 10;
 
+/// The function whose first argument has places for the others.
+const FORMAT: &str = "States.Format";
+
 pub(super) fn parse(text: &str) -> Result<Call, String> {
     let mut parser = Parser { text, at: 0 };
     parser.space();
@@ -50,7 +53,7 @@ impl<'a> Parser<'a> {
             .position(|(known, ..)| *known == name)
             .ok_or_else(|| format!("Invalid function name '{name}'"))?;
         self.at += length + 1;
-        let arguments = self.arguments(depth)?;
+        let arguments = self.arguments(depth, name == FORMAT)?;
         let (_, fewest, most, _) = FUNCTIONS[function];
         if !(fewest..=most).contains(&arguments.len()) {
             return Err(format!("Invalid number of arguments for {name}"));
@@ -59,7 +62,7 @@ impl<'a> Parser<'a> {
     }
 
     /// After the opening parenthesis, through the closing one.
-    fn arguments(&mut self, depth: usize) -> Result<Vec<Argument>, String> {
+    fn arguments(&mut self, depth: usize, format: bool) -> Result<Vec<Argument>, String> {
         let mut arguments = Vec::new();
         self.space();
         if self.eat(')') {
@@ -67,7 +70,8 @@ impl<'a> Parser<'a> {
         }
         loop {
             self.space();
-            arguments.push(self.argument(depth)?);
+            let is_format = format && arguments.is_empty();
+            arguments.push(self.argument(depth, is_format)?);
             self.space();
             if self.eat(')') {
                 return Ok(arguments);
@@ -78,9 +82,9 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn argument(&mut self, depth: usize) -> Result<Argument, String> {
+    fn argument(&mut self, depth: usize, is_format: bool) -> Result<Argument, String> {
         match self.rest().chars().next() {
-            Some('\'') => self.string().map(|text| Argument::Literal(Value::String(text))),
+            Some('\'') => self.string(is_format).map(|text| Argument::Literal(Value::String(text))),
             Some('$') => {
                 let path = &self.rest()[..self.path_length()];
                 self.at += path.len();
@@ -117,8 +121,9 @@ impl<'a> Parser<'a> {
         self.rest().len()
     }
 
-    /// A string in single quotes. A backslash escapes quotes and backslashes; before a brace it stays, for `States.Format`.
-    fn string(&mut self) -> Result<String, String> {
+    /// A string in single quotes. A backslash escapes quotes, braces and backslashes, nothing else; before a brace it stays where
+    /// the string is the format of `States.Format`.
+    fn string(&mut self, is_format: bool) -> Result<String, String> {
         self.at += 1;
         let mut text = String::new();
         let mut chars = self.rest().char_indices();
@@ -129,14 +134,14 @@ impl<'a> Parser<'a> {
                     return Ok(text);
                 }
                 '\\' => match chars.next() {
-                    Some((_, next @ ('\'' | '\\'))) => text.push(next),
-                    Some((_, 'n')) => text.push('\n'),
-                    Some((_, 't')) => text.push('\t'),
-                    Some((_, 'r')) => text.push('\r'),
-                    Some((_, next)) => {
-                        text.push('\\');
-                        text.push(next);
+                    Some((_, brace @ ('{' | '}'))) => {
+                        if is_format {
+                            text.push('\\');
+                        }
+                        text.push(brace);
                     }
+                    Some((_, next @ ('\'' | '\\'))) => text.push(next),
+                    Some((_, next)) => return Err(format!("Invalid escape sequence '\\{next}'")),
                     None => break,
                 },
                 _ => text.push(c),

@@ -183,7 +183,11 @@ impl Execution {
                 let value = self
                     .scope(frame, input.value(), View::default(), |scope| expr.eval(scope))
                     .map_err(|error| Failure::invalid_path(frame, expr, field, &error))?;
-                match (value.as_i64().map(u64::try_from), expr) {
+                let whole = match (&value, expr) {
+                    (_, Expr::Query { .. }) => value.as_i64(),
+                    _ => crate::value::written_integer(&value),
+                };
+                match (whole.map(u64::try_from), expr) {
                     (Some(Ok(amount)), _) => Ok(Some(amount)),
                     (Some(Err(_)), Expr::Query { .. }) => {
                         let what = format!("The {field} field refers to a negative value: {value}");
@@ -246,15 +250,20 @@ impl Execution {
         let value = self
             .scope(frame, input.value(), View::default(), |scope| expr.eval(scope))
             .map_err(|error| Failure::invalid_path(frame, expr, field, &error))?;
-        let whole = field == "ToleratedFailureCount";
-        match value.as_f64().filter(|_| !whole || value.is_i64() || value.is_u64()) {
+        let (whole, is_query) = (field == "ToleratedFailureCount", matches!(expr, Expr::Query { .. }));
+        let number = match &value {
+            Value::String(text) if whole && !is_query => text.trim().parse::<i32>().ok().map(f64::from),
+            Value::String(text) if !is_query => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+            value => value.as_f64().filter(|_| !whole || value.is_i64() || value.is_u64()),
+        };
+        match number {
             Some(amount) => Ok(Some(amount)),
-            None if matches!(expr, Expr::Query { .. }) => {
+            None if is_query => {
                 let error = EvalError::unexpected(expr.source(), "number", &value);
                 Err(Failure::invalid_path(frame, expr, field, &error))
             }
             None => {
-                let (shown, kind) = (crate::value::java_text(&value), if whole { "integer" } else { "number" });
+                let (shown, kind) = (crate::value::java_text(&value), if whole { "integer" } else { "float" });
                 let source = expr.source();
                 let what =
                     format!("The {field}Path field refers to value \"{shown}\" which is not a valid {kind}: {source}");

@@ -219,7 +219,10 @@ impl StateTest {
         let mut test = Self { execution, pending: Pending::Ended };
         test.turn(now, |execution, turn| {
             frame.entered = turn.now;
-            if kept.language == Language::JsonPath
+            // A Pass with a Result does not look at its input, as far as AWS shows.
+            let looks = !matches!(kept.kind, StateKind::Pass { result: Some(_), .. });
+            if looks
+                && kept.language == Language::JsonPath
                 && let Ok(input) = execution.effective_input(&frame, &kept)
             {
                 execution.seen(|seen| seen.after_input_path = Some(input.text().to_owned()));

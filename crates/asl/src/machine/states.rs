@@ -142,11 +142,12 @@ impl Execution {
                     Some(template) => self.filled(frame, template, &input, view)?,
                     None => input,
                 };
-                let result = match result {
-                    Some(result) => self.payload_of(result.clone()),
-                    None => effective,
+                let result = if let Some(result) = result {
+                    self.payload_of(result.clone())
+                } else {
+                    self.note(Point::Parameters, &effective);
+                    effective
                 };
-                self.note(Point::Parameters, &result);
                 self.note(Point::ResultSelector, &result);
                 let merged = self.merged(frame, result_path, result.clone())?;
                 self.note(Point::ResultPath, &merged);

@@ -3,6 +3,7 @@
 use serde_json::{Map as Object, Value};
 
 use super::Reader;
+use crate::check::Diagnostic;
 use crate::definition::{Distributed, ItemBatcher, ItemReader, Language, ResultWriter};
 use crate::machine::distributed::{ReaderConfig, ReaderSource, WriterTransformation, named_uuid};
 
@@ -64,11 +65,19 @@ impl Reader {
             return named_uuid(at);
         }
         let Some(label) = self.text(object, "Label", at) else { return String::new() };
-        let forbidden = |c: char| c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
-        if label.is_empty() || label.chars().count() > MAX_LABEL_CHARS || label.contains(forbidden) {
-            let what = format!("Label must have 1 to {MAX_LABEL_CHARS} characters, and none of them may be special");
-            self.complain(what, format!("{at}/Label"));
-        }
+        // Source: Developer Guide, "Map state fields", Label.
+        let forbidden = |c: &char| c.is_whitespace() || c.is_control() || "?*<>{}[]:;,\\|^~$#%&`\"".contains(*c);
+        let problem = if label.is_empty() {
+            "Label cannot be empty".to_owned()
+        } else if label.chars().count() > MAX_LABEL_CHARS {
+            format!("Label cannot exceed {MAX_LABEL_CHARS} characters")
+        } else if let Some(c) = label.chars().find(forbidden) {
+            format!("Label contains invalid character: '{}'", c.escape_default())
+        } else {
+            return label;
+        };
+        let found = Diagnostic::schema(problem, format!("{at}/Label"));
+        self.found.push(Diagnostic { code: "INVALID_LABEL_NAME", ..found });
         label
     }
 
@@ -99,11 +108,28 @@ impl Reader {
         let place = format!("{at}/ReaderConfig");
         let config = object.get("ReaderConfig").and_then(Value::as_object).unwrap_or(&nothing);
         let max_items = self.number(config, "MaxItems", &place, Self::count);
+        let named = [
+            ("InputType", &["CSV", "JSON", "JSONL", "PARQUET", "MANIFEST"][..]),
+            ("Transformation", &["NONE", "LOAD_AND_FLATTEN"]),
+            ("ManifestType", &["ATHENA_DATA", "S3_INVENTORY"]),
+            ("CSVHeaderLocation", &["FIRST_ROW", "GIVEN"]),
+            ("CSVDelimiter", &["COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB"]),
+        ];
+        let mut known = true;
+        for (field, values) in named {
+            if config.get(field).is_some_and(|value| !value.as_str().is_some_and(|value| values.contains(&value))) {
+                self.not_one_of(field, values, &place);
+                known = false;
+            }
+        }
+        if !known {
+            return None;
+        }
         let config = match serde_json::from_value::<ReaderConfig>(Value::Object(config.clone())) {
             Ok(config) => config,
             Err(problem) => {
                 self.complain(problem.to_string(), place.clone());
-                ReaderConfig::default()
+                return None;
             }
         };
         let flattens = config.transformation == Some(crate::machine::distributed::ReaderTransformation::LoadAndFlatten);

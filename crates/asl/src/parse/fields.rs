@@ -10,6 +10,9 @@ use crate::expr::{Expr, QueryFault};
 use crate::path::Path;
 use crate::template::{Template, query_text};
 
+/// The largest number of seconds or of anything else. Source: AWS's answer to a Wait of 10,000,000,000,000,000 seconds.
+const MAX_NUMBER: u64 = 99_999_999;
+
 impl Reader {
     /// Parameters, Arguments, Assign, …
     pub(super) fn template(&mut self, object: &Object<String, Value>, field: &str, at: &str) -> Option<Template> {
@@ -186,15 +189,29 @@ impl Reader {
     }
 
     pub(super) fn whole_number(&mut self, object: &Object<String, Value>, field: &str, at: &str) -> Option<u64> {
+        self.whole_number_from(0, object, field, at)
+    }
+
+    /// Seconds that a thing may take: none would be no time at all.
+    pub(super) fn positive_number(&mut self, object: &Object<String, Value>, field: &str, at: &str) -> Option<u64> {
+        self.whole_number_from(1, object, field, at)
+    }
+
+    fn whole_number_from(&mut self, least: u64, object: &Object<String, Value>, field: &str, at: &str) -> Option<u64> {
         let value = object.get(field)?;
-        let number = value.as_u64().filter(|number| *number <= 99_999_999);
-        if number.is_none() {
-            self.complain(
-                "Expected value of type Integer, not negative",
-                format!("{}/{field}", at.trim_end_matches('/')),
-            );
-        }
-        number
+        let problem = match value {
+            Value::Number(number) if number.is_u64() || number.is_i64() => match number.as_u64() {
+                Some(number) if number > MAX_NUMBER => format!("Maximum value is {MAX_NUMBER}"),
+                Some(number) if number >= least => return Some(number),
+                _ => format!("Minimum value is {least}"),
+            },
+            Value::Number(number) if number.as_f64().is_some_and(|number| number > 1e18) => {
+                format!("Maximum value is {MAX_NUMBER}")
+            }
+            _ => "Expected value of type Integer".to_owned(),
+        };
+        self.complain(problem, format!("{}/{field}", at.trim_end_matches('/')));
+        None
     }
 
     pub(super) fn whole_count(&mut self, object: &Object<String, Value>, field: &str, at: &str) -> Option<f64> {
@@ -203,12 +220,14 @@ impl Reader {
     }
 
     pub(super) fn percentage(&mut self, object: &Object<String, Value>, field: &str, at: &str) -> Option<f64> {
-        let value = object.get(field)?;
-        let number = value.as_f64().filter(|number| (0.0..=100.0).contains(number));
-        if number.is_none() {
-            self.complain("Expected value of type Float, from 0 to 100", format!("{at}/{field}"));
-        }
-        number
+        let problem = match object.get(field)?.as_f64() {
+            Some(number) if (0.0..=100.0).contains(&number) => return Some(number),
+            Some(number) if number < 0.0 => "Minimum value is 0",
+            Some(_) => "Maximum value is 100",
+            None => "Expected value of type Float",
+        };
+        self.complain(problem, format!("{at}/{field}"));
+        None
     }
 
     pub(super) fn text(&mut self, object: &Object<String, Value>, field: &str, at: &str) -> Option<String> {

@@ -28,7 +28,7 @@ pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Dia
     reader.whole = reader.query_language(&root, "/").unwrap_or(Language::JsonPath);
     let body = reader.body(&root, "", 0);
     reader.language = reader.whole;
-    let timeout_seconds = reader.whole_number(&root, "TimeoutSeconds", "/");
+    let timeout_seconds = reader.positive_number(&root, "TimeoutSeconds", "/");
     if reader.found.is_empty()
         && let Some(body) = &body
     {

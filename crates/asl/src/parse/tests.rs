@@ -221,3 +221,53 @@ fn hostile_definitions_are_refused_in_bounded_time() {
     let unicode = json!({"StartAt": "状态 \u{1F600}", "States": {"状态 \u{1F600}": {"Type": "Pass", "End": true}}});
     assert!(problems(&unicode).is_empty());
 }
+
+#[test]
+fn numbers_have_bounds_and_labels_a_form() {
+    let task = |fields: Value| {
+        let mut task = json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage"});
+        task.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        task
+    };
+    for (fields, wanted) in [
+        (json!({"TimeoutSeconds": 0}), "Minimum value is 1 at /States/S/TimeoutSeconds"),
+        (json!({"TimeoutSeconds": 100_000_000}), "Maximum value is 99999999 at /States/S/TimeoutSeconds"),
+        (json!({"HeartbeatSeconds": "x"}), "Expected value of type Integer at /States/S/HeartbeatSeconds"),
+        (
+            json!({"TimeoutSeconds": 5, "HeartbeatSeconds": 5}),
+            "'HeartbeatSeconds' must be smaller than 'TimeoutSeconds' at /States/S",
+        ),
+        (
+            json!({"Retry": [{"ErrorEquals": ["E"], "IntervalSeconds": 0}]}),
+            "Minimum value is 1 at /States/S/Retry[0]/IntervalSeconds",
+        ),
+        (
+            json!({"Resource": "arn:aws:lambda:us-east-1:000000000000:layer:l"}),
+            "Value is not a valid resource ARN at /States/S/Resource",
+        ),
+    ] {
+        check(task(fields), &[&format!("SCHEMA_VALIDATION_FAILED: {wanted}")]);
+    }
+    check(task(json!({"TimeoutSeconds": 6, "HeartbeatSeconds": 5})), &[]);
+    let map = |label: &str| {
+        json!({"Type": "Map", "Label": label, "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}})
+    };
+    check(map("a/b"), &[]);
+    for (label, wanted) in [
+        ("", "Label cannot be empty"),
+        ("a b", "Label contains invalid character: ' '"),
+        (&"x".repeat(41), "Label cannot exceed 40 characters"),
+    ] {
+        check(map(label), &[&format!("INVALID_LABEL_NAME: {wanted} at /States/S/Label")]);
+    }
+    let read = |config: Value| {
+        let mut map = map("l");
+        map["ItemReader"] = json!({"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": config});
+        map
+    };
+    let wanted = "SCHEMA_VALIDATION_FAILED: The field 'InputType' should have one of these values: \
+        [CSV, JSON, JSONL, PARQUET, MANIFEST] at /States/S/ItemReader/ReaderConfig/InputType";
+    check(read(json!({"InputType": "XML"})), &[wanted]);
+}

@@ -4,7 +4,7 @@ use serde_json::{Map as Object, Value};
 
 use super::Reader;
 use super::allowed::RETRIER;
-use crate::definition::{Catcher, Family, Language, MachineType, Resource, Retrier, Task, Work};
+use crate::definition::{Amount, Catcher, Family, Language, MachineType, Resource, Retrier, Task, Work};
 
 impl Reader {
     /// What the language calls the template of what a Task or Parallel is given.
@@ -86,11 +86,14 @@ impl Reader {
         let mut number = |field: &str, least: f64, most: f64, default: Option<f64>| match object.get(field) {
             None => default,
             Some(value) => {
-                let number = value.as_f64().filter(|number| (least..=most).contains(number));
-                if number.is_none() {
-                    self.complain("Value is out of range", format!("{at}/{field}"));
-                }
-                number.or(default)
+                let problem = match value.as_f64() {
+                    Some(number) if (least..=most).contains(&number) => return Some(number),
+                    Some(number) if number < least => format!("Minimum value is {least}"),
+                    Some(_) => format!("Maximum value is {most}"),
+                    None => "Expected value of type Integer".to_owned(),
+                };
+                self.complain(problem, format!("{at}/{field}"));
+                default
             }
         };
         let interval_seconds = number("IntervalSeconds", 1.0, 99_999_999.0, Some(1.0)).unwrap_or(1.0);
@@ -154,10 +157,18 @@ impl Reader {
     }
 
     pub(super) fn task(&mut self, object: &Object<String, Value>, at: &str) -> Option<Task> {
+        let resource = self.resource(object, at)?;
+        let timeout = self.number(object, "TimeoutSeconds", at, Self::positive_number);
+        let heartbeat = self.number(object, "HeartbeatSeconds", at, Self::positive_number);
+        if let (Some(Amount::Fixed(timeout)), Some(Amount::Fixed(heartbeat))) = (&timeout, &heartbeat)
+            && heartbeat >= timeout
+        {
+            self.complain("'HeartbeatSeconds' must be smaller than 'TimeoutSeconds'", at);
+        }
         Some(Task {
-            resource: self.resource(object, at)?,
-            timeout: self.amount(object, "TimeoutSeconds", at),
-            heartbeat: self.amount(object, "HeartbeatSeconds", at),
+            resource,
+            timeout,
+            heartbeat,
             credentials: self.template(object, "Credentials", at),
             work: self.work(object, self.parameters(), at),
         })

@@ -213,21 +213,70 @@ fn setup(
     context: Option<&str>,
     with: &TestStateConfiguration,
 ) -> Result<TestSetup, Error> {
-    let object = |text: Option<&str>, what: &str| -> Result<Option<Map<String, Value>>, Error> {
-        let parsed = text.map(serde_json::from_str).transpose();
-        parsed.map_err(|_| error::validation_exception(format!("{what} must be a valid JSON object")))
-    };
+    let variables: Option<Map<String, Value>> = variables
+        .map(serde_json::from_str)
+        .transpose()
+        .map_err(|_| error::validation_exception("Variables must be a valid JSON object"))?;
     let items = with.map_item_reader_data.as_deref().map(serde_json::from_str::<Value>).transpose();
     Ok(TestSetup {
         input,
-        variables: object(variables, "Variables")?.unwrap_or_default(),
-        context: object(context, "Context")?.map(Value::Object),
+        variables: variables.unwrap_or_default(),
+        context: context.map(mocked_context).transpose()?,
         retries: u32::try_from(with.retrier_retry_count.unwrap_or(0)).unwrap_or(0),
         // What is no JSON (CSV, say) is read by Distributed Map only.
         items: items.unwrap_or_default(),
         failed_iterations: u64::try_from(with.map_iteration_failure_count.unwrap_or(0)).unwrap_or(0),
     })
 }
+
+/// A context object that stands in for the execution's: it has only what AWS lets be mocked.
+fn mocked_context(text: &str) -> Result<Value, Error> {
+    let invalid = |what: &str| error::validation_exception(format!("Invalid Context object provided: {what}"));
+    let context: Value = serde_json::from_str(text).map_err(|_| invalid("Context must be valid JSON"))?;
+    let Value::Object(parts) = &context else { return Err(invalid("Context must be an object")) };
+    for (part, members) in parts {
+        if part == "Map" {
+            return Err(invalid("'Map' field is not supported when mocking a Context object"));
+        }
+        let Some((_, known)) = CONTEXT.iter().find(|(name, _)| name == part) else {
+            return Err(invalid(&format!("Field '{part}' is not allowed")));
+        };
+        let Value::Object(members) = members else { return Err(invalid(&format!("{part} must be a object"))) };
+        for (member, value) in members {
+            let Some((_, kind)) = known.iter().find(|(name, _)| name == member) else {
+                return Err(invalid(&format!("Field '{member}' is not allowed")));
+            };
+            let fits = match *kind {
+                "string" => value.is_string(),
+                "integer" => value.is_i64() || value.is_u64(),
+                _ => true,
+            };
+            if !fits {
+                return Err(invalid(&format!("{part}.{member} must be a {kind}")));
+            }
+        }
+    }
+    Ok(context)
+}
+
+/// The parts of a mocked context object, their members and what these are. `Map` is worked out from the state's items.
+const CONTEXT: &[(&str, &[(&str, &str)])] = &[
+    (
+        "Execution",
+        &[
+            ("Id", "string"),
+            ("Input", "any"),
+            ("Name", "string"),
+            ("RedriveCount", "integer"),
+            ("RedriveTime", "string"),
+            ("RoleArn", "string"),
+            ("StartTime", "string"),
+        ],
+    ),
+    ("State", &[("EnteredTime", "string"), ("Name", "string"), ("RetryCount", "integer")]),
+    ("StateMachine", &[("Id", "string"), ("Name", "string")]),
+    ("Task", &[("Token", "string")]),
+];
 
 fn output(tested: Tested, level: Option<&str>) -> TestStateOutput {
     let status = match tested.status {

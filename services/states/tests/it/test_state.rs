@@ -98,6 +98,24 @@ async fn requests_that_do_not_fit_are_refused() {
         ),
         (&pass, json!({"Input": "{"}), "InvalidExecutionInput", "Invalid State Machine Execution Input"),
         (&pass, json!({"Variables": "[]"}), "ValidationException", "Variables must be a valid JSON object"),
+        (
+            &invoke(&json!({})),
+            json!({"Mock": {"Result": "{}"}, "Context": "{\"Map\":{}}"}),
+            "ValidationException",
+            "Invalid Context object provided: 'Map' field is not supported when mocking a Context object",
+        ),
+        (
+            &invoke(&json!({})),
+            json!({"Mock": {"Result": "{}"}, "Context": "{\"State\":{\"Naem\":\"S\"}}"}),
+            "ValidationException",
+            "Invalid Context object provided: Field 'Naem' is not allowed",
+        ),
+        (
+            &invoke(&json!({})),
+            json!({"Mock": {"Result": "{}"}, "Context": "{\"State\":{\"RetryCount\":\"1\"}}"}),
+            "ValidationException",
+            "Invalid Context object provided: State.RetryCount must be a integer",
+        ),
     ] {
         let (found, said) = tried(&world, definition, &more).await.unwrap_err();
         assert_eq!(found, code, "{definition} {more}: {said}");

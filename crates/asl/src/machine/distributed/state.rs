@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Batcher, Export, Limits, MapRun, Progress, Reader, RunEnded, Writer};
 use crate::definition::{Amount, Distributed, Map, State};
+use crate::expr::Expr;
 use crate::history::Details;
 use crate::machine::data::View;
 use crate::machine::failure::Failure;
@@ -13,6 +14,7 @@ use crate::machine::frame::{Frame, Phase, RunRef};
 use crate::machine::states::no_array;
 use crate::machine::{Command, Execution, Redrive, Status, TaskId, Turn};
 use crate::payload::Payload;
+use crate::value::written_integer;
 
 /// After these a redrive begins another run. Source: Developer Guide, "Redriving Map Runs".
 const BEGUN_ANEW: [&str; 2] = ["States.DataLimitExceeded", "States.Runtime"];
@@ -116,15 +118,13 @@ impl Execution {
         if let Some(Amount::Expr(expr)) = amount
             && let Ok(value) = self.scope(frame, input.value(), View::default(), |scope| expr.eval(scope))
         {
-            let number = match &value {
-                Value::String(text) => text.trim().parse().ok(),
-                value => value.as_i64(),
-            };
+            let is_query = matches!(expr, Expr::Query { .. });
+            let number = if is_query { value.as_i64() } else { written_integer(&value) };
             if let Some(number) = number {
                 return Ok(number);
             }
         }
-        let amount = self.amount(frame, amount, "MaxItems", input)?.unwrap_or(0);
+        let amount = self.amount(frame, amount, named(amount, "ItemReader/ReaderConfig/MaxItems"), input)?.unwrap_or(0);
         Ok(i64::try_from(amount).unwrap_or(i64::MAX))
     }
 
@@ -139,13 +139,13 @@ impl Execution {
             Some(template) => Some(self.filled(frame, template, input, View::default())?.text().to_owned()),
             None => None,
         };
+        let limit = |amount: &Option<Amount>, way: &'static str| -> Result<Option<u64>, Failure> {
+            let amount = amount.as_ref();
+            Ok(self.amount(frame, amount, named(amount, way), input)?.filter(|limit| *limit > 0))
+        };
         Ok(Some(Batcher {
-            max_items: self
-                .amount(frame, batcher.max_items.as_ref(), "MaxItemsPerBatch", input)?
-                .filter(|items| *items > 0),
-            max_bytes: self
-                .amount(frame, batcher.max_bytes.as_ref(), "MaxInputBytesPerBatch", input)?
-                .filter(|bytes| *bytes > 0),
+            max_items: limit(&batcher.max_items, "ItemBatcher/MaxItemsPerBatch")?,
+            max_bytes: limit(&batcher.max_bytes, "ItemBatcher/MaxInputBytesPerBatch")?,
             input: batch_input,
         }))
     }
@@ -221,5 +221,13 @@ impl Execution {
                 self.fail(turn, frame, Failure::new(error, cause));
             }
         }
+    }
+}
+
+/// What messages call the place of an amount: an expression's by the way to it, a path's by its field alone.
+fn named(amount: Option<&Amount>, way: &'static str) -> &'static str {
+    match amount {
+        Some(Amount::Expr(Expr::Query { .. })) => way,
+        _ => way.rsplit('/').next().unwrap_or(way),
     }
 }

@@ -121,6 +121,16 @@ fn a_task_shows_its_call_and_its_result() {
 }
 
 #[test]
+fn a_result_of_its_own_hides_what_a_pass_was_given() {
+    let state = json!({"Type": "Pass", "InputPath": "$.a", "Result": {"k": 1}, "ResultPath": "$.r", "End": true});
+    let found = tested(&state, &json!({"a": 1}));
+    assert_eq!(
+        seen(&found.seen),
+        json!({"input": {"a": 1}, "afterResultSelector": {"k": 1}, "afterResultPath": {"a": 1, "r": {"k": 1}}})
+    );
+}
+
+#[test]
 fn failures_meet_retriers_and_catchers() {
     let state = json!({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "f"}, "End": true,
         "Retry": [{"ErrorEquals": ["Other"]}, {"ErrorEquals": ["Boom"], "IntervalSeconds": 2, "MaxAttempts": 3, "BackoffRate": 2.0}],
