@@ -280,7 +280,8 @@ impl Client {
             let wrong = number("Total") != ended.iter().sum::<u64>()
                 || (run["Status"] == "SUCCEEDED" && number("Total") != number("Succeeded"))
                 || (run["Status"] != "RUNNING" && number("Running") + number("PendingRedrive") > 0);
-            if wrong {
+            let written = number("ResultsWritten");
+            if wrong || (run["Status"] == "SUCCEEDED" && written > 0 && results(world, &run) != Some(written)) {
                 world.fault(format!("{}: a map run counts {run}\n{}", self.0.name, self.shown()));
             }
         }
@@ -309,6 +310,15 @@ impl Client {
         let stopped = self.0.habits.stop_at.is_some() && text("Status") == "ABORTED" && text("Error") == "Stopped";
         if expected || stopped { Ok(()) } else { Err("it has not ended as expected".to_owned()) }
     }
+}
+
+/// How many results the files of a run hold that has succeeded.
+fn results(world: &World, run: &Value) -> Option<u64> {
+    let id = run["MapRunArn"].as_str()?.rsplit(':').next()?;
+    let manifest = world.object(&format!("of/{id}/manifest.json"))?;
+    let files = manifest["ResultFiles"]["SUCCEEDED"].as_array()?;
+    let results = |file: &Value| Some(world.object(file["Key"].as_str()?)?.as_array()?.len() as u64);
+    files.iter().map(results).sum()
 }
 
 /// All pages; `None` when the process was told nothing new because storage failed.

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Base, Catcher, Expr, How, Kind, Language, Machine, ResultPath, State, Task, Test};
+use crate::model::{
+    BUCKET, Base, Catcher, Distributed, Expr, How, Kind, Language, Machine, ResultPath, State, Task, Test,
+};
 
 /// Stands for a text that is left open.
 pub const ANY_TEXT: &str = "\u{1}any";
@@ -164,19 +166,21 @@ fn attempts(
         Kind::Map { items, processor, distributed, .. } => {
             let items = value_of(items, &scope);
             let mut all = Vec::new();
+            let mut inputs = Vec::new();
             for (index, item) in items.as_array().into_iter().flatten().enumerate() {
                 let around = Around { item: Some((index, item.clone())), ..around.clone() };
                 let scope = Scope { around: &around, ..scope };
                 let given = state.parameters.as_ref().map_or_else(|| item.clone(), |p| value_of(p, &scope));
-                // An execution of its own sees nothing of what is around it.
-                let child = Around { execution_input: &given, item: None, attempts: around.attempts };
-                all.push(if *distributed {
-                    run(processor, &given, &Variables::new(), &child)?
+                if distributed.is_some() {
+                    inputs.push(given);
                 } else {
-                    run(processor, &given, variables, &around)?
-                });
+                    all.push(run(processor, &given, variables, &around)?);
+                }
             }
-            if *distributed { together(all.into_iter().map(of_children).collect())? } else { together(all)? }
+            match distributed {
+                Some(distributed) => children(distributed, processor, inputs, &scope)?,
+                None => together(all)?,
+            }
         }
         _ => Vec::new(),
     };
@@ -211,6 +215,44 @@ fn perform(task: &Task, scope: &Scope<'_>) -> Result<Value, Failure> {
         How::Job => json!({ "JobRunState": "SUCCEEDED" }),
         _ => result,
     })
+}
+
+/// The children of a Distributed Map: executions of their own, which see nothing of what is around them.
+fn children(
+    distributed: &Distributed,
+    processor: &Machine,
+    inputs: Vec<Value>,
+    scope: &Scope<'_>,
+) -> Result<Ends<Value>, TooMany> {
+    let inputs = match &distributed.batch {
+        Some(batch) => {
+            let common = batch.input.as_ref().map(|input| value_of(input, scope));
+            let most = usize::try_from(batch.most).unwrap_or(1);
+            let in_batch = |items: &[Value]| match &common {
+                Some(common) => json!({ "BatchInput": common, "Items": items }),
+                None => json!({ "Items": items }),
+            };
+            inputs.chunks(most).map(in_batch).collect()
+        }
+        None => inputs,
+    };
+    let mut all = Vec::new();
+    for given in &inputs {
+        if is_large(given) {
+            return Err(TooMany);
+        }
+        let child = Around { execution_input: given, item: None, attempts: scope.around.attempts };
+        all.push(of_children(run(processor, given, &Variables::new(), &child)?));
+    }
+    let mut ends = Vec::new();
+    for end in together(all)? {
+        add(&mut ends, end.map(|results| if distributed.writes { written_results() } else { results }))?;
+    }
+    Ok(ends)
+}
+
+fn written_results() -> Value {
+    json!({ "MapRunArn": ANY_TEXT, "ResultWriterDetails": { "Bucket": BUCKET, "Key": ANY_TEXT } })
 }
 
 /// A Distributed Map does not say why its children failed.

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
-use crate::model::{Base, Catcher, Expr, How, Kind, Language, Machine, ResultPath, Retrier, Rule, State, Task, Test};
+use crate::model::{
+    Base, Batch, Catcher, Distributed, Expr, How, Kind, Language, Machine, ResultPath, Retrier, Rule, State, Task, Test,
+};
 use crate::workers::{Plan, Reply};
 
 /// What is known of a value.
@@ -101,6 +103,8 @@ struct Around {
     item: Option<Shape>,
     execution_input: Shape,
     depth: u64,
+    /// Within an Express execution, which waits for no one outside.
+    express: bool,
 }
 
 pub struct Generated {
@@ -118,7 +122,7 @@ pub fn generate(chance: &mut Chance, jsonata: bool, whole: bool) -> Generated {
     // Something to map over is always there.
     input["items"] = generator.list();
     let shape = Shape::of(&input);
-    let around = Around { outer: Shapes::new(), item: None, execution_input: shape.clone(), depth: 0 };
+    let around = Around { outer: Shapes::new(), item: None, execution_input: shape.clone(), depth: 0, express: false };
     let (machine, _) = generator.machine(&shape, &around);
     Generated { machine, language, input }
 }
@@ -291,20 +295,27 @@ impl Generator<'_> {
                 } else {
                     item.clone()
                 };
-                let distributed = self.whole && self.chance.permille(250);
-                let within = if distributed {
-                    let (outer, depth) = (Shapes::new(), around.depth + 1);
-                    Around { outer, item: None, execution_input: given.clone(), depth }
-                } else {
-                    Self::within(entry, around, Some(item))
+                let is_distributed = self.whole && !around.express && self.chance.permille(400);
+                let distributed = is_distributed.then(|| self.distributed(&sources, language));
+                let (given, within) = match &distributed {
+                    Some(distributed) => {
+                        let given = batched(given, distributed, &sources);
+                        let (outer, depth, express) = (Shapes::new(), around.depth + 1, distributed.express);
+                        (given.clone(), Around { outer, item: None, execution_input: given, depth, express })
+                    }
+                    None => (given, Self::within(entry, around, Some(item))),
                 };
                 let (processor, result) = self.machine(&given, &within);
                 let limit = if self.chance.permille(500) { 0 } else { self.chance.between(1, 3) };
+                let result = match &distributed {
+                    Some(Distributed { writes: true, .. }) => written_results(),
+                    _ => Shape::List(Box::new(result)),
+                };
                 state.kind = Kind::Map { items: Expr::Path(Base::Input, path), limit, processor, distributed };
-                self.work(&mut state, entry, &Shape::List(Box::new(result)), &sources, around, at, length, &mut leads);
+                self.work(&mut state, entry, &result, &sources, around, at, length, &mut leads);
             }
             12..=17 => {
-                let task = self.task(&sources, language);
+                let task = self.task(&sources, language, around.express);
                 let value = Self::shape_of(&task.value, &sources);
                 let result = match &task.plan.reply {
                     Reply::Echo => value,
@@ -354,6 +365,17 @@ impl Generator<'_> {
         input.clone()
     }
 
+    fn distributed(&mut self, sources: &Sources, language: Language) -> Distributed {
+        // What the batches have in common is worked out before there are items.
+        let mut common = sources.clone();
+        common.bases.retain(|(base, _)| !matches!(base, Base::Item | Base::ItemIndex));
+        let batch = self.chance.permille(350).then(|| Batch {
+            most: self.chance.between(1, 4),
+            input: self.chance.permille(500).then(|| self.built(&common, language).0),
+        });
+        Distributed { express: self.chance.permille(350), batch, writes: self.chance.permille(250) }
+    }
+
     fn sources(effective: &Shape, variables: &Shapes, around: &Around) -> Sources {
         let mut bases = vec![
             (Base::Input, effective.clone()),
@@ -373,7 +395,8 @@ impl Generator<'_> {
     fn within(entry: &Entry, around: &Around, item: Option<Shape>) -> Around {
         let mut outer = around.outer.clone();
         outer.extend(entry.variables.clone());
-        Around { outer, item, execution_input: around.execution_input.clone(), depth: around.depth + 1 }
+        let (execution_input, depth) = (around.execution_input.clone(), around.depth + 1);
+        Around { outer, item, execution_input, depth, express: around.express }
     }
 
     /// Parameters or Arguments, at times; what the state works on.
@@ -444,12 +467,13 @@ impl Generator<'_> {
         }
     }
 
-    fn task(&mut self, sources: &Sources, language: Language) -> Task {
+    fn task(&mut self, sources: &Sources, language: Language, express: bool) -> Task {
         // What `lambda:invoke` answers has ids in it; only JSONPath's ResultSelector takes them out everywhere.
         let invoke = if language == Language::JsonPath { How::Invoke } else { How::Function };
         let job = if self.whole { How::Job } else { How::Function };
         let selects = if language == Language::JsonPath { job } else { How::Function };
-        let how = *self.chance.pick(&[How::Function, How::Function, invoke, How::Callback, How::Callback, selects]);
+        let all = [How::Function, How::Function, invoke, How::Callback, How::Callback, selects];
+        let how = *self.chance.pick(if express { &all[..3] } else { &all });
         let fails = if self.chance.permille(350) { self.chance.between(1, 3) } else { 0 };
         let silent = if self.chance.permille(80) { self.chance.between(1, 2) } else { 0 };
         let reply = match self.chance.below(4) {
@@ -709,6 +733,20 @@ fn merged(path: &ResultPath, input: &Shape, result: &Shape) -> Shape {
         }
         (_, input) => input.clone(),
     }
+}
+
+/// What a child is given where items come in batches.
+fn batched(given: Shape, distributed: &Distributed, sources: &Sources) -> Shape {
+    let Some(batch) = &distributed.batch else { return given };
+    let items = ("Items".to_owned(), Shape::List(Box::new(given)));
+    let input = batch.input.as_ref().map(|input| ("BatchInput".to_owned(), Generator::shape_of(input, sources)));
+    Shape::Object([items].into_iter().chain(input).collect())
+}
+
+/// What a Map comes to whose results are objects; ids are left open.
+fn written_results() -> Shape {
+    let details = Shape::Object(Shapes::from([("Bucket".to_owned(), Shape::Text)]));
+    Shape::Object(Shapes::from([("ResultWriterDetails".to_owned(), details)]))
 }
 
 /// Where in a value there are lists, and what is in them.

@@ -48,8 +48,26 @@ pub enum Kind {
     Wait { seconds: u64 },
     Task(Task),
     Parallel { branches: Vec<Machine> },
-    Map { items: Expr, limit: u64, processor: Machine, distributed: bool },
+    Map { items: Expr, limit: u64, processor: Machine, distributed: Option<Distributed> },
 }
+
+/// A Map whose items run as executions of their own.
+#[derive(Clone, Debug)]
+pub struct Distributed {
+    pub express: bool,
+    pub batch: Option<Batch>,
+    /// Its results go to objects.
+    pub writes: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Batch {
+    pub most: u64,
+    pub input: Option<Expr>,
+}
+
+/// Where results are written.
+pub const BUCKET: &str = "results";
 
 #[derive(Clone, Debug)]
 pub struct Task {
@@ -244,8 +262,16 @@ impl State {
                 };
                 put("MaxConcurrency", json!(limit));
                 let mut processor = processor.written(around);
-                if *distributed {
-                    processor["ProcessorConfig"] = json!({ "Mode": "DISTRIBUTED", "ExecutionType": "STANDARD" });
+                if let Some(distributed) = distributed {
+                    let kind = if distributed.express { "EXPRESS" } else { "STANDARD" };
+                    processor["ProcessorConfig"] = json!({ "Mode": "DISTRIBUTED", "ExecutionType": kind });
+                    if let Some(batch) = &distributed.batch {
+                        put("ItemBatcher", batch.written(language));
+                    }
+                    if distributed.writes {
+                        let to = json!({ "Bucket": BUCKET, "Prefix": "of" });
+                        put("ResultWriter", json!({ "Resource": "arn:aws:states:::s3:putObject", arguments: to }));
+                    }
                 }
                 put("ItemProcessor", processor);
             }
@@ -299,6 +325,16 @@ impl State {
 
 fn assigned(assign: &[(String, Expr)], language: Language) -> Value {
     Expr::Object(assign.to_vec()).template(language)
+}
+
+impl Batch {
+    fn written(&self, language: Language) -> Value {
+        let mut written = json!({ "MaxItemsPerBatch": self.most });
+        if let Some(input) = &self.input {
+            written["BatchInput"] = input.template(language);
+        }
+        written
+    }
 }
 
 impl Task {

@@ -92,8 +92,8 @@ fn crash(chance: &mut Chance) -> Crash {
 fn client(chance: &mut Chance, clock: &SimClock, n: u64) -> Client {
     let made = generate(chance, has_jsonata(), true);
     let start_at = clock.now() + Duration::from_millis(chance.below(20_000));
-    let stop_at = chance.permille(80).then(|| start_at + Duration::from_millis(chance.below(400_000)));
-    let habits = Habits { stop_at, redrives: chance.permille(500), has_alias: chance.permille(250) };
+    let stop_at = chance.permille(160).then(|| start_at + Duration::from_millis(chance.below(400_000)));
+    let habits = Habits { stop_at, redrives: chance.permille(650), has_alias: chance.permille(250) };
     Client::new(format!("m{n}"), made, start_at, habits)
 }
 
@@ -158,6 +158,7 @@ fn platform(world: &World) -> Cx {
     };
     let outside = Arc::new(world.clone());
     operations!(router, outside, api_lambda: Invoke);
+    operations!(router, outside, api_s3: PutObject);
     operations!(router, outside, api_sqs: SendMessage);
     operations!(router, outside, api_events: PutEvents);
     operations!(router, outside, api_glue: StartJobRun, GetJobRun, BatchStopJobRun);

@@ -11,6 +11,7 @@ use api_glue::{
     JobRun, StartJobRun, StartJobRunRequest, StartJobRunResponse,
 };
 use api_lambda::{InvocationRequest, InvocationResponse, Invoke};
+use api_s3::{PutObject, PutObjectOutput, PutObjectRequest};
 use api_sqs::{SendMessage, SendMessageRequest, SendMessageResult};
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -43,6 +44,8 @@ struct Outside {
     jobs: BTreeMap<String, &'static str>,
     /// Letters that somebody in this life takes care of.
     carried: usize,
+    /// Objects by their keys, all in one bucket.
+    objects: BTreeMap<String, Vec<u8>>,
     /// What must not have happened.
     faults: Vec<String>,
     /// How often each task was called.
@@ -68,8 +71,8 @@ enum To {
 
 impl World {
     pub(crate) fn new(clock: SimClock, disk: Disk, chance: Chance) -> Self {
-        let (letters, jobs, carried, faults, calls) = Default::default();
-        let state = Outside { chance, letters, jobs, carried, faults, calls };
+        let (letters, jobs, carried, objects, faults, calls) = Default::default();
+        let state = Outside { chance, letters, jobs, carried, objects, faults, calls };
         Self { clock, disk, state: Arc::new(Mutex::new(state)), posted: Arc::default() }
     }
 
@@ -210,6 +213,11 @@ impl World {
         }
     }
 
+    /// An object, as JSON.
+    pub(crate) fn object(&self, key: &str) -> Option<Value> {
+        self.outside().objects.get(key).and_then(|bytes| serde_json::from_slice(bytes).ok())
+    }
+
     fn called(&self, cx: &Cx) {
         *self.outside().calls.entry(cx.task_id().unwrap_or_default().to_owned()).or_default() += 1;
     }
@@ -313,6 +321,19 @@ impl Handle<BatchStopJobRun> for World {
             }
         }
         Ok(BatchStopJobRunResponse::default())
+    }
+}
+
+#[async_trait]
+impl Handle<PutObject> for World {
+    async fn handle(&self, _: &Cx, input: PutObjectRequest) -> Result<PutObjectOutput, Error> {
+        self.unless_dead().await;
+        let takes = self.chance(|chance| chance.below(50));
+        self.sleep_ms(takes).await;
+        self.unless_dead().await;
+        let body = input.body.unwrap_or_default();
+        self.outside().objects.insert(input.key, body.as_bytes().to_vec());
+        Ok(PutObjectOutput::default())
     }
 }
 
