@@ -3,7 +3,7 @@
 use api_states::{
     DescribeMapRun, DescribeMapRunInput, DescribeMapRunOutput, MapRunExecutionCounts, MapRunItemCounts, error,
 };
-use asl::{Counts, MapRun};
+use asl::{Counts, MapRun, Status};
 use async_trait::async_trait;
 use engine::MapRunArn;
 use service::{Cx, Handle};
@@ -18,10 +18,12 @@ impl Handle<DescribeMapRun> for States {
         let arn = map_run_arn(&input.map_run_arn)?;
         let run = self.engine.map_run(&arn).await?.ok_or_else(|| no_such_map_run(&arn))?;
         let limits = &run.limits;
+        // One that was stopped runs until its children have ended.
+        let status = if run.stopped.is_some() { run.status } else { Status::Running };
         Ok(DescribeMapRunOutput {
             map_run_arn: run.arn.clone(),
             execution_arn: run.execution_arn.clone(),
-            status: run.status.name().to_owned(),
+            status: status.name().to_owned(),
             start_date: millis(run.started),
             stop_date: run.stopped.map(millis),
             max_concurrency: i32::try_from(limits.max_concurrency).unwrap_or(i32::MAX),
