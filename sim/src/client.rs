@@ -35,6 +35,8 @@ pub(crate) struct Habits {
     pub(crate) redrives: bool,
     /// It starts executions through an alias of a version.
     pub(crate) has_alias: bool,
+    /// Storage fails, or the process dies at times.
+    pub(crate) in_trouble: bool,
 }
 
 #[derive(Default)]
@@ -53,7 +55,7 @@ struct Known {
 
 impl Client {
     pub(crate) fn new(name: String, made: Generated, start_at: jiff::Timestamp, habits: Habits) -> Self {
-        let ends = evaluate(&made.machine, &made.input).ok();
+        let ends = evaluate(&made.machine, &made.input, habits.in_trouble).ok();
         Self(Arc::new(Inner { name, made, ends, start_at, habits, known: Mutex::default() }))
     }
 
@@ -64,6 +66,11 @@ impl Client {
     pub(crate) fn is_over(&self) -> bool {
         let over = self.known().over;
         over && !self.will_redrive()
+    }
+
+    /// A worker may still have something to do for it.
+    pub(crate) fn needs_worker(&self) -> bool {
+        self.0.made.machine.has_activity() && !self.is_over()
     }
 
     fn will_redrive(&self) -> bool {
@@ -153,8 +160,13 @@ impl Client {
             "Definition": made.machine.definition(made.language).to_string(),
             "RoleArn": "arn:aws:iam::000000000000:role/machine",
         });
-        let made = call(world, cx, "createStateMachine", input).await;
-        match made {
+        let made = async {
+            if made.machine.has_activity() {
+                call(world, cx, "createActivity", json!({ "Name": "a" })).await?;
+            }
+            call(world, cx, "createStateMachine", input).await
+        };
+        match made.await {
             Ok(made) => {
                 let arn = made["StateMachineArn"].as_str().unwrap_or_default().to_owned();
                 let started_by = if self.0.habits.has_alias { self.alias(world, cx, &arn).await } else { arn.clone() };

@@ -44,12 +44,15 @@ struct Around<'a> {
     execution_input: &'a Value,
     item: Option<(usize, Value)>,
     attempts: &'a Cell<u64>,
+    /// What a worker fetches may get lost on its way.
+    loses: bool,
 }
 
-/// How an execution of the machine with that input may end.
-pub fn evaluate(machine: &Machine, input: &Value) -> Result<Ends<Value>, TooMany> {
+/// How an execution of the machine with that input may end, in a world that loses nothing or one that does.
+pub fn evaluate(machine: &Machine, input: &Value, loses: bool) -> Result<Ends<Value>, TooMany> {
     let attempts = Cell::new(0);
-    run(machine, input, &Variables::new(), &Around { execution_input: input, item: None, attempts: &attempts })
+    let around = Around { execution_input: input, item: None, attempts: &attempts, loses };
+    run(machine, input, &Variables::new(), &around)
 }
 
 /// Where a state leads.
@@ -156,7 +159,13 @@ fn attempts(
     let retries = counts.iter().sum();
     let scope = Scope { input: effective, result: &Value::Null, variables, around, retries };
     let ends = match &state.kind {
-        Kind::Task(task) => vec![perform(task, &scope)],
+        Kind::Task(task) => {
+            let mut ends = vec![perform(task, &scope)];
+            if around.loses && task.how == How::Activity {
+                add(&mut ends, Err(Failure::new("States.Timeout", ANY_TEXT)))?;
+            }
+            ends
+        }
         Kind::Parallel { branches } => {
             let given = state.parameters.as_ref().map_or_else(|| effective.clone(), |p| value_of(p, &scope));
             let all: Result<Vec<_>, TooMany> =
@@ -241,7 +250,7 @@ fn children(
         if is_large(given) {
             return Err(TooMany);
         }
-        let child = Around { execution_input: given, item: None, attempts: scope.around.attempts };
+        let child = Around { execution_input: given, item: None, ..*scope.around };
         all.push(of_children(run(processor, given, &Variables::new(), &child)?));
     }
     let mut ends = Vec::new();

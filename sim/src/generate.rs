@@ -472,7 +472,8 @@ impl Generator<'_> {
         let invoke = if language == Language::JsonPath { How::Invoke } else { How::Function };
         let job = if self.whole { How::Job } else { How::Function };
         let selects = if language == Language::JsonPath { job } else { How::Function };
-        let all = [How::Function, How::Function, invoke, How::Callback, How::Callback, selects];
+        let fetched = if self.whole { How::Activity } else { How::Callback };
+        let all = [How::Function, How::Function, invoke, How::Callback, How::Callback, selects, fetched];
         let how = *self.chance.pick(if express { &all[..3] } else { &all });
         let fails = if self.chance.permille(350) { self.chance.between(1, 3) } else { 0 };
         let silent = if self.chance.permille(80) { self.chance.between(1, 2) } else { 0 };
@@ -487,13 +488,14 @@ impl Generator<'_> {
             _ => self.chance.below(500),
         };
         let error = (*self.chance.pick(&ERRORS)).to_owned();
-        let heartbeats = how == How::Callback && self.chance.permille(300);
+        let heartbeats = matches!(how, How::Callback | How::Activity) && self.chance.permille(300);
+        let is_bounded = silent > 0 || how == How::Activity || self.chance.permille(200);
         Task {
             how,
             plan: Plan { fails, error, silent, reply, delay_ms },
             value: if self.chance.permille(300) { self.built(sources, language).0 } else { self.drawn(sources).0 },
-            // Far beyond what faults may take, so that only what is silent runs into it.
-            timeout: (silent > 0 || self.chance.permille(200)).then(|| self.chance.between(4000, 9000)),
+            // Far beyond what faults may take, so that only what is silent runs into it, or was lost on its way to a worker.
+            timeout: is_bounded.then(|| self.chance.between(4000, 9000)),
             heartbeat: heartbeats.then_some(3000),
         }
     }

@@ -66,6 +66,8 @@ pub struct Batch {
     pub input: Option<Expr>,
 }
 
+/// The activity of all machines.
+pub const ACTIVITY: &str = "arn:aws:states:us-east-1:000000000000:activity:a";
 /// Where results are written.
 pub const BUCKET: &str = "results";
 
@@ -89,6 +91,8 @@ pub enum How {
     Callback,
     /// `glue:startJobRun.sync`
     Job,
+    /// A worker fetches it.
+    Activity,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -182,6 +186,16 @@ impl Machine {
         let states: Map<String, Value> =
             self.states.iter().map(|state| (state.name.clone(), state.written(self, around))).collect();
         json!({ "StartAt": self.states[0].name, "States": states })
+    }
+
+    /// Whether a worker has to fetch a task of it.
+    pub fn has_activity(&self) -> bool {
+        self.states.iter().any(|state| match &state.kind {
+            Kind::Task(task) => task.how == How::Activity,
+            Kind::Parallel { branches } => branches.iter().any(Self::has_activity),
+            Kind::Map { processor, .. } => processor.has_activity(),
+            _ => false,
+        })
     }
 
     /// How many states there are, with all within.
@@ -344,6 +358,7 @@ impl Task {
             How::Invoke => "arn:aws:states:::lambda:invoke",
             How::Callback => "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
             How::Job => "arn:aws:states:::glue:startJobRun.sync",
+            How::Activity => ACTIVITY,
         }
     }
 
@@ -365,7 +380,7 @@ impl Task {
                     ]),
                 ),
             ]),
-            How::Function => Expr::Object(payload),
+            How::Function | How::Activity => Expr::Object(payload),
             How::Invoke => Expr::Object(vec![
                 ("FunctionName".to_owned(), Expr::Literal(json!("f"))),
                 ("Payload".to_owned(), Expr::Object(payload)),

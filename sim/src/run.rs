@@ -39,7 +39,7 @@ pub fn run(seed: u64) -> Result<Report, String> {
     let world = World::new(clock.clone(), disk.clone(), chance.fork());
     let calm = chance.permille(200);
     let faults = if calm { Faults::default() } else { faults(&mut chance) };
-    let clients: Vec<Client> = (0..chance.between(1, 4)).map(|n| client(&mut chance, &clock, n)).collect();
+    let clients: Vec<Client> = (0..chance.between(1, 4)).map(|n| client(&mut chance, &clock, n, !calm)).collect();
     let crashes = if calm { 0 } else { chance.below(6) };
     let mut report = Report { executions: clients.len() as u64, ..Report::default() };
     for life in 0..=crashes {
@@ -89,11 +89,11 @@ fn crash(chance: &mut Chance) -> Crash {
     }
 }
 
-fn client(chance: &mut Chance, clock: &SimClock, n: u64) -> Client {
+fn client(chance: &mut Chance, clock: &SimClock, n: u64, in_trouble: bool) -> Client {
     let made = generate(chance, has_jsonata(), true);
     let start_at = clock.now() + Duration::from_millis(chance.below(20_000));
     let stop_at = chance.permille(160).then(|| start_at + Duration::from_millis(chance.below(400_000)));
-    let habits = Habits { stop_at, redrives: chance.permille(650), has_alias: chance.permille(250) };
+    let habits = Habits { stop_at, redrives: chance.permille(650), has_alias: chance.permille(250), in_trouble };
     Client::new(format!("m{n}"), made, start_at, habits)
 }
 
@@ -116,6 +116,8 @@ fn live(world: &World, clients: &[Client], crash_at: Option<Duration>, last: boo
         for client in clients {
             tokio::spawn(client.clone().follow(world.clone(), cx.clone()));
         }
+        let (worker, clients) = (world.clone(), clients.to_vec());
+        tokio::spawn(worker.work(cx, move || clients.iter().any(Client::needs_worker)));
         if let Some(at) = crash_at {
             let world = world.clone();
             tokio::spawn(async move {

@@ -76,7 +76,8 @@ impl Plan {
             // What a job did is in its cause.
             Attempt::Fails(_) if how == How::Job => Err(Failure::new("States.TaskFailed", crate::evaluate::ANY_TEXT)),
             Attempt::Fails(error) => {
-                let cause = if how == How::Callback { "m".to_owned() } else { raised(&error) };
+                let answered = matches!(how, How::Callback | How::Activity);
+                let cause = if answered { "m".to_owned() } else { raised(&error) };
                 Err(Failure::new(&error, &cause))
             }
             Attempt::Silent => Err(Failure::new("States.Timeout", crate::evaluate::ANY_TEXT)),

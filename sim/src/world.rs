@@ -25,6 +25,7 @@ use wire::Error;
 use crate::chance::Chance;
 use crate::clock::SimClock;
 use crate::disk::Disk;
+use crate::model::ACTIVITY;
 use crate::workers::{Attempt, Plan, raised};
 
 /// Everything outside. Cheap to clone.
@@ -99,6 +100,38 @@ impl World {
     pub(crate) async fn sleep_until(&self, at: jiff::Timestamp) {
         let left = at.duration_since(self.clock.now());
         self.clock.sleep(Duration::try_from(left).unwrap_or_default()).await;
+    }
+
+    /// Fetches what waits for a worker, and answers as planned; what a dying process hands out is lost.
+    pub(crate) async fn work(self, cx: Cx, is_needed: impl Fn() -> bool) {
+        let asked = json!({ "ActivityArn": ACTIVITY, "WorkerName": "w" });
+        while is_needed() {
+            let fetched = cx.call_json("sfn", "getActivityTask", asked.clone()).await;
+            self.unless_dead().await;
+            let Some(task) = fetched.ok().filter(|task| task["TaskToken"].is_string()) else {
+                // There is no activity yet, or storage failed, or nothing came for a minute.
+                self.sleep_ms(1000).await;
+                continue;
+            };
+            let text = |field: &str| task[field].as_str().unwrap_or_default().to_owned();
+            let given = serde_json::from_str(&text("Input")).unwrap_or_default();
+            self.answer(text("TaskToken"), &given);
+        }
+    }
+
+    /// Plans the answer to a token that was given out with this.
+    fn answer(&self, token: String, given: &Value) {
+        let plan = Plan::read(&given["plan"]);
+        let answer = plan.attempt(given["retry"].as_u64().unwrap_or(0), &given["value"]);
+        if answer == Attempt::Silent {
+            return;
+        }
+        let at = self.clock.now() + Duration::from_millis(plan.delay_ms);
+        let mut outside = self.outside();
+        let times = if outside.chance.permille(200) { 2 } else { 1 };
+        outside.letters.push(Letter { to: To::Token(token), answer, at, times });
+        drop(outside);
+        self.posted.notify_one();
     }
 
     /// What a dying process does reaches nobody.
@@ -252,17 +285,7 @@ impl Handle<SendMessage> for World {
         self.unless_dead().await;
         self.called(cx);
         let body: Value = serde_json::from_str(&input.message_body).unwrap_or_default();
-        let plan = Plan::read(&body["plan"]);
-        let answer = plan.attempt(body["retry"].as_u64().unwrap_or(0), &body["value"]);
-        let token = body["token"].as_str().unwrap_or_default().to_owned();
-        if answer != Attempt::Silent {
-            let at = self.clock.now() + Duration::from_millis(plan.delay_ms);
-            let mut outside = self.outside();
-            let times = if outside.chance.permille(200) { 2 } else { 1 };
-            outside.letters.push(Letter { to: To::Token(token), answer, at, times });
-            drop(outside);
-            self.posted.notify_one();
-        }
+        self.answer(body["token"].as_str().unwrap_or_default().to_owned(), &body);
         // The answer may be there before the message's sender knows that it was sent.
         let takes = self.chance(|chance| chance.below(20));
         self.sleep_ms(takes).await;

@@ -32,7 +32,12 @@ impl Handle<GetActivityTask> for States {
             if left <= 0 {
                 return Ok(GetActivityTaskOutput::default());
             }
-            let _ = tokio::time::timeout(Duration::from_millis(left.unsigned_abs()), woken).await;
+            let pause = cx.router().clock().sleep(Duration::from_millis(left.unsigned_abs()));
+            tokio::select! {
+                biased;
+                () = woken => {}
+                () = pause => {}
+            }
         }
     }
 }
