@@ -4091,7 +4091,7 @@ static S_EXECUTION_STATUS: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
-    values: &["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"],
+    values: &["SUCCEEDED", "TIMED_OUT", "PENDING_REDRIVE", "ABORTED", "FAILED", "RUNNING"],
     sensitive: false,
 };
 static S_EXECUTION_SUCCEEDED_EVENT_DETAILS: Shape = Shape::Structure(Structure {
