@@ -131,7 +131,7 @@ impl Console {
         let spec = self.router.find(service, operation).ok_or_else(|| Error::unknown_operation(service, operation))?;
         let region = parts.headers.get("x-lakerun-region").and_then(|v| v.to_str().ok()).unwrap_or(&self.region);
         let cx = Cx::new(self.router.clone(), principal, &self.account, region);
-        let input = validate::prepare(spec.input, codec::json::decode(body)?)?;
+        let input = validate::prepare(spec.input, codec::json::decode(body)?).map_err(|e| service::refusal(spec, e))?;
         self.router.call_canonical(&cx, spec, input).await
     }
 

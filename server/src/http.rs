@@ -161,7 +161,7 @@ impl Front {
             let cx = self.authenticate(&cx, &claim, &request).await?;
             let unpacked = unpacked(&request, protocol)?;
             let request = codec::Request { body: unpacked.as_deref().unwrap_or(request.body), ..request };
-            let input = codec::decode_input(found, protocol, &request)?;
+            let input = codec::decode_input(found, protocol, &request).map_err(|e| service::refusal(found, e))?;
             self.router.call_canonical(&cx, found, input).await
         };
         match outcome.await {

@@ -27,7 +27,7 @@ mod router;
 
 pub use cx::{Cx, Principal};
 pub use platform::{Platform, Settings};
-pub use router::{Audience, Handle, Router};
+pub use router::{Audience, Handle, Router, refusal};
 
 /// Registers a service's operations: `operations!(router, service, api_sqs: SendMessage, ReceiveMessage)`.
 #[macro_export]

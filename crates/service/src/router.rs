@@ -257,10 +257,18 @@ impl Router {
         let Some(spec) = self.find_asl(service, operation) else {
             return Err(Error::not_implemented(format!("{service}:{operation}")));
         };
-        let input = asl::decode(spec.input, parameters)?;
+        let input = asl::decode(spec.input, parameters).map_err(|error| refusal(spec, error))?;
         let output = self.call_canonical(cx, spec, input).await?;
         Ok(asl::encode(spec.output, output, style))
     }
+}
+
+/// What a service calls a request that breaks its model's constraints. CloudWatch Logs has a name of its own for it.
+pub fn refusal(spec: &OperationSpec, error: Error) -> Error {
+    if spec.service.name == "logs" && error.is("ValidationException") {
+        return Error::new("InvalidParameterException", error.status(), error.message());
+    }
+    error
 }
 
 /// The resource's ARN out of the operation's template: `{Member}` of the input, `{region}`, `{account}`.
