@@ -59,12 +59,27 @@ impl Door {
         if response.status() == http::StatusCode::NOT_IMPLEMENTED {
             *response.status_mut() = http::StatusCode::BAD_REQUEST;
         }
+        if response.status() == http::StatusCode::BAD_REQUEST {
+            explain(&mut response);
+        }
         if let Ok(value) = http::HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-amz-request-id", value.clone());
             response.headers_mut().insert("x-amz-id-2", value);
         }
         response.headers_mut().insert(http::header::SERVER, http::HeaderValue::from_static("AmazonS3"));
         response
+    }
+}
+
+/// s3s refuses names that no bucket can have before anything of ours sees them, and says no more than so.
+fn explain(response: &mut HttpResponse) {
+    const BARE: &str = "<Code>InvalidBucketName</Code>";
+    let Some(text) = response.body().bytes() else { return };
+    let text = String::from_utf8_lossy(&text);
+    if text.contains(BARE) && !text.contains("<Message>") {
+        let told = text.replace(BARE, &format!("{BARE}<Message>The specified bucket is not valid.</Message>"));
+        response.headers_mut().remove(http::header::CONTENT_LENGTH);
+        *response.body_mut() = told.into_bytes().into();
     }
 }
 
