@@ -18,11 +18,12 @@ pub(crate) async fn check(cx: &Cx, asked: Option<&LoggingConfiguration>) -> Resu
     if destinations.len() > 1 || (on && destinations.is_empty()) {
         return Err(invalid("Must specify exactly one Log Destination."));
     }
-    if destinations.is_empty() {
+    // What nothing is sent to is not looked for.
+    if !on || destinations.is_empty() {
         return Ok(());
     }
     let Some(group) = log_group(asked) else { return Err(invalid("Log Destination not found.")) };
-    if on && cx.router().find("logs", "CreateLogStream").is_some() {
+    if cx.router().find("logs", "CreateLogStream").is_some() {
         let request = json!({"LogGroupName": group, "LogStreamName": TRIAL_STREAM});
         match cx.as_platform().call_json("logs", "createLogStream", request).await {
             Err(error) if !error.is("ResourceAlreadyExistsException") => {
