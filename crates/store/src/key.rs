@@ -5,21 +5,25 @@
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Key(Vec<u8>);
 
+/// Room for most keys.
+const USUAL: usize = 128;
+
 impl Key {
     /// A key that begins with the name of its owner, e.g. `sqs`.
     pub fn new(owner: &str) -> Self {
-        Self::default().push(owner)
+        Self(Vec::with_capacity(USUAL)).push(owner)
     }
 
     /// Adds a part. Parts order as their bytes do.
     #[must_use]
     pub fn push(mut self, part: impl AsRef<[u8]>) -> Self {
-        for byte in part.as_ref() {
-            self.0.push(*byte);
-            if *byte == 0 {
-                self.0.push(0xFF);
-            }
+        let mut rest = part.as_ref();
+        while let Some(zero) = rest.iter().position(|byte| *byte == 0) {
+            self.0.extend_from_slice(&rest[..=zero]);
+            self.0.push(0xFF);
+            rest = &rest[zero + 1..];
         }
+        self.0.extend_from_slice(rest);
         self.0.extend_from_slice(&[0, 1]);
         self
     }

@@ -20,6 +20,10 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 /// What a backend offers inside a transaction.
 pub trait RawTx {
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, Error>;
+    /// Is there such a record?
+    fn has(&mut self, key: &[u8]) -> Result<bool, Error> {
+        Ok(self.get(key)?.is_some())
+    }
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error>;
     fn delete(&mut self, key: &[u8]) -> Result<(), Error>;
     /// Records with `from <= key < to` (no `to`: no end), in key order or against it, at most `limit`.
@@ -69,6 +73,10 @@ impl<'a> Tx<'a> {
 impl Tx<'_> {
     pub fn get(&mut self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, Error> {
         self.raw.get(key.as_ref())
+    }
+    /// Is there such a record?
+    pub fn has(&mut self, key: impl AsRef<[u8]>) -> Result<bool, Error> {
+        self.raw.has(key.as_ref())
     }
     pub fn put(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<(), Error> {
         self.touch(key.as_ref());

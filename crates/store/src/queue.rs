@@ -195,12 +195,12 @@ pub(crate) fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<Task>, Error> {
 }
 
 pub(crate) fn has(tx: &mut Tx<'_>, id: &str) -> Result<bool, Error> {
-    Ok(tx.get(now_key(id))?.is_some() || tx.get(task_key(id))?.is_some())
+    Ok(tx.has(now_key(id))? || tx.has(task_key(id))?)
 }
 
 pub(crate) fn remove(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
     let now = now_key(id);
-    if tx.get(&now)?.is_some() {
+    if tx.has(&now)? {
         return tx.delete(&now);
     }
     if let Some(old) = tx.get_json::<Task>(task_key(id))? {

@@ -72,10 +72,12 @@ impl Sqlite {
     }
 }
 
+/// Of a new database the pages are larger than usual: of a record that takes more than a quarter of a page most lies in a page of its
+/// own, and a turn's history is a kilobyte or two.
 fn connect(path: &Path) -> Result<Connection, Error> {
     let connection = Connection::open(path)?;
     connection.execute_batch(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=10000; PRAGMA cache_size=-4096;
+        "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=10000; PRAGMA cache_size=-4096;
          PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY;",
     )?;
     connection.set_prepared_statement_cache_capacity(32);
@@ -276,17 +278,44 @@ fn apply(database: &mut Connection, writes: &Writes, last: u64) -> Result<(), Er
     let transaction = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     {
         let mut put = transaction.prepare_cached("REPLACE INTO kv (k, v) VALUES (?1, ?2)")?;
-        let mut delete = transaction.prepare_cached("DELETE FROM kv WHERE k = ?1")?;
+        let mut gone: Vec<&[u8]> = Vec::new();
         for (key, value) in writes {
             match value {
-                Some(value) => put.execute(params![key, value])?,
-                None => delete.execute(params![key])?,
-            };
+                Some(value) => {
+                    delete(&transaction, &gone)?;
+                    gone.clear();
+                    put.execute(params![key, value])?;
+                }
+                None => gone.push(key),
+            }
         }
+        delete(&transaction, &gone)?;
         let last = i64::try_from(last).unwrap_or(i64::MAX);
         transaction.prepare_cached("REPLACE INTO applied (id, record) VALUES (0, ?1)")?.execute(params![last])?;
     }
     Ok(transaction.commit()?)
+}
+
+/// Deletes the records of these keys, which are in order. Most were never brought here (tasks that came and went meanwhile): one look at
+/// the range that they are in tells of all of them.
+fn delete(database: &Connection, keys: &[&[u8]]) -> Result<(), Error> {
+    let mut statement = database.prepare_cached("DELETE FROM kv WHERE k = ?1")?;
+    let mut present = None;
+    if let [first, .., last] = keys {
+        let limit = i64::try_from(keys.len()).unwrap_or(i64::MAX);
+        let found: Vec<Vec<u8>> = database
+            .prepare_cached("SELECT k FROM kv WHERE k >= ?1 AND k <= ?2 LIMIT ?3")?
+            .query_map(params![first, last, limit], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        // As many as are to be deleted, or more: the range holds others as well.
+        present = Some(found).filter(|found| found.len() < keys.len());
+    }
+    for key in keys {
+        if present.as_ref().is_none_or(|present| present.binary_search_by(|found| found.as_slice().cmp(key)).is_ok()) {
+            statement.execute(params![key])?;
+        }
+    }
+    Ok(())
 }
 
 /// What is in SQLite: one snapshot from the first look at it until [`Base::end`].
@@ -322,6 +351,10 @@ impl Records for Base {
         Ok(statement.query_row(params![key], |row| row.get(0)).optional()?)
     }
 
+    fn has(&mut self, key: &[u8]) -> Result<bool, Error> {
+        Ok(self.begin()?.prepare_cached("SELECT 1 FROM kv WHERE k = ?1")?.exists(params![key])?)
+    }
+
     fn scan(&mut self, from: &[u8], to: Option<&[u8]>, limit: usize, reverse: bool) -> Result<Vec<Pair>, Error> {
         let connection = self.begin()?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -353,6 +386,9 @@ struct ReadTx<'a>(View<'a, Base>);
 impl RawTx for ReadTx<'_> {
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         self.0.get(key)
+    }
+    fn has(&mut self, key: &[u8]) -> Result<bool, Error> {
+        self.0.has(key)
     }
     fn put(&mut self, _: &[u8], _: &[u8]) -> Result<(), Error> {
         Err(Error::Storage("a read cannot write".to_owned()))
