@@ -155,28 +155,7 @@ impl Engine {
     ) -> Result<Vec<HistoryEvent>, Error> {
         self.store()
             .read(|tx| {
-                let mut events = Vec::new();
-                let mut at = from;
-                while events.len() < limit {
-                    let Some(record) = record_of(tx, arn, at, reverse)? else { break };
-                    let Some(next) =
-                        (if reverse { record.first().map(|e| e.id - 1) } else { record.last().map(|e| e.id + 1) })
-                    else {
-                        break;
-                    };
-                    let wanted =
-                        record.into_iter().filter(|event| if reverse { event.id <= at } else { event.id >= at });
-                    if reverse {
-                        events.extend(wanted.rev());
-                    } else {
-                        events.extend(wanted);
-                    }
-                    if next == 0 {
-                        break;
-                    }
-                    at = next;
-                }
-                events.truncate(limit);
+                let mut events = history_from(tx, arn, from, limit, reverse)?;
                 for event in &mut events {
                     if let Some(payload) = event.payload_mut() {
                         fetch(tx, arn, payload)?;
@@ -203,55 +182,99 @@ impl Engine {
         limit: usize,
     ) -> Result<Page<Listed>, Error> {
         let prefix = records::listing(account, region, machine);
-        self.store()
-            .read(|tx| {
-                let mut items = Vec::new();
-                let mut at = after.clone().unwrap_or_default();
-                loop {
-                    let found = tx.scan_after(&prefix, &at, 100)?;
-                    let Some((last, _)) = found.last() else { return Ok(Page { items, next: None }) };
-                    at.clone_from(last);
-                    for (key, value) in found {
-                        let Some(arn) = String::from_utf8(value).ok().and_then(|text| ExecutionArn::parse(&text))
-                        else {
-                            continue;
-                        };
-                        let Some(summary) = summary(tx, &arn)? else { continue };
-                        let pending_redrive = filter.is_to_redrive(tx, &arn, &summary)?;
-                        if !filter.admits(&summary, pending_redrive) {
-                            continue;
-                        }
-                        items.push(Listed { arn, summary, pending_redrive });
-                        if items.len() == limit {
-                            let more = !tx.scan_after(&prefix, &key, 1)?.is_empty();
-                            return Ok(Page { items, next: more.then_some(key) });
-                        }
-                    }
-                }
-            })
-            .await
+        let (mut page, mut at) = (Vec::new(), after.unwrap_or_default());
+        loop {
+            // Piece by piece, where a filter admits few: a read keeps commits waiting.
+            let piece = self.store().read(|tx| listed(tx, &prefix, &at, filter, limit - page.len())).await?;
+            page.extend(piece.items);
+            match piece.next {
+                Some(next) if page.len() < limit => at = next,
+                next => return Ok(Page { items: page, next }),
+            }
+            tokio::task::yield_now().await;
+        }
     }
+}
+
+/// Executions that are looked at in one read.
+const LOOKED_AT: usize = 200;
+
+/// Those among the next executions of a list that the filter admits, at most `limit`; and where to go on.
+fn listed(
+    tx: &mut Tx<'_>,
+    prefix: &Key,
+    after: &[u8],
+    filter: &Filter,
+    limit: usize,
+) -> Result<Page<Listed>, store::Error> {
+    let mut items = Vec::new();
+    let found = tx.scan_after(prefix, after, LOOKED_AT + 1)?;
+    let mut left = found.len();
+    let mut next = None;
+    for (key, value) in found.into_iter().take(LOOKED_AT) {
+        left -= 1;
+        next = Some(key);
+        let Some(arn) = String::from_utf8(value).ok().and_then(|text| ExecutionArn::parse(&text)) else { continue };
+        let Some(summary) = summary(tx, &arn)? else { continue };
+        let pending_redrive = filter.is_to_redrive(tx, &arn, &summary)?;
+        if filter.admits(&summary, pending_redrive) {
+            items.push(Listed { arn, summary, pending_redrive });
+            if items.len() == limit {
+                break;
+            }
+        }
+    }
+    Ok(Page { items, next: next.filter(|_| left > 0) })
 }
 
 /// The number of the last event; 0 without any.
 pub(crate) fn last_event(tx: &mut Tx<'_>, arn: &ExecutionArn) -> Result<u64, store::Error> {
-    let last = record_of(tx, arn, u64::MAX, true)?;
-    Ok(last.and_then(|events| events.last().map(|event| event.id)).unwrap_or(0))
+    Ok(history_from(tx, arn, u64::MAX, 1, true)?.first().map_or(0, |event| event.id))
 }
 
-/// The record of history that holds event `id`, or the last one before it.
-fn record_of(
+/// Records read at once, first; then more each time. Some hold hundreds of events, others one.
+const FIRST_RECORDS: usize = 4;
+
+fn history_from(
     tx: &mut Tx<'_>,
     arn: &ExecutionArn,
-    id: u64,
+    from: u64,
+    limit: usize,
     reverse: bool,
-) -> Result<Option<Vec<HistoryEvent>>, store::Error> {
-    let from = records::histories(arn);
-    let to = records::history(arn, id).push("");
-    let found = tx.scan(from.as_bytes(), Some(to.as_bytes()), 1, true)?;
-    let Some((key, value)) = found.into_iter().next() else { return Ok(None) };
-    let events = history::decode(&key, &value)?;
-    let holds = events.last().is_some_and(|event| event.id >= id);
-    debug_assert!(Key::parts(&key).len() > 1, "history keys have their parts");
-    Ok(if holds || reverse { Some(events) } else { None })
+) -> Result<Vec<HistoryEvent>, store::Error> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let all = records::histories(arn).into_bytes();
+    // The record that holds event `from`, or the last one before it.
+    let place = records::history(arn, from).push("").into_bytes();
+    let (mut begin, mut end) = (all.clone(), place);
+    if !reverse {
+        let Some((key, _)) = tx.scan(&all, Some(&end), 1, true)?.into_iter().next() else { return Ok(Vec::new()) };
+        (begin, end) = (key, records::history(arn, u64::MAX).push("").into_bytes());
+    }
+    let (mut events, mut records) = (Vec::new(), FIRST_RECORDS);
+    loop {
+        let found = tx.scan(&begin, Some(&end), records.min(limit), reverse)?;
+        let is_last = found.len() < records.min(limit);
+        for (key, value) in found {
+            let record = history::decode(&key, &value)?;
+            if reverse {
+                events.extend(record.into_iter().rev().filter(|event| event.id <= from));
+                end = key;
+            } else {
+                events.extend(record.into_iter().filter(|event| event.id >= from));
+                begin = key;
+                begin.push(0);
+            }
+            if events.len() >= limit {
+                events.truncate(limit);
+                return Ok(events);
+            }
+        }
+        if is_last {
+            return Ok(events);
+        }
+        records *= 4;
+    }
 }
