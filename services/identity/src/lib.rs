@@ -30,13 +30,19 @@ pub struct Identity {
     store: Store,
     account: String,
     root: RootKeys,
-    /// Policies by role, parsed.
-    roles: Cache<Vec<Value>>,
+    roles: Cache<KnownRole>,
     /// Keys of processes that end with this server.
     lent: Mutex<BTreeMap<String, SessionRecord>>,
 }
 
-/// Roles whose policies are kept in memory.
+/// What is asked of a role again and again.
+struct KnownRole {
+    id: String,
+    /// Its policies, parsed.
+    policies: Vec<Value>,
+}
+
+/// Roles that are kept in memory.
 const MAX_ROLES: usize = 1000;
 
 /// The keys of the server's owner.
@@ -49,7 +55,7 @@ pub struct RootKeys {
 /// Registers IAM's and STS's operations and becomes the platform's identity.
 pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
     let store = platform.control.store().clone();
-    let roles = Cache::new(&store, MAX_ROLES, records::decides);
+    let roles = Cache::new(&store, MAX_ROLES, records::decides());
     let (account, lent) = (platform.account.clone(), Mutex::default());
     let identity = Arc::new(Identity { store, account, root, roles, lent });
     let router = &platform.router;

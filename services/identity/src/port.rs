@@ -7,15 +7,14 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rand::Rng as _;
-use serde_json::Value;
 use service::Principal;
 use service::identity::Credentials;
 use wire::Error;
 use wire::arn::Arn;
 
-use crate::Identity;
 use crate::policy::{Verdict, evaluate, evaluate_parsed};
 use crate::records::{self, SessionRecord, role_key, session_key, session_prefix};
+use crate::{Identity, KnownRole};
 
 #[async_trait]
 impl service::identity::Identity for Identity {
@@ -64,10 +63,10 @@ impl service::identity::Identity for Identity {
             )))
         };
         let Some((account, name)) = split_role(role_arn) else { return denied("because the role's ARN is malformed") };
-        let Some(policies) = self.policies(&account, &name).await? else {
+        let Some(role) = self.role(&account, &name).await? else {
             return denied("because the role no longer exists");
         };
-        match evaluate_parsed(&policies, action, resource, keys) {
+        match evaluate_parsed(&role.policies, action, resource, keys) {
             Verdict::Denied => return denied("with an explicit deny in an identity-based policy"),
             Verdict::Silent => {
                 return denied(&format!("because no identity-based policy allows the {action} action"));
@@ -83,7 +82,7 @@ impl service::identity::Identity for Identity {
     async fn role_session(&self, role_arn: &str, session: &str, attempt: Option<&str>) -> Result<Principal, Error> {
         let invalid = || Error::validation(format!("The role {role_arn} does not exist or cannot be assumed"));
         let (account, name) = split_role(role_arn).ok_or_else(invalid)?;
-        if self.policies(&account, &name).await?.is_none() {
+        if self.role(&account, &name).await?.is_none() {
             return Err(invalid());
         }
         Ok(Principal::Role {
@@ -127,8 +126,8 @@ impl service::identity::Identity for Identity {
 const MAX_LENT: usize = 10_000;
 
 impl Identity {
-    /// A role's policies, parsed; `None` where there is no such role.
-    async fn policies(&self, account: &str, name: &str) -> Result<Option<Arc<Vec<Value>>>, Error> {
+    /// What is known of a role; `None` where there is no such role.
+    pub(crate) async fn role(&self, account: &str, name: &str) -> Result<Option<Arc<KnownRole>>, Error> {
         self.roles
             .find(role_key(account, name), |tx| {
                 let Some(role) = tx.get_json::<records::RoleRecord>(role_key(account, name))? else { return Ok(None) };
@@ -138,7 +137,8 @@ impl Identity {
                     let default = policy.versions.into_iter().find(|v| v.is_default_version == Some(true));
                     documents.extend(default.and_then(|v| v.document));
                 }
-                Ok(Some(documents.iter().filter_map(|text| serde_json::from_str(text).ok()).collect()))
+                let policies = documents.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
+                Ok(Some(KnownRole { id: role.role.role_id, policies }))
             })
             .await
     }

@@ -51,13 +51,17 @@ pub(crate) fn session_key(access_key: &str) -> Key {
 }
 
 /// True for the keys of what decides who may do what: all but sessions.
-pub(crate) fn decides(key: &[u8]) -> bool {
-    key.starts_with(Key::new("iam").as_bytes()) && !key.starts_with(session_prefix().as_bytes())
+pub(crate) fn decides() -> impl Fn(&[u8]) -> bool {
+    let (all, sessions) = (Key::new("iam"), session_prefix());
+    move |key| key.starts_with(all.as_bytes()) && !key.starts_with(sessions.as_bytes())
 }
 
 pub(crate) fn role(tx: &mut Tx<'_>, account: &str, name: &str) -> Result<RoleRecord, Error> {
-    tx.get_json(role_key(account, name))?
-        .ok_or_else(|| no_such_entity_exception(format!("The role with name {name} cannot be found.")))
+    tx.get_json(role_key(account, name))?.ok_or_else(|| no_such_role(name))
+}
+
+pub(crate) fn no_such_role(name: &str) -> Error {
+    no_such_entity_exception(format!("The role with name {name} cannot be found."))
 }
 
 pub(crate) fn policy(tx: &mut Tx<'_>, account: &str, arn: &str) -> Result<PolicyRecord, Error> {

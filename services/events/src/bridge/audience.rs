@@ -16,7 +16,7 @@ const MAX_BUSES: usize = 1000;
 
 impl Listeners {
     pub(super) fn new(store: &Store) -> Self {
-        Self(Cache::new(store, MAX_BUSES, is_rule))
+        Self(Cache::new(store, MAX_BUSES, is_rule()))
     }
 }
 

@@ -120,8 +120,9 @@ impl Home {
 }
 
 /// True for the keys of rules.
-pub(super) fn is_rule(key: &[u8]) -> bool {
-    key.starts_with(Key::new(OWNER).push("rule").as_bytes())
+pub(super) fn is_rule() -> impl Fn(&[u8]) -> bool {
+    let rules = Key::new(OWNER).push("rule");
+    move |key| key.starts_with(rules.as_bytes())
 }
 
 impl Bus {

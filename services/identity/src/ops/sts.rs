@@ -13,7 +13,7 @@ use wire::Error;
 use crate::Identity;
 use crate::policy::glob;
 use crate::port::split_role;
-use crate::records::role;
+use crate::records::{no_such_role, role};
 
 #[async_trait]
 impl Handle<GetCallerIdentity> for Identity {
@@ -22,8 +22,8 @@ impl Handle<GetCallerIdentity> for Identity {
             Principal::Root | Principal::Platform => cx.account().to_owned(),
             Principal::Role { session, role_arn, .. } => {
                 let name = role_arn.rsplit('/').next().unwrap_or_default();
-                let found = self.store.read(|tx| role(tx, cx.account(), name)).await?;
-                format!("{}:{session}", found.role.role_id)
+                let found = self.role(cx.account(), name).await?.ok_or_else(|| no_such_role(name))?;
+                format!("{}:{session}", found.id)
             }
         };
         Ok(GetCallerIdentityResponse {
