@@ -1,10 +1,11 @@
 //! One port, every protocol: finds the service and the operation, checks the signature, and passes on: S3 to its own door, the
 //! console's paths to the console, everything else through the codecs to the Router.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use service::{Cx, Platform, Principal, Router};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep};
 use wire::codec::{self, query, rest};
-use wire::sigv4::{Claim, Signable, sha256_hex};
+use wire::sigv4::{Claim, Signable, SigningKey, sha256_hex};
 use wire::{Error, OperationSpec, Protocol};
 
 use crate::console;
@@ -45,6 +46,7 @@ pub(crate) struct Front {
     s3: s3_service::Door,
     lambda: Arc<lambda::Lambda>,
     console: console::Console,
+    signing_keys: SigningKeys,
     connections: AtomicUsize,
     requests: AtomicUsize,
 }
@@ -58,6 +60,7 @@ impl Front {
             s3: wired.s3,
             lambda: wired.lambda,
             console: console::Console::new(platform, token),
+            signing_keys: SigningKeys::default(),
             connections: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
         }
@@ -253,8 +256,39 @@ impl Front {
             headers: request.headers,
             payload_hash: said.filter(|s| s.len() != 64).unwrap_or(&hash),
         };
-        claim.check(&signable, &keys.secret_key, cx.now())?;
+        self.signing_keys.check(claim, &signable, &keys.secret_key, cx.now())?;
         Ok(cx.as_principal(keys.principal).with_region(&claim.region))
+    }
+}
+
+/// Keys derived for a day, a region and a service, which a client uses again and again; with the secrets that they are of.
+#[derive(Default)]
+struct SigningKeys(Mutex<KnownKeys>);
+
+type KnownKeys = BTreeMap<[String; 4], (String, SigningKey)>;
+
+const MAX_SIGNING_KEYS: usize = 1000;
+
+impl SigningKeys {
+    /// Checks the claim. Only keys that have signed something are kept.
+    fn check(&self, claim: &Claim, request: &Signable<'_>, secret: &str, now: jiff::Timestamp) -> Result<(), Error> {
+        let place = [&claim.access_key, &claim.date, &claim.region, &claim.service].map(String::clone);
+        let known = self.known().get(&place).filter(|(of, _)| of == secret).map(|(_, key)| key.clone());
+        if let Some(key) = known {
+            return claim.check_with(request, &key, now);
+        }
+        let key = claim.signing_key(secret);
+        claim.check_with(request, &key, now)?;
+        let mut known = self.known();
+        if known.len() >= MAX_SIGNING_KEYS {
+            known.clear();
+        }
+        known.insert(place, (secret.to_owned(), key));
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, KnownKeys> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -374,12 +408,13 @@ async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Error> {
 /// A body whose pieces must keep coming.
 struct Patient {
     inner: Incoming,
-    deadline: Pin<Box<Sleep>>,
+    /// Set while nothing comes.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
     fn new(inner: Incoming) -> Self {
-        Self { inner, deadline: Box::pin(tokio::time::sleep(BODY_IDLE)) }
+        Self { inner, deadline: None }
     }
 }
 
@@ -389,10 +424,11 @@ impl Body for Patient {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
-            self.deadline.as_mut().reset(Instant::now() + BODY_IDLE);
+            self.deadline = None;
             return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
         }
-        match self.deadline.as_mut().poll(cx) {
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(BODY_IDLE)));
+        match deadline.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Some(Err("nothing came for 30 seconds".into()))),
             Poll::Pending => Poll::Pending,
         }

@@ -45,6 +45,16 @@ pub struct Signable<'a> {
     pub payload_hash: &'a str,
 }
 
+/// What a secret comes to for a day, a region and a service.
+#[derive(Clone)]
+pub struct SigningKey([u8; 32]);
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SigningKey")
+    }
+}
+
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
@@ -150,8 +160,16 @@ impl Claim {
     /// # Errors
     /// `SignatureDoesNotMatch`, `RequestTimeTooSkewed` or `AccessDenied` ("Request has expired").
     pub fn check(&self, request: &Signable<'_>, secret: &str, now: jiff::Timestamp) -> Result<(), Error> {
+        self.check_with(request, &self.signing_key(secret), now)
+    }
+
+    /// The same, with the key that was derived from the secret.
+    ///
+    /// # Errors
+    /// As [`Claim::check`].
+    pub fn check_with(&self, request: &Signable<'_>, key: &SigningKey, now: jiff::Timestamp) -> Result<(), Error> {
         self.check_time(now)?;
-        let expected = self.sign(request, secret);
+        let expected = self.sign_with(request, key);
         // Comparison in constant time: the digest of both is compared, which tells nothing of the signature.
         if Sha256::digest(expected.as_bytes()) == Sha256::digest(self.signature.as_bytes()) {
             Ok(())
@@ -188,47 +206,67 @@ impl Claim {
 
     /// The signature that this claim should carry.
     pub fn sign(&self, request: &Signable<'_>, secret: &str) -> String {
+        self.sign_with(request, &self.signing_key(secret))
+    }
+
+    fn sign_with(&self, request: &Signable<'_>, key: &SigningKey) -> String {
         let canonical = self.canonical(request);
         let scope = format!("{}/{}/{}/aws4_request", self.date, self.region, self.service);
         let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{}", self.time, sha256_hex(canonical.as_bytes()));
+        hex::encode(hmac(&key.0, &to_sign))
+    }
+
+    /// The key of a secret for this claim's day, region and service.
+    pub fn signing_key(&self, secret: &str) -> SigningKey {
         let mut key = hmac(format!("AWS4{secret}").as_bytes(), &self.date);
         for part in [&self.region, &self.service, "aws4_request"] {
             key = hmac(&key, part);
         }
-        hex::encode(hmac(&key, &to_sign))
+        SigningKey(key)
     }
 
     fn canonical(&self, request: &Signable<'_>) -> String {
-        let path = if request.path.is_empty() { "/" } else { request.path };
+        let mut text = String::with_capacity(USUAL);
+        let _ = writeln!(text, "{}", request.method);
         // S3 signs the path as sent; the others encode it once more.
-        let path = if self.service == "s3" {
-            normalise(path)
-        } else {
-            path.split('/').map(|s| utf8_percent_encode(s, UNRESERVED).to_string()).collect::<Vec<_>>().join("/")
-        };
+        match request.path {
+            "" | "/" => text.push('/'),
+            path if self.service == "s3" => text.push_str(&normalise(path)),
+            path => {
+                for (at, segment) in path.split('/').enumerate() {
+                    let _ =
+                        write!(text, "{}{}", if at == 0 { "" } else { "/" }, utf8_percent_encode(segment, UNRESERVED));
+                }
+            }
+        }
         let mut query: Vec<(String, String)> = pairs(request.query)
             .filter(|(k, _)| k != "X-Amz-Signature")
             .map(|(k, v)| (encode(&k), encode(&v)))
             .collect();
         query.sort();
         let query: Vec<String> = query.into_iter().map(|(k, v)| format!("{k}={v}")).collect();
-        let mut text = format!("{}\n{path}\n{}\n", request.method, query.join("&"));
+        let _ = writeln!(text, "\n{}", query.join("&"));
         for name in &self.signed_headers {
-            let values: Vec<String> = request
-                .headers
-                .get_all(name.as_str())
-                .iter()
-                .map(|v| {
-                    let text = String::from_utf8_lossy(v.as_bytes()).into_owned();
-                    text.split_whitespace().collect::<Vec<_>>().join(" ")
-                })
-                .collect();
-            let _ = writeln!(text, "{name}:{}", values.join(","));
+            text.push_str(name);
+            for (at, value) in request.headers.get_all(name.as_str()).iter().enumerate() {
+                text.push(if at == 0 { ':' } else { ',' });
+                for (at, word) in String::from_utf8_lossy(value.as_bytes()).split_whitespace().enumerate() {
+                    text.push_str(if at == 0 { "" } else { " " });
+                    text.push_str(word);
+                }
+            }
+            if !request.headers.contains_key(name.as_str()) {
+                text.push(':');
+            }
+            text.push('\n');
         }
         let _ = write!(text, "\n{}\n{}", self.signed_headers.join(";"), request.payload_hash);
         text
     }
 }
+
+/// Room for most canonical requests.
+const USUAL: usize = 1024;
 
 /// Decodes and encodes again, so that a client's own choice of what to encode does not matter.
 fn normalise(path: &str) -> String {
@@ -247,10 +285,10 @@ fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-fn hmac(key: &[u8], text: &str) -> Vec<u8> {
+fn hmac(key: &[u8], text: &str) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(text.as_bytes());
-    mac.finalize().into_bytes().to_vec()
+    mac.finalize().into_bytes().into()
 }
 
 /// `20130524T000000Z`.
