@@ -330,7 +330,7 @@ fn summary(new: &NewExecution, info: &Info) -> Summary {
         state_machine_alias_arn: new.state_machine_alias_arn.clone(),
         trace_header: new.trace_header.clone(),
         logging: new.logging.clone(),
-        definition: records::definition_name(&new.definition),
+        definition: new.definition.name().to_owned(),
         status: Status::Running,
         started: info.started,
         stopped: None,

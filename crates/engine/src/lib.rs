@@ -8,6 +8,7 @@
 
 mod arn;
 mod batch;
+mod definitions;
 mod history;
 mod logs;
 mod map_runs;
@@ -22,15 +23,17 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use asl::{Command, Definition, Event, Execution, Info, MachineType, Status, TaskId, Timestamp};
+use asl::{Command, Event, Execution, Info, Status, TaskId, Timestamp};
 use service::{Cx, Platform, Router};
-use store::{Store, Tx};
+use store::Store;
 use tokio::sync::{Notify, oneshot};
 use wire::Error;
 
 pub use arn::ExecutionArn;
 use batch::Batch;
 pub use batch::TaskPayload;
+pub use definitions::DefinitionText;
+use definitions::Definitions;
 pub use history::encode as encode_history;
 pub use logs::{Level, Logging};
 pub use map_runs::{ChildResult, EndedChild, MAP_RUN_KIND, MapRunArn, News, OpenRun};
@@ -47,8 +50,6 @@ pub const TASK_KIND: &str = "states:task";
 const MAX_LOADED: usize = 4096;
 /// Commands of one commit, about.
 const MAX_COMMANDS: usize = 10_000;
-/// Parsed definitions kept in memory.
-const MAX_DEFINITIONS: usize = 256;
 
 /// The engine. Cheap to clone.
 #[derive(Clone)]
@@ -60,7 +61,7 @@ struct Inner {
     store: Store,
     router: Arc<Router>,
     loaded: Mutex<BTreeMap<String, Slot>>,
-    definitions: Mutex<BTreeMap<String, Arc<Definition>>>,
+    definitions: Definitions,
     waiting: Mutex<BTreeMap<String, Vec<oneshot::Sender<()>>>>,
     /// Runs of Distributed Maps that are taken up, and what wakes them.
     map_runs: Mutex<BTreeMap<String, Arc<Notify>>>,
@@ -75,9 +76,11 @@ type Slot = Arc<tokio::sync::Mutex<Option<Execution>>>;
 #[derive(Clone, Debug)]
 pub struct NewExecution {
     pub arn: ExecutionArn,
+    /// Its name was drawn at random a moment ago: nothing can have it already.
+    pub is_unseen: bool,
     pub info: Info,
-    /// The text of the definition; it is kept with the execution.
-    pub definition: String,
+    /// It is kept with the execution.
+    pub definition: DefinitionText,
     pub state_machine_version_arn: Option<String>,
     /// The alias that it was started through.
     pub state_machine_alias_arn: Option<String>,
@@ -116,7 +119,7 @@ impl Engine {
             store: platform.control.store().clone(),
             router: Arc::clone(&platform.router),
             loaded: Mutex::default(),
-            definitions: Mutex::default(),
+            definitions: Definitions::default(),
             waiting: Mutex::default(),
             map_runs: Mutex::default(),
             awaited: Awaited::default(),
@@ -143,41 +146,37 @@ impl Engine {
         Timestamp(self.inner.router.now().as_millisecond())
     }
 
-    /// Keeps a definition's text, in the transaction of whoever needs it; answers with its name.
-    pub fn keep_definition(tx: &mut Tx<'_>, account: &str, region: &str, text: &str) -> Result<String, store::Error> {
-        let name = records::definition_name(text);
-        let key = records::definition_key(account, region, &name);
-        if tx.get(&key)?.is_none() {
-            tx.put(key, text.as_bytes())?;
-        }
-        Ok(name)
-    }
-
     /// Starts an execution: one commit that holds it and its first steps.
     pub async fn start(&self, cx: &Cx, new: NewExecution) -> Result<Started, Error> {
-        let definition = self.parsed(&new.definition)?;
+        let definition = self.ready(&new.definition)?;
         let started = new.info.started;
         // Held until the commit: events of it may come at once, and find it here.
         let slot = self.slot(&new.arn);
         let mut held = slot.lock().await;
         let mut execution = Execution::new(definition, new.info.clone(), seed(&cx.uuid()));
         let commands = steps(&mut execution, started, Event::Started);
-        let mut batch = Batch::begin(&new, &execution)?;
+        // Boxed, here and below: it is large, and moves from hand to hand.
+        let mut batch = Box::new(Batch::begin(&new, &execution)?);
         let tells_events = self.tells_events(&new.arn).await?;
         batch.add(&new.arn, started, &mut execution, commands, tells_events)?;
         let noted = std::mem::take(&mut batch.noted);
         let awaited = Arc::clone(&self.inner.awaited);
-        let (arn, text, input) = (new.arn.clone(), new.definition.clone(), new.info.input.clone());
+        let (arn, input, is_unseen) = (new.arn.clone(), new.info.input.clone(), new.is_unseen);
+        let text_key = new.definition.key(arn.account(), arn.region());
+        let is_known = self.inner.definitions.is_known(&text_key);
+        let text = (!is_known).then(|| new.definition.clone());
         let is_new = Arc::new(AtomicBool::new(false));
         let made = Arc::clone(&is_new);
         let reply = cx
             .write(self.store(), move |tx| {
-                if let Some(known) = read::summary(tx, &arn)? {
+                if !is_unseen && let Some(known) = read::summary(tx, &arn)? {
                     let same = known.status == Status::Running
                         && read::info(tx, &arn)?.is_some_and(|info| info.input.text() == input.text());
                     return Ok::<_, Error>(if same { Started::At(known.started.0) } else { Started::NameTaken });
                 }
-                Self::keep_definition(tx, arn.account(), arn.region(), &text)?;
+                if let Some(text) = &text {
+                    text.keep(tx, arn.account(), arn.region())?;
+                }
                 batch.apply(tx, &awaited)?;
                 made.store(true, Ordering::Relaxed);
                 Ok(Started::At(started.0))
@@ -186,6 +185,9 @@ impl Engine {
         let begun = reply.is_ok() && is_new.load(Ordering::Relaxed);
         if begun {
             self.counter().count(&new.arn, noted);
+            if !is_known {
+                self.inner.definitions.now_known(text_key);
+            }
         }
         if begun && execution.status() == Status::Running {
             *held = Some(execution);
@@ -259,7 +261,7 @@ impl Engine {
         let now = self.now();
         let commands = steps(execution, now, event);
         let over = execution.status() != Status::Running;
-        let mut batch = Batch::default();
+        let mut batch = Box::<Batch>::default();
         let outcome = match if over { self.tells_events(arn).await } else { Ok(false) } {
             Ok(tells_events) => batch.add(arn, now, execution, commands, tells_events).map_err(Error::from),
             Err(error) => Err(error),
@@ -378,30 +380,6 @@ impl Engine {
         }
         let definition = self.parsed(&stored.definition)?;
         Ok(Some(Execution::load(definition, Arc::new(stored.info), stored.root, stored.frames)))
-    }
-
-    /// A definition that was kept, by its name.
-    pub async fn kept_definition(&self, account: &str, region: &str, name: &str) -> Result<Arc<Definition>, Error> {
-        let key = records::definition_key(account, region, name);
-        let text = self.store().read(|tx| tx.get(&key).map_err(Error::from)).await?;
-        self.parsed(&String::from_utf8(text.unwrap_or_default()).unwrap_or_default())
-    }
-
-    /// A checked definition, ready to run.
-    pub fn parsed(&self, text: &str) -> Result<Arc<Definition>, Error> {
-        let name = records::definition_name(text);
-        let mut known = lock(&self.inner.definitions);
-        if let Some(definition) = known.get(&name) {
-            return Ok(Arc::clone(definition));
-        }
-        let definition = Definition::parse(text, MachineType::Standard)
-            .map_err(|found| Error::internal(format!("a stored definition does not parse: {found:?}")))?;
-        if known.len() >= MAX_DEFINITIONS {
-            known.clear();
-        }
-        let definition = Arc::new(definition);
-        known.insert(name, Arc::clone(&definition));
-        Ok(definition)
     }
 }
 

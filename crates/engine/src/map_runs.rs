@@ -20,7 +20,7 @@ pub use arn::MapRunArn;
 
 use crate::read::{self, Page};
 use crate::records::{self, Summary};
-use crate::{Engine, ExecutionArn, lock};
+use crate::{DefinitionText, Engine, ExecutionArn, lock};
 
 /// The queue kind of a Distributed Map's run; its payload is the run's ARN.
 pub const MAP_RUN_KIND: &str = "states:map-run";
@@ -37,6 +37,7 @@ pub struct OpenRun {
     /// Of the execution whose Map it is.
     pub info: Arc<Info>,
     definition: Arc<Definition>,
+    processor: DefinitionText,
 }
 
 /// What has happened to a run while nobody looked.
@@ -145,8 +146,9 @@ impl Engine {
             .await?;
         let (info, definition) = (Arc::new(info), self.parsed(&definition)?);
         let Some(bench) = Workbench::new(&definition, Arc::clone(&info), &run) else { return Ok(None) };
-        let definition = self.parsed(&run.processor)?;
-        Ok(Some(OpenRun { arn: arn.clone(), run, bench: Mutex::new(bench), info, definition }))
+        let processor = DefinitionText::from(run.processor.as_str());
+        let definition = self.ready(&processor)?;
+        Ok(Some(OpenRun { arn: arn.clone(), run, bench: Mutex::new(bench), info, definition, processor }))
     }
 
     /// What a run has to take notice of.

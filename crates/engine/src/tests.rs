@@ -76,8 +76,9 @@ async fn who_waits_for_an_end_is_told_of_one_in_doubt() {
     let arn = ExecutionArn::standard("000000000000", "us-east-1", "m", "e");
     let new = NewExecution {
         arn: arn.clone(),
+        is_unseen: false,
         info: Info { execution_arn: arn.to_string(), input: Payload::inline("{}".to_owned()), ..Info::default() },
-        definition: r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":600,"End":true}}}"#.to_owned(),
+        definition: r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":600,"End":true}}}"#.into(),
         state_machine_version_arn: None,
         state_machine_alias_arn: None,
         trace_header: None,

@@ -61,7 +61,8 @@ impl Express {
     /// Puts an execution on the queue.
     pub(crate) async fn start(&self, cx: &Cx, new: NewExecution) -> Result<(), Error> {
         cx.write(self.engine.store(), move |tx| {
-            let definition = Engine::keep_definition(tx, new.arn.account(), new.arn.region(), &new.definition)?;
+            new.definition.keep(tx, new.arn.account(), new.arn.region())?;
+            let definition = new.definition.name().to_owned();
             let (arn, info, logging) = (new.arn.clone(), new.info.clone(), new.logging.clone());
             let start = Start { arn, info, definition, logging };
             tx.enqueue(NewTask::new(KIND, new.arn.as_str()).payload(&start)?)?;
@@ -72,7 +73,7 @@ impl Express {
 
     /// Runs an execution to its end. It goes on when the caller does not wait for it.
     pub(crate) async fn run_now(&self, cx: &Cx, new: NewExecution) -> Result<Ended, Error> {
-        let definition = self.engine.parsed(&new.definition)?;
+        let definition = self.engine.ready(&new.definition)?;
         let execution = Execution::new(definition, new.info, engine::seed(&cx.uuid()));
         let mut run = Run::new(self.clone(), new.arn, execution, new.logging);
         let (tell, told) = oneshot::channel();

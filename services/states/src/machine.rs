@@ -3,6 +3,7 @@
 use api_states::error;
 use api_states::{EncryptionConfiguration, LoggingConfiguration, Tag, TracingConfiguration};
 use asl::{Definition, Diagnostic, MachineType};
+use engine::DefinitionText;
 use serde::{Deserialize, Serialize};
 use service::Router;
 use store::{Key, Tx};
@@ -174,6 +175,34 @@ pub(crate) struct Found {
     pub(crate) alias_arn: Option<String>,
 }
 
+/// A machine as it is remembered, ready to be started.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) machine: StateMachine,
+    pub(crate) definition: DefinitionText,
+}
+
+impl From<StateMachine> for Ready {
+    fn from(machine: StateMachine) -> Self {
+        let definition = machine.definition.as_str().into();
+        Self { machine, definition }
+    }
+}
+
+/// True for the keys of machines themselves.
+pub(crate) fn is_machine(key: &[u8]) -> bool {
+    const END: [u8; 2] = [0, 1];
+    let part = |key: &mut &[u8]| {
+        let end = key.windows(2).position(|two| two == END)?;
+        let (part, rest) = (&key[..end], &key[end + 2..]);
+        *key = rest;
+        Some(part == b"machine")
+    };
+    let Some(mut rest) = key.strip_prefix(b"states\x00\x01") else { return false };
+    let (_account, _region) = (part(&mut rest), part(&mut rest));
+    part(&mut rest) == Some(true)
+}
+
 pub(crate) fn machines(account: &str, region: &str) -> Key {
     Key::new("states").push(account).push(region).push("machine")
 }
@@ -255,5 +284,19 @@ impl StateMachine {
 
     pub(crate) fn tracing(&self) -> TracingConfiguration {
         self.tracing.clone().unwrap_or(TracingConfiguration { enabled: Some(false) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MachineArn, is_machine};
+
+    #[test]
+    fn keys_of_machines_are_told_from_others() {
+        let arn = MachineArn::new("000000000000", "eu-west-1", "m");
+        assert!(is_machine(arn.key().as_bytes()));
+        for other in [arn.versions(), arn.aliases(), arn.counter(), store::Key::new("states"), store::Key::new("sqs")] {
+            assert!(!is_machine(other.as_bytes()), "{other:?}");
+        }
     }
 }

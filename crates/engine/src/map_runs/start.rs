@@ -56,7 +56,7 @@ impl Engine {
         }
         batch.put(records::map_run(&open.arn), &open.run)?;
         let (account, region) = (open.arn.account().to_owned(), open.arn.region().to_owned());
-        let definition = open.run.processor.clone();
+        let definition = open.processor.clone();
         // Held until their records are there, so that what they started finds them in memory.
         let slots: Vec<_> = running.iter().map(|(_, arn, _)| self.slot(arn)).collect();
         let mut held = Vec::new();
@@ -68,7 +68,7 @@ impl Engine {
         let written = self
             .store()
             .write(move |tx| {
-                Self::keep_definition(tx, &account, &region, &definition)?;
+                definition.keep(tx, &account, &region)?;
                 batch.apply(tx, &awaited)
             })
             .await;
@@ -107,8 +107,9 @@ impl Engine {
     pub(super) fn new_child(open: &OpenRun, arn: &ExecutionArn, execution: &Execution) -> NewExecution {
         NewExecution {
             arn: arn.clone(),
+            is_unseen: false,
             info: Info::clone(execution.info()),
-            definition: open.run.processor.clone(),
+            definition: open.processor.clone(),
             state_machine_version_arn: None,
             state_machine_alias_arn: None,
             trace_header: None,

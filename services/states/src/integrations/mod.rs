@@ -129,21 +129,10 @@ impl Tasks {
         events::signed(&resource, &payload.execution, &mut parameters);
         let calling = cx.with_task(&task.id);
         let site = Site::of(&self.http, &payload.execution);
-        if let (Pattern::Sync { version }, Target::Service { service, action, .. }) =
-            (&resource.pattern, &resource.target)
-        {
-            let Some(job) = Job::of(service, action) else {
-                let cause = format!("The resource '{}' has no '.sync' pattern", payload.resource);
-                return Ok(Ending::Failed(Failure::named("States.Runtime", cause)));
-            };
-            // Not cut short by a cancellation: a job that was started must be known, to be stopped.
-            return match call(&calling, &resource, parameters.clone(), &site).await {
-                Ok(answer) => {
-                    let started = StartedJob { job, version: *version, parameters: &parameters, answer: &answer };
-                    self.submit(&cx, task, payload, started).await
-                }
-                Err(failure) => Ok(Ending::Failed(failure)),
-            };
+        if let Pattern::Sync { version } = resource.pattern {
+            let started =
+                Box::pin(self.start_job((&cx, &calling), (task, payload), &resource, version, parameters, &site));
+            return started.await;
         }
         let called = tokio::select! {
             biased;
@@ -155,6 +144,34 @@ impl Tasks {
             (Ok(output), Pattern::WaitForTaskToken) => Ending::Submitted(output.to_string()),
             (Ok(output), _) => Ending::Succeeded(output.to_string()),
         })
+    }
+
+    /// Starts a job, and has its end waited for.
+    async fn start_job(
+        &self,
+        (cx, calling): (&Cx, &Cx),
+        (task, payload): (&Task, &TaskPayload),
+        resource: &Resource,
+        version: u8,
+        parameters: Value,
+        site: &Site<'_>,
+    ) -> Result<Ending, Error> {
+        let job = match &resource.target {
+            Target::Service { service, action, .. } => Job::of(service, action),
+            _ => None,
+        };
+        let Some(job) = job else {
+            let cause = format!("The resource '{}' has no '.sync' pattern", payload.resource);
+            return Ok(Ending::Failed(Failure::named("States.Runtime", cause)));
+        };
+        // Not cut short by a cancellation: a job that was started must be known, to be stopped.
+        match call(calling, resource, parameters.clone(), site).await {
+            Ok(answer) => {
+                let started = StartedJob { job, version, parameters: &parameters, answer: &answer };
+                self.submit(cx, task, payload, started).await
+            }
+            Err(failure) => Ok(Ending::Failed(failure)),
+        }
     }
 
     /// One call, for an execution that is kept in memory alone: none of it is remembered.
@@ -202,7 +219,8 @@ async fn call(cx: &Cx, resource: &Resource, mut parameters: Value, site: &Site<'
             lambda::invoke(cx, parameters).await
         }
         Target::Service { service, sdk: false, .. } if service == "http" => {
-            site.http.invoke(cx, &site.machine, &parameters, &mut Exchange::default()).await
+            // Boxed: what is seldom needed makes every task's run larger.
+            Box::pin(site.http.invoke(cx, &site.machine, &parameters, &mut Exchange::default())).await
         }
         Target::Service { service, action, sdk } => {
             if *sdk && service == "s3" && action == "putObject" {

@@ -6,7 +6,7 @@ use engine::{ExecutionArn, Redriven};
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::machine::{MachineArn, StateMachine};
+use crate::machine::MachineArn;
 use crate::{States, millis, no_such_execution, standard_arn};
 
 #[async_trait]
@@ -38,7 +38,6 @@ impl States {
     /// Whether the state machine of an execution still exists.
     pub(super) async fn has_machine(&self, arn: &ExecutionArn) -> Result<bool, Error> {
         let machine = MachineArn::new(arn.account(), arn.region(), arn.machine());
-        let machine: Option<StateMachine> = self.store.read(|tx| tx.get_json(machine.key())).await?;
-        Ok(machine.is_some_and(|machine| !machine.deleting))
+        Ok(self.machine(&machine).await?.is_some_and(|known| !known.machine.deleting))
     }
 }

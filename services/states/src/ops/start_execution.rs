@@ -1,5 +1,7 @@
 //! StartExecution: the same name and input while it runs is the same execution.
 
+use std::sync::Arc;
+
 use api_states::{StartExecution, StartExecutionInput, StartExecutionOutput, error};
 use asl::{Info, Payload, Timestamp};
 use async_trait::async_trait;
@@ -7,7 +9,7 @@ use engine::{ExecutionArn, NewExecution, Started};
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::machine::{MachineArn, StateMachine, deleting};
+use crate::machine::{MachineArn, Qualifier, Ready, StateMachine, deleting, does_not_exist};
 use crate::names::{check_name, check_size};
 use crate::{States, draw, logging};
 
@@ -48,27 +50,34 @@ impl States {
                 machine_arn.as_str()
             )));
         }
-        let draw = draw(cx);
-        let found = self.store.read(|tx| machine_arn.find(tx, draw)).await?;
-        let machine = found.machine;
+        let (ready, version, alias_arn) = if machine_arn.qualifier == Qualifier::None {
+            let ready = self.machine(&machine_arn).await?.ok_or_else(|| does_not_exist(machine_arn.as_str()))?;
+            (ready, None, None)
+        } else {
+            let draw = draw(cx);
+            let found = self.store.read(|tx| machine_arn.find(tx, draw)).await?;
+            (Arc::new(found.machine.into()), found.version, found.alias_arn)
+        };
+        let Ready { machine, definition } = &*ready;
         if machine.deleting {
             return Err(deleting(machine_arn.as_str()));
         }
         // Called again by the same task, it names the same execution.
+        let is_unseen = name.is_none() && cx.task_id().is_none();
         let name = name.unwrap_or_else(|| cx.task_id().map_or_else(|| cx.uuid(), task_execution_name));
         check_name(&name)?;
         let input = input.unwrap_or_else(|| "{}".to_owned());
         check_input(&input)?;
         let logging = logging::of(&machine.logging());
-        let arn = execution_arn(cx, &machine, &machine_arn, &name);
+        let arn = execution_arn(cx, machine, &machine_arn, &name);
         let info = Info {
             execution_arn: arn.to_string(),
             name,
-            role_arn: machine.role_arn,
+            role_arn: machine.role_arn.clone(),
             state_machine_arn: MachineArn::new(&machine_arn.account, &machine_arn.region, &machine.name)
                 .as_str()
                 .to_owned(),
-            state_machine_name: machine.name,
+            state_machine_name: machine.name.clone(),
             region: machine_arn.region.clone(),
             started: Timestamp(cx.now().as_millisecond()),
             input: Payload::inline(input),
@@ -77,10 +86,11 @@ impl States {
         };
         Ok(NewExecution {
             arn,
+            is_unseen,
             info,
-            definition: machine.definition,
-            state_machine_version_arn: found.version.map(|version| machine_arn.version_arn(version.number)),
-            state_machine_alias_arn: found.alias_arn,
+            definition: definition.clone(),
+            state_machine_version_arn: version.map(|version| machine_arn.version_arn(version.number)),
+            state_machine_alias_arn: alias_arn,
             trace_header,
             logging,
         })
