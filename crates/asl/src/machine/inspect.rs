@@ -6,11 +6,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::data::{Assigned, View};
+use super::distributed::{Batcher, ReaderConfig};
 use super::failure::Failure;
 use super::frame::{Frame, Phase};
 use super::{Command, Event, Execution, Info, MAIN_FRAME, StartTask, Status, Turn};
 use crate::check::Diagnostic;
-use crate::definition::{Body, Definition, Language, MachineType, Retrier, State, StateKind, StateType};
+use crate::definition::{Body, Definition, Distributed, Language, MachineType, Retrier, State, StateKind, StateType};
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
@@ -35,8 +36,8 @@ pub struct TestSetup {
     pub context: Option<Value>,
     /// How often the retrier that a failure meets was used.
     pub retries: u32,
-    /// What the ItemReader of a Map has read.
-    pub items: Option<Value>,
+    /// What the ItemReader of a Map has read, or why it could not be read.
+    pub items: Option<Result<Vec<Value>, String>>,
     pub failed_iterations: u64,
 }
 
@@ -80,7 +81,9 @@ pub struct Inspection {
     pub after_result_selector: Option<String>,
     pub after_result_path: Option<String>,
     pub after_items_path: Option<String>,
+    pub after_items_pointer: Option<String>,
     pub after_item_selector: Option<String>,
+    pub after_item_batcher: Option<String>,
     pub variables: Option<String>,
     pub max_concurrency: Option<u64>,
     pub tolerated_failure_count: Option<u64>,
@@ -114,6 +117,8 @@ pub(super) struct Probe {
     language: Language,
     kind: StateType,
     seen: Inspection,
+    /// How many items the Map goes over.
+    total: usize,
     caught: Option<Failure>,
     tested: Option<Tested>,
 }
@@ -154,6 +159,12 @@ impl TestedState {
     /// Whether a Map has a ResultWriter: what it comes to is then no array.
     pub fn writes_results(&self) -> bool {
         self.writes_results
+    }
+
+    /// How the ItemReader of a Map reads.
+    pub fn reader(&self) -> Option<&ReaderConfig> {
+        let StateKind::Map(map) = &self.state().kind else { return None };
+        Some(&map.distributed.as_ref()?.reader.as_ref()?.config)
     }
 
     /// Whether a Map or Parallel has a state of that name within.
@@ -213,6 +224,7 @@ impl StateTest {
             setup,
             language: kept.language,
             kind: kept.kind(),
+            total: 0,
             caught: None,
             tested: None,
         }));
@@ -366,36 +378,66 @@ impl Execution {
     fn look_at_map(&mut self, frame: &Frame, state: &Arc<State>) -> Result<(), Failure> {
         let StateKind::Map(map) = &state.kind else { return Ok(()) };
         let input = self.effective_input(frame, state)?;
-        let read = self.probe.as_ref().and_then(|probe| probe.setup.items.clone());
-        let items = if let Some(items) = read {
-            self.payload_of(items)
-        } else {
-            let (children, _) = self.items(frame, state, map)?;
-            children.items.unwrap_or_default()
+        let items = match map.distributed.as_deref().filter(|distributed| distributed.reader.is_some()) {
+            Some(distributed) => self.items_read(frame, distributed, &input)?,
+            None => Some(self.items(frame, state, map)?.0.items.unwrap_or_default()),
         };
         let limit = self.amount(frame, map.max_concurrency.as_ref(), "MaxConcurrency", &input)?;
-        if state.language == Language::JsonPath {
+        if let Some(items) = items.as_ref().filter(|_| state.language == Language::JsonPath) {
             self.seen(|seen| seen.after_items_path = Some(items.text().to_owned()));
         }
         self.seen(|seen| seen.max_concurrency = Some(limit.unwrap_or(0)));
         let (count, share) = self.tolerated(frame, map, &input)?;
         self.seen(|seen| (seen.tolerated_failure_count, seen.tolerated_failure_percentage) = (count, share));
-        let Some(selector) = &map.work.parameters else { return Ok(()) };
-        let mut selected = Vec::new();
-        for (index, item) in (0..).zip(items.value().as_array().into_iter().flatten()) {
-            let view = View { item: Some((index, item)), ..View::default() };
-            selected.push(self.filled(frame, selector, &input, view)?.value().clone());
+        let Some(items) = items else { return Ok(()) };
+        let mut items: Vec<Value> = items.value().as_array().cloned().unwrap_or_default();
+        if let Some(probe) = &mut self.probe {
+            probe.total = items.len();
         }
-        self.seen(|seen| seen.after_item_selector = Some(Value::Array(selected).to_string()));
+        if let Some(selector) = &map.work.parameters {
+            for (index, item) in (0..).zip(&mut items) {
+                let view = View { item: Some((index, item)), ..View::default() };
+                *item = self.filled(frame, selector, &input, view)?.value().clone();
+            }
+            self.seen(|seen| seen.after_item_selector = Some(Value::from(items.clone()).to_string()));
+        }
+        if let Some(distributed) = &map.distributed
+            && let Some(batcher) = self.item_batcher(frame, distributed, &input)?
+        {
+            self.seen(|seen| seen.after_item_batcher = Some(batches(&batcher, &items)));
+        }
         Ok(())
+    }
+
+    /// What the ItemReader of a Map under test reads, where the test says what that is.
+    fn items_read(
+        &mut self,
+        frame: &Frame,
+        distributed: &Distributed,
+        input: &Payload,
+    ) -> Result<Option<Payload>, Failure> {
+        let failed = |cause| Failure::named("States.ItemReaderFailed", cause);
+        let Some(reader) = self.item_reader(frame, distributed, input)? else { return Ok(None) };
+        if let Some(fault) = reader.fault() {
+            return Err(failed(fault.cause.unwrap_or_default()));
+        }
+        let Some(read) = self.probe.as_ref().and_then(|probe| probe.setup.items.clone()) else { return Ok(None) };
+        let mut items = read.map_err(failed)?;
+        if let Ok(most @ 1..) = usize::try_from(reader.max_items) {
+            items.truncate(most);
+        }
+        let items = self.payload_of(Value::Array(items));
+        if reader.config.items_pointer.is_some() {
+            self.seen(|seen| seen.after_items_pointer = Some(items.text().to_owned()));
+        }
+        Ok(Some(items))
     }
 
     /// Whether more iterations failed than the Map tolerates; one that says nothing of it is not held to it.
     fn too_many_failed(&self) -> Option<Failure> {
         let probe = self.probe.as_ref()?;
         let failed = probe.setup.failed_iterations;
-        let items = probe.setup.items.as_ref().and_then(Value::as_array).map(Vec::len);
-        let total = items.or_else(|| probe.total_items()).unwrap_or(0);
+        let total = probe.total;
         let too_many = probe.seen.tolerated_failure_count.is_some_and(|tolerated| failed > tolerated);
         #[expect(clippy::cast_precision_loss, reason = "numbers of items are far below the mantissa")]
         let share = if total == 0 { 0.0 } else { failed as f64 * 100.0 / total as f64 };
@@ -453,9 +495,26 @@ impl Execution {
     }
 }
 
-impl Probe {
-    fn total_items(&self) -> Option<usize> {
-        let items: Value = serde_json::from_str(self.seen.after_items_path.as_deref()?).ok()?;
-        items.as_array().map(Vec::len)
+/// The inputs of a Distributed Map's children, as a JSON array.
+fn batches(batcher: &Batcher, items: &[Value]) -> String {
+    let head = batcher
+        .input
+        .as_ref()
+        .map_or_else(|| "{\"Items\":[".to_owned(), |input| format!("{{\"BatchInput\":{input},\"Items\":["));
+    let amount = |limit: Option<u64>| limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let (most_items, most_bytes) = (amount(batcher.max_items), amount(batcher.max_bytes));
+    let mut found: Vec<(usize, String)> = Vec::new();
+    for item in items {
+        let item = item.to_string();
+        match found.last_mut() {
+            Some((taken, batch)) if *taken < most_items && batch.len() + item.len() + ",]}".len() <= most_bytes => {
+                *taken += 1;
+                batch.push(',');
+                batch.push_str(&item);
+            }
+            _ => found.push((1, format!("{head}{item}"))),
+        }
     }
+    let found: Vec<_> = found.into_iter().map(|(_, batch)| batch + "]}").collect();
+    format!("[{}]", found.join(","))
 }

@@ -20,6 +20,7 @@ use service::{Cx, Router};
 use store::{Done, Runner, Task};
 use wire::Error;
 
+pub(crate) use decode::items_in;
 use source::Source;
 
 /// Children that are started in one transaction.

@@ -7,8 +7,8 @@ use api_states::{
     TestStateOutput, error,
 };
 use asl::{
-    Diagnostic, Info, Inspection, Payload, Pending, StartTask, StateTest, StateType, TestSetup, TestStatus, Tested,
-    TestedState, Timestamp,
+    Diagnostic, Info, Inspection, Payload, Pending, ReaderConfig, StartTask, StateTest, StateType, TestSetup,
+    TestStatus, Tested, TestedState, Timestamp,
 };
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -17,6 +17,7 @@ use wire::Error;
 
 use super::create_state_machine::check_role;
 use super::start_execution::check_input;
+use crate::distributed::items_in;
 use crate::integrations::{self, Called, Exchange};
 use crate::names::check_size;
 use crate::{States, mock};
@@ -75,7 +76,7 @@ impl States {
         check_input(&given)?;
         let info = info(cx, &role_arn, &given, now());
         let with = input.state_configuration.unwrap_or_default();
-        let setup = setup(given, input.variables.as_deref(), input.context.as_deref(), &with)?;
+        let setup = setup(given, state.reader(), input.variables.as_deref(), input.context.as_deref(), &with)?;
         let uuid = cx.uuid().replace('-', "");
         let half = |range: std::ops::Range<usize>| {
             uuid.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
@@ -209,6 +210,7 @@ fn info(cx: &Cx, role_arn: &str, input: &str, started: Timestamp) -> Info {
 
 fn setup(
     input: String,
+    reader: Option<&ReaderConfig>,
     variables: Option<&str>,
     context: Option<&str>,
     with: &TestStateConfiguration,
@@ -217,14 +219,12 @@ fn setup(
         .map(serde_json::from_str)
         .transpose()
         .map_err(|_| error::validation_exception("Variables must be a valid JSON object"))?;
-    let items = with.map_item_reader_data.as_deref().map(serde_json::from_str::<Value>).transpose();
     Ok(TestSetup {
         input,
         variables: variables.unwrap_or_default(),
         context: context.map(mocked_context).transpose()?,
         retries: u32::try_from(with.retrier_retry_count.unwrap_or(0)).unwrap_or(0),
-        // What is no JSON (CSV, say) is read by Distributed Map only.
-        items: items.unwrap_or_default(),
+        items: reader.zip(with.map_item_reader_data.as_deref()).map(|(reader, data)| items_in(data, reader)),
         failed_iterations: u64::try_from(with.map_iteration_failure_count.unwrap_or(0)).unwrap_or(0),
     })
 }
@@ -315,7 +315,9 @@ fn inspection(seen: Inspection) -> InspectionData {
         variables: seen.variables,
         error_details: (details != InspectionErrorDetails::default()).then_some(details),
         after_items_path: seen.after_items_path,
+        after_items_pointer: seen.after_items_pointer,
         after_item_selector: seen.after_item_selector,
+        after_item_batcher: seen.after_item_batcher,
         tolerated_failure_count: amount(seen.tolerated_failure_count),
         tolerated_failure_percentage: seen.tolerated_failure_percentage,
         max_concurrency: amount(seen.max_concurrency),

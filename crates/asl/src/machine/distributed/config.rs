@@ -115,7 +115,7 @@ impl InputType {
 
 impl Reader {
     /// Why nothing can be read.
-    pub(super) fn fault(&self) -> Option<RunFailure> {
+    pub(in crate::machine) fn fault(&self) -> Option<RunFailure> {
         (self.max_items < 0).then(|| RunFailure {
             error: Some("States.ItemReaderFailed".to_owned()),
             cause: Some("field MaxItems must be positive".to_owned()),

@@ -98,7 +98,7 @@ impl Execution {
         })
     }
 
-    fn item_reader(
+    pub(in crate::machine) fn item_reader(
         &mut self,
         frame: &Frame,
         distributed: &Distributed,
@@ -128,7 +128,7 @@ impl Execution {
         Ok(i64::try_from(amount).unwrap_or(i64::MAX))
     }
 
-    fn item_batcher(
+    pub(in crate::machine) fn item_batcher(
         &mut self,
         frame: &Frame,
         distributed: &Distributed,

@@ -45,7 +45,9 @@ fn seen(seen: &Inspection) -> Value {
         ("afterResultSelector", &seen.after_result_selector),
         ("afterResultPath", &seen.after_result_path),
         ("afterItemsPath", &seen.after_items_path),
+        ("afterItemsPointer", &seen.after_items_pointer),
         ("afterItemSelector", &seen.after_item_selector),
+        ("afterItemBatcher", &seen.after_item_batcher),
         ("variables", &seen.variables),
     ];
     let parsed = texts.into_iter().filter_map(|(name, text)| {
@@ -174,6 +176,35 @@ fn a_map_is_tested_without_its_iterations() {
     assert_eq!(found.cause.as_deref(), Some("The specified tolerated failure threshold was exceeded"));
     let found = mocked(&state, with(&json!({"items": 1})), &json!([]));
     assert_eq!((found.error.as_deref(), found.seen.max_concurrency), (Some("States.Runtime"), None));
+}
+
+#[test]
+fn a_map_goes_over_what_its_reader_is_said_to_read() {
+    let mut state = json!({"Type": "Map", "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "k"}, "ReaderConfig": {"InputType": "JSON", "ItemsPointer": "/a", "MaxItems": 3}}, "ItemBatcher": {"MaxItemsPerBatch": 2, "BatchInput": {"all.$": "$"}}, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}, "End": true});
+    let reads = |items| TestSetup { items: Some(items), ..with(&json!(0)) };
+    let found = mocked(&state, reads(Ok(vec![json!(1), json!(2), json!(3), json!(4)])), &json!([]));
+    let (pointed, batches) = (&seen(&found.seen)["afterItemsPointer"], &seen(&found.seen)["afterItemBatcher"]);
+    assert_eq!(*pointed, json!([1, 2, 3]));
+    assert_eq!(
+        *batches,
+        json!([{"BatchInput": {"all": 0}, "Items": [1, 2]}, {"BatchInput": {"all": 0}, "Items": [3]}])
+    );
+    let found = mocked(&state, reads(Err("no JSON".to_owned())), &json!([]));
+    assert_eq!((found.error.as_deref(), found.cause.as_deref()), (Some("States.ItemReaderFailed"), Some("no JSON")));
+    let found = mocked(&state, with(&json!(0)), &json!([]));
+    assert_eq!((found.status, &seen(&found.seen)["afterItemsPath"]), (TestStatus::Succeeded, &Value::Null));
+    state["ItemBatcher"] = json!({"MaxInputBytesPerBatch": 16});
+    let found = mocked(&state, reads(Ok(vec![json!(1), json!(22), json!(3)])), &json!([]));
+    assert_eq!(seen(&found.seen)["afterItemBatcher"], json!([{"Items": [1, 22]}, {"Items": [3]}]));
+}
+
+#[test]
+fn failed_iterations_are_held_against_the_items_there_are() {
+    let state = json!({"Type": "Map", "QueryLanguage": "JSONata", "Items": "{% $states.input %}", "ToleratedFailurePercentage": 40, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}, "End": true});
+    let fails = |failed_iterations| TestSetup { failed_iterations, ..with(&json!([1, 2, 3, 4, 5])) };
+    assert_eq!(mocked(&state, fails(2), &json!([])).status, TestStatus::Succeeded);
+    let found = mocked(&state, fails(3), &json!([]));
+    assert_eq!(found.error.as_deref(), Some("States.ExceedToleratedFailureThreshold"));
 }
 
 #[test]

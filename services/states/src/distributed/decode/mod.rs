@@ -53,5 +53,15 @@ impl Decoder {
     }
 }
 
+/// The items in data that is at hand as a text. What no InputType is said of is JSON, as a listing is.
+pub(crate) fn items_in(text: &str, config: &ReaderConfig) -> Result<Vec<Value>, String> {
+    let kind = config.input_type.filter(|kind| *kind != InputType::Manifest).unwrap_or(InputType::Json);
+    let mut decoder = Decoder::new(kind, config)?;
+    let mut items = VecDeque::new();
+    decoder.feed(text.as_bytes(), &mut items)?;
+    decoder.finish(&mut items)?;
+    Ok(items.into())
+}
+
 #[cfg(test)]
 mod tests;
