@@ -363,10 +363,11 @@ impl Model<'_> {
         let required = required(body);
         writeln!(
             out,
-            "/// `{shape}`.\n#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]\n#[serde(default)]\npub struct {} {{",
+            "/// `{shape}`.\n#[derive(Clone, Debug, Default, PartialEq)]\npub struct {} {{",
             type_name(shape)
         )?;
         let mut fields = BTreeSet::new();
+        let mut names = String::new();
         for (member, target) in body["members"].as_object().into_iter().flatten() {
             let inner = target["shape"].as_str().unwrap_or_default();
             let mut ty = self.rust(inner);
@@ -380,15 +381,13 @@ impl Model<'_> {
                 field.push('_');
             }
             if required.contains(&member.as_str()) {
-                writeln!(out, "#[serde(rename = {member:?})] pub {field}: {ty},")?;
+                writeln!(out, "pub {field}: {ty},")?;
             } else {
-                writeln!(
-                    out,
-                    "#[serde(rename = {member:?}, skip_serializing_if = \"Option::is_none\")] pub {field}: Option<{ty}>,"
-                )?;
+                writeln!(out, "pub {field}: Option<{ty}>,")?;
             }
+            write!(names, " {member:?} {field},")?;
         }
-        out.push_str("}\n\n");
+        writeln!(out, "}}\nwire::shape!({}:{names});\n", type_name(shape))?;
         Ok(())
     }
 

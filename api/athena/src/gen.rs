@@ -770,1444 +770,1084 @@ impl wire::Operation for UpdateWorkGroup {
 }
 
 /// `AclConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AclConfiguration {
-    #[serde(rename = "S3AclOption")]
     pub s3_acl_option: String,
 }
+wire::shape!(AclConfiguration: "S3AclOption" s3_acl_option,);
 
 /// `AthenaError`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AthenaError {
-    #[serde(rename = "ErrorCategory", skip_serializing_if = "Option::is_none")]
     pub error_category: Option<i32>,
-    #[serde(rename = "ErrorType", skip_serializing_if = "Option::is_none")]
     pub error_type: Option<i32>,
-    #[serde(rename = "Retryable", skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
-    #[serde(rename = "ErrorMessage", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
 }
+wire::shape!(AthenaError: "ErrorCategory" error_category, "ErrorType" error_type, "Retryable" retryable, "ErrorMessage" error_message,);
 
 /// `BatchGetNamedQueryInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetNamedQueryInput {
-    #[serde(rename = "NamedQueryIds")]
     pub named_query_ids: Vec<String>,
 }
+wire::shape!(BatchGetNamedQueryInput: "NamedQueryIds" named_query_ids,);
 
 /// `BatchGetNamedQueryOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetNamedQueryOutput {
-    #[serde(rename = "NamedQueries", skip_serializing_if = "Option::is_none")]
     pub named_queries: Option<Vec<NamedQuery>>,
-    #[serde(rename = "UnprocessedNamedQueryIds", skip_serializing_if = "Option::is_none")]
     pub unprocessed_named_query_ids: Option<Vec<UnprocessedNamedQueryId>>,
 }
+wire::shape!(BatchGetNamedQueryOutput: "NamedQueries" named_queries, "UnprocessedNamedQueryIds" unprocessed_named_query_ids,);
 
 /// `BatchGetQueryExecutionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetQueryExecutionInput {
-    #[serde(rename = "QueryExecutionIds")]
     pub query_execution_ids: Vec<String>,
 }
+wire::shape!(BatchGetQueryExecutionInput: "QueryExecutionIds" query_execution_ids,);
 
 /// `BatchGetQueryExecutionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetQueryExecutionOutput {
-    #[serde(rename = "QueryExecutions", skip_serializing_if = "Option::is_none")]
     pub query_executions: Option<Vec<QueryExecution>>,
-    #[serde(rename = "UnprocessedQueryExecutionIds", skip_serializing_if = "Option::is_none")]
     pub unprocessed_query_execution_ids: Option<Vec<UnprocessedQueryExecutionId>>,
 }
+wire::shape!(BatchGetQueryExecutionOutput: "QueryExecutions" query_executions, "UnprocessedQueryExecutionIds" unprocessed_query_execution_ids,);
 
 /// `Classification`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Classification {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Properties", skip_serializing_if = "Option::is_none")]
     pub properties: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(Classification: "Name" name, "Properties" properties,);
 
 /// `CloudWatchLoggingConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CloudWatchLoggingConfiguration {
-    #[serde(rename = "Enabled")]
     pub enabled: bool,
-    #[serde(rename = "LogGroup", skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,
-    #[serde(rename = "LogStreamNamePrefix", skip_serializing_if = "Option::is_none")]
     pub log_stream_name_prefix: Option<String>,
-    #[serde(rename = "LogTypes", skip_serializing_if = "Option::is_none")]
     pub log_types: Option<std::collections::BTreeMap<String, Vec<String>>>,
 }
+wire::shape!(CloudWatchLoggingConfiguration: "Enabled" enabled, "LogGroup" log_group, "LogStreamNamePrefix" log_stream_name_prefix, "LogTypes" log_types,);
 
 /// `Column`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Column {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "Comment", skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
 }
+wire::shape!(Column: "Name" name, "Type" r#type, "Comment" comment,);
 
 /// `ColumnInfo`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ColumnInfo {
-    #[serde(rename = "CatalogName", skip_serializing_if = "Option::is_none")]
     pub catalog_name: Option<String>,
-    #[serde(rename = "SchemaName", skip_serializing_if = "Option::is_none")]
     pub schema_name: Option<String>,
-    #[serde(rename = "TableName", skip_serializing_if = "Option::is_none")]
     pub table_name: Option<String>,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Label", skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    #[serde(rename = "Type")]
     pub r#type: String,
-    #[serde(rename = "Precision", skip_serializing_if = "Option::is_none")]
     pub precision: Option<i32>,
-    #[serde(rename = "Scale", skip_serializing_if = "Option::is_none")]
     pub scale: Option<i32>,
-    #[serde(rename = "Nullable", skip_serializing_if = "Option::is_none")]
     pub nullable: Option<String>,
-    #[serde(rename = "CaseSensitive", skip_serializing_if = "Option::is_none")]
     pub case_sensitive: Option<bool>,
 }
+wire::shape!(ColumnInfo: "CatalogName" catalog_name, "SchemaName" schema_name, "TableName" table_name, "Name" name, "Label" label, "Type" r#type, "Precision" precision, "Scale" scale, "Nullable" nullable, "CaseSensitive" case_sensitive,);
 
 /// `CreateDataCatalogInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateDataCatalogInput {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Type")]
     pub r#type: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(CreateDataCatalogInput: "Name" name, "Type" r#type, "Description" description, "Parameters" parameters, "Tags" tags,);
 
 /// `CreateDataCatalogOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateDataCatalogOutput {
-    #[serde(rename = "DataCatalog", skip_serializing_if = "Option::is_none")]
     pub data_catalog: Option<DataCatalog>,
 }
+wire::shape!(CreateDataCatalogOutput: "DataCatalog" data_catalog,);
 
 /// `CreateNamedQueryInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateNamedQueryInput {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "QueryString")]
     pub query_string: String,
-    #[serde(rename = "ClientRequestToken", skip_serializing_if = "Option::is_none")]
     pub client_request_token: Option<String>,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
 }
+wire::shape!(CreateNamedQueryInput: "Name" name, "Description" description, "Database" database, "QueryString" query_string, "ClientRequestToken" client_request_token, "WorkGroup" work_group,);
 
 /// `CreateNamedQueryOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateNamedQueryOutput {
-    #[serde(rename = "NamedQueryId", skip_serializing_if = "Option::is_none")]
     pub named_query_id: Option<String>,
 }
+wire::shape!(CreateNamedQueryOutput: "NamedQueryId" named_query_id,);
 
 /// `CreatePreparedStatementInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePreparedStatementInput {
-    #[serde(rename = "StatementName")]
     pub statement_name: String,
-    #[serde(rename = "WorkGroup")]
     pub work_group: String,
-    #[serde(rename = "QueryStatement")]
     pub query_statement: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
+wire::shape!(CreatePreparedStatementInput: "StatementName" statement_name, "WorkGroup" work_group, "QueryStatement" query_statement, "Description" description,);
 
 /// `CreatePreparedStatementOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePreparedStatementOutput {}
+wire::shape!(CreatePreparedStatementOutput:);
 
 /// `CreateWorkGroupInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateWorkGroupInput {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Configuration", skip_serializing_if = "Option::is_none")]
     pub configuration: Option<WorkGroupConfiguration>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(CreateWorkGroupInput: "Name" name, "Configuration" configuration, "Description" description, "Tags" tags,);
 
 /// `CreateWorkGroupOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateWorkGroupOutput {}
+wire::shape!(CreateWorkGroupOutput:);
 
 /// `CustomerContentEncryptionConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CustomerContentEncryptionConfiguration {
-    #[serde(rename = "KmsKey")]
     pub kms_key: String,
 }
+wire::shape!(CustomerContentEncryptionConfiguration: "KmsKey" kms_key,);
 
 /// `DataCatalog`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DataCatalog {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Type")]
     pub r#type: String,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(rename = "ConnectionType", skip_serializing_if = "Option::is_none")]
     pub connection_type: Option<String>,
-    #[serde(rename = "Error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
+wire::shape!(DataCatalog: "Name" name, "Description" description, "Type" r#type, "Parameters" parameters, "Status" status, "ConnectionType" connection_type, "Error" error,);
 
 /// `DataCatalogSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DataCatalogSummary {
-    #[serde(rename = "CatalogName", skip_serializing_if = "Option::is_none")]
     pub catalog_name: Option<String>,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(rename = "ConnectionType", skip_serializing_if = "Option::is_none")]
     pub connection_type: Option<String>,
-    #[serde(rename = "Error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
+wire::shape!(DataCatalogSummary: "CatalogName" catalog_name, "Type" r#type, "Status" status, "ConnectionType" connection_type, "Error" error,);
 
 /// `Database`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Database {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(Database: "Name" name, "Description" description, "Parameters" parameters,);
 
 /// `Datum`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Datum {
-    #[serde(rename = "VarCharValue", skip_serializing_if = "Option::is_none")]
     pub var_char_value: Option<String>,
 }
+wire::shape!(Datum: "VarCharValue" var_char_value,);
 
 /// `DeleteDataCatalogInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteDataCatalogInput {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "DeleteCatalogOnly", skip_serializing_if = "Option::is_none")]
     pub delete_catalog_only: Option<bool>,
 }
+wire::shape!(DeleteDataCatalogInput: "Name" name, "DeleteCatalogOnly" delete_catalog_only,);
 
 /// `DeleteDataCatalogOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteDataCatalogOutput {
-    #[serde(rename = "DataCatalog", skip_serializing_if = "Option::is_none")]
     pub data_catalog: Option<DataCatalog>,
 }
+wire::shape!(DeleteDataCatalogOutput: "DataCatalog" data_catalog,);
 
 /// `DeleteNamedQueryInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteNamedQueryInput {
-    #[serde(rename = "NamedQueryId")]
     pub named_query_id: String,
 }
+wire::shape!(DeleteNamedQueryInput: "NamedQueryId" named_query_id,);
 
 /// `DeleteNamedQueryOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteNamedQueryOutput {}
+wire::shape!(DeleteNamedQueryOutput:);
 
 /// `DeletePreparedStatementInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeletePreparedStatementInput {
-    #[serde(rename = "StatementName")]
     pub statement_name: String,
-    #[serde(rename = "WorkGroup")]
     pub work_group: String,
 }
+wire::shape!(DeletePreparedStatementInput: "StatementName" statement_name, "WorkGroup" work_group,);
 
 /// `DeletePreparedStatementOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeletePreparedStatementOutput {}
+wire::shape!(DeletePreparedStatementOutput:);
 
 /// `DeleteWorkGroupInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteWorkGroupInput {
-    #[serde(rename = "WorkGroup")]
     pub work_group: String,
-    #[serde(rename = "RecursiveDeleteOption", skip_serializing_if = "Option::is_none")]
     pub recursive_delete_option: Option<bool>,
 }
+wire::shape!(DeleteWorkGroupInput: "WorkGroup" work_group, "RecursiveDeleteOption" recursive_delete_option,);
 
 /// `DeleteWorkGroupOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteWorkGroupOutput {}
+wire::shape!(DeleteWorkGroupOutput:);
 
 /// `EncryptionConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EncryptionConfiguration {
-    #[serde(rename = "EncryptionOption")]
     pub encryption_option: String,
-    #[serde(rename = "KmsKey", skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
 }
+wire::shape!(EncryptionConfiguration: "EncryptionOption" encryption_option, "KmsKey" kms_key,);
 
 /// `EngineConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EngineConfiguration {
-    #[serde(rename = "CoordinatorDpuSize", skip_serializing_if = "Option::is_none")]
     pub coordinator_dpu_size: Option<i32>,
-    #[serde(rename = "MaxConcurrentDpus", skip_serializing_if = "Option::is_none")]
     pub max_concurrent_dpus: Option<i32>,
-    #[serde(rename = "DefaultExecutorDpuSize", skip_serializing_if = "Option::is_none")]
     pub default_executor_dpu_size: Option<i32>,
-    #[serde(rename = "AdditionalConfigs", skip_serializing_if = "Option::is_none")]
     pub additional_configs: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "SparkProperties", skip_serializing_if = "Option::is_none")]
     pub spark_properties: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Classifications", skip_serializing_if = "Option::is_none")]
     pub classifications: Option<Vec<Classification>>,
 }
+wire::shape!(EngineConfiguration: "CoordinatorDpuSize" coordinator_dpu_size, "MaxConcurrentDpus" max_concurrent_dpus, "DefaultExecutorDpuSize" default_executor_dpu_size, "AdditionalConfigs" additional_configs, "SparkProperties" spark_properties, "Classifications" classifications,);
 
 /// `EngineVersion`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EngineVersion {
-    #[serde(rename = "SelectedEngineVersion", skip_serializing_if = "Option::is_none")]
     pub selected_engine_version: Option<String>,
-    #[serde(rename = "EffectiveEngineVersion", skip_serializing_if = "Option::is_none")]
     pub effective_engine_version: Option<String>,
 }
+wire::shape!(EngineVersion: "SelectedEngineVersion" selected_engine_version, "EffectiveEngineVersion" effective_engine_version,);
 
 /// `GetDataCatalogInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDataCatalogInput {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
 }
+wire::shape!(GetDataCatalogInput: "Name" name, "WorkGroup" work_group,);
 
 /// `GetDataCatalogOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDataCatalogOutput {
-    #[serde(rename = "DataCatalog", skip_serializing_if = "Option::is_none")]
     pub data_catalog: Option<DataCatalog>,
 }
+wire::shape!(GetDataCatalogOutput: "DataCatalog" data_catalog,);
 
 /// `GetDatabaseInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDatabaseInput {
-    #[serde(rename = "CatalogName")]
     pub catalog_name: String,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
 }
+wire::shape!(GetDatabaseInput: "CatalogName" catalog_name, "DatabaseName" database_name, "WorkGroup" work_group,);
 
 /// `GetDatabaseOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDatabaseOutput {
-    #[serde(rename = "Database", skip_serializing_if = "Option::is_none")]
     pub database: Option<Database>,
 }
+wire::shape!(GetDatabaseOutput: "Database" database,);
 
 /// `GetNamedQueryInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetNamedQueryInput {
-    #[serde(rename = "NamedQueryId")]
     pub named_query_id: String,
 }
+wire::shape!(GetNamedQueryInput: "NamedQueryId" named_query_id,);
 
 /// `GetNamedQueryOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetNamedQueryOutput {
-    #[serde(rename = "NamedQuery", skip_serializing_if = "Option::is_none")]
     pub named_query: Option<NamedQuery>,
 }
+wire::shape!(GetNamedQueryOutput: "NamedQuery" named_query,);
 
 /// `GetPreparedStatementInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPreparedStatementInput {
-    #[serde(rename = "StatementName")]
     pub statement_name: String,
-    #[serde(rename = "WorkGroup")]
     pub work_group: String,
 }
+wire::shape!(GetPreparedStatementInput: "StatementName" statement_name, "WorkGroup" work_group,);
 
 /// `GetPreparedStatementOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPreparedStatementOutput {
-    #[serde(rename = "PreparedStatement", skip_serializing_if = "Option::is_none")]
     pub prepared_statement: Option<PreparedStatement>,
 }
+wire::shape!(GetPreparedStatementOutput: "PreparedStatement" prepared_statement,);
 
 /// `GetQueryExecutionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetQueryExecutionInput {
-    #[serde(rename = "QueryExecutionId")]
     pub query_execution_id: String,
 }
+wire::shape!(GetQueryExecutionInput: "QueryExecutionId" query_execution_id,);
 
 /// `GetQueryExecutionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetQueryExecutionOutput {
-    #[serde(rename = "QueryExecution", skip_serializing_if = "Option::is_none")]
     pub query_execution: Option<QueryExecution>,
 }
+wire::shape!(GetQueryExecutionOutput: "QueryExecution" query_execution,);
 
 /// `GetQueryResultsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetQueryResultsInput {
-    #[serde(rename = "QueryExecutionId")]
     pub query_execution_id: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "QueryResultType", skip_serializing_if = "Option::is_none")]
     pub query_result_type: Option<String>,
 }
+wire::shape!(GetQueryResultsInput: "QueryExecutionId" query_execution_id, "NextToken" next_token, "MaxResults" max_results, "QueryResultType" query_result_type,);
 
 /// `GetQueryResultsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetQueryResultsOutput {
-    #[serde(rename = "UpdateCount", skip_serializing_if = "Option::is_none")]
     pub update_count: Option<i64>,
-    #[serde(rename = "ResultSet", skip_serializing_if = "Option::is_none")]
     pub result_set: Option<ResultSet>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetQueryResultsOutput: "UpdateCount" update_count, "ResultSet" result_set, "NextToken" next_token,);
 
 /// `GetQueryRuntimeStatisticsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetQueryRuntimeStatisticsInput {
-    #[serde(rename = "QueryExecutionId")]
     pub query_execution_id: String,
 }
+wire::shape!(GetQueryRuntimeStatisticsInput: "QueryExecutionId" query_execution_id,);
 
 /// `GetQueryRuntimeStatisticsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetQueryRuntimeStatisticsOutput {
-    #[serde(rename = "QueryRuntimeStatistics", skip_serializing_if = "Option::is_none")]
     pub query_runtime_statistics: Option<QueryRuntimeStatistics>,
 }
+wire::shape!(GetQueryRuntimeStatisticsOutput: "QueryRuntimeStatistics" query_runtime_statistics,);
 
 /// `GetTableMetadataInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTableMetadataInput {
-    #[serde(rename = "CatalogName")]
     pub catalog_name: String,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
 }
+wire::shape!(GetTableMetadataInput: "CatalogName" catalog_name, "DatabaseName" database_name, "TableName" table_name, "WorkGroup" work_group,);
 
 /// `GetTableMetadataOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTableMetadataOutput {
-    #[serde(rename = "TableMetadata", skip_serializing_if = "Option::is_none")]
     pub table_metadata: Option<TableMetadata>,
 }
+wire::shape!(GetTableMetadataOutput: "TableMetadata" table_metadata,);
 
 /// `GetWorkGroupInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetWorkGroupInput {
-    #[serde(rename = "WorkGroup")]
     pub work_group: String,
 }
+wire::shape!(GetWorkGroupInput: "WorkGroup" work_group,);
 
 /// `GetWorkGroupOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetWorkGroupOutput {
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<WorkGroup>,
 }
+wire::shape!(GetWorkGroupOutput: "WorkGroup" work_group,);
 
 /// `IdentityCenterConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IdentityCenterConfiguration {
-    #[serde(rename = "EnableIdentityCenter", skip_serializing_if = "Option::is_none")]
     pub enable_identity_center: Option<bool>,
-    #[serde(rename = "IdentityCenterInstanceArn", skip_serializing_if = "Option::is_none")]
     pub identity_center_instance_arn: Option<String>,
 }
+wire::shape!(IdentityCenterConfiguration: "EnableIdentityCenter" enable_identity_center, "IdentityCenterInstanceArn" identity_center_instance_arn,);
 
 /// `ListDataCatalogsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListDataCatalogsInput {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
 }
+wire::shape!(ListDataCatalogsInput: "NextToken" next_token, "MaxResults" max_results, "WorkGroup" work_group,);
 
 /// `ListDataCatalogsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListDataCatalogsOutput {
-    #[serde(rename = "DataCatalogsSummary", skip_serializing_if = "Option::is_none")]
     pub data_catalogs_summary: Option<Vec<DataCatalogSummary>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListDataCatalogsOutput: "DataCatalogsSummary" data_catalogs_summary, "NextToken" next_token,);
 
 /// `ListDatabasesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListDatabasesInput {
-    #[serde(rename = "CatalogName")]
     pub catalog_name: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
 }
+wire::shape!(ListDatabasesInput: "CatalogName" catalog_name, "NextToken" next_token, "MaxResults" max_results, "WorkGroup" work_group,);
 
 /// `ListDatabasesOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListDatabasesOutput {
-    #[serde(rename = "DatabaseList", skip_serializing_if = "Option::is_none")]
     pub database_list: Option<Vec<Database>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListDatabasesOutput: "DatabaseList" database_list, "NextToken" next_token,);
 
 /// `ListEngineVersionsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListEngineVersionsInput {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(ListEngineVersionsInput: "NextToken" next_token, "MaxResults" max_results,);
 
 /// `ListEngineVersionsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListEngineVersionsOutput {
-    #[serde(rename = "EngineVersions", skip_serializing_if = "Option::is_none")]
     pub engine_versions: Option<Vec<EngineVersion>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListEngineVersionsOutput: "EngineVersions" engine_versions, "NextToken" next_token,);
 
 /// `ListNamedQueriesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListNamedQueriesInput {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
 }
+wire::shape!(ListNamedQueriesInput: "NextToken" next_token, "MaxResults" max_results, "WorkGroup" work_group,);
 
 /// `ListNamedQueriesOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListNamedQueriesOutput {
-    #[serde(rename = "NamedQueryIds", skip_serializing_if = "Option::is_none")]
     pub named_query_ids: Option<Vec<String>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListNamedQueriesOutput: "NamedQueryIds" named_query_ids, "NextToken" next_token,);
 
 /// `ListPreparedStatementsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListPreparedStatementsInput {
-    #[serde(rename = "WorkGroup")]
     pub work_group: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(ListPreparedStatementsInput: "WorkGroup" work_group, "NextToken" next_token, "MaxResults" max_results,);
 
 /// `ListPreparedStatementsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListPreparedStatementsOutput {
-    #[serde(rename = "PreparedStatements", skip_serializing_if = "Option::is_none")]
     pub prepared_statements: Option<Vec<PreparedStatementSummary>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListPreparedStatementsOutput: "PreparedStatements" prepared_statements, "NextToken" next_token,);
 
 /// `ListQueryExecutionsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListQueryExecutionsInput {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
 }
+wire::shape!(ListQueryExecutionsInput: "NextToken" next_token, "MaxResults" max_results, "WorkGroup" work_group,);
 
 /// `ListQueryExecutionsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListQueryExecutionsOutput {
-    #[serde(rename = "QueryExecutionIds", skip_serializing_if = "Option::is_none")]
     pub query_execution_ids: Option<Vec<String>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListQueryExecutionsOutput: "QueryExecutionIds" query_execution_ids, "NextToken" next_token,);
 
 /// `ListTableMetadataInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTableMetadataInput {
-    #[serde(rename = "CatalogName")]
     pub catalog_name: String,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "Expression", skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
 }
+wire::shape!(ListTableMetadataInput: "CatalogName" catalog_name, "DatabaseName" database_name, "Expression" expression, "NextToken" next_token, "MaxResults" max_results, "WorkGroup" work_group,);
 
 /// `ListTableMetadataOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTableMetadataOutput {
-    #[serde(rename = "TableMetadataList", skip_serializing_if = "Option::is_none")]
     pub table_metadata_list: Option<Vec<TableMetadata>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListTableMetadataOutput: "TableMetadataList" table_metadata_list, "NextToken" next_token,);
 
 /// `ListTagsForResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceInput {
-    #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(ListTagsForResourceInput: "ResourceARN" resource_arn, "NextToken" next_token, "MaxResults" max_results,);
 
 /// `ListTagsForResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceOutput {
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListTagsForResourceOutput: "Tags" tags, "NextToken" next_token,);
 
 /// `ListWorkGroupsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListWorkGroupsInput {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(ListWorkGroupsInput: "NextToken" next_token, "MaxResults" max_results,);
 
 /// `ListWorkGroupsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListWorkGroupsOutput {
-    #[serde(rename = "WorkGroups", skip_serializing_if = "Option::is_none")]
     pub work_groups: Option<Vec<WorkGroupSummary>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListWorkGroupsOutput: "WorkGroups" work_groups, "NextToken" next_token,);
 
 /// `ManagedLoggingConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManagedLoggingConfiguration {
-    #[serde(rename = "Enabled")]
     pub enabled: bool,
-    #[serde(rename = "KmsKey", skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
 }
+wire::shape!(ManagedLoggingConfiguration: "Enabled" enabled, "KmsKey" kms_key,);
 
 /// `ManagedQueryResultsConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManagedQueryResultsConfiguration {
-    #[serde(rename = "Enabled")]
     pub enabled: bool,
-    #[serde(rename = "EncryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub encryption_configuration: Option<ManagedQueryResultsEncryptionConfiguration>,
 }
+wire::shape!(ManagedQueryResultsConfiguration: "Enabled" enabled, "EncryptionConfiguration" encryption_configuration,);
 
 /// `ManagedQueryResultsConfigurationUpdates`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManagedQueryResultsConfigurationUpdates {
-    #[serde(rename = "Enabled", skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    #[serde(rename = "EncryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub encryption_configuration: Option<ManagedQueryResultsEncryptionConfiguration>,
-    #[serde(rename = "RemoveEncryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub remove_encryption_configuration: Option<bool>,
 }
+wire::shape!(ManagedQueryResultsConfigurationUpdates: "Enabled" enabled, "EncryptionConfiguration" encryption_configuration, "RemoveEncryptionConfiguration" remove_encryption_configuration,);
 
 /// `ManagedQueryResultsEncryptionConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManagedQueryResultsEncryptionConfiguration {
-    #[serde(rename = "KmsKey")]
     pub kms_key: String,
 }
+wire::shape!(ManagedQueryResultsEncryptionConfiguration: "KmsKey" kms_key,);
 
 /// `MonitoringConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MonitoringConfiguration {
-    #[serde(rename = "CloudWatchLoggingConfiguration", skip_serializing_if = "Option::is_none")]
     pub cloud_watch_logging_configuration: Option<CloudWatchLoggingConfiguration>,
-    #[serde(rename = "ManagedLoggingConfiguration", skip_serializing_if = "Option::is_none")]
     pub managed_logging_configuration: Option<ManagedLoggingConfiguration>,
-    #[serde(rename = "S3LoggingConfiguration", skip_serializing_if = "Option::is_none")]
     pub s3_logging_configuration: Option<S3LoggingConfiguration>,
 }
+wire::shape!(MonitoringConfiguration: "CloudWatchLoggingConfiguration" cloud_watch_logging_configuration, "ManagedLoggingConfiguration" managed_logging_configuration, "S3LoggingConfiguration" s3_logging_configuration,);
 
 /// `NamedQuery`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NamedQuery {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "QueryString")]
     pub query_string: String,
-    #[serde(rename = "NamedQueryId", skip_serializing_if = "Option::is_none")]
     pub named_query_id: Option<String>,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
 }
+wire::shape!(NamedQuery: "Name" name, "Description" description, "Database" database, "QueryString" query_string, "NamedQueryId" named_query_id, "WorkGroup" work_group,);
 
 /// `PreparedStatement`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PreparedStatement {
-    #[serde(rename = "StatementName", skip_serializing_if = "Option::is_none")]
     pub statement_name: Option<String>,
-    #[serde(rename = "QueryStatement", skip_serializing_if = "Option::is_none")]
     pub query_statement: Option<String>,
-    #[serde(rename = "WorkGroupName", skip_serializing_if = "Option::is_none")]
     pub work_group_name: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
 }
+wire::shape!(PreparedStatement: "StatementName" statement_name, "QueryStatement" query_statement, "WorkGroupName" work_group_name, "Description" description, "LastModifiedTime" last_modified_time,);
 
 /// `PreparedStatementSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PreparedStatementSummary {
-    #[serde(rename = "StatementName", skip_serializing_if = "Option::is_none")]
     pub statement_name: Option<String>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
 }
+wire::shape!(PreparedStatementSummary: "StatementName" statement_name, "LastModifiedTime" last_modified_time,);
 
 /// `QueryExecution`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryExecution {
-    #[serde(rename = "QueryExecutionId", skip_serializing_if = "Option::is_none")]
     pub query_execution_id: Option<String>,
-    #[serde(rename = "Query", skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    #[serde(rename = "StatementType", skip_serializing_if = "Option::is_none")]
     pub statement_type: Option<String>,
-    #[serde(rename = "ManagedQueryResultsConfiguration", skip_serializing_if = "Option::is_none")]
     pub managed_query_results_configuration: Option<ManagedQueryResultsConfiguration>,
-    #[serde(rename = "ResultConfiguration", skip_serializing_if = "Option::is_none")]
     pub result_configuration: Option<ResultConfiguration>,
-    #[serde(rename = "ResultReuseConfiguration", skip_serializing_if = "Option::is_none")]
     pub result_reuse_configuration: Option<ResultReuseConfiguration>,
-    #[serde(rename = "QueryExecutionContext", skip_serializing_if = "Option::is_none")]
     pub query_execution_context: Option<QueryExecutionContext>,
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<QueryExecutionStatus>,
-    #[serde(rename = "Statistics", skip_serializing_if = "Option::is_none")]
     pub statistics: Option<QueryExecutionStatistics>,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
-    #[serde(rename = "EngineVersion", skip_serializing_if = "Option::is_none")]
     pub engine_version: Option<EngineVersion>,
-    #[serde(rename = "ExecutionParameters", skip_serializing_if = "Option::is_none")]
     pub execution_parameters: Option<Vec<String>>,
-    #[serde(rename = "SubstatementType", skip_serializing_if = "Option::is_none")]
     pub substatement_type: Option<String>,
-    #[serde(rename = "QueryResultsS3AccessGrantsConfiguration", skip_serializing_if = "Option::is_none")]
     pub query_results_s3_access_grants_configuration: Option<QueryResultsS3AccessGrantsConfiguration>,
 }
+wire::shape!(QueryExecution: "QueryExecutionId" query_execution_id, "Query" query, "StatementType" statement_type, "ManagedQueryResultsConfiguration" managed_query_results_configuration, "ResultConfiguration" result_configuration, "ResultReuseConfiguration" result_reuse_configuration, "QueryExecutionContext" query_execution_context, "Status" status, "Statistics" statistics, "WorkGroup" work_group, "EngineVersion" engine_version, "ExecutionParameters" execution_parameters, "SubstatementType" substatement_type, "QueryResultsS3AccessGrantsConfiguration" query_results_s3_access_grants_configuration,);
 
 /// `QueryExecutionContext`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryExecutionContext {
-    #[serde(rename = "Database", skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
-    #[serde(rename = "Catalog", skip_serializing_if = "Option::is_none")]
     pub catalog: Option<String>,
 }
+wire::shape!(QueryExecutionContext: "Database" database, "Catalog" catalog,);
 
 /// `QueryExecutionStatistics`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryExecutionStatistics {
-    #[serde(rename = "EngineExecutionTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub engine_execution_time_in_millis: Option<i64>,
-    #[serde(rename = "DataScannedInBytes", skip_serializing_if = "Option::is_none")]
     pub data_scanned_in_bytes: Option<i64>,
-    #[serde(rename = "DataManifestLocation", skip_serializing_if = "Option::is_none")]
     pub data_manifest_location: Option<String>,
-    #[serde(rename = "TotalExecutionTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub total_execution_time_in_millis: Option<i64>,
-    #[serde(rename = "QueryQueueTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub query_queue_time_in_millis: Option<i64>,
-    #[serde(rename = "ServicePreProcessingTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub service_pre_processing_time_in_millis: Option<i64>,
-    #[serde(rename = "QueryPlanningTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub query_planning_time_in_millis: Option<i64>,
-    #[serde(rename = "ServiceProcessingTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub service_processing_time_in_millis: Option<i64>,
-    #[serde(rename = "ResultReuseInformation", skip_serializing_if = "Option::is_none")]
     pub result_reuse_information: Option<ResultReuseInformation>,
-    #[serde(rename = "DpuCount", skip_serializing_if = "Option::is_none")]
     pub dpu_count: Option<f64>,
 }
+wire::shape!(QueryExecutionStatistics: "EngineExecutionTimeInMillis" engine_execution_time_in_millis, "DataScannedInBytes" data_scanned_in_bytes, "DataManifestLocation" data_manifest_location, "TotalExecutionTimeInMillis" total_execution_time_in_millis, "QueryQueueTimeInMillis" query_queue_time_in_millis, "ServicePreProcessingTimeInMillis" service_pre_processing_time_in_millis, "QueryPlanningTimeInMillis" query_planning_time_in_millis, "ServiceProcessingTimeInMillis" service_processing_time_in_millis, "ResultReuseInformation" result_reuse_information, "DpuCount" dpu_count,);
 
 /// `QueryExecutionStatus`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryExecutionStatus {
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "StateChangeReason", skip_serializing_if = "Option::is_none")]
     pub state_change_reason: Option<String>,
-    #[serde(rename = "SubmissionDateTime", skip_serializing_if = "Option::is_none")]
     pub submission_date_time: Option<wire::Timestamp>,
-    #[serde(rename = "CompletionDateTime", skip_serializing_if = "Option::is_none")]
     pub completion_date_time: Option<wire::Timestamp>,
-    #[serde(rename = "AthenaError", skip_serializing_if = "Option::is_none")]
     pub athena_error: Option<AthenaError>,
 }
+wire::shape!(QueryExecutionStatus: "State" state, "StateChangeReason" state_change_reason, "SubmissionDateTime" submission_date_time, "CompletionDateTime" completion_date_time, "AthenaError" athena_error,);
 
 /// `QueryResultsS3AccessGrantsConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryResultsS3AccessGrantsConfiguration {
-    #[serde(rename = "EnableS3AccessGrants")]
     pub enable_s3_access_grants: bool,
-    #[serde(rename = "CreateUserLevelPrefix", skip_serializing_if = "Option::is_none")]
     pub create_user_level_prefix: Option<bool>,
-    #[serde(rename = "AuthenticationType")]
     pub authentication_type: String,
 }
+wire::shape!(QueryResultsS3AccessGrantsConfiguration: "EnableS3AccessGrants" enable_s3_access_grants, "CreateUserLevelPrefix" create_user_level_prefix, "AuthenticationType" authentication_type,);
 
 /// `QueryRuntimeStatistics`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryRuntimeStatistics {
-    #[serde(rename = "Timeline", skip_serializing_if = "Option::is_none")]
     pub timeline: Option<QueryRuntimeStatisticsTimeline>,
-    #[serde(rename = "Rows", skip_serializing_if = "Option::is_none")]
     pub rows: Option<QueryRuntimeStatisticsRows>,
-    #[serde(rename = "OutputStage", skip_serializing_if = "Option::is_none")]
     pub output_stage: Option<QueryStage>,
 }
+wire::shape!(QueryRuntimeStatistics: "Timeline" timeline, "Rows" rows, "OutputStage" output_stage,);
 
 /// `QueryRuntimeStatisticsRows`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryRuntimeStatisticsRows {
-    #[serde(rename = "InputRows", skip_serializing_if = "Option::is_none")]
     pub input_rows: Option<i64>,
-    #[serde(rename = "InputBytes", skip_serializing_if = "Option::is_none")]
     pub input_bytes: Option<i64>,
-    #[serde(rename = "OutputBytes", skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<i64>,
-    #[serde(rename = "OutputRows", skip_serializing_if = "Option::is_none")]
     pub output_rows: Option<i64>,
 }
+wire::shape!(QueryRuntimeStatisticsRows: "InputRows" input_rows, "InputBytes" input_bytes, "OutputBytes" output_bytes, "OutputRows" output_rows,);
 
 /// `QueryRuntimeStatisticsTimeline`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryRuntimeStatisticsTimeline {
-    #[serde(rename = "QueryQueueTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub query_queue_time_in_millis: Option<i64>,
-    #[serde(rename = "ServicePreProcessingTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub service_pre_processing_time_in_millis: Option<i64>,
-    #[serde(rename = "QueryPlanningTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub query_planning_time_in_millis: Option<i64>,
-    #[serde(rename = "EngineExecutionTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub engine_execution_time_in_millis: Option<i64>,
-    #[serde(rename = "ServiceProcessingTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub service_processing_time_in_millis: Option<i64>,
-    #[serde(rename = "TotalExecutionTimeInMillis", skip_serializing_if = "Option::is_none")]
     pub total_execution_time_in_millis: Option<i64>,
 }
+wire::shape!(QueryRuntimeStatisticsTimeline: "QueryQueueTimeInMillis" query_queue_time_in_millis, "ServicePreProcessingTimeInMillis" service_pre_processing_time_in_millis, "QueryPlanningTimeInMillis" query_planning_time_in_millis, "EngineExecutionTimeInMillis" engine_execution_time_in_millis, "ServiceProcessingTimeInMillis" service_processing_time_in_millis, "TotalExecutionTimeInMillis" total_execution_time_in_millis,);
 
 /// `QueryStage`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryStage {
-    #[serde(rename = "StageId", skip_serializing_if = "Option::is_none")]
     pub stage_id: Option<i64>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "OutputBytes", skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<i64>,
-    #[serde(rename = "OutputRows", skip_serializing_if = "Option::is_none")]
     pub output_rows: Option<i64>,
-    #[serde(rename = "InputBytes", skip_serializing_if = "Option::is_none")]
     pub input_bytes: Option<i64>,
-    #[serde(rename = "InputRows", skip_serializing_if = "Option::is_none")]
     pub input_rows: Option<i64>,
-    #[serde(rename = "ExecutionTime", skip_serializing_if = "Option::is_none")]
     pub execution_time: Option<i64>,
-    #[serde(rename = "QueryStagePlan", skip_serializing_if = "Option::is_none")]
     pub query_stage_plan: Option<QueryStagePlanNode>,
-    #[serde(rename = "SubStages", skip_serializing_if = "Option::is_none")]
     pub sub_stages: Option<Vec<QueryStage>>,
 }
+wire::shape!(QueryStage: "StageId" stage_id, "State" state, "OutputBytes" output_bytes, "OutputRows" output_rows, "InputBytes" input_bytes, "InputRows" input_rows, "ExecutionTime" execution_time, "QueryStagePlan" query_stage_plan, "SubStages" sub_stages,);
 
 /// `QueryStagePlanNode`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryStagePlanNode {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Identifier", skip_serializing_if = "Option::is_none")]
     pub identifier: Option<String>,
-    #[serde(rename = "Children", skip_serializing_if = "Option::is_none")]
     pub children: Option<Vec<QueryStagePlanNode>>,
-    #[serde(rename = "RemoteSources", skip_serializing_if = "Option::is_none")]
     pub remote_sources: Option<Vec<String>>,
 }
+wire::shape!(QueryStagePlanNode: "Name" name, "Identifier" identifier, "Children" children, "RemoteSources" remote_sources,);
 
 /// `ResultConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResultConfiguration {
-    #[serde(rename = "OutputLocation", skip_serializing_if = "Option::is_none")]
     pub output_location: Option<String>,
-    #[serde(rename = "EncryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub encryption_configuration: Option<EncryptionConfiguration>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "AclConfiguration", skip_serializing_if = "Option::is_none")]
     pub acl_configuration: Option<AclConfiguration>,
 }
+wire::shape!(ResultConfiguration: "OutputLocation" output_location, "EncryptionConfiguration" encryption_configuration, "ExpectedBucketOwner" expected_bucket_owner, "AclConfiguration" acl_configuration,);
 
 /// `ResultConfigurationUpdates`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResultConfigurationUpdates {
-    #[serde(rename = "OutputLocation", skip_serializing_if = "Option::is_none")]
     pub output_location: Option<String>,
-    #[serde(rename = "RemoveOutputLocation", skip_serializing_if = "Option::is_none")]
     pub remove_output_location: Option<bool>,
-    #[serde(rename = "EncryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub encryption_configuration: Option<EncryptionConfiguration>,
-    #[serde(rename = "RemoveEncryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub remove_encryption_configuration: Option<bool>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "RemoveExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub remove_expected_bucket_owner: Option<bool>,
-    #[serde(rename = "AclConfiguration", skip_serializing_if = "Option::is_none")]
     pub acl_configuration: Option<AclConfiguration>,
-    #[serde(rename = "RemoveAclConfiguration", skip_serializing_if = "Option::is_none")]
     pub remove_acl_configuration: Option<bool>,
 }
+wire::shape!(ResultConfigurationUpdates: "OutputLocation" output_location, "RemoveOutputLocation" remove_output_location, "EncryptionConfiguration" encryption_configuration, "RemoveEncryptionConfiguration" remove_encryption_configuration, "ExpectedBucketOwner" expected_bucket_owner, "RemoveExpectedBucketOwner" remove_expected_bucket_owner, "AclConfiguration" acl_configuration, "RemoveAclConfiguration" remove_acl_configuration,);
 
 /// `ResultReuseByAgeConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResultReuseByAgeConfiguration {
-    #[serde(rename = "Enabled")]
     pub enabled: bool,
-    #[serde(rename = "MaxAgeInMinutes", skip_serializing_if = "Option::is_none")]
     pub max_age_in_minutes: Option<i32>,
 }
+wire::shape!(ResultReuseByAgeConfiguration: "Enabled" enabled, "MaxAgeInMinutes" max_age_in_minutes,);
 
 /// `ResultReuseConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResultReuseConfiguration {
-    #[serde(rename = "ResultReuseByAgeConfiguration", skip_serializing_if = "Option::is_none")]
     pub result_reuse_by_age_configuration: Option<ResultReuseByAgeConfiguration>,
 }
+wire::shape!(ResultReuseConfiguration: "ResultReuseByAgeConfiguration" result_reuse_by_age_configuration,);
 
 /// `ResultReuseInformation`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResultReuseInformation {
-    #[serde(rename = "ReusedPreviousResult")]
     pub reused_previous_result: bool,
 }
+wire::shape!(ResultReuseInformation: "ReusedPreviousResult" reused_previous_result,);
 
 /// `ResultSet`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResultSet {
-    #[serde(rename = "Rows", skip_serializing_if = "Option::is_none")]
     pub rows: Option<Vec<Row>>,
-    #[serde(rename = "ResultSetMetadata", skip_serializing_if = "Option::is_none")]
     pub result_set_metadata: Option<ResultSetMetadata>,
 }
+wire::shape!(ResultSet: "Rows" rows, "ResultSetMetadata" result_set_metadata,);
 
 /// `ResultSetMetadata`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResultSetMetadata {
-    #[serde(rename = "ColumnInfo", skip_serializing_if = "Option::is_none")]
     pub column_info: Option<Vec<ColumnInfo>>,
 }
+wire::shape!(ResultSetMetadata: "ColumnInfo" column_info,);
 
 /// `Row`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
-    #[serde(rename = "Data", skip_serializing_if = "Option::is_none")]
     pub data: Option<Vec<Datum>>,
 }
+wire::shape!(Row: "Data" data,);
 
 /// `S3LoggingConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3LoggingConfiguration {
-    #[serde(rename = "Enabled")]
     pub enabled: bool,
-    #[serde(rename = "KmsKey", skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
-    #[serde(rename = "LogLocation", skip_serializing_if = "Option::is_none")]
     pub log_location: Option<String>,
 }
+wire::shape!(S3LoggingConfiguration: "Enabled" enabled, "KmsKey" kms_key, "LogLocation" log_location,);
 
 /// `StartQueryExecutionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartQueryExecutionInput {
-    #[serde(rename = "QueryString")]
     pub query_string: String,
-    #[serde(rename = "ClientRequestToken", skip_serializing_if = "Option::is_none")]
     pub client_request_token: Option<String>,
-    #[serde(rename = "QueryExecutionContext", skip_serializing_if = "Option::is_none")]
     pub query_execution_context: Option<QueryExecutionContext>,
-    #[serde(rename = "ResultConfiguration", skip_serializing_if = "Option::is_none")]
     pub result_configuration: Option<ResultConfiguration>,
-    #[serde(rename = "WorkGroup", skip_serializing_if = "Option::is_none")]
     pub work_group: Option<String>,
-    #[serde(rename = "ExecutionParameters", skip_serializing_if = "Option::is_none")]
     pub execution_parameters: Option<Vec<String>>,
-    #[serde(rename = "ResultReuseConfiguration", skip_serializing_if = "Option::is_none")]
     pub result_reuse_configuration: Option<ResultReuseConfiguration>,
-    #[serde(rename = "EngineConfiguration", skip_serializing_if = "Option::is_none")]
     pub engine_configuration: Option<EngineConfiguration>,
 }
+wire::shape!(StartQueryExecutionInput: "QueryString" query_string, "ClientRequestToken" client_request_token, "QueryExecutionContext" query_execution_context, "ResultConfiguration" result_configuration, "WorkGroup" work_group, "ExecutionParameters" execution_parameters, "ResultReuseConfiguration" result_reuse_configuration, "EngineConfiguration" engine_configuration,);
 
 /// `StartQueryExecutionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartQueryExecutionOutput {
-    #[serde(rename = "QueryExecutionId", skip_serializing_if = "Option::is_none")]
     pub query_execution_id: Option<String>,
 }
+wire::shape!(StartQueryExecutionOutput: "QueryExecutionId" query_execution_id,);
 
 /// `StopQueryExecutionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StopQueryExecutionInput {
-    #[serde(rename = "QueryExecutionId")]
     pub query_execution_id: String,
 }
+wire::shape!(StopQueryExecutionInput: "QueryExecutionId" query_execution_id,);
 
 /// `StopQueryExecutionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StopQueryExecutionOutput {}
+wire::shape!(StopQueryExecutionOutput:);
 
 /// `TableMetadata`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableMetadata {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "CreateTime", skip_serializing_if = "Option::is_none")]
     pub create_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastAccessTime", skip_serializing_if = "Option::is_none")]
     pub last_access_time: Option<wire::Timestamp>,
-    #[serde(rename = "TableType", skip_serializing_if = "Option::is_none")]
     pub table_type: Option<String>,
-    #[serde(rename = "Columns", skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<Column>>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Column>>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(TableMetadata: "Name" name, "CreateTime" create_time, "LastAccessTime" last_access_time, "TableType" table_type, "Columns" columns, "PartitionKeys" partition_keys, "Parameters" parameters,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 /// `TagResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceInput {
-    #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(TagResourceInput: "ResourceARN" resource_arn, "Tags" tags,);
 
 /// `TagResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceOutput {}
+wire::shape!(TagResourceOutput:);
 
 /// `UnprocessedNamedQueryId`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnprocessedNamedQueryId {
-    #[serde(rename = "NamedQueryId", skip_serializing_if = "Option::is_none")]
     pub named_query_id: Option<String>,
-    #[serde(rename = "ErrorCode", skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    #[serde(rename = "ErrorMessage", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
 }
+wire::shape!(UnprocessedNamedQueryId: "NamedQueryId" named_query_id, "ErrorCode" error_code, "ErrorMessage" error_message,);
 
 /// `UnprocessedQueryExecutionId`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnprocessedQueryExecutionId {
-    #[serde(rename = "QueryExecutionId", skip_serializing_if = "Option::is_none")]
     pub query_execution_id: Option<String>,
-    #[serde(rename = "ErrorCode", skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    #[serde(rename = "ErrorMessage", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
 }
+wire::shape!(UnprocessedQueryExecutionId: "QueryExecutionId" query_execution_id, "ErrorCode" error_code, "ErrorMessage" error_message,);
 
 /// `UntagResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceInput {
-    #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagResourceInput: "ResourceARN" resource_arn, "TagKeys" tag_keys,);
 
 /// `UntagResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceOutput {}
+wire::shape!(UntagResourceOutput:);
 
 /// `UpdateDataCatalogInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateDataCatalogInput {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Type")]
     pub r#type: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(UpdateDataCatalogInput: "Name" name, "Type" r#type, "Description" description, "Parameters" parameters,);
 
 /// `UpdateDataCatalogOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateDataCatalogOutput {}
+wire::shape!(UpdateDataCatalogOutput:);
 
 /// `UpdateNamedQueryInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateNamedQueryInput {
-    #[serde(rename = "NamedQueryId")]
     pub named_query_id: String,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "QueryString")]
     pub query_string: String,
 }
+wire::shape!(UpdateNamedQueryInput: "NamedQueryId" named_query_id, "Name" name, "Description" description, "QueryString" query_string,);
 
 /// `UpdateNamedQueryOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateNamedQueryOutput {}
+wire::shape!(UpdateNamedQueryOutput:);
 
 /// `UpdatePreparedStatementInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdatePreparedStatementInput {
-    #[serde(rename = "StatementName")]
     pub statement_name: String,
-    #[serde(rename = "WorkGroup")]
     pub work_group: String,
-    #[serde(rename = "QueryStatement")]
     pub query_statement: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
+wire::shape!(UpdatePreparedStatementInput: "StatementName" statement_name, "WorkGroup" work_group, "QueryStatement" query_statement, "Description" description,);
 
 /// `UpdatePreparedStatementOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdatePreparedStatementOutput {}
+wire::shape!(UpdatePreparedStatementOutput:);
 
 /// `UpdateWorkGroupInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateWorkGroupInput {
-    #[serde(rename = "WorkGroup")]
     pub work_group: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "ConfigurationUpdates", skip_serializing_if = "Option::is_none")]
     pub configuration_updates: Option<WorkGroupConfigurationUpdates>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 }
+wire::shape!(UpdateWorkGroupInput: "WorkGroup" work_group, "Description" description, "ConfigurationUpdates" configuration_updates, "State" state,);
 
 /// `UpdateWorkGroupOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateWorkGroupOutput {}
+wire::shape!(UpdateWorkGroupOutput:);
 
 /// `WorkGroup`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorkGroup {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Configuration", skip_serializing_if = "Option::is_none")]
     pub configuration: Option<WorkGroupConfiguration>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "IdentityCenterApplicationArn", skip_serializing_if = "Option::is_none")]
     pub identity_center_application_arn: Option<String>,
 }
+wire::shape!(WorkGroup: "Name" name, "State" state, "Configuration" configuration, "Description" description, "CreationTime" creation_time, "IdentityCenterApplicationArn" identity_center_application_arn,);
 
 /// `WorkGroupConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorkGroupConfiguration {
-    #[serde(rename = "ResultConfiguration", skip_serializing_if = "Option::is_none")]
     pub result_configuration: Option<ResultConfiguration>,
-    #[serde(rename = "ManagedQueryResultsConfiguration", skip_serializing_if = "Option::is_none")]
     pub managed_query_results_configuration: Option<ManagedQueryResultsConfiguration>,
-    #[serde(rename = "EnforceWorkGroupConfiguration", skip_serializing_if = "Option::is_none")]
     pub enforce_work_group_configuration: Option<bool>,
-    #[serde(rename = "PublishCloudWatchMetricsEnabled", skip_serializing_if = "Option::is_none")]
     pub publish_cloud_watch_metrics_enabled: Option<bool>,
-    #[serde(rename = "BytesScannedCutoffPerQuery", skip_serializing_if = "Option::is_none")]
     pub bytes_scanned_cutoff_per_query: Option<i64>,
-    #[serde(rename = "RequesterPaysEnabled", skip_serializing_if = "Option::is_none")]
     pub requester_pays_enabled: Option<bool>,
-    #[serde(rename = "EngineVersion", skip_serializing_if = "Option::is_none")]
     pub engine_version: Option<EngineVersion>,
-    #[serde(rename = "AdditionalConfiguration", skip_serializing_if = "Option::is_none")]
     pub additional_configuration: Option<String>,
-    #[serde(rename = "ExecutionRole", skip_serializing_if = "Option::is_none")]
     pub execution_role: Option<String>,
-    #[serde(rename = "MonitoringConfiguration", skip_serializing_if = "Option::is_none")]
     pub monitoring_configuration: Option<MonitoringConfiguration>,
-    #[serde(rename = "EngineConfiguration", skip_serializing_if = "Option::is_none")]
     pub engine_configuration: Option<EngineConfiguration>,
-    #[serde(rename = "CustomerContentEncryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub customer_content_encryption_configuration: Option<CustomerContentEncryptionConfiguration>,
-    #[serde(rename = "EnableMinimumEncryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub enable_minimum_encryption_configuration: Option<bool>,
-    #[serde(rename = "IdentityCenterConfiguration", skip_serializing_if = "Option::is_none")]
     pub identity_center_configuration: Option<IdentityCenterConfiguration>,
-    #[serde(rename = "QueryResultsS3AccessGrantsConfiguration", skip_serializing_if = "Option::is_none")]
     pub query_results_s3_access_grants_configuration: Option<QueryResultsS3AccessGrantsConfiguration>,
 }
+wire::shape!(WorkGroupConfiguration: "ResultConfiguration" result_configuration, "ManagedQueryResultsConfiguration" managed_query_results_configuration, "EnforceWorkGroupConfiguration" enforce_work_group_configuration, "PublishCloudWatchMetricsEnabled" publish_cloud_watch_metrics_enabled, "BytesScannedCutoffPerQuery" bytes_scanned_cutoff_per_query, "RequesterPaysEnabled" requester_pays_enabled, "EngineVersion" engine_version, "AdditionalConfiguration" additional_configuration, "ExecutionRole" execution_role, "MonitoringConfiguration" monitoring_configuration, "EngineConfiguration" engine_configuration, "CustomerContentEncryptionConfiguration" customer_content_encryption_configuration, "EnableMinimumEncryptionConfiguration" enable_minimum_encryption_configuration, "IdentityCenterConfiguration" identity_center_configuration, "QueryResultsS3AccessGrantsConfiguration" query_results_s3_access_grants_configuration,);
 
 /// `WorkGroupConfigurationUpdates`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorkGroupConfigurationUpdates {
-    #[serde(rename = "EnforceWorkGroupConfiguration", skip_serializing_if = "Option::is_none")]
     pub enforce_work_group_configuration: Option<bool>,
-    #[serde(rename = "ResultConfigurationUpdates", skip_serializing_if = "Option::is_none")]
     pub result_configuration_updates: Option<ResultConfigurationUpdates>,
-    #[serde(rename = "ManagedQueryResultsConfigurationUpdates", skip_serializing_if = "Option::is_none")]
     pub managed_query_results_configuration_updates: Option<ManagedQueryResultsConfigurationUpdates>,
-    #[serde(rename = "PublishCloudWatchMetricsEnabled", skip_serializing_if = "Option::is_none")]
     pub publish_cloud_watch_metrics_enabled: Option<bool>,
-    #[serde(rename = "BytesScannedCutoffPerQuery", skip_serializing_if = "Option::is_none")]
     pub bytes_scanned_cutoff_per_query: Option<i64>,
-    #[serde(rename = "RemoveBytesScannedCutoffPerQuery", skip_serializing_if = "Option::is_none")]
     pub remove_bytes_scanned_cutoff_per_query: Option<bool>,
-    #[serde(rename = "RequesterPaysEnabled", skip_serializing_if = "Option::is_none")]
     pub requester_pays_enabled: Option<bool>,
-    #[serde(rename = "EngineVersion", skip_serializing_if = "Option::is_none")]
     pub engine_version: Option<EngineVersion>,
-    #[serde(rename = "RemoveCustomerContentEncryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub remove_customer_content_encryption_configuration: Option<bool>,
-    #[serde(rename = "AdditionalConfiguration", skip_serializing_if = "Option::is_none")]
     pub additional_configuration: Option<String>,
-    #[serde(rename = "ExecutionRole", skip_serializing_if = "Option::is_none")]
     pub execution_role: Option<String>,
-    #[serde(rename = "CustomerContentEncryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub customer_content_encryption_configuration: Option<CustomerContentEncryptionConfiguration>,
-    #[serde(rename = "EnableMinimumEncryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub enable_minimum_encryption_configuration: Option<bool>,
-    #[serde(rename = "QueryResultsS3AccessGrantsConfiguration", skip_serializing_if = "Option::is_none")]
     pub query_results_s3_access_grants_configuration: Option<QueryResultsS3AccessGrantsConfiguration>,
-    #[serde(rename = "MonitoringConfiguration", skip_serializing_if = "Option::is_none")]
     pub monitoring_configuration: Option<MonitoringConfiguration>,
-    #[serde(rename = "EngineConfiguration", skip_serializing_if = "Option::is_none")]
     pub engine_configuration: Option<EngineConfiguration>,
 }
+wire::shape!(WorkGroupConfigurationUpdates: "EnforceWorkGroupConfiguration" enforce_work_group_configuration, "ResultConfigurationUpdates" result_configuration_updates, "ManagedQueryResultsConfigurationUpdates" managed_query_results_configuration_updates, "PublishCloudWatchMetricsEnabled" publish_cloud_watch_metrics_enabled, "BytesScannedCutoffPerQuery" bytes_scanned_cutoff_per_query, "RemoveBytesScannedCutoffPerQuery" remove_bytes_scanned_cutoff_per_query, "RequesterPaysEnabled" requester_pays_enabled, "EngineVersion" engine_version, "RemoveCustomerContentEncryptionConfiguration" remove_customer_content_encryption_configuration, "AdditionalConfiguration" additional_configuration, "ExecutionRole" execution_role, "CustomerContentEncryptionConfiguration" customer_content_encryption_configuration, "EnableMinimumEncryptionConfiguration" enable_minimum_encryption_configuration, "QueryResultsS3AccessGrantsConfiguration" query_results_s3_access_grants_configuration, "MonitoringConfiguration" monitoring_configuration, "EngineConfiguration" engine_configuration,);
 
 /// `WorkGroupSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorkGroupSummary {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "EngineVersion", skip_serializing_if = "Option::is_none")]
     pub engine_version: Option<EngineVersion>,
-    #[serde(rename = "IdentityCenterApplicationArn", skip_serializing_if = "Option::is_none")]
     pub identity_center_application_arn: Option<String>,
 }
+wire::shape!(WorkGroupSummary: "Name" name, "State" state, "Description" description, "CreationTime" creation_time, "EngineVersion" engine_version, "IdentityCenterApplicationArn" identity_center_application_arn,);
 
 static S_ACL_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "AclConfiguration",

@@ -371,1064 +371,725 @@ impl wire::Operation for ValidateTemplate {
 }
 
 /// `Change`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Change {
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "HookInvocationCount", skip_serializing_if = "Option::is_none")]
     pub hook_invocation_count: Option<i32>,
-    #[serde(rename = "ResourceChange", skip_serializing_if = "Option::is_none")]
     pub resource_change: Option<ResourceChange>,
 }
+wire::shape!(Change: "Type" r#type, "HookInvocationCount" hook_invocation_count, "ResourceChange" resource_change,);
 
 /// `ChangeSetSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChangeSetSummary {
-    #[serde(rename = "StackId", skip_serializing_if = "Option::is_none")]
     pub stack_id: Option<String>,
-    #[serde(rename = "StackName", skip_serializing_if = "Option::is_none")]
     pub stack_name: Option<String>,
-    #[serde(rename = "ChangeSetId", skip_serializing_if = "Option::is_none")]
     pub change_set_id: Option<String>,
-    #[serde(rename = "ChangeSetName", skip_serializing_if = "Option::is_none")]
     pub change_set_name: Option<String>,
-    #[serde(rename = "ExecutionStatus", skip_serializing_if = "Option::is_none")]
     pub execution_status: Option<String>,
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(rename = "StatusReason", skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "IncludeNestedStacks", skip_serializing_if = "Option::is_none")]
     pub include_nested_stacks: Option<bool>,
-    #[serde(rename = "ParentChangeSetId", skip_serializing_if = "Option::is_none")]
     pub parent_change_set_id: Option<String>,
-    #[serde(rename = "RootChangeSetId", skip_serializing_if = "Option::is_none")]
     pub root_change_set_id: Option<String>,
-    #[serde(rename = "ImportExistingResources", skip_serializing_if = "Option::is_none")]
     pub import_existing_resources: Option<bool>,
 }
+wire::shape!(ChangeSetSummary: "StackId" stack_id, "StackName" stack_name, "ChangeSetId" change_set_id, "ChangeSetName" change_set_name, "ExecutionStatus" execution_status, "Status" status, "StatusReason" status_reason, "CreationTime" creation_time, "Description" description, "IncludeNestedStacks" include_nested_stacks, "ParentChangeSetId" parent_change_set_id, "RootChangeSetId" root_change_set_id, "ImportExistingResources" import_existing_resources,);
 
 /// `CreateChangeSetInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateChangeSetInput {
-    #[serde(rename = "StackName")]
     pub stack_name: String,
-    #[serde(rename = "TemplateBody", skip_serializing_if = "Option::is_none")]
     pub template_body: Option<String>,
-    #[serde(rename = "TemplateURL", skip_serializing_if = "Option::is_none")]
     pub template_url: Option<String>,
-    #[serde(rename = "UsePreviousTemplate", skip_serializing_if = "Option::is_none")]
     pub use_previous_template: Option<bool>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<Parameter>>,
-    #[serde(rename = "Capabilities", skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
-    #[serde(rename = "ResourceTypes", skip_serializing_if = "Option::is_none")]
     pub resource_types: Option<Vec<String>>,
-    #[serde(rename = "RoleARN", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "RollbackConfiguration", skip_serializing_if = "Option::is_none")]
     pub rollback_configuration: Option<RollbackConfiguration>,
-    #[serde(rename = "NotificationARNs", skip_serializing_if = "Option::is_none")]
     pub notification_ar_ns: Option<Vec<String>>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "ChangeSetName")]
     pub change_set_name: String,
-    #[serde(rename = "ClientToken", skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "ChangeSetType", skip_serializing_if = "Option::is_none")]
     pub change_set_type: Option<String>,
-    #[serde(rename = "ResourcesToImport", skip_serializing_if = "Option::is_none")]
     pub resources_to_import: Option<Vec<ResourceToImport>>,
-    #[serde(rename = "IncludeNestedStacks", skip_serializing_if = "Option::is_none")]
     pub include_nested_stacks: Option<bool>,
-    #[serde(rename = "OnStackFailure", skip_serializing_if = "Option::is_none")]
     pub on_stack_failure: Option<String>,
-    #[serde(rename = "ImportExistingResources", skip_serializing_if = "Option::is_none")]
     pub import_existing_resources: Option<bool>,
-    #[serde(rename = "DeploymentMode", skip_serializing_if = "Option::is_none")]
     pub deployment_mode: Option<String>,
 }
+wire::shape!(CreateChangeSetInput: "StackName" stack_name, "TemplateBody" template_body, "TemplateURL" template_url, "UsePreviousTemplate" use_previous_template, "Parameters" parameters, "Capabilities" capabilities, "ResourceTypes" resource_types, "RoleARN" role_arn, "RollbackConfiguration" rollback_configuration, "NotificationARNs" notification_ar_ns, "Tags" tags, "ChangeSetName" change_set_name, "ClientToken" client_token, "Description" description, "ChangeSetType" change_set_type, "ResourcesToImport" resources_to_import, "IncludeNestedStacks" include_nested_stacks, "OnStackFailure" on_stack_failure, "ImportExistingResources" import_existing_resources, "DeploymentMode" deployment_mode,);
 
 /// `CreateChangeSetOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateChangeSetOutput {
-    #[serde(rename = "Id", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    #[serde(rename = "StackId", skip_serializing_if = "Option::is_none")]
     pub stack_id: Option<String>,
 }
+wire::shape!(CreateChangeSetOutput: "Id" id, "StackId" stack_id,);
 
 /// `CreateStackInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateStackInput {
-    #[serde(rename = "StackName")]
     pub stack_name: String,
-    #[serde(rename = "TemplateBody", skip_serializing_if = "Option::is_none")]
     pub template_body: Option<String>,
-    #[serde(rename = "TemplateURL", skip_serializing_if = "Option::is_none")]
     pub template_url: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<Parameter>>,
-    #[serde(rename = "DisableRollback", skip_serializing_if = "Option::is_none")]
     pub disable_rollback: Option<bool>,
-    #[serde(rename = "RollbackConfiguration", skip_serializing_if = "Option::is_none")]
     pub rollback_configuration: Option<RollbackConfiguration>,
-    #[serde(rename = "TimeoutInMinutes", skip_serializing_if = "Option::is_none")]
     pub timeout_in_minutes: Option<i32>,
-    #[serde(rename = "NotificationARNs", skip_serializing_if = "Option::is_none")]
     pub notification_ar_ns: Option<Vec<String>>,
-    #[serde(rename = "Capabilities", skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
-    #[serde(rename = "ResourceTypes", skip_serializing_if = "Option::is_none")]
     pub resource_types: Option<Vec<String>>,
-    #[serde(rename = "RoleARN", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "OnFailure", skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<String>,
-    #[serde(rename = "StackPolicyBody", skip_serializing_if = "Option::is_none")]
     pub stack_policy_body: Option<String>,
-    #[serde(rename = "StackPolicyURL", skip_serializing_if = "Option::is_none")]
     pub stack_policy_url: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "ClientRequestToken", skip_serializing_if = "Option::is_none")]
     pub client_request_token: Option<String>,
-    #[serde(rename = "EnableTerminationProtection", skip_serializing_if = "Option::is_none")]
     pub enable_termination_protection: Option<bool>,
-    #[serde(rename = "RetainExceptOnCreate", skip_serializing_if = "Option::is_none")]
     pub retain_except_on_create: Option<bool>,
 }
+wire::shape!(CreateStackInput: "StackName" stack_name, "TemplateBody" template_body, "TemplateURL" template_url, "Parameters" parameters, "DisableRollback" disable_rollback, "RollbackConfiguration" rollback_configuration, "TimeoutInMinutes" timeout_in_minutes, "NotificationARNs" notification_ar_ns, "Capabilities" capabilities, "ResourceTypes" resource_types, "RoleARN" role_arn, "OnFailure" on_failure, "StackPolicyBody" stack_policy_body, "StackPolicyURL" stack_policy_url, "Tags" tags, "ClientRequestToken" client_request_token, "EnableTerminationProtection" enable_termination_protection, "RetainExceptOnCreate" retain_except_on_create,);
 
 /// `CreateStackOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateStackOutput {
-    #[serde(rename = "StackId", skip_serializing_if = "Option::is_none")]
     pub stack_id: Option<String>,
-    #[serde(rename = "OperationId", skip_serializing_if = "Option::is_none")]
     pub operation_id: Option<String>,
 }
+wire::shape!(CreateStackOutput: "StackId" stack_id, "OperationId" operation_id,);
 
 /// `DeleteChangeSetInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteChangeSetInput {
-    #[serde(rename = "ChangeSetName")]
     pub change_set_name: String,
-    #[serde(rename = "StackName", skip_serializing_if = "Option::is_none")]
     pub stack_name: Option<String>,
 }
+wire::shape!(DeleteChangeSetInput: "ChangeSetName" change_set_name, "StackName" stack_name,);
 
 /// `DeleteChangeSetOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteChangeSetOutput {}
+wire::shape!(DeleteChangeSetOutput:);
 
 /// `DeleteStackInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteStackInput {
-    #[serde(rename = "StackName")]
     pub stack_name: String,
-    #[serde(rename = "RetainResources", skip_serializing_if = "Option::is_none")]
     pub retain_resources: Option<Vec<String>>,
-    #[serde(rename = "RoleARN", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "ClientRequestToken", skip_serializing_if = "Option::is_none")]
     pub client_request_token: Option<String>,
-    #[serde(rename = "DeletionMode", skip_serializing_if = "Option::is_none")]
     pub deletion_mode: Option<String>,
 }
+wire::shape!(DeleteStackInput: "StackName" stack_name, "RetainResources" retain_resources, "RoleARN" role_arn, "ClientRequestToken" client_request_token, "DeletionMode" deletion_mode,);
 
 /// `DescribeChangeSetInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeChangeSetInput {
-    #[serde(rename = "ChangeSetName")]
     pub change_set_name: String,
-    #[serde(rename = "StackName", skip_serializing_if = "Option::is_none")]
     pub stack_name: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "IncludePropertyValues", skip_serializing_if = "Option::is_none")]
     pub include_property_values: Option<bool>,
 }
+wire::shape!(DescribeChangeSetInput: "ChangeSetName" change_set_name, "StackName" stack_name, "NextToken" next_token, "IncludePropertyValues" include_property_values,);
 
 /// `DescribeChangeSetOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeChangeSetOutput {
-    #[serde(rename = "ChangeSetName", skip_serializing_if = "Option::is_none")]
     pub change_set_name: Option<String>,
-    #[serde(rename = "ChangeSetId", skip_serializing_if = "Option::is_none")]
     pub change_set_id: Option<String>,
-    #[serde(rename = "StackId", skip_serializing_if = "Option::is_none")]
     pub stack_id: Option<String>,
-    #[serde(rename = "StackName", skip_serializing_if = "Option::is_none")]
     pub stack_name: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<Parameter>>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "ExecutionStatus", skip_serializing_if = "Option::is_none")]
     pub execution_status: Option<String>,
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(rename = "StatusReason", skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
-    #[serde(rename = "StackDriftStatus", skip_serializing_if = "Option::is_none")]
     pub stack_drift_status: Option<String>,
-    #[serde(rename = "NotificationARNs", skip_serializing_if = "Option::is_none")]
     pub notification_ar_ns: Option<Vec<String>>,
-    #[serde(rename = "RollbackConfiguration", skip_serializing_if = "Option::is_none")]
     pub rollback_configuration: Option<RollbackConfiguration>,
-    #[serde(rename = "Capabilities", skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "Changes", skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<Change>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "IncludeNestedStacks", skip_serializing_if = "Option::is_none")]
     pub include_nested_stacks: Option<bool>,
-    #[serde(rename = "ParentChangeSetId", skip_serializing_if = "Option::is_none")]
     pub parent_change_set_id: Option<String>,
-    #[serde(rename = "RootChangeSetId", skip_serializing_if = "Option::is_none")]
     pub root_change_set_id: Option<String>,
-    #[serde(rename = "OnStackFailure", skip_serializing_if = "Option::is_none")]
     pub on_stack_failure: Option<String>,
-    #[serde(rename = "ImportExistingResources", skip_serializing_if = "Option::is_none")]
     pub import_existing_resources: Option<bool>,
-    #[serde(rename = "DeploymentMode", skip_serializing_if = "Option::is_none")]
     pub deployment_mode: Option<String>,
 }
+wire::shape!(DescribeChangeSetOutput: "ChangeSetName" change_set_name, "ChangeSetId" change_set_id, "StackId" stack_id, "StackName" stack_name, "Description" description, "Parameters" parameters, "CreationTime" creation_time, "ExecutionStatus" execution_status, "Status" status, "StatusReason" status_reason, "StackDriftStatus" stack_drift_status, "NotificationARNs" notification_ar_ns, "RollbackConfiguration" rollback_configuration, "Capabilities" capabilities, "Tags" tags, "Changes" changes, "NextToken" next_token, "IncludeNestedStacks" include_nested_stacks, "ParentChangeSetId" parent_change_set_id, "RootChangeSetId" root_change_set_id, "OnStackFailure" on_stack_failure, "ImportExistingResources" import_existing_resources, "DeploymentMode" deployment_mode,);
 
 /// `DescribeStackEventsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStackEventsInput {
-    #[serde(rename = "StackName")]
     pub stack_name: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(DescribeStackEventsInput: "StackName" stack_name, "NextToken" next_token,);
 
 /// `DescribeStackEventsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStackEventsOutput {
-    #[serde(rename = "StackEvents", skip_serializing_if = "Option::is_none")]
     pub stack_events: Option<Vec<StackEvent>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(DescribeStackEventsOutput: "StackEvents" stack_events, "NextToken" next_token,);
 
 /// `DescribeStackResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStackResourceInput {
-    #[serde(rename = "StackName")]
     pub stack_name: String,
-    #[serde(rename = "LogicalResourceId")]
     pub logical_resource_id: String,
 }
+wire::shape!(DescribeStackResourceInput: "StackName" stack_name, "LogicalResourceId" logical_resource_id,);
 
 /// `DescribeStackResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStackResourceOutput {
-    #[serde(rename = "StackResourceDetail", skip_serializing_if = "Option::is_none")]
     pub stack_resource_detail: Option<StackResourceDetail>,
 }
+wire::shape!(DescribeStackResourceOutput: "StackResourceDetail" stack_resource_detail,);
 
 /// `DescribeStackResourcesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStackResourcesInput {
-    #[serde(rename = "StackName", skip_serializing_if = "Option::is_none")]
     pub stack_name: Option<String>,
-    #[serde(rename = "LogicalResourceId", skip_serializing_if = "Option::is_none")]
     pub logical_resource_id: Option<String>,
-    #[serde(rename = "PhysicalResourceId", skip_serializing_if = "Option::is_none")]
     pub physical_resource_id: Option<String>,
 }
+wire::shape!(DescribeStackResourcesInput: "StackName" stack_name, "LogicalResourceId" logical_resource_id, "PhysicalResourceId" physical_resource_id,);
 
 /// `DescribeStackResourcesOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStackResourcesOutput {
-    #[serde(rename = "StackResources", skip_serializing_if = "Option::is_none")]
     pub stack_resources: Option<Vec<StackResource>>,
 }
+wire::shape!(DescribeStackResourcesOutput: "StackResources" stack_resources,);
 
 /// `DescribeStacksInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStacksInput {
-    #[serde(rename = "StackName", skip_serializing_if = "Option::is_none")]
     pub stack_name: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(DescribeStacksInput: "StackName" stack_name, "NextToken" next_token,);
 
 /// `DescribeStacksOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStacksOutput {
-    #[serde(rename = "Stacks", skip_serializing_if = "Option::is_none")]
     pub stacks: Option<Vec<Stack>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(DescribeStacksOutput: "Stacks" stacks, "NextToken" next_token,);
 
 /// `ExecuteChangeSetInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecuteChangeSetInput {
-    #[serde(rename = "ChangeSetName")]
     pub change_set_name: String,
-    #[serde(rename = "StackName", skip_serializing_if = "Option::is_none")]
     pub stack_name: Option<String>,
-    #[serde(rename = "ClientRequestToken", skip_serializing_if = "Option::is_none")]
     pub client_request_token: Option<String>,
-    #[serde(rename = "DisableRollback", skip_serializing_if = "Option::is_none")]
     pub disable_rollback: Option<bool>,
-    #[serde(rename = "RetainExceptOnCreate", skip_serializing_if = "Option::is_none")]
     pub retain_except_on_create: Option<bool>,
 }
+wire::shape!(ExecuteChangeSetInput: "ChangeSetName" change_set_name, "StackName" stack_name, "ClientRequestToken" client_request_token, "DisableRollback" disable_rollback, "RetainExceptOnCreate" retain_except_on_create,);
 
 /// `ExecuteChangeSetOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecuteChangeSetOutput {}
+wire::shape!(ExecuteChangeSetOutput:);
 
 /// `GetTemplateInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTemplateInput {
-    #[serde(rename = "StackName", skip_serializing_if = "Option::is_none")]
     pub stack_name: Option<String>,
-    #[serde(rename = "ChangeSetName", skip_serializing_if = "Option::is_none")]
     pub change_set_name: Option<String>,
-    #[serde(rename = "TemplateStage", skip_serializing_if = "Option::is_none")]
     pub template_stage: Option<String>,
 }
+wire::shape!(GetTemplateInput: "StackName" stack_name, "ChangeSetName" change_set_name, "TemplateStage" template_stage,);
 
 /// `GetTemplateOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTemplateOutput {
-    #[serde(rename = "TemplateBody", skip_serializing_if = "Option::is_none")]
     pub template_body: Option<String>,
-    #[serde(rename = "StagesAvailable", skip_serializing_if = "Option::is_none")]
     pub stages_available: Option<Vec<String>>,
 }
+wire::shape!(GetTemplateOutput: "TemplateBody" template_body, "StagesAvailable" stages_available,);
 
 /// `GetTemplateSummaryInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTemplateSummaryInput {
-    #[serde(rename = "TemplateBody", skip_serializing_if = "Option::is_none")]
     pub template_body: Option<String>,
-    #[serde(rename = "TemplateURL", skip_serializing_if = "Option::is_none")]
     pub template_url: Option<String>,
-    #[serde(rename = "StackName", skip_serializing_if = "Option::is_none")]
     pub stack_name: Option<String>,
-    #[serde(rename = "StackSetName", skip_serializing_if = "Option::is_none")]
     pub stack_set_name: Option<String>,
-    #[serde(rename = "CallAs", skip_serializing_if = "Option::is_none")]
     pub call_as: Option<String>,
-    #[serde(rename = "TemplateSummaryConfig", skip_serializing_if = "Option::is_none")]
     pub template_summary_config: Option<TemplateSummaryConfig>,
 }
+wire::shape!(GetTemplateSummaryInput: "TemplateBody" template_body, "TemplateURL" template_url, "StackName" stack_name, "StackSetName" stack_set_name, "CallAs" call_as, "TemplateSummaryConfig" template_summary_config,);
 
 /// `GetTemplateSummaryOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTemplateSummaryOutput {
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<ParameterDeclaration>>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Capabilities", skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
-    #[serde(rename = "CapabilitiesReason", skip_serializing_if = "Option::is_none")]
     pub capabilities_reason: Option<String>,
-    #[serde(rename = "ResourceTypes", skip_serializing_if = "Option::is_none")]
     pub resource_types: Option<Vec<String>>,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    #[serde(rename = "Metadata", skip_serializing_if = "Option::is_none")]
     pub metadata: Option<String>,
-    #[serde(rename = "DeclaredTransforms", skip_serializing_if = "Option::is_none")]
     pub declared_transforms: Option<Vec<String>>,
-    #[serde(rename = "ResourceIdentifierSummaries", skip_serializing_if = "Option::is_none")]
     pub resource_identifier_summaries: Option<Vec<ResourceIdentifierSummary>>,
-    #[serde(rename = "Warnings", skip_serializing_if = "Option::is_none")]
     pub warnings: Option<Warnings>,
 }
+wire::shape!(GetTemplateSummaryOutput: "Parameters" parameters, "Description" description, "Capabilities" capabilities, "CapabilitiesReason" capabilities_reason, "ResourceTypes" resource_types, "Version" version, "Metadata" metadata, "DeclaredTransforms" declared_transforms, "ResourceIdentifierSummaries" resource_identifier_summaries, "Warnings" warnings,);
 
 /// `ListChangeSetsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListChangeSetsInput {
-    #[serde(rename = "StackName")]
     pub stack_name: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListChangeSetsInput: "StackName" stack_name, "NextToken" next_token,);
 
 /// `ListChangeSetsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListChangeSetsOutput {
-    #[serde(rename = "Summaries", skip_serializing_if = "Option::is_none")]
     pub summaries: Option<Vec<ChangeSetSummary>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListChangeSetsOutput: "Summaries" summaries, "NextToken" next_token,);
 
 /// `ListStackResourcesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListStackResourcesInput {
-    #[serde(rename = "StackName")]
     pub stack_name: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListStackResourcesInput: "StackName" stack_name, "NextToken" next_token,);
 
 /// `ListStackResourcesOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListStackResourcesOutput {
-    #[serde(rename = "StackResourceSummaries", skip_serializing_if = "Option::is_none")]
     pub stack_resource_summaries: Option<Vec<StackResourceSummary>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListStackResourcesOutput: "StackResourceSummaries" stack_resource_summaries, "NextToken" next_token,);
 
 /// `ListStacksInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListStacksInput {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "StackStatusFilter", skip_serializing_if = "Option::is_none")]
     pub stack_status_filter: Option<Vec<String>>,
 }
+wire::shape!(ListStacksInput: "NextToken" next_token, "StackStatusFilter" stack_status_filter,);
 
 /// `ListStacksOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListStacksOutput {
-    #[serde(rename = "StackSummaries", skip_serializing_if = "Option::is_none")]
     pub stack_summaries: Option<Vec<StackSummary>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListStacksOutput: "StackSummaries" stack_summaries, "NextToken" next_token,);
 
 /// `LiveResourceDrift`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveResourceDrift {
-    #[serde(rename = "PreviousValue", skip_serializing_if = "Option::is_none")]
     pub previous_value: Option<String>,
-    #[serde(rename = "ActualValue", skip_serializing_if = "Option::is_none")]
     pub actual_value: Option<String>,
-    #[serde(rename = "DriftDetectionTimestamp", skip_serializing_if = "Option::is_none")]
     pub drift_detection_timestamp: Option<wire::Timestamp>,
 }
+wire::shape!(LiveResourceDrift: "PreviousValue" previous_value, "ActualValue" actual_value, "DriftDetectionTimestamp" drift_detection_timestamp,);
 
 /// `ModuleInfo`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModuleInfo {
-    #[serde(rename = "TypeHierarchy", skip_serializing_if = "Option::is_none")]
     pub type_hierarchy: Option<String>,
-    #[serde(rename = "LogicalIdHierarchy", skip_serializing_if = "Option::is_none")]
     pub logical_id_hierarchy: Option<String>,
 }
+wire::shape!(ModuleInfo: "TypeHierarchy" type_hierarchy, "LogicalIdHierarchy" logical_id_hierarchy,);
 
 /// `OperationEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OperationEntry {
-    #[serde(rename = "OperationType", skip_serializing_if = "Option::is_none")]
     pub operation_type: Option<String>,
-    #[serde(rename = "OperationId", skip_serializing_if = "Option::is_none")]
     pub operation_id: Option<String>,
 }
+wire::shape!(OperationEntry: "OperationType" operation_type, "OperationId" operation_id,);
 
 /// `Output`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Output {
-    #[serde(rename = "OutputKey", skip_serializing_if = "Option::is_none")]
     pub output_key: Option<String>,
-    #[serde(rename = "OutputValue", skip_serializing_if = "Option::is_none")]
     pub output_value: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "ExportName", skip_serializing_if = "Option::is_none")]
     pub export_name: Option<String>,
 }
+wire::shape!(Output: "OutputKey" output_key, "OutputValue" output_value, "Description" description, "ExportName" export_name,);
 
 /// `Parameter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parameter {
-    #[serde(rename = "ParameterKey", skip_serializing_if = "Option::is_none")]
     pub parameter_key: Option<String>,
-    #[serde(rename = "ParameterValue", skip_serializing_if = "Option::is_none")]
     pub parameter_value: Option<String>,
-    #[serde(rename = "UsePreviousValue", skip_serializing_if = "Option::is_none")]
     pub use_previous_value: Option<bool>,
-    #[serde(rename = "ResolvedValue", skip_serializing_if = "Option::is_none")]
     pub resolved_value: Option<String>,
 }
+wire::shape!(Parameter: "ParameterKey" parameter_key, "ParameterValue" parameter_value, "UsePreviousValue" use_previous_value, "ResolvedValue" resolved_value,);
 
 /// `ParameterConstraints`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParameterConstraints {
-    #[serde(rename = "AllowedValues", skip_serializing_if = "Option::is_none")]
     pub allowed_values: Option<Vec<String>>,
 }
+wire::shape!(ParameterConstraints: "AllowedValues" allowed_values,);
 
 /// `ParameterDeclaration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParameterDeclaration {
-    #[serde(rename = "ParameterKey", skip_serializing_if = "Option::is_none")]
     pub parameter_key: Option<String>,
-    #[serde(rename = "DefaultValue", skip_serializing_if = "Option::is_none")]
     pub default_value: Option<String>,
-    #[serde(rename = "ParameterType", skip_serializing_if = "Option::is_none")]
     pub parameter_type: Option<String>,
-    #[serde(rename = "NoEcho", skip_serializing_if = "Option::is_none")]
     pub no_echo: Option<bool>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "ParameterConstraints", skip_serializing_if = "Option::is_none")]
     pub parameter_constraints: Option<ParameterConstraints>,
 }
+wire::shape!(ParameterDeclaration: "ParameterKey" parameter_key, "DefaultValue" default_value, "ParameterType" parameter_type, "NoEcho" no_echo, "Description" description, "ParameterConstraints" parameter_constraints,);
 
 /// `ResourceChange`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResourceChange {
-    #[serde(rename = "PolicyAction", skip_serializing_if = "Option::is_none")]
     pub policy_action: Option<String>,
-    #[serde(rename = "Action", skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    #[serde(rename = "LogicalResourceId", skip_serializing_if = "Option::is_none")]
     pub logical_resource_id: Option<String>,
-    #[serde(rename = "PhysicalResourceId", skip_serializing_if = "Option::is_none")]
     pub physical_resource_id: Option<String>,
-    #[serde(rename = "ResourceType", skip_serializing_if = "Option::is_none")]
     pub resource_type: Option<String>,
-    #[serde(rename = "Replacement", skip_serializing_if = "Option::is_none")]
     pub replacement: Option<String>,
-    #[serde(rename = "Scope", skip_serializing_if = "Option::is_none")]
     pub scope: Option<Vec<String>>,
-    #[serde(rename = "ResourceDriftStatus", skip_serializing_if = "Option::is_none")]
     pub resource_drift_status: Option<String>,
-    #[serde(rename = "ResourceDriftIgnoredAttributes", skip_serializing_if = "Option::is_none")]
     pub resource_drift_ignored_attributes: Option<Vec<ResourceDriftIgnoredAttribute>>,
-    #[serde(rename = "Details", skip_serializing_if = "Option::is_none")]
     pub details: Option<Vec<ResourceChangeDetail>>,
-    #[serde(rename = "ChangeSetId", skip_serializing_if = "Option::is_none")]
     pub change_set_id: Option<String>,
-    #[serde(rename = "ModuleInfo", skip_serializing_if = "Option::is_none")]
     pub module_info: Option<ModuleInfo>,
-    #[serde(rename = "BeforeContext", skip_serializing_if = "Option::is_none")]
     pub before_context: Option<String>,
-    #[serde(rename = "AfterContext", skip_serializing_if = "Option::is_none")]
     pub after_context: Option<String>,
-    #[serde(rename = "PreviousDeploymentContext", skip_serializing_if = "Option::is_none")]
     pub previous_deployment_context: Option<String>,
 }
+wire::shape!(ResourceChange: "PolicyAction" policy_action, "Action" action, "LogicalResourceId" logical_resource_id, "PhysicalResourceId" physical_resource_id, "ResourceType" resource_type, "Replacement" replacement, "Scope" scope, "ResourceDriftStatus" resource_drift_status, "ResourceDriftIgnoredAttributes" resource_drift_ignored_attributes, "Details" details, "ChangeSetId" change_set_id, "ModuleInfo" module_info, "BeforeContext" before_context, "AfterContext" after_context, "PreviousDeploymentContext" previous_deployment_context,);
 
 /// `ResourceChangeDetail`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResourceChangeDetail {
-    #[serde(rename = "Target", skip_serializing_if = "Option::is_none")]
     pub target: Option<ResourceTargetDefinition>,
-    #[serde(rename = "Evaluation", skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<String>,
-    #[serde(rename = "ChangeSource", skip_serializing_if = "Option::is_none")]
     pub change_source: Option<String>,
-    #[serde(rename = "CausingEntity", skip_serializing_if = "Option::is_none")]
     pub causing_entity: Option<String>,
 }
+wire::shape!(ResourceChangeDetail: "Target" target, "Evaluation" evaluation, "ChangeSource" change_source, "CausingEntity" causing_entity,);
 
 /// `ResourceDriftIgnoredAttribute`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResourceDriftIgnoredAttribute {
-    #[serde(rename = "Path", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    #[serde(rename = "Reason", skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
+wire::shape!(ResourceDriftIgnoredAttribute: "Path" path, "Reason" reason,);
 
 /// `ResourceIdentifierSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResourceIdentifierSummary {
-    #[serde(rename = "ResourceType", skip_serializing_if = "Option::is_none")]
     pub resource_type: Option<String>,
-    #[serde(rename = "LogicalResourceIds", skip_serializing_if = "Option::is_none")]
     pub logical_resource_ids: Option<Vec<String>>,
-    #[serde(rename = "ResourceIdentifiers", skip_serializing_if = "Option::is_none")]
     pub resource_identifiers: Option<Vec<String>>,
 }
+wire::shape!(ResourceIdentifierSummary: "ResourceType" resource_type, "LogicalResourceIds" logical_resource_ids, "ResourceIdentifiers" resource_identifiers,);
 
 /// `ResourceTargetDefinition`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResourceTargetDefinition {
-    #[serde(rename = "Attribute", skip_serializing_if = "Option::is_none")]
     pub attribute: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "RequiresRecreation", skip_serializing_if = "Option::is_none")]
     pub requires_recreation: Option<String>,
-    #[serde(rename = "Path", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    #[serde(rename = "BeforeValue", skip_serializing_if = "Option::is_none")]
     pub before_value: Option<String>,
-    #[serde(rename = "AfterValue", skip_serializing_if = "Option::is_none")]
     pub after_value: Option<String>,
-    #[serde(rename = "BeforeValueFrom", skip_serializing_if = "Option::is_none")]
     pub before_value_from: Option<String>,
-    #[serde(rename = "AfterValueFrom", skip_serializing_if = "Option::is_none")]
     pub after_value_from: Option<String>,
-    #[serde(rename = "Drift", skip_serializing_if = "Option::is_none")]
     pub drift: Option<LiveResourceDrift>,
-    #[serde(rename = "AttributeChangeType", skip_serializing_if = "Option::is_none")]
     pub attribute_change_type: Option<String>,
 }
+wire::shape!(ResourceTargetDefinition: "Attribute" attribute, "Name" name, "RequiresRecreation" requires_recreation, "Path" path, "BeforeValue" before_value, "AfterValue" after_value, "BeforeValueFrom" before_value_from, "AfterValueFrom" after_value_from, "Drift" drift, "AttributeChangeType" attribute_change_type,);
 
 /// `ResourceToImport`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResourceToImport {
-    #[serde(rename = "ResourceType")]
     pub resource_type: String,
-    #[serde(rename = "LogicalResourceId")]
     pub logical_resource_id: String,
-    #[serde(rename = "ResourceIdentifier")]
     pub resource_identifier: std::collections::BTreeMap<String, String>,
 }
+wire::shape!(ResourceToImport: "ResourceType" resource_type, "LogicalResourceId" logical_resource_id, "ResourceIdentifier" resource_identifier,);
 
 /// `RollbackConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RollbackConfiguration {
-    #[serde(rename = "RollbackTriggers", skip_serializing_if = "Option::is_none")]
     pub rollback_triggers: Option<Vec<RollbackTrigger>>,
-    #[serde(rename = "MonitoringTimeInMinutes", skip_serializing_if = "Option::is_none")]
     pub monitoring_time_in_minutes: Option<i32>,
 }
+wire::shape!(RollbackConfiguration: "RollbackTriggers" rollback_triggers, "MonitoringTimeInMinutes" monitoring_time_in_minutes,);
 
 /// `RollbackTrigger`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RollbackTrigger {
-    #[serde(rename = "Arn")]
     pub arn: String,
-    #[serde(rename = "Type")]
     pub r#type: String,
 }
+wire::shape!(RollbackTrigger: "Arn" arn, "Type" r#type,);
 
 /// `Stack`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stack {
-    #[serde(rename = "StackId", skip_serializing_if = "Option::is_none")]
     pub stack_id: Option<String>,
-    #[serde(rename = "StackName")]
     pub stack_name: String,
-    #[serde(rename = "ChangeSetId", skip_serializing_if = "Option::is_none")]
     pub change_set_id: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<Parameter>>,
-    #[serde(rename = "CreationTime")]
     pub creation_time: wire::Timestamp,
-    #[serde(rename = "DeletionTime", skip_serializing_if = "Option::is_none")]
     pub deletion_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastUpdatedTime", skip_serializing_if = "Option::is_none")]
     pub last_updated_time: Option<wire::Timestamp>,
-    #[serde(rename = "RollbackConfiguration", skip_serializing_if = "Option::is_none")]
     pub rollback_configuration: Option<RollbackConfiguration>,
-    #[serde(rename = "StackStatus")]
     pub stack_status: String,
-    #[serde(rename = "StackStatusReason", skip_serializing_if = "Option::is_none")]
     pub stack_status_reason: Option<String>,
-    #[serde(rename = "DisableRollback", skip_serializing_if = "Option::is_none")]
     pub disable_rollback: Option<bool>,
-    #[serde(rename = "NotificationARNs", skip_serializing_if = "Option::is_none")]
     pub notification_ar_ns: Option<Vec<String>>,
-    #[serde(rename = "TimeoutInMinutes", skip_serializing_if = "Option::is_none")]
     pub timeout_in_minutes: Option<i32>,
-    #[serde(rename = "Capabilities", skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
-    #[serde(rename = "Outputs", skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Vec<Output>>,
-    #[serde(rename = "RoleARN", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "EnableTerminationProtection", skip_serializing_if = "Option::is_none")]
     pub enable_termination_protection: Option<bool>,
-    #[serde(rename = "ParentId", skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<String>,
-    #[serde(rename = "RootId", skip_serializing_if = "Option::is_none")]
     pub root_id: Option<String>,
-    #[serde(rename = "DriftInformation", skip_serializing_if = "Option::is_none")]
     pub drift_information: Option<StackDriftInformation>,
-    #[serde(rename = "RetainExceptOnCreate", skip_serializing_if = "Option::is_none")]
     pub retain_except_on_create: Option<bool>,
-    #[serde(rename = "DeletionMode", skip_serializing_if = "Option::is_none")]
     pub deletion_mode: Option<String>,
-    #[serde(rename = "DetailedStatus", skip_serializing_if = "Option::is_none")]
     pub detailed_status: Option<String>,
-    #[serde(rename = "LastOperations", skip_serializing_if = "Option::is_none")]
     pub last_operations: Option<Vec<OperationEntry>>,
 }
+wire::shape!(Stack: "StackId" stack_id, "StackName" stack_name, "ChangeSetId" change_set_id, "Description" description, "Parameters" parameters, "CreationTime" creation_time, "DeletionTime" deletion_time, "LastUpdatedTime" last_updated_time, "RollbackConfiguration" rollback_configuration, "StackStatus" stack_status, "StackStatusReason" stack_status_reason, "DisableRollback" disable_rollback, "NotificationARNs" notification_ar_ns, "TimeoutInMinutes" timeout_in_minutes, "Capabilities" capabilities, "Outputs" outputs, "RoleARN" role_arn, "Tags" tags, "EnableTerminationProtection" enable_termination_protection, "ParentId" parent_id, "RootId" root_id, "DriftInformation" drift_information, "RetainExceptOnCreate" retain_except_on_create, "DeletionMode" deletion_mode, "DetailedStatus" detailed_status, "LastOperations" last_operations,);
 
 /// `StackDriftInformation`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackDriftInformation {
-    #[serde(rename = "StackDriftStatus")]
     pub stack_drift_status: String,
-    #[serde(rename = "LastCheckTimestamp", skip_serializing_if = "Option::is_none")]
     pub last_check_timestamp: Option<wire::Timestamp>,
 }
+wire::shape!(StackDriftInformation: "StackDriftStatus" stack_drift_status, "LastCheckTimestamp" last_check_timestamp,);
 
 /// `StackDriftInformationSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackDriftInformationSummary {
-    #[serde(rename = "StackDriftStatus")]
     pub stack_drift_status: String,
-    #[serde(rename = "LastCheckTimestamp", skip_serializing_if = "Option::is_none")]
     pub last_check_timestamp: Option<wire::Timestamp>,
 }
+wire::shape!(StackDriftInformationSummary: "StackDriftStatus" stack_drift_status, "LastCheckTimestamp" last_check_timestamp,);
 
 /// `StackEvent`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackEvent {
-    #[serde(rename = "StackId")]
     pub stack_id: String,
-    #[serde(rename = "EventId")]
     pub event_id: String,
-    #[serde(rename = "StackName")]
     pub stack_name: String,
-    #[serde(rename = "OperationId", skip_serializing_if = "Option::is_none")]
     pub operation_id: Option<String>,
-    #[serde(rename = "LogicalResourceId", skip_serializing_if = "Option::is_none")]
     pub logical_resource_id: Option<String>,
-    #[serde(rename = "PhysicalResourceId", skip_serializing_if = "Option::is_none")]
     pub physical_resource_id: Option<String>,
-    #[serde(rename = "ResourceType", skip_serializing_if = "Option::is_none")]
     pub resource_type: Option<String>,
-    #[serde(rename = "Timestamp")]
     pub timestamp: wire::Timestamp,
-    #[serde(rename = "ResourceStatus", skip_serializing_if = "Option::is_none")]
     pub resource_status: Option<String>,
-    #[serde(rename = "ResourceStatusReason", skip_serializing_if = "Option::is_none")]
     pub resource_status_reason: Option<String>,
-    #[serde(rename = "ResourceProperties", skip_serializing_if = "Option::is_none")]
     pub resource_properties: Option<String>,
-    #[serde(rename = "ClientRequestToken", skip_serializing_if = "Option::is_none")]
     pub client_request_token: Option<String>,
-    #[serde(rename = "HookType", skip_serializing_if = "Option::is_none")]
     pub hook_type: Option<String>,
-    #[serde(rename = "HookStatus", skip_serializing_if = "Option::is_none")]
     pub hook_status: Option<String>,
-    #[serde(rename = "HookStatusReason", skip_serializing_if = "Option::is_none")]
     pub hook_status_reason: Option<String>,
-    #[serde(rename = "HookInvocationPoint", skip_serializing_if = "Option::is_none")]
     pub hook_invocation_point: Option<String>,
-    #[serde(rename = "HookInvocationId", skip_serializing_if = "Option::is_none")]
     pub hook_invocation_id: Option<String>,
-    #[serde(rename = "HookFailureMode", skip_serializing_if = "Option::is_none")]
     pub hook_failure_mode: Option<String>,
-    #[serde(rename = "DetailedStatus", skip_serializing_if = "Option::is_none")]
     pub detailed_status: Option<String>,
 }
+wire::shape!(StackEvent: "StackId" stack_id, "EventId" event_id, "StackName" stack_name, "OperationId" operation_id, "LogicalResourceId" logical_resource_id, "PhysicalResourceId" physical_resource_id, "ResourceType" resource_type, "Timestamp" timestamp, "ResourceStatus" resource_status, "ResourceStatusReason" resource_status_reason, "ResourceProperties" resource_properties, "ClientRequestToken" client_request_token, "HookType" hook_type, "HookStatus" hook_status, "HookStatusReason" hook_status_reason, "HookInvocationPoint" hook_invocation_point, "HookInvocationId" hook_invocation_id, "HookFailureMode" hook_failure_mode, "DetailedStatus" detailed_status,);
 
 /// `StackResource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackResource {
-    #[serde(rename = "StackName", skip_serializing_if = "Option::is_none")]
     pub stack_name: Option<String>,
-    #[serde(rename = "StackId", skip_serializing_if = "Option::is_none")]
     pub stack_id: Option<String>,
-    #[serde(rename = "LogicalResourceId")]
     pub logical_resource_id: String,
-    #[serde(rename = "PhysicalResourceId", skip_serializing_if = "Option::is_none")]
     pub physical_resource_id: Option<String>,
-    #[serde(rename = "ResourceType")]
     pub resource_type: String,
-    #[serde(rename = "Timestamp")]
     pub timestamp: wire::Timestamp,
-    #[serde(rename = "ResourceStatus")]
     pub resource_status: String,
-    #[serde(rename = "ResourceStatusReason", skip_serializing_if = "Option::is_none")]
     pub resource_status_reason: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "DriftInformation", skip_serializing_if = "Option::is_none")]
     pub drift_information: Option<StackResourceDriftInformation>,
-    #[serde(rename = "ModuleInfo", skip_serializing_if = "Option::is_none")]
     pub module_info: Option<ModuleInfo>,
 }
+wire::shape!(StackResource: "StackName" stack_name, "StackId" stack_id, "LogicalResourceId" logical_resource_id, "PhysicalResourceId" physical_resource_id, "ResourceType" resource_type, "Timestamp" timestamp, "ResourceStatus" resource_status, "ResourceStatusReason" resource_status_reason, "Description" description, "DriftInformation" drift_information, "ModuleInfo" module_info,);
 
 /// `StackResourceDetail`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackResourceDetail {
-    #[serde(rename = "StackName", skip_serializing_if = "Option::is_none")]
     pub stack_name: Option<String>,
-    #[serde(rename = "StackId", skip_serializing_if = "Option::is_none")]
     pub stack_id: Option<String>,
-    #[serde(rename = "LogicalResourceId")]
     pub logical_resource_id: String,
-    #[serde(rename = "PhysicalResourceId", skip_serializing_if = "Option::is_none")]
     pub physical_resource_id: Option<String>,
-    #[serde(rename = "ResourceType")]
     pub resource_type: String,
-    #[serde(rename = "LastUpdatedTimestamp")]
     pub last_updated_timestamp: wire::Timestamp,
-    #[serde(rename = "ResourceStatus")]
     pub resource_status: String,
-    #[serde(rename = "ResourceStatusReason", skip_serializing_if = "Option::is_none")]
     pub resource_status_reason: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Metadata", skip_serializing_if = "Option::is_none")]
     pub metadata: Option<String>,
-    #[serde(rename = "DriftInformation", skip_serializing_if = "Option::is_none")]
     pub drift_information: Option<StackResourceDriftInformation>,
-    #[serde(rename = "ModuleInfo", skip_serializing_if = "Option::is_none")]
     pub module_info: Option<ModuleInfo>,
 }
+wire::shape!(StackResourceDetail: "StackName" stack_name, "StackId" stack_id, "LogicalResourceId" logical_resource_id, "PhysicalResourceId" physical_resource_id, "ResourceType" resource_type, "LastUpdatedTimestamp" last_updated_timestamp, "ResourceStatus" resource_status, "ResourceStatusReason" resource_status_reason, "Description" description, "Metadata" metadata, "DriftInformation" drift_information, "ModuleInfo" module_info,);
 
 /// `StackResourceDriftInformation`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackResourceDriftInformation {
-    #[serde(rename = "StackResourceDriftStatus")]
     pub stack_resource_drift_status: String,
-    #[serde(rename = "LastCheckTimestamp", skip_serializing_if = "Option::is_none")]
     pub last_check_timestamp: Option<wire::Timestamp>,
 }
+wire::shape!(StackResourceDriftInformation: "StackResourceDriftStatus" stack_resource_drift_status, "LastCheckTimestamp" last_check_timestamp,);
 
 /// `StackResourceDriftInformationSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackResourceDriftInformationSummary {
-    #[serde(rename = "StackResourceDriftStatus")]
     pub stack_resource_drift_status: String,
-    #[serde(rename = "LastCheckTimestamp", skip_serializing_if = "Option::is_none")]
     pub last_check_timestamp: Option<wire::Timestamp>,
 }
+wire::shape!(StackResourceDriftInformationSummary: "StackResourceDriftStatus" stack_resource_drift_status, "LastCheckTimestamp" last_check_timestamp,);
 
 /// `StackResourceSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackResourceSummary {
-    #[serde(rename = "LogicalResourceId")]
     pub logical_resource_id: String,
-    #[serde(rename = "PhysicalResourceId", skip_serializing_if = "Option::is_none")]
     pub physical_resource_id: Option<String>,
-    #[serde(rename = "ResourceType")]
     pub resource_type: String,
-    #[serde(rename = "LastUpdatedTimestamp")]
     pub last_updated_timestamp: wire::Timestamp,
-    #[serde(rename = "ResourceStatus")]
     pub resource_status: String,
-    #[serde(rename = "ResourceStatusReason", skip_serializing_if = "Option::is_none")]
     pub resource_status_reason: Option<String>,
-    #[serde(rename = "DriftInformation", skip_serializing_if = "Option::is_none")]
     pub drift_information: Option<StackResourceDriftInformationSummary>,
-    #[serde(rename = "ModuleInfo", skip_serializing_if = "Option::is_none")]
     pub module_info: Option<ModuleInfo>,
 }
+wire::shape!(StackResourceSummary: "LogicalResourceId" logical_resource_id, "PhysicalResourceId" physical_resource_id, "ResourceType" resource_type, "LastUpdatedTimestamp" last_updated_timestamp, "ResourceStatus" resource_status, "ResourceStatusReason" resource_status_reason, "DriftInformation" drift_information, "ModuleInfo" module_info,);
 
 /// `StackSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackSummary {
-    #[serde(rename = "StackId", skip_serializing_if = "Option::is_none")]
     pub stack_id: Option<String>,
-    #[serde(rename = "StackName")]
     pub stack_name: String,
-    #[serde(rename = "TemplateDescription", skip_serializing_if = "Option::is_none")]
     pub template_description: Option<String>,
-    #[serde(rename = "CreationTime")]
     pub creation_time: wire::Timestamp,
-    #[serde(rename = "LastUpdatedTime", skip_serializing_if = "Option::is_none")]
     pub last_updated_time: Option<wire::Timestamp>,
-    #[serde(rename = "DeletionTime", skip_serializing_if = "Option::is_none")]
     pub deletion_time: Option<wire::Timestamp>,
-    #[serde(rename = "StackStatus")]
     pub stack_status: String,
-    #[serde(rename = "StackStatusReason", skip_serializing_if = "Option::is_none")]
     pub stack_status_reason: Option<String>,
-    #[serde(rename = "ParentId", skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<String>,
-    #[serde(rename = "RootId", skip_serializing_if = "Option::is_none")]
     pub root_id: Option<String>,
-    #[serde(rename = "DriftInformation", skip_serializing_if = "Option::is_none")]
     pub drift_information: Option<StackDriftInformationSummary>,
-    #[serde(rename = "LastOperations", skip_serializing_if = "Option::is_none")]
     pub last_operations: Option<Vec<OperationEntry>>,
 }
+wire::shape!(StackSummary: "StackId" stack_id, "StackName" stack_name, "TemplateDescription" template_description, "CreationTime" creation_time, "LastUpdatedTime" last_updated_time, "DeletionTime" deletion_time, "StackStatus" stack_status, "StackStatusReason" stack_status_reason, "ParentId" parent_id, "RootId" root_id, "DriftInformation" drift_information, "LastOperations" last_operations,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 /// `TemplateParameter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TemplateParameter {
-    #[serde(rename = "ParameterKey", skip_serializing_if = "Option::is_none")]
     pub parameter_key: Option<String>,
-    #[serde(rename = "DefaultValue", skip_serializing_if = "Option::is_none")]
     pub default_value: Option<String>,
-    #[serde(rename = "NoEcho", skip_serializing_if = "Option::is_none")]
     pub no_echo: Option<bool>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
+wire::shape!(TemplateParameter: "ParameterKey" parameter_key, "DefaultValue" default_value, "NoEcho" no_echo, "Description" description,);
 
 /// `TemplateSummaryConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TemplateSummaryConfig {
-    #[serde(rename = "TreatUnrecognizedResourceTypesAsWarnings", skip_serializing_if = "Option::is_none")]
     pub treat_unrecognized_resource_types_as_warnings: Option<bool>,
 }
+wire::shape!(TemplateSummaryConfig: "TreatUnrecognizedResourceTypesAsWarnings" treat_unrecognized_resource_types_as_warnings,);
 
 /// `UpdateStackInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStackInput {
-    #[serde(rename = "StackName")]
     pub stack_name: String,
-    #[serde(rename = "TemplateBody", skip_serializing_if = "Option::is_none")]
     pub template_body: Option<String>,
-    #[serde(rename = "TemplateURL", skip_serializing_if = "Option::is_none")]
     pub template_url: Option<String>,
-    #[serde(rename = "UsePreviousTemplate", skip_serializing_if = "Option::is_none")]
     pub use_previous_template: Option<bool>,
-    #[serde(rename = "StackPolicyDuringUpdateBody", skip_serializing_if = "Option::is_none")]
     pub stack_policy_during_update_body: Option<String>,
-    #[serde(rename = "StackPolicyDuringUpdateURL", skip_serializing_if = "Option::is_none")]
     pub stack_policy_during_update_url: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<Parameter>>,
-    #[serde(rename = "Capabilities", skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
-    #[serde(rename = "ResourceTypes", skip_serializing_if = "Option::is_none")]
     pub resource_types: Option<Vec<String>>,
-    #[serde(rename = "RoleARN", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "RollbackConfiguration", skip_serializing_if = "Option::is_none")]
     pub rollback_configuration: Option<RollbackConfiguration>,
-    #[serde(rename = "StackPolicyBody", skip_serializing_if = "Option::is_none")]
     pub stack_policy_body: Option<String>,
-    #[serde(rename = "StackPolicyURL", skip_serializing_if = "Option::is_none")]
     pub stack_policy_url: Option<String>,
-    #[serde(rename = "NotificationARNs", skip_serializing_if = "Option::is_none")]
     pub notification_ar_ns: Option<Vec<String>>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "DisableRollback", skip_serializing_if = "Option::is_none")]
     pub disable_rollback: Option<bool>,
-    #[serde(rename = "ClientRequestToken", skip_serializing_if = "Option::is_none")]
     pub client_request_token: Option<String>,
-    #[serde(rename = "RetainExceptOnCreate", skip_serializing_if = "Option::is_none")]
     pub retain_except_on_create: Option<bool>,
 }
+wire::shape!(UpdateStackInput: "StackName" stack_name, "TemplateBody" template_body, "TemplateURL" template_url, "UsePreviousTemplate" use_previous_template, "StackPolicyDuringUpdateBody" stack_policy_during_update_body, "StackPolicyDuringUpdateURL" stack_policy_during_update_url, "Parameters" parameters, "Capabilities" capabilities, "ResourceTypes" resource_types, "RoleARN" role_arn, "RollbackConfiguration" rollback_configuration, "StackPolicyBody" stack_policy_body, "StackPolicyURL" stack_policy_url, "NotificationARNs" notification_ar_ns, "Tags" tags, "DisableRollback" disable_rollback, "ClientRequestToken" client_request_token, "RetainExceptOnCreate" retain_except_on_create,);
 
 /// `UpdateStackOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStackOutput {
-    #[serde(rename = "StackId", skip_serializing_if = "Option::is_none")]
     pub stack_id: Option<String>,
-    #[serde(rename = "OperationId", skip_serializing_if = "Option::is_none")]
     pub operation_id: Option<String>,
 }
+wire::shape!(UpdateStackOutput: "StackId" stack_id, "OperationId" operation_id,);
 
 /// `ValidateTemplateInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ValidateTemplateInput {
-    #[serde(rename = "TemplateBody", skip_serializing_if = "Option::is_none")]
     pub template_body: Option<String>,
-    #[serde(rename = "TemplateURL", skip_serializing_if = "Option::is_none")]
     pub template_url: Option<String>,
 }
+wire::shape!(ValidateTemplateInput: "TemplateBody" template_body, "TemplateURL" template_url,);
 
 /// `ValidateTemplateOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ValidateTemplateOutput {
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<TemplateParameter>>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Capabilities", skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
-    #[serde(rename = "CapabilitiesReason", skip_serializing_if = "Option::is_none")]
     pub capabilities_reason: Option<String>,
-    #[serde(rename = "DeclaredTransforms", skip_serializing_if = "Option::is_none")]
     pub declared_transforms: Option<Vec<String>>,
 }
+wire::shape!(ValidateTemplateOutput: "Parameters" parameters, "Description" description, "Capabilities" capabilities, "CapabilitiesReason" capabilities_reason, "DeclaredTransforms" declared_transforms,);
 
 /// `Warnings`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Warnings {
-    #[serde(rename = "UnrecognizedResourceTypes", skip_serializing_if = "Option::is_none")]
     pub unrecognized_resource_types: Option<Vec<String>>,
 }
+wire::shape!(Warnings: "UnrecognizedResourceTypes" unrecognized_resource_types,);
 
 static S_AFTER_CONTEXT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_AFTER_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };

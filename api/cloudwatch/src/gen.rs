@@ -287,647 +287,450 @@ impl wire::Operation for UntagResource {
 }
 
 /// `AlarmPromQLCriteria`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlarmPromQLCriteria {
-    #[serde(rename = "Query")]
     pub query: String,
-    #[serde(rename = "PendingPeriod", skip_serializing_if = "Option::is_none")]
     pub pending_period: Option<i32>,
-    #[serde(rename = "RecoveryPeriod", skip_serializing_if = "Option::is_none")]
     pub recovery_period: Option<i32>,
 }
+wire::shape!(AlarmPromQLCriteria: "Query" query, "PendingPeriod" pending_period, "RecoveryPeriod" recovery_period,);
 
 /// `CompositeAlarm`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CompositeAlarm {
-    #[serde(rename = "ActionsEnabled", skip_serializing_if = "Option::is_none")]
     pub actions_enabled: Option<bool>,
-    #[serde(rename = "AlarmActions", skip_serializing_if = "Option::is_none")]
     pub alarm_actions: Option<Vec<String>>,
-    #[serde(rename = "AlarmArn", skip_serializing_if = "Option::is_none")]
     pub alarm_arn: Option<String>,
-    #[serde(rename = "AlarmConfigurationUpdatedTimestamp", skip_serializing_if = "Option::is_none")]
     pub alarm_configuration_updated_timestamp: Option<wire::Timestamp>,
-    #[serde(rename = "AlarmDescription", skip_serializing_if = "Option::is_none")]
     pub alarm_description: Option<String>,
-    #[serde(rename = "AlarmName", skip_serializing_if = "Option::is_none")]
     pub alarm_name: Option<String>,
-    #[serde(rename = "AlarmRule", skip_serializing_if = "Option::is_none")]
     pub alarm_rule: Option<String>,
-    #[serde(rename = "InsufficientDataActions", skip_serializing_if = "Option::is_none")]
     pub insufficient_data_actions: Option<Vec<String>>,
-    #[serde(rename = "OKActions", skip_serializing_if = "Option::is_none")]
     pub ok_actions: Option<Vec<String>>,
-    #[serde(rename = "StateReason", skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<String>,
-    #[serde(rename = "StateReasonData", skip_serializing_if = "Option::is_none")]
     pub state_reason_data: Option<String>,
-    #[serde(rename = "StateUpdatedTimestamp", skip_serializing_if = "Option::is_none")]
     pub state_updated_timestamp: Option<wire::Timestamp>,
-    #[serde(rename = "StateValue", skip_serializing_if = "Option::is_none")]
     pub state_value: Option<String>,
-    #[serde(rename = "StateTransitionedTimestamp", skip_serializing_if = "Option::is_none")]
     pub state_transitioned_timestamp: Option<wire::Timestamp>,
-    #[serde(rename = "ActionsSuppressedBy", skip_serializing_if = "Option::is_none")]
     pub actions_suppressed_by: Option<String>,
-    #[serde(rename = "ActionsSuppressedReason", skip_serializing_if = "Option::is_none")]
     pub actions_suppressed_reason: Option<String>,
-    #[serde(rename = "ActionsSuppressor", skip_serializing_if = "Option::is_none")]
     pub actions_suppressor: Option<String>,
-    #[serde(rename = "ActionsSuppressorWaitPeriod", skip_serializing_if = "Option::is_none")]
     pub actions_suppressor_wait_period: Option<i32>,
-    #[serde(rename = "ActionsSuppressorExtensionPeriod", skip_serializing_if = "Option::is_none")]
     pub actions_suppressor_extension_period: Option<i32>,
 }
+wire::shape!(CompositeAlarm: "ActionsEnabled" actions_enabled, "AlarmActions" alarm_actions, "AlarmArn" alarm_arn, "AlarmConfigurationUpdatedTimestamp" alarm_configuration_updated_timestamp, "AlarmDescription" alarm_description, "AlarmName" alarm_name, "AlarmRule" alarm_rule, "InsufficientDataActions" insufficient_data_actions, "OKActions" ok_actions, "StateReason" state_reason, "StateReasonData" state_reason_data, "StateUpdatedTimestamp" state_updated_timestamp, "StateValue" state_value, "StateTransitionedTimestamp" state_transitioned_timestamp, "ActionsSuppressedBy" actions_suppressed_by, "ActionsSuppressedReason" actions_suppressed_reason, "ActionsSuppressor" actions_suppressor, "ActionsSuppressorWaitPeriod" actions_suppressor_wait_period, "ActionsSuppressorExtensionPeriod" actions_suppressor_extension_period,);
 
 /// `DashboardValidationMessage`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DashboardValidationMessage {
-    #[serde(rename = "DataPath", skip_serializing_if = "Option::is_none")]
     pub data_path: Option<String>,
-    #[serde(rename = "Message", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
+wire::shape!(DashboardValidationMessage: "DataPath" data_path, "Message" message,);
 
 /// `Datapoint`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Datapoint {
-    #[serde(rename = "Timestamp", skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<wire::Timestamp>,
-    #[serde(rename = "SampleCount", skip_serializing_if = "Option::is_none")]
     pub sample_count: Option<f64>,
-    #[serde(rename = "Average", skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
-    #[serde(rename = "Sum", skip_serializing_if = "Option::is_none")]
     pub sum: Option<f64>,
-    #[serde(rename = "Minimum", skip_serializing_if = "Option::is_none")]
     pub minimum: Option<f64>,
-    #[serde(rename = "Maximum", skip_serializing_if = "Option::is_none")]
     pub maximum: Option<f64>,
-    #[serde(rename = "Unit", skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    #[serde(rename = "ExtendedStatistics", skip_serializing_if = "Option::is_none")]
     pub extended_statistics: Option<std::collections::BTreeMap<String, f64>>,
 }
+wire::shape!(Datapoint: "Timestamp" timestamp, "SampleCount" sample_count, "Average" average, "Sum" sum, "Minimum" minimum, "Maximum" maximum, "Unit" unit, "ExtendedStatistics" extended_statistics,);
 
 /// `DeleteAlarmsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteAlarmsInput {
-    #[serde(rename = "AlarmNames")]
     pub alarm_names: Vec<String>,
 }
+wire::shape!(DeleteAlarmsInput: "AlarmNames" alarm_names,);
 
 /// `DeleteDashboardsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteDashboardsInput {
-    #[serde(rename = "DashboardNames")]
     pub dashboard_names: Vec<String>,
 }
+wire::shape!(DeleteDashboardsInput: "DashboardNames" dashboard_names,);
 
 /// `DeleteDashboardsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteDashboardsOutput {}
+wire::shape!(DeleteDashboardsOutput:);
 
 /// `DescribeAlarmsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeAlarmsInput {
-    #[serde(rename = "AlarmNames", skip_serializing_if = "Option::is_none")]
     pub alarm_names: Option<Vec<String>>,
-    #[serde(rename = "AlarmNamePrefix", skip_serializing_if = "Option::is_none")]
     pub alarm_name_prefix: Option<String>,
-    #[serde(rename = "AlarmTypes", skip_serializing_if = "Option::is_none")]
     pub alarm_types: Option<Vec<String>>,
-    #[serde(rename = "ChildrenOfAlarmName", skip_serializing_if = "Option::is_none")]
     pub children_of_alarm_name: Option<String>,
-    #[serde(rename = "ParentsOfAlarmName", skip_serializing_if = "Option::is_none")]
     pub parents_of_alarm_name: Option<String>,
-    #[serde(rename = "StateValue", skip_serializing_if = "Option::is_none")]
     pub state_value: Option<String>,
-    #[serde(rename = "ActionPrefix", skip_serializing_if = "Option::is_none")]
     pub action_prefix: Option<String>,
-    #[serde(rename = "MaxRecords", skip_serializing_if = "Option::is_none")]
     pub max_records: Option<i32>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(DescribeAlarmsInput: "AlarmNames" alarm_names, "AlarmNamePrefix" alarm_name_prefix, "AlarmTypes" alarm_types, "ChildrenOfAlarmName" children_of_alarm_name, "ParentsOfAlarmName" parents_of_alarm_name, "StateValue" state_value, "ActionPrefix" action_prefix, "MaxRecords" max_records, "NextToken" next_token,);
 
 /// `DescribeAlarmsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeAlarmsOutput {
-    #[serde(rename = "CompositeAlarms", skip_serializing_if = "Option::is_none")]
     pub composite_alarms: Option<Vec<CompositeAlarm>>,
-    #[serde(rename = "MetricAlarms", skip_serializing_if = "Option::is_none")]
     pub metric_alarms: Option<Vec<MetricAlarm>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(DescribeAlarmsOutput: "CompositeAlarms" composite_alarms, "MetricAlarms" metric_alarms, "NextToken" next_token,);
 
 /// `Dimension`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dimension {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Dimension: "Name" name, "Value" value,);
 
 /// `DimensionFilter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DimensionFilter {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
+wire::shape!(DimensionFilter: "Name" name, "Value" value,);
 
 /// `Entity`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entity {
-    #[serde(rename = "KeyAttributes", skip_serializing_if = "Option::is_none")]
     pub key_attributes: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(Entity: "KeyAttributes" key_attributes, "Attributes" attributes,);
 
 /// `EntityMetricData`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EntityMetricData {
-    #[serde(rename = "Entity", skip_serializing_if = "Option::is_none")]
     pub entity: Option<Entity>,
-    #[serde(rename = "MetricData", skip_serializing_if = "Option::is_none")]
     pub metric_data: Option<Vec<MetricDatum>>,
 }
+wire::shape!(EntityMetricData: "Entity" entity, "MetricData" metric_data,);
 
 /// `EvaluationCriteria`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EvaluationCriteria {
-    #[serde(rename = "PromQLCriteria", skip_serializing_if = "Option::is_none")]
     pub prom_ql_criteria: Option<AlarmPromQLCriteria>,
 }
+wire::shape!(EvaluationCriteria: "PromQLCriteria" prom_ql_criteria,);
 
 /// `GetDashboardInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDashboardInput {
-    #[serde(rename = "DashboardName")]
     pub dashboard_name: String,
 }
+wire::shape!(GetDashboardInput: "DashboardName" dashboard_name,);
 
 /// `GetDashboardOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDashboardOutput {
-    #[serde(rename = "DashboardArn", skip_serializing_if = "Option::is_none")]
     pub dashboard_arn: Option<String>,
-    #[serde(rename = "DashboardBody", skip_serializing_if = "Option::is_none")]
     pub dashboard_body: Option<String>,
-    #[serde(rename = "DashboardName", skip_serializing_if = "Option::is_none")]
     pub dashboard_name: Option<String>,
 }
+wire::shape!(GetDashboardOutput: "DashboardArn" dashboard_arn, "DashboardBody" dashboard_body, "DashboardName" dashboard_name,);
 
 /// `GetMetricDataInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetMetricDataInput {
-    #[serde(rename = "MetricDataQueries")]
     pub metric_data_queries: Vec<MetricDataQuery>,
-    #[serde(rename = "StartTime")]
     pub start_time: wire::Timestamp,
-    #[serde(rename = "EndTime")]
     pub end_time: wire::Timestamp,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "ScanBy", skip_serializing_if = "Option::is_none")]
     pub scan_by: Option<String>,
-    #[serde(rename = "MaxDatapoints", skip_serializing_if = "Option::is_none")]
     pub max_datapoints: Option<i32>,
-    #[serde(rename = "LabelOptions", skip_serializing_if = "Option::is_none")]
     pub label_options: Option<LabelOptions>,
 }
+wire::shape!(GetMetricDataInput: "MetricDataQueries" metric_data_queries, "StartTime" start_time, "EndTime" end_time, "NextToken" next_token, "ScanBy" scan_by, "MaxDatapoints" max_datapoints, "LabelOptions" label_options,);
 
 /// `GetMetricDataOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetMetricDataOutput {
-    #[serde(rename = "MetricDataResults", skip_serializing_if = "Option::is_none")]
     pub metric_data_results: Option<Vec<MetricDataResult>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Messages", skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<MessageData>>,
 }
+wire::shape!(GetMetricDataOutput: "MetricDataResults" metric_data_results, "NextToken" next_token, "Messages" messages,);
 
 /// `GetMetricStatisticsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetMetricStatisticsInput {
-    #[serde(rename = "Namespace")]
     pub namespace: String,
-    #[serde(rename = "MetricName")]
     pub metric_name: String,
-    #[serde(rename = "Dimensions", skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<Vec<Dimension>>,
-    #[serde(rename = "StartTime")]
     pub start_time: wire::Timestamp,
-    #[serde(rename = "EndTime")]
     pub end_time: wire::Timestamp,
-    #[serde(rename = "Period")]
     pub period: i32,
-    #[serde(rename = "Statistics", skip_serializing_if = "Option::is_none")]
     pub statistics: Option<Vec<String>>,
-    #[serde(rename = "ExtendedStatistics", skip_serializing_if = "Option::is_none")]
     pub extended_statistics: Option<Vec<String>>,
-    #[serde(rename = "Unit", skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
 }
+wire::shape!(GetMetricStatisticsInput: "Namespace" namespace, "MetricName" metric_name, "Dimensions" dimensions, "StartTime" start_time, "EndTime" end_time, "Period" period, "Statistics" statistics, "ExtendedStatistics" extended_statistics, "Unit" unit,);
 
 /// `GetMetricStatisticsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetMetricStatisticsOutput {
-    #[serde(rename = "Label", skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    #[serde(rename = "Datapoints", skip_serializing_if = "Option::is_none")]
     pub datapoints: Option<Vec<Datapoint>>,
 }
+wire::shape!(GetMetricStatisticsOutput: "Label" label, "Datapoints" datapoints,);
 
 /// `LabelOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LabelOptions {
-    #[serde(rename = "Timezone", skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
 }
+wire::shape!(LabelOptions: "Timezone" timezone,);
 
 /// `ListMetricsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListMetricsInput {
-    #[serde(rename = "Namespace", skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    #[serde(rename = "MetricName", skip_serializing_if = "Option::is_none")]
     pub metric_name: Option<String>,
-    #[serde(rename = "Dimensions", skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<Vec<DimensionFilter>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "RecentlyActive", skip_serializing_if = "Option::is_none")]
     pub recently_active: Option<String>,
-    #[serde(rename = "IncludeLinkedAccounts", skip_serializing_if = "Option::is_none")]
     pub include_linked_accounts: Option<bool>,
-    #[serde(rename = "OwningAccount", skip_serializing_if = "Option::is_none")]
     pub owning_account: Option<String>,
 }
+wire::shape!(ListMetricsInput: "Namespace" namespace, "MetricName" metric_name, "Dimensions" dimensions, "NextToken" next_token, "RecentlyActive" recently_active, "IncludeLinkedAccounts" include_linked_accounts, "OwningAccount" owning_account,);
 
 /// `ListMetricsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListMetricsOutput {
-    #[serde(rename = "Metrics", skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Vec<Metric>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "OwningAccounts", skip_serializing_if = "Option::is_none")]
     pub owning_accounts: Option<Vec<String>>,
 }
+wire::shape!(ListMetricsOutput: "Metrics" metrics, "NextToken" next_token, "OwningAccounts" owning_accounts,);
 
 /// `ListTagsForResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceInput {
-    #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
 }
+wire::shape!(ListTagsForResourceInput: "ResourceARN" resource_arn,);
 
 /// `ListTagsForResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceOutput {
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(ListTagsForResourceOutput: "Tags" tags,);
 
 /// `MessageData`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageData {
-    #[serde(rename = "Code", skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
+wire::shape!(MessageData: "Code" code, "Value" value,);
 
 /// `Metric`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metric {
-    #[serde(rename = "Namespace", skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    #[serde(rename = "MetricName", skip_serializing_if = "Option::is_none")]
     pub metric_name: Option<String>,
-    #[serde(rename = "Dimensions", skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<Vec<Dimension>>,
 }
+wire::shape!(Metric: "Namespace" namespace, "MetricName" metric_name, "Dimensions" dimensions,);
 
 /// `MetricAlarm`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricAlarm {
-    #[serde(rename = "AlarmName", skip_serializing_if = "Option::is_none")]
     pub alarm_name: Option<String>,
-    #[serde(rename = "AlarmArn", skip_serializing_if = "Option::is_none")]
     pub alarm_arn: Option<String>,
-    #[serde(rename = "AlarmDescription", skip_serializing_if = "Option::is_none")]
     pub alarm_description: Option<String>,
-    #[serde(rename = "AlarmConfigurationUpdatedTimestamp", skip_serializing_if = "Option::is_none")]
     pub alarm_configuration_updated_timestamp: Option<wire::Timestamp>,
-    #[serde(rename = "ActionsEnabled", skip_serializing_if = "Option::is_none")]
     pub actions_enabled: Option<bool>,
-    #[serde(rename = "OKActions", skip_serializing_if = "Option::is_none")]
     pub ok_actions: Option<Vec<String>>,
-    #[serde(rename = "AlarmActions", skip_serializing_if = "Option::is_none")]
     pub alarm_actions: Option<Vec<String>>,
-    #[serde(rename = "InsufficientDataActions", skip_serializing_if = "Option::is_none")]
     pub insufficient_data_actions: Option<Vec<String>>,
-    #[serde(rename = "StateValue", skip_serializing_if = "Option::is_none")]
     pub state_value: Option<String>,
-    #[serde(rename = "StateReason", skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<String>,
-    #[serde(rename = "StateReasonData", skip_serializing_if = "Option::is_none")]
     pub state_reason_data: Option<String>,
-    #[serde(rename = "StateUpdatedTimestamp", skip_serializing_if = "Option::is_none")]
     pub state_updated_timestamp: Option<wire::Timestamp>,
-    #[serde(rename = "MetricName", skip_serializing_if = "Option::is_none")]
     pub metric_name: Option<String>,
-    #[serde(rename = "Namespace", skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    #[serde(rename = "Statistic", skip_serializing_if = "Option::is_none")]
     pub statistic: Option<String>,
-    #[serde(rename = "ExtendedStatistic", skip_serializing_if = "Option::is_none")]
     pub extended_statistic: Option<String>,
-    #[serde(rename = "Dimensions", skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<Vec<Dimension>>,
-    #[serde(rename = "Period", skip_serializing_if = "Option::is_none")]
     pub period: Option<i32>,
-    #[serde(rename = "Unit", skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    #[serde(rename = "EvaluationPeriods", skip_serializing_if = "Option::is_none")]
     pub evaluation_periods: Option<i32>,
-    #[serde(rename = "DatapointsToAlarm", skip_serializing_if = "Option::is_none")]
     pub datapoints_to_alarm: Option<i32>,
-    #[serde(rename = "Threshold", skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    #[serde(rename = "ComparisonOperator", skip_serializing_if = "Option::is_none")]
     pub comparison_operator: Option<String>,
-    #[serde(rename = "TreatMissingData", skip_serializing_if = "Option::is_none")]
     pub treat_missing_data: Option<String>,
-    #[serde(rename = "EvaluateLowSampleCountPercentile", skip_serializing_if = "Option::is_none")]
     pub evaluate_low_sample_count_percentile: Option<String>,
-    #[serde(rename = "Metrics", skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Vec<MetricDataQuery>>,
-    #[serde(rename = "ThresholdMetricId", skip_serializing_if = "Option::is_none")]
     pub threshold_metric_id: Option<String>,
-    #[serde(rename = "EvaluationState", skip_serializing_if = "Option::is_none")]
     pub evaluation_state: Option<String>,
-    #[serde(rename = "StateTransitionedTimestamp", skip_serializing_if = "Option::is_none")]
     pub state_transitioned_timestamp: Option<wire::Timestamp>,
-    #[serde(rename = "EvaluationCriteria", skip_serializing_if = "Option::is_none")]
     pub evaluation_criteria: Option<EvaluationCriteria>,
-    #[serde(rename = "EvaluationInterval", skip_serializing_if = "Option::is_none")]
     pub evaluation_interval: Option<i32>,
 }
+wire::shape!(MetricAlarm: "AlarmName" alarm_name, "AlarmArn" alarm_arn, "AlarmDescription" alarm_description, "AlarmConfigurationUpdatedTimestamp" alarm_configuration_updated_timestamp, "ActionsEnabled" actions_enabled, "OKActions" ok_actions, "AlarmActions" alarm_actions, "InsufficientDataActions" insufficient_data_actions, "StateValue" state_value, "StateReason" state_reason, "StateReasonData" state_reason_data, "StateUpdatedTimestamp" state_updated_timestamp, "MetricName" metric_name, "Namespace" namespace, "Statistic" statistic, "ExtendedStatistic" extended_statistic, "Dimensions" dimensions, "Period" period, "Unit" unit, "EvaluationPeriods" evaluation_periods, "DatapointsToAlarm" datapoints_to_alarm, "Threshold" threshold, "ComparisonOperator" comparison_operator, "TreatMissingData" treat_missing_data, "EvaluateLowSampleCountPercentile" evaluate_low_sample_count_percentile, "Metrics" metrics, "ThresholdMetricId" threshold_metric_id, "EvaluationState" evaluation_state, "StateTransitionedTimestamp" state_transitioned_timestamp, "EvaluationCriteria" evaluation_criteria, "EvaluationInterval" evaluation_interval,);
 
 /// `MetricDataQuery`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricDataQuery {
-    #[serde(rename = "Id")]
     pub id: String,
-    #[serde(rename = "MetricStat", skip_serializing_if = "Option::is_none")]
     pub metric_stat: Option<MetricStat>,
-    #[serde(rename = "Expression", skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
-    #[serde(rename = "Label", skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    #[serde(rename = "ReturnData", skip_serializing_if = "Option::is_none")]
     pub return_data: Option<bool>,
-    #[serde(rename = "Period", skip_serializing_if = "Option::is_none")]
     pub period: Option<i32>,
-    #[serde(rename = "AccountId", skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
 }
+wire::shape!(MetricDataQuery: "Id" id, "MetricStat" metric_stat, "Expression" expression, "Label" label, "ReturnData" return_data, "Period" period, "AccountId" account_id,);
 
 /// `MetricDataResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricDataResult {
-    #[serde(rename = "Id", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    #[serde(rename = "Label", skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    #[serde(rename = "Timestamps", skip_serializing_if = "Option::is_none")]
     pub timestamps: Option<Vec<wire::Timestamp>>,
-    #[serde(rename = "Values", skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<f64>>,
-    #[serde(rename = "StatusCode", skip_serializing_if = "Option::is_none")]
     pub status_code: Option<String>,
-    #[serde(rename = "Messages", skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<MessageData>>,
 }
+wire::shape!(MetricDataResult: "Id" id, "Label" label, "Timestamps" timestamps, "Values" values, "StatusCode" status_code, "Messages" messages,);
 
 /// `MetricDatum`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricDatum {
-    #[serde(rename = "MetricName")]
     pub metric_name: String,
-    #[serde(rename = "Dimensions", skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<Vec<Dimension>>,
-    #[serde(rename = "Timestamp", skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<wire::Timestamp>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    #[serde(rename = "StatisticValues", skip_serializing_if = "Option::is_none")]
     pub statistic_values: Option<StatisticSet>,
-    #[serde(rename = "Values", skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<f64>>,
-    #[serde(rename = "Counts", skip_serializing_if = "Option::is_none")]
     pub counts: Option<Vec<f64>>,
-    #[serde(rename = "Unit", skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    #[serde(rename = "StorageResolution", skip_serializing_if = "Option::is_none")]
     pub storage_resolution: Option<i32>,
 }
+wire::shape!(MetricDatum: "MetricName" metric_name, "Dimensions" dimensions, "Timestamp" timestamp, "Value" value, "StatisticValues" statistic_values, "Values" values, "Counts" counts, "Unit" unit, "StorageResolution" storage_resolution,);
 
 /// `MetricStat`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricStat {
-    #[serde(rename = "Metric")]
     pub metric: Metric,
-    #[serde(rename = "Period")]
     pub period: i32,
-    #[serde(rename = "Stat")]
     pub stat: String,
-    #[serde(rename = "Unit", skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
 }
+wire::shape!(MetricStat: "Metric" metric, "Period" period, "Stat" stat, "Unit" unit,);
 
 /// `PutDashboardInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutDashboardInput {
-    #[serde(rename = "DashboardName")]
     pub dashboard_name: String,
-    #[serde(rename = "DashboardBody")]
     pub dashboard_body: String,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(PutDashboardInput: "DashboardName" dashboard_name, "DashboardBody" dashboard_body, "Tags" tags,);
 
 /// `PutDashboardOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutDashboardOutput {
-    #[serde(rename = "DashboardValidationMessages", skip_serializing_if = "Option::is_none")]
     pub dashboard_validation_messages: Option<Vec<DashboardValidationMessage>>,
 }
+wire::shape!(PutDashboardOutput: "DashboardValidationMessages" dashboard_validation_messages,);
 
 /// `PutMetricAlarmInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutMetricAlarmInput {
-    #[serde(rename = "AlarmName")]
     pub alarm_name: String,
-    #[serde(rename = "AlarmDescription", skip_serializing_if = "Option::is_none")]
     pub alarm_description: Option<String>,
-    #[serde(rename = "ActionsEnabled", skip_serializing_if = "Option::is_none")]
     pub actions_enabled: Option<bool>,
-    #[serde(rename = "OKActions", skip_serializing_if = "Option::is_none")]
     pub ok_actions: Option<Vec<String>>,
-    #[serde(rename = "AlarmActions", skip_serializing_if = "Option::is_none")]
     pub alarm_actions: Option<Vec<String>>,
-    #[serde(rename = "InsufficientDataActions", skip_serializing_if = "Option::is_none")]
     pub insufficient_data_actions: Option<Vec<String>>,
-    #[serde(rename = "MetricName", skip_serializing_if = "Option::is_none")]
     pub metric_name: Option<String>,
-    #[serde(rename = "Namespace", skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    #[serde(rename = "Statistic", skip_serializing_if = "Option::is_none")]
     pub statistic: Option<String>,
-    #[serde(rename = "ExtendedStatistic", skip_serializing_if = "Option::is_none")]
     pub extended_statistic: Option<String>,
-    #[serde(rename = "Dimensions", skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<Vec<Dimension>>,
-    #[serde(rename = "Period", skip_serializing_if = "Option::is_none")]
     pub period: Option<i32>,
-    #[serde(rename = "Unit", skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    #[serde(rename = "EvaluationPeriods", skip_serializing_if = "Option::is_none")]
     pub evaluation_periods: Option<i32>,
-    #[serde(rename = "DatapointsToAlarm", skip_serializing_if = "Option::is_none")]
     pub datapoints_to_alarm: Option<i32>,
-    #[serde(rename = "Threshold", skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    #[serde(rename = "ComparisonOperator", skip_serializing_if = "Option::is_none")]
     pub comparison_operator: Option<String>,
-    #[serde(rename = "TreatMissingData", skip_serializing_if = "Option::is_none")]
     pub treat_missing_data: Option<String>,
-    #[serde(rename = "EvaluateLowSampleCountPercentile", skip_serializing_if = "Option::is_none")]
     pub evaluate_low_sample_count_percentile: Option<String>,
-    #[serde(rename = "Metrics", skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Vec<MetricDataQuery>>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "ThresholdMetricId", skip_serializing_if = "Option::is_none")]
     pub threshold_metric_id: Option<String>,
-    #[serde(rename = "EvaluationCriteria", skip_serializing_if = "Option::is_none")]
     pub evaluation_criteria: Option<EvaluationCriteria>,
-    #[serde(rename = "EvaluationInterval", skip_serializing_if = "Option::is_none")]
     pub evaluation_interval: Option<i32>,
 }
+wire::shape!(PutMetricAlarmInput: "AlarmName" alarm_name, "AlarmDescription" alarm_description, "ActionsEnabled" actions_enabled, "OKActions" ok_actions, "AlarmActions" alarm_actions, "InsufficientDataActions" insufficient_data_actions, "MetricName" metric_name, "Namespace" namespace, "Statistic" statistic, "ExtendedStatistic" extended_statistic, "Dimensions" dimensions, "Period" period, "Unit" unit, "EvaluationPeriods" evaluation_periods, "DatapointsToAlarm" datapoints_to_alarm, "Threshold" threshold, "ComparisonOperator" comparison_operator, "TreatMissingData" treat_missing_data, "EvaluateLowSampleCountPercentile" evaluate_low_sample_count_percentile, "Metrics" metrics, "Tags" tags, "ThresholdMetricId" threshold_metric_id, "EvaluationCriteria" evaluation_criteria, "EvaluationInterval" evaluation_interval,);
 
 /// `PutMetricDataInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutMetricDataInput {
-    #[serde(rename = "Namespace")]
     pub namespace: String,
-    #[serde(rename = "MetricData", skip_serializing_if = "Option::is_none")]
     pub metric_data: Option<Vec<MetricDatum>>,
-    #[serde(rename = "EntityMetricData", skip_serializing_if = "Option::is_none")]
     pub entity_metric_data: Option<Vec<EntityMetricData>>,
-    #[serde(rename = "StrictEntityValidation", skip_serializing_if = "Option::is_none")]
     pub strict_entity_validation: Option<bool>,
 }
+wire::shape!(PutMetricDataInput: "Namespace" namespace, "MetricData" metric_data, "EntityMetricData" entity_metric_data, "StrictEntityValidation" strict_entity_validation,);
 
 /// `StatisticSet`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatisticSet {
-    #[serde(rename = "SampleCount")]
     pub sample_count: f64,
-    #[serde(rename = "Sum")]
     pub sum: f64,
-    #[serde(rename = "Minimum")]
     pub minimum: f64,
-    #[serde(rename = "Maximum")]
     pub maximum: f64,
 }
+wire::shape!(StatisticSet: "SampleCount" sample_count, "Sum" sum, "Minimum" minimum, "Maximum" maximum,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 /// `TagResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceInput {
-    #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(TagResourceInput: "ResourceARN" resource_arn, "Tags" tags,);
 
 /// `TagResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceOutput {}
+wire::shape!(TagResourceOutput:);
 
 /// `UntagResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceInput {
-    #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagResourceInput: "ResourceARN" resource_arn, "TagKeys" tag_keys,);
 
 /// `UntagResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceOutput {}
+wire::shape!(UntagResourceOutput:);
 
 static S_ACCOUNT_ID: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };

@@ -518,1516 +518,1089 @@ impl wire::Operation for UpdateTimeToLive {
 }
 
 /// `ArchivalSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ArchivalSummary {
-    #[serde(rename = "ArchivalDateTime", skip_serializing_if = "Option::is_none")]
     pub archival_date_time: Option<wire::Timestamp>,
-    #[serde(rename = "ArchivalReason", skip_serializing_if = "Option::is_none")]
     pub archival_reason: Option<String>,
-    #[serde(rename = "ArchivalBackupArn", skip_serializing_if = "Option::is_none")]
     pub archival_backup_arn: Option<String>,
 }
+wire::shape!(ArchivalSummary: "ArchivalDateTime" archival_date_time, "ArchivalReason" archival_reason, "ArchivalBackupArn" archival_backup_arn,);
 
 /// `AttributeDefinition`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttributeDefinition {
-    #[serde(rename = "AttributeName")]
     pub attribute_name: String,
-    #[serde(rename = "AttributeType")]
     pub attribute_type: String,
 }
+wire::shape!(AttributeDefinition: "AttributeName" attribute_name, "AttributeType" attribute_type,);
 
 /// `AttributeValue`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttributeValue {
-    #[serde(rename = "S", skip_serializing_if = "Option::is_none")]
     pub s: Option<String>,
-    #[serde(rename = "N", skip_serializing_if = "Option::is_none")]
     pub n: Option<String>,
-    #[serde(rename = "B", skip_serializing_if = "Option::is_none")]
     pub b: Option<wire::Blob>,
-    #[serde(rename = "SS", skip_serializing_if = "Option::is_none")]
     pub ss: Option<Vec<String>>,
-    #[serde(rename = "NS", skip_serializing_if = "Option::is_none")]
     pub ns: Option<Vec<String>>,
-    #[serde(rename = "BS", skip_serializing_if = "Option::is_none")]
     pub bs: Option<Vec<wire::Blob>>,
-    #[serde(rename = "M", skip_serializing_if = "Option::is_none")]
     pub m: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "L", skip_serializing_if = "Option::is_none")]
     pub l: Option<Vec<AttributeValue>>,
-    #[serde(rename = "NULL", skip_serializing_if = "Option::is_none")]
     pub null: Option<bool>,
-    #[serde(rename = "BOOL", skip_serializing_if = "Option::is_none")]
     pub bool: Option<bool>,
 }
+wire::shape!(AttributeValue: "S" s, "N" n, "B" b, "SS" ss, "NS" ns, "BS" bs, "M" m, "L" l, "NULL" null, "BOOL" bool,);
 
 /// `AttributeValueUpdate`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttributeValueUpdate {
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<AttributeValue>,
-    #[serde(rename = "Action", skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
 }
+wire::shape!(AttributeValueUpdate: "Value" value, "Action" action,);
 
 /// `BatchGetItemInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetItemInput {
-    #[serde(rename = "RequestItems")]
     pub request_items: std::collections::BTreeMap<String, KeysAndAttributes>,
-    #[serde(rename = "ReturnConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub return_consumed_capacity: Option<String>,
 }
+wire::shape!(BatchGetItemInput: "RequestItems" request_items, "ReturnConsumedCapacity" return_consumed_capacity,);
 
 /// `BatchGetItemOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetItemOutput {
-    #[serde(rename = "Responses", skip_serializing_if = "Option::is_none")]
     pub responses: Option<std::collections::BTreeMap<String, Vec<std::collections::BTreeMap<String, AttributeValue>>>>,
-    #[serde(rename = "UnprocessedKeys", skip_serializing_if = "Option::is_none")]
     pub unprocessed_keys: Option<std::collections::BTreeMap<String, KeysAndAttributes>>,
-    #[serde(rename = "ConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
 }
+wire::shape!(BatchGetItemOutput: "Responses" responses, "UnprocessedKeys" unprocessed_keys, "ConsumedCapacity" consumed_capacity,);
 
 /// `BatchWriteItemInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchWriteItemInput {
-    #[serde(rename = "RequestItems")]
     pub request_items: std::collections::BTreeMap<String, Vec<WriteRequest>>,
-    #[serde(rename = "ReturnConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub return_consumed_capacity: Option<String>,
-    #[serde(rename = "ReturnItemCollectionMetrics", skip_serializing_if = "Option::is_none")]
     pub return_item_collection_metrics: Option<String>,
 }
+wire::shape!(BatchWriteItemInput: "RequestItems" request_items, "ReturnConsumedCapacity" return_consumed_capacity, "ReturnItemCollectionMetrics" return_item_collection_metrics,);
 
 /// `BatchWriteItemOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchWriteItemOutput {
-    #[serde(rename = "UnprocessedItems", skip_serializing_if = "Option::is_none")]
     pub unprocessed_items: Option<std::collections::BTreeMap<String, Vec<WriteRequest>>>,
-    #[serde(rename = "ItemCollectionMetrics", skip_serializing_if = "Option::is_none")]
     pub item_collection_metrics: Option<std::collections::BTreeMap<String, Vec<ItemCollectionMetrics>>>,
-    #[serde(rename = "ConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
 }
+wire::shape!(BatchWriteItemOutput: "UnprocessedItems" unprocessed_items, "ItemCollectionMetrics" item_collection_metrics, "ConsumedCapacity" consumed_capacity,);
 
 /// `BillingModeSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BillingModeSummary {
-    #[serde(rename = "BillingMode", skip_serializing_if = "Option::is_none")]
     pub billing_mode: Option<String>,
-    #[serde(rename = "LastUpdateToPayPerRequestDateTime", skip_serializing_if = "Option::is_none")]
     pub last_update_to_pay_per_request_date_time: Option<wire::Timestamp>,
 }
+wire::shape!(BillingModeSummary: "BillingMode" billing_mode, "LastUpdateToPayPerRequestDateTime" last_update_to_pay_per_request_date_time,);
 
 /// `Capacity`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Capacity {
-    #[serde(rename = "ReadCapacityUnits", skip_serializing_if = "Option::is_none")]
     pub read_capacity_units: Option<f64>,
-    #[serde(rename = "WriteCapacityUnits", skip_serializing_if = "Option::is_none")]
     pub write_capacity_units: Option<f64>,
-    #[serde(rename = "CapacityUnits", skip_serializing_if = "Option::is_none")]
     pub capacity_units: Option<f64>,
 }
+wire::shape!(Capacity: "ReadCapacityUnits" read_capacity_units, "WriteCapacityUnits" write_capacity_units, "CapacityUnits" capacity_units,);
 
 /// `Condition`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Condition {
-    #[serde(rename = "AttributeValueList", skip_serializing_if = "Option::is_none")]
     pub attribute_value_list: Option<Vec<AttributeValue>>,
-    #[serde(rename = "ComparisonOperator")]
     pub comparison_operator: String,
 }
+wire::shape!(Condition: "AttributeValueList" attribute_value_list, "ComparisonOperator" comparison_operator,);
 
 /// `ConditionCheck`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConditionCheck {
-    #[serde(rename = "Key")]
     pub key: std::collections::BTreeMap<String, AttributeValue>,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "ConditionExpression")]
     pub condition_expression: String,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ExpressionAttributeValues", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_values: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ReturnValuesOnConditionCheckFailure", skip_serializing_if = "Option::is_none")]
     pub return_values_on_condition_check_failure: Option<String>,
 }
+wire::shape!(ConditionCheck: "Key" key, "TableName" table_name, "ConditionExpression" condition_expression, "ExpressionAttributeNames" expression_attribute_names, "ExpressionAttributeValues" expression_attribute_values, "ReturnValuesOnConditionCheckFailure" return_values_on_condition_check_failure,);
 
 /// `ConsumedCapacity`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumedCapacity {
-    #[serde(rename = "TableName", skip_serializing_if = "Option::is_none")]
     pub table_name: Option<String>,
-    #[serde(rename = "CapacityUnits", skip_serializing_if = "Option::is_none")]
     pub capacity_units: Option<f64>,
-    #[serde(rename = "ReadCapacityUnits", skip_serializing_if = "Option::is_none")]
     pub read_capacity_units: Option<f64>,
-    #[serde(rename = "WriteCapacityUnits", skip_serializing_if = "Option::is_none")]
     pub write_capacity_units: Option<f64>,
-    #[serde(rename = "Table", skip_serializing_if = "Option::is_none")]
     pub table: Option<Capacity>,
-    #[serde(rename = "LocalSecondaryIndexes", skip_serializing_if = "Option::is_none")]
     pub local_secondary_indexes: Option<std::collections::BTreeMap<String, Capacity>>,
-    #[serde(rename = "GlobalSecondaryIndexes", skip_serializing_if = "Option::is_none")]
     pub global_secondary_indexes: Option<std::collections::BTreeMap<String, Capacity>>,
 }
+wire::shape!(ConsumedCapacity: "TableName" table_name, "CapacityUnits" capacity_units, "ReadCapacityUnits" read_capacity_units, "WriteCapacityUnits" write_capacity_units, "Table" table, "LocalSecondaryIndexes" local_secondary_indexes, "GlobalSecondaryIndexes" global_secondary_indexes,);
 
 /// `ContinuousBackupsDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContinuousBackupsDescription {
-    #[serde(rename = "ContinuousBackupsStatus")]
     pub continuous_backups_status: String,
-    #[serde(rename = "PointInTimeRecoveryDescription", skip_serializing_if = "Option::is_none")]
     pub point_in_time_recovery_description: Option<PointInTimeRecoveryDescription>,
 }
+wire::shape!(ContinuousBackupsDescription: "ContinuousBackupsStatus" continuous_backups_status, "PointInTimeRecoveryDescription" point_in_time_recovery_description,);
 
 /// `CreateGlobalSecondaryIndexAction`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateGlobalSecondaryIndexAction {
-    #[serde(rename = "IndexName")]
     pub index_name: String,
-    #[serde(rename = "KeySchema")]
     pub key_schema: Vec<KeySchemaElement>,
-    #[serde(rename = "Projection")]
     pub projection: Projection,
-    #[serde(rename = "ProvisionedThroughput", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput: Option<ProvisionedThroughput>,
-    #[serde(rename = "OnDemandThroughput", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput: Option<OnDemandThroughput>,
-    #[serde(rename = "WarmThroughput", skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<WarmThroughput>,
 }
+wire::shape!(CreateGlobalSecondaryIndexAction: "IndexName" index_name, "KeySchema" key_schema, "Projection" projection, "ProvisionedThroughput" provisioned_throughput, "OnDemandThroughput" on_demand_throughput, "WarmThroughput" warm_throughput,);
 
 /// `CreateGlobalTableWitnessGroupMemberAction`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateGlobalTableWitnessGroupMemberAction {
-    #[serde(rename = "RegionName")]
     pub region_name: String,
 }
+wire::shape!(CreateGlobalTableWitnessGroupMemberAction: "RegionName" region_name,);
 
 /// `CreateReplicationGroupMemberAction`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateReplicationGroupMemberAction {
-    #[serde(rename = "RegionName")]
     pub region_name: String,
-    #[serde(rename = "KMSMasterKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_master_key_id: Option<String>,
-    #[serde(rename = "ProvisionedThroughputOverride", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput_override: Option<ProvisionedThroughputOverride>,
-    #[serde(rename = "OnDemandThroughputOverride", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput_override: Option<OnDemandThroughputOverride>,
-    #[serde(rename = "GlobalSecondaryIndexes", skip_serializing_if = "Option::is_none")]
     pub global_secondary_indexes: Option<Vec<ReplicaGlobalSecondaryIndex>>,
-    #[serde(rename = "TableClassOverride", skip_serializing_if = "Option::is_none")]
     pub table_class_override: Option<String>,
 }
+wire::shape!(CreateReplicationGroupMemberAction: "RegionName" region_name, "KMSMasterKeyId" kms_master_key_id, "ProvisionedThroughputOverride" provisioned_throughput_override, "OnDemandThroughputOverride" on_demand_throughput_override, "GlobalSecondaryIndexes" global_secondary_indexes, "TableClassOverride" table_class_override,);
 
 /// `CreateTableInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTableInput {
-    #[serde(rename = "AttributeDefinitions", skip_serializing_if = "Option::is_none")]
     pub attribute_definitions: Option<Vec<AttributeDefinition>>,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "KeySchema", skip_serializing_if = "Option::is_none")]
     pub key_schema: Option<Vec<KeySchemaElement>>,
-    #[serde(rename = "LocalSecondaryIndexes", skip_serializing_if = "Option::is_none")]
     pub local_secondary_indexes: Option<Vec<LocalSecondaryIndex>>,
-    #[serde(rename = "GlobalSecondaryIndexes", skip_serializing_if = "Option::is_none")]
     pub global_secondary_indexes: Option<Vec<GlobalSecondaryIndex>>,
-    #[serde(rename = "BillingMode", skip_serializing_if = "Option::is_none")]
     pub billing_mode: Option<String>,
-    #[serde(rename = "ProvisionedThroughput", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput: Option<ProvisionedThroughput>,
-    #[serde(rename = "StreamSpecification", skip_serializing_if = "Option::is_none")]
     pub stream_specification: Option<StreamSpecification>,
-    #[serde(rename = "SSESpecification", skip_serializing_if = "Option::is_none")]
     pub sse_specification: Option<SSESpecification>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "TableClass", skip_serializing_if = "Option::is_none")]
     pub table_class: Option<String>,
-    #[serde(rename = "DeletionProtectionEnabled", skip_serializing_if = "Option::is_none")]
     pub deletion_protection_enabled: Option<bool>,
-    #[serde(rename = "WarmThroughput", skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<WarmThroughput>,
-    #[serde(rename = "ResourcePolicy", skip_serializing_if = "Option::is_none")]
     pub resource_policy: Option<String>,
-    #[serde(rename = "OnDemandThroughput", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput: Option<OnDemandThroughput>,
-    #[serde(rename = "GlobalTableSourceArn", skip_serializing_if = "Option::is_none")]
     pub global_table_source_arn: Option<String>,
-    #[serde(rename = "GlobalTableSettingsReplicationMode", skip_serializing_if = "Option::is_none")]
     pub global_table_settings_replication_mode: Option<String>,
 }
+wire::shape!(CreateTableInput: "AttributeDefinitions" attribute_definitions, "TableName" table_name, "KeySchema" key_schema, "LocalSecondaryIndexes" local_secondary_indexes, "GlobalSecondaryIndexes" global_secondary_indexes, "BillingMode" billing_mode, "ProvisionedThroughput" provisioned_throughput, "StreamSpecification" stream_specification, "SSESpecification" sse_specification, "Tags" tags, "TableClass" table_class, "DeletionProtectionEnabled" deletion_protection_enabled, "WarmThroughput" warm_throughput, "ResourcePolicy" resource_policy, "OnDemandThroughput" on_demand_throughput, "GlobalTableSourceArn" global_table_source_arn, "GlobalTableSettingsReplicationMode" global_table_settings_replication_mode,);
 
 /// `CreateTableOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTableOutput {
-    #[serde(rename = "TableDescription", skip_serializing_if = "Option::is_none")]
     pub table_description: Option<TableDescription>,
 }
+wire::shape!(CreateTableOutput: "TableDescription" table_description,);
 
 /// `Delete`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Delete {
-    #[serde(rename = "Key")]
     pub key: std::collections::BTreeMap<String, AttributeValue>,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "ConditionExpression", skip_serializing_if = "Option::is_none")]
     pub condition_expression: Option<String>,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ExpressionAttributeValues", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_values: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ReturnValuesOnConditionCheckFailure", skip_serializing_if = "Option::is_none")]
     pub return_values_on_condition_check_failure: Option<String>,
 }
+wire::shape!(Delete: "Key" key, "TableName" table_name, "ConditionExpression" condition_expression, "ExpressionAttributeNames" expression_attribute_names, "ExpressionAttributeValues" expression_attribute_values, "ReturnValuesOnConditionCheckFailure" return_values_on_condition_check_failure,);
 
 /// `DeleteGlobalSecondaryIndexAction`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteGlobalSecondaryIndexAction {
-    #[serde(rename = "IndexName")]
     pub index_name: String,
 }
+wire::shape!(DeleteGlobalSecondaryIndexAction: "IndexName" index_name,);
 
 /// `DeleteGlobalTableWitnessGroupMemberAction`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteGlobalTableWitnessGroupMemberAction {
-    #[serde(rename = "RegionName")]
     pub region_name: String,
 }
+wire::shape!(DeleteGlobalTableWitnessGroupMemberAction: "RegionName" region_name,);
 
 /// `DeleteItemInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteItemInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "Key")]
     pub key: std::collections::BTreeMap<String, AttributeValue>,
-    #[serde(rename = "Expected", skip_serializing_if = "Option::is_none")]
     pub expected: Option<std::collections::BTreeMap<String, ExpectedAttributeValue>>,
-    #[serde(rename = "ConditionalOperator", skip_serializing_if = "Option::is_none")]
     pub conditional_operator: Option<String>,
-    #[serde(rename = "ReturnValues", skip_serializing_if = "Option::is_none")]
     pub return_values: Option<String>,
-    #[serde(rename = "ReturnConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub return_consumed_capacity: Option<String>,
-    #[serde(rename = "ReturnItemCollectionMetrics", skip_serializing_if = "Option::is_none")]
     pub return_item_collection_metrics: Option<String>,
-    #[serde(rename = "ConditionExpression", skip_serializing_if = "Option::is_none")]
     pub condition_expression: Option<String>,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ExpressionAttributeValues", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_values: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ReturnValuesOnConditionCheckFailure", skip_serializing_if = "Option::is_none")]
     pub return_values_on_condition_check_failure: Option<String>,
 }
+wire::shape!(DeleteItemInput: "TableName" table_name, "Key" key, "Expected" expected, "ConditionalOperator" conditional_operator, "ReturnValues" return_values, "ReturnConsumedCapacity" return_consumed_capacity, "ReturnItemCollectionMetrics" return_item_collection_metrics, "ConditionExpression" condition_expression, "ExpressionAttributeNames" expression_attribute_names, "ExpressionAttributeValues" expression_attribute_values, "ReturnValuesOnConditionCheckFailure" return_values_on_condition_check_failure,);
 
 /// `DeleteItemOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteItemOutput {
-    #[serde(rename = "Attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub consumed_capacity: Option<ConsumedCapacity>,
-    #[serde(rename = "ItemCollectionMetrics", skip_serializing_if = "Option::is_none")]
     pub item_collection_metrics: Option<ItemCollectionMetrics>,
 }
+wire::shape!(DeleteItemOutput: "Attributes" attributes, "ConsumedCapacity" consumed_capacity, "ItemCollectionMetrics" item_collection_metrics,);
 
 /// `DeleteReplicationGroupMemberAction`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteReplicationGroupMemberAction {
-    #[serde(rename = "RegionName")]
     pub region_name: String,
 }
+wire::shape!(DeleteReplicationGroupMemberAction: "RegionName" region_name,);
 
 /// `DeleteRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRequest {
-    #[serde(rename = "Key")]
     pub key: std::collections::BTreeMap<String, AttributeValue>,
 }
+wire::shape!(DeleteRequest: "Key" key,);
 
 /// `DeleteTableInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTableInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
 }
+wire::shape!(DeleteTableInput: "TableName" table_name,);
 
 /// `DeleteTableOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTableOutput {
-    #[serde(rename = "TableDescription", skip_serializing_if = "Option::is_none")]
     pub table_description: Option<TableDescription>,
 }
+wire::shape!(DeleteTableOutput: "TableDescription" table_description,);
 
 /// `DescribeContinuousBackupsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeContinuousBackupsInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
 }
+wire::shape!(DescribeContinuousBackupsInput: "TableName" table_name,);
 
 /// `DescribeContinuousBackupsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeContinuousBackupsOutput {
-    #[serde(rename = "ContinuousBackupsDescription", skip_serializing_if = "Option::is_none")]
     pub continuous_backups_description: Option<ContinuousBackupsDescription>,
 }
+wire::shape!(DescribeContinuousBackupsOutput: "ContinuousBackupsDescription" continuous_backups_description,);
 
 /// `DescribeEndpointsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeEndpointsRequest {}
+wire::shape!(DescribeEndpointsRequest:);
 
 /// `DescribeEndpointsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeEndpointsResponse {
-    #[serde(rename = "Endpoints")]
     pub endpoints: Vec<Endpoint>,
 }
+wire::shape!(DescribeEndpointsResponse: "Endpoints" endpoints,);
 
 /// `DescribeLimitsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLimitsInput {}
+wire::shape!(DescribeLimitsInput:);
 
 /// `DescribeLimitsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLimitsOutput {
-    #[serde(rename = "AccountMaxReadCapacityUnits", skip_serializing_if = "Option::is_none")]
     pub account_max_read_capacity_units: Option<i64>,
-    #[serde(rename = "AccountMaxWriteCapacityUnits", skip_serializing_if = "Option::is_none")]
     pub account_max_write_capacity_units: Option<i64>,
-    #[serde(rename = "TableMaxReadCapacityUnits", skip_serializing_if = "Option::is_none")]
     pub table_max_read_capacity_units: Option<i64>,
-    #[serde(rename = "TableMaxWriteCapacityUnits", skip_serializing_if = "Option::is_none")]
     pub table_max_write_capacity_units: Option<i64>,
 }
+wire::shape!(DescribeLimitsOutput: "AccountMaxReadCapacityUnits" account_max_read_capacity_units, "AccountMaxWriteCapacityUnits" account_max_write_capacity_units, "TableMaxReadCapacityUnits" table_max_read_capacity_units, "TableMaxWriteCapacityUnits" table_max_write_capacity_units,);
 
 /// `DescribeTableInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeTableInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
 }
+wire::shape!(DescribeTableInput: "TableName" table_name,);
 
 /// `DescribeTableOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeTableOutput {
-    #[serde(rename = "Table", skip_serializing_if = "Option::is_none")]
     pub table: Option<TableDescription>,
 }
+wire::shape!(DescribeTableOutput: "Table" table,);
 
 /// `DescribeTimeToLiveInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeTimeToLiveInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
 }
+wire::shape!(DescribeTimeToLiveInput: "TableName" table_name,);
 
 /// `DescribeTimeToLiveOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeTimeToLiveOutput {
-    #[serde(rename = "TimeToLiveDescription", skip_serializing_if = "Option::is_none")]
     pub time_to_live_description: Option<TimeToLiveDescription>,
 }
+wire::shape!(DescribeTimeToLiveOutput: "TimeToLiveDescription" time_to_live_description,);
 
 /// `Endpoint`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Endpoint {
-    #[serde(rename = "Address")]
     pub address: String,
-    #[serde(rename = "CachePeriodInMinutes")]
     pub cache_period_in_minutes: i64,
 }
+wire::shape!(Endpoint: "Address" address, "CachePeriodInMinutes" cache_period_in_minutes,);
 
 /// `ExpectedAttributeValue`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExpectedAttributeValue {
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<AttributeValue>,
-    #[serde(rename = "Exists", skip_serializing_if = "Option::is_none")]
     pub exists: Option<bool>,
-    #[serde(rename = "ComparisonOperator", skip_serializing_if = "Option::is_none")]
     pub comparison_operator: Option<String>,
-    #[serde(rename = "AttributeValueList", skip_serializing_if = "Option::is_none")]
     pub attribute_value_list: Option<Vec<AttributeValue>>,
 }
+wire::shape!(ExpectedAttributeValue: "Value" value, "Exists" exists, "ComparisonOperator" comparison_operator, "AttributeValueList" attribute_value_list,);
 
 /// `Get`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Get {
-    #[serde(rename = "Key")]
     pub key: std::collections::BTreeMap<String, AttributeValue>,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "ProjectionExpression", skip_serializing_if = "Option::is_none")]
     pub projection_expression: Option<String>,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(Get: "Key" key, "TableName" table_name, "ProjectionExpression" projection_expression, "ExpressionAttributeNames" expression_attribute_names,);
 
 /// `GetItemInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetItemInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "Key")]
     pub key: std::collections::BTreeMap<String, AttributeValue>,
-    #[serde(rename = "AttributesToGet", skip_serializing_if = "Option::is_none")]
     pub attributes_to_get: Option<Vec<String>>,
-    #[serde(rename = "ConsistentRead", skip_serializing_if = "Option::is_none")]
     pub consistent_read: Option<bool>,
-    #[serde(rename = "ReturnConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub return_consumed_capacity: Option<String>,
-    #[serde(rename = "ProjectionExpression", skip_serializing_if = "Option::is_none")]
     pub projection_expression: Option<String>,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(GetItemInput: "TableName" table_name, "Key" key, "AttributesToGet" attributes_to_get, "ConsistentRead" consistent_read, "ReturnConsumedCapacity" return_consumed_capacity, "ProjectionExpression" projection_expression, "ExpressionAttributeNames" expression_attribute_names,);
 
 /// `GetItemOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetItemOutput {
-    #[serde(rename = "Item", skip_serializing_if = "Option::is_none")]
     pub item: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub consumed_capacity: Option<ConsumedCapacity>,
 }
+wire::shape!(GetItemOutput: "Item" item, "ConsumedCapacity" consumed_capacity,);
 
 /// `GlobalSecondaryIndex`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GlobalSecondaryIndex {
-    #[serde(rename = "IndexName")]
     pub index_name: String,
-    #[serde(rename = "KeySchema")]
     pub key_schema: Vec<KeySchemaElement>,
-    #[serde(rename = "Projection")]
     pub projection: Projection,
-    #[serde(rename = "ProvisionedThroughput", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput: Option<ProvisionedThroughput>,
-    #[serde(rename = "OnDemandThroughput", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput: Option<OnDemandThroughput>,
-    #[serde(rename = "WarmThroughput", skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<WarmThroughput>,
 }
+wire::shape!(GlobalSecondaryIndex: "IndexName" index_name, "KeySchema" key_schema, "Projection" projection, "ProvisionedThroughput" provisioned_throughput, "OnDemandThroughput" on_demand_throughput, "WarmThroughput" warm_throughput,);
 
 /// `GlobalSecondaryIndexDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GlobalSecondaryIndexDescription {
-    #[serde(rename = "IndexName", skip_serializing_if = "Option::is_none")]
     pub index_name: Option<String>,
-    #[serde(rename = "KeySchema", skip_serializing_if = "Option::is_none")]
     pub key_schema: Option<Vec<KeySchemaElement>>,
-    #[serde(rename = "Projection", skip_serializing_if = "Option::is_none")]
     pub projection: Option<Projection>,
-    #[serde(rename = "IndexStatus", skip_serializing_if = "Option::is_none")]
     pub index_status: Option<String>,
-    #[serde(rename = "Backfilling", skip_serializing_if = "Option::is_none")]
     pub backfilling: Option<bool>,
-    #[serde(rename = "ProvisionedThroughput", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput: Option<ProvisionedThroughputDescription>,
-    #[serde(rename = "IndexSizeBytes", skip_serializing_if = "Option::is_none")]
     pub index_size_bytes: Option<i64>,
-    #[serde(rename = "ItemCount", skip_serializing_if = "Option::is_none")]
     pub item_count: Option<i64>,
-    #[serde(rename = "IndexArn", skip_serializing_if = "Option::is_none")]
     pub index_arn: Option<String>,
-    #[serde(rename = "OnDemandThroughput", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput: Option<OnDemandThroughput>,
-    #[serde(rename = "WarmThroughput", skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<GlobalSecondaryIndexWarmThroughputDescription>,
 }
+wire::shape!(GlobalSecondaryIndexDescription: "IndexName" index_name, "KeySchema" key_schema, "Projection" projection, "IndexStatus" index_status, "Backfilling" backfilling, "ProvisionedThroughput" provisioned_throughput, "IndexSizeBytes" index_size_bytes, "ItemCount" item_count, "IndexArn" index_arn, "OnDemandThroughput" on_demand_throughput, "WarmThroughput" warm_throughput,);
 
 /// `GlobalSecondaryIndexUpdate`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GlobalSecondaryIndexUpdate {
-    #[serde(rename = "Update", skip_serializing_if = "Option::is_none")]
     pub update: Option<UpdateGlobalSecondaryIndexAction>,
-    #[serde(rename = "Create", skip_serializing_if = "Option::is_none")]
     pub create: Option<CreateGlobalSecondaryIndexAction>,
-    #[serde(rename = "Delete", skip_serializing_if = "Option::is_none")]
     pub delete: Option<DeleteGlobalSecondaryIndexAction>,
 }
+wire::shape!(GlobalSecondaryIndexUpdate: "Update" update, "Create" create, "Delete" delete,);
 
 /// `GlobalSecondaryIndexWarmThroughputDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GlobalSecondaryIndexWarmThroughputDescription {
-    #[serde(rename = "ReadUnitsPerSecond", skip_serializing_if = "Option::is_none")]
     pub read_units_per_second: Option<i64>,
-    #[serde(rename = "WriteUnitsPerSecond", skip_serializing_if = "Option::is_none")]
     pub write_units_per_second: Option<i64>,
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
+wire::shape!(GlobalSecondaryIndexWarmThroughputDescription: "ReadUnitsPerSecond" read_units_per_second, "WriteUnitsPerSecond" write_units_per_second, "Status" status,);
 
 /// `GlobalTableWitnessDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GlobalTableWitnessDescription {
-    #[serde(rename = "RegionName", skip_serializing_if = "Option::is_none")]
     pub region_name: Option<String>,
-    #[serde(rename = "WitnessStatus", skip_serializing_if = "Option::is_none")]
     pub witness_status: Option<String>,
 }
+wire::shape!(GlobalTableWitnessDescription: "RegionName" region_name, "WitnessStatus" witness_status,);
 
 /// `GlobalTableWitnessGroupUpdate`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GlobalTableWitnessGroupUpdate {
-    #[serde(rename = "Create", skip_serializing_if = "Option::is_none")]
     pub create: Option<CreateGlobalTableWitnessGroupMemberAction>,
-    #[serde(rename = "Delete", skip_serializing_if = "Option::is_none")]
     pub delete: Option<DeleteGlobalTableWitnessGroupMemberAction>,
 }
+wire::shape!(GlobalTableWitnessGroupUpdate: "Create" create, "Delete" delete,);
 
 /// `ItemCollectionMetrics`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ItemCollectionMetrics {
-    #[serde(rename = "ItemCollectionKey", skip_serializing_if = "Option::is_none")]
     pub item_collection_key: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "SizeEstimateRangeGB", skip_serializing_if = "Option::is_none")]
     pub size_estimate_range_gb: Option<Vec<f64>>,
 }
+wire::shape!(ItemCollectionMetrics: "ItemCollectionKey" item_collection_key, "SizeEstimateRangeGB" size_estimate_range_gb,);
 
 /// `ItemResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ItemResponse {
-    #[serde(rename = "Item", skip_serializing_if = "Option::is_none")]
     pub item: Option<std::collections::BTreeMap<String, AttributeValue>>,
 }
+wire::shape!(ItemResponse: "Item" item,);
 
 /// `KeySchemaElement`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeySchemaElement {
-    #[serde(rename = "AttributeName")]
     pub attribute_name: String,
-    #[serde(rename = "KeyType")]
     pub key_type: String,
 }
+wire::shape!(KeySchemaElement: "AttributeName" attribute_name, "KeyType" key_type,);
 
 /// `KeysAndAttributes`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeysAndAttributes {
-    #[serde(rename = "Keys")]
     pub keys: Vec<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "AttributesToGet", skip_serializing_if = "Option::is_none")]
     pub attributes_to_get: Option<Vec<String>>,
-    #[serde(rename = "ConsistentRead", skip_serializing_if = "Option::is_none")]
     pub consistent_read: Option<bool>,
-    #[serde(rename = "ProjectionExpression", skip_serializing_if = "Option::is_none")]
     pub projection_expression: Option<String>,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(KeysAndAttributes: "Keys" keys, "AttributesToGet" attributes_to_get, "ConsistentRead" consistent_read, "ProjectionExpression" projection_expression, "ExpressionAttributeNames" expression_attribute_names,);
 
 /// `ListTablesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTablesInput {
-    #[serde(rename = "ExclusiveStartTableName", skip_serializing_if = "Option::is_none")]
     pub exclusive_start_table_name: Option<String>,
-    #[serde(rename = "Limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
 }
+wire::shape!(ListTablesInput: "ExclusiveStartTableName" exclusive_start_table_name, "Limit" limit,);
 
 /// `ListTablesOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTablesOutput {
-    #[serde(rename = "TableNames", skip_serializing_if = "Option::is_none")]
     pub table_names: Option<Vec<String>>,
-    #[serde(rename = "LastEvaluatedTableName", skip_serializing_if = "Option::is_none")]
     pub last_evaluated_table_name: Option<String>,
 }
+wire::shape!(ListTablesOutput: "TableNames" table_names, "LastEvaluatedTableName" last_evaluated_table_name,);
 
 /// `ListTagsOfResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsOfResourceInput {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListTagsOfResourceInput: "ResourceArn" resource_arn, "NextToken" next_token,);
 
 /// `ListTagsOfResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsOfResourceOutput {
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListTagsOfResourceOutput: "Tags" tags, "NextToken" next_token,);
 
 /// `LocalSecondaryIndex`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LocalSecondaryIndex {
-    #[serde(rename = "IndexName")]
     pub index_name: String,
-    #[serde(rename = "KeySchema")]
     pub key_schema: Vec<KeySchemaElement>,
-    #[serde(rename = "Projection")]
     pub projection: Projection,
 }
+wire::shape!(LocalSecondaryIndex: "IndexName" index_name, "KeySchema" key_schema, "Projection" projection,);
 
 /// `LocalSecondaryIndexDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LocalSecondaryIndexDescription {
-    #[serde(rename = "IndexName", skip_serializing_if = "Option::is_none")]
     pub index_name: Option<String>,
-    #[serde(rename = "KeySchema", skip_serializing_if = "Option::is_none")]
     pub key_schema: Option<Vec<KeySchemaElement>>,
-    #[serde(rename = "Projection", skip_serializing_if = "Option::is_none")]
     pub projection: Option<Projection>,
-    #[serde(rename = "IndexSizeBytes", skip_serializing_if = "Option::is_none")]
     pub index_size_bytes: Option<i64>,
-    #[serde(rename = "ItemCount", skip_serializing_if = "Option::is_none")]
     pub item_count: Option<i64>,
-    #[serde(rename = "IndexArn", skip_serializing_if = "Option::is_none")]
     pub index_arn: Option<String>,
 }
+wire::shape!(LocalSecondaryIndexDescription: "IndexName" index_name, "KeySchema" key_schema, "Projection" projection, "IndexSizeBytes" index_size_bytes, "ItemCount" item_count, "IndexArn" index_arn,);
 
 /// `OnDemandThroughput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OnDemandThroughput {
-    #[serde(rename = "MaxReadRequestUnits", skip_serializing_if = "Option::is_none")]
     pub max_read_request_units: Option<i64>,
-    #[serde(rename = "MaxWriteRequestUnits", skip_serializing_if = "Option::is_none")]
     pub max_write_request_units: Option<i64>,
 }
+wire::shape!(OnDemandThroughput: "MaxReadRequestUnits" max_read_request_units, "MaxWriteRequestUnits" max_write_request_units,);
 
 /// `OnDemandThroughputOverride`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OnDemandThroughputOverride {
-    #[serde(rename = "MaxReadRequestUnits", skip_serializing_if = "Option::is_none")]
     pub max_read_request_units: Option<i64>,
 }
+wire::shape!(OnDemandThroughputOverride: "MaxReadRequestUnits" max_read_request_units,);
 
 /// `PointInTimeRecoveryDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PointInTimeRecoveryDescription {
-    #[serde(rename = "PointInTimeRecoveryStatus", skip_serializing_if = "Option::is_none")]
     pub point_in_time_recovery_status: Option<String>,
-    #[serde(rename = "RecoveryPeriodInDays", skip_serializing_if = "Option::is_none")]
     pub recovery_period_in_days: Option<i32>,
-    #[serde(rename = "EarliestRestorableDateTime", skip_serializing_if = "Option::is_none")]
     pub earliest_restorable_date_time: Option<wire::Timestamp>,
-    #[serde(rename = "LatestRestorableDateTime", skip_serializing_if = "Option::is_none")]
     pub latest_restorable_date_time: Option<wire::Timestamp>,
 }
+wire::shape!(PointInTimeRecoveryDescription: "PointInTimeRecoveryStatus" point_in_time_recovery_status, "RecoveryPeriodInDays" recovery_period_in_days, "EarliestRestorableDateTime" earliest_restorable_date_time, "LatestRestorableDateTime" latest_restorable_date_time,);
 
 /// `PointInTimeRecoverySpecification`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PointInTimeRecoverySpecification {
-    #[serde(rename = "PointInTimeRecoveryEnabled")]
     pub point_in_time_recovery_enabled: bool,
-    #[serde(rename = "RecoveryPeriodInDays", skip_serializing_if = "Option::is_none")]
     pub recovery_period_in_days: Option<i32>,
 }
+wire::shape!(PointInTimeRecoverySpecification: "PointInTimeRecoveryEnabled" point_in_time_recovery_enabled, "RecoveryPeriodInDays" recovery_period_in_days,);
 
 /// `Projection`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Projection {
-    #[serde(rename = "ProjectionType", skip_serializing_if = "Option::is_none")]
     pub projection_type: Option<String>,
-    #[serde(rename = "NonKeyAttributes", skip_serializing_if = "Option::is_none")]
     pub non_key_attributes: Option<Vec<String>>,
 }
+wire::shape!(Projection: "ProjectionType" projection_type, "NonKeyAttributes" non_key_attributes,);
 
 /// `ProvisionedThroughput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProvisionedThroughput {
-    #[serde(rename = "ReadCapacityUnits")]
     pub read_capacity_units: i64,
-    #[serde(rename = "WriteCapacityUnits")]
     pub write_capacity_units: i64,
 }
+wire::shape!(ProvisionedThroughput: "ReadCapacityUnits" read_capacity_units, "WriteCapacityUnits" write_capacity_units,);
 
 /// `ProvisionedThroughputDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProvisionedThroughputDescription {
-    #[serde(rename = "LastIncreaseDateTime", skip_serializing_if = "Option::is_none")]
     pub last_increase_date_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastDecreaseDateTime", skip_serializing_if = "Option::is_none")]
     pub last_decrease_date_time: Option<wire::Timestamp>,
-    #[serde(rename = "NumberOfDecreasesToday", skip_serializing_if = "Option::is_none")]
     pub number_of_decreases_today: Option<i64>,
-    #[serde(rename = "ReadCapacityUnits", skip_serializing_if = "Option::is_none")]
     pub read_capacity_units: Option<i64>,
-    #[serde(rename = "WriteCapacityUnits", skip_serializing_if = "Option::is_none")]
     pub write_capacity_units: Option<i64>,
 }
+wire::shape!(ProvisionedThroughputDescription: "LastIncreaseDateTime" last_increase_date_time, "LastDecreaseDateTime" last_decrease_date_time, "NumberOfDecreasesToday" number_of_decreases_today, "ReadCapacityUnits" read_capacity_units, "WriteCapacityUnits" write_capacity_units,);
 
 /// `ProvisionedThroughputOverride`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProvisionedThroughputOverride {
-    #[serde(rename = "ReadCapacityUnits", skip_serializing_if = "Option::is_none")]
     pub read_capacity_units: Option<i64>,
 }
+wire::shape!(ProvisionedThroughputOverride: "ReadCapacityUnits" read_capacity_units,);
 
 /// `Put`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Put {
-    #[serde(rename = "Item")]
     pub item: std::collections::BTreeMap<String, AttributeValue>,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "ConditionExpression", skip_serializing_if = "Option::is_none")]
     pub condition_expression: Option<String>,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ExpressionAttributeValues", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_values: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ReturnValuesOnConditionCheckFailure", skip_serializing_if = "Option::is_none")]
     pub return_values_on_condition_check_failure: Option<String>,
 }
+wire::shape!(Put: "Item" item, "TableName" table_name, "ConditionExpression" condition_expression, "ExpressionAttributeNames" expression_attribute_names, "ExpressionAttributeValues" expression_attribute_values, "ReturnValuesOnConditionCheckFailure" return_values_on_condition_check_failure,);
 
 /// `PutItemInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutItemInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "Item")]
     pub item: std::collections::BTreeMap<String, AttributeValue>,
-    #[serde(rename = "Expected", skip_serializing_if = "Option::is_none")]
     pub expected: Option<std::collections::BTreeMap<String, ExpectedAttributeValue>>,
-    #[serde(rename = "ReturnValues", skip_serializing_if = "Option::is_none")]
     pub return_values: Option<String>,
-    #[serde(rename = "ReturnConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub return_consumed_capacity: Option<String>,
-    #[serde(rename = "ReturnItemCollectionMetrics", skip_serializing_if = "Option::is_none")]
     pub return_item_collection_metrics: Option<String>,
-    #[serde(rename = "ConditionalOperator", skip_serializing_if = "Option::is_none")]
     pub conditional_operator: Option<String>,
-    #[serde(rename = "ConditionExpression", skip_serializing_if = "Option::is_none")]
     pub condition_expression: Option<String>,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ExpressionAttributeValues", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_values: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ReturnValuesOnConditionCheckFailure", skip_serializing_if = "Option::is_none")]
     pub return_values_on_condition_check_failure: Option<String>,
 }
+wire::shape!(PutItemInput: "TableName" table_name, "Item" item, "Expected" expected, "ReturnValues" return_values, "ReturnConsumedCapacity" return_consumed_capacity, "ReturnItemCollectionMetrics" return_item_collection_metrics, "ConditionalOperator" conditional_operator, "ConditionExpression" condition_expression, "ExpressionAttributeNames" expression_attribute_names, "ExpressionAttributeValues" expression_attribute_values, "ReturnValuesOnConditionCheckFailure" return_values_on_condition_check_failure,);
 
 /// `PutItemOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutItemOutput {
-    #[serde(rename = "Attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub consumed_capacity: Option<ConsumedCapacity>,
-    #[serde(rename = "ItemCollectionMetrics", skip_serializing_if = "Option::is_none")]
     pub item_collection_metrics: Option<ItemCollectionMetrics>,
 }
+wire::shape!(PutItemOutput: "Attributes" attributes, "ConsumedCapacity" consumed_capacity, "ItemCollectionMetrics" item_collection_metrics,);
 
 /// `PutRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutRequest {
-    #[serde(rename = "Item")]
     pub item: std::collections::BTreeMap<String, AttributeValue>,
 }
+wire::shape!(PutRequest: "Item" item,);
 
 /// `QueryInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "IndexName", skip_serializing_if = "Option::is_none")]
     pub index_name: Option<String>,
-    #[serde(rename = "Select", skip_serializing_if = "Option::is_none")]
     pub select: Option<String>,
-    #[serde(rename = "AttributesToGet", skip_serializing_if = "Option::is_none")]
     pub attributes_to_get: Option<Vec<String>>,
-    #[serde(rename = "Limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
-    #[serde(rename = "ConsistentRead", skip_serializing_if = "Option::is_none")]
     pub consistent_read: Option<bool>,
-    #[serde(rename = "KeyConditions", skip_serializing_if = "Option::is_none")]
     pub key_conditions: Option<std::collections::BTreeMap<String, Condition>>,
-    #[serde(rename = "QueryFilter", skip_serializing_if = "Option::is_none")]
     pub query_filter: Option<std::collections::BTreeMap<String, Condition>>,
-    #[serde(rename = "ConditionalOperator", skip_serializing_if = "Option::is_none")]
     pub conditional_operator: Option<String>,
-    #[serde(rename = "ScanIndexForward", skip_serializing_if = "Option::is_none")]
     pub scan_index_forward: Option<bool>,
-    #[serde(rename = "ExclusiveStartKey", skip_serializing_if = "Option::is_none")]
     pub exclusive_start_key: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ReturnConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub return_consumed_capacity: Option<String>,
-    #[serde(rename = "ProjectionExpression", skip_serializing_if = "Option::is_none")]
     pub projection_expression: Option<String>,
-    #[serde(rename = "FilterExpression", skip_serializing_if = "Option::is_none")]
     pub filter_expression: Option<String>,
-    #[serde(rename = "KeyConditionExpression", skip_serializing_if = "Option::is_none")]
     pub key_condition_expression: Option<String>,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ExpressionAttributeValues", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_values: Option<std::collections::BTreeMap<String, AttributeValue>>,
 }
+wire::shape!(QueryInput: "TableName" table_name, "IndexName" index_name, "Select" select, "AttributesToGet" attributes_to_get, "Limit" limit, "ConsistentRead" consistent_read, "KeyConditions" key_conditions, "QueryFilter" query_filter, "ConditionalOperator" conditional_operator, "ScanIndexForward" scan_index_forward, "ExclusiveStartKey" exclusive_start_key, "ReturnConsumedCapacity" return_consumed_capacity, "ProjectionExpression" projection_expression, "FilterExpression" filter_expression, "KeyConditionExpression" key_condition_expression, "ExpressionAttributeNames" expression_attribute_names, "ExpressionAttributeValues" expression_attribute_values,);
 
 /// `QueryOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryOutput {
-    #[serde(rename = "Items", skip_serializing_if = "Option::is_none")]
     pub items: Option<Vec<std::collections::BTreeMap<String, AttributeValue>>>,
-    #[serde(rename = "Count", skip_serializing_if = "Option::is_none")]
     pub count: Option<i32>,
-    #[serde(rename = "ScannedCount", skip_serializing_if = "Option::is_none")]
     pub scanned_count: Option<i32>,
-    #[serde(rename = "LastEvaluatedKey", skip_serializing_if = "Option::is_none")]
     pub last_evaluated_key: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub consumed_capacity: Option<ConsumedCapacity>,
 }
+wire::shape!(QueryOutput: "Items" items, "Count" count, "ScannedCount" scanned_count, "LastEvaluatedKey" last_evaluated_key, "ConsumedCapacity" consumed_capacity,);
 
 /// `ReplicaDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicaDescription {
-    #[serde(rename = "RegionName", skip_serializing_if = "Option::is_none")]
     pub region_name: Option<String>,
-    #[serde(rename = "ReplicaStatus", skip_serializing_if = "Option::is_none")]
     pub replica_status: Option<String>,
-    #[serde(rename = "ReplicaArn", skip_serializing_if = "Option::is_none")]
     pub replica_arn: Option<String>,
-    #[serde(rename = "ReplicaStatusDescription", skip_serializing_if = "Option::is_none")]
     pub replica_status_description: Option<String>,
-    #[serde(rename = "ReplicaStatusPercentProgress", skip_serializing_if = "Option::is_none")]
     pub replica_status_percent_progress: Option<String>,
-    #[serde(rename = "KMSMasterKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_master_key_id: Option<String>,
-    #[serde(rename = "ProvisionedThroughputOverride", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput_override: Option<ProvisionedThroughputOverride>,
-    #[serde(rename = "OnDemandThroughputOverride", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput_override: Option<OnDemandThroughputOverride>,
-    #[serde(rename = "WarmThroughput", skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<TableWarmThroughputDescription>,
-    #[serde(rename = "GlobalSecondaryIndexes", skip_serializing_if = "Option::is_none")]
     pub global_secondary_indexes: Option<Vec<ReplicaGlobalSecondaryIndexDescription>>,
-    #[serde(rename = "ReplicaInaccessibleDateTime", skip_serializing_if = "Option::is_none")]
     pub replica_inaccessible_date_time: Option<wire::Timestamp>,
-    #[serde(rename = "ReplicaTableClassSummary", skip_serializing_if = "Option::is_none")]
     pub replica_table_class_summary: Option<TableClassSummary>,
-    #[serde(rename = "GlobalTableSettingsReplicationMode", skip_serializing_if = "Option::is_none")]
     pub global_table_settings_replication_mode: Option<String>,
 }
+wire::shape!(ReplicaDescription: "RegionName" region_name, "ReplicaStatus" replica_status, "ReplicaArn" replica_arn, "ReplicaStatusDescription" replica_status_description, "ReplicaStatusPercentProgress" replica_status_percent_progress, "KMSMasterKeyId" kms_master_key_id, "ProvisionedThroughputOverride" provisioned_throughput_override, "OnDemandThroughputOverride" on_demand_throughput_override, "WarmThroughput" warm_throughput, "GlobalSecondaryIndexes" global_secondary_indexes, "ReplicaInaccessibleDateTime" replica_inaccessible_date_time, "ReplicaTableClassSummary" replica_table_class_summary, "GlobalTableSettingsReplicationMode" global_table_settings_replication_mode,);
 
 /// `ReplicaGlobalSecondaryIndex`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicaGlobalSecondaryIndex {
-    #[serde(rename = "IndexName")]
     pub index_name: String,
-    #[serde(rename = "ProvisionedThroughputOverride", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput_override: Option<ProvisionedThroughputOverride>,
-    #[serde(rename = "OnDemandThroughputOverride", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput_override: Option<OnDemandThroughputOverride>,
 }
+wire::shape!(ReplicaGlobalSecondaryIndex: "IndexName" index_name, "ProvisionedThroughputOverride" provisioned_throughput_override, "OnDemandThroughputOverride" on_demand_throughput_override,);
 
 /// `ReplicaGlobalSecondaryIndexDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicaGlobalSecondaryIndexDescription {
-    #[serde(rename = "IndexName", skip_serializing_if = "Option::is_none")]
     pub index_name: Option<String>,
-    #[serde(rename = "ProvisionedThroughputOverride", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput_override: Option<ProvisionedThroughputOverride>,
-    #[serde(rename = "OnDemandThroughputOverride", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput_override: Option<OnDemandThroughputOverride>,
-    #[serde(rename = "WarmThroughput", skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<GlobalSecondaryIndexWarmThroughputDescription>,
 }
+wire::shape!(ReplicaGlobalSecondaryIndexDescription: "IndexName" index_name, "ProvisionedThroughputOverride" provisioned_throughput_override, "OnDemandThroughputOverride" on_demand_throughput_override, "WarmThroughput" warm_throughput,);
 
 /// `ReplicationGroupUpdate`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicationGroupUpdate {
-    #[serde(rename = "Create", skip_serializing_if = "Option::is_none")]
     pub create: Option<CreateReplicationGroupMemberAction>,
-    #[serde(rename = "Update", skip_serializing_if = "Option::is_none")]
     pub update: Option<UpdateReplicationGroupMemberAction>,
-    #[serde(rename = "Delete", skip_serializing_if = "Option::is_none")]
     pub delete: Option<DeleteReplicationGroupMemberAction>,
 }
+wire::shape!(ReplicationGroupUpdate: "Create" create, "Update" update, "Delete" delete,);
 
 /// `RestoreSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RestoreSummary {
-    #[serde(rename = "SourceBackupArn", skip_serializing_if = "Option::is_none")]
     pub source_backup_arn: Option<String>,
-    #[serde(rename = "SourceTableArn", skip_serializing_if = "Option::is_none")]
     pub source_table_arn: Option<String>,
-    #[serde(rename = "RestoreDateTime")]
     pub restore_date_time: wire::Timestamp,
-    #[serde(rename = "RestoreInProgress")]
     pub restore_in_progress: bool,
 }
+wire::shape!(RestoreSummary: "SourceBackupArn" source_backup_arn, "SourceTableArn" source_table_arn, "RestoreDateTime" restore_date_time, "RestoreInProgress" restore_in_progress,);
 
 /// `SSEDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SSEDescription {
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(rename = "SSEType", skip_serializing_if = "Option::is_none")]
     pub sse_type: Option<String>,
-    #[serde(rename = "KMSMasterKeyArn", skip_serializing_if = "Option::is_none")]
     pub kms_master_key_arn: Option<String>,
-    #[serde(rename = "InaccessibleEncryptionDateTime", skip_serializing_if = "Option::is_none")]
     pub inaccessible_encryption_date_time: Option<wire::Timestamp>,
 }
+wire::shape!(SSEDescription: "Status" status, "SSEType" sse_type, "KMSMasterKeyArn" kms_master_key_arn, "InaccessibleEncryptionDateTime" inaccessible_encryption_date_time,);
 
 /// `SSESpecification`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SSESpecification {
-    #[serde(rename = "Enabled", skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    #[serde(rename = "SSEType", skip_serializing_if = "Option::is_none")]
     pub sse_type: Option<String>,
-    #[serde(rename = "KMSMasterKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_master_key_id: Option<String>,
 }
+wire::shape!(SSESpecification: "Enabled" enabled, "SSEType" sse_type, "KMSMasterKeyId" kms_master_key_id,);
 
 /// `ScanInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScanInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "IndexName", skip_serializing_if = "Option::is_none")]
     pub index_name: Option<String>,
-    #[serde(rename = "AttributesToGet", skip_serializing_if = "Option::is_none")]
     pub attributes_to_get: Option<Vec<String>>,
-    #[serde(rename = "Limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
-    #[serde(rename = "Select", skip_serializing_if = "Option::is_none")]
     pub select: Option<String>,
-    #[serde(rename = "ScanFilter", skip_serializing_if = "Option::is_none")]
     pub scan_filter: Option<std::collections::BTreeMap<String, Condition>>,
-    #[serde(rename = "ConditionalOperator", skip_serializing_if = "Option::is_none")]
     pub conditional_operator: Option<String>,
-    #[serde(rename = "ExclusiveStartKey", skip_serializing_if = "Option::is_none")]
     pub exclusive_start_key: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ReturnConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub return_consumed_capacity: Option<String>,
-    #[serde(rename = "TotalSegments", skip_serializing_if = "Option::is_none")]
     pub total_segments: Option<i32>,
-    #[serde(rename = "Segment", skip_serializing_if = "Option::is_none")]
     pub segment: Option<i32>,
-    #[serde(rename = "ProjectionExpression", skip_serializing_if = "Option::is_none")]
     pub projection_expression: Option<String>,
-    #[serde(rename = "FilterExpression", skip_serializing_if = "Option::is_none")]
     pub filter_expression: Option<String>,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ExpressionAttributeValues", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_values: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ConsistentRead", skip_serializing_if = "Option::is_none")]
     pub consistent_read: Option<bool>,
 }
+wire::shape!(ScanInput: "TableName" table_name, "IndexName" index_name, "AttributesToGet" attributes_to_get, "Limit" limit, "Select" select, "ScanFilter" scan_filter, "ConditionalOperator" conditional_operator, "ExclusiveStartKey" exclusive_start_key, "ReturnConsumedCapacity" return_consumed_capacity, "TotalSegments" total_segments, "Segment" segment, "ProjectionExpression" projection_expression, "FilterExpression" filter_expression, "ExpressionAttributeNames" expression_attribute_names, "ExpressionAttributeValues" expression_attribute_values, "ConsistentRead" consistent_read,);
 
 /// `ScanOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScanOutput {
-    #[serde(rename = "Items", skip_serializing_if = "Option::is_none")]
     pub items: Option<Vec<std::collections::BTreeMap<String, AttributeValue>>>,
-    #[serde(rename = "Count", skip_serializing_if = "Option::is_none")]
     pub count: Option<i32>,
-    #[serde(rename = "ScannedCount", skip_serializing_if = "Option::is_none")]
     pub scanned_count: Option<i32>,
-    #[serde(rename = "LastEvaluatedKey", skip_serializing_if = "Option::is_none")]
     pub last_evaluated_key: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub consumed_capacity: Option<ConsumedCapacity>,
 }
+wire::shape!(ScanOutput: "Items" items, "Count" count, "ScannedCount" scanned_count, "LastEvaluatedKey" last_evaluated_key, "ConsumedCapacity" consumed_capacity,);
 
 /// `StreamSpecification`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamSpecification {
-    #[serde(rename = "StreamEnabled")]
     pub stream_enabled: bool,
-    #[serde(rename = "StreamViewType", skip_serializing_if = "Option::is_none")]
     pub stream_view_type: Option<String>,
 }
+wire::shape!(StreamSpecification: "StreamEnabled" stream_enabled, "StreamViewType" stream_view_type,);
 
 /// `TableClassSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableClassSummary {
-    #[serde(rename = "TableClass", skip_serializing_if = "Option::is_none")]
     pub table_class: Option<String>,
-    #[serde(rename = "LastUpdateDateTime", skip_serializing_if = "Option::is_none")]
     pub last_update_date_time: Option<wire::Timestamp>,
 }
+wire::shape!(TableClassSummary: "TableClass" table_class, "LastUpdateDateTime" last_update_date_time,);
 
 /// `TableDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableDescription {
-    #[serde(rename = "AttributeDefinitions", skip_serializing_if = "Option::is_none")]
     pub attribute_definitions: Option<Vec<AttributeDefinition>>,
-    #[serde(rename = "TableName", skip_serializing_if = "Option::is_none")]
     pub table_name: Option<String>,
-    #[serde(rename = "KeySchema", skip_serializing_if = "Option::is_none")]
     pub key_schema: Option<Vec<KeySchemaElement>>,
-    #[serde(rename = "TableStatus", skip_serializing_if = "Option::is_none")]
     pub table_status: Option<String>,
-    #[serde(rename = "CreationDateTime", skip_serializing_if = "Option::is_none")]
     pub creation_date_time: Option<wire::Timestamp>,
-    #[serde(rename = "ProvisionedThroughput", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput: Option<ProvisionedThroughputDescription>,
-    #[serde(rename = "TableSizeBytes", skip_serializing_if = "Option::is_none")]
     pub table_size_bytes: Option<i64>,
-    #[serde(rename = "ItemCount", skip_serializing_if = "Option::is_none")]
     pub item_count: Option<i64>,
-    #[serde(rename = "TableArn", skip_serializing_if = "Option::is_none")]
     pub table_arn: Option<String>,
-    #[serde(rename = "TableId", skip_serializing_if = "Option::is_none")]
     pub table_id: Option<String>,
-    #[serde(rename = "BillingModeSummary", skip_serializing_if = "Option::is_none")]
     pub billing_mode_summary: Option<BillingModeSummary>,
-    #[serde(rename = "LocalSecondaryIndexes", skip_serializing_if = "Option::is_none")]
     pub local_secondary_indexes: Option<Vec<LocalSecondaryIndexDescription>>,
-    #[serde(rename = "GlobalSecondaryIndexes", skip_serializing_if = "Option::is_none")]
     pub global_secondary_indexes: Option<Vec<GlobalSecondaryIndexDescription>>,
-    #[serde(rename = "StreamSpecification", skip_serializing_if = "Option::is_none")]
     pub stream_specification: Option<StreamSpecification>,
-    #[serde(rename = "LatestStreamLabel", skip_serializing_if = "Option::is_none")]
     pub latest_stream_label: Option<String>,
-    #[serde(rename = "LatestStreamArn", skip_serializing_if = "Option::is_none")]
     pub latest_stream_arn: Option<String>,
-    #[serde(rename = "GlobalTableVersion", skip_serializing_if = "Option::is_none")]
     pub global_table_version: Option<String>,
-    #[serde(rename = "Replicas", skip_serializing_if = "Option::is_none")]
     pub replicas: Option<Vec<ReplicaDescription>>,
-    #[serde(rename = "GlobalTableWitnesses", skip_serializing_if = "Option::is_none")]
     pub global_table_witnesses: Option<Vec<GlobalTableWitnessDescription>>,
-    #[serde(rename = "GlobalTableSettingsReplicationMode", skip_serializing_if = "Option::is_none")]
     pub global_table_settings_replication_mode: Option<String>,
-    #[serde(rename = "RestoreSummary", skip_serializing_if = "Option::is_none")]
     pub restore_summary: Option<RestoreSummary>,
-    #[serde(rename = "SSEDescription", skip_serializing_if = "Option::is_none")]
     pub sse_description: Option<SSEDescription>,
-    #[serde(rename = "ArchivalSummary", skip_serializing_if = "Option::is_none")]
     pub archival_summary: Option<ArchivalSummary>,
-    #[serde(rename = "TableClassSummary", skip_serializing_if = "Option::is_none")]
     pub table_class_summary: Option<TableClassSummary>,
-    #[serde(rename = "DeletionProtectionEnabled", skip_serializing_if = "Option::is_none")]
     pub deletion_protection_enabled: Option<bool>,
-    #[serde(rename = "OnDemandThroughput", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput: Option<OnDemandThroughput>,
-    #[serde(rename = "WarmThroughput", skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<TableWarmThroughputDescription>,
-    #[serde(rename = "MultiRegionConsistency", skip_serializing_if = "Option::is_none")]
     pub multi_region_consistency: Option<String>,
 }
+wire::shape!(TableDescription: "AttributeDefinitions" attribute_definitions, "TableName" table_name, "KeySchema" key_schema, "TableStatus" table_status, "CreationDateTime" creation_date_time, "ProvisionedThroughput" provisioned_throughput, "TableSizeBytes" table_size_bytes, "ItemCount" item_count, "TableArn" table_arn, "TableId" table_id, "BillingModeSummary" billing_mode_summary, "LocalSecondaryIndexes" local_secondary_indexes, "GlobalSecondaryIndexes" global_secondary_indexes, "StreamSpecification" stream_specification, "LatestStreamLabel" latest_stream_label, "LatestStreamArn" latest_stream_arn, "GlobalTableVersion" global_table_version, "Replicas" replicas, "GlobalTableWitnesses" global_table_witnesses, "GlobalTableSettingsReplicationMode" global_table_settings_replication_mode, "RestoreSummary" restore_summary, "SSEDescription" sse_description, "ArchivalSummary" archival_summary, "TableClassSummary" table_class_summary, "DeletionProtectionEnabled" deletion_protection_enabled, "OnDemandThroughput" on_demand_throughput, "WarmThroughput" warm_throughput, "MultiRegionConsistency" multi_region_consistency,);
 
 /// `TableWarmThroughputDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableWarmThroughputDescription {
-    #[serde(rename = "ReadUnitsPerSecond", skip_serializing_if = "Option::is_none")]
     pub read_units_per_second: Option<i64>,
-    #[serde(rename = "WriteUnitsPerSecond", skip_serializing_if = "Option::is_none")]
     pub write_units_per_second: Option<i64>,
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
+wire::shape!(TableWarmThroughputDescription: "ReadUnitsPerSecond" read_units_per_second, "WriteUnitsPerSecond" write_units_per_second, "Status" status,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 /// `TagResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceInput {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(TagResourceInput: "ResourceArn" resource_arn, "Tags" tags,);
 
 /// `TimeToLiveDescription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TimeToLiveDescription {
-    #[serde(rename = "TimeToLiveStatus", skip_serializing_if = "Option::is_none")]
     pub time_to_live_status: Option<String>,
-    #[serde(rename = "AttributeName", skip_serializing_if = "Option::is_none")]
     pub attribute_name: Option<String>,
 }
+wire::shape!(TimeToLiveDescription: "TimeToLiveStatus" time_to_live_status, "AttributeName" attribute_name,);
 
 /// `TimeToLiveSpecification`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TimeToLiveSpecification {
-    #[serde(rename = "Enabled")]
     pub enabled: bool,
-    #[serde(rename = "AttributeName")]
     pub attribute_name: String,
 }
+wire::shape!(TimeToLiveSpecification: "Enabled" enabled, "AttributeName" attribute_name,);
 
 /// `TransactGetItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransactGetItem {
-    #[serde(rename = "Get")]
     pub get: Get,
 }
+wire::shape!(TransactGetItem: "Get" get,);
 
 /// `TransactGetItemsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransactGetItemsInput {
-    #[serde(rename = "TransactItems")]
     pub transact_items: Vec<TransactGetItem>,
-    #[serde(rename = "ReturnConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub return_consumed_capacity: Option<String>,
 }
+wire::shape!(TransactGetItemsInput: "TransactItems" transact_items, "ReturnConsumedCapacity" return_consumed_capacity,);
 
 /// `TransactGetItemsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransactGetItemsOutput {
-    #[serde(rename = "ConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
-    #[serde(rename = "Responses", skip_serializing_if = "Option::is_none")]
     pub responses: Option<Vec<ItemResponse>>,
 }
+wire::shape!(TransactGetItemsOutput: "ConsumedCapacity" consumed_capacity, "Responses" responses,);
 
 /// `TransactWriteItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransactWriteItem {
-    #[serde(rename = "ConditionCheck", skip_serializing_if = "Option::is_none")]
     pub condition_check: Option<ConditionCheck>,
-    #[serde(rename = "Put", skip_serializing_if = "Option::is_none")]
     pub put: Option<Put>,
-    #[serde(rename = "Delete", skip_serializing_if = "Option::is_none")]
     pub delete: Option<Delete>,
-    #[serde(rename = "Update", skip_serializing_if = "Option::is_none")]
     pub update: Option<Update>,
 }
+wire::shape!(TransactWriteItem: "ConditionCheck" condition_check, "Put" put, "Delete" delete, "Update" update,);
 
 /// `TransactWriteItemsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransactWriteItemsInput {
-    #[serde(rename = "TransactItems")]
     pub transact_items: Vec<TransactWriteItem>,
-    #[serde(rename = "ReturnConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub return_consumed_capacity: Option<String>,
-    #[serde(rename = "ReturnItemCollectionMetrics", skip_serializing_if = "Option::is_none")]
     pub return_item_collection_metrics: Option<String>,
-    #[serde(rename = "ClientRequestToken", skip_serializing_if = "Option::is_none")]
     pub client_request_token: Option<String>,
 }
+wire::shape!(TransactWriteItemsInput: "TransactItems" transact_items, "ReturnConsumedCapacity" return_consumed_capacity, "ReturnItemCollectionMetrics" return_item_collection_metrics, "ClientRequestToken" client_request_token,);
 
 /// `TransactWriteItemsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransactWriteItemsOutput {
-    #[serde(rename = "ConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
-    #[serde(rename = "ItemCollectionMetrics", skip_serializing_if = "Option::is_none")]
     pub item_collection_metrics: Option<std::collections::BTreeMap<String, Vec<ItemCollectionMetrics>>>,
 }
+wire::shape!(TransactWriteItemsOutput: "ConsumedCapacity" consumed_capacity, "ItemCollectionMetrics" item_collection_metrics,);
 
 /// `UntagResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceInput {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagResourceInput: "ResourceArn" resource_arn, "TagKeys" tag_keys,);
 
 /// `Update`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Update {
-    #[serde(rename = "Key")]
     pub key: std::collections::BTreeMap<String, AttributeValue>,
-    #[serde(rename = "UpdateExpression")]
     pub update_expression: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "ConditionExpression", skip_serializing_if = "Option::is_none")]
     pub condition_expression: Option<String>,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ExpressionAttributeValues", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_values: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ReturnValuesOnConditionCheckFailure", skip_serializing_if = "Option::is_none")]
     pub return_values_on_condition_check_failure: Option<String>,
 }
+wire::shape!(Update: "Key" key, "UpdateExpression" update_expression, "TableName" table_name, "ConditionExpression" condition_expression, "ExpressionAttributeNames" expression_attribute_names, "ExpressionAttributeValues" expression_attribute_values, "ReturnValuesOnConditionCheckFailure" return_values_on_condition_check_failure,);
 
 /// `UpdateContinuousBackupsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateContinuousBackupsInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "PointInTimeRecoverySpecification")]
     pub point_in_time_recovery_specification: PointInTimeRecoverySpecification,
 }
+wire::shape!(UpdateContinuousBackupsInput: "TableName" table_name, "PointInTimeRecoverySpecification" point_in_time_recovery_specification,);
 
 /// `UpdateContinuousBackupsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateContinuousBackupsOutput {
-    #[serde(rename = "ContinuousBackupsDescription", skip_serializing_if = "Option::is_none")]
     pub continuous_backups_description: Option<ContinuousBackupsDescription>,
 }
+wire::shape!(UpdateContinuousBackupsOutput: "ContinuousBackupsDescription" continuous_backups_description,);
 
 /// `UpdateGlobalSecondaryIndexAction`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateGlobalSecondaryIndexAction {
-    #[serde(rename = "IndexName")]
     pub index_name: String,
-    #[serde(rename = "ProvisionedThroughput", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput: Option<ProvisionedThroughput>,
-    #[serde(rename = "OnDemandThroughput", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput: Option<OnDemandThroughput>,
-    #[serde(rename = "WarmThroughput", skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<WarmThroughput>,
 }
+wire::shape!(UpdateGlobalSecondaryIndexAction: "IndexName" index_name, "ProvisionedThroughput" provisioned_throughput, "OnDemandThroughput" on_demand_throughput, "WarmThroughput" warm_throughput,);
 
 /// `UpdateItemInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateItemInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "Key")]
     pub key: std::collections::BTreeMap<String, AttributeValue>,
-    #[serde(rename = "AttributeUpdates", skip_serializing_if = "Option::is_none")]
     pub attribute_updates: Option<std::collections::BTreeMap<String, AttributeValueUpdate>>,
-    #[serde(rename = "Expected", skip_serializing_if = "Option::is_none")]
     pub expected: Option<std::collections::BTreeMap<String, ExpectedAttributeValue>>,
-    #[serde(rename = "ConditionalOperator", skip_serializing_if = "Option::is_none")]
     pub conditional_operator: Option<String>,
-    #[serde(rename = "ReturnValues", skip_serializing_if = "Option::is_none")]
     pub return_values: Option<String>,
-    #[serde(rename = "ReturnConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub return_consumed_capacity: Option<String>,
-    #[serde(rename = "ReturnItemCollectionMetrics", skip_serializing_if = "Option::is_none")]
     pub return_item_collection_metrics: Option<String>,
-    #[serde(rename = "UpdateExpression", skip_serializing_if = "Option::is_none")]
     pub update_expression: Option<String>,
-    #[serde(rename = "ConditionExpression", skip_serializing_if = "Option::is_none")]
     pub condition_expression: Option<String>,
-    #[serde(rename = "ExpressionAttributeNames", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_names: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ExpressionAttributeValues", skip_serializing_if = "Option::is_none")]
     pub expression_attribute_values: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ReturnValuesOnConditionCheckFailure", skip_serializing_if = "Option::is_none")]
     pub return_values_on_condition_check_failure: Option<String>,
 }
+wire::shape!(UpdateItemInput: "TableName" table_name, "Key" key, "AttributeUpdates" attribute_updates, "Expected" expected, "ConditionalOperator" conditional_operator, "ReturnValues" return_values, "ReturnConsumedCapacity" return_consumed_capacity, "ReturnItemCollectionMetrics" return_item_collection_metrics, "UpdateExpression" update_expression, "ConditionExpression" condition_expression, "ExpressionAttributeNames" expression_attribute_names, "ExpressionAttributeValues" expression_attribute_values, "ReturnValuesOnConditionCheckFailure" return_values_on_condition_check_failure,);
 
 /// `UpdateItemOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateItemOutput {
-    #[serde(rename = "Attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, AttributeValue>>,
-    #[serde(rename = "ConsumedCapacity", skip_serializing_if = "Option::is_none")]
     pub consumed_capacity: Option<ConsumedCapacity>,
-    #[serde(rename = "ItemCollectionMetrics", skip_serializing_if = "Option::is_none")]
     pub item_collection_metrics: Option<ItemCollectionMetrics>,
 }
+wire::shape!(UpdateItemOutput: "Attributes" attributes, "ConsumedCapacity" consumed_capacity, "ItemCollectionMetrics" item_collection_metrics,);
 
 /// `UpdateReplicationGroupMemberAction`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateReplicationGroupMemberAction {
-    #[serde(rename = "RegionName")]
     pub region_name: String,
-    #[serde(rename = "KMSMasterKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_master_key_id: Option<String>,
-    #[serde(rename = "ProvisionedThroughputOverride", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput_override: Option<ProvisionedThroughputOverride>,
-    #[serde(rename = "OnDemandThroughputOverride", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput_override: Option<OnDemandThroughputOverride>,
-    #[serde(rename = "GlobalSecondaryIndexes", skip_serializing_if = "Option::is_none")]
     pub global_secondary_indexes: Option<Vec<ReplicaGlobalSecondaryIndex>>,
-    #[serde(rename = "TableClassOverride", skip_serializing_if = "Option::is_none")]
     pub table_class_override: Option<String>,
 }
+wire::shape!(UpdateReplicationGroupMemberAction: "RegionName" region_name, "KMSMasterKeyId" kms_master_key_id, "ProvisionedThroughputOverride" provisioned_throughput_override, "OnDemandThroughputOverride" on_demand_throughput_override, "GlobalSecondaryIndexes" global_secondary_indexes, "TableClassOverride" table_class_override,);
 
 /// `UpdateTableInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateTableInput {
-    #[serde(rename = "AttributeDefinitions", skip_serializing_if = "Option::is_none")]
     pub attribute_definitions: Option<Vec<AttributeDefinition>>,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "BillingMode", skip_serializing_if = "Option::is_none")]
     pub billing_mode: Option<String>,
-    #[serde(rename = "ProvisionedThroughput", skip_serializing_if = "Option::is_none")]
     pub provisioned_throughput: Option<ProvisionedThroughput>,
-    #[serde(rename = "GlobalSecondaryIndexUpdates", skip_serializing_if = "Option::is_none")]
     pub global_secondary_index_updates: Option<Vec<GlobalSecondaryIndexUpdate>>,
-    #[serde(rename = "StreamSpecification", skip_serializing_if = "Option::is_none")]
     pub stream_specification: Option<StreamSpecification>,
-    #[serde(rename = "SSESpecification", skip_serializing_if = "Option::is_none")]
     pub sse_specification: Option<SSESpecification>,
-    #[serde(rename = "ReplicaUpdates", skip_serializing_if = "Option::is_none")]
     pub replica_updates: Option<Vec<ReplicationGroupUpdate>>,
-    #[serde(rename = "TableClass", skip_serializing_if = "Option::is_none")]
     pub table_class: Option<String>,
-    #[serde(rename = "DeletionProtectionEnabled", skip_serializing_if = "Option::is_none")]
     pub deletion_protection_enabled: Option<bool>,
-    #[serde(rename = "MultiRegionConsistency", skip_serializing_if = "Option::is_none")]
     pub multi_region_consistency: Option<String>,
-    #[serde(rename = "GlobalTableWitnessUpdates", skip_serializing_if = "Option::is_none")]
     pub global_table_witness_updates: Option<Vec<GlobalTableWitnessGroupUpdate>>,
-    #[serde(rename = "OnDemandThroughput", skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput: Option<OnDemandThroughput>,
-    #[serde(rename = "WarmThroughput", skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<WarmThroughput>,
-    #[serde(rename = "GlobalTableSettingsReplicationMode", skip_serializing_if = "Option::is_none")]
     pub global_table_settings_replication_mode: Option<String>,
 }
+wire::shape!(UpdateTableInput: "AttributeDefinitions" attribute_definitions, "TableName" table_name, "BillingMode" billing_mode, "ProvisionedThroughput" provisioned_throughput, "GlobalSecondaryIndexUpdates" global_secondary_index_updates, "StreamSpecification" stream_specification, "SSESpecification" sse_specification, "ReplicaUpdates" replica_updates, "TableClass" table_class, "DeletionProtectionEnabled" deletion_protection_enabled, "MultiRegionConsistency" multi_region_consistency, "GlobalTableWitnessUpdates" global_table_witness_updates, "OnDemandThroughput" on_demand_throughput, "WarmThroughput" warm_throughput, "GlobalTableSettingsReplicationMode" global_table_settings_replication_mode,);
 
 /// `UpdateTableOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateTableOutput {
-    #[serde(rename = "TableDescription", skip_serializing_if = "Option::is_none")]
     pub table_description: Option<TableDescription>,
 }
+wire::shape!(UpdateTableOutput: "TableDescription" table_description,);
 
 /// `UpdateTimeToLiveInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateTimeToLiveInput {
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "TimeToLiveSpecification")]
     pub time_to_live_specification: TimeToLiveSpecification,
 }
+wire::shape!(UpdateTimeToLiveInput: "TableName" table_name, "TimeToLiveSpecification" time_to_live_specification,);
 
 /// `UpdateTimeToLiveOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateTimeToLiveOutput {
-    #[serde(rename = "TimeToLiveSpecification", skip_serializing_if = "Option::is_none")]
     pub time_to_live_specification: Option<TimeToLiveSpecification>,
 }
+wire::shape!(UpdateTimeToLiveOutput: "TimeToLiveSpecification" time_to_live_specification,);
 
 /// `WarmThroughput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WarmThroughput {
-    #[serde(rename = "ReadUnitsPerSecond", skip_serializing_if = "Option::is_none")]
     pub read_units_per_second: Option<i64>,
-    #[serde(rename = "WriteUnitsPerSecond", skip_serializing_if = "Option::is_none")]
     pub write_units_per_second: Option<i64>,
 }
+wire::shape!(WarmThroughput: "ReadUnitsPerSecond" read_units_per_second, "WriteUnitsPerSecond" write_units_per_second,);
 
 /// `WriteRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteRequest {
-    #[serde(rename = "PutRequest", skip_serializing_if = "Option::is_none")]
     pub put_request: Option<PutRequest>,
-    #[serde(rename = "DeleteRequest", skip_serializing_if = "Option::is_none")]
     pub delete_request: Option<DeleteRequest>,
 }
+wire::shape!(WriteRequest: "PutRequest" put_request, "DeleteRequest" delete_request,);
 
 static S_ARCHIVAL_REASON: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ARCHIVAL_SUMMARY: Shape = Shape::Structure(Structure {

@@ -539,1252 +539,927 @@ impl wire::Operation for UpdateConnection {
 }
 
 /// `AppSyncParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AppSyncParameters {
-    #[serde(rename = "GraphQLOperation", skip_serializing_if = "Option::is_none")]
     pub graph_ql_operation: Option<String>,
 }
+wire::shape!(AppSyncParameters: "GraphQLOperation" graph_ql_operation,);
 
 /// `AwsVpcConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AwsVpcConfiguration {
-    #[serde(rename = "Subnets")]
     pub subnets: Vec<String>,
-    #[serde(rename = "SecurityGroups", skip_serializing_if = "Option::is_none")]
     pub security_groups: Option<Vec<String>>,
-    #[serde(rename = "AssignPublicIp", skip_serializing_if = "Option::is_none")]
     pub assign_public_ip: Option<String>,
 }
+wire::shape!(AwsVpcConfiguration: "Subnets" subnets, "SecurityGroups" security_groups, "AssignPublicIp" assign_public_ip,);
 
 /// `BatchArrayProperties`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchArrayProperties {
-    #[serde(rename = "Size", skip_serializing_if = "Option::is_none")]
     pub size: Option<i32>,
 }
+wire::shape!(BatchArrayProperties: "Size" size,);
 
 /// `BatchParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchParameters {
-    #[serde(rename = "JobDefinition")]
     pub job_definition: String,
-    #[serde(rename = "JobName")]
     pub job_name: String,
-    #[serde(rename = "ArrayProperties", skip_serializing_if = "Option::is_none")]
     pub array_properties: Option<BatchArrayProperties>,
-    #[serde(rename = "RetryStrategy", skip_serializing_if = "Option::is_none")]
     pub retry_strategy: Option<BatchRetryStrategy>,
 }
+wire::shape!(BatchParameters: "JobDefinition" job_definition, "JobName" job_name, "ArrayProperties" array_properties, "RetryStrategy" retry_strategy,);
 
 /// `BatchRetryStrategy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchRetryStrategy {
-    #[serde(rename = "Attempts", skip_serializing_if = "Option::is_none")]
     pub attempts: Option<i32>,
 }
+wire::shape!(BatchRetryStrategy: "Attempts" attempts,);
 
 /// `CapacityProviderStrategyItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CapacityProviderStrategyItem {
-    #[serde(rename = "capacityProvider")]
     pub capacity_provider: String,
-    #[serde(rename = "weight", skip_serializing_if = "Option::is_none")]
     pub weight: Option<i32>,
-    #[serde(rename = "base", skip_serializing_if = "Option::is_none")]
     pub base: Option<i32>,
 }
+wire::shape!(CapacityProviderStrategyItem: "capacityProvider" capacity_provider, "weight" weight, "base" base,);
 
 /// `Connection`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Connection {
-    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
     pub connection_arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
     pub connection_state: Option<String>,
-    #[serde(rename = "StateReason", skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<String>,
-    #[serde(rename = "AuthorizationType", skip_serializing_if = "Option::is_none")]
     pub authorization_type: Option<String>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastAuthorizedTime", skip_serializing_if = "Option::is_none")]
     pub last_authorized_time: Option<wire::Timestamp>,
 }
+wire::shape!(Connection: "ConnectionArn" connection_arn, "Name" name, "ConnectionState" connection_state, "StateReason" state_reason, "AuthorizationType" authorization_type, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "LastAuthorizedTime" last_authorized_time,);
 
 /// `ConnectionApiKeyAuthResponseParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionApiKeyAuthResponseParameters {
-    #[serde(rename = "ApiKeyName", skip_serializing_if = "Option::is_none")]
     pub api_key_name: Option<String>,
 }
+wire::shape!(ConnectionApiKeyAuthResponseParameters: "ApiKeyName" api_key_name,);
 
 /// `ConnectionAuthResponseParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionAuthResponseParameters {
-    #[serde(rename = "BasicAuthParameters", skip_serializing_if = "Option::is_none")]
     pub basic_auth_parameters: Option<ConnectionBasicAuthResponseParameters>,
-    #[serde(rename = "OAuthParameters", skip_serializing_if = "Option::is_none")]
     pub o_auth_parameters: Option<ConnectionOAuthResponseParameters>,
-    #[serde(rename = "ApiKeyAuthParameters", skip_serializing_if = "Option::is_none")]
     pub api_key_auth_parameters: Option<ConnectionApiKeyAuthResponseParameters>,
-    #[serde(rename = "InvocationHttpParameters", skip_serializing_if = "Option::is_none")]
     pub invocation_http_parameters: Option<ConnectionHttpParameters>,
-    #[serde(rename = "ConnectivityParameters", skip_serializing_if = "Option::is_none")]
     pub connectivity_parameters: Option<DescribeConnectionConnectivityParameters>,
 }
+wire::shape!(ConnectionAuthResponseParameters: "BasicAuthParameters" basic_auth_parameters, "OAuthParameters" o_auth_parameters, "ApiKeyAuthParameters" api_key_auth_parameters, "InvocationHttpParameters" invocation_http_parameters, "ConnectivityParameters" connectivity_parameters,);
 
 /// `ConnectionBasicAuthResponseParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionBasicAuthResponseParameters {
-    #[serde(rename = "Username", skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
 }
+wire::shape!(ConnectionBasicAuthResponseParameters: "Username" username,);
 
 /// `ConnectionBodyParameter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionBodyParameter {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    #[serde(rename = "IsValueSecret", skip_serializing_if = "Option::is_none")]
     pub is_value_secret: Option<bool>,
 }
+wire::shape!(ConnectionBodyParameter: "Key" key, "Value" value, "IsValueSecret" is_value_secret,);
 
 /// `ConnectionHeaderParameter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionHeaderParameter {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    #[serde(rename = "IsValueSecret", skip_serializing_if = "Option::is_none")]
     pub is_value_secret: Option<bool>,
 }
+wire::shape!(ConnectionHeaderParameter: "Key" key, "Value" value, "IsValueSecret" is_value_secret,);
 
 /// `ConnectionHttpParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionHttpParameters {
-    #[serde(rename = "HeaderParameters", skip_serializing_if = "Option::is_none")]
     pub header_parameters: Option<Vec<ConnectionHeaderParameter>>,
-    #[serde(rename = "QueryStringParameters", skip_serializing_if = "Option::is_none")]
     pub query_string_parameters: Option<Vec<ConnectionQueryStringParameter>>,
-    #[serde(rename = "BodyParameters", skip_serializing_if = "Option::is_none")]
     pub body_parameters: Option<Vec<ConnectionBodyParameter>>,
 }
+wire::shape!(ConnectionHttpParameters: "HeaderParameters" header_parameters, "QueryStringParameters" query_string_parameters, "BodyParameters" body_parameters,);
 
 /// `ConnectionOAuthClientResponseParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionOAuthClientResponseParameters {
-    #[serde(rename = "ClientID", skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
 }
+wire::shape!(ConnectionOAuthClientResponseParameters: "ClientID" client_id,);
 
 /// `ConnectionOAuthResponseParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionOAuthResponseParameters {
-    #[serde(rename = "ClientParameters", skip_serializing_if = "Option::is_none")]
     pub client_parameters: Option<ConnectionOAuthClientResponseParameters>,
-    #[serde(rename = "AuthorizationEndpoint", skip_serializing_if = "Option::is_none")]
     pub authorization_endpoint: Option<String>,
-    #[serde(rename = "HttpMethod", skip_serializing_if = "Option::is_none")]
     pub http_method: Option<String>,
-    #[serde(rename = "OAuthHttpParameters", skip_serializing_if = "Option::is_none")]
     pub o_auth_http_parameters: Option<ConnectionHttpParameters>,
 }
+wire::shape!(ConnectionOAuthResponseParameters: "ClientParameters" client_parameters, "AuthorizationEndpoint" authorization_endpoint, "HttpMethod" http_method, "OAuthHttpParameters" o_auth_http_parameters,);
 
 /// `ConnectionQueryStringParameter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionQueryStringParameter {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    #[serde(rename = "IsValueSecret", skip_serializing_if = "Option::is_none")]
     pub is_value_secret: Option<bool>,
 }
+wire::shape!(ConnectionQueryStringParameter: "Key" key, "Value" value, "IsValueSecret" is_value_secret,);
 
 /// `ConnectivityResourceConfigurationArn`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectivityResourceConfigurationArn {
-    #[serde(rename = "ResourceConfigurationArn")]
     pub resource_configuration_arn: String,
 }
+wire::shape!(ConnectivityResourceConfigurationArn: "ResourceConfigurationArn" resource_configuration_arn,);
 
 /// `ConnectivityResourceParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectivityResourceParameters {
-    #[serde(rename = "ResourceParameters")]
     pub resource_parameters: ConnectivityResourceConfigurationArn,
 }
+wire::shape!(ConnectivityResourceParameters: "ResourceParameters" resource_parameters,);
 
 /// `CreateConnectionApiKeyAuthRequestParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateConnectionApiKeyAuthRequestParameters {
-    #[serde(rename = "ApiKeyName")]
     pub api_key_name: String,
-    #[serde(rename = "ApiKeyValue")]
     pub api_key_value: String,
 }
+wire::shape!(CreateConnectionApiKeyAuthRequestParameters: "ApiKeyName" api_key_name, "ApiKeyValue" api_key_value,);
 
 /// `CreateConnectionAuthRequestParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateConnectionAuthRequestParameters {
-    #[serde(rename = "BasicAuthParameters", skip_serializing_if = "Option::is_none")]
     pub basic_auth_parameters: Option<CreateConnectionBasicAuthRequestParameters>,
-    #[serde(rename = "OAuthParameters", skip_serializing_if = "Option::is_none")]
     pub o_auth_parameters: Option<CreateConnectionOAuthRequestParameters>,
-    #[serde(rename = "ApiKeyAuthParameters", skip_serializing_if = "Option::is_none")]
     pub api_key_auth_parameters: Option<CreateConnectionApiKeyAuthRequestParameters>,
-    #[serde(rename = "InvocationHttpParameters", skip_serializing_if = "Option::is_none")]
     pub invocation_http_parameters: Option<ConnectionHttpParameters>,
-    #[serde(rename = "ConnectivityParameters", skip_serializing_if = "Option::is_none")]
     pub connectivity_parameters: Option<ConnectivityResourceParameters>,
 }
+wire::shape!(CreateConnectionAuthRequestParameters: "BasicAuthParameters" basic_auth_parameters, "OAuthParameters" o_auth_parameters, "ApiKeyAuthParameters" api_key_auth_parameters, "InvocationHttpParameters" invocation_http_parameters, "ConnectivityParameters" connectivity_parameters,);
 
 /// `CreateConnectionBasicAuthRequestParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateConnectionBasicAuthRequestParameters {
-    #[serde(rename = "Username")]
     pub username: String,
-    #[serde(rename = "Password")]
     pub password: String,
 }
+wire::shape!(CreateConnectionBasicAuthRequestParameters: "Username" username, "Password" password,);
 
 /// `CreateConnectionOAuthClientRequestParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateConnectionOAuthClientRequestParameters {
-    #[serde(rename = "ClientID")]
     pub client_id: String,
-    #[serde(rename = "ClientSecret")]
     pub client_secret: String,
 }
+wire::shape!(CreateConnectionOAuthClientRequestParameters: "ClientID" client_id, "ClientSecret" client_secret,);
 
 /// `CreateConnectionOAuthRequestParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateConnectionOAuthRequestParameters {
-    #[serde(rename = "ClientParameters")]
     pub client_parameters: CreateConnectionOAuthClientRequestParameters,
-    #[serde(rename = "AuthorizationEndpoint")]
     pub authorization_endpoint: String,
-    #[serde(rename = "HttpMethod")]
     pub http_method: String,
-    #[serde(rename = "OAuthHttpParameters", skip_serializing_if = "Option::is_none")]
     pub o_auth_http_parameters: Option<ConnectionHttpParameters>,
 }
+wire::shape!(CreateConnectionOAuthRequestParameters: "ClientParameters" client_parameters, "AuthorizationEndpoint" authorization_endpoint, "HttpMethod" http_method, "OAuthHttpParameters" o_auth_http_parameters,);
 
 /// `CreateConnectionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateConnectionRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "AuthorizationType")]
     pub authorization_type: String,
-    #[serde(rename = "AuthParameters")]
     pub auth_parameters: CreateConnectionAuthRequestParameters,
-    #[serde(rename = "InvocationConnectivityParameters", skip_serializing_if = "Option::is_none")]
     pub invocation_connectivity_parameters: Option<ConnectivityResourceParameters>,
-    #[serde(rename = "KmsKeyIdentifier", skip_serializing_if = "Option::is_none")]
     pub kms_key_identifier: Option<String>,
 }
+wire::shape!(CreateConnectionRequest: "Name" name, "Description" description, "AuthorizationType" authorization_type, "AuthParameters" auth_parameters, "InvocationConnectivityParameters" invocation_connectivity_parameters, "KmsKeyIdentifier" kms_key_identifier,);
 
 /// `CreateConnectionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateConnectionResponse {
-    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
     pub connection_arn: Option<String>,
-    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
     pub connection_state: Option<String>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
 }
+wire::shape!(CreateConnectionResponse: "ConnectionArn" connection_arn, "ConnectionState" connection_state, "CreationTime" creation_time, "LastModifiedTime" last_modified_time,);
 
 /// `CreateEventBusRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateEventBusRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "EventSourceName", skip_serializing_if = "Option::is_none")]
     pub event_source_name: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "KmsKeyIdentifier", skip_serializing_if = "Option::is_none")]
     pub kms_key_identifier: Option<String>,
-    #[serde(rename = "DeadLetterConfig", skip_serializing_if = "Option::is_none")]
     pub dead_letter_config: Option<DeadLetterConfig>,
-    #[serde(rename = "LogConfig", skip_serializing_if = "Option::is_none")]
     pub log_config: Option<LogConfig>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(CreateEventBusRequest: "Name" name, "EventSourceName" event_source_name, "Description" description, "KmsKeyIdentifier" kms_key_identifier, "DeadLetterConfig" dead_letter_config, "LogConfig" log_config, "Tags" tags,);
 
 /// `CreateEventBusResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateEventBusResponse {
-    #[serde(rename = "EventBusArn", skip_serializing_if = "Option::is_none")]
     pub event_bus_arn: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "KmsKeyIdentifier", skip_serializing_if = "Option::is_none")]
     pub kms_key_identifier: Option<String>,
-    #[serde(rename = "DeadLetterConfig", skip_serializing_if = "Option::is_none")]
     pub dead_letter_config: Option<DeadLetterConfig>,
-    #[serde(rename = "LogConfig", skip_serializing_if = "Option::is_none")]
     pub log_config: Option<LogConfig>,
 }
+wire::shape!(CreateEventBusResponse: "EventBusArn" event_bus_arn, "Description" description, "KmsKeyIdentifier" kms_key_identifier, "DeadLetterConfig" dead_letter_config, "LogConfig" log_config,);
 
 /// `DeadLetterConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeadLetterConfig {
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
 }
+wire::shape!(DeadLetterConfig: "Arn" arn,);
 
 /// `DeauthorizeConnectionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeauthorizeConnectionRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DeauthorizeConnectionRequest: "Name" name,);
 
 /// `DeauthorizeConnectionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeauthorizeConnectionResponse {
-    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
     pub connection_arn: Option<String>,
-    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
     pub connection_state: Option<String>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastAuthorizedTime", skip_serializing_if = "Option::is_none")]
     pub last_authorized_time: Option<wire::Timestamp>,
 }
+wire::shape!(DeauthorizeConnectionResponse: "ConnectionArn" connection_arn, "ConnectionState" connection_state, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "LastAuthorizedTime" last_authorized_time,);
 
 /// `DeleteConnectionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteConnectionRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DeleteConnectionRequest: "Name" name,);
 
 /// `DeleteConnectionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteConnectionResponse {
-    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
     pub connection_arn: Option<String>,
-    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
     pub connection_state: Option<String>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastAuthorizedTime", skip_serializing_if = "Option::is_none")]
     pub last_authorized_time: Option<wire::Timestamp>,
 }
+wire::shape!(DeleteConnectionResponse: "ConnectionArn" connection_arn, "ConnectionState" connection_state, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "LastAuthorizedTime" last_authorized_time,);
 
 /// `DeleteEventBusRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteEventBusRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DeleteEventBusRequest: "Name" name,);
 
 /// `DeleteRuleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRuleRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
-    #[serde(rename = "Force", skip_serializing_if = "Option::is_none")]
     pub force: Option<bool>,
 }
+wire::shape!(DeleteRuleRequest: "Name" name, "EventBusName" event_bus_name, "Force" force,);
 
 /// `DescribeConnectionConnectivityParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConnectionConnectivityParameters {
-    #[serde(rename = "ResourceParameters")]
     pub resource_parameters: DescribeConnectionResourceParameters,
 }
+wire::shape!(DescribeConnectionConnectivityParameters: "ResourceParameters" resource_parameters,);
 
 /// `DescribeConnectionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConnectionRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DescribeConnectionRequest: "Name" name,);
 
 /// `DescribeConnectionResourceParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConnectionResourceParameters {
-    #[serde(rename = "ResourceConfigurationArn")]
     pub resource_configuration_arn: String,
-    #[serde(rename = "ResourceAssociationArn")]
     pub resource_association_arn: String,
 }
+wire::shape!(DescribeConnectionResourceParameters: "ResourceConfigurationArn" resource_configuration_arn, "ResourceAssociationArn" resource_association_arn,);
 
 /// `DescribeConnectionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConnectionResponse {
-    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
     pub connection_arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "InvocationConnectivityParameters", skip_serializing_if = "Option::is_none")]
     pub invocation_connectivity_parameters: Option<DescribeConnectionConnectivityParameters>,
-    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
     pub connection_state: Option<String>,
-    #[serde(rename = "StateReason", skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<String>,
-    #[serde(rename = "AuthorizationType", skip_serializing_if = "Option::is_none")]
     pub authorization_type: Option<String>,
-    #[serde(rename = "SecretArn", skip_serializing_if = "Option::is_none")]
     pub secret_arn: Option<String>,
-    #[serde(rename = "KmsKeyIdentifier", skip_serializing_if = "Option::is_none")]
     pub kms_key_identifier: Option<String>,
-    #[serde(rename = "AuthParameters", skip_serializing_if = "Option::is_none")]
     pub auth_parameters: Option<ConnectionAuthResponseParameters>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastAuthorizedTime", skip_serializing_if = "Option::is_none")]
     pub last_authorized_time: Option<wire::Timestamp>,
 }
+wire::shape!(DescribeConnectionResponse: "ConnectionArn" connection_arn, "Name" name, "Description" description, "InvocationConnectivityParameters" invocation_connectivity_parameters, "ConnectionState" connection_state, "StateReason" state_reason, "AuthorizationType" authorization_type, "SecretArn" secret_arn, "KmsKeyIdentifier" kms_key_identifier, "AuthParameters" auth_parameters, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "LastAuthorizedTime" last_authorized_time,);
 
 /// `DescribeEventBusRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeEventBusRequest {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
+wire::shape!(DescribeEventBusRequest: "Name" name,);
 
 /// `DescribeEventBusResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeEventBusResponse {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "KmsKeyIdentifier", skip_serializing_if = "Option::is_none")]
     pub kms_key_identifier: Option<String>,
-    #[serde(rename = "DeadLetterConfig", skip_serializing_if = "Option::is_none")]
     pub dead_letter_config: Option<DeadLetterConfig>,
-    #[serde(rename = "Policy", skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    #[serde(rename = "LogConfig", skip_serializing_if = "Option::is_none")]
     pub log_config: Option<LogConfig>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
 }
+wire::shape!(DescribeEventBusResponse: "Name" name, "Arn" arn, "Description" description, "KmsKeyIdentifier" kms_key_identifier, "DeadLetterConfig" dead_letter_config, "Policy" policy, "LogConfig" log_config, "CreationTime" creation_time, "LastModifiedTime" last_modified_time,);
 
 /// `DescribeRuleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeRuleRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
 }
+wire::shape!(DescribeRuleRequest: "Name" name, "EventBusName" event_bus_name,);
 
 /// `DescribeRuleResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeRuleResponse {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "EventPattern", skip_serializing_if = "Option::is_none")]
     pub event_pattern: Option<String>,
-    #[serde(rename = "ScheduleExpression", skip_serializing_if = "Option::is_none")]
     pub schedule_expression: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "RoleArn", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "ManagedBy", skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
-    #[serde(rename = "CreatedBy", skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
 }
+wire::shape!(DescribeRuleResponse: "Name" name, "Arn" arn, "EventPattern" event_pattern, "ScheduleExpression" schedule_expression, "State" state, "Description" description, "RoleArn" role_arn, "ManagedBy" managed_by, "EventBusName" event_bus_name, "CreatedBy" created_by,);
 
 /// `DisableRuleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DisableRuleRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
 }
+wire::shape!(DisableRuleRequest: "Name" name, "EventBusName" event_bus_name,);
 
 /// `EcsParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EcsParameters {
-    #[serde(rename = "TaskDefinitionArn")]
     pub task_definition_arn: String,
-    #[serde(rename = "TaskCount", skip_serializing_if = "Option::is_none")]
     pub task_count: Option<i32>,
-    #[serde(rename = "LaunchType", skip_serializing_if = "Option::is_none")]
     pub launch_type: Option<String>,
-    #[serde(rename = "NetworkConfiguration", skip_serializing_if = "Option::is_none")]
     pub network_configuration: Option<NetworkConfiguration>,
-    #[serde(rename = "PlatformVersion", skip_serializing_if = "Option::is_none")]
     pub platform_version: Option<String>,
-    #[serde(rename = "Group", skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    #[serde(rename = "CapacityProviderStrategy", skip_serializing_if = "Option::is_none")]
     pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    #[serde(rename = "EnableECSManagedTags", skip_serializing_if = "Option::is_none")]
     pub enable_ecs_managed_tags: Option<bool>,
-    #[serde(rename = "EnableExecuteCommand", skip_serializing_if = "Option::is_none")]
     pub enable_execute_command: Option<bool>,
-    #[serde(rename = "PlacementConstraints", skip_serializing_if = "Option::is_none")]
     pub placement_constraints: Option<Vec<PlacementConstraint>>,
-    #[serde(rename = "PlacementStrategy", skip_serializing_if = "Option::is_none")]
     pub placement_strategy: Option<Vec<PlacementStrategy>>,
-    #[serde(rename = "PropagateTags", skip_serializing_if = "Option::is_none")]
     pub propagate_tags: Option<String>,
-    #[serde(rename = "ReferenceId", skip_serializing_if = "Option::is_none")]
     pub reference_id: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(EcsParameters: "TaskDefinitionArn" task_definition_arn, "TaskCount" task_count, "LaunchType" launch_type, "NetworkConfiguration" network_configuration, "PlatformVersion" platform_version, "Group" group, "CapacityProviderStrategy" capacity_provider_strategy, "EnableECSManagedTags" enable_ecs_managed_tags, "EnableExecuteCommand" enable_execute_command, "PlacementConstraints" placement_constraints, "PlacementStrategy" placement_strategy, "PropagateTags" propagate_tags, "ReferenceId" reference_id, "Tags" tags,);
 
 /// `EnableRuleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EnableRuleRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
 }
+wire::shape!(EnableRuleRequest: "Name" name, "EventBusName" event_bus_name,);
 
 /// `EventBus`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventBus {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Policy", skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
 }
+wire::shape!(EventBus: "Name" name, "Arn" arn, "Description" description, "Policy" policy, "CreationTime" creation_time, "LastModifiedTime" last_modified_time,);
 
 /// `HttpParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HttpParameters {
-    #[serde(rename = "PathParameterValues", skip_serializing_if = "Option::is_none")]
     pub path_parameter_values: Option<Vec<String>>,
-    #[serde(rename = "HeaderParameters", skip_serializing_if = "Option::is_none")]
     pub header_parameters: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "QueryStringParameters", skip_serializing_if = "Option::is_none")]
     pub query_string_parameters: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(HttpParameters: "PathParameterValues" path_parameter_values, "HeaderParameters" header_parameters, "QueryStringParameters" query_string_parameters,);
 
 /// `InputTransformer`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputTransformer {
-    #[serde(rename = "InputPathsMap", skip_serializing_if = "Option::is_none")]
     pub input_paths_map: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "InputTemplate")]
     pub input_template: String,
 }
+wire::shape!(InputTransformer: "InputPathsMap" input_paths_map, "InputTemplate" input_template,);
 
 /// `KinesisParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KinesisParameters {
-    #[serde(rename = "PartitionKeyPath")]
     pub partition_key_path: String,
 }
+wire::shape!(KinesisParameters: "PartitionKeyPath" partition_key_path,);
 
 /// `ListConnectionsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListConnectionsRequest {
-    #[serde(rename = "NamePrefix", skip_serializing_if = "Option::is_none")]
     pub name_prefix: Option<String>,
-    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
     pub connection_state: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
 }
+wire::shape!(ListConnectionsRequest: "NamePrefix" name_prefix, "ConnectionState" connection_state, "NextToken" next_token, "Limit" limit,);
 
 /// `ListConnectionsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListConnectionsResponse {
-    #[serde(rename = "Connections", skip_serializing_if = "Option::is_none")]
     pub connections: Option<Vec<Connection>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListConnectionsResponse: "Connections" connections, "NextToken" next_token,);
 
 /// `ListEventBusesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListEventBusesRequest {
-    #[serde(rename = "NamePrefix", skip_serializing_if = "Option::is_none")]
     pub name_prefix: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
 }
+wire::shape!(ListEventBusesRequest: "NamePrefix" name_prefix, "NextToken" next_token, "Limit" limit,);
 
 /// `ListEventBusesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListEventBusesResponse {
-    #[serde(rename = "EventBuses", skip_serializing_if = "Option::is_none")]
     pub event_buses: Option<Vec<EventBus>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListEventBusesResponse: "EventBuses" event_buses, "NextToken" next_token,);
 
 /// `ListRuleNamesByTargetRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListRuleNamesByTargetRequest {
-    #[serde(rename = "TargetArn")]
     pub target_arn: String,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
 }
+wire::shape!(ListRuleNamesByTargetRequest: "TargetArn" target_arn, "EventBusName" event_bus_name, "NextToken" next_token, "Limit" limit,);
 
 /// `ListRuleNamesByTargetResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListRuleNamesByTargetResponse {
-    #[serde(rename = "RuleNames", skip_serializing_if = "Option::is_none")]
     pub rule_names: Option<Vec<String>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListRuleNamesByTargetResponse: "RuleNames" rule_names, "NextToken" next_token,);
 
 /// `ListRulesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListRulesRequest {
-    #[serde(rename = "NamePrefix", skip_serializing_if = "Option::is_none")]
     pub name_prefix: Option<String>,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
 }
+wire::shape!(ListRulesRequest: "NamePrefix" name_prefix, "EventBusName" event_bus_name, "NextToken" next_token, "Limit" limit,);
 
 /// `ListRulesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListRulesResponse {
-    #[serde(rename = "Rules", skip_serializing_if = "Option::is_none")]
     pub rules: Option<Vec<Rule>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListRulesResponse: "Rules" rules, "NextToken" next_token,);
 
 /// `ListTagsForResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceRequest {
-    #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
 }
+wire::shape!(ListTagsForResourceRequest: "ResourceARN" resource_arn,);
 
 /// `ListTagsForResourceResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceResponse {
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(ListTagsForResourceResponse: "Tags" tags,);
 
 /// `ListTargetsByRuleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTargetsByRuleRequest {
-    #[serde(rename = "Rule")]
     pub rule: String,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
 }
+wire::shape!(ListTargetsByRuleRequest: "Rule" rule, "EventBusName" event_bus_name, "NextToken" next_token, "Limit" limit,);
 
 /// `ListTargetsByRuleResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTargetsByRuleResponse {
-    #[serde(rename = "Targets", skip_serializing_if = "Option::is_none")]
     pub targets: Option<Vec<Target>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListTargetsByRuleResponse: "Targets" targets, "NextToken" next_token,);
 
 /// `LogConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogConfig {
-    #[serde(rename = "IncludeDetail", skip_serializing_if = "Option::is_none")]
     pub include_detail: Option<String>,
-    #[serde(rename = "Level", skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
 }
+wire::shape!(LogConfig: "IncludeDetail" include_detail, "Level" level,);
 
 /// `NetworkConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NetworkConfiguration {
-    #[serde(rename = "awsvpcConfiguration", skip_serializing_if = "Option::is_none")]
     pub awsvpc_configuration: Option<AwsVpcConfiguration>,
 }
+wire::shape!(NetworkConfiguration: "awsvpcConfiguration" awsvpc_configuration,);
 
 /// `PlacementConstraint`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlacementConstraint {
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "expression", skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
 }
+wire::shape!(PlacementConstraint: "type" r#type, "expression" expression,);
 
 /// `PlacementStrategy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlacementStrategy {
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "field", skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }
+wire::shape!(PlacementStrategy: "type" r#type, "field" field,);
 
 /// `PutEventsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutEventsRequest {
-    #[serde(rename = "Entries")]
     pub entries: Vec<PutEventsRequestEntry>,
-    #[serde(rename = "EndpointId", skip_serializing_if = "Option::is_none")]
     pub endpoint_id: Option<String>,
 }
+wire::shape!(PutEventsRequest: "Entries" entries, "EndpointId" endpoint_id,);
 
 /// `PutEventsRequestEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutEventsRequestEntry {
-    #[serde(rename = "Time", skip_serializing_if = "Option::is_none")]
     pub time: Option<wire::Timestamp>,
-    #[serde(rename = "Source", skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    #[serde(rename = "Resources", skip_serializing_if = "Option::is_none")]
     pub resources: Option<Vec<String>>,
-    #[serde(rename = "DetailType", skip_serializing_if = "Option::is_none")]
     pub detail_type: Option<String>,
-    #[serde(rename = "Detail", skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
-    #[serde(rename = "TraceHeader", skip_serializing_if = "Option::is_none")]
     pub trace_header: Option<String>,
 }
+wire::shape!(PutEventsRequestEntry: "Time" time, "Source" source, "Resources" resources, "DetailType" detail_type, "Detail" detail, "EventBusName" event_bus_name, "TraceHeader" trace_header,);
 
 /// `PutEventsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutEventsResponse {
-    #[serde(rename = "FailedEntryCount", skip_serializing_if = "Option::is_none")]
     pub failed_entry_count: Option<i32>,
-    #[serde(rename = "Entries", skip_serializing_if = "Option::is_none")]
     pub entries: Option<Vec<PutEventsResultEntry>>,
 }
+wire::shape!(PutEventsResponse: "FailedEntryCount" failed_entry_count, "Entries" entries,);
 
 /// `PutEventsResultEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutEventsResultEntry {
-    #[serde(rename = "EventId", skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
-    #[serde(rename = "ErrorCode", skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    #[serde(rename = "ErrorMessage", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
 }
+wire::shape!(PutEventsResultEntry: "EventId" event_id, "ErrorCode" error_code, "ErrorMessage" error_message,);
 
 /// `PutRuleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutRuleRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "ScheduleExpression", skip_serializing_if = "Option::is_none")]
     pub schedule_expression: Option<String>,
-    #[serde(rename = "EventPattern", skip_serializing_if = "Option::is_none")]
     pub event_pattern: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "RoleArn", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
 }
+wire::shape!(PutRuleRequest: "Name" name, "ScheduleExpression" schedule_expression, "EventPattern" event_pattern, "State" state, "Description" description, "RoleArn" role_arn, "Tags" tags, "EventBusName" event_bus_name,);
 
 /// `PutRuleResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutRuleResponse {
-    #[serde(rename = "RuleArn", skip_serializing_if = "Option::is_none")]
     pub rule_arn: Option<String>,
 }
+wire::shape!(PutRuleResponse: "RuleArn" rule_arn,);
 
 /// `PutTargetsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutTargetsRequest {
-    #[serde(rename = "Rule")]
     pub rule: String,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
-    #[serde(rename = "Targets")]
     pub targets: Vec<Target>,
 }
+wire::shape!(PutTargetsRequest: "Rule" rule, "EventBusName" event_bus_name, "Targets" targets,);
 
 /// `PutTargetsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutTargetsResponse {
-    #[serde(rename = "FailedEntryCount", skip_serializing_if = "Option::is_none")]
     pub failed_entry_count: Option<i32>,
-    #[serde(rename = "FailedEntries", skip_serializing_if = "Option::is_none")]
     pub failed_entries: Option<Vec<PutTargetsResultEntry>>,
 }
+wire::shape!(PutTargetsResponse: "FailedEntryCount" failed_entry_count, "FailedEntries" failed_entries,);
 
 /// `PutTargetsResultEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutTargetsResultEntry {
-    #[serde(rename = "TargetId", skip_serializing_if = "Option::is_none")]
     pub target_id: Option<String>,
-    #[serde(rename = "ErrorCode", skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    #[serde(rename = "ErrorMessage", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
 }
+wire::shape!(PutTargetsResultEntry: "TargetId" target_id, "ErrorCode" error_code, "ErrorMessage" error_message,);
 
 /// `RedshiftDataParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedshiftDataParameters {
-    #[serde(rename = "SecretManagerArn", skip_serializing_if = "Option::is_none")]
     pub secret_manager_arn: Option<String>,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "DbUser", skip_serializing_if = "Option::is_none")]
     pub db_user: Option<String>,
-    #[serde(rename = "Sql", skip_serializing_if = "Option::is_none")]
     pub sql: Option<String>,
-    #[serde(rename = "StatementName", skip_serializing_if = "Option::is_none")]
     pub statement_name: Option<String>,
-    #[serde(rename = "WithEvent", skip_serializing_if = "Option::is_none")]
     pub with_event: Option<bool>,
-    #[serde(rename = "Sqls", skip_serializing_if = "Option::is_none")]
     pub sqls: Option<Vec<String>>,
 }
+wire::shape!(RedshiftDataParameters: "SecretManagerArn" secret_manager_arn, "Database" database, "DbUser" db_user, "Sql" sql, "StatementName" statement_name, "WithEvent" with_event, "Sqls" sqls,);
 
 /// `RemoveTargetsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RemoveTargetsRequest {
-    #[serde(rename = "Rule")]
     pub rule: String,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
-    #[serde(rename = "Ids")]
     pub ids: Vec<String>,
-    #[serde(rename = "Force", skip_serializing_if = "Option::is_none")]
     pub force: Option<bool>,
 }
+wire::shape!(RemoveTargetsRequest: "Rule" rule, "EventBusName" event_bus_name, "Ids" ids, "Force" force,);
 
 /// `RemoveTargetsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RemoveTargetsResponse {
-    #[serde(rename = "FailedEntryCount", skip_serializing_if = "Option::is_none")]
     pub failed_entry_count: Option<i32>,
-    #[serde(rename = "FailedEntries", skip_serializing_if = "Option::is_none")]
     pub failed_entries: Option<Vec<RemoveTargetsResultEntry>>,
 }
+wire::shape!(RemoveTargetsResponse: "FailedEntryCount" failed_entry_count, "FailedEntries" failed_entries,);
 
 /// `RemoveTargetsResultEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RemoveTargetsResultEntry {
-    #[serde(rename = "TargetId", skip_serializing_if = "Option::is_none")]
     pub target_id: Option<String>,
-    #[serde(rename = "ErrorCode", skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    #[serde(rename = "ErrorMessage", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
 }
+wire::shape!(RemoveTargetsResultEntry: "TargetId" target_id, "ErrorCode" error_code, "ErrorMessage" error_message,);
 
 /// `RetryPolicy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RetryPolicy {
-    #[serde(rename = "MaximumRetryAttempts", skip_serializing_if = "Option::is_none")]
     pub maximum_retry_attempts: Option<i32>,
-    #[serde(rename = "MaximumEventAgeInSeconds", skip_serializing_if = "Option::is_none")]
     pub maximum_event_age_in_seconds: Option<i32>,
 }
+wire::shape!(RetryPolicy: "MaximumRetryAttempts" maximum_retry_attempts, "MaximumEventAgeInSeconds" maximum_event_age_in_seconds,);
 
 /// `Rule`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rule {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "EventPattern", skip_serializing_if = "Option::is_none")]
     pub event_pattern: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "ScheduleExpression", skip_serializing_if = "Option::is_none")]
     pub schedule_expression: Option<String>,
-    #[serde(rename = "RoleArn", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "ManagedBy", skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<String>,
-    #[serde(rename = "EventBusName", skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
 }
+wire::shape!(Rule: "Name" name, "Arn" arn, "EventPattern" event_pattern, "State" state, "Description" description, "ScheduleExpression" schedule_expression, "RoleArn" role_arn, "ManagedBy" managed_by, "EventBusName" event_bus_name,);
 
 /// `RunCommandParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunCommandParameters {
-    #[serde(rename = "RunCommandTargets")]
     pub run_command_targets: Vec<RunCommandTarget>,
 }
+wire::shape!(RunCommandParameters: "RunCommandTargets" run_command_targets,);
 
 /// `RunCommandTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunCommandTarget {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Values")]
     pub values: Vec<String>,
 }
+wire::shape!(RunCommandTarget: "Key" key, "Values" values,);
 
 /// `SageMakerPipelineParameter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SageMakerPipelineParameter {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(SageMakerPipelineParameter: "Name" name, "Value" value,);
 
 /// `SageMakerPipelineParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SageMakerPipelineParameters {
-    #[serde(rename = "PipelineParameterList", skip_serializing_if = "Option::is_none")]
     pub pipeline_parameter_list: Option<Vec<SageMakerPipelineParameter>>,
 }
+wire::shape!(SageMakerPipelineParameters: "PipelineParameterList" pipeline_parameter_list,);
 
 /// `SqsParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SqsParameters {
-    #[serde(rename = "MessageGroupId", skip_serializing_if = "Option::is_none")]
     pub message_group_id: Option<String>,
 }
+wire::shape!(SqsParameters: "MessageGroupId" message_group_id,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 /// `TagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceRequest {
-    #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(TagResourceRequest: "ResourceARN" resource_arn, "Tags" tags,);
 
 /// `TagResourceResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceResponse {}
+wire::shape!(TagResourceResponse:);
 
 /// `Target`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Target {
-    #[serde(rename = "Id")]
     pub id: String,
-    #[serde(rename = "Arn")]
     pub arn: String,
-    #[serde(rename = "RoleArn", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "Input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "InputPath", skip_serializing_if = "Option::is_none")]
     pub input_path: Option<String>,
-    #[serde(rename = "InputTransformer", skip_serializing_if = "Option::is_none")]
     pub input_transformer: Option<InputTransformer>,
-    #[serde(rename = "KinesisParameters", skip_serializing_if = "Option::is_none")]
     pub kinesis_parameters: Option<KinesisParameters>,
-    #[serde(rename = "RunCommandParameters", skip_serializing_if = "Option::is_none")]
     pub run_command_parameters: Option<RunCommandParameters>,
-    #[serde(rename = "EcsParameters", skip_serializing_if = "Option::is_none")]
     pub ecs_parameters: Option<EcsParameters>,
-    #[serde(rename = "BatchParameters", skip_serializing_if = "Option::is_none")]
     pub batch_parameters: Option<BatchParameters>,
-    #[serde(rename = "SqsParameters", skip_serializing_if = "Option::is_none")]
     pub sqs_parameters: Option<SqsParameters>,
-    #[serde(rename = "HttpParameters", skip_serializing_if = "Option::is_none")]
     pub http_parameters: Option<HttpParameters>,
-    #[serde(rename = "RedshiftDataParameters", skip_serializing_if = "Option::is_none")]
     pub redshift_data_parameters: Option<RedshiftDataParameters>,
-    #[serde(rename = "SageMakerPipelineParameters", skip_serializing_if = "Option::is_none")]
     pub sage_maker_pipeline_parameters: Option<SageMakerPipelineParameters>,
-    #[serde(rename = "DeadLetterConfig", skip_serializing_if = "Option::is_none")]
     pub dead_letter_config: Option<DeadLetterConfig>,
-    #[serde(rename = "RetryPolicy", skip_serializing_if = "Option::is_none")]
     pub retry_policy: Option<RetryPolicy>,
-    #[serde(rename = "AppSyncParameters", skip_serializing_if = "Option::is_none")]
     pub app_sync_parameters: Option<AppSyncParameters>,
 }
+wire::shape!(Target: "Id" id, "Arn" arn, "RoleArn" role_arn, "Input" input, "InputPath" input_path, "InputTransformer" input_transformer, "KinesisParameters" kinesis_parameters, "RunCommandParameters" run_command_parameters, "EcsParameters" ecs_parameters, "BatchParameters" batch_parameters, "SqsParameters" sqs_parameters, "HttpParameters" http_parameters, "RedshiftDataParameters" redshift_data_parameters, "SageMakerPipelineParameters" sage_maker_pipeline_parameters, "DeadLetterConfig" dead_letter_config, "RetryPolicy" retry_policy, "AppSyncParameters" app_sync_parameters,);
 
 /// `TestEventPatternRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TestEventPatternRequest {
-    #[serde(rename = "EventPattern")]
     pub event_pattern: String,
-    #[serde(rename = "Event")]
     pub event: String,
 }
+wire::shape!(TestEventPatternRequest: "EventPattern" event_pattern, "Event" event,);
 
 /// `TestEventPatternResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TestEventPatternResponse {
-    #[serde(rename = "Result", skip_serializing_if = "Option::is_none")]
     pub result: Option<bool>,
 }
+wire::shape!(TestEventPatternResponse: "Result" result,);
 
 /// `UntagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceRequest {
-    #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagResourceRequest: "ResourceARN" resource_arn, "TagKeys" tag_keys,);
 
 /// `UntagResourceResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceResponse {}
+wire::shape!(UntagResourceResponse:);
 
 /// `UpdateConnectionApiKeyAuthRequestParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateConnectionApiKeyAuthRequestParameters {
-    #[serde(rename = "ApiKeyName", skip_serializing_if = "Option::is_none")]
     pub api_key_name: Option<String>,
-    #[serde(rename = "ApiKeyValue", skip_serializing_if = "Option::is_none")]
     pub api_key_value: Option<String>,
 }
+wire::shape!(UpdateConnectionApiKeyAuthRequestParameters: "ApiKeyName" api_key_name, "ApiKeyValue" api_key_value,);
 
 /// `UpdateConnectionAuthRequestParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateConnectionAuthRequestParameters {
-    #[serde(rename = "BasicAuthParameters", skip_serializing_if = "Option::is_none")]
     pub basic_auth_parameters: Option<UpdateConnectionBasicAuthRequestParameters>,
-    #[serde(rename = "OAuthParameters", skip_serializing_if = "Option::is_none")]
     pub o_auth_parameters: Option<UpdateConnectionOAuthRequestParameters>,
-    #[serde(rename = "ApiKeyAuthParameters", skip_serializing_if = "Option::is_none")]
     pub api_key_auth_parameters: Option<UpdateConnectionApiKeyAuthRequestParameters>,
-    #[serde(rename = "InvocationHttpParameters", skip_serializing_if = "Option::is_none")]
     pub invocation_http_parameters: Option<ConnectionHttpParameters>,
-    #[serde(rename = "ConnectivityParameters", skip_serializing_if = "Option::is_none")]
     pub connectivity_parameters: Option<ConnectivityResourceParameters>,
 }
+wire::shape!(UpdateConnectionAuthRequestParameters: "BasicAuthParameters" basic_auth_parameters, "OAuthParameters" o_auth_parameters, "ApiKeyAuthParameters" api_key_auth_parameters, "InvocationHttpParameters" invocation_http_parameters, "ConnectivityParameters" connectivity_parameters,);
 
 /// `UpdateConnectionBasicAuthRequestParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateConnectionBasicAuthRequestParameters {
-    #[serde(rename = "Username", skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    #[serde(rename = "Password", skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
 }
+wire::shape!(UpdateConnectionBasicAuthRequestParameters: "Username" username, "Password" password,);
 
 /// `UpdateConnectionOAuthClientRequestParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateConnectionOAuthClientRequestParameters {
-    #[serde(rename = "ClientID", skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    #[serde(rename = "ClientSecret", skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
 }
+wire::shape!(UpdateConnectionOAuthClientRequestParameters: "ClientID" client_id, "ClientSecret" client_secret,);
 
 /// `UpdateConnectionOAuthRequestParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateConnectionOAuthRequestParameters {
-    #[serde(rename = "ClientParameters", skip_serializing_if = "Option::is_none")]
     pub client_parameters: Option<UpdateConnectionOAuthClientRequestParameters>,
-    #[serde(rename = "AuthorizationEndpoint", skip_serializing_if = "Option::is_none")]
     pub authorization_endpoint: Option<String>,
-    #[serde(rename = "HttpMethod", skip_serializing_if = "Option::is_none")]
     pub http_method: Option<String>,
-    #[serde(rename = "OAuthHttpParameters", skip_serializing_if = "Option::is_none")]
     pub o_auth_http_parameters: Option<ConnectionHttpParameters>,
 }
+wire::shape!(UpdateConnectionOAuthRequestParameters: "ClientParameters" client_parameters, "AuthorizationEndpoint" authorization_endpoint, "HttpMethod" http_method, "OAuthHttpParameters" o_auth_http_parameters,);
 
 /// `UpdateConnectionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateConnectionRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "AuthorizationType", skip_serializing_if = "Option::is_none")]
     pub authorization_type: Option<String>,
-    #[serde(rename = "AuthParameters", skip_serializing_if = "Option::is_none")]
     pub auth_parameters: Option<UpdateConnectionAuthRequestParameters>,
-    #[serde(rename = "InvocationConnectivityParameters", skip_serializing_if = "Option::is_none")]
     pub invocation_connectivity_parameters: Option<ConnectivityResourceParameters>,
-    #[serde(rename = "KmsKeyIdentifier", skip_serializing_if = "Option::is_none")]
     pub kms_key_identifier: Option<String>,
 }
+wire::shape!(UpdateConnectionRequest: "Name" name, "Description" description, "AuthorizationType" authorization_type, "AuthParameters" auth_parameters, "InvocationConnectivityParameters" invocation_connectivity_parameters, "KmsKeyIdentifier" kms_key_identifier,);
 
 /// `UpdateConnectionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateConnectionResponse {
-    #[serde(rename = "ConnectionArn", skip_serializing_if = "Option::is_none")]
     pub connection_arn: Option<String>,
-    #[serde(rename = "ConnectionState", skip_serializing_if = "Option::is_none")]
     pub connection_state: Option<String>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastAuthorizedTime", skip_serializing_if = "Option::is_none")]
     pub last_authorized_time: Option<wire::Timestamp>,
 }
+wire::shape!(UpdateConnectionResponse: "ConnectionArn" connection_arn, "ConnectionState" connection_state, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "LastAuthorizedTime" last_authorized_time,);
 
 static S_APP_SYNC_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "AppSyncParameters",

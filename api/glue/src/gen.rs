@@ -1337,5249 +1337,3653 @@ impl wire::Operation for UpdateTable {
 }
 
 /// `Action`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Action {
-    #[serde(rename = "JobName", skip_serializing_if = "Option::is_none")]
     pub job_name: Option<String>,
-    #[serde(rename = "Arguments", skip_serializing_if = "Option::is_none")]
     pub arguments: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Timeout", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i32>,
-    #[serde(rename = "SecurityConfiguration", skip_serializing_if = "Option::is_none")]
     pub security_configuration: Option<String>,
-    #[serde(rename = "NotificationProperty", skip_serializing_if = "Option::is_none")]
     pub notification_property: Option<NotificationProperty>,
-    #[serde(rename = "CrawlerName", skip_serializing_if = "Option::is_none")]
     pub crawler_name: Option<String>,
 }
+wire::shape!(Action: "JobName" job_name, "Arguments" arguments, "Timeout" timeout, "SecurityConfiguration" security_configuration, "NotificationProperty" notification_property, "CrawlerName" crawler_name,);
 
 /// `Aggregate`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Aggregate {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Groups")]
     pub groups: Vec<Vec<String>>,
-    #[serde(rename = "Aggs")]
     pub aggs: Vec<AggregateOperation>,
 }
+wire::shape!(Aggregate: "Name" name, "Inputs" inputs, "Groups" groups, "Aggs" aggs,);
 
 /// `AggregateOperation`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AggregateOperation {
-    #[serde(rename = "Column")]
     pub column: Vec<String>,
-    #[serde(rename = "AggFunc")]
     pub agg_func: String,
 }
+wire::shape!(AggregateOperation: "Column" column, "AggFunc" agg_func,);
 
 /// `AmazonRedshiftAdvancedOption`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AmazonRedshiftAdvancedOption {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
+wire::shape!(AmazonRedshiftAdvancedOption: "Key" key, "Value" value,);
 
 /// `AmazonRedshiftNodeData`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AmazonRedshiftNodeData {
-    #[serde(rename = "AccessType", skip_serializing_if = "Option::is_none")]
     pub access_type: Option<String>,
-    #[serde(rename = "SourceType", skip_serializing_if = "Option::is_none")]
     pub source_type: Option<String>,
-    #[serde(rename = "Connection", skip_serializing_if = "Option::is_none")]
     pub connection: Option<OptionShape>,
-    #[serde(rename = "Schema", skip_serializing_if = "Option::is_none")]
     pub schema: Option<OptionShape>,
-    #[serde(rename = "Table", skip_serializing_if = "Option::is_none")]
     pub table: Option<OptionShape>,
-    #[serde(rename = "CatalogDatabase", skip_serializing_if = "Option::is_none")]
     pub catalog_database: Option<OptionShape>,
-    #[serde(rename = "CatalogTable", skip_serializing_if = "Option::is_none")]
     pub catalog_table: Option<OptionShape>,
-    #[serde(rename = "CatalogRedshiftSchema", skip_serializing_if = "Option::is_none")]
     pub catalog_redshift_schema: Option<String>,
-    #[serde(rename = "CatalogRedshiftTable", skip_serializing_if = "Option::is_none")]
     pub catalog_redshift_table: Option<String>,
-    #[serde(rename = "TempDir", skip_serializing_if = "Option::is_none")]
     pub temp_dir: Option<String>,
-    #[serde(rename = "IamRole", skip_serializing_if = "Option::is_none")]
     pub iam_role: Option<OptionShape>,
-    #[serde(rename = "AdvancedOptions", skip_serializing_if = "Option::is_none")]
     pub advanced_options: Option<Vec<AmazonRedshiftAdvancedOption>>,
-    #[serde(rename = "SampleQuery", skip_serializing_if = "Option::is_none")]
     pub sample_query: Option<String>,
-    #[serde(rename = "PreAction", skip_serializing_if = "Option::is_none")]
     pub pre_action: Option<String>,
-    #[serde(rename = "PostAction", skip_serializing_if = "Option::is_none")]
     pub post_action: Option<String>,
-    #[serde(rename = "Action", skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    #[serde(rename = "TablePrefix", skip_serializing_if = "Option::is_none")]
     pub table_prefix: Option<String>,
-    #[serde(rename = "Upsert", skip_serializing_if = "Option::is_none")]
     pub upsert: Option<bool>,
-    #[serde(rename = "MergeAction", skip_serializing_if = "Option::is_none")]
     pub merge_action: Option<String>,
-    #[serde(rename = "MergeWhenMatched", skip_serializing_if = "Option::is_none")]
     pub merge_when_matched: Option<String>,
-    #[serde(rename = "MergeWhenNotMatched", skip_serializing_if = "Option::is_none")]
     pub merge_when_not_matched: Option<String>,
-    #[serde(rename = "MergeClause", skip_serializing_if = "Option::is_none")]
     pub merge_clause: Option<String>,
-    #[serde(rename = "CrawlerConnection", skip_serializing_if = "Option::is_none")]
     pub crawler_connection: Option<String>,
-    #[serde(rename = "TableSchema", skip_serializing_if = "Option::is_none")]
     pub table_schema: Option<Vec<OptionShape>>,
-    #[serde(rename = "StagingTable", skip_serializing_if = "Option::is_none")]
     pub staging_table: Option<String>,
-    #[serde(rename = "SelectedColumns", skip_serializing_if = "Option::is_none")]
     pub selected_columns: Option<Vec<OptionShape>>,
 }
+wire::shape!(AmazonRedshiftNodeData: "AccessType" access_type, "SourceType" source_type, "Connection" connection, "Schema" schema, "Table" table, "CatalogDatabase" catalog_database, "CatalogTable" catalog_table, "CatalogRedshiftSchema" catalog_redshift_schema, "CatalogRedshiftTable" catalog_redshift_table, "TempDir" temp_dir, "IamRole" iam_role, "AdvancedOptions" advanced_options, "SampleQuery" sample_query, "PreAction" pre_action, "PostAction" post_action, "Action" action, "TablePrefix" table_prefix, "Upsert" upsert, "MergeAction" merge_action, "MergeWhenMatched" merge_when_matched, "MergeWhenNotMatched" merge_when_not_matched, "MergeClause" merge_clause, "CrawlerConnection" crawler_connection, "TableSchema" table_schema, "StagingTable" staging_table, "SelectedColumns" selected_columns,);
 
 /// `AmazonRedshiftSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AmazonRedshiftSource {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Data", skip_serializing_if = "Option::is_none")]
     pub data: Option<AmazonRedshiftNodeData>,
 }
+wire::shape!(AmazonRedshiftSource: "Name" name, "Data" data,);
 
 /// `AmazonRedshiftTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AmazonRedshiftTarget {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Data", skip_serializing_if = "Option::is_none")]
     pub data: Option<AmazonRedshiftNodeData>,
-    #[serde(rename = "Inputs", skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Vec<String>>,
 }
+wire::shape!(AmazonRedshiftTarget: "Name" name, "Data" data, "Inputs" inputs,);
 
 /// `ApplyMapping`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ApplyMapping {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Mapping")]
     pub mapping: Vec<Mapping>,
 }
+wire::shape!(ApplyMapping: "Name" name, "Inputs" inputs, "Mapping" mapping,);
 
 /// `AthenaConnectorSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AthenaConnectorSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "ConnectionName")]
     pub connection_name: String,
-    #[serde(rename = "ConnectorName")]
     pub connector_name: String,
-    #[serde(rename = "ConnectionType")]
     pub connection_type: String,
-    #[serde(rename = "ConnectionTable", skip_serializing_if = "Option::is_none")]
     pub connection_table: Option<String>,
-    #[serde(rename = "SchemaName")]
     pub schema_name: String,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(AthenaConnectorSource: "Name" name, "ConnectionName" connection_name, "ConnectorName" connector_name, "ConnectionType" connection_type, "ConnectionTable" connection_table, "SchemaName" schema_name, "OutputSchemas" output_schemas,);
 
 /// `AuditContext`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AuditContext {
-    #[serde(rename = "AdditionalAuditContext", skip_serializing_if = "Option::is_none")]
     pub additional_audit_context: Option<String>,
-    #[serde(rename = "RequestedColumns", skip_serializing_if = "Option::is_none")]
     pub requested_columns: Option<Vec<String>>,
-    #[serde(rename = "AllColumnsRequested", skip_serializing_if = "Option::is_none")]
     pub all_columns_requested: Option<bool>,
 }
+wire::shape!(AuditContext: "AdditionalAuditContext" additional_audit_context, "RequestedColumns" requested_columns, "AllColumnsRequested" all_columns_requested,);
 
 /// `AutoDataQuality`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AutoDataQuality {
-    #[serde(rename = "IsEnabled", skip_serializing_if = "Option::is_none")]
     pub is_enabled: Option<bool>,
-    #[serde(rename = "EvaluationContext", skip_serializing_if = "Option::is_none")]
     pub evaluation_context: Option<String>,
 }
+wire::shape!(AutoDataQuality: "IsEnabled" is_enabled, "EvaluationContext" evaluation_context,);
 
 /// `BackfillError`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BackfillError {
-    #[serde(rename = "Code", skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    #[serde(rename = "Partitions", skip_serializing_if = "Option::is_none")]
     pub partitions: Option<Vec<PartitionValueList>>,
 }
+wire::shape!(BackfillError: "Code" code, "Partitions" partitions,);
 
 /// `BasicCatalogTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BasicCatalogTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
 }
+wire::shape!(BasicCatalogTarget: "Name" name, "Inputs" inputs, "PartitionKeys" partition_keys, "Database" database, "Table" table,);
 
 /// `BatchCreatePartitionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchCreatePartitionRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "PartitionInputList")]
     pub partition_input_list: Vec<PartitionInput>,
 }
+wire::shape!(BatchCreatePartitionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "PartitionInputList" partition_input_list,);
 
 /// `BatchCreatePartitionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchCreatePartitionResponse {
-    #[serde(rename = "Errors", skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<PartitionError>>,
 }
+wire::shape!(BatchCreatePartitionResponse: "Errors" errors,);
 
 /// `BatchDeletePartitionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchDeletePartitionRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "PartitionsToDelete")]
     pub partitions_to_delete: Vec<PartitionValueList>,
 }
+wire::shape!(BatchDeletePartitionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "PartitionsToDelete" partitions_to_delete,);
 
 /// `BatchDeletePartitionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchDeletePartitionResponse {
-    #[serde(rename = "Errors", skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<PartitionError>>,
 }
+wire::shape!(BatchDeletePartitionResponse: "Errors" errors,);
 
 /// `BatchDeleteTableRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchDeleteTableRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TablesToDelete")]
     pub tables_to_delete: Vec<String>,
-    #[serde(rename = "TransactionId", skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<String>,
 }
+wire::shape!(BatchDeleteTableRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TablesToDelete" tables_to_delete, "TransactionId" transaction_id,);
 
 /// `BatchDeleteTableResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchDeleteTableResponse {
-    #[serde(rename = "Errors", skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<TableError>>,
 }
+wire::shape!(BatchDeleteTableResponse: "Errors" errors,);
 
 /// `BatchGetCrawlersRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetCrawlersRequest {
-    #[serde(rename = "CrawlerNames")]
     pub crawler_names: Vec<String>,
 }
+wire::shape!(BatchGetCrawlersRequest: "CrawlerNames" crawler_names,);
 
 /// `BatchGetCrawlersResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetCrawlersResponse {
-    #[serde(rename = "Crawlers", skip_serializing_if = "Option::is_none")]
     pub crawlers: Option<Vec<Crawler>>,
-    #[serde(rename = "CrawlersNotFound", skip_serializing_if = "Option::is_none")]
     pub crawlers_not_found: Option<Vec<String>>,
 }
+wire::shape!(BatchGetCrawlersResponse: "Crawlers" crawlers, "CrawlersNotFound" crawlers_not_found,);
 
 /// `BatchGetJobsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetJobsRequest {
-    #[serde(rename = "JobNames")]
     pub job_names: Vec<String>,
 }
+wire::shape!(BatchGetJobsRequest: "JobNames" job_names,);
 
 /// `BatchGetJobsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetJobsResponse {
-    #[serde(rename = "Jobs", skip_serializing_if = "Option::is_none")]
     pub jobs: Option<Vec<Job>>,
-    #[serde(rename = "JobsNotFound", skip_serializing_if = "Option::is_none")]
     pub jobs_not_found: Option<Vec<String>>,
 }
+wire::shape!(BatchGetJobsResponse: "Jobs" jobs, "JobsNotFound" jobs_not_found,);
 
 /// `BatchGetPartitionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetPartitionRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "PartitionsToGet")]
     pub partitions_to_get: Vec<PartitionValueList>,
-    #[serde(rename = "AuditContext", skip_serializing_if = "Option::is_none")]
     pub audit_context: Option<AuditContext>,
-    #[serde(rename = "QuerySessionContext", skip_serializing_if = "Option::is_none")]
     pub query_session_context: Option<QuerySessionContext>,
 }
+wire::shape!(BatchGetPartitionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "PartitionsToGet" partitions_to_get, "AuditContext" audit_context, "QuerySessionContext" query_session_context,);
 
 /// `BatchGetPartitionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetPartitionResponse {
-    #[serde(rename = "Partitions", skip_serializing_if = "Option::is_none")]
     pub partitions: Option<Vec<Partition>>,
-    #[serde(rename = "UnprocessedKeys", skip_serializing_if = "Option::is_none")]
     pub unprocessed_keys: Option<Vec<PartitionValueList>>,
 }
+wire::shape!(BatchGetPartitionResponse: "Partitions" partitions, "UnprocessedKeys" unprocessed_keys,);
 
 /// `BatchStopJobRunError`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchStopJobRunError {
-    #[serde(rename = "JobName", skip_serializing_if = "Option::is_none")]
     pub job_name: Option<String>,
-    #[serde(rename = "JobRunId", skip_serializing_if = "Option::is_none")]
     pub job_run_id: Option<String>,
-    #[serde(rename = "ErrorDetail", skip_serializing_if = "Option::is_none")]
     pub error_detail: Option<ErrorDetail>,
 }
+wire::shape!(BatchStopJobRunError: "JobName" job_name, "JobRunId" job_run_id, "ErrorDetail" error_detail,);
 
 /// `BatchStopJobRunRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchStopJobRunRequest {
-    #[serde(rename = "JobName")]
     pub job_name: String,
-    #[serde(rename = "JobRunIds")]
     pub job_run_ids: Vec<String>,
 }
+wire::shape!(BatchStopJobRunRequest: "JobName" job_name, "JobRunIds" job_run_ids,);
 
 /// `BatchStopJobRunResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchStopJobRunResponse {
-    #[serde(rename = "SuccessfulSubmissions", skip_serializing_if = "Option::is_none")]
     pub successful_submissions: Option<Vec<BatchStopJobRunSuccessfulSubmission>>,
-    #[serde(rename = "Errors", skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<BatchStopJobRunError>>,
 }
+wire::shape!(BatchStopJobRunResponse: "SuccessfulSubmissions" successful_submissions, "Errors" errors,);
 
 /// `BatchStopJobRunSuccessfulSubmission`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchStopJobRunSuccessfulSubmission {
-    #[serde(rename = "JobName", skip_serializing_if = "Option::is_none")]
     pub job_name: Option<String>,
-    #[serde(rename = "JobRunId", skip_serializing_if = "Option::is_none")]
     pub job_run_id: Option<String>,
 }
+wire::shape!(BatchStopJobRunSuccessfulSubmission: "JobName" job_name, "JobRunId" job_run_id,);
 
 /// `BatchUpdatePartitionFailureEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchUpdatePartitionFailureEntry {
-    #[serde(rename = "PartitionValueList", skip_serializing_if = "Option::is_none")]
     pub partition_value_list: Option<Vec<String>>,
-    #[serde(rename = "ErrorDetail", skip_serializing_if = "Option::is_none")]
     pub error_detail: Option<ErrorDetail>,
 }
+wire::shape!(BatchUpdatePartitionFailureEntry: "PartitionValueList" partition_value_list, "ErrorDetail" error_detail,);
 
 /// `BatchUpdatePartitionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchUpdatePartitionRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "Entries")]
     pub entries: Vec<BatchUpdatePartitionRequestEntry>,
 }
+wire::shape!(BatchUpdatePartitionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "Entries" entries,);
 
 /// `BatchUpdatePartitionRequestEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchUpdatePartitionRequestEntry {
-    #[serde(rename = "PartitionValueList")]
     pub partition_value_list: Vec<String>,
-    #[serde(rename = "PartitionInput")]
     pub partition_input: PartitionInput,
 }
+wire::shape!(BatchUpdatePartitionRequestEntry: "PartitionValueList" partition_value_list, "PartitionInput" partition_input,);
 
 /// `BatchUpdatePartitionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchUpdatePartitionResponse {
-    #[serde(rename = "Errors", skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<BatchUpdatePartitionFailureEntry>>,
 }
+wire::shape!(BatchUpdatePartitionResponse: "Errors" errors,);
 
 /// `CatalogDeltaSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogDeltaSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "AdditionalDeltaOptions", skip_serializing_if = "Option::is_none")]
     pub additional_delta_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(CatalogDeltaSource: "Name" name, "Database" database, "Table" table, "AdditionalDeltaOptions" additional_delta_options, "OutputSchemas" output_schemas,);
 
 /// `CatalogHudiSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogHudiSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "AdditionalHudiOptions", skip_serializing_if = "Option::is_none")]
     pub additional_hudi_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(CatalogHudiSource: "Name" name, "Database" database, "Table" table, "AdditionalHudiOptions" additional_hudi_options, "OutputSchemas" output_schemas,);
 
 /// `CatalogIcebergSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogIcebergSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "AdditionalIcebergOptions", skip_serializing_if = "Option::is_none")]
     pub additional_iceberg_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(CatalogIcebergSource: "Name" name, "Database" database, "Table" table, "AdditionalIcebergOptions" additional_iceberg_options, "OutputSchemas" output_schemas,);
 
 /// `CatalogKafkaSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogKafkaSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "WindowSize", skip_serializing_if = "Option::is_none")]
     pub window_size: Option<i32>,
-    #[serde(rename = "DetectSchema", skip_serializing_if = "Option::is_none")]
     pub detect_schema: Option<bool>,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "StreamingOptions", skip_serializing_if = "Option::is_none")]
     pub streaming_options: Option<KafkaStreamingSourceOptions>,
-    #[serde(rename = "DataPreviewOptions", skip_serializing_if = "Option::is_none")]
     pub data_preview_options: Option<StreamingDataPreviewOptions>,
 }
+wire::shape!(CatalogKafkaSource: "Name" name, "WindowSize" window_size, "DetectSchema" detect_schema, "Table" table, "Database" database, "StreamingOptions" streaming_options, "DataPreviewOptions" data_preview_options,);
 
 /// `CatalogKinesisSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogKinesisSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "WindowSize", skip_serializing_if = "Option::is_none")]
     pub window_size: Option<i32>,
-    #[serde(rename = "DetectSchema", skip_serializing_if = "Option::is_none")]
     pub detect_schema: Option<bool>,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "StreamingOptions", skip_serializing_if = "Option::is_none")]
     pub streaming_options: Option<KinesisStreamingSourceOptions>,
-    #[serde(rename = "DataPreviewOptions", skip_serializing_if = "Option::is_none")]
     pub data_preview_options: Option<StreamingDataPreviewOptions>,
 }
+wire::shape!(CatalogKinesisSource: "Name" name, "WindowSize" window_size, "DetectSchema" detect_schema, "Table" table, "Database" database, "StreamingOptions" streaming_options, "DataPreviewOptions" data_preview_options,);
 
 /// `CatalogSchemaChangePolicy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogSchemaChangePolicy {
-    #[serde(rename = "EnableUpdateCatalog", skip_serializing_if = "Option::is_none")]
     pub enable_update_catalog: Option<bool>,
-    #[serde(rename = "UpdateBehavior", skip_serializing_if = "Option::is_none")]
     pub update_behavior: Option<String>,
 }
+wire::shape!(CatalogSchemaChangePolicy: "EnableUpdateCatalog" enable_update_catalog, "UpdateBehavior" update_behavior,);
 
 /// `CatalogSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "PartitionPredicate", skip_serializing_if = "Option::is_none")]
     pub partition_predicate: Option<String>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(CatalogSource: "Name" name, "Database" database, "Table" table, "PartitionPredicate" partition_predicate, "OutputSchemas" output_schemas,);
 
 /// `CatalogTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CatalogTarget {
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "Tables")]
     pub tables: Vec<String>,
-    #[serde(rename = "ConnectionName", skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<String>,
-    #[serde(rename = "EventQueueArn", skip_serializing_if = "Option::is_none")]
     pub event_queue_arn: Option<String>,
-    #[serde(rename = "DlqEventQueueArn", skip_serializing_if = "Option::is_none")]
     pub dlq_event_queue_arn: Option<String>,
 }
+wire::shape!(CatalogTarget: "DatabaseName" database_name, "Tables" tables, "ConnectionName" connection_name, "EventQueueArn" event_queue_arn, "DlqEventQueueArn" dlq_event_queue_arn,);
 
 /// `Classifier`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Classifier {
-    #[serde(rename = "GrokClassifier", skip_serializing_if = "Option::is_none")]
     pub grok_classifier: Option<GrokClassifier>,
-    #[serde(rename = "XMLClassifier", skip_serializing_if = "Option::is_none")]
     pub xml_classifier: Option<XMLClassifier>,
-    #[serde(rename = "JsonClassifier", skip_serializing_if = "Option::is_none")]
     pub json_classifier: Option<JsonClassifier>,
-    #[serde(rename = "CsvClassifier", skip_serializing_if = "Option::is_none")]
     pub csv_classifier: Option<CsvClassifier>,
 }
+wire::shape!(Classifier: "GrokClassifier" grok_classifier, "XMLClassifier" xml_classifier, "JsonClassifier" json_classifier, "CsvClassifier" csv_classifier,);
 
 /// `CodeGenConfigurationNode`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CodeGenConfigurationNode {
-    #[serde(rename = "AthenaConnectorSource", skip_serializing_if = "Option::is_none")]
     pub athena_connector_source: Option<AthenaConnectorSource>,
-    #[serde(rename = "JDBCConnectorSource", skip_serializing_if = "Option::is_none")]
     pub jdbc_connector_source: Option<JDBCConnectorSource>,
-    #[serde(rename = "SparkConnectorSource", skip_serializing_if = "Option::is_none")]
     pub spark_connector_source: Option<SparkConnectorSource>,
-    #[serde(rename = "CatalogSource", skip_serializing_if = "Option::is_none")]
     pub catalog_source: Option<CatalogSource>,
-    #[serde(rename = "RedshiftSource", skip_serializing_if = "Option::is_none")]
     pub redshift_source: Option<RedshiftSource>,
-    #[serde(rename = "S3CatalogSource", skip_serializing_if = "Option::is_none")]
     pub s3_catalog_source: Option<S3CatalogSource>,
-    #[serde(rename = "S3CsvSource", skip_serializing_if = "Option::is_none")]
     pub s3_csv_source: Option<S3CsvSource>,
-    #[serde(rename = "S3JsonSource", skip_serializing_if = "Option::is_none")]
     pub s3_json_source: Option<S3JsonSource>,
-    #[serde(rename = "S3ParquetSource", skip_serializing_if = "Option::is_none")]
     pub s3_parquet_source: Option<S3ParquetSource>,
-    #[serde(rename = "RelationalCatalogSource", skip_serializing_if = "Option::is_none")]
     pub relational_catalog_source: Option<RelationalCatalogSource>,
-    #[serde(rename = "DynamoDBCatalogSource", skip_serializing_if = "Option::is_none")]
     pub dynamo_db_catalog_source: Option<DynamoDBCatalogSource>,
-    #[serde(rename = "JDBCConnectorTarget", skip_serializing_if = "Option::is_none")]
     pub jdbc_connector_target: Option<JDBCConnectorTarget>,
-    #[serde(rename = "SparkConnectorTarget", skip_serializing_if = "Option::is_none")]
     pub spark_connector_target: Option<SparkConnectorTarget>,
-    #[serde(rename = "CatalogTarget", skip_serializing_if = "Option::is_none")]
     pub catalog_target: Option<BasicCatalogTarget>,
-    #[serde(rename = "RedshiftTarget", skip_serializing_if = "Option::is_none")]
     pub redshift_target: Option<RedshiftTarget>,
-    #[serde(rename = "S3CatalogTarget", skip_serializing_if = "Option::is_none")]
     pub s3_catalog_target: Option<S3CatalogTarget>,
-    #[serde(rename = "S3GlueParquetTarget", skip_serializing_if = "Option::is_none")]
     pub s3_glue_parquet_target: Option<S3GlueParquetTarget>,
-    #[serde(rename = "S3DirectTarget", skip_serializing_if = "Option::is_none")]
     pub s3_direct_target: Option<S3DirectTarget>,
-    #[serde(rename = "ApplyMapping", skip_serializing_if = "Option::is_none")]
     pub apply_mapping: Option<ApplyMapping>,
-    #[serde(rename = "SelectFields", skip_serializing_if = "Option::is_none")]
     pub select_fields: Option<SelectFields>,
-    #[serde(rename = "DropFields", skip_serializing_if = "Option::is_none")]
     pub drop_fields: Option<DropFields>,
-    #[serde(rename = "RenameField", skip_serializing_if = "Option::is_none")]
     pub rename_field: Option<RenameField>,
-    #[serde(rename = "Spigot", skip_serializing_if = "Option::is_none")]
     pub spigot: Option<Spigot>,
-    #[serde(rename = "Join", skip_serializing_if = "Option::is_none")]
     pub join: Option<Join>,
-    #[serde(rename = "SplitFields", skip_serializing_if = "Option::is_none")]
     pub split_fields: Option<SplitFields>,
-    #[serde(rename = "SelectFromCollection", skip_serializing_if = "Option::is_none")]
     pub select_from_collection: Option<SelectFromCollection>,
-    #[serde(rename = "FillMissingValues", skip_serializing_if = "Option::is_none")]
     pub fill_missing_values: Option<FillMissingValues>,
-    #[serde(rename = "Filter", skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
-    #[serde(rename = "CustomCode", skip_serializing_if = "Option::is_none")]
     pub custom_code: Option<CustomCode>,
-    #[serde(rename = "SparkSQL", skip_serializing_if = "Option::is_none")]
     pub spark_sql: Option<SparkSQL>,
-    #[serde(rename = "DirectKinesisSource", skip_serializing_if = "Option::is_none")]
     pub direct_kinesis_source: Option<DirectKinesisSource>,
-    #[serde(rename = "DirectKafkaSource", skip_serializing_if = "Option::is_none")]
     pub direct_kafka_source: Option<DirectKafkaSource>,
-    #[serde(rename = "CatalogKinesisSource", skip_serializing_if = "Option::is_none")]
     pub catalog_kinesis_source: Option<CatalogKinesisSource>,
-    #[serde(rename = "CatalogKafkaSource", skip_serializing_if = "Option::is_none")]
     pub catalog_kafka_source: Option<CatalogKafkaSource>,
-    #[serde(rename = "DropNullFields", skip_serializing_if = "Option::is_none")]
     pub drop_null_fields: Option<DropNullFields>,
-    #[serde(rename = "Merge", skip_serializing_if = "Option::is_none")]
     pub merge: Option<Merge>,
-    #[serde(rename = "Union", skip_serializing_if = "Option::is_none")]
     pub union: Option<Union>,
-    #[serde(rename = "PIIDetection", skip_serializing_if = "Option::is_none")]
     pub pii_detection: Option<PIIDetection>,
-    #[serde(rename = "Aggregate", skip_serializing_if = "Option::is_none")]
     pub aggregate: Option<Aggregate>,
-    #[serde(rename = "DropDuplicates", skip_serializing_if = "Option::is_none")]
     pub drop_duplicates: Option<DropDuplicates>,
-    #[serde(rename = "GovernedCatalogTarget", skip_serializing_if = "Option::is_none")]
     pub governed_catalog_target: Option<GovernedCatalogTarget>,
-    #[serde(rename = "GovernedCatalogSource", skip_serializing_if = "Option::is_none")]
     pub governed_catalog_source: Option<GovernedCatalogSource>,
-    #[serde(rename = "MicrosoftSQLServerCatalogSource", skip_serializing_if = "Option::is_none")]
     pub microsoft_sql_server_catalog_source: Option<MicrosoftSQLServerCatalogSource>,
-    #[serde(rename = "MySQLCatalogSource", skip_serializing_if = "Option::is_none")]
     pub my_sql_catalog_source: Option<MySQLCatalogSource>,
-    #[serde(rename = "OracleSQLCatalogSource", skip_serializing_if = "Option::is_none")]
     pub oracle_sql_catalog_source: Option<OracleSQLCatalogSource>,
-    #[serde(rename = "PostgreSQLCatalogSource", skip_serializing_if = "Option::is_none")]
     pub postgre_sql_catalog_source: Option<PostgreSQLCatalogSource>,
-    #[serde(rename = "MicrosoftSQLServerCatalogTarget", skip_serializing_if = "Option::is_none")]
     pub microsoft_sql_server_catalog_target: Option<MicrosoftSQLServerCatalogTarget>,
-    #[serde(rename = "MySQLCatalogTarget", skip_serializing_if = "Option::is_none")]
     pub my_sql_catalog_target: Option<MySQLCatalogTarget>,
-    #[serde(rename = "OracleSQLCatalogTarget", skip_serializing_if = "Option::is_none")]
     pub oracle_sql_catalog_target: Option<OracleSQLCatalogTarget>,
-    #[serde(rename = "PostgreSQLCatalogTarget", skip_serializing_if = "Option::is_none")]
     pub postgre_sql_catalog_target: Option<PostgreSQLCatalogTarget>,
-    #[serde(rename = "Route", skip_serializing_if = "Option::is_none")]
     pub route: Option<Route>,
-    #[serde(rename = "DynamicTransform", skip_serializing_if = "Option::is_none")]
     pub dynamic_transform: Option<DynamicTransform>,
-    #[serde(rename = "EvaluateDataQuality", skip_serializing_if = "Option::is_none")]
     pub evaluate_data_quality: Option<EvaluateDataQuality>,
-    #[serde(rename = "S3CatalogHudiSource", skip_serializing_if = "Option::is_none")]
     pub s3_catalog_hudi_source: Option<S3CatalogHudiSource>,
-    #[serde(rename = "CatalogHudiSource", skip_serializing_if = "Option::is_none")]
     pub catalog_hudi_source: Option<CatalogHudiSource>,
-    #[serde(rename = "S3HudiSource", skip_serializing_if = "Option::is_none")]
     pub s3_hudi_source: Option<S3HudiSource>,
-    #[serde(rename = "S3HudiCatalogTarget", skip_serializing_if = "Option::is_none")]
     pub s3_hudi_catalog_target: Option<S3HudiCatalogTarget>,
-    #[serde(rename = "S3HudiDirectTarget", skip_serializing_if = "Option::is_none")]
     pub s3_hudi_direct_target: Option<S3HudiDirectTarget>,
-    #[serde(rename = "DirectJDBCSource", skip_serializing_if = "Option::is_none")]
     pub direct_jdbc_source: Option<DirectJDBCSource>,
-    #[serde(rename = "S3CatalogDeltaSource", skip_serializing_if = "Option::is_none")]
     pub s3_catalog_delta_source: Option<S3CatalogDeltaSource>,
-    #[serde(rename = "CatalogDeltaSource", skip_serializing_if = "Option::is_none")]
     pub catalog_delta_source: Option<CatalogDeltaSource>,
-    #[serde(rename = "S3DeltaSource", skip_serializing_if = "Option::is_none")]
     pub s3_delta_source: Option<S3DeltaSource>,
-    #[serde(rename = "S3DeltaCatalogTarget", skip_serializing_if = "Option::is_none")]
     pub s3_delta_catalog_target: Option<S3DeltaCatalogTarget>,
-    #[serde(rename = "S3DeltaDirectTarget", skip_serializing_if = "Option::is_none")]
     pub s3_delta_direct_target: Option<S3DeltaDirectTarget>,
-    #[serde(rename = "AmazonRedshiftSource", skip_serializing_if = "Option::is_none")]
     pub amazon_redshift_source: Option<AmazonRedshiftSource>,
-    #[serde(rename = "AmazonRedshiftTarget", skip_serializing_if = "Option::is_none")]
     pub amazon_redshift_target: Option<AmazonRedshiftTarget>,
-    #[serde(rename = "EvaluateDataQualityMultiFrame", skip_serializing_if = "Option::is_none")]
     pub evaluate_data_quality_multi_frame: Option<EvaluateDataQualityMultiFrame>,
-    #[serde(rename = "Recipe", skip_serializing_if = "Option::is_none")]
     pub recipe: Option<Recipe>,
-    #[serde(rename = "SnowflakeSource", skip_serializing_if = "Option::is_none")]
     pub snowflake_source: Option<SnowflakeSource>,
-    #[serde(rename = "SnowflakeTarget", skip_serializing_if = "Option::is_none")]
     pub snowflake_target: Option<SnowflakeTarget>,
-    #[serde(rename = "ConnectorDataSource", skip_serializing_if = "Option::is_none")]
     pub connector_data_source: Option<ConnectorDataSource>,
-    #[serde(rename = "ConnectorDataTarget", skip_serializing_if = "Option::is_none")]
     pub connector_data_target: Option<ConnectorDataTarget>,
-    #[serde(rename = "S3CatalogIcebergSource", skip_serializing_if = "Option::is_none")]
     pub s3_catalog_iceberg_source: Option<S3CatalogIcebergSource>,
-    #[serde(rename = "CatalogIcebergSource", skip_serializing_if = "Option::is_none")]
     pub catalog_iceberg_source: Option<CatalogIcebergSource>,
-    #[serde(rename = "S3IcebergCatalogTarget", skip_serializing_if = "Option::is_none")]
     pub s3_iceberg_catalog_target: Option<S3IcebergCatalogTarget>,
-    #[serde(rename = "S3IcebergDirectTarget", skip_serializing_if = "Option::is_none")]
     pub s3_iceberg_direct_target: Option<S3IcebergDirectTarget>,
-    #[serde(rename = "S3ExcelSource", skip_serializing_if = "Option::is_none")]
     pub s3_excel_source: Option<S3ExcelSource>,
-    #[serde(rename = "S3HyperDirectTarget", skip_serializing_if = "Option::is_none")]
     pub s3_hyper_direct_target: Option<S3HyperDirectTarget>,
-    #[serde(rename = "DynamoDBELTConnectorSource", skip_serializing_if = "Option::is_none")]
     pub dynamo_dbelt_connector_source: Option<DynamoDBELTConnectorSource>,
 }
+wire::shape!(CodeGenConfigurationNode: "AthenaConnectorSource" athena_connector_source, "JDBCConnectorSource" jdbc_connector_source, "SparkConnectorSource" spark_connector_source, "CatalogSource" catalog_source, "RedshiftSource" redshift_source, "S3CatalogSource" s3_catalog_source, "S3CsvSource" s3_csv_source, "S3JsonSource" s3_json_source, "S3ParquetSource" s3_parquet_source, "RelationalCatalogSource" relational_catalog_source, "DynamoDBCatalogSource" dynamo_db_catalog_source, "JDBCConnectorTarget" jdbc_connector_target, "SparkConnectorTarget" spark_connector_target, "CatalogTarget" catalog_target, "RedshiftTarget" redshift_target, "S3CatalogTarget" s3_catalog_target, "S3GlueParquetTarget" s3_glue_parquet_target, "S3DirectTarget" s3_direct_target, "ApplyMapping" apply_mapping, "SelectFields" select_fields, "DropFields" drop_fields, "RenameField" rename_field, "Spigot" spigot, "Join" join, "SplitFields" split_fields, "SelectFromCollection" select_from_collection, "FillMissingValues" fill_missing_values, "Filter" filter, "CustomCode" custom_code, "SparkSQL" spark_sql, "DirectKinesisSource" direct_kinesis_source, "DirectKafkaSource" direct_kafka_source, "CatalogKinesisSource" catalog_kinesis_source, "CatalogKafkaSource" catalog_kafka_source, "DropNullFields" drop_null_fields, "Merge" merge, "Union" union, "PIIDetection" pii_detection, "Aggregate" aggregate, "DropDuplicates" drop_duplicates, "GovernedCatalogTarget" governed_catalog_target, "GovernedCatalogSource" governed_catalog_source, "MicrosoftSQLServerCatalogSource" microsoft_sql_server_catalog_source, "MySQLCatalogSource" my_sql_catalog_source, "OracleSQLCatalogSource" oracle_sql_catalog_source, "PostgreSQLCatalogSource" postgre_sql_catalog_source, "MicrosoftSQLServerCatalogTarget" microsoft_sql_server_catalog_target, "MySQLCatalogTarget" my_sql_catalog_target, "OracleSQLCatalogTarget" oracle_sql_catalog_target, "PostgreSQLCatalogTarget" postgre_sql_catalog_target, "Route" route, "DynamicTransform" dynamic_transform, "EvaluateDataQuality" evaluate_data_quality, "S3CatalogHudiSource" s3_catalog_hudi_source, "CatalogHudiSource" catalog_hudi_source, "S3HudiSource" s3_hudi_source, "S3HudiCatalogTarget" s3_hudi_catalog_target, "S3HudiDirectTarget" s3_hudi_direct_target, "DirectJDBCSource" direct_jdbc_source, "S3CatalogDeltaSource" s3_catalog_delta_source, "CatalogDeltaSource" catalog_delta_source, "S3DeltaSource" s3_delta_source, "S3DeltaCatalogTarget" s3_delta_catalog_target, "S3DeltaDirectTarget" s3_delta_direct_target, "AmazonRedshiftSource" amazon_redshift_source, "AmazonRedshiftTarget" amazon_redshift_target, "EvaluateDataQualityMultiFrame" evaluate_data_quality_multi_frame, "Recipe" recipe, "SnowflakeSource" snowflake_source, "SnowflakeTarget" snowflake_target, "ConnectorDataSource" connector_data_source, "ConnectorDataTarget" connector_data_target, "S3CatalogIcebergSource" s3_catalog_iceberg_source, "CatalogIcebergSource" catalog_iceberg_source, "S3IcebergCatalogTarget" s3_iceberg_catalog_target, "S3IcebergDirectTarget" s3_iceberg_direct_target, "S3ExcelSource" s3_excel_source, "S3HyperDirectTarget" s3_hyper_direct_target, "DynamoDBELTConnectorSource" dynamo_dbelt_connector_source,);
 
 /// `Column`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Column {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "Comment", skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(Column: "Name" name, "Type" r#type, "Comment" comment, "Parameters" parameters,);
 
 /// `Condition`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Condition {
-    #[serde(rename = "LogicalOperator", skip_serializing_if = "Option::is_none")]
     pub logical_operator: Option<String>,
-    #[serde(rename = "JobName", skip_serializing_if = "Option::is_none")]
     pub job_name: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "CrawlerName", skip_serializing_if = "Option::is_none")]
     pub crawler_name: Option<String>,
-    #[serde(rename = "CrawlState", skip_serializing_if = "Option::is_none")]
     pub crawl_state: Option<String>,
 }
+wire::shape!(Condition: "LogicalOperator" logical_operator, "JobName" job_name, "State" state, "CrawlerName" crawler_name, "CrawlState" crawl_state,);
 
 /// `ConditionExpression`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConditionExpression {
-    #[serde(rename = "Condition")]
     pub condition: String,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    #[serde(rename = "TargetColumn")]
     pub target_column: String,
 }
+wire::shape!(ConditionExpression: "Condition" condition, "Value" value, "TargetColumn" target_column,);
 
 /// `ConnectionsList`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionsList {
-    #[serde(rename = "Connections", skip_serializing_if = "Option::is_none")]
     pub connections: Option<Vec<String>>,
 }
+wire::shape!(ConnectionsList: "Connections" connections,);
 
 /// `ConnectorDataSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectorDataSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "ConnectionType")]
     pub connection_type: String,
-    #[serde(rename = "Data")]
     pub data: std::collections::BTreeMap<String, String>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(ConnectorDataSource: "Name" name, "ConnectionType" connection_type, "Data" data, "OutputSchemas" output_schemas,);
 
 /// `ConnectorDataTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectorDataTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "ConnectionType")]
     pub connection_type: String,
-    #[serde(rename = "Data")]
     pub data: std::collections::BTreeMap<String, String>,
-    #[serde(rename = "Inputs", skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Vec<String>>,
 }
+wire::shape!(ConnectorDataTarget: "Name" name, "ConnectionType" connection_type, "Data" data, "Inputs" inputs,);
 
 /// `Crawler`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Crawler {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Role", skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    #[serde(rename = "Targets", skip_serializing_if = "Option::is_none")]
     pub targets: Option<CrawlerTargets>,
-    #[serde(rename = "DatabaseName", skip_serializing_if = "Option::is_none")]
     pub database_name: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Classifiers", skip_serializing_if = "Option::is_none")]
     pub classifiers: Option<Vec<String>>,
-    #[serde(rename = "RecrawlPolicy", skip_serializing_if = "Option::is_none")]
     pub recrawl_policy: Option<RecrawlPolicy>,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<SchemaChangePolicy>,
-    #[serde(rename = "LineageConfiguration", skip_serializing_if = "Option::is_none")]
     pub lineage_configuration: Option<LineageConfiguration>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "TablePrefix", skip_serializing_if = "Option::is_none")]
     pub table_prefix: Option<String>,
-    #[serde(rename = "Schedule", skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
-    #[serde(rename = "CrawlElapsedTime", skip_serializing_if = "Option::is_none")]
     pub crawl_elapsed_time: Option<i64>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastUpdated", skip_serializing_if = "Option::is_none")]
     pub last_updated: Option<wire::Timestamp>,
-    #[serde(rename = "LastCrawl", skip_serializing_if = "Option::is_none")]
     pub last_crawl: Option<LastCrawlInfo>,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
-    #[serde(rename = "Configuration", skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
-    #[serde(rename = "CrawlerSecurityConfiguration", skip_serializing_if = "Option::is_none")]
     pub crawler_security_configuration: Option<String>,
-    #[serde(rename = "LakeFormationConfiguration", skip_serializing_if = "Option::is_none")]
     pub lake_formation_configuration: Option<LakeFormationConfiguration>,
 }
+wire::shape!(Crawler: "Name" name, "Role" role, "Targets" targets, "DatabaseName" database_name, "Description" description, "Classifiers" classifiers, "RecrawlPolicy" recrawl_policy, "SchemaChangePolicy" schema_change_policy, "LineageConfiguration" lineage_configuration, "State" state, "TablePrefix" table_prefix, "Schedule" schedule, "CrawlElapsedTime" crawl_elapsed_time, "CreationTime" creation_time, "LastUpdated" last_updated, "LastCrawl" last_crawl, "Version" version, "Configuration" configuration, "CrawlerSecurityConfiguration" crawler_security_configuration, "LakeFormationConfiguration" lake_formation_configuration,);
 
 /// `CrawlerHistory`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CrawlerHistory {
-    #[serde(rename = "CrawlId", skip_serializing_if = "Option::is_none")]
     pub crawl_id: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "StartTime", skip_serializing_if = "Option::is_none")]
     pub start_time: Option<wire::Timestamp>,
-    #[serde(rename = "EndTime", skip_serializing_if = "Option::is_none")]
     pub end_time: Option<wire::Timestamp>,
-    #[serde(rename = "Summary", skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
-    #[serde(rename = "ErrorMessage", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
-    #[serde(rename = "LogGroup", skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,
-    #[serde(rename = "LogStream", skip_serializing_if = "Option::is_none")]
     pub log_stream: Option<String>,
-    #[serde(rename = "MessagePrefix", skip_serializing_if = "Option::is_none")]
     pub message_prefix: Option<String>,
-    #[serde(rename = "DPUHour", skip_serializing_if = "Option::is_none")]
     pub dpu_hour: Option<f64>,
 }
+wire::shape!(CrawlerHistory: "CrawlId" crawl_id, "State" state, "StartTime" start_time, "EndTime" end_time, "Summary" summary, "ErrorMessage" error_message, "LogGroup" log_group, "LogStream" log_stream, "MessagePrefix" message_prefix, "DPUHour" dpu_hour,);
 
 /// `CrawlerMetrics`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CrawlerMetrics {
-    #[serde(rename = "CrawlerName", skip_serializing_if = "Option::is_none")]
     pub crawler_name: Option<String>,
-    #[serde(rename = "TimeLeftSeconds", skip_serializing_if = "Option::is_none")]
     pub time_left_seconds: Option<f64>,
-    #[serde(rename = "StillEstimating", skip_serializing_if = "Option::is_none")]
     pub still_estimating: Option<bool>,
-    #[serde(rename = "LastRuntimeSeconds", skip_serializing_if = "Option::is_none")]
     pub last_runtime_seconds: Option<f64>,
-    #[serde(rename = "MedianRuntimeSeconds", skip_serializing_if = "Option::is_none")]
     pub median_runtime_seconds: Option<f64>,
-    #[serde(rename = "TablesCreated", skip_serializing_if = "Option::is_none")]
     pub tables_created: Option<i32>,
-    #[serde(rename = "TablesUpdated", skip_serializing_if = "Option::is_none")]
     pub tables_updated: Option<i32>,
-    #[serde(rename = "TablesDeleted", skip_serializing_if = "Option::is_none")]
     pub tables_deleted: Option<i32>,
 }
+wire::shape!(CrawlerMetrics: "CrawlerName" crawler_name, "TimeLeftSeconds" time_left_seconds, "StillEstimating" still_estimating, "LastRuntimeSeconds" last_runtime_seconds, "MedianRuntimeSeconds" median_runtime_seconds, "TablesCreated" tables_created, "TablesUpdated" tables_updated, "TablesDeleted" tables_deleted,);
 
 /// `CrawlerTargets`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CrawlerTargets {
-    #[serde(rename = "S3Targets", skip_serializing_if = "Option::is_none")]
     pub s3_targets: Option<Vec<S3Target>>,
-    #[serde(rename = "JdbcTargets", skip_serializing_if = "Option::is_none")]
     pub jdbc_targets: Option<Vec<JdbcTarget>>,
-    #[serde(rename = "MongoDBTargets", skip_serializing_if = "Option::is_none")]
     pub mongo_db_targets: Option<Vec<MongoDBTarget>>,
-    #[serde(rename = "DynamoDBTargets", skip_serializing_if = "Option::is_none")]
     pub dynamo_db_targets: Option<Vec<DynamoDBTarget>>,
-    #[serde(rename = "CatalogTargets", skip_serializing_if = "Option::is_none")]
     pub catalog_targets: Option<Vec<CatalogTarget>>,
-    #[serde(rename = "DeltaTargets", skip_serializing_if = "Option::is_none")]
     pub delta_targets: Option<Vec<DeltaTarget>>,
-    #[serde(rename = "IcebergTargets", skip_serializing_if = "Option::is_none")]
     pub iceberg_targets: Option<Vec<IcebergTarget>>,
-    #[serde(rename = "HudiTargets", skip_serializing_if = "Option::is_none")]
     pub hudi_targets: Option<Vec<HudiTarget>>,
 }
+wire::shape!(CrawlerTargets: "S3Targets" s3_targets, "JdbcTargets" jdbc_targets, "MongoDBTargets" mongo_db_targets, "DynamoDBTargets" dynamo_db_targets, "CatalogTargets" catalog_targets, "DeltaTargets" delta_targets, "IcebergTargets" iceberg_targets, "HudiTargets" hudi_targets,);
 
 /// `CrawlsFilter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CrawlsFilter {
-    #[serde(rename = "FieldName", skip_serializing_if = "Option::is_none")]
     pub field_name: Option<String>,
-    #[serde(rename = "FilterOperator", skip_serializing_if = "Option::is_none")]
     pub filter_operator: Option<String>,
-    #[serde(rename = "FieldValue", skip_serializing_if = "Option::is_none")]
     pub field_value: Option<String>,
 }
+wire::shape!(CrawlsFilter: "FieldName" field_name, "FilterOperator" filter_operator, "FieldValue" field_value,);
 
 /// `CreateClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateClassifierRequest {
-    #[serde(rename = "GrokClassifier", skip_serializing_if = "Option::is_none")]
     pub grok_classifier: Option<CreateGrokClassifierRequest>,
-    #[serde(rename = "XMLClassifier", skip_serializing_if = "Option::is_none")]
     pub xml_classifier: Option<CreateXMLClassifierRequest>,
-    #[serde(rename = "JsonClassifier", skip_serializing_if = "Option::is_none")]
     pub json_classifier: Option<CreateJsonClassifierRequest>,
-    #[serde(rename = "CsvClassifier", skip_serializing_if = "Option::is_none")]
     pub csv_classifier: Option<CreateCsvClassifierRequest>,
 }
+wire::shape!(CreateClassifierRequest: "GrokClassifier" grok_classifier, "XMLClassifier" xml_classifier, "JsonClassifier" json_classifier, "CsvClassifier" csv_classifier,);
 
 /// `CreateClassifierResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateClassifierResponse {}
+wire::shape!(CreateClassifierResponse:);
 
 /// `CreateCrawlerRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateCrawlerRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Role")]
     pub role: String,
-    #[serde(rename = "DatabaseName", skip_serializing_if = "Option::is_none")]
     pub database_name: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Targets")]
     pub targets: CrawlerTargets,
-    #[serde(rename = "Schedule", skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    #[serde(rename = "Classifiers", skip_serializing_if = "Option::is_none")]
     pub classifiers: Option<Vec<String>>,
-    #[serde(rename = "TablePrefix", skip_serializing_if = "Option::is_none")]
     pub table_prefix: Option<String>,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<SchemaChangePolicy>,
-    #[serde(rename = "RecrawlPolicy", skip_serializing_if = "Option::is_none")]
     pub recrawl_policy: Option<RecrawlPolicy>,
-    #[serde(rename = "LineageConfiguration", skip_serializing_if = "Option::is_none")]
     pub lineage_configuration: Option<LineageConfiguration>,
-    #[serde(rename = "LakeFormationConfiguration", skip_serializing_if = "Option::is_none")]
     pub lake_formation_configuration: Option<LakeFormationConfiguration>,
-    #[serde(rename = "Configuration", skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
-    #[serde(rename = "CrawlerSecurityConfiguration", skip_serializing_if = "Option::is_none")]
     pub crawler_security_configuration: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(CreateCrawlerRequest: "Name" name, "Role" role, "DatabaseName" database_name, "Description" description, "Targets" targets, "Schedule" schedule, "Classifiers" classifiers, "TablePrefix" table_prefix, "SchemaChangePolicy" schema_change_policy, "RecrawlPolicy" recrawl_policy, "LineageConfiguration" lineage_configuration, "LakeFormationConfiguration" lake_formation_configuration, "Configuration" configuration, "CrawlerSecurityConfiguration" crawler_security_configuration, "Tags" tags,);
 
 /// `CreateCrawlerResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateCrawlerResponse {}
+wire::shape!(CreateCrawlerResponse:);
 
 /// `CreateCsvClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateCsvClassifierRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Delimiter", skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    #[serde(rename = "QuoteSymbol", skip_serializing_if = "Option::is_none")]
     pub quote_symbol: Option<String>,
-    #[serde(rename = "ContainsHeader", skip_serializing_if = "Option::is_none")]
     pub contains_header: Option<String>,
-    #[serde(rename = "Header", skip_serializing_if = "Option::is_none")]
     pub header: Option<Vec<String>>,
-    #[serde(rename = "DisableValueTrimming", skip_serializing_if = "Option::is_none")]
     pub disable_value_trimming: Option<bool>,
-    #[serde(rename = "AllowSingleColumn", skip_serializing_if = "Option::is_none")]
     pub allow_single_column: Option<bool>,
-    #[serde(rename = "CustomDatatypeConfigured", skip_serializing_if = "Option::is_none")]
     pub custom_datatype_configured: Option<bool>,
-    #[serde(rename = "CustomDatatypes", skip_serializing_if = "Option::is_none")]
     pub custom_datatypes: Option<Vec<String>>,
-    #[serde(rename = "Serde", skip_serializing_if = "Option::is_none")]
     pub serde: Option<String>,
 }
+wire::shape!(CreateCsvClassifierRequest: "Name" name, "Delimiter" delimiter, "QuoteSymbol" quote_symbol, "ContainsHeader" contains_header, "Header" header, "DisableValueTrimming" disable_value_trimming, "AllowSingleColumn" allow_single_column, "CustomDatatypeConfigured" custom_datatype_configured, "CustomDatatypes" custom_datatypes, "Serde" serde,);
 
 /// `CreateDatabaseRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateDatabaseRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseInput")]
     pub database_input: DatabaseInput,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(CreateDatabaseRequest: "CatalogId" catalog_id, "DatabaseInput" database_input, "Tags" tags,);
 
 /// `CreateDatabaseResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateDatabaseResponse {}
+wire::shape!(CreateDatabaseResponse:);
 
 /// `CreateGrokClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateGrokClassifierRequest {
-    #[serde(rename = "Classification")]
     pub classification: String,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "GrokPattern")]
     pub grok_pattern: String,
-    #[serde(rename = "CustomPatterns", skip_serializing_if = "Option::is_none")]
     pub custom_patterns: Option<String>,
 }
+wire::shape!(CreateGrokClassifierRequest: "Classification" classification, "Name" name, "GrokPattern" grok_pattern, "CustomPatterns" custom_patterns,);
 
 /// `CreateIcebergTableInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateIcebergTableInput {
-    #[serde(rename = "Location")]
     pub location: String,
-    #[serde(rename = "Schema")]
     pub schema: IcebergSchema,
-    #[serde(rename = "PartitionSpec", skip_serializing_if = "Option::is_none")]
     pub partition_spec: Option<IcebergPartitionSpec>,
-    #[serde(rename = "WriteOrder", skip_serializing_if = "Option::is_none")]
     pub write_order: Option<IcebergSortOrder>,
-    #[serde(rename = "Properties", skip_serializing_if = "Option::is_none")]
     pub properties: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(CreateIcebergTableInput: "Location" location, "Schema" schema, "PartitionSpec" partition_spec, "WriteOrder" write_order, "Properties" properties,);
 
 /// `CreateJobRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateJobRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "JobMode", skip_serializing_if = "Option::is_none")]
     pub job_mode: Option<String>,
-    #[serde(rename = "JobRunQueuingEnabled", skip_serializing_if = "Option::is_none")]
     pub job_run_queuing_enabled: Option<bool>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "LogUri", skip_serializing_if = "Option::is_none")]
     pub log_uri: Option<String>,
-    #[serde(rename = "Role")]
     pub role: String,
-    #[serde(rename = "ExecutionProperty", skip_serializing_if = "Option::is_none")]
     pub execution_property: Option<ExecutionProperty>,
-    #[serde(rename = "Command")]
     pub command: JobCommand,
-    #[serde(rename = "DefaultArguments", skip_serializing_if = "Option::is_none")]
     pub default_arguments: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "NonOverridableArguments", skip_serializing_if = "Option::is_none")]
     pub non_overridable_arguments: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Connections", skip_serializing_if = "Option::is_none")]
     pub connections: Option<ConnectionsList>,
-    #[serde(rename = "MaxRetries", skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<i32>,
-    #[serde(rename = "AllocatedCapacity", skip_serializing_if = "Option::is_none")]
     pub allocated_capacity: Option<i32>,
-    #[serde(rename = "Timeout", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i32>,
-    #[serde(rename = "MaxCapacity", skip_serializing_if = "Option::is_none")]
     pub max_capacity: Option<f64>,
-    #[serde(rename = "SecurityConfiguration", skip_serializing_if = "Option::is_none")]
     pub security_configuration: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "NotificationProperty", skip_serializing_if = "Option::is_none")]
     pub notification_property: Option<NotificationProperty>,
-    #[serde(rename = "GlueVersion", skip_serializing_if = "Option::is_none")]
     pub glue_version: Option<String>,
-    #[serde(rename = "NumberOfWorkers", skip_serializing_if = "Option::is_none")]
     pub number_of_workers: Option<i32>,
-    #[serde(rename = "WorkerType", skip_serializing_if = "Option::is_none")]
     pub worker_type: Option<String>,
-    #[serde(rename = "CodeGenConfigurationNodes", skip_serializing_if = "Option::is_none")]
     pub code_gen_configuration_nodes: Option<std::collections::BTreeMap<String, CodeGenConfigurationNode>>,
-    #[serde(rename = "ExecutionClass", skip_serializing_if = "Option::is_none")]
     pub execution_class: Option<String>,
-    #[serde(rename = "SourceControlDetails", skip_serializing_if = "Option::is_none")]
     pub source_control_details: Option<SourceControlDetails>,
-    #[serde(rename = "MaintenanceWindow", skip_serializing_if = "Option::is_none")]
     pub maintenance_window: Option<String>,
 }
+wire::shape!(CreateJobRequest: "Name" name, "JobMode" job_mode, "JobRunQueuingEnabled" job_run_queuing_enabled, "Description" description, "LogUri" log_uri, "Role" role, "ExecutionProperty" execution_property, "Command" command, "DefaultArguments" default_arguments, "NonOverridableArguments" non_overridable_arguments, "Connections" connections, "MaxRetries" max_retries, "AllocatedCapacity" allocated_capacity, "Timeout" timeout, "MaxCapacity" max_capacity, "SecurityConfiguration" security_configuration, "Tags" tags, "NotificationProperty" notification_property, "GlueVersion" glue_version, "NumberOfWorkers" number_of_workers, "WorkerType" worker_type, "CodeGenConfigurationNodes" code_gen_configuration_nodes, "ExecutionClass" execution_class, "SourceControlDetails" source_control_details, "MaintenanceWindow" maintenance_window,);
 
 /// `CreateJobResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateJobResponse {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
+wire::shape!(CreateJobResponse: "Name" name,);
 
 /// `CreateJsonClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateJsonClassifierRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "JsonPath")]
     pub json_path: String,
 }
+wire::shape!(CreateJsonClassifierRequest: "Name" name, "JsonPath" json_path,);
 
 /// `CreatePartitionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "PartitionInput")]
     pub partition_input: PartitionInput,
 }
+wire::shape!(CreatePartitionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "PartitionInput" partition_input,);
 
 /// `CreatePartitionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionResponse {}
+wire::shape!(CreatePartitionResponse:);
 
 /// `CreateTableRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTableRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "TableInput", skip_serializing_if = "Option::is_none")]
     pub table_input: Option<TableInput>,
-    #[serde(rename = "PartitionIndexes", skip_serializing_if = "Option::is_none")]
     pub partition_indexes: Option<Vec<PartitionIndex>>,
-    #[serde(rename = "TransactionId", skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<String>,
-    #[serde(rename = "OpenTableFormatInput", skip_serializing_if = "Option::is_none")]
     pub open_table_format_input: Option<OpenTableFormatInput>,
 }
+wire::shape!(CreateTableRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "Name" name, "TableInput" table_input, "PartitionIndexes" partition_indexes, "TransactionId" transaction_id, "OpenTableFormatInput" open_table_format_input,);
 
 /// `CreateTableResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTableResponse {}
+wire::shape!(CreateTableResponse:);
 
 /// `CreateTriggerRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTriggerRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "WorkflowName", skip_serializing_if = "Option::is_none")]
     pub workflow_name: Option<String>,
-    #[serde(rename = "Type")]
     pub r#type: String,
-    #[serde(rename = "Schedule", skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    #[serde(rename = "Predicate", skip_serializing_if = "Option::is_none")]
     pub predicate: Option<Predicate>,
-    #[serde(rename = "Actions")]
     pub actions: Vec<Action>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "StartOnCreation", skip_serializing_if = "Option::is_none")]
     pub start_on_creation: Option<bool>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "EventBatchingCondition", skip_serializing_if = "Option::is_none")]
     pub event_batching_condition: Option<EventBatchingCondition>,
 }
+wire::shape!(CreateTriggerRequest: "Name" name, "WorkflowName" workflow_name, "Type" r#type, "Schedule" schedule, "Predicate" predicate, "Actions" actions, "Description" description, "StartOnCreation" start_on_creation, "Tags" tags, "EventBatchingCondition" event_batching_condition,);
 
 /// `CreateTriggerResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTriggerResponse {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
+wire::shape!(CreateTriggerResponse: "Name" name,);
 
 /// `CreateXMLClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateXMLClassifierRequest {
-    #[serde(rename = "Classification")]
     pub classification: String,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "RowTag", skip_serializing_if = "Option::is_none")]
     pub row_tag: Option<String>,
 }
+wire::shape!(CreateXMLClassifierRequest: "Classification" classification, "Name" name, "RowTag" row_tag,);
 
 /// `CsvClassifier`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CsvClassifier {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastUpdated", skip_serializing_if = "Option::is_none")]
     pub last_updated: Option<wire::Timestamp>,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
-    #[serde(rename = "Delimiter", skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    #[serde(rename = "QuoteSymbol", skip_serializing_if = "Option::is_none")]
     pub quote_symbol: Option<String>,
-    #[serde(rename = "ContainsHeader", skip_serializing_if = "Option::is_none")]
     pub contains_header: Option<String>,
-    #[serde(rename = "Header", skip_serializing_if = "Option::is_none")]
     pub header: Option<Vec<String>>,
-    #[serde(rename = "DisableValueTrimming", skip_serializing_if = "Option::is_none")]
     pub disable_value_trimming: Option<bool>,
-    #[serde(rename = "AllowSingleColumn", skip_serializing_if = "Option::is_none")]
     pub allow_single_column: Option<bool>,
-    #[serde(rename = "CustomDatatypeConfigured", skip_serializing_if = "Option::is_none")]
     pub custom_datatype_configured: Option<bool>,
-    #[serde(rename = "CustomDatatypes", skip_serializing_if = "Option::is_none")]
     pub custom_datatypes: Option<Vec<String>>,
-    #[serde(rename = "Serde", skip_serializing_if = "Option::is_none")]
     pub serde: Option<String>,
 }
+wire::shape!(CsvClassifier: "Name" name, "CreationTime" creation_time, "LastUpdated" last_updated, "Version" version, "Delimiter" delimiter, "QuoteSymbol" quote_symbol, "ContainsHeader" contains_header, "Header" header, "DisableValueTrimming" disable_value_trimming, "AllowSingleColumn" allow_single_column, "CustomDatatypeConfigured" custom_datatype_configured, "CustomDatatypes" custom_datatypes, "Serde" serde,);
 
 /// `CustomCode`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CustomCode {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Code")]
     pub code: String,
-    #[serde(rename = "ClassName")]
     pub class_name: String,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(CustomCode: "Name" name, "Inputs" inputs, "Code" code, "ClassName" class_name, "OutputSchemas" output_schemas,);
 
 /// `DDBELTCatalogAdditionalOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DDBELTCatalogAdditionalOptions {
-    #[serde(rename = "DynamodbExport", skip_serializing_if = "Option::is_none")]
     pub dynamodb_export: Option<String>,
-    #[serde(rename = "DynamodbUnnestDDBJson", skip_serializing_if = "Option::is_none")]
     pub dynamodb_unnest_ddb_json: Option<bool>,
 }
+wire::shape!(DDBELTCatalogAdditionalOptions: "DynamodbExport" dynamodb_export, "DynamodbUnnestDDBJson" dynamodb_unnest_ddb_json,);
 
 /// `DDBELTConnectionOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DDBELTConnectionOptions {
-    #[serde(rename = "DynamodbExport", skip_serializing_if = "Option::is_none")]
     pub dynamodb_export: Option<String>,
-    #[serde(rename = "DynamodbUnnestDDBJson", skip_serializing_if = "Option::is_none")]
     pub dynamodb_unnest_ddb_json: Option<bool>,
-    #[serde(rename = "DynamodbTableArn")]
     pub dynamodb_table_arn: String,
-    #[serde(rename = "DynamodbS3Bucket", skip_serializing_if = "Option::is_none")]
     pub dynamodb_s3_bucket: Option<String>,
-    #[serde(rename = "DynamodbS3Prefix", skip_serializing_if = "Option::is_none")]
     pub dynamodb_s3_prefix: Option<String>,
-    #[serde(rename = "DynamodbS3BucketOwner", skip_serializing_if = "Option::is_none")]
     pub dynamodb_s3_bucket_owner: Option<String>,
-    #[serde(rename = "DynamodbStsRoleArn", skip_serializing_if = "Option::is_none")]
     pub dynamodb_sts_role_arn: Option<String>,
 }
+wire::shape!(DDBELTConnectionOptions: "DynamodbExport" dynamodb_export, "DynamodbUnnestDDBJson" dynamodb_unnest_ddb_json, "DynamodbTableArn" dynamodb_table_arn, "DynamodbS3Bucket" dynamodb_s3_bucket, "DynamodbS3Prefix" dynamodb_s3_prefix, "DynamodbS3BucketOwner" dynamodb_s3_bucket_owner, "DynamodbStsRoleArn" dynamodb_sts_role_arn,);
 
 /// `DQResultsPublishingOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DQResultsPublishingOptions {
-    #[serde(rename = "EvaluationContext", skip_serializing_if = "Option::is_none")]
     pub evaluation_context: Option<String>,
-    #[serde(rename = "ResultsS3Prefix", skip_serializing_if = "Option::is_none")]
     pub results_s3_prefix: Option<String>,
-    #[serde(rename = "CloudWatchMetricsEnabled", skip_serializing_if = "Option::is_none")]
     pub cloud_watch_metrics_enabled: Option<bool>,
-    #[serde(rename = "ResultsPublishingEnabled", skip_serializing_if = "Option::is_none")]
     pub results_publishing_enabled: Option<bool>,
 }
+wire::shape!(DQResultsPublishingOptions: "EvaluationContext" evaluation_context, "ResultsS3Prefix" results_s3_prefix, "CloudWatchMetricsEnabled" cloud_watch_metrics_enabled, "ResultsPublishingEnabled" results_publishing_enabled,);
 
 /// `DQStopJobOnFailureOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DQStopJobOnFailureOptions {
-    #[serde(rename = "StopJobOnFailureTiming", skip_serializing_if = "Option::is_none")]
     pub stop_job_on_failure_timing: Option<String>,
 }
+wire::shape!(DQStopJobOnFailureOptions: "StopJobOnFailureTiming" stop_job_on_failure_timing,);
 
 /// `DataLakePrincipal`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DataLakePrincipal {
-    #[serde(rename = "DataLakePrincipalIdentifier", skip_serializing_if = "Option::is_none")]
     pub data_lake_principal_identifier: Option<String>,
 }
+wire::shape!(DataLakePrincipal: "DataLakePrincipalIdentifier" data_lake_principal_identifier,);
 
 /// `Database`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Database {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "LocationUri", skip_serializing_if = "Option::is_none")]
     pub location_uri: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "CreateTime", skip_serializing_if = "Option::is_none")]
     pub create_time: Option<wire::Timestamp>,
-    #[serde(rename = "CreateTableDefaultPermissions", skip_serializing_if = "Option::is_none")]
     pub create_table_default_permissions: Option<Vec<PrincipalPermissions>>,
-    #[serde(rename = "TargetDatabase", skip_serializing_if = "Option::is_none")]
     pub target_database: Option<DatabaseIdentifier>,
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "FederatedDatabase", skip_serializing_if = "Option::is_none")]
     pub federated_database: Option<FederatedDatabase>,
 }
+wire::shape!(Database: "Name" name, "Description" description, "LocationUri" location_uri, "Parameters" parameters, "CreateTime" create_time, "CreateTableDefaultPermissions" create_table_default_permissions, "TargetDatabase" target_database, "CatalogId" catalog_id, "FederatedDatabase" federated_database,);
 
 /// `DatabaseIdentifier`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DatabaseIdentifier {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName", skip_serializing_if = "Option::is_none")]
     pub database_name: Option<String>,
-    #[serde(rename = "Region", skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 }
+wire::shape!(DatabaseIdentifier: "CatalogId" catalog_id, "DatabaseName" database_name, "Region" region,);
 
 /// `DatabaseInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DatabaseInput {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "LocationUri", skip_serializing_if = "Option::is_none")]
     pub location_uri: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "CreateTableDefaultPermissions", skip_serializing_if = "Option::is_none")]
     pub create_table_default_permissions: Option<Vec<PrincipalPermissions>>,
-    #[serde(rename = "TargetDatabase", skip_serializing_if = "Option::is_none")]
     pub target_database: Option<DatabaseIdentifier>,
-    #[serde(rename = "FederatedDatabase", skip_serializing_if = "Option::is_none")]
     pub federated_database: Option<FederatedDatabase>,
 }
+wire::shape!(DatabaseInput: "Name" name, "Description" description, "LocationUri" location_uri, "Parameters" parameters, "CreateTableDefaultPermissions" create_table_default_permissions, "TargetDatabase" target_database, "FederatedDatabase" federated_database,);
 
 /// `Datatype`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Datatype {
-    #[serde(rename = "Id")]
     pub id: String,
-    #[serde(rename = "Label")]
     pub label: String,
 }
+wire::shape!(Datatype: "Id" id, "Label" label,);
 
 /// `DeleteClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteClassifierRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DeleteClassifierRequest: "Name" name,);
 
 /// `DeleteClassifierResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteClassifierResponse {}
+wire::shape!(DeleteClassifierResponse:);
 
 /// `DeleteCrawlerRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteCrawlerRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DeleteCrawlerRequest: "Name" name,);
 
 /// `DeleteCrawlerResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteCrawlerResponse {}
+wire::shape!(DeleteCrawlerResponse:);
 
 /// `DeleteDatabaseRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteDatabaseRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DeleteDatabaseRequest: "CatalogId" catalog_id, "Name" name,);
 
 /// `DeleteDatabaseResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteDatabaseResponse {}
+wire::shape!(DeleteDatabaseResponse:);
 
 /// `DeleteJobRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteJobRequest {
-    #[serde(rename = "JobName")]
     pub job_name: String,
 }
+wire::shape!(DeleteJobRequest: "JobName" job_name,);
 
 /// `DeleteJobResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteJobResponse {
-    #[serde(rename = "JobName", skip_serializing_if = "Option::is_none")]
     pub job_name: Option<String>,
 }
+wire::shape!(DeleteJobResponse: "JobName" job_name,);
 
 /// `DeletePartitionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeletePartitionRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "PartitionValues")]
     pub partition_values: Vec<String>,
 }
+wire::shape!(DeletePartitionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "PartitionValues" partition_values,);
 
 /// `DeletePartitionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeletePartitionResponse {}
+wire::shape!(DeletePartitionResponse:);
 
 /// `DeleteTableRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTableRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "TransactionId", skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<String>,
 }
+wire::shape!(DeleteTableRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "Name" name, "TransactionId" transaction_id,);
 
 /// `DeleteTableResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTableResponse {}
+wire::shape!(DeleteTableResponse:);
 
 /// `DeleteTableVersionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTableVersionRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "VersionId")]
     pub version_id: String,
 }
+wire::shape!(DeleteTableVersionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "VersionId" version_id,);
 
 /// `DeleteTableVersionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTableVersionResponse {}
+wire::shape!(DeleteTableVersionResponse:);
 
 /// `DeleteTriggerRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTriggerRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DeleteTriggerRequest: "Name" name,);
 
 /// `DeleteTriggerResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTriggerResponse {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
+wire::shape!(DeleteTriggerResponse: "Name" name,);
 
 /// `DeltaTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeltaTarget {
-    #[serde(rename = "DeltaTables", skip_serializing_if = "Option::is_none")]
     pub delta_tables: Option<Vec<String>>,
-    #[serde(rename = "ConnectionName", skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<String>,
-    #[serde(rename = "WriteManifest", skip_serializing_if = "Option::is_none")]
     pub write_manifest: Option<bool>,
-    #[serde(rename = "CreateNativeDeltaTable", skip_serializing_if = "Option::is_none")]
     pub create_native_delta_table: Option<bool>,
 }
+wire::shape!(DeltaTarget: "DeltaTables" delta_tables, "ConnectionName" connection_name, "WriteManifest" write_manifest, "CreateNativeDeltaTable" create_native_delta_table,);
 
 /// `DirectJDBCSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DirectJDBCSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "ConnectionName")]
     pub connection_name: String,
-    #[serde(rename = "ConnectionType")]
     pub connection_type: String,
-    #[serde(rename = "RedshiftTmpDir", skip_serializing_if = "Option::is_none")]
     pub redshift_tmp_dir: Option<String>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(DirectJDBCSource: "Name" name, "Database" database, "Table" table, "ConnectionName" connection_name, "ConnectionType" connection_type, "RedshiftTmpDir" redshift_tmp_dir, "OutputSchemas" output_schemas,);
 
 /// `DirectKafkaSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DirectKafkaSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "StreamingOptions", skip_serializing_if = "Option::is_none")]
     pub streaming_options: Option<KafkaStreamingSourceOptions>,
-    #[serde(rename = "WindowSize", skip_serializing_if = "Option::is_none")]
     pub window_size: Option<i32>,
-    #[serde(rename = "DetectSchema", skip_serializing_if = "Option::is_none")]
     pub detect_schema: Option<bool>,
-    #[serde(rename = "DataPreviewOptions", skip_serializing_if = "Option::is_none")]
     pub data_preview_options: Option<StreamingDataPreviewOptions>,
 }
+wire::shape!(DirectKafkaSource: "Name" name, "StreamingOptions" streaming_options, "WindowSize" window_size, "DetectSchema" detect_schema, "DataPreviewOptions" data_preview_options,);
 
 /// `DirectKinesisSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DirectKinesisSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "WindowSize", skip_serializing_if = "Option::is_none")]
     pub window_size: Option<i32>,
-    #[serde(rename = "DetectSchema", skip_serializing_if = "Option::is_none")]
     pub detect_schema: Option<bool>,
-    #[serde(rename = "StreamingOptions", skip_serializing_if = "Option::is_none")]
     pub streaming_options: Option<KinesisStreamingSourceOptions>,
-    #[serde(rename = "DataPreviewOptions", skip_serializing_if = "Option::is_none")]
     pub data_preview_options: Option<StreamingDataPreviewOptions>,
 }
+wire::shape!(DirectKinesisSource: "Name" name, "WindowSize" window_size, "DetectSchema" detect_schema, "StreamingOptions" streaming_options, "DataPreviewOptions" data_preview_options,);
 
 /// `DirectSchemaChangePolicy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DirectSchemaChangePolicy {
-    #[serde(rename = "EnableUpdateCatalog", skip_serializing_if = "Option::is_none")]
     pub enable_update_catalog: Option<bool>,
-    #[serde(rename = "UpdateBehavior", skip_serializing_if = "Option::is_none")]
     pub update_behavior: Option<String>,
-    #[serde(rename = "Table", skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    #[serde(rename = "Database", skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
 }
+wire::shape!(DirectSchemaChangePolicy: "EnableUpdateCatalog" enable_update_catalog, "UpdateBehavior" update_behavior, "Table" table, "Database" database,);
 
 /// `DropDuplicates`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DropDuplicates {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Columns", skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<Vec<String>>>,
 }
+wire::shape!(DropDuplicates: "Name" name, "Inputs" inputs, "Columns" columns,);
 
 /// `DropFields`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DropFields {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Paths")]
     pub paths: Vec<Vec<String>>,
 }
+wire::shape!(DropFields: "Name" name, "Inputs" inputs, "Paths" paths,);
 
 /// `DropNullFields`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DropNullFields {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "NullCheckBoxList", skip_serializing_if = "Option::is_none")]
     pub null_check_box_list: Option<NullCheckBoxList>,
-    #[serde(rename = "NullTextList", skip_serializing_if = "Option::is_none")]
     pub null_text_list: Option<Vec<NullValueField>>,
 }
+wire::shape!(DropNullFields: "Name" name, "Inputs" inputs, "NullCheckBoxList" null_check_box_list, "NullTextList" null_text_list,);
 
 /// `DynamicTransform`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DynamicTransform {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "TransformName")]
     pub transform_name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<TransformConfigParameter>>,
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Path")]
     pub path: String,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(DynamicTransform: "Name" name, "TransformName" transform_name, "Inputs" inputs, "Parameters" parameters, "FunctionName" function_name, "Path" path, "Version" version, "OutputSchemas" output_schemas,);
 
 /// `DynamoDBCatalogSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DynamoDBCatalogSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "PitrEnabled", skip_serializing_if = "Option::is_none")]
     pub pitr_enabled: Option<bool>,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<DDBELTCatalogAdditionalOptions>,
 }
+wire::shape!(DynamoDBCatalogSource: "Name" name, "Database" database, "Table" table, "PitrEnabled" pitr_enabled, "AdditionalOptions" additional_options,);
 
 /// `DynamoDBELTConnectorSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DynamoDBELTConnectorSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "ConnectionOptions", skip_serializing_if = "Option::is_none")]
     pub connection_options: Option<DDBELTConnectionOptions>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(DynamoDBELTConnectorSource: "Name" name, "ConnectionOptions" connection_options, "OutputSchemas" output_schemas,);
 
 /// `DynamoDBTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DynamoDBTarget {
-    #[serde(rename = "Path", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    #[serde(rename = "scanAll", skip_serializing_if = "Option::is_none")]
     pub scan_all: Option<bool>,
-    #[serde(rename = "scanRate", skip_serializing_if = "Option::is_none")]
     pub scan_rate: Option<f64>,
 }
+wire::shape!(DynamoDBTarget: "Path" path, "scanAll" scan_all, "scanRate" scan_rate,);
 
 /// `ErrorDetail`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ErrorDetail {
-    #[serde(rename = "ErrorCode", skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    #[serde(rename = "ErrorMessage", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
 }
+wire::shape!(ErrorDetail: "ErrorCode" error_code, "ErrorMessage" error_message,);
 
 /// `EvaluateDataQuality`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EvaluateDataQuality {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Ruleset")]
     pub ruleset: String,
-    #[serde(rename = "Output", skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    #[serde(rename = "PublishingOptions", skip_serializing_if = "Option::is_none")]
     pub publishing_options: Option<DQResultsPublishingOptions>,
-    #[serde(rename = "StopJobOnFailureOptions", skip_serializing_if = "Option::is_none")]
     pub stop_job_on_failure_options: Option<DQStopJobOnFailureOptions>,
 }
+wire::shape!(EvaluateDataQuality: "Name" name, "Inputs" inputs, "Ruleset" ruleset, "Output" output, "PublishingOptions" publishing_options, "StopJobOnFailureOptions" stop_job_on_failure_options,);
 
 /// `EvaluateDataQualityMultiFrame`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EvaluateDataQualityMultiFrame {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "AdditionalDataSources", skip_serializing_if = "Option::is_none")]
     pub additional_data_sources: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Ruleset")]
     pub ruleset: String,
-    #[serde(rename = "PublishingOptions", skip_serializing_if = "Option::is_none")]
     pub publishing_options: Option<DQResultsPublishingOptions>,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "StopJobOnFailureOptions", skip_serializing_if = "Option::is_none")]
     pub stop_job_on_failure_options: Option<DQStopJobOnFailureOptions>,
 }
+wire::shape!(EvaluateDataQualityMultiFrame: "Name" name, "Inputs" inputs, "AdditionalDataSources" additional_data_sources, "Ruleset" ruleset, "PublishingOptions" publishing_options, "AdditionalOptions" additional_options, "StopJobOnFailureOptions" stop_job_on_failure_options,);
 
 /// `EventBatchingCondition`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventBatchingCondition {
-    #[serde(rename = "BatchSize")]
     pub batch_size: i32,
-    #[serde(rename = "BatchWindow", skip_serializing_if = "Option::is_none")]
     pub batch_window: Option<i32>,
 }
+wire::shape!(EventBatchingCondition: "BatchSize" batch_size, "BatchWindow" batch_window,);
 
 /// `ExecutionProperty`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecutionProperty {
-    #[serde(rename = "MaxConcurrentRuns", skip_serializing_if = "Option::is_none")]
     pub max_concurrent_runs: Option<i32>,
 }
+wire::shape!(ExecutionProperty: "MaxConcurrentRuns" max_concurrent_runs,);
 
 /// `FederatedDatabase`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FederatedDatabase {
-    #[serde(rename = "Identifier", skip_serializing_if = "Option::is_none")]
     pub identifier: Option<String>,
-    #[serde(rename = "ConnectionName", skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<String>,
-    #[serde(rename = "ConnectionType", skip_serializing_if = "Option::is_none")]
     pub connection_type: Option<String>,
 }
+wire::shape!(FederatedDatabase: "Identifier" identifier, "ConnectionName" connection_name, "ConnectionType" connection_type,);
 
 /// `FederatedTable`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FederatedTable {
-    #[serde(rename = "Identifier", skip_serializing_if = "Option::is_none")]
     pub identifier: Option<String>,
-    #[serde(rename = "DatabaseIdentifier", skip_serializing_if = "Option::is_none")]
     pub database_identifier: Option<String>,
-    #[serde(rename = "ConnectionName", skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<String>,
-    #[serde(rename = "ConnectionType", skip_serializing_if = "Option::is_none")]
     pub connection_type: Option<String>,
 }
+wire::shape!(FederatedTable: "Identifier" identifier, "DatabaseIdentifier" database_identifier, "ConnectionName" connection_name, "ConnectionType" connection_type,);
 
 /// `FillMissingValues`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FillMissingValues {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "ImputedPath")]
     pub imputed_path: String,
-    #[serde(rename = "FilledPath", skip_serializing_if = "Option::is_none")]
     pub filled_path: Option<String>,
 }
+wire::shape!(FillMissingValues: "Name" name, "Inputs" inputs, "ImputedPath" imputed_path, "FilledPath" filled_path,);
 
 /// `Filter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "LogicalOperator")]
     pub logical_operator: String,
-    #[serde(rename = "Filters")]
     pub filters: Vec<FilterExpression>,
 }
+wire::shape!(Filter: "Name" name, "Inputs" inputs, "LogicalOperator" logical_operator, "Filters" filters,);
 
 /// `FilterExpression`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FilterExpression {
-    #[serde(rename = "Operation")]
     pub operation: String,
-    #[serde(rename = "Negated", skip_serializing_if = "Option::is_none")]
     pub negated: Option<bool>,
-    #[serde(rename = "Values")]
     pub values: Vec<FilterValue>,
 }
+wire::shape!(FilterExpression: "Operation" operation, "Negated" negated, "Values" values,);
 
 /// `FilterValue`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FilterValue {
-    #[serde(rename = "Type")]
     pub r#type: String,
-    #[serde(rename = "Value")]
     pub value: Vec<String>,
 }
+wire::shape!(FilterValue: "Type" r#type, "Value" value,);
 
 /// `GetClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetClassifierRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(GetClassifierRequest: "Name" name,);
 
 /// `GetClassifierResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetClassifierResponse {
-    #[serde(rename = "Classifier", skip_serializing_if = "Option::is_none")]
     pub classifier: Option<Classifier>,
 }
+wire::shape!(GetClassifierResponse: "Classifier" classifier,);
 
 /// `GetClassifiersRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetClassifiersRequest {
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetClassifiersRequest: "MaxResults" max_results, "NextToken" next_token,);
 
 /// `GetClassifiersResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetClassifiersResponse {
-    #[serde(rename = "Classifiers", skip_serializing_if = "Option::is_none")]
     pub classifiers: Option<Vec<Classifier>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetClassifiersResponse: "Classifiers" classifiers, "NextToken" next_token,);
 
 /// `GetCrawlerMetricsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetCrawlerMetricsRequest {
-    #[serde(rename = "CrawlerNameList", skip_serializing_if = "Option::is_none")]
     pub crawler_name_list: Option<Vec<String>>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetCrawlerMetricsRequest: "CrawlerNameList" crawler_name_list, "MaxResults" max_results, "NextToken" next_token,);
 
 /// `GetCrawlerMetricsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetCrawlerMetricsResponse {
-    #[serde(rename = "CrawlerMetricsList", skip_serializing_if = "Option::is_none")]
     pub crawler_metrics_list: Option<Vec<CrawlerMetrics>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetCrawlerMetricsResponse: "CrawlerMetricsList" crawler_metrics_list, "NextToken" next_token,);
 
 /// `GetCrawlerRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetCrawlerRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(GetCrawlerRequest: "Name" name,);
 
 /// `GetCrawlerResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetCrawlerResponse {
-    #[serde(rename = "Crawler", skip_serializing_if = "Option::is_none")]
     pub crawler: Option<Crawler>,
 }
+wire::shape!(GetCrawlerResponse: "Crawler" crawler,);
 
 /// `GetCrawlersRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetCrawlersRequest {
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetCrawlersRequest: "MaxResults" max_results, "NextToken" next_token,);
 
 /// `GetCrawlersResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetCrawlersResponse {
-    #[serde(rename = "Crawlers", skip_serializing_if = "Option::is_none")]
     pub crawlers: Option<Vec<Crawler>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetCrawlersResponse: "Crawlers" crawlers, "NextToken" next_token,);
 
 /// `GetDatabaseRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDatabaseRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(GetDatabaseRequest: "CatalogId" catalog_id, "Name" name,);
 
 /// `GetDatabaseResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDatabaseResponse {
-    #[serde(rename = "Database", skip_serializing_if = "Option::is_none")]
     pub database: Option<Database>,
 }
+wire::shape!(GetDatabaseResponse: "Database" database,);
 
 /// `GetDatabasesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDatabasesRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "ResourceShareType", skip_serializing_if = "Option::is_none")]
     pub resource_share_type: Option<String>,
-    #[serde(rename = "AttributesToGet", skip_serializing_if = "Option::is_none")]
     pub attributes_to_get: Option<Vec<String>>,
 }
+wire::shape!(GetDatabasesRequest: "CatalogId" catalog_id, "NextToken" next_token, "MaxResults" max_results, "ResourceShareType" resource_share_type, "AttributesToGet" attributes_to_get,);
 
 /// `GetDatabasesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDatabasesResponse {
-    #[serde(rename = "DatabaseList")]
     pub database_list: Vec<Database>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetDatabasesResponse: "DatabaseList" database_list, "NextToken" next_token,);
 
 /// `GetJobBookmarkRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJobBookmarkRequest {
-    #[serde(rename = "JobName")]
     pub job_name: String,
-    #[serde(rename = "RunId", skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
 }
+wire::shape!(GetJobBookmarkRequest: "JobName" job_name, "RunId" run_id,);
 
 /// `GetJobBookmarkResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJobBookmarkResponse {
-    #[serde(rename = "JobBookmarkEntry", skip_serializing_if = "Option::is_none")]
     pub job_bookmark_entry: Option<JobBookmarkEntry>,
 }
+wire::shape!(GetJobBookmarkResponse: "JobBookmarkEntry" job_bookmark_entry,);
 
 /// `GetJobRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJobRequest {
-    #[serde(rename = "JobName")]
     pub job_name: String,
 }
+wire::shape!(GetJobRequest: "JobName" job_name,);
 
 /// `GetJobResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJobResponse {
-    #[serde(rename = "Job", skip_serializing_if = "Option::is_none")]
     pub job: Option<Job>,
 }
+wire::shape!(GetJobResponse: "Job" job,);
 
 /// `GetJobRunRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJobRunRequest {
-    #[serde(rename = "JobName")]
     pub job_name: String,
-    #[serde(rename = "RunId")]
     pub run_id: String,
-    #[serde(rename = "PredecessorsIncluded", skip_serializing_if = "Option::is_none")]
     pub predecessors_included: Option<bool>,
 }
+wire::shape!(GetJobRunRequest: "JobName" job_name, "RunId" run_id, "PredecessorsIncluded" predecessors_included,);
 
 /// `GetJobRunResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJobRunResponse {
-    #[serde(rename = "JobRun", skip_serializing_if = "Option::is_none")]
     pub job_run: Option<JobRun>,
 }
+wire::shape!(GetJobRunResponse: "JobRun" job_run,);
 
 /// `GetJobRunsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJobRunsRequest {
-    #[serde(rename = "JobName")]
     pub job_name: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(GetJobRunsRequest: "JobName" job_name, "NextToken" next_token, "MaxResults" max_results,);
 
 /// `GetJobRunsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJobRunsResponse {
-    #[serde(rename = "JobRuns", skip_serializing_if = "Option::is_none")]
     pub job_runs: Option<Vec<JobRun>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetJobRunsResponse: "JobRuns" job_runs, "NextToken" next_token,);
 
 /// `GetJobsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJobsRequest {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(GetJobsRequest: "NextToken" next_token, "MaxResults" max_results,);
 
 /// `GetJobsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetJobsResponse {
-    #[serde(rename = "Jobs", skip_serializing_if = "Option::is_none")]
     pub jobs: Option<Vec<Job>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetJobsResponse: "Jobs" jobs, "NextToken" next_token,);
 
 /// `GetPartitionIndexesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPartitionIndexesRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetPartitionIndexesRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "NextToken" next_token,);
 
 /// `GetPartitionIndexesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPartitionIndexesResponse {
-    #[serde(rename = "PartitionIndexDescriptorList", skip_serializing_if = "Option::is_none")]
     pub partition_index_descriptor_list: Option<Vec<PartitionIndexDescriptor>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetPartitionIndexesResponse: "PartitionIndexDescriptorList" partition_index_descriptor_list, "NextToken" next_token,);
 
 /// `GetPartitionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPartitionRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "PartitionValues")]
     pub partition_values: Vec<String>,
-    #[serde(rename = "AuditContext", skip_serializing_if = "Option::is_none")]
     pub audit_context: Option<AuditContext>,
 }
+wire::shape!(GetPartitionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "PartitionValues" partition_values, "AuditContext" audit_context,);
 
 /// `GetPartitionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPartitionResponse {
-    #[serde(rename = "Partition", skip_serializing_if = "Option::is_none")]
     pub partition: Option<Partition>,
 }
+wire::shape!(GetPartitionResponse: "Partition" partition,);
 
 /// `GetPartitionsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPartitionsRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "Expression", skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Segment", skip_serializing_if = "Option::is_none")]
     pub segment: Option<Segment>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "ExcludeColumnSchema", skip_serializing_if = "Option::is_none")]
     pub exclude_column_schema: Option<bool>,
-    #[serde(rename = "TransactionId", skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<String>,
-    #[serde(rename = "QueryAsOfTime", skip_serializing_if = "Option::is_none")]
     pub query_as_of_time: Option<wire::Timestamp>,
-    #[serde(rename = "AuditContext", skip_serializing_if = "Option::is_none")]
     pub audit_context: Option<AuditContext>,
 }
+wire::shape!(GetPartitionsRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "Expression" expression, "NextToken" next_token, "Segment" segment, "MaxResults" max_results, "ExcludeColumnSchema" exclude_column_schema, "TransactionId" transaction_id, "QueryAsOfTime" query_as_of_time, "AuditContext" audit_context,);
 
 /// `GetPartitionsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPartitionsResponse {
-    #[serde(rename = "Partitions", skip_serializing_if = "Option::is_none")]
     pub partitions: Option<Vec<Partition>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetPartitionsResponse: "Partitions" partitions, "NextToken" next_token,);
 
 /// `GetTableRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTableRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "TransactionId", skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<String>,
-    #[serde(rename = "QueryAsOfTime", skip_serializing_if = "Option::is_none")]
     pub query_as_of_time: Option<wire::Timestamp>,
-    #[serde(rename = "AuditContext", skip_serializing_if = "Option::is_none")]
     pub audit_context: Option<AuditContext>,
-    #[serde(rename = "IncludeStatusDetails", skip_serializing_if = "Option::is_none")]
     pub include_status_details: Option<bool>,
 }
+wire::shape!(GetTableRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "Name" name, "TransactionId" transaction_id, "QueryAsOfTime" query_as_of_time, "AuditContext" audit_context, "IncludeStatusDetails" include_status_details,);
 
 /// `GetTableResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTableResponse {
-    #[serde(rename = "Table", skip_serializing_if = "Option::is_none")]
     pub table: Option<Table>,
 }
+wire::shape!(GetTableResponse: "Table" table,);
 
 /// `GetTableVersionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTableVersionRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "AuditContext", skip_serializing_if = "Option::is_none")]
     pub audit_context: Option<AuditContext>,
 }
+wire::shape!(GetTableVersionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "VersionId" version_id, "AuditContext" audit_context,);
 
 /// `GetTableVersionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTableVersionResponse {
-    #[serde(rename = "TableVersion", skip_serializing_if = "Option::is_none")]
     pub table_version: Option<TableVersion>,
 }
+wire::shape!(GetTableVersionResponse: "TableVersion" table_version,);
 
 /// `GetTableVersionsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTableVersionsRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "AuditContext", skip_serializing_if = "Option::is_none")]
     pub audit_context: Option<AuditContext>,
 }
+wire::shape!(GetTableVersionsRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "NextToken" next_token, "MaxResults" max_results, "AuditContext" audit_context,);
 
 /// `GetTableVersionsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTableVersionsResponse {
-    #[serde(rename = "TableVersions", skip_serializing_if = "Option::is_none")]
     pub table_versions: Option<Vec<TableVersion>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetTableVersionsResponse: "TableVersions" table_versions, "NextToken" next_token,);
 
 /// `GetTablesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTablesRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "Expression", skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "TransactionId", skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<String>,
-    #[serde(rename = "QueryAsOfTime", skip_serializing_if = "Option::is_none")]
     pub query_as_of_time: Option<wire::Timestamp>,
-    #[serde(rename = "AuditContext", skip_serializing_if = "Option::is_none")]
     pub audit_context: Option<AuditContext>,
-    #[serde(rename = "IncludeStatusDetails", skip_serializing_if = "Option::is_none")]
     pub include_status_details: Option<bool>,
-    #[serde(rename = "AttributesToGet", skip_serializing_if = "Option::is_none")]
     pub attributes_to_get: Option<Vec<String>>,
 }
+wire::shape!(GetTablesRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "Expression" expression, "NextToken" next_token, "MaxResults" max_results, "TransactionId" transaction_id, "QueryAsOfTime" query_as_of_time, "AuditContext" audit_context, "IncludeStatusDetails" include_status_details, "AttributesToGet" attributes_to_get,);
 
 /// `GetTablesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTablesResponse {
-    #[serde(rename = "TableList", skip_serializing_if = "Option::is_none")]
     pub table_list: Option<Vec<Table>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetTablesResponse: "TableList" table_list, "NextToken" next_token,);
 
 /// `GetTagsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTagsRequest {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
 }
+wire::shape!(GetTagsRequest: "ResourceArn" resource_arn,);
 
 /// `GetTagsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTagsResponse {
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(GetTagsResponse: "Tags" tags,);
 
 /// `GetTriggerRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTriggerRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(GetTriggerRequest: "Name" name,);
 
 /// `GetTriggerResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTriggerResponse {
-    #[serde(rename = "Trigger", skip_serializing_if = "Option::is_none")]
     pub trigger: Option<Trigger>,
 }
+wire::shape!(GetTriggerResponse: "Trigger" trigger,);
 
 /// `GlueSchema`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GlueSchema {
-    #[serde(rename = "Columns", skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<GlueStudioSchemaColumn>>,
 }
+wire::shape!(GlueSchema: "Columns" columns,);
 
 /// `GlueStudioSchemaColumn`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GlueStudioSchemaColumn {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "GlueStudioType", skip_serializing_if = "Option::is_none")]
     pub glue_studio_type: Option<String>,
 }
+wire::shape!(GlueStudioSchemaColumn: "Name" name, "Type" r#type, "GlueStudioType" glue_studio_type,);
 
 /// `GovernedCatalogSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GovernedCatalogSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "PartitionPredicate", skip_serializing_if = "Option::is_none")]
     pub partition_predicate: Option<String>,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<S3SourceAdditionalOptions>,
 }
+wire::shape!(GovernedCatalogSource: "Name" name, "Database" database, "Table" table, "PartitionPredicate" partition_predicate, "AdditionalOptions" additional_options,);
 
 /// `GovernedCatalogTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GovernedCatalogTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<CatalogSchemaChangePolicy>,
 }
+wire::shape!(GovernedCatalogTarget: "Name" name, "Inputs" inputs, "PartitionKeys" partition_keys, "Table" table, "Database" database, "SchemaChangePolicy" schema_change_policy,);
 
 /// `GrokClassifier`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GrokClassifier {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Classification")]
     pub classification: String,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastUpdated", skip_serializing_if = "Option::is_none")]
     pub last_updated: Option<wire::Timestamp>,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
-    #[serde(rename = "GrokPattern")]
     pub grok_pattern: String,
-    #[serde(rename = "CustomPatterns", skip_serializing_if = "Option::is_none")]
     pub custom_patterns: Option<String>,
 }
+wire::shape!(GrokClassifier: "Name" name, "Classification" classification, "CreationTime" creation_time, "LastUpdated" last_updated, "Version" version, "GrokPattern" grok_pattern, "CustomPatterns" custom_patterns,);
 
 /// `GroupFilters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupFilters {
-    #[serde(rename = "GroupName")]
     pub group_name: String,
-    #[serde(rename = "Filters")]
     pub filters: Vec<FilterExpression>,
-    #[serde(rename = "LogicalOperator")]
     pub logical_operator: String,
 }
+wire::shape!(GroupFilters: "GroupName" group_name, "Filters" filters, "LogicalOperator" logical_operator,);
 
 /// `HudiTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HudiTarget {
-    #[serde(rename = "Paths", skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<String>>,
-    #[serde(rename = "ConnectionName", skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<String>,
-    #[serde(rename = "Exclusions", skip_serializing_if = "Option::is_none")]
     pub exclusions: Option<Vec<String>>,
-    #[serde(rename = "MaximumTraversalDepth", skip_serializing_if = "Option::is_none")]
     pub maximum_traversal_depth: Option<i32>,
 }
+wire::shape!(HudiTarget: "Paths" paths, "ConnectionName" connection_name, "Exclusions" exclusions, "MaximumTraversalDepth" maximum_traversal_depth,);
 
 /// `IcebergEncryptedKey`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IcebergEncryptedKey {
-    #[serde(rename = "KeyId")]
     pub key_id: String,
-    #[serde(rename = "EncryptedKeyMetadata")]
     pub encrypted_key_metadata: String,
-    #[serde(rename = "EncryptedById", skip_serializing_if = "Option::is_none")]
     pub encrypted_by_id: Option<String>,
-    #[serde(rename = "Properties", skip_serializing_if = "Option::is_none")]
     pub properties: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(IcebergEncryptedKey: "KeyId" key_id, "EncryptedKeyMetadata" encrypted_key_metadata, "EncryptedById" encrypted_by_id, "Properties" properties,);
 
 /// `IcebergInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IcebergInput {
-    #[serde(rename = "MetadataOperation")]
     pub metadata_operation: String,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    #[serde(rename = "CreateIcebergTableInput", skip_serializing_if = "Option::is_none")]
     pub create_iceberg_table_input: Option<CreateIcebergTableInput>,
 }
+wire::shape!(IcebergInput: "MetadataOperation" metadata_operation, "Version" version, "CreateIcebergTableInput" create_iceberg_table_input,);
 
 /// `IcebergPartitionField`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IcebergPartitionField {
-    #[serde(rename = "SourceId")]
     pub source_id: i32,
-    #[serde(rename = "Transform")]
     pub transform: String,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "FieldId", skip_serializing_if = "Option::is_none")]
     pub field_id: Option<i32>,
 }
+wire::shape!(IcebergPartitionField: "SourceId" source_id, "Transform" transform, "Name" name, "FieldId" field_id,);
 
 /// `IcebergPartitionSpec`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IcebergPartitionSpec {
-    #[serde(rename = "Fields")]
     pub fields: Vec<IcebergPartitionField>,
-    #[serde(rename = "SpecId", skip_serializing_if = "Option::is_none")]
     pub spec_id: Option<i32>,
 }
+wire::shape!(IcebergPartitionSpec: "Fields" fields, "SpecId" spec_id,);
 
 /// `IcebergSchema`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IcebergSchema {
-    #[serde(rename = "SchemaId", skip_serializing_if = "Option::is_none")]
     pub schema_id: Option<i32>,
-    #[serde(rename = "IdentifierFieldIds", skip_serializing_if = "Option::is_none")]
     pub identifier_field_ids: Option<Vec<i32>>,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "Fields")]
     pub fields: Vec<IcebergStructField>,
 }
+wire::shape!(IcebergSchema: "SchemaId" schema_id, "IdentifierFieldIds" identifier_field_ids, "Type" r#type, "Fields" fields,);
 
 /// `IcebergSortField`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IcebergSortField {
-    #[serde(rename = "SourceId")]
     pub source_id: i32,
-    #[serde(rename = "Transform")]
     pub transform: String,
-    #[serde(rename = "Direction")]
     pub direction: String,
-    #[serde(rename = "NullOrder")]
     pub null_order: String,
 }
+wire::shape!(IcebergSortField: "SourceId" source_id, "Transform" transform, "Direction" direction, "NullOrder" null_order,);
 
 /// `IcebergSortOrder`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IcebergSortOrder {
-    #[serde(rename = "OrderId")]
     pub order_id: i32,
-    #[serde(rename = "Fields")]
     pub fields: Vec<IcebergSortField>,
 }
+wire::shape!(IcebergSortOrder: "OrderId" order_id, "Fields" fields,);
 
 /// `IcebergStructField`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IcebergStructField {
-    #[serde(rename = "Id")]
     pub id: i32,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Type")]
     pub r#type: serde_json::Value,
-    #[serde(rename = "Required")]
     pub required: bool,
-    #[serde(rename = "Doc", skip_serializing_if = "Option::is_none")]
     pub doc: Option<String>,
-    #[serde(rename = "InitialDefault", skip_serializing_if = "Option::is_none")]
     pub initial_default: Option<serde_json::Value>,
-    #[serde(rename = "WriteDefault", skip_serializing_if = "Option::is_none")]
     pub write_default: Option<serde_json::Value>,
 }
+wire::shape!(IcebergStructField: "Id" id, "Name" name, "Type" r#type, "Required" required, "Doc" doc, "InitialDefault" initial_default, "WriteDefault" write_default,);
 
 /// `IcebergTableUpdate`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IcebergTableUpdate {
-    #[serde(rename = "Schema")]
     pub schema: IcebergSchema,
-    #[serde(rename = "PartitionSpec", skip_serializing_if = "Option::is_none")]
     pub partition_spec: Option<IcebergPartitionSpec>,
-    #[serde(rename = "SortOrder", skip_serializing_if = "Option::is_none")]
     pub sort_order: Option<IcebergSortOrder>,
-    #[serde(rename = "Location")]
     pub location: String,
-    #[serde(rename = "Properties", skip_serializing_if = "Option::is_none")]
     pub properties: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Action", skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    #[serde(rename = "EncryptionKey", skip_serializing_if = "Option::is_none")]
     pub encryption_key: Option<IcebergEncryptedKey>,
-    #[serde(rename = "KeyId", skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
 }
+wire::shape!(IcebergTableUpdate: "Schema" schema, "PartitionSpec" partition_spec, "SortOrder" sort_order, "Location" location, "Properties" properties, "Action" action, "EncryptionKey" encryption_key, "KeyId" key_id,);
 
 /// `IcebergTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IcebergTarget {
-    #[serde(rename = "Paths", skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<String>>,
-    #[serde(rename = "ConnectionName", skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<String>,
-    #[serde(rename = "Exclusions", skip_serializing_if = "Option::is_none")]
     pub exclusions: Option<Vec<String>>,
-    #[serde(rename = "MaximumTraversalDepth", skip_serializing_if = "Option::is_none")]
     pub maximum_traversal_depth: Option<i32>,
 }
+wire::shape!(IcebergTarget: "Paths" paths, "ConnectionName" connection_name, "Exclusions" exclusions, "MaximumTraversalDepth" maximum_traversal_depth,);
 
 /// `JDBCConnectorOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JDBCConnectorOptions {
-    #[serde(rename = "FilterPredicate", skip_serializing_if = "Option::is_none")]
     pub filter_predicate: Option<String>,
-    #[serde(rename = "PartitionColumn", skip_serializing_if = "Option::is_none")]
     pub partition_column: Option<String>,
-    #[serde(rename = "LowerBound", skip_serializing_if = "Option::is_none")]
     pub lower_bound: Option<i64>,
-    #[serde(rename = "UpperBound", skip_serializing_if = "Option::is_none")]
     pub upper_bound: Option<i64>,
-    #[serde(rename = "NumPartitions", skip_serializing_if = "Option::is_none")]
     pub num_partitions: Option<i64>,
-    #[serde(rename = "JobBookmarkKeys", skip_serializing_if = "Option::is_none")]
     pub job_bookmark_keys: Option<Vec<String>>,
-    #[serde(rename = "JobBookmarkKeysSortOrder", skip_serializing_if = "Option::is_none")]
     pub job_bookmark_keys_sort_order: Option<String>,
-    #[serde(rename = "DataTypeMapping", skip_serializing_if = "Option::is_none")]
     pub data_type_mapping: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(JDBCConnectorOptions: "FilterPredicate" filter_predicate, "PartitionColumn" partition_column, "LowerBound" lower_bound, "UpperBound" upper_bound, "NumPartitions" num_partitions, "JobBookmarkKeys" job_bookmark_keys, "JobBookmarkKeysSortOrder" job_bookmark_keys_sort_order, "DataTypeMapping" data_type_mapping,);
 
 /// `JDBCConnectorSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JDBCConnectorSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "ConnectionName")]
     pub connection_name: String,
-    #[serde(rename = "ConnectorName")]
     pub connector_name: String,
-    #[serde(rename = "ConnectionType")]
     pub connection_type: String,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<JDBCConnectorOptions>,
-    #[serde(rename = "ConnectionTable", skip_serializing_if = "Option::is_none")]
     pub connection_table: Option<String>,
-    #[serde(rename = "Query", skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(JDBCConnectorSource: "Name" name, "ConnectionName" connection_name, "ConnectorName" connector_name, "ConnectionType" connection_type, "AdditionalOptions" additional_options, "ConnectionTable" connection_table, "Query" query, "OutputSchemas" output_schemas,);
 
 /// `JDBCConnectorTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JDBCConnectorTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "ConnectionName")]
     pub connection_name: String,
-    #[serde(rename = "ConnectionTable")]
     pub connection_table: String,
-    #[serde(rename = "ConnectorName")]
     pub connector_name: String,
-    #[serde(rename = "ConnectionType")]
     pub connection_type: String,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(JDBCConnectorTarget: "Name" name, "Inputs" inputs, "ConnectionName" connection_name, "ConnectionTable" connection_table, "ConnectorName" connector_name, "ConnectionType" connection_type, "AdditionalOptions" additional_options, "OutputSchemas" output_schemas,);
 
 /// `JdbcTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JdbcTarget {
-    #[serde(rename = "ConnectionName", skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<String>,
-    #[serde(rename = "Path", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    #[serde(rename = "Exclusions", skip_serializing_if = "Option::is_none")]
     pub exclusions: Option<Vec<String>>,
-    #[serde(rename = "EnableAdditionalMetadata", skip_serializing_if = "Option::is_none")]
     pub enable_additional_metadata: Option<Vec<String>>,
 }
+wire::shape!(JdbcTarget: "ConnectionName" connection_name, "Path" path, "Exclusions" exclusions, "EnableAdditionalMetadata" enable_additional_metadata,);
 
 /// `Job`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Job {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "JobMode", skip_serializing_if = "Option::is_none")]
     pub job_mode: Option<String>,
-    #[serde(rename = "JobRunQueuingEnabled", skip_serializing_if = "Option::is_none")]
     pub job_run_queuing_enabled: Option<bool>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "LogUri", skip_serializing_if = "Option::is_none")]
     pub log_uri: Option<String>,
-    #[serde(rename = "Role", skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    #[serde(rename = "CreatedOn", skip_serializing_if = "Option::is_none")]
     pub created_on: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedOn", skip_serializing_if = "Option::is_none")]
     pub last_modified_on: Option<wire::Timestamp>,
-    #[serde(rename = "ExecutionProperty", skip_serializing_if = "Option::is_none")]
     pub execution_property: Option<ExecutionProperty>,
-    #[serde(rename = "Command", skip_serializing_if = "Option::is_none")]
     pub command: Option<JobCommand>,
-    #[serde(rename = "DefaultArguments", skip_serializing_if = "Option::is_none")]
     pub default_arguments: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "NonOverridableArguments", skip_serializing_if = "Option::is_none")]
     pub non_overridable_arguments: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Connections", skip_serializing_if = "Option::is_none")]
     pub connections: Option<ConnectionsList>,
-    #[serde(rename = "MaxRetries", skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<i32>,
-    #[serde(rename = "AllocatedCapacity", skip_serializing_if = "Option::is_none")]
     pub allocated_capacity: Option<i32>,
-    #[serde(rename = "Timeout", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i32>,
-    #[serde(rename = "MaxCapacity", skip_serializing_if = "Option::is_none")]
     pub max_capacity: Option<f64>,
-    #[serde(rename = "WorkerType", skip_serializing_if = "Option::is_none")]
     pub worker_type: Option<String>,
-    #[serde(rename = "NumberOfWorkers", skip_serializing_if = "Option::is_none")]
     pub number_of_workers: Option<i32>,
-    #[serde(rename = "SecurityConfiguration", skip_serializing_if = "Option::is_none")]
     pub security_configuration: Option<String>,
-    #[serde(rename = "NotificationProperty", skip_serializing_if = "Option::is_none")]
     pub notification_property: Option<NotificationProperty>,
-    #[serde(rename = "GlueVersion", skip_serializing_if = "Option::is_none")]
     pub glue_version: Option<String>,
-    #[serde(rename = "CodeGenConfigurationNodes", skip_serializing_if = "Option::is_none")]
     pub code_gen_configuration_nodes: Option<std::collections::BTreeMap<String, CodeGenConfigurationNode>>,
-    #[serde(rename = "ExecutionClass", skip_serializing_if = "Option::is_none")]
     pub execution_class: Option<String>,
-    #[serde(rename = "SourceControlDetails", skip_serializing_if = "Option::is_none")]
     pub source_control_details: Option<SourceControlDetails>,
-    #[serde(rename = "MaintenanceWindow", skip_serializing_if = "Option::is_none")]
     pub maintenance_window: Option<String>,
-    #[serde(rename = "ProfileName", skip_serializing_if = "Option::is_none")]
     pub profile_name: Option<String>,
 }
+wire::shape!(Job: "Name" name, "JobMode" job_mode, "JobRunQueuingEnabled" job_run_queuing_enabled, "Description" description, "LogUri" log_uri, "Role" role, "CreatedOn" created_on, "LastModifiedOn" last_modified_on, "ExecutionProperty" execution_property, "Command" command, "DefaultArguments" default_arguments, "NonOverridableArguments" non_overridable_arguments, "Connections" connections, "MaxRetries" max_retries, "AllocatedCapacity" allocated_capacity, "Timeout" timeout, "MaxCapacity" max_capacity, "WorkerType" worker_type, "NumberOfWorkers" number_of_workers, "SecurityConfiguration" security_configuration, "NotificationProperty" notification_property, "GlueVersion" glue_version, "CodeGenConfigurationNodes" code_gen_configuration_nodes, "ExecutionClass" execution_class, "SourceControlDetails" source_control_details, "MaintenanceWindow" maintenance_window, "ProfileName" profile_name,);
 
 /// `JobBookmarkEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobBookmarkEntry {
-    #[serde(rename = "JobName", skip_serializing_if = "Option::is_none")]
     pub job_name: Option<String>,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<i32>,
-    #[serde(rename = "Run", skip_serializing_if = "Option::is_none")]
     pub run: Option<i32>,
-    #[serde(rename = "Attempt", skip_serializing_if = "Option::is_none")]
     pub attempt: Option<i32>,
-    #[serde(rename = "PreviousRunId", skip_serializing_if = "Option::is_none")]
     pub previous_run_id: Option<String>,
-    #[serde(rename = "RunId", skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
-    #[serde(rename = "JobBookmark", skip_serializing_if = "Option::is_none")]
     pub job_bookmark: Option<String>,
 }
+wire::shape!(JobBookmarkEntry: "JobName" job_name, "Version" version, "Run" run, "Attempt" attempt, "PreviousRunId" previous_run_id, "RunId" run_id, "JobBookmark" job_bookmark,);
 
 /// `JobCommand`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobCommand {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "ScriptLocation", skip_serializing_if = "Option::is_none")]
     pub script_location: Option<String>,
-    #[serde(rename = "PythonVersion", skip_serializing_if = "Option::is_none")]
     pub python_version: Option<String>,
-    #[serde(rename = "Runtime", skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
 }
+wire::shape!(JobCommand: "Name" name, "ScriptLocation" script_location, "PythonVersion" python_version, "Runtime" runtime,);
 
 /// `JobRun`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobRun {
-    #[serde(rename = "Id", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    #[serde(rename = "Attempt", skip_serializing_if = "Option::is_none")]
     pub attempt: Option<i32>,
-    #[serde(rename = "PreviousRunId", skip_serializing_if = "Option::is_none")]
     pub previous_run_id: Option<String>,
-    #[serde(rename = "TriggerName", skip_serializing_if = "Option::is_none")]
     pub trigger_name: Option<String>,
-    #[serde(rename = "JobName", skip_serializing_if = "Option::is_none")]
     pub job_name: Option<String>,
-    #[serde(rename = "JobMode", skip_serializing_if = "Option::is_none")]
     pub job_mode: Option<String>,
-    #[serde(rename = "JobRunQueuingEnabled", skip_serializing_if = "Option::is_none")]
     pub job_run_queuing_enabled: Option<bool>,
-    #[serde(rename = "StartedOn", skip_serializing_if = "Option::is_none")]
     pub started_on: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedOn", skip_serializing_if = "Option::is_none")]
     pub last_modified_on: Option<wire::Timestamp>,
-    #[serde(rename = "CompletedOn", skip_serializing_if = "Option::is_none")]
     pub completed_on: Option<wire::Timestamp>,
-    #[serde(rename = "JobRunState", skip_serializing_if = "Option::is_none")]
     pub job_run_state: Option<String>,
-    #[serde(rename = "Arguments", skip_serializing_if = "Option::is_none")]
     pub arguments: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ErrorMessage", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
-    #[serde(rename = "PredecessorRuns", skip_serializing_if = "Option::is_none")]
     pub predecessor_runs: Option<Vec<Predecessor>>,
-    #[serde(rename = "AllocatedCapacity", skip_serializing_if = "Option::is_none")]
     pub allocated_capacity: Option<i32>,
-    #[serde(rename = "ExecutionTime", skip_serializing_if = "Option::is_none")]
     pub execution_time: Option<i32>,
-    #[serde(rename = "Timeout", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i32>,
-    #[serde(rename = "MaxCapacity", skip_serializing_if = "Option::is_none")]
     pub max_capacity: Option<f64>,
-    #[serde(rename = "WorkerType", skip_serializing_if = "Option::is_none")]
     pub worker_type: Option<String>,
-    #[serde(rename = "NumberOfWorkers", skip_serializing_if = "Option::is_none")]
     pub number_of_workers: Option<i32>,
-    #[serde(rename = "SecurityConfiguration", skip_serializing_if = "Option::is_none")]
     pub security_configuration: Option<String>,
-    #[serde(rename = "LogGroupName", skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
-    #[serde(rename = "NotificationProperty", skip_serializing_if = "Option::is_none")]
     pub notification_property: Option<NotificationProperty>,
-    #[serde(rename = "GlueVersion", skip_serializing_if = "Option::is_none")]
     pub glue_version: Option<String>,
-    #[serde(rename = "DPUSeconds", skip_serializing_if = "Option::is_none")]
     pub dpu_seconds: Option<f64>,
-    #[serde(rename = "ExecutionClass", skip_serializing_if = "Option::is_none")]
     pub execution_class: Option<String>,
-    #[serde(rename = "MaintenanceWindow", skip_serializing_if = "Option::is_none")]
     pub maintenance_window: Option<String>,
-    #[serde(rename = "ProfileName", skip_serializing_if = "Option::is_none")]
     pub profile_name: Option<String>,
-    #[serde(rename = "StateDetail", skip_serializing_if = "Option::is_none")]
     pub state_detail: Option<String>,
-    #[serde(rename = "ExecutionRoleSessionPolicy", skip_serializing_if = "Option::is_none")]
     pub execution_role_session_policy: Option<String>,
 }
+wire::shape!(JobRun: "Id" id, "Attempt" attempt, "PreviousRunId" previous_run_id, "TriggerName" trigger_name, "JobName" job_name, "JobMode" job_mode, "JobRunQueuingEnabled" job_run_queuing_enabled, "StartedOn" started_on, "LastModifiedOn" last_modified_on, "CompletedOn" completed_on, "JobRunState" job_run_state, "Arguments" arguments, "ErrorMessage" error_message, "PredecessorRuns" predecessor_runs, "AllocatedCapacity" allocated_capacity, "ExecutionTime" execution_time, "Timeout" timeout, "MaxCapacity" max_capacity, "WorkerType" worker_type, "NumberOfWorkers" number_of_workers, "SecurityConfiguration" security_configuration, "LogGroupName" log_group_name, "NotificationProperty" notification_property, "GlueVersion" glue_version, "DPUSeconds" dpu_seconds, "ExecutionClass" execution_class, "MaintenanceWindow" maintenance_window, "ProfileName" profile_name, "StateDetail" state_detail, "ExecutionRoleSessionPolicy" execution_role_session_policy,);
 
 /// `JobUpdate`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobUpdate {
-    #[serde(rename = "JobMode", skip_serializing_if = "Option::is_none")]
     pub job_mode: Option<String>,
-    #[serde(rename = "JobRunQueuingEnabled", skip_serializing_if = "Option::is_none")]
     pub job_run_queuing_enabled: Option<bool>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "LogUri", skip_serializing_if = "Option::is_none")]
     pub log_uri: Option<String>,
-    #[serde(rename = "Role", skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    #[serde(rename = "ExecutionProperty", skip_serializing_if = "Option::is_none")]
     pub execution_property: Option<ExecutionProperty>,
-    #[serde(rename = "Command", skip_serializing_if = "Option::is_none")]
     pub command: Option<JobCommand>,
-    #[serde(rename = "DefaultArguments", skip_serializing_if = "Option::is_none")]
     pub default_arguments: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "NonOverridableArguments", skip_serializing_if = "Option::is_none")]
     pub non_overridable_arguments: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Connections", skip_serializing_if = "Option::is_none")]
     pub connections: Option<ConnectionsList>,
-    #[serde(rename = "MaxRetries", skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<i32>,
-    #[serde(rename = "AllocatedCapacity", skip_serializing_if = "Option::is_none")]
     pub allocated_capacity: Option<i32>,
-    #[serde(rename = "Timeout", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i32>,
-    #[serde(rename = "MaxCapacity", skip_serializing_if = "Option::is_none")]
     pub max_capacity: Option<f64>,
-    #[serde(rename = "WorkerType", skip_serializing_if = "Option::is_none")]
     pub worker_type: Option<String>,
-    #[serde(rename = "NumberOfWorkers", skip_serializing_if = "Option::is_none")]
     pub number_of_workers: Option<i32>,
-    #[serde(rename = "SecurityConfiguration", skip_serializing_if = "Option::is_none")]
     pub security_configuration: Option<String>,
-    #[serde(rename = "NotificationProperty", skip_serializing_if = "Option::is_none")]
     pub notification_property: Option<NotificationProperty>,
-    #[serde(rename = "GlueVersion", skip_serializing_if = "Option::is_none")]
     pub glue_version: Option<String>,
-    #[serde(rename = "CodeGenConfigurationNodes", skip_serializing_if = "Option::is_none")]
     pub code_gen_configuration_nodes: Option<std::collections::BTreeMap<String, CodeGenConfigurationNode>>,
-    #[serde(rename = "ExecutionClass", skip_serializing_if = "Option::is_none")]
     pub execution_class: Option<String>,
-    #[serde(rename = "SourceControlDetails", skip_serializing_if = "Option::is_none")]
     pub source_control_details: Option<SourceControlDetails>,
-    #[serde(rename = "MaintenanceWindow", skip_serializing_if = "Option::is_none")]
     pub maintenance_window: Option<String>,
 }
+wire::shape!(JobUpdate: "JobMode" job_mode, "JobRunQueuingEnabled" job_run_queuing_enabled, "Description" description, "LogUri" log_uri, "Role" role, "ExecutionProperty" execution_property, "Command" command, "DefaultArguments" default_arguments, "NonOverridableArguments" non_overridable_arguments, "Connections" connections, "MaxRetries" max_retries, "AllocatedCapacity" allocated_capacity, "Timeout" timeout, "MaxCapacity" max_capacity, "WorkerType" worker_type, "NumberOfWorkers" number_of_workers, "SecurityConfiguration" security_configuration, "NotificationProperty" notification_property, "GlueVersion" glue_version, "CodeGenConfigurationNodes" code_gen_configuration_nodes, "ExecutionClass" execution_class, "SourceControlDetails" source_control_details, "MaintenanceWindow" maintenance_window,);
 
 /// `Join`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Join {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "JoinType")]
     pub join_type: String,
-    #[serde(rename = "Columns")]
     pub columns: Vec<JoinColumn>,
 }
+wire::shape!(Join: "Name" name, "Inputs" inputs, "JoinType" join_type, "Columns" columns,);
 
 /// `JoinColumn`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JoinColumn {
-    #[serde(rename = "From")]
     pub from: String,
-    #[serde(rename = "Keys")]
     pub keys: Vec<Vec<String>>,
 }
+wire::shape!(JoinColumn: "From" from, "Keys" keys,);
 
 /// `JsonClassifier`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonClassifier {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastUpdated", skip_serializing_if = "Option::is_none")]
     pub last_updated: Option<wire::Timestamp>,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
-    #[serde(rename = "JsonPath")]
     pub json_path: String,
 }
+wire::shape!(JsonClassifier: "Name" name, "CreationTime" creation_time, "LastUpdated" last_updated, "Version" version, "JsonPath" json_path,);
 
 /// `KafkaStreamingSourceOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KafkaStreamingSourceOptions {
-    #[serde(rename = "BootstrapServers", skip_serializing_if = "Option::is_none")]
     pub bootstrap_servers: Option<String>,
-    #[serde(rename = "SecurityProtocol", skip_serializing_if = "Option::is_none")]
     pub security_protocol: Option<String>,
-    #[serde(rename = "ConnectionName", skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<String>,
-    #[serde(rename = "TopicName", skip_serializing_if = "Option::is_none")]
     pub topic_name: Option<String>,
-    #[serde(rename = "Assign", skip_serializing_if = "Option::is_none")]
     pub assign: Option<String>,
-    #[serde(rename = "SubscribePattern", skip_serializing_if = "Option::is_none")]
     pub subscribe_pattern: Option<String>,
-    #[serde(rename = "Classification", skip_serializing_if = "Option::is_none")]
     pub classification: Option<String>,
-    #[serde(rename = "Delimiter", skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    #[serde(rename = "StartingOffsets", skip_serializing_if = "Option::is_none")]
     pub starting_offsets: Option<String>,
-    #[serde(rename = "EndingOffsets", skip_serializing_if = "Option::is_none")]
     pub ending_offsets: Option<String>,
-    #[serde(rename = "PollTimeoutMs", skip_serializing_if = "Option::is_none")]
     pub poll_timeout_ms: Option<i64>,
-    #[serde(rename = "NumRetries", skip_serializing_if = "Option::is_none")]
     pub num_retries: Option<i32>,
-    #[serde(rename = "RetryIntervalMs", skip_serializing_if = "Option::is_none")]
     pub retry_interval_ms: Option<i64>,
-    #[serde(rename = "MaxOffsetsPerTrigger", skip_serializing_if = "Option::is_none")]
     pub max_offsets_per_trigger: Option<i64>,
-    #[serde(rename = "MinPartitions", skip_serializing_if = "Option::is_none")]
     pub min_partitions: Option<i32>,
-    #[serde(rename = "IncludeHeaders", skip_serializing_if = "Option::is_none")]
     pub include_headers: Option<bool>,
-    #[serde(rename = "AddRecordTimestamp", skip_serializing_if = "Option::is_none")]
     pub add_record_timestamp: Option<String>,
-    #[serde(rename = "EmitConsumerLagMetrics", skip_serializing_if = "Option::is_none")]
     pub emit_consumer_lag_metrics: Option<String>,
-    #[serde(rename = "StartingTimestamp", skip_serializing_if = "Option::is_none")]
     pub starting_timestamp: Option<wire::Timestamp>,
 }
+wire::shape!(KafkaStreamingSourceOptions: "BootstrapServers" bootstrap_servers, "SecurityProtocol" security_protocol, "ConnectionName" connection_name, "TopicName" topic_name, "Assign" assign, "SubscribePattern" subscribe_pattern, "Classification" classification, "Delimiter" delimiter, "StartingOffsets" starting_offsets, "EndingOffsets" ending_offsets, "PollTimeoutMs" poll_timeout_ms, "NumRetries" num_retries, "RetryIntervalMs" retry_interval_ms, "MaxOffsetsPerTrigger" max_offsets_per_trigger, "MinPartitions" min_partitions, "IncludeHeaders" include_headers, "AddRecordTimestamp" add_record_timestamp, "EmitConsumerLagMetrics" emit_consumer_lag_metrics, "StartingTimestamp" starting_timestamp,);
 
 /// `KeySchemaElement`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeySchemaElement {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Type")]
     pub r#type: String,
 }
+wire::shape!(KeySchemaElement: "Name" name, "Type" r#type,);
 
 /// `KinesisStreamingSourceOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KinesisStreamingSourceOptions {
-    #[serde(rename = "EndpointUrl", skip_serializing_if = "Option::is_none")]
     pub endpoint_url: Option<String>,
-    #[serde(rename = "StreamName", skip_serializing_if = "Option::is_none")]
     pub stream_name: Option<String>,
-    #[serde(rename = "Classification", skip_serializing_if = "Option::is_none")]
     pub classification: Option<String>,
-    #[serde(rename = "Delimiter", skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    #[serde(rename = "StartingPosition", skip_serializing_if = "Option::is_none")]
     pub starting_position: Option<String>,
-    #[serde(rename = "MaxFetchTimeInMs", skip_serializing_if = "Option::is_none")]
     pub max_fetch_time_in_ms: Option<i64>,
-    #[serde(rename = "MaxFetchRecordsPerShard", skip_serializing_if = "Option::is_none")]
     pub max_fetch_records_per_shard: Option<i64>,
-    #[serde(rename = "MaxRecordPerRead", skip_serializing_if = "Option::is_none")]
     pub max_record_per_read: Option<i64>,
-    #[serde(rename = "AddIdleTimeBetweenReads", skip_serializing_if = "Option::is_none")]
     pub add_idle_time_between_reads: Option<bool>,
-    #[serde(rename = "IdleTimeBetweenReadsInMs", skip_serializing_if = "Option::is_none")]
     pub idle_time_between_reads_in_ms: Option<i64>,
-    #[serde(rename = "DescribeShardInterval", skip_serializing_if = "Option::is_none")]
     pub describe_shard_interval: Option<i64>,
-    #[serde(rename = "NumRetries", skip_serializing_if = "Option::is_none")]
     pub num_retries: Option<i32>,
-    #[serde(rename = "RetryIntervalMs", skip_serializing_if = "Option::is_none")]
     pub retry_interval_ms: Option<i64>,
-    #[serde(rename = "MaxRetryIntervalMs", skip_serializing_if = "Option::is_none")]
     pub max_retry_interval_ms: Option<i64>,
-    #[serde(rename = "AvoidEmptyBatches", skip_serializing_if = "Option::is_none")]
     pub avoid_empty_batches: Option<bool>,
-    #[serde(rename = "StreamArn", skip_serializing_if = "Option::is_none")]
     pub stream_arn: Option<String>,
-    #[serde(rename = "RoleArn", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "RoleSessionName", skip_serializing_if = "Option::is_none")]
     pub role_session_name: Option<String>,
-    #[serde(rename = "AddRecordTimestamp", skip_serializing_if = "Option::is_none")]
     pub add_record_timestamp: Option<String>,
-    #[serde(rename = "EmitConsumerLagMetrics", skip_serializing_if = "Option::is_none")]
     pub emit_consumer_lag_metrics: Option<String>,
-    #[serde(rename = "StartingTimestamp", skip_serializing_if = "Option::is_none")]
     pub starting_timestamp: Option<wire::Timestamp>,
-    #[serde(rename = "FanoutConsumerARN", skip_serializing_if = "Option::is_none")]
     pub fanout_consumer_arn: Option<String>,
 }
+wire::shape!(KinesisStreamingSourceOptions: "EndpointUrl" endpoint_url, "StreamName" stream_name, "Classification" classification, "Delimiter" delimiter, "StartingPosition" starting_position, "MaxFetchTimeInMs" max_fetch_time_in_ms, "MaxFetchRecordsPerShard" max_fetch_records_per_shard, "MaxRecordPerRead" max_record_per_read, "AddIdleTimeBetweenReads" add_idle_time_between_reads, "IdleTimeBetweenReadsInMs" idle_time_between_reads_in_ms, "DescribeShardInterval" describe_shard_interval, "NumRetries" num_retries, "RetryIntervalMs" retry_interval_ms, "MaxRetryIntervalMs" max_retry_interval_ms, "AvoidEmptyBatches" avoid_empty_batches, "StreamArn" stream_arn, "RoleArn" role_arn, "RoleSessionName" role_session_name, "AddRecordTimestamp" add_record_timestamp, "EmitConsumerLagMetrics" emit_consumer_lag_metrics, "StartingTimestamp" starting_timestamp, "FanoutConsumerARN" fanout_consumer_arn,);
 
 /// `LakeFormationConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LakeFormationConfiguration {
-    #[serde(rename = "UseLakeFormationCredentials", skip_serializing_if = "Option::is_none")]
     pub use_lake_formation_credentials: Option<bool>,
-    #[serde(rename = "AccountId", skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
 }
+wire::shape!(LakeFormationConfiguration: "UseLakeFormationCredentials" use_lake_formation_credentials, "AccountId" account_id,);
 
 /// `LastCrawlInfo`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LastCrawlInfo {
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(rename = "ErrorMessage", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
-    #[serde(rename = "LogGroup", skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,
-    #[serde(rename = "LogStream", skip_serializing_if = "Option::is_none")]
     pub log_stream: Option<String>,
-    #[serde(rename = "MessagePrefix", skip_serializing_if = "Option::is_none")]
     pub message_prefix: Option<String>,
-    #[serde(rename = "StartTime", skip_serializing_if = "Option::is_none")]
     pub start_time: Option<wire::Timestamp>,
 }
+wire::shape!(LastCrawlInfo: "Status" status, "ErrorMessage" error_message, "LogGroup" log_group, "LogStream" log_stream, "MessagePrefix" message_prefix, "StartTime" start_time,);
 
 /// `LineageConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LineageConfiguration {
-    #[serde(rename = "CrawlerLineageSettings", skip_serializing_if = "Option::is_none")]
     pub crawler_lineage_settings: Option<String>,
 }
+wire::shape!(LineageConfiguration: "CrawlerLineageSettings" crawler_lineage_settings,);
 
 /// `ListCrawlersRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListCrawlersRequest {
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(ListCrawlersRequest: "MaxResults" max_results, "NextToken" next_token, "Tags" tags,);
 
 /// `ListCrawlersResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListCrawlersResponse {
-    #[serde(rename = "CrawlerNames", skip_serializing_if = "Option::is_none")]
     pub crawler_names: Option<Vec<String>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListCrawlersResponse: "CrawlerNames" crawler_names, "NextToken" next_token,);
 
 /// `ListCrawlsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListCrawlsRequest {
-    #[serde(rename = "CrawlerName")]
     pub crawler_name: String,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "Filters", skip_serializing_if = "Option::is_none")]
     pub filters: Option<Vec<CrawlsFilter>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListCrawlsRequest: "CrawlerName" crawler_name, "MaxResults" max_results, "Filters" filters, "NextToken" next_token,);
 
 /// `ListCrawlsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListCrawlsResponse {
-    #[serde(rename = "Crawls", skip_serializing_if = "Option::is_none")]
     pub crawls: Option<Vec<CrawlerHistory>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListCrawlsResponse: "Crawls" crawls, "NextToken" next_token,);
 
 /// `ListJobsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListJobsRequest {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(ListJobsRequest: "NextToken" next_token, "MaxResults" max_results, "Tags" tags,);
 
 /// `ListJobsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListJobsResponse {
-    #[serde(rename = "JobNames", skip_serializing_if = "Option::is_none")]
     pub job_names: Option<Vec<String>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListJobsResponse: "JobNames" job_names, "NextToken" next_token,);
 
 /// `Mapping`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mapping {
-    #[serde(rename = "ToKey", skip_serializing_if = "Option::is_none")]
     pub to_key: Option<String>,
-    #[serde(rename = "FromPath", skip_serializing_if = "Option::is_none")]
     pub from_path: Option<Vec<String>>,
-    #[serde(rename = "FromType", skip_serializing_if = "Option::is_none")]
     pub from_type: Option<String>,
-    #[serde(rename = "ToType", skip_serializing_if = "Option::is_none")]
     pub to_type: Option<String>,
-    #[serde(rename = "Dropped", skip_serializing_if = "Option::is_none")]
     pub dropped: Option<bool>,
-    #[serde(rename = "Children", skip_serializing_if = "Option::is_none")]
     pub children: Option<Vec<Mapping>>,
 }
+wire::shape!(Mapping: "ToKey" to_key, "FromPath" from_path, "FromType" from_type, "ToType" to_type, "Dropped" dropped, "Children" children,);
 
 /// `Merge`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Merge {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Source")]
     pub source: String,
-    #[serde(rename = "PrimaryKeys")]
     pub primary_keys: Vec<Vec<String>>,
 }
+wire::shape!(Merge: "Name" name, "Inputs" inputs, "Source" source, "PrimaryKeys" primary_keys,);
 
 /// `MicrosoftSQLServerCatalogSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MicrosoftSQLServerCatalogSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
 }
+wire::shape!(MicrosoftSQLServerCatalogSource: "Name" name, "Database" database, "Table" table,);
 
 /// `MicrosoftSQLServerCatalogTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MicrosoftSQLServerCatalogTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
 }
+wire::shape!(MicrosoftSQLServerCatalogTarget: "Name" name, "Inputs" inputs, "Database" database, "Table" table,);
 
 /// `MongoDBTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MongoDBTarget {
-    #[serde(rename = "ConnectionName", skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<String>,
-    #[serde(rename = "Path", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    #[serde(rename = "ScanAll", skip_serializing_if = "Option::is_none")]
     pub scan_all: Option<bool>,
 }
+wire::shape!(MongoDBTarget: "ConnectionName" connection_name, "Path" path, "ScanAll" scan_all,);
 
 /// `MySQLCatalogSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MySQLCatalogSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
 }
+wire::shape!(MySQLCatalogSource: "Name" name, "Database" database, "Table" table,);
 
 /// `MySQLCatalogTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MySQLCatalogTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
 }
+wire::shape!(MySQLCatalogTarget: "Name" name, "Inputs" inputs, "Database" database, "Table" table,);
 
 /// `NotificationProperty`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NotificationProperty {
-    #[serde(rename = "NotifyDelayAfter", skip_serializing_if = "Option::is_none")]
     pub notify_delay_after: Option<i32>,
 }
+wire::shape!(NotificationProperty: "NotifyDelayAfter" notify_delay_after,);
 
 /// `NullCheckBoxList`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NullCheckBoxList {
-    #[serde(rename = "IsEmpty", skip_serializing_if = "Option::is_none")]
     pub is_empty: Option<bool>,
-    #[serde(rename = "IsNullString", skip_serializing_if = "Option::is_none")]
     pub is_null_string: Option<bool>,
-    #[serde(rename = "IsNegOne", skip_serializing_if = "Option::is_none")]
     pub is_neg_one: Option<bool>,
 }
+wire::shape!(NullCheckBoxList: "IsEmpty" is_empty, "IsNullString" is_null_string, "IsNegOne" is_neg_one,);
 
 /// `NullValueField`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NullValueField {
-    #[serde(rename = "Value")]
     pub value: String,
-    #[serde(rename = "Datatype")]
     pub datatype: Datatype,
 }
+wire::shape!(NullValueField: "Value" value, "Datatype" datatype,);
 
 /// `OpenTableFormatInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpenTableFormatInput {
-    #[serde(rename = "IcebergInput", skip_serializing_if = "Option::is_none")]
     pub iceberg_input: Option<IcebergInput>,
 }
+wire::shape!(OpenTableFormatInput: "IcebergInput" iceberg_input,);
 
 /// `Option`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OptionShape {
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    #[serde(rename = "Label", skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
+wire::shape!(OptionShape: "Value" value, "Label" label, "Description" description,);
 
 /// `OracleSQLCatalogSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OracleSQLCatalogSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
 }
+wire::shape!(OracleSQLCatalogSource: "Name" name, "Database" database, "Table" table,);
 
 /// `OracleSQLCatalogTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OracleSQLCatalogTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
 }
+wire::shape!(OracleSQLCatalogTarget: "Name" name, "Inputs" inputs, "Database" database, "Table" table,);
 
 /// `Order`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Order {
-    #[serde(rename = "Column")]
     pub column: String,
-    #[serde(rename = "SortOrder")]
     pub sort_order: i32,
 }
+wire::shape!(Order: "Column" column, "SortOrder" sort_order,);
 
 /// `PIIDetection`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PIIDetection {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "PiiType")]
     pub pii_type: String,
-    #[serde(rename = "EntityTypesToDetect")]
     pub entity_types_to_detect: Vec<String>,
-    #[serde(rename = "OutputColumnName", skip_serializing_if = "Option::is_none")]
     pub output_column_name: Option<String>,
-    #[serde(rename = "SampleFraction", skip_serializing_if = "Option::is_none")]
     pub sample_fraction: Option<f64>,
-    #[serde(rename = "ThresholdFraction", skip_serializing_if = "Option::is_none")]
     pub threshold_fraction: Option<f64>,
-    #[serde(rename = "MaskValue", skip_serializing_if = "Option::is_none")]
     pub mask_value: Option<String>,
-    #[serde(rename = "RedactText", skip_serializing_if = "Option::is_none")]
     pub redact_text: Option<String>,
-    #[serde(rename = "RedactChar", skip_serializing_if = "Option::is_none")]
     pub redact_char: Option<String>,
-    #[serde(rename = "MatchPattern", skip_serializing_if = "Option::is_none")]
     pub match_pattern: Option<String>,
-    #[serde(rename = "NumLeftCharsToExclude", skip_serializing_if = "Option::is_none")]
     pub num_left_chars_to_exclude: Option<i32>,
-    #[serde(rename = "NumRightCharsToExclude", skip_serializing_if = "Option::is_none")]
     pub num_right_chars_to_exclude: Option<i32>,
-    #[serde(rename = "DetectionParameters", skip_serializing_if = "Option::is_none")]
     pub detection_parameters: Option<String>,
-    #[serde(rename = "DetectionSensitivity", skip_serializing_if = "Option::is_none")]
     pub detection_sensitivity: Option<String>,
 }
+wire::shape!(PIIDetection: "Name" name, "Inputs" inputs, "PiiType" pii_type, "EntityTypesToDetect" entity_types_to_detect, "OutputColumnName" output_column_name, "SampleFraction" sample_fraction, "ThresholdFraction" threshold_fraction, "MaskValue" mask_value, "RedactText" redact_text, "RedactChar" redact_char, "MatchPattern" match_pattern, "NumLeftCharsToExclude" num_left_chars_to_exclude, "NumRightCharsToExclude" num_right_chars_to_exclude, "DetectionParameters" detection_parameters, "DetectionSensitivity" detection_sensitivity,);
 
 /// `Partition`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Partition {
-    #[serde(rename = "Values", skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<String>>,
-    #[serde(rename = "DatabaseName", skip_serializing_if = "Option::is_none")]
     pub database_name: Option<String>,
-    #[serde(rename = "TableName", skip_serializing_if = "Option::is_none")]
     pub table_name: Option<String>,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastAccessTime", skip_serializing_if = "Option::is_none")]
     pub last_access_time: Option<wire::Timestamp>,
-    #[serde(rename = "StorageDescriptor", skip_serializing_if = "Option::is_none")]
     pub storage_descriptor: Option<StorageDescriptor>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "LastAnalyzedTime", skip_serializing_if = "Option::is_none")]
     pub last_analyzed_time: Option<wire::Timestamp>,
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
 }
+wire::shape!(Partition: "Values" values, "DatabaseName" database_name, "TableName" table_name, "CreationTime" creation_time, "LastAccessTime" last_access_time, "StorageDescriptor" storage_descriptor, "Parameters" parameters, "LastAnalyzedTime" last_analyzed_time, "CatalogId" catalog_id,);
 
 /// `PartitionError`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionError {
-    #[serde(rename = "PartitionValues", skip_serializing_if = "Option::is_none")]
     pub partition_values: Option<Vec<String>>,
-    #[serde(rename = "ErrorDetail", skip_serializing_if = "Option::is_none")]
     pub error_detail: Option<ErrorDetail>,
 }
+wire::shape!(PartitionError: "PartitionValues" partition_values, "ErrorDetail" error_detail,);
 
 /// `PartitionIndex`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionIndex {
-    #[serde(rename = "Keys")]
     pub keys: Vec<String>,
-    #[serde(rename = "IndexName")]
     pub index_name: String,
 }
+wire::shape!(PartitionIndex: "Keys" keys, "IndexName" index_name,);
 
 /// `PartitionIndexDescriptor`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionIndexDescriptor {
-    #[serde(rename = "IndexName")]
     pub index_name: String,
-    #[serde(rename = "Keys")]
     pub keys: Vec<KeySchemaElement>,
-    #[serde(rename = "IndexStatus")]
     pub index_status: String,
-    #[serde(rename = "BackfillErrors", skip_serializing_if = "Option::is_none")]
     pub backfill_errors: Option<Vec<BackfillError>>,
 }
+wire::shape!(PartitionIndexDescriptor: "IndexName" index_name, "Keys" keys, "IndexStatus" index_status, "BackfillErrors" backfill_errors,);
 
 /// `PartitionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionInput {
-    #[serde(rename = "Values", skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<String>>,
-    #[serde(rename = "LastAccessTime", skip_serializing_if = "Option::is_none")]
     pub last_access_time: Option<wire::Timestamp>,
-    #[serde(rename = "StorageDescriptor", skip_serializing_if = "Option::is_none")]
     pub storage_descriptor: Option<StorageDescriptor>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "LastAnalyzedTime", skip_serializing_if = "Option::is_none")]
     pub last_analyzed_time: Option<wire::Timestamp>,
 }
+wire::shape!(PartitionInput: "Values" values, "LastAccessTime" last_access_time, "StorageDescriptor" storage_descriptor, "Parameters" parameters, "LastAnalyzedTime" last_analyzed_time,);
 
 /// `PartitionValueList`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionValueList {
-    #[serde(rename = "Values")]
     pub values: Vec<String>,
 }
+wire::shape!(PartitionValueList: "Values" values,);
 
 /// `PostgreSQLCatalogSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PostgreSQLCatalogSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
 }
+wire::shape!(PostgreSQLCatalogSource: "Name" name, "Database" database, "Table" table,);
 
 /// `PostgreSQLCatalogTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PostgreSQLCatalogTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
 }
+wire::shape!(PostgreSQLCatalogTarget: "Name" name, "Inputs" inputs, "Database" database, "Table" table,);
 
 /// `Predecessor`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Predecessor {
-    #[serde(rename = "JobName", skip_serializing_if = "Option::is_none")]
     pub job_name: Option<String>,
-    #[serde(rename = "RunId", skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
 }
+wire::shape!(Predecessor: "JobName" job_name, "RunId" run_id,);
 
 /// `Predicate`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Predicate {
-    #[serde(rename = "Logical", skip_serializing_if = "Option::is_none")]
     pub logical: Option<String>,
-    #[serde(rename = "Conditions", skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Vec<Condition>>,
 }
+wire::shape!(Predicate: "Logical" logical, "Conditions" conditions,);
 
 /// `PrincipalPermissions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PrincipalPermissions {
-    #[serde(rename = "Principal", skip_serializing_if = "Option::is_none")]
     pub principal: Option<DataLakePrincipal>,
-    #[serde(rename = "Permissions", skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Vec<String>>,
 }
+wire::shape!(PrincipalPermissions: "Principal" principal, "Permissions" permissions,);
 
 /// `PropertyPredicate`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PropertyPredicate {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    #[serde(rename = "Comparator", skip_serializing_if = "Option::is_none")]
     pub comparator: Option<String>,
 }
+wire::shape!(PropertyPredicate: "Key" key, "Value" value, "Comparator" comparator,);
 
 /// `QuerySessionContext`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QuerySessionContext {
-    #[serde(rename = "QueryId", skip_serializing_if = "Option::is_none")]
     pub query_id: Option<String>,
-    #[serde(rename = "QueryStartTime", skip_serializing_if = "Option::is_none")]
     pub query_start_time: Option<wire::Timestamp>,
-    #[serde(rename = "ClusterId", skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
-    #[serde(rename = "QueryAuthorizationId", skip_serializing_if = "Option::is_none")]
     pub query_authorization_id: Option<String>,
-    #[serde(rename = "AdditionalContext", skip_serializing_if = "Option::is_none")]
     pub additional_context: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(QuerySessionContext: "QueryId" query_id, "QueryStartTime" query_start_time, "ClusterId" cluster_id, "QueryAuthorizationId" query_authorization_id, "AdditionalContext" additional_context,);
 
 /// `Recipe`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recipe {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "RecipeReference", skip_serializing_if = "Option::is_none")]
     pub recipe_reference: Option<RecipeReference>,
-    #[serde(rename = "RecipeSteps", skip_serializing_if = "Option::is_none")]
     pub recipe_steps: Option<Vec<RecipeStep>>,
 }
+wire::shape!(Recipe: "Name" name, "Inputs" inputs, "RecipeReference" recipe_reference, "RecipeSteps" recipe_steps,);
 
 /// `RecipeAction`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecipeAction {
-    #[serde(rename = "Operation")]
     pub operation: String,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(RecipeAction: "Operation" operation, "Parameters" parameters,);
 
 /// `RecipeReference`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecipeReference {
-    #[serde(rename = "RecipeArn")]
     pub recipe_arn: String,
-    #[serde(rename = "RecipeVersion")]
     pub recipe_version: String,
 }
+wire::shape!(RecipeReference: "RecipeArn" recipe_arn, "RecipeVersion" recipe_version,);
 
 /// `RecipeStep`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecipeStep {
-    #[serde(rename = "Action")]
     pub action: RecipeAction,
-    #[serde(rename = "ConditionExpressions", skip_serializing_if = "Option::is_none")]
     pub condition_expressions: Option<Vec<ConditionExpression>>,
 }
+wire::shape!(RecipeStep: "Action" action, "ConditionExpressions" condition_expressions,);
 
 /// `RecrawlPolicy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecrawlPolicy {
-    #[serde(rename = "RecrawlBehavior", skip_serializing_if = "Option::is_none")]
     pub recrawl_behavior: Option<String>,
 }
+wire::shape!(RecrawlPolicy: "RecrawlBehavior" recrawl_behavior,);
 
 /// `RedshiftSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedshiftSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "RedshiftTmpDir", skip_serializing_if = "Option::is_none")]
     pub redshift_tmp_dir: Option<String>,
-    #[serde(rename = "TmpDirIAMRole", skip_serializing_if = "Option::is_none")]
     pub tmp_dir_iam_role: Option<String>,
 }
+wire::shape!(RedshiftSource: "Name" name, "Database" database, "Table" table, "RedshiftTmpDir" redshift_tmp_dir, "TmpDirIAMRole" tmp_dir_iam_role,);
 
 /// `RedshiftTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedshiftTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "RedshiftTmpDir", skip_serializing_if = "Option::is_none")]
     pub redshift_tmp_dir: Option<String>,
-    #[serde(rename = "TmpDirIAMRole", skip_serializing_if = "Option::is_none")]
     pub tmp_dir_iam_role: Option<String>,
-    #[serde(rename = "UpsertRedshiftOptions", skip_serializing_if = "Option::is_none")]
     pub upsert_redshift_options: Option<UpsertRedshiftTargetOptions>,
 }
+wire::shape!(RedshiftTarget: "Name" name, "Inputs" inputs, "Database" database, "Table" table, "RedshiftTmpDir" redshift_tmp_dir, "TmpDirIAMRole" tmp_dir_iam_role, "UpsertRedshiftOptions" upsert_redshift_options,);
 
 /// `RelationalCatalogSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RelationalCatalogSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
 }
+wire::shape!(RelationalCatalogSource: "Name" name, "Database" database, "Table" table,);
 
 /// `RenameField`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RenameField {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "SourcePath")]
     pub source_path: Vec<String>,
-    #[serde(rename = "TargetPath")]
     pub target_path: Vec<String>,
 }
+wire::shape!(RenameField: "Name" name, "Inputs" inputs, "SourcePath" source_path, "TargetPath" target_path,);
 
 /// `ResetJobBookmarkRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResetJobBookmarkRequest {
-    #[serde(rename = "JobName")]
     pub job_name: String,
-    #[serde(rename = "RunId", skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
 }
+wire::shape!(ResetJobBookmarkRequest: "JobName" job_name, "RunId" run_id,);
 
 /// `ResetJobBookmarkResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResetJobBookmarkResponse {
-    #[serde(rename = "JobBookmarkEntry", skip_serializing_if = "Option::is_none")]
     pub job_bookmark_entry: Option<JobBookmarkEntry>,
 }
+wire::shape!(ResetJobBookmarkResponse: "JobBookmarkEntry" job_bookmark_entry,);
 
 /// `Route`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Route {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "GroupFiltersList")]
     pub group_filters_list: Vec<GroupFilters>,
 }
+wire::shape!(Route: "Name" name, "Inputs" inputs, "GroupFiltersList" group_filters_list,);
 
 /// `S3CatalogDeltaSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3CatalogDeltaSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "AdditionalDeltaOptions", skip_serializing_if = "Option::is_none")]
     pub additional_delta_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3CatalogDeltaSource: "Name" name, "Database" database, "Table" table, "AdditionalDeltaOptions" additional_delta_options, "OutputSchemas" output_schemas,);
 
 /// `S3CatalogHudiSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3CatalogHudiSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "AdditionalHudiOptions", skip_serializing_if = "Option::is_none")]
     pub additional_hudi_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3CatalogHudiSource: "Name" name, "Database" database, "Table" table, "AdditionalHudiOptions" additional_hudi_options, "OutputSchemas" output_schemas,);
 
 /// `S3CatalogIcebergSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3CatalogIcebergSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "AdditionalIcebergOptions", skip_serializing_if = "Option::is_none")]
     pub additional_iceberg_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3CatalogIcebergSource: "Name" name, "Database" database, "Table" table, "AdditionalIcebergOptions" additional_iceberg_options, "OutputSchemas" output_schemas,);
 
 /// `S3CatalogSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3CatalogSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "PartitionPredicate", skip_serializing_if = "Option::is_none")]
     pub partition_predicate: Option<String>,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<S3SourceAdditionalOptions>,
 }
+wire::shape!(S3CatalogSource: "Name" name, "Database" database, "Table" table, "PartitionPredicate" partition_predicate, "AdditionalOptions" additional_options,);
 
 /// `S3CatalogTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3CatalogTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<CatalogSchemaChangePolicy>,
-    #[serde(rename = "AutoDataQuality", skip_serializing_if = "Option::is_none")]
     pub auto_data_quality: Option<AutoDataQuality>,
 }
+wire::shape!(S3CatalogTarget: "Name" name, "Inputs" inputs, "PartitionKeys" partition_keys, "Table" table, "Database" database, "SchemaChangePolicy" schema_change_policy, "AutoDataQuality" auto_data_quality,);
 
 /// `S3CsvSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3CsvSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Paths")]
     pub paths: Vec<String>,
-    #[serde(rename = "CompressionType", skip_serializing_if = "Option::is_none")]
     pub compression_type: Option<String>,
-    #[serde(rename = "Exclusions", skip_serializing_if = "Option::is_none")]
     pub exclusions: Option<Vec<String>>,
-    #[serde(rename = "GroupSize", skip_serializing_if = "Option::is_none")]
     pub group_size: Option<String>,
-    #[serde(rename = "GroupFiles", skip_serializing_if = "Option::is_none")]
     pub group_files: Option<String>,
-    #[serde(rename = "Recurse", skip_serializing_if = "Option::is_none")]
     pub recurse: Option<bool>,
-    #[serde(rename = "MaxBand", skip_serializing_if = "Option::is_none")]
     pub max_band: Option<i32>,
-    #[serde(rename = "MaxFilesInBand", skip_serializing_if = "Option::is_none")]
     pub max_files_in_band: Option<i32>,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<S3DirectSourceAdditionalOptions>,
-    #[serde(rename = "Separator")]
     pub separator: String,
-    #[serde(rename = "Escaper", skip_serializing_if = "Option::is_none")]
     pub escaper: Option<String>,
-    #[serde(rename = "QuoteChar")]
     pub quote_char: String,
-    #[serde(rename = "Multiline", skip_serializing_if = "Option::is_none")]
     pub multiline: Option<bool>,
-    #[serde(rename = "WithHeader", skip_serializing_if = "Option::is_none")]
     pub with_header: Option<bool>,
-    #[serde(rename = "WriteHeader", skip_serializing_if = "Option::is_none")]
     pub write_header: Option<bool>,
-    #[serde(rename = "SkipFirst", skip_serializing_if = "Option::is_none")]
     pub skip_first: Option<bool>,
-    #[serde(rename = "OptimizePerformance", skip_serializing_if = "Option::is_none")]
     pub optimize_performance: Option<bool>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3CsvSource: "Name" name, "Paths" paths, "CompressionType" compression_type, "Exclusions" exclusions, "GroupSize" group_size, "GroupFiles" group_files, "Recurse" recurse, "MaxBand" max_band, "MaxFilesInBand" max_files_in_band, "AdditionalOptions" additional_options, "Separator" separator, "Escaper" escaper, "QuoteChar" quote_char, "Multiline" multiline, "WithHeader" with_header, "WriteHeader" write_header, "SkipFirst" skip_first, "OptimizePerformance" optimize_performance, "OutputSchemas" output_schemas,);
 
 /// `S3DeltaCatalogTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3DeltaCatalogTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<CatalogSchemaChangePolicy>,
-    #[serde(rename = "AutoDataQuality", skip_serializing_if = "Option::is_none")]
     pub auto_data_quality: Option<AutoDataQuality>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3DeltaCatalogTarget: "Name" name, "Inputs" inputs, "PartitionKeys" partition_keys, "Table" table, "Database" database, "AdditionalOptions" additional_options, "SchemaChangePolicy" schema_change_policy, "AutoDataQuality" auto_data_quality, "OutputSchemas" output_schemas,);
 
 /// `S3DeltaDirectTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3DeltaDirectTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Path")]
     pub path: String,
-    #[serde(rename = "Compression")]
     pub compression: String,
-    #[serde(rename = "NumberTargetPartitions", skip_serializing_if = "Option::is_none")]
     pub number_target_partitions: Option<String>,
-    #[serde(rename = "Format")]
     pub format: String,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<DirectSchemaChangePolicy>,
-    #[serde(rename = "AutoDataQuality", skip_serializing_if = "Option::is_none")]
     pub auto_data_quality: Option<AutoDataQuality>,
 }
+wire::shape!(S3DeltaDirectTarget: "Name" name, "Inputs" inputs, "PartitionKeys" partition_keys, "Path" path, "Compression" compression, "NumberTargetPartitions" number_target_partitions, "Format" format, "AdditionalOptions" additional_options, "SchemaChangePolicy" schema_change_policy, "AutoDataQuality" auto_data_quality,);
 
 /// `S3DeltaSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3DeltaSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Paths")]
     pub paths: Vec<String>,
-    #[serde(rename = "AdditionalDeltaOptions", skip_serializing_if = "Option::is_none")]
     pub additional_delta_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<S3DirectSourceAdditionalOptions>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3DeltaSource: "Name" name, "Paths" paths, "AdditionalDeltaOptions" additional_delta_options, "AdditionalOptions" additional_options, "OutputSchemas" output_schemas,);
 
 /// `S3DirectSourceAdditionalOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3DirectSourceAdditionalOptions {
-    #[serde(rename = "BoundedSize", skip_serializing_if = "Option::is_none")]
     pub bounded_size: Option<i64>,
-    #[serde(rename = "BoundedFiles", skip_serializing_if = "Option::is_none")]
     pub bounded_files: Option<i64>,
-    #[serde(rename = "EnableSamplePath", skip_serializing_if = "Option::is_none")]
     pub enable_sample_path: Option<bool>,
-    #[serde(rename = "SamplePath", skip_serializing_if = "Option::is_none")]
     pub sample_path: Option<String>,
 }
+wire::shape!(S3DirectSourceAdditionalOptions: "BoundedSize" bounded_size, "BoundedFiles" bounded_files, "EnableSamplePath" enable_sample_path, "SamplePath" sample_path,);
 
 /// `S3DirectTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3DirectTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Path")]
     pub path: String,
-    #[serde(rename = "Compression", skip_serializing_if = "Option::is_none")]
     pub compression: Option<String>,
-    #[serde(rename = "NumberTargetPartitions", skip_serializing_if = "Option::is_none")]
     pub number_target_partitions: Option<String>,
-    #[serde(rename = "Format")]
     pub format: String,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<DirectSchemaChangePolicy>,
-    #[serde(rename = "AutoDataQuality", skip_serializing_if = "Option::is_none")]
     pub auto_data_quality: Option<AutoDataQuality>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3DirectTarget: "Name" name, "Inputs" inputs, "PartitionKeys" partition_keys, "Path" path, "Compression" compression, "NumberTargetPartitions" number_target_partitions, "Format" format, "SchemaChangePolicy" schema_change_policy, "AutoDataQuality" auto_data_quality, "OutputSchemas" output_schemas,);
 
 /// `S3ExcelSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3ExcelSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Paths")]
     pub paths: Vec<String>,
-    #[serde(rename = "CompressionType", skip_serializing_if = "Option::is_none")]
     pub compression_type: Option<String>,
-    #[serde(rename = "Exclusions", skip_serializing_if = "Option::is_none")]
     pub exclusions: Option<Vec<String>>,
-    #[serde(rename = "GroupSize", skip_serializing_if = "Option::is_none")]
     pub group_size: Option<String>,
-    #[serde(rename = "GroupFiles", skip_serializing_if = "Option::is_none")]
     pub group_files: Option<String>,
-    #[serde(rename = "Recurse", skip_serializing_if = "Option::is_none")]
     pub recurse: Option<bool>,
-    #[serde(rename = "MaxBand", skip_serializing_if = "Option::is_none")]
     pub max_band: Option<i32>,
-    #[serde(rename = "MaxFilesInBand", skip_serializing_if = "Option::is_none")]
     pub max_files_in_band: Option<i32>,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<S3DirectSourceAdditionalOptions>,
-    #[serde(rename = "NumberRows", skip_serializing_if = "Option::is_none")]
     pub number_rows: Option<i64>,
-    #[serde(rename = "SkipFooter", skip_serializing_if = "Option::is_none")]
     pub skip_footer: Option<i32>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3ExcelSource: "Name" name, "Paths" paths, "CompressionType" compression_type, "Exclusions" exclusions, "GroupSize" group_size, "GroupFiles" group_files, "Recurse" recurse, "MaxBand" max_band, "MaxFilesInBand" max_files_in_band, "AdditionalOptions" additional_options, "NumberRows" number_rows, "SkipFooter" skip_footer, "OutputSchemas" output_schemas,);
 
 /// `S3GlueParquetTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3GlueParquetTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Path")]
     pub path: String,
-    #[serde(rename = "Compression", skip_serializing_if = "Option::is_none")]
     pub compression: Option<String>,
-    #[serde(rename = "NumberTargetPartitions", skip_serializing_if = "Option::is_none")]
     pub number_target_partitions: Option<String>,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<DirectSchemaChangePolicy>,
-    #[serde(rename = "AutoDataQuality", skip_serializing_if = "Option::is_none")]
     pub auto_data_quality: Option<AutoDataQuality>,
 }
+wire::shape!(S3GlueParquetTarget: "Name" name, "Inputs" inputs, "PartitionKeys" partition_keys, "Path" path, "Compression" compression, "NumberTargetPartitions" number_target_partitions, "SchemaChangePolicy" schema_change_policy, "AutoDataQuality" auto_data_quality,);
 
 /// `S3HudiCatalogTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3HudiCatalogTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "AdditionalOptions")]
     pub additional_options: std::collections::BTreeMap<String, String>,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<CatalogSchemaChangePolicy>,
-    #[serde(rename = "AutoDataQuality", skip_serializing_if = "Option::is_none")]
     pub auto_data_quality: Option<AutoDataQuality>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3HudiCatalogTarget: "Name" name, "Inputs" inputs, "PartitionKeys" partition_keys, "Table" table, "Database" database, "AdditionalOptions" additional_options, "SchemaChangePolicy" schema_change_policy, "AutoDataQuality" auto_data_quality, "OutputSchemas" output_schemas,);
 
 /// `S3HudiDirectTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3HudiDirectTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Path")]
     pub path: String,
-    #[serde(rename = "Compression")]
     pub compression: String,
-    #[serde(rename = "NumberTargetPartitions", skip_serializing_if = "Option::is_none")]
     pub number_target_partitions: Option<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Format")]
     pub format: String,
-    #[serde(rename = "AdditionalOptions")]
     pub additional_options: std::collections::BTreeMap<String, String>,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<DirectSchemaChangePolicy>,
-    #[serde(rename = "AutoDataQuality", skip_serializing_if = "Option::is_none")]
     pub auto_data_quality: Option<AutoDataQuality>,
 }
+wire::shape!(S3HudiDirectTarget: "Name" name, "Inputs" inputs, "Path" path, "Compression" compression, "NumberTargetPartitions" number_target_partitions, "PartitionKeys" partition_keys, "Format" format, "AdditionalOptions" additional_options, "SchemaChangePolicy" schema_change_policy, "AutoDataQuality" auto_data_quality,);
 
 /// `S3HudiSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3HudiSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Paths")]
     pub paths: Vec<String>,
-    #[serde(rename = "AdditionalHudiOptions", skip_serializing_if = "Option::is_none")]
     pub additional_hudi_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<S3DirectSourceAdditionalOptions>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3HudiSource: "Name" name, "Paths" paths, "AdditionalHudiOptions" additional_hudi_options, "AdditionalOptions" additional_options, "OutputSchemas" output_schemas,);
 
 /// `S3HyperDirectTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3HyperDirectTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Format", skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Path")]
     pub path: String,
-    #[serde(rename = "Compression", skip_serializing_if = "Option::is_none")]
     pub compression: Option<String>,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<DirectSchemaChangePolicy>,
-    #[serde(rename = "AutoDataQuality", skip_serializing_if = "Option::is_none")]
     pub auto_data_quality: Option<AutoDataQuality>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3HyperDirectTarget: "Name" name, "Inputs" inputs, "Format" format, "PartitionKeys" partition_keys, "Path" path, "Compression" compression, "SchemaChangePolicy" schema_change_policy, "AutoDataQuality" auto_data_quality, "OutputSchemas" output_schemas,);
 
 /// `S3IcebergCatalogTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3IcebergCatalogTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Table")]
     pub table: String,
-    #[serde(rename = "Database")]
     pub database: String,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<CatalogSchemaChangePolicy>,
-    #[serde(rename = "AutoDataQuality", skip_serializing_if = "Option::is_none")]
     pub auto_data_quality: Option<AutoDataQuality>,
 }
+wire::shape!(S3IcebergCatalogTarget: "Name" name, "Inputs" inputs, "PartitionKeys" partition_keys, "Table" table, "Database" database, "AdditionalOptions" additional_options, "SchemaChangePolicy" schema_change_policy, "AutoDataQuality" auto_data_quality,);
 
 /// `S3IcebergDirectTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3IcebergDirectTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Vec<String>>>,
-    #[serde(rename = "Path")]
     pub path: String,
-    #[serde(rename = "Format")]
     pub format: String,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<DirectSchemaChangePolicy>,
-    #[serde(rename = "AutoDataQuality", skip_serializing_if = "Option::is_none")]
     pub auto_data_quality: Option<AutoDataQuality>,
-    #[serde(rename = "Compression")]
     pub compression: String,
-    #[serde(rename = "NumberTargetPartitions", skip_serializing_if = "Option::is_none")]
     pub number_target_partitions: Option<String>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3IcebergDirectTarget: "Name" name, "Inputs" inputs, "PartitionKeys" partition_keys, "Path" path, "Format" format, "AdditionalOptions" additional_options, "SchemaChangePolicy" schema_change_policy, "AutoDataQuality" auto_data_quality, "Compression" compression, "NumberTargetPartitions" number_target_partitions, "OutputSchemas" output_schemas,);
 
 /// `S3JsonSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3JsonSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Paths")]
     pub paths: Vec<String>,
-    #[serde(rename = "CompressionType", skip_serializing_if = "Option::is_none")]
     pub compression_type: Option<String>,
-    #[serde(rename = "Exclusions", skip_serializing_if = "Option::is_none")]
     pub exclusions: Option<Vec<String>>,
-    #[serde(rename = "GroupSize", skip_serializing_if = "Option::is_none")]
     pub group_size: Option<String>,
-    #[serde(rename = "GroupFiles", skip_serializing_if = "Option::is_none")]
     pub group_files: Option<String>,
-    #[serde(rename = "Recurse", skip_serializing_if = "Option::is_none")]
     pub recurse: Option<bool>,
-    #[serde(rename = "MaxBand", skip_serializing_if = "Option::is_none")]
     pub max_band: Option<i32>,
-    #[serde(rename = "MaxFilesInBand", skip_serializing_if = "Option::is_none")]
     pub max_files_in_band: Option<i32>,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<S3DirectSourceAdditionalOptions>,
-    #[serde(rename = "JsonPath", skip_serializing_if = "Option::is_none")]
     pub json_path: Option<String>,
-    #[serde(rename = "Multiline", skip_serializing_if = "Option::is_none")]
     pub multiline: Option<bool>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3JsonSource: "Name" name, "Paths" paths, "CompressionType" compression_type, "Exclusions" exclusions, "GroupSize" group_size, "GroupFiles" group_files, "Recurse" recurse, "MaxBand" max_band, "MaxFilesInBand" max_files_in_band, "AdditionalOptions" additional_options, "JsonPath" json_path, "Multiline" multiline, "OutputSchemas" output_schemas,);
 
 /// `S3ParquetSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3ParquetSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Paths")]
     pub paths: Vec<String>,
-    #[serde(rename = "CompressionType", skip_serializing_if = "Option::is_none")]
     pub compression_type: Option<String>,
-    #[serde(rename = "Exclusions", skip_serializing_if = "Option::is_none")]
     pub exclusions: Option<Vec<String>>,
-    #[serde(rename = "GroupSize", skip_serializing_if = "Option::is_none")]
     pub group_size: Option<String>,
-    #[serde(rename = "GroupFiles", skip_serializing_if = "Option::is_none")]
     pub group_files: Option<String>,
-    #[serde(rename = "Recurse", skip_serializing_if = "Option::is_none")]
     pub recurse: Option<bool>,
-    #[serde(rename = "MaxBand", skip_serializing_if = "Option::is_none")]
     pub max_band: Option<i32>,
-    #[serde(rename = "MaxFilesInBand", skip_serializing_if = "Option::is_none")]
     pub max_files_in_band: Option<i32>,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<S3DirectSourceAdditionalOptions>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(S3ParquetSource: "Name" name, "Paths" paths, "CompressionType" compression_type, "Exclusions" exclusions, "GroupSize" group_size, "GroupFiles" group_files, "Recurse" recurse, "MaxBand" max_band, "MaxFilesInBand" max_files_in_band, "AdditionalOptions" additional_options, "OutputSchemas" output_schemas,);
 
 /// `S3SourceAdditionalOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3SourceAdditionalOptions {
-    #[serde(rename = "BoundedSize", skip_serializing_if = "Option::is_none")]
     pub bounded_size: Option<i64>,
-    #[serde(rename = "BoundedFiles", skip_serializing_if = "Option::is_none")]
     pub bounded_files: Option<i64>,
 }
+wire::shape!(S3SourceAdditionalOptions: "BoundedSize" bounded_size, "BoundedFiles" bounded_files,);
 
 /// `S3Target`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3Target {
-    #[serde(rename = "Path", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    #[serde(rename = "Exclusions", skip_serializing_if = "Option::is_none")]
     pub exclusions: Option<Vec<String>>,
-    #[serde(rename = "ConnectionName", skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<String>,
-    #[serde(rename = "SampleSize", skip_serializing_if = "Option::is_none")]
     pub sample_size: Option<i32>,
-    #[serde(rename = "EventQueueArn", skip_serializing_if = "Option::is_none")]
     pub event_queue_arn: Option<String>,
-    #[serde(rename = "DlqEventQueueArn", skip_serializing_if = "Option::is_none")]
     pub dlq_event_queue_arn: Option<String>,
 }
+wire::shape!(S3Target: "Path" path, "Exclusions" exclusions, "ConnectionName" connection_name, "SampleSize" sample_size, "EventQueueArn" event_queue_arn, "DlqEventQueueArn" dlq_event_queue_arn,);
 
 /// `Schedule`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Schedule {
-    #[serde(rename = "ScheduleExpression", skip_serializing_if = "Option::is_none")]
     pub schedule_expression: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 }
+wire::shape!(Schedule: "ScheduleExpression" schedule_expression, "State" state,);
 
 /// `SchemaChangePolicy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SchemaChangePolicy {
-    #[serde(rename = "UpdateBehavior", skip_serializing_if = "Option::is_none")]
     pub update_behavior: Option<String>,
-    #[serde(rename = "DeleteBehavior", skip_serializing_if = "Option::is_none")]
     pub delete_behavior: Option<String>,
 }
+wire::shape!(SchemaChangePolicy: "UpdateBehavior" update_behavior, "DeleteBehavior" delete_behavior,);
 
 /// `SchemaId`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SchemaId {
-    #[serde(rename = "SchemaArn", skip_serializing_if = "Option::is_none")]
     pub schema_arn: Option<String>,
-    #[serde(rename = "SchemaName", skip_serializing_if = "Option::is_none")]
     pub schema_name: Option<String>,
-    #[serde(rename = "RegistryName", skip_serializing_if = "Option::is_none")]
     pub registry_name: Option<String>,
 }
+wire::shape!(SchemaId: "SchemaArn" schema_arn, "SchemaName" schema_name, "RegistryName" registry_name,);
 
 /// `SchemaReference`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SchemaReference {
-    #[serde(rename = "SchemaId", skip_serializing_if = "Option::is_none")]
     pub schema_id: Option<SchemaId>,
-    #[serde(rename = "SchemaVersionId", skip_serializing_if = "Option::is_none")]
     pub schema_version_id: Option<String>,
-    #[serde(rename = "SchemaVersionNumber", skip_serializing_if = "Option::is_none")]
     pub schema_version_number: Option<i64>,
 }
+wire::shape!(SchemaReference: "SchemaId" schema_id, "SchemaVersionId" schema_version_id, "SchemaVersionNumber" schema_version_number,);
 
 /// `SearchTablesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchTablesRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Filters", skip_serializing_if = "Option::is_none")]
     pub filters: Option<Vec<PropertyPredicate>>,
-    #[serde(rename = "SearchText", skip_serializing_if = "Option::is_none")]
     pub search_text: Option<String>,
-    #[serde(rename = "SortCriteria", skip_serializing_if = "Option::is_none")]
     pub sort_criteria: Option<Vec<SortCriterion>>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "ResourceShareType", skip_serializing_if = "Option::is_none")]
     pub resource_share_type: Option<String>,
-    #[serde(rename = "IncludeStatusDetails", skip_serializing_if = "Option::is_none")]
     pub include_status_details: Option<bool>,
 }
+wire::shape!(SearchTablesRequest: "CatalogId" catalog_id, "NextToken" next_token, "Filters" filters, "SearchText" search_text, "SortCriteria" sort_criteria, "MaxResults" max_results, "ResourceShareType" resource_share_type, "IncludeStatusDetails" include_status_details,);
 
 /// `SearchTablesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchTablesResponse {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "TableList", skip_serializing_if = "Option::is_none")]
     pub table_list: Option<Vec<Table>>,
 }
+wire::shape!(SearchTablesResponse: "NextToken" next_token, "TableList" table_list,);
 
 /// `Segment`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Segment {
-    #[serde(rename = "SegmentNumber")]
     pub segment_number: i32,
-    #[serde(rename = "TotalSegments")]
     pub total_segments: i32,
 }
+wire::shape!(Segment: "SegmentNumber" segment_number, "TotalSegments" total_segments,);
 
 /// `SelectFields`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SelectFields {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Paths")]
     pub paths: Vec<Vec<String>>,
 }
+wire::shape!(SelectFields: "Name" name, "Inputs" inputs, "Paths" paths,);
 
 /// `SelectFromCollection`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SelectFromCollection {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Index")]
     pub index: i32,
 }
+wire::shape!(SelectFromCollection: "Name" name, "Inputs" inputs, "Index" index,);
 
 /// `SerDeInfo`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SerDeInfo {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "SerializationLibrary", skip_serializing_if = "Option::is_none")]
     pub serialization_library: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(SerDeInfo: "Name" name, "SerializationLibrary" serialization_library, "Parameters" parameters,);
 
 /// `SkewedInfo`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SkewedInfo {
-    #[serde(rename = "SkewedColumnNames", skip_serializing_if = "Option::is_none")]
     pub skewed_column_names: Option<Vec<String>>,
-    #[serde(rename = "SkewedColumnValues", skip_serializing_if = "Option::is_none")]
     pub skewed_column_values: Option<Vec<String>>,
-    #[serde(rename = "SkewedColumnValueLocationMaps", skip_serializing_if = "Option::is_none")]
     pub skewed_column_value_location_maps: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(SkewedInfo: "SkewedColumnNames" skewed_column_names, "SkewedColumnValues" skewed_column_values, "SkewedColumnValueLocationMaps" skewed_column_value_location_maps,);
 
 /// `SnowflakeNodeData`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnowflakeNodeData {
-    #[serde(rename = "SourceType", skip_serializing_if = "Option::is_none")]
     pub source_type: Option<String>,
-    #[serde(rename = "Connection", skip_serializing_if = "Option::is_none")]
     pub connection: Option<OptionShape>,
-    #[serde(rename = "Schema", skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
-    #[serde(rename = "Table", skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    #[serde(rename = "Database", skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
-    #[serde(rename = "TempDir", skip_serializing_if = "Option::is_none")]
     pub temp_dir: Option<String>,
-    #[serde(rename = "IamRole", skip_serializing_if = "Option::is_none")]
     pub iam_role: Option<OptionShape>,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "SampleQuery", skip_serializing_if = "Option::is_none")]
     pub sample_query: Option<String>,
-    #[serde(rename = "PreAction", skip_serializing_if = "Option::is_none")]
     pub pre_action: Option<String>,
-    #[serde(rename = "PostAction", skip_serializing_if = "Option::is_none")]
     pub post_action: Option<String>,
-    #[serde(rename = "Action", skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    #[serde(rename = "Upsert", skip_serializing_if = "Option::is_none")]
     pub upsert: Option<bool>,
-    #[serde(rename = "MergeAction", skip_serializing_if = "Option::is_none")]
     pub merge_action: Option<String>,
-    #[serde(rename = "MergeWhenMatched", skip_serializing_if = "Option::is_none")]
     pub merge_when_matched: Option<String>,
-    #[serde(rename = "MergeWhenNotMatched", skip_serializing_if = "Option::is_none")]
     pub merge_when_not_matched: Option<String>,
-    #[serde(rename = "MergeClause", skip_serializing_if = "Option::is_none")]
     pub merge_clause: Option<String>,
-    #[serde(rename = "StagingTable", skip_serializing_if = "Option::is_none")]
     pub staging_table: Option<String>,
-    #[serde(rename = "SelectedColumns", skip_serializing_if = "Option::is_none")]
     pub selected_columns: Option<Vec<OptionShape>>,
-    #[serde(rename = "AutoPushdown", skip_serializing_if = "Option::is_none")]
     pub auto_pushdown: Option<bool>,
-    #[serde(rename = "TableSchema", skip_serializing_if = "Option::is_none")]
     pub table_schema: Option<Vec<OptionShape>>,
 }
+wire::shape!(SnowflakeNodeData: "SourceType" source_type, "Connection" connection, "Schema" schema, "Table" table, "Database" database, "TempDir" temp_dir, "IamRole" iam_role, "AdditionalOptions" additional_options, "SampleQuery" sample_query, "PreAction" pre_action, "PostAction" post_action, "Action" action, "Upsert" upsert, "MergeAction" merge_action, "MergeWhenMatched" merge_when_matched, "MergeWhenNotMatched" merge_when_not_matched, "MergeClause" merge_clause, "StagingTable" staging_table, "SelectedColumns" selected_columns, "AutoPushdown" auto_pushdown, "TableSchema" table_schema,);
 
 /// `SnowflakeSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnowflakeSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Data")]
     pub data: SnowflakeNodeData,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(SnowflakeSource: "Name" name, "Data" data, "OutputSchemas" output_schemas,);
 
 /// `SnowflakeTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnowflakeTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Data")]
     pub data: SnowflakeNodeData,
-    #[serde(rename = "Inputs", skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Vec<String>>,
 }
+wire::shape!(SnowflakeTarget: "Name" name, "Data" data, "Inputs" inputs,);
 
 /// `SortCriterion`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SortCriterion {
-    #[serde(rename = "FieldName", skip_serializing_if = "Option::is_none")]
     pub field_name: Option<String>,
-    #[serde(rename = "Sort", skip_serializing_if = "Option::is_none")]
     pub sort: Option<String>,
 }
+wire::shape!(SortCriterion: "FieldName" field_name, "Sort" sort,);
 
 /// `SourceControlDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceControlDetails {
-    #[serde(rename = "Provider", skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    #[serde(rename = "Repository", skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
-    #[serde(rename = "Owner", skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    #[serde(rename = "Branch", skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
-    #[serde(rename = "Folder", skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
-    #[serde(rename = "LastCommitId", skip_serializing_if = "Option::is_none")]
     pub last_commit_id: Option<String>,
-    #[serde(rename = "AuthStrategy", skip_serializing_if = "Option::is_none")]
     pub auth_strategy: Option<String>,
-    #[serde(rename = "AuthToken", skip_serializing_if = "Option::is_none")]
     pub auth_token: Option<String>,
 }
+wire::shape!(SourceControlDetails: "Provider" provider, "Repository" repository, "Owner" owner, "Branch" branch, "Folder" folder, "LastCommitId" last_commit_id, "AuthStrategy" auth_strategy, "AuthToken" auth_token,);
 
 /// `SparkConnectorSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SparkConnectorSource {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "ConnectionName")]
     pub connection_name: String,
-    #[serde(rename = "ConnectorName")]
     pub connector_name: String,
-    #[serde(rename = "ConnectionType")]
     pub connection_type: String,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(SparkConnectorSource: "Name" name, "ConnectionName" connection_name, "ConnectorName" connector_name, "ConnectionType" connection_type, "AdditionalOptions" additional_options, "OutputSchemas" output_schemas,);
 
 /// `SparkConnectorTarget`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SparkConnectorTarget {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "ConnectionName")]
     pub connection_name: String,
-    #[serde(rename = "ConnectorName")]
     pub connector_name: String,
-    #[serde(rename = "ConnectionType")]
     pub connection_type: String,
-    #[serde(rename = "AdditionalOptions", skip_serializing_if = "Option::is_none")]
     pub additional_options: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(SparkConnectorTarget: "Name" name, "Inputs" inputs, "ConnectionName" connection_name, "ConnectorName" connector_name, "ConnectionType" connection_type, "AdditionalOptions" additional_options, "OutputSchemas" output_schemas,);
 
 /// `SparkSQL`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SparkSQL {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "SqlQuery")]
     pub sql_query: String,
-    #[serde(rename = "SqlAliases")]
     pub sql_aliases: Vec<SqlAlias>,
-    #[serde(rename = "OutputSchemas", skip_serializing_if = "Option::is_none")]
     pub output_schemas: Option<Vec<GlueSchema>>,
 }
+wire::shape!(SparkSQL: "Name" name, "Inputs" inputs, "SqlQuery" sql_query, "SqlAliases" sql_aliases, "OutputSchemas" output_schemas,);
 
 /// `Spigot`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spigot {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Path")]
     pub path: String,
-    #[serde(rename = "Topk", skip_serializing_if = "Option::is_none")]
     pub topk: Option<i32>,
-    #[serde(rename = "Prob", skip_serializing_if = "Option::is_none")]
     pub prob: Option<f64>,
 }
+wire::shape!(Spigot: "Name" name, "Inputs" inputs, "Path" path, "Topk" topk, "Prob" prob,);
 
 /// `SplitFields`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SplitFields {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "Paths")]
     pub paths: Vec<Vec<String>>,
 }
+wire::shape!(SplitFields: "Name" name, "Inputs" inputs, "Paths" paths,);
 
 /// `SqlAlias`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SqlAlias {
-    #[serde(rename = "From")]
     pub from: String,
-    #[serde(rename = "Alias")]
     pub alias: String,
 }
+wire::shape!(SqlAlias: "From" from, "Alias" alias,);
 
 /// `StartCrawlerRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartCrawlerRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(StartCrawlerRequest: "Name" name,);
 
 /// `StartCrawlerResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartCrawlerResponse {}
+wire::shape!(StartCrawlerResponse:);
 
 /// `StartCrawlerScheduleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartCrawlerScheduleRequest {
-    #[serde(rename = "CrawlerName")]
     pub crawler_name: String,
 }
+wire::shape!(StartCrawlerScheduleRequest: "CrawlerName" crawler_name,);
 
 /// `StartCrawlerScheduleResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartCrawlerScheduleResponse {}
+wire::shape!(StartCrawlerScheduleResponse:);
 
 /// `StartJobRunRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartJobRunRequest {
-    #[serde(rename = "JobName")]
     pub job_name: String,
-    #[serde(rename = "JobRunQueuingEnabled", skip_serializing_if = "Option::is_none")]
     pub job_run_queuing_enabled: Option<bool>,
-    #[serde(rename = "JobRunId", skip_serializing_if = "Option::is_none")]
     pub job_run_id: Option<String>,
-    #[serde(rename = "Arguments", skip_serializing_if = "Option::is_none")]
     pub arguments: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "AllocatedCapacity", skip_serializing_if = "Option::is_none")]
     pub allocated_capacity: Option<i32>,
-    #[serde(rename = "Timeout", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i32>,
-    #[serde(rename = "MaxCapacity", skip_serializing_if = "Option::is_none")]
     pub max_capacity: Option<f64>,
-    #[serde(rename = "SecurityConfiguration", skip_serializing_if = "Option::is_none")]
     pub security_configuration: Option<String>,
-    #[serde(rename = "NotificationProperty", skip_serializing_if = "Option::is_none")]
     pub notification_property: Option<NotificationProperty>,
-    #[serde(rename = "WorkerType", skip_serializing_if = "Option::is_none")]
     pub worker_type: Option<String>,
-    #[serde(rename = "NumberOfWorkers", skip_serializing_if = "Option::is_none")]
     pub number_of_workers: Option<i32>,
-    #[serde(rename = "ExecutionClass", skip_serializing_if = "Option::is_none")]
     pub execution_class: Option<String>,
-    #[serde(rename = "ExecutionRoleSessionPolicy", skip_serializing_if = "Option::is_none")]
     pub execution_role_session_policy: Option<String>,
 }
+wire::shape!(StartJobRunRequest: "JobName" job_name, "JobRunQueuingEnabled" job_run_queuing_enabled, "JobRunId" job_run_id, "Arguments" arguments, "AllocatedCapacity" allocated_capacity, "Timeout" timeout, "MaxCapacity" max_capacity, "SecurityConfiguration" security_configuration, "NotificationProperty" notification_property, "WorkerType" worker_type, "NumberOfWorkers" number_of_workers, "ExecutionClass" execution_class, "ExecutionRoleSessionPolicy" execution_role_session_policy,);
 
 /// `StartJobRunResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartJobRunResponse {
-    #[serde(rename = "JobRunId", skip_serializing_if = "Option::is_none")]
     pub job_run_id: Option<String>,
 }
+wire::shape!(StartJobRunResponse: "JobRunId" job_run_id,);
 
 /// `StatusDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusDetails {
-    #[serde(rename = "RequestedChange", skip_serializing_if = "Option::is_none")]
     pub requested_change: Option<Box<Table>>,
-    #[serde(rename = "ViewValidations", skip_serializing_if = "Option::is_none")]
     pub view_validations: Option<Vec<ViewValidation>>,
 }
+wire::shape!(StatusDetails: "RequestedChange" requested_change, "ViewValidations" view_validations,);
 
 /// `StopCrawlerRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StopCrawlerRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(StopCrawlerRequest: "Name" name,);
 
 /// `StopCrawlerResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StopCrawlerResponse {}
+wire::shape!(StopCrawlerResponse:);
 
 /// `StopCrawlerScheduleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StopCrawlerScheduleRequest {
-    #[serde(rename = "CrawlerName")]
     pub crawler_name: String,
 }
+wire::shape!(StopCrawlerScheduleRequest: "CrawlerName" crawler_name,);
 
 /// `StopCrawlerScheduleResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StopCrawlerScheduleResponse {}
+wire::shape!(StopCrawlerScheduleResponse:);
 
 /// `StorageDescriptor`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StorageDescriptor {
-    #[serde(rename = "Columns", skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<Column>>,
-    #[serde(rename = "Location", skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    #[serde(rename = "AdditionalLocations", skip_serializing_if = "Option::is_none")]
     pub additional_locations: Option<Vec<String>>,
-    #[serde(rename = "InputFormat", skip_serializing_if = "Option::is_none")]
     pub input_format: Option<String>,
-    #[serde(rename = "OutputFormat", skip_serializing_if = "Option::is_none")]
     pub output_format: Option<String>,
-    #[serde(rename = "Compressed", skip_serializing_if = "Option::is_none")]
     pub compressed: Option<bool>,
-    #[serde(rename = "NumberOfBuckets", skip_serializing_if = "Option::is_none")]
     pub number_of_buckets: Option<i32>,
-    #[serde(rename = "SerdeInfo", skip_serializing_if = "Option::is_none")]
     pub serde_info: Option<SerDeInfo>,
-    #[serde(rename = "BucketColumns", skip_serializing_if = "Option::is_none")]
     pub bucket_columns: Option<Vec<String>>,
-    #[serde(rename = "SortColumns", skip_serializing_if = "Option::is_none")]
     pub sort_columns: Option<Vec<Order>>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "SkewedInfo", skip_serializing_if = "Option::is_none")]
     pub skewed_info: Option<SkewedInfo>,
-    #[serde(rename = "StoredAsSubDirectories", skip_serializing_if = "Option::is_none")]
     pub stored_as_sub_directories: Option<bool>,
-    #[serde(rename = "SchemaReference", skip_serializing_if = "Option::is_none")]
     pub schema_reference: Option<SchemaReference>,
 }
+wire::shape!(StorageDescriptor: "Columns" columns, "Location" location, "AdditionalLocations" additional_locations, "InputFormat" input_format, "OutputFormat" output_format, "Compressed" compressed, "NumberOfBuckets" number_of_buckets, "SerdeInfo" serde_info, "BucketColumns" bucket_columns, "SortColumns" sort_columns, "Parameters" parameters, "SkewedInfo" skewed_info, "StoredAsSubDirectories" stored_as_sub_directories, "SchemaReference" schema_reference,);
 
 /// `StreamingDataPreviewOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StreamingDataPreviewOptions {
-    #[serde(rename = "PollingTime", skip_serializing_if = "Option::is_none")]
     pub polling_time: Option<i64>,
-    #[serde(rename = "RecordPollingLimit", skip_serializing_if = "Option::is_none")]
     pub record_polling_limit: Option<i64>,
 }
+wire::shape!(StreamingDataPreviewOptions: "PollingTime" polling_time, "RecordPollingLimit" record_polling_limit,);
 
 /// `Table`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "DatabaseName", skip_serializing_if = "Option::is_none")]
     pub database_name: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Owner", skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    #[serde(rename = "CreateTime", skip_serializing_if = "Option::is_none")]
     pub create_time: Option<wire::Timestamp>,
-    #[serde(rename = "UpdateTime", skip_serializing_if = "Option::is_none")]
     pub update_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastAccessTime", skip_serializing_if = "Option::is_none")]
     pub last_access_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastAnalyzedTime", skip_serializing_if = "Option::is_none")]
     pub last_analyzed_time: Option<wire::Timestamp>,
-    #[serde(rename = "Retention", skip_serializing_if = "Option::is_none")]
     pub retention: Option<i32>,
-    #[serde(rename = "StorageDescriptor", skip_serializing_if = "Option::is_none")]
     pub storage_descriptor: Option<StorageDescriptor>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Column>>,
-    #[serde(rename = "ViewOriginalText", skip_serializing_if = "Option::is_none")]
     pub view_original_text: Option<String>,
-    #[serde(rename = "ViewExpandedText", skip_serializing_if = "Option::is_none")]
     pub view_expanded_text: Option<String>,
-    #[serde(rename = "TableType", skip_serializing_if = "Option::is_none")]
     pub table_type: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "CreatedBy", skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
-    #[serde(rename = "IsRegisteredWithLakeFormation", skip_serializing_if = "Option::is_none")]
     pub is_registered_with_lake_formation: Option<bool>,
-    #[serde(rename = "TargetTable", skip_serializing_if = "Option::is_none")]
     pub target_table: Option<TableIdentifier>,
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "FederatedTable", skip_serializing_if = "Option::is_none")]
     pub federated_table: Option<FederatedTable>,
-    #[serde(rename = "ViewDefinition", skip_serializing_if = "Option::is_none")]
     pub view_definition: Option<ViewDefinition>,
-    #[serde(rename = "IsMultiDialectView", skip_serializing_if = "Option::is_none")]
     pub is_multi_dialect_view: Option<bool>,
-    #[serde(rename = "IsMaterializedView", skip_serializing_if = "Option::is_none")]
     pub is_materialized_view: Option<bool>,
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<Box<TableStatus>>,
 }
+wire::shape!(Table: "Name" name, "DatabaseName" database_name, "Description" description, "Owner" owner, "CreateTime" create_time, "UpdateTime" update_time, "LastAccessTime" last_access_time, "LastAnalyzedTime" last_analyzed_time, "Retention" retention, "StorageDescriptor" storage_descriptor, "PartitionKeys" partition_keys, "ViewOriginalText" view_original_text, "ViewExpandedText" view_expanded_text, "TableType" table_type, "Parameters" parameters, "CreatedBy" created_by, "IsRegisteredWithLakeFormation" is_registered_with_lake_formation, "TargetTable" target_table, "CatalogId" catalog_id, "VersionId" version_id, "FederatedTable" federated_table, "ViewDefinition" view_definition, "IsMultiDialectView" is_multi_dialect_view, "IsMaterializedView" is_materialized_view, "Status" status,);
 
 /// `TableError`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableError {
-    #[serde(rename = "TableName", skip_serializing_if = "Option::is_none")]
     pub table_name: Option<String>,
-    #[serde(rename = "ErrorDetail", skip_serializing_if = "Option::is_none")]
     pub error_detail: Option<ErrorDetail>,
 }
+wire::shape!(TableError: "TableName" table_name, "ErrorDetail" error_detail,);
 
 /// `TableIdentifier`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableIdentifier {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName", skip_serializing_if = "Option::is_none")]
     pub database_name: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Region", skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 }
+wire::shape!(TableIdentifier: "CatalogId" catalog_id, "DatabaseName" database_name, "Name" name, "Region" region,);
 
 /// `TableInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableInput {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Owner", skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    #[serde(rename = "LastAccessTime", skip_serializing_if = "Option::is_none")]
     pub last_access_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastAnalyzedTime", skip_serializing_if = "Option::is_none")]
     pub last_analyzed_time: Option<wire::Timestamp>,
-    #[serde(rename = "Retention", skip_serializing_if = "Option::is_none")]
     pub retention: Option<i32>,
-    #[serde(rename = "StorageDescriptor", skip_serializing_if = "Option::is_none")]
     pub storage_descriptor: Option<StorageDescriptor>,
-    #[serde(rename = "PartitionKeys", skip_serializing_if = "Option::is_none")]
     pub partition_keys: Option<Vec<Column>>,
-    #[serde(rename = "ViewOriginalText", skip_serializing_if = "Option::is_none")]
     pub view_original_text: Option<String>,
-    #[serde(rename = "ViewExpandedText", skip_serializing_if = "Option::is_none")]
     pub view_expanded_text: Option<String>,
-    #[serde(rename = "TableType", skip_serializing_if = "Option::is_none")]
     pub table_type: Option<String>,
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "TargetTable", skip_serializing_if = "Option::is_none")]
     pub target_table: Option<TableIdentifier>,
-    #[serde(rename = "ViewDefinition", skip_serializing_if = "Option::is_none")]
     pub view_definition: Option<ViewDefinitionInput>,
 }
+wire::shape!(TableInput: "Name" name, "Description" description, "Owner" owner, "LastAccessTime" last_access_time, "LastAnalyzedTime" last_analyzed_time, "Retention" retention, "StorageDescriptor" storage_descriptor, "PartitionKeys" partition_keys, "ViewOriginalText" view_original_text, "ViewExpandedText" view_expanded_text, "TableType" table_type, "Parameters" parameters, "TargetTable" target_table, "ViewDefinition" view_definition,);
 
 /// `TableStatus`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableStatus {
-    #[serde(rename = "RequestedBy", skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
-    #[serde(rename = "UpdatedBy", skip_serializing_if = "Option::is_none")]
     pub updated_by: Option<String>,
-    #[serde(rename = "RequestTime", skip_serializing_if = "Option::is_none")]
     pub request_time: Option<wire::Timestamp>,
-    #[serde(rename = "UpdateTime", skip_serializing_if = "Option::is_none")]
     pub update_time: Option<wire::Timestamp>,
-    #[serde(rename = "Action", skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Error", skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorDetail>,
-    #[serde(rename = "Details", skip_serializing_if = "Option::is_none")]
     pub details: Option<Box<StatusDetails>>,
 }
+wire::shape!(TableStatus: "RequestedBy" requested_by, "UpdatedBy" updated_by, "RequestTime" request_time, "UpdateTime" update_time, "Action" action, "State" state, "Error" error, "Details" details,);
 
 /// `TableVersion`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableVersion {
-    #[serde(rename = "Table", skip_serializing_if = "Option::is_none")]
     pub table: Option<Table>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
 }
+wire::shape!(TableVersion: "Table" table, "VersionId" version_id,);
 
 /// `TagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceRequest {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "TagsToAdd")]
     pub tags_to_add: std::collections::BTreeMap<String, String>,
 }
+wire::shape!(TagResourceRequest: "ResourceArn" resource_arn, "TagsToAdd" tags_to_add,);
 
 /// `TagResourceResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceResponse {}
+wire::shape!(TagResourceResponse:);
 
 /// `TransformConfigParameter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransformConfigParameter {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Type")]
     pub r#type: String,
-    #[serde(rename = "ValidationRule", skip_serializing_if = "Option::is_none")]
     pub validation_rule: Option<String>,
-    #[serde(rename = "ValidationMessage", skip_serializing_if = "Option::is_none")]
     pub validation_message: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<Vec<String>>,
-    #[serde(rename = "ListType", skip_serializing_if = "Option::is_none")]
     pub list_type: Option<String>,
-    #[serde(rename = "IsOptional", skip_serializing_if = "Option::is_none")]
     pub is_optional: Option<bool>,
 }
+wire::shape!(TransformConfigParameter: "Name" name, "Type" r#type, "ValidationRule" validation_rule, "ValidationMessage" validation_message, "Value" value, "ListType" list_type, "IsOptional" is_optional,);
 
 /// `Trigger`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trigger {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "WorkflowName", skip_serializing_if = "Option::is_none")]
     pub workflow_name: Option<String>,
-    #[serde(rename = "Id", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Schedule", skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    #[serde(rename = "Actions", skip_serializing_if = "Option::is_none")]
     pub actions: Option<Vec<Action>>,
-    #[serde(rename = "Predicate", skip_serializing_if = "Option::is_none")]
     pub predicate: Option<Predicate>,
-    #[serde(rename = "EventBatchingCondition", skip_serializing_if = "Option::is_none")]
     pub event_batching_condition: Option<EventBatchingCondition>,
 }
+wire::shape!(Trigger: "Name" name, "WorkflowName" workflow_name, "Id" id, "Type" r#type, "State" state, "Description" description, "Schedule" schedule, "Actions" actions, "Predicate" predicate, "EventBatchingCondition" event_batching_condition,);
 
 /// `Union`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Union {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Inputs")]
     pub inputs: Vec<String>,
-    #[serde(rename = "UnionType")]
     pub union_type: String,
 }
+wire::shape!(Union: "Name" name, "Inputs" inputs, "UnionType" union_type,);
 
 /// `UntagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceRequest {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "TagsToRemove")]
     pub tags_to_remove: Vec<String>,
 }
+wire::shape!(UntagResourceRequest: "ResourceArn" resource_arn, "TagsToRemove" tags_to_remove,);
 
 /// `UntagResourceResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceResponse {}
+wire::shape!(UntagResourceResponse:);
 
 /// `UpdateClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateClassifierRequest {
-    #[serde(rename = "GrokClassifier", skip_serializing_if = "Option::is_none")]
     pub grok_classifier: Option<UpdateGrokClassifierRequest>,
-    #[serde(rename = "XMLClassifier", skip_serializing_if = "Option::is_none")]
     pub xml_classifier: Option<UpdateXMLClassifierRequest>,
-    #[serde(rename = "JsonClassifier", skip_serializing_if = "Option::is_none")]
     pub json_classifier: Option<UpdateJsonClassifierRequest>,
-    #[serde(rename = "CsvClassifier", skip_serializing_if = "Option::is_none")]
     pub csv_classifier: Option<UpdateCsvClassifierRequest>,
 }
+wire::shape!(UpdateClassifierRequest: "GrokClassifier" grok_classifier, "XMLClassifier" xml_classifier, "JsonClassifier" json_classifier, "CsvClassifier" csv_classifier,);
 
 /// `UpdateClassifierResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateClassifierResponse {}
+wire::shape!(UpdateClassifierResponse:);
 
 /// `UpdateCrawlerRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateCrawlerRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Role", skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    #[serde(rename = "DatabaseName", skip_serializing_if = "Option::is_none")]
     pub database_name: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Targets", skip_serializing_if = "Option::is_none")]
     pub targets: Option<CrawlerTargets>,
-    #[serde(rename = "Schedule", skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    #[serde(rename = "Classifiers", skip_serializing_if = "Option::is_none")]
     pub classifiers: Option<Vec<String>>,
-    #[serde(rename = "TablePrefix", skip_serializing_if = "Option::is_none")]
     pub table_prefix: Option<String>,
-    #[serde(rename = "SchemaChangePolicy", skip_serializing_if = "Option::is_none")]
     pub schema_change_policy: Option<SchemaChangePolicy>,
-    #[serde(rename = "RecrawlPolicy", skip_serializing_if = "Option::is_none")]
     pub recrawl_policy: Option<RecrawlPolicy>,
-    #[serde(rename = "LineageConfiguration", skip_serializing_if = "Option::is_none")]
     pub lineage_configuration: Option<LineageConfiguration>,
-    #[serde(rename = "LakeFormationConfiguration", skip_serializing_if = "Option::is_none")]
     pub lake_formation_configuration: Option<LakeFormationConfiguration>,
-    #[serde(rename = "Configuration", skip_serializing_if = "Option::is_none")]
     pub configuration: Option<String>,
-    #[serde(rename = "CrawlerSecurityConfiguration", skip_serializing_if = "Option::is_none")]
     pub crawler_security_configuration: Option<String>,
 }
+wire::shape!(UpdateCrawlerRequest: "Name" name, "Role" role, "DatabaseName" database_name, "Description" description, "Targets" targets, "Schedule" schedule, "Classifiers" classifiers, "TablePrefix" table_prefix, "SchemaChangePolicy" schema_change_policy, "RecrawlPolicy" recrawl_policy, "LineageConfiguration" lineage_configuration, "LakeFormationConfiguration" lake_formation_configuration, "Configuration" configuration, "CrawlerSecurityConfiguration" crawler_security_configuration,);
 
 /// `UpdateCrawlerResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateCrawlerResponse {}
+wire::shape!(UpdateCrawlerResponse:);
 
 /// `UpdateCrawlerScheduleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateCrawlerScheduleRequest {
-    #[serde(rename = "CrawlerName")]
     pub crawler_name: String,
-    #[serde(rename = "Schedule", skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
 }
+wire::shape!(UpdateCrawlerScheduleRequest: "CrawlerName" crawler_name, "Schedule" schedule,);
 
 /// `UpdateCrawlerScheduleResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateCrawlerScheduleResponse {}
+wire::shape!(UpdateCrawlerScheduleResponse:);
 
 /// `UpdateCsvClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateCsvClassifierRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Delimiter", skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    #[serde(rename = "QuoteSymbol", skip_serializing_if = "Option::is_none")]
     pub quote_symbol: Option<String>,
-    #[serde(rename = "ContainsHeader", skip_serializing_if = "Option::is_none")]
     pub contains_header: Option<String>,
-    #[serde(rename = "Header", skip_serializing_if = "Option::is_none")]
     pub header: Option<Vec<String>>,
-    #[serde(rename = "DisableValueTrimming", skip_serializing_if = "Option::is_none")]
     pub disable_value_trimming: Option<bool>,
-    #[serde(rename = "AllowSingleColumn", skip_serializing_if = "Option::is_none")]
     pub allow_single_column: Option<bool>,
-    #[serde(rename = "CustomDatatypeConfigured", skip_serializing_if = "Option::is_none")]
     pub custom_datatype_configured: Option<bool>,
-    #[serde(rename = "CustomDatatypes", skip_serializing_if = "Option::is_none")]
     pub custom_datatypes: Option<Vec<String>>,
-    #[serde(rename = "Serde", skip_serializing_if = "Option::is_none")]
     pub serde: Option<String>,
 }
+wire::shape!(UpdateCsvClassifierRequest: "Name" name, "Delimiter" delimiter, "QuoteSymbol" quote_symbol, "ContainsHeader" contains_header, "Header" header, "DisableValueTrimming" disable_value_trimming, "AllowSingleColumn" allow_single_column, "CustomDatatypeConfigured" custom_datatype_configured, "CustomDatatypes" custom_datatypes, "Serde" serde,);
 
 /// `UpdateDatabaseRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateDatabaseRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "DatabaseInput")]
     pub database_input: DatabaseInput,
 }
+wire::shape!(UpdateDatabaseRequest: "CatalogId" catalog_id, "Name" name, "DatabaseInput" database_input,);
 
 /// `UpdateDatabaseResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateDatabaseResponse {}
+wire::shape!(UpdateDatabaseResponse:);
 
 /// `UpdateGrokClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateGrokClassifierRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Classification", skip_serializing_if = "Option::is_none")]
     pub classification: Option<String>,
-    #[serde(rename = "GrokPattern", skip_serializing_if = "Option::is_none")]
     pub grok_pattern: Option<String>,
-    #[serde(rename = "CustomPatterns", skip_serializing_if = "Option::is_none")]
     pub custom_patterns: Option<String>,
 }
+wire::shape!(UpdateGrokClassifierRequest: "Name" name, "Classification" classification, "GrokPattern" grok_pattern, "CustomPatterns" custom_patterns,);
 
 /// `UpdateIcebergInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateIcebergInput {
-    #[serde(rename = "UpdateIcebergTableInput")]
     pub update_iceberg_table_input: UpdateIcebergTableInput,
 }
+wire::shape!(UpdateIcebergInput: "UpdateIcebergTableInput" update_iceberg_table_input,);
 
 /// `UpdateIcebergTableInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateIcebergTableInput {
-    #[serde(rename = "Updates")]
     pub updates: Vec<IcebergTableUpdate>,
 }
+wire::shape!(UpdateIcebergTableInput: "Updates" updates,);
 
 /// `UpdateJobRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateJobRequest {
-    #[serde(rename = "JobName")]
     pub job_name: String,
-    #[serde(rename = "JobUpdate")]
     pub job_update: JobUpdate,
 }
+wire::shape!(UpdateJobRequest: "JobName" job_name, "JobUpdate" job_update,);
 
 /// `UpdateJobResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateJobResponse {
-    #[serde(rename = "JobName", skip_serializing_if = "Option::is_none")]
     pub job_name: Option<String>,
 }
+wire::shape!(UpdateJobResponse: "JobName" job_name,);
 
 /// `UpdateJsonClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateJsonClassifierRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "JsonPath", skip_serializing_if = "Option::is_none")]
     pub json_path: Option<String>,
 }
+wire::shape!(UpdateJsonClassifierRequest: "Name" name, "JsonPath" json_path,);
 
 /// `UpdateOpenTableFormatInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateOpenTableFormatInput {
-    #[serde(rename = "UpdateIcebergInput", skip_serializing_if = "Option::is_none")]
     pub update_iceberg_input: Option<UpdateIcebergInput>,
 }
+wire::shape!(UpdateOpenTableFormatInput: "UpdateIcebergInput" update_iceberg_input,);
 
 /// `UpdatePartitionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdatePartitionRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "TableName")]
     pub table_name: String,
-    #[serde(rename = "PartitionValueList")]
     pub partition_value_list: Vec<String>,
-    #[serde(rename = "PartitionInput")]
     pub partition_input: PartitionInput,
 }
+wire::shape!(UpdatePartitionRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "TableName" table_name, "PartitionValueList" partition_value_list, "PartitionInput" partition_input,);
 
 /// `UpdatePartitionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdatePartitionResponse {}
+wire::shape!(UpdatePartitionResponse:);
 
 /// `UpdateTableRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateTableRequest {
-    #[serde(rename = "CatalogId", skip_serializing_if = "Option::is_none")]
     pub catalog_id: Option<String>,
-    #[serde(rename = "DatabaseName")]
     pub database_name: String,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "TableInput", skip_serializing_if = "Option::is_none")]
     pub table_input: Option<TableInput>,
-    #[serde(rename = "SkipArchive", skip_serializing_if = "Option::is_none")]
     pub skip_archive: Option<bool>,
-    #[serde(rename = "TransactionId", skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "ViewUpdateAction", skip_serializing_if = "Option::is_none")]
     pub view_update_action: Option<String>,
-    #[serde(rename = "Force", skip_serializing_if = "Option::is_none")]
     pub force: Option<bool>,
-    #[serde(rename = "UpdateOpenTableFormatInput", skip_serializing_if = "Option::is_none")]
     pub update_open_table_format_input: Option<UpdateOpenTableFormatInput>,
 }
+wire::shape!(UpdateTableRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "Name" name, "TableInput" table_input, "SkipArchive" skip_archive, "TransactionId" transaction_id, "VersionId" version_id, "ViewUpdateAction" view_update_action, "Force" force, "UpdateOpenTableFormatInput" update_open_table_format_input,);
 
 /// `UpdateTableResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateTableResponse {}
+wire::shape!(UpdateTableResponse:);
 
 /// `UpdateXMLClassifierRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateXMLClassifierRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Classification", skip_serializing_if = "Option::is_none")]
     pub classification: Option<String>,
-    #[serde(rename = "RowTag", skip_serializing_if = "Option::is_none")]
     pub row_tag: Option<String>,
 }
+wire::shape!(UpdateXMLClassifierRequest: "Name" name, "Classification" classification, "RowTag" row_tag,);
 
 /// `UpsertRedshiftTargetOptions`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpsertRedshiftTargetOptions {
-    #[serde(rename = "TableLocation", skip_serializing_if = "Option::is_none")]
     pub table_location: Option<String>,
-    #[serde(rename = "ConnectionName", skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<String>,
-    #[serde(rename = "UpsertKeys", skip_serializing_if = "Option::is_none")]
     pub upsert_keys: Option<Vec<String>>,
 }
+wire::shape!(UpsertRedshiftTargetOptions: "TableLocation" table_location, "ConnectionName" connection_name, "UpsertKeys" upsert_keys,);
 
 /// `ViewDefinition`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewDefinition {
-    #[serde(rename = "IsProtected", skip_serializing_if = "Option::is_none")]
     pub is_protected: Option<bool>,
-    #[serde(rename = "Definer", skip_serializing_if = "Option::is_none")]
     pub definer: Option<String>,
-    #[serde(rename = "ViewVersionId", skip_serializing_if = "Option::is_none")]
     pub view_version_id: Option<i64>,
-    #[serde(rename = "ViewVersionToken", skip_serializing_if = "Option::is_none")]
     pub view_version_token: Option<String>,
-    #[serde(rename = "RefreshSeconds", skip_serializing_if = "Option::is_none")]
     pub refresh_seconds: Option<i64>,
-    #[serde(rename = "LastRefreshType", skip_serializing_if = "Option::is_none")]
     pub last_refresh_type: Option<String>,
-    #[serde(rename = "SubObjects", skip_serializing_if = "Option::is_none")]
     pub sub_objects: Option<Vec<String>>,
-    #[serde(rename = "SubObjectVersionIds", skip_serializing_if = "Option::is_none")]
     pub sub_object_version_ids: Option<Vec<i64>>,
-    #[serde(rename = "Representations", skip_serializing_if = "Option::is_none")]
     pub representations: Option<Vec<ViewRepresentation>>,
 }
+wire::shape!(ViewDefinition: "IsProtected" is_protected, "Definer" definer, "ViewVersionId" view_version_id, "ViewVersionToken" view_version_token, "RefreshSeconds" refresh_seconds, "LastRefreshType" last_refresh_type, "SubObjects" sub_objects, "SubObjectVersionIds" sub_object_version_ids, "Representations" representations,);
 
 /// `ViewDefinitionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewDefinitionInput {
-    #[serde(rename = "IsProtected", skip_serializing_if = "Option::is_none")]
     pub is_protected: Option<bool>,
-    #[serde(rename = "Definer", skip_serializing_if = "Option::is_none")]
     pub definer: Option<String>,
-    #[serde(rename = "Representations", skip_serializing_if = "Option::is_none")]
     pub representations: Option<Vec<ViewRepresentationInput>>,
-    #[serde(rename = "ViewVersionId", skip_serializing_if = "Option::is_none")]
     pub view_version_id: Option<i64>,
-    #[serde(rename = "ViewVersionToken", skip_serializing_if = "Option::is_none")]
     pub view_version_token: Option<String>,
-    #[serde(rename = "RefreshSeconds", skip_serializing_if = "Option::is_none")]
     pub refresh_seconds: Option<i64>,
-    #[serde(rename = "LastRefreshType", skip_serializing_if = "Option::is_none")]
     pub last_refresh_type: Option<String>,
-    #[serde(rename = "SubObjects", skip_serializing_if = "Option::is_none")]
     pub sub_objects: Option<Vec<String>>,
-    #[serde(rename = "SubObjectVersionIds", skip_serializing_if = "Option::is_none")]
     pub sub_object_version_ids: Option<Vec<i64>>,
 }
+wire::shape!(ViewDefinitionInput: "IsProtected" is_protected, "Definer" definer, "Representations" representations, "ViewVersionId" view_version_id, "ViewVersionToken" view_version_token, "RefreshSeconds" refresh_seconds, "LastRefreshType" last_refresh_type, "SubObjects" sub_objects, "SubObjectVersionIds" sub_object_version_ids,);
 
 /// `ViewRepresentation`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewRepresentation {
-    #[serde(rename = "Dialect", skip_serializing_if = "Option::is_none")]
     pub dialect: Option<String>,
-    #[serde(rename = "DialectVersion", skip_serializing_if = "Option::is_none")]
     pub dialect_version: Option<String>,
-    #[serde(rename = "ViewOriginalText", skip_serializing_if = "Option::is_none")]
     pub view_original_text: Option<String>,
-    #[serde(rename = "ViewExpandedText", skip_serializing_if = "Option::is_none")]
     pub view_expanded_text: Option<String>,
-    #[serde(rename = "ValidationConnection", skip_serializing_if = "Option::is_none")]
     pub validation_connection: Option<String>,
-    #[serde(rename = "IsStale", skip_serializing_if = "Option::is_none")]
     pub is_stale: Option<bool>,
 }
+wire::shape!(ViewRepresentation: "Dialect" dialect, "DialectVersion" dialect_version, "ViewOriginalText" view_original_text, "ViewExpandedText" view_expanded_text, "ValidationConnection" validation_connection, "IsStale" is_stale,);
 
 /// `ViewRepresentationInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewRepresentationInput {
-    #[serde(rename = "Dialect", skip_serializing_if = "Option::is_none")]
     pub dialect: Option<String>,
-    #[serde(rename = "DialectVersion", skip_serializing_if = "Option::is_none")]
     pub dialect_version: Option<String>,
-    #[serde(rename = "ViewOriginalText", skip_serializing_if = "Option::is_none")]
     pub view_original_text: Option<String>,
-    #[serde(rename = "ValidationConnection", skip_serializing_if = "Option::is_none")]
     pub validation_connection: Option<String>,
-    #[serde(rename = "ViewExpandedText", skip_serializing_if = "Option::is_none")]
     pub view_expanded_text: Option<String>,
 }
+wire::shape!(ViewRepresentationInput: "Dialect" dialect, "DialectVersion" dialect_version, "ViewOriginalText" view_original_text, "ValidationConnection" validation_connection, "ViewExpandedText" view_expanded_text,);
 
 /// `ViewValidation`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewValidation {
-    #[serde(rename = "Dialect", skip_serializing_if = "Option::is_none")]
     pub dialect: Option<String>,
-    #[serde(rename = "DialectVersion", skip_serializing_if = "Option::is_none")]
     pub dialect_version: Option<String>,
-    #[serde(rename = "ViewValidationText", skip_serializing_if = "Option::is_none")]
     pub view_validation_text: Option<String>,
-    #[serde(rename = "UpdateTime", skip_serializing_if = "Option::is_none")]
     pub update_time: Option<wire::Timestamp>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Error", skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorDetail>,
 }
+wire::shape!(ViewValidation: "Dialect" dialect, "DialectVersion" dialect_version, "ViewValidationText" view_validation_text, "UpdateTime" update_time, "State" state, "Error" error,);
 
 /// `XMLClassifier`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct XMLClassifier {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Classification")]
     pub classification: String,
-    #[serde(rename = "CreationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastUpdated", skip_serializing_if = "Option::is_none")]
     pub last_updated: Option<wire::Timestamp>,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
-    #[serde(rename = "RowTag", skip_serializing_if = "Option::is_none")]
     pub row_tag: Option<String>,
 }
+wire::shape!(XMLClassifier: "Name" name, "Classification" classification, "CreationTime" creation_time, "LastUpdated" last_updated, "Version" version, "RowTag" row_tag,);
 
 static S_ACCOUNT_ID: Shape =
     Shape::String { min: Some(0), max: Some(12), pattern: None, values: &[], sensitive: false };

@@ -581,591 +581,447 @@ impl wire::Operation for UpdateRole {
 }
 
 /// `AttachRolePolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttachRolePolicyRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "PolicyArn")]
     pub policy_arn: String,
 }
+wire::shape!(AttachRolePolicyRequest: "RoleName" role_name, "PolicyArn" policy_arn,);
 
 /// `AttachedPermissionsBoundary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttachedPermissionsBoundary {
-    #[serde(rename = "PermissionsBoundaryType", skip_serializing_if = "Option::is_none")]
     pub permissions_boundary_type: Option<String>,
-    #[serde(rename = "PermissionsBoundaryArn", skip_serializing_if = "Option::is_none")]
     pub permissions_boundary_arn: Option<String>,
 }
+wire::shape!(AttachedPermissionsBoundary: "PermissionsBoundaryType" permissions_boundary_type, "PermissionsBoundaryArn" permissions_boundary_arn,);
 
 /// `AttachedPolicy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttachedPolicy {
-    #[serde(rename = "PolicyName", skip_serializing_if = "Option::is_none")]
     pub policy_name: Option<String>,
-    #[serde(rename = "PolicyArn", skip_serializing_if = "Option::is_none")]
     pub policy_arn: Option<String>,
 }
+wire::shape!(AttachedPolicy: "PolicyName" policy_name, "PolicyArn" policy_arn,);
 
 /// `CreatePolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePolicyRequest {
-    #[serde(rename = "PolicyName")]
     pub policy_name: String,
-    #[serde(rename = "Path", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    #[serde(rename = "PolicyDocument")]
     pub policy_document: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(CreatePolicyRequest: "PolicyName" policy_name, "Path" path, "PolicyDocument" policy_document, "Description" description, "Tags" tags,);
 
 /// `CreatePolicyResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePolicyResponse {
-    #[serde(rename = "Policy", skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
 }
+wire::shape!(CreatePolicyResponse: "Policy" policy,);
 
 /// `CreatePolicyVersionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePolicyVersionRequest {
-    #[serde(rename = "PolicyArn")]
     pub policy_arn: String,
-    #[serde(rename = "PolicyDocument")]
     pub policy_document: String,
-    #[serde(rename = "SetAsDefault", skip_serializing_if = "Option::is_none")]
     pub set_as_default: Option<bool>,
 }
+wire::shape!(CreatePolicyVersionRequest: "PolicyArn" policy_arn, "PolicyDocument" policy_document, "SetAsDefault" set_as_default,);
 
 /// `CreatePolicyVersionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePolicyVersionResponse {
-    #[serde(rename = "PolicyVersion", skip_serializing_if = "Option::is_none")]
     pub policy_version: Option<PolicyVersion>,
 }
+wire::shape!(CreatePolicyVersionResponse: "PolicyVersion" policy_version,);
 
 /// `CreateRoleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateRoleRequest {
-    #[serde(rename = "Path", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "AssumeRolePolicyDocument")]
     pub assume_role_policy_document: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "MaxSessionDuration", skip_serializing_if = "Option::is_none")]
     pub max_session_duration: Option<i32>,
-    #[serde(rename = "PermissionsBoundary", skip_serializing_if = "Option::is_none")]
     pub permissions_boundary: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(CreateRoleRequest: "Path" path, "RoleName" role_name, "AssumeRolePolicyDocument" assume_role_policy_document, "Description" description, "MaxSessionDuration" max_session_duration, "PermissionsBoundary" permissions_boundary, "Tags" tags,);
 
 /// `CreateRoleResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateRoleResponse {
-    #[serde(rename = "Role")]
     pub role: Role,
 }
+wire::shape!(CreateRoleResponse: "Role" role,);
 
 /// `DeletePolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeletePolicyRequest {
-    #[serde(rename = "PolicyArn")]
     pub policy_arn: String,
 }
+wire::shape!(DeletePolicyRequest: "PolicyArn" policy_arn,);
 
 /// `DeletePolicyVersionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeletePolicyVersionRequest {
-    #[serde(rename = "PolicyArn")]
     pub policy_arn: String,
-    #[serde(rename = "VersionId")]
     pub version_id: String,
 }
+wire::shape!(DeletePolicyVersionRequest: "PolicyArn" policy_arn, "VersionId" version_id,);
 
 /// `DeleteRolePolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRolePolicyRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "PolicyName")]
     pub policy_name: String,
 }
+wire::shape!(DeleteRolePolicyRequest: "RoleName" role_name, "PolicyName" policy_name,);
 
 /// `DeleteRoleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRoleRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
 }
+wire::shape!(DeleteRoleRequest: "RoleName" role_name,);
 
 /// `DetachRolePolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DetachRolePolicyRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "PolicyArn")]
     pub policy_arn: String,
 }
+wire::shape!(DetachRolePolicyRequest: "RoleName" role_name, "PolicyArn" policy_arn,);
 
 /// `GetPolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPolicyRequest {
-    #[serde(rename = "PolicyArn")]
     pub policy_arn: String,
 }
+wire::shape!(GetPolicyRequest: "PolicyArn" policy_arn,);
 
 /// `GetPolicyResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPolicyResponse {
-    #[serde(rename = "Policy", skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
 }
+wire::shape!(GetPolicyResponse: "Policy" policy,);
 
 /// `GetPolicyVersionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPolicyVersionRequest {
-    #[serde(rename = "PolicyArn")]
     pub policy_arn: String,
-    #[serde(rename = "VersionId")]
     pub version_id: String,
 }
+wire::shape!(GetPolicyVersionRequest: "PolicyArn" policy_arn, "VersionId" version_id,);
 
 /// `GetPolicyVersionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPolicyVersionResponse {
-    #[serde(rename = "PolicyVersion", skip_serializing_if = "Option::is_none")]
     pub policy_version: Option<PolicyVersion>,
 }
+wire::shape!(GetPolicyVersionResponse: "PolicyVersion" policy_version,);
 
 /// `GetRolePolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRolePolicyRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "PolicyName")]
     pub policy_name: String,
 }
+wire::shape!(GetRolePolicyRequest: "RoleName" role_name, "PolicyName" policy_name,);
 
 /// `GetRolePolicyResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRolePolicyResponse {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "PolicyName")]
     pub policy_name: String,
-    #[serde(rename = "PolicyDocument")]
     pub policy_document: String,
 }
+wire::shape!(GetRolePolicyResponse: "RoleName" role_name, "PolicyName" policy_name, "PolicyDocument" policy_document,);
 
 /// `GetRoleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRoleRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
 }
+wire::shape!(GetRoleRequest: "RoleName" role_name,);
 
 /// `GetRoleResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRoleResponse {
-    #[serde(rename = "Role")]
     pub role: Role,
 }
+wire::shape!(GetRoleResponse: "Role" role,);
 
 /// `InstanceProfile`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InstanceProfile {
-    #[serde(rename = "Path")]
     pub path: String,
-    #[serde(rename = "InstanceProfileName")]
     pub instance_profile_name: String,
-    #[serde(rename = "InstanceProfileId")]
     pub instance_profile_id: String,
-    #[serde(rename = "Arn")]
     pub arn: String,
-    #[serde(rename = "CreateDate")]
     pub create_date: wire::Timestamp,
-    #[serde(rename = "Roles")]
     pub roles: Vec<Role>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(InstanceProfile: "Path" path, "InstanceProfileName" instance_profile_name, "InstanceProfileId" instance_profile_id, "Arn" arn, "CreateDate" create_date, "Roles" roles, "Tags" tags,);
 
 /// `ListAttachedRolePoliciesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListAttachedRolePoliciesRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "PathPrefix", skip_serializing_if = "Option::is_none")]
     pub path_prefix: Option<String>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxItems", skip_serializing_if = "Option::is_none")]
     pub max_items: Option<i32>,
 }
+wire::shape!(ListAttachedRolePoliciesRequest: "RoleName" role_name, "PathPrefix" path_prefix, "Marker" marker, "MaxItems" max_items,);
 
 /// `ListAttachedRolePoliciesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListAttachedRolePoliciesResponse {
-    #[serde(rename = "AttachedPolicies", skip_serializing_if = "Option::is_none")]
     pub attached_policies: Option<Vec<AttachedPolicy>>,
-    #[serde(rename = "IsTruncated", skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
 }
+wire::shape!(ListAttachedRolePoliciesResponse: "AttachedPolicies" attached_policies, "IsTruncated" is_truncated, "Marker" marker,);
 
 /// `ListInstanceProfilesForRoleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListInstanceProfilesForRoleRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxItems", skip_serializing_if = "Option::is_none")]
     pub max_items: Option<i32>,
 }
+wire::shape!(ListInstanceProfilesForRoleRequest: "RoleName" role_name, "Marker" marker, "MaxItems" max_items,);
 
 /// `ListInstanceProfilesForRoleResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListInstanceProfilesForRoleResponse {
-    #[serde(rename = "InstanceProfiles")]
     pub instance_profiles: Vec<InstanceProfile>,
-    #[serde(rename = "IsTruncated", skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
 }
+wire::shape!(ListInstanceProfilesForRoleResponse: "InstanceProfiles" instance_profiles, "IsTruncated" is_truncated, "Marker" marker,);
 
 /// `ListPoliciesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListPoliciesRequest {
-    #[serde(rename = "Scope", skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    #[serde(rename = "OnlyAttached", skip_serializing_if = "Option::is_none")]
     pub only_attached: Option<bool>,
-    #[serde(rename = "PathPrefix", skip_serializing_if = "Option::is_none")]
     pub path_prefix: Option<String>,
-    #[serde(rename = "PolicyUsageFilter", skip_serializing_if = "Option::is_none")]
     pub policy_usage_filter: Option<String>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxItems", skip_serializing_if = "Option::is_none")]
     pub max_items: Option<i32>,
 }
+wire::shape!(ListPoliciesRequest: "Scope" scope, "OnlyAttached" only_attached, "PathPrefix" path_prefix, "PolicyUsageFilter" policy_usage_filter, "Marker" marker, "MaxItems" max_items,);
 
 /// `ListPoliciesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListPoliciesResponse {
-    #[serde(rename = "Policies", skip_serializing_if = "Option::is_none")]
     pub policies: Option<Vec<Policy>>,
-    #[serde(rename = "IsTruncated", skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
 }
+wire::shape!(ListPoliciesResponse: "Policies" policies, "IsTruncated" is_truncated, "Marker" marker,);
 
 /// `ListPolicyVersionsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListPolicyVersionsRequest {
-    #[serde(rename = "PolicyArn")]
     pub policy_arn: String,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxItems", skip_serializing_if = "Option::is_none")]
     pub max_items: Option<i32>,
 }
+wire::shape!(ListPolicyVersionsRequest: "PolicyArn" policy_arn, "Marker" marker, "MaxItems" max_items,);
 
 /// `ListPolicyVersionsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListPolicyVersionsResponse {
-    #[serde(rename = "Versions", skip_serializing_if = "Option::is_none")]
     pub versions: Option<Vec<PolicyVersion>>,
-    #[serde(rename = "IsTruncated", skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
 }
+wire::shape!(ListPolicyVersionsResponse: "Versions" versions, "IsTruncated" is_truncated, "Marker" marker,);
 
 /// `ListRolePoliciesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListRolePoliciesRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxItems", skip_serializing_if = "Option::is_none")]
     pub max_items: Option<i32>,
 }
+wire::shape!(ListRolePoliciesRequest: "RoleName" role_name, "Marker" marker, "MaxItems" max_items,);
 
 /// `ListRolePoliciesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListRolePoliciesResponse {
-    #[serde(rename = "PolicyNames")]
     pub policy_names: Vec<String>,
-    #[serde(rename = "IsTruncated", skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
 }
+wire::shape!(ListRolePoliciesResponse: "PolicyNames" policy_names, "IsTruncated" is_truncated, "Marker" marker,);
 
 /// `ListRoleTagsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListRoleTagsRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxItems", skip_serializing_if = "Option::is_none")]
     pub max_items: Option<i32>,
 }
+wire::shape!(ListRoleTagsRequest: "RoleName" role_name, "Marker" marker, "MaxItems" max_items,);
 
 /// `ListRoleTagsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListRoleTagsResponse {
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
-    #[serde(rename = "IsTruncated", skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
 }
+wire::shape!(ListRoleTagsResponse: "Tags" tags, "IsTruncated" is_truncated, "Marker" marker,);
 
 /// `ListRolesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListRolesRequest {
-    #[serde(rename = "PathPrefix", skip_serializing_if = "Option::is_none")]
     pub path_prefix: Option<String>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxItems", skip_serializing_if = "Option::is_none")]
     pub max_items: Option<i32>,
 }
+wire::shape!(ListRolesRequest: "PathPrefix" path_prefix, "Marker" marker, "MaxItems" max_items,);
 
 /// `ListRolesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListRolesResponse {
-    #[serde(rename = "Roles")]
     pub roles: Vec<Role>,
-    #[serde(rename = "IsTruncated", skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
 }
+wire::shape!(ListRolesResponse: "Roles" roles, "IsTruncated" is_truncated, "Marker" marker,);
 
 /// `Policy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policy {
-    #[serde(rename = "PolicyName", skip_serializing_if = "Option::is_none")]
     pub policy_name: Option<String>,
-    #[serde(rename = "PolicyId", skip_serializing_if = "Option::is_none")]
     pub policy_id: Option<String>,
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Path", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    #[serde(rename = "DefaultVersionId", skip_serializing_if = "Option::is_none")]
     pub default_version_id: Option<String>,
-    #[serde(rename = "AttachmentCount", skip_serializing_if = "Option::is_none")]
     pub attachment_count: Option<i32>,
-    #[serde(rename = "PermissionsBoundaryUsageCount", skip_serializing_if = "Option::is_none")]
     pub permissions_boundary_usage_count: Option<i32>,
-    #[serde(rename = "IsAttachable", skip_serializing_if = "Option::is_none")]
     pub is_attachable: Option<bool>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "CreateDate", skip_serializing_if = "Option::is_none")]
     pub create_date: Option<wire::Timestamp>,
-    #[serde(rename = "UpdateDate", skip_serializing_if = "Option::is_none")]
     pub update_date: Option<wire::Timestamp>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(Policy: "PolicyName" policy_name, "PolicyId" policy_id, "Arn" arn, "Path" path, "DefaultVersionId" default_version_id, "AttachmentCount" attachment_count, "PermissionsBoundaryUsageCount" permissions_boundary_usage_count, "IsAttachable" is_attachable, "Description" description, "CreateDate" create_date, "UpdateDate" update_date, "Tags" tags,);
 
 /// `PolicyVersion`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyVersion {
-    #[serde(rename = "Document", skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "IsDefaultVersion", skip_serializing_if = "Option::is_none")]
     pub is_default_version: Option<bool>,
-    #[serde(rename = "CreateDate", skip_serializing_if = "Option::is_none")]
     pub create_date: Option<wire::Timestamp>,
 }
+wire::shape!(PolicyVersion: "Document" document, "VersionId" version_id, "IsDefaultVersion" is_default_version, "CreateDate" create_date,);
 
 /// `PutRolePolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutRolePolicyRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "PolicyName")]
     pub policy_name: String,
-    #[serde(rename = "PolicyDocument")]
     pub policy_document: String,
 }
+wire::shape!(PutRolePolicyRequest: "RoleName" role_name, "PolicyName" policy_name, "PolicyDocument" policy_document,);
 
 /// `Role`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Role {
-    #[serde(rename = "Path")]
     pub path: String,
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "RoleId")]
     pub role_id: String,
-    #[serde(rename = "Arn")]
     pub arn: String,
-    #[serde(rename = "CreateDate")]
     pub create_date: wire::Timestamp,
-    #[serde(rename = "AssumeRolePolicyDocument", skip_serializing_if = "Option::is_none")]
     pub assume_role_policy_document: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "MaxSessionDuration", skip_serializing_if = "Option::is_none")]
     pub max_session_duration: Option<i32>,
-    #[serde(rename = "PermissionsBoundary", skip_serializing_if = "Option::is_none")]
     pub permissions_boundary: Option<AttachedPermissionsBoundary>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "RoleLastUsed", skip_serializing_if = "Option::is_none")]
     pub role_last_used: Option<RoleLastUsed>,
 }
+wire::shape!(Role: "Path" path, "RoleName" role_name, "RoleId" role_id, "Arn" arn, "CreateDate" create_date, "AssumeRolePolicyDocument" assume_role_policy_document, "Description" description, "MaxSessionDuration" max_session_duration, "PermissionsBoundary" permissions_boundary, "Tags" tags, "RoleLastUsed" role_last_used,);
 
 /// `RoleLastUsed`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoleLastUsed {
-    #[serde(rename = "LastUsedDate", skip_serializing_if = "Option::is_none")]
     pub last_used_date: Option<wire::Timestamp>,
-    #[serde(rename = "Region", skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 }
+wire::shape!(RoleLastUsed: "LastUsedDate" last_used_date, "Region" region,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 /// `TagPolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagPolicyRequest {
-    #[serde(rename = "PolicyArn")]
     pub policy_arn: String,
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(TagPolicyRequest: "PolicyArn" policy_arn, "Tags" tags,);
 
 /// `TagRoleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagRoleRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(TagRoleRequest: "RoleName" role_name, "Tags" tags,);
 
 /// `UntagPolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagPolicyRequest {
-    #[serde(rename = "PolicyArn")]
     pub policy_arn: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagPolicyRequest: "PolicyArn" policy_arn, "TagKeys" tag_keys,);
 
 /// `UntagRoleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagRoleRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagRoleRequest: "RoleName" role_name, "TagKeys" tag_keys,);
 
 /// `UpdateAssumeRolePolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateAssumeRolePolicyRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "PolicyDocument")]
     pub policy_document: String,
 }
+wire::shape!(UpdateAssumeRolePolicyRequest: "RoleName" role_name, "PolicyDocument" policy_document,);
 
 /// `UpdateRoleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateRoleRequest {
-    #[serde(rename = "RoleName")]
     pub role_name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "MaxSessionDuration", skip_serializing_if = "Option::is_none")]
     pub max_session_duration: Option<i32>,
 }
+wire::shape!(UpdateRoleRequest: "RoleName" role_name, "Description" description, "MaxSessionDuration" max_session_duration,);
 
 /// `UpdateRoleResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateRoleResponse {}
+wire::shape!(UpdateRoleResponse:);
 
 static S_ATTACH_ROLE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "AttachRolePolicyRequest",

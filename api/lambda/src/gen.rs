@@ -707,1380 +707,977 @@ impl wire::Operation for UpdateFunctionConfiguration {
 }
 
 /// `AddPermissionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPermissionRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "StatementId")]
     pub statement_id: String,
-    #[serde(rename = "Action")]
     pub action: String,
-    #[serde(rename = "Principal")]
     pub principal: String,
-    #[serde(rename = "SourceArn", skip_serializing_if = "Option::is_none")]
     pub source_arn: Option<String>,
-    #[serde(rename = "SourceAccount", skip_serializing_if = "Option::is_none")]
     pub source_account: Option<String>,
-    #[serde(rename = "EventSourceToken", skip_serializing_if = "Option::is_none")]
     pub event_source_token: Option<String>,
-    #[serde(rename = "Qualifier", skip_serializing_if = "Option::is_none")]
     pub qualifier: Option<String>,
-    #[serde(rename = "RevisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
-    #[serde(rename = "PrincipalOrgID", skip_serializing_if = "Option::is_none")]
     pub principal_org_id: Option<String>,
-    #[serde(rename = "FunctionUrlAuthType", skip_serializing_if = "Option::is_none")]
     pub function_url_auth_type: Option<String>,
-    #[serde(rename = "InvokedViaFunctionUrl", skip_serializing_if = "Option::is_none")]
     pub invoked_via_function_url: Option<bool>,
 }
+wire::shape!(AddPermissionRequest: "FunctionName" function_name, "StatementId" statement_id, "Action" action, "Principal" principal, "SourceArn" source_arn, "SourceAccount" source_account, "EventSourceToken" event_source_token, "Qualifier" qualifier, "RevisionId" revision_id, "PrincipalOrgID" principal_org_id, "FunctionUrlAuthType" function_url_auth_type, "InvokedViaFunctionUrl" invoked_via_function_url,);
 
 /// `AddPermissionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPermissionResponse {
-    #[serde(rename = "Statement", skip_serializing_if = "Option::is_none")]
     pub statement: Option<String>,
 }
+wire::shape!(AddPermissionResponse: "Statement" statement,);
 
 /// `AliasConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AliasConfiguration {
-    #[serde(rename = "AliasArn", skip_serializing_if = "Option::is_none")]
     pub alias_arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "FunctionVersion", skip_serializing_if = "Option::is_none")]
     pub function_version: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "RoutingConfig", skip_serializing_if = "Option::is_none")]
     pub routing_config: Option<AliasRoutingConfiguration>,
-    #[serde(rename = "RevisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
 }
+wire::shape!(AliasConfiguration: "AliasArn" alias_arn, "Name" name, "FunctionVersion" function_version, "Description" description, "RoutingConfig" routing_config, "RevisionId" revision_id,);
 
 /// `AliasRoutingConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AliasRoutingConfiguration {
-    #[serde(rename = "AdditionalVersionWeights", skip_serializing_if = "Option::is_none")]
     pub additional_version_weights: Option<std::collections::BTreeMap<String, f64>>,
 }
+wire::shape!(AliasRoutingConfiguration: "AdditionalVersionWeights" additional_version_weights,);
 
 /// `AmazonManagedKafkaEventSourceConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AmazonManagedKafkaEventSourceConfig {
-    #[serde(rename = "ConsumerGroupId", skip_serializing_if = "Option::is_none")]
     pub consumer_group_id: Option<String>,
-    #[serde(rename = "SchemaRegistryConfig", skip_serializing_if = "Option::is_none")]
     pub schema_registry_config: Option<KafkaSchemaRegistryConfig>,
 }
+wire::shape!(AmazonManagedKafkaEventSourceConfig: "ConsumerGroupId" consumer_group_id, "SchemaRegistryConfig" schema_registry_config,);
 
 /// `CapacityProviderConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CapacityProviderConfig {
-    #[serde(rename = "LambdaManagedInstancesCapacityProviderConfig")]
     pub lambda_managed_instances_capacity_provider_config: LambdaManagedInstancesCapacityProviderConfig,
 }
+wire::shape!(CapacityProviderConfig: "LambdaManagedInstancesCapacityProviderConfig" lambda_managed_instances_capacity_provider_config,);
 
 /// `Concurrency`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Concurrency {
-    #[serde(rename = "ReservedConcurrentExecutions", skip_serializing_if = "Option::is_none")]
     pub reserved_concurrent_executions: Option<i32>,
 }
+wire::shape!(Concurrency: "ReservedConcurrentExecutions" reserved_concurrent_executions,);
 
 /// `CreateAliasRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateAliasRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "FunctionVersion")]
     pub function_version: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "RoutingConfig", skip_serializing_if = "Option::is_none")]
     pub routing_config: Option<AliasRoutingConfiguration>,
 }
+wire::shape!(CreateAliasRequest: "FunctionName" function_name, "Name" name, "FunctionVersion" function_version, "Description" description, "RoutingConfig" routing_config,);
 
 /// `CreateEventSourceMappingRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateEventSourceMappingRequest {
-    #[serde(rename = "EventSourceArn", skip_serializing_if = "Option::is_none")]
     pub event_source_arn: Option<String>,
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Enabled", skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    #[serde(rename = "BatchSize", skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<i32>,
-    #[serde(rename = "FilterCriteria", skip_serializing_if = "Option::is_none")]
     pub filter_criteria: Option<FilterCriteria>,
-    #[serde(rename = "MaximumBatchingWindowInSeconds", skip_serializing_if = "Option::is_none")]
     pub maximum_batching_window_in_seconds: Option<i32>,
-    #[serde(rename = "ParallelizationFactor", skip_serializing_if = "Option::is_none")]
     pub parallelization_factor: Option<i32>,
-    #[serde(rename = "StartingPosition", skip_serializing_if = "Option::is_none")]
     pub starting_position: Option<String>,
-    #[serde(rename = "StartingPositionTimestamp", skip_serializing_if = "Option::is_none")]
     pub starting_position_timestamp: Option<wire::Timestamp>,
-    #[serde(rename = "DestinationConfig", skip_serializing_if = "Option::is_none")]
     pub destination_config: Option<DestinationConfig>,
-    #[serde(rename = "MaximumRecordAgeInSeconds", skip_serializing_if = "Option::is_none")]
     pub maximum_record_age_in_seconds: Option<i32>,
-    #[serde(rename = "BisectBatchOnFunctionError", skip_serializing_if = "Option::is_none")]
     pub bisect_batch_on_function_error: Option<bool>,
-    #[serde(rename = "MaximumRetryAttempts", skip_serializing_if = "Option::is_none")]
     pub maximum_retry_attempts: Option<i32>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "TumblingWindowInSeconds", skip_serializing_if = "Option::is_none")]
     pub tumbling_window_in_seconds: Option<i32>,
-    #[serde(rename = "Topics", skip_serializing_if = "Option::is_none")]
     pub topics: Option<Vec<String>>,
-    #[serde(rename = "Queues", skip_serializing_if = "Option::is_none")]
     pub queues: Option<Vec<String>>,
-    #[serde(rename = "SourceAccessConfigurations", skip_serializing_if = "Option::is_none")]
     pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
-    #[serde(rename = "SelfManagedEventSource", skip_serializing_if = "Option::is_none")]
     pub self_managed_event_source: Option<SelfManagedEventSource>,
-    #[serde(rename = "FunctionResponseTypes", skip_serializing_if = "Option::is_none")]
     pub function_response_types: Option<Vec<String>>,
-    #[serde(rename = "AmazonManagedKafkaEventSourceConfig", skip_serializing_if = "Option::is_none")]
     pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
-    #[serde(rename = "SelfManagedKafkaEventSourceConfig", skip_serializing_if = "Option::is_none")]
     pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
-    #[serde(rename = "ScalingConfig", skip_serializing_if = "Option::is_none")]
     pub scaling_config: Option<ScalingConfig>,
-    #[serde(rename = "DocumentDBEventSourceConfig", skip_serializing_if = "Option::is_none")]
     pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
-    #[serde(rename = "KMSKeyArn", skip_serializing_if = "Option::is_none")]
     pub kms_key_arn: Option<String>,
-    #[serde(rename = "MetricsConfig", skip_serializing_if = "Option::is_none")]
     pub metrics_config: Option<EventSourceMappingMetricsConfig>,
-    #[serde(rename = "LoggingConfig", skip_serializing_if = "Option::is_none")]
     pub logging_config: Option<EventSourceMappingLoggingConfig>,
-    #[serde(rename = "ProvisionedPollerConfig", skip_serializing_if = "Option::is_none")]
     pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
 }
+wire::shape!(CreateEventSourceMappingRequest: "EventSourceArn" event_source_arn, "FunctionName" function_name, "Enabled" enabled, "BatchSize" batch_size, "FilterCriteria" filter_criteria, "MaximumBatchingWindowInSeconds" maximum_batching_window_in_seconds, "ParallelizationFactor" parallelization_factor, "StartingPosition" starting_position, "StartingPositionTimestamp" starting_position_timestamp, "DestinationConfig" destination_config, "MaximumRecordAgeInSeconds" maximum_record_age_in_seconds, "BisectBatchOnFunctionError" bisect_batch_on_function_error, "MaximumRetryAttempts" maximum_retry_attempts, "Tags" tags, "TumblingWindowInSeconds" tumbling_window_in_seconds, "Topics" topics, "Queues" queues, "SourceAccessConfigurations" source_access_configurations, "SelfManagedEventSource" self_managed_event_source, "FunctionResponseTypes" function_response_types, "AmazonManagedKafkaEventSourceConfig" amazon_managed_kafka_event_source_config, "SelfManagedKafkaEventSourceConfig" self_managed_kafka_event_source_config, "ScalingConfig" scaling_config, "DocumentDBEventSourceConfig" document_db_event_source_config, "KMSKeyArn" kms_key_arn, "MetricsConfig" metrics_config, "LoggingConfig" logging_config, "ProvisionedPollerConfig" provisioned_poller_config,);
 
 /// `CreateFunctionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateFunctionRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Runtime", skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
-    #[serde(rename = "Role")]
     pub role: String,
-    #[serde(rename = "Handler", skip_serializing_if = "Option::is_none")]
     pub handler: Option<String>,
-    #[serde(rename = "Code")]
     pub code: FunctionCode,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Timeout", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i32>,
-    #[serde(rename = "MemorySize", skip_serializing_if = "Option::is_none")]
     pub memory_size: Option<i32>,
-    #[serde(rename = "Publish", skip_serializing_if = "Option::is_none")]
     pub publish: Option<bool>,
-    #[serde(rename = "VpcConfig", skip_serializing_if = "Option::is_none")]
     pub vpc_config: Option<VpcConfig>,
-    #[serde(rename = "PackageType", skip_serializing_if = "Option::is_none")]
     pub package_type: Option<String>,
-    #[serde(rename = "DeadLetterConfig", skip_serializing_if = "Option::is_none")]
     pub dead_letter_config: Option<DeadLetterConfig>,
-    #[serde(rename = "Environment", skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
-    #[serde(rename = "KMSKeyArn", skip_serializing_if = "Option::is_none")]
     pub kms_key_arn: Option<String>,
-    #[serde(rename = "TracingConfig", skip_serializing_if = "Option::is_none")]
     pub tracing_config: Option<TracingConfig>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Layers", skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<String>>,
-    #[serde(rename = "FileSystemConfigs", skip_serializing_if = "Option::is_none")]
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
-    #[serde(rename = "ImageConfig", skip_serializing_if = "Option::is_none")]
     pub image_config: Option<ImageConfig>,
-    #[serde(rename = "CodeSigningConfigArn", skip_serializing_if = "Option::is_none")]
     pub code_signing_config_arn: Option<String>,
-    #[serde(rename = "Architectures", skip_serializing_if = "Option::is_none")]
     pub architectures: Option<Vec<String>>,
-    #[serde(rename = "EphemeralStorage", skip_serializing_if = "Option::is_none")]
     pub ephemeral_storage: Option<EphemeralStorage>,
-    #[serde(rename = "SnapStart", skip_serializing_if = "Option::is_none")]
     pub snap_start: Option<SnapStart>,
-    #[serde(rename = "LoggingConfig", skip_serializing_if = "Option::is_none")]
     pub logging_config: Option<LoggingConfig>,
-    #[serde(rename = "CapacityProviderConfig", skip_serializing_if = "Option::is_none")]
     pub capacity_provider_config: Option<CapacityProviderConfig>,
-    #[serde(rename = "PublishTo", skip_serializing_if = "Option::is_none")]
     pub publish_to: Option<String>,
-    #[serde(rename = "DurableConfig", skip_serializing_if = "Option::is_none")]
     pub durable_config: Option<DurableConfig>,
-    #[serde(rename = "TenancyConfig", skip_serializing_if = "Option::is_none")]
     pub tenancy_config: Option<TenancyConfig>,
 }
+wire::shape!(CreateFunctionRequest: "FunctionName" function_name, "Runtime" runtime, "Role" role, "Handler" handler, "Code" code, "Description" description, "Timeout" timeout, "MemorySize" memory_size, "Publish" publish, "VpcConfig" vpc_config, "PackageType" package_type, "DeadLetterConfig" dead_letter_config, "Environment" environment, "KMSKeyArn" kms_key_arn, "TracingConfig" tracing_config, "Tags" tags, "Layers" layers, "FileSystemConfigs" file_system_configs, "ImageConfig" image_config, "CodeSigningConfigArn" code_signing_config_arn, "Architectures" architectures, "EphemeralStorage" ephemeral_storage, "SnapStart" snap_start, "LoggingConfig" logging_config, "CapacityProviderConfig" capacity_provider_config, "PublishTo" publish_to, "DurableConfig" durable_config, "TenancyConfig" tenancy_config,);
 
 /// `DeadLetterConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeadLetterConfig {
-    #[serde(rename = "TargetArn", skip_serializing_if = "Option::is_none")]
     pub target_arn: Option<String>,
 }
+wire::shape!(DeadLetterConfig: "TargetArn" target_arn,);
 
 /// `DeleteAliasRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteAliasRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DeleteAliasRequest: "FunctionName" function_name, "Name" name,);
 
 /// `DeleteEventSourceMappingRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteEventSourceMappingRequest {
-    #[serde(rename = "UUID")]
     pub uuid: String,
 }
+wire::shape!(DeleteEventSourceMappingRequest: "UUID" uuid,);
 
 /// `DeleteFunctionConcurrencyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteFunctionConcurrencyRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
 }
+wire::shape!(DeleteFunctionConcurrencyRequest: "FunctionName" function_name,);
 
 /// `DeleteFunctionEventInvokeConfigRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteFunctionEventInvokeConfigRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Qualifier", skip_serializing_if = "Option::is_none")]
     pub qualifier: Option<String>,
 }
+wire::shape!(DeleteFunctionEventInvokeConfigRequest: "FunctionName" function_name, "Qualifier" qualifier,);
 
 /// `DeleteFunctionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteFunctionRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Qualifier", skip_serializing_if = "Option::is_none")]
     pub qualifier: Option<String>,
 }
+wire::shape!(DeleteFunctionRequest: "FunctionName" function_name, "Qualifier" qualifier,);
 
 /// `DeleteFunctionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteFunctionResponse {
-    #[serde(rename = "StatusCode", skip_serializing_if = "Option::is_none")]
     pub status_code: Option<i32>,
 }
+wire::shape!(DeleteFunctionResponse: "StatusCode" status_code,);
 
 /// `DestinationConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DestinationConfig {
-    #[serde(rename = "OnSuccess", skip_serializing_if = "Option::is_none")]
     pub on_success: Option<OnSuccess>,
-    #[serde(rename = "OnFailure", skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
 }
+wire::shape!(DestinationConfig: "OnSuccess" on_success, "OnFailure" on_failure,);
 
 /// `DocumentDBEventSourceConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DocumentDBEventSourceConfig {
-    #[serde(rename = "DatabaseName", skip_serializing_if = "Option::is_none")]
     pub database_name: Option<String>,
-    #[serde(rename = "CollectionName", skip_serializing_if = "Option::is_none")]
     pub collection_name: Option<String>,
-    #[serde(rename = "FullDocument", skip_serializing_if = "Option::is_none")]
     pub full_document: Option<String>,
 }
+wire::shape!(DocumentDBEventSourceConfig: "DatabaseName" database_name, "CollectionName" collection_name, "FullDocument" full_document,);
 
 /// `DurableConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DurableConfig {
-    #[serde(rename = "RetentionPeriodInDays", skip_serializing_if = "Option::is_none")]
     pub retention_period_in_days: Option<i32>,
-    #[serde(rename = "ExecutionTimeout", skip_serializing_if = "Option::is_none")]
     pub execution_timeout: Option<i32>,
 }
+wire::shape!(DurableConfig: "RetentionPeriodInDays" retention_period_in_days, "ExecutionTimeout" execution_timeout,);
 
 /// `Environment`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Environment {
-    #[serde(rename = "Variables", skip_serializing_if = "Option::is_none")]
     pub variables: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(Environment: "Variables" variables,);
 
 /// `EnvironmentError`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EnvironmentError {
-    #[serde(rename = "ErrorCode", skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    #[serde(rename = "Message", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
+wire::shape!(EnvironmentError: "ErrorCode" error_code, "Message" message,);
 
 /// `EnvironmentResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EnvironmentResponse {
-    #[serde(rename = "Variables", skip_serializing_if = "Option::is_none")]
     pub variables: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Error", skip_serializing_if = "Option::is_none")]
     pub error: Option<EnvironmentError>,
 }
+wire::shape!(EnvironmentResponse: "Variables" variables, "Error" error,);
 
 /// `EphemeralStorage`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EphemeralStorage {
-    #[serde(rename = "Size")]
     pub size: i32,
 }
+wire::shape!(EphemeralStorage: "Size" size,);
 
 /// `EventSourceMappingConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventSourceMappingConfiguration {
-    #[serde(rename = "UUID", skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
-    #[serde(rename = "StartingPosition", skip_serializing_if = "Option::is_none")]
     pub starting_position: Option<String>,
-    #[serde(rename = "StartingPositionTimestamp", skip_serializing_if = "Option::is_none")]
     pub starting_position_timestamp: Option<wire::Timestamp>,
-    #[serde(rename = "BatchSize", skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<i32>,
-    #[serde(rename = "MaximumBatchingWindowInSeconds", skip_serializing_if = "Option::is_none")]
     pub maximum_batching_window_in_seconds: Option<i32>,
-    #[serde(rename = "ParallelizationFactor", skip_serializing_if = "Option::is_none")]
     pub parallelization_factor: Option<i32>,
-    #[serde(rename = "EventSourceArn", skip_serializing_if = "Option::is_none")]
     pub event_source_arn: Option<String>,
-    #[serde(rename = "FilterCriteria", skip_serializing_if = "Option::is_none")]
     pub filter_criteria: Option<FilterCriteria>,
-    #[serde(rename = "FunctionArn", skip_serializing_if = "Option::is_none")]
     pub function_arn: Option<String>,
-    #[serde(rename = "LastModified", skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<wire::Timestamp>,
-    #[serde(rename = "LastProcessingResult", skip_serializing_if = "Option::is_none")]
     pub last_processing_result: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "StateTransitionReason", skip_serializing_if = "Option::is_none")]
     pub state_transition_reason: Option<String>,
-    #[serde(rename = "DestinationConfig", skip_serializing_if = "Option::is_none")]
     pub destination_config: Option<DestinationConfig>,
-    #[serde(rename = "Topics", skip_serializing_if = "Option::is_none")]
     pub topics: Option<Vec<String>>,
-    #[serde(rename = "Queues", skip_serializing_if = "Option::is_none")]
     pub queues: Option<Vec<String>>,
-    #[serde(rename = "SourceAccessConfigurations", skip_serializing_if = "Option::is_none")]
     pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
-    #[serde(rename = "SelfManagedEventSource", skip_serializing_if = "Option::is_none")]
     pub self_managed_event_source: Option<SelfManagedEventSource>,
-    #[serde(rename = "MaximumRecordAgeInSeconds", skip_serializing_if = "Option::is_none")]
     pub maximum_record_age_in_seconds: Option<i32>,
-    #[serde(rename = "BisectBatchOnFunctionError", skip_serializing_if = "Option::is_none")]
     pub bisect_batch_on_function_error: Option<bool>,
-    #[serde(rename = "MaximumRetryAttempts", skip_serializing_if = "Option::is_none")]
     pub maximum_retry_attempts: Option<i32>,
-    #[serde(rename = "TumblingWindowInSeconds", skip_serializing_if = "Option::is_none")]
     pub tumbling_window_in_seconds: Option<i32>,
-    #[serde(rename = "FunctionResponseTypes", skip_serializing_if = "Option::is_none")]
     pub function_response_types: Option<Vec<String>>,
-    #[serde(rename = "AmazonManagedKafkaEventSourceConfig", skip_serializing_if = "Option::is_none")]
     pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
-    #[serde(rename = "SelfManagedKafkaEventSourceConfig", skip_serializing_if = "Option::is_none")]
     pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
-    #[serde(rename = "ScalingConfig", skip_serializing_if = "Option::is_none")]
     pub scaling_config: Option<ScalingConfig>,
-    #[serde(rename = "DocumentDBEventSourceConfig", skip_serializing_if = "Option::is_none")]
     pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
-    #[serde(rename = "KMSKeyArn", skip_serializing_if = "Option::is_none")]
     pub kms_key_arn: Option<String>,
-    #[serde(rename = "FilterCriteriaError", skip_serializing_if = "Option::is_none")]
     pub filter_criteria_error: Option<FilterCriteriaError>,
-    #[serde(rename = "EventSourceMappingArn", skip_serializing_if = "Option::is_none")]
     pub event_source_mapping_arn: Option<String>,
-    #[serde(rename = "MetricsConfig", skip_serializing_if = "Option::is_none")]
     pub metrics_config: Option<EventSourceMappingMetricsConfig>,
-    #[serde(rename = "LoggingConfig", skip_serializing_if = "Option::is_none")]
     pub logging_config: Option<EventSourceMappingLoggingConfig>,
-    #[serde(rename = "ProvisionedPollerConfig", skip_serializing_if = "Option::is_none")]
     pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
 }
+wire::shape!(EventSourceMappingConfiguration: "UUID" uuid, "StartingPosition" starting_position, "StartingPositionTimestamp" starting_position_timestamp, "BatchSize" batch_size, "MaximumBatchingWindowInSeconds" maximum_batching_window_in_seconds, "ParallelizationFactor" parallelization_factor, "EventSourceArn" event_source_arn, "FilterCriteria" filter_criteria, "FunctionArn" function_arn, "LastModified" last_modified, "LastProcessingResult" last_processing_result, "State" state, "StateTransitionReason" state_transition_reason, "DestinationConfig" destination_config, "Topics" topics, "Queues" queues, "SourceAccessConfigurations" source_access_configurations, "SelfManagedEventSource" self_managed_event_source, "MaximumRecordAgeInSeconds" maximum_record_age_in_seconds, "BisectBatchOnFunctionError" bisect_batch_on_function_error, "MaximumRetryAttempts" maximum_retry_attempts, "TumblingWindowInSeconds" tumbling_window_in_seconds, "FunctionResponseTypes" function_response_types, "AmazonManagedKafkaEventSourceConfig" amazon_managed_kafka_event_source_config, "SelfManagedKafkaEventSourceConfig" self_managed_kafka_event_source_config, "ScalingConfig" scaling_config, "DocumentDBEventSourceConfig" document_db_event_source_config, "KMSKeyArn" kms_key_arn, "FilterCriteriaError" filter_criteria_error, "EventSourceMappingArn" event_source_mapping_arn, "MetricsConfig" metrics_config, "LoggingConfig" logging_config, "ProvisionedPollerConfig" provisioned_poller_config,);
 
 /// `EventSourceMappingLoggingConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventSourceMappingLoggingConfig {
-    #[serde(rename = "SystemLogLevel", skip_serializing_if = "Option::is_none")]
     pub system_log_level: Option<String>,
 }
+wire::shape!(EventSourceMappingLoggingConfig: "SystemLogLevel" system_log_level,);
 
 /// `EventSourceMappingMetricsConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventSourceMappingMetricsConfig {
-    #[serde(rename = "Metrics", skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Vec<String>>,
 }
+wire::shape!(EventSourceMappingMetricsConfig: "Metrics" metrics,);
 
 /// `FileSystemConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileSystemConfig {
-    #[serde(rename = "Arn")]
     pub arn: String,
-    #[serde(rename = "LocalMountPath")]
     pub local_mount_path: String,
 }
+wire::shape!(FileSystemConfig: "Arn" arn, "LocalMountPath" local_mount_path,);
 
 /// `Filter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
-    #[serde(rename = "Pattern", skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
 }
+wire::shape!(Filter: "Pattern" pattern,);
 
 /// `FilterCriteria`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FilterCriteria {
-    #[serde(rename = "Filters", skip_serializing_if = "Option::is_none")]
     pub filters: Option<Vec<Filter>>,
 }
+wire::shape!(FilterCriteria: "Filters" filters,);
 
 /// `FilterCriteriaError`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FilterCriteriaError {
-    #[serde(rename = "ErrorCode", skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    #[serde(rename = "Message", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
+wire::shape!(FilterCriteriaError: "ErrorCode" error_code, "Message" message,);
 
 /// `FunctionCode`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FunctionCode {
-    #[serde(rename = "ZipFile", skip_serializing_if = "Option::is_none")]
     pub zip_file: Option<wire::Blob>,
-    #[serde(rename = "S3Bucket", skip_serializing_if = "Option::is_none")]
     pub s3_bucket: Option<String>,
-    #[serde(rename = "S3Key", skip_serializing_if = "Option::is_none")]
     pub s3_key: Option<String>,
-    #[serde(rename = "S3ObjectVersion", skip_serializing_if = "Option::is_none")]
     pub s3_object_version: Option<String>,
-    #[serde(rename = "ImageUri", skip_serializing_if = "Option::is_none")]
     pub image_uri: Option<String>,
-    #[serde(rename = "SourceKMSKeyArn", skip_serializing_if = "Option::is_none")]
     pub source_kms_key_arn: Option<String>,
 }
+wire::shape!(FunctionCode: "ZipFile" zip_file, "S3Bucket" s3_bucket, "S3Key" s3_key, "S3ObjectVersion" s3_object_version, "ImageUri" image_uri, "SourceKMSKeyArn" source_kms_key_arn,);
 
 /// `FunctionCodeLocation`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FunctionCodeLocation {
-    #[serde(rename = "RepositoryType", skip_serializing_if = "Option::is_none")]
     pub repository_type: Option<String>,
-    #[serde(rename = "Location", skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    #[serde(rename = "ImageUri", skip_serializing_if = "Option::is_none")]
     pub image_uri: Option<String>,
-    #[serde(rename = "ResolvedImageUri", skip_serializing_if = "Option::is_none")]
     pub resolved_image_uri: Option<String>,
-    #[serde(rename = "SourceKMSKeyArn", skip_serializing_if = "Option::is_none")]
     pub source_kms_key_arn: Option<String>,
 }
+wire::shape!(FunctionCodeLocation: "RepositoryType" repository_type, "Location" location, "ImageUri" image_uri, "ResolvedImageUri" resolved_image_uri, "SourceKMSKeyArn" source_kms_key_arn,);
 
 /// `FunctionConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FunctionConfiguration {
-    #[serde(rename = "FunctionName", skip_serializing_if = "Option::is_none")]
     pub function_name: Option<String>,
-    #[serde(rename = "FunctionArn", skip_serializing_if = "Option::is_none")]
     pub function_arn: Option<String>,
-    #[serde(rename = "Runtime", skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
-    #[serde(rename = "Role", skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    #[serde(rename = "Handler", skip_serializing_if = "Option::is_none")]
     pub handler: Option<String>,
-    #[serde(rename = "CodeSize", skip_serializing_if = "Option::is_none")]
     pub code_size: Option<i64>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Timeout", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i32>,
-    #[serde(rename = "MemorySize", skip_serializing_if = "Option::is_none")]
     pub memory_size: Option<i32>,
-    #[serde(rename = "LastModified", skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
-    #[serde(rename = "CodeSha256", skip_serializing_if = "Option::is_none")]
     pub code_sha256: Option<String>,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    #[serde(rename = "VpcConfig", skip_serializing_if = "Option::is_none")]
     pub vpc_config: Option<VpcConfigResponse>,
-    #[serde(rename = "DeadLetterConfig", skip_serializing_if = "Option::is_none")]
     pub dead_letter_config: Option<DeadLetterConfig>,
-    #[serde(rename = "Environment", skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvironmentResponse>,
-    #[serde(rename = "KMSKeyArn", skip_serializing_if = "Option::is_none")]
     pub kms_key_arn: Option<String>,
-    #[serde(rename = "TracingConfig", skip_serializing_if = "Option::is_none")]
     pub tracing_config: Option<TracingConfigResponse>,
-    #[serde(rename = "MasterArn", skip_serializing_if = "Option::is_none")]
     pub master_arn: Option<String>,
-    #[serde(rename = "RevisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
-    #[serde(rename = "Layers", skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<Layer>>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "StateReason", skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<String>,
-    #[serde(rename = "StateReasonCode", skip_serializing_if = "Option::is_none")]
     pub state_reason_code: Option<String>,
-    #[serde(rename = "LastUpdateStatus", skip_serializing_if = "Option::is_none")]
     pub last_update_status: Option<String>,
-    #[serde(rename = "LastUpdateStatusReason", skip_serializing_if = "Option::is_none")]
     pub last_update_status_reason: Option<String>,
-    #[serde(rename = "LastUpdateStatusReasonCode", skip_serializing_if = "Option::is_none")]
     pub last_update_status_reason_code: Option<String>,
-    #[serde(rename = "FileSystemConfigs", skip_serializing_if = "Option::is_none")]
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
-    #[serde(rename = "PackageType", skip_serializing_if = "Option::is_none")]
     pub package_type: Option<String>,
-    #[serde(rename = "ImageConfigResponse", skip_serializing_if = "Option::is_none")]
     pub image_config_response: Option<ImageConfigResponse>,
-    #[serde(rename = "SigningProfileVersionArn", skip_serializing_if = "Option::is_none")]
     pub signing_profile_version_arn: Option<String>,
-    #[serde(rename = "SigningJobArn", skip_serializing_if = "Option::is_none")]
     pub signing_job_arn: Option<String>,
-    #[serde(rename = "Architectures", skip_serializing_if = "Option::is_none")]
     pub architectures: Option<Vec<String>>,
-    #[serde(rename = "EphemeralStorage", skip_serializing_if = "Option::is_none")]
     pub ephemeral_storage: Option<EphemeralStorage>,
-    #[serde(rename = "SnapStart", skip_serializing_if = "Option::is_none")]
     pub snap_start: Option<SnapStartResponse>,
-    #[serde(rename = "RuntimeVersionConfig", skip_serializing_if = "Option::is_none")]
     pub runtime_version_config: Option<RuntimeVersionConfig>,
-    #[serde(rename = "LoggingConfig", skip_serializing_if = "Option::is_none")]
     pub logging_config: Option<LoggingConfig>,
-    #[serde(rename = "CapacityProviderConfig", skip_serializing_if = "Option::is_none")]
     pub capacity_provider_config: Option<CapacityProviderConfig>,
-    #[serde(rename = "ConfigSha256", skip_serializing_if = "Option::is_none")]
     pub config_sha256: Option<String>,
-    #[serde(rename = "DurableConfig", skip_serializing_if = "Option::is_none")]
     pub durable_config: Option<DurableConfig>,
-    #[serde(rename = "TenancyConfig", skip_serializing_if = "Option::is_none")]
     pub tenancy_config: Option<TenancyConfig>,
 }
+wire::shape!(FunctionConfiguration: "FunctionName" function_name, "FunctionArn" function_arn, "Runtime" runtime, "Role" role, "Handler" handler, "CodeSize" code_size, "Description" description, "Timeout" timeout, "MemorySize" memory_size, "LastModified" last_modified, "CodeSha256" code_sha256, "Version" version, "VpcConfig" vpc_config, "DeadLetterConfig" dead_letter_config, "Environment" environment, "KMSKeyArn" kms_key_arn, "TracingConfig" tracing_config, "MasterArn" master_arn, "RevisionId" revision_id, "Layers" layers, "State" state, "StateReason" state_reason, "StateReasonCode" state_reason_code, "LastUpdateStatus" last_update_status, "LastUpdateStatusReason" last_update_status_reason, "LastUpdateStatusReasonCode" last_update_status_reason_code, "FileSystemConfigs" file_system_configs, "PackageType" package_type, "ImageConfigResponse" image_config_response, "SigningProfileVersionArn" signing_profile_version_arn, "SigningJobArn" signing_job_arn, "Architectures" architectures, "EphemeralStorage" ephemeral_storage, "SnapStart" snap_start, "RuntimeVersionConfig" runtime_version_config, "LoggingConfig" logging_config, "CapacityProviderConfig" capacity_provider_config, "ConfigSha256" config_sha256, "DurableConfig" durable_config, "TenancyConfig" tenancy_config,);
 
 /// `FunctionEventInvokeConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FunctionEventInvokeConfig {
-    #[serde(rename = "LastModified", skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<wire::Timestamp>,
-    #[serde(rename = "FunctionArn", skip_serializing_if = "Option::is_none")]
     pub function_arn: Option<String>,
-    #[serde(rename = "MaximumRetryAttempts", skip_serializing_if = "Option::is_none")]
     pub maximum_retry_attempts: Option<i32>,
-    #[serde(rename = "MaximumEventAgeInSeconds", skip_serializing_if = "Option::is_none")]
     pub maximum_event_age_in_seconds: Option<i32>,
-    #[serde(rename = "DestinationConfig", skip_serializing_if = "Option::is_none")]
     pub destination_config: Option<DestinationConfig>,
 }
+wire::shape!(FunctionEventInvokeConfig: "LastModified" last_modified, "FunctionArn" function_arn, "MaximumRetryAttempts" maximum_retry_attempts, "MaximumEventAgeInSeconds" maximum_event_age_in_seconds, "DestinationConfig" destination_config,);
 
 /// `GetAliasRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAliasRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(GetAliasRequest: "FunctionName" function_name, "Name" name,);
 
 /// `GetEventSourceMappingRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetEventSourceMappingRequest {
-    #[serde(rename = "UUID")]
     pub uuid: String,
 }
+wire::shape!(GetEventSourceMappingRequest: "UUID" uuid,);
 
 /// `GetFunctionCodeSigningConfigRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetFunctionCodeSigningConfigRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
 }
+wire::shape!(GetFunctionCodeSigningConfigRequest: "FunctionName" function_name,);
 
 /// `GetFunctionCodeSigningConfigResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetFunctionCodeSigningConfigResponse {
-    #[serde(rename = "CodeSigningConfigArn")]
     pub code_signing_config_arn: String,
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
 }
+wire::shape!(GetFunctionCodeSigningConfigResponse: "CodeSigningConfigArn" code_signing_config_arn, "FunctionName" function_name,);
 
 /// `GetFunctionConcurrencyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetFunctionConcurrencyRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
 }
+wire::shape!(GetFunctionConcurrencyRequest: "FunctionName" function_name,);
 
 /// `GetFunctionConcurrencyResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetFunctionConcurrencyResponse {
-    #[serde(rename = "ReservedConcurrentExecutions", skip_serializing_if = "Option::is_none")]
     pub reserved_concurrent_executions: Option<i32>,
 }
+wire::shape!(GetFunctionConcurrencyResponse: "ReservedConcurrentExecutions" reserved_concurrent_executions,);
 
 /// `GetFunctionConfigurationRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetFunctionConfigurationRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Qualifier", skip_serializing_if = "Option::is_none")]
     pub qualifier: Option<String>,
 }
+wire::shape!(GetFunctionConfigurationRequest: "FunctionName" function_name, "Qualifier" qualifier,);
 
 /// `GetFunctionEventInvokeConfigRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetFunctionEventInvokeConfigRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Qualifier", skip_serializing_if = "Option::is_none")]
     pub qualifier: Option<String>,
 }
+wire::shape!(GetFunctionEventInvokeConfigRequest: "FunctionName" function_name, "Qualifier" qualifier,);
 
 /// `GetFunctionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetFunctionRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Qualifier", skip_serializing_if = "Option::is_none")]
     pub qualifier: Option<String>,
 }
+wire::shape!(GetFunctionRequest: "FunctionName" function_name, "Qualifier" qualifier,);
 
 /// `GetFunctionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetFunctionResponse {
-    #[serde(rename = "Configuration", skip_serializing_if = "Option::is_none")]
     pub configuration: Option<FunctionConfiguration>,
-    #[serde(rename = "Code", skip_serializing_if = "Option::is_none")]
     pub code: Option<FunctionCodeLocation>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "TagsError", skip_serializing_if = "Option::is_none")]
     pub tags_error: Option<TagsError>,
-    #[serde(rename = "Concurrency", skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Concurrency>,
 }
+wire::shape!(GetFunctionResponse: "Configuration" configuration, "Code" code, "Tags" tags, "TagsError" tags_error, "Concurrency" concurrency,);
 
 /// `GetPolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPolicyRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Qualifier", skip_serializing_if = "Option::is_none")]
     pub qualifier: Option<String>,
 }
+wire::shape!(GetPolicyRequest: "FunctionName" function_name, "Qualifier" qualifier,);
 
 /// `GetPolicyResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPolicyResponse {
-    #[serde(rename = "Policy", skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    #[serde(rename = "RevisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
 }
+wire::shape!(GetPolicyResponse: "Policy" policy, "RevisionId" revision_id,);
 
 /// `ImageConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageConfig {
-    #[serde(rename = "EntryPoint", skip_serializing_if = "Option::is_none")]
     pub entry_point: Option<Vec<String>>,
-    #[serde(rename = "Command", skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
-    #[serde(rename = "WorkingDirectory", skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<String>,
 }
+wire::shape!(ImageConfig: "EntryPoint" entry_point, "Command" command, "WorkingDirectory" working_directory,);
 
 /// `ImageConfigError`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageConfigError {
-    #[serde(rename = "ErrorCode", skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    #[serde(rename = "Message", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
+wire::shape!(ImageConfigError: "ErrorCode" error_code, "Message" message,);
 
 /// `ImageConfigResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageConfigResponse {
-    #[serde(rename = "ImageConfig", skip_serializing_if = "Option::is_none")]
     pub image_config: Option<ImageConfig>,
-    #[serde(rename = "Error", skip_serializing_if = "Option::is_none")]
     pub error: Option<ImageConfigError>,
 }
+wire::shape!(ImageConfigResponse: "ImageConfig" image_config, "Error" error,);
 
 /// `InvocationRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InvocationRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "InvocationType", skip_serializing_if = "Option::is_none")]
     pub invocation_type: Option<String>,
-    #[serde(rename = "LogType", skip_serializing_if = "Option::is_none")]
     pub log_type: Option<String>,
-    #[serde(rename = "ClientContext", skip_serializing_if = "Option::is_none")]
     pub client_context: Option<String>,
-    #[serde(rename = "DurableExecutionName", skip_serializing_if = "Option::is_none")]
     pub durable_execution_name: Option<String>,
-    #[serde(rename = "Payload", skip_serializing_if = "Option::is_none")]
     pub payload: Option<wire::Blob>,
-    #[serde(rename = "Qualifier", skip_serializing_if = "Option::is_none")]
     pub qualifier: Option<String>,
-    #[serde(rename = "TenantId", skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
 }
+wire::shape!(InvocationRequest: "FunctionName" function_name, "InvocationType" invocation_type, "LogType" log_type, "ClientContext" client_context, "DurableExecutionName" durable_execution_name, "Payload" payload, "Qualifier" qualifier, "TenantId" tenant_id,);
 
 /// `InvocationResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InvocationResponse {
-    #[serde(rename = "StatusCode", skip_serializing_if = "Option::is_none")]
     pub status_code: Option<i32>,
-    #[serde(rename = "FunctionError", skip_serializing_if = "Option::is_none")]
     pub function_error: Option<String>,
-    #[serde(rename = "LogResult", skip_serializing_if = "Option::is_none")]
     pub log_result: Option<String>,
-    #[serde(rename = "Payload", skip_serializing_if = "Option::is_none")]
     pub payload: Option<wire::Blob>,
-    #[serde(rename = "ExecutedVersion", skip_serializing_if = "Option::is_none")]
     pub executed_version: Option<String>,
-    #[serde(rename = "DurableExecutionArn", skip_serializing_if = "Option::is_none")]
     pub durable_execution_arn: Option<String>,
 }
+wire::shape!(InvocationResponse: "StatusCode" status_code, "FunctionError" function_error, "LogResult" log_result, "Payload" payload, "ExecutedVersion" executed_version, "DurableExecutionArn" durable_execution_arn,);
 
 /// `KafkaSchemaRegistryAccessConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KafkaSchemaRegistryAccessConfig {
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "URI", skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
 }
+wire::shape!(KafkaSchemaRegistryAccessConfig: "Type" r#type, "URI" uri,);
 
 /// `KafkaSchemaRegistryConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KafkaSchemaRegistryConfig {
-    #[serde(rename = "SchemaRegistryURI", skip_serializing_if = "Option::is_none")]
     pub schema_registry_uri: Option<String>,
-    #[serde(rename = "EventRecordFormat", skip_serializing_if = "Option::is_none")]
     pub event_record_format: Option<String>,
-    #[serde(rename = "AccessConfigs", skip_serializing_if = "Option::is_none")]
     pub access_configs: Option<Vec<KafkaSchemaRegistryAccessConfig>>,
-    #[serde(rename = "SchemaValidationConfigs", skip_serializing_if = "Option::is_none")]
     pub schema_validation_configs: Option<Vec<KafkaSchemaValidationConfig>>,
 }
+wire::shape!(KafkaSchemaRegistryConfig: "SchemaRegistryURI" schema_registry_uri, "EventRecordFormat" event_record_format, "AccessConfigs" access_configs, "SchemaValidationConfigs" schema_validation_configs,);
 
 /// `KafkaSchemaValidationConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KafkaSchemaValidationConfig {
-    #[serde(rename = "Attribute", skip_serializing_if = "Option::is_none")]
     pub attribute: Option<String>,
 }
+wire::shape!(KafkaSchemaValidationConfig: "Attribute" attribute,);
 
 /// `LambdaManagedInstancesCapacityProviderConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LambdaManagedInstancesCapacityProviderConfig {
-    #[serde(rename = "CapacityProviderArn")]
     pub capacity_provider_arn: String,
-    #[serde(rename = "PerExecutionEnvironmentMaxConcurrency", skip_serializing_if = "Option::is_none")]
     pub per_execution_environment_max_concurrency: Option<i32>,
-    #[serde(rename = "ExecutionEnvironmentMemoryGiBPerVCpu", skip_serializing_if = "Option::is_none")]
     pub execution_environment_memory_gi_b_per_v_cpu: Option<f64>,
 }
+wire::shape!(LambdaManagedInstancesCapacityProviderConfig: "CapacityProviderArn" capacity_provider_arn, "PerExecutionEnvironmentMaxConcurrency" per_execution_environment_max_concurrency, "ExecutionEnvironmentMemoryGiBPerVCpu" execution_environment_memory_gi_b_per_v_cpu,);
 
 /// `Layer`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layer {
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "CodeSize", skip_serializing_if = "Option::is_none")]
     pub code_size: Option<i64>,
-    #[serde(rename = "SigningProfileVersionArn", skip_serializing_if = "Option::is_none")]
     pub signing_profile_version_arn: Option<String>,
-    #[serde(rename = "SigningJobArn", skip_serializing_if = "Option::is_none")]
     pub signing_job_arn: Option<String>,
 }
+wire::shape!(Layer: "Arn" arn, "CodeSize" code_size, "SigningProfileVersionArn" signing_profile_version_arn, "SigningJobArn" signing_job_arn,);
 
 /// `ListAliasesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListAliasesRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "FunctionVersion", skip_serializing_if = "Option::is_none")]
     pub function_version: Option<String>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxItems", skip_serializing_if = "Option::is_none")]
     pub max_items: Option<i32>,
 }
+wire::shape!(ListAliasesRequest: "FunctionName" function_name, "FunctionVersion" function_version, "Marker" marker, "MaxItems" max_items,);
 
 /// `ListAliasesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListAliasesResponse {
-    #[serde(rename = "NextMarker", skip_serializing_if = "Option::is_none")]
     pub next_marker: Option<String>,
-    #[serde(rename = "Aliases", skip_serializing_if = "Option::is_none")]
     pub aliases: Option<Vec<AliasConfiguration>>,
 }
+wire::shape!(ListAliasesResponse: "NextMarker" next_marker, "Aliases" aliases,);
 
 /// `ListEventSourceMappingsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListEventSourceMappingsRequest {
-    #[serde(rename = "EventSourceArn", skip_serializing_if = "Option::is_none")]
     pub event_source_arn: Option<String>,
-    #[serde(rename = "FunctionName", skip_serializing_if = "Option::is_none")]
     pub function_name: Option<String>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxItems", skip_serializing_if = "Option::is_none")]
     pub max_items: Option<i32>,
 }
+wire::shape!(ListEventSourceMappingsRequest: "EventSourceArn" event_source_arn, "FunctionName" function_name, "Marker" marker, "MaxItems" max_items,);
 
 /// `ListEventSourceMappingsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListEventSourceMappingsResponse {
-    #[serde(rename = "NextMarker", skip_serializing_if = "Option::is_none")]
     pub next_marker: Option<String>,
-    #[serde(rename = "EventSourceMappings", skip_serializing_if = "Option::is_none")]
     pub event_source_mappings: Option<Vec<EventSourceMappingConfiguration>>,
 }
+wire::shape!(ListEventSourceMappingsResponse: "NextMarker" next_marker, "EventSourceMappings" event_source_mappings,);
 
 /// `ListFunctionsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListFunctionsRequest {
-    #[serde(rename = "MasterRegion", skip_serializing_if = "Option::is_none")]
     pub master_region: Option<String>,
-    #[serde(rename = "FunctionVersion", skip_serializing_if = "Option::is_none")]
     pub function_version: Option<String>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxItems", skip_serializing_if = "Option::is_none")]
     pub max_items: Option<i32>,
 }
+wire::shape!(ListFunctionsRequest: "MasterRegion" master_region, "FunctionVersion" function_version, "Marker" marker, "MaxItems" max_items,);
 
 /// `ListFunctionsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListFunctionsResponse {
-    #[serde(rename = "NextMarker", skip_serializing_if = "Option::is_none")]
     pub next_marker: Option<String>,
-    #[serde(rename = "Functions", skip_serializing_if = "Option::is_none")]
     pub functions: Option<Vec<FunctionConfiguration>>,
 }
+wire::shape!(ListFunctionsResponse: "NextMarker" next_marker, "Functions" functions,);
 
 /// `ListTagsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsRequest {
-    #[serde(rename = "Resource")]
     pub resource: String,
 }
+wire::shape!(ListTagsRequest: "Resource" resource,);
 
 /// `ListTagsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsResponse {
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(ListTagsResponse: "Tags" tags,);
 
 /// `ListVersionsByFunctionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListVersionsByFunctionRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxItems", skip_serializing_if = "Option::is_none")]
     pub max_items: Option<i32>,
 }
+wire::shape!(ListVersionsByFunctionRequest: "FunctionName" function_name, "Marker" marker, "MaxItems" max_items,);
 
 /// `ListVersionsByFunctionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListVersionsByFunctionResponse {
-    #[serde(rename = "NextMarker", skip_serializing_if = "Option::is_none")]
     pub next_marker: Option<String>,
-    #[serde(rename = "Versions", skip_serializing_if = "Option::is_none")]
     pub versions: Option<Vec<FunctionConfiguration>>,
 }
+wire::shape!(ListVersionsByFunctionResponse: "NextMarker" next_marker, "Versions" versions,);
 
 /// `LoggingConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoggingConfig {
-    #[serde(rename = "LogFormat", skip_serializing_if = "Option::is_none")]
     pub log_format: Option<String>,
-    #[serde(rename = "ApplicationLogLevel", skip_serializing_if = "Option::is_none")]
     pub application_log_level: Option<String>,
-    #[serde(rename = "SystemLogLevel", skip_serializing_if = "Option::is_none")]
     pub system_log_level: Option<String>,
-    #[serde(rename = "LogGroup", skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,
 }
+wire::shape!(LoggingConfig: "LogFormat" log_format, "ApplicationLogLevel" application_log_level, "SystemLogLevel" system_log_level, "LogGroup" log_group,);
 
 /// `OnFailure`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OnFailure {
-    #[serde(rename = "Destination", skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
 }
+wire::shape!(OnFailure: "Destination" destination,);
 
 /// `OnSuccess`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OnSuccess {
-    #[serde(rename = "Destination", skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
 }
+wire::shape!(OnSuccess: "Destination" destination,);
 
 /// `ProvisionedPollerConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProvisionedPollerConfig {
-    #[serde(rename = "MinimumPollers", skip_serializing_if = "Option::is_none")]
     pub minimum_pollers: Option<i32>,
-    #[serde(rename = "MaximumPollers", skip_serializing_if = "Option::is_none")]
     pub maximum_pollers: Option<i32>,
-    #[serde(rename = "PollerGroupName", skip_serializing_if = "Option::is_none")]
     pub poller_group_name: Option<String>,
 }
+wire::shape!(ProvisionedPollerConfig: "MinimumPollers" minimum_pollers, "MaximumPollers" maximum_pollers, "PollerGroupName" poller_group_name,);
 
 /// `PublishVersionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishVersionRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "CodeSha256", skip_serializing_if = "Option::is_none")]
     pub code_sha256: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "RevisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
-    #[serde(rename = "PublishTo", skip_serializing_if = "Option::is_none")]
     pub publish_to: Option<String>,
 }
+wire::shape!(PublishVersionRequest: "FunctionName" function_name, "CodeSha256" code_sha256, "Description" description, "RevisionId" revision_id, "PublishTo" publish_to,);
 
 /// `PutFunctionConcurrencyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutFunctionConcurrencyRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "ReservedConcurrentExecutions")]
     pub reserved_concurrent_executions: i32,
 }
+wire::shape!(PutFunctionConcurrencyRequest: "FunctionName" function_name, "ReservedConcurrentExecutions" reserved_concurrent_executions,);
 
 /// `PutFunctionEventInvokeConfigRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutFunctionEventInvokeConfigRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Qualifier", skip_serializing_if = "Option::is_none")]
     pub qualifier: Option<String>,
-    #[serde(rename = "MaximumRetryAttempts", skip_serializing_if = "Option::is_none")]
     pub maximum_retry_attempts: Option<i32>,
-    #[serde(rename = "MaximumEventAgeInSeconds", skip_serializing_if = "Option::is_none")]
     pub maximum_event_age_in_seconds: Option<i32>,
-    #[serde(rename = "DestinationConfig", skip_serializing_if = "Option::is_none")]
     pub destination_config: Option<DestinationConfig>,
 }
+wire::shape!(PutFunctionEventInvokeConfigRequest: "FunctionName" function_name, "Qualifier" qualifier, "MaximumRetryAttempts" maximum_retry_attempts, "MaximumEventAgeInSeconds" maximum_event_age_in_seconds, "DestinationConfig" destination_config,);
 
 /// `RemovePermissionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RemovePermissionRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "StatementId")]
     pub statement_id: String,
-    #[serde(rename = "Qualifier", skip_serializing_if = "Option::is_none")]
     pub qualifier: Option<String>,
-    #[serde(rename = "RevisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
 }
+wire::shape!(RemovePermissionRequest: "FunctionName" function_name, "StatementId" statement_id, "Qualifier" qualifier, "RevisionId" revision_id,);
 
 /// `RuntimeVersionConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuntimeVersionConfig {
-    #[serde(rename = "RuntimeVersionArn", skip_serializing_if = "Option::is_none")]
     pub runtime_version_arn: Option<String>,
-    #[serde(rename = "Error", skip_serializing_if = "Option::is_none")]
     pub error: Option<RuntimeVersionError>,
 }
+wire::shape!(RuntimeVersionConfig: "RuntimeVersionArn" runtime_version_arn, "Error" error,);
 
 /// `RuntimeVersionError`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuntimeVersionError {
-    #[serde(rename = "ErrorCode", skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    #[serde(rename = "Message", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
+wire::shape!(RuntimeVersionError: "ErrorCode" error_code, "Message" message,);
 
 /// `ScalingConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScalingConfig {
-    #[serde(rename = "MaximumConcurrency", skip_serializing_if = "Option::is_none")]
     pub maximum_concurrency: Option<i32>,
 }
+wire::shape!(ScalingConfig: "MaximumConcurrency" maximum_concurrency,);
 
 /// `SelfManagedEventSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SelfManagedEventSource {
-    #[serde(rename = "Endpoints", skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<std::collections::BTreeMap<String, Vec<String>>>,
 }
+wire::shape!(SelfManagedEventSource: "Endpoints" endpoints,);
 
 /// `SelfManagedKafkaEventSourceConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SelfManagedKafkaEventSourceConfig {
-    #[serde(rename = "ConsumerGroupId", skip_serializing_if = "Option::is_none")]
     pub consumer_group_id: Option<String>,
-    #[serde(rename = "SchemaRegistryConfig", skip_serializing_if = "Option::is_none")]
     pub schema_registry_config: Option<KafkaSchemaRegistryConfig>,
 }
+wire::shape!(SelfManagedKafkaEventSourceConfig: "ConsumerGroupId" consumer_group_id, "SchemaRegistryConfig" schema_registry_config,);
 
 /// `SnapStart`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapStart {
-    #[serde(rename = "ApplyOn", skip_serializing_if = "Option::is_none")]
     pub apply_on: Option<String>,
 }
+wire::shape!(SnapStart: "ApplyOn" apply_on,);
 
 /// `SnapStartResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapStartResponse {
-    #[serde(rename = "ApplyOn", skip_serializing_if = "Option::is_none")]
     pub apply_on: Option<String>,
-    #[serde(rename = "OptimizationStatus", skip_serializing_if = "Option::is_none")]
     pub optimization_status: Option<String>,
 }
+wire::shape!(SnapStartResponse: "ApplyOn" apply_on, "OptimizationStatus" optimization_status,);
 
 /// `SourceAccessConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceAccessConfiguration {
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "URI", skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
 }
+wire::shape!(SourceAccessConfiguration: "Type" r#type, "URI" uri,);
 
 /// `TagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceRequest {
-    #[serde(rename = "Resource")]
     pub resource: String,
-    #[serde(rename = "Tags")]
     pub tags: std::collections::BTreeMap<String, String>,
 }
+wire::shape!(TagResourceRequest: "Resource" resource, "Tags" tags,);
 
 /// `TagsError`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagsError {
-    #[serde(rename = "ErrorCode")]
     pub error_code: String,
-    #[serde(rename = "Message")]
     pub message: String,
 }
+wire::shape!(TagsError: "ErrorCode" error_code, "Message" message,);
 
 /// `TenancyConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TenancyConfig {
-    #[serde(rename = "TenantIsolationMode")]
     pub tenant_isolation_mode: String,
 }
+wire::shape!(TenancyConfig: "TenantIsolationMode" tenant_isolation_mode,);
 
 /// `TracingConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TracingConfig {
-    #[serde(rename = "Mode", skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
 }
+wire::shape!(TracingConfig: "Mode" mode,);
 
 /// `TracingConfigResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TracingConfigResponse {
-    #[serde(rename = "Mode", skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
 }
+wire::shape!(TracingConfigResponse: "Mode" mode,);
 
 /// `UntagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceRequest {
-    #[serde(rename = "Resource")]
     pub resource: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagResourceRequest: "Resource" resource, "TagKeys" tag_keys,);
 
 /// `UpdateAliasRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateAliasRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "FunctionVersion", skip_serializing_if = "Option::is_none")]
     pub function_version: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "RoutingConfig", skip_serializing_if = "Option::is_none")]
     pub routing_config: Option<AliasRoutingConfiguration>,
-    #[serde(rename = "RevisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
 }
+wire::shape!(UpdateAliasRequest: "FunctionName" function_name, "Name" name, "FunctionVersion" function_version, "Description" description, "RoutingConfig" routing_config, "RevisionId" revision_id,);
 
 /// `UpdateEventSourceMappingRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateEventSourceMappingRequest {
-    #[serde(rename = "UUID")]
     pub uuid: String,
-    #[serde(rename = "FunctionName", skip_serializing_if = "Option::is_none")]
     pub function_name: Option<String>,
-    #[serde(rename = "Enabled", skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    #[serde(rename = "BatchSize", skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<i32>,
-    #[serde(rename = "FilterCriteria", skip_serializing_if = "Option::is_none")]
     pub filter_criteria: Option<FilterCriteria>,
-    #[serde(rename = "MaximumBatchingWindowInSeconds", skip_serializing_if = "Option::is_none")]
     pub maximum_batching_window_in_seconds: Option<i32>,
-    #[serde(rename = "DestinationConfig", skip_serializing_if = "Option::is_none")]
     pub destination_config: Option<DestinationConfig>,
-    #[serde(rename = "MaximumRecordAgeInSeconds", skip_serializing_if = "Option::is_none")]
     pub maximum_record_age_in_seconds: Option<i32>,
-    #[serde(rename = "BisectBatchOnFunctionError", skip_serializing_if = "Option::is_none")]
     pub bisect_batch_on_function_error: Option<bool>,
-    #[serde(rename = "MaximumRetryAttempts", skip_serializing_if = "Option::is_none")]
     pub maximum_retry_attempts: Option<i32>,
-    #[serde(rename = "ParallelizationFactor", skip_serializing_if = "Option::is_none")]
     pub parallelization_factor: Option<i32>,
-    #[serde(rename = "SourceAccessConfigurations", skip_serializing_if = "Option::is_none")]
     pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
-    #[serde(rename = "TumblingWindowInSeconds", skip_serializing_if = "Option::is_none")]
     pub tumbling_window_in_seconds: Option<i32>,
-    #[serde(rename = "FunctionResponseTypes", skip_serializing_if = "Option::is_none")]
     pub function_response_types: Option<Vec<String>>,
-    #[serde(rename = "ScalingConfig", skip_serializing_if = "Option::is_none")]
     pub scaling_config: Option<ScalingConfig>,
-    #[serde(rename = "AmazonManagedKafkaEventSourceConfig", skip_serializing_if = "Option::is_none")]
     pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
-    #[serde(rename = "SelfManagedKafkaEventSourceConfig", skip_serializing_if = "Option::is_none")]
     pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
-    #[serde(rename = "DocumentDBEventSourceConfig", skip_serializing_if = "Option::is_none")]
     pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
-    #[serde(rename = "KMSKeyArn", skip_serializing_if = "Option::is_none")]
     pub kms_key_arn: Option<String>,
-    #[serde(rename = "MetricsConfig", skip_serializing_if = "Option::is_none")]
     pub metrics_config: Option<EventSourceMappingMetricsConfig>,
-    #[serde(rename = "LoggingConfig", skip_serializing_if = "Option::is_none")]
     pub logging_config: Option<EventSourceMappingLoggingConfig>,
-    #[serde(rename = "ProvisionedPollerConfig", skip_serializing_if = "Option::is_none")]
     pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
 }
+wire::shape!(UpdateEventSourceMappingRequest: "UUID" uuid, "FunctionName" function_name, "Enabled" enabled, "BatchSize" batch_size, "FilterCriteria" filter_criteria, "MaximumBatchingWindowInSeconds" maximum_batching_window_in_seconds, "DestinationConfig" destination_config, "MaximumRecordAgeInSeconds" maximum_record_age_in_seconds, "BisectBatchOnFunctionError" bisect_batch_on_function_error, "MaximumRetryAttempts" maximum_retry_attempts, "ParallelizationFactor" parallelization_factor, "SourceAccessConfigurations" source_access_configurations, "TumblingWindowInSeconds" tumbling_window_in_seconds, "FunctionResponseTypes" function_response_types, "ScalingConfig" scaling_config, "AmazonManagedKafkaEventSourceConfig" amazon_managed_kafka_event_source_config, "SelfManagedKafkaEventSourceConfig" self_managed_kafka_event_source_config, "DocumentDBEventSourceConfig" document_db_event_source_config, "KMSKeyArn" kms_key_arn, "MetricsConfig" metrics_config, "LoggingConfig" logging_config, "ProvisionedPollerConfig" provisioned_poller_config,);
 
 /// `UpdateFunctionCodeRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateFunctionCodeRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "ZipFile", skip_serializing_if = "Option::is_none")]
     pub zip_file: Option<wire::Blob>,
-    #[serde(rename = "S3Bucket", skip_serializing_if = "Option::is_none")]
     pub s3_bucket: Option<String>,
-    #[serde(rename = "S3Key", skip_serializing_if = "Option::is_none")]
     pub s3_key: Option<String>,
-    #[serde(rename = "S3ObjectVersion", skip_serializing_if = "Option::is_none")]
     pub s3_object_version: Option<String>,
-    #[serde(rename = "ImageUri", skip_serializing_if = "Option::is_none")]
     pub image_uri: Option<String>,
-    #[serde(rename = "Publish", skip_serializing_if = "Option::is_none")]
     pub publish: Option<bool>,
-    #[serde(rename = "DryRun", skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
-    #[serde(rename = "RevisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
-    #[serde(rename = "Architectures", skip_serializing_if = "Option::is_none")]
     pub architectures: Option<Vec<String>>,
-    #[serde(rename = "SourceKMSKeyArn", skip_serializing_if = "Option::is_none")]
     pub source_kms_key_arn: Option<String>,
-    #[serde(rename = "PublishTo", skip_serializing_if = "Option::is_none")]
     pub publish_to: Option<String>,
 }
+wire::shape!(UpdateFunctionCodeRequest: "FunctionName" function_name, "ZipFile" zip_file, "S3Bucket" s3_bucket, "S3Key" s3_key, "S3ObjectVersion" s3_object_version, "ImageUri" image_uri, "Publish" publish, "DryRun" dry_run, "RevisionId" revision_id, "Architectures" architectures, "SourceKMSKeyArn" source_kms_key_arn, "PublishTo" publish_to,);
 
 /// `UpdateFunctionConfigurationRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateFunctionConfigurationRequest {
-    #[serde(rename = "FunctionName")]
     pub function_name: String,
-    #[serde(rename = "Role", skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    #[serde(rename = "Handler", skip_serializing_if = "Option::is_none")]
     pub handler: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Timeout", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i32>,
-    #[serde(rename = "MemorySize", skip_serializing_if = "Option::is_none")]
     pub memory_size: Option<i32>,
-    #[serde(rename = "VpcConfig", skip_serializing_if = "Option::is_none")]
     pub vpc_config: Option<VpcConfig>,
-    #[serde(rename = "Environment", skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
-    #[serde(rename = "Runtime", skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
-    #[serde(rename = "DeadLetterConfig", skip_serializing_if = "Option::is_none")]
     pub dead_letter_config: Option<DeadLetterConfig>,
-    #[serde(rename = "KMSKeyArn", skip_serializing_if = "Option::is_none")]
     pub kms_key_arn: Option<String>,
-    #[serde(rename = "TracingConfig", skip_serializing_if = "Option::is_none")]
     pub tracing_config: Option<TracingConfig>,
-    #[serde(rename = "RevisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
-    #[serde(rename = "Layers", skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<String>>,
-    #[serde(rename = "FileSystemConfigs", skip_serializing_if = "Option::is_none")]
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
-    #[serde(rename = "ImageConfig", skip_serializing_if = "Option::is_none")]
     pub image_config: Option<ImageConfig>,
-    #[serde(rename = "EphemeralStorage", skip_serializing_if = "Option::is_none")]
     pub ephemeral_storage: Option<EphemeralStorage>,
-    #[serde(rename = "SnapStart", skip_serializing_if = "Option::is_none")]
     pub snap_start: Option<SnapStart>,
-    #[serde(rename = "LoggingConfig", skip_serializing_if = "Option::is_none")]
     pub logging_config: Option<LoggingConfig>,
-    #[serde(rename = "CapacityProviderConfig", skip_serializing_if = "Option::is_none")]
     pub capacity_provider_config: Option<CapacityProviderConfig>,
-    #[serde(rename = "DurableConfig", skip_serializing_if = "Option::is_none")]
     pub durable_config: Option<DurableConfig>,
 }
+wire::shape!(UpdateFunctionConfigurationRequest: "FunctionName" function_name, "Role" role, "Handler" handler, "Description" description, "Timeout" timeout, "MemorySize" memory_size, "VpcConfig" vpc_config, "Environment" environment, "Runtime" runtime, "DeadLetterConfig" dead_letter_config, "KMSKeyArn" kms_key_arn, "TracingConfig" tracing_config, "RevisionId" revision_id, "Layers" layers, "FileSystemConfigs" file_system_configs, "ImageConfig" image_config, "EphemeralStorage" ephemeral_storage, "SnapStart" snap_start, "LoggingConfig" logging_config, "CapacityProviderConfig" capacity_provider_config, "DurableConfig" durable_config,);
 
 /// `VpcConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct VpcConfig {
-    #[serde(rename = "SubnetIds", skip_serializing_if = "Option::is_none")]
     pub subnet_ids: Option<Vec<String>>,
-    #[serde(rename = "SecurityGroupIds", skip_serializing_if = "Option::is_none")]
     pub security_group_ids: Option<Vec<String>>,
-    #[serde(rename = "Ipv6AllowedForDualStack", skip_serializing_if = "Option::is_none")]
     pub ipv6_allowed_for_dual_stack: Option<bool>,
 }
+wire::shape!(VpcConfig: "SubnetIds" subnet_ids, "SecurityGroupIds" security_group_ids, "Ipv6AllowedForDualStack" ipv6_allowed_for_dual_stack,);
 
 /// `VpcConfigResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct VpcConfigResponse {
-    #[serde(rename = "SubnetIds", skip_serializing_if = "Option::is_none")]
     pub subnet_ids: Option<Vec<String>>,
-    #[serde(rename = "SecurityGroupIds", skip_serializing_if = "Option::is_none")]
     pub security_group_ids: Option<Vec<String>>,
-    #[serde(rename = "VpcId", skip_serializing_if = "Option::is_none")]
     pub vpc_id: Option<String>,
-    #[serde(rename = "Ipv6AllowedForDualStack", skip_serializing_if = "Option::is_none")]
     pub ipv6_allowed_for_dual_stack: Option<bool>,
 }
+wire::shape!(VpcConfigResponse: "SubnetIds" subnet_ids, "SecurityGroupIds" security_group_ids, "VpcId" vpc_id, "Ipv6AllowedForDualStack" ipv6_allowed_for_dual_stack,);
 
 static S_ACTION: Shape = Shape::String {
     min: None,

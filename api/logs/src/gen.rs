@@ -413,524 +413,378 @@ impl wire::Operation for UntagResource {
 }
 
 /// `CreateLogGroupRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateLogGroupRequest {
-    #[serde(rename = "logGroupName")]
     pub log_group_name: String,
-    #[serde(rename = "kmsKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    #[serde(rename = "tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "logGroupClass", skip_serializing_if = "Option::is_none")]
     pub log_group_class: Option<String>,
-    #[serde(rename = "deletionProtectionEnabled", skip_serializing_if = "Option::is_none")]
     pub deletion_protection_enabled: Option<bool>,
 }
+wire::shape!(CreateLogGroupRequest: "logGroupName" log_group_name, "kmsKeyId" kms_key_id, "tags" tags, "logGroupClass" log_group_class, "deletionProtectionEnabled" deletion_protection_enabled,);
 
 /// `CreateLogStreamRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateLogStreamRequest {
-    #[serde(rename = "logGroupName")]
     pub log_group_name: String,
-    #[serde(rename = "logStreamName")]
     pub log_stream_name: String,
 }
+wire::shape!(CreateLogStreamRequest: "logGroupName" log_group_name, "logStreamName" log_stream_name,);
 
 /// `DeleteLogGroupRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteLogGroupRequest {
-    #[serde(rename = "logGroupName")]
     pub log_group_name: String,
 }
+wire::shape!(DeleteLogGroupRequest: "logGroupName" log_group_name,);
 
 /// `DeleteLogStreamRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteLogStreamRequest {
-    #[serde(rename = "logGroupName")]
     pub log_group_name: String,
-    #[serde(rename = "logStreamName")]
     pub log_stream_name: String,
 }
+wire::shape!(DeleteLogStreamRequest: "logGroupName" log_group_name, "logStreamName" log_stream_name,);
 
 /// `DeleteMetricFilterRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteMetricFilterRequest {
-    #[serde(rename = "logGroupName")]
     pub log_group_name: String,
-    #[serde(rename = "filterName")]
     pub filter_name: String,
 }
+wire::shape!(DeleteMetricFilterRequest: "logGroupName" log_group_name, "filterName" filter_name,);
 
 /// `DeleteRetentionPolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRetentionPolicyRequest {
-    #[serde(rename = "logGroupName")]
     pub log_group_name: String,
 }
+wire::shape!(DeleteRetentionPolicyRequest: "logGroupName" log_group_name,);
 
 /// `DescribeLogGroupsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogGroupsRequest {
-    #[serde(rename = "accountIdentifiers", skip_serializing_if = "Option::is_none")]
     pub account_identifiers: Option<Vec<String>>,
-    #[serde(rename = "logGroupNamePrefix", skip_serializing_if = "Option::is_none")]
     pub log_group_name_prefix: Option<String>,
-    #[serde(rename = "logGroupNamePattern", skip_serializing_if = "Option::is_none")]
     pub log_group_name_pattern: Option<String>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
-    #[serde(rename = "includeLinkedAccounts", skip_serializing_if = "Option::is_none")]
     pub include_linked_accounts: Option<bool>,
-    #[serde(rename = "logGroupClass", skip_serializing_if = "Option::is_none")]
     pub log_group_class: Option<String>,
-    #[serde(rename = "logGroupIdentifiers", skip_serializing_if = "Option::is_none")]
     pub log_group_identifiers: Option<Vec<String>>,
 }
+wire::shape!(DescribeLogGroupsRequest: "accountIdentifiers" account_identifiers, "logGroupNamePrefix" log_group_name_prefix, "logGroupNamePattern" log_group_name_pattern, "nextToken" next_token, "limit" limit, "includeLinkedAccounts" include_linked_accounts, "logGroupClass" log_group_class, "logGroupIdentifiers" log_group_identifiers,);
 
 /// `DescribeLogGroupsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogGroupsResponse {
-    #[serde(rename = "logGroups", skip_serializing_if = "Option::is_none")]
     pub log_groups: Option<Vec<LogGroup>>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(DescribeLogGroupsResponse: "logGroups" log_groups, "nextToken" next_token,);
 
 /// `DescribeLogStreamsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogStreamsRequest {
-    #[serde(rename = "logGroupName", skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
-    #[serde(rename = "logGroupIdentifier", skip_serializing_if = "Option::is_none")]
     pub log_group_identifier: Option<String>,
-    #[serde(rename = "logStreamNamePrefix", skip_serializing_if = "Option::is_none")]
     pub log_stream_name_prefix: Option<String>,
-    #[serde(rename = "orderBy", skip_serializing_if = "Option::is_none")]
     pub order_by: Option<String>,
-    #[serde(rename = "descending", skip_serializing_if = "Option::is_none")]
     pub descending: Option<bool>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
 }
+wire::shape!(DescribeLogStreamsRequest: "logGroupName" log_group_name, "logGroupIdentifier" log_group_identifier, "logStreamNamePrefix" log_stream_name_prefix, "orderBy" order_by, "descending" descending, "nextToken" next_token, "limit" limit,);
 
 /// `DescribeLogStreamsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogStreamsResponse {
-    #[serde(rename = "logStreams", skip_serializing_if = "Option::is_none")]
     pub log_streams: Option<Vec<LogStream>>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(DescribeLogStreamsResponse: "logStreams" log_streams, "nextToken" next_token,);
 
 /// `DescribeMetricFiltersRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeMetricFiltersRequest {
-    #[serde(rename = "logGroupName", skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
-    #[serde(rename = "filterNamePrefix", skip_serializing_if = "Option::is_none")]
     pub filter_name_prefix: Option<String>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
-    #[serde(rename = "metricName", skip_serializing_if = "Option::is_none")]
     pub metric_name: Option<String>,
-    #[serde(rename = "metricNamespace", skip_serializing_if = "Option::is_none")]
     pub metric_namespace: Option<String>,
 }
+wire::shape!(DescribeMetricFiltersRequest: "logGroupName" log_group_name, "filterNamePrefix" filter_name_prefix, "nextToken" next_token, "limit" limit, "metricName" metric_name, "metricNamespace" metric_namespace,);
 
 /// `DescribeMetricFiltersResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeMetricFiltersResponse {
-    #[serde(rename = "metricFilters", skip_serializing_if = "Option::is_none")]
     pub metric_filters: Option<Vec<MetricFilter>>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(DescribeMetricFiltersResponse: "metricFilters" metric_filters, "nextToken" next_token,);
 
 /// `Entity`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entity {
-    #[serde(rename = "keyAttributes", skip_serializing_if = "Option::is_none")]
     pub key_attributes: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(Entity: "keyAttributes" key_attributes, "attributes" attributes,);
 
 /// `FilterLogEventsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FilterLogEventsRequest {
-    #[serde(rename = "logGroupName", skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
-    #[serde(rename = "logGroupIdentifier", skip_serializing_if = "Option::is_none")]
     pub log_group_identifier: Option<String>,
-    #[serde(rename = "logStreamNames", skip_serializing_if = "Option::is_none")]
     pub log_stream_names: Option<Vec<String>>,
-    #[serde(rename = "logStreamNamePrefix", skip_serializing_if = "Option::is_none")]
     pub log_stream_name_prefix: Option<String>,
-    #[serde(rename = "startTime", skip_serializing_if = "Option::is_none")]
     pub start_time: Option<i64>,
-    #[serde(rename = "endTime", skip_serializing_if = "Option::is_none")]
     pub end_time: Option<i64>,
-    #[serde(rename = "filterPattern", skip_serializing_if = "Option::is_none")]
     pub filter_pattern: Option<String>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
-    #[serde(rename = "interleaved", skip_serializing_if = "Option::is_none")]
     pub interleaved: Option<bool>,
-    #[serde(rename = "unmask", skip_serializing_if = "Option::is_none")]
     pub unmask: Option<bool>,
 }
+wire::shape!(FilterLogEventsRequest: "logGroupName" log_group_name, "logGroupIdentifier" log_group_identifier, "logStreamNames" log_stream_names, "logStreamNamePrefix" log_stream_name_prefix, "startTime" start_time, "endTime" end_time, "filterPattern" filter_pattern, "nextToken" next_token, "limit" limit, "interleaved" interleaved, "unmask" unmask,);
 
 /// `FilterLogEventsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FilterLogEventsResponse {
-    #[serde(rename = "events", skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<FilteredLogEvent>>,
-    #[serde(rename = "searchedLogStreams", skip_serializing_if = "Option::is_none")]
     pub searched_log_streams: Option<Vec<SearchedLogStream>>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(FilterLogEventsResponse: "events" events, "searchedLogStreams" searched_log_streams, "nextToken" next_token,);
 
 /// `FilteredLogEvent`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FilteredLogEvent {
-    #[serde(rename = "logStreamName", skip_serializing_if = "Option::is_none")]
     pub log_stream_name: Option<String>,
-    #[serde(rename = "timestamp", skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<i64>,
-    #[serde(rename = "message", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    #[serde(rename = "ingestionTime", skip_serializing_if = "Option::is_none")]
     pub ingestion_time: Option<i64>,
-    #[serde(rename = "eventId", skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
 }
+wire::shape!(FilteredLogEvent: "logStreamName" log_stream_name, "timestamp" timestamp, "message" message, "ingestionTime" ingestion_time, "eventId" event_id,);
 
 /// `GetLogEventsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetLogEventsRequest {
-    #[serde(rename = "logGroupName", skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
-    #[serde(rename = "logGroupIdentifier", skip_serializing_if = "Option::is_none")]
     pub log_group_identifier: Option<String>,
-    #[serde(rename = "logStreamName")]
     pub log_stream_name: String,
-    #[serde(rename = "startTime", skip_serializing_if = "Option::is_none")]
     pub start_time: Option<i64>,
-    #[serde(rename = "endTime", skip_serializing_if = "Option::is_none")]
     pub end_time: Option<i64>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "limit", skip_serializing_if = "Option::is_none")]
     pub limit: Option<i32>,
-    #[serde(rename = "startFromHead", skip_serializing_if = "Option::is_none")]
     pub start_from_head: Option<bool>,
-    #[serde(rename = "unmask", skip_serializing_if = "Option::is_none")]
     pub unmask: Option<bool>,
 }
+wire::shape!(GetLogEventsRequest: "logGroupName" log_group_name, "logGroupIdentifier" log_group_identifier, "logStreamName" log_stream_name, "startTime" start_time, "endTime" end_time, "nextToken" next_token, "limit" limit, "startFromHead" start_from_head, "unmask" unmask,);
 
 /// `GetLogEventsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetLogEventsResponse {
-    #[serde(rename = "events", skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<OutputLogEvent>>,
-    #[serde(rename = "nextForwardToken", skip_serializing_if = "Option::is_none")]
     pub next_forward_token: Option<String>,
-    #[serde(rename = "nextBackwardToken", skip_serializing_if = "Option::is_none")]
     pub next_backward_token: Option<String>,
 }
+wire::shape!(GetLogEventsResponse: "events" events, "nextForwardToken" next_forward_token, "nextBackwardToken" next_backward_token,);
 
 /// `InputLogEvent`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputLogEvent {
-    #[serde(rename = "timestamp")]
     pub timestamp: i64,
-    #[serde(rename = "message")]
     pub message: String,
 }
+wire::shape!(InputLogEvent: "timestamp" timestamp, "message" message,);
 
 /// `ListTagsForResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceRequest {
-    #[serde(rename = "resourceArn")]
     pub resource_arn: String,
 }
+wire::shape!(ListTagsForResourceRequest: "resourceArn" resource_arn,);
 
 /// `ListTagsForResourceResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceResponse {
-    #[serde(rename = "tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(ListTagsForResourceResponse: "tags" tags,);
 
 /// `ListTagsLogGroupRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsLogGroupRequest {
-    #[serde(rename = "logGroupName")]
     pub log_group_name: String,
 }
+wire::shape!(ListTagsLogGroupRequest: "logGroupName" log_group_name,);
 
 /// `ListTagsLogGroupResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsLogGroupResponse {
-    #[serde(rename = "tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(ListTagsLogGroupResponse: "tags" tags,);
 
 /// `LogGroup`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogGroup {
-    #[serde(rename = "logGroupName", skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
-    #[serde(rename = "creationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<i64>,
-    #[serde(rename = "retentionInDays", skip_serializing_if = "Option::is_none")]
     pub retention_in_days: Option<i32>,
-    #[serde(rename = "metricFilterCount", skip_serializing_if = "Option::is_none")]
     pub metric_filter_count: Option<i32>,
-    #[serde(rename = "arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "storedBytes", skip_serializing_if = "Option::is_none")]
     pub stored_bytes: Option<i64>,
-    #[serde(rename = "kmsKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    #[serde(rename = "dataProtectionStatus", skip_serializing_if = "Option::is_none")]
     pub data_protection_status: Option<String>,
-    #[serde(rename = "inheritedProperties", skip_serializing_if = "Option::is_none")]
     pub inherited_properties: Option<Vec<String>>,
-    #[serde(rename = "logGroupClass", skip_serializing_if = "Option::is_none")]
     pub log_group_class: Option<String>,
-    #[serde(rename = "logGroupArn", skip_serializing_if = "Option::is_none")]
     pub log_group_arn: Option<String>,
-    #[serde(rename = "deletionProtectionEnabled", skip_serializing_if = "Option::is_none")]
     pub deletion_protection_enabled: Option<bool>,
-    #[serde(rename = "bearerTokenAuthenticationEnabled", skip_serializing_if = "Option::is_none")]
     pub bearer_token_authentication_enabled: Option<bool>,
 }
+wire::shape!(LogGroup: "logGroupName" log_group_name, "creationTime" creation_time, "retentionInDays" retention_in_days, "metricFilterCount" metric_filter_count, "arn" arn, "storedBytes" stored_bytes, "kmsKeyId" kms_key_id, "dataProtectionStatus" data_protection_status, "inheritedProperties" inherited_properties, "logGroupClass" log_group_class, "logGroupArn" log_group_arn, "deletionProtectionEnabled" deletion_protection_enabled, "bearerTokenAuthenticationEnabled" bearer_token_authentication_enabled,);
 
 /// `LogStream`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogStream {
-    #[serde(rename = "logStreamName", skip_serializing_if = "Option::is_none")]
     pub log_stream_name: Option<String>,
-    #[serde(rename = "creationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<i64>,
-    #[serde(rename = "firstEventTimestamp", skip_serializing_if = "Option::is_none")]
     pub first_event_timestamp: Option<i64>,
-    #[serde(rename = "lastEventTimestamp", skip_serializing_if = "Option::is_none")]
     pub last_event_timestamp: Option<i64>,
-    #[serde(rename = "lastIngestionTime", skip_serializing_if = "Option::is_none")]
     pub last_ingestion_time: Option<i64>,
-    #[serde(rename = "uploadSequenceToken", skip_serializing_if = "Option::is_none")]
     pub upload_sequence_token: Option<String>,
-    #[serde(rename = "arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "storedBytes", skip_serializing_if = "Option::is_none")]
     pub stored_bytes: Option<i64>,
 }
+wire::shape!(LogStream: "logStreamName" log_stream_name, "creationTime" creation_time, "firstEventTimestamp" first_event_timestamp, "lastEventTimestamp" last_event_timestamp, "lastIngestionTime" last_ingestion_time, "uploadSequenceToken" upload_sequence_token, "arn" arn, "storedBytes" stored_bytes,);
 
 /// `MetricFilter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricFilter {
-    #[serde(rename = "filterName", skip_serializing_if = "Option::is_none")]
     pub filter_name: Option<String>,
-    #[serde(rename = "filterPattern", skip_serializing_if = "Option::is_none")]
     pub filter_pattern: Option<String>,
-    #[serde(rename = "metricTransformations", skip_serializing_if = "Option::is_none")]
     pub metric_transformations: Option<Vec<MetricTransformation>>,
-    #[serde(rename = "creationTime", skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<i64>,
-    #[serde(rename = "logGroupName", skip_serializing_if = "Option::is_none")]
     pub log_group_name: Option<String>,
-    #[serde(rename = "applyOnTransformedLogs", skip_serializing_if = "Option::is_none")]
     pub apply_on_transformed_logs: Option<bool>,
-    #[serde(rename = "fieldSelectionCriteria", skip_serializing_if = "Option::is_none")]
     pub field_selection_criteria: Option<String>,
-    #[serde(rename = "emitSystemFieldDimensions", skip_serializing_if = "Option::is_none")]
     pub emit_system_field_dimensions: Option<Vec<String>>,
 }
+wire::shape!(MetricFilter: "filterName" filter_name, "filterPattern" filter_pattern, "metricTransformations" metric_transformations, "creationTime" creation_time, "logGroupName" log_group_name, "applyOnTransformedLogs" apply_on_transformed_logs, "fieldSelectionCriteria" field_selection_criteria, "emitSystemFieldDimensions" emit_system_field_dimensions,);
 
 /// `MetricTransformation`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricTransformation {
-    #[serde(rename = "metricName")]
     pub metric_name: String,
-    #[serde(rename = "metricNamespace")]
     pub metric_namespace: String,
-    #[serde(rename = "metricValue")]
     pub metric_value: String,
-    #[serde(rename = "defaultValue", skip_serializing_if = "Option::is_none")]
     pub default_value: Option<f64>,
-    #[serde(rename = "dimensions", skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "unit", skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
 }
+wire::shape!(MetricTransformation: "metricName" metric_name, "metricNamespace" metric_namespace, "metricValue" metric_value, "defaultValue" default_value, "dimensions" dimensions, "unit" unit,);
 
 /// `OutputLogEvent`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OutputLogEvent {
-    #[serde(rename = "timestamp", skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<i64>,
-    #[serde(rename = "message", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    #[serde(rename = "ingestionTime", skip_serializing_if = "Option::is_none")]
     pub ingestion_time: Option<i64>,
 }
+wire::shape!(OutputLogEvent: "timestamp" timestamp, "message" message, "ingestionTime" ingestion_time,);
 
 /// `PutLogEventsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutLogEventsRequest {
-    #[serde(rename = "logGroupName")]
     pub log_group_name: String,
-    #[serde(rename = "logStreamName")]
     pub log_stream_name: String,
-    #[serde(rename = "logEvents")]
     pub log_events: Vec<InputLogEvent>,
-    #[serde(rename = "sequenceToken", skip_serializing_if = "Option::is_none")]
     pub sequence_token: Option<String>,
-    #[serde(rename = "entity", skip_serializing_if = "Option::is_none")]
     pub entity: Option<Entity>,
 }
+wire::shape!(PutLogEventsRequest: "logGroupName" log_group_name, "logStreamName" log_stream_name, "logEvents" log_events, "sequenceToken" sequence_token, "entity" entity,);
 
 /// `PutLogEventsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutLogEventsResponse {
-    #[serde(rename = "nextSequenceToken", skip_serializing_if = "Option::is_none")]
     pub next_sequence_token: Option<String>,
-    #[serde(rename = "rejectedLogEventsInfo", skip_serializing_if = "Option::is_none")]
     pub rejected_log_events_info: Option<RejectedLogEventsInfo>,
-    #[serde(rename = "rejectedEntityInfo", skip_serializing_if = "Option::is_none")]
     pub rejected_entity_info: Option<RejectedEntityInfo>,
 }
+wire::shape!(PutLogEventsResponse: "nextSequenceToken" next_sequence_token, "rejectedLogEventsInfo" rejected_log_events_info, "rejectedEntityInfo" rejected_entity_info,);
 
 /// `PutMetricFilterRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutMetricFilterRequest {
-    #[serde(rename = "logGroupName")]
     pub log_group_name: String,
-    #[serde(rename = "filterName")]
     pub filter_name: String,
-    #[serde(rename = "filterPattern")]
     pub filter_pattern: String,
-    #[serde(rename = "metricTransformations")]
     pub metric_transformations: Vec<MetricTransformation>,
-    #[serde(rename = "applyOnTransformedLogs", skip_serializing_if = "Option::is_none")]
     pub apply_on_transformed_logs: Option<bool>,
-    #[serde(rename = "fieldSelectionCriteria", skip_serializing_if = "Option::is_none")]
     pub field_selection_criteria: Option<String>,
-    #[serde(rename = "emitSystemFieldDimensions", skip_serializing_if = "Option::is_none")]
     pub emit_system_field_dimensions: Option<Vec<String>>,
 }
+wire::shape!(PutMetricFilterRequest: "logGroupName" log_group_name, "filterName" filter_name, "filterPattern" filter_pattern, "metricTransformations" metric_transformations, "applyOnTransformedLogs" apply_on_transformed_logs, "fieldSelectionCriteria" field_selection_criteria, "emitSystemFieldDimensions" emit_system_field_dimensions,);
 
 /// `PutRetentionPolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutRetentionPolicyRequest {
-    #[serde(rename = "logGroupName")]
     pub log_group_name: String,
-    #[serde(rename = "retentionInDays")]
     pub retention_in_days: i32,
 }
+wire::shape!(PutRetentionPolicyRequest: "logGroupName" log_group_name, "retentionInDays" retention_in_days,);
 
 /// `RejectedEntityInfo`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RejectedEntityInfo {
-    #[serde(rename = "errorType")]
     pub error_type: String,
 }
+wire::shape!(RejectedEntityInfo: "errorType" error_type,);
 
 /// `RejectedLogEventsInfo`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RejectedLogEventsInfo {
-    #[serde(rename = "tooNewLogEventStartIndex", skip_serializing_if = "Option::is_none")]
     pub too_new_log_event_start_index: Option<i32>,
-    #[serde(rename = "tooOldLogEventEndIndex", skip_serializing_if = "Option::is_none")]
     pub too_old_log_event_end_index: Option<i32>,
-    #[serde(rename = "expiredLogEventEndIndex", skip_serializing_if = "Option::is_none")]
     pub expired_log_event_end_index: Option<i32>,
 }
+wire::shape!(RejectedLogEventsInfo: "tooNewLogEventStartIndex" too_new_log_event_start_index, "tooOldLogEventEndIndex" too_old_log_event_end_index, "expiredLogEventEndIndex" expired_log_event_end_index,);
 
 /// `SearchedLogStream`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchedLogStream {
-    #[serde(rename = "logStreamName", skip_serializing_if = "Option::is_none")]
     pub log_stream_name: Option<String>,
-    #[serde(rename = "searchedCompletely", skip_serializing_if = "Option::is_none")]
     pub searched_completely: Option<bool>,
 }
+wire::shape!(SearchedLogStream: "logStreamName" log_stream_name, "searchedCompletely" searched_completely,);
 
 /// `TagLogGroupRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagLogGroupRequest {
-    #[serde(rename = "logGroupName")]
     pub log_group_name: String,
-    #[serde(rename = "tags")]
     pub tags: std::collections::BTreeMap<String, String>,
 }
+wire::shape!(TagLogGroupRequest: "logGroupName" log_group_name, "tags" tags,);
 
 /// `TagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceRequest {
-    #[serde(rename = "resourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "tags")]
     pub tags: std::collections::BTreeMap<String, String>,
 }
+wire::shape!(TagResourceRequest: "resourceArn" resource_arn, "tags" tags,);
 
 /// `UntagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceRequest {
-    #[serde(rename = "resourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "tagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagResourceRequest: "resourceArn" resource_arn, "tagKeys" tag_keys,);
 
 static S_ACCOUNT_ID: Shape =
     Shape::String { min: Some(12), max: Some(12), pattern: Some("^\\d{12}$"), values: &[], sensitive: false };

@@ -623,1619 +623,1072 @@ impl wire::Operation for PutPublicAccessBlock {
 }
 
 /// `AbortIncompleteMultipartUpload`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AbortIncompleteMultipartUpload {
-    #[serde(rename = "DaysAfterInitiation", skip_serializing_if = "Option::is_none")]
     pub days_after_initiation: Option<i32>,
 }
+wire::shape!(AbortIncompleteMultipartUpload: "DaysAfterInitiation" days_after_initiation,);
 
 /// `BlockedEncryptionTypes`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BlockedEncryptionTypes {
-    #[serde(rename = "EncryptionType", skip_serializing_if = "Option::is_none")]
     pub encryption_type: Option<Vec<String>>,
 }
+wire::shape!(BlockedEncryptionTypes: "EncryptionType" encryption_type,);
 
 /// `Bucket`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bucket {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "CreationDate", skip_serializing_if = "Option::is_none")]
     pub creation_date: Option<wire::Timestamp>,
-    #[serde(rename = "BucketRegion", skip_serializing_if = "Option::is_none")]
     pub bucket_region: Option<String>,
-    #[serde(rename = "BucketArn", skip_serializing_if = "Option::is_none")]
     pub bucket_arn: Option<String>,
 }
+wire::shape!(Bucket: "Name" name, "CreationDate" creation_date, "BucketRegion" bucket_region, "BucketArn" bucket_arn,);
 
 /// `BucketInfo`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BucketInfo {
-    #[serde(rename = "DataRedundancy", skip_serializing_if = "Option::is_none")]
     pub data_redundancy: Option<String>,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
 }
+wire::shape!(BucketInfo: "DataRedundancy" data_redundancy, "Type" r#type,);
 
 /// `BucketLifecycleConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BucketLifecycleConfiguration {
-    #[serde(rename = "Rules")]
     pub rules: Vec<LifecycleRule>,
 }
+wire::shape!(BucketLifecycleConfiguration: "Rules" rules,);
 
 /// `CommonPrefix`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CommonPrefix {
-    #[serde(rename = "Prefix", skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
 }
+wire::shape!(CommonPrefix: "Prefix" prefix,);
 
 /// `CopyObjectOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CopyObjectOutput {
-    #[serde(rename = "CopyObjectResult", skip_serializing_if = "Option::is_none")]
     pub copy_object_result: Option<CopyObjectResult>,
-    #[serde(rename = "Expiration", skip_serializing_if = "Option::is_none")]
     pub expiration: Option<String>,
-    #[serde(rename = "CopySourceVersionId", skip_serializing_if = "Option::is_none")]
     pub copy_source_version_id: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "ServerSideEncryption", skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<String>,
-    #[serde(rename = "SSECustomerAlgorithm", skip_serializing_if = "Option::is_none")]
     pub sse_customer_algorithm: Option<String>,
-    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    #[serde(rename = "SSEKMSEncryptionContext", skip_serializing_if = "Option::is_none")]
     pub ssekms_encryption_context: Option<String>,
-    #[serde(rename = "BucketKeyEnabled", skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    #[serde(rename = "RequestCharged", skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<String>,
 }
+wire::shape!(CopyObjectOutput: "CopyObjectResult" copy_object_result, "Expiration" expiration, "CopySourceVersionId" copy_source_version_id, "VersionId" version_id, "ServerSideEncryption" server_side_encryption, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "SSEKMSEncryptionContext" ssekms_encryption_context, "BucketKeyEnabled" bucket_key_enabled, "RequestCharged" request_charged,);
 
 /// `CopyObjectRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CopyObjectRequest {
-    #[serde(rename = "ACL", skip_serializing_if = "Option::is_none")]
     pub acl: Option<String>,
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "CacheControl", skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<String>,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<String>,
-    #[serde(rename = "ContentDisposition", skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
-    #[serde(rename = "ContentEncoding", skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
-    #[serde(rename = "ContentLanguage", skip_serializing_if = "Option::is_none")]
     pub content_language: Option<String>,
-    #[serde(rename = "ContentType", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    #[serde(rename = "CopySource")]
     pub copy_source: String,
-    #[serde(rename = "CopySourceIfMatch", skip_serializing_if = "Option::is_none")]
     pub copy_source_if_match: Option<String>,
-    #[serde(rename = "CopySourceIfModifiedSince", skip_serializing_if = "Option::is_none")]
     pub copy_source_if_modified_since: Option<wire::Timestamp>,
-    #[serde(rename = "CopySourceIfNoneMatch", skip_serializing_if = "Option::is_none")]
     pub copy_source_if_none_match: Option<String>,
-    #[serde(rename = "CopySourceIfUnmodifiedSince", skip_serializing_if = "Option::is_none")]
     pub copy_source_if_unmodified_since: Option<wire::Timestamp>,
-    #[serde(rename = "Expires", skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    #[serde(rename = "GrantFullControl", skip_serializing_if = "Option::is_none")]
     pub grant_full_control: Option<String>,
-    #[serde(rename = "GrantRead", skip_serializing_if = "Option::is_none")]
     pub grant_read: Option<String>,
-    #[serde(rename = "GrantReadACP", skip_serializing_if = "Option::is_none")]
     pub grant_read_acp: Option<String>,
-    #[serde(rename = "GrantWriteACP", skip_serializing_if = "Option::is_none")]
     pub grant_write_acp: Option<String>,
-    #[serde(rename = "IfMatch", skip_serializing_if = "Option::is_none")]
     pub if_match: Option<String>,
-    #[serde(rename = "IfNoneMatch", skip_serializing_if = "Option::is_none")]
     pub if_none_match: Option<String>,
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Metadata", skip_serializing_if = "Option::is_none")]
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "MetadataDirective", skip_serializing_if = "Option::is_none")]
     pub metadata_directive: Option<String>,
-    #[serde(rename = "TaggingDirective", skip_serializing_if = "Option::is_none")]
     pub tagging_directive: Option<String>,
-    #[serde(rename = "ServerSideEncryption", skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<String>,
-    #[serde(rename = "StorageClass", skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
-    #[serde(rename = "WebsiteRedirectLocation", skip_serializing_if = "Option::is_none")]
     pub website_redirect_location: Option<String>,
-    #[serde(rename = "SSECustomerAlgorithm", skip_serializing_if = "Option::is_none")]
     pub sse_customer_algorithm: Option<String>,
-    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key: Option<String>,
-    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    #[serde(rename = "SSEKMSEncryptionContext", skip_serializing_if = "Option::is_none")]
     pub ssekms_encryption_context: Option<String>,
-    #[serde(rename = "BucketKeyEnabled", skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    #[serde(rename = "CopySourceSSECustomerAlgorithm", skip_serializing_if = "Option::is_none")]
     pub copy_source_sse_customer_algorithm: Option<String>,
-    #[serde(rename = "CopySourceSSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub copy_source_sse_customer_key: Option<String>,
-    #[serde(rename = "CopySourceSSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub copy_source_sse_customer_key_md5: Option<String>,
-    #[serde(rename = "RequestPayer", skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<String>,
-    #[serde(rename = "Tagging", skip_serializing_if = "Option::is_none")]
     pub tagging: Option<String>,
-    #[serde(rename = "ObjectLockMode", skip_serializing_if = "Option::is_none")]
     pub object_lock_mode: Option<String>,
-    #[serde(rename = "ObjectLockRetainUntilDate", skip_serializing_if = "Option::is_none")]
     pub object_lock_retain_until_date: Option<wire::Timestamp>,
-    #[serde(rename = "ObjectLockLegalHoldStatus", skip_serializing_if = "Option::is_none")]
     pub object_lock_legal_hold_status: Option<String>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "ExpectedSourceBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_source_bucket_owner: Option<String>,
 }
+wire::shape!(CopyObjectRequest: "ACL" acl, "Bucket" bucket, "CacheControl" cache_control, "ChecksumAlgorithm" checksum_algorithm, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentType" content_type, "CopySource" copy_source, "CopySourceIfMatch" copy_source_if_match, "CopySourceIfModifiedSince" copy_source_if_modified_since, "CopySourceIfNoneMatch" copy_source_if_none_match, "CopySourceIfUnmodifiedSince" copy_source_if_unmodified_since, "Expires" expires, "GrantFullControl" grant_full_control, "GrantRead" grant_read, "GrantReadACP" grant_read_acp, "GrantWriteACP" grant_write_acp, "IfMatch" if_match, "IfNoneMatch" if_none_match, "Key" key, "Metadata" metadata, "MetadataDirective" metadata_directive, "TaggingDirective" tagging_directive, "ServerSideEncryption" server_side_encryption, "StorageClass" storage_class, "WebsiteRedirectLocation" website_redirect_location, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKey" sse_customer_key, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "SSEKMSEncryptionContext" ssekms_encryption_context, "BucketKeyEnabled" bucket_key_enabled, "CopySourceSSECustomerAlgorithm" copy_source_sse_customer_algorithm, "CopySourceSSECustomerKey" copy_source_sse_customer_key, "CopySourceSSECustomerKeyMD5" copy_source_sse_customer_key_md5, "RequestPayer" request_payer, "Tagging" tagging, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status, "ExpectedBucketOwner" expected_bucket_owner, "ExpectedSourceBucketOwner" expected_source_bucket_owner,);
 
 /// `CopyObjectResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CopyObjectResult {
-    #[serde(rename = "ETag", skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    #[serde(rename = "LastModified", skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<wire::Timestamp>,
-    #[serde(rename = "ChecksumType", skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<String>,
-    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
 }
+wire::shape!(CopyObjectResult: "ETag" e_tag, "LastModified" last_modified, "ChecksumType" checksum_type, "ChecksumCRC32" checksum_crc32, "ChecksumCRC32C" checksum_crc32_c, "ChecksumCRC64NVME" checksum_crc64_nvme, "ChecksumSHA1" checksum_sha1, "ChecksumSHA256" checksum_sha256, "ChecksumSHA512" checksum_sha512, "ChecksumMD5" checksum_md5, "ChecksumXXHASH64" checksum_xxhash64, "ChecksumXXHASH3" checksum_xxhash3, "ChecksumXXHASH128" checksum_xxhash128,);
 
 /// `CreateBucketConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateBucketConfiguration {
-    #[serde(rename = "LocationConstraint", skip_serializing_if = "Option::is_none")]
     pub location_constraint: Option<String>,
-    #[serde(rename = "Location", skip_serializing_if = "Option::is_none")]
     pub location: Option<LocationInfo>,
-    #[serde(rename = "Bucket", skip_serializing_if = "Option::is_none")]
     pub bucket: Option<BucketInfo>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(CreateBucketConfiguration: "LocationConstraint" location_constraint, "Location" location, "Bucket" bucket, "Tags" tags,);
 
 /// `CreateBucketOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateBucketOutput {
-    #[serde(rename = "Location", skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    #[serde(rename = "BucketArn", skip_serializing_if = "Option::is_none")]
     pub bucket_arn: Option<String>,
 }
+wire::shape!(CreateBucketOutput: "Location" location, "BucketArn" bucket_arn,);
 
 /// `CreateBucketRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateBucketRequest {
-    #[serde(rename = "ACL", skip_serializing_if = "Option::is_none")]
     pub acl: Option<String>,
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "CreateBucketConfiguration", skip_serializing_if = "Option::is_none")]
     pub create_bucket_configuration: Option<CreateBucketConfiguration>,
-    #[serde(rename = "GrantFullControl", skip_serializing_if = "Option::is_none")]
     pub grant_full_control: Option<String>,
-    #[serde(rename = "GrantRead", skip_serializing_if = "Option::is_none")]
     pub grant_read: Option<String>,
-    #[serde(rename = "GrantReadACP", skip_serializing_if = "Option::is_none")]
     pub grant_read_acp: Option<String>,
-    #[serde(rename = "GrantWrite", skip_serializing_if = "Option::is_none")]
     pub grant_write: Option<String>,
-    #[serde(rename = "GrantWriteACP", skip_serializing_if = "Option::is_none")]
     pub grant_write_acp: Option<String>,
-    #[serde(rename = "ObjectLockEnabledForBucket", skip_serializing_if = "Option::is_none")]
     pub object_lock_enabled_for_bucket: Option<bool>,
-    #[serde(rename = "ObjectOwnership", skip_serializing_if = "Option::is_none")]
     pub object_ownership: Option<String>,
-    #[serde(rename = "BucketNamespace", skip_serializing_if = "Option::is_none")]
     pub bucket_namespace: Option<String>,
 }
+wire::shape!(CreateBucketRequest: "ACL" acl, "Bucket" bucket, "CreateBucketConfiguration" create_bucket_configuration, "GrantFullControl" grant_full_control, "GrantRead" grant_read, "GrantReadACP" grant_read_acp, "GrantWrite" grant_write, "GrantWriteACP" grant_write_acp, "ObjectLockEnabledForBucket" object_lock_enabled_for_bucket, "ObjectOwnership" object_ownership, "BucketNamespace" bucket_namespace,);
 
 /// `Delete`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Delete {
-    #[serde(rename = "Objects")]
     pub objects: Vec<ObjectIdentifier>,
-    #[serde(rename = "Quiet", skip_serializing_if = "Option::is_none")]
     pub quiet: Option<bool>,
 }
+wire::shape!(Delete: "Objects" objects, "Quiet" quiet,);
 
 /// `DeleteBucketPolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteBucketPolicyRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(DeleteBucketPolicyRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `DeleteBucketRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteBucketRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(DeleteBucketRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `DeleteBucketTaggingRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteBucketTaggingRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(DeleteBucketTaggingRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `DeleteObjectOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteObjectOutput {
-    #[serde(rename = "DeleteMarker", skip_serializing_if = "Option::is_none")]
     pub delete_marker: Option<bool>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "RequestCharged", skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<String>,
 }
+wire::shape!(DeleteObjectOutput: "DeleteMarker" delete_marker, "VersionId" version_id, "RequestCharged" request_charged,);
 
 /// `DeleteObjectRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteObjectRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "MFA", skip_serializing_if = "Option::is_none")]
     pub mfa: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "RequestPayer", skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<String>,
-    #[serde(rename = "BypassGovernanceRetention", skip_serializing_if = "Option::is_none")]
     pub bypass_governance_retention: Option<bool>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "IfMatch", skip_serializing_if = "Option::is_none")]
     pub if_match: Option<String>,
-    #[serde(rename = "IfMatchLastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub if_match_last_modified_time: Option<wire::Timestamp>,
-    #[serde(rename = "IfMatchSize", skip_serializing_if = "Option::is_none")]
     pub if_match_size: Option<i64>,
 }
+wire::shape!(DeleteObjectRequest: "Bucket" bucket, "Key" key, "MFA" mfa, "VersionId" version_id, "RequestPayer" request_payer, "BypassGovernanceRetention" bypass_governance_retention, "ExpectedBucketOwner" expected_bucket_owner, "IfMatch" if_match, "IfMatchLastModifiedTime" if_match_last_modified_time, "IfMatchSize" if_match_size,);
 
 /// `DeleteObjectsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteObjectsOutput {
-    #[serde(rename = "Deleted", skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Vec<DeletedObject>>,
-    #[serde(rename = "RequestCharged", skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<String>,
-    #[serde(rename = "Errors", skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<Error>>,
 }
+wire::shape!(DeleteObjectsOutput: "Deleted" deleted, "RequestCharged" request_charged, "Errors" errors,);
 
 /// `DeleteObjectsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteObjectsRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "Delete")]
     pub delete: Delete,
-    #[serde(rename = "MFA", skip_serializing_if = "Option::is_none")]
     pub mfa: Option<String>,
-    #[serde(rename = "RequestPayer", skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<String>,
-    #[serde(rename = "BypassGovernanceRetention", skip_serializing_if = "Option::is_none")]
     pub bypass_governance_retention: Option<bool>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<String>,
 }
+wire::shape!(DeleteObjectsRequest: "Bucket" bucket, "Delete" delete, "MFA" mfa, "RequestPayer" request_payer, "BypassGovernanceRetention" bypass_governance_retention, "ExpectedBucketOwner" expected_bucket_owner, "ChecksumAlgorithm" checksum_algorithm,);
 
 /// `DeletedObject`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeletedObject {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "DeleteMarker", skip_serializing_if = "Option::is_none")]
     pub delete_marker: Option<bool>,
-    #[serde(rename = "DeleteMarkerVersionId", skip_serializing_if = "Option::is_none")]
     pub delete_marker_version_id: Option<String>,
 }
+wire::shape!(DeletedObject: "Key" key, "VersionId" version_id, "DeleteMarker" delete_marker, "DeleteMarkerVersionId" delete_marker_version_id,);
 
 /// `Error`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Error {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "Code", skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    #[serde(rename = "Message", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
+wire::shape!(Error: "Key" key, "VersionId" version_id, "Code" code, "Message" message,);
 
 /// `EventBridgeConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventBridgeConfiguration {}
+wire::shape!(EventBridgeConfiguration:);
 
 /// `FilterRule`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FilterRule {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
+wire::shape!(FilterRule: "Name" name, "Value" value,);
 
 /// `GetBucketLocationOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetBucketLocationOutput {
-    #[serde(rename = "LocationConstraint", skip_serializing_if = "Option::is_none")]
     pub location_constraint: Option<String>,
 }
+wire::shape!(GetBucketLocationOutput: "LocationConstraint" location_constraint,);
 
 /// `GetBucketLocationRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetBucketLocationRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(GetBucketLocationRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `GetBucketNotificationConfigurationRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetBucketNotificationConfigurationRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(GetBucketNotificationConfigurationRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `GetBucketPolicyOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetBucketPolicyOutput {
-    #[serde(rename = "Policy", skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
 }
+wire::shape!(GetBucketPolicyOutput: "Policy" policy,);
 
 /// `GetBucketPolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetBucketPolicyRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(GetBucketPolicyRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `GetBucketTaggingOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetBucketTaggingOutput {
-    #[serde(rename = "TagSet")]
     pub tag_set: Vec<Tag>,
 }
+wire::shape!(GetBucketTaggingOutput: "TagSet" tag_set,);
 
 /// `GetBucketTaggingRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetBucketTaggingRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(GetBucketTaggingRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `GetBucketVersioningOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetBucketVersioningOutput {
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(rename = "MFADelete", skip_serializing_if = "Option::is_none")]
     pub mfa_delete: Option<String>,
 }
+wire::shape!(GetBucketVersioningOutput: "Status" status, "MFADelete" mfa_delete,);
 
 /// `GetBucketVersioningRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetBucketVersioningRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(GetBucketVersioningRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `GetObjectOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetObjectOutput {
-    #[serde(rename = "Body", skip_serializing_if = "Option::is_none")]
     pub body: Option<wire::Blob>,
-    #[serde(rename = "DeleteMarker", skip_serializing_if = "Option::is_none")]
     pub delete_marker: Option<bool>,
-    #[serde(rename = "AcceptRanges", skip_serializing_if = "Option::is_none")]
     pub accept_ranges: Option<String>,
-    #[serde(rename = "Expiration", skip_serializing_if = "Option::is_none")]
     pub expiration: Option<String>,
-    #[serde(rename = "Restore", skip_serializing_if = "Option::is_none")]
     pub restore: Option<String>,
-    #[serde(rename = "LastModified", skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<wire::Timestamp>,
-    #[serde(rename = "ContentLength", skip_serializing_if = "Option::is_none")]
     pub content_length: Option<i64>,
-    #[serde(rename = "ETag", skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    #[serde(rename = "ChecksumType", skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<String>,
-    #[serde(rename = "MissingMeta", skip_serializing_if = "Option::is_none")]
     pub missing_meta: Option<i32>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "CacheControl", skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<String>,
-    #[serde(rename = "ContentDisposition", skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
-    #[serde(rename = "ContentEncoding", skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
-    #[serde(rename = "ContentLanguage", skip_serializing_if = "Option::is_none")]
     pub content_language: Option<String>,
-    #[serde(rename = "ContentRange", skip_serializing_if = "Option::is_none")]
     pub content_range: Option<String>,
-    #[serde(rename = "ContentType", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    #[serde(rename = "Expires", skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    #[serde(rename = "WebsiteRedirectLocation", skip_serializing_if = "Option::is_none")]
     pub website_redirect_location: Option<String>,
-    #[serde(rename = "ServerSideEncryption", skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<String>,
-    #[serde(rename = "Metadata", skip_serializing_if = "Option::is_none")]
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "SSECustomerAlgorithm", skip_serializing_if = "Option::is_none")]
     pub sse_customer_algorithm: Option<String>,
-    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    #[serde(rename = "BucketKeyEnabled", skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    #[serde(rename = "StorageClass", skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
-    #[serde(rename = "RequestCharged", skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<String>,
-    #[serde(rename = "ReplicationStatus", skip_serializing_if = "Option::is_none")]
     pub replication_status: Option<String>,
-    #[serde(rename = "PartsCount", skip_serializing_if = "Option::is_none")]
     pub parts_count: Option<i32>,
-    #[serde(rename = "TagCount", skip_serializing_if = "Option::is_none")]
     pub tag_count: Option<i32>,
-    #[serde(rename = "ObjectLockMode", skip_serializing_if = "Option::is_none")]
     pub object_lock_mode: Option<String>,
-    #[serde(rename = "ObjectLockRetainUntilDate", skip_serializing_if = "Option::is_none")]
     pub object_lock_retain_until_date: Option<wire::Timestamp>,
-    #[serde(rename = "ObjectLockLegalHoldStatus", skip_serializing_if = "Option::is_none")]
     pub object_lock_legal_hold_status: Option<String>,
 }
+wire::shape!(GetObjectOutput: "Body" body, "DeleteMarker" delete_marker, "AcceptRanges" accept_ranges, "Expiration" expiration, "Restore" restore, "LastModified" last_modified, "ContentLength" content_length, "ETag" e_tag, "ChecksumCRC32" checksum_crc32, "ChecksumCRC32C" checksum_crc32_c, "ChecksumCRC64NVME" checksum_crc64_nvme, "ChecksumSHA1" checksum_sha1, "ChecksumSHA256" checksum_sha256, "ChecksumSHA512" checksum_sha512, "ChecksumMD5" checksum_md5, "ChecksumXXHASH64" checksum_xxhash64, "ChecksumXXHASH3" checksum_xxhash3, "ChecksumXXHASH128" checksum_xxhash128, "ChecksumType" checksum_type, "MissingMeta" missing_meta, "VersionId" version_id, "CacheControl" cache_control, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentRange" content_range, "ContentType" content_type, "Expires" expires, "WebsiteRedirectLocation" website_redirect_location, "ServerSideEncryption" server_side_encryption, "Metadata" metadata, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "BucketKeyEnabled" bucket_key_enabled, "StorageClass" storage_class, "RequestCharged" request_charged, "ReplicationStatus" replication_status, "PartsCount" parts_count, "TagCount" tag_count, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status,);
 
 /// `GetObjectRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetObjectRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "IfMatch", skip_serializing_if = "Option::is_none")]
     pub if_match: Option<String>,
-    #[serde(rename = "IfModifiedSince", skip_serializing_if = "Option::is_none")]
     pub if_modified_since: Option<wire::Timestamp>,
-    #[serde(rename = "IfNoneMatch", skip_serializing_if = "Option::is_none")]
     pub if_none_match: Option<String>,
-    #[serde(rename = "IfUnmodifiedSince", skip_serializing_if = "Option::is_none")]
     pub if_unmodified_since: Option<wire::Timestamp>,
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Range", skip_serializing_if = "Option::is_none")]
     pub range: Option<String>,
-    #[serde(rename = "ResponseCacheControl", skip_serializing_if = "Option::is_none")]
     pub response_cache_control: Option<String>,
-    #[serde(rename = "ResponseContentDisposition", skip_serializing_if = "Option::is_none")]
     pub response_content_disposition: Option<String>,
-    #[serde(rename = "ResponseContentEncoding", skip_serializing_if = "Option::is_none")]
     pub response_content_encoding: Option<String>,
-    #[serde(rename = "ResponseContentLanguage", skip_serializing_if = "Option::is_none")]
     pub response_content_language: Option<String>,
-    #[serde(rename = "ResponseContentType", skip_serializing_if = "Option::is_none")]
     pub response_content_type: Option<String>,
-    #[serde(rename = "ResponseExpires", skip_serializing_if = "Option::is_none")]
     pub response_expires: Option<wire::Timestamp>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "SSECustomerAlgorithm", skip_serializing_if = "Option::is_none")]
     pub sse_customer_algorithm: Option<String>,
-    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key: Option<String>,
-    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    #[serde(rename = "RequestPayer", skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<String>,
-    #[serde(rename = "PartNumber", skip_serializing_if = "Option::is_none")]
     pub part_number: Option<i32>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "ChecksumMode", skip_serializing_if = "Option::is_none")]
     pub checksum_mode: Option<String>,
 }
+wire::shape!(GetObjectRequest: "Bucket" bucket, "IfMatch" if_match, "IfModifiedSince" if_modified_since, "IfNoneMatch" if_none_match, "IfUnmodifiedSince" if_unmodified_since, "Key" key, "Range" range, "ResponseCacheControl" response_cache_control, "ResponseContentDisposition" response_content_disposition, "ResponseContentEncoding" response_content_encoding, "ResponseContentLanguage" response_content_language, "ResponseContentType" response_content_type, "ResponseExpires" response_expires, "VersionId" version_id, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKey" sse_customer_key, "SSECustomerKeyMD5" sse_customer_key_md5, "RequestPayer" request_payer, "PartNumber" part_number, "ExpectedBucketOwner" expected_bucket_owner, "ChecksumMode" checksum_mode,);
 
 /// `GetObjectTaggingOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetObjectTaggingOutput {
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "TagSet")]
     pub tag_set: Vec<Tag>,
 }
+wire::shape!(GetObjectTaggingOutput: "VersionId" version_id, "TagSet" tag_set,);
 
 /// `GetObjectTaggingRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetObjectTaggingRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "RequestPayer", skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<String>,
 }
+wire::shape!(GetObjectTaggingRequest: "Bucket" bucket, "Key" key, "VersionId" version_id, "ExpectedBucketOwner" expected_bucket_owner, "RequestPayer" request_payer,);
 
 /// `HeadBucketOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeadBucketOutput {
-    #[serde(rename = "BucketArn", skip_serializing_if = "Option::is_none")]
     pub bucket_arn: Option<String>,
-    #[serde(rename = "BucketLocationType", skip_serializing_if = "Option::is_none")]
     pub bucket_location_type: Option<String>,
-    #[serde(rename = "BucketLocationName", skip_serializing_if = "Option::is_none")]
     pub bucket_location_name: Option<String>,
-    #[serde(rename = "BucketRegion", skip_serializing_if = "Option::is_none")]
     pub bucket_region: Option<String>,
-    #[serde(rename = "AccessPointAlias", skip_serializing_if = "Option::is_none")]
     pub access_point_alias: Option<bool>,
 }
+wire::shape!(HeadBucketOutput: "BucketArn" bucket_arn, "BucketLocationType" bucket_location_type, "BucketLocationName" bucket_location_name, "BucketRegion" bucket_region, "AccessPointAlias" access_point_alias,);
 
 /// `HeadBucketRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeadBucketRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(HeadBucketRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `HeadObjectOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeadObjectOutput {
-    #[serde(rename = "DeleteMarker", skip_serializing_if = "Option::is_none")]
     pub delete_marker: Option<bool>,
-    #[serde(rename = "AcceptRanges", skip_serializing_if = "Option::is_none")]
     pub accept_ranges: Option<String>,
-    #[serde(rename = "Expiration", skip_serializing_if = "Option::is_none")]
     pub expiration: Option<String>,
-    #[serde(rename = "Restore", skip_serializing_if = "Option::is_none")]
     pub restore: Option<String>,
-    #[serde(rename = "ArchiveStatus", skip_serializing_if = "Option::is_none")]
     pub archive_status: Option<String>,
-    #[serde(rename = "LastModified", skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<wire::Timestamp>,
-    #[serde(rename = "ContentLength", skip_serializing_if = "Option::is_none")]
     pub content_length: Option<i64>,
-    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    #[serde(rename = "ChecksumType", skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<String>,
-    #[serde(rename = "ETag", skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    #[serde(rename = "MissingMeta", skip_serializing_if = "Option::is_none")]
     pub missing_meta: Option<i32>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "CacheControl", skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<String>,
-    #[serde(rename = "ContentDisposition", skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
-    #[serde(rename = "ContentEncoding", skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
-    #[serde(rename = "ContentLanguage", skip_serializing_if = "Option::is_none")]
     pub content_language: Option<String>,
-    #[serde(rename = "ContentType", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    #[serde(rename = "ContentRange", skip_serializing_if = "Option::is_none")]
     pub content_range: Option<String>,
-    #[serde(rename = "Expires", skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    #[serde(rename = "WebsiteRedirectLocation", skip_serializing_if = "Option::is_none")]
     pub website_redirect_location: Option<String>,
-    #[serde(rename = "ServerSideEncryption", skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<String>,
-    #[serde(rename = "Metadata", skip_serializing_if = "Option::is_none")]
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "SSECustomerAlgorithm", skip_serializing_if = "Option::is_none")]
     pub sse_customer_algorithm: Option<String>,
-    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    #[serde(rename = "BucketKeyEnabled", skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    #[serde(rename = "StorageClass", skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
-    #[serde(rename = "RequestCharged", skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<String>,
-    #[serde(rename = "ReplicationStatus", skip_serializing_if = "Option::is_none")]
     pub replication_status: Option<String>,
-    #[serde(rename = "PartsCount", skip_serializing_if = "Option::is_none")]
     pub parts_count: Option<i32>,
-    #[serde(rename = "TagCount", skip_serializing_if = "Option::is_none")]
     pub tag_count: Option<i32>,
-    #[serde(rename = "ObjectLockMode", skip_serializing_if = "Option::is_none")]
     pub object_lock_mode: Option<String>,
-    #[serde(rename = "ObjectLockRetainUntilDate", skip_serializing_if = "Option::is_none")]
     pub object_lock_retain_until_date: Option<wire::Timestamp>,
-    #[serde(rename = "ObjectLockLegalHoldStatus", skip_serializing_if = "Option::is_none")]
     pub object_lock_legal_hold_status: Option<String>,
 }
+wire::shape!(HeadObjectOutput: "DeleteMarker" delete_marker, "AcceptRanges" accept_ranges, "Expiration" expiration, "Restore" restore, "ArchiveStatus" archive_status, "LastModified" last_modified, "ContentLength" content_length, "ChecksumCRC32" checksum_crc32, "ChecksumCRC32C" checksum_crc32_c, "ChecksumCRC64NVME" checksum_crc64_nvme, "ChecksumSHA1" checksum_sha1, "ChecksumSHA256" checksum_sha256, "ChecksumSHA512" checksum_sha512, "ChecksumMD5" checksum_md5, "ChecksumXXHASH64" checksum_xxhash64, "ChecksumXXHASH3" checksum_xxhash3, "ChecksumXXHASH128" checksum_xxhash128, "ChecksumType" checksum_type, "ETag" e_tag, "MissingMeta" missing_meta, "VersionId" version_id, "CacheControl" cache_control, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentType" content_type, "ContentRange" content_range, "Expires" expires, "WebsiteRedirectLocation" website_redirect_location, "ServerSideEncryption" server_side_encryption, "Metadata" metadata, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "BucketKeyEnabled" bucket_key_enabled, "StorageClass" storage_class, "RequestCharged" request_charged, "ReplicationStatus" replication_status, "PartsCount" parts_count, "TagCount" tag_count, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status,);
 
 /// `HeadObjectRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeadObjectRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "IfMatch", skip_serializing_if = "Option::is_none")]
     pub if_match: Option<String>,
-    #[serde(rename = "IfModifiedSince", skip_serializing_if = "Option::is_none")]
     pub if_modified_since: Option<wire::Timestamp>,
-    #[serde(rename = "IfNoneMatch", skip_serializing_if = "Option::is_none")]
     pub if_none_match: Option<String>,
-    #[serde(rename = "IfUnmodifiedSince", skip_serializing_if = "Option::is_none")]
     pub if_unmodified_since: Option<wire::Timestamp>,
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Range", skip_serializing_if = "Option::is_none")]
     pub range: Option<String>,
-    #[serde(rename = "ResponseCacheControl", skip_serializing_if = "Option::is_none")]
     pub response_cache_control: Option<String>,
-    #[serde(rename = "ResponseContentDisposition", skip_serializing_if = "Option::is_none")]
     pub response_content_disposition: Option<String>,
-    #[serde(rename = "ResponseContentEncoding", skip_serializing_if = "Option::is_none")]
     pub response_content_encoding: Option<String>,
-    #[serde(rename = "ResponseContentLanguage", skip_serializing_if = "Option::is_none")]
     pub response_content_language: Option<String>,
-    #[serde(rename = "ResponseContentType", skip_serializing_if = "Option::is_none")]
     pub response_content_type: Option<String>,
-    #[serde(rename = "ResponseExpires", skip_serializing_if = "Option::is_none")]
     pub response_expires: Option<wire::Timestamp>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "SSECustomerAlgorithm", skip_serializing_if = "Option::is_none")]
     pub sse_customer_algorithm: Option<String>,
-    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key: Option<String>,
-    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    #[serde(rename = "RequestPayer", skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<String>,
-    #[serde(rename = "PartNumber", skip_serializing_if = "Option::is_none")]
     pub part_number: Option<i32>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "ChecksumMode", skip_serializing_if = "Option::is_none")]
     pub checksum_mode: Option<String>,
 }
+wire::shape!(HeadObjectRequest: "Bucket" bucket, "IfMatch" if_match, "IfModifiedSince" if_modified_since, "IfNoneMatch" if_none_match, "IfUnmodifiedSince" if_unmodified_since, "Key" key, "Range" range, "ResponseCacheControl" response_cache_control, "ResponseContentDisposition" response_content_disposition, "ResponseContentEncoding" response_content_encoding, "ResponseContentLanguage" response_content_language, "ResponseContentType" response_content_type, "ResponseExpires" response_expires, "VersionId" version_id, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKey" sse_customer_key, "SSECustomerKeyMD5" sse_customer_key_md5, "RequestPayer" request_payer, "PartNumber" part_number, "ExpectedBucketOwner" expected_bucket_owner, "ChecksumMode" checksum_mode,);
 
 /// `LambdaFunctionConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LambdaFunctionConfiguration {
-    #[serde(rename = "Id", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    #[serde(rename = "LambdaFunctionArn")]
     pub lambda_function_arn: String,
-    #[serde(rename = "Events")]
     pub events: Vec<String>,
-    #[serde(rename = "Filter", skip_serializing_if = "Option::is_none")]
     pub filter: Option<NotificationConfigurationFilter>,
 }
+wire::shape!(LambdaFunctionConfiguration: "Id" id, "LambdaFunctionArn" lambda_function_arn, "Events" events, "Filter" filter,);
 
 /// `LifecycleExpiration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LifecycleExpiration {
-    #[serde(rename = "Date", skip_serializing_if = "Option::is_none")]
     pub date: Option<wire::Timestamp>,
-    #[serde(rename = "Days", skip_serializing_if = "Option::is_none")]
     pub days: Option<i32>,
-    #[serde(rename = "ExpiredObjectDeleteMarker", skip_serializing_if = "Option::is_none")]
     pub expired_object_delete_marker: Option<bool>,
 }
+wire::shape!(LifecycleExpiration: "Date" date, "Days" days, "ExpiredObjectDeleteMarker" expired_object_delete_marker,);
 
 /// `LifecycleRule`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LifecycleRule {
-    #[serde(rename = "Expiration", skip_serializing_if = "Option::is_none")]
     pub expiration: Option<LifecycleExpiration>,
-    #[serde(rename = "ID", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    #[serde(rename = "Prefix", skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    #[serde(rename = "Filter", skip_serializing_if = "Option::is_none")]
     pub filter: Option<LifecycleRuleFilter>,
-    #[serde(rename = "Status")]
     pub status: String,
-    #[serde(rename = "Transitions", skip_serializing_if = "Option::is_none")]
     pub transitions: Option<Vec<Transition>>,
-    #[serde(rename = "NoncurrentVersionTransitions", skip_serializing_if = "Option::is_none")]
     pub noncurrent_version_transitions: Option<Vec<NoncurrentVersionTransition>>,
-    #[serde(rename = "NoncurrentVersionExpiration", skip_serializing_if = "Option::is_none")]
     pub noncurrent_version_expiration: Option<NoncurrentVersionExpiration>,
-    #[serde(rename = "AbortIncompleteMultipartUpload", skip_serializing_if = "Option::is_none")]
     pub abort_incomplete_multipart_upload: Option<AbortIncompleteMultipartUpload>,
 }
+wire::shape!(LifecycleRule: "Expiration" expiration, "ID" id, "Prefix" prefix, "Filter" filter, "Status" status, "Transitions" transitions, "NoncurrentVersionTransitions" noncurrent_version_transitions, "NoncurrentVersionExpiration" noncurrent_version_expiration, "AbortIncompleteMultipartUpload" abort_incomplete_multipart_upload,);
 
 /// `LifecycleRuleAndOperator`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LifecycleRuleAndOperator {
-    #[serde(rename = "Prefix", skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "ObjectSizeGreaterThan", skip_serializing_if = "Option::is_none")]
     pub object_size_greater_than: Option<i64>,
-    #[serde(rename = "ObjectSizeLessThan", skip_serializing_if = "Option::is_none")]
     pub object_size_less_than: Option<i64>,
 }
+wire::shape!(LifecycleRuleAndOperator: "Prefix" prefix, "Tags" tags, "ObjectSizeGreaterThan" object_size_greater_than, "ObjectSizeLessThan" object_size_less_than,);
 
 /// `LifecycleRuleFilter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LifecycleRuleFilter {
-    #[serde(rename = "Prefix", skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    #[serde(rename = "Tag", skip_serializing_if = "Option::is_none")]
     pub tag: Option<Tag>,
-    #[serde(rename = "ObjectSizeGreaterThan", skip_serializing_if = "Option::is_none")]
     pub object_size_greater_than: Option<i64>,
-    #[serde(rename = "ObjectSizeLessThan", skip_serializing_if = "Option::is_none")]
     pub object_size_less_than: Option<i64>,
-    #[serde(rename = "And", skip_serializing_if = "Option::is_none")]
     pub and: Option<LifecycleRuleAndOperator>,
 }
+wire::shape!(LifecycleRuleFilter: "Prefix" prefix, "Tag" tag, "ObjectSizeGreaterThan" object_size_greater_than, "ObjectSizeLessThan" object_size_less_than, "And" and,);
 
 /// `ListBucketsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListBucketsOutput {
-    #[serde(rename = "Buckets", skip_serializing_if = "Option::is_none")]
     pub buckets: Option<Vec<Bucket>>,
-    #[serde(rename = "Owner", skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
-    #[serde(rename = "ContinuationToken", skip_serializing_if = "Option::is_none")]
     pub continuation_token: Option<String>,
-    #[serde(rename = "Prefix", skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
 }
+wire::shape!(ListBucketsOutput: "Buckets" buckets, "Owner" owner, "ContinuationToken" continuation_token, "Prefix" prefix,);
 
 /// `ListBucketsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListBucketsRequest {
-    #[serde(rename = "MaxBuckets", skip_serializing_if = "Option::is_none")]
     pub max_buckets: Option<i32>,
-    #[serde(rename = "ContinuationToken", skip_serializing_if = "Option::is_none")]
     pub continuation_token: Option<String>,
-    #[serde(rename = "Prefix", skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    #[serde(rename = "BucketRegion", skip_serializing_if = "Option::is_none")]
     pub bucket_region: Option<String>,
 }
+wire::shape!(ListBucketsRequest: "MaxBuckets" max_buckets, "ContinuationToken" continuation_token, "Prefix" prefix, "BucketRegion" bucket_region,);
 
 /// `ListObjectsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListObjectsOutput {
-    #[serde(rename = "IsTruncated", skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "NextMarker", skip_serializing_if = "Option::is_none")]
     pub next_marker: Option<String>,
-    #[serde(rename = "Contents", skip_serializing_if = "Option::is_none")]
     pub contents: Option<Vec<Object>>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Prefix", skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    #[serde(rename = "Delimiter", skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    #[serde(rename = "MaxKeys", skip_serializing_if = "Option::is_none")]
     pub max_keys: Option<i32>,
-    #[serde(rename = "CommonPrefixes", skip_serializing_if = "Option::is_none")]
     pub common_prefixes: Option<Vec<CommonPrefix>>,
-    #[serde(rename = "EncodingType", skip_serializing_if = "Option::is_none")]
     pub encoding_type: Option<String>,
-    #[serde(rename = "RequestCharged", skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<String>,
 }
+wire::shape!(ListObjectsOutput: "IsTruncated" is_truncated, "Marker" marker, "NextMarker" next_marker, "Contents" contents, "Name" name, "Prefix" prefix, "Delimiter" delimiter, "MaxKeys" max_keys, "CommonPrefixes" common_prefixes, "EncodingType" encoding_type, "RequestCharged" request_charged,);
 
 /// `ListObjectsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListObjectsRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "Delimiter", skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    #[serde(rename = "EncodingType", skip_serializing_if = "Option::is_none")]
     pub encoding_type: Option<String>,
-    #[serde(rename = "Marker", skip_serializing_if = "Option::is_none")]
     pub marker: Option<String>,
-    #[serde(rename = "MaxKeys", skip_serializing_if = "Option::is_none")]
     pub max_keys: Option<i32>,
-    #[serde(rename = "Prefix", skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    #[serde(rename = "RequestPayer", skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<String>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "OptionalObjectAttributes", skip_serializing_if = "Option::is_none")]
     pub optional_object_attributes: Option<Vec<String>>,
 }
+wire::shape!(ListObjectsRequest: "Bucket" bucket, "Delimiter" delimiter, "EncodingType" encoding_type, "Marker" marker, "MaxKeys" max_keys, "Prefix" prefix, "RequestPayer" request_payer, "ExpectedBucketOwner" expected_bucket_owner, "OptionalObjectAttributes" optional_object_attributes,);
 
 /// `ListObjectsV2Output`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListObjectsV2Output {
-    #[serde(rename = "IsTruncated", skip_serializing_if = "Option::is_none")]
     pub is_truncated: Option<bool>,
-    #[serde(rename = "Contents", skip_serializing_if = "Option::is_none")]
     pub contents: Option<Vec<Object>>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Prefix", skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    #[serde(rename = "Delimiter", skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    #[serde(rename = "MaxKeys", skip_serializing_if = "Option::is_none")]
     pub max_keys: Option<i32>,
-    #[serde(rename = "CommonPrefixes", skip_serializing_if = "Option::is_none")]
     pub common_prefixes: Option<Vec<CommonPrefix>>,
-    #[serde(rename = "EncodingType", skip_serializing_if = "Option::is_none")]
     pub encoding_type: Option<String>,
-    #[serde(rename = "KeyCount", skip_serializing_if = "Option::is_none")]
     pub key_count: Option<i32>,
-    #[serde(rename = "ContinuationToken", skip_serializing_if = "Option::is_none")]
     pub continuation_token: Option<String>,
-    #[serde(rename = "NextContinuationToken", skip_serializing_if = "Option::is_none")]
     pub next_continuation_token: Option<String>,
-    #[serde(rename = "StartAfter", skip_serializing_if = "Option::is_none")]
     pub start_after: Option<String>,
-    #[serde(rename = "RequestCharged", skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<String>,
 }
+wire::shape!(ListObjectsV2Output: "IsTruncated" is_truncated, "Contents" contents, "Name" name, "Prefix" prefix, "Delimiter" delimiter, "MaxKeys" max_keys, "CommonPrefixes" common_prefixes, "EncodingType" encoding_type, "KeyCount" key_count, "ContinuationToken" continuation_token, "NextContinuationToken" next_continuation_token, "StartAfter" start_after, "RequestCharged" request_charged,);
 
 /// `ListObjectsV2Request`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListObjectsV2Request {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "Delimiter", skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
-    #[serde(rename = "EncodingType", skip_serializing_if = "Option::is_none")]
     pub encoding_type: Option<String>,
-    #[serde(rename = "MaxKeys", skip_serializing_if = "Option::is_none")]
     pub max_keys: Option<i32>,
-    #[serde(rename = "Prefix", skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
-    #[serde(rename = "ContinuationToken", skip_serializing_if = "Option::is_none")]
     pub continuation_token: Option<String>,
-    #[serde(rename = "FetchOwner", skip_serializing_if = "Option::is_none")]
     pub fetch_owner: Option<bool>,
-    #[serde(rename = "StartAfter", skip_serializing_if = "Option::is_none")]
     pub start_after: Option<String>,
-    #[serde(rename = "RequestPayer", skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<String>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "OptionalObjectAttributes", skip_serializing_if = "Option::is_none")]
     pub optional_object_attributes: Option<Vec<String>>,
 }
+wire::shape!(ListObjectsV2Request: "Bucket" bucket, "Delimiter" delimiter, "EncodingType" encoding_type, "MaxKeys" max_keys, "Prefix" prefix, "ContinuationToken" continuation_token, "FetchOwner" fetch_owner, "StartAfter" start_after, "RequestPayer" request_payer, "ExpectedBucketOwner" expected_bucket_owner, "OptionalObjectAttributes" optional_object_attributes,);
 
 /// `LocationInfo`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LocationInfo {
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
+wire::shape!(LocationInfo: "Type" r#type, "Name" name,);
 
 /// `NoncurrentVersionExpiration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NoncurrentVersionExpiration {
-    #[serde(rename = "NoncurrentDays", skip_serializing_if = "Option::is_none")]
     pub noncurrent_days: Option<i32>,
-    #[serde(rename = "NewerNoncurrentVersions", skip_serializing_if = "Option::is_none")]
     pub newer_noncurrent_versions: Option<i32>,
 }
+wire::shape!(NoncurrentVersionExpiration: "NoncurrentDays" noncurrent_days, "NewerNoncurrentVersions" newer_noncurrent_versions,);
 
 /// `NoncurrentVersionTransition`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NoncurrentVersionTransition {
-    #[serde(rename = "NoncurrentDays", skip_serializing_if = "Option::is_none")]
     pub noncurrent_days: Option<i32>,
-    #[serde(rename = "StorageClass", skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
-    #[serde(rename = "NewerNoncurrentVersions", skip_serializing_if = "Option::is_none")]
     pub newer_noncurrent_versions: Option<i32>,
 }
+wire::shape!(NoncurrentVersionTransition: "NoncurrentDays" noncurrent_days, "StorageClass" storage_class, "NewerNoncurrentVersions" newer_noncurrent_versions,);
 
 /// `NotificationConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NotificationConfiguration {
-    #[serde(rename = "TopicConfigurations", skip_serializing_if = "Option::is_none")]
     pub topic_configurations: Option<Vec<TopicConfiguration>>,
-    #[serde(rename = "QueueConfigurations", skip_serializing_if = "Option::is_none")]
     pub queue_configurations: Option<Vec<QueueConfiguration>>,
-    #[serde(rename = "LambdaFunctionConfigurations", skip_serializing_if = "Option::is_none")]
     pub lambda_function_configurations: Option<Vec<LambdaFunctionConfiguration>>,
-    #[serde(rename = "EventBridgeConfiguration", skip_serializing_if = "Option::is_none")]
     pub event_bridge_configuration: Option<EventBridgeConfiguration>,
 }
+wire::shape!(NotificationConfiguration: "TopicConfigurations" topic_configurations, "QueueConfigurations" queue_configurations, "LambdaFunctionConfigurations" lambda_function_configurations, "EventBridgeConfiguration" event_bridge_configuration,);
 
 /// `NotificationConfigurationFilter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NotificationConfigurationFilter {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<S3KeyFilter>,
 }
+wire::shape!(NotificationConfigurationFilter: "Key" key,);
 
 /// `Object`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Object {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "LastModified", skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<wire::Timestamp>,
-    #[serde(rename = "ETag", skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<Vec<String>>,
-    #[serde(rename = "ChecksumType", skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<String>,
-    #[serde(rename = "Size", skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
-    #[serde(rename = "StorageClass", skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
-    #[serde(rename = "Owner", skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
-    #[serde(rename = "RestoreStatus", skip_serializing_if = "Option::is_none")]
     pub restore_status: Option<RestoreStatus>,
 }
+wire::shape!(Object: "Key" key, "LastModified" last_modified, "ETag" e_tag, "ChecksumAlgorithm" checksum_algorithm, "ChecksumType" checksum_type, "Size" size, "StorageClass" storage_class, "Owner" owner, "RestoreStatus" restore_status,);
 
 /// `ObjectIdentifier`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObjectIdentifier {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "ETag", skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
-    #[serde(rename = "Size", skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
 }
+wire::shape!(ObjectIdentifier: "Key" key, "VersionId" version_id, "ETag" e_tag, "LastModifiedTime" last_modified_time, "Size" size,);
 
 /// `Owner`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Owner {
-    #[serde(rename = "DisplayName", skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    #[serde(rename = "ID", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
+wire::shape!(Owner: "DisplayName" display_name, "ID" id,);
 
 /// `OwnershipControls`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OwnershipControls {
-    #[serde(rename = "Rules")]
     pub rules: Vec<OwnershipControlsRule>,
 }
+wire::shape!(OwnershipControls: "Rules" rules,);
 
 /// `OwnershipControlsRule`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OwnershipControlsRule {
-    #[serde(rename = "ObjectOwnership")]
     pub object_ownership: String,
 }
+wire::shape!(OwnershipControlsRule: "ObjectOwnership" object_ownership,);
 
 /// `PublicAccessBlockConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublicAccessBlockConfiguration {
-    #[serde(rename = "BlockPublicAcls", skip_serializing_if = "Option::is_none")]
     pub block_public_acls: Option<bool>,
-    #[serde(rename = "IgnorePublicAcls", skip_serializing_if = "Option::is_none")]
     pub ignore_public_acls: Option<bool>,
-    #[serde(rename = "BlockPublicPolicy", skip_serializing_if = "Option::is_none")]
     pub block_public_policy: Option<bool>,
-    #[serde(rename = "RestrictPublicBuckets", skip_serializing_if = "Option::is_none")]
     pub restrict_public_buckets: Option<bool>,
 }
+wire::shape!(PublicAccessBlockConfiguration: "BlockPublicAcls" block_public_acls, "IgnorePublicAcls" ignore_public_acls, "BlockPublicPolicy" block_public_policy, "RestrictPublicBuckets" restrict_public_buckets,);
 
 /// `PutBucketEncryptionRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutBucketEncryptionRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
     pub content_md5: Option<String>,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<String>,
-    #[serde(rename = "ServerSideEncryptionConfiguration")]
     pub server_side_encryption_configuration: ServerSideEncryptionConfiguration,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(PutBucketEncryptionRequest: "Bucket" bucket, "ContentMD5" content_md5, "ChecksumAlgorithm" checksum_algorithm, "ServerSideEncryptionConfiguration" server_side_encryption_configuration, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `PutBucketLifecycleConfigurationOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutBucketLifecycleConfigurationOutput {
-    #[serde(rename = "TransitionDefaultMinimumObjectSize", skip_serializing_if = "Option::is_none")]
     pub transition_default_minimum_object_size: Option<String>,
 }
+wire::shape!(PutBucketLifecycleConfigurationOutput: "TransitionDefaultMinimumObjectSize" transition_default_minimum_object_size,);
 
 /// `PutBucketLifecycleConfigurationRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutBucketLifecycleConfigurationRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<String>,
-    #[serde(rename = "LifecycleConfiguration", skip_serializing_if = "Option::is_none")]
     pub lifecycle_configuration: Option<BucketLifecycleConfiguration>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "TransitionDefaultMinimumObjectSize", skip_serializing_if = "Option::is_none")]
     pub transition_default_minimum_object_size: Option<String>,
 }
+wire::shape!(PutBucketLifecycleConfigurationRequest: "Bucket" bucket, "ChecksumAlgorithm" checksum_algorithm, "LifecycleConfiguration" lifecycle_configuration, "ExpectedBucketOwner" expected_bucket_owner, "TransitionDefaultMinimumObjectSize" transition_default_minimum_object_size,);
 
 /// `PutBucketNotificationConfigurationRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutBucketNotificationConfigurationRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "NotificationConfiguration")]
     pub notification_configuration: NotificationConfiguration,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "SkipDestinationValidation", skip_serializing_if = "Option::is_none")]
     pub skip_destination_validation: Option<bool>,
 }
+wire::shape!(PutBucketNotificationConfigurationRequest: "Bucket" bucket, "NotificationConfiguration" notification_configuration, "ExpectedBucketOwner" expected_bucket_owner, "SkipDestinationValidation" skip_destination_validation,);
 
 /// `PutBucketOwnershipControlsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutBucketOwnershipControlsRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
     pub content_md5: Option<String>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "OwnershipControls")]
     pub ownership_controls: OwnershipControls,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<String>,
 }
+wire::shape!(PutBucketOwnershipControlsRequest: "Bucket" bucket, "ContentMD5" content_md5, "ExpectedBucketOwner" expected_bucket_owner, "OwnershipControls" ownership_controls, "ChecksumAlgorithm" checksum_algorithm,);
 
 /// `PutBucketPolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutBucketPolicyRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
     pub content_md5: Option<String>,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<String>,
-    #[serde(rename = "ConfirmRemoveSelfBucketAccess", skip_serializing_if = "Option::is_none")]
     pub confirm_remove_self_bucket_access: Option<bool>,
-    #[serde(rename = "Policy")]
     pub policy: String,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(PutBucketPolicyRequest: "Bucket" bucket, "ContentMD5" content_md5, "ChecksumAlgorithm" checksum_algorithm, "ConfirmRemoveSelfBucketAccess" confirm_remove_self_bucket_access, "Policy" policy, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `PutBucketTaggingRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutBucketTaggingRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
     pub content_md5: Option<String>,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<String>,
-    #[serde(rename = "Tagging")]
     pub tagging: Tagging,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(PutBucketTaggingRequest: "Bucket" bucket, "ContentMD5" content_md5, "ChecksumAlgorithm" checksum_algorithm, "Tagging" tagging, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `PutBucketVersioningRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutBucketVersioningRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
     pub content_md5: Option<String>,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<String>,
-    #[serde(rename = "MFA", skip_serializing_if = "Option::is_none")]
     pub mfa: Option<String>,
-    #[serde(rename = "VersioningConfiguration")]
     pub versioning_configuration: VersioningConfiguration,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(PutBucketVersioningRequest: "Bucket" bucket, "ContentMD5" content_md5, "ChecksumAlgorithm" checksum_algorithm, "MFA" mfa, "VersioningConfiguration" versioning_configuration, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `PutObjectOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutObjectOutput {
-    #[serde(rename = "Expiration", skip_serializing_if = "Option::is_none")]
     pub expiration: Option<String>,
-    #[serde(rename = "ETag", skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    #[serde(rename = "ChecksumType", skip_serializing_if = "Option::is_none")]
     pub checksum_type: Option<String>,
-    #[serde(rename = "ServerSideEncryption", skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "SSECustomerAlgorithm", skip_serializing_if = "Option::is_none")]
     pub sse_customer_algorithm: Option<String>,
-    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    #[serde(rename = "SSEKMSEncryptionContext", skip_serializing_if = "Option::is_none")]
     pub ssekms_encryption_context: Option<String>,
-    #[serde(rename = "BucketKeyEnabled", skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    #[serde(rename = "Size", skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
-    #[serde(rename = "RequestCharged", skip_serializing_if = "Option::is_none")]
     pub request_charged: Option<String>,
 }
+wire::shape!(PutObjectOutput: "Expiration" expiration, "ETag" e_tag, "ChecksumCRC32" checksum_crc32, "ChecksumCRC32C" checksum_crc32_c, "ChecksumCRC64NVME" checksum_crc64_nvme, "ChecksumSHA1" checksum_sha1, "ChecksumSHA256" checksum_sha256, "ChecksumSHA512" checksum_sha512, "ChecksumMD5" checksum_md5, "ChecksumXXHASH64" checksum_xxhash64, "ChecksumXXHASH3" checksum_xxhash3, "ChecksumXXHASH128" checksum_xxhash128, "ChecksumType" checksum_type, "ServerSideEncryption" server_side_encryption, "VersionId" version_id, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "SSEKMSEncryptionContext" ssekms_encryption_context, "BucketKeyEnabled" bucket_key_enabled, "Size" size, "RequestCharged" request_charged,);
 
 /// `PutObjectRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutObjectRequest {
-    #[serde(rename = "ACL", skip_serializing_if = "Option::is_none")]
     pub acl: Option<String>,
-    #[serde(rename = "Body", skip_serializing_if = "Option::is_none")]
     pub body: Option<wire::Blob>,
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "CacheControl", skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<String>,
-    #[serde(rename = "ContentDisposition", skip_serializing_if = "Option::is_none")]
     pub content_disposition: Option<String>,
-    #[serde(rename = "ContentEncoding", skip_serializing_if = "Option::is_none")]
     pub content_encoding: Option<String>,
-    #[serde(rename = "ContentLanguage", skip_serializing_if = "Option::is_none")]
     pub content_language: Option<String>,
-    #[serde(rename = "ContentLength", skip_serializing_if = "Option::is_none")]
     pub content_length: Option<i64>,
-    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
     pub content_md5: Option<String>,
-    #[serde(rename = "ContentType", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<String>,
-    #[serde(rename = "ChecksumCRC32", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32: Option<String>,
-    #[serde(rename = "ChecksumCRC32C", skip_serializing_if = "Option::is_none")]
     pub checksum_crc32_c: Option<String>,
-    #[serde(rename = "ChecksumCRC64NVME", skip_serializing_if = "Option::is_none")]
     pub checksum_crc64_nvme: Option<String>,
-    #[serde(rename = "ChecksumSHA1", skip_serializing_if = "Option::is_none")]
     pub checksum_sha1: Option<String>,
-    #[serde(rename = "ChecksumSHA256", skip_serializing_if = "Option::is_none")]
     pub checksum_sha256: Option<String>,
-    #[serde(rename = "ChecksumSHA512", skip_serializing_if = "Option::is_none")]
     pub checksum_sha512: Option<String>,
-    #[serde(rename = "ChecksumMD5", skip_serializing_if = "Option::is_none")]
     pub checksum_md5: Option<String>,
-    #[serde(rename = "ChecksumXXHASH64", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash64: Option<String>,
-    #[serde(rename = "ChecksumXXHASH3", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash3: Option<String>,
-    #[serde(rename = "ChecksumXXHASH128", skip_serializing_if = "Option::is_none")]
     pub checksum_xxhash128: Option<String>,
-    #[serde(rename = "Expires", skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    #[serde(rename = "IfMatch", skip_serializing_if = "Option::is_none")]
     pub if_match: Option<String>,
-    #[serde(rename = "IfNoneMatch", skip_serializing_if = "Option::is_none")]
     pub if_none_match: Option<String>,
-    #[serde(rename = "GrantFullControl", skip_serializing_if = "Option::is_none")]
     pub grant_full_control: Option<String>,
-    #[serde(rename = "GrantRead", skip_serializing_if = "Option::is_none")]
     pub grant_read: Option<String>,
-    #[serde(rename = "GrantReadACP", skip_serializing_if = "Option::is_none")]
     pub grant_read_acp: Option<String>,
-    #[serde(rename = "GrantWriteACP", skip_serializing_if = "Option::is_none")]
     pub grant_write_acp: Option<String>,
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "WriteOffsetBytes", skip_serializing_if = "Option::is_none")]
     pub write_offset_bytes: Option<i64>,
-    #[serde(rename = "Metadata", skip_serializing_if = "Option::is_none")]
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ServerSideEncryption", skip_serializing_if = "Option::is_none")]
     pub server_side_encryption: Option<String>,
-    #[serde(rename = "StorageClass", skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
-    #[serde(rename = "WebsiteRedirectLocation", skip_serializing_if = "Option::is_none")]
     pub website_redirect_location: Option<String>,
-    #[serde(rename = "SSECustomerAlgorithm", skip_serializing_if = "Option::is_none")]
     pub sse_customer_algorithm: Option<String>,
-    #[serde(rename = "SSECustomerKey", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key: Option<String>,
-    #[serde(rename = "SSECustomerKeyMD5", skip_serializing_if = "Option::is_none")]
     pub sse_customer_key_md5: Option<String>,
-    #[serde(rename = "SSEKMSKeyId", skip_serializing_if = "Option::is_none")]
     pub ssekms_key_id: Option<String>,
-    #[serde(rename = "SSEKMSEncryptionContext", skip_serializing_if = "Option::is_none")]
     pub ssekms_encryption_context: Option<String>,
-    #[serde(rename = "BucketKeyEnabled", skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    #[serde(rename = "RequestPayer", skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<String>,
-    #[serde(rename = "Tagging", skip_serializing_if = "Option::is_none")]
     pub tagging: Option<String>,
-    #[serde(rename = "ObjectLockMode", skip_serializing_if = "Option::is_none")]
     pub object_lock_mode: Option<String>,
-    #[serde(rename = "ObjectLockRetainUntilDate", skip_serializing_if = "Option::is_none")]
     pub object_lock_retain_until_date: Option<wire::Timestamp>,
-    #[serde(rename = "ObjectLockLegalHoldStatus", skip_serializing_if = "Option::is_none")]
     pub object_lock_legal_hold_status: Option<String>,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(PutObjectRequest: "ACL" acl, "Body" body, "Bucket" bucket, "CacheControl" cache_control, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentLength" content_length, "ContentMD5" content_md5, "ContentType" content_type, "ChecksumAlgorithm" checksum_algorithm, "ChecksumCRC32" checksum_crc32, "ChecksumCRC32C" checksum_crc32_c, "ChecksumCRC64NVME" checksum_crc64_nvme, "ChecksumSHA1" checksum_sha1, "ChecksumSHA256" checksum_sha256, "ChecksumSHA512" checksum_sha512, "ChecksumMD5" checksum_md5, "ChecksumXXHASH64" checksum_xxhash64, "ChecksumXXHASH3" checksum_xxhash3, "ChecksumXXHASH128" checksum_xxhash128, "Expires" expires, "IfMatch" if_match, "IfNoneMatch" if_none_match, "GrantFullControl" grant_full_control, "GrantRead" grant_read, "GrantReadACP" grant_read_acp, "GrantWriteACP" grant_write_acp, "Key" key, "WriteOffsetBytes" write_offset_bytes, "Metadata" metadata, "ServerSideEncryption" server_side_encryption, "StorageClass" storage_class, "WebsiteRedirectLocation" website_redirect_location, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKey" sse_customer_key, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "SSEKMSEncryptionContext" ssekms_encryption_context, "BucketKeyEnabled" bucket_key_enabled, "RequestPayer" request_payer, "Tagging" tagging, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `PutObjectTaggingOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutObjectTaggingOutput {
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
 }
+wire::shape!(PutObjectTaggingOutput: "VersionId" version_id,);
 
 /// `PutObjectTaggingRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutObjectTaggingRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
     pub content_md5: Option<String>,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<String>,
-    #[serde(rename = "Tagging")]
     pub tagging: Tagging,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
-    #[serde(rename = "RequestPayer", skip_serializing_if = "Option::is_none")]
     pub request_payer: Option<String>,
 }
+wire::shape!(PutObjectTaggingRequest: "Bucket" bucket, "Key" key, "VersionId" version_id, "ContentMD5" content_md5, "ChecksumAlgorithm" checksum_algorithm, "Tagging" tagging, "ExpectedBucketOwner" expected_bucket_owner, "RequestPayer" request_payer,);
 
 /// `PutPublicAccessBlockRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutPublicAccessBlockRequest {
-    #[serde(rename = "Bucket")]
     pub bucket: String,
-    #[serde(rename = "ContentMD5", skip_serializing_if = "Option::is_none")]
     pub content_md5: Option<String>,
-    #[serde(rename = "ChecksumAlgorithm", skip_serializing_if = "Option::is_none")]
     pub checksum_algorithm: Option<String>,
-    #[serde(rename = "PublicAccessBlockConfiguration")]
     pub public_access_block_configuration: PublicAccessBlockConfiguration,
-    #[serde(rename = "ExpectedBucketOwner", skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<String>,
 }
+wire::shape!(PutPublicAccessBlockRequest: "Bucket" bucket, "ContentMD5" content_md5, "ChecksumAlgorithm" checksum_algorithm, "PublicAccessBlockConfiguration" public_access_block_configuration, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `QueueConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueueConfiguration {
-    #[serde(rename = "Id", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    #[serde(rename = "QueueArn")]
     pub queue_arn: String,
-    #[serde(rename = "Events")]
     pub events: Vec<String>,
-    #[serde(rename = "Filter", skip_serializing_if = "Option::is_none")]
     pub filter: Option<NotificationConfigurationFilter>,
 }
+wire::shape!(QueueConfiguration: "Id" id, "QueueArn" queue_arn, "Events" events, "Filter" filter,);
 
 /// `RestoreStatus`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RestoreStatus {
-    #[serde(rename = "IsRestoreInProgress", skip_serializing_if = "Option::is_none")]
     pub is_restore_in_progress: Option<bool>,
-    #[serde(rename = "RestoreExpiryDate", skip_serializing_if = "Option::is_none")]
     pub restore_expiry_date: Option<wire::Timestamp>,
 }
+wire::shape!(RestoreStatus: "IsRestoreInProgress" is_restore_in_progress, "RestoreExpiryDate" restore_expiry_date,);
 
 /// `S3KeyFilter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3KeyFilter {
-    #[serde(rename = "FilterRules", skip_serializing_if = "Option::is_none")]
     pub filter_rules: Option<Vec<FilterRule>>,
 }
+wire::shape!(S3KeyFilter: "FilterRules" filter_rules,);
 
 /// `ServerSideEncryptionByDefault`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerSideEncryptionByDefault {
-    #[serde(rename = "SSEAlgorithm")]
     pub sse_algorithm: String,
-    #[serde(rename = "KMSMasterKeyID", skip_serializing_if = "Option::is_none")]
     pub kms_master_key_id: Option<String>,
 }
+wire::shape!(ServerSideEncryptionByDefault: "SSEAlgorithm" sse_algorithm, "KMSMasterKeyID" kms_master_key_id,);
 
 /// `ServerSideEncryptionConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerSideEncryptionConfiguration {
-    #[serde(rename = "Rules")]
     pub rules: Vec<ServerSideEncryptionRule>,
 }
+wire::shape!(ServerSideEncryptionConfiguration: "Rules" rules,);
 
 /// `ServerSideEncryptionRule`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerSideEncryptionRule {
-    #[serde(rename = "ApplyServerSideEncryptionByDefault", skip_serializing_if = "Option::is_none")]
     pub apply_server_side_encryption_by_default: Option<ServerSideEncryptionByDefault>,
-    #[serde(rename = "BucketKeyEnabled", skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    #[serde(rename = "BlockedEncryptionTypes", skip_serializing_if = "Option::is_none")]
     pub blocked_encryption_types: Option<BlockedEncryptionTypes>,
 }
+wire::shape!(ServerSideEncryptionRule: "ApplyServerSideEncryptionByDefault" apply_server_side_encryption_by_default, "BucketKeyEnabled" bucket_key_enabled, "BlockedEncryptionTypes" blocked_encryption_types,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 /// `Tagging`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tagging {
-    #[serde(rename = "TagSet")]
     pub tag_set: Vec<Tag>,
 }
+wire::shape!(Tagging: "TagSet" tag_set,);
 
 /// `TopicConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicConfiguration {
-    #[serde(rename = "Id", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    #[serde(rename = "TopicArn")]
     pub topic_arn: String,
-    #[serde(rename = "Events")]
     pub events: Vec<String>,
-    #[serde(rename = "Filter", skip_serializing_if = "Option::is_none")]
     pub filter: Option<NotificationConfigurationFilter>,
 }
+wire::shape!(TopicConfiguration: "Id" id, "TopicArn" topic_arn, "Events" events, "Filter" filter,);
 
 /// `Transition`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Transition {
-    #[serde(rename = "Date", skip_serializing_if = "Option::is_none")]
     pub date: Option<wire::Timestamp>,
-    #[serde(rename = "Days", skip_serializing_if = "Option::is_none")]
     pub days: Option<i32>,
-    #[serde(rename = "StorageClass", skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
 }
+wire::shape!(Transition: "Date" date, "Days" days, "StorageClass" storage_class,);
 
 /// `VersioningConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct VersioningConfiguration {
-    #[serde(rename = "MFADelete", skip_serializing_if = "Option::is_none")]
     pub mfa_delete: Option<String>,
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
+wire::shape!(VersioningConfiguration: "MFADelete" mfa_delete, "Status" status,);
 
 static S_ABORT_INCOMPLETE_MULTIPART_UPLOAD: Shape = Shape::Structure(Structure {
     name: "AbortIncompleteMultipartUpload",

@@ -245,603 +245,438 @@ impl wire::Operation for StopTransformJob {
 }
 
 /// `AddTagsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddTagsInput {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(AddTagsInput: "ResourceArn" resource_arn, "Tags" tags,);
 
 /// `AddTagsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddTagsOutput {
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(AddTagsOutput: "Tags" tags,);
 
 /// `AdditionalModelDataSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AdditionalModelDataSource {
-    #[serde(rename = "ChannelName")]
     pub channel_name: String,
-    #[serde(rename = "S3DataSource")]
     pub s3_data_source: S3ModelDataSource,
 }
+wire::shape!(AdditionalModelDataSource: "ChannelName" channel_name, "S3DataSource" s3_data_source,);
 
 /// `BatchDataCaptureConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchDataCaptureConfig {
-    #[serde(rename = "DestinationS3Uri")]
     pub destination_s3_uri: String,
-    #[serde(rename = "KmsKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    #[serde(rename = "GenerateInferenceId", skip_serializing_if = "Option::is_none")]
     pub generate_inference_id: Option<bool>,
 }
+wire::shape!(BatchDataCaptureConfig: "DestinationS3Uri" destination_s3_uri, "KmsKeyId" kms_key_id, "GenerateInferenceId" generate_inference_id,);
 
 /// `ContainerDefinition`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContainerDefinition {
-    #[serde(rename = "ContainerHostname", skip_serializing_if = "Option::is_none")]
     pub container_hostname: Option<String>,
-    #[serde(rename = "Image", skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    #[serde(rename = "ImageConfig", skip_serializing_if = "Option::is_none")]
     pub image_config: Option<ImageConfig>,
-    #[serde(rename = "Mode", skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
-    #[serde(rename = "ModelDataUrl", skip_serializing_if = "Option::is_none")]
     pub model_data_url: Option<String>,
-    #[serde(rename = "ModelDataSource", skip_serializing_if = "Option::is_none")]
     pub model_data_source: Option<ModelDataSource>,
-    #[serde(rename = "AdditionalModelDataSources", skip_serializing_if = "Option::is_none")]
     pub additional_model_data_sources: Option<Vec<AdditionalModelDataSource>>,
-    #[serde(rename = "Environment", skip_serializing_if = "Option::is_none")]
     pub environment: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ModelPackageName", skip_serializing_if = "Option::is_none")]
     pub model_package_name: Option<String>,
-    #[serde(rename = "InferenceSpecificationName", skip_serializing_if = "Option::is_none")]
     pub inference_specification_name: Option<String>,
-    #[serde(rename = "MultiModelConfig", skip_serializing_if = "Option::is_none")]
     pub multi_model_config: Option<MultiModelConfig>,
 }
+wire::shape!(ContainerDefinition: "ContainerHostname" container_hostname, "Image" image, "ImageConfig" image_config, "Mode" mode, "ModelDataUrl" model_data_url, "ModelDataSource" model_data_source, "AdditionalModelDataSources" additional_model_data_sources, "Environment" environment, "ModelPackageName" model_package_name, "InferenceSpecificationName" inference_specification_name, "MultiModelConfig" multi_model_config,);
 
 /// `CreateModelInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateModelInput {
-    #[serde(rename = "ModelName")]
     pub model_name: String,
-    #[serde(rename = "PrimaryContainer", skip_serializing_if = "Option::is_none")]
     pub primary_container: Option<ContainerDefinition>,
-    #[serde(rename = "Containers", skip_serializing_if = "Option::is_none")]
     pub containers: Option<Vec<ContainerDefinition>>,
-    #[serde(rename = "InferenceExecutionConfig", skip_serializing_if = "Option::is_none")]
     pub inference_execution_config: Option<InferenceExecutionConfig>,
-    #[serde(rename = "ExecutionRoleArn", skip_serializing_if = "Option::is_none")]
     pub execution_role_arn: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "VpcConfig", skip_serializing_if = "Option::is_none")]
     pub vpc_config: Option<VpcConfig>,
-    #[serde(rename = "EnableNetworkIsolation", skip_serializing_if = "Option::is_none")]
     pub enable_network_isolation: Option<bool>,
 }
+wire::shape!(CreateModelInput: "ModelName" model_name, "PrimaryContainer" primary_container, "Containers" containers, "InferenceExecutionConfig" inference_execution_config, "ExecutionRoleArn" execution_role_arn, "Tags" tags, "VpcConfig" vpc_config, "EnableNetworkIsolation" enable_network_isolation,);
 
 /// `CreateModelOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateModelOutput {
-    #[serde(rename = "ModelArn")]
     pub model_arn: String,
 }
+wire::shape!(CreateModelOutput: "ModelArn" model_arn,);
 
 /// `CreateTransformJobRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTransformJobRequest {
-    #[serde(rename = "TransformJobName")]
     pub transform_job_name: String,
-    #[serde(rename = "ModelName")]
     pub model_name: String,
-    #[serde(rename = "MaxConcurrentTransforms", skip_serializing_if = "Option::is_none")]
     pub max_concurrent_transforms: Option<i32>,
-    #[serde(rename = "ModelClientConfig", skip_serializing_if = "Option::is_none")]
     pub model_client_config: Option<ModelClientConfig>,
-    #[serde(rename = "MaxPayloadInMB", skip_serializing_if = "Option::is_none")]
     pub max_payload_in_mb: Option<i32>,
-    #[serde(rename = "BatchStrategy", skip_serializing_if = "Option::is_none")]
     pub batch_strategy: Option<String>,
-    #[serde(rename = "Environment", skip_serializing_if = "Option::is_none")]
     pub environment: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "TransformInput")]
     pub transform_input: TransformInput,
-    #[serde(rename = "TransformOutput")]
     pub transform_output: TransformOutput,
-    #[serde(rename = "DataCaptureConfig", skip_serializing_if = "Option::is_none")]
     pub data_capture_config: Option<BatchDataCaptureConfig>,
-    #[serde(rename = "TransformResources")]
     pub transform_resources: TransformResources,
-    #[serde(rename = "DataProcessing", skip_serializing_if = "Option::is_none")]
     pub data_processing: Option<DataProcessing>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "ExperimentConfig", skip_serializing_if = "Option::is_none")]
     pub experiment_config: Option<ExperimentConfig>,
 }
+wire::shape!(CreateTransformJobRequest: "TransformJobName" transform_job_name, "ModelName" model_name, "MaxConcurrentTransforms" max_concurrent_transforms, "ModelClientConfig" model_client_config, "MaxPayloadInMB" max_payload_in_mb, "BatchStrategy" batch_strategy, "Environment" environment, "TransformInput" transform_input, "TransformOutput" transform_output, "DataCaptureConfig" data_capture_config, "TransformResources" transform_resources, "DataProcessing" data_processing, "Tags" tags, "ExperimentConfig" experiment_config,);
 
 /// `CreateTransformJobResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTransformJobResponse {
-    #[serde(rename = "TransformJobArn")]
     pub transform_job_arn: String,
 }
+wire::shape!(CreateTransformJobResponse: "TransformJobArn" transform_job_arn,);
 
 /// `DataProcessing`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DataProcessing {
-    #[serde(rename = "InputFilter", skip_serializing_if = "Option::is_none")]
     pub input_filter: Option<String>,
-    #[serde(rename = "OutputFilter", skip_serializing_if = "Option::is_none")]
     pub output_filter: Option<String>,
-    #[serde(rename = "JoinSource", skip_serializing_if = "Option::is_none")]
     pub join_source: Option<String>,
 }
+wire::shape!(DataProcessing: "InputFilter" input_filter, "OutputFilter" output_filter, "JoinSource" join_source,);
 
 /// `DeleteModelInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteModelInput {
-    #[serde(rename = "ModelName")]
     pub model_name: String,
 }
+wire::shape!(DeleteModelInput: "ModelName" model_name,);
 
 /// `DeleteTagsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTagsInput {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(DeleteTagsInput: "ResourceArn" resource_arn, "TagKeys" tag_keys,);
 
 /// `DeleteTagsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTagsOutput {}
+wire::shape!(DeleteTagsOutput:);
 
 /// `DeploymentRecommendation`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeploymentRecommendation {
-    #[serde(rename = "RecommendationStatus")]
     pub recommendation_status: String,
-    #[serde(rename = "RealTimeInferenceRecommendations", skip_serializing_if = "Option::is_none")]
     pub real_time_inference_recommendations: Option<Vec<RealTimeInferenceRecommendation>>,
 }
+wire::shape!(DeploymentRecommendation: "RecommendationStatus" recommendation_status, "RealTimeInferenceRecommendations" real_time_inference_recommendations,);
 
 /// `DescribeModelInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeModelInput {
-    #[serde(rename = "ModelName")]
     pub model_name: String,
 }
+wire::shape!(DescribeModelInput: "ModelName" model_name,);
 
 /// `DescribeModelOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeModelOutput {
-    #[serde(rename = "ModelName")]
     pub model_name: String,
-    #[serde(rename = "PrimaryContainer", skip_serializing_if = "Option::is_none")]
     pub primary_container: Option<ContainerDefinition>,
-    #[serde(rename = "Containers", skip_serializing_if = "Option::is_none")]
     pub containers: Option<Vec<ContainerDefinition>>,
-    #[serde(rename = "InferenceExecutionConfig", skip_serializing_if = "Option::is_none")]
     pub inference_execution_config: Option<InferenceExecutionConfig>,
-    #[serde(rename = "ExecutionRoleArn", skip_serializing_if = "Option::is_none")]
     pub execution_role_arn: Option<String>,
-    #[serde(rename = "VpcConfig", skip_serializing_if = "Option::is_none")]
     pub vpc_config: Option<VpcConfig>,
-    #[serde(rename = "CreationTime")]
     pub creation_time: wire::Timestamp,
-    #[serde(rename = "ModelArn")]
     pub model_arn: String,
-    #[serde(rename = "EnableNetworkIsolation", skip_serializing_if = "Option::is_none")]
     pub enable_network_isolation: Option<bool>,
-    #[serde(rename = "DeploymentRecommendation", skip_serializing_if = "Option::is_none")]
     pub deployment_recommendation: Option<DeploymentRecommendation>,
 }
+wire::shape!(DescribeModelOutput: "ModelName" model_name, "PrimaryContainer" primary_container, "Containers" containers, "InferenceExecutionConfig" inference_execution_config, "ExecutionRoleArn" execution_role_arn, "VpcConfig" vpc_config, "CreationTime" creation_time, "ModelArn" model_arn, "EnableNetworkIsolation" enable_network_isolation, "DeploymentRecommendation" deployment_recommendation,);
 
 /// `DescribeTransformJobRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeTransformJobRequest {
-    #[serde(rename = "TransformJobName")]
     pub transform_job_name: String,
 }
+wire::shape!(DescribeTransformJobRequest: "TransformJobName" transform_job_name,);
 
 /// `DescribeTransformJobResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeTransformJobResponse {
-    #[serde(rename = "TransformJobName")]
     pub transform_job_name: String,
-    #[serde(rename = "TransformJobArn")]
     pub transform_job_arn: String,
-    #[serde(rename = "TransformJobStatus")]
     pub transform_job_status: String,
-    #[serde(rename = "FailureReason", skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
-    #[serde(rename = "ModelName")]
     pub model_name: String,
-    #[serde(rename = "MaxConcurrentTransforms", skip_serializing_if = "Option::is_none")]
     pub max_concurrent_transforms: Option<i32>,
-    #[serde(rename = "ModelClientConfig", skip_serializing_if = "Option::is_none")]
     pub model_client_config: Option<ModelClientConfig>,
-    #[serde(rename = "MaxPayloadInMB", skip_serializing_if = "Option::is_none")]
     pub max_payload_in_mb: Option<i32>,
-    #[serde(rename = "BatchStrategy", skip_serializing_if = "Option::is_none")]
     pub batch_strategy: Option<String>,
-    #[serde(rename = "Environment", skip_serializing_if = "Option::is_none")]
     pub environment: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "TransformInput")]
     pub transform_input: TransformInput,
-    #[serde(rename = "TransformOutput", skip_serializing_if = "Option::is_none")]
     pub transform_output: Option<TransformOutput>,
-    #[serde(rename = "DataCaptureConfig", skip_serializing_if = "Option::is_none")]
     pub data_capture_config: Option<BatchDataCaptureConfig>,
-    #[serde(rename = "TransformResources")]
     pub transform_resources: TransformResources,
-    #[serde(rename = "CreationTime")]
     pub creation_time: wire::Timestamp,
-    #[serde(rename = "TransformStartTime", skip_serializing_if = "Option::is_none")]
     pub transform_start_time: Option<wire::Timestamp>,
-    #[serde(rename = "TransformEndTime", skip_serializing_if = "Option::is_none")]
     pub transform_end_time: Option<wire::Timestamp>,
-    #[serde(rename = "LabelingJobArn", skip_serializing_if = "Option::is_none")]
     pub labeling_job_arn: Option<String>,
-    #[serde(rename = "AutoMLJobArn", skip_serializing_if = "Option::is_none")]
     pub auto_ml_job_arn: Option<String>,
-    #[serde(rename = "DataProcessing", skip_serializing_if = "Option::is_none")]
     pub data_processing: Option<DataProcessing>,
-    #[serde(rename = "ExperimentConfig", skip_serializing_if = "Option::is_none")]
     pub experiment_config: Option<ExperimentConfig>,
 }
+wire::shape!(DescribeTransformJobResponse: "TransformJobName" transform_job_name, "TransformJobArn" transform_job_arn, "TransformJobStatus" transform_job_status, "FailureReason" failure_reason, "ModelName" model_name, "MaxConcurrentTransforms" max_concurrent_transforms, "ModelClientConfig" model_client_config, "MaxPayloadInMB" max_payload_in_mb, "BatchStrategy" batch_strategy, "Environment" environment, "TransformInput" transform_input, "TransformOutput" transform_output, "DataCaptureConfig" data_capture_config, "TransformResources" transform_resources, "CreationTime" creation_time, "TransformStartTime" transform_start_time, "TransformEndTime" transform_end_time, "LabelingJobArn" labeling_job_arn, "AutoMLJobArn" auto_ml_job_arn, "DataProcessing" data_processing, "ExperimentConfig" experiment_config,);
 
 /// `ExperimentConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExperimentConfig {
-    #[serde(rename = "ExperimentName", skip_serializing_if = "Option::is_none")]
     pub experiment_name: Option<String>,
-    #[serde(rename = "TrialName", skip_serializing_if = "Option::is_none")]
     pub trial_name: Option<String>,
-    #[serde(rename = "TrialComponentDisplayName", skip_serializing_if = "Option::is_none")]
     pub trial_component_display_name: Option<String>,
-    #[serde(rename = "RunName", skip_serializing_if = "Option::is_none")]
     pub run_name: Option<String>,
 }
+wire::shape!(ExperimentConfig: "ExperimentName" experiment_name, "TrialName" trial_name, "TrialComponentDisplayName" trial_component_display_name, "RunName" run_name,);
 
 /// `ImageConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageConfig {
-    #[serde(rename = "RepositoryAccessMode")]
     pub repository_access_mode: String,
-    #[serde(rename = "RepositoryAuthConfig", skip_serializing_if = "Option::is_none")]
     pub repository_auth_config: Option<RepositoryAuthConfig>,
 }
+wire::shape!(ImageConfig: "RepositoryAccessMode" repository_access_mode, "RepositoryAuthConfig" repository_auth_config,);
 
 /// `InferenceExecutionConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InferenceExecutionConfig {
-    #[serde(rename = "Mode")]
     pub mode: String,
 }
+wire::shape!(InferenceExecutionConfig: "Mode" mode,);
 
 /// `InferenceHubAccessConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InferenceHubAccessConfig {
-    #[serde(rename = "HubContentArn")]
     pub hub_content_arn: String,
 }
+wire::shape!(InferenceHubAccessConfig: "HubContentArn" hub_content_arn,);
 
 /// `ListModelsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListModelsInput {
-    #[serde(rename = "SortBy", skip_serializing_if = "Option::is_none")]
     pub sort_by: Option<String>,
-    #[serde(rename = "SortOrder", skip_serializing_if = "Option::is_none")]
     pub sort_order: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "NameContains", skip_serializing_if = "Option::is_none")]
     pub name_contains: Option<String>,
-    #[serde(rename = "CreationTimeBefore", skip_serializing_if = "Option::is_none")]
     pub creation_time_before: Option<wire::Timestamp>,
-    #[serde(rename = "CreationTimeAfter", skip_serializing_if = "Option::is_none")]
     pub creation_time_after: Option<wire::Timestamp>,
 }
+wire::shape!(ListModelsInput: "SortBy" sort_by, "SortOrder" sort_order, "NextToken" next_token, "MaxResults" max_results, "NameContains" name_contains, "CreationTimeBefore" creation_time_before, "CreationTimeAfter" creation_time_after,);
 
 /// `ListModelsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListModelsOutput {
-    #[serde(rename = "Models")]
     pub models: Vec<ModelSummary>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListModelsOutput: "Models" models, "NextToken" next_token,);
 
 /// `ListTagsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsInput {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(ListTagsInput: "ResourceArn" resource_arn, "NextToken" next_token, "MaxResults" max_results,);
 
 /// `ListTagsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsOutput {
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListTagsOutput: "Tags" tags, "NextToken" next_token,);
 
 /// `ListTransformJobsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTransformJobsRequest {
-    #[serde(rename = "CreationTimeAfter", skip_serializing_if = "Option::is_none")]
     pub creation_time_after: Option<wire::Timestamp>,
-    #[serde(rename = "CreationTimeBefore", skip_serializing_if = "Option::is_none")]
     pub creation_time_before: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedTimeAfter", skip_serializing_if = "Option::is_none")]
     pub last_modified_time_after: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedTimeBefore", skip_serializing_if = "Option::is_none")]
     pub last_modified_time_before: Option<wire::Timestamp>,
-    #[serde(rename = "NameContains", skip_serializing_if = "Option::is_none")]
     pub name_contains: Option<String>,
-    #[serde(rename = "StatusEquals", skip_serializing_if = "Option::is_none")]
     pub status_equals: Option<String>,
-    #[serde(rename = "SortBy", skip_serializing_if = "Option::is_none")]
     pub sort_by: Option<String>,
-    #[serde(rename = "SortOrder", skip_serializing_if = "Option::is_none")]
     pub sort_order: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(ListTransformJobsRequest: "CreationTimeAfter" creation_time_after, "CreationTimeBefore" creation_time_before, "LastModifiedTimeAfter" last_modified_time_after, "LastModifiedTimeBefore" last_modified_time_before, "NameContains" name_contains, "StatusEquals" status_equals, "SortBy" sort_by, "SortOrder" sort_order, "NextToken" next_token, "MaxResults" max_results,);
 
 /// `ListTransformJobsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTransformJobsResponse {
-    #[serde(rename = "TransformJobSummaries")]
     pub transform_job_summaries: Vec<TransformJobSummary>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListTransformJobsResponse: "TransformJobSummaries" transform_job_summaries, "NextToken" next_token,);
 
 /// `ModelAccessConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelAccessConfig {
-    #[serde(rename = "AcceptEula")]
     pub accept_eula: bool,
 }
+wire::shape!(ModelAccessConfig: "AcceptEula" accept_eula,);
 
 /// `ModelClientConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelClientConfig {
-    #[serde(rename = "InvocationsTimeoutInSeconds", skip_serializing_if = "Option::is_none")]
     pub invocations_timeout_in_seconds: Option<i32>,
-    #[serde(rename = "InvocationsMaxRetries", skip_serializing_if = "Option::is_none")]
     pub invocations_max_retries: Option<i32>,
 }
+wire::shape!(ModelClientConfig: "InvocationsTimeoutInSeconds" invocations_timeout_in_seconds, "InvocationsMaxRetries" invocations_max_retries,);
 
 /// `ModelDataSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelDataSource {
-    #[serde(rename = "S3DataSource", skip_serializing_if = "Option::is_none")]
     pub s3_data_source: Option<S3ModelDataSource>,
 }
+wire::shape!(ModelDataSource: "S3DataSource" s3_data_source,);
 
 /// `ModelSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelSummary {
-    #[serde(rename = "ModelName")]
     pub model_name: String,
-    #[serde(rename = "ModelArn")]
     pub model_arn: String,
-    #[serde(rename = "CreationTime")]
     pub creation_time: wire::Timestamp,
 }
+wire::shape!(ModelSummary: "ModelName" model_name, "ModelArn" model_arn, "CreationTime" creation_time,);
 
 /// `MultiModelConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MultiModelConfig {
-    #[serde(rename = "ModelCacheSetting", skip_serializing_if = "Option::is_none")]
     pub model_cache_setting: Option<String>,
 }
+wire::shape!(MultiModelConfig: "ModelCacheSetting" model_cache_setting,);
 
 /// `RealTimeInferenceRecommendation`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RealTimeInferenceRecommendation {
-    #[serde(rename = "RecommendationId")]
     pub recommendation_id: String,
-    #[serde(rename = "InstanceType")]
     pub instance_type: String,
-    #[serde(rename = "Environment", skip_serializing_if = "Option::is_none")]
     pub environment: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(RealTimeInferenceRecommendation: "RecommendationId" recommendation_id, "InstanceType" instance_type, "Environment" environment,);
 
 /// `RepositoryAuthConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RepositoryAuthConfig {
-    #[serde(rename = "RepositoryCredentialsProviderArn")]
     pub repository_credentials_provider_arn: String,
 }
+wire::shape!(RepositoryAuthConfig: "RepositoryCredentialsProviderArn" repository_credentials_provider_arn,);
 
 /// `S3ModelDataSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct S3ModelDataSource {
-    #[serde(rename = "S3Uri")]
     pub s3_uri: String,
-    #[serde(rename = "S3DataType")]
     pub s3_data_type: String,
-    #[serde(rename = "CompressionType")]
     pub compression_type: String,
-    #[serde(rename = "ModelAccessConfig", skip_serializing_if = "Option::is_none")]
     pub model_access_config: Option<ModelAccessConfig>,
-    #[serde(rename = "HubAccessConfig", skip_serializing_if = "Option::is_none")]
     pub hub_access_config: Option<InferenceHubAccessConfig>,
-    #[serde(rename = "ManifestS3Uri", skip_serializing_if = "Option::is_none")]
     pub manifest_s3_uri: Option<String>,
-    #[serde(rename = "ETag", skip_serializing_if = "Option::is_none")]
     pub e_tag: Option<String>,
-    #[serde(rename = "ManifestEtag", skip_serializing_if = "Option::is_none")]
     pub manifest_etag: Option<String>,
 }
+wire::shape!(S3ModelDataSource: "S3Uri" s3_uri, "S3DataType" s3_data_type, "CompressionType" compression_type, "ModelAccessConfig" model_access_config, "HubAccessConfig" hub_access_config, "ManifestS3Uri" manifest_s3_uri, "ETag" e_tag, "ManifestEtag" manifest_etag,);
 
 /// `StopTransformJobRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StopTransformJobRequest {
-    #[serde(rename = "TransformJobName")]
     pub transform_job_name: String,
 }
+wire::shape!(StopTransformJobRequest: "TransformJobName" transform_job_name,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 /// `TransformDataSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransformDataSource {
-    #[serde(rename = "S3DataSource")]
     pub s3_data_source: TransformS3DataSource,
 }
+wire::shape!(TransformDataSource: "S3DataSource" s3_data_source,);
 
 /// `TransformInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransformInput {
-    #[serde(rename = "DataSource")]
     pub data_source: TransformDataSource,
-    #[serde(rename = "ContentType", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    #[serde(rename = "CompressionType", skip_serializing_if = "Option::is_none")]
     pub compression_type: Option<String>,
-    #[serde(rename = "SplitType", skip_serializing_if = "Option::is_none")]
     pub split_type: Option<String>,
 }
+wire::shape!(TransformInput: "DataSource" data_source, "ContentType" content_type, "CompressionType" compression_type, "SplitType" split_type,);
 
 /// `TransformJobSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransformJobSummary {
-    #[serde(rename = "TransformJobName")]
     pub transform_job_name: String,
-    #[serde(rename = "TransformJobArn")]
     pub transform_job_arn: String,
-    #[serde(rename = "CreationTime")]
     pub creation_time: wire::Timestamp,
-    #[serde(rename = "TransformEndTime", skip_serializing_if = "Option::is_none")]
     pub transform_end_time: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedTime", skip_serializing_if = "Option::is_none")]
     pub last_modified_time: Option<wire::Timestamp>,
-    #[serde(rename = "TransformJobStatus")]
     pub transform_job_status: String,
-    #[serde(rename = "FailureReason", skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
 }
+wire::shape!(TransformJobSummary: "TransformJobName" transform_job_name, "TransformJobArn" transform_job_arn, "CreationTime" creation_time, "TransformEndTime" transform_end_time, "LastModifiedTime" last_modified_time, "TransformJobStatus" transform_job_status, "FailureReason" failure_reason,);
 
 /// `TransformOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransformOutput {
-    #[serde(rename = "S3OutputPath")]
     pub s3_output_path: String,
-    #[serde(rename = "Accept", skip_serializing_if = "Option::is_none")]
     pub accept: Option<String>,
-    #[serde(rename = "AssembleWith", skip_serializing_if = "Option::is_none")]
     pub assemble_with: Option<String>,
-    #[serde(rename = "KmsKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
 }
+wire::shape!(TransformOutput: "S3OutputPath" s3_output_path, "Accept" accept, "AssembleWith" assemble_with, "KmsKeyId" kms_key_id,);
 
 /// `TransformResources`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransformResources {
-    #[serde(rename = "InstanceType")]
     pub instance_type: String,
-    #[serde(rename = "InstanceCount")]
     pub instance_count: i32,
-    #[serde(rename = "VolumeKmsKeyId", skip_serializing_if = "Option::is_none")]
     pub volume_kms_key_id: Option<String>,
-    #[serde(rename = "TransformAmiVersion", skip_serializing_if = "Option::is_none")]
     pub transform_ami_version: Option<String>,
 }
+wire::shape!(TransformResources: "InstanceType" instance_type, "InstanceCount" instance_count, "VolumeKmsKeyId" volume_kms_key_id, "TransformAmiVersion" transform_ami_version,);
 
 /// `TransformS3DataSource`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransformS3DataSource {
-    #[serde(rename = "S3DataType")]
     pub s3_data_type: String,
-    #[serde(rename = "S3Uri")]
     pub s3_uri: String,
 }
+wire::shape!(TransformS3DataSource: "S3DataType" s3_data_type, "S3Uri" s3_uri,);
 
 /// `VpcConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct VpcConfig {
-    #[serde(rename = "SecurityGroupIds")]
     pub security_group_ids: Vec<String>,
-    #[serde(rename = "Subnets")]
     pub subnets: Vec<String>,
 }
+wire::shape!(VpcConfig: "SecurityGroupIds" security_group_ids, "Subnets" subnets,);
 
 static S_ACCEPT: Shape =
     Shape::String { min: Some(0), max: Some(256), pattern: Some(".*"), values: &[], sensitive: false };

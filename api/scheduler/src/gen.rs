@@ -266,538 +266,398 @@ impl wire::Operation for UpdateSchedule {
 }
 
 /// `AwsVpcConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AwsVpcConfiguration {
-    #[serde(rename = "AssignPublicIp", skip_serializing_if = "Option::is_none")]
     pub assign_public_ip: Option<String>,
-    #[serde(rename = "SecurityGroups", skip_serializing_if = "Option::is_none")]
     pub security_groups: Option<Vec<String>>,
-    #[serde(rename = "Subnets")]
     pub subnets: Vec<String>,
 }
+wire::shape!(AwsVpcConfiguration: "AssignPublicIp" assign_public_ip, "SecurityGroups" security_groups, "Subnets" subnets,);
 
 /// `CapacityProviderStrategyItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CapacityProviderStrategyItem {
-    #[serde(rename = "base", skip_serializing_if = "Option::is_none")]
     pub base: Option<i32>,
-    #[serde(rename = "capacityProvider")]
     pub capacity_provider: String,
-    #[serde(rename = "weight", skip_serializing_if = "Option::is_none")]
     pub weight: Option<i32>,
 }
+wire::shape!(CapacityProviderStrategyItem: "base" base, "capacityProvider" capacity_provider, "weight" weight,);
 
 /// `CreateScheduleGroupInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateScheduleGroupInput {
-    #[serde(rename = "ClientToken", skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(CreateScheduleGroupInput: "ClientToken" client_token, "Name" name, "Tags" tags,);
 
 /// `CreateScheduleGroupOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateScheduleGroupOutput {
-    #[serde(rename = "ScheduleGroupArn")]
     pub schedule_group_arn: String,
 }
+wire::shape!(CreateScheduleGroupOutput: "ScheduleGroupArn" schedule_group_arn,);
 
 /// `CreateScheduleInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateScheduleInput {
-    #[serde(rename = "ActionAfterCompletion", skip_serializing_if = "Option::is_none")]
     pub action_after_completion: Option<String>,
-    #[serde(rename = "ClientToken", skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "EndDate", skip_serializing_if = "Option::is_none")]
     pub end_date: Option<wire::Timestamp>,
-    #[serde(rename = "FlexibleTimeWindow")]
     pub flexible_time_window: FlexibleTimeWindow,
-    #[serde(rename = "GroupName", skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
-    #[serde(rename = "KmsKeyArn", skip_serializing_if = "Option::is_none")]
     pub kms_key_arn: Option<String>,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "ScheduleExpression")]
     pub schedule_expression: String,
-    #[serde(rename = "ScheduleExpressionTimezone", skip_serializing_if = "Option::is_none")]
     pub schedule_expression_timezone: Option<String>,
-    #[serde(rename = "StartDate", skip_serializing_if = "Option::is_none")]
     pub start_date: Option<wire::Timestamp>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Target")]
     pub target: Target,
 }
+wire::shape!(CreateScheduleInput: "ActionAfterCompletion" action_after_completion, "ClientToken" client_token, "Description" description, "EndDate" end_date, "FlexibleTimeWindow" flexible_time_window, "GroupName" group_name, "KmsKeyArn" kms_key_arn, "Name" name, "ScheduleExpression" schedule_expression, "ScheduleExpressionTimezone" schedule_expression_timezone, "StartDate" start_date, "State" state, "Target" target,);
 
 /// `CreateScheduleOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateScheduleOutput {
-    #[serde(rename = "ScheduleArn")]
     pub schedule_arn: String,
 }
+wire::shape!(CreateScheduleOutput: "ScheduleArn" schedule_arn,);
 
 /// `DeadLetterConfig`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeadLetterConfig {
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
 }
+wire::shape!(DeadLetterConfig: "Arn" arn,);
 
 /// `DeleteScheduleGroupInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteScheduleGroupInput {
-    #[serde(rename = "ClientToken", skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DeleteScheduleGroupInput: "ClientToken" client_token, "Name" name,);
 
 /// `DeleteScheduleGroupOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteScheduleGroupOutput {}
+wire::shape!(DeleteScheduleGroupOutput:);
 
 /// `DeleteScheduleInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteScheduleInput {
-    #[serde(rename = "ClientToken", skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
-    #[serde(rename = "GroupName", skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DeleteScheduleInput: "ClientToken" client_token, "GroupName" group_name, "Name" name,);
 
 /// `DeleteScheduleOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteScheduleOutput {}
+wire::shape!(DeleteScheduleOutput:);
 
 /// `EcsParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EcsParameters {
-    #[serde(rename = "CapacityProviderStrategy", skip_serializing_if = "Option::is_none")]
     pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
-    #[serde(rename = "EnableECSManagedTags", skip_serializing_if = "Option::is_none")]
     pub enable_ecs_managed_tags: Option<bool>,
-    #[serde(rename = "EnableExecuteCommand", skip_serializing_if = "Option::is_none")]
     pub enable_execute_command: Option<bool>,
-    #[serde(rename = "Group", skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    #[serde(rename = "LaunchType", skip_serializing_if = "Option::is_none")]
     pub launch_type: Option<String>,
-    #[serde(rename = "NetworkConfiguration", skip_serializing_if = "Option::is_none")]
     pub network_configuration: Option<NetworkConfiguration>,
-    #[serde(rename = "PlacementConstraints", skip_serializing_if = "Option::is_none")]
     pub placement_constraints: Option<Vec<PlacementConstraint>>,
-    #[serde(rename = "PlacementStrategy", skip_serializing_if = "Option::is_none")]
     pub placement_strategy: Option<Vec<PlacementStrategy>>,
-    #[serde(rename = "PlatformVersion", skip_serializing_if = "Option::is_none")]
     pub platform_version: Option<String>,
-    #[serde(rename = "PropagateTags", skip_serializing_if = "Option::is_none")]
     pub propagate_tags: Option<String>,
-    #[serde(rename = "ReferenceId", skip_serializing_if = "Option::is_none")]
     pub reference_id: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<std::collections::BTreeMap<String, String>>>,
-    #[serde(rename = "TaskCount", skip_serializing_if = "Option::is_none")]
     pub task_count: Option<i32>,
-    #[serde(rename = "TaskDefinitionArn")]
     pub task_definition_arn: String,
 }
+wire::shape!(EcsParameters: "CapacityProviderStrategy" capacity_provider_strategy, "EnableECSManagedTags" enable_ecs_managed_tags, "EnableExecuteCommand" enable_execute_command, "Group" group, "LaunchType" launch_type, "NetworkConfiguration" network_configuration, "PlacementConstraints" placement_constraints, "PlacementStrategy" placement_strategy, "PlatformVersion" platform_version, "PropagateTags" propagate_tags, "ReferenceId" reference_id, "Tags" tags, "TaskCount" task_count, "TaskDefinitionArn" task_definition_arn,);
 
 /// `EventBridgeParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventBridgeParameters {
-    #[serde(rename = "DetailType")]
     pub detail_type: String,
-    #[serde(rename = "Source")]
     pub source: String,
 }
+wire::shape!(EventBridgeParameters: "DetailType" detail_type, "Source" source,);
 
 /// `FlexibleTimeWindow`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FlexibleTimeWindow {
-    #[serde(rename = "MaximumWindowInMinutes", skip_serializing_if = "Option::is_none")]
     pub maximum_window_in_minutes: Option<i32>,
-    #[serde(rename = "Mode")]
     pub mode: String,
 }
+wire::shape!(FlexibleTimeWindow: "MaximumWindowInMinutes" maximum_window_in_minutes, "Mode" mode,);
 
 /// `GetScheduleGroupInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetScheduleGroupInput {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(GetScheduleGroupInput: "Name" name,);
 
 /// `GetScheduleGroupOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetScheduleGroupOutput {
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "CreationDate", skip_serializing_if = "Option::is_none")]
     pub creation_date: Option<wire::Timestamp>,
-    #[serde(rename = "LastModificationDate", skip_serializing_if = "Option::is_none")]
     pub last_modification_date: Option<wire::Timestamp>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 }
+wire::shape!(GetScheduleGroupOutput: "Arn" arn, "CreationDate" creation_date, "LastModificationDate" last_modification_date, "Name" name, "State" state,);
 
 /// `GetScheduleInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetScheduleInput {
-    #[serde(rename = "GroupName", skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(GetScheduleInput: "GroupName" group_name, "Name" name,);
 
 /// `GetScheduleOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetScheduleOutput {
-    #[serde(rename = "ActionAfterCompletion", skip_serializing_if = "Option::is_none")]
     pub action_after_completion: Option<String>,
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "CreationDate", skip_serializing_if = "Option::is_none")]
     pub creation_date: Option<wire::Timestamp>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "EndDate", skip_serializing_if = "Option::is_none")]
     pub end_date: Option<wire::Timestamp>,
-    #[serde(rename = "FlexibleTimeWindow", skip_serializing_if = "Option::is_none")]
     pub flexible_time_window: Option<FlexibleTimeWindow>,
-    #[serde(rename = "GroupName", skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
-    #[serde(rename = "KmsKeyArn", skip_serializing_if = "Option::is_none")]
     pub kms_key_arn: Option<String>,
-    #[serde(rename = "LastModificationDate", skip_serializing_if = "Option::is_none")]
     pub last_modification_date: Option<wire::Timestamp>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "ScheduleExpression", skip_serializing_if = "Option::is_none")]
     pub schedule_expression: Option<String>,
-    #[serde(rename = "ScheduleExpressionTimezone", skip_serializing_if = "Option::is_none")]
     pub schedule_expression_timezone: Option<String>,
-    #[serde(rename = "StartDate", skip_serializing_if = "Option::is_none")]
     pub start_date: Option<wire::Timestamp>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Target", skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
 }
+wire::shape!(GetScheduleOutput: "ActionAfterCompletion" action_after_completion, "Arn" arn, "CreationDate" creation_date, "Description" description, "EndDate" end_date, "FlexibleTimeWindow" flexible_time_window, "GroupName" group_name, "KmsKeyArn" kms_key_arn, "LastModificationDate" last_modification_date, "Name" name, "ScheduleExpression" schedule_expression, "ScheduleExpressionTimezone" schedule_expression_timezone, "StartDate" start_date, "State" state, "Target" target,);
 
 /// `KinesisParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KinesisParameters {
-    #[serde(rename = "PartitionKey")]
     pub partition_key: String,
 }
+wire::shape!(KinesisParameters: "PartitionKey" partition_key,);
 
 /// `ListScheduleGroupsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListScheduleGroupsInput {
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "NamePrefix", skip_serializing_if = "Option::is_none")]
     pub name_prefix: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListScheduleGroupsInput: "MaxResults" max_results, "NamePrefix" name_prefix, "NextToken" next_token,);
 
 /// `ListScheduleGroupsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListScheduleGroupsOutput {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "ScheduleGroups")]
     pub schedule_groups: Vec<ScheduleGroupSummary>,
 }
+wire::shape!(ListScheduleGroupsOutput: "NextToken" next_token, "ScheduleGroups" schedule_groups,);
 
 /// `ListSchedulesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListSchedulesInput {
-    #[serde(rename = "GroupName", skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "NamePrefix", skip_serializing_if = "Option::is_none")]
     pub name_prefix: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 }
+wire::shape!(ListSchedulesInput: "GroupName" group_name, "MaxResults" max_results, "NamePrefix" name_prefix, "NextToken" next_token, "State" state,);
 
 /// `ListSchedulesOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListSchedulesOutput {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Schedules")]
     pub schedules: Vec<ScheduleSummary>,
 }
+wire::shape!(ListSchedulesOutput: "NextToken" next_token, "Schedules" schedules,);
 
 /// `ListTagsForResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceInput {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
 }
+wire::shape!(ListTagsForResourceInput: "ResourceArn" resource_arn,);
 
 /// `ListTagsForResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceOutput {
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(ListTagsForResourceOutput: "Tags" tags,);
 
 /// `NetworkConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NetworkConfiguration {
-    #[serde(rename = "awsvpcConfiguration", skip_serializing_if = "Option::is_none")]
     pub awsvpc_configuration: Option<AwsVpcConfiguration>,
 }
+wire::shape!(NetworkConfiguration: "awsvpcConfiguration" awsvpc_configuration,);
 
 /// `PlacementConstraint`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlacementConstraint {
-    #[serde(rename = "expression", skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
 }
+wire::shape!(PlacementConstraint: "expression" expression, "type" r#type,);
 
 /// `PlacementStrategy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlacementStrategy {
-    #[serde(rename = "field", skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
 }
+wire::shape!(PlacementStrategy: "field" field, "type" r#type,);
 
 /// `RetryPolicy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RetryPolicy {
-    #[serde(rename = "MaximumEventAgeInSeconds", skip_serializing_if = "Option::is_none")]
     pub maximum_event_age_in_seconds: Option<i32>,
-    #[serde(rename = "MaximumRetryAttempts", skip_serializing_if = "Option::is_none")]
     pub maximum_retry_attempts: Option<i32>,
 }
+wire::shape!(RetryPolicy: "MaximumEventAgeInSeconds" maximum_event_age_in_seconds, "MaximumRetryAttempts" maximum_retry_attempts,);
 
 /// `SageMakerPipelineParameter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SageMakerPipelineParameter {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(SageMakerPipelineParameter: "Name" name, "Value" value,);
 
 /// `SageMakerPipelineParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SageMakerPipelineParameters {
-    #[serde(rename = "PipelineParameterList", skip_serializing_if = "Option::is_none")]
     pub pipeline_parameter_list: Option<Vec<SageMakerPipelineParameter>>,
 }
+wire::shape!(SageMakerPipelineParameters: "PipelineParameterList" pipeline_parameter_list,);
 
 /// `ScheduleGroupSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScheduleGroupSummary {
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "CreationDate", skip_serializing_if = "Option::is_none")]
     pub creation_date: Option<wire::Timestamp>,
-    #[serde(rename = "LastModificationDate", skip_serializing_if = "Option::is_none")]
     pub last_modification_date: Option<wire::Timestamp>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 }
+wire::shape!(ScheduleGroupSummary: "Arn" arn, "CreationDate" creation_date, "LastModificationDate" last_modification_date, "Name" name, "State" state,);
 
 /// `ScheduleSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScheduleSummary {
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "CreationDate", skip_serializing_if = "Option::is_none")]
     pub creation_date: Option<wire::Timestamp>,
-    #[serde(rename = "GroupName", skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
-    #[serde(rename = "LastModificationDate", skip_serializing_if = "Option::is_none")]
     pub last_modification_date: Option<wire::Timestamp>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Target", skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetSummary>,
 }
+wire::shape!(ScheduleSummary: "Arn" arn, "CreationDate" creation_date, "GroupName" group_name, "LastModificationDate" last_modification_date, "Name" name, "State" state, "Target" target,);
 
 /// `SqsParameters`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SqsParameters {
-    #[serde(rename = "MessageGroupId", skip_serializing_if = "Option::is_none")]
     pub message_group_id: Option<String>,
 }
+wire::shape!(SqsParameters: "MessageGroupId" message_group_id,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 /// `TagResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceInput {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(TagResourceInput: "ResourceArn" resource_arn, "Tags" tags,);
 
 /// `TagResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceOutput {}
+wire::shape!(TagResourceOutput:);
 
 /// `Target`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Target {
-    #[serde(rename = "Arn")]
     pub arn: String,
-    #[serde(rename = "DeadLetterConfig", skip_serializing_if = "Option::is_none")]
     pub dead_letter_config: Option<DeadLetterConfig>,
-    #[serde(rename = "EcsParameters", skip_serializing_if = "Option::is_none")]
     pub ecs_parameters: Option<EcsParameters>,
-    #[serde(rename = "EventBridgeParameters", skip_serializing_if = "Option::is_none")]
     pub event_bridge_parameters: Option<EventBridgeParameters>,
-    #[serde(rename = "Input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "KinesisParameters", skip_serializing_if = "Option::is_none")]
     pub kinesis_parameters: Option<KinesisParameters>,
-    #[serde(rename = "RetryPolicy", skip_serializing_if = "Option::is_none")]
     pub retry_policy: Option<RetryPolicy>,
-    #[serde(rename = "RoleArn")]
     pub role_arn: String,
-    #[serde(rename = "SageMakerPipelineParameters", skip_serializing_if = "Option::is_none")]
     pub sage_maker_pipeline_parameters: Option<SageMakerPipelineParameters>,
-    #[serde(rename = "SqsParameters", skip_serializing_if = "Option::is_none")]
     pub sqs_parameters: Option<SqsParameters>,
 }
+wire::shape!(Target: "Arn" arn, "DeadLetterConfig" dead_letter_config, "EcsParameters" ecs_parameters, "EventBridgeParameters" event_bridge_parameters, "Input" input, "KinesisParameters" kinesis_parameters, "RetryPolicy" retry_policy, "RoleArn" role_arn, "SageMakerPipelineParameters" sage_maker_pipeline_parameters, "SqsParameters" sqs_parameters,);
 
 /// `TargetSummary`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TargetSummary {
-    #[serde(rename = "Arn")]
     pub arn: String,
 }
+wire::shape!(TargetSummary: "Arn" arn,);
 
 /// `UntagResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceInput {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagResourceInput: "ResourceArn" resource_arn, "TagKeys" tag_keys,);
 
 /// `UntagResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceOutput {}
+wire::shape!(UntagResourceOutput:);
 
 /// `UpdateScheduleInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateScheduleInput {
-    #[serde(rename = "ActionAfterCompletion", skip_serializing_if = "Option::is_none")]
     pub action_after_completion: Option<String>,
-    #[serde(rename = "ClientToken", skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "EndDate", skip_serializing_if = "Option::is_none")]
     pub end_date: Option<wire::Timestamp>,
-    #[serde(rename = "FlexibleTimeWindow")]
     pub flexible_time_window: FlexibleTimeWindow,
-    #[serde(rename = "GroupName", skip_serializing_if = "Option::is_none")]
     pub group_name: Option<String>,
-    #[serde(rename = "KmsKeyArn", skip_serializing_if = "Option::is_none")]
     pub kms_key_arn: Option<String>,
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "ScheduleExpression")]
     pub schedule_expression: String,
-    #[serde(rename = "ScheduleExpressionTimezone", skip_serializing_if = "Option::is_none")]
     pub schedule_expression_timezone: Option<String>,
-    #[serde(rename = "StartDate", skip_serializing_if = "Option::is_none")]
     pub start_date: Option<wire::Timestamp>,
-    #[serde(rename = "State", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(rename = "Target")]
     pub target: Target,
 }
+wire::shape!(UpdateScheduleInput: "ActionAfterCompletion" action_after_completion, "ClientToken" client_token, "Description" description, "EndDate" end_date, "FlexibleTimeWindow" flexible_time_window, "GroupName" group_name, "KmsKeyArn" kms_key_arn, "Name" name, "ScheduleExpression" schedule_expression, "ScheduleExpressionTimezone" schedule_expression_timezone, "StartDate" start_date, "State" state, "Target" target,);
 
 /// `UpdateScheduleOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateScheduleOutput {
-    #[serde(rename = "ScheduleArn")]
     pub schedule_arn: String,
 }
+wire::shape!(UpdateScheduleOutput: "ScheduleArn" schedule_arn,);
 
 static S_ACTION_AFTER_COMPLETION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["NONE", "DELETE"], sensitive: false };

@@ -287,494 +287,345 @@ impl wire::Operation for UpdateSecret {
 }
 
 /// `CreateSecretRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateSecretRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "ClientRequestToken", skip_serializing_if = "Option::is_none")]
     pub client_request_token: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "KmsKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    #[serde(rename = "SecretBinary", skip_serializing_if = "Option::is_none")]
     pub secret_binary: Option<wire::Blob>,
-    #[serde(rename = "SecretString", skip_serializing_if = "Option::is_none")]
     pub secret_string: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "AddReplicaRegions", skip_serializing_if = "Option::is_none")]
     pub add_replica_regions: Option<Vec<ReplicaRegionType>>,
-    #[serde(rename = "ForceOverwriteReplicaSecret", skip_serializing_if = "Option::is_none")]
     pub force_overwrite_replica_secret: Option<bool>,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
 }
+wire::shape!(CreateSecretRequest: "Name" name, "ClientRequestToken" client_request_token, "Description" description, "KmsKeyId" kms_key_id, "SecretBinary" secret_binary, "SecretString" secret_string, "Tags" tags, "AddReplicaRegions" add_replica_regions, "ForceOverwriteReplicaSecret" force_overwrite_replica_secret, "Type" r#type,);
 
 /// `CreateSecretResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateSecretResponse {
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "ReplicationStatus", skip_serializing_if = "Option::is_none")]
     pub replication_status: Option<Vec<ReplicationStatusType>>,
 }
+wire::shape!(CreateSecretResponse: "ARN" arn, "Name" name, "VersionId" version_id, "ReplicationStatus" replication_status,);
 
 /// `DeleteSecretRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteSecretRequest {
-    #[serde(rename = "SecretId")]
     pub secret_id: String,
-    #[serde(rename = "RecoveryWindowInDays", skip_serializing_if = "Option::is_none")]
     pub recovery_window_in_days: Option<i64>,
-    #[serde(rename = "ForceDeleteWithoutRecovery", skip_serializing_if = "Option::is_none")]
     pub force_delete_without_recovery: Option<bool>,
 }
+wire::shape!(DeleteSecretRequest: "SecretId" secret_id, "RecoveryWindowInDays" recovery_window_in_days, "ForceDeleteWithoutRecovery" force_delete_without_recovery,);
 
 /// `DeleteSecretResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteSecretResponse {
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "DeletionDate", skip_serializing_if = "Option::is_none")]
     pub deletion_date: Option<wire::Timestamp>,
 }
+wire::shape!(DeleteSecretResponse: "ARN" arn, "Name" name, "DeletionDate" deletion_date,);
 
 /// `DescribeSecretRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeSecretRequest {
-    #[serde(rename = "SecretId")]
     pub secret_id: String,
 }
+wire::shape!(DescribeSecretRequest: "SecretId" secret_id,);
 
 /// `DescribeSecretResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeSecretResponse {
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "KmsKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    #[serde(rename = "RotationEnabled", skip_serializing_if = "Option::is_none")]
     pub rotation_enabled: Option<bool>,
-    #[serde(rename = "RotationLambdaARN", skip_serializing_if = "Option::is_none")]
     pub rotation_lambda_arn: Option<String>,
-    #[serde(rename = "RotationRules", skip_serializing_if = "Option::is_none")]
     pub rotation_rules: Option<RotationRulesType>,
-    #[serde(rename = "ExternalSecretRotationMetadata", skip_serializing_if = "Option::is_none")]
     pub external_secret_rotation_metadata: Option<Vec<ExternalSecretRotationMetadataItem>>,
-    #[serde(rename = "ExternalSecretRotationRoleArn", skip_serializing_if = "Option::is_none")]
     pub external_secret_rotation_role_arn: Option<String>,
-    #[serde(rename = "LastRotatedDate", skip_serializing_if = "Option::is_none")]
     pub last_rotated_date: Option<wire::Timestamp>,
-    #[serde(rename = "LastChangedDate", skip_serializing_if = "Option::is_none")]
     pub last_changed_date: Option<wire::Timestamp>,
-    #[serde(rename = "LastAccessedDate", skip_serializing_if = "Option::is_none")]
     pub last_accessed_date: Option<wire::Timestamp>,
-    #[serde(rename = "DeletedDate", skip_serializing_if = "Option::is_none")]
     pub deleted_date: Option<wire::Timestamp>,
-    #[serde(rename = "NextRotationDate", skip_serializing_if = "Option::is_none")]
     pub next_rotation_date: Option<wire::Timestamp>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "VersionIdsToStages", skip_serializing_if = "Option::is_none")]
     pub version_ids_to_stages: Option<std::collections::BTreeMap<String, Vec<String>>>,
-    #[serde(rename = "OwningService", skip_serializing_if = "Option::is_none")]
     pub owning_service: Option<String>,
-    #[serde(rename = "CreatedDate", skip_serializing_if = "Option::is_none")]
     pub created_date: Option<wire::Timestamp>,
-    #[serde(rename = "PrimaryRegion", skip_serializing_if = "Option::is_none")]
     pub primary_region: Option<String>,
-    #[serde(rename = "ReplicationStatus", skip_serializing_if = "Option::is_none")]
     pub replication_status: Option<Vec<ReplicationStatusType>>,
 }
+wire::shape!(DescribeSecretResponse: "ARN" arn, "Name" name, "Type" r#type, "Description" description, "KmsKeyId" kms_key_id, "RotationEnabled" rotation_enabled, "RotationLambdaARN" rotation_lambda_arn, "RotationRules" rotation_rules, "ExternalSecretRotationMetadata" external_secret_rotation_metadata, "ExternalSecretRotationRoleArn" external_secret_rotation_role_arn, "LastRotatedDate" last_rotated_date, "LastChangedDate" last_changed_date, "LastAccessedDate" last_accessed_date, "DeletedDate" deleted_date, "NextRotationDate" next_rotation_date, "Tags" tags, "VersionIdsToStages" version_ids_to_stages, "OwningService" owning_service, "CreatedDate" created_date, "PrimaryRegion" primary_region, "ReplicationStatus" replication_status,);
 
 /// `ExternalSecretRotationMetadataItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExternalSecretRotationMetadataItem {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
+wire::shape!(ExternalSecretRotationMetadataItem: "Key" key, "Value" value,);
 
 /// `Filter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "Values", skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<String>>,
 }
+wire::shape!(Filter: "Key" key, "Values" values,);
 
 /// `GetRandomPasswordRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRandomPasswordRequest {
-    #[serde(rename = "PasswordLength", skip_serializing_if = "Option::is_none")]
     pub password_length: Option<i64>,
-    #[serde(rename = "ExcludeCharacters", skip_serializing_if = "Option::is_none")]
     pub exclude_characters: Option<String>,
-    #[serde(rename = "ExcludeNumbers", skip_serializing_if = "Option::is_none")]
     pub exclude_numbers: Option<bool>,
-    #[serde(rename = "ExcludePunctuation", skip_serializing_if = "Option::is_none")]
     pub exclude_punctuation: Option<bool>,
-    #[serde(rename = "ExcludeUppercase", skip_serializing_if = "Option::is_none")]
     pub exclude_uppercase: Option<bool>,
-    #[serde(rename = "ExcludeLowercase", skip_serializing_if = "Option::is_none")]
     pub exclude_lowercase: Option<bool>,
-    #[serde(rename = "IncludeSpace", skip_serializing_if = "Option::is_none")]
     pub include_space: Option<bool>,
-    #[serde(rename = "RequireEachIncludedType", skip_serializing_if = "Option::is_none")]
     pub require_each_included_type: Option<bool>,
 }
+wire::shape!(GetRandomPasswordRequest: "PasswordLength" password_length, "ExcludeCharacters" exclude_characters, "ExcludeNumbers" exclude_numbers, "ExcludePunctuation" exclude_punctuation, "ExcludeUppercase" exclude_uppercase, "ExcludeLowercase" exclude_lowercase, "IncludeSpace" include_space, "RequireEachIncludedType" require_each_included_type,);
 
 /// `GetRandomPasswordResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetRandomPasswordResponse {
-    #[serde(rename = "RandomPassword", skip_serializing_if = "Option::is_none")]
     pub random_password: Option<String>,
 }
+wire::shape!(GetRandomPasswordResponse: "RandomPassword" random_password,);
 
 /// `GetResourcePolicyRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetResourcePolicyRequest {
-    #[serde(rename = "SecretId")]
     pub secret_id: String,
 }
+wire::shape!(GetResourcePolicyRequest: "SecretId" secret_id,);
 
 /// `GetResourcePolicyResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetResourcePolicyResponse {
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "ResourcePolicy", skip_serializing_if = "Option::is_none")]
     pub resource_policy: Option<String>,
 }
+wire::shape!(GetResourcePolicyResponse: "ARN" arn, "Name" name, "ResourcePolicy" resource_policy,);
 
 /// `GetSecretValueRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetSecretValueRequest {
-    #[serde(rename = "SecretId")]
     pub secret_id: String,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "VersionStage", skip_serializing_if = "Option::is_none")]
     pub version_stage: Option<String>,
 }
+wire::shape!(GetSecretValueRequest: "SecretId" secret_id, "VersionId" version_id, "VersionStage" version_stage,);
 
 /// `GetSecretValueResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetSecretValueResponse {
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "SecretBinary", skip_serializing_if = "Option::is_none")]
     pub secret_binary: Option<wire::Blob>,
-    #[serde(rename = "SecretString", skip_serializing_if = "Option::is_none")]
     pub secret_string: Option<String>,
-    #[serde(rename = "VersionStages", skip_serializing_if = "Option::is_none")]
     pub version_stages: Option<Vec<String>>,
-    #[serde(rename = "CreatedDate", skip_serializing_if = "Option::is_none")]
     pub created_date: Option<wire::Timestamp>,
 }
+wire::shape!(GetSecretValueResponse: "ARN" arn, "Name" name, "VersionId" version_id, "SecretBinary" secret_binary, "SecretString" secret_string, "VersionStages" version_stages, "CreatedDate" created_date,);
 
 /// `ListSecretVersionIdsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListSecretVersionIdsRequest {
-    #[serde(rename = "SecretId")]
     pub secret_id: String,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "IncludeDeprecated", skip_serializing_if = "Option::is_none")]
     pub include_deprecated: Option<bool>,
 }
+wire::shape!(ListSecretVersionIdsRequest: "SecretId" secret_id, "MaxResults" max_results, "NextToken" next_token, "IncludeDeprecated" include_deprecated,);
 
 /// `ListSecretVersionIdsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListSecretVersionIdsResponse {
-    #[serde(rename = "Versions", skip_serializing_if = "Option::is_none")]
     pub versions: Option<Vec<SecretVersionsListEntry>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
+wire::shape!(ListSecretVersionIdsResponse: "Versions" versions, "NextToken" next_token, "ARN" arn, "Name" name,);
 
 /// `ListSecretsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListSecretsRequest {
-    #[serde(rename = "IncludePlannedDeletion", skip_serializing_if = "Option::is_none")]
     pub include_planned_deletion: Option<bool>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Filters", skip_serializing_if = "Option::is_none")]
     pub filters: Option<Vec<Filter>>,
-    #[serde(rename = "SortOrder", skip_serializing_if = "Option::is_none")]
     pub sort_order: Option<String>,
-    #[serde(rename = "SortBy", skip_serializing_if = "Option::is_none")]
     pub sort_by: Option<String>,
 }
+wire::shape!(ListSecretsRequest: "IncludePlannedDeletion" include_planned_deletion, "MaxResults" max_results, "NextToken" next_token, "Filters" filters, "SortOrder" sort_order, "SortBy" sort_by,);
 
 /// `ListSecretsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListSecretsResponse {
-    #[serde(rename = "SecretList", skip_serializing_if = "Option::is_none")]
     pub secret_list: Option<Vec<SecretListEntry>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListSecretsResponse: "SecretList" secret_list, "NextToken" next_token,);
 
 /// `PutSecretValueRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutSecretValueRequest {
-    #[serde(rename = "SecretId")]
     pub secret_id: String,
-    #[serde(rename = "ClientRequestToken", skip_serializing_if = "Option::is_none")]
     pub client_request_token: Option<String>,
-    #[serde(rename = "SecretBinary", skip_serializing_if = "Option::is_none")]
     pub secret_binary: Option<wire::Blob>,
-    #[serde(rename = "SecretString", skip_serializing_if = "Option::is_none")]
     pub secret_string: Option<String>,
-    #[serde(rename = "VersionStages", skip_serializing_if = "Option::is_none")]
     pub version_stages: Option<Vec<String>>,
-    #[serde(rename = "RotationToken", skip_serializing_if = "Option::is_none")]
     pub rotation_token: Option<String>,
 }
+wire::shape!(PutSecretValueRequest: "SecretId" secret_id, "ClientRequestToken" client_request_token, "SecretBinary" secret_binary, "SecretString" secret_string, "VersionStages" version_stages, "RotationToken" rotation_token,);
 
 /// `PutSecretValueResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutSecretValueResponse {
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "VersionStages", skip_serializing_if = "Option::is_none")]
     pub version_stages: Option<Vec<String>>,
 }
+wire::shape!(PutSecretValueResponse: "ARN" arn, "Name" name, "VersionId" version_id, "VersionStages" version_stages,);
 
 /// `ReplicaRegionType`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicaRegionType {
-    #[serde(rename = "Region", skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    #[serde(rename = "KmsKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
 }
+wire::shape!(ReplicaRegionType: "Region" region, "KmsKeyId" kms_key_id,);
 
 /// `ReplicationStatusType`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicationStatusType {
-    #[serde(rename = "Region", skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    #[serde(rename = "KmsKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(rename = "StatusMessage", skip_serializing_if = "Option::is_none")]
     pub status_message: Option<String>,
-    #[serde(rename = "LastAccessedDate", skip_serializing_if = "Option::is_none")]
     pub last_accessed_date: Option<wire::Timestamp>,
 }
+wire::shape!(ReplicationStatusType: "Region" region, "KmsKeyId" kms_key_id, "Status" status, "StatusMessage" status_message, "LastAccessedDate" last_accessed_date,);
 
 /// `RestoreSecretRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RestoreSecretRequest {
-    #[serde(rename = "SecretId")]
     pub secret_id: String,
 }
+wire::shape!(RestoreSecretRequest: "SecretId" secret_id,);
 
 /// `RestoreSecretResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RestoreSecretResponse {
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
+wire::shape!(RestoreSecretResponse: "ARN" arn, "Name" name,);
 
 /// `RotationRulesType`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RotationRulesType {
-    #[serde(rename = "AutomaticallyAfterDays", skip_serializing_if = "Option::is_none")]
     pub automatically_after_days: Option<i64>,
-    #[serde(rename = "Duration", skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
-    #[serde(rename = "ScheduleExpression", skip_serializing_if = "Option::is_none")]
     pub schedule_expression: Option<String>,
 }
+wire::shape!(RotationRulesType: "AutomaticallyAfterDays" automatically_after_days, "Duration" duration, "ScheduleExpression" schedule_expression,);
 
 /// `SecretListEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SecretListEntry {
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "KmsKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    #[serde(rename = "RotationEnabled", skip_serializing_if = "Option::is_none")]
     pub rotation_enabled: Option<bool>,
-    #[serde(rename = "RotationLambdaARN", skip_serializing_if = "Option::is_none")]
     pub rotation_lambda_arn: Option<String>,
-    #[serde(rename = "RotationRules", skip_serializing_if = "Option::is_none")]
     pub rotation_rules: Option<RotationRulesType>,
-    #[serde(rename = "ExternalSecretRotationMetadata", skip_serializing_if = "Option::is_none")]
     pub external_secret_rotation_metadata: Option<Vec<ExternalSecretRotationMetadataItem>>,
-    #[serde(rename = "ExternalSecretRotationRoleArn", skip_serializing_if = "Option::is_none")]
     pub external_secret_rotation_role_arn: Option<String>,
-    #[serde(rename = "LastRotatedDate", skip_serializing_if = "Option::is_none")]
     pub last_rotated_date: Option<wire::Timestamp>,
-    #[serde(rename = "LastChangedDate", skip_serializing_if = "Option::is_none")]
     pub last_changed_date: Option<wire::Timestamp>,
-    #[serde(rename = "LastAccessedDate", skip_serializing_if = "Option::is_none")]
     pub last_accessed_date: Option<wire::Timestamp>,
-    #[serde(rename = "DeletedDate", skip_serializing_if = "Option::is_none")]
     pub deleted_date: Option<wire::Timestamp>,
-    #[serde(rename = "NextRotationDate", skip_serializing_if = "Option::is_none")]
     pub next_rotation_date: Option<wire::Timestamp>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "SecretVersionsToStages", skip_serializing_if = "Option::is_none")]
     pub secret_versions_to_stages: Option<std::collections::BTreeMap<String, Vec<String>>>,
-    #[serde(rename = "OwningService", skip_serializing_if = "Option::is_none")]
     pub owning_service: Option<String>,
-    #[serde(rename = "CreatedDate", skip_serializing_if = "Option::is_none")]
     pub created_date: Option<wire::Timestamp>,
-    #[serde(rename = "PrimaryRegion", skip_serializing_if = "Option::is_none")]
     pub primary_region: Option<String>,
 }
+wire::shape!(SecretListEntry: "ARN" arn, "Name" name, "Type" r#type, "Description" description, "KmsKeyId" kms_key_id, "RotationEnabled" rotation_enabled, "RotationLambdaARN" rotation_lambda_arn, "RotationRules" rotation_rules, "ExternalSecretRotationMetadata" external_secret_rotation_metadata, "ExternalSecretRotationRoleArn" external_secret_rotation_role_arn, "LastRotatedDate" last_rotated_date, "LastChangedDate" last_changed_date, "LastAccessedDate" last_accessed_date, "DeletedDate" deleted_date, "NextRotationDate" next_rotation_date, "Tags" tags, "SecretVersionsToStages" secret_versions_to_stages, "OwningService" owning_service, "CreatedDate" created_date, "PrimaryRegion" primary_region,);
 
 /// `SecretVersionsListEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SecretVersionsListEntry {
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
-    #[serde(rename = "VersionStages", skip_serializing_if = "Option::is_none")]
     pub version_stages: Option<Vec<String>>,
-    #[serde(rename = "LastAccessedDate", skip_serializing_if = "Option::is_none")]
     pub last_accessed_date: Option<wire::Timestamp>,
-    #[serde(rename = "CreatedDate", skip_serializing_if = "Option::is_none")]
     pub created_date: Option<wire::Timestamp>,
-    #[serde(rename = "KmsKeyIds", skip_serializing_if = "Option::is_none")]
     pub kms_key_ids: Option<Vec<String>>,
 }
+wire::shape!(SecretVersionsListEntry: "VersionId" version_id, "VersionStages" version_stages, "LastAccessedDate" last_accessed_date, "CreatedDate" created_date, "KmsKeyIds" kms_key_ids,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 /// `TagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceRequest {
-    #[serde(rename = "SecretId")]
     pub secret_id: String,
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(TagResourceRequest: "SecretId" secret_id, "Tags" tags,);
 
 /// `UntagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceRequest {
-    #[serde(rename = "SecretId")]
     pub secret_id: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagResourceRequest: "SecretId" secret_id, "TagKeys" tag_keys,);
 
 /// `UpdateSecretRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateSecretRequest {
-    #[serde(rename = "SecretId")]
     pub secret_id: String,
-    #[serde(rename = "ClientRequestToken", skip_serializing_if = "Option::is_none")]
     pub client_request_token: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "KmsKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    #[serde(rename = "SecretBinary", skip_serializing_if = "Option::is_none")]
     pub secret_binary: Option<wire::Blob>,
-    #[serde(rename = "SecretString", skip_serializing_if = "Option::is_none")]
     pub secret_string: Option<String>,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
 }
+wire::shape!(UpdateSecretRequest: "SecretId" secret_id, "ClientRequestToken" client_request_token, "Description" description, "KmsKeyId" kms_key_id, "SecretBinary" secret_binary, "SecretString" secret_string, "Type" r#type,);
 
 /// `UpdateSecretResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateSecretResponse {
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "VersionId", skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
 }
+wire::shape!(UpdateSecretResponse: "ARN" arn, "Name" name, "VersionId" version_id,);
 
 static S_ADD_REPLICA_REGION_LIST_TYPE: Shape =
     Shape::List(List { member: &S_REPLICA_REGION_TYPE, element: "member", flattened: false, min: Some(1), max: None });

@@ -371,390 +371,307 @@ impl wire::Operation for UntagResource {
 }
 
 /// `BatchResultErrorEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchResultErrorEntry {
-    #[serde(rename = "Id")]
     pub id: String,
-    #[serde(rename = "Code")]
     pub code: String,
-    #[serde(rename = "Message", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    #[serde(rename = "SenderFault")]
     pub sender_fault: bool,
 }
+wire::shape!(BatchResultErrorEntry: "Id" id, "Code" code, "Message" message, "SenderFault" sender_fault,);
 
 /// `ConfirmSubscriptionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConfirmSubscriptionInput {
-    #[serde(rename = "TopicArn")]
     pub topic_arn: String,
-    #[serde(rename = "Token")]
     pub token: String,
-    #[serde(rename = "AuthenticateOnUnsubscribe", skip_serializing_if = "Option::is_none")]
     pub authenticate_on_unsubscribe: Option<String>,
 }
+wire::shape!(ConfirmSubscriptionInput: "TopicArn" topic_arn, "Token" token, "AuthenticateOnUnsubscribe" authenticate_on_unsubscribe,);
 
 /// `ConfirmSubscriptionResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConfirmSubscriptionResponse {
-    #[serde(rename = "SubscriptionArn", skip_serializing_if = "Option::is_none")]
     pub subscription_arn: Option<String>,
 }
+wire::shape!(ConfirmSubscriptionResponse: "SubscriptionArn" subscription_arn,);
 
 /// `CreateTopicInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTopicInput {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "DataProtectionPolicy", skip_serializing_if = "Option::is_none")]
     pub data_protection_policy: Option<String>,
 }
+wire::shape!(CreateTopicInput: "Name" name, "Attributes" attributes, "Tags" tags, "DataProtectionPolicy" data_protection_policy,);
 
 /// `CreateTopicResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTopicResponse {
-    #[serde(rename = "TopicArn", skip_serializing_if = "Option::is_none")]
     pub topic_arn: Option<String>,
 }
+wire::shape!(CreateTopicResponse: "TopicArn" topic_arn,);
 
 /// `DeleteTopicInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTopicInput {
-    #[serde(rename = "TopicArn")]
     pub topic_arn: String,
 }
+wire::shape!(DeleteTopicInput: "TopicArn" topic_arn,);
 
 /// `GetSubscriptionAttributesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetSubscriptionAttributesInput {
-    #[serde(rename = "SubscriptionArn")]
     pub subscription_arn: String,
 }
+wire::shape!(GetSubscriptionAttributesInput: "SubscriptionArn" subscription_arn,);
 
 /// `GetSubscriptionAttributesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetSubscriptionAttributesResponse {
-    #[serde(rename = "Attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(GetSubscriptionAttributesResponse: "Attributes" attributes,);
 
 /// `GetTopicAttributesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTopicAttributesInput {
-    #[serde(rename = "TopicArn")]
     pub topic_arn: String,
 }
+wire::shape!(GetTopicAttributesInput: "TopicArn" topic_arn,);
 
 /// `GetTopicAttributesResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTopicAttributesResponse {
-    #[serde(rename = "Attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(GetTopicAttributesResponse: "Attributes" attributes,);
 
 /// `ListSubscriptionsByTopicInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListSubscriptionsByTopicInput {
-    #[serde(rename = "TopicArn")]
     pub topic_arn: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListSubscriptionsByTopicInput: "TopicArn" topic_arn, "NextToken" next_token,);
 
 /// `ListSubscriptionsByTopicResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListSubscriptionsByTopicResponse {
-    #[serde(rename = "Subscriptions", skip_serializing_if = "Option::is_none")]
     pub subscriptions: Option<Vec<Subscription>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListSubscriptionsByTopicResponse: "Subscriptions" subscriptions, "NextToken" next_token,);
 
 /// `ListSubscriptionsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListSubscriptionsInput {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListSubscriptionsInput: "NextToken" next_token,);
 
 /// `ListSubscriptionsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListSubscriptionsResponse {
-    #[serde(rename = "Subscriptions", skip_serializing_if = "Option::is_none")]
     pub subscriptions: Option<Vec<Subscription>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListSubscriptionsResponse: "Subscriptions" subscriptions, "NextToken" next_token,);
 
 /// `ListTagsForResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceRequest {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
 }
+wire::shape!(ListTagsForResourceRequest: "ResourceArn" resource_arn,);
 
 /// `ListTagsForResourceResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceResponse {
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(ListTagsForResourceResponse: "Tags" tags,);
 
 /// `ListTopicsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTopicsInput {
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListTopicsInput: "NextToken" next_token,);
 
 /// `ListTopicsResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTopicsResponse {
-    #[serde(rename = "Topics", skip_serializing_if = "Option::is_none")]
     pub topics: Option<Vec<Topic>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListTopicsResponse: "Topics" topics, "NextToken" next_token,);
 
 /// `MessageAttributeValue`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageAttributeValue {
-    #[serde(rename = "DataType")]
     pub data_type: String,
-    #[serde(rename = "StringValue", skip_serializing_if = "Option::is_none")]
     pub string_value: Option<String>,
-    #[serde(rename = "BinaryValue", skip_serializing_if = "Option::is_none")]
     pub binary_value: Option<wire::Blob>,
 }
+wire::shape!(MessageAttributeValue: "DataType" data_type, "StringValue" string_value, "BinaryValue" binary_value,);
 
 /// `PublishBatchInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishBatchInput {
-    #[serde(rename = "TopicArn")]
     pub topic_arn: String,
-    #[serde(rename = "PublishBatchRequestEntries")]
     pub publish_batch_request_entries: Vec<PublishBatchRequestEntry>,
 }
+wire::shape!(PublishBatchInput: "TopicArn" topic_arn, "PublishBatchRequestEntries" publish_batch_request_entries,);
 
 /// `PublishBatchRequestEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishBatchRequestEntry {
-    #[serde(rename = "Id")]
     pub id: String,
-    #[serde(rename = "Message")]
     pub message: String,
-    #[serde(rename = "Subject", skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    #[serde(rename = "MessageStructure", skip_serializing_if = "Option::is_none")]
     pub message_structure: Option<String>,
-    #[serde(rename = "MessageAttributes", skip_serializing_if = "Option::is_none")]
     pub message_attributes: Option<std::collections::BTreeMap<String, MessageAttributeValue>>,
-    #[serde(rename = "MessageDeduplicationId", skip_serializing_if = "Option::is_none")]
     pub message_deduplication_id: Option<String>,
-    #[serde(rename = "MessageGroupId", skip_serializing_if = "Option::is_none")]
     pub message_group_id: Option<String>,
 }
+wire::shape!(PublishBatchRequestEntry: "Id" id, "Message" message, "Subject" subject, "MessageStructure" message_structure, "MessageAttributes" message_attributes, "MessageDeduplicationId" message_deduplication_id, "MessageGroupId" message_group_id,);
 
 /// `PublishBatchResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishBatchResponse {
-    #[serde(rename = "Successful", skip_serializing_if = "Option::is_none")]
     pub successful: Option<Vec<PublishBatchResultEntry>>,
-    #[serde(rename = "Failed", skip_serializing_if = "Option::is_none")]
     pub failed: Option<Vec<BatchResultErrorEntry>>,
 }
+wire::shape!(PublishBatchResponse: "Successful" successful, "Failed" failed,);
 
 /// `PublishBatchResultEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishBatchResultEntry {
-    #[serde(rename = "Id", skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    #[serde(rename = "MessageId", skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    #[serde(rename = "SequenceNumber", skip_serializing_if = "Option::is_none")]
     pub sequence_number: Option<String>,
 }
+wire::shape!(PublishBatchResultEntry: "Id" id, "MessageId" message_id, "SequenceNumber" sequence_number,);
 
 /// `PublishInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishInput {
-    #[serde(rename = "TopicArn", skip_serializing_if = "Option::is_none")]
     pub topic_arn: Option<String>,
-    #[serde(rename = "TargetArn", skip_serializing_if = "Option::is_none")]
     pub target_arn: Option<String>,
-    #[serde(rename = "PhoneNumber", skip_serializing_if = "Option::is_none")]
     pub phone_number: Option<String>,
-    #[serde(rename = "Message")]
     pub message: String,
-    #[serde(rename = "Subject", skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    #[serde(rename = "MessageStructure", skip_serializing_if = "Option::is_none")]
     pub message_structure: Option<String>,
-    #[serde(rename = "MessageAttributes", skip_serializing_if = "Option::is_none")]
     pub message_attributes: Option<std::collections::BTreeMap<String, MessageAttributeValue>>,
-    #[serde(rename = "MessageDeduplicationId", skip_serializing_if = "Option::is_none")]
     pub message_deduplication_id: Option<String>,
-    #[serde(rename = "MessageGroupId", skip_serializing_if = "Option::is_none")]
     pub message_group_id: Option<String>,
 }
+wire::shape!(PublishInput: "TopicArn" topic_arn, "TargetArn" target_arn, "PhoneNumber" phone_number, "Message" message, "Subject" subject, "MessageStructure" message_structure, "MessageAttributes" message_attributes, "MessageDeduplicationId" message_deduplication_id, "MessageGroupId" message_group_id,);
 
 /// `PublishResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishResponse {
-    #[serde(rename = "MessageId", skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    #[serde(rename = "SequenceNumber", skip_serializing_if = "Option::is_none")]
     pub sequence_number: Option<String>,
 }
+wire::shape!(PublishResponse: "MessageId" message_id, "SequenceNumber" sequence_number,);
 
 /// `SetSubscriptionAttributesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetSubscriptionAttributesInput {
-    #[serde(rename = "SubscriptionArn")]
     pub subscription_arn: String,
-    #[serde(rename = "AttributeName")]
     pub attribute_name: String,
-    #[serde(rename = "AttributeValue", skip_serializing_if = "Option::is_none")]
     pub attribute_value: Option<String>,
 }
+wire::shape!(SetSubscriptionAttributesInput: "SubscriptionArn" subscription_arn, "AttributeName" attribute_name, "AttributeValue" attribute_value,);
 
 /// `SetTopicAttributesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetTopicAttributesInput {
-    #[serde(rename = "TopicArn")]
     pub topic_arn: String,
-    #[serde(rename = "AttributeName")]
     pub attribute_name: String,
-    #[serde(rename = "AttributeValue", skip_serializing_if = "Option::is_none")]
     pub attribute_value: Option<String>,
 }
+wire::shape!(SetTopicAttributesInput: "TopicArn" topic_arn, "AttributeName" attribute_name, "AttributeValue" attribute_value,);
 
 /// `SubscribeInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubscribeInput {
-    #[serde(rename = "TopicArn")]
     pub topic_arn: String,
-    #[serde(rename = "Protocol")]
     pub protocol: String,
-    #[serde(rename = "Endpoint", skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    #[serde(rename = "Attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "ReturnSubscriptionArn", skip_serializing_if = "Option::is_none")]
     pub return_subscription_arn: Option<bool>,
 }
+wire::shape!(SubscribeInput: "TopicArn" topic_arn, "Protocol" protocol, "Endpoint" endpoint, "Attributes" attributes, "ReturnSubscriptionArn" return_subscription_arn,);
 
 /// `SubscribeResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubscribeResponse {
-    #[serde(rename = "SubscriptionArn", skip_serializing_if = "Option::is_none")]
     pub subscription_arn: Option<String>,
 }
+wire::shape!(SubscribeResponse: "SubscriptionArn" subscription_arn,);
 
 /// `Subscription`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Subscription {
-    #[serde(rename = "SubscriptionArn", skip_serializing_if = "Option::is_none")]
     pub subscription_arn: Option<String>,
-    #[serde(rename = "Owner", skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    #[serde(rename = "Protocol", skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
-    #[serde(rename = "Endpoint", skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    #[serde(rename = "TopicArn", skip_serializing_if = "Option::is_none")]
     pub topic_arn: Option<String>,
 }
+wire::shape!(Subscription: "SubscriptionArn" subscription_arn, "Owner" owner, "Protocol" protocol, "Endpoint" endpoint, "TopicArn" topic_arn,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 /// `TagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceRequest {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(TagResourceRequest: "ResourceArn" resource_arn, "Tags" tags,);
 
 /// `TagResourceResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceResponse {}
+wire::shape!(TagResourceResponse:);
 
 /// `Topic`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Topic {
-    #[serde(rename = "TopicArn", skip_serializing_if = "Option::is_none")]
     pub topic_arn: Option<String>,
 }
+wire::shape!(Topic: "TopicArn" topic_arn,);
 
 /// `UnsubscribeInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnsubscribeInput {
-    #[serde(rename = "SubscriptionArn")]
     pub subscription_arn: String,
 }
+wire::shape!(UnsubscribeInput: "SubscriptionArn" subscription_arn,);
 
 /// `UntagResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceRequest {
-    #[serde(rename = "ResourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagResourceRequest: "ResourceArn" resource_arn, "TagKeys" tag_keys,);
 
 /// `UntagResourceResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceResponse {}
+wire::shape!(UntagResourceResponse:);
 
 static S_AMAZON_RESOURCE_NAME: Shape =
     Shape::String { min: Some(1), max: Some(1011), pattern: None, values: &[], sensitive: false };

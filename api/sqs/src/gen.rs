@@ -392,456 +392,347 @@ impl wire::Operation for UntagQueue {
 }
 
 /// `BatchResultErrorEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchResultErrorEntry {
-    #[serde(rename = "Id")]
     pub id: String,
-    #[serde(rename = "SenderFault")]
     pub sender_fault: bool,
-    #[serde(rename = "Code")]
     pub code: String,
-    #[serde(rename = "Message", skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
+wire::shape!(BatchResultErrorEntry: "Id" id, "SenderFault" sender_fault, "Code" code, "Message" message,);
 
 /// `ChangeMessageVisibilityBatchRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChangeMessageVisibilityBatchRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "Entries")]
     pub entries: Vec<ChangeMessageVisibilityBatchRequestEntry>,
 }
+wire::shape!(ChangeMessageVisibilityBatchRequest: "QueueUrl" queue_url, "Entries" entries,);
 
 /// `ChangeMessageVisibilityBatchRequestEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChangeMessageVisibilityBatchRequestEntry {
-    #[serde(rename = "Id")]
     pub id: String,
-    #[serde(rename = "ReceiptHandle")]
     pub receipt_handle: String,
-    #[serde(rename = "VisibilityTimeout", skip_serializing_if = "Option::is_none")]
     pub visibility_timeout: Option<i32>,
 }
+wire::shape!(ChangeMessageVisibilityBatchRequestEntry: "Id" id, "ReceiptHandle" receipt_handle, "VisibilityTimeout" visibility_timeout,);
 
 /// `ChangeMessageVisibilityBatchResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChangeMessageVisibilityBatchResult {
-    #[serde(rename = "Successful")]
     pub successful: Vec<ChangeMessageVisibilityBatchResultEntry>,
-    #[serde(rename = "Failed")]
     pub failed: Vec<BatchResultErrorEntry>,
 }
+wire::shape!(ChangeMessageVisibilityBatchResult: "Successful" successful, "Failed" failed,);
 
 /// `ChangeMessageVisibilityBatchResultEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChangeMessageVisibilityBatchResultEntry {
-    #[serde(rename = "Id")]
     pub id: String,
 }
+wire::shape!(ChangeMessageVisibilityBatchResultEntry: "Id" id,);
 
 /// `ChangeMessageVisibilityRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChangeMessageVisibilityRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "ReceiptHandle")]
     pub receipt_handle: String,
-    #[serde(rename = "VisibilityTimeout")]
     pub visibility_timeout: i32,
 }
+wire::shape!(ChangeMessageVisibilityRequest: "QueueUrl" queue_url, "ReceiptHandle" receipt_handle, "VisibilityTimeout" visibility_timeout,);
 
 /// `CreateQueueRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateQueueRequest {
-    #[serde(rename = "QueueName")]
     pub queue_name: String,
-    #[serde(rename = "Attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(CreateQueueRequest: "QueueName" queue_name, "Attributes" attributes, "tags" tags,);
 
 /// `CreateQueueResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateQueueResult {
-    #[serde(rename = "QueueUrl", skip_serializing_if = "Option::is_none")]
     pub queue_url: Option<String>,
 }
+wire::shape!(CreateQueueResult: "QueueUrl" queue_url,);
 
 /// `DeleteMessageBatchRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteMessageBatchRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "Entries")]
     pub entries: Vec<DeleteMessageBatchRequestEntry>,
 }
+wire::shape!(DeleteMessageBatchRequest: "QueueUrl" queue_url, "Entries" entries,);
 
 /// `DeleteMessageBatchRequestEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteMessageBatchRequestEntry {
-    #[serde(rename = "Id")]
     pub id: String,
-    #[serde(rename = "ReceiptHandle")]
     pub receipt_handle: String,
 }
+wire::shape!(DeleteMessageBatchRequestEntry: "Id" id, "ReceiptHandle" receipt_handle,);
 
 /// `DeleteMessageBatchResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteMessageBatchResult {
-    #[serde(rename = "Successful")]
     pub successful: Vec<DeleteMessageBatchResultEntry>,
-    #[serde(rename = "Failed")]
     pub failed: Vec<BatchResultErrorEntry>,
 }
+wire::shape!(DeleteMessageBatchResult: "Successful" successful, "Failed" failed,);
 
 /// `DeleteMessageBatchResultEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteMessageBatchResultEntry {
-    #[serde(rename = "Id")]
     pub id: String,
 }
+wire::shape!(DeleteMessageBatchResultEntry: "Id" id,);
 
 /// `DeleteMessageRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteMessageRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "ReceiptHandle")]
     pub receipt_handle: String,
 }
+wire::shape!(DeleteMessageRequest: "QueueUrl" queue_url, "ReceiptHandle" receipt_handle,);
 
 /// `DeleteQueueRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteQueueRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
 }
+wire::shape!(DeleteQueueRequest: "QueueUrl" queue_url,);
 
 /// `GetQueueAttributesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetQueueAttributesRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "AttributeNames", skip_serializing_if = "Option::is_none")]
     pub attribute_names: Option<Vec<String>>,
 }
+wire::shape!(GetQueueAttributesRequest: "QueueUrl" queue_url, "AttributeNames" attribute_names,);
 
 /// `GetQueueAttributesResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetQueueAttributesResult {
-    #[serde(rename = "Attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(GetQueueAttributesResult: "Attributes" attributes,);
 
 /// `GetQueueUrlRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetQueueUrlRequest {
-    #[serde(rename = "QueueName")]
     pub queue_name: String,
-    #[serde(rename = "QueueOwnerAWSAccountId", skip_serializing_if = "Option::is_none")]
     pub queue_owner_aws_account_id: Option<String>,
 }
+wire::shape!(GetQueueUrlRequest: "QueueName" queue_name, "QueueOwnerAWSAccountId" queue_owner_aws_account_id,);
 
 /// `GetQueueUrlResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetQueueUrlResult {
-    #[serde(rename = "QueueUrl", skip_serializing_if = "Option::is_none")]
     pub queue_url: Option<String>,
 }
+wire::shape!(GetQueueUrlResult: "QueueUrl" queue_url,);
 
 /// `ListDeadLetterSourceQueuesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListDeadLetterSourceQueuesRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(ListDeadLetterSourceQueuesRequest: "QueueUrl" queue_url, "NextToken" next_token, "MaxResults" max_results,);
 
 /// `ListDeadLetterSourceQueuesResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListDeadLetterSourceQueuesResult {
-    #[serde(rename = "queueUrls")]
     pub queue_urls: Vec<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListDeadLetterSourceQueuesResult: "queueUrls" queue_urls, "NextToken" next_token,);
 
 /// `ListQueueTagsRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListQueueTagsRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
 }
+wire::shape!(ListQueueTagsRequest: "QueueUrl" queue_url,);
 
 /// `ListQueueTagsResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListQueueTagsResult {
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<std::collections::BTreeMap<String, String>>,
 }
+wire::shape!(ListQueueTagsResult: "Tags" tags,);
 
 /// `ListQueuesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListQueuesRequest {
-    #[serde(rename = "QueueNamePrefix", skip_serializing_if = "Option::is_none")]
     pub queue_name_prefix: Option<String>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(ListQueuesRequest: "QueueNamePrefix" queue_name_prefix, "NextToken" next_token, "MaxResults" max_results,);
 
 /// `ListQueuesResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListQueuesResult {
-    #[serde(rename = "QueueUrls", skip_serializing_if = "Option::is_none")]
     pub queue_urls: Option<Vec<String>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListQueuesResult: "QueueUrls" queue_urls, "NextToken" next_token,);
 
 /// `Message`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Message {
-    #[serde(rename = "MessageId", skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    #[serde(rename = "ReceiptHandle", skip_serializing_if = "Option::is_none")]
     pub receipt_handle: Option<String>,
-    #[serde(rename = "MD5OfBody", skip_serializing_if = "Option::is_none")]
     pub md5_of_body: Option<String>,
-    #[serde(rename = "Body", skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    #[serde(rename = "Attributes", skip_serializing_if = "Option::is_none")]
     pub attributes: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     pub md5_of_message_attributes: Option<String>,
-    #[serde(rename = "MessageAttributes", skip_serializing_if = "Option::is_none")]
     pub message_attributes: Option<std::collections::BTreeMap<String, MessageAttributeValue>>,
 }
+wire::shape!(Message: "MessageId" message_id, "ReceiptHandle" receipt_handle, "MD5OfBody" md5_of_body, "Body" body, "Attributes" attributes, "MD5OfMessageAttributes" md5_of_message_attributes, "MessageAttributes" message_attributes,);
 
 /// `MessageAttributeValue`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageAttributeValue {
-    #[serde(rename = "StringValue", skip_serializing_if = "Option::is_none")]
     pub string_value: Option<String>,
-    #[serde(rename = "BinaryValue", skip_serializing_if = "Option::is_none")]
     pub binary_value: Option<wire::Blob>,
-    #[serde(rename = "StringListValues", skip_serializing_if = "Option::is_none")]
     pub string_list_values: Option<Vec<String>>,
-    #[serde(rename = "BinaryListValues", skip_serializing_if = "Option::is_none")]
     pub binary_list_values: Option<Vec<wire::Blob>>,
-    #[serde(rename = "DataType")]
     pub data_type: String,
 }
+wire::shape!(MessageAttributeValue: "StringValue" string_value, "BinaryValue" binary_value, "StringListValues" string_list_values, "BinaryListValues" binary_list_values, "DataType" data_type,);
 
 /// `MessageSystemAttributeValue`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageSystemAttributeValue {
-    #[serde(rename = "StringValue", skip_serializing_if = "Option::is_none")]
     pub string_value: Option<String>,
-    #[serde(rename = "BinaryValue", skip_serializing_if = "Option::is_none")]
     pub binary_value: Option<wire::Blob>,
-    #[serde(rename = "StringListValues", skip_serializing_if = "Option::is_none")]
     pub string_list_values: Option<Vec<String>>,
-    #[serde(rename = "BinaryListValues", skip_serializing_if = "Option::is_none")]
     pub binary_list_values: Option<Vec<wire::Blob>>,
-    #[serde(rename = "DataType")]
     pub data_type: String,
 }
+wire::shape!(MessageSystemAttributeValue: "StringValue" string_value, "BinaryValue" binary_value, "StringListValues" string_list_values, "BinaryListValues" binary_list_values, "DataType" data_type,);
 
 /// `PurgeQueueRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PurgeQueueRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
 }
+wire::shape!(PurgeQueueRequest: "QueueUrl" queue_url,);
 
 /// `ReceiveMessageRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReceiveMessageRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "AttributeNames", skip_serializing_if = "Option::is_none")]
     pub attribute_names: Option<Vec<String>>,
-    #[serde(rename = "MessageSystemAttributeNames", skip_serializing_if = "Option::is_none")]
     pub message_system_attribute_names: Option<Vec<String>>,
-    #[serde(rename = "MessageAttributeNames", skip_serializing_if = "Option::is_none")]
     pub message_attribute_names: Option<Vec<String>>,
-    #[serde(rename = "MaxNumberOfMessages", skip_serializing_if = "Option::is_none")]
     pub max_number_of_messages: Option<i32>,
-    #[serde(rename = "VisibilityTimeout", skip_serializing_if = "Option::is_none")]
     pub visibility_timeout: Option<i32>,
-    #[serde(rename = "WaitTimeSeconds", skip_serializing_if = "Option::is_none")]
     pub wait_time_seconds: Option<i32>,
-    #[serde(rename = "ReceiveRequestAttemptId", skip_serializing_if = "Option::is_none")]
     pub receive_request_attempt_id: Option<String>,
 }
+wire::shape!(ReceiveMessageRequest: "QueueUrl" queue_url, "AttributeNames" attribute_names, "MessageSystemAttributeNames" message_system_attribute_names, "MessageAttributeNames" message_attribute_names, "MaxNumberOfMessages" max_number_of_messages, "VisibilityTimeout" visibility_timeout, "WaitTimeSeconds" wait_time_seconds, "ReceiveRequestAttemptId" receive_request_attempt_id,);
 
 /// `ReceiveMessageResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReceiveMessageResult {
-    #[serde(rename = "Messages", skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<Message>>,
 }
+wire::shape!(ReceiveMessageResult: "Messages" messages,);
 
 /// `SendMessageBatchRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendMessageBatchRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "Entries")]
     pub entries: Vec<SendMessageBatchRequestEntry>,
 }
+wire::shape!(SendMessageBatchRequest: "QueueUrl" queue_url, "Entries" entries,);
 
 /// `SendMessageBatchRequestEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendMessageBatchRequestEntry {
-    #[serde(rename = "Id")]
     pub id: String,
-    #[serde(rename = "MessageBody")]
     pub message_body: String,
-    #[serde(rename = "DelaySeconds", skip_serializing_if = "Option::is_none")]
     pub delay_seconds: Option<i32>,
-    #[serde(rename = "MessageAttributes", skip_serializing_if = "Option::is_none")]
     pub message_attributes: Option<std::collections::BTreeMap<String, MessageAttributeValue>>,
-    #[serde(rename = "MessageSystemAttributes", skip_serializing_if = "Option::is_none")]
     pub message_system_attributes: Option<std::collections::BTreeMap<String, MessageSystemAttributeValue>>,
-    #[serde(rename = "MessageDeduplicationId", skip_serializing_if = "Option::is_none")]
     pub message_deduplication_id: Option<String>,
-    #[serde(rename = "MessageGroupId", skip_serializing_if = "Option::is_none")]
     pub message_group_id: Option<String>,
 }
+wire::shape!(SendMessageBatchRequestEntry: "Id" id, "MessageBody" message_body, "DelaySeconds" delay_seconds, "MessageAttributes" message_attributes, "MessageSystemAttributes" message_system_attributes, "MessageDeduplicationId" message_deduplication_id, "MessageGroupId" message_group_id,);
 
 /// `SendMessageBatchResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendMessageBatchResult {
-    #[serde(rename = "Successful")]
     pub successful: Vec<SendMessageBatchResultEntry>,
-    #[serde(rename = "Failed")]
     pub failed: Vec<BatchResultErrorEntry>,
 }
+wire::shape!(SendMessageBatchResult: "Successful" successful, "Failed" failed,);
 
 /// `SendMessageBatchResultEntry`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendMessageBatchResultEntry {
-    #[serde(rename = "Id")]
     pub id: String,
-    #[serde(rename = "MessageId")]
     pub message_id: String,
-    #[serde(rename = "MD5OfMessageBody")]
     pub md5_of_message_body: String,
-    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     pub md5_of_message_attributes: Option<String>,
-    #[serde(rename = "MD5OfMessageSystemAttributes", skip_serializing_if = "Option::is_none")]
     pub md5_of_message_system_attributes: Option<String>,
-    #[serde(rename = "SequenceNumber", skip_serializing_if = "Option::is_none")]
     pub sequence_number: Option<String>,
 }
+wire::shape!(SendMessageBatchResultEntry: "Id" id, "MessageId" message_id, "MD5OfMessageBody" md5_of_message_body, "MD5OfMessageAttributes" md5_of_message_attributes, "MD5OfMessageSystemAttributes" md5_of_message_system_attributes, "SequenceNumber" sequence_number,);
 
 /// `SendMessageRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendMessageRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "MessageBody")]
     pub message_body: String,
-    #[serde(rename = "DelaySeconds", skip_serializing_if = "Option::is_none")]
     pub delay_seconds: Option<i32>,
-    #[serde(rename = "MessageAttributes", skip_serializing_if = "Option::is_none")]
     pub message_attributes: Option<std::collections::BTreeMap<String, MessageAttributeValue>>,
-    #[serde(rename = "MessageSystemAttributes", skip_serializing_if = "Option::is_none")]
     pub message_system_attributes: Option<std::collections::BTreeMap<String, MessageSystemAttributeValue>>,
-    #[serde(rename = "MessageDeduplicationId", skip_serializing_if = "Option::is_none")]
     pub message_deduplication_id: Option<String>,
-    #[serde(rename = "MessageGroupId", skip_serializing_if = "Option::is_none")]
     pub message_group_id: Option<String>,
 }
+wire::shape!(SendMessageRequest: "QueueUrl" queue_url, "MessageBody" message_body, "DelaySeconds" delay_seconds, "MessageAttributes" message_attributes, "MessageSystemAttributes" message_system_attributes, "MessageDeduplicationId" message_deduplication_id, "MessageGroupId" message_group_id,);
 
 /// `SendMessageResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendMessageResult {
-    #[serde(rename = "MD5OfMessageBody", skip_serializing_if = "Option::is_none")]
     pub md5_of_message_body: Option<String>,
-    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     pub md5_of_message_attributes: Option<String>,
-    #[serde(rename = "MD5OfMessageSystemAttributes", skip_serializing_if = "Option::is_none")]
     pub md5_of_message_system_attributes: Option<String>,
-    #[serde(rename = "MessageId", skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-    #[serde(rename = "SequenceNumber", skip_serializing_if = "Option::is_none")]
     pub sequence_number: Option<String>,
 }
+wire::shape!(SendMessageResult: "MD5OfMessageBody" md5_of_message_body, "MD5OfMessageAttributes" md5_of_message_attributes, "MD5OfMessageSystemAttributes" md5_of_message_system_attributes, "MessageId" message_id, "SequenceNumber" sequence_number,);
 
 /// `SetQueueAttributesRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetQueueAttributesRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "Attributes")]
     pub attributes: std::collections::BTreeMap<String, String>,
 }
+wire::shape!(SetQueueAttributesRequest: "QueueUrl" queue_url, "Attributes" attributes,);
 
 /// `TagQueueRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagQueueRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "Tags")]
     pub tags: std::collections::BTreeMap<String, String>,
 }
+wire::shape!(TagQueueRequest: "QueueUrl" queue_url, "Tags" tags,);
 
 /// `UntagQueueRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagQueueRequest {
-    #[serde(rename = "QueueUrl")]
     pub queue_url: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagQueueRequest: "QueueUrl" queue_url, "TagKeys" tag_keys,);
 
 static S_ATTRIBUTE_NAME_LIST: Shape =
     Shape::List(List { member: &S_QUEUE_ATTRIBUTE_NAME, element: "member", flattened: true, min: None, max: None });

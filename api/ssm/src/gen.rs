@@ -224,315 +224,236 @@ impl wire::Operation for RemoveTagsFromResource {
 }
 
 /// `AddTagsToResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddTagsToResourceRequest {
-    #[serde(rename = "ResourceType")]
     pub resource_type: String,
-    #[serde(rename = "ResourceId")]
     pub resource_id: String,
-    #[serde(rename = "Tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(AddTagsToResourceRequest: "ResourceType" resource_type, "ResourceId" resource_id, "Tags" tags,);
 
 /// `AddTagsToResourceResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddTagsToResourceResult {}
+wire::shape!(AddTagsToResourceResult:);
 
 /// `DeleteParameterRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteParameterRequest {
-    #[serde(rename = "Name")]
     pub name: String,
 }
+wire::shape!(DeleteParameterRequest: "Name" name,);
 
 /// `DeleteParameterResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteParameterResult {}
+wire::shape!(DeleteParameterResult:);
 
 /// `DeleteParametersRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteParametersRequest {
-    #[serde(rename = "Names")]
     pub names: Vec<String>,
 }
+wire::shape!(DeleteParametersRequest: "Names" names,);
 
 /// `DeleteParametersResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteParametersResult {
-    #[serde(rename = "DeletedParameters", skip_serializing_if = "Option::is_none")]
     pub deleted_parameters: Option<Vec<String>>,
-    #[serde(rename = "InvalidParameters", skip_serializing_if = "Option::is_none")]
     pub invalid_parameters: Option<Vec<String>>,
 }
+wire::shape!(DeleteParametersResult: "DeletedParameters" deleted_parameters, "InvalidParameters" invalid_parameters,);
 
 /// `DescribeParametersRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeParametersRequest {
-    #[serde(rename = "Filters", skip_serializing_if = "Option::is_none")]
     pub filters: Option<Vec<ParametersFilter>>,
-    #[serde(rename = "ParameterFilters", skip_serializing_if = "Option::is_none")]
     pub parameter_filters: Option<Vec<ParameterStringFilter>>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "Shared", skip_serializing_if = "Option::is_none")]
     pub shared: Option<bool>,
 }
+wire::shape!(DescribeParametersRequest: "Filters" filters, "ParameterFilters" parameter_filters, "MaxResults" max_results, "NextToken" next_token, "Shared" shared,);
 
 /// `DescribeParametersResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeParametersResult {
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<ParameterMetadata>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(DescribeParametersResult: "Parameters" parameters, "NextToken" next_token,);
 
 /// `GetParameterRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetParameterRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "WithDecryption", skip_serializing_if = "Option::is_none")]
     pub with_decryption: Option<bool>,
 }
+wire::shape!(GetParameterRequest: "Name" name, "WithDecryption" with_decryption,);
 
 /// `GetParameterResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetParameterResult {
-    #[serde(rename = "Parameter", skip_serializing_if = "Option::is_none")]
     pub parameter: Option<Parameter>,
 }
+wire::shape!(GetParameterResult: "Parameter" parameter,);
 
 /// `GetParametersByPathRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetParametersByPathRequest {
-    #[serde(rename = "Path")]
     pub path: String,
-    #[serde(rename = "Recursive", skip_serializing_if = "Option::is_none")]
     pub recursive: Option<bool>,
-    #[serde(rename = "ParameterFilters", skip_serializing_if = "Option::is_none")]
     pub parameter_filters: Option<Vec<ParameterStringFilter>>,
-    #[serde(rename = "WithDecryption", skip_serializing_if = "Option::is_none")]
     pub with_decryption: Option<bool>,
-    #[serde(rename = "MaxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetParametersByPathRequest: "Path" path, "Recursive" recursive, "ParameterFilters" parameter_filters, "WithDecryption" with_decryption, "MaxResults" max_results, "NextToken" next_token,);
 
 /// `GetParametersByPathResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetParametersByPathResult {
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<Parameter>>,
-    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetParametersByPathResult: "Parameters" parameters, "NextToken" next_token,);
 
 /// `GetParametersRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetParametersRequest {
-    #[serde(rename = "Names")]
     pub names: Vec<String>,
-    #[serde(rename = "WithDecryption", skip_serializing_if = "Option::is_none")]
     pub with_decryption: Option<bool>,
 }
+wire::shape!(GetParametersRequest: "Names" names, "WithDecryption" with_decryption,);
 
 /// `GetParametersResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetParametersResult {
-    #[serde(rename = "Parameters", skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<Parameter>>,
-    #[serde(rename = "InvalidParameters", skip_serializing_if = "Option::is_none")]
     pub invalid_parameters: Option<Vec<String>>,
 }
+wire::shape!(GetParametersResult: "Parameters" parameters, "InvalidParameters" invalid_parameters,);
 
 /// `ListTagsForResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceRequest {
-    #[serde(rename = "ResourceType")]
     pub resource_type: String,
-    #[serde(rename = "ResourceId")]
     pub resource_id: String,
 }
+wire::shape!(ListTagsForResourceRequest: "ResourceType" resource_type, "ResourceId" resource_id,);
 
 /// `ListTagsForResourceResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceResult {
-    #[serde(rename = "TagList", skip_serializing_if = "Option::is_none")]
     pub tag_list: Option<Vec<Tag>>,
 }
+wire::shape!(ListTagsForResourceResult: "TagList" tag_list,);
 
 /// `Parameter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parameter {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "Value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
-    #[serde(rename = "Selector", skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
-    #[serde(rename = "SourceResult", skip_serializing_if = "Option::is_none")]
     pub source_result: Option<String>,
-    #[serde(rename = "LastModifiedDate", skip_serializing_if = "Option::is_none")]
     pub last_modified_date: Option<wire::Timestamp>,
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "DataType", skip_serializing_if = "Option::is_none")]
     pub data_type: Option<String>,
 }
+wire::shape!(Parameter: "Name" name, "Type" r#type, "Value" value, "Version" version, "Selector" selector, "SourceResult" source_result, "LastModifiedDate" last_modified_date, "ARN" arn, "DataType" data_type,);
 
 /// `ParameterInlinePolicy`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParameterInlinePolicy {
-    #[serde(rename = "PolicyText", skip_serializing_if = "Option::is_none")]
     pub policy_text: Option<String>,
-    #[serde(rename = "PolicyType", skip_serializing_if = "Option::is_none")]
     pub policy_type: Option<String>,
-    #[serde(rename = "PolicyStatus", skip_serializing_if = "Option::is_none")]
     pub policy_status: Option<String>,
 }
+wire::shape!(ParameterInlinePolicy: "PolicyText" policy_text, "PolicyType" policy_type, "PolicyStatus" policy_status,);
 
 /// `ParameterMetadata`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParameterMetadata {
-    #[serde(rename = "Name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "ARN", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "KeyId", skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
-    #[serde(rename = "LastModifiedDate", skip_serializing_if = "Option::is_none")]
     pub last_modified_date: Option<wire::Timestamp>,
-    #[serde(rename = "LastModifiedUser", skip_serializing_if = "Option::is_none")]
     pub last_modified_user: Option<String>,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "AllowedPattern", skip_serializing_if = "Option::is_none")]
     pub allowed_pattern: Option<String>,
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
-    #[serde(rename = "Tier", skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
-    #[serde(rename = "Policies", skip_serializing_if = "Option::is_none")]
     pub policies: Option<Vec<ParameterInlinePolicy>>,
-    #[serde(rename = "DataType", skip_serializing_if = "Option::is_none")]
     pub data_type: Option<String>,
 }
+wire::shape!(ParameterMetadata: "Name" name, "ARN" arn, "Type" r#type, "KeyId" key_id, "LastModifiedDate" last_modified_date, "LastModifiedUser" last_modified_user, "Description" description, "AllowedPattern" allowed_pattern, "Version" version, "Tier" tier, "Policies" policies, "DataType" data_type,);
 
 /// `ParameterStringFilter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParameterStringFilter {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Option", skip_serializing_if = "Option::is_none")]
     pub option: Option<String>,
-    #[serde(rename = "Values", skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<String>>,
 }
+wire::shape!(ParameterStringFilter: "Key" key, "Option" option, "Values" values,);
 
 /// `ParametersFilter`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParametersFilter {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Values")]
     pub values: Vec<String>,
 }
+wire::shape!(ParametersFilter: "Key" key, "Values" values,);
 
 /// `PutParameterRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutParameterRequest {
-    #[serde(rename = "Name")]
     pub name: String,
-    #[serde(rename = "Description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "Value")]
     pub value: String,
-    #[serde(rename = "Type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "KeyId", skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
-    #[serde(rename = "Overwrite", skip_serializing_if = "Option::is_none")]
     pub overwrite: Option<bool>,
-    #[serde(rename = "AllowedPattern", skip_serializing_if = "Option::is_none")]
     pub allowed_pattern: Option<String>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "Tier", skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
-    #[serde(rename = "Policies", skip_serializing_if = "Option::is_none")]
     pub policies: Option<String>,
-    #[serde(rename = "DataType", skip_serializing_if = "Option::is_none")]
     pub data_type: Option<String>,
 }
+wire::shape!(PutParameterRequest: "Name" name, "Description" description, "Value" value, "Type" r#type, "KeyId" key_id, "Overwrite" overwrite, "AllowedPattern" allowed_pattern, "Tags" tags, "Tier" tier, "Policies" policies, "DataType" data_type,);
 
 /// `PutParameterResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutParameterResult {
-    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
-    #[serde(rename = "Tier", skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
 }
+wire::shape!(PutParameterResult: "Version" version, "Tier" tier,);
 
 /// `RemoveTagsFromResourceRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RemoveTagsFromResourceRequest {
-    #[serde(rename = "ResourceType")]
     pub resource_type: String,
-    #[serde(rename = "ResourceId")]
     pub resource_id: String,
-    #[serde(rename = "TagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(RemoveTagsFromResourceRequest: "ResourceType" resource_type, "ResourceId" resource_id, "TagKeys" tag_keys,);
 
 /// `RemoveTagsFromResourceResult`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RemoveTagsFromResourceResult {}
+wire::shape!(RemoveTagsFromResourceResult:);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 static S_ADD_TAGS_TO_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     name: "AddTagsToResourceRequest",

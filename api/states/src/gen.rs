@@ -791,1786 +791,1301 @@ impl wire::Operation for ValidateStateMachineDefinition {
 }
 
 /// `ActivityFailedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ActivityFailedEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(ActivityFailedEventDetails: "error" error, "cause" cause,);
 
 /// `ActivityListItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ActivityListItem {
-    #[serde(rename = "activityArn")]
     pub activity_arn: String,
-    #[serde(rename = "name")]
     pub name: String,
-    #[serde(rename = "creationDate")]
     pub creation_date: wire::Timestamp,
 }
+wire::shape!(ActivityListItem: "activityArn" activity_arn, "name" name, "creationDate" creation_date,);
 
 /// `ActivityScheduleFailedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ActivityScheduleFailedEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(ActivityScheduleFailedEventDetails: "error" error, "cause" cause,);
 
 /// `ActivityScheduledEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ActivityScheduledEventDetails {
-    #[serde(rename = "resource")]
     pub resource: String,
-    #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "inputDetails", skip_serializing_if = "Option::is_none")]
     pub input_details: Option<HistoryEventExecutionDataDetails>,
-    #[serde(rename = "timeoutInSeconds", skip_serializing_if = "Option::is_none")]
     pub timeout_in_seconds: Option<i64>,
-    #[serde(rename = "heartbeatInSeconds", skip_serializing_if = "Option::is_none")]
     pub heartbeat_in_seconds: Option<i64>,
 }
+wire::shape!(ActivityScheduledEventDetails: "resource" resource, "input" input, "inputDetails" input_details, "timeoutInSeconds" timeout_in_seconds, "heartbeatInSeconds" heartbeat_in_seconds,);
 
 /// `ActivityStartedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ActivityStartedEventDetails {
-    #[serde(rename = "workerName", skip_serializing_if = "Option::is_none")]
     pub worker_name: Option<String>,
 }
+wire::shape!(ActivityStartedEventDetails: "workerName" worker_name,);
 
 /// `ActivitySucceededEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ActivitySucceededEventDetails {
-    #[serde(rename = "output", skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    #[serde(rename = "outputDetails", skip_serializing_if = "Option::is_none")]
     pub output_details: Option<HistoryEventExecutionDataDetails>,
 }
+wire::shape!(ActivitySucceededEventDetails: "output" output, "outputDetails" output_details,);
 
 /// `ActivityTimedOutEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ActivityTimedOutEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(ActivityTimedOutEventDetails: "error" error, "cause" cause,);
 
 /// `AssignedVariablesDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AssignedVariablesDetails {
-    #[serde(rename = "truncated", skip_serializing_if = "Option::is_none")]
     pub truncated: Option<bool>,
 }
+wire::shape!(AssignedVariablesDetails: "truncated" truncated,);
 
 /// `BillingDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BillingDetails {
-    #[serde(rename = "billedMemoryUsedInMB", skip_serializing_if = "Option::is_none")]
     pub billed_memory_used_in_mb: Option<i64>,
-    #[serde(rename = "billedDurationInMilliseconds", skip_serializing_if = "Option::is_none")]
     pub billed_duration_in_milliseconds: Option<i64>,
 }
+wire::shape!(BillingDetails: "billedMemoryUsedInMB" billed_memory_used_in_mb, "billedDurationInMilliseconds" billed_duration_in_milliseconds,);
 
 /// `CloudWatchEventsExecutionDataDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CloudWatchEventsExecutionDataDetails {
-    #[serde(rename = "included", skip_serializing_if = "Option::is_none")]
     pub included: Option<bool>,
 }
+wire::shape!(CloudWatchEventsExecutionDataDetails: "included" included,);
 
 /// `CloudWatchLogsLogGroup`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CloudWatchLogsLogGroup {
-    #[serde(rename = "logGroupArn", skip_serializing_if = "Option::is_none")]
     pub log_group_arn: Option<String>,
 }
+wire::shape!(CloudWatchLogsLogGroup: "logGroupArn" log_group_arn,);
 
 /// `CreateActivityInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateActivityInput {
-    #[serde(rename = "name")]
     pub name: String,
-    #[serde(rename = "tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "encryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub encryption_configuration: Option<EncryptionConfiguration>,
 }
+wire::shape!(CreateActivityInput: "name" name, "tags" tags, "encryptionConfiguration" encryption_configuration,);
 
 /// `CreateActivityOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateActivityOutput {
-    #[serde(rename = "activityArn")]
     pub activity_arn: String,
-    #[serde(rename = "creationDate")]
     pub creation_date: wire::Timestamp,
 }
+wire::shape!(CreateActivityOutput: "activityArn" activity_arn, "creationDate" creation_date,);
 
 /// `CreateStateMachineAliasInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateStateMachineAliasInput {
-    #[serde(rename = "description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "name")]
     pub name: String,
-    #[serde(rename = "routingConfiguration")]
     pub routing_configuration: Vec<RoutingConfigurationListItem>,
 }
+wire::shape!(CreateStateMachineAliasInput: "description" description, "name" name, "routingConfiguration" routing_configuration,);
 
 /// `CreateStateMachineAliasOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateStateMachineAliasOutput {
-    #[serde(rename = "stateMachineAliasArn")]
     pub state_machine_alias_arn: String,
-    #[serde(rename = "creationDate")]
     pub creation_date: wire::Timestamp,
 }
+wire::shape!(CreateStateMachineAliasOutput: "stateMachineAliasArn" state_machine_alias_arn, "creationDate" creation_date,);
 
 /// `CreateStateMachineInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateStateMachineInput {
-    #[serde(rename = "name")]
     pub name: String,
-    #[serde(rename = "definition")]
     pub definition: String,
-    #[serde(rename = "roleArn")]
     pub role_arn: String,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "loggingConfiguration", skip_serializing_if = "Option::is_none")]
     pub logging_configuration: Option<LoggingConfiguration>,
-    #[serde(rename = "tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "tracingConfiguration", skip_serializing_if = "Option::is_none")]
     pub tracing_configuration: Option<TracingConfiguration>,
-    #[serde(rename = "publish", skip_serializing_if = "Option::is_none")]
     pub publish: Option<bool>,
-    #[serde(rename = "versionDescription", skip_serializing_if = "Option::is_none")]
     pub version_description: Option<String>,
-    #[serde(rename = "encryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub encryption_configuration: Option<EncryptionConfiguration>,
 }
+wire::shape!(CreateStateMachineInput: "name" name, "definition" definition, "roleArn" role_arn, "type" r#type, "loggingConfiguration" logging_configuration, "tags" tags, "tracingConfiguration" tracing_configuration, "publish" publish, "versionDescription" version_description, "encryptionConfiguration" encryption_configuration,);
 
 /// `CreateStateMachineOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateStateMachineOutput {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "creationDate")]
     pub creation_date: wire::Timestamp,
-    #[serde(rename = "stateMachineVersionArn", skip_serializing_if = "Option::is_none")]
     pub state_machine_version_arn: Option<String>,
 }
+wire::shape!(CreateStateMachineOutput: "stateMachineArn" state_machine_arn, "creationDate" creation_date, "stateMachineVersionArn" state_machine_version_arn,);
 
 /// `DeleteActivityInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteActivityInput {
-    #[serde(rename = "activityArn")]
     pub activity_arn: String,
 }
+wire::shape!(DeleteActivityInput: "activityArn" activity_arn,);
 
 /// `DeleteActivityOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteActivityOutput {}
+wire::shape!(DeleteActivityOutput:);
 
 /// `DeleteStateMachineAliasInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteStateMachineAliasInput {
-    #[serde(rename = "stateMachineAliasArn")]
     pub state_machine_alias_arn: String,
 }
+wire::shape!(DeleteStateMachineAliasInput: "stateMachineAliasArn" state_machine_alias_arn,);
 
 /// `DeleteStateMachineAliasOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteStateMachineAliasOutput {}
+wire::shape!(DeleteStateMachineAliasOutput:);
 
 /// `DeleteStateMachineInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteStateMachineInput {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
 }
+wire::shape!(DeleteStateMachineInput: "stateMachineArn" state_machine_arn,);
 
 /// `DeleteStateMachineOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteStateMachineOutput {}
+wire::shape!(DeleteStateMachineOutput:);
 
 /// `DeleteStateMachineVersionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteStateMachineVersionInput {
-    #[serde(rename = "stateMachineVersionArn")]
     pub state_machine_version_arn: String,
 }
+wire::shape!(DeleteStateMachineVersionInput: "stateMachineVersionArn" state_machine_version_arn,);
 
 /// `DeleteStateMachineVersionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteStateMachineVersionOutput {}
+wire::shape!(DeleteStateMachineVersionOutput:);
 
 /// `DescribeActivityInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeActivityInput {
-    #[serde(rename = "activityArn")]
     pub activity_arn: String,
 }
+wire::shape!(DescribeActivityInput: "activityArn" activity_arn,);
 
 /// `DescribeActivityOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeActivityOutput {
-    #[serde(rename = "activityArn")]
     pub activity_arn: String,
-    #[serde(rename = "name")]
     pub name: String,
-    #[serde(rename = "creationDate")]
     pub creation_date: wire::Timestamp,
-    #[serde(rename = "encryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub encryption_configuration: Option<EncryptionConfiguration>,
 }
+wire::shape!(DescribeActivityOutput: "activityArn" activity_arn, "name" name, "creationDate" creation_date, "encryptionConfiguration" encryption_configuration,);
 
 /// `DescribeExecutionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeExecutionInput {
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "includedData", skip_serializing_if = "Option::is_none")]
     pub included_data: Option<String>,
 }
+wire::shape!(DescribeExecutionInput: "executionArn" execution_arn, "includedData" included_data,);
 
 /// `DescribeExecutionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeExecutionOutput {
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "status")]
     pub status: String,
-    #[serde(rename = "startDate")]
     pub start_date: wire::Timestamp,
-    #[serde(rename = "stopDate", skip_serializing_if = "Option::is_none")]
     pub stop_date: Option<wire::Timestamp>,
-    #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "inputDetails", skip_serializing_if = "Option::is_none")]
     pub input_details: Option<CloudWatchEventsExecutionDataDetails>,
-    #[serde(rename = "output", skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    #[serde(rename = "outputDetails", skip_serializing_if = "Option::is_none")]
     pub output_details: Option<CloudWatchEventsExecutionDataDetails>,
-    #[serde(rename = "traceHeader", skip_serializing_if = "Option::is_none")]
     pub trace_header: Option<String>,
-    #[serde(rename = "mapRunArn", skip_serializing_if = "Option::is_none")]
     pub map_run_arn: Option<String>,
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    #[serde(rename = "stateMachineVersionArn", skip_serializing_if = "Option::is_none")]
     pub state_machine_version_arn: Option<String>,
-    #[serde(rename = "stateMachineAliasArn", skip_serializing_if = "Option::is_none")]
     pub state_machine_alias_arn: Option<String>,
-    #[serde(rename = "redriveCount", skip_serializing_if = "Option::is_none")]
     pub redrive_count: Option<i32>,
-    #[serde(rename = "redriveDate", skip_serializing_if = "Option::is_none")]
     pub redrive_date: Option<wire::Timestamp>,
-    #[serde(rename = "redriveStatus", skip_serializing_if = "Option::is_none")]
     pub redrive_status: Option<String>,
-    #[serde(rename = "redriveStatusReason", skip_serializing_if = "Option::is_none")]
     pub redrive_status_reason: Option<String>,
 }
+wire::shape!(DescribeExecutionOutput: "executionArn" execution_arn, "stateMachineArn" state_machine_arn, "name" name, "status" status, "startDate" start_date, "stopDate" stop_date, "input" input, "inputDetails" input_details, "output" output, "outputDetails" output_details, "traceHeader" trace_header, "mapRunArn" map_run_arn, "error" error, "cause" cause, "stateMachineVersionArn" state_machine_version_arn, "stateMachineAliasArn" state_machine_alias_arn, "redriveCount" redrive_count, "redriveDate" redrive_date, "redriveStatus" redrive_status, "redriveStatusReason" redrive_status_reason,);
 
 /// `DescribeMapRunInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeMapRunInput {
-    #[serde(rename = "mapRunArn")]
     pub map_run_arn: String,
 }
+wire::shape!(DescribeMapRunInput: "mapRunArn" map_run_arn,);
 
 /// `DescribeMapRunOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeMapRunOutput {
-    #[serde(rename = "mapRunArn")]
     pub map_run_arn: String,
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "status")]
     pub status: String,
-    #[serde(rename = "startDate")]
     pub start_date: wire::Timestamp,
-    #[serde(rename = "stopDate", skip_serializing_if = "Option::is_none")]
     pub stop_date: Option<wire::Timestamp>,
-    #[serde(rename = "maxConcurrency")]
     pub max_concurrency: i32,
-    #[serde(rename = "toleratedFailurePercentage")]
     pub tolerated_failure_percentage: f64,
-    #[serde(rename = "toleratedFailureCount")]
     pub tolerated_failure_count: i64,
-    #[serde(rename = "itemCounts")]
     pub item_counts: MapRunItemCounts,
-    #[serde(rename = "executionCounts")]
     pub execution_counts: MapRunExecutionCounts,
-    #[serde(rename = "redriveCount", skip_serializing_if = "Option::is_none")]
     pub redrive_count: Option<i32>,
-    #[serde(rename = "redriveDate", skip_serializing_if = "Option::is_none")]
     pub redrive_date: Option<wire::Timestamp>,
 }
+wire::shape!(DescribeMapRunOutput: "mapRunArn" map_run_arn, "executionArn" execution_arn, "status" status, "startDate" start_date, "stopDate" stop_date, "maxConcurrency" max_concurrency, "toleratedFailurePercentage" tolerated_failure_percentage, "toleratedFailureCount" tolerated_failure_count, "itemCounts" item_counts, "executionCounts" execution_counts, "redriveCount" redrive_count, "redriveDate" redrive_date,);
 
 /// `DescribeStateMachineAliasInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStateMachineAliasInput {
-    #[serde(rename = "stateMachineAliasArn")]
     pub state_machine_alias_arn: String,
 }
+wire::shape!(DescribeStateMachineAliasInput: "stateMachineAliasArn" state_machine_alias_arn,);
 
 /// `DescribeStateMachineAliasOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStateMachineAliasOutput {
-    #[serde(rename = "stateMachineAliasArn", skip_serializing_if = "Option::is_none")]
     pub state_machine_alias_arn: Option<String>,
-    #[serde(rename = "name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "routingConfiguration", skip_serializing_if = "Option::is_none")]
     pub routing_configuration: Option<Vec<RoutingConfigurationListItem>>,
-    #[serde(rename = "creationDate", skip_serializing_if = "Option::is_none")]
     pub creation_date: Option<wire::Timestamp>,
-    #[serde(rename = "updateDate", skip_serializing_if = "Option::is_none")]
     pub update_date: Option<wire::Timestamp>,
 }
+wire::shape!(DescribeStateMachineAliasOutput: "stateMachineAliasArn" state_machine_alias_arn, "name" name, "description" description, "routingConfiguration" routing_configuration, "creationDate" creation_date, "updateDate" update_date,);
 
 /// `DescribeStateMachineForExecutionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStateMachineForExecutionInput {
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "includedData", skip_serializing_if = "Option::is_none")]
     pub included_data: Option<String>,
 }
+wire::shape!(DescribeStateMachineForExecutionInput: "executionArn" execution_arn, "includedData" included_data,);
 
 /// `DescribeStateMachineForExecutionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStateMachineForExecutionOutput {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "name")]
     pub name: String,
-    #[serde(rename = "definition")]
     pub definition: String,
-    #[serde(rename = "roleArn")]
     pub role_arn: String,
-    #[serde(rename = "updateDate")]
     pub update_date: wire::Timestamp,
-    #[serde(rename = "loggingConfiguration", skip_serializing_if = "Option::is_none")]
     pub logging_configuration: Option<LoggingConfiguration>,
-    #[serde(rename = "tracingConfiguration", skip_serializing_if = "Option::is_none")]
     pub tracing_configuration: Option<TracingConfiguration>,
-    #[serde(rename = "mapRunArn", skip_serializing_if = "Option::is_none")]
     pub map_run_arn: Option<String>,
-    #[serde(rename = "label", skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    #[serde(rename = "revisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
-    #[serde(rename = "encryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub encryption_configuration: Option<EncryptionConfiguration>,
-    #[serde(rename = "variableReferences", skip_serializing_if = "Option::is_none")]
     pub variable_references: Option<std::collections::BTreeMap<String, Vec<String>>>,
 }
+wire::shape!(DescribeStateMachineForExecutionOutput: "stateMachineArn" state_machine_arn, "name" name, "definition" definition, "roleArn" role_arn, "updateDate" update_date, "loggingConfiguration" logging_configuration, "tracingConfiguration" tracing_configuration, "mapRunArn" map_run_arn, "label" label, "revisionId" revision_id, "encryptionConfiguration" encryption_configuration, "variableReferences" variable_references,);
 
 /// `DescribeStateMachineInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStateMachineInput {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "includedData", skip_serializing_if = "Option::is_none")]
     pub included_data: Option<String>,
 }
+wire::shape!(DescribeStateMachineInput: "stateMachineArn" state_machine_arn, "includedData" included_data,);
 
 /// `DescribeStateMachineOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStateMachineOutput {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "name")]
     pub name: String,
-    #[serde(rename = "status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(rename = "definition")]
     pub definition: String,
-    #[serde(rename = "roleArn")]
     pub role_arn: String,
-    #[serde(rename = "type")]
     pub r#type: String,
-    #[serde(rename = "creationDate")]
     pub creation_date: wire::Timestamp,
-    #[serde(rename = "loggingConfiguration", skip_serializing_if = "Option::is_none")]
     pub logging_configuration: Option<LoggingConfiguration>,
-    #[serde(rename = "tracingConfiguration", skip_serializing_if = "Option::is_none")]
     pub tracing_configuration: Option<TracingConfiguration>,
-    #[serde(rename = "label", skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    #[serde(rename = "revisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
-    #[serde(rename = "description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "encryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub encryption_configuration: Option<EncryptionConfiguration>,
-    #[serde(rename = "variableReferences", skip_serializing_if = "Option::is_none")]
     pub variable_references: Option<std::collections::BTreeMap<String, Vec<String>>>,
 }
+wire::shape!(DescribeStateMachineOutput: "stateMachineArn" state_machine_arn, "name" name, "status" status, "definition" definition, "roleArn" role_arn, "type" r#type, "creationDate" creation_date, "loggingConfiguration" logging_configuration, "tracingConfiguration" tracing_configuration, "label" label, "revisionId" revision_id, "description" description, "encryptionConfiguration" encryption_configuration, "variableReferences" variable_references,);
 
 /// `EncryptionConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EncryptionConfiguration {
-    #[serde(rename = "kmsKeyId", skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    #[serde(rename = "kmsDataKeyReusePeriodSeconds", skip_serializing_if = "Option::is_none")]
     pub kms_data_key_reuse_period_seconds: Option<i32>,
-    #[serde(rename = "type")]
     pub r#type: String,
 }
+wire::shape!(EncryptionConfiguration: "kmsKeyId" kms_key_id, "kmsDataKeyReusePeriodSeconds" kms_data_key_reuse_period_seconds, "type" r#type,);
 
 /// `EvaluationFailedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EvaluationFailedEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    #[serde(rename = "location", skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    #[serde(rename = "state")]
     pub state: String,
 }
+wire::shape!(EvaluationFailedEventDetails: "error" error, "cause" cause, "location" location, "state" state,);
 
 /// `ExecutionAbortedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecutionAbortedEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(ExecutionAbortedEventDetails: "error" error, "cause" cause,);
 
 /// `ExecutionFailedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecutionFailedEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(ExecutionFailedEventDetails: "error" error, "cause" cause,);
 
 /// `ExecutionListItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecutionListItem {
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "name")]
     pub name: String,
-    #[serde(rename = "status")]
     pub status: String,
-    #[serde(rename = "startDate")]
     pub start_date: wire::Timestamp,
-    #[serde(rename = "stopDate", skip_serializing_if = "Option::is_none")]
     pub stop_date: Option<wire::Timestamp>,
-    #[serde(rename = "mapRunArn", skip_serializing_if = "Option::is_none")]
     pub map_run_arn: Option<String>,
-    #[serde(rename = "itemCount", skip_serializing_if = "Option::is_none")]
     pub item_count: Option<i32>,
-    #[serde(rename = "stateMachineVersionArn", skip_serializing_if = "Option::is_none")]
     pub state_machine_version_arn: Option<String>,
-    #[serde(rename = "stateMachineAliasArn", skip_serializing_if = "Option::is_none")]
     pub state_machine_alias_arn: Option<String>,
-    #[serde(rename = "redriveCount", skip_serializing_if = "Option::is_none")]
     pub redrive_count: Option<i32>,
-    #[serde(rename = "redriveDate", skip_serializing_if = "Option::is_none")]
     pub redrive_date: Option<wire::Timestamp>,
 }
+wire::shape!(ExecutionListItem: "executionArn" execution_arn, "stateMachineArn" state_machine_arn, "name" name, "status" status, "startDate" start_date, "stopDate" stop_date, "mapRunArn" map_run_arn, "itemCount" item_count, "stateMachineVersionArn" state_machine_version_arn, "stateMachineAliasArn" state_machine_alias_arn, "redriveCount" redrive_count, "redriveDate" redrive_date,);
 
 /// `ExecutionRedrivenEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecutionRedrivenEventDetails {
-    #[serde(rename = "redriveCount", skip_serializing_if = "Option::is_none")]
     pub redrive_count: Option<i32>,
 }
+wire::shape!(ExecutionRedrivenEventDetails: "redriveCount" redrive_count,);
 
 /// `ExecutionStartedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecutionStartedEventDetails {
-    #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "inputDetails", skip_serializing_if = "Option::is_none")]
     pub input_details: Option<HistoryEventExecutionDataDetails>,
-    #[serde(rename = "roleArn", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "stateMachineAliasArn", skip_serializing_if = "Option::is_none")]
     pub state_machine_alias_arn: Option<String>,
-    #[serde(rename = "stateMachineVersionArn", skip_serializing_if = "Option::is_none")]
     pub state_machine_version_arn: Option<String>,
 }
+wire::shape!(ExecutionStartedEventDetails: "input" input, "inputDetails" input_details, "roleArn" role_arn, "stateMachineAliasArn" state_machine_alias_arn, "stateMachineVersionArn" state_machine_version_arn,);
 
 /// `ExecutionSucceededEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecutionSucceededEventDetails {
-    #[serde(rename = "output", skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    #[serde(rename = "outputDetails", skip_serializing_if = "Option::is_none")]
     pub output_details: Option<HistoryEventExecutionDataDetails>,
 }
+wire::shape!(ExecutionSucceededEventDetails: "output" output, "outputDetails" output_details,);
 
 /// `ExecutionTimedOutEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExecutionTimedOutEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(ExecutionTimedOutEventDetails: "error" error, "cause" cause,);
 
 /// `GetActivityTaskInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetActivityTaskInput {
-    #[serde(rename = "activityArn")]
     pub activity_arn: String,
-    #[serde(rename = "workerName", skip_serializing_if = "Option::is_none")]
     pub worker_name: Option<String>,
 }
+wire::shape!(GetActivityTaskInput: "activityArn" activity_arn, "workerName" worker_name,);
 
 /// `GetActivityTaskOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetActivityTaskOutput {
-    #[serde(rename = "taskToken", skip_serializing_if = "Option::is_none")]
     pub task_token: Option<String>,
-    #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
 }
+wire::shape!(GetActivityTaskOutput: "taskToken" task_token, "input" input,);
 
 /// `GetExecutionHistoryInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetExecutionHistoryInput {
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "maxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "reverseOrder", skip_serializing_if = "Option::is_none")]
     pub reverse_order: Option<bool>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "includeExecutionData", skip_serializing_if = "Option::is_none")]
     pub include_execution_data: Option<bool>,
 }
+wire::shape!(GetExecutionHistoryInput: "executionArn" execution_arn, "maxResults" max_results, "reverseOrder" reverse_order, "nextToken" next_token, "includeExecutionData" include_execution_data,);
 
 /// `GetExecutionHistoryOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetExecutionHistoryOutput {
-    #[serde(rename = "events")]
     pub events: Vec<HistoryEvent>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(GetExecutionHistoryOutput: "events" events, "nextToken" next_token,);
 
 /// `HistoryEvent`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HistoryEvent {
-    #[serde(rename = "timestamp")]
     pub timestamp: wire::Timestamp,
-    #[serde(rename = "type")]
     pub r#type: String,
-    #[serde(rename = "id")]
     pub id: i64,
-    #[serde(rename = "previousEventId", skip_serializing_if = "Option::is_none")]
     pub previous_event_id: Option<i64>,
-    #[serde(rename = "activityFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub activity_failed_event_details: Option<ActivityFailedEventDetails>,
-    #[serde(rename = "activityScheduleFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub activity_schedule_failed_event_details: Option<ActivityScheduleFailedEventDetails>,
-    #[serde(rename = "activityScheduledEventDetails", skip_serializing_if = "Option::is_none")]
     pub activity_scheduled_event_details: Option<ActivityScheduledEventDetails>,
-    #[serde(rename = "activityStartedEventDetails", skip_serializing_if = "Option::is_none")]
     pub activity_started_event_details: Option<ActivityStartedEventDetails>,
-    #[serde(rename = "activitySucceededEventDetails", skip_serializing_if = "Option::is_none")]
     pub activity_succeeded_event_details: Option<ActivitySucceededEventDetails>,
-    #[serde(rename = "activityTimedOutEventDetails", skip_serializing_if = "Option::is_none")]
     pub activity_timed_out_event_details: Option<ActivityTimedOutEventDetails>,
-    #[serde(rename = "taskFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub task_failed_event_details: Option<TaskFailedEventDetails>,
-    #[serde(rename = "taskScheduledEventDetails", skip_serializing_if = "Option::is_none")]
     pub task_scheduled_event_details: Option<TaskScheduledEventDetails>,
-    #[serde(rename = "taskStartFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub task_start_failed_event_details: Option<TaskStartFailedEventDetails>,
-    #[serde(rename = "taskStartedEventDetails", skip_serializing_if = "Option::is_none")]
     pub task_started_event_details: Option<TaskStartedEventDetails>,
-    #[serde(rename = "taskSubmitFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub task_submit_failed_event_details: Option<TaskSubmitFailedEventDetails>,
-    #[serde(rename = "taskSubmittedEventDetails", skip_serializing_if = "Option::is_none")]
     pub task_submitted_event_details: Option<TaskSubmittedEventDetails>,
-    #[serde(rename = "taskSucceededEventDetails", skip_serializing_if = "Option::is_none")]
     pub task_succeeded_event_details: Option<TaskSucceededEventDetails>,
-    #[serde(rename = "taskTimedOutEventDetails", skip_serializing_if = "Option::is_none")]
     pub task_timed_out_event_details: Option<TaskTimedOutEventDetails>,
-    #[serde(rename = "executionFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub execution_failed_event_details: Option<ExecutionFailedEventDetails>,
-    #[serde(rename = "executionStartedEventDetails", skip_serializing_if = "Option::is_none")]
     pub execution_started_event_details: Option<ExecutionStartedEventDetails>,
-    #[serde(rename = "executionSucceededEventDetails", skip_serializing_if = "Option::is_none")]
     pub execution_succeeded_event_details: Option<ExecutionSucceededEventDetails>,
-    #[serde(rename = "executionAbortedEventDetails", skip_serializing_if = "Option::is_none")]
     pub execution_aborted_event_details: Option<ExecutionAbortedEventDetails>,
-    #[serde(rename = "executionTimedOutEventDetails", skip_serializing_if = "Option::is_none")]
     pub execution_timed_out_event_details: Option<ExecutionTimedOutEventDetails>,
-    #[serde(rename = "executionRedrivenEventDetails", skip_serializing_if = "Option::is_none")]
     pub execution_redriven_event_details: Option<ExecutionRedrivenEventDetails>,
-    #[serde(rename = "mapStateStartedEventDetails", skip_serializing_if = "Option::is_none")]
     pub map_state_started_event_details: Option<MapStateStartedEventDetails>,
-    #[serde(rename = "mapIterationStartedEventDetails", skip_serializing_if = "Option::is_none")]
     pub map_iteration_started_event_details: Option<MapIterationEventDetails>,
-    #[serde(rename = "mapIterationSucceededEventDetails", skip_serializing_if = "Option::is_none")]
     pub map_iteration_succeeded_event_details: Option<MapIterationEventDetails>,
-    #[serde(rename = "mapIterationFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub map_iteration_failed_event_details: Option<MapIterationEventDetails>,
-    #[serde(rename = "mapIterationAbortedEventDetails", skip_serializing_if = "Option::is_none")]
     pub map_iteration_aborted_event_details: Option<MapIterationEventDetails>,
-    #[serde(rename = "lambdaFunctionFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub lambda_function_failed_event_details: Option<LambdaFunctionFailedEventDetails>,
-    #[serde(rename = "lambdaFunctionScheduleFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub lambda_function_schedule_failed_event_details: Option<LambdaFunctionScheduleFailedEventDetails>,
-    #[serde(rename = "lambdaFunctionScheduledEventDetails", skip_serializing_if = "Option::is_none")]
     pub lambda_function_scheduled_event_details: Option<LambdaFunctionScheduledEventDetails>,
-    #[serde(rename = "lambdaFunctionStartFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub lambda_function_start_failed_event_details: Option<LambdaFunctionStartFailedEventDetails>,
-    #[serde(rename = "lambdaFunctionSucceededEventDetails", skip_serializing_if = "Option::is_none")]
     pub lambda_function_succeeded_event_details: Option<LambdaFunctionSucceededEventDetails>,
-    #[serde(rename = "lambdaFunctionTimedOutEventDetails", skip_serializing_if = "Option::is_none")]
     pub lambda_function_timed_out_event_details: Option<LambdaFunctionTimedOutEventDetails>,
-    #[serde(rename = "stateEnteredEventDetails", skip_serializing_if = "Option::is_none")]
     pub state_entered_event_details: Option<StateEnteredEventDetails>,
-    #[serde(rename = "stateExitedEventDetails", skip_serializing_if = "Option::is_none")]
     pub state_exited_event_details: Option<StateExitedEventDetails>,
-    #[serde(rename = "mapRunStartedEventDetails", skip_serializing_if = "Option::is_none")]
     pub map_run_started_event_details: Option<MapRunStartedEventDetails>,
-    #[serde(rename = "mapRunFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub map_run_failed_event_details: Option<MapRunFailedEventDetails>,
-    #[serde(rename = "mapRunRedrivenEventDetails", skip_serializing_if = "Option::is_none")]
     pub map_run_redriven_event_details: Option<MapRunRedrivenEventDetails>,
-    #[serde(rename = "evaluationFailedEventDetails", skip_serializing_if = "Option::is_none")]
     pub evaluation_failed_event_details: Option<EvaluationFailedEventDetails>,
 }
+wire::shape!(HistoryEvent: "timestamp" timestamp, "type" r#type, "id" id, "previousEventId" previous_event_id, "activityFailedEventDetails" activity_failed_event_details, "activityScheduleFailedEventDetails" activity_schedule_failed_event_details, "activityScheduledEventDetails" activity_scheduled_event_details, "activityStartedEventDetails" activity_started_event_details, "activitySucceededEventDetails" activity_succeeded_event_details, "activityTimedOutEventDetails" activity_timed_out_event_details, "taskFailedEventDetails" task_failed_event_details, "taskScheduledEventDetails" task_scheduled_event_details, "taskStartFailedEventDetails" task_start_failed_event_details, "taskStartedEventDetails" task_started_event_details, "taskSubmitFailedEventDetails" task_submit_failed_event_details, "taskSubmittedEventDetails" task_submitted_event_details, "taskSucceededEventDetails" task_succeeded_event_details, "taskTimedOutEventDetails" task_timed_out_event_details, "executionFailedEventDetails" execution_failed_event_details, "executionStartedEventDetails" execution_started_event_details, "executionSucceededEventDetails" execution_succeeded_event_details, "executionAbortedEventDetails" execution_aborted_event_details, "executionTimedOutEventDetails" execution_timed_out_event_details, "executionRedrivenEventDetails" execution_redriven_event_details, "mapStateStartedEventDetails" map_state_started_event_details, "mapIterationStartedEventDetails" map_iteration_started_event_details, "mapIterationSucceededEventDetails" map_iteration_succeeded_event_details, "mapIterationFailedEventDetails" map_iteration_failed_event_details, "mapIterationAbortedEventDetails" map_iteration_aborted_event_details, "lambdaFunctionFailedEventDetails" lambda_function_failed_event_details, "lambdaFunctionScheduleFailedEventDetails" lambda_function_schedule_failed_event_details, "lambdaFunctionScheduledEventDetails" lambda_function_scheduled_event_details, "lambdaFunctionStartFailedEventDetails" lambda_function_start_failed_event_details, "lambdaFunctionSucceededEventDetails" lambda_function_succeeded_event_details, "lambdaFunctionTimedOutEventDetails" lambda_function_timed_out_event_details, "stateEnteredEventDetails" state_entered_event_details, "stateExitedEventDetails" state_exited_event_details, "mapRunStartedEventDetails" map_run_started_event_details, "mapRunFailedEventDetails" map_run_failed_event_details, "mapRunRedrivenEventDetails" map_run_redriven_event_details, "evaluationFailedEventDetails" evaluation_failed_event_details,);
 
 /// `HistoryEventExecutionDataDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HistoryEventExecutionDataDetails {
-    #[serde(rename = "truncated", skip_serializing_if = "Option::is_none")]
     pub truncated: Option<bool>,
 }
+wire::shape!(HistoryEventExecutionDataDetails: "truncated" truncated,);
 
 /// `InspectionData`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InspectionData {
-    #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "afterArguments", skip_serializing_if = "Option::is_none")]
     pub after_arguments: Option<String>,
-    #[serde(rename = "afterInputPath", skip_serializing_if = "Option::is_none")]
     pub after_input_path: Option<String>,
-    #[serde(rename = "afterParameters", skip_serializing_if = "Option::is_none")]
     pub after_parameters: Option<String>,
-    #[serde(rename = "result", skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
-    #[serde(rename = "afterResultSelector", skip_serializing_if = "Option::is_none")]
     pub after_result_selector: Option<String>,
-    #[serde(rename = "afterResultPath", skip_serializing_if = "Option::is_none")]
     pub after_result_path: Option<String>,
-    #[serde(rename = "request", skip_serializing_if = "Option::is_none")]
     pub request: Option<InspectionDataRequest>,
-    #[serde(rename = "response", skip_serializing_if = "Option::is_none")]
     pub response: Option<InspectionDataResponse>,
-    #[serde(rename = "variables", skip_serializing_if = "Option::is_none")]
     pub variables: Option<String>,
-    #[serde(rename = "errorDetails", skip_serializing_if = "Option::is_none")]
     pub error_details: Option<InspectionErrorDetails>,
-    #[serde(rename = "afterItemsPath", skip_serializing_if = "Option::is_none")]
     pub after_items_path: Option<String>,
-    #[serde(rename = "afterItemSelector", skip_serializing_if = "Option::is_none")]
     pub after_item_selector: Option<String>,
-    #[serde(rename = "afterItemBatcher", skip_serializing_if = "Option::is_none")]
     pub after_item_batcher: Option<String>,
-    #[serde(rename = "afterItemsPointer", skip_serializing_if = "Option::is_none")]
     pub after_items_pointer: Option<String>,
-    #[serde(rename = "toleratedFailureCount", skip_serializing_if = "Option::is_none")]
     pub tolerated_failure_count: Option<i32>,
-    #[serde(rename = "toleratedFailurePercentage", skip_serializing_if = "Option::is_none")]
     pub tolerated_failure_percentage: Option<f64>,
-    #[serde(rename = "maxConcurrency", skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<i32>,
 }
+wire::shape!(InspectionData: "input" input, "afterArguments" after_arguments, "afterInputPath" after_input_path, "afterParameters" after_parameters, "result" result, "afterResultSelector" after_result_selector, "afterResultPath" after_result_path, "request" request, "response" response, "variables" variables, "errorDetails" error_details, "afterItemsPath" after_items_path, "afterItemSelector" after_item_selector, "afterItemBatcher" after_item_batcher, "afterItemsPointer" after_items_pointer, "toleratedFailureCount" tolerated_failure_count, "toleratedFailurePercentage" tolerated_failure_percentage, "maxConcurrency" max_concurrency,);
 
 /// `InspectionDataRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InspectionDataRequest {
-    #[serde(rename = "protocol", skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
-    #[serde(rename = "method", skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    #[serde(rename = "url", skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    #[serde(rename = "headers", skip_serializing_if = "Option::is_none")]
     pub headers: Option<String>,
-    #[serde(rename = "body", skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
 }
+wire::shape!(InspectionDataRequest: "protocol" protocol, "method" method, "url" url, "headers" headers, "body" body,);
 
 /// `InspectionDataResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InspectionDataResponse {
-    #[serde(rename = "protocol", skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
-    #[serde(rename = "statusCode", skip_serializing_if = "Option::is_none")]
     pub status_code: Option<String>,
-    #[serde(rename = "statusMessage", skip_serializing_if = "Option::is_none")]
     pub status_message: Option<String>,
-    #[serde(rename = "headers", skip_serializing_if = "Option::is_none")]
     pub headers: Option<String>,
-    #[serde(rename = "body", skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
 }
+wire::shape!(InspectionDataResponse: "protocol" protocol, "statusCode" status_code, "statusMessage" status_message, "headers" headers, "body" body,);
 
 /// `InspectionErrorDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InspectionErrorDetails {
-    #[serde(rename = "catchIndex", skip_serializing_if = "Option::is_none")]
     pub catch_index: Option<i32>,
-    #[serde(rename = "retryIndex", skip_serializing_if = "Option::is_none")]
     pub retry_index: Option<i32>,
-    #[serde(rename = "retryBackoffIntervalSeconds", skip_serializing_if = "Option::is_none")]
     pub retry_backoff_interval_seconds: Option<i32>,
 }
+wire::shape!(InspectionErrorDetails: "catchIndex" catch_index, "retryIndex" retry_index, "retryBackoffIntervalSeconds" retry_backoff_interval_seconds,);
 
 /// `LambdaFunctionFailedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LambdaFunctionFailedEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(LambdaFunctionFailedEventDetails: "error" error, "cause" cause,);
 
 /// `LambdaFunctionScheduleFailedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LambdaFunctionScheduleFailedEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(LambdaFunctionScheduleFailedEventDetails: "error" error, "cause" cause,);
 
 /// `LambdaFunctionScheduledEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LambdaFunctionScheduledEventDetails {
-    #[serde(rename = "resource")]
     pub resource: String,
-    #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "inputDetails", skip_serializing_if = "Option::is_none")]
     pub input_details: Option<HistoryEventExecutionDataDetails>,
-    #[serde(rename = "timeoutInSeconds", skip_serializing_if = "Option::is_none")]
     pub timeout_in_seconds: Option<i64>,
-    #[serde(rename = "taskCredentials", skip_serializing_if = "Option::is_none")]
     pub task_credentials: Option<TaskCredentials>,
 }
+wire::shape!(LambdaFunctionScheduledEventDetails: "resource" resource, "input" input, "inputDetails" input_details, "timeoutInSeconds" timeout_in_seconds, "taskCredentials" task_credentials,);
 
 /// `LambdaFunctionStartFailedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LambdaFunctionStartFailedEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(LambdaFunctionStartFailedEventDetails: "error" error, "cause" cause,);
 
 /// `LambdaFunctionSucceededEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LambdaFunctionSucceededEventDetails {
-    #[serde(rename = "output", skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    #[serde(rename = "outputDetails", skip_serializing_if = "Option::is_none")]
     pub output_details: Option<HistoryEventExecutionDataDetails>,
 }
+wire::shape!(LambdaFunctionSucceededEventDetails: "output" output, "outputDetails" output_details,);
 
 /// `LambdaFunctionTimedOutEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LambdaFunctionTimedOutEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(LambdaFunctionTimedOutEventDetails: "error" error, "cause" cause,);
 
 /// `ListActivitiesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListActivitiesInput {
-    #[serde(rename = "maxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListActivitiesInput: "maxResults" max_results, "nextToken" next_token,);
 
 /// `ListActivitiesOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListActivitiesOutput {
-    #[serde(rename = "activities")]
     pub activities: Vec<ActivityListItem>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListActivitiesOutput: "activities" activities, "nextToken" next_token,);
 
 /// `ListExecutionsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListExecutionsInput {
-    #[serde(rename = "stateMachineArn", skip_serializing_if = "Option::is_none")]
     pub state_machine_arn: Option<String>,
-    #[serde(rename = "statusFilter", skip_serializing_if = "Option::is_none")]
     pub status_filter: Option<String>,
-    #[serde(rename = "maxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "mapRunArn", skip_serializing_if = "Option::is_none")]
     pub map_run_arn: Option<String>,
-    #[serde(rename = "redriveFilter", skip_serializing_if = "Option::is_none")]
     pub redrive_filter: Option<String>,
 }
+wire::shape!(ListExecutionsInput: "stateMachineArn" state_machine_arn, "statusFilter" status_filter, "maxResults" max_results, "nextToken" next_token, "mapRunArn" map_run_arn, "redriveFilter" redrive_filter,);
 
 /// `ListExecutionsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListExecutionsOutput {
-    #[serde(rename = "executions")]
     pub executions: Vec<ExecutionListItem>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListExecutionsOutput: "executions" executions, "nextToken" next_token,);
 
 /// `ListMapRunsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListMapRunsInput {
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "maxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListMapRunsInput: "executionArn" execution_arn, "maxResults" max_results, "nextToken" next_token,);
 
 /// `ListMapRunsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListMapRunsOutput {
-    #[serde(rename = "mapRuns")]
     pub map_runs: Vec<MapRunListItem>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListMapRunsOutput: "mapRuns" map_runs, "nextToken" next_token,);
 
 /// `ListStateMachineAliasesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListStateMachineAliasesInput {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "maxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(ListStateMachineAliasesInput: "stateMachineArn" state_machine_arn, "nextToken" next_token, "maxResults" max_results,);
 
 /// `ListStateMachineAliasesOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListStateMachineAliasesOutput {
-    #[serde(rename = "stateMachineAliases")]
     pub state_machine_aliases: Vec<StateMachineAliasListItem>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListStateMachineAliasesOutput: "stateMachineAliases" state_machine_aliases, "nextToken" next_token,);
 
 /// `ListStateMachineVersionsInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListStateMachineVersionsInput {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
-    #[serde(rename = "maxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(ListStateMachineVersionsInput: "stateMachineArn" state_machine_arn, "nextToken" next_token, "maxResults" max_results,);
 
 /// `ListStateMachineVersionsOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListStateMachineVersionsOutput {
-    #[serde(rename = "stateMachineVersions")]
     pub state_machine_versions: Vec<StateMachineVersionListItem>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListStateMachineVersionsOutput: "stateMachineVersions" state_machine_versions, "nextToken" next_token,);
 
 /// `ListStateMachinesInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListStateMachinesInput {
-    #[serde(rename = "maxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListStateMachinesInput: "maxResults" max_results, "nextToken" next_token,);
 
 /// `ListStateMachinesOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListStateMachinesOutput {
-    #[serde(rename = "stateMachines")]
     pub state_machines: Vec<StateMachineListItem>,
-    #[serde(rename = "nextToken", skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
+wire::shape!(ListStateMachinesOutput: "stateMachines" state_machines, "nextToken" next_token,);
 
 /// `ListTagsForResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceInput {
-    #[serde(rename = "resourceArn")]
     pub resource_arn: String,
 }
+wire::shape!(ListTagsForResourceInput: "resourceArn" resource_arn,);
 
 /// `ListTagsForResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTagsForResourceOutput {
-    #[serde(rename = "tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
 }
+wire::shape!(ListTagsForResourceOutput: "tags" tags,);
 
 /// `LogDestination`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogDestination {
-    #[serde(rename = "cloudWatchLogsLogGroup", skip_serializing_if = "Option::is_none")]
     pub cloud_watch_logs_log_group: Option<CloudWatchLogsLogGroup>,
 }
+wire::shape!(LogDestination: "cloudWatchLogsLogGroup" cloud_watch_logs_log_group,);
 
 /// `LoggingConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoggingConfiguration {
-    #[serde(rename = "level", skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
-    #[serde(rename = "includeExecutionData", skip_serializing_if = "Option::is_none")]
     pub include_execution_data: Option<bool>,
-    #[serde(rename = "destinations", skip_serializing_if = "Option::is_none")]
     pub destinations: Option<Vec<LogDestination>>,
 }
+wire::shape!(LoggingConfiguration: "level" level, "includeExecutionData" include_execution_data, "destinations" destinations,);
 
 /// `MapIterationEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MapIterationEventDetails {
-    #[serde(rename = "name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "index", skip_serializing_if = "Option::is_none")]
     pub index: Option<i32>,
 }
+wire::shape!(MapIterationEventDetails: "name" name, "index" index,);
 
 /// `MapRunExecutionCounts`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MapRunExecutionCounts {
-    #[serde(rename = "pending")]
     pub pending: i64,
-    #[serde(rename = "running")]
     pub running: i64,
-    #[serde(rename = "succeeded")]
     pub succeeded: i64,
-    #[serde(rename = "failed")]
     pub failed: i64,
-    #[serde(rename = "timedOut")]
     pub timed_out: i64,
-    #[serde(rename = "aborted")]
     pub aborted: i64,
-    #[serde(rename = "total")]
     pub total: i64,
-    #[serde(rename = "resultsWritten")]
     pub results_written: i64,
-    #[serde(rename = "failuresNotRedrivable", skip_serializing_if = "Option::is_none")]
     pub failures_not_redrivable: Option<i64>,
-    #[serde(rename = "pendingRedrive", skip_serializing_if = "Option::is_none")]
     pub pending_redrive: Option<i64>,
 }
+wire::shape!(MapRunExecutionCounts: "pending" pending, "running" running, "succeeded" succeeded, "failed" failed, "timedOut" timed_out, "aborted" aborted, "total" total, "resultsWritten" results_written, "failuresNotRedrivable" failures_not_redrivable, "pendingRedrive" pending_redrive,);
 
 /// `MapRunFailedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MapRunFailedEventDetails {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(MapRunFailedEventDetails: "error" error, "cause" cause,);
 
 /// `MapRunItemCounts`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MapRunItemCounts {
-    #[serde(rename = "pending")]
     pub pending: i64,
-    #[serde(rename = "running")]
     pub running: i64,
-    #[serde(rename = "succeeded")]
     pub succeeded: i64,
-    #[serde(rename = "failed")]
     pub failed: i64,
-    #[serde(rename = "timedOut")]
     pub timed_out: i64,
-    #[serde(rename = "aborted")]
     pub aborted: i64,
-    #[serde(rename = "total")]
     pub total: i64,
-    #[serde(rename = "resultsWritten")]
     pub results_written: i64,
-    #[serde(rename = "failuresNotRedrivable", skip_serializing_if = "Option::is_none")]
     pub failures_not_redrivable: Option<i64>,
-    #[serde(rename = "pendingRedrive", skip_serializing_if = "Option::is_none")]
     pub pending_redrive: Option<i64>,
 }
+wire::shape!(MapRunItemCounts: "pending" pending, "running" running, "succeeded" succeeded, "failed" failed, "timedOut" timed_out, "aborted" aborted, "total" total, "resultsWritten" results_written, "failuresNotRedrivable" failures_not_redrivable, "pendingRedrive" pending_redrive,);
 
 /// `MapRunListItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MapRunListItem {
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "mapRunArn")]
     pub map_run_arn: String,
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "startDate")]
     pub start_date: wire::Timestamp,
-    #[serde(rename = "stopDate", skip_serializing_if = "Option::is_none")]
     pub stop_date: Option<wire::Timestamp>,
 }
+wire::shape!(MapRunListItem: "executionArn" execution_arn, "mapRunArn" map_run_arn, "stateMachineArn" state_machine_arn, "startDate" start_date, "stopDate" stop_date,);
 
 /// `MapRunRedrivenEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MapRunRedrivenEventDetails {
-    #[serde(rename = "mapRunArn", skip_serializing_if = "Option::is_none")]
     pub map_run_arn: Option<String>,
-    #[serde(rename = "redriveCount", skip_serializing_if = "Option::is_none")]
     pub redrive_count: Option<i32>,
 }
+wire::shape!(MapRunRedrivenEventDetails: "mapRunArn" map_run_arn, "redriveCount" redrive_count,);
 
 /// `MapRunStartedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MapRunStartedEventDetails {
-    #[serde(rename = "mapRunArn", skip_serializing_if = "Option::is_none")]
     pub map_run_arn: Option<String>,
 }
+wire::shape!(MapRunStartedEventDetails: "mapRunArn" map_run_arn,);
 
 /// `MapStateStartedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MapStateStartedEventDetails {
-    #[serde(rename = "length", skip_serializing_if = "Option::is_none")]
     pub length: Option<i32>,
 }
+wire::shape!(MapStateStartedEventDetails: "length" length,);
 
 /// `MockErrorOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MockErrorOutput {
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(MockErrorOutput: "error" error, "cause" cause,);
 
 /// `MockInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MockInput {
-    #[serde(rename = "result", skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
-    #[serde(rename = "errorOutput", skip_serializing_if = "Option::is_none")]
     pub error_output: Option<MockErrorOutput>,
-    #[serde(rename = "fieldValidationMode", skip_serializing_if = "Option::is_none")]
     pub field_validation_mode: Option<String>,
 }
+wire::shape!(MockInput: "result" result, "errorOutput" error_output, "fieldValidationMode" field_validation_mode,);
 
 /// `PublishStateMachineVersionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishStateMachineVersionInput {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "revisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
-    #[serde(rename = "description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
+wire::shape!(PublishStateMachineVersionInput: "stateMachineArn" state_machine_arn, "revisionId" revision_id, "description" description,);
 
 /// `PublishStateMachineVersionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishStateMachineVersionOutput {
-    #[serde(rename = "creationDate")]
     pub creation_date: wire::Timestamp,
-    #[serde(rename = "stateMachineVersionArn")]
     pub state_machine_version_arn: String,
 }
+wire::shape!(PublishStateMachineVersionOutput: "creationDate" creation_date, "stateMachineVersionArn" state_machine_version_arn,);
 
 /// `RedriveExecutionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedriveExecutionInput {
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "clientToken", skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
 }
+wire::shape!(RedriveExecutionInput: "executionArn" execution_arn, "clientToken" client_token,);
 
 /// `RedriveExecutionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RedriveExecutionOutput {
-    #[serde(rename = "redriveDate")]
     pub redrive_date: wire::Timestamp,
 }
+wire::shape!(RedriveExecutionOutput: "redriveDate" redrive_date,);
 
 /// `RoutingConfigurationListItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoutingConfigurationListItem {
-    #[serde(rename = "stateMachineVersionArn")]
     pub state_machine_version_arn: String,
-    #[serde(rename = "weight")]
     pub weight: i32,
 }
+wire::shape!(RoutingConfigurationListItem: "stateMachineVersionArn" state_machine_version_arn, "weight" weight,);
 
 /// `SendTaskFailureInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendTaskFailureInput {
-    #[serde(rename = "taskToken")]
     pub task_token: String,
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(SendTaskFailureInput: "taskToken" task_token, "error" error, "cause" cause,);
 
 /// `SendTaskFailureOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendTaskFailureOutput {}
+wire::shape!(SendTaskFailureOutput:);
 
 /// `SendTaskHeartbeatInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendTaskHeartbeatInput {
-    #[serde(rename = "taskToken")]
     pub task_token: String,
 }
+wire::shape!(SendTaskHeartbeatInput: "taskToken" task_token,);
 
 /// `SendTaskHeartbeatOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendTaskHeartbeatOutput {}
+wire::shape!(SendTaskHeartbeatOutput:);
 
 /// `SendTaskSuccessInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendTaskSuccessInput {
-    #[serde(rename = "taskToken")]
     pub task_token: String,
-    #[serde(rename = "output")]
     pub output: String,
 }
+wire::shape!(SendTaskSuccessInput: "taskToken" task_token, "output" output,);
 
 /// `SendTaskSuccessOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendTaskSuccessOutput {}
+wire::shape!(SendTaskSuccessOutput:);
 
 /// `StartExecutionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartExecutionInput {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "traceHeader", skip_serializing_if = "Option::is_none")]
     pub trace_header: Option<String>,
 }
+wire::shape!(StartExecutionInput: "stateMachineArn" state_machine_arn, "name" name, "input" input, "traceHeader" trace_header,);
 
 /// `StartExecutionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartExecutionOutput {
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "startDate")]
     pub start_date: wire::Timestamp,
 }
+wire::shape!(StartExecutionOutput: "executionArn" execution_arn, "startDate" start_date,);
 
 /// `StartSyncExecutionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartSyncExecutionInput {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "traceHeader", skip_serializing_if = "Option::is_none")]
     pub trace_header: Option<String>,
-    #[serde(rename = "includedData", skip_serializing_if = "Option::is_none")]
     pub included_data: Option<String>,
 }
+wire::shape!(StartSyncExecutionInput: "stateMachineArn" state_machine_arn, "name" name, "input" input, "traceHeader" trace_header, "includedData" included_data,);
 
 /// `StartSyncExecutionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartSyncExecutionOutput {
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "stateMachineArn", skip_serializing_if = "Option::is_none")]
     pub state_machine_arn: Option<String>,
-    #[serde(rename = "name", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(rename = "startDate")]
     pub start_date: wire::Timestamp,
-    #[serde(rename = "stopDate")]
     pub stop_date: wire::Timestamp,
-    #[serde(rename = "status")]
     pub status: String,
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "inputDetails", skip_serializing_if = "Option::is_none")]
     pub input_details: Option<CloudWatchEventsExecutionDataDetails>,
-    #[serde(rename = "output", skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    #[serde(rename = "outputDetails", skip_serializing_if = "Option::is_none")]
     pub output_details: Option<CloudWatchEventsExecutionDataDetails>,
-    #[serde(rename = "traceHeader", skip_serializing_if = "Option::is_none")]
     pub trace_header: Option<String>,
-    #[serde(rename = "billingDetails", skip_serializing_if = "Option::is_none")]
     pub billing_details: Option<BillingDetails>,
 }
+wire::shape!(StartSyncExecutionOutput: "executionArn" execution_arn, "stateMachineArn" state_machine_arn, "name" name, "startDate" start_date, "stopDate" stop_date, "status" status, "error" error, "cause" cause, "input" input, "inputDetails" input_details, "output" output, "outputDetails" output_details, "traceHeader" trace_header, "billingDetails" billing_details,);
 
 /// `StateEnteredEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateEnteredEventDetails {
-    #[serde(rename = "name")]
     pub name: String,
-    #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "inputDetails", skip_serializing_if = "Option::is_none")]
     pub input_details: Option<HistoryEventExecutionDataDetails>,
 }
+wire::shape!(StateEnteredEventDetails: "name" name, "input" input, "inputDetails" input_details,);
 
 /// `StateExitedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateExitedEventDetails {
-    #[serde(rename = "name")]
     pub name: String,
-    #[serde(rename = "output", skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    #[serde(rename = "outputDetails", skip_serializing_if = "Option::is_none")]
     pub output_details: Option<HistoryEventExecutionDataDetails>,
-    #[serde(rename = "assignedVariables", skip_serializing_if = "Option::is_none")]
     pub assigned_variables: Option<std::collections::BTreeMap<String, String>>,
-    #[serde(rename = "assignedVariablesDetails", skip_serializing_if = "Option::is_none")]
     pub assigned_variables_details: Option<AssignedVariablesDetails>,
 }
+wire::shape!(StateExitedEventDetails: "name" name, "output" output, "outputDetails" output_details, "assignedVariables" assigned_variables, "assignedVariablesDetails" assigned_variables_details,);
 
 /// `StateMachineAliasListItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateMachineAliasListItem {
-    #[serde(rename = "stateMachineAliasArn")]
     pub state_machine_alias_arn: String,
-    #[serde(rename = "creationDate")]
     pub creation_date: wire::Timestamp,
 }
+wire::shape!(StateMachineAliasListItem: "stateMachineAliasArn" state_machine_alias_arn, "creationDate" creation_date,);
 
 /// `StateMachineListItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateMachineListItem {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "name")]
     pub name: String,
-    #[serde(rename = "type")]
     pub r#type: String,
-    #[serde(rename = "creationDate")]
     pub creation_date: wire::Timestamp,
 }
+wire::shape!(StateMachineListItem: "stateMachineArn" state_machine_arn, "name" name, "type" r#type, "creationDate" creation_date,);
 
 /// `StateMachineVersionListItem`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateMachineVersionListItem {
-    #[serde(rename = "stateMachineVersionArn")]
     pub state_machine_version_arn: String,
-    #[serde(rename = "creationDate")]
     pub creation_date: wire::Timestamp,
 }
+wire::shape!(StateMachineVersionListItem: "stateMachineVersionArn" state_machine_version_arn, "creationDate" creation_date,);
 
 /// `StopExecutionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StopExecutionInput {
-    #[serde(rename = "executionArn")]
     pub execution_arn: String,
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(StopExecutionInput: "executionArn" execution_arn, "error" error, "cause" cause,);
 
 /// `StopExecutionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StopExecutionOutput {
-    #[serde(rename = "stopDate")]
     pub stop_date: wire::Timestamp,
 }
+wire::shape!(StopExecutionOutput: "stopDate" stop_date,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "key", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    #[serde(rename = "value", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
+wire::shape!(Tag: "key" key, "value" value,);
 
 /// `TagResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceInput {
-    #[serde(rename = "resourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "tags")]
     pub tags: Vec<Tag>,
 }
+wire::shape!(TagResourceInput: "resourceArn" resource_arn, "tags" tags,);
 
 /// `TagResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagResourceOutput {}
+wire::shape!(TagResourceOutput:);
 
 /// `TaskCredentials`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskCredentials {
-    #[serde(rename = "roleArn", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
 }
+wire::shape!(TaskCredentials: "roleArn" role_arn,);
 
 /// `TaskFailedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskFailedEventDetails {
-    #[serde(rename = "resourceType")]
     pub resource_type: String,
-    #[serde(rename = "resource")]
     pub resource: String,
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(TaskFailedEventDetails: "resourceType" resource_type, "resource" resource, "error" error, "cause" cause,);
 
 /// `TaskScheduledEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskScheduledEventDetails {
-    #[serde(rename = "resourceType")]
     pub resource_type: String,
-    #[serde(rename = "resource")]
     pub resource: String,
-    #[serde(rename = "region")]
     pub region: String,
-    #[serde(rename = "parameters")]
     pub parameters: String,
-    #[serde(rename = "timeoutInSeconds", skip_serializing_if = "Option::is_none")]
     pub timeout_in_seconds: Option<i64>,
-    #[serde(rename = "heartbeatInSeconds", skip_serializing_if = "Option::is_none")]
     pub heartbeat_in_seconds: Option<i64>,
-    #[serde(rename = "taskCredentials", skip_serializing_if = "Option::is_none")]
     pub task_credentials: Option<TaskCredentials>,
 }
+wire::shape!(TaskScheduledEventDetails: "resourceType" resource_type, "resource" resource, "region" region, "parameters" parameters, "timeoutInSeconds" timeout_in_seconds, "heartbeatInSeconds" heartbeat_in_seconds, "taskCredentials" task_credentials,);
 
 /// `TaskStartFailedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskStartFailedEventDetails {
-    #[serde(rename = "resourceType")]
     pub resource_type: String,
-    #[serde(rename = "resource")]
     pub resource: String,
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(TaskStartFailedEventDetails: "resourceType" resource_type, "resource" resource, "error" error, "cause" cause,);
 
 /// `TaskStartedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskStartedEventDetails {
-    #[serde(rename = "resourceType")]
     pub resource_type: String,
-    #[serde(rename = "resource")]
     pub resource: String,
 }
+wire::shape!(TaskStartedEventDetails: "resourceType" resource_type, "resource" resource,);
 
 /// `TaskSubmitFailedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskSubmitFailedEventDetails {
-    #[serde(rename = "resourceType")]
     pub resource_type: String,
-    #[serde(rename = "resource")]
     pub resource: String,
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(TaskSubmitFailedEventDetails: "resourceType" resource_type, "resource" resource, "error" error, "cause" cause,);
 
 /// `TaskSubmittedEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskSubmittedEventDetails {
-    #[serde(rename = "resourceType")]
     pub resource_type: String,
-    #[serde(rename = "resource")]
     pub resource: String,
-    #[serde(rename = "output", skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    #[serde(rename = "outputDetails", skip_serializing_if = "Option::is_none")]
     pub output_details: Option<HistoryEventExecutionDataDetails>,
 }
+wire::shape!(TaskSubmittedEventDetails: "resourceType" resource_type, "resource" resource, "output" output, "outputDetails" output_details,);
 
 /// `TaskSucceededEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskSucceededEventDetails {
-    #[serde(rename = "resourceType")]
     pub resource_type: String,
-    #[serde(rename = "resource")]
     pub resource: String,
-    #[serde(rename = "output", skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    #[serde(rename = "outputDetails", skip_serializing_if = "Option::is_none")]
     pub output_details: Option<HistoryEventExecutionDataDetails>,
 }
+wire::shape!(TaskSucceededEventDetails: "resourceType" resource_type, "resource" resource, "output" output, "outputDetails" output_details,);
 
 /// `TaskTimedOutEventDetails`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskTimedOutEventDetails {
-    #[serde(rename = "resourceType")]
     pub resource_type: String,
-    #[serde(rename = "resource")]
     pub resource: String,
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
+wire::shape!(TaskTimedOutEventDetails: "resourceType" resource_type, "resource" resource, "error" error, "cause" cause,);
 
 /// `TestStateConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TestStateConfiguration {
-    #[serde(rename = "retrierRetryCount", skip_serializing_if = "Option::is_none")]
     pub retrier_retry_count: Option<i32>,
-    #[serde(rename = "errorCausedByState", skip_serializing_if = "Option::is_none")]
     pub error_caused_by_state: Option<String>,
-    #[serde(rename = "mapIterationFailureCount", skip_serializing_if = "Option::is_none")]
     pub map_iteration_failure_count: Option<i32>,
-    #[serde(rename = "mapItemReaderData", skip_serializing_if = "Option::is_none")]
     pub map_item_reader_data: Option<String>,
 }
+wire::shape!(TestStateConfiguration: "retrierRetryCount" retrier_retry_count, "errorCausedByState" error_caused_by_state, "mapIterationFailureCount" map_iteration_failure_count, "mapItemReaderData" map_item_reader_data,);
 
 /// `TestStateInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TestStateInput {
-    #[serde(rename = "definition")]
     pub definition: String,
-    #[serde(rename = "roleArn", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    #[serde(rename = "inspectionLevel", skip_serializing_if = "Option::is_none")]
     pub inspection_level: Option<String>,
-    #[serde(rename = "revealSecrets", skip_serializing_if = "Option::is_none")]
     pub reveal_secrets: Option<bool>,
-    #[serde(rename = "variables", skip_serializing_if = "Option::is_none")]
     pub variables: Option<String>,
-    #[serde(rename = "stateName", skip_serializing_if = "Option::is_none")]
     pub state_name: Option<String>,
-    #[serde(rename = "mock", skip_serializing_if = "Option::is_none")]
     pub mock: Option<MockInput>,
-    #[serde(rename = "context", skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
-    #[serde(rename = "stateConfiguration", skip_serializing_if = "Option::is_none")]
     pub state_configuration: Option<TestStateConfiguration>,
 }
+wire::shape!(TestStateInput: "definition" definition, "roleArn" role_arn, "input" input, "inspectionLevel" inspection_level, "revealSecrets" reveal_secrets, "variables" variables, "stateName" state_name, "mock" mock, "context" context, "stateConfiguration" state_configuration,);
 
 /// `TestStateOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TestStateOutput {
-    #[serde(rename = "output", skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    #[serde(rename = "error", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    #[serde(rename = "cause", skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    #[serde(rename = "inspectionData", skip_serializing_if = "Option::is_none")]
     pub inspection_data: Option<InspectionData>,
-    #[serde(rename = "nextState", skip_serializing_if = "Option::is_none")]
     pub next_state: Option<String>,
-    #[serde(rename = "status", skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
+wire::shape!(TestStateOutput: "output" output, "error" error, "cause" cause, "inspectionData" inspection_data, "nextState" next_state, "status" status,);
 
 /// `TracingConfiguration`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TracingConfiguration {
-    #[serde(rename = "enabled", skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
 }
+wire::shape!(TracingConfiguration: "enabled" enabled,);
 
 /// `UntagResourceInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceInput {
-    #[serde(rename = "resourceArn")]
     pub resource_arn: String,
-    #[serde(rename = "tagKeys")]
     pub tag_keys: Vec<String>,
 }
+wire::shape!(UntagResourceInput: "resourceArn" resource_arn, "tagKeys" tag_keys,);
 
 /// `UntagResourceOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceOutput {}
+wire::shape!(UntagResourceOutput:);
 
 /// `UpdateMapRunInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateMapRunInput {
-    #[serde(rename = "mapRunArn")]
     pub map_run_arn: String,
-    #[serde(rename = "maxConcurrency", skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<i32>,
-    #[serde(rename = "toleratedFailurePercentage", skip_serializing_if = "Option::is_none")]
     pub tolerated_failure_percentage: Option<f64>,
-    #[serde(rename = "toleratedFailureCount", skip_serializing_if = "Option::is_none")]
     pub tolerated_failure_count: Option<i64>,
 }
+wire::shape!(UpdateMapRunInput: "mapRunArn" map_run_arn, "maxConcurrency" max_concurrency, "toleratedFailurePercentage" tolerated_failure_percentage, "toleratedFailureCount" tolerated_failure_count,);
 
 /// `UpdateMapRunOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateMapRunOutput {}
+wire::shape!(UpdateMapRunOutput:);
 
 /// `UpdateStateMachineAliasInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStateMachineAliasInput {
-    #[serde(rename = "stateMachineAliasArn")]
     pub state_machine_alias_arn: String,
-    #[serde(rename = "description", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    #[serde(rename = "routingConfiguration", skip_serializing_if = "Option::is_none")]
     pub routing_configuration: Option<Vec<RoutingConfigurationListItem>>,
 }
+wire::shape!(UpdateStateMachineAliasInput: "stateMachineAliasArn" state_machine_alias_arn, "description" description, "routingConfiguration" routing_configuration,);
 
 /// `UpdateStateMachineAliasOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStateMachineAliasOutput {
-    #[serde(rename = "updateDate")]
     pub update_date: wire::Timestamp,
 }
+wire::shape!(UpdateStateMachineAliasOutput: "updateDate" update_date,);
 
 /// `UpdateStateMachineInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStateMachineInput {
-    #[serde(rename = "stateMachineArn")]
     pub state_machine_arn: String,
-    #[serde(rename = "definition", skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
-    #[serde(rename = "roleArn", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    #[serde(rename = "loggingConfiguration", skip_serializing_if = "Option::is_none")]
     pub logging_configuration: Option<LoggingConfiguration>,
-    #[serde(rename = "tracingConfiguration", skip_serializing_if = "Option::is_none")]
     pub tracing_configuration: Option<TracingConfiguration>,
-    #[serde(rename = "publish", skip_serializing_if = "Option::is_none")]
     pub publish: Option<bool>,
-    #[serde(rename = "versionDescription", skip_serializing_if = "Option::is_none")]
     pub version_description: Option<String>,
-    #[serde(rename = "encryptionConfiguration", skip_serializing_if = "Option::is_none")]
     pub encryption_configuration: Option<EncryptionConfiguration>,
 }
+wire::shape!(UpdateStateMachineInput: "stateMachineArn" state_machine_arn, "definition" definition, "roleArn" role_arn, "loggingConfiguration" logging_configuration, "tracingConfiguration" tracing_configuration, "publish" publish, "versionDescription" version_description, "encryptionConfiguration" encryption_configuration,);
 
 /// `UpdateStateMachineOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateStateMachineOutput {
-    #[serde(rename = "updateDate")]
     pub update_date: wire::Timestamp,
-    #[serde(rename = "revisionId", skip_serializing_if = "Option::is_none")]
     pub revision_id: Option<String>,
-    #[serde(rename = "stateMachineVersionArn", skip_serializing_if = "Option::is_none")]
     pub state_machine_version_arn: Option<String>,
 }
+wire::shape!(UpdateStateMachineOutput: "updateDate" update_date, "revisionId" revision_id, "stateMachineVersionArn" state_machine_version_arn,);
 
 /// `ValidateStateMachineDefinitionDiagnostic`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ValidateStateMachineDefinitionDiagnostic {
-    #[serde(rename = "severity")]
     pub severity: String,
-    #[serde(rename = "code")]
     pub code: String,
-    #[serde(rename = "message")]
     pub message: String,
-    #[serde(rename = "location", skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
 }
+wire::shape!(ValidateStateMachineDefinitionDiagnostic: "severity" severity, "code" code, "message" message, "location" location,);
 
 /// `ValidateStateMachineDefinitionInput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ValidateStateMachineDefinitionInput {
-    #[serde(rename = "definition")]
     pub definition: String,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
-    #[serde(rename = "severity", skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
-    #[serde(rename = "maxResults", skip_serializing_if = "Option::is_none")]
     pub max_results: Option<i32>,
 }
+wire::shape!(ValidateStateMachineDefinitionInput: "definition" definition, "type" r#type, "severity" severity, "maxResults" max_results,);
 
 /// `ValidateStateMachineDefinitionOutput`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ValidateStateMachineDefinitionOutput {
-    #[serde(rename = "result")]
     pub result: String,
-    #[serde(rename = "diagnostics")]
     pub diagnostics: Vec<ValidateStateMachineDefinitionDiagnostic>,
-    #[serde(rename = "truncated", skip_serializing_if = "Option::is_none")]
     pub truncated: Option<bool>,
 }
+wire::shape!(ValidateStateMachineDefinitionOutput: "result" result, "diagnostics" diagnostics, "truncated" truncated,);
 
 static S_ACTIVITY_FAILED_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     name: "ActivityFailedEventDetails",

@@ -77,137 +77,103 @@ impl wire::Operation for GetSessionToken {
 }
 
 /// `AssumeRoleRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AssumeRoleRequest {
-    #[serde(rename = "RoleArn")]
     pub role_arn: String,
-    #[serde(rename = "RoleSessionName")]
     pub role_session_name: String,
-    #[serde(rename = "PolicyArns", skip_serializing_if = "Option::is_none")]
     pub policy_arns: Option<Vec<PolicyDescriptorType>>,
-    #[serde(rename = "Policy", skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    #[serde(rename = "DurationSeconds", skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
-    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-    #[serde(rename = "TransitiveTagKeys", skip_serializing_if = "Option::is_none")]
     pub transitive_tag_keys: Option<Vec<String>>,
-    #[serde(rename = "ExternalId", skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
-    #[serde(rename = "SerialNumber", skip_serializing_if = "Option::is_none")]
     pub serial_number: Option<String>,
-    #[serde(rename = "TokenCode", skip_serializing_if = "Option::is_none")]
     pub token_code: Option<String>,
-    #[serde(rename = "SourceIdentity", skip_serializing_if = "Option::is_none")]
     pub source_identity: Option<String>,
-    #[serde(rename = "ProvidedContexts", skip_serializing_if = "Option::is_none")]
     pub provided_contexts: Option<Vec<ProvidedContext>>,
 }
+wire::shape!(AssumeRoleRequest: "RoleArn" role_arn, "RoleSessionName" role_session_name, "PolicyArns" policy_arns, "Policy" policy, "DurationSeconds" duration_seconds, "Tags" tags, "TransitiveTagKeys" transitive_tag_keys, "ExternalId" external_id, "SerialNumber" serial_number, "TokenCode" token_code, "SourceIdentity" source_identity, "ProvidedContexts" provided_contexts,);
 
 /// `AssumeRoleResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AssumeRoleResponse {
-    #[serde(rename = "Credentials", skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
-    #[serde(rename = "AssumedRoleUser", skip_serializing_if = "Option::is_none")]
     pub assumed_role_user: Option<AssumedRoleUser>,
-    #[serde(rename = "PackedPolicySize", skip_serializing_if = "Option::is_none")]
     pub packed_policy_size: Option<i32>,
-    #[serde(rename = "SourceIdentity", skip_serializing_if = "Option::is_none")]
     pub source_identity: Option<String>,
 }
+wire::shape!(AssumeRoleResponse: "Credentials" credentials, "AssumedRoleUser" assumed_role_user, "PackedPolicySize" packed_policy_size, "SourceIdentity" source_identity,);
 
 /// `AssumedRoleUser`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AssumedRoleUser {
-    #[serde(rename = "AssumedRoleId")]
     pub assumed_role_id: String,
-    #[serde(rename = "Arn")]
     pub arn: String,
 }
+wire::shape!(AssumedRoleUser: "AssumedRoleId" assumed_role_id, "Arn" arn,);
 
 /// `Credentials`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Credentials {
-    #[serde(rename = "AccessKeyId")]
     pub access_key_id: String,
-    #[serde(rename = "SecretAccessKey")]
     pub secret_access_key: String,
-    #[serde(rename = "SessionToken")]
     pub session_token: String,
-    #[serde(rename = "Expiration")]
     pub expiration: wire::Timestamp,
 }
+wire::shape!(Credentials: "AccessKeyId" access_key_id, "SecretAccessKey" secret_access_key, "SessionToken" session_token, "Expiration" expiration,);
 
 /// `GetCallerIdentityRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetCallerIdentityRequest {}
+wire::shape!(GetCallerIdentityRequest:);
 
 /// `GetCallerIdentityResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetCallerIdentityResponse {
-    #[serde(rename = "UserId", skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    #[serde(rename = "Account", skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    #[serde(rename = "Arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
 }
+wire::shape!(GetCallerIdentityResponse: "UserId" user_id, "Account" account, "Arn" arn,);
 
 /// `GetSessionTokenRequest`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetSessionTokenRequest {
-    #[serde(rename = "DurationSeconds", skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
-    #[serde(rename = "SerialNumber", skip_serializing_if = "Option::is_none")]
     pub serial_number: Option<String>,
-    #[serde(rename = "TokenCode", skip_serializing_if = "Option::is_none")]
     pub token_code: Option<String>,
 }
+wire::shape!(GetSessionTokenRequest: "DurationSeconds" duration_seconds, "SerialNumber" serial_number, "TokenCode" token_code,);
 
 /// `GetSessionTokenResponse`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetSessionTokenResponse {
-    #[serde(rename = "Credentials", skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
 }
+wire::shape!(GetSessionTokenResponse: "Credentials" credentials,);
 
 /// `PolicyDescriptorType`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyDescriptorType {
-    #[serde(rename = "arn", skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
 }
+wire::shape!(PolicyDescriptorType: "arn" arn,);
 
 /// `ProvidedContext`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProvidedContext {
-    #[serde(rename = "ProviderArn", skip_serializing_if = "Option::is_none")]
     pub provider_arn: Option<String>,
-    #[serde(rename = "ContextAssertion", skip_serializing_if = "Option::is_none")]
     pub context_assertion: Option<String>,
 }
+wire::shape!(ProvidedContext: "ProviderArn" provider_arn, "ContextAssertion" context_assertion,);
 
 /// `Tag`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tag {
-    #[serde(rename = "Key")]
     pub key: String,
-    #[serde(rename = "Value")]
     pub value: String,
 }
+wire::shape!(Tag: "Key" key, "Value" value,);
 
 static S_ASSUME_ROLE_REQUEST: Shape = Shape::Structure(Structure {
     name: "AssumeRoleRequest",

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use store::{Clock, SystemClock};
 use wire::codec::asl;
+use wire::reflect::{self, Mismatch};
 use wire::{Error, Operation, OperationSpec};
 
 use crate::attempts::{Outcome, Participant};
@@ -27,12 +28,13 @@ pub trait Handle<O: Operation>: Send + Sync + 'static {
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 type Erased = Box<dyn Any + Send>;
-type Call<T> = dyn Fn(Cx, T) -> Boxed<T> + Send + Sync;
 
 struct Entry {
     spec: &'static OperationSpec,
-    typed: Arc<Call<Erased>>,
-    canonical: Arc<Call<Value>>,
+    call: Arc<dyn Fn(Cx, Erased) -> Boxed<Erased> + Send + Sync>,
+    /// The input out of its canonical form, and the output into it.
+    decode: fn(Value) -> Result<Erased, Mismatch>,
+    encode: fn(Erased) -> Result<Value, Error>,
 }
 
 /// All operations by service and name.
@@ -75,28 +77,18 @@ impl Router {
         O: Operation,
         S: Handle<O>,
     {
-        let (one, two) = (service.clone(), service.clone());
+        let service = service.clone();
         let entry = Entry {
             spec: O::SPEC,
-            typed: Arc::new(move |cx, input| {
-                let service = one.clone();
+            call: Arc::new(move |cx, input| {
+                let service = service.clone();
                 Box::pin(async move {
-                    let input =
-                        input.downcast::<O::Input>().map_err(|_| Error::internal("input of another operation"))?;
-                    let output = service.handle(&cx, *input).await?;
+                    let output = service.handle(&cx, *downcast::<O::Input>(input)?).await?;
                     Ok(Box::new(output) as Erased)
                 })
             }),
-            canonical: Arc::new(move |cx, input| {
-                let service = two.clone();
-                Box::pin(async move {
-                    let input: O::Input = serde_json::from_value(input).map_err(|e| {
-                        Error::serialization(format!("{} of {}: {e}", O::SPEC.name, O::SPEC.service.name))
-                    })?;
-                    let output = service.handle(&cx, input).await?;
-                    serde_json::to_value(output).map_err(Error::internal)
-                })
-            }),
+            decode: |value| Ok(Box::new(reflect::from_value::<O::Input>(value)?)),
+            encode: |output| Ok(reflect::into_value(*downcast::<O::Output>(output)?)),
         };
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         table.insert((O::SPEC.service.name, O::SPEC.name), Arc::new(entry));
@@ -225,11 +217,11 @@ impl Router {
             return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
         };
         if matches!(cx.principal(), Principal::Role { .. }) {
-            let value = serde_json::to_value(&input).map_err(Error::internal)?;
+            let value = reflect::into_value(input.clone());
             self.admit(cx, spec, |name| member_text(&value, name)).await?;
         }
-        let output = (entry.typed)(cx.clone(), Box::new(input)).await?;
-        output.downcast::<O::Output>().map(|o| *o).map_err(|_| Error::internal("output of another operation"))
+        let output = (entry.call)(cx.clone(), Box::new(input)).await?;
+        Ok(*downcast::<O::Output>(output)?)
     }
 
     /// The door of HTTP: input and output in the canonical form, the input checked.
@@ -238,7 +230,9 @@ impl Router {
             return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
         };
         self.admit(cx, spec, |name| member_text(&input, name)).await?;
-        (entry.canonical)(cx.clone(), input).await
+        let input = (entry.decode)(input)
+            .map_err(|e| Error::serialization(format!("{} of {}: {e}", spec.name, spec.service.name)))?;
+        (entry.encode)((entry.call)(cx.clone(), input).await?)
     }
 
     /// The door of services that call by name.
@@ -269,6 +263,10 @@ pub fn refusal(spec: &OperationSpec, error: Error) -> Error {
         return Error::new("InvalidParameterException", error.status(), error.message());
     }
     error
+}
+
+fn downcast<T: 'static>(erased: Erased) -> Result<Box<T>, Error> {
+    erased.downcast().map_err(|_| Error::internal("a value of another operation"))
 }
 
 /// The resource's ARN out of the operation's template: `{Member}` of the input, `{region}`, `{account}`.

@@ -2,6 +2,7 @@
 //! (awsJson 1.0/1.1, query, restJson), SigV4, errors, ids, ARNs and limits.
 //!
 //! Map: [`operation`] what an operation is · [`schema`] what its shapes are · [`types`] scalars of the shapes ·
+//! [`reflect`] typed values to and from JSON values ·
 //! [`codec`] bytes and JSON values to and from those shapes, a file per protocol · [`sigv4`] signing and checking ·
 //! [`error`] one error type for every service · [`arn`] ARNs.
 //!
@@ -11,6 +12,7 @@ pub mod arn;
 pub mod codec;
 pub mod error;
 pub mod operation;
+pub mod reflect;
 pub mod schema;
 pub mod sigv4;
 pub mod types;

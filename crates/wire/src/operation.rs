@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::reflect::Reflect;
 use crate::schema::Shape;
 
 /// An AWS service as its model describes it.
@@ -53,7 +54,7 @@ pub struct OperationSpec {
 
 /// A type that stands for an operation, generated: `api_sqs::SendMessage`.
 pub trait Operation: Send + Sync + 'static {
-    type Input: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
-    type Output: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
+    type Input: Reflect + Default + Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
+    type Output: Reflect + Default + Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
     const SPEC: &'static OperationSpec;
 }

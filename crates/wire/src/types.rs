@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Number;
 
 /// Binary data: base64 text in JSON, raw bytes in Rust. Cheap to clone.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +18,12 @@ impl Blob {
     }
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+    pub(crate) fn to_base64(&self) -> String {
+        STANDARD.encode(&self.0)
+    }
+    pub(crate) fn from_base64(text: &str) -> Option<Self> {
+        STANDARD.decode(text).ok().map(Self::from)
     }
 }
 
@@ -34,14 +41,14 @@ impl From<Vec<u8>> for Blob {
 
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&STANDARD.encode(&self.0))
+        s.serialize_str(&self.to_base64())
     }
 }
 
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        STANDARD.decode(text.as_bytes()).map(|v| Self(v.into())).map_err(|_| de::Error::custom("invalid base64"))
+        Self::from_base64(&text).ok_or_else(|| de::Error::custom("invalid base64"))
     }
 }
 
@@ -77,6 +84,13 @@ impl Timestamp {
     pub fn parse_iso(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(Self)
     }
+    /// Seconds since 1970, a whole number where they are whole.
+    pub(crate) fn to_number(self) -> Number {
+        let ms = self.as_millis();
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit a double exactly")]
+        let fraction = (ms % 1000 != 0).then(|| Number::from_f64(ms as f64 / 1000.0)).flatten();
+        fraction.unwrap_or_else(|| (ms / 1000).into())
+    }
     fn from_seconds(s: f64) -> Option<Self> {
         #[expect(clippy::cast_possible_truncation, reason = "bounded by the check that jiff makes")]
         let ms = (s * 1000.0).round() as i64;
@@ -86,13 +100,7 @@ impl Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let ms = self.as_millis();
-        if ms % 1000 == 0 {
-            s.serialize_i64(ms / 1000)
-        } else {
-            #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit a double exactly")]
-            s.serialize_f64(ms as f64 / 1000.0)
-        }
+        self.to_number().serialize(s)
     }
 }
 
@@ -124,5 +132,5 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 /// Input or output without members.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Empty {}
