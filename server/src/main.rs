@@ -4,10 +4,8 @@
 //! every protocol · [`worker`] child processes' side · [`client`] the signed client that the other commands use.
 
 mod client;
-mod console;
 mod deploy;
 mod executions;
-mod http;
 mod info;
 mod services;
 mod settings;

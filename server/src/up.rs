@@ -14,8 +14,8 @@ use store::{DataDir, Queue};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::services;
 use crate::settings::{self, Flags, Settings};
-use crate::{http, services};
 
 /// How long requests under way may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -66,7 +66,7 @@ async fn serve(settings: Settings) -> Result<()> {
         region: settings.region.clone(),
         settings: settings.sections(),
     };
-    let token = random_token();
+    let token = identity::random_token();
     let wired = services::wire(&platform, root.clone()).await?;
     let running: Vec<_> = [&platform.control, &platform.s3, &platform.dynamodb].into_iter().map(Queue::start).collect();
     write_private(
@@ -84,7 +84,7 @@ async fn serve(settings: Settings) -> Result<()> {
     tracing::info!(%endpoint, data = %settings.data.display(), "serving");
 
     let telemetry = Arc::clone(&wired.telemetry);
-    let front = Arc::new(http::Front::new(&platform, wired, token));
+    let front = Arc::new(front::Front::new(&platform, wired.s3, wired.lambda, token));
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         () = front.clone().accept(listener) => {}
@@ -122,11 +122,6 @@ fn root_keys(settings: &Settings) -> Result<RootKeys> {
     };
     write_private(&path, &serde_json::to_vec(&[&keys.access_key, &keys.secret_key])?)?;
     Ok(keys)
-}
-
-/// 256 random bits as text.
-pub(crate) fn random_token() -> String {
-    random_text(43, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 }
 
 /// Writes whole or not at all, readable by the owner alone.

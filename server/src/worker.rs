@@ -14,12 +14,14 @@ pub(crate) fn run(kind: &str) -> Result<()> {
             "onnx" => serve(sagemaker::worker::onnx).await?,
             #[cfg(feature = "sql")]
             "query" => {
-                let answer = async |request| {
-                    let reply = query::worker::run(request).await;
-                    serde_json::to_value(reply)
-                        .map_err(|e| compute::worker::Failure::new("InternalFailure", e.to_string()))
-                };
-                serve(answer).await?;
+                serve(|request| {
+                    Box::pin(async move {
+                        let reply = query::worker::run(request).await;
+                        serde_json::to_value(reply)
+                            .map_err(|e| compute::worker::Failure::new("InternalFailure", e.to_string()))
+                    })
+                })
+                .await?;
             }
             _ => bail!("unknown kind of worker: {kind}"),
         }

@@ -19,7 +19,7 @@
 //! // Err(Error::Failed { code, message }) is what the worker's own handler returned.
 //!
 //! // In the worker's process (server/src/worker.rs):
-//! compute::worker::serve(|request: Value| async move { Ok::<Value, compute::worker::Failure>(…) }).await
+//! compute::worker::serve(|request: Value| Box::pin(async move { Ok(…) })).await
 //!
 //! // A Python environment, then a process in it:
 //! let env = compute.envs.ensure("boto3==1.40.0\n", &|line| tracing::info!("{line}")).await?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use client::{Config, Workers};
-pub use server::{Failure, serve};
+pub use server::{Answer, Failure, serve};
 
 /// What one call may use. Workers started under different memory limits or folders are kept apart.
 #[derive(Clone, Debug)]

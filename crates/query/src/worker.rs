@@ -1,6 +1,7 @@
 //! One statement for a worker process: a JSON request in, a JSON reply out. Objects and catalog are reached through the
 //! platform's endpoint with the credentials of the attempt, signed and sent by the HTTP client that object_store brings.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -44,8 +45,12 @@ pub enum Reply {
     Failed { error: Error, scanned_bytes: u64 },
 }
 
-/// Answers one request; every failure is a reply.
-pub async fn run(request: Value) -> Reply {
+/// Answers one request; every failure is a reply. Boxed, so that its code is compiled here.
+pub fn run(request: Value) -> Pin<Box<dyn Future<Output = Reply>>> {
+    Box::pin(answer(request))
+}
+
+async fn answer(request: Value) -> Reply {
     let request: Request = match serde_json::from_value(request) {
         Ok(request) => request,
         Err(error) => return Reply::Failed { error: Error::internal(error), scanned_bytes: 0 },

@@ -36,6 +36,8 @@ pub trait Fields {
     /// # Errors
     /// That of `visit`.
     fn each(&mut self, visit: &mut Visit<'_>) -> Result<(), Mismatch>;
+    /// The canonical form, of a copy.
+    fn to_value(&self) -> Value;
 }
 
 /// What is shown a field.
@@ -148,6 +150,9 @@ macro_rules! shape {
                 let _ = visit;
                 Ok(())
             }
+            fn to_value(&self) -> $crate::reflect::Value {
+                $crate::reflect::take_fields(&mut self.clone())
+            }
         }
         impl $crate::reflect::Reflect for $shape {
             fn set(&mut self, value: $crate::reflect::Value) -> Result<(), $crate::reflect::Mismatch> {
@@ -157,15 +162,9 @@ macro_rules! shape {
                 Some($crate::reflect::take_fields(self))
             }
         }
-        impl $shape {
-            /// The canonical form.
-            pub fn to_value(&self) -> $crate::reflect::Value {
-                $crate::reflect::take_fields(&mut self.clone())
-            }
-        }
         impl $crate::reflect::serde::Serialize for $shape {
             fn serialize<S: $crate::reflect::serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                $crate::reflect::serde::Serialize::serialize(&self.to_value(), to)
+                $crate::reflect::serde::Serialize::serialize(&$crate::reflect::Fields::to_value(self), to)
             }
         }
         impl<'de> $crate::reflect::serde::Deserialize<'de> for $shape {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use compute::worker::Failure;
+use compute::worker::{Answer, Failure};
 use futures::TryStreamExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
@@ -35,7 +35,11 @@ pub(crate) struct Connection {
 }
 
 /// Does one crawl: the handler for `compute::worker::serve`.
-pub async fn handle(request: Value) -> Result<Value, Failure> {
+pub fn handle(request: Value) -> Answer {
+    Box::pin(crawl(request))
+}
+
+async fn crawl(request: Value) -> Result<Value, Failure> {
     let job: Job =
         serde_json::from_value(request).map_err(|error| Failure::new("InvalidRequest", error.to_string()))?;
     let source = S3 { connection: job.connection, buckets: Mutex::default() };

@@ -14,7 +14,7 @@ pub mod policy;
 mod port;
 mod records;
 
-pub use port::random_text;
+pub use port::{random_text, random_token};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

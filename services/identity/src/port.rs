@@ -199,3 +199,8 @@ pub fn random_text(n: usize, alphabet: &[u8]) -> String {
     rand::rng().fill_bytes(&mut bytes);
     bytes.into_iter().map(|b| char::from(alphabet[usize::from(b) % alphabet.len()])).collect()
 }
+
+/// 256 random bits as text.
+pub fn random_token() -> String {
+    random_text(43, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+}

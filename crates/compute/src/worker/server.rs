@@ -1,6 +1,7 @@
 //! The worker's side: read a request, do it, answer, until standard input ends.
 
 use std::io;
+use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,12 +32,11 @@ pub(super) enum Reply {
     Error(Failure),
 }
 
+/// What a handler gives back: boxed, so that its code is compiled where it is written and not once more in the binary.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Value, Failure>>>>;
+
 /// Serves requests with `handle` until standard input ends. What anything prints to standard output goes to standard error.
-pub async fn serve<F, W>(mut handle: F) -> io::Result<()>
-where
-    F: FnMut(Value) -> W,
-    W: Future<Output = Result<Value, Failure>>,
-{
+pub async fn serve(handle: fn(Value) -> Answer) -> io::Result<()> {
     let answers = std::fs::File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?);
     rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
     let mut answers = tokio::fs::File::from_std(answers);

@@ -11,6 +11,8 @@ mod uploads;
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "every operation brings its types"))]
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -44,7 +46,11 @@ impl Door {
     }
 
     /// Answers one request. Never fails: what goes wrong is an S3 error in XML.
-    pub async fn serve(&self, request: HttpRequest) -> HttpResponse {
+    pub fn serve(&self, request: HttpRequest) -> BoxFuture<'_, HttpResponse> {
+        Box::pin(self.answer(request))
+    }
+
+    async fn answer(&self, request: HttpRequest) -> HttpResponse {
         let id = Cx::platform(&self.router, "", "").request_id().to_owned();
         let mut response = match self.service.call(request).await {
             Ok(response) => response,

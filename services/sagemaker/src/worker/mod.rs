@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use api_sagemaker::{DataProcessing, TransformInput, TransformOutput};
 use arrow::array::RecordBatch;
 use bytes::Bytes;
-use compute::worker::Failure;
+use compute::worker::{Answer, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -44,7 +44,11 @@ struct Plan {
 }
 
 /// Answers one request; for `compute::worker::serve`.
-pub async fn onnx(request: Value) -> Result<Value, Failure> {
+pub fn onnx(request: Value) -> Answer {
+    Box::pin(transform(request))
+}
+
+async fn transform(request: Value) -> Result<Value, Failure> {
     let request: Request =
         serde_json::from_value(request).map_err(|e| Failure::new("InternalServerError", e.to_string()))?;
     let plan = Plan::new(&request).map_err(client)?;

@@ -1,5 +1,12 @@
 //! One port, every protocol: finds the service and the operation, checks the signature, and passes on: S3 to its own door, the
 //! console's paths to the console, everything else through the codecs to the Router.
+//!
+//! Map: this file HTTP/1.1 and what every request passes through · [`console`] the console's bundle, sessions and calls.
+//!
+//! A crate of its own, because it and what it makes of hyper run for every request and are worth optimising fully, while the rest of
+//! the binary is quicker to build without.
+
+mod console;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -22,9 +29,6 @@ use wire::codec::{self, query, rest};
 use wire::sigv4::{Claim, Signable, SigningKey, sha256_hex};
 use wire::{Error, OperationSpec, Protocol};
 
-use crate::console;
-use crate::services::Wired;
-
 /// A request's head must come within this.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between two pieces of a body.
@@ -36,10 +40,11 @@ const MAX_CONNECTIONS: usize = 4096;
 const LAMBDA_CODE: &str = "/_lakerun/lambda/code/";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-pub(crate) type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
+type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// The HTTP front of the server.
-pub(crate) struct Front {
+#[expect(missing_debug_implementations, reason = "it holds all services")]
+pub struct Front {
     router: Arc<Router>,
     account: String,
     region: String,
@@ -47,27 +52,33 @@ pub(crate) struct Front {
     lambda: Arc<lambda::Lambda>,
     console: console::Console,
     signing_keys: SigningKeys,
-    connections: AtomicUsize,
+    /// Connections.
+    open: AtomicUsize,
     requests: AtomicUsize,
 }
 
 impl Front {
-    pub(crate) fn new(platform: &Platform, wired: Wired, token: String) -> Self {
+    /// `token` opens the console.
+    pub fn new(platform: &Platform, s3: s3_service::Door, lambda: Arc<lambda::Lambda>, token: String) -> Self {
         Self {
             router: platform.router.clone(),
             account: platform.account.clone(),
             region: platform.region.clone(),
-            s3: wired.s3,
-            lambda: wired.lambda,
+            s3,
+            lambda,
             console: console::Console::new(platform, token),
             signing_keys: SigningKeys::default(),
-            connections: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
         }
     }
 
     /// Serves connections until dropped.
-    pub(crate) async fn accept(self: Arc<Self>, listener: TcpListener) {
+    pub fn accept(self: Arc<Self>, listener: TcpListener) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(self.connections(listener))
+    }
+
+    async fn connections(self: Arc<Self>, listener: TcpListener) {
         loop {
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
@@ -78,11 +89,11 @@ impl Front {
                     continue;
                 }
             };
-            if self.connections.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
+            if self.open.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
                 continue;
             }
             let _ = stream.set_nodelay(true);
-            self.connections.fetch_add(1, Ordering::Relaxed);
+            self.open.fetch_add(1, Ordering::Relaxed);
             let front = self.clone();
             tokio::spawn(async move {
                 let handler = front.clone();
@@ -97,13 +108,13 @@ impl Front {
                 if let Err(e) = connection.await {
                     tracing::debug!(error = %e, "connection ended");
                 }
-                front.connections.fetch_sub(1, Ordering::Relaxed);
+                front.open.fetch_sub(1, Ordering::Relaxed);
             });
         }
     }
 
     /// Waits for the requests under way.
-    pub(crate) async fn drain(&self, limit: Duration) {
+    pub async fn drain(&self, limit: Duration) {
         let end = Instant::now() + limit;
         while self.requests.load(Ordering::Relaxed) > 0 && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -389,7 +400,7 @@ fn masked(e: Error, spec: &OperationSpec, id: &str) -> Error {
     )
 }
 
-pub(crate) fn whole(response: http::Response<Bytes>) -> http::Response<ResponseBody> {
+fn whole(response: http::Response<Bytes>) -> http::Response<ResponseBody> {
     response.map(|bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
 }
 

@@ -13,7 +13,7 @@ use service::{Cx, Platform, Principal, Router};
 use wire::codec::validate;
 use wire::{Error, Protocol, codec};
 
-use crate::http::{ResponseBody, whole};
+use crate::{ResponseBody, whole};
 
 /// The largest body that the console sends.
 pub(crate) const MAX_BODY: usize = 4 << 20;
@@ -22,9 +22,9 @@ const MAX_SESSIONS: usize = 1000;
 const COOKIE: &str = "lakerun_session";
 
 const FILES: [(&str, &str, &[u8]); 3] = [
-    ("", "text/html; charset=utf-8", include_bytes!("../../console/dist/index.html")),
-    ("app.js", "text/javascript; charset=utf-8", include_bytes!("../../console/dist/app.js")),
-    ("app.css", "text/css; charset=utf-8", include_bytes!("../../console/dist/app.css")),
+    ("", "text/html; charset=utf-8", include_bytes!("../../../console/dist/index.html")),
+    ("app.js", "text/javascript; charset=utf-8", include_bytes!("../../../console/dist/app.js")),
+    ("app.css", "text/css; charset=utf-8", include_bytes!("../../../console/dist/app.css")),
 ];
 
 /// Only what the bundle itself brings may run.
@@ -106,7 +106,7 @@ impl Console {
         } else {
             return Err(refused());
         };
-        let id = crate::up::random_token();
+        let id = identity::random_token();
         let until = self.router.now() + jiff::SignedDuration::from_hours(SESSION_HOURS);
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.router.now();
