@@ -307,6 +307,17 @@ async fn a_run_fails_when_more_fails_than_is_tolerated() {
     assert_eq!(pending.as_array().unwrap().len(), 2);
     assert_eq!((&pending[0]["Input"], &pending[0]["Status"]), (&json!("2"), &json!("PENDING")));
 
+    // What was not started is listed as it would have been: in batches, and to the last one.
+    *world.fakes.failures.lock().unwrap() = 1;
+    let batcher = json!({ "MaxItemsPerBatch": 2 });
+    let machine = calling(&json!({ "MaxConcurrency": 1, "ItemBatcher": batcher, "ResultWriter": writer() }));
+    let execution = world.start(&machine, &json!([1, 2, 3, 4, 5])).await;
+    assert_eq!(world.ended(&execution).await["Status"], "FAILED");
+    let id = text(&map_run(&world, &execution).await["MapRunArn"]).rsplit(':').next().unwrap().to_owned();
+    let pending = world.fakes.json("out", &format!("results/{id}/PENDING_0.json"));
+    let inputs: Vec<String> = pending.as_array().unwrap().iter().map(|child| text(&child["Input"])).collect();
+    assert_eq!(inputs, [r#"{"Items":[3,4]}"#, r#"{"Items":[5]}"#]);
+
     // Caught, and tried again.
     *world.fakes.failures.lock().unwrap() = 1;
     let retried = calling(

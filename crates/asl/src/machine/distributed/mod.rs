@@ -226,7 +226,7 @@ impl MapRun {
         children
     }
 
-    /// The input of the next child and how many items are in it, taken off the queue.
+    /// The input of the next child and how many items are in it, taken off the queue; no child is without any.
     pub fn next_input(
         &mut self,
         bench: &mut Workbench,
@@ -259,7 +259,7 @@ impl MapRun {
             bytes += length + usize::from(taken > 0);
             taken += 1;
         }
-        if taken < most_items && !full && !last {
+        if taken == 0 || taken < most_items && !full && !last {
             return None;
         }
         let mut input = String::with_capacity(bytes);
