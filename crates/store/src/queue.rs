@@ -287,7 +287,7 @@ struct Dispatcher {
     waiting: usize,
     running: BTreeMap<String, watch::Sender<bool>>,
     /// Enqueued again under the id of a running task: starts when that one ends.
-    again: BTreeMap<String, Task>,
+    again: BTreeMap<String, Vec<Task>>,
     /// When what an earlier run of the server left to be done at once was read.
     loaded_ms: Option<i64>,
     /// Later tasks: all whose row of `due` stands before `cursor` are in memory or done; the next ones are wanted at `window_end`.
@@ -357,7 +357,16 @@ impl Dispatcher {
     }
 
     fn hold(&mut self, task: Task, is_fresh: bool) {
-        self.due.insert((task.at_ms, task.id.clone()), Held { task, is_fresh });
+        self.hold_until(task.at_ms, task, is_fresh);
+    }
+
+    /// Two of the same id may be known, of which one is no longer stored; neither takes the other's place.
+    fn hold_until(&mut self, mut at_ms: i64, task: Task, is_fresh: bool) {
+        let other = |held: &Held| !same(&held.task, &task);
+        while self.due.get(&(at_ms, task.id.clone())).is_some_and(other) {
+            at_ms += 1;
+        }
+        self.due.insert((at_ms, task.id.clone()), Held { task, is_fresh });
     }
 
     fn take_inbox(&mut self) {
@@ -480,7 +489,7 @@ impl Dispatcher {
             }
             let held = entry.remove();
             if self.running.contains_key(&held.task.id) {
-                self.again.insert(held.task.id.clone(), held.task);
+                self.again.entry(held.task.id.clone()).or_default().push(held.task);
             } else {
                 self.begin(held).await;
             }
@@ -513,7 +522,7 @@ impl Dispatcher {
             Ok(false) => return,
             Err(e) => {
                 tracing::error!(error = %e, task = task.id, "the queue cannot be read");
-                self.due.insert((self.now_ms() + 1000, task.id.clone()), Held { task, is_fresh: false });
+                self.hold_until(self.now_ms() + 1000, task, false);
                 return;
             }
         }
@@ -559,7 +568,7 @@ impl Dispatcher {
     async fn ended(&mut self, ended: Ended) {
         let Ended { task, is_lost } = ended;
         self.running.remove(&task.id);
-        if let Some(next) = self.again.remove(&task.id) {
+        for next in self.again.remove(&task.id).unwrap_or_default() {
             self.hold(next, false);
         }
         if let Some(kind) = self.kinds.get_mut(&task.kind) {
@@ -567,9 +576,7 @@ impl Dispatcher {
         }
         self.take_waiting(&task.kind).await;
         if is_lost {
-            // What was read from disk since is newer.
-            let place = (self.now_ms() + 1000, task.id.clone());
-            self.due.entry(place).or_insert(Held { task, is_fresh: false });
+            self.hold_until(self.now_ms() + 1000, task, false);
         }
     }
 
