@@ -289,8 +289,9 @@ impl Client {
             let number = |field: &str| counts[field].as_u64().unwrap_or(0);
             let ended =
                 ["Succeeded", "Failed", "TimedOut", "Aborted", "Running", "Pending", "PendingRedrive"].map(number);
+            let tolerates = run["ToleratedFailurePercentage"] == json!(100.0);
             let wrong = number("Total") != ended.iter().sum::<u64>()
-                || (run["Status"] == "SUCCEEDED" && number("Total") != number("Succeeded"))
+                || (run["Status"] == "SUCCEEDED" && !tolerates && number("Total") != number("Succeeded"))
                 || (run["Status"] != "RUNNING" && number("Running") + number("PendingRedrive") > 0);
             let written = number("ResultsWritten");
             if wrong || (run["Status"] == "SUCCEEDED" && written > 0 && results(world, &run) != Some(written)) {
@@ -328,9 +329,9 @@ impl Client {
 fn results(world: &World, run: &Value) -> Option<u64> {
     let id = run["MapRunArn"].as_str()?.rsplit(':').next()?;
     let manifest = world.object(&format!("of/{id}/manifest.json"))?;
-    let files = manifest["ResultFiles"]["SUCCEEDED"].as_array()?;
+    let files = ["SUCCEEDED", "FAILED"].iter().filter_map(|status| manifest["ResultFiles"][status].as_array());
     let results = |file: &Value| Some(world.object(file["Key"].as_str()?)?.as_array()?.len() as u64);
-    files.iter().map(results).sum()
+    files.flatten().map(results).sum()
 }
 
 /// All pages; `None` when the process was told nothing new because storage failed.

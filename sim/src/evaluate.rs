@@ -44,7 +44,7 @@ struct Around<'a> {
     execution_input: &'a Value,
     item: Option<(usize, Value)>,
     attempts: &'a Cell<u64>,
-    /// What a worker fetches may get lost on its way.
+    /// What a worker fetches may get lost on its way, and S3 may fail.
     loses: bool,
 }
 
@@ -251,9 +251,17 @@ fn children(
             return Err(TooMany);
         }
         let child = Around { execution_input: given, item: None, ..*scope.around };
-        all.push(of_children(run(processor, given, &Variables::new(), &child)?));
+        let ends = run(processor, given, &Variables::new(), &child)?;
+        all.push(if distributed.tolerates { vec![Ok(Value::Null)] } else { of_children(ends) });
     }
     let mut ends = Vec::new();
+    // S3 may fail too.
+    let reads = (distributed.reads.is_some(), "States.ItemReaderFailed");
+    for (does, error) in [reads, (distributed.writes, "States.ResultWriterFailed")] {
+        if does && scope.around.loses {
+            add(&mut ends, Err(Failure::new(error, ANY_TEXT)))?;
+        }
+    }
     for end in together(all)? {
         add(&mut ends, end.map(|results| if distributed.writes { written_results() } else { results }))?;
     }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::chance::Chance;
 use crate::model::{
-    Base, Batch, Catcher, Distributed, Expr, How, Kind, Language, Machine, ResultPath, Retrier, Rule, State, Task, Test,
+    Base, Batch, Catcher, Distributed, Expr, Form, How, Kind, Language, Machine, ResultPath, Retrier, Rule, State,
+    Task, Test,
 };
 use crate::workers::{Plan, Reply};
 
@@ -283,7 +284,17 @@ impl Generator<'_> {
             }
             9..=11 if around.depth < 2 && self.left > 1 && lists(&effective).next().is_some() => {
                 let found: Vec<_> = lists(&effective).collect();
-                let (path, item) = self.chance.pick(&found).clone();
+                let (path, mut item) = self.chance.pick(&found).clone();
+                let mut items = Expr::Path(Base::Input, path);
+                let is_distributed = self.whole && !around.express && self.chance.permille(400);
+                let distributed = is_distributed.then(|| self.distributed(&sources, language));
+                if distributed.as_ref().is_some_and(|distributed| distributed.reads.is_some()) {
+                    let read = self.list();
+                    if let Shape::List(of) = Shape::of(&read) {
+                        item = *of;
+                    }
+                    items = Expr::Literal(read);
+                }
                 let mut selecting = sources.clone();
                 selecting.bases.retain(|(base, _)| !matches!(base, Base::Item | Base::ItemIndex));
                 selecting.bases.push((Base::Item, item.clone()));
@@ -295,8 +306,6 @@ impl Generator<'_> {
                 } else {
                     item.clone()
                 };
-                let is_distributed = self.whole && !around.express && self.chance.permille(400);
-                let distributed = is_distributed.then(|| self.distributed(&sources, language));
                 let (given, within) = match &distributed {
                     Some(distributed) => {
                         let given = batched(given, distributed, &sources);
@@ -311,7 +320,7 @@ impl Generator<'_> {
                     Some(Distributed { writes: true, .. }) => written_results(),
                     _ => Shape::List(Box::new(result)),
                 };
-                state.kind = Kind::Map { items: Expr::Path(Base::Input, path), limit, processor, distributed };
+                state.kind = Kind::Map { items, limit, processor, distributed };
                 self.work(&mut state, entry, &result, &sources, around, at, length, &mut leads);
             }
             12..=17 => {
@@ -373,7 +382,10 @@ impl Generator<'_> {
             most: self.chance.between(1, 4),
             input: self.chance.permille(500).then(|| self.built(&common, language).0),
         });
-        Distributed { express: self.chance.permille(350), batch, writes: self.chance.permille(250) }
+        let writes = self.chance.permille(250);
+        let reads = self.chance.permille(300).then(|| *self.chance.pick(&[Form::Json, Form::Lines]));
+        let tolerates = writes && self.chance.permille(500);
+        Distributed { express: self.chance.permille(350), batch, writes, tolerates, reads }
     }
 
     fn sources(effective: &Shape, variables: &Shapes, around: &Around) -> Sources {

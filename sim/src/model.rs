@@ -58,6 +58,16 @@ pub struct Distributed {
     pub batch: Option<Batch>,
     /// Its results go to objects.
     pub writes: bool,
+    /// All children may fail; only where what they come to is not shown.
+    pub tolerates: bool,
+    /// Its items are an object's.
+    pub reads: Option<Form>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Json,
+    Lines,
 }
 
 #[derive(Clone, Debug)]
@@ -270,9 +280,10 @@ impl State {
             }
             Kind::Map { items, limit, processor, distributed } => {
                 put("Type", json!("Map"));
-                match (language, items) {
-                    (Language::JsonPath, Expr::Path(_, path)) => put("ItemsPath", json!(json_path("$", path))),
-                    (_, items) => put("Items", items.template(language)),
+                match (language, items, distributed.as_ref().and_then(|distributed| distributed.reads)) {
+                    (_, Expr::Literal(items), Some(form)) => put("ItemReader", form.reader(items, arguments)),
+                    (Language::JsonPath, Expr::Path(_, path), _) => put("ItemsPath", json!(json_path("$", path))),
+                    (_, items, _) => put("Items", items.template(language)),
                 };
                 put("MaxConcurrency", json!(limit));
                 let mut processor = processor.written(around);
@@ -281,6 +292,9 @@ impl State {
                     processor["ProcessorConfig"] = json!({ "Mode": "DISTRIBUTED", "ExecutionType": kind });
                     if let Some(batch) = &distributed.batch {
                         put("ItemBatcher", batch.written(language));
+                    }
+                    if distributed.tolerates {
+                        put("ToleratedFailurePercentage", json!(100));
                     }
                     if distributed.writes {
                         let to = json!({ "Bucket": BUCKET, "Prefix": "of" });
@@ -339,6 +353,22 @@ impl State {
 
 fn assigned(assign: &[(String, Expr)], language: Language) -> Value {
     Expr::Object(assign.to_vec()).template(language)
+}
+
+impl Form {
+    /// Every object holds what its key says, so that there is no need to put them anywhere.
+    fn reader(self, items: &Value, arguments: &str) -> Value {
+        let lines = || items.as_array().into_iter().flatten().map(Value::to_string).collect::<Vec<_>>().join("\n");
+        let (kind, key) = match self {
+            Self::Lines => ("JSONL", lines()),
+            Self::Json => ("JSON", items.to_string()),
+        };
+        json!({
+            "Resource": "arn:aws:states:::s3:getObject",
+            "ReaderConfig": { "InputType": kind },
+            arguments: { "Bucket": "items", "Key": key },
+        })
+    }
 }
 
 impl Batch {

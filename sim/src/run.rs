@@ -36,8 +36,8 @@ pub fn run(seed: u64) -> Result<Report, String> {
     let mut chance = Chance::new(seed ^ 0x00C0_FFEE);
     let clock = SimClock::new(chance.fork());
     let disk = Disk::new(clock.clone(), chance.fork());
-    let world = World::new(clock.clone(), disk.clone(), chance.fork());
-    let calm = chance.permille(200);
+    let (of_world, calm) = (chance.fork(), chance.permille(200));
+    let world = World::new(clock.clone(), disk.clone(), of_world, !calm);
     let faults = if calm { Faults::default() } else { faults(&mut chance) };
     let clients: Vec<Client> = (0..chance.between(1, 4)).map(|n| client(&mut chance, &clock, n, !calm)).collect();
     let crashes = if calm { 0 } else { chance.below(6) };
@@ -160,7 +160,7 @@ fn platform(world: &World) -> Cx {
     };
     let outside = Arc::new(world.clone());
     operations!(router, outside, api_lambda: Invoke);
-    operations!(router, outside, api_s3: PutObject);
+    operations!(router, outside, api_s3: GetObject, PutObject);
     operations!(router, outside, api_sqs: SendMessage);
     operations!(router, outside, api_events: PutEvents);
     operations!(router, outside, api_glue: StartJobRun, GetJobRun, BatchStopJobRun);

@@ -11,7 +11,7 @@ use api_glue::{
     JobRun, StartJobRun, StartJobRunRequest, StartJobRunResponse,
 };
 use api_lambda::{InvocationRequest, InvocationResponse, Invoke};
-use api_s3::{PutObject, PutObjectOutput, PutObjectRequest};
+use api_s3::{GetObject, GetObjectOutput, GetObjectRequest, PutObject, PutObjectOutput, PutObjectRequest};
 use api_sqs::{SendMessage, SendMessageRequest, SendMessageResult};
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ use service::listeners::Heard;
 use service::{Cx, Handle, Principal};
 use store::Clock as _;
 use tokio::sync::Notify;
-use wire::Error;
+use wire::{Blob, Error};
 
 use crate::chance::Chance;
 use crate::clock::SimClock;
@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) clock: SimClock,
     pub(crate) disk: Disk,
     state: Arc<Mutex<Outside>>,
+    /// S3 fails at times.
+    in_trouble: bool,
     /// A letter was written.
     posted: Arc<Notify>,
 }
@@ -71,10 +73,10 @@ enum To {
 }
 
 impl World {
-    pub(crate) fn new(clock: SimClock, disk: Disk, chance: Chance) -> Self {
+    pub(crate) fn new(clock: SimClock, disk: Disk, chance: Chance, in_trouble: bool) -> Self {
         let (letters, jobs, carried, objects, faults, calls) = Default::default();
         let state = Outside { chance, letters, jobs, carried, objects, faults, calls };
-        Self { clock, disk, state: Arc::new(Mutex::new(state)), posted: Arc::default() }
+        Self { clock, disk, state: Arc::new(Mutex::new(state)), in_trouble, posted: Arc::default() }
     }
 
     fn outside(&self) -> MutexGuard<'_, Outside> {
@@ -347,13 +349,31 @@ impl Handle<BatchStopJobRun> for World {
     }
 }
 
+impl World {
+    /// What a call of S3 takes.
+    async fn s3(&self) -> Result<(), Error> {
+        self.unless_dead().await;
+        let (takes, fails) = self.chance(|chance| (chance.below(50), chance.permille(30)));
+        self.sleep_ms(takes).await;
+        self.unless_dead().await;
+        if self.in_trouble && fails { Err(Error::new("InternalError", 500, "simulated")) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Handle<GetObject> for World {
+    async fn handle(&self, _: &Cx, input: GetObjectRequest) -> Result<GetObjectOutput, Error> {
+        self.s3().await?;
+        let body = input.key.into_bytes();
+        let content_range = Some(format!("bytes 0-{}/{}", body.len().saturating_sub(1), body.len()));
+        Ok(GetObjectOutput { body: Some(Blob::new(body)), content_range, ..Default::default() })
+    }
+}
+
 #[async_trait]
 impl Handle<PutObject> for World {
     async fn handle(&self, _: &Cx, input: PutObjectRequest) -> Result<PutObjectOutput, Error> {
-        self.unless_dead().await;
-        let takes = self.chance(|chance| chance.below(50));
-        self.sleep_ms(takes).await;
-        self.unless_dead().await;
+        self.s3().await?;
         let body = input.body.unwrap_or_default();
         self.outside().objects.insert(input.key, body.as_bytes().to_vec());
         Ok(PutObjectOutput::default())
