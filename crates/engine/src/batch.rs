@@ -137,7 +137,7 @@ impl Batch {
         commands: Vec<Command>,
         tells_events: bool,
     ) -> Result<(), store::Error> {
-        let mut history = Vec::new();
+        let mut history = Vec::with_capacity(commands.len());
         let mut announced = Vec::new();
         let number = metrics::number(arn);
         for command in commands {

@@ -48,6 +48,8 @@ pub use waits::{JobName, STOP_KIND, WAIT_KIND, Wait, WaitPayload};
 pub const TASK_KIND: &str = "states:task";
 /// Executions kept in memory between events.
 const MAX_LOADED: usize = 4096;
+/// Room for what most turns lead to.
+const USUAL_COMMANDS: usize = 8;
 /// Commands of one commit, about.
 const MAX_COMMANDS: usize = 10_000;
 
@@ -386,7 +388,7 @@ impl Engine {
 /// All that an event leads to. Long work is cut where it would keep others from their turns for too long; what is left then goes
 /// on with a task of the queue.
 fn steps(execution: &mut Execution, now: Timestamp, event: Event) -> Vec<Command> {
-    let mut commands = Vec::new();
+    let mut commands = Vec::with_capacity(USUAL_COMMANDS);
     execution.handle(now, event, &mut commands);
     while commands.len() < MAX_COMMANDS
         && !execution.has_worked_enough()

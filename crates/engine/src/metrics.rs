@@ -126,7 +126,7 @@ pub(crate) fn number(arn: &ExecutionArn) -> u64 {
 }
 
 fn arn_of(of: &TaskOf) -> String {
-    format!("arn:aws:states:::{}:{}", of.resource_type, of.resource)
+    ["arn:aws:states:::", &of.resource_type, ":", &of.resource].concat()
 }
 
 /// A timeout of the heartbeat is told by its error.

@@ -49,8 +49,8 @@ pub(super) const OPTIMISED: &[(&str, &str, &[Pattern])] = &[
 
 impl Resource {
     pub(super) fn parse(arn: &str) -> Option<Self> {
-        let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        let [_, _, service, _, _, rest] = parts[..] else { return None };
+        let mut parts = arn.splitn(6, ':').skip(2);
+        let (service, _region, _account, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let plain = |target| Some(Self { target, pattern: Pattern::RequestResponse });
         match service {
             "lambda" => return plain(Target::Function { arn: arn.to_owned() }),
