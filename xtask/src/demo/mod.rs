@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
 /// The arguments behind `cargo xtask demo` go to the driver as they are; it explains them (`--help`).
 pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
@@ -14,8 +14,12 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
     let example = root.join("examples/flights");
     let demo = root.join("target/demo");
     fs::create_dir_all(&demo).with_context(|| format!("cannot make {}", demo.display()))?;
-    let binary = build(&root)?;
-    let python = environment(&example, &demo)?;
+    // Pip waits for the network while cargo computes.
+    let (binary, python) = std::thread::scope(|scope| {
+        let python = scope.spawn(|| environment(&example, &demo));
+        (build(&root), python.join())
+    });
+    let (binary, python) = (binary?, python.map_err(|_| anyhow!("making the Python environment panicked"))??);
     // The driver takes this process's place, so that Ctrl-C reaches it alone.
     let error = Command::new(python)
         .args(["-m", "demo", "--binary"])
