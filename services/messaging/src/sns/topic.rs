@@ -67,10 +67,18 @@ pub(super) fn invalid(message: impl std::fmt::Display) -> Error {
     error::invalid_parameter_exception(format!("Invalid parameter: {message}"))
 }
 
+/// An ARN that is none: AWS counts its elements.
+fn invalid_arn(member: &str, arn: &str) -> Error {
+    match arn.split(':').count() {
+        6.. => invalid(member),
+        elements => invalid(format!("{member} Reason: An ARN must have at least 6 elements, not {elements}")),
+    }
+}
+
 impl Topic {
     pub(super) fn key(arn: &str) -> Result<Key, Error> {
-        let arn = Arn::parse(arn).filter(|arn| arn.service == "sns" && !arn.resource.contains(':'));
-        let arn = arn.ok_or_else(|| invalid("TopicArn"))?;
+        let parsed = Arn::parse(arn).filter(|arn| arn.service == "sns" && !arn.resource.contains(':'));
+        let arn = parsed.ok_or_else(|| invalid_arn("TopicArn", arn))?;
         Ok(Self::topics(&arn.account, &arn.region).push(arn.resource))
     }
 
@@ -136,7 +144,7 @@ impl Subscription {
 
     /// Where a topic's subscriptions are.
     pub(super) fn of_topic(topic_arn: &str) -> Result<Key, Error> {
-        let arn = Arn::parse(topic_arn).ok_or_else(|| invalid("TopicArn"))?;
+        let arn = Arn::parse(topic_arn).ok_or_else(|| invalid_arn("TopicArn", topic_arn))?;
         Ok(Self::all(&arn.account, &arn.region).push(arn.resource))
     }
 
@@ -146,9 +154,9 @@ impl Subscription {
     }
 
     pub(super) fn key(arn: &str) -> Result<Key, Error> {
-        let (topic, id) = arn.rsplit_once(':').ok_or_else(|| invalid("SubscriptionArn"))?;
+        let (topic, id) = arn.rsplit_once(':').ok_or_else(|| invalid_arn("SubscriptionArn", arn))?;
         let parsed = Arn::parse(topic).filter(|arn| arn.service == "sns");
-        let parsed = parsed.ok_or_else(|| invalid("SubscriptionArn Reason: An ARN must have at least 6 elements"))?;
+        let parsed = parsed.ok_or_else(|| invalid_arn("SubscriptionArn", arn))?;
         Ok(Self::all(&parsed.account, &parsed.region).push(parsed.resource).push(id))
     }
 
