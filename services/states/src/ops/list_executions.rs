@@ -20,6 +20,7 @@ impl Handle<ListExecutions> for States {
         let arn = match (&input.state_machine_arn, &input.map_run_arn) {
             (Some(arn), None) => MachineArn::parse(arn)?,
             (None, Some(arn)) => return self.list_children(arn, &input).await,
+            (None, None) => return Err(error::validation_exception("Must provide a StateMachine ARN or MapRun ARN")),
             _ => return Err(error::validation_exception("Must provide exactly one of: stateMachineArn or mapRunArn")),
         };
         if input.redrive_filter.is_some() {
