@@ -142,9 +142,11 @@ impl Reader {
 
     /// A number without AWS's usual bound.
     fn count(&mut self, object: &Object<String, Value>, field: &str, at: &str) -> Option<u64> {
-        let number = object.get(field)?.as_u64();
+        let value = object.get(field)?;
+        let number = value.as_u64();
         if number.is_none() {
-            self.complain("Expected value of type Integer, not negative", format!("{at}/{field}"));
+            let problem = if value.is_i64() { "Minimum value is 0" } else { "Expected value of type Integer" };
+            self.complain(problem, format!("{at}/{field}"));
         }
         number
     }
