@@ -297,7 +297,15 @@ pub fn format_time(t: jiff::Timestamp) -> String {
 }
 
 fn parse_time(text: &str) -> Option<jiff::Timestamp> {
-    let civil = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
+    let digits = text.strip_suffix('Z').filter(|text| text.len() == 15 && text.as_bytes()[8] == b'T')?;
+    let number = |range: std::ops::Range<usize>| -> Option<i8> {
+        let part = digits.get(range)?;
+        if part.bytes().all(|byte| byte.is_ascii_digit()) { part.parse().ok() } else { None }
+    };
+    let year = i16::from(number(0..2)?) * 100 + i16::from(number(2..4)?);
+    let (month, day) = (number(4..6)?, number(6..8)?);
+    let (hour, minute, second) = (number(9..11)?, number(11..13)?, number(13..15)?);
+    let civil = jiff::civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
     civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp())
 }
 
@@ -400,5 +408,16 @@ mod tests {
         claim.check(&signable, secret, "2013-05-24T10:00:00Z".parse().unwrap()).unwrap();
         let late = claim.check(&signable, secret, "2013-05-26T10:00:00Z".parse().unwrap()).unwrap_err();
         assert_eq!(late.message(), "Request has expired");
+    }
+
+    #[test]
+    fn times_are_of_one_form() {
+        let now: jiff::Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        assert_eq!(parse_time(&format_time(now)), Some(now));
+        for other in
+            ["", "20260102T030405", "20260102 030405Z", "20261302T030405Z", "2026010\u{e9}T30405Z", "+1260102T030405Z"]
+        {
+            assert_eq!(parse_time(other), None, "{other}");
+        }
     }
 }

@@ -17,9 +17,18 @@ pub fn decode(body: &[u8]) -> Result<Value, Error> {
     }
 }
 
-pub fn encode(output: &Value, content_type: &str, request_id: &str) -> http::Response<Bytes> {
-    response(200, &[("content-type", content_type), ("x-amzn-requestid", request_id)], output.to_string())
+pub fn encode(output: &Value, content_type: &'static str, request_id: &str) -> http::Response<Bytes> {
+    // Not by way of `Display`, nor with names to be checked: every answer passes here.
+    let mut response = http::Response::new(serde_json::to_vec(output).unwrap_or_default().into());
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+    if let Ok(id) = http::HeaderValue::try_from(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
 }
+
+const REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-amzn-requestid");
 
 pub fn encode_error(error: &Error, content_type: &str, request_id: &str) -> http::Response<Bytes> {
     let mut headers = vec![("content-type", content_type), ("x-amzn-requestid", request_id)];
