@@ -104,12 +104,14 @@ class Crash:
         return hit
 
     def _aimed_run(self, point):
-        """Kills as soon as the server's log holds that the task was entered: its call is made after that."""
+        """Kills as soon as the server's log holds that the task has begun, or that its job was submitted: what it waits for comes after that."""
         log = Log(self.show.platform.data / "control.db")
-        arn, name, hit = self.show.start(), json.dumps({"name": point[0]}, separators=(",", ":"))[1:-1].encode(), set()
+        state, submitted = json.dumps({"state": point[0]}, separators=(",", ":"))[1:-1].encode(), str(point[1] == "submitted").lower().encode()
+        arn, hit = self.show.start(), set()
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
-            if any(name in record for record in log.grown()):
+            frames = (record.partition(state)[2].partition(b'"submitted":')[2] for record in log.grown())
+            if any(frame.startswith(submitted) for frame in frames):
                 self.kill(f"{point[0]} ({point[1]})")
                 hit = {point} if self._was_inside(arn, point) else set()
                 break
