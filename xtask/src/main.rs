@@ -1,9 +1,10 @@
-//! Build tasks: `cargo xtask demo | test | ci | codegen | compat | tidy | sim`. Each sets up what it needs; cargo and python3 are enough.
+//! Build tasks: `cargo xtask demo | test | ci | codegen | models | compat | tidy | sim`. Each sets up what it needs; cargo and python3 are enough.
 
 mod checks;
 mod codegen;
 mod compat;
 mod demo;
+mod models;
 mod tidy;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +34,15 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Bring the service models to those of the newest botocore on PyPI
+    Models {
+        /// Only say what it adds
+        #[arg(long)]
+        check: bool,
+        /// An unpacked botocore to take instead
+        #[arg(long)]
+        botocore: Option<std::path::PathBuf>,
+    },
     /// Write COMPATIBILITY.md from the operations that the server has
     Compat {
         /// Only say whether the file is up to date
@@ -58,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         Task::Test => checks::test(),
         Task::Ci => checks::ci(),
         Task::Codegen { check } => codegen::run(check),
+        Task::Models { check, botocore } => models::run(check, botocore.as_deref()),
         Task::Compat { check } => compat::run(check),
         Task::Tidy => tidy::run(),
         Task::Sim { seconds, seed } => checks::sim(seconds, seed),

@@ -712,6 +712,7 @@ pub struct CopyObjectRequest {
     pub metadata: Option<std::collections::BTreeMap<String, String>>,
     pub metadata_directive: Option<String>,
     pub tagging_directive: Option<String>,
+    pub annotation_directive: Option<String>,
     pub server_side_encryption: Option<String>,
     pub storage_class: Option<String>,
     pub website_redirect_location: Option<String>,
@@ -729,10 +730,13 @@ pub struct CopyObjectRequest {
     pub object_lock_mode: Option<String>,
     pub object_lock_retain_until_date: Option<wire::Timestamp>,
     pub object_lock_legal_hold_status: Option<String>,
+    pub object_lock_event_hold: Option<String>,
+    pub object_lock_event_hold_duration_days: Option<i32>,
+    pub object_lock_event_hold_duration_years: Option<i32>,
     pub expected_bucket_owner: Option<String>,
     pub expected_source_bucket_owner: Option<String>,
 }
-wire::shape!(CopyObjectRequest: "ACL" acl, "Bucket" bucket, "CacheControl" cache_control, "ChecksumAlgorithm" checksum_algorithm, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentType" content_type, "CopySource" copy_source, "CopySourceIfMatch" copy_source_if_match, "CopySourceIfModifiedSince" copy_source_if_modified_since, "CopySourceIfNoneMatch" copy_source_if_none_match, "CopySourceIfUnmodifiedSince" copy_source_if_unmodified_since, "Expires" expires, "GrantFullControl" grant_full_control, "GrantRead" grant_read, "GrantReadACP" grant_read_acp, "GrantWriteACP" grant_write_acp, "IfMatch" if_match, "IfNoneMatch" if_none_match, "Key" key, "Metadata" metadata, "MetadataDirective" metadata_directive, "TaggingDirective" tagging_directive, "ServerSideEncryption" server_side_encryption, "StorageClass" storage_class, "WebsiteRedirectLocation" website_redirect_location, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKey" sse_customer_key, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "SSEKMSEncryptionContext" ssekms_encryption_context, "BucketKeyEnabled" bucket_key_enabled, "CopySourceSSECustomerAlgorithm" copy_source_sse_customer_algorithm, "CopySourceSSECustomerKey" copy_source_sse_customer_key, "CopySourceSSECustomerKeyMD5" copy_source_sse_customer_key_md5, "RequestPayer" request_payer, "Tagging" tagging, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status, "ExpectedBucketOwner" expected_bucket_owner, "ExpectedSourceBucketOwner" expected_source_bucket_owner,);
+wire::shape!(CopyObjectRequest: "ACL" acl, "Bucket" bucket, "CacheControl" cache_control, "ChecksumAlgorithm" checksum_algorithm, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentType" content_type, "CopySource" copy_source, "CopySourceIfMatch" copy_source_if_match, "CopySourceIfModifiedSince" copy_source_if_modified_since, "CopySourceIfNoneMatch" copy_source_if_none_match, "CopySourceIfUnmodifiedSince" copy_source_if_unmodified_since, "Expires" expires, "GrantFullControl" grant_full_control, "GrantRead" grant_read, "GrantReadACP" grant_read_acp, "GrantWriteACP" grant_write_acp, "IfMatch" if_match, "IfNoneMatch" if_none_match, "Key" key, "Metadata" metadata, "MetadataDirective" metadata_directive, "TaggingDirective" tagging_directive, "AnnotationDirective" annotation_directive, "ServerSideEncryption" server_side_encryption, "StorageClass" storage_class, "WebsiteRedirectLocation" website_redirect_location, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKey" sse_customer_key, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "SSEKMSEncryptionContext" ssekms_encryption_context, "BucketKeyEnabled" bucket_key_enabled, "CopySourceSSECustomerAlgorithm" copy_source_sse_customer_algorithm, "CopySourceSSECustomerKey" copy_source_sse_customer_key, "CopySourceSSECustomerKeyMD5" copy_source_sse_customer_key_md5, "RequestPayer" request_payer, "Tagging" tagging, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status, "ObjectLockEventHold" object_lock_event_hold, "ObjectLockEventHoldDurationDays" object_lock_event_hold_duration_days, "ObjectLockEventHoldDurationYears" object_lock_event_hold_duration_years, "ExpectedBucketOwner" expected_bucket_owner, "ExpectedSourceBucketOwner" expected_source_bucket_owner,);
 
 /// `CopyObjectResult`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1015,8 +1019,11 @@ pub struct GetObjectOutput {
     pub object_lock_mode: Option<String>,
     pub object_lock_retain_until_date: Option<wire::Timestamp>,
     pub object_lock_legal_hold_status: Option<String>,
+    pub object_lock_event_hold: Option<String>,
+    pub object_lock_event_hold_duration_days: Option<i32>,
+    pub object_lock_event_hold_duration_years: Option<i32>,
 }
-wire::shape!(GetObjectOutput: "Body" body, "DeleteMarker" delete_marker, "AcceptRanges" accept_ranges, "Expiration" expiration, "Restore" restore, "LastModified" last_modified, "ContentLength" content_length, "ETag" e_tag, "ChecksumCRC32" checksum_crc32, "ChecksumCRC32C" checksum_crc32_c, "ChecksumCRC64NVME" checksum_crc64_nvme, "ChecksumSHA1" checksum_sha1, "ChecksumSHA256" checksum_sha256, "ChecksumSHA512" checksum_sha512, "ChecksumMD5" checksum_md5, "ChecksumXXHASH64" checksum_xxhash64, "ChecksumXXHASH3" checksum_xxhash3, "ChecksumXXHASH128" checksum_xxhash128, "ChecksumType" checksum_type, "MissingMeta" missing_meta, "VersionId" version_id, "CacheControl" cache_control, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentRange" content_range, "ContentType" content_type, "Expires" expires, "WebsiteRedirectLocation" website_redirect_location, "ServerSideEncryption" server_side_encryption, "Metadata" metadata, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "BucketKeyEnabled" bucket_key_enabled, "StorageClass" storage_class, "RequestCharged" request_charged, "ReplicationStatus" replication_status, "PartsCount" parts_count, "TagCount" tag_count, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status,);
+wire::shape!(GetObjectOutput: "Body" body, "DeleteMarker" delete_marker, "AcceptRanges" accept_ranges, "Expiration" expiration, "Restore" restore, "LastModified" last_modified, "ContentLength" content_length, "ETag" e_tag, "ChecksumCRC32" checksum_crc32, "ChecksumCRC32C" checksum_crc32_c, "ChecksumCRC64NVME" checksum_crc64_nvme, "ChecksumSHA1" checksum_sha1, "ChecksumSHA256" checksum_sha256, "ChecksumSHA512" checksum_sha512, "ChecksumMD5" checksum_md5, "ChecksumXXHASH64" checksum_xxhash64, "ChecksumXXHASH3" checksum_xxhash3, "ChecksumXXHASH128" checksum_xxhash128, "ChecksumType" checksum_type, "MissingMeta" missing_meta, "VersionId" version_id, "CacheControl" cache_control, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentRange" content_range, "ContentType" content_type, "Expires" expires, "WebsiteRedirectLocation" website_redirect_location, "ServerSideEncryption" server_side_encryption, "Metadata" metadata, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "BucketKeyEnabled" bucket_key_enabled, "StorageClass" storage_class, "RequestCharged" request_charged, "ReplicationStatus" replication_status, "PartsCount" parts_count, "TagCount" tag_count, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status, "ObjectLockEventHold" object_lock_event_hold, "ObjectLockEventHoldDurationDays" object_lock_event_hold_duration_days, "ObjectLockEventHoldDurationYears" object_lock_event_hold_duration_years,);
 
 /// `GetObjectRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1129,8 +1136,11 @@ pub struct HeadObjectOutput {
     pub object_lock_mode: Option<String>,
     pub object_lock_retain_until_date: Option<wire::Timestamp>,
     pub object_lock_legal_hold_status: Option<String>,
+    pub object_lock_event_hold: Option<String>,
+    pub object_lock_event_hold_duration_days: Option<i32>,
+    pub object_lock_event_hold_duration_years: Option<i32>,
 }
-wire::shape!(HeadObjectOutput: "DeleteMarker" delete_marker, "AcceptRanges" accept_ranges, "Expiration" expiration, "Restore" restore, "ArchiveStatus" archive_status, "LastModified" last_modified, "ContentLength" content_length, "ChecksumCRC32" checksum_crc32, "ChecksumCRC32C" checksum_crc32_c, "ChecksumCRC64NVME" checksum_crc64_nvme, "ChecksumSHA1" checksum_sha1, "ChecksumSHA256" checksum_sha256, "ChecksumSHA512" checksum_sha512, "ChecksumMD5" checksum_md5, "ChecksumXXHASH64" checksum_xxhash64, "ChecksumXXHASH3" checksum_xxhash3, "ChecksumXXHASH128" checksum_xxhash128, "ChecksumType" checksum_type, "ETag" e_tag, "MissingMeta" missing_meta, "VersionId" version_id, "CacheControl" cache_control, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentType" content_type, "ContentRange" content_range, "Expires" expires, "WebsiteRedirectLocation" website_redirect_location, "ServerSideEncryption" server_side_encryption, "Metadata" metadata, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "BucketKeyEnabled" bucket_key_enabled, "StorageClass" storage_class, "RequestCharged" request_charged, "ReplicationStatus" replication_status, "PartsCount" parts_count, "TagCount" tag_count, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status,);
+wire::shape!(HeadObjectOutput: "DeleteMarker" delete_marker, "AcceptRanges" accept_ranges, "Expiration" expiration, "Restore" restore, "ArchiveStatus" archive_status, "LastModified" last_modified, "ContentLength" content_length, "ChecksumCRC32" checksum_crc32, "ChecksumCRC32C" checksum_crc32_c, "ChecksumCRC64NVME" checksum_crc64_nvme, "ChecksumSHA1" checksum_sha1, "ChecksumSHA256" checksum_sha256, "ChecksumSHA512" checksum_sha512, "ChecksumMD5" checksum_md5, "ChecksumXXHASH64" checksum_xxhash64, "ChecksumXXHASH3" checksum_xxhash3, "ChecksumXXHASH128" checksum_xxhash128, "ChecksumType" checksum_type, "ETag" e_tag, "MissingMeta" missing_meta, "VersionId" version_id, "CacheControl" cache_control, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentType" content_type, "ContentRange" content_range, "Expires" expires, "WebsiteRedirectLocation" website_redirect_location, "ServerSideEncryption" server_side_encryption, "Metadata" metadata, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "BucketKeyEnabled" bucket_key_enabled, "StorageClass" storage_class, "RequestCharged" request_charged, "ReplicationStatus" replication_status, "PartsCount" parts_count, "TagCount" tag_count, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status, "ObjectLockEventHold" object_lock_event_hold, "ObjectLockEventHoldDurationDays" object_lock_event_hold_duration_days, "ObjectLockEventHoldDurationYears" object_lock_event_hold_duration_years,);
 
 /// `HeadObjectRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1563,9 +1573,12 @@ pub struct PutObjectRequest {
     pub object_lock_mode: Option<String>,
     pub object_lock_retain_until_date: Option<wire::Timestamp>,
     pub object_lock_legal_hold_status: Option<String>,
+    pub object_lock_event_hold: Option<String>,
+    pub object_lock_event_hold_duration_days: Option<i32>,
+    pub object_lock_event_hold_duration_years: Option<i32>,
     pub expected_bucket_owner: Option<String>,
 }
-wire::shape!(PutObjectRequest: "ACL" acl, "Body" body, "Bucket" bucket, "CacheControl" cache_control, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentLength" content_length, "ContentMD5" content_md5, "ContentType" content_type, "ChecksumAlgorithm" checksum_algorithm, "ChecksumCRC32" checksum_crc32, "ChecksumCRC32C" checksum_crc32_c, "ChecksumCRC64NVME" checksum_crc64_nvme, "ChecksumSHA1" checksum_sha1, "ChecksumSHA256" checksum_sha256, "ChecksumSHA512" checksum_sha512, "ChecksumMD5" checksum_md5, "ChecksumXXHASH64" checksum_xxhash64, "ChecksumXXHASH3" checksum_xxhash3, "ChecksumXXHASH128" checksum_xxhash128, "Expires" expires, "IfMatch" if_match, "IfNoneMatch" if_none_match, "GrantFullControl" grant_full_control, "GrantRead" grant_read, "GrantReadACP" grant_read_acp, "GrantWriteACP" grant_write_acp, "Key" key, "WriteOffsetBytes" write_offset_bytes, "Metadata" metadata, "ServerSideEncryption" server_side_encryption, "StorageClass" storage_class, "WebsiteRedirectLocation" website_redirect_location, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKey" sse_customer_key, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "SSEKMSEncryptionContext" ssekms_encryption_context, "BucketKeyEnabled" bucket_key_enabled, "RequestPayer" request_payer, "Tagging" tagging, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status, "ExpectedBucketOwner" expected_bucket_owner,);
+wire::shape!(PutObjectRequest: "ACL" acl, "Body" body, "Bucket" bucket, "CacheControl" cache_control, "ContentDisposition" content_disposition, "ContentEncoding" content_encoding, "ContentLanguage" content_language, "ContentLength" content_length, "ContentMD5" content_md5, "ContentType" content_type, "ChecksumAlgorithm" checksum_algorithm, "ChecksumCRC32" checksum_crc32, "ChecksumCRC32C" checksum_crc32_c, "ChecksumCRC64NVME" checksum_crc64_nvme, "ChecksumSHA1" checksum_sha1, "ChecksumSHA256" checksum_sha256, "ChecksumSHA512" checksum_sha512, "ChecksumMD5" checksum_md5, "ChecksumXXHASH64" checksum_xxhash64, "ChecksumXXHASH3" checksum_xxhash3, "ChecksumXXHASH128" checksum_xxhash128, "Expires" expires, "IfMatch" if_match, "IfNoneMatch" if_none_match, "GrantFullControl" grant_full_control, "GrantRead" grant_read, "GrantReadACP" grant_read_acp, "GrantWriteACP" grant_write_acp, "Key" key, "WriteOffsetBytes" write_offset_bytes, "Metadata" metadata, "ServerSideEncryption" server_side_encryption, "StorageClass" storage_class, "WebsiteRedirectLocation" website_redirect_location, "SSECustomerAlgorithm" sse_customer_algorithm, "SSECustomerKey" sse_customer_key, "SSECustomerKeyMD5" sse_customer_key_md5, "SSEKMSKeyId" ssekms_key_id, "SSEKMSEncryptionContext" ssekms_encryption_context, "BucketKeyEnabled" bucket_key_enabled, "RequestPayer" request_payer, "Tagging" tagging, "ObjectLockMode" object_lock_mode, "ObjectLockRetainUntilDate" object_lock_retain_until_date, "ObjectLockLegalHoldStatus" object_lock_legal_hold_status, "ObjectLockEventHold" object_lock_event_hold, "ObjectLockEventHoldDurationDays" object_lock_event_hold_duration_days, "ObjectLockEventHoldDurationYears" object_lock_event_hold_duration_years, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `PutObjectTaggingOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1705,6 +1718,8 @@ static S_ABORT_INCOMPLETE_MULTIPART_UPLOAD: Shape = Shape::Structure(Structure {
 static S_ACCEPT_RANGES: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ACCESS_POINT_ALIAS: Shape = Shape::Boolean;
 static S_ACCOUNT_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ANNOTATION_DIRECTIVE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["COPY", "EXCLUDE"], sensitive: false };
 static S_ARCHIVE_STATUS: Shape = Shape::String {
     min: None,
     max: None,
@@ -2205,6 +2220,14 @@ static S_COPY_OBJECT_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "AnnotationDirective",
+            wire: "x-amz-object-annotation-directive",
+            shape: &S_ANNOTATION_DIRECTIVE,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
             name: "ServerSideEncryption",
             wire: "x-amz-server-side-encryption",
             shape: &S_SERVER_SIDE_ENCRYPTION,
@@ -2336,6 +2359,30 @@ static S_COPY_OBJECT_REQUEST: Shape = Shape::Structure(Structure {
             name: "ObjectLockLegalHoldStatus",
             wire: "x-amz-object-lock-legal-hold",
             shape: &S_OBJECT_LOCK_LEGAL_HOLD_STATUS,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockEventHold",
+            wire: "x-amz-object-lock-event-hold",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockEventHoldDurationDays",
+            wire: "x-amz-object-lock-event-hold-duration-days",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockEventHoldDurationYears",
+            wire: "x-amz-object-lock-event-hold-duration-years",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS,
             required: false,
             location: Location::Header,
             idempotency_token: false,
@@ -3070,6 +3117,10 @@ static S_EVENT: Shape = Shape::String {
         "s3:ObjectTagging:*",
         "s3:ObjectTagging:Put",
         "s3:ObjectTagging:Delete",
+        "s3:ObjectAnnotation:*",
+        "s3:ObjectAnnotation:Put",
+        "s3:ObjectAnnotation:Delete",
+        "s3:ObjectRetention:Put",
     ],
     sensitive: false,
 };
@@ -3622,6 +3673,30 @@ static S_GET_OBJECT_OUTPUT: Shape = Shape::Structure(Structure {
             name: "ObjectLockLegalHoldStatus",
             wire: "x-amz-object-lock-legal-hold",
             shape: &S_OBJECT_LOCK_LEGAL_HOLD_STATUS,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockEventHold",
+            wire: "x-amz-object-lock-event-hold",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockEventHoldDurationDays",
+            wire: "x-amz-object-lock-event-hold-duration-days",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockEventHoldDurationYears",
+            wire: "x-amz-object-lock-event-hold-duration-years",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS,
             required: false,
             location: Location::Header,
             idempotency_token: false,
@@ -4288,6 +4363,30 @@ static S_HEAD_OBJECT_OUTPUT: Shape = Shape::Structure(Structure {
             name: "ObjectLockLegalHoldStatus",
             wire: "x-amz-object-lock-legal-hold",
             shape: &S_OBJECT_LOCK_LEGAL_HOLD_STATUS,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockEventHold",
+            wire: "x-amz-object-lock-event-hold",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockEventHoldDurationDays",
+            wire: "x-amz-object-lock-event-hold-duration-days",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockEventHoldDurationYears",
+            wire: "x-amz-object-lock-event-hold-duration-years",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS,
             required: false,
             location: Location::Header,
             idempotency_token: false,
@@ -5480,6 +5579,10 @@ static S_OBJECT_KEY: Shape = Shape::String { min: Some(1), max: None, pattern: N
 static S_OBJECT_LIST: Shape =
     Shape::List(List { member: &S_OBJECT, element: "member", flattened: true, min: None, max: None });
 static S_OBJECT_LOCK_ENABLED_FOR_BUCKET: Shape = Shape::Boolean;
+static S_OBJECT_LOCK_EVENT_HOLD: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ON", "OFF"], sensitive: false };
+static S_OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS: Shape = Shape::Integer { min: None, max: None };
+static S_OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS: Shape = Shape::Integer { min: None, max: None };
 static S_OBJECT_LOCK_LEGAL_HOLD_STATUS: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["ON", "OFF"], sensitive: false };
 static S_OBJECT_LOCK_MODE: Shape =
@@ -5512,6 +5615,8 @@ static S_OBJECT_STORAGE_CLASS: Shape = Shape::String {
         "EXPRESS_ONEZONE",
         "FSX_OPENZFS",
         "FSX_ONTAP",
+        "AWS_BACKUP_WARM",
+        "AWS_BACKUP_LOW_COST_WARM",
     ],
     sensitive: false,
 };
@@ -6504,6 +6609,30 @@ static S_PUT_OBJECT_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "ObjectLockEventHold",
+            wire: "x-amz-object-lock-event-hold",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockEventHoldDurationDays",
+            wire: "x-amz-object-lock-event-hold-duration-days",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ObjectLockEventHoldDurationYears",
+            wire: "x-amz-object-lock-event-hold-duration-years",
+            shape: &S_OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
             name: "ExpectedBucketOwner",
             wire: "x-amz-expected-bucket-owner",
             shape: &S_ACCOUNT_ID,
@@ -6763,7 +6892,7 @@ static S_SERVER_SIDE_ENCRYPTION: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
-    values: &["AES256", "aws:fsx", "aws:kms", "aws:kms:dsse"],
+    values: &["AES256", "aws:fsx", "aws:backup", "aws:kms", "aws:kms:dsse"],
     sensitive: false,
 };
 static S_SERVER_SIDE_ENCRYPTION_BY_DEFAULT: Shape = Shape::Structure(Structure {
@@ -6859,6 +6988,8 @@ static S_STORAGE_CLASS: Shape = Shape::String {
         "EXPRESS_ONEZONE",
         "FSX_OPENZFS",
         "FSX_ONTAP",
+        "AWS_BACKUP_WARM",
+        "AWS_BACKUP_LOW_COST_WARM",
     ],
     sensitive: false,
 };
