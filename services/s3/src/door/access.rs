@@ -40,6 +40,9 @@ impl S3Access for Access {
         let header = acx.headers().get("x-amz-security-token").and_then(|v| v.to_str().ok()).map(str::to_owned);
         found.check_session(header.or(query).as_deref(), self.router.now()).map_err(session_error)?;
 
+        let query = acx.uri().query().unwrap_or_default();
+        super::gate::check(acx.method(), acx.s3_path(), query, acx.headers(), acx.s3_op().name())?;
+
         let region = region(acx).unwrap_or_else(|| self.region.clone());
         let account = if found.account.is_empty() { &self.account } else { &found.account };
         let cx = Cx::new(Arc::clone(&self.router), found.principal, account, &region);

@@ -16,6 +16,12 @@ impl S3Host for Localhost {
     }
 }
 
+/// Whether the request's host says which bucket is meant.
+pub(super) fn names_bucket(headers: &http::HeaderMap) -> bool {
+    let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    host.and_then(bucket).is_some()
+}
+
 fn bucket(host: &str) -> Option<&str> {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let front = name.strip_suffix(".localhost")?;

@@ -3,9 +3,11 @@
 mod access;
 mod auth;
 mod convert;
+mod gate;
 mod host;
 mod listing;
 mod objects;
+mod requests;
 mod settings;
 mod uploads;
 
@@ -50,8 +52,13 @@ impl Door {
         Box::pin(self.answer(request))
     }
 
-    async fn answer(&self, request: HttpRequest) -> HttpResponse {
+    async fn answer(&self, mut request: HttpRequest) -> HttpResponse {
+        if let Some(query) = request.uri().query().map(str::to_owned) {
+            gate::lift(&query, request.headers_mut());
+        }
         let id = Cx::platform(&self.router, "", "").request_id().to_owned();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let named = host::names_bucket(request.headers());
         let mut response = match self.service.call(request).await {
             Ok(response) => response,
             Err(error) => {
@@ -63,6 +70,9 @@ impl Door {
         };
         // S3 answers 501 here; clients of other services retry every 5xx for minutes, so it is the caller's error.
         if response.status() == http::StatusCode::NOT_IMPLEMENTED {
+            if let Some(name) = gate::name(&method, named, &uri) {
+                replace(&mut response, "Unknown operation", &format!("{name} is not implemented"));
+            }
             *response.status_mut() = http::StatusCode::BAD_REQUEST;
         }
         if response.status() == http::StatusCode::BAD_REQUEST {
@@ -80,10 +90,16 @@ impl Door {
 /// s3s refuses names that no bucket can have before anything of ours sees them, and says no more than so.
 fn explain(response: &mut HttpResponse) {
     const BARE: &str = "<Code>InvalidBucketName</Code>";
+    if response.body().bytes().is_some_and(|text| !String::from_utf8_lossy(&text).contains("<Message>")) {
+        replace(response, BARE, &format!("{BARE}<Message>The specified bucket is not valid.</Message>"));
+    }
+}
+
+fn replace(response: &mut HttpResponse, from: &str, to: &str) {
     let Some(text) = response.body().bytes() else { return };
     let text = String::from_utf8_lossy(&text);
-    if text.contains(BARE) && !text.contains("<Message>") {
-        let told = text.replace(BARE, &format!("{BARE}<Message>The specified bucket is not valid.</Message>"));
+    if text.contains(from) {
+        let told = text.replace(from, to);
         response.headers_mut().remove(http::header::CONTENT_LENGTH);
         *response.body_mut() = told.into_bytes().into();
     }

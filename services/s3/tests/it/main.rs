@@ -4,6 +4,7 @@
 mod crash;
 mod door;
 mod events;
+mod gate;
 mod undo;
 
 use std::sync::Arc;

@@ -1,0 +1,293 @@
+//! What stands in front of S3's operations: a request must match an operation of S3's model with all its query keys, its `x-amz-`
+//! headers and its conditions, and s3s must have taken it for that very operation. All else is refused by name, before anything
+//! happens: `PUT key?annotation` is not a PutObject.
+//!
+//! Keys that AWS itself passes over are passed over: those of signatures, and all that begin with `x-`.
+//! Source: Amazon S3 User Guide, "Adding custom information to the access log" and "Authenticating requests (query parameters)".
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use s3s::path::S3Path;
+use s3s::{S3Error, S3ErrorCode, S3Result};
+
+use super::requests::OPERATIONS;
+
+/// An operation of the model as HTTP shows it. Header names are in lower case.
+#[derive(Debug)]
+pub(super) struct Operation {
+    pub(super) name: &'static str,
+    pub(super) method: &'static str,
+    pub(super) target: Target,
+    /// Query keys that tell it, with their value where it matters.
+    pub(super) fixed: &'static [(&'static str, &'static str)],
+    /// Query keys that it requires.
+    pub(super) needs: &'static [&'static str],
+    /// Query keys that it may have.
+    pub(super) may: &'static [&'static str],
+    pub(super) needs_headers: &'static [&'static str],
+    /// A last dash stands for all names that begin so.
+    pub(super) headers: &'static [&'static str],
+    /// Takes `x-amz-checksum-*` of its body.
+    pub(super) checksums: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Root,
+    Bucket,
+    Object,
+}
+
+/// The operations that the door serves: those that [`super::Handler`] has a function for.
+const SERVED: [&str; 59] = [
+    "AbortMultipartUpload",
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "CreateBucket",
+    "CreateMultipartUpload",
+    "DeleteBucket",
+    "DeleteBucketCors",
+    "DeleteBucketEncryption",
+    "DeleteBucketLifecycle",
+    "DeleteBucketOwnershipControls",
+    "DeleteBucketPolicy",
+    "DeleteBucketTagging",
+    "DeleteObject",
+    "DeleteObjectTagging",
+    "DeleteObjects",
+    "DeletePublicAccessBlock",
+    "GetBucketAccelerateConfiguration",
+    "GetBucketAcl",
+    "GetBucketCors",
+    "GetBucketEncryption",
+    "GetBucketLifecycleConfiguration",
+    "GetBucketLocation",
+    "GetBucketLogging",
+    "GetBucketNotificationConfiguration",
+    "GetBucketOwnershipControls",
+    "GetBucketPolicy",
+    "GetBucketPolicyStatus",
+    "GetBucketReplication",
+    "GetBucketRequestPayment",
+    "GetBucketTagging",
+    "GetBucketVersioning",
+    "GetBucketWebsite",
+    "GetObject",
+    "GetObjectAcl",
+    "GetObjectAttributes",
+    "GetObjectLockConfiguration",
+    "GetObjectTagging",
+    "GetPublicAccessBlock",
+    "HeadBucket",
+    "HeadObject",
+    "ListBuckets",
+    "ListMultipartUploads",
+    "ListObjectVersions",
+    "ListObjects",
+    "ListObjectsV2",
+    "ListParts",
+    "PutBucketCors",
+    "PutBucketEncryption",
+    "PutBucketLifecycleConfiguration",
+    "PutBucketNotificationConfiguration",
+    "PutBucketOwnershipControls",
+    "PutBucketPolicy",
+    "PutBucketTagging",
+    "PutBucketVersioning",
+    "PutObject",
+    "PutObjectTagging",
+    "PutPublicAccessBlock",
+    "UploadPart",
+    "UploadPartCopy",
+];
+
+/// A browser's upload, which the model does not describe.
+const POST_OBJECT: &str = "PostObject";
+
+/// Headers that any request may have: those of signing and of transport.
+const COMMON: [&str; 9] = [
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    // No bucket here makes requesters pay.
+    "x-amz-request-payer",
+    // Says how a checksum would be computed; without one in a header or trailer there is none to check.
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-security-token",
+    "x-amz-te",
+    "x-amz-trailer",
+    "x-amz-user-agent",
+];
+
+/// Query keys of the older signature.
+const SIGNATURE_2: [&str; 3] = ["AWSAccessKeyId", "Signature", "Expires"];
+
+/// Query keys of a presigned URL that are the signature's own, in lower case.
+const SIGNATURE_4: [&str; 8] = [
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+];
+
+/// Refuses a request of which anything would be passed over; `taken` is the operation that s3s has found.
+pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &HeaderMap, taken: &str) -> S3Result<()> {
+    if taken == POST_OBJECT {
+        return Ok(());
+    }
+    let target = match path {
+        S3Path::Root => Target::Root,
+        S3Path::Bucket { .. } => Target::Bucket,
+        S3Path::Object { .. } => Target::Object,
+    };
+    let keys = keys(query);
+    let operation = find(method.as_str(), target, &keys, headers)
+        .ok_or_else(|| not_implemented(format!("{method} of {target:?} is no operation of S3")))?;
+    if let Some((key, _)) = keys.iter().find(|(key, _)| !operation.takes_key(key)) {
+        return Err(not_implemented(format!("A query parameter you provided is not one of {}: {key}", operation.name)));
+    }
+    for name in headers.keys().map(HeaderName::as_str) {
+        if !operation.takes_header(name) {
+            // AWS's words. Source: Amazon S3 API Reference, "Error responses".
+            return Err(not_implemented(format!(
+                "A header you provided implies functionality that is not implemented: {name}"
+            )));
+        }
+    }
+    if operation.name != taken || !SERVED.contains(&taken) {
+        return Err(not_implemented(format!("{} is not implemented", operation.name)));
+    }
+    Ok(())
+}
+
+/// The operation that s3s knows nothing of, by its path below a host that may name the bucket.
+pub(super) fn name(method: &Method, host_has_bucket: bool, uri: &http::Uri) -> Option<&'static str> {
+    let path = uri.path().trim_start_matches('/');
+    let target = match (host_has_bucket, path.split_once('/').unwrap_or((path, ""))) {
+        (true, ("", _)) | (false, (_, "")) if !path.is_empty() || host_has_bucket => Target::Bucket,
+        (false, ("", _)) => Target::Root,
+        _ => Target::Object,
+    };
+    find(method.as_str(), target, &keys(uri.query().unwrap_or_default()), &HeaderMap::new()).map(|found| found.name)
+}
+
+/// The headers that a presigned URL has among its query: to S3 they are the same.
+pub(super) fn lift(query: &str, headers: &mut HeaderMap) {
+    let presigned = keys(query).iter().any(|(key, _)| key.eq_ignore_ascii_case("x-amz-signature"));
+    for pair in query.split('&').filter(|_| presigned) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let key = key.to_ascii_lowercase();
+        if !key.starts_with("x-amz-") || SIGNATURE_4.contains(&key.as_str()) {
+            continue;
+        }
+        let value = crate::put::url_decode(value).and_then(|value| HeaderValue::try_from(value).ok());
+        if let (Ok(name), Some(value)) = (HeaderName::try_from(key), value) {
+            headers.entry(name).or_insert(value);
+        }
+    }
+}
+
+fn not_implemented(message: String) -> S3Error {
+    S3Error::with_message(S3ErrorCode::NotImplemented, message)
+}
+
+type Key<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// The query's keys and values, without those that AWS passes over.
+fn keys(query: &str) -> Vec<Key<'_>> {
+    let decoded = |text| crate::put::url_decode(text).map_or(Cow::Borrowed(text), Cow::Owned);
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(key, value)| (decoded(key), decoded(value))).collect()
+}
+
+fn passed_over(key: &str) -> bool {
+    key.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-")) || SIGNATURE_2.contains(&key)
+}
+
+/// The operation that the request can only be, the most particular first: of UploadPartCopy, UploadPart, CopyObject and PutObject the
+/// one whose every key and header is there. One that takes all keys goes before one that does not.
+fn find(method: &str, target: Target, keys: &[Key<'_>], headers: &HeaderMap) -> Option<&'static Operation> {
+    let fits = |operation: &&Operation| {
+        let has = |name: &str| keys.iter().any(|(key, _)| key == name);
+        let told = |(name, value): &(&str, &str)| {
+            keys.iter().any(|(key, given)| key == name && (value.is_empty() || given == value))
+        };
+        operation.method == method
+            && operation.target == target
+            && operation.fixed.iter().all(told)
+            && operation.needs.iter().all(|name| has(name))
+            && operation.needs_headers.iter().all(|name| headers.contains_key(*name))
+    };
+    let rank = |operation: &&Operation| {
+        let takes_all = keys.iter().all(|(key, _)| operation.takes_key(key));
+        (takes_all, operation.fixed.len() + operation.needs.len() + operation.needs_headers.len())
+    };
+    // The first of equals, as the model has them: ListBuckets before ListDirectoryBuckets.
+    OPERATIONS.iter().filter(fits).rev().max_by_key(rank)
+}
+
+impl Operation {
+    fn takes_key(&self, key: &str) -> bool {
+        passed_over(key)
+            || self.fixed.iter().any(|(name, _)| *name == key)
+            || self.needs.contains(&key)
+            || self.may.contains(&key)
+    }
+
+    fn takes_header(&self, name: &str) -> bool {
+        let condition = matches!(name, "if-match" | "if-none-match" | "if-modified-since" | "if-unmodified-since");
+        // A cache asks for lists and settings with conditions; that it gets them whole is right too.
+        let harmless = !name.starts_with("x-amz-") && (!condition || matches!(self.method, "GET" | "HEAD"));
+        harmless
+            || COMMON.contains(&name)
+            || self.needs_headers.contains(&name)
+            || self.headers.iter().any(|known| *known == name || (known.ends_with('-') && name.starts_with(known)))
+            || (self.checksums && name.starts_with("x-amz-checksum-"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(method: &str, target: Target, query: &str, headers: &[(&'static str, &'static str)]) -> &'static str {
+        let headers: HeaderMap =
+            headers.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
+        find(method, target, &keys(query), &headers).map_or("", |operation| operation.name)
+    }
+
+    #[test]
+    fn the_list_of_what_is_served_is_the_handlers() {
+        let source = include_str!("mod.rs");
+        let functions =
+            source.split("    async fn ").skip(1).filter_map(|f| f.split_once("S3Request<")?.1.split_once("Input>"));
+        let mut served: Vec<&str> = functions.map(|(name, _)| name).filter(|name| *name != POST_OBJECT).collect();
+        served.sort_unstable();
+        assert_eq!(served, SERVED);
+    }
+
+    #[test]
+    fn the_most_particular_is_found() {
+        let copy = [("x-amz-copy-source", "b/k")];
+        let part = "partNumber=1&uploadId=u";
+        assert_eq!(found("PUT", Target::Object, "", &[]), "PutObject");
+        assert_eq!(found("PUT", Target::Object, "", &copy), "CopyObject");
+        assert_eq!(found("PUT", Target::Object, part, &[]), "UploadPart");
+        assert_eq!(found("PUT", Target::Object, part, &copy), "UploadPartCopy");
+        assert_eq!(found("PUT", Target::Object, "annotation&annotationName=a", &[]), "PutObjectAnnotation");
+        assert_eq!(found("GET", Target::Object, "uploadId=u", &[]), "ListParts");
+        assert_eq!(found("GET", Target::Object, "partNumber=1", &[]), "GetObject");
+        assert_eq!(found("GET", Target::Bucket, "list-type=2&prefix=a", &[]), "ListObjectsV2");
+        assert_eq!(found("GET", Target::Bucket, "prefix=a", &[]), "ListObjects");
+        assert_eq!(found("GET", Target::Bucket, "analytics", &[]), "ListBucketAnalyticsConfigurations");
+        assert_eq!(found("GET", Target::Bucket, "analytics&id=1", &[]), "GetBucketAnalyticsConfiguration");
+        assert_eq!(found("GET", Target::Root, "", &[]), "ListBuckets");
+        assert_eq!(found("POST", Target::Object, "", &[]), "");
+    }
+}
