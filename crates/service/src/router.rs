@@ -206,6 +206,8 @@ impl Router {
             Principal::Root | Principal::Platform => Ok(()),
             // No policy is asked for it. Source: STS API Reference, GetCallerIdentity.
             Principal::Role { .. } if spec.action == "sts:GetCallerIdentity" => Ok(()),
+            // What it does is known to the operation only: a statement of PartiQL.
+            Principal::Role { .. } if spec.action.is_empty() => Ok(()),
             Principal::Role { .. } => self.authorize(cx, spec.action, &resource(spec, cx, member)).await,
         }
     }
@@ -286,7 +288,8 @@ fn resource(spec: &OperationSpec, cx: &Cx, member: impl Fn(&str) -> Option<Strin
                 let value = member(name).unwrap_or_else(|| "*".to_owned());
                 // A member may hold the whole ARN, or the name that the template completes.
                 if value.starts_with("arn:") {
-                    return value;
+                    // The iterator of a stream's shard begins with the stream's.
+                    return value.split_once('|').map_or_else(|| value.clone(), |(arn, _)| arn.to_owned());
                 }
                 // A queue's URL ends with its name.
                 arn.push_str(if value.starts_with("http") {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use api_dynamodb::{Capacity, ConsumedCapacity};
+use api_dynamodb::{Capacity, ConsumedCapacity, ItemCollectionMetrics};
+use store::Tx;
+use wire::Error;
 
-use crate::table::{Index, Table};
-use crate::value::item_size;
+use crate::convert;
+use crate::table::{Index, Table, join, key_bytes};
+use crate::value::{Item, item_size};
 use crate::write::Written;
 
 const WRITE_UNIT: usize = 1024;
@@ -27,14 +30,27 @@ impl Units {
         for index in &table.indexes {
             let entry = |item: &Option<_>| {
                 let item = item.as_ref()?;
-                table.entry_key(index, item).map(|_| item_size(&table.projected(index, item)))
+                Some((table.entry_key(index, item)?, table.projected(index, item)))
             };
+            let one = |entry: &Option<(_, Item)>| entry.as_ref().map_or(0, |(_, item)| item_size(item));
             let (old, new) = (entry(&written.old), entry(&written.new));
-            if old.is_some() || new.is_some() {
-                units.index(index, blocks(old.max(new).unwrap_or(0), WRITE_UNIT) * factor);
-            }
+            let count = match (&old, &new) {
+                _ if old == new => continue,
+                // An entry that moves is deleted and put.
+                (Some((from, _)), Some((to, _))) if from != to => {
+                    blocks(one(&old), WRITE_UNIT) + blocks(one(&new), WRITE_UNIT)
+                }
+                _ => blocks(one(&old).max(one(&new)), WRITE_UNIT),
+            };
+            units.index(index, count * factor);
         }
         units
+    }
+
+    /// A read of whole items for entries of a local index that lack something.
+    pub(crate) fn and_of_table(mut self, count: f64) -> Self {
+        self.table += count;
+        self
     }
 
     pub(crate) fn of_read(index: Option<&Index>, bytes: usize, factor: f64) -> Self {
@@ -92,7 +108,45 @@ pub(crate) fn read_factor(consistent: Option<bool>) -> f64 {
     if consistent == Some(true) { 1.0 } else { 0.5 }
 }
 
+/// Blocks that a read of so many bytes counts.
+pub(crate) fn read_blocks(bytes: usize) -> f64 {
+    blocks(bytes, READ_UNIT)
+}
+
 fn blocks(bytes: usize, unit: usize) -> f64 {
     let blocks = u32::try_from(bytes.div_ceil(unit).max(1)).unwrap_or(u32::MAX);
     f64::from(blocks)
+}
+
+/// How much a partition of a table with local indexes holds, as a range of gigabytes; none for other tables.
+pub(crate) fn collection_metrics(
+    tx: &mut Tx<'_>,
+    table: &Table,
+    item: &Item,
+) -> Result<Option<ItemCollectionMetrics>, Error> {
+    const GIGABYTE: u64 = 1 << 30;
+    if !table.has_local_indexes() {
+        return Ok(None);
+    }
+    let names = &table.key.partition;
+    let key: Item = names.iter().filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect();
+    let parts: Vec<_> = key.values().map(key_bytes).collect();
+    let local = table.indexes.iter().filter(|index| !index.global).map(|index| table.entries(index));
+    let mut bytes = 0_u64;
+    for prefix in std::iter::once(table.items()).chain(local) {
+        let prefix = join(prefix, &parts, parts.len());
+        let mut after = prefix.as_bytes().to_vec();
+        loop {
+            let records = tx.scan_after(&prefix, &after, 500)?;
+            let Some((last, _)) = records.last() else { break };
+            after.clone_from(last);
+            bytes += records.iter().map(|(_, value)| value.len() as u64).sum::<u64>();
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a few gigabytes at most")]
+    let least = (bytes / GIGABYTE) as f64;
+    Ok(Some(ItemCollectionMetrics {
+        item_collection_key: Some(convert::attributes(key)),
+        size_estimate_range_gb: Some(vec![least, least + 1.0]),
+    }))
 }

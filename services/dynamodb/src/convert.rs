@@ -22,8 +22,18 @@ pub(crate) fn optional_item(attributes: Option<Attributes>) -> Result<Option<Ite
     attributes.map(item).transpose()
 }
 
+/// One value.
+pub(crate) fn attribute_value(attribute: AttributeValue) -> Result<Value, Invalid> {
+    value(attribute, MAX_DEPTH)
+}
+
 pub(crate) fn attributes(item: Item) -> Attributes {
     item.into_iter().map(|(name, value)| (name, attribute(value))).collect()
+}
+
+/// The same in the shapes of the streams' model.
+pub(crate) fn stream_attributes(item: Item) -> BTreeMap<String, api_dynamodbstreams::AttributeValue> {
+    item.into_iter().map(|(name, value)| (name, stream_attribute(value))).collect()
 }
 
 fn items_at(attributes: Attributes, depth: usize) -> Result<Item, Invalid> {
@@ -96,19 +106,27 @@ fn set<T, V: Ord>(
     Ok(set)
 }
 
-fn attribute(value: Value) -> AttributeValue {
-    let mut attribute = AttributeValue::default();
-    match value {
-        Value::S(text) => attribute.s = Some(text),
-        Value::N(number) => attribute.n = Some(number.to_string()),
-        Value::B(bytes) => attribute.b = Some(Blob::from(bytes)),
-        Value::Bool(yes) => attribute.bool = Some(yes),
-        Value::Null => attribute.null = Some(true),
-        Value::M(map) => attribute.m = Some(attributes(map)),
-        Value::L(list) => attribute.l = Some(list.into_iter().map(self::attribute).collect()),
-        Value::Ss(set) => attribute.ss = Some(set.into_iter().collect()),
-        Value::Ns(set) => attribute.ns = Some(set.into_iter().map(|number| number.to_string()).collect()),
-        Value::Bs(set) => attribute.bs = Some(set.into_iter().map(Blob::from).collect()),
-    }
-    attribute
+/// The two models have a shape each for the same thing.
+macro_rules! shape_of_value {
+    ($name:ident, $map:ident, $shape:ty) => {
+        pub(crate) fn $name(value: Value) -> $shape {
+            let mut attribute = <$shape>::default();
+            match value {
+                Value::S(text) => attribute.s = Some(text),
+                Value::N(number) => attribute.n = Some(number.to_string()),
+                Value::B(bytes) => attribute.b = Some(Blob::from(bytes)),
+                Value::Bool(yes) => attribute.bool = Some(yes),
+                Value::Null => attribute.null = Some(true),
+                Value::M(map) => attribute.m = Some($map(map)),
+                Value::L(list) => attribute.l = Some(list.into_iter().map($name).collect()),
+                Value::Ss(set) => attribute.ss = Some(set.into_iter().collect()),
+                Value::Ns(set) => attribute.ns = Some(set.into_iter().map(|number| number.to_string()).collect()),
+                Value::Bs(set) => attribute.bs = Some(set.into_iter().map(Blob::from).collect()),
+            }
+            attribute
+        }
+    };
 }
+
+shape_of_value!(attribute, attributes, AttributeValue);
+shape_of_value!(stream_attribute, stream_attributes, api_dynamodbstreams::AttributeValue);

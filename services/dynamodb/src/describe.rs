@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api_dynamodb::{
     AttributeDefinition, BillingModeSummary, GlobalSecondaryIndexDescription, KeySchemaElement,
-    LocalSecondaryIndexDescription, Projection, ProvisionedThroughput, ProvisionedThroughputDescription,
-    TableClassSummary, TableDescription,
+    LocalSecondaryIndexDescription, OnDemandThroughput, Projection, ProvisionedThroughput,
+    ProvisionedThroughputDescription, StreamSpecification, TableClassSummary, TableDescription,
 };
 use wire::Timestamp;
 
@@ -13,13 +13,16 @@ use crate::Invalid;
 use crate::table::{Billing, Contents, Index, KeySchema, Projected, Table};
 
 impl Table {
-    pub(crate) fn describe(&self, contents: Contents, status: &str) -> TableDescription {
+    pub(crate) fn describe(&self, contents: &Contents, status: &str) -> TableDescription {
         let (read, write) = match self.billing {
             Billing::PayPerRequest => (0, 0),
             Billing::Provisioned { read, write } => (read, write),
         };
-        let local = self.indexes.iter().filter(|index| !index.global).map(|index| self.describe_local(index));
-        let global = self.indexes.iter().filter(|index| index.global).map(|index| self.describe_global(index));
+        let own = |index: &Index| contents.indexes.get(&index.name).copied().unwrap_or_default();
+        let local = self.indexes.iter().filter(|index| !index.global);
+        let local = local.map(|index| self.describe_local(index, own(index)));
+        let global = self.indexes.iter().filter(|index| index.global);
+        let global = global.map(|index| self.describe_global(index, own(index), status));
         let (local, global): (Vec<_>, Vec<_>) = (local.collect(), global.collect());
         TableDescription {
             attribute_definitions: Some(self.definitions()),
@@ -34,8 +37,20 @@ impl Table {
             table_id: Some(self.id.clone()),
             billing_mode_summary: (self.billing == Billing::PayPerRequest).then(|| BillingModeSummary {
                 billing_mode: Some("PAY_PER_REQUEST".to_owned()),
-                last_update_to_pay_per_request_date_time: Some(Timestamp::from_millis(self.created_ms)),
+                last_update_to_pay_per_request_date_time: Some(Timestamp::from_millis(
+                    self.on_demand_since_ms.unwrap_or(self.created_ms),
+                )),
             }),
+            on_demand_throughput: self.on_demand_limits.map(|(read, write)| OnDemandThroughput {
+                max_read_request_units: Some(read),
+                max_write_request_units: Some(write),
+            }),
+            stream_specification: self.stream.as_ref().map(|stream| StreamSpecification {
+                stream_enabled: true,
+                stream_view_type: Some(stream.view.clone()),
+            }),
+            latest_stream_arn: self.latest_stream.as_ref().map(|label| format!("{}/stream/{label}", self.arn)),
+            latest_stream_label: self.latest_stream.clone(),
             local_secondary_indexes: (!local.is_empty()).then_some(local),
             global_secondary_indexes: (!global.is_empty()).then_some(global),
             table_class_summary: self
@@ -55,25 +70,34 @@ impl Table {
         self.attributes.iter().map(definition).collect()
     }
 
-    fn describe_local(&self, index: &Index) -> LocalSecondaryIndexDescription {
+    fn describe_local(&self, index: &Index, (items, bytes): (i64, i64)) -> LocalSecondaryIndexDescription {
         LocalSecondaryIndexDescription {
             index_name: Some(index.name.clone()),
             key_schema: Some(elements(&index.key)),
             projection: Some(projection(index)),
             index_arn: Some(format!("{}/index/{}", self.arn, index.name)),
-            ..LocalSecondaryIndexDescription::default()
+            index_size_bytes: Some(bytes),
+            item_count: Some(items),
         }
     }
 
-    fn describe_global(&self, index: &Index) -> GlobalSecondaryIndexDescription {
+    fn describe_global(
+        &self,
+        index: &Index,
+        (items, bytes): (i64, i64),
+        table_status: &str,
+    ) -> GlobalSecondaryIndexDescription {
         let (read, write) = index.throughput.unwrap_or((0, 0));
         GlobalSecondaryIndexDescription {
             index_name: Some(index.name.clone()),
             key_schema: Some(elements(&index.key)),
             projection: Some(projection(index)),
-            index_status: Some("ACTIVE".to_owned()),
+            index_status: Some(if index.backfilling { "CREATING" } else { table_status }.to_owned()),
+            backfilling: index.backfilling.then_some(true),
             provisioned_throughput: Some(throughput(read, write)),
             index_arn: Some(format!("{}/index/{}", self.arn, index.name)),
+            index_size_bytes: Some(bytes),
+            item_count: Some(items),
             ..GlobalSecondaryIndexDescription::default()
         }
     }
@@ -111,13 +135,15 @@ impl Table {
     }
 }
 
-fn elements(key: &KeySchema) -> Vec<KeySchemaElement> {
-    let element =
-        |(name, kind): (&str, &str)| KeySchemaElement { attribute_name: name.to_owned(), key_type: kind.to_owned() };
-    key.names().zip(["HASH", "RANGE"]).map(element).collect()
+pub(crate) fn elements(key: &KeySchema) -> Vec<KeySchemaElement> {
+    let of = |names: &[String], kind: &str| -> Vec<KeySchemaElement> {
+        let element = |name: &String| KeySchemaElement { attribute_name: name.clone(), key_type: kind.to_owned() };
+        names.iter().map(element).collect()
+    };
+    [of(&key.partition, "HASH"), of(&key.sort, "RANGE")].concat()
 }
 
-fn projection(index: &Index) -> Projection {
+pub(crate) fn projection(index: &Index) -> Projection {
     let (kind, names) = match &index.projection {
         Projected::All => ("ALL", None),
         Projected::KeysOnly => ("KEYS_ONLY", None),
@@ -156,29 +182,64 @@ pub(crate) fn attribute_types(definitions: Vec<AttributeDefinition>) -> Result<B
     Ok(types)
 }
 
+/// The key of a table or local index.
 pub(crate) fn key_schema(elements: &[KeySchemaElement]) -> Result<KeySchema, Invalid> {
-    let invalid = |what: &str| Invalid::new(format!("Invalid KeySchema: {what}"));
-    match elements {
-        [] => Err(invalid("The KeySchema must not be empty")),
-        [first, ..] if first.key_type != "HASH" => Err(invalid("The first KeySchemaElement is not a HASH key type")),
-        [first] => Ok(KeySchema { partition: first.attribute_name.clone(), sort: None }),
-        [_, second] if second.key_type != "RANGE" => {
-            Err(invalid("The second KeySchemaElement is not a RANGE key type"))
-        }
-        [first, second] if first.attribute_name == second.attribute_name => {
-            Err(Invalid::new("Both the Hash Key and the Range Key element in the KeySchema have the same name"))
-        }
-        [first, second] => {
-            Ok(KeySchema { partition: first.attribute_name.clone(), sort: Some(second.attribute_name.clone()) })
-        }
-        _ => Err(invalid("Too many KeySchemaElements; expected one or two")),
+    if elements.len() > 2 {
+        return Err(Invalid::new(
+            "1 validation error detected: Value '[...]' at 'keySchema' failed to satisfy constraint: Member must have \
+             length less than or equal to 2",
+        ));
     }
+    match elements {
+        [_, second] if second.key_type != "RANGE" && elements[0].key_type == "HASH" => {
+            Err(Invalid::new("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type"))
+        }
+        _ => index_key_schema(elements),
+    }
+}
+
+/// The key of a global index: up to four attributes of each kind.
+/// Source: DynamoDB Developer Guide, "Multi-attribute keys in global secondary indexes".
+pub(crate) fn index_key_schema(elements: &[KeySchemaElement]) -> Result<KeySchema, Invalid> {
+    const MOST: usize = 4;
+    let invalid = |what: &str| Invalid::new(format!("Invalid KeySchema: {what}"));
+    let split = elements.iter().position(|element| element.key_type == "RANGE").unwrap_or(elements.len());
+    let (hash, range) = elements.split_at(split);
+    match elements {
+        [] => return Err(invalid("The KeySchema must not be empty")),
+        [first, ..] if first.key_type != "HASH" => {
+            return Err(invalid("The first KeySchemaElement is not a HASH key type"));
+        }
+        _ => {}
+    }
+    if range.iter().any(|element| element.key_type != "RANGE") {
+        return Err(invalid("All HASH key elements must come before the RANGE key elements"));
+    }
+    if hash.len() > MOST || range.len() > MOST {
+        return Err(invalid("A key of a global secondary index has at most 4 HASH and 4 RANGE attributes"));
+    }
+    for (at, element) in elements.iter().enumerate() {
+        if elements[..at].iter().any(|other| other.attribute_name == element.attribute_name) {
+            return Err(Invalid::new(
+                "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+            ));
+        }
+    }
+    let names = |elements: &[KeySchemaElement]| elements.iter().map(|element| element.attribute_name.clone()).collect();
+    Ok(KeySchema { partition: names(hash), sort: names(range) })
 }
 
 pub(crate) fn projected(projection: Projection) -> Result<Projected, Invalid> {
     let invalid = |what: String| Invalid::new(format!("One or more parameter values were invalid: {what}"));
     match (projection.projection_type.as_deref(), projection.non_key_attributes) {
-        (Some("INCLUDE"), Some(names)) if !names.is_empty() => Ok(Projected::Include(names)),
+        (Some("INCLUDE"), Some(names)) if !names.is_empty() => {
+            for (at, name) in names.iter().enumerate() {
+                if names[..at].contains(name) {
+                    return Err(invalid(format!("Duplicate value in NonKeyAttributes: {name}")));
+                }
+            }
+            Ok(Projected::Include(names))
+        }
         (Some("INCLUDE"), _) => {
             Err(invalid("ProjectionType is INCLUDE, but NonKeyAttributes is not specified".to_owned()))
         }
@@ -192,6 +253,8 @@ pub(crate) fn projected(projection: Projection) -> Result<Projected, Invalid> {
     }
 }
 
+const MOST_UNITS: i64 = 1_000_000_000_000;
+
 pub(crate) fn billing(mode: Option<&str>, throughput: Option<ProvisionedThroughput>) -> Result<Billing, Invalid> {
     match (mode, throughput) {
         (Some("PAY_PER_REQUEST"), None) => Ok(Billing::PayPerRequest),
@@ -199,6 +262,14 @@ pub(crate) fn billing(mode: Option<&str>, throughput: Option<ProvisionedThroughp
             "One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be \
              specified when BillingMode is PAY_PER_REQUEST",
         )),
+        (_, Some(units)) if units.read_capacity_units > MOST_UNITS || units.write_capacity_units > MOST_UNITS => {
+            let (name, given) = if units.read_capacity_units > MOST_UNITS {
+                ("ReadCapacityUnits", units.read_capacity_units)
+            } else {
+                ("WriteCapacityUnits", units.write_capacity_units)
+            };
+            Err(Invalid::new(format!("Given value {given} for {name} is out of bounds")))
+        }
         (_, Some(units)) if units.read_capacity_units > 0 && units.write_capacity_units > 0 => {
             Ok(Billing::Provisioned { read: units.read_capacity_units, write: units.write_capacity_units })
         }

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use store::{Key, NewTask, Tx};
 use wire::Error;
 
-use crate::Invalid;
 use crate::table::{Index, Table};
 use crate::value::{Item, Value, item_size};
+use crate::{Invalid, streams};
 
 /// Largest item.
 const MAX_ITEM_BYTES: usize = 400 * 1024;
@@ -36,6 +36,9 @@ pub(crate) fn get(tx: &mut Tx<'_>, key: &Key) -> Result<Option<Item>, Error> {
 /// Fails for an item that no table can hold.
 pub(crate) fn check(table: &Table, item: &Item, updated: bool) -> Result<(), Invalid> {
     table.check_index_keys(item)?;
+    if item.contains_key("") {
+        return Err(Invalid::new("One or more parameter values were invalid: An attribute name must not be empty"));
+    }
     if item_size(item) > MAX_ITEM_BYTES {
         return Err(Invalid::new(if updated {
             "Item size to update has exceeded the maximum allowed size"
@@ -49,48 +52,105 @@ pub(crate) fn check(table: &Table, item: &Item, updated: bool) -> Result<(), Inv
     Ok(())
 }
 
-/// Puts `new` in the place of `old`, either of which may be absent, under `key`.
-pub(crate) fn replace(
-    tx: &mut Tx<'_>,
-    table: &Table,
-    key: &Key,
-    old: Option<&Item>,
-    new: Option<&Item>,
-) -> Result<(), Error> {
+/// Why an item changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    Request,
+    /// Its time to live was over.
+    Expiry,
+}
+
+/// An item's place, and what is there before and after.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) old: Option<&'a Item>,
+    pub(crate) new: Option<&'a Item>,
+    pub(crate) cause: Cause,
+}
+
+/// Puts the new item in the place of the old, either of which may be absent. Nothing happens where nothing changes.
+pub(crate) fn replace(tx: &mut Tx<'_>, table: &Table, change: Change<'_>) -> Result<(), Error> {
+    let Change { key, old, new, .. } = change;
+    if old == new {
+        return Ok(());
+    }
     match new {
         Some(new) => tx.put_json(key, new)?,
         None => tx.delete(key)?,
     }
+    let size = |item: Option<&Item>| item.map_or(0, |item| i64::try_from(item_size(item)).unwrap_or(0));
+    let count = |item: Option<&Item>| i64::from(item.is_some());
+    let mut grown = Grown { items: count(new) - count(old), bytes: size(new) - size(old), indexes: Vec::new() };
     for index in &table.indexes {
-        reindex(tx, table, index, old, new)?;
+        reindex(tx, table, index, (old, new), &mut grown)?;
     }
     if table.ttl.is_some() {
         set_expiry(tx, table, key, old, new)?;
     }
-    let size = |item: Option<&Item>| item.map_or(0, |item| i64::try_from(item_size(item)).unwrap_or(0));
-    let count = |item: Option<&Item>| i64::from(item.is_some());
-    let (items, bytes) = (count(new) - count(old), size(new) - size(old));
-    if (items, bytes) != (0, 0) {
-        let mut contents = table.contents(tx)?;
-        contents.items += items;
-        contents.bytes += bytes;
-        tx.put_json(table.contents_key(), &contents)?;
+    if let Some(stream) = &table.stream {
+        streams::record(tx, table, stream, change)?;
     }
-    Ok(())
+    grown.save(tx, table)
 }
 
-fn reindex(tx: &mut Tx<'_>, table: &Table, index: &Index, old: Option<&Item>, new: Option<&Item>) -> Result<(), Error> {
-    let old_key = old.and_then(|item| table.entry_key(index, item));
-    let new_key = new.and_then(|item| table.entry_key(index, item));
-    if let Some(old_key) = &old_key
-        && new_key.as_ref() != Some(old_key)
+/// How a table's contents change.
+#[derive(Default)]
+struct Grown<'a> {
+    items: i64,
+    bytes: i64,
+    indexes: Vec<(&'a str, i64, i64)>,
+}
+
+impl Grown<'_> {
+    fn save(self, tx: &mut Tx<'_>, table: &Table) -> Result<(), Error> {
+        if (self.items, self.bytes) == (0, 0) && self.indexes.is_empty() {
+            return Ok(());
+        }
+        let mut contents = table.contents(tx)?;
+        contents.items += self.items;
+        contents.bytes += self.bytes;
+        for (name, entries, bytes) in self.indexes {
+            let own = contents.indexes.entry(name.to_owned()).or_default();
+            *own = (own.0 + entries, own.1 + bytes);
+        }
+        Ok(tx.put_json(table.contents_key(), &contents)?)
+    }
+}
+
+fn reindex<'a>(
+    tx: &mut Tx<'_>,
+    table: &Table,
+    index: &'a Index,
+    (old, new): (Option<&Item>, Option<&Item>),
+    grown: &mut Grown<'a>,
+) -> Result<(), Error> {
+    let entry = |item: &Item| Some((table.entry_key(index, item)?, table.projected(index, item)));
+    let (mut old, new) = (old.and_then(entry), new.and_then(entry));
+    if index.backfilling
+        && let Some((key, _)) = &old
+        && !tx.has(key)?
+    {
+        old = None;
+    }
+    if old == new {
+        return Ok(());
+    }
+    let bytes =
+        |entry: &Option<(Key, Item)>| entry.as_ref().map_or(0, |(_, item)| i64::try_from(item_size(item)).unwrap_or(0));
+    let change = (i64::from(new.is_some()) - i64::from(old.is_some()), bytes(&new) - bytes(&old));
+    if change != (0, 0) {
+        grown.indexes.push((&index.name, change.0, change.1));
+    }
+    if let Some((old_key, _)) = &old
+        && new.as_ref().map(|(key, _)| key) != Some(old_key)
     {
         tx.delete(old_key)?;
     }
-    if let (Some(new_key), Some(new)) = (&new_key, new) {
-        tx.put_json(new_key, &table.projected(index, new))?;
+    match new {
+        Some((key, item)) => Ok(tx.put_json(key, &item)?),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Calls `visit` with every item of the table.
@@ -113,16 +173,36 @@ pub(crate) fn each(
     }
 }
 
-/// Fills an index that was added to a table with items.
-pub(crate) fn fill_index(tx: &mut Tx<'_>, table: &Table, index: &Index) -> Result<(), Error> {
-    each(tx, table, |tx, _, item| {
-        let fits = index.key.names().all(|name| {
-            item.get(name).is_some_and(|value| {
-                table.attributes.get(name).is_some_and(|kind| kind == value.type_name()) && value.length() != Some(0)
-            })
-        });
-        if fits { reindex(tx, table, index, None, Some(&item)) } else { Ok(()) }
-    })
+/// Fills an index that was added to a table with at most `limit` items after the one with the key `after`; the key to go on after.
+/// What was written since the index was added has its entry already, and is put in its place once more.
+pub(crate) fn fill_index(
+    tx: &mut Tx<'_>,
+    table: &Table,
+    index: &Index,
+    after: Option<Vec<u8>>,
+    limit: usize,
+) -> Result<Option<Vec<u8>>, Error> {
+    let prefix = table.items();
+    let after = after.unwrap_or_else(|| prefix.as_bytes().to_vec());
+    let records = tx.scan_after(&prefix, &after, limit)?;
+    let last = records.last().filter(|_| records.len() == limit).map(|(key, _)| key.clone());
+    let mut grown = Grown::default();
+    for (key, bytes) in records {
+        let item: Item = store::kv::decode(&key, &bytes)?;
+        let entry = table.entry_key(index, &item);
+        if let Some(entry) = entry
+            && !tx.has(&entry)?
+        {
+            reindex(tx, table, index, (None, Some(&item)), &mut grown)?;
+        }
+    }
+    let mut sum: (i64, i64) = (0, 0);
+    for (_, entries, bytes) in &grown.indexes {
+        sum = (sum.0 + entries, sum.1 + bytes);
+    }
+    grown.indexes = if sum == (0, 0) { Vec::new() } else { vec![(&index.name, sum.0, sum.1)] };
+    grown.save(tx, table)?;
+    Ok(last)
 }
 
 /// Deletes all records under a prefix, at most `limit`; true when none is left.
@@ -208,7 +288,7 @@ pub(crate) fn expire(tx: &mut Tx<'_>, table: &Table, now: Timestamp, limit: usiz
         let gone = expiry(table, &item).is_some_and(|second| second < now.as_second());
         if gone && seen.insert(key) {
             let key = table.key_of(&item)?;
-            replace(tx, table, &key, Some(&item), None)?;
+            replace(tx, table, Change { key: &key, old: Some(&item), new: None, cause: Cause::Expiry })?;
         }
     }
     tx.delete(Key::new("dynamodb").push("next-expiry").push(&table.id))?;

@@ -5,16 +5,21 @@
 //! [`read`] pages of Query and Scan · [`write`] the one write that all operations share · [`capacity`] units ·
 //! `ops` one file per operation · [`tasks`] expiry and clearing.
 //!
-//! Not here: streams, point-in-time recovery, the legacy parameters (`Expected`, `KeyConditions`, …), PartiQL.
+//! [`streams`] what is kept of changes · [`legacy`] parameters of before expressions · [`partiql`] statements.
+//!
+//! Not here: backups, point-in-time recovery, export and import, resource policies, global tables.
 
 mod capacity;
 mod convert;
 mod describe;
 mod expr;
 mod items;
+mod legacy;
 mod number;
 mod ops;
+mod partiql;
 mod read;
+mod streams;
 mod table;
 mod tasks;
 mod value;
@@ -37,10 +42,16 @@ pub fn register(platform: &Platform) -> Arc<DynamoDb> {
     let store = platform.dynamodb.store().clone();
     let service = Arc::new(DynamoDb { store: store.clone(), endpoint: platform.endpoint.clone() });
     operations!(platform.router, service, api_dynamodb:
-        BatchGetItem, BatchWriteItem, CreateTable, DeleteItem, DeleteTable, DescribeContinuousBackups,
-        DescribeEndpoints, DescribeLimits, DescribeTable, DescribeTimeToLive, GetItem, ListTables, ListTagsOfResource,
-        PutItem, Query, Scan, TagResource, TransactGetItems, TransactWriteItems, UntagResource,
-        UpdateContinuousBackups, UpdateItem, UpdateTable, UpdateTimeToLive,
+        BatchExecuteStatement, BatchGetItem, BatchWriteItem, CreateTable, DeleteItem, DeleteResourcePolicy,
+        DeleteTable, DescribeContinuousBackups, DescribeContributorInsights, DescribeEndpoints,
+        DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable, DescribeTimeToLive,
+        DisableKinesisStreamingDestination, EnableKinesisStreamingDestination, ExecuteStatement, ExecuteTransaction,
+        GetItem, GetResourcePolicy, ListContributorInsights, ListTables, ListTagsOfResource, PutItem,
+        PutResourcePolicy, Query, Scan, TagResource, TransactGetItems, TransactWriteItems, UntagResource,
+        UpdateContinuousBackups, UpdateContributorInsights, UpdateItem, UpdateTable, UpdateTimeToLive,
+    );
+    operations!(platform.router, service, api_dynamodbstreams:
+        DescribeStream, GetRecords, GetShardIterator, ListStreams,
     );
     let tasks = Arc::new(tasks::Tasks { store });
     for kind in tasks::KINDS {

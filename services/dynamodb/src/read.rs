@@ -5,6 +5,7 @@ use store::{Key, Tx};
 use wire::Error;
 
 use crate::Invalid;
+use crate::capacity::read_blocks;
 use crate::expr::{Condition, KeyCondition, SortCondition};
 use crate::items;
 use crate::table::{Index, Table, join, key_bytes};
@@ -38,6 +39,8 @@ pub(crate) struct Page {
     pub(crate) items: Vec<Item>,
     pub(crate) scanned: usize,
     pub(crate) bytes: usize,
+    /// Bytes of items that were taken whole from the table, each rounded up to what a read counts.
+    pub(crate) fetched: f64,
     pub(crate) last: Option<Item>,
 }
 
@@ -45,7 +48,8 @@ impl Range {
     /// All that a key condition lets through.
     pub(crate) fn of_query(table: &Table, index: Option<&Index>, condition: &KeyCondition) -> Self {
         let prefix = index.map_or_else(|| table.items(), |index| table.entries(index));
-        let all = join(prefix, &[key_bytes(&condition.partition)]);
+        let parts: Vec<_> = condition.partition.iter().chain(&condition.sort_prefix).map(key_bytes).collect();
+        let all = join(prefix, &parts, condition.partition.len());
         let start = |key: &Key| key.as_bytes().to_vec();
         let end = |key: &Key| prefix_end(key.as_bytes());
         let at = |value| all.clone().push(key_bytes(value));
@@ -93,6 +97,14 @@ impl Range {
         reverse: bool,
     ) -> Result<(), Invalid> {
         let invalid = || Invalid::new("The provided starting key is invalid");
+        for name in table.key.names().chain(index.into_iter().flat_map(|index| index.key.names())) {
+            if start.get(name).is_some_and(|value| value.length() == Some(0)) {
+                return Err(Invalid::new(format!(
+                    "The provided starting key is invalid: One or more parameter values are not valid. The \
+                     AttributeValue for a key attribute cannot contain an empty string value. Key: {name}"
+                )));
+            }
+        }
         let mut names: Vec<&str> = table.key.names().chain(index.into_iter().flat_map(|i| i.key.names())).collect();
         names.sort_unstable();
         names.dedup();
@@ -100,7 +112,11 @@ impl Range {
             start.get(*name).is_some_and(|value| table.attributes.get(*name).is_some_and(|t| t == value.type_name()))
         });
         if start.len() != names.len() || !types_fit {
-            return Err(invalid());
+            return Err(if index.is_none() && start.len() == names.len() {
+                Invalid::new("The provided starting key is invalid: The provided key element does not match the schema")
+            } else {
+                invalid()
+            });
         }
         let key = match index {
             None => table.key_of(start).map_err(|_| invalid())?,
@@ -143,6 +159,7 @@ pub(crate) fn page(tx: &mut Tx<'_>, mut request: Request<'_>) -> Result<Page, Er
             if request.whole
                 && let Some(found) = items::get(tx, &request.table.key_of(&item)?)?
             {
+                page.fetched += read_blocks(item_size(&found));
                 item = found;
             }
             if request.filter.is_none_or(|filter| filter.holds(&item)) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use store::{Key, Tx};
 use wire::Error;
 
@@ -30,12 +30,62 @@ pub(crate) struct Table {
     pub(crate) ttl: Option<String>,
     pub(crate) deletion_protection: bool,
     pub(crate) class: Option<String>,
+    /// The stream that changes go to.
+    #[serde(default)]
+    pub(crate) stream: Option<TableStream>,
+    /// The label of the stream that was last enabled.
+    #[serde(default)]
+    pub(crate) latest_stream: Option<String>,
+    /// When the billing last became that by request.
+    #[serde(default)]
+    pub(crate) on_demand_since_ms: Option<i64>,
+    /// Contributor insights by index; the table's own has no name.
+    #[serde(default)]
+    pub(crate) insights: BTreeMap<String, Insights>,
+    /// Most read and write units on demand.
+    #[serde(default)]
+    pub(crate) on_demand_limits: Option<(i64, i64)>,
+}
+
+/// The stream of a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TableStream {
+    /// Names the stream's records.
+    pub(crate) id: String,
+    pub(crate) label: String,
+    pub(crate) view: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Insights {
+    pub(crate) enabled: bool,
+    pub(crate) mode: Option<String>,
+    pub(crate) changed_ms: i64,
+}
+
+/// The attributes of a key, in order: one of each kind, of a global index up to four.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct KeySchema {
-    pub(crate) partition: String,
-    pub(crate) sort: Option<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) partition: Vec<String>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub(crate) sort: Vec<String>,
+}
+
+/// Records of the first form have one name, or none, where there may be several now.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        None,
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::None => Vec::new(),
+        Names::One(name) => vec![name],
+        Names::Many(names) => names,
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +101,9 @@ pub(crate) struct Index {
     pub(crate) key: KeySchema,
     pub(crate) projection: Projected,
     pub(crate) throughput: Option<(i64, i64)>,
+    /// A task is filling it with what the table held when it was made.
+    #[serde(default)]
+    pub(crate) backfilling: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,17 +114,25 @@ pub(crate) enum Projected {
 }
 
 /// How much a table holds.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Contents {
     pub(crate) items: i64,
     pub(crate) bytes: i64,
+    /// Entries and their bytes, by index.
+    #[serde(default)]
+    pub(crate) indexes: BTreeMap<String, (i64, i64)>,
 }
 
 const OWNER: &str = "dynamodb";
 
 impl KeySchema {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.partition.as_str()).chain(self.sort.as_deref())
+        self.partition.iter().chain(&self.sort).map(String::as_str)
+    }
+
+    /// Whether it has attributes that only a global index can have.
+    pub(crate) fn is_multiple(&self) -> bool {
+        self.partition.len() > 1 || self.sort.len() > 1
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
@@ -123,6 +184,19 @@ impl Table {
             .ok_or_else(|| Invalid::new(format!("The table does not have the specified index: {name}")))
     }
 
+    /// The index, to be read.
+    pub(crate) fn readable_index(&self, name: &str) -> Result<&Index, Invalid> {
+        let index = self.index(name)?;
+        if index.backfilling {
+            return Err(Invalid::new(format!("Cannot read from backfilling global secondary index: {name}")));
+        }
+        Ok(index)
+    }
+
+    pub(crate) fn has_local_indexes(&self) -> bool {
+        self.indexes.iter().any(|index| !index.global)
+    }
+
     /// The key of the item in a `Key` parameter: exactly the key attributes, of the right types.
     pub(crate) fn key_of_parameter(&self, key: &Item) -> Result<Key, Invalid> {
         let exact = key.len() == self.key.names().count() && self.key.names().all(|name| self.has_type(key, name));
@@ -157,14 +231,14 @@ impl Table {
             check_length(value, parts.is_empty())?;
             parts.push(key_bytes(value));
         }
-        Ok(join(self.items(), &parts))
+        Ok(join(self.items(), &parts, 1))
     }
 
     /// Fails when an attribute that an index is keyed by has a type or value that no key can have.
     pub(crate) fn check_index_keys(&self, item: &Item) -> Result<(), Invalid> {
         for index in &self.indexes {
             for name in index.key.names() {
-                let Some(value) = item.get(name) else { continue };
+                let Some(value) = item.get(name).filter(|_| !self.key.contains(name)) else { continue };
                 let expected = self.attributes.get(name).map_or("S", String::as_str);
                 if value.type_name() != expected {
                     return Err(Invalid::new(format!(
@@ -175,24 +249,29 @@ impl Table {
                     )));
                 }
                 if value.length() == Some(0) {
+                    let what = if expected == "B" { "binary" } else { "string" };
                     return Err(Invalid::new(format!(
                         "One or more parameter values are not valid. A value specified for a secondary index key is \
-                         not supported. The AttributeValue for a key attribute cannot contain an empty string value. \
+                         not supported. The AttributeValue for a key attribute cannot contain an empty {what} value. \
                          IndexName: {}, IndexKey: {name}",
                         index.name
                     )));
                 }
-                check_length(value, name == index.key.partition)?;
+                check_length(value, index.key.partition.iter().any(|own| own == name))?;
             }
         }
         Ok(())
     }
 
-    /// The key of the item's entry in an index; none when the item lacks one of the index's attributes.
+    /// The key of the item's entry in an index; none when the item lacks one of the index's attributes, or has one that no key can
+    /// have: items of before the index may.
     pub(crate) fn entry_key(&self, index: &Index, item: &Item) -> Option<Key> {
-        let parts: Option<Vec<_>> =
-            index.key.names().chain(self.key.names()).map(|name| item.get(name).map(key_bytes)).collect();
-        Some(join(self.entries(index), &parts?))
+        let part = |name| {
+            let value = item.get(name).filter(|value| value.length() != Some(0))?;
+            self.has_type(item, name).then(|| key_bytes(value))
+        };
+        let parts: Option<Vec<_>> = index.key.names().chain(self.key.names()).map(part).collect();
+        Some(join(self.entries(index), &parts?, index.key.partition.len()))
     }
 
     /// What an index keeps of an item.
@@ -258,9 +337,14 @@ pub(crate) fn key_bytes(value: &Value) -> Vec<u8> {
     }
 }
 
-/// Below `prefix`: a hash of the partition key, which spreads segments of a scan, then the parts.
-pub(crate) fn join(prefix: Key, parts: &[Vec<u8>]) -> Key {
-    let hash = parts.first().map_or(0, |partition| hash(partition));
+/// Below `prefix`: a hash of the partition key, which spreads segments of a scan, then the parts, the first `partition` of which are
+/// the partition key.
+pub(crate) fn join(prefix: Key, parts: &[Vec<u8>], partition: usize) -> Key {
+    let hash = match &parts[..partition.min(parts.len())] {
+        [] => 0,
+        [one] => hash(one),
+        several => hash(several.iter().fold(Key::new(""), Key::push).as_bytes()),
+    };
     parts.iter().fold(prefix.push(hash.to_be_bytes()), Key::push)
 }
 
@@ -272,4 +356,16 @@ fn hash(bytes: &[u8]) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "both halves are folded into one")]
     let folded = (hash >> 32) as u32 ^ hash as u32;
     folded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_schemas_of_the_first_form_are_read() {
+        let read = |text| serde_json::from_str::<KeySchema>(text).unwrap();
+        assert_eq!(read(r#"{"partition":"a","sort":null}"#), read(r#"{"partition":["a"],"sort":[]}"#));
+        assert_eq!(read(r#"{"partition":"a","sort":"b"}"#), read(r#"{"partition":["a"],"sort":["b"]}"#));
+    }
 }

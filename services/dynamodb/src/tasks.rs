@@ -1,17 +1,30 @@
 //! Work that outlives requests: expiry of items, and clearing what deleted tables and indexes held.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use store::{Done, Key, Runner, Store, Task};
+use serde::{Deserialize, Serialize};
+use store::{Done, Key, Runner, Store, Task, Tx};
 use wire::Error;
 
 use crate::items::{self, EXPIRE, Expire};
+use crate::streams::{self, Stream, TRIM};
 use crate::table::{Index, Table};
 use crate::write::Home;
 
 pub(crate) const CLEAR: &str = "dynamodb:clear";
 pub(crate) const CLEAR_INDEX: &str = "dynamodb:clear-index";
-pub(crate) const KINDS: [&str; 3] = [EXPIRE, CLEAR, CLEAR_INDEX];
+pub(crate) const BACKFILL: &str = "dynamodb:backfill";
+pub(crate) const KINDS: [&str; 5] = [EXPIRE, CLEAR, CLEAR_INDEX, BACKFILL, TRIM];
+
+/// An index that is being filled, and how far it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Backfill {
+    pub(crate) table: Table,
+    pub(crate) index: String,
+    pub(crate) after: Option<Vec<u8>>,
+}
 
 /// Records deleted in one transaction.
 const BATCH: usize = 500;
@@ -26,6 +39,8 @@ impl Runner for Tasks {
         let result = match task.kind.as_str() {
             EXPIRE => self.expire(&task).await,
             CLEAR => self.clear_table(&task).await,
+            BACKFILL => self.backfill(&task).await,
+            TRIM => self.trim(&task).await,
             _ => self.clear_index(&task).await,
         };
         result.unwrap_or_else(|error| {
@@ -72,6 +87,53 @@ impl Tasks {
             self.clear(table.entries(&index)).await?;
         }
         Ok(Done::Finished)
+    }
+
+    /// Piece by piece, each of which sees what was written before it.
+    async fn backfill(&self, task: &Task) -> Result<Done, Error> {
+        let Backfill { table, index, mut after } = task.payload()?;
+        loop {
+            let (table, index, from) = (table.clone(), index.clone(), after.take());
+            let step = move |tx: &mut Tx<'_>| {
+                let home = Home { account: table.account.clone(), region: table.region.clone() };
+                let now = home.find(tx, &table.name)?.filter(|now| now.id == table.id);
+                let Some(mut now) = now.map(Arc::unwrap_or_clone) else { return Ok(None) };
+                let Some(own) = now.indexes.iter().find(|own| own.name == index && own.backfilling).cloned() else {
+                    return Ok(None);
+                };
+                let after = items::fill_index(tx, &now, &own, from.clone(), BATCH)?;
+                if after.is_none() {
+                    for own in now.indexes.iter_mut().filter(|own| own.name == index) {
+                        own.backfilling = false;
+                    }
+                    now.save(tx)?;
+                }
+                Ok::<_, Error>(after)
+            };
+            after = self.store.write(step).await?;
+            if after.is_none() {
+                return Ok(Done::Finished);
+            }
+        }
+    }
+
+    async fn trim(&self, task: &Task) -> Result<Done, Error> {
+        let stream: Stream = task.payload()?;
+        let id = task.id.clone();
+        loop {
+            let (stream, id) = (stream.clone(), id.clone());
+            let done = self
+                .store
+                .write(move |tx| {
+                    let now_ms = Timestamp::now().as_millisecond();
+                    tx.finish_task(&id)?;
+                    streams::trim(tx, &stream, now_ms, BATCH)
+                })
+                .await?;
+            if done {
+                return Ok(Done::Committed);
+            }
+        }
     }
 
     async fn clear(&self, prefix: Key) -> Result<(), Error> {

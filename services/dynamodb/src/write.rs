@@ -1,19 +1,21 @@
-//! One write: what PutItem, UpdateItem, DeleteItem, batches and transactions are made of.
+//! One write: what PutItem, UpdateItem, DeleteItem, batches, transactions and `PartiQL` are made of.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use api_dynamodb::error;
+use api_dynamodb::{AttributeValueUpdate, ConsumedCapacity, ExpectedAttributeValue, ItemCollectionMetrics, error};
 use serde::{Deserialize, Serialize};
 use service::Cx;
 use store::{Key, Tx};
 use wire::Error;
 
-use crate::Invalid;
+use crate::capacity::{Units, collection_metrics};
 use crate::convert::{self, Attributes};
 use crate::expr::{Condition, Placeholders, Update};
-use crate::items;
+use crate::items::{Cause, Change};
 use crate::table::Table;
 use crate::value::Item;
+use crate::{DynamoDb, Invalid, items, legacy};
 
 /// Whose tables are meant.
 #[derive(Clone, Debug)]
@@ -28,19 +30,12 @@ impl Home {
     }
 
     /// The table of this name or ARN.
-    pub(crate) fn table(&self, tx: &mut Tx<'_>, name: &str) -> Result<Table, Error> {
-        let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        if !table_name(name).chars().all(fits) {
-            return Err(Error::validation(format!(
-                "1 validation error detected: Value '{name}' at 'tableName' failed to satisfy constraint: Member must \
-                 satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
-            )));
-        }
+    pub(crate) fn table(&self, tx: &mut Tx<'_>, name: &str) -> Result<Arc<Table>, Error> {
         self.find(tx, name)?.ok_or_else(|| error::resource_not_found_exception("Requested resource not found"))
     }
 
     /// As `table`, with the message that operations on tables themselves have.
-    pub(crate) fn named_table(&self, tx: &mut Tx<'_>, name: &str) -> Result<Table, Error> {
+    pub(crate) fn named_table(&self, tx: &mut Tx<'_>, name: &str) -> Result<Arc<Table>, Error> {
         self.find(tx, name)?.ok_or_else(|| {
             error::resource_not_found_exception(format!(
                 "Requested resource not found: Table: {} not found",
@@ -49,9 +44,61 @@ impl Home {
         })
     }
 
-    pub(crate) fn find(&self, tx: &mut Tx<'_>, name: &str) -> Result<Option<Table>, Error> {
-        Ok(tx.get_json(Table::record_key(&self.account, &self.region, table_name(name)))?)
+    /// The same, to be changed and saved.
+    pub(crate) fn table_to_change(&self, tx: &mut Tx<'_>, name: &str) -> Result<Table, Error> {
+        Ok(Arc::unwrap_or_clone(self.named_table(tx, name)?))
     }
+
+    pub(crate) fn find(&self, tx: &mut Tx<'_>, name: &str) -> Result<Option<Arc<Table>>, Error> {
+        check_table_name(name)?;
+        if name.starts_with("arn:")
+            && !name.starts_with(&format!("arn:aws:dynamodb:{}:{}:table/", self.region, self.account))
+        {
+            // Of another account or region: there is nothing of it here.
+            return Ok(None);
+        }
+        let key = Table::record_key(&self.account, &self.region, table_name(name));
+        let Some(bytes) = tx.get(&key)? else { return Ok(None) };
+        Ok(Some(decoded(key.as_bytes(), bytes)?))
+    }
+}
+
+/// By key: the record's bytes and the table that they are.
+type Known = BTreeMap<Vec<u8>, (Vec<u8>, Arc<Table>)>;
+
+/// Tables as they were last decoded, with the bytes that they were decoded from: a table's record is read by every request, and
+/// stays the same over many.
+fn decoded(key: &[u8], bytes: Vec<u8>) -> Result<Arc<Table>, Error> {
+    static KNOWN: RwLock<Known> = RwLock::new(BTreeMap::new());
+    const MAX_KNOWN: usize = 1000;
+    if let Some((of, table)) = KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(key)
+        && *of == bytes
+    {
+        return Ok(Arc::clone(table));
+    }
+    let table: Arc<Table> = Arc::new(store::kv::decode(key, &bytes)?);
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    if known.len() >= MAX_KNOWN {
+        known.clear();
+    }
+    known.insert(key.to_vec(), (bytes, Arc::clone(&table)));
+    Ok(table)
+}
+
+/// Fails for what cannot be the name of a table.
+pub(crate) fn check_table_name(name: &str) -> Result<(), Invalid> {
+    let own = table_name(name);
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if !own.chars().all(fits) {
+        return Err(Invalid::new(format!(
+            "1 validation error detected: Value '{name}' at 'tableName' failed to satisfy constraint: Member must \
+             satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+        )));
+    }
+    if !(3..=255).contains(&own.len()) {
+        return Err(Invalid::new("TableName must be at least 3 characters long and at most 255 characters long"));
+    }
+    Ok(())
 }
 
 /// The name out of a name or an ARN.
@@ -87,25 +134,53 @@ pub(crate) struct Written {
     pub(crate) new: Option<Item>,
 }
 
-/// A write's expressions, as requests have them.
+/// What a write answers beside the item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) written: Written,
+    pub(crate) capacity: Option<ConsumedCapacity>,
+    pub(crate) metrics: Option<ItemCollectionMetrics>,
+}
+
+/// A write's conditions and changes, as requests have them.
+#[derive(Default)]
 pub(crate) struct Expressions {
     pub(crate) condition: Option<String>,
     pub(crate) update: Option<String>,
     pub(crate) names: Option<BTreeMap<String, String>>,
     pub(crate) values: Option<Attributes>,
+    pub(crate) expected: Option<BTreeMap<String, ExpectedAttributeValue>>,
+    pub(crate) operator: Option<String>,
+    pub(crate) updates: Option<BTreeMap<String, AttributeValueUpdate>>,
+    /// `UpdateExpression` is a parameter of the operation.
+    pub(crate) may_update: bool,
 }
 
 impl Expressions {
     pub(crate) fn parse(self) -> Result<(Option<Condition>, Option<Update>), Invalid> {
-        let values = convert_values(self.values)?;
         let mut parameters = vec![("ConditionExpression", self.condition.is_some())];
-        if self.update.is_some() {
-            parameters.push(("UpdateExpression", true));
+        if self.may_update {
+            parameters.insert(0, ("UpdateExpression", self.update.is_some()));
         }
+        legacy::refuse_mixed(
+            &parameters,
+            &[
+                ("AttributeUpdates", self.updates.is_some()),
+                ("Expected", self.expected.is_some()),
+                ("ConditionalOperator", self.operator.is_some()),
+            ],
+        )?;
+        let values = convert_values(self.values)?;
         let placeholders = Placeholders::new(self.names, values, &parameters)?;
-        let update = self.update.map(|text| Update::parse(&text, &placeholders)).transpose()?;
-        let condition =
-            self.condition.map(|text| Condition::parse("ConditionExpression", &text, &placeholders)).transpose()?;
+        let update = match (self.update, self.updates) {
+            (Some(text), _) => Some(Update::parse(&text, &placeholders)?),
+            (None, Some(updates)) => Some(legacy::updates(updates)?),
+            (None, None) => None,
+        };
+        let condition = match self.condition {
+            Some(text) => Some(Condition::parse("ConditionExpression", &text, &placeholders)?),
+            None => legacy::expected(self.expected, self.operator.as_deref())?,
+        };
         placeholders.all_used()?;
         Ok((condition, update))
     }
@@ -116,13 +191,48 @@ pub(crate) fn convert_values(values: Option<Attributes>) -> Result<Option<Item>,
     let Some(values) = values else { return Ok(None) };
     let mut converted = Item::new();
     for (name, value) in values {
-        let one = Attributes::from([(name.clone(), value)]);
-        let one = convert::item(one).map_err(|error| {
+        let value = convert::attribute_value(value).map_err(|error| {
             Invalid::new(format!("ExpressionAttributeValues contains invalid value: {} for key {name}", error.0))
         })?;
-        converted.extend(one);
+        converted.insert(name, value);
     }
     Ok(Some(converted))
+}
+
+impl DynamoDb {
+    /// One write by itself.
+    pub(crate) async fn write(
+        &self,
+        cx: &Cx,
+        write: Write,
+        capacity: Option<String>,
+        metrics: Option<String>,
+    ) -> Result<Outcome, Error> {
+        let home = Home::of(cx);
+        cx.write(&self.store, move |tx| {
+            let table = home.table(tx, &write.table)?;
+            let written = write.apply(tx, &table)?;
+            let capacity = match capacity.as_deref() {
+                None | Some("NONE") => None,
+                asked => Units::of_write(&table, &written, 1.0).answer(&write.table, asked),
+            };
+            let metrics = match metrics.as_deref() {
+                Some("SIZE") => collection_metrics(tx, &table, write.action.item())?,
+                _ => None,
+            };
+            Ok::<_, Error>(Outcome { written, capacity, metrics })
+        })
+        .await
+    }
+}
+
+impl Action {
+    /// The item or its key.
+    pub(crate) fn item(&self) -> &Item {
+        match self {
+            Self::Put(item) | Self::Delete(item) | Self::Update(item, _) | Self::Check(item) => item,
+        }
+    }
 }
 
 impl Write {
@@ -130,11 +240,7 @@ impl Write {
     pub(crate) fn key(&self, table: &Table) -> Result<Key, Invalid> {
         match &self.action {
             Action::Put(item) => table.key_of(item),
-            Action::Delete(key) | Action::Update(key, _) | Action::Check(key) => {
-                let place = table.key_of_parameter(key)?;
-                table.key_of(key)?;
-                Ok(place)
-            }
+            Action::Delete(key) | Action::Update(key, _) | Action::Check(key) => table.key_of_parameter(key),
         }
     }
 
@@ -162,13 +268,16 @@ impl Write {
             Action::Check(_) => return Ok(Written { new: old.clone(), old }),
             Action::Update(key, update) => {
                 let before = old.as_ref().unwrap_or(key);
-                Some(update.as_ref().map_or_else(|| Ok(before.clone()), |update| update.apply(before))?)
+                let after = update.as_ref().map_or_else(|| Ok(before.clone()), |update| update.apply(before))?;
+                let makes_none = old.is_none() && update.as_ref().is_some_and(Update::only_removes);
+                (!makes_none).then_some(after)
             }
         };
         if let Some(new) = &new {
             items::check(table, new, matches!(self.action, Action::Update(..)))?;
         }
-        items::replace(tx, table, &key, old.as_ref(), new.as_ref())?;
+        let change = Change { key: &key, old: old.as_ref(), new: new.as_ref(), cause: Cause::Request };
+        items::replace(tx, table, change)?;
         Ok(Written { old, new })
     }
 
@@ -178,13 +287,5 @@ impl Write {
             Some(old) => Ok(failure.with("Item", serde_json::to_value(old).map_err(Error::internal)?)),
             None => Ok(failure),
         }
-    }
-}
-
-/// Legacy parameters are refused by name rather than ignored.
-pub(crate) fn refuse_legacy(parameters: &[(&str, bool)]) -> Result<(), Error> {
-    match parameters.iter().find(|(_, set)| *set) {
-        Some((name, _)) => Err(Error::not_implemented(format!("the legacy parameter {name}"))),
-        None => Ok(()),
     }
 }

@@ -6,7 +6,9 @@ use crate::Invalid;
 use crate::number::Number;
 use crate::value::{Item, Value};
 
-use super::parser::{Operand, Parser, not_allowed_this_way, wrong_operand_count, wrong_operand_type};
+use super::parser::{
+    Operand, Parser, not_allowed_this_way, redundant_parentheses, wrong_operand_count, wrong_operand_type,
+};
 use super::path::Path;
 use super::placeholders::Placeholders;
 
@@ -16,7 +18,7 @@ const TYPES: [&str; 10] = ["B", "NULL", "SS", "BOOL", "L", "BS", "N", "NS", "S",
 pub(crate) struct Condition(Test);
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Test {
+pub(crate) enum Test {
     Compare(Comparator, Operand, Operand),
     Between(Operand, Operand, Operand),
     In(Operand, Vec<Operand>),
@@ -31,7 +33,7 @@ pub(super) enum Test {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Comparator {
+pub(crate) enum Comparator {
     Equal,
     NotEqual,
     Less,
@@ -44,6 +46,11 @@ impl Condition {
     /// `parameter` is the request's member, which opens every message.
     pub(crate) fn parse(parameter: &str, source: &str, placeholders: &Placeholders) -> Result<Self, Invalid> {
         Test::parse(source, placeholders).map(Self).map_err(|error| error.within(parameter))
+    }
+
+    /// A condition that was not written as text: of the legacy parameters, and of `PartiQL`.
+    pub(crate) fn of(test: Test) -> Self {
+        Self(test)
     }
 
     pub(crate) fn holds(&self, item: &Item) -> bool {
@@ -161,7 +168,8 @@ fn value_of<'a>(operand: &'a Operand, item: &'a Item) -> Option<Found<'a>> {
 
 fn compare(comparator: Comparator, left: Option<&Value>, right: Option<&Value>) -> bool {
     let (Some(left), Some(right)) = (left, right) else {
-        return comparator == Comparator::NotEqual && (left.is_some() || right.is_some());
+        // Nothing equals what is not there, so two that are missing differ as well.
+        return comparator == Comparator::NotEqual;
     };
     let order = left.order(right);
     match comparator {
@@ -220,8 +228,14 @@ fn not(parser: &mut Parser<'_>) -> Result<Test, Invalid> {
         parser.operator()?;
         return parser.nested(not).map(|test| Test::Not(Box::new(test)));
     }
-    if parser.tokens.take("(") {
+    if !parser.operand_in_parentheses() && parser.tokens.take("(") {
+        let at = parser.tokens.place();
+        let doubled = parser.tokens.is_symbol("(") && !parser.operand_in_parentheses();
         let test = parser.nested(any)?;
+        // `((…))`, not `((…) AND (…))`.
+        if doubled && parser.tokens.closed_at(at) == Some(parser.tokens.place()) {
+            return Err(redundant_parentheses());
+        }
         parser.tokens.expect(")")?;
         return Ok(test);
     }
@@ -252,6 +266,7 @@ fn simple(parser: &mut Parser<'_>) -> Result<Test, Invalid> {
         if list.len() > 100 {
             return Err(wrong_operand_count("IN", list.len()));
         }
+        list.iter().try_for_each(|other| check_distinct("IN", &left, other))?;
         return Ok(Test::In(left, list));
     }
     let (comparator, symbol) = match () {
@@ -276,15 +291,18 @@ fn simple(parser: &mut Parser<'_>) -> Result<Test, Invalid> {
             check_ordered(symbol, operand)?;
         }
     }
-    if let (Operand::Path(a), Operand::Path(b)) = (&left, &right)
-        && a == b
-    {
-        return Err(Invalid::new(format!(
-            "The first operand must be distinct from the remaining operands for this operator or function; \
-             operator: {symbol}, first operand: {a}"
-        )));
-    }
+    check_distinct(symbol, &left, &right)?;
     Ok(Test::Compare(comparator, left, right))
+}
+
+fn check_distinct(operator: &str, first: &Operand, other: &Operand) -> Result<(), Invalid> {
+    match (first, other) {
+        (Operand::Path(a), Operand::Path(b)) if a == b => Err(Invalid::new(format!(
+            "The first operand must be distinct from the remaining operands for this operator or function; \
+             operator: {operator}, first operand: {a}"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn check_ordered(symbol: &str, operand: &Operand) -> Result<(), Invalid> {
@@ -298,6 +316,7 @@ fn between(operand: Operand, low: Operand, high: Operand) -> Result<Test, Invali
     for side in [&operand, &low, &high] {
         check_ordered("BETWEEN", side)?;
     }
+    [&low, &high].into_iter().try_for_each(|bound| check_distinct("BETWEEN", &operand, bound))?;
     if let (Operand::Value(low), Operand::Value(high)) = (&low, &high) {
         match low.order(high) {
             None => {
@@ -362,17 +381,11 @@ fn call(parser: &mut Parser<'_>, function: &str) -> Result<Test, Invalid> {
                     _ => {}
                 }
             }
+            check_distinct(function, &first, &second)?;
             Ok(Test::BeginsWith(first, second))
         }
         _ => {
-            if let (Operand::Path(a), Operand::Path(b)) = (&first, &second)
-                && a == b
-            {
-                return Err(Invalid::new(format!(
-                    "The first operand must be distinct from the remaining operands for this operator or function; \
-                     operator: contains, first operand: {a}"
-                )));
-            }
+            check_distinct(function, &first, &second)?;
             Ok(Test::Contains(first, second))
         }
     }
@@ -418,6 +431,12 @@ mod tests {
             ("n <= :two AND n > :one", true),
             ("absent = :two", false),
             ("absent <> :two", true),
+            ("absent <> gone", true),
+            ("absent = gone", false),
+            ("(n = :two)", true),
+            ("((n = :two) AND (n > :one))", true),
+            ("(n) = (:two)", true),
+            ("(size(tags)) = :two", true),
             ("NOT absent = :two", true),
             ("n BETWEEN :one AND :two", true),
             ("n between :one and :two OR absent = :x", true),
@@ -478,6 +497,14 @@ mod tests {
                 "Operator or function requires a document path; operator or function: attribute_exists",
             ),
             ("size(tags)", "The function is not allowed to be used this way in an expression; function: size"),
+            ("((n = :one))", "The expression has redundant parentheses;"),
+            ("((n = :one OR n = :two))", "The expression has redundant parentheses;"),
+            ("((n)) = :one", "The expression has redundant parentheses;"),
+            ("_n = :one", r#"Syntax error; token: "_", near: "_n = :one""#),
+            (
+                "begins_with(n, n)",
+                "The first operand must be distinct from the remaining operands for this operator or function; operator: begins_with, first operand: [n]",
+            ),
         ] {
             let Invalid(found) = Condition::parse("ConditionExpression", source, &placeholders()).unwrap_err();
             assert_eq!(found, format!("Invalid ConditionExpression: {message}"), "{source}");

@@ -1,6 +1,8 @@
-//! KeyConditionExpression: one partition key value and, at most, one condition on the sort key.
+//! KeyConditionExpression: one value for each partition key attribute and, from left to right, conditions on the sort key attributes,
+//! all but the last of which are equalities. Tables have one attribute of each kind, global indexes up to four.
 
 use crate::Invalid;
+use crate::table::KeySchema;
 use crate::value::Value;
 
 use super::condition::{Comparator, Test};
@@ -9,7 +11,11 @@ use super::placeholders::Placeholders;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct KeyCondition {
-    pub(crate) partition: Value,
+    /// A value for each attribute of the partition key.
+    pub(crate) partition: Vec<Value>,
+    /// Values of the leading sort key attributes.
+    pub(crate) sort_prefix: Vec<Value>,
+    /// The condition on the sort key attribute after those.
     pub(crate) sort: Option<SortCondition>,
 }
 
@@ -40,41 +46,56 @@ impl SortCondition {
 }
 
 impl KeyCondition {
-    /// `partition` and `sort` are the names of the key attributes of the table or index.
-    pub(crate) fn parse(
-        source: &str,
-        placeholders: &Placeholders,
-        partition: &str,
-        sort: Option<&str>,
-    ) -> Result<Self, Invalid> {
+    pub(crate) fn parse(source: &str, placeholders: &Placeholders, schema: &KeySchema) -> Result<Self, Invalid> {
         let test = Test::parse(source, placeholders).map_err(|error| error.within("KeyConditionExpression"))?;
         let mut tests = Vec::new();
         flatten(test, &mut tests)?;
-        let mut parts = Vec::new();
-        for test in tests {
-            parts.push(simple(test)?);
-        }
+        let parts = tests.into_iter().map(simple).collect::<Result<Vec<_>, _>>()?;
         for (at, (name, _)) in parts.iter().enumerate() {
             if parts[..at].iter().any(|(other, _)| other == name) {
                 return Err(Invalid::new("KeyConditionExpressions must only contain one condition per key"));
             }
         }
-        if parts.len() > 2 {
+        Self::of(parts, schema)
+    }
+
+    /// Of conditions on attributes, at most one on each.
+    pub(crate) fn of(mut parts: Vec<(String, SortCondition)>, schema: &KeySchema) -> Result<Self, Invalid> {
+        let most = if schema.is_multiple() { schema.names().count() } else { 2 };
+        if parts.is_empty() || parts.len() > most {
             return Err(Invalid::new("Conditions can be of length 1 or 2 only"));
         }
-        let place = parts.iter().position(|(name, _)| name == partition);
-        let place = place.ok_or_else(|| missed(partition))?;
-        let (_, condition) = parts.swap_remove(place);
-        let SortCondition::Equal(value) = condition else {
-            return Err(Invalid::new("Query key condition not supported"));
+        let mut take = |name: &str| {
+            let place = parts.iter().position(|(own, _)| own == name)?;
+            Some(parts.swap_remove(place).1)
         };
-        let sort = match (parts.pop(), sort) {
-            (None, _) => None,
-            (Some((name, condition)), Some(sort)) if name == sort => Some(condition),
-            (Some(_), Some(sort)) => return Err(missed(sort)),
-            (Some(_), None) => return Err(Invalid::new("Query key condition not supported")),
-        };
-        Ok(Self { partition: value, sort })
+        let mut partition = Vec::with_capacity(schema.partition.len());
+        for name in &schema.partition {
+            match take(name) {
+                Some(SortCondition::Equal(value)) => partition.push(value),
+                Some(_) => return Err(Invalid::new("Query key condition not supported")),
+                None => return Err(missed(name)),
+            }
+        }
+        let (mut sort_prefix, mut sort, mut open) = (Vec::new(), None, None);
+        for name in &schema.sort {
+            match (take(name), &sort) {
+                (None, _) => open = open.or(Some(name)),
+                // Attributes are conditions from left to right, and nothing follows a range.
+                (Some(_), _) if open.is_some() => return Err(missed(open.map_or("", |name| name))),
+                (Some(condition), None) => sort = Some(condition),
+                (Some(condition), Some(SortCondition::Equal(value))) => {
+                    sort_prefix.push(value.clone());
+                    sort = Some(condition);
+                }
+                (Some(_), Some(_)) => return Err(Invalid::new("Query key condition not supported")),
+            }
+        }
+        match (parts.first(), schema.sort.first()) {
+            (None, _) => Ok(Self { partition, sort_prefix, sort }),
+            (Some(_), Some(name)) => Err(missed(open.unwrap_or(name))),
+            (Some(_), None) => Err(Invalid::new("Query key condition not supported")),
+        }
     }
 }
 
@@ -108,7 +129,11 @@ fn unsupported(operator: &str) -> Invalid {
 fn simple(test: Test) -> Result<(String, SortCondition), Invalid> {
     let malformed =
         || Invalid::new("Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition");
+    let no_name = || Invalid::new("Invalid condition in KeyConditionExpression: No key attribute specified");
     Ok(match test {
+        Test::Compare(_, Operand::Size(_), _) | Test::Compare(_, _, Operand::Size(_)) => {
+            return Err(Invalid::new("KeyConditionExpressions cannot contain nested operations"));
+        }
         Test::Compare(comparator, Operand::Path(path), Operand::Value(value)) => {
             (top(path)?, compare(comparator, value))
         }
@@ -128,6 +153,9 @@ fn simple(test: Test) -> Result<(String, SortCondition), Invalid> {
         Test::BeginsWith(Operand::Path(path), Operand::Value(prefix)) => {
             (top(path)?, SortCondition::BeginsWith(prefix))
         }
+        Test::Compare(_, Operand::Value(_), Operand::Value(_))
+        | Test::Between(Operand::Value(_), Operand::Value(_), Operand::Value(_))
+        | Test::BeginsWith(Operand::Value(_), Operand::Value(_)) => return Err(no_name()),
         _ => return Err(malformed()),
     })
 }
@@ -154,10 +182,15 @@ fn compare(comparator: Comparator, value: Value) -> SortCondition {
 mod tests {
     use super::*;
 
-    fn parse(source: &str) -> Result<KeyCondition, Invalid> {
+    fn parse_of(source: &str, partition: &[&str], sort: &[&str]) -> Result<KeyCondition, Invalid> {
         let values = serde_json::from_str(r#"{":p":{"S":"p"},":a":{"N":"1"},":b":{"N":"2"}}"#).unwrap();
         let given = Placeholders::new(None, Some(values), &[("KeyConditionExpression", true)]).unwrap();
-        KeyCondition::parse(source, &given, "pk", Some("sk"))
+        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
+        KeyCondition::parse(source, &given, &KeySchema { partition: names(partition), sort: names(sort) })
+    }
+
+    fn parse(source: &str) -> Result<KeyCondition, Invalid> {
+        parse_of(source, &["pk"], &["sk"])
     }
 
     #[test]
@@ -169,6 +202,23 @@ mod tests {
             parse("(pk = :p) and (sk BETWEEN :a AND :b)").unwrap().sort,
             Some(SortCondition::Between(..))
         ));
+    }
+
+    #[test]
+    fn several_attributes_from_left_to_right() {
+        let schema: (&[&str], &[&str]) = (&["p", "q"], &["s", "t", "u"]);
+        let parse = |source| parse_of(source, schema.0, schema.1);
+        assert_eq!(parse("p = :p AND q = :a").unwrap().partition.len(), 2);
+        let found = parse("q = :a AND p = :p AND t < :b AND s = :a").unwrap();
+        assert_eq!(found.sort_prefix.len(), 1);
+        assert!(matches!(found.sort, Some(SortCondition::Less(_))));
+        for (source, message) in [
+            ("p = :p", "Query condition missed key schema element: q"),
+            ("p = :p AND q = :a AND t = :a", "Query condition missed key schema element: s"),
+            ("p = :p AND q = :a AND s < :a AND t = :a", "Query key condition not supported"),
+        ] {
+            assert_eq!(parse(source).unwrap_err().0, message, "{source}");
+        }
     }
 
     #[test]

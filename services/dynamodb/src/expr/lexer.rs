@@ -104,6 +104,29 @@ impl<'a> Tokens<'a> {
         found
     }
 
+    pub(super) fn is_symbol(&self, symbol: &str) -> bool {
+        matches!(self.peek(), Token::Symbol(found) if *found == symbol)
+    }
+
+    /// Where the next token is, to come back to.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// The token after the parenthesis that closes the one at `open`.
+    pub(super) fn closed_at(&self, open: usize) -> Option<usize> {
+        let mut depth = 0_usize;
+        for (at, (token, _)) in self.all.iter().enumerate().skip(open) {
+            match token {
+                Token::Symbol("(") => depth += 1,
+                Token::Symbol(")") if depth <= 1 => return Some(at + 1),
+                Token::Symbol(")") => depth -= 1,
+                _ => {}
+            }
+        }
+        None
+    }
+
     pub(super) fn at_end(&self) -> bool {
         *self.peek() == Token::End
     }
@@ -136,7 +159,8 @@ fn scan(text: &str) -> (Option<Token>, usize) {
             let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
             (Some(Token::Index(text[..end].to_owned())), end)
         }
-        b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
+        // A name that begins otherwise, with an underscore too, needs a placeholder.
+        b'a'..=b'z' | b'A'..=b'Z' => {
             let end = word_length(0);
             (Some(Token::Word(text[..end].to_owned())), end)
         }

@@ -11,9 +11,10 @@ mod projection;
 mod reserved;
 mod update;
 
-pub(crate) use condition::Condition;
+pub(crate) use condition::{Comparator, Condition, Test};
 pub(crate) use key_condition::{KeyCondition, SortCondition};
-pub(crate) use path::Path;
+pub(crate) use parser::Operand;
+pub(crate) use path::{Element, Path};
 pub(crate) use placeholders::Placeholders;
 pub(crate) use projection::Projection;
-pub(crate) use update::Update;
+pub(crate) use update::{Term, Update};

@@ -22,7 +22,7 @@ pub(super) struct Parser<'a> {
 
 /// One side of a comparison, or an argument.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Operand {
+pub(crate) enum Operand {
     Path(Path),
     Value(Value),
     /// `size(path)`
@@ -106,8 +106,30 @@ impl<'a> Parser<'a> {
         Ok(arguments)
     }
 
+    /// Whether the parenthesis that comes next is around an operand, not around a condition.
+    pub(super) fn operand_in_parentheses(&self) -> bool {
+        if !self.tokens.is_symbol("(") {
+            return false;
+        }
+        let after = self.tokens.closed_at(self.tokens.place());
+        let Some(after) = after.and_then(|after| after.checked_sub(self.tokens.place())) else { return false };
+        match self.tokens.peek_at(after) {
+            Token::Symbol(symbol) => matches!(*symbol, "=" | "<>" | "<" | "<=" | ">" | ">=" | "+" | "-"),
+            Token::Word(word) => ["BETWEEN", "IN"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword)),
+            _ => false,
+        }
+    }
+
     /// An operand of a condition; `size` is the only function that may be one.
     pub(super) fn operand(&mut self) -> Result<Operand, Invalid> {
+        if self.tokens.take("(") {
+            if self.tokens.is_symbol("(") {
+                return Err(redundant_parentheses());
+            }
+            let inner = self.nested(Self::operand)?;
+            self.tokens.expect(")")?;
+            return Ok(inner);
+        }
         if let Some(function) = self.function_ahead() {
             if function != "size" {
                 return Err(if is_condition_function(&function) {
@@ -163,6 +185,10 @@ impl<'a> Parser<'a> {
 
 fn is_condition_function(name: &str) -> bool {
     matches!(name, "attribute_exists" | "attribute_not_exists" | "attribute_type" | "begins_with" | "contains")
+}
+
+pub(super) fn redundant_parentheses() -> Invalid {
+    Invalid::new("The expression has redundant parentheses;")
 }
 
 pub(super) fn not_allowed_this_way(function: &str) -> Invalid {

@@ -23,6 +23,11 @@ impl Path {
         Self { attribute: attribute.to_owned(), rest: Vec::new() }
     }
 
+    /// Whether it is the top-level attribute of this name.
+    pub(crate) fn is(&self, attribute: &str) -> bool {
+        self.rest.is_empty() && self.attribute == attribute
+    }
+
     pub(crate) fn get<'a>(&self, item: &'a Item) -> Option<&'a Value> {
         let mut value = item.get(&self.attribute)?;
         for element in &self.rest {

@@ -4,12 +4,14 @@ use crate::Invalid;
 use crate::value::{Item, Value};
 
 use super::lexer::Token;
-use super::parser::{Parser, not_allowed_this_way, wrong_operand_count};
+use super::parser::{Parser, not_allowed_this_way, redundant_parentheses, wrong_operand_count};
 use super::path::{Element, Path, check_apart};
 use super::placeholders::Placeholders;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Update {
+    /// It was not written as an expression, but as `AttributeUpdates`.
+    legacy: bool,
     set: Vec<(Path, Term)>,
     remove: Vec<Path>,
     add: Vec<(Path, Value)>,
@@ -18,7 +20,7 @@ pub(crate) struct Update {
 
 /// The right-hand side of a SET.
 #[derive(Clone, Debug, PartialEq)]
-enum Term {
+pub(crate) enum Term {
     Path(Path),
     Value(Value),
     Plus(Box<Term>, Box<Term>),
@@ -79,6 +81,40 @@ impl Update {
         Ok(update)
     }
 
+    pub(crate) fn legacy(self) -> Self {
+        Self { legacy: true, ..self }
+    }
+
+    pub(crate) fn set(&mut self, path: Path, value: Value) {
+        self.set.push((path, Term::Value(value)));
+    }
+
+    pub(crate) fn set_term(&mut self, path: Path, term: Term) {
+        self.set.push((path, term));
+    }
+
+    /// Fails when two of its places cannot be changed at once.
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        check_apart(&self.paths())
+    }
+
+    pub(crate) fn remove(&mut self, path: Path) {
+        self.remove.push(path);
+    }
+
+    pub(crate) fn add(&mut self, path: Path, value: Value) {
+        self.add.push((path, value));
+    }
+
+    pub(crate) fn delete(&mut self, path: Path, value: Value) {
+        self.delete.push((path, value));
+    }
+
+    /// Whether it only takes away: of an item that does not exist it makes none.
+    pub(crate) fn only_removes(&self) -> bool {
+        self.set.is_empty() && self.add.is_empty() && !(self.remove.is_empty() && self.delete.is_empty())
+    }
+
     /// The places that the update touches, in the order written by section.
     pub(crate) fn paths(&self) -> Vec<&Path> {
         let set = self.set.iter().map(|(path, _)| path);
@@ -92,12 +128,13 @@ impl Update {
         for (path, term) in &self.set {
             sets.push((path, term.value(item)?));
         }
+        let mismatch = |error| if self.legacy { Invalid::new("Type mismatch for attribute to update") } else { error };
         for (path, value) in &self.add {
-            sets.push((path, added(path.get(item), value)?));
+            sets.push((path, added(path.get(item), value).map_err(mismatch)?));
         }
         let mut removes: Vec<&Path> = self.remove.iter().collect();
         for (path, value) in &self.delete {
-            match deleted(path.get(item), value)? {
+            match deleted(path.get(item), value).map_err(mismatch)? {
                 Deleted::Rest(rest) => sets.push((path, rest)),
                 Deleted::Nothing => {}
                 Deleted::Everything => removes.push(path),
@@ -149,6 +186,14 @@ fn sum(parser: &mut Parser<'_>) -> Result<Term, Invalid> {
 
 fn term(parser: &mut Parser<'_>) -> Result<Term, Invalid> {
     if parser.tokens.take("(") {
+        if parser.tokens.is_symbol("(")
+            && parser
+                .tokens
+                .closed_at(parser.tokens.place())
+                .is_some_and(|after| parser.tokens.closed_at(parser.tokens.place() - 1) == Some(after + 1))
+        {
+            return Err(redundant_parentheses());
+        }
         let inner = parser.nested(sum)?;
         parser.tokens.expect(")")?;
         return Ok(inner);
@@ -239,6 +284,8 @@ fn added(old: Option<&Value>, more: &Value) -> Result<Value, Invalid> {
         (Some(Value::Ss(old)), Value::Ss(more)) => Ok(Value::Ss(old.union(more).cloned().collect())),
         (Some(Value::Ns(old)), Value::Ns(more)) => Ok(Value::Ns(old.union(more).copied().collect())),
         (Some(Value::Bs(old)), Value::Bs(more)) => Ok(Value::Bs(old.union(more).cloned().collect())),
+        // Only `AttributeUpdates` gets here with a list.
+        (Some(Value::L(old)), Value::L(more)) => Ok(Value::L(old.iter().chain(more).cloned().collect())),
         _ => Err(wrong_data_type()),
     }
 }

@@ -10,7 +10,7 @@ use wire::Error;
 use super::get_item::{projection, read};
 use crate::capacity::{Units, read_factor};
 use crate::value::item_size;
-use crate::write::{Home, table_name};
+use crate::write::Home;
 use crate::{DynamoDb, convert};
 
 const MAX_KEYS: usize = 100;
@@ -19,6 +19,12 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 #[async_trait]
 impl Handle<BatchGetItem> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: BatchGetItemInput) -> Result<BatchGetItemOutput, Error> {
+        if req.request_items.is_empty() {
+            return Err(Error::validation(
+                "1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member must \
+                 have length greater than or equal to 1",
+            ));
+        }
         let count: usize = req.request_items.values().map(|part| part.keys.len()).sum();
         if count > MAX_KEYS {
             return Err(Error::validation("Too many items requested for the BatchGetItem call"));
@@ -69,7 +75,7 @@ impl Handle<BatchGetItem> for DynamoDb {
             if !unread.is_empty() {
                 left.insert(name.clone(), KeysAndAttributes { keys: unread, ..part });
             }
-            consumed.extend(units.answer(table_name(&name), req.return_consumed_capacity.as_deref()));
+            consumed.extend(units.answer(&name, req.return_consumed_capacity.as_deref()));
             responses.insert(name, items.into_iter().map(convert::attributes).collect());
         }
         Ok(BatchGetItemOutput {

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api_dynamodb::{BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput};
+use api_dynamodb::{
+    BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, ConsumedCapacity, ItemCollectionMetrics,
+};
 use async_trait::async_trait;
 use service::{Cx, Handle};
+use store::Tx;
 use wire::Error;
 
-use crate::capacity::Units;
+use crate::capacity::{Units, collection_metrics};
 use crate::write::{Action, Home, Write};
 use crate::{DynamoDb, convert};
 
@@ -16,6 +19,12 @@ const MAX_WRITES: usize = 25;
 #[async_trait]
 impl Handle<BatchWriteItem> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: BatchWriteItemInput) -> Result<BatchWriteItemOutput, Error> {
+        if req.request_items.is_empty() {
+            return Err(Error::validation(
+                "1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member must \
+                 have length greater than or equal to 1",
+            ));
+        }
         let count: usize = req.request_items.values().map(Vec::len).sum();
         if count > MAX_WRITES {
             return Err(Error::validation("Too many items requested for the BatchWriteItem call"));
@@ -40,26 +49,66 @@ impl Handle<BatchWriteItem> for DynamoDb {
             }
         }
         let (home, asked) = (Home::of(cx), req.return_consumed_capacity);
-        let consumed = cx
+        let sizes = req.return_item_collection_metrics.as_deref() == Some("SIZE");
+        let (consumed, metrics) = cx
             .write(&self.store, move |tx| {
-                let mut units: BTreeMap<String, Units> = BTreeMap::new();
                 let mut seen = BTreeSet::new();
                 for write in &writes {
                     let table = home.table(tx, &write.table)?;
                     if !seen.insert(write.key(&table)?) {
                         return Err(Error::validation("Provided list of item keys contains duplicates"));
                     }
-                    let written = write.apply(tx, &table)?;
-                    units.entry(table.name.clone()).or_default().add(Units::of_write(&table, &written, 1.0));
                 }
-                let consumed = units.into_iter().filter_map(|(table, units)| units.answer(&table, asked.as_deref()));
-                Ok(consumed.collect::<Vec<_>>())
+                run(tx, &home, &writes, 1.0, asked.as_deref(), sizes)
             })
             .await?;
         Ok(BatchWriteItemOutput {
             unprocessed_items: Some(BTreeMap::new()),
-            consumed_capacity: (!consumed.is_empty()).then_some(consumed),
-            ..BatchWriteItemOutput::default()
+            consumed_capacity: consumed,
+            item_collection_metrics: metrics,
         })
     }
+}
+
+/// What the writes of a batch or transaction count, and how much their partitions hold.
+pub(super) type Counted = (Option<Vec<ConsumedCapacity>>, Option<BTreeMap<String, Vec<ItemCollectionMetrics>>>);
+
+/// Carries out all writes; the first that fails ends it.
+fn run(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    writes: &[Write],
+    factor: f64,
+    asked: Option<&str>,
+    sizes: bool,
+) -> Result<Counted, Error> {
+    let mut units: BTreeMap<String, Units> = BTreeMap::new();
+    for write in writes {
+        let table = home.table(tx, &write.table)?;
+        let written = write.apply(tx, &table)?;
+        units.entry(write.table.clone()).or_default().add(Units::of_write(&table, &written, factor));
+    }
+    counted(tx, home, writes, units, asked, sizes)
+}
+
+pub(super) fn counted(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    writes: &[Write],
+    units: BTreeMap<String, Units>,
+    asked: Option<&str>,
+    sizes: bool,
+) -> Result<Counted, Error> {
+    let consumed: Vec<_> = units.into_iter().filter_map(|(table, units)| units.answer(&table, asked)).collect();
+    let mut metrics: BTreeMap<String, Vec<ItemCollectionMetrics>> = BTreeMap::new();
+    for write in writes.iter().filter(|_| sizes) {
+        let table = home.table(tx, &write.table)?;
+        let Some(one) = collection_metrics(tx, &table, write.action.item())? else { continue };
+        let list = metrics.entry(write.table.clone()).or_default();
+        // Once per partition.
+        if !list.contains(&one) {
+            list.push(one);
+        }
+    }
+    Ok(((!consumed.is_empty()).then_some(consumed), (!metrics.is_empty()).then_some(metrics)))
 }

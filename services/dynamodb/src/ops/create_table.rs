@@ -1,82 +1,64 @@
 //! CreateTable: a table with its indexes, ready when the answer comes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use api_dynamodb::{CreateTable, CreateTableInput, CreateTableOutput, error};
+use api_dynamodb::{
+    CreateTable, CreateTableInput, CreateTableOutput, GlobalSecondaryIndex, LocalSecondaryIndex, OnDemandThroughput,
+    StreamSpecification, Tag, error,
+};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::describe::{attribute_types, billing, key_schema, projected};
-use crate::table::{Billing, Contents, Index, Table};
-use crate::write::{Home, table_name};
-use crate::{DynamoDb, Invalid};
+use crate::describe::{attribute_types, billing, index_key_schema, key_schema, projected};
+use crate::table::{Billing, Contents, Index, KeySchema, Projected, Table};
+use crate::write::{Home, check_table_name, table_name};
+use crate::{DynamoDb, Invalid, streams};
 
 #[async_trait]
 impl Handle<CreateTable> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: CreateTableInput) -> Result<CreateTableOutput, Error> {
+        let stream = view_of(req.stream_specification.as_ref())?;
         let table = table(cx, req)?;
         let home = Home::of(cx);
+        let (stream_id, now) = (cx.uuid(), cx.now().as_millisecond());
         let description = cx
             .write(&self.store, move |tx| {
                 if home.find(tx, &table.name)?.is_some() {
                     return Err(error::resource_in_use_exception(format!("Table already exists: {}", table.name)));
                 }
+                let mut table = table.clone();
+                if let Some(view) = &stream {
+                    streams::enable(tx, &mut table, view, stream_id.clone(), now)?;
+                }
                 table.save(tx)?;
-                Ok(table.describe(Contents::default(), "ACTIVE"))
+                Ok(table.describe(&Contents::default(), "ACTIVE"))
             })
             .await?;
         Ok(CreateTableOutput { table_description: Some(description) })
     }
 }
 
-fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
+/// The view that a stream is asked to have; none where no stream is.
+pub(super) fn view_of(specification: Option<&StreamSpecification>) -> Result<Option<String>, Invalid> {
+    match specification {
+        Some(StreamSpecification { stream_enabled: true, stream_view_type: Some(view) }) => Ok(Some(view.clone())),
+        Some(StreamSpecification { stream_enabled: true, stream_view_type: None }) => Err(Invalid::new(
+            "One or more parameter values were invalid: StreamViewType must be specified when StreamEnabled is true",
+        )),
+        Some(StreamSpecification { stream_enabled: false, stream_view_type: Some(_) }) => Err(Invalid::new(
+            "One or more parameter values were invalid: StreamViewType can only be specified when StreamEnabled is true",
+        )),
+        _ => Ok(None),
+    }
+}
+
+pub(super) fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
+    check_table_name(&req.table_name)?;
     let name = table_name(&req.table_name).to_owned();
-    let well_formed = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    if !(3..=255).contains(&name.len()) || !well_formed {
-        return Err(Error::validation(
-            "TableName must be at least 3 characters long and at most 255 characters long, and contain only a-z, A-Z, \
-             0-9, '_', '-' and '.'",
-        ));
-    }
     refuse_unknown(&req)?;
-    let key = key_schema(req.key_schema.as_deref().unwrap_or_default())?;
-    let mut indexes = Vec::new();
-    for local in req.local_secondary_indexes.unwrap_or_default() {
-        let index = Index {
-            name: local.index_name,
-            global: false,
-            key: key_schema(&local.key_schema)?,
-            projection: projected(local.projection)?,
-            throughput: None,
-        };
-        if key.sort.is_none() {
-            return Err(Error::validation(
-                "One or more parameter values were invalid: Table KeySchema does not have a range key, which is \
-                 required when specifying a LocalSecondaryIndex",
-            ));
-        }
-        if index.key.partition != key.partition || index.key.sort.is_none() {
-            return Err(Error::validation(format!(
-                "One or more parameter values were invalid: Index KeySchema must have the table's hash key and a range \
-                 key of its own for index: {}",
-                index.name
-            )));
-        }
-        indexes.push(index);
-    }
-    for global in req.global_secondary_indexes.unwrap_or_default() {
-        let throughput = global.provisioned_throughput.map(|t| (t.read_capacity_units, t.write_capacity_units));
-        indexes.push(Index {
-            name: global.index_name,
-            global: true,
-            key: key_schema(&global.key_schema)?,
-            projection: projected(global.projection)?,
-            throughput,
-        });
-    }
     let billing = billing(req.billing_mode.as_deref(), req.provisioned_throughput)?;
-    check_indexes(&indexes, billing)?;
+    let key = key_schema(req.key_schema.as_deref().unwrap_or_default())?;
     let table = Table {
         version: 1,
         id: cx.uuid(),
@@ -86,24 +68,108 @@ fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
         region: cx.region().to_owned(),
         created_ms: cx.now().as_millisecond(),
         attributes: attribute_types(req.attribute_definitions.unwrap_or_default())?,
+        indexes: indexes(&key, req.local_secondary_indexes, req.global_secondary_indexes)?,
         key,
         billing,
-        indexes,
-        tags: req.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect(),
+        tags: tags_of(req.tags.unwrap_or_default())?,
         ttl: None,
         deletion_protection: req.deletion_protection_enabled.unwrap_or(false),
         class: req.table_class,
+        stream: None,
+        latest_stream: None,
+        on_demand_since_ms: None,
+        insights: BTreeMap::new(),
+        on_demand_limits: limits(req.on_demand_throughput.as_ref()),
     };
     table.check_definitions()?;
+    check_indexes(&table.indexes, billing)?;
     Ok(table)
+}
+
+pub(super) fn limits(throughput: Option<&OnDemandThroughput>) -> Option<(i64, i64)> {
+    let limit = |units: Option<i64>| units.unwrap_or(-1);
+    throughput.map(|limits| (limit(limits.max_read_request_units), limit(limits.max_write_request_units)))
+}
+
+/// The tags of a list; no key twice, none of AWS's own.
+pub(super) fn tags_of(list: Vec<Tag>) -> Result<BTreeMap<String, String>, Invalid> {
+    let mut tags = BTreeMap::new();
+    for Tag { key, value } in list {
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(Invalid::new(format!(
+                "One or more parameter values were invalid: Tag keys that begin with aws: are reserved: {key}"
+            )));
+        }
+        if tags.insert(key.clone(), value).is_some() {
+            return Err(Invalid::new(format!("One or more parameter values were invalid: Duplicate tag key: {key}")));
+        }
+    }
+    Ok(tags)
+}
+
+/// The indexes of a table that is made, each checked by itself.
+pub(super) fn indexes(
+    key: &KeySchema,
+    local: Option<Vec<LocalSecondaryIndex>>,
+    global: Option<Vec<GlobalSecondaryIndex>>,
+) -> Result<Vec<Index>, Invalid> {
+    let invalid = |what: String| Invalid::new(format!("One or more parameter values were invalid: {what}"));
+    for (list, empty) in [
+        ("LocalSecondaryIndexes", local.as_ref().map(Vec::is_empty)),
+        ("GlobalSecondaryIndexes", global.as_ref().map(Vec::is_empty)),
+    ] {
+        if empty == Some(true) {
+            return Err(invalid(format!("List of {list} is empty")));
+        }
+    }
+    let mut indexes = Vec::new();
+    for local in local.into_iter().flatten() {
+        if key.sort.is_empty() {
+            return Err(invalid(
+                "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex"
+                    .to_owned(),
+            ));
+        }
+        let own = key_schema(&local.key_schema)?;
+        if own.sort.is_empty() {
+            return Err(invalid(format!("Index KeySchema does not have a range key for index: {}", local.index_name)));
+        }
+        if own.partition != key.partition {
+            return Err(invalid(format!(
+                "Index KeySchema does not have the same leading hash key as table KeySchema for index: {}. index hash \
+                 key: {}, table hash key: {}",
+                local.index_name,
+                own.partition.join(", "),
+                key.partition.join(", ")
+            )));
+        }
+        indexes.push(Index {
+            name: local.index_name,
+            global: false,
+            key: own,
+            projection: projected(local.projection)?,
+            throughput: None,
+            backfilling: false,
+        });
+    }
+    for global in global.into_iter().flatten() {
+        let throughput = global.provisioned_throughput.map(|t| (t.read_capacity_units, t.write_capacity_units));
+        indexes.push(Index {
+            name: global.index_name,
+            global: true,
+            key: index_key_schema(&global.key_schema)?,
+            projection: projected(global.projection)?,
+            throughput,
+            backfilling: false,
+        });
+    }
+    Ok(indexes)
 }
 
 /// What would be promised and not kept is refused.
 fn refuse_unknown(req: &CreateTableInput) -> Result<(), Error> {
-    let streams = req.stream_specification.as_ref().is_some_and(|streams| streams.stream_enabled);
     let keys = req.sse_specification.as_ref().is_some_and(|sse| sse.enabled == Some(true));
     let refused = [
-        ("StreamSpecification", streams),
         ("SSESpecification with KMS keys", keys),
         ("ResourcePolicy", req.resource_policy.is_some()),
         ("GlobalTableSourceArn", req.global_table_source_arn.is_some()),
@@ -114,21 +180,40 @@ fn refuse_unknown(req: &CreateTableInput) -> Result<(), Error> {
     }
 }
 
+/// What holds of all indexes of a table together.
 pub(super) fn check_indexes(indexes: &[Index], billing: Billing) -> Result<(), Invalid> {
+    let invalid = |what: String| Err(Invalid::new(format!("One or more parameter values were invalid: {what}")));
     let mut names = BTreeSet::new();
     for index in indexes {
         if !names.insert(&index.name) {
-            return Err(Invalid::new(format!(
-                "One or more parameter values were invalid: Duplicate index name: {}",
-                index.name
-            )));
+            return invalid(format!("Duplicate index name: {}", index.name));
         }
-        if index.global && billing != Billing::PayPerRequest && index.throughput.is_none() {
-            return Err(Invalid::new(format!(
-                "One or more parameter values were invalid: ProvisionedThroughput is not specified for index: {}",
-                index.name
-            )));
+        match (index.global, billing, index.throughput) {
+            (true, Billing::Provisioned { .. }, None) => {
+                return invalid(format!("ProvisionedThroughput is not specified for index: {}", index.name));
+            }
+            (true, Billing::PayPerRequest, Some(_)) => {
+                return invalid(format!(
+                    "ProvisionedThroughput should not be specified for index: {} when BillingMode is PAY_PER_REQUEST",
+                    index.name
+                ));
+            }
+            _ => {}
         }
+    }
+    let local = indexes.iter().filter(|index| !index.global).count();
+    if local > 5 {
+        return invalid("Number of LocalSecondaryIndexes exceeds per-table limit of 5".to_owned());
+    }
+    if indexes.len() - local > 20 {
+        return invalid("GlobalSecondaryIndex count exceeds the per-table limit of 20".to_owned());
+    }
+    let kept = indexes.iter().map(|index| match &index.projection {
+        Projected::Include(names) => names.len(),
+        _ => 0,
+    });
+    if kept.sum::<usize>() > 100 {
+        return invalid("Number of attributes projected into all indexes exceeds the limit of 100".to_owned());
     }
     Ok(())
 }

@@ -6,18 +6,18 @@ use service::{Cx, Handle};
 use store::NewTask;
 use wire::Error;
 
-use crate::DynamoDb;
 use crate::table::Table;
 use crate::tasks::CLEAR;
 use crate::write::Home;
+use crate::{DynamoDb, streams};
 
 #[async_trait]
 impl Handle<DeleteTable> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: DeleteTableInput) -> Result<DeleteTableOutput, Error> {
-        let home = Home::of(cx);
+        let (home, now) = (Home::of(cx), cx.now().as_millisecond());
         let description = cx
             .write(&self.store, move |tx| {
-                let table = home.named_table(tx, &req.table_name)?;
+                let mut table = home.table_to_change(tx, &req.table_name)?;
                 if table.deletion_protection {
                     return Err(Error::validation(
                         "Resource cannot be deleted as it is currently protected against deletion. Disable deletion \
@@ -25,9 +25,10 @@ impl Handle<DeleteTable> for DynamoDb {
                     ));
                 }
                 let contents = table.contents(tx)?;
+                streams::disable(tx, &mut table, now)?;
                 tx.delete(Table::record_key(&table.account, &table.region, &table.name))?;
                 tx.enqueue(NewTask::new(CLEAR, format!("{CLEAR}/{}", table.id)).payload(&table)?)?;
-                Ok(table.describe(contents, "DELETING"))
+                Ok(table.describe(&contents, "DELETING"))
             })
             .await?;
         Ok(DeleteTableOutput { table_description: Some(description) })

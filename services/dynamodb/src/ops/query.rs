@@ -6,44 +6,61 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::capacity::{Units, read_factor};
-use crate::expr::{Condition, KeyCondition, Placeholders, Projection};
+use crate::expr::{Condition, KeyCondition, Placeholders, Projection, SortCondition};
 use crate::read::{Range, Request, page};
 use crate::table::{Index, KeySchema, Table};
-use crate::write::{Home, convert_values, refuse_legacy};
-use crate::{DynamoDb, Invalid, convert};
+use crate::write::{Home, convert_values};
+use crate::{DynamoDb, Invalid, convert, legacy};
 
 #[async_trait]
 impl Handle<Query> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: QueryInput) -> Result<QueryOutput, Error> {
-        refuse_legacy(&[
-            ("KeyConditions", req.key_conditions.is_some()),
-            ("QueryFilter", req.query_filter.is_some()),
-            ("ConditionalOperator", req.conditional_operator.is_some()),
-        ])?;
-        let source = req.key_condition_expression.ok_or_else(|| {
-            Error::validation(
-                "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
-            )
-        })?;
+        let expressions = [
+            ("ProjectionExpression", req.projection_expression.is_some()),
+            ("FilterExpression", req.filter_expression.is_some()),
+            ("KeyConditionExpression", req.key_condition_expression.is_some()),
+        ];
+        // `KeyConditions` may stand beside expressions for the rest.
+        let both_keys = req.key_conditions.is_some() && req.key_condition_expression.is_some();
+        legacy::refuse_mixed(
+            &expressions,
+            &[
+                ("AttributesToGet", req.attributes_to_get.is_some()),
+                ("QueryFilter", req.query_filter.is_some()),
+                ("ConditionalOperator", req.conditional_operator.is_some()),
+                ("KeyConditions", both_keys),
+            ],
+        )?;
         let placeholders = Placeholders::new(
             req.expression_attribute_names,
             convert_values(req.expression_attribute_values)?,
-            &[("KeyConditionExpression", true)],
+            &expressions,
         )?;
+        if req.key_conditions.is_none() && req.key_condition_expression.is_none() {
+            return Err(Error::validation(
+                "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+            ));
+        }
+        let legacy_filter = legacy::filter(req.query_filter, req.conditional_operator.as_deref())?;
         let limit = limit(req.limit)?;
         let start = convert::optional_item(req.exclusive_start_key)?;
         let reverse = req.scan_index_forward == Some(false);
         let home = Home::of(cx);
         let table = self.store.read(|tx| home.table(tx, &req.table_name)).await?;
-        let index = req.index_name.as_deref().map(|name| table.index(name)).transpose()?;
+        let index = req.index_name.as_deref().map(|name| table.readable_index(name)).transpose()?;
         refuse_consistent(index, req.consistent_read)?;
         let schema = index.map_or(&table.key, |index| &index.key);
-        let condition = KeyCondition::parse(&source, &placeholders, &schema.partition, schema.sort.as_deref())?;
+        let condition = match (req.key_condition_expression, req.key_conditions) {
+            (Some(source), _) => KeyCondition::parse(&source, &placeholders, schema)?,
+            (None, conditions) => legacy::key_conditions(conditions.unwrap_or_default(), schema)?,
+        };
         check_types(&table, schema, &condition)?;
-        let filter = filter(req.filter_expression.as_deref(), &placeholders)?;
+        let written = filter(req.filter_expression.as_deref(), &placeholders)?;
+        let what = if written.is_some() { "Filter Expression" } else { "QueryFilter" };
+        let filter = written.or(legacy_filter);
         if let Some(name) = filter.iter().flat_map(Condition::attributes).find(|name| schema.contains(name)) {
             return Err(Error::validation(format!(
-                "Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
+                "{what} can only contain non-primary key attributes: Primary key attribute: {name}"
             )));
         }
         let view = View::new(
@@ -69,13 +86,14 @@ impl Handle<Query> for DynamoDb {
                 None => Err(Error::internal("a read ran twice")),
             })
             .await?;
-        let units = Units::of_read(index, page.bytes, read_factor(req.consistent_read));
+        let factor = read_factor(req.consistent_read);
+        let units = Units::of_read(index, page.bytes, factor).and_of_table(page.fetched * factor);
         Ok(QueryOutput {
             count: i32::try_from(page.items.len()).ok(),
             scanned_count: i32::try_from(page.scanned).ok(),
             items: view.show(page.items),
             last_evaluated_key: page.last.map(convert::attributes),
-            consumed_capacity: units.answer(&table.name, req.return_consumed_capacity.as_deref()),
+            consumed_capacity: units.answer(&req.table_name, req.return_consumed_capacity.as_deref()),
         })
     }
 }
@@ -102,14 +120,29 @@ pub(super) fn refuse_consistent(index: Option<&Index>, consistent: Option<bool>)
     Ok(())
 }
 
-fn check_types(table: &Table, schema: &KeySchema, condition: &KeyCondition) -> Result<(), Invalid> {
+pub(super) fn check_types(table: &Table, schema: &KeySchema, condition: &KeyCondition) -> Result<(), Invalid> {
     let fits = |name: &str, kind: &str| table.attributes.get(name).is_some_and(|own| own == kind);
-    let sort_fits = condition
-        .sort
-        .iter()
-        .flat_map(|sort| sort.values())
-        .all(|value| schema.sort.as_deref().is_some_and(|name| fits(name, value.type_name())));
-    if fits(&schema.partition, condition.partition.type_name()) && sort_fits {
+    let last = condition.sort_prefix.len();
+    let pairs =
+        schema.partition.iter().zip(&condition.partition).chain(schema.sort.iter().zip(&condition.sort_prefix)).chain(
+            condition
+                .sort
+                .iter()
+                .flat_map(|sort| sort.values())
+                .filter_map(|value| Some((schema.sort.get(last)?, value))),
+        );
+    let pairs: Vec<_> = pairs.collect();
+    for (name, value) in &pairs {
+        let prefix = schema.sort.contains(name) && matches!(condition.sort, Some(SortCondition::BeginsWith(_)));
+        if value.length() == Some(0) && !prefix {
+            return Err(Invalid::new(format!(
+                "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
+                 empty {} value. Key: {name}",
+                if value.type_name() == "B" { "binary" } else { "string" }
+            )));
+        }
+    }
+    if pairs.iter().all(|(name, value)| fits(name, value.type_name())) {
         return Ok(());
     }
     Err(Invalid::new("One or more parameter values were invalid: Condition parameter type does not match schema type"))
@@ -133,9 +166,23 @@ impl View {
     ) -> Result<Self, Invalid> {
         let projection = match (expression, attributes) {
             (Some(text), _) => Some(Projection::parse(text, placeholders)?),
-            (None, Some(names)) => Some(Projection::of_attributes(names.iter().map(String::as_str))),
+            (None, Some(names)) => {
+                legacy::check_attributes(names)?;
+                Some(Projection::of_attributes(names.iter().map(String::as_str)))
+            }
             (None, None) => None,
         };
+        if select == Some("SPECIFIC_ATTRIBUTES") && projection.is_none() {
+            return Err(Invalid::new(
+                "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+            ));
+        }
+        if select == Some("ALL_PROJECTED_ATTRIBUTES") && index.is_none() {
+            return Err(Invalid::new(
+                "One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying \
+                 using an IndexName",
+            ));
+        }
         if let Some(select) = select.filter(|select| *select != "SPECIFIC_ATTRIBUTES")
             && projection.is_some()
         {

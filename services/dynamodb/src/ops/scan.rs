@@ -9,31 +9,37 @@ use super::query::{View, filter, limit, refuse_consistent};
 use crate::capacity::{Units, read_factor};
 use crate::expr::Placeholders;
 use crate::read::{Range, Request, page};
-use crate::write::{Home, convert_values, refuse_legacy};
-use crate::{DynamoDb, Invalid, convert};
+use crate::write::{Home, convert_values};
+use crate::{DynamoDb, Invalid, convert, legacy};
 
 #[async_trait]
 impl Handle<Scan> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: ScanInput) -> Result<ScanOutput, Error> {
-        refuse_legacy(&[
-            ("ScanFilter", req.scan_filter.is_some()),
-            ("ConditionalOperator", req.conditional_operator.is_some()),
-        ])?;
+        let expressions = [
+            ("ProjectionExpression", req.projection_expression.is_some()),
+            ("FilterExpression", req.filter_expression.is_some()),
+        ];
+        legacy::refuse_mixed(
+            &expressions,
+            &[
+                ("AttributesToGet", req.attributes_to_get.is_some()),
+                ("ScanFilter", req.scan_filter.is_some()),
+                ("ConditionalOperator", req.conditional_operator.is_some()),
+            ],
+        )?;
         let placeholders = Placeholders::new(
             req.expression_attribute_names,
             convert_values(req.expression_attribute_values)?,
-            &[
-                ("FilterExpression", req.filter_expression.is_some()),
-                ("ProjectionExpression", req.projection_expression.is_some()),
-            ],
+            &expressions,
         )?;
+        let legacy_filter = legacy::filter(req.scan_filter, req.conditional_operator.as_deref())?;
         let limit = limit(req.limit)?;
         let segment = segment(req.segment, req.total_segments)?;
         let start = convert::optional_item(req.exclusive_start_key)?;
-        let filter = filter(req.filter_expression.as_deref(), &placeholders)?;
+        let filter = filter(req.filter_expression.as_deref(), &placeholders)?.or(legacy_filter);
         let home = Home::of(cx);
         let table = self.store.read(|tx| home.table(tx, &req.table_name)).await?;
-        let index = req.index_name.as_deref().map(|name| table.index(name)).transpose()?;
+        let index = req.index_name.as_deref().map(|name| table.readable_index(name)).transpose()?;
         refuse_consistent(index, req.consistent_read)?;
         let view = View::new(
             &table,
@@ -46,7 +52,14 @@ impl Handle<Scan> for DynamoDb {
         placeholders.all_used()?;
         let mut range = Range::of_scan(&table, index, segment);
         if let Some(start) = &start {
-            range.after(&table, index, start, false)?;
+            range.after(&table, index, start, false).map_err(|error| match segment {
+                // A place of another segment lies outside this one.
+                Some((segment, total)) if error.0.contains("outside query boundaries") => Invalid::new(format!(
+                    "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey \
+                     with correct Segment. TotalSegments: {total} Segment: {segment}"
+                )),
+                _ => error,
+            })?;
         }
         let request =
             Request { table: &table, index, range, reverse: false, limit, filter: filter.as_ref(), whole: view.whole };
@@ -58,13 +71,14 @@ impl Handle<Scan> for DynamoDb {
                 None => Err(Error::internal("a read ran twice")),
             })
             .await?;
-        let units = Units::of_read(index, page.bytes, read_factor(req.consistent_read));
+        let factor = read_factor(req.consistent_read);
+        let units = Units::of_read(index, page.bytes, factor).and_of_table(page.fetched * factor);
         Ok(ScanOutput {
             count: i32::try_from(page.items.len()).ok(),
             scanned_count: i32::try_from(page.scanned).ok(),
             items: view.show(page.items),
             last_evaluated_key: page.last.map(convert::attributes),
-            consumed_capacity: units.answer(&table.name, req.return_consumed_capacity.as_deref()),
+            consumed_capacity: units.answer(&req.table_name, req.return_consumed_capacity.as_deref()),
         })
     }
 }

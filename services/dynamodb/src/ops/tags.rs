@@ -1,5 +1,7 @@
 //! TagResource, UntagResource and ListTagsOfResource: tags of tables.
 
+use std::sync::Arc;
+
 use api_dynamodb::{
     ListTagsOfResource, ListTagsOfResourceInput, ListTagsOfResourceOutput, Tag, TagResource, TagResourceInput,
     UntagResource, UntagResourceInput, error,
@@ -10,6 +12,7 @@ use store::Tx;
 use wire::Error;
 use wire::types::Empty;
 
+use super::create_table::tags_of;
 use crate::DynamoDb;
 use crate::table::Table;
 use crate::write::Home;
@@ -18,11 +21,15 @@ use crate::write::Home;
 impl Handle<TagResource> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: TagResourceInput) -> Result<Empty, Error> {
         let home = Home::of(cx);
+        if req.tags.is_empty() {
+            return Err(Error::validation("Atleast one Tag needs to be provided as Input."));
+        }
+        let tags = tags_of(req.tags)?;
         cx.write(&self.store, move |tx| {
             let mut table = tagged(&home, tx, &req.resource_arn)?;
-            table.tags.extend(req.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())));
+            table.tags.extend(tags.clone());
             if table.tags.len() > 50 {
-                return Err(Error::validation("Too many tags: a table has at most 50"));
+                return Err(Error::validation("One or more parameter values were invalid: Too many Tags"));
             }
             table.save(tx)
         })
@@ -35,6 +42,9 @@ impl Handle<TagResource> for DynamoDb {
 impl Handle<UntagResource> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: UntagResourceInput) -> Result<Empty, Error> {
         let home = Home::of(cx);
+        if req.tag_keys.is_empty() {
+            return Err(Error::validation("Atleast one Tag Key needs to be provided as Input."));
+        }
         cx.write(&self.store, move |tx| {
             let mut table = tagged(&home, tx, &req.resource_arn)?;
             table.tags.retain(|key, _| !req.tag_keys.contains(key));
@@ -56,10 +66,10 @@ impl Handle<ListTagsOfResource> for DynamoDb {
 }
 
 fn tagged(home: &Home, tx: &mut Tx<'_>, arn: &str) -> Result<Table, Error> {
-    if !arn.contains(":table/") {
+    if !arn.starts_with("arn:aws:dynamodb:") || !arn.contains(":table/") {
         return Err(Error::validation(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}")));
     }
-    home.find(tx, arn)?.ok_or_else(|| {
+    home.find(tx, arn)?.map(Arc::unwrap_or_clone).ok_or_else(|| {
         error::resource_not_found_exception(format!("Requested resource not found: ResourcArn: {arn} not found"))
     })
 }

@@ -18,7 +18,7 @@ impl Handle<UpdateTimeToLive> for DynamoDb {
         let asked = req.time_to_live_specification.clone();
         cx.write(&self.store, move |tx| {
             let asked = &req.time_to_live_specification;
-            let mut table = home.named_table(tx, &req.table_name)?;
+            let mut table = home.table_to_change(tx, &req.table_name)?;
             match (&table.ttl, asked.enabled) {
                 (Some(_), true) => return Err(Error::validation("TimeToLive is already enabled")),
                 (None, false) => return Err(Error::validation("TimeToLive is already disabled")),
@@ -49,8 +49,10 @@ impl Handle<DescribeTimeToLive> for DynamoDb {
         let home = Home::of(cx);
         let table = self.store.read(|tx| home.named_table(tx, &req.table_name)).await?;
         let status = if table.ttl.is_some() { "ENABLED" } else { "DISABLED" };
-        let time_to_live_description =
-            Some(TimeToLiveDescription { time_to_live_status: Some(status.to_owned()), attribute_name: table.ttl });
+        let time_to_live_description = Some(TimeToLiveDescription {
+            time_to_live_status: Some(status.to_owned()),
+            attribute_name: table.ttl.clone(),
+        });
         Ok(DescribeTimeToLiveOutput { time_to_live_description })
     }
 }

@@ -8,6 +8,7 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use super::get_item::{projection, read};
+use super::transact_write_items::cancelled;
 use crate::capacity::Units;
 use crate::value::item_size;
 use crate::write::Home;
@@ -35,14 +36,25 @@ impl Handle<TransactGetItems> for DynamoDb {
                 gets.iter()
                     .map(|(name, key, _)| {
                         let table = home.table(tx, name)?;
-                        Ok((table.name.clone(), read(tx, &table, key)?))
+                        Ok((name.clone(), table.key_of_parameter(key), read(tx, &table, key)))
                     })
                     .collect::<Result<Vec<_>, Error>>()
             })
             .await?;
+        // Once per item, and what is wrong with one is the reason why all are refused.
+        let reasons: Vec<Option<Error>> =
+            found.iter().map(|(_, key, _)| key.as_ref().err().map(|error| Error::from(error.clone()))).collect();
+        if reasons.iter().any(Option::is_some) {
+            return Err(cancelled(&reasons));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        if found.iter().any(|(table, key, _)| !seen.insert((table, key.as_ref().ok()))) {
+            return Err(Error::validation("Transaction request cannot include multiple operations on one item"));
+        }
         let mut units: BTreeMap<String, Units> = BTreeMap::new();
         let mut responses = Vec::with_capacity(found.len());
-        for ((table, item), (_, _, wanted)) in found.into_iter().zip(&gets) {
+        for ((table, _, item), (_, _, wanted)) in found.into_iter().zip(&gets) {
+            let item = item?;
             let size = item.as_ref().map_or(0, item_size);
             units.entry(table).or_default().add(Units::of_read(None, size, 2.0));
             let item = item.map(|item| wanted.as_ref().map_or_else(|| item.clone(), |wanted| wanted.apply(&item)));

@@ -10,18 +10,20 @@ use service::{Cx, Handle};
 use store::{Key, Tx};
 use wire::Error;
 
+use super::batch_write_item::{Counted, counted};
 use crate::capacity::Units;
+use crate::value::item_size;
 use crate::write::{Action, Expressions, Home, Write};
-use crate::{DynamoDb, convert};
+use crate::{DynamoDb, convert, items};
 
 /// For how long a client token is remembered.
 const TOKEN_MS: i64 = 10 * 60 * 1000;
 
 /// A transaction that a client token stands for.
 #[derive(Clone, Serialize, Deserialize)]
-struct Token {
-    at_ms: i64,
-    request: String,
+pub(super) struct Token {
+    pub(super) at_ms: i64,
+    pub(super) request: String,
 }
 
 #[async_trait]
@@ -36,24 +38,46 @@ impl Handle<TransactWriteItems> for DynamoDb {
         let request = serde_json::to_string(&req.transact_items).map_err(Error::internal)?;
         let token = req.client_request_token.map(|token| (token, Token { at_ms: cx.now().as_millisecond(), request }));
         let writes = req.transact_items.into_iter().map(write).collect::<Result<Vec<_>, _>>()?;
-        let (home, asked) = (Home::of(cx), req.return_consumed_capacity);
-        let consumed = cx
-            .write(&self.store, move |tx| {
-                if let Some((name, token)) = &token
-                    && !remember(tx, &home, name, token)?
-                {
-                    return Ok(Vec::new());
-                }
-                let units = run(tx, &home, &writes)?;
-                let consumed = units.into_iter().filter_map(|(table, units)| units.answer(&table, asked.as_deref()));
-                Ok::<_, Error>(consumed.collect())
-            })
-            .await?;
-        Ok(TransactWriteItemsOutput {
-            consumed_capacity: (!consumed.is_empty()).then_some(consumed),
-            ..TransactWriteItemsOutput::default()
-        })
+        let sizes = req.return_item_collection_metrics.as_deref() == Some("SIZE");
+        let (consumed_capacity, item_collection_metrics) =
+            self.transact(cx, writes, token, req.return_consumed_capacity, sizes).await?;
+        Ok(TransactWriteItemsOutput { consumed_capacity, item_collection_metrics })
     }
+}
+
+impl DynamoDb {
+    /// All of the writes or none, once per token.
+    pub(super) async fn transact(
+        &self,
+        cx: &Cx,
+        writes: Vec<Write>,
+        token: Option<(String, Token)>,
+        asked: Option<String>,
+        sizes: bool,
+    ) -> Result<Counted, Error> {
+        let home = Home::of(cx);
+        cx.write(&self.store, move |tx| {
+            let done = match &token {
+                Some((name, token)) => !remember(tx, &home, name, token)?,
+                None => false,
+            };
+            // A repeated transaction counts as reading what it wrote.
+            let units = if done { read_again(tx, &home, &writes)? } else { run(tx, &home, &writes)? };
+            counted(tx, &home, &writes, units, asked.as_deref(), sizes)
+        })
+        .await
+    }
+}
+
+fn read_again(tx: &mut Tx<'_>, home: &Home, writes: &[Write]) -> Result<BTreeMap<String, Units>, Error> {
+    let mut units: BTreeMap<String, Units> = BTreeMap::new();
+    for write in writes {
+        let table = home.table(tx, &write.table)?;
+        let item = items::get(tx, &write.key(&table)?)?;
+        let size = item.as_ref().map_or(0, item_size);
+        units.entry(write.table.clone()).or_default().add(Units::of_read(None, size, 2.0));
+    }
+    Ok(units)
 }
 
 fn write(item: TransactWriteItem) -> Result<Write, Error> {
@@ -62,9 +86,9 @@ fn write(item: TransactWriteItem) -> Result<Write, Error> {
         (Some(put), None, None, None) => {
             let expressions = Expressions {
                 condition: put.condition_expression,
-                update: None,
                 names: put.expression_attribute_names,
                 values: put.expression_attribute_values,
+                ..Expressions::default()
             };
             let (condition, _) = expressions.parse()?;
             let old = old(put.return_values_on_condition_check_failure);
@@ -73,9 +97,9 @@ fn write(item: TransactWriteItem) -> Result<Write, Error> {
         (None, Some(delete), None, None) => {
             let expressions = Expressions {
                 condition: delete.condition_expression,
-                update: None,
                 names: delete.expression_attribute_names,
                 values: delete.expression_attribute_values,
+                ..Expressions::default()
             };
             let (condition, _) = expressions.parse()?;
             let old = old(delete.return_values_on_condition_check_failure);
@@ -85,8 +109,10 @@ fn write(item: TransactWriteItem) -> Result<Write, Error> {
             let expressions = Expressions {
                 condition: update.condition_expression,
                 update: Some(update.update_expression),
+                may_update: true,
                 names: update.expression_attribute_names,
                 values: update.expression_attribute_values,
+                ..Expressions::default()
             };
             let (condition, parsed) = expressions.parse()?;
             let old = old(update.return_values_on_condition_check_failure);
@@ -95,9 +121,9 @@ fn write(item: TransactWriteItem) -> Result<Write, Error> {
         (None, None, None, Some(check)) => {
             let expressions = Expressions {
                 condition: Some(check.condition_expression),
-                update: None,
                 names: check.expression_attribute_names,
                 values: check.expression_attribute_values,
+                ..Expressions::default()
             };
             let (condition, _) = expressions.parse()?;
             let old = old(check.return_values_on_condition_check_failure);
@@ -140,7 +166,10 @@ fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write]) -> Result<BTreeMap<String
     let mut seen = BTreeSet::new();
     for write in writes {
         let table = home.table(tx, &write.table)?;
-        if !seen.insert(write.key(&table)?) {
+        // An item without a proper key is told as the reason why the transaction is cancelled, below.
+        if let Ok(key) = write.key(&table)
+            && !seen.insert(key)
+        {
             return Err(Error::validation("Transaction request cannot include multiple operations on one item"));
         }
     }
@@ -150,7 +179,7 @@ fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write]) -> Result<BTreeMap<String
         let table = home.table(tx, &write.table)?;
         match write.apply(tx, &table) {
             Ok(written) => {
-                units.entry(table.name.clone()).or_default().add(Units::of_write(&table, &written, 2.0));
+                units.entry(write.table.clone()).or_default().add(Units::of_write(&table, &written, 2.0));
                 reasons.push(None);
             }
             Err(error) if error.status() < 500 => reasons.push(Some(error)),
@@ -163,7 +192,7 @@ fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write]) -> Result<BTreeMap<String
     Ok(units)
 }
 
-fn cancelled(reasons: &[Option<Error>]) -> Error {
+pub(super) fn cancelled(reasons: &[Option<Error>]) -> Error {
     let code = |reason: &Option<Error>| match reason {
         None => "None",
         Some(error) if error.is("ConditionalCheckFailedException") => "ConditionalCheckFailed",

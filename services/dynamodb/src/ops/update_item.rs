@@ -5,27 +5,24 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use crate::DynamoDb;
-use crate::capacity::Units;
-use crate::convert;
 use crate::expr::{Path, Projection};
 use crate::value::Item;
-use crate::write::{Action, Expressions, Home, Write, Written, refuse_legacy};
+use crate::write::{Action, Expressions, Write, Written};
+use crate::{DynamoDb, convert};
 
 #[async_trait]
 impl Handle<UpdateItem> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: UpdateItemInput) -> Result<UpdateItemOutput, Error> {
-        refuse_legacy(&[
-            ("AttributeUpdates", req.attribute_updates.is_some()),
-            ("Expected", req.expected.is_some()),
-            ("ConditionalOperator", req.conditional_operator.is_some()),
-        ])?;
         let wanted = Wanted::parse(req.return_values.as_deref())?;
         let expressions = Expressions {
             condition: req.condition_expression,
             update: req.update_expression,
             names: req.expression_attribute_names,
             values: req.expression_attribute_values,
+            expected: req.expected,
+            operator: req.conditional_operator,
+            updates: req.attribute_updates,
+            may_update: true,
         };
         let (condition, update) = expressions.parse()?;
         let paths: Vec<Path> = update.iter().flat_map(|update| update.paths()).cloned().collect();
@@ -35,22 +32,18 @@ impl Handle<UpdateItem> for DynamoDb {
             condition,
             old_on_failure: req.return_values_on_condition_check_failure.as_deref() == Some("ALL_OLD"),
         };
-        let (home, asked) = (Home::of(cx), req.return_consumed_capacity);
-        let (written, consumed_capacity) = cx
-            .write(&self.store, move |tx| {
-                let table = home.table(tx, &write.table)?;
-                let written = write.apply(tx, &table)?;
-                let consumed = Units::of_write(&table, &written, 1.0).answer(&table.name, asked.as_deref());
-                Ok::<_, Error>((written, consumed))
-            })
-            .await?;
-        let attributes = wanted.pick(written, paths).map(convert::attributes);
-        Ok(UpdateItemOutput { attributes, consumed_capacity, ..UpdateItemOutput::default() })
+        let outcome = self.write(cx, write, req.return_consumed_capacity, req.return_item_collection_metrics).await?;
+        Ok(UpdateItemOutput {
+            attributes: wanted.pick(outcome.written, paths).map(convert::attributes),
+            consumed_capacity: outcome.capacity,
+            item_collection_metrics: outcome.metrics,
+        })
     }
 }
 
-#[derive(Clone, Copy)]
-enum Wanted {
+/// What of an updated item is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
     Nothing,
     AllOld,
     AllNew,
@@ -59,23 +52,18 @@ enum Wanted {
 }
 
 impl Wanted {
-    fn parse(text: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn parse(text: Option<&str>) -> Result<Self, Error> {
         Ok(match text {
             None | Some("NONE") => Self::Nothing,
             Some("ALL_OLD") => Self::AllOld,
             Some("ALL_NEW") => Self::AllNew,
             Some("UPDATED_OLD") => Self::UpdatedOld,
             Some("UPDATED_NEW") => Self::UpdatedNew,
-            Some(other) => {
-                return Err(Error::validation(format!(
-                    "1 validation error detected: Value '{other}' at 'returnValues' failed to satisfy constraint: \
-                     Member must satisfy enum value set: [ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]"
-                )));
-            }
+            Some(_) => return Err(Error::validation("Return values set to invalid value")),
         })
     }
 
-    fn pick(self, written: Written, paths: Vec<Path>) -> Option<Item> {
+    pub(super) fn pick(self, written: Written, paths: Vec<Path>) -> Option<Item> {
         let updated = |item: Item| Some(Projection::of_paths(paths).apply(&item)).filter(|item| !item.is_empty());
         match self {
             Self::Nothing => None,

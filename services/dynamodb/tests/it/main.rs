@@ -345,3 +345,121 @@ async fn expired_items_are_deleted() {
     }
     panic!("the expired item is still there");
 }
+
+/// The records of the table's stream, from its oldest.
+async fn records(bench: &Bench) -> Vec<Value> {
+    let table = bench.call("describeTable", json!({"TableName": "flights"})).await;
+    let arn = &table["Table"]["LatestStreamArn"];
+    let streams = |operation: &'static str, input| bench.cx.call_json("dynamodbstreams", operation, input);
+    let stream = streams("describeStream", json!({"StreamArn": arn})).await.unwrap();
+    let shard = &stream["StreamDescription"]["Shards"][0]["ShardId"];
+    let start = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
+    let iterator = streams("getShardIterator", start).await.unwrap();
+    let read = streams("getRecords", json!({"ShardIterator": iterator["ShardIterator"]})).await.unwrap();
+    read["Records"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn streams_keep_what_changed() {
+    let bench = bench();
+    bench.table().await;
+    let stream = json!({"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"});
+    bench.call("updateTable", json!({"TableName": "flights", "StreamSpecification": stream})).await;
+    bench.put("a", 1, json!({"note": {"S": "x"}})).await;
+    bench.put("a", 1, json!({"note": {"S": "x"}})).await;
+    bench.put("a", 1, json!({"note": {"S": "y"}})).await;
+    bench
+        .try_call(
+            "transactWriteItems",
+            json!({"TransactItems": [
+                {"Put": {"TableName": "flights", "Item": key("b", 1)}},
+                {"ConditionCheck": {"TableName": "flights", "Key": key("none", 1), "ConditionExpression": "attribute_exists(pk)"}},
+            ]}),
+        )
+        .await
+        .expect_err("the check fails");
+    bench.call("deleteItem", json!({"TableName": "flights", "Key": key("a", 1)})).await;
+    let records = records(&bench).await;
+    let names: Vec<_> = records.iter().map(|record| record["EventName"].as_str().unwrap()).collect();
+    assert_eq!(names, ["INSERT", "MODIFY", "REMOVE"], "nothing of what changed nothing or was taken back");
+    assert_eq!(records[1]["Dynamodb"]["OldImage"]["note"], json!({"S": "x"}));
+    assert_eq!(records[1]["Dynamodb"]["NewImage"]["note"], json!({"S": "y"}));
+    assert!(records[2]["Dynamodb"]["NewImage"].is_null());
+}
+
+#[tokio::test]
+async fn large_indexes_are_filled_beside_writes() {
+    let bench = bench();
+    bench.table().await;
+    for at in 0..60 {
+        let puts: Vec<Value> = (0..25)
+            .map(|sk| json!({"PutRequest": {"Item": {"pk": {"S": at.to_string()}, "sk": {"N": sk.to_string()}, "kind": {"S": "k"}}}}))
+            .collect();
+        bench.call("batchWriteItem", json!({"RequestItems": {"flights": puts}})).await;
+    }
+    let create = json!({"Create": {"IndexName": "by-kind", "Projection": {"ProjectionType": "KEYS_ONLY"},
+        "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}]}});
+    let kind = json!([{"AttributeName": "kind", "AttributeType": "S"}]);
+    bench
+        .call(
+            "updateTable",
+            json!({"TableName": "flights", "AttributeDefinitions": kind, "GlobalSecondaryIndexUpdates": [create]}),
+        )
+        .await;
+    let count = json!({"TableName": "flights", "IndexName": "by-kind", "Select": "COUNT"});
+    bench
+        .fails(
+            "scan",
+            count.clone(),
+            "ValidationException",
+            "Cannot read from backfilling global secondary index: by-kind",
+        )
+        .await;
+    // Changed while the index is filled: an entry that goes, one that comes.
+    bench.call("deleteItem", json!({"TableName": "flights", "Key": key("59", 24)})).await;
+    bench.put("new", 1, json!({"kind": {"S": "k"}})).await;
+    let running = bench.platform.dynamodb.start();
+    for _ in 0..400 {
+        let table = bench.call("describeTable", json!({"TableName": "flights"})).await;
+        let index =
+            table["Table"]["GlobalSecondaryIndexes"].as_array().unwrap().iter().find(|i| i["IndexName"] == "by-kind");
+        let index = index.unwrap().clone();
+        if index["IndexStatus"] == "ACTIVE" {
+            running.abort();
+            assert_eq!(index["ItemCount"], 1500);
+            assert_eq!(bench.call("scan", count).await["Count"], 1500);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("the index is not filled");
+}
+
+#[tokio::test]
+async fn statements_and_legacy_parameters() {
+    let bench = bench();
+    bench.table().await;
+    let run = |statement: &'static str, parameters: Value| {
+        let mut input = json!({"Statement": statement});
+        if parameters != json!([]) {
+            input["Parameters"] = parameters;
+        }
+        bench.call("executeStatement", input)
+    };
+    run("INSERT INTO flights VALUE {'pk': 'a', 'sk': ?, 'tags': <<'x', 'y'>>}", json!([{"N": "1"}])).await;
+    run("UPDATE flights SET hits = 1 WHERE pk = 'a' AND sk = 1", json!([])).await;
+    let found = run("SELECT hits FROM flights WHERE pk = ? AND contains(tags, 'x')", json!([{"S": "a"}])).await;
+    assert_eq!(found["Items"], json!([{"hits": {"N": "1"}}]));
+    let updated = bench
+        .call(
+            "updateItem",
+            json!({"TableName": "flights", "Key": key("a", 1), "ReturnValues": "UPDATED_NEW",
+                "AttributeUpdates": {"hits": {"Action": "ADD", "Value": {"N": "2"}}},
+                "Expected": {"hits": {"ComparisonOperator": "LT", "AttributeValueList": [{"N": "2"}]}}}),
+        )
+        .await;
+    assert_eq!(updated["Attributes"], json!({"hits": {"N": "3"}}));
+    let read = json!({"TableName": "flights", "KeyConditions": {"pk": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]}},
+        "QueryFilter": {"hits": {"ComparisonOperator": "GE", "AttributeValueList": [{"N": "3"}]}}});
+    assert_eq!(bench.call("query", read).await["Count"], 1);
+}

@@ -94,6 +94,13 @@ pub(super) const EXCEPTIONS: &[(&str, &[(&str, &str)])] = &[
         ("TransactionConflictException", "TransactionConflictException"),
         ("TransactionInProgressException", "TransactionInProgressException"),
     ]),
+    ("dynamodbstreams", &[
+        ("ExpiredIteratorException", "ExpiredIteratorException"),
+        ("InternalServerError", "InternalServerError"),
+        ("LimitExceededException", "LimitExceededException"),
+        ("ResourceNotFoundException", "ResourceNotFoundException"),
+        ("TrimmedDataAccessException", "TrimmedDataAccessException"),
+    ]),
     ("events", &[
         ("AccessDeniedException", "AccessDeniedException"),
         ("ConcurrentModificationException", "ConcurrentModificationException"),
