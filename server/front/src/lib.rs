@@ -1,12 +1,14 @@
 //! One port, every protocol: finds the service and the operation, checks the signature, and passes on: S3 to its own door, the
 //! console's paths to the console, everything else through the codecs to the Router.
 //!
-//! Map: this file HTTP/1.1 and what every request passes through · [`console`] the console's bundle, sessions and calls.
+//! Map: this file HTTP/1.1 and what every request passes through · [`console`] the console's bundle, sessions and calls ·
+//! [`dynamodb`] what `DynamoDB`'s answers have that no other service's have.
 //!
 //! A crate of its own, because it and what it makes of hyper run for every request and are worth optimising fully, while the rest of
 //! the binary is quicker to build without.
 
 mod console;
+mod dynamodb;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -138,6 +140,11 @@ impl Front {
                 Err(e) => whole(codec::encode_error(Protocol::RestJson, &e, "")),
             };
         }
+        if matches!(claim, Ok(None))
+            && let Some(answer) = dynamodb::unsigned(&parts)
+        {
+            return whole(answer);
+        }
         if let (Ok(None), Some(link)) = (&claim, parts.uri.path().strip_prefix(LAMBDA_CODE)) {
             return self.lambda_code(link).await;
         }
@@ -162,12 +169,21 @@ impl Front {
         };
         let cx = Cx::new(self.router.clone(), Principal::Root, &self.account, &self.region);
         let id = cx.request_id().to_owned();
+        let is_dynamodb = dynamodb::is_meant(named, request.headers);
+        if is_dynamodb && request.body.len() > dynamodb::MAX_BODY {
+            return whole(dynamodb::too_large(&id));
+        }
         let found = match self.find(named, &request) {
             Ok(spec) => spec,
             Err((protocol, e)) => {
                 // Who has no valid signature learns nothing of what exists.
                 let e = self.authenticate(&cx, &claim, &request).await.err().unwrap_or(e);
-                return whole(codec::encode_error(protocol, &renamed(e, protocol), &id));
+                let e = renamed(e, protocol);
+                return whole(if is_dynamodb {
+                    dynamodb::finish(codec::encode_error(protocol, &dynamodb::named(&e), &id), request.headers)
+                } else {
+                    codec::encode_error(protocol, &e, &id)
+                });
             }
         };
         let protocol = spoken(found, &request);
@@ -178,10 +194,14 @@ impl Front {
             let input = codec::decode_input(found, protocol, &request).map_err(|e| service::refusal(found, e))?;
             self.router.call_canonical(&cx, found, input).await
         };
-        match outcome.await {
-            Ok(output) => whole(codec::encode_output(found, protocol, &output, &id)),
-            Err(e) => whole(codec::encode_error(protocol, &masked(renamed(e, protocol), found, &id), &id)),
-        }
+        let answer = match outcome.await {
+            Ok(output) => codec::encode_output(found, protocol, &output, &id),
+            Err(e) => {
+                let e = masked(renamed(e, protocol), found, &id);
+                codec::encode_error(protocol, &if is_dynamodb { dynamodb::named(&e) } else { e }, &id)
+            }
+        };
+        whole(if is_dynamodb { dynamodb::finish(answer, &parts.headers) } else { answer })
     }
 
     /// What `GetFunction` gave a link to: the link itself is the secret, as a presigned URL is on AWS.
@@ -207,13 +227,20 @@ impl Front {
         let target = request.headers.get("x-amz-target").and_then(|v| v.to_str().ok());
         if let Some(target) = target {
             let (prefix, operation) = target.split_once('.').unwrap_or(("", target));
-            let service = service_of_target(prefix).or(named).unwrap_or("unknown");
+            let own = service_of_target(prefix);
+            if own.is_none() && named == Some("dynamodb") {
+                return Err((Protocol::AwsJson10, Error::unknown_operation("dynamodb", target)));
+            }
+            let service = own.or(named).unwrap_or("unknown");
             return self
                 .router
                 .find(service, operation)
                 .ok_or_else(|| (Protocol::AwsJson11, Error::unknown_operation(service, operation)));
         }
         let service = named.unwrap_or("unknown");
+        if service == "dynamodb" {
+            return Err((Protocol::AwsJson10, Error::unknown_operation(service, "without X-Amz-Target")));
+        }
         if service == "lambda" || service == "scheduler" {
             let operations = self.router.operations();
             let own = operations.iter().filter(|o| o.service.name == service);
@@ -335,6 +362,7 @@ fn named_service(parts: &http::request::Parts, claim: Option<&Claim>) -> Option<
 fn service_of_target(prefix: &str) -> Option<&'static str> {
     Some(match prefix {
         "DynamoDB_20120810" => "dynamodb",
+        "DynamoDBStreams_20120810" => "dynamodbstreams",
         "AmazonSQS" => "sqs",
         "AWSStepFunctions" => "states",
         "AWSGlue" => "glue",
