@@ -232,7 +232,7 @@ async fn dead_letter(cx: &Cx, target: &str, event: &Event, finished: &Finished) 
     }
 }
 
-async fn send(cx: &Cx, target: &str, record: &Value) {
+pub(crate) async fn send(cx: &Cx, target: &str, record: &Value) {
     let Some(arn) = wire::arn::Arn::parse(target) else { return };
     let body = record.to_string();
     let (service, operation, parameters) = match arn.service.as_str() {

@@ -144,6 +144,10 @@ impl Place {
     pub(crate) fn mapping(&self, uuid: &str) -> Key {
         self.mappings().push(uuid)
     }
+    /// How far a mapping of a stream has come.
+    pub(crate) fn position(&self, uuid: &str) -> Key {
+        self.key("mapping-position").push(uuid)
+    }
 
     pub(crate) fn arn(&self, name: &str, qualifier: Option<&str>) -> String {
         let arn = format!("arn:aws:lambda:{}:{}:function:{name}", self.region, self.account);

@@ -7,7 +7,7 @@
 //! | [`code`], [`prepare`] | archives on disk; unpacking; Python environments |
 //! | [`runtime`] | environments: process, Runtime API, output, warm pool |
 //! | [`invoke`] | one invocation from function to result |
-//! | [`asynchronous`], [`mapping`] | what runs off the durable queue: `Event` invocations; event source mappings of SQS |
+//! | [`asynchronous`], [`mapping`], [`stream`] | what runs off the durable queue: `Event` invocations; event source mappings of SQS and of streams |
 //! | [`logs`] | lines to CloudWatch Logs |
 //!
 //! Not here: layers, container images, function URLs, managed runtimes other than Python (a `bootstrap` of one's own works),
@@ -26,6 +26,7 @@ mod mapping;
 mod ops;
 mod prepare;
 mod runtime;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

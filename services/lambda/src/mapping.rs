@@ -22,6 +22,7 @@ use crate::Lambda;
 use crate::asynchronous::queue_url;
 use crate::function::{Name, Place};
 use crate::invoke::{Call, Finished};
+use crate::stream;
 
 pub(crate) const POLL: &str = "lambda:poll";
 /// The longest that SQS holds a poll.
@@ -68,6 +69,9 @@ pub(crate) async fn poll(lambda: &Lambda, task: &Task) -> Result<Done, Error> {
         .read(|tx| Ok::<_, Error>(tx.get_json::<EventSourceMappingConfiguration>(place.mapping(&wanted.uuid))?))
         .await?;
     let Some(mapping) = mapping else { return Ok(Done::Finished) };
+    if is_stream(mapping.event_source_arn.as_deref().unwrap_or_default()) {
+        return stream::poll(lambda, task, &cx, &mapping).await;
+    }
     let source = Source::of(&mapping);
     let mut running = JoinSet::new();
     loop {
@@ -98,6 +102,11 @@ pub(crate) async fn poll(lambda: &Lambda, task: &Task) -> Result<Done, Error> {
             }
         }
     }
+}
+
+/// Whether it is the ARN of a DynamoDB stream.
+pub(crate) fn is_stream(arn: &str) -> bool {
+    Arn::parse(arn).is_some_and(|arn| arn.service == "dynamodb" && arn.resource.contains("/stream/"))
 }
 
 /// A queue and the function that its messages go to.
@@ -207,7 +216,7 @@ impl Source {
 }
 
 /// `{"batchItemFailures": [{"itemIdentifier": …}]}`; nothing means that all went well.
-fn failures(payload: &[u8]) -> Result<BTreeSet<String>, ()> {
+pub(crate) fn failures(payload: &[u8]) -> Result<BTreeSet<String>, ()> {
     let answer: Value = serde_json::from_slice(payload).map_err(drop)?;
     match answer.get("batchItemFailures") {
         None | Some(Value::Null) => Ok(BTreeSet::new()),

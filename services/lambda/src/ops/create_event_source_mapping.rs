@@ -1,4 +1,4 @@
-//! CreateEventSourceMapping: an SQS queue whose messages a function gets.
+//! CreateEventSourceMapping: an SQS queue or a DynamoDB stream whose messages or records a function gets.
 
 use api_lambda::{
     CreateEventSourceMapping, CreateEventSourceMappingRequest, DestinationConfig, EventSourceMappingConfiguration,
@@ -25,11 +25,13 @@ impl Handle<CreateEventSourceMapping> for Lambda {
     ) -> Result<EventSourceMappingConfiguration, Error> {
         let place = Place::of(cx);
         let source = req.event_source_arn.clone().unwrap_or_default();
-        if Arn::parse(&source).is_none_or(|arn| arn.service != "sqs") {
+        let is_stream = mapping::is_stream(&source);
+        if !is_stream && Arn::parse(&source).is_none_or(|arn| arn.service != "sqs") {
             return Err(error::invalid_parameter_value_exception(
-                "Only SQS queues are supported here as event sources.",
+                "Only SQS queues and DynamoDB streams are supported here as event sources.",
             ));
         }
+        check_stream(&req, is_stream)?;
         if req
             .filter_criteria
             .as_ref()
@@ -39,13 +41,17 @@ impl Handle<CreateEventSourceMapping> for Lambda {
                 "Filters are not supported here on event source mappings.",
             ));
         }
-        check(req.batch_size, req.maximum_batching_window_in_seconds)?;
+        if is_stream {
+            check_sizes(req.batch_size, req.maximum_batching_window_in_seconds)?;
+        } else {
+            check(req.batch_size, req.maximum_batching_window_in_seconds)?;
+        }
         let name = Name::parse(&req.function_name, None)?;
         let uuid = cx.uuid();
         let configuration = EventSourceMappingConfiguration {
             event_source_mapping_arn: Some(cx.arn("lambda", format!("event-source-mapping:{uuid}"))),
             uuid: Some(uuid),
-            batch_size: Some(req.batch_size.unwrap_or(10)),
+            batch_size: Some(req.batch_size.unwrap_or(if is_stream { 100 } else { 10 })),
             maximum_batching_window_in_seconds: Some(req.maximum_batching_window_in_seconds.unwrap_or(0)),
             event_source_arn: Some(source),
             function_arn: Some(place.arn(&name.name, name.qualifier.as_deref())),
@@ -54,6 +60,13 @@ impl Handle<CreateEventSourceMapping> for Lambda {
             state_transition_reason: Some("USER_INITIATED".to_owned()),
             function_response_types: Some(req.function_response_types.unwrap_or_default()),
             scaling_config: req.scaling_config,
+            starting_position: req.starting_position,
+            parallelization_factor: is_stream.then(|| req.parallelization_factor.unwrap_or(1)),
+            maximum_record_age_in_seconds: is_stream.then(|| req.maximum_record_age_in_seconds.unwrap_or(-1)),
+            maximum_retry_attempts: is_stream.then(|| req.maximum_retry_attempts.unwrap_or(-1)),
+            bisect_batch_on_function_error: is_stream.then(|| req.bisect_batch_on_function_error.unwrap_or(false)),
+            tumbling_window_in_seconds: is_stream.then_some(0),
+            last_processing_result: is_stream.then(|| "No records processed".to_owned()),
             destination_config: req.destination_config.filter(|config| *config != DestinationConfig::default()),
             ..Default::default()
         };
@@ -77,7 +90,34 @@ impl Handle<CreateEventSourceMapping> for Lambda {
     }
 }
 
-pub(super) fn check(batch: Option<i32>, window: Option<i32>) -> Result<(), Error> {
+/// What only streams have, and what they must have.
+fn check_stream(req: &CreateEventSourceMappingRequest, is_stream: bool) -> Result<(), Error> {
+    let invalid = |text: &str| Err(error::invalid_parameter_value_exception(text));
+    if !is_stream {
+        return match req.starting_position {
+            Some(_) => invalid("StartingPosition is not valid for SQS event sources."),
+            None => Ok(()),
+        };
+    }
+    match req.starting_position.as_deref() {
+        Some("TRIM_HORIZON" | "LATEST") => {}
+        Some("AT_TIMESTAMP") => return invalid("Unsupported starting position for arn type: AT_TIMESTAMP"),
+        _ => {
+            return invalid(
+                "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
+            );
+        }
+    }
+    if req.tumbling_window_in_seconds.is_some_and(|window| window != 0) {
+        return invalid("Tumbling windows are not supported here on event source mappings.");
+    }
+    if req.parallelization_factor.is_some_and(|factor| factor != 1) {
+        return invalid("A ParallelizationFactor other than 1 is not supported here on event source mappings.");
+    }
+    Ok(())
+}
+
+pub(super) fn check_sizes(batch: Option<i32>, window: Option<i32>) -> Result<(), Error> {
     if batch.is_some_and(|batch| !(1..=MAX_BATCH).contains(&batch))
         || window.is_some_and(|window| !(0..=MAX_WINDOW_SECONDS).contains(&window))
     {
@@ -85,6 +125,11 @@ pub(super) fn check(batch: Option<i32>, window: Option<i32>) -> Result<(), Error
             "BatchSize must be 1 to {MAX_BATCH}, MaximumBatchingWindowInSeconds 0 to {MAX_WINDOW_SECONDS}."
         )));
     }
+    Ok(())
+}
+
+pub(super) fn check(batch: Option<i32>, window: Option<i32>) -> Result<(), Error> {
+    check_sizes(batch, window)?;
     if batch.is_some_and(|batch| batch > 10) && window.unwrap_or(0) == 0 {
         return Err(error::invalid_parameter_value_exception(
             "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::create_event_source_mapping::check;
+use super::create_event_source_mapping::{check, check_sizes};
 use crate::function::{Name, Place};
 use crate::{Lambda, mapping};
 
@@ -34,7 +34,23 @@ impl Handle<UpdateEventSourceMapping> for Lambda {
             if req.maximum_batching_window_in_seconds.is_some() {
                 found.maximum_batching_window_in_seconds = req.maximum_batching_window_in_seconds;
             }
-            check(found.batch_size, found.maximum_batching_window_in_seconds)?;
+            if mapping::is_stream(found.event_source_arn.as_deref().unwrap_or_default()) {
+                check_sizes(found.batch_size, found.maximum_batching_window_in_seconds)?;
+                if req.maximum_record_age_in_seconds.is_some() {
+                    found.maximum_record_age_in_seconds = req.maximum_record_age_in_seconds;
+                }
+                if req.maximum_retry_attempts.is_some() {
+                    found.maximum_retry_attempts = req.maximum_retry_attempts;
+                }
+                if req.bisect_batch_on_function_error.is_some() {
+                    found.bisect_batch_on_function_error = req.bisect_batch_on_function_error;
+                }
+                if req.destination_config.is_some() {
+                    found.destination_config.clone_from(&req.destination_config);
+                }
+            } else {
+                check(found.batch_size, found.maximum_batching_window_in_seconds)?;
+            }
             if req.scaling_config.is_some() {
                 found.scaling_config.clone_from(&req.scaling_config);
             }

@@ -1,0 +1,383 @@
+//! Event source mappings of DynamoDB streams: the records of each shard go to the function in their order, a batch at a time; how far
+//! it has come is kept, so that after a restart it goes on there. A batch that fails holds up its shard until it succeeds, or is
+//! given up as the mapping says. Source: Lambda Developer Guide, "Process DynamoDB records with Lambda".
+
+use std::time::Duration;
+
+use api_dynamodbstreams::{
+    DescribeStream, DescribeStreamInput, GetRecords, GetRecordsInput, GetShardIterator, GetShardIteratorInput, Record,
+};
+use api_lambda::EventSourceMappingConfiguration;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use service::Cx;
+use store::{Done, Task};
+use wire::{Error, reflect};
+
+use crate::Lambda;
+use crate::asynchronous::send;
+use crate::function::{Name, Place};
+use crate::invoke::{Call, Finished};
+use crate::mapping::failures;
+
+/// Between two looks at a shard that has nothing new.
+const IDLE: Duration = Duration::from_millis(500);
+/// The longest wait before a failed batch is tried again.
+const MAX_WAIT: Duration = Duration::from_mins(1);
+const DEFAULT_BATCH: i32 = 100;
+/// As AWS: an invocation's payload is bounded.
+const MAX_BYTES: usize = 6 << 20;
+
+/// How far a mapping has come in a stream.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Position {
+    /// Since when it reads: records of before are not its, unless it begins with the oldest.
+    since_second: i64,
+    shard: Option<String>,
+    /// The last record that is done with.
+    sequence_number: Option<String>,
+}
+
+struct Source {
+    stream: String,
+    function: String,
+    uuid: String,
+    batch: i32,
+    window: Duration,
+    from_oldest: bool,
+    max_retries: Option<i32>,
+    max_age_seconds: Option<i64>,
+    bisect: bool,
+    partial: bool,
+    on_failure: Option<String>,
+}
+
+/// Runs until the mapping is changed or deleted.
+pub(crate) async fn poll(
+    lambda: &Lambda,
+    task: &Task,
+    cx: &Cx,
+    mapping: &EventSourceMappingConfiguration,
+) -> Result<Done, Error> {
+    let source = Source::of(mapping);
+    let work = async {
+        loop {
+            let Err(error) = source.follow(lambda, cx).await;
+            tracing::debug!(%error, mapping = source.uuid, "a stream cannot be read; trying again");
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    };
+    tokio::select! {
+        never = work => never,
+        () = task.cancelled() => Ok(Done::Finished),
+    }
+}
+
+/// What follows a stream ends only by failing.
+enum Never {}
+
+impl Source {
+    fn of(mapping: &EventSourceMappingConfiguration) -> Self {
+        let seconds = mapping.maximum_batching_window_in_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        let on_failure = mapping.destination_config.as_ref().and_then(|config| config.on_failure.as_ref());
+        Self {
+            stream: mapping.event_source_arn.clone().unwrap_or_default(),
+            function: mapping.function_arn.clone().unwrap_or_default(),
+            uuid: mapping.uuid.clone().unwrap_or_default(),
+            batch: mapping.batch_size.unwrap_or(DEFAULT_BATCH),
+            window: Duration::from_secs(seconds.unwrap_or(0)),
+            from_oldest: mapping.starting_position.as_deref() == Some("TRIM_HORIZON"),
+            max_retries: mapping.maximum_retry_attempts.filter(|attempts| *attempts >= 0),
+            max_age_seconds: mapping.maximum_record_age_in_seconds.filter(|age| *age >= 0).map(i64::from),
+            bisect: mapping.bisect_batch_on_function_error == Some(true),
+            partial: mapping.function_response_types.iter().flatten().any(|kind| kind == "ReportBatchItemFailures"),
+            on_failure: on_failure.and_then(|failure| failure.destination.clone()),
+        }
+    }
+
+    /// Reads on from where it was and delivers what comes.
+    async fn follow(&self, lambda: &Lambda, cx: &Cx) -> Result<Never, Error> {
+        let place = Place::of(cx);
+        let name = Name::parse(&self.function, None)?;
+        let resolved = lambda.store.read(|tx| place.resolve(tx, &name, 0.0)).await?;
+        let role = cx.assume(resolved.version.config.role.as_deref().unwrap_or_default(), &name.name).await?;
+        let known =
+            lambda.store.read(|tx| Ok::<_, Error>(tx.get_json::<Position>(place.position(&self.uuid))?)).await?;
+        let fresh = known.is_none();
+        let mut position =
+            known.unwrap_or_else(|| Position { since_second: cx.now().as_second(), ..Position::default() });
+        let mut iterator = self.begin(&role, &mut position, fresh).await?;
+        if fresh {
+            self.keep(lambda, &place, &position).await?;
+        }
+        loop {
+            let Some(now) = iterator else {
+                // The shard was closed: a stream that was disabled gets no more.
+                tokio::time::sleep(MAX_WAIT).await;
+                iterator = self.begin(&role, &mut position, false).await?;
+                continue;
+            };
+            let (records, next) = self.gather(&role, now).await?;
+            let own: Vec<Record> = records.into_iter().filter(|record| self.is_own(record, &position)).collect();
+            if !own.is_empty() {
+                self.deliver(lambda, cx, &role, &mut position, own).await?;
+            }
+            iterator = next;
+        }
+    }
+
+    fn is_own(&self, record: &Record, position: &Position) -> bool {
+        self.from_oldest || position.sequence_number.is_some() || second(record) >= position.since_second
+    }
+
+    async fn begin(&self, role: &Cx, position: &mut Position, fresh: bool) -> Result<Option<String>, Error> {
+        let described = role
+            .call::<DescribeStream>(DescribeStreamInput { stream_arn: self.stream.clone(), ..Default::default() })
+            .await?;
+        let shards = described.stream_description.and_then(|stream| stream.shards).unwrap_or_default();
+        let known = position.shard.clone().filter(|id| shards.iter().any(|shard| shard.shard_id.as_ref() == Some(id)));
+        let shard = match known {
+            Some(shard) => shard,
+            None => shards.into_iter().find_map(|shard| shard.shard_id).unwrap_or_default(),
+        };
+        position.shard = Some(shard.clone());
+        let kind = match (&position.sequence_number, fresh && !self.from_oldest) {
+            (Some(_), _) => "AFTER_SEQUENCE_NUMBER",
+            (None, true) => "LATEST",
+            (None, false) => "TRIM_HORIZON",
+        };
+        let request = GetShardIteratorInput {
+            stream_arn: self.stream.clone(),
+            shard_id: shard,
+            shard_iterator_type: kind.to_owned(),
+            sequence_number: position.sequence_number.clone(),
+        };
+        let asked = role.call::<GetShardIterator>(request.clone()).await;
+        match asked {
+            // What it had come to is older than anything that is kept.
+            Err(error) if error.is("TrimmedDataAccessException") => {
+                let oldest = GetShardIteratorInput {
+                    shard_iterator_type: "TRIM_HORIZON".to_owned(),
+                    sequence_number: None,
+                    ..request
+                };
+                Ok(role.call::<GetShardIterator>(oldest).await?.shard_iterator)
+            }
+            asked => Ok(asked?.shard_iterator),
+        }
+    }
+
+    /// The next records, as many as came within the window, and where to go on.
+    async fn gather(&self, role: &Cx, mut iterator: String) -> Result<(Vec<Record>, Option<String>), Error> {
+        let mut records = Vec::new();
+        let mut until = None;
+        loop {
+            let missing = self.batch - i32::try_from(records.len()).unwrap_or(self.batch);
+            let request = GetRecordsInput { shard_iterator: iterator, limit: Some(missing.clamp(1, 1000)) };
+            let read = role.call::<GetRecords>(request).await?;
+            let some = read.records.unwrap_or_default();
+            let nothing = some.is_empty();
+            records.extend(some);
+            let Some(next) = read.next_shard_iterator else { return Ok((records, None)) };
+            iterator = next;
+            let full = records.len() >= usize::try_from(self.batch).unwrap_or(1);
+            if !records.is_empty() && until.is_none() {
+                until = Some(tokio::time::Instant::now() + self.window);
+            }
+            let over = until.is_some_and(|until| tokio::time::Instant::now() >= until);
+            if full || over {
+                return Ok((records, Some(iterator)));
+            }
+            if nothing {
+                tokio::time::sleep(IDLE).await;
+            }
+        }
+    }
+
+    /// Delivers the records, in pieces where they have to be, and does not return before all are done with.
+    async fn deliver(
+        &self,
+        lambda: &Lambda,
+        cx: &Cx,
+        role: &Cx,
+        position: &mut Position,
+        records: Vec<Record>,
+    ) -> Result<(), Error> {
+        let place = Place::of(cx);
+        // Pieces that are still to be done, the next one last, each with how often it has failed.
+        let mut pieces = vec![(records, 0_i32)];
+        while let Some((piece, tries)) = pieces.pop() {
+            if piece.is_empty() {
+                continue;
+            }
+            let (piece, rest) = split_by_size(piece, &self.stream);
+            if !rest.is_empty() {
+                pieces.push((rest, 0));
+            }
+            let fresh = piece.iter().position(|record| !self.too_old(record, cx)).unwrap_or(piece.len());
+            if fresh > 0 {
+                let (old, young) = split(piece, fresh);
+                self.give_up(cx, role, &old, "RecordAgeExceeded", tries, None).await;
+                self.done(lambda, &place, position, &old).await?;
+                pieces.push((young, tries));
+                continue;
+            }
+            let finished = self.invoke(lambda, cx, &piece).await;
+            let failed_at = match &finished {
+                Ok(finished) => self.failed_at(finished, &piece),
+                Err(_) => Some(0),
+            };
+            let Some(failed_at) = failed_at else {
+                self.done(lambda, &place, position, &piece).await?;
+                continue;
+            };
+            let (good, bad) = split(piece, failed_at);
+            if !good.is_empty() {
+                self.done(lambda, &place, position, &good).await?;
+            }
+            let tries = if good.is_empty() { tries + 1 } else { 1 };
+            if self.max_retries.is_some_and(|most| tries > most) {
+                let finished = finished.ok();
+                self.give_up(cx, role, &bad, "RetryAttemptsExhausted", tries, finished.as_ref()).await;
+                self.done(lambda, &place, position, &bad).await?;
+                continue;
+            }
+            if self.bisect && bad.len() > 1 {
+                let half = bad.len() / 2;
+                let (first, second) = split(bad, half);
+                pieces.push((second, tries));
+                pieces.push((first, tries));
+            } else {
+                pieces.push((bad, tries));
+            }
+            let wait = Duration::from_millis(200 << u32::try_from(tries).unwrap_or(0).min(9));
+            tokio::time::sleep(wait.min(MAX_WAIT)).await;
+        }
+        Ok(())
+    }
+
+    async fn invoke(&self, lambda: &Lambda, cx: &Cx, records: &[Record]) -> Result<Finished, Error> {
+        let name = Name::parse(&self.function, None)?;
+        let events: Vec<Value> = records.iter().map(|record| event(record, &self.stream)).collect();
+        let payload = json!({ "Records": events }).to_string().into();
+        let call = Call { name, payload, client_context: None, request_id: cx.uuid() };
+        let finished = lambda.run(cx, call).await;
+        if let Err(error) = &finished {
+            tracing::debug!(%error, function = self.function, "a batch of a stream could not be delivered");
+        }
+        finished
+    }
+
+    /// From which record on the batch has to be delivered again; none where all are done.
+    fn failed_at(&self, finished: &Finished, records: &[Record]) -> Option<usize> {
+        if finished.failed {
+            return Some(0);
+        }
+        if !self.partial {
+            return None;
+        }
+        let Ok(failures) = failures(&finished.payload) else { return Some(0) };
+        let places = failures.iter().map(|id| records.iter().position(|record| sequence_number(record) == Some(id)));
+        // As AWS: an id that was not in the batch fails all of it; else all from the first failure on come again.
+        places.map(|place| place.unwrap_or(0)).min()
+    }
+
+    fn too_old(&self, record: &Record, cx: &Cx) -> bool {
+        self.max_age_seconds.is_some_and(|age| second(record) + age < cx.now().as_second())
+    }
+
+    /// Keeps that these records are done with.
+    async fn done(
+        &self,
+        lambda: &Lambda,
+        place: &Place,
+        position: &mut Position,
+        records: &[Record],
+    ) -> Result<(), Error> {
+        if let Some(number) = records.last().and_then(|record| sequence_number(record)) {
+            position.sequence_number = Some(number.clone());
+            self.keep(lambda, place, position).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, lambda: &Lambda, place: &Place, position: &Position) -> Result<(), Error> {
+        let (key, position) = (place.position(&self.uuid), position.clone());
+        lambda.store.write(move |tx| Ok::<_, Error>(tx.put_json(key.clone(), &position)?)).await
+    }
+
+    /// Tells the destination of failures where the records are that were given up.
+    async fn give_up(
+        &self,
+        cx: &Cx,
+        role: &Cx,
+        records: &[Record],
+        condition: &str,
+        tries: i32,
+        finished: Option<&Finished>,
+    ) {
+        let (Some(target), Some(first), Some(last)) = (&self.on_failure, records.first(), records.last()) else {
+            return;
+        };
+        let time = |record: &Record| {
+            let time = record.dynamodb.as_ref().and_then(|change| change.approximate_creation_date_time);
+            time.map(wire::Timestamp::to_iso)
+        };
+        let record = json!({
+            "requestContext": {
+                "requestId": cx.uuid(),
+                "functionArn": self.function,
+                "condition": condition,
+                "approximateInvokeCount": tries,
+            },
+            "responseContext": finished.map(|finished| json!({
+                "statusCode": 200,
+                "executedVersion": finished.version,
+                "functionError": "Unhandled",
+            })),
+            "version": "1.0",
+            "timestamp": wire::Timestamp::from(cx.now()).to_iso(),
+            "DDBStreamBatchInfo": {
+                "startSequenceNumber": sequence_number(first),
+                "endSequenceNumber": sequence_number(last),
+                "approximateArrivalOfFirstRecord": time(first),
+                "approximateArrivalOfLastRecord": time(last),
+                "batchSize": records.len(),
+                "streamArn": self.stream,
+            },
+        });
+        send(role, target, &record).await;
+    }
+}
+
+fn second(record: &Record) -> i64 {
+    let time = record.dynamodb.as_ref().and_then(|change| change.approximate_creation_date_time);
+    time.map_or(0, |time| time.as_millis() / 1000)
+}
+
+fn sequence_number(record: &Record) -> Option<&String> {
+    record.dynamodb.as_ref()?.sequence_number.as_ref()
+}
+
+fn split(mut records: Vec<Record>, at: usize) -> (Vec<Record>, Vec<Record>) {
+    let rest = records.split_off(at.min(records.len()));
+    (records, rest)
+}
+
+/// As many records as fit into one invocation, at least one, and the rest.
+fn split_by_size(records: Vec<Record>, stream: &str) -> (Vec<Record>, Vec<Record>) {
+    let mut bytes = 0;
+    let fit = records.iter().position(|record| {
+        bytes += event(record, stream).to_string().len();
+        bytes > MAX_BYTES
+    });
+    let at = fit.map_or(records.len(), |fit| fit.max(1));
+    split(records, at)
+}
+
+/// A record as functions get it.
+fn event(record: &Record, stream: &str) -> Value {
+    let mut event = reflect::into_value(record.clone());
+    event["eventSourceARN"] = stream.into();
+    event
+}
