@@ -53,12 +53,20 @@ fn cargo(arguments: &[&str]) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("cargo {} ended with {status}", arguments.join(" ")) }
 }
 
-/// Unit and integration tests of the workspace, and the recorded Step Functions cases.
+/// Unit and integration tests of the workspace, DynamoDB asked by boto3, and the recorded Step Functions cases.
 pub(crate) fn test() -> Result<()> {
     // The binary first: tests of workers and of the server start it.
     step("build", || cargo(&["build", "--workspace", "--bin", "lakerun"]))?;
     step("tests", || cargo(&["test", "--workspace", "--quiet"]))?;
+    step("DynamoDB by boto3", dynamodb)?;
     step("recorded cases", conformance)
+}
+
+/// Runs `conformance/dynamodb/run.py` against a server of its own.
+fn dynamodb() -> Result<()> {
+    let script = root().join("conformance/dynamodb/run.py");
+    let python = std::env::var("LAKERUN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    command(&python, &[&script.display().to_string(), "--binary", &binary().display().to_string()])
 }
 
 /// Runs `conformance/asl/run.py` where the cases are at hand; says so where they are not.
