@@ -116,8 +116,14 @@ impl Catalog for GlueCatalog {
     }
 
     async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>> {
-        let input =
-            json!({ "DatabaseName": database, "TableName": table, "MaxResults": 1000, "ExcludeColumnSchema": true });
+        self.partitions_where(database, table, None).await
+    }
+
+    async fn partitions_where(&self, database: &str, table: &str, expression: Option<&str>) -> Result<Vec<Partition>> {
+        let mut input = json!({ "DatabaseName": database, "TableName": table, "MaxResults": 1000 });
+        if let Some(expression) = expression {
+            input["Expression"] = expression.into();
+        }
         self.pages("GetPartitions", input, "Partitions").await
     }
 

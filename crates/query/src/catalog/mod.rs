@@ -28,6 +28,11 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
     async fn update_table(&self, database: &str, table: Table) -> Result<()>;
     async fn delete_table(&self, database: &str, name: &str) -> Result<()>;
     async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>>;
+    /// At least the partitions that an expression of `GetPartitions` keeps.
+    async fn partitions_where(&self, database: &str, table: &str, expression: Option<&str>) -> Result<Vec<Partition>> {
+        let _ = expression;
+        self.partitions(database, table).await
+    }
     /// Adds partitions; gives back the values of those that existed already.
     async fn create_partitions(
         &self,

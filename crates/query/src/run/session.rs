@@ -64,6 +64,8 @@ impl Run<'_> {
         let options = config.options_mut();
         options.sql_parser.map_string_types_to_utf8view = false;
         options.sql_parser.collect_spans = true;
+        // As much of a file comes in order as Trino's first split holds.
+        options.optimizer.repartition_file_min_size = 32 << 20;
         options.sql_parser.parse_float_as_decimal = true;
         options.execution.parquet.schema_force_view_types = false;
         options.execution.time_zone = Some("UTC".to_owned());
@@ -75,6 +77,7 @@ impl Run<'_> {
             .with_config(config)
             .with_runtime_env(Arc::new(runtime.build()?))
             .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(crate::scan::FileOrder))
             .build();
         let context = SessionContext::new_with_state(state);
         for function in crate::functions::all() {

@@ -148,7 +148,7 @@ impl Run<'_> {
         if table.is_view() {
             return Err(Error::not_supported("line 1:1: Inserting into views is not supported"));
         }
-        if !matches!(Format::of(&table)?, Format::Parquet) {
+        if !matches!(Format::of(&table)?, Format::Parquet { .. }) {
             return Err(Error::not_supported("INSERT INTO a table that is not Parquet"));
         }
         let root = Location::parse(table.location().ok_or_else(|| Error::metastore("the table has no location"))?)?;

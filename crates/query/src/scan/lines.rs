@@ -1,6 +1,4 @@
-//! Lines to columns: LazySimpleSerDe, OpenCSVSerde, RegexSerDe. JSON has its own file.
-
-use std::borrow::Cow;
+//! Lines to columns: LazySimpleSerDe, OpenCSVSerde, RegexSerDe, GrokSerDe and the JSON SerDes.
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -9,6 +7,9 @@ use super::format::{SerdeKind, TextSerde};
 use super::json;
 use super::writers::Writer;
 use crate::error::{Error, Result};
+
+/// A batch ends after this much text, however few rows it makes.
+const BATCH_BYTES: usize = 16 << 20;
 
 /// Reads lines of one file into the columns that are wanted.
 pub(crate) struct Decoder<'a> {
@@ -32,148 +33,125 @@ impl<'a> Decoder<'a> {
 
     /// Takes up to `rows` lines off `rest`; gives the columns and how many rows they have.
     pub(crate) fn decode(&self, rest: &mut &str, rows: usize) -> Result<(Vec<ArrayRef>, usize)> {
-        if let SerdeKind::Json { ignore_malformed, mapping } = &self.serde.kind {
+        let begin = rest.len();
+        let capacity = rows.min(8192);
+        let more = |count: usize, rest: &str| count < rows && begin - rest.len() < BATCH_BYTES;
+        if let SerdeKind::Json(json) = &self.serde.kind {
             let fields: Vec<_> = self.wanted.iter().map(|column| self.schema.field(*column)).collect();
-            return json::decode(&fields, mapping, *ignore_malformed, rest, rows, self.path);
+            let mut decoder = json::Rows::new(json, &fields, self.wanted.clone(), capacity, self.path)?;
+            let mut count = 0;
+            if self.serde.cloudtrail {
+                count = decoder.cloudtrail(rest)?;
+                *rest = "";
+            } else {
+                while more(count, rest) {
+                    let Some(line) = next_line(rest) else { break };
+                    decoder.line(line)?;
+                    count += 1;
+                }
+            }
+            return Ok((decoder.finish()?, count));
         }
         let mut writers = self
             .wanted
             .iter()
-            .map(|column| Writer::new(self.schema.field(*column), rows))
+            .map(|column| Writer::new(self.schema.field(*column), capacity))
             .collect::<Result<Vec<_>>>()?;
         let mut count = 0;
-        while count < rows {
+        let mut fields = Vec::new();
+        while more(count, rest) {
             let Some(line) = next_line(rest) else { break };
-            self.line(line, &mut writers)?;
+            self.line(line, &mut writers, &mut fields)?;
             count += 1;
         }
-        Ok((writers.iter_mut().map(Writer::finish).collect(), count))
+        Ok((writers.iter_mut().map(Writer::finish).collect::<Result<_>>()?, count))
     }
 
-    fn line(&self, line: &str, writers: &mut [Writer]) -> Result<()> {
+    fn line(&self, line: &str, writers: &mut [Writer], fields: &mut Vec<String>) -> Result<()> {
         match &self.serde.kind {
-            SerdeKind::LazySimple { delimiter, escape: None, null } => {
-                let mut fields = line.split(*delimiter);
+            SerdeKind::Lazy(lazy) => {
+                let mut fields = lazy.fields(line, self.slots.len());
                 for slot in &self.slots {
-                    let field = fields.next();
-                    if let Some(slot) = slot {
-                        lazy(&mut writers[*slot], field, null);
-                    }
-                }
-            }
-            SerdeKind::LazySimple { delimiter, escape: Some(escape), null } => {
-                let mut fields = escaped(line, *delimiter, *escape).into_iter();
-                for slot in &self.slots {
-                    let field = fields.next();
-                    if let Some(slot) = slot {
-                        lazy(&mut writers[*slot], field.as_deref(), null);
-                    }
-                }
-            }
-            SerdeKind::OpenCsv { separator, quote, escape } => {
-                let mut fields = quoted(line, *separator, *quote, *escape).into_iter();
-                for (column, slot) in self.slots.iter().enumerate() {
                     let field = fields.next();
                     let Some(slot) = slot else { continue };
-                    let writer = &mut writers[*slot];
                     match field {
-                        None => writer.null(),
-                        Some(text) => {
-                            if !writer.push_since_epoch(&text) {
-                                return Err(Error::bad_data(format_args!(
-                                    "Error parsing field value '{text}' for field {column}: For input string: \"{text}\" (file {})",
-                                    self.path
-                                )));
-                            }
-                        }
+                        Some(text) => lazy.value(&mut writers[*slot], text, 0)?,
+                        None => writers[*slot].null(),
+                    }
+                }
+            }
+            SerdeKind::OpenCsv { csv, null_for_invalid } => {
+                csv.split(line, self.slots.len(), fields);
+                for (column, slot) in self.slots.iter().enumerate() {
+                    let Some(slot) = slot else { continue };
+                    let Some(text) = fields.get(column) else {
+                        writers[*slot].null();
+                        continue;
+                    };
+                    if !writers[*slot].push_since_epoch(text) && !null_for_invalid {
+                        return Err(Error::bad_data(format_args!(
+                            "Error parsing field value '{text}' for field {column}: For input string: \"{text}\" [file {}]",
+                            self.path
+                        )));
                     }
                 }
             }
             SerdeKind::Regex(pattern) => {
-                let groups = pattern.captures(line);
+                let groups = pattern.captures(line).map_err(|error| Error::cursor(self.path, error))?;
                 for (column, slot) in self.slots.iter().enumerate() {
                     let Some(slot) = slot else { continue };
                     match groups.as_ref().and_then(|groups| groups.get(column + 1)) {
+                        Some(text) => java(&mut writers[*slot], text.as_str()),
+                        None => writers[*slot].null(),
+                    }
+                }
+            }
+            SerdeKind::Grok { pattern, .. } => {
+                let found = pattern.match_against(line);
+                for (column, slot) in self.slots.iter().enumerate() {
+                    let Some(slot) = slot else { continue };
+                    let name = self.serde.grok_name(self.schema.field(column).name());
+                    match name.and_then(|name| found.as_ref()?.get(name)) {
                         Some(text) => {
-                            writers[*slot].push(text.as_str());
+                            writers[*slot].push(text);
                         }
                         None => writers[*slot].null(),
                     }
                 }
             }
-            SerdeKind::Json { .. } => {}
+            SerdeKind::Json(_) => {}
         }
         Ok(())
     }
 }
 
-/// The next line without its end (LF or CRLF). A line feed at the very end begins no line.
+/// A group's text as Java's own parsers read it: what is not `true` is false, whole numbers have no fraction.
+fn java(writer: &mut Writer, text: &str) {
+    match writer {
+        Writer::Boolean(b) => b.append_value(text.eq_ignore_ascii_case("true")),
+        Writer::Int8(b) => b.append_option(text.parse().ok()),
+        Writer::Int16(b) => b.append_option(text.parse().ok()),
+        Writer::Int32(b) => b.append_option(text.parse().ok()),
+        Writer::Int64(b) => b.append_option(text.parse().ok()),
+        other => {
+            other.push(text);
+        }
+    }
+}
+
+/// The next line without its end (LF, CR or CRLF, as Hadoop has it). An end at the very end begins no line.
 pub(crate) fn next_line<'a>(rest: &mut &'a str) -> Option<&'a str> {
     if rest.is_empty() {
         return None;
     }
-    let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-    *rest = after;
-    Some(line.strip_suffix('\r').unwrap_or(line))
-}
-
-fn lazy(writer: &mut Writer, field: Option<&str>, null: &str) {
-    match field {
-        Some(text) if text != null => {
-            writer.push(text);
-        }
-        _ => writer.null(),
-    }
-}
-
-fn escaped(line: &str, delimiter: char, escape: char) -> Vec<Cow<'_, str>> {
-    let mut fields = Vec::new();
-    let mut field = String::new();
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        if c == escape {
-            // `\N` stays as it is: it is the null.
-            match chars.next() {
-                Some('N') => field.push_str("\\N"),
-                Some(next) => field.push(next),
-                None => field.push(escape),
-            }
-        } else if c == delimiter {
-            fields.push(Cow::Owned(std::mem::take(&mut field)));
-        } else {
-            field.push(c);
-        }
-    }
-    fields.push(Cow::Owned(field));
-    fields
-}
-
-/// Splits as opencsv does: quotes may open inside a field, a doubled quote is one, an unclosed one runs to the line's end.
-fn quoted(line: &str, separator: char, quote: char, escape: char) -> Vec<Cow<'_, str>> {
-    if !line.contains(quote) && !line.contains(escape) {
-        return line.split(separator).map(Cow::Borrowed).collect();
-    }
-    let mut fields = Vec::new();
-    let mut field = String::new();
-    let mut inside = false;
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == escape && escape != quote && chars.peek().is_some_and(|next| *next == quote || *next == escape) {
-            field.extend(chars.next());
-        } else if c == quote {
-            if inside && chars.peek() == Some(&quote) {
-                field.extend(chars.next());
-            } else {
-                inside = !inside;
-            }
-        } else if c == separator && !inside {
-            fields.push(Cow::Owned(std::mem::take(&mut field)));
-        } else {
-            field.push(c);
-        }
-    }
-    fields.push(Cow::Owned(field));
-    fields
+    let bytes = rest.as_bytes();
+    let Some(at) = bytes.iter().position(|b| *b == b'\n' || *b == b'\r') else {
+        return Some(std::mem::take(rest));
+    };
+    let after = if bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n') { at + 2 } else { at + 1 };
+    let line = &rest[..at];
+    *rest = &rest[after..];
+    Some(line)
 }
 
 #[cfg(test)]
@@ -181,19 +159,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opencsv_splits_quotes() {
-        let split = |line| quoted(line, ',', '"', '\\').into_iter().map(Cow::into_owned).collect::<Vec<_>>();
-        assert_eq!(split(r#"a,"b,c","d""e",\"f"#), ["a", "b,c", "d\"e", "\"f"]);
-        assert_eq!(split("a,,"), ["a", "", ""]);
-        assert_eq!(split("\"open,x"), ["open,x"]);
-    }
-
-    #[test]
-    fn lines_end_in_lf_or_crlf() {
-        let mut rest = "a\r\n\nb";
-        assert_eq!(next_line(&mut rest), Some("a"));
-        assert_eq!(next_line(&mut rest), Some(""));
-        assert_eq!(next_line(&mut rest), Some("b"));
-        assert_eq!(next_line(&mut rest), None);
+    fn lines_end_in_lf_cr_or_both() {
+        let mut rest = "a\r\n\nb\rc";
+        let lines: Vec<_> = std::iter::from_fn(|| next_line(&mut rest)).collect();
+        assert_eq!(lines, ["a", "", "b", "c"]);
     }
 }

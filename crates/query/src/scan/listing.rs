@@ -1,5 +1,5 @@
 //! Which objects belong to which partition: one listing for many partitions that lie together, else one for each,
-//! several at a time.
+//! several at a time. Where a partition's objects are lists of files (Hive's symlinks), the files that they name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,17 +7,18 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
 use futures::{StreamExt, TryStreamExt};
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::{GetOptions, ObjectMeta, ObjectStore};
 
-use crate::catalog::{Partition, Table};
+use super::layout::Layout;
+use crate::catalog::{Partition, StorageDescriptor, Table};
 use crate::error::{Error, Result};
 use crate::storage::{Location, Storage};
 
 /// Hive's name for a null partition value.
 pub(crate) const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// Up to this many partitions are listed one by one even if they lie together.
-const FEW: usize = 4;
+/// Up to this many partitions are listed one by one even if they lie together: what lies between them may be more.
+const FEW: usize = 16;
 const LISTINGS_AT_ONCE: usize = 16;
 
 /// A file that a scan reads, with the values that are the same in all its rows.
@@ -26,6 +27,7 @@ pub(crate) struct DataFile {
     pub(crate) bucket: String,
     pub(crate) meta: ObjectMeta,
     pub(crate) constants: Vec<ScalarValue>,
+    pub(crate) layout: Arc<Layout>,
 }
 
 /// Where a partition's files lie.
@@ -33,8 +35,12 @@ pub(crate) struct DataFile {
 pub(crate) struct PartitionPlace {
     pub(crate) location: Location,
     pub(crate) values: Vec<String>,
+    /// The values in the types of their keys; decoded when they are wanted.
+    pub(crate) decoded: Option<Vec<ScalarValue>>,
     /// `k=v/k2=v2`
     pub(crate) name: String,
+    /// What the partition says of its files, if that is not what the table says.
+    pub(crate) storage: Option<Box<StorageDescriptor>>,
 }
 
 impl PartitionPlace {
@@ -51,14 +57,34 @@ impl PartitionPlace {
         let pairs: Vec<_> =
             keys.iter().zip(&partition.values).map(|(key, value)| format!("{}={value}", key.name)).collect();
         let name = pairs.join("/");
-        let own =
-            partition.storage_descriptor.and_then(|storage| storage.location).filter(|location| !location.is_empty());
-        let location = match own {
-            Some(url) => Location::parse(&url)?,
+        let own = partition.storage_descriptor.as_ref().and_then(|storage| storage.location.as_deref());
+        let location = match own.filter(|location| !location.is_empty()) {
+            Some(url) => Location::parse(url)?,
             None => Location { bucket: root.bucket.clone(), key: format!("{}/{name}", root.key.trim_end_matches('/')) },
         };
-        Ok(Self { location, values: partition.values, name })
+        let storage = partition.storage_descriptor.filter(|storage| differs(storage, table)).map(Box::new);
+        Ok(Self { location, values: partition.values, decoded: None, name, storage })
     }
+}
+
+/// Whether a partition is read otherwise than its table.
+fn differs(storage: &StorageDescriptor, table: &Table) -> bool {
+    let Some(of_table) = &table.storage_descriptor else { return true };
+    let columns = |storage: &StorageDescriptor| -> Vec<(String, String)> {
+        storage.columns.iter().map(|column| (column.name.to_lowercase(), column.ty.to_lowercase())).collect()
+    };
+    let lines = |storage: &StorageDescriptor, key: &str| {
+        storage.parameters.get(key).or_else(|| table.parameters.get(key)).cloned()
+    };
+    let serde = |storage: &StorageDescriptor| storage.serde_info.clone().unwrap_or_default();
+    let (own, known) = (serde(storage), serde(of_table));
+    (!storage.columns.is_empty() && columns(storage) != columns(of_table))
+        || (own.serialization_library.is_some() && own.serialization_library != known.serialization_library)
+        || (own.serialization_library.is_some() && own.parameters != known.parameters)
+        || (storage.input_format.is_some() && storage.input_format != of_table.input_format)
+        || ["skip.header.line.count", "skip.footer.line.count"]
+            .iter()
+            .any(|key| lines(storage, key) != lines(of_table, key))
 }
 
 pub(crate) fn decode_partition_value(field: &Field, text: &str) -> Result<ScalarValue> {
@@ -127,6 +153,27 @@ fn owner(folders: &BTreeMap<&str, usize>, key: &str) -> Option<usize> {
         }
         end = key[..end].rfind('/')?;
     }
+}
+
+/// The files that lists name: one location a line, each an object of any bucket.
+pub(crate) async fn follow(storage: &Storage, bucket: &str, list: &ObjectMeta) -> Result<Vec<(String, ObjectMeta)>> {
+    let path = format!("s3://{bucket}/{}", list.location);
+    let body = storage.bucket(bucket)?.get_opts(&list.location, GetOptions::default()).await?.bytes().await?;
+    let text = std::str::from_utf8(&body).map_err(|_| Error::cannot_open(&path, "a list of files is not text"))?;
+    let named: Vec<Location> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            Location::parse(line).map_err(|_| Error::cannot_open(&path, format_args!("'{line}' is no S3 location")))
+        })
+        .collect::<Result<_>>()?;
+    let found = named.into_iter().map(|location| async move {
+        let store = storage.bucket(&location.bucket)?;
+        let head = GetOptions { head: true, ..GetOptions::default() };
+        Ok::<_, Error>((location.bucket.clone(), store.get_opts(&location.path()?, head).await?.meta))
+    });
+    futures::stream::iter(found).buffered(LISTINGS_AT_ONCE).try_collect().await
 }
 
 async fn list(store: &dyn ObjectStore, bucket: &str, folder: &str) -> Result<Vec<ObjectMeta>> {

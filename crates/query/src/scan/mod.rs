@@ -1,42 +1,54 @@
 //! Tables of the catalog as DataFusion sees them: which files a scan reads, and which reader reads them.
 //!
-//! Partitions are asked for once, pruned by the filters on them, and listed with as few calls as their places allow.
-//! Parquet goes through DataFusion's reader, text through [`text`].
+//! Partitions are asked for (or computed, where the table projects them), pruned by the filters on them, and listed with
+//! as few calls as their places allow. Parquet goes through DataFusion's reader, all else through [`files`].
 
+mod columns;
+mod compression;
+mod conform;
+mod csv;
+mod files;
 mod format;
 mod json;
+mod layout;
+mod lazy;
 mod lines;
 mod listing;
-mod names;
-mod text;
+mod orc;
+mod order;
+mod parquet;
+mod pattern;
+mod projection;
+mod pushdown;
 mod writers;
+
+use std::collections::BTreeMap;
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DFSchema, ScalarValue, Statistics};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::TableType;
-use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 pub(crate) use format::Format;
-pub(crate) use listing::{DataFile, PartitionPlace, decode_partition_value, list_under};
+use layout::Layout;
+pub(crate) use listing::decode_partition_value;
+use listing::{DataFile, PartitionPlace, follow, list_under};
+pub(crate) use order::FileOrder;
+use projection::Projection;
 
 pub(crate) use writers::timestamp as read_timestamp;
 
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, StorageDescriptor, Table};
 use crate::error::{Error, Result};
 use crate::storage::{Location, Storage};
 use crate::types::{TIMESTAMP, parse_hive_field};
@@ -51,13 +63,15 @@ pub(crate) struct HiveTable {
     catalog: Arc<dyn Catalog>,
     database: String,
     table: Table,
-    format: Format,
+    layout: Arc<Layout>,
+    projection: Option<Projection>,
     /// Columns in the files.
     file_schema: SchemaRef,
     /// Partition columns, then the hidden ones that the statement names.
     constant_fields: Vec<FieldRef>,
     schema: SchemaRef,
-    partitions: OnceCell<Vec<PartitionPlace>>,
+    /// What the catalog answered, by what it was asked.
+    partitions: Mutex<BTreeMap<Option<String>, Arc<Vec<PartitionPlace>>>>,
 }
 
 impl HiveTable {
@@ -69,16 +83,12 @@ impl HiveTable {
         table: Table,
         hidden: &[&'static str],
     ) -> Result<Self> {
-        let format = Format::of(&table)?;
-        let file_fields = table
-            .columns()
-            .iter()
-            .map(|column| parse_hive_field(&column.name.to_lowercase(), &column.ty))
-            .collect::<Result<Vec<Field>>>()?;
-        let mut constant_fields = Vec::new();
+        let layout = Arc::new(Layout::of_table(&table)?);
+        let mut constant_fields: Vec<FieldRef> = Vec::new();
         for key in &table.partition_keys {
             constant_fields.push(Arc::new(parse_hive_field(&key.name.to_lowercase(), &key.ty)?));
         }
+        let projection = Projection::of(database, &table, &constant_fields)?;
         for name in hidden {
             let ty = match *name {
                 "$file_size" => DataType::Int64,
@@ -87,7 +97,7 @@ impl HiveTable {
             };
             constant_fields.push(Arc::new(Field::new(*name, ty, true)));
         }
-        let file_schema = Arc::new(Schema::new(file_fields));
+        let file_schema = Arc::clone(&layout.schema);
         let all: Vec<FieldRef> = file_schema.fields().iter().chain(&constant_fields).cloned().collect();
         let schema = Arc::new(Schema::new(all));
         Ok(Self {
@@ -95,29 +105,76 @@ impl HiveTable {
             catalog,
             database: database.to_owned(),
             table,
-            format,
+            layout,
+            projection,
             file_schema,
             constant_fields,
             schema,
-            partitions: OnceCell::new(),
+            partitions: Mutex::default(),
         })
     }
 
-    /// The partitions that exist, or the one place of a table without any.
-    async fn partitions(&self) -> Result<&Vec<PartitionPlace>> {
-        self.partitions
-            .get_or_try_init(|| async {
-                let root = self.table.location().ok_or_else(|| {
-                    Error::metastore(format_args!("Table {}.{} has no location", self.database, self.table.name))
-                })?;
-                let root = Location::parse(root)?;
-                if self.table.partition_keys.is_empty() {
-                    return Ok(vec![PartitionPlace { location: root, values: Vec::new(), name: String::new() }]);
-                }
-                let partitions = self.catalog.partitions(&self.database, &self.table.name).await?;
-                partitions.into_iter().map(|partition| PartitionPlace::of(&self.table, &root, partition)).collect()
+    fn keys(&self) -> &[FieldRef] {
+        &self.constant_fields[..self.table.partition_keys.len()]
+    }
+
+    /// The partitions that the filters may leave, or the one place of a table without any.
+    async fn places(&self, state: &dyn Session, filters: &[Expr]) -> Result<Arc<Vec<PartitionPlace>>> {
+        let root = self.table.location().ok_or_else(|| {
+            Error::metastore(format_args!("Table {}.{} has no location", self.database, self.table.name))
+        });
+        if let Some(projection) = &self.projection {
+            return self.projected(projection, state, filters).map(Arc::new);
+        }
+        let root = Location::parse(root?)?;
+        if self.table.partition_keys.is_empty() {
+            let place = PartitionPlace {
+                location: root,
+                values: Vec::new(),
+                decoded: Some(Vec::new()),
+                name: String::new(),
+                storage: None,
+            };
+            return Ok(Arc::new(vec![place]));
+        }
+        let expression = pushdown::expression(filters, self.keys());
+        let mut known = self.partitions.lock().await;
+        if let Some(places) = known.get(&expression) {
+            return Ok(Arc::clone(places));
+        }
+        let partitions = self.catalog.partitions_where(&self.database, &self.table.name, expression.as_deref()).await?;
+        let places = partitions.into_iter().map(|partition| PartitionPlace::of(&self.table, &root, partition));
+        let places = Arc::new(places.collect::<Result<Vec<_>>>()?);
+        known.insert(expression, Arc::clone(&places));
+        Ok(places)
+    }
+
+    /// The partitions that the table's properties make, those that the filters exclude left out.
+    fn projected(&self, projection: &Projection, state: &dyn Session, filters: &[Expr]) -> Result<Vec<PartitionPlace>> {
+        let keys = self.keys();
+        // The query's own clock: `now()` of the statement and NOW of a range are the same moment.
+        let now = state.execution_props().query_execution_start_time.unwrap_or_default().naive_utc();
+        let mut columns = projection.values(filters, now)?;
+        for (key, values) in keys.iter().zip(&mut columns) {
+            let rows: Vec<_> = values.iter().map(|value| vec![value.value.clone()]).collect();
+            let mut keep = self.passing(state, filters, std::slice::from_ref(key), &rows)?.into_iter();
+            values.retain(|_| keep.next().unwrap_or(true));
+        }
+        let root = Location::parse(self.table.location().unwrap_or("s3://-/"))?;
+        Projection::combine(&columns)?
+            .into_iter()
+            .map(|values| {
+                let pairs: Vec<_> =
+                    keys.iter().zip(&values).map(|(key, value)| format!("{}={}", key.name(), value.text)).collect();
+                Ok(PartitionPlace {
+                    location: projection.location(&root, &values)?,
+                    name: pairs.join("/"),
+                    decoded: Some(values.iter().map(|value| value.value.clone()).collect()),
+                    values: values.into_iter().map(|value| value.text).collect(),
+                    storage: None,
+                })
             })
-            .await
+            .collect()
     }
 
     fn is_constant(&self, name: &str) -> bool {
@@ -130,15 +187,14 @@ impl HiveTable {
             && !filter.column_refs().is_empty()
     }
 
-    /// Which rows of constants pass the filters. Filters on columns that `known` lacks are left out.
+    /// Which rows of constants pass the filters. Filters on columns that `fields` lacks are left out.
     fn passing(
         &self,
         state: &dyn Session,
         filters: &[Expr],
+        fields: &[FieldRef],
         rows: &[Vec<ScalarValue>],
-        known: usize,
     ) -> Result<Vec<bool>> {
-        let fields = &self.constant_fields[..known];
         let usable = filters
             .iter()
             .filter(|filter| {
@@ -151,7 +207,7 @@ impl HiveTable {
             return Ok(Vec::new());
         }
         let schema = Arc::new(Schema::new(fields.to_vec()));
-        let columns = (0..known)
+        let columns = (0..fields.len())
             .map(|i| Ok(ScalarValue::iter_to_array(rows.iter().map(|row| row[i].clone()))?))
             .collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
@@ -166,19 +222,29 @@ impl HiveTable {
 
     /// The files that a scan with these filters must read.
     async fn files(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<DataFile>> {
-        let keys = self.table.partition_keys.len();
-        let mut places = Vec::new();
-        let mut values = Vec::new();
-        for place in self.partitions().await? {
-            values.push(self.partition_values(place)?);
-            places.push(place);
-        }
-        let keep = self.passing(state, filters, &values, keys)?;
+        let keys = self.keys().len();
+        let places = self.places(state, filters).await?;
+        let values = places.iter().map(|place| self.partition_values(place)).collect::<Result<Vec<_>>>()?;
+        let keep = self.passing(state, filters, self.keys(), &values)?;
         let chosen: Vec<_> =
-            places.into_iter().zip(values).zip(keep).filter(|(_, keep)| *keep).map(|(pair, _)| pair).collect();
+            places.iter().zip(values).zip(keep).filter(|(_, keep)| *keep).map(|(pair, _)| pair).collect();
+        let mut layouts: Vec<(&StorageDescriptor, Arc<Layout>)> = Vec::new();
+        let mut chosen_layouts = Vec::with_capacity(chosen.len());
+        for (place, _) in &chosen {
+            chosen_layouts.push(self.layout_of(place, &mut layouts)?);
+        }
 
-        let mut files = Vec::new();
+        let mut found = Vec::new();
         for (index, bucket, meta) in list_under(&self.storage, chosen.iter().map(|(place, _)| *place)).await? {
+            if chosen_layouts[index].symlink {
+                let named = follow(&self.storage, &bucket, &meta).await?;
+                found.extend(named.into_iter().map(|(bucket, meta)| (index, bucket, meta)));
+            } else {
+                found.push((index, bucket, meta));
+            }
+        }
+        let mut files = Vec::with_capacity(found.len());
+        for (index, bucket, meta) in found {
             let (place, values) = &chosen[index];
             let mut constants = values.clone();
             for field in &self.constant_fields[keys..] {
@@ -191,23 +257,54 @@ impl HiveTable {
                     _ => ScalarValue::Utf8(Some(format!("s3://{bucket}/{}", meta.location))),
                 });
             }
-            files.push(DataFile { bucket, meta, constants });
+            files.push(DataFile { bucket, meta, constants, layout: Arc::clone(&chosen_layouts[index]) });
         }
         if self.constant_fields.len() > keys {
             let rows: Vec<_> = files.iter().map(|file| file.constants.clone()).collect();
-            let keep = self.passing(state, filters, &rows, self.constant_fields.len())?;
+            let keep = self.passing(state, filters, &self.constant_fields, &rows)?;
             let mut keep = keep.into_iter();
             files.retain(|_| keep.next().unwrap_or(true));
         }
         Ok(files)
     }
 
+    /// How a partition's files are read; partitions that say the same share it.
+    fn layout_of<'p>(
+        &self,
+        place: &'p PartitionPlace,
+        known: &mut Vec<(&'p StorageDescriptor, Arc<Layout>)>,
+    ) -> Result<Arc<Layout>> {
+        let Some(storage) = place.storage.as_deref() else { return Ok(Arc::clone(&self.layout)) };
+        let same = |other: &StorageDescriptor| {
+            other.columns == storage.columns
+                && other.serde_info == storage.serde_info
+                && other.input_format == storage.input_format
+                && other.parameters == storage.parameters
+        };
+        if let Some((_, layout)) = known.iter().find(|(other, _)| same(other)) {
+            return Ok(Arc::clone(layout));
+        }
+        let own = StorageDescriptor {
+            input_format: storage
+                .input_format
+                .clone()
+                .or_else(|| self.table.storage_descriptor.as_ref()?.input_format.clone()),
+            serde_info: match &storage.serde_info {
+                Some(serde) if serde.serialization_library.is_some() => storage.serde_info.clone(),
+                _ => self.table.storage_descriptor.as_ref().and_then(|storage| storage.serde_info.clone()),
+            },
+            ..storage.clone()
+        };
+        let layout = Arc::new(Layout::of_partition(&self.table, &self.layout, &self.database, &own, &place.name)?);
+        known.push((storage, Arc::clone(&layout)));
+        Ok(layout)
+    }
+
     fn partition_values(&self, place: &PartitionPlace) -> Result<Vec<ScalarValue>> {
-        self.constant_fields[..self.table.partition_keys.len()]
-            .iter()
-            .zip(&place.values)
-            .map(|(field, text)| decode_partition_value(field, text))
-            .collect()
+        if let Some(values) = &place.decoded {
+            return Ok(values.clone());
+        }
+        self.keys().iter().zip(&place.values).map(|(field, text)| decode_partition_value(field, text)).collect()
     }
 
     async fn plan(
@@ -226,60 +323,51 @@ impl HiveTable {
             return Ok(Arc::new(EmptyExec::new(projected)));
         }
         let width = state.config().target_partitions();
-        match &self.format {
-            Format::Parquet => self.parquet(state, files, projection, limit, width).await,
-            Format::Text(serde) => {
-                let all: Vec<usize> = (0..self.schema.fields().len()).collect();
-                let scan = text::TextScan {
-                    storage: Arc::clone(&self.storage),
-                    serde: Arc::clone(serde),
-                    file_schema: Arc::clone(&self.file_schema),
-                    projection: projection.cloned().unwrap_or(all),
-                    schema: projected,
-                    limit,
-                };
-                Ok(Arc::new(text::TextExec::new(scan, files, width)))
-            }
+        let (parquet, others): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| matches!(file.layout.format, Format::Parquet { .. }));
+        let mut scans = Vec::new();
+        if !parquet.is_empty() {
+            scans.extend(self.parquet(state, parquet, projection, limit).await?);
+        }
+        if !others.is_empty() {
+            let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+            let scan = files::Scan {
+                storage: Arc::clone(&self.storage),
+                file_schema: Arc::clone(&self.file_schema),
+                projection: projection.cloned().unwrap_or(all),
+                schema: projected,
+                limit,
+            };
+            scans.push(Arc::new(files::FileExec::new(scan, others, width)));
+        }
+        match scans.len() {
+            1 => Ok(scans.remove(0)),
+            _ => Ok(UnionExec::try_new(scans)?),
         }
     }
 
-    /// One Parquet scan per bucket.
+    /// One Parquet scan for each bucket and each way to find columns.
     async fn parquet(
         &self,
         state: &dyn Session,
         files: Vec<DataFile>,
         projection: Option<&Vec<usize>>,
         limit: Option<usize>,
-        width: usize,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mut buckets: Vec<(String, Vec<PartitionedFile>)> = Vec::new();
+    ) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+        let mut groups: BTreeMap<(String, bool), Vec<DataFile>> = BTreeMap::new();
         for file in files {
-            let part = PartitionedFile::new_from_meta(file.meta).with_partition_values(file.constants);
-            match buckets.iter_mut().find(|(bucket, _)| *bucket == file.bucket) {
-                Some((_, parts)) => parts.push(part),
-                None => buckets.push((file.bucket, vec![part])),
-            }
+            let by_index = matches!(file.layout.format, Format::Parquet { by_index: true });
+            groups.entry((file.bucket.clone(), by_index)).or_default().push(file);
         }
         let schema = TableSchema::builder(Arc::clone(&self.file_schema))
             .with_table_partition_cols(self.constant_fields.clone())
             .build();
-        let mut scans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
-        for (bucket, parts) in buckets {
-            let url = ObjectStoreUrl::parse(format!("s3://{bucket}"))?;
-            let groups = FileGroup::new(parts).split_files(width);
-            let config = FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(schema.clone())))
-                .with_file_groups(groups)
-                .with_statistics(Statistics::new_unknown(schema.table_schema()))
-                .with_projection_indices(projection.cloned())?
-                .with_limit(limit)
-                .with_expr_adapter(Some(Arc::new(names::AnyCase)))
-                .build();
-            scans.push(ParquetFormat::default().create_physical_plan(state, config).await?);
+        let scan = parquet::ParquetScan { storage: &self.storage, schema, projection, limit };
+        let mut scans = Vec::with_capacity(groups.len());
+        for ((bucket, by_index), files) in groups {
+            scans.push(scan.plan(state, &bucket, by_index, files).await?);
         }
-        match scans.len() {
-            1 => Ok(scans.remove(0)),
-            _ => Ok(UnionExec::try_new(scans)?),
-        }
+        Ok(scans)
     }
 }
 

@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what the tests share may fail as they do")]
 
 mod formats;
+mod projection;
+mod properties;
 mod queries;
+mod serdes;
 mod statements;
 
 use std::io::Write;
