@@ -45,6 +45,18 @@ pub(crate) fn page<T: DeserializeOwned, U>(
     prefix: &Key,
     token: Option<&str>,
     limit: usize,
+    keep: impl FnMut(T) -> Result<Option<U>, Error>,
+) -> Result<(Vec<U>, Option<String>), Error> {
+    page_where(tx, prefix, token, limit, |_| true, keep)
+}
+
+/// Such a page where the key alone may tell that a record is not wanted, so that it need not be read.
+pub(crate) fn page_where<T: DeserializeOwned, U>(
+    tx: &mut Tx<'_>,
+    prefix: &Key,
+    token: Option<&str>,
+    limit: usize,
+    mut wanted: impl FnMut(&[u8]) -> bool,
     mut keep: impl FnMut(T) -> Result<Option<U>, Error>,
 ) -> Result<(Vec<U>, Option<String>), Error> {
     let mut after = match token {
@@ -59,7 +71,9 @@ pub(crate) fn page<T: DeserializeOwned, U>(
             if out.len() == limit {
                 return Ok((out, Some(URL_SAFE_NO_PAD.encode(&after))));
             }
-            if let Some(item) = keep(store::kv::decode(&key, &value)?)? {
+            if wanted(&key)
+                && let Some(item) = keep(store::kv::decode(&key, &value)?)?
+            {
                 out.push(item);
             }
             after = key;

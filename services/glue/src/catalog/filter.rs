@@ -51,9 +51,24 @@ impl Filter {
     pub(crate) fn keeps(&self, values: &[String]) -> bool {
         self.0.holds(values)
     }
+
+    /// The values that the first keys must have, as far as the expression names one for each.
+    pub(crate) fn fixed_prefix(&self, keys: usize) -> Vec<String> {
+        (0..keys).map_while(|key| self.0.fixed(key)).collect()
+    }
 }
 
 impl Expr {
+    /// The text that a key must be equal to.
+    fn fixed(&self, key: usize) -> Option<String> {
+        match self {
+            Self::And(a, b) => a.fixed(key).or_else(|| b.fixed(key)),
+            // A number has more than one spelling.
+            Self::Compare { key: at, numeric: false, op: Op::Eq, value } if *at == key => Some(value.clone()),
+            _ => None,
+        }
+    }
+
     fn holds(&self, values: &[String]) -> bool {
         let value = |key: usize| values.get(key).map_or("", String::as_str);
         match self {
@@ -412,6 +427,22 @@ mod tests {
             assert_eq!(keeps(text, ["2013", "10", "2013-05-20"]), want, "{text}");
         }
         assert!(keeps("year is null", ["__HIVE_DEFAULT_PARTITION__", "1", "x"]));
+    }
+
+    #[test]
+    fn equal_texts_of_the_first_keys_are_a_prefix() {
+        let key =
+            |name: &str, ty: &str| Column { name: name.to_owned(), r#type: Some(ty.to_owned()), ..Column::default() };
+        let keys = [key("a", "string"), key("b", "string"), key("n", "int")];
+        for (text, want) in [
+            ("a = 'x' AND n > 1 AND b = 'y'", vec!["x", "y"]),
+            ("a = 'x' AND (b = 'y' OR b = 'z')", vec!["x"]),
+            ("b = 'y'", vec![]),
+            ("a = 'x' AND b = 'y' AND n = 1", vec!["x", "y"]),
+            ("NOT a = 'x'", vec![]),
+        ] {
+            assert_eq!(Filter::parse(text, &keys).unwrap().fixed_prefix(3), want, "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! GetPartitions: the partitions that an expression keeps, in pages and segments.
 
+use store::Key;
+
 use super::prelude::*;
 
 #[async_trait]
@@ -17,15 +19,24 @@ impl Handle<GetPartitions> for Glue {
                 let keys = table.partition_keys.unwrap_or_default();
                 let expression = req.expression.as_deref().filter(|e| !e.trim().is_empty());
                 let filter = expression.map(|e| catalog::Filter::parse(e, &keys)).transpose()?;
-                let prefix = scope.partitions(&db, &name);
-                scope::page(tx, &prefix, req.next_token.as_deref(), limit, |mut partition: Partition| {
-                    let values = partition.values.as_deref().unwrap_or_default();
-                    let here = segment.is_none_or(|(number, total)| segment_of(values, total) == number);
-                    let wanted = here && filter.as_ref().is_none_or(|f| f.keeps(values));
+                // The key holds the values: what the expression excludes is not read, and where it fixes the first
+                // keys only their part of the table is walked through.
+                let table_prefix = scope.partitions(&db, &name);
+                let fixed = filter.as_ref().map(|f| f.fixed_prefix(keys.len())).unwrap_or_default();
+                let prefix = fixed.iter().fold(table_prefix.clone(), Key::push);
+                let from = table_prefix.as_bytes().len();
+                let wanted = |key: &[u8]| {
+                    let parts = Key::parts(&key[from..]);
+                    let values: Vec<String> =
+                        parts.into_iter().map(|part| String::from_utf8_lossy(&part).into_owned()).collect();
+                    let here = segment.is_none_or(|(number, total)| segment_of(&values, total) == number);
+                    here && filter.as_ref().is_none_or(|f| f.keeps(&values))
+                };
+                scope::page_where(tx, &prefix, req.next_token.as_deref(), limit, wanted, |mut partition: Partition| {
                     if bare && let Some(storage) = &mut partition.storage_descriptor {
                         storage.columns = None;
                     }
-                    Ok(wanted.then_some(partition))
+                    Ok(Some(partition))
                 })
             })
             .await?;
