@@ -1,7 +1,9 @@
 //! What a text sample is: the crawler's own classifiers in their order, then JSON, then CSV.
 //!
-//! Avro, ORC, XML, Ion and the log formats are not recognised: their files stay UNKNOWN and make no table.
+//! XML, Ion and the log formats that AWS knows without a classifier are not recognised: their files stay UNKNOWN and
+//! make no table.
 
+use super::grok_lines::Grok;
 use super::jsonpath::JsonPath;
 use super::sample::Sample;
 use super::schema::FileSchema;
@@ -21,15 +23,24 @@ pub(super) struct Classifiers(Vec<Custom>);
 enum Custom {
     Csv(CsvClassifier),
     Json(JsonPath),
+    Grok(Box<Grok>),
 }
 
 impl Classifiers {
-    pub(super) fn new(given: &[Classifier]) -> Self {
-        let custom = given.iter().filter_map(|classifier| match classifier {
-            Classifier::Csv(rules) => Some(Custom::Csv(rules.clone())),
-            Classifier::Json { path, .. } => JsonPath::parse(path).map(Custom::Json),
-        });
-        Self(custom.collect())
+    /// An error names a classifier that cannot be applied.
+    pub(super) fn new(given: &[Classifier]) -> Result<Self, String> {
+        let mut all = Vec::with_capacity(given.len());
+        for classifier in given {
+            match classifier {
+                Classifier::Csv(rules) => all.push(Custom::Csv(rules.clone())),
+                Classifier::Json { path, .. } => all.extend(JsonPath::parse(path).map(Custom::Json)),
+                Classifier::Grok(rules) => {
+                    let grok = Grok::new(rules).map_err(|why| format!("Classifier {}: {why}", rules.name))?;
+                    all.push(Custom::Grok(Box::new(grok)));
+                }
+            }
+        }
+        Ok(Self(all))
     }
 
     pub(super) fn classify(&self, sample: &Sample) -> Verdict {
@@ -44,6 +55,11 @@ impl Classifiers {
                     }
                 }
                 Custom::Csv(_) => {}
+                Custom::Grok(grok) => {
+                    if let Some(schema) = grok.classify(sample) {
+                        return Verdict::Known(Box::new(schema));
+                    }
+                }
                 Custom::Json(path) => match json::classify(sample, Some(path)) {
                     json::Verdict::Json(schema) => return Verdict::Known(Box::new(schema)),
                     json::Verdict::NeedMore => return Verdict::NeedMore,

@@ -50,7 +50,7 @@ pub(super) fn classify(tail: &Bytes, size: u64) -> Footer {
     }
 }
 
-fn columns(fields: &Fields) -> Vec<(String, HiveType)> {
+pub(super) fn columns(fields: &Fields) -> Vec<(String, HiveType)> {
     let mut out: Vec<(String, HiveType)> = Vec::with_capacity(fields.len());
     for field in fields {
         let name = field.name().to_lowercase();

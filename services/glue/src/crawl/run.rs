@@ -16,6 +16,7 @@ use super::sample;
 use super::schema::{FileSchema, Format};
 use super::settings::{Request, Target};
 use super::tables::{self, Report};
+use super::{avro_file, orc_file};
 
 /// Samples read at the same time.
 const CONCURRENCY: usize = 32;
@@ -52,7 +53,7 @@ pub trait Source: Send + Sync {
 
 /// Crawls all targets. Only a target that cannot be listed fails the crawl; a file that cannot be read is logged.
 pub async fn run(request: &Request, source: &dyn Source) -> Result<Report, SourceError> {
-    let classifiers = Classifiers::new(&request.classifiers);
+    let classifiers = Classifiers::new(&request.classifiers).map_err(SourceError)?;
     let mut report = Report::default();
     for target in &request.targets {
         crawl_target(request, target, source, &classifiers, &mut report).await?;
@@ -193,18 +194,35 @@ async fn inspect(
 ) -> Result<Outcome, SourceError> {
     let size = object.size;
     if object.key.ends_with(".parquet") && size > limit {
-        return footer(bucket, object, source).await;
+        return footer(&PARQUET, bucket, object, source).await;
     }
     let mut limit = limit;
     loop {
         let end = limit.min(size);
         let bytes = source.read(bucket, &object.key, 0, end).await?;
         let whole = end == size;
-        if bytes.starts_with(parquet_file::MAGIC) {
-            return if whole { Ok(of_footer(&bytes, size)) } else { footer(bucket, object, source).await };
+        let tail = if bytes.starts_with(parquet_file::MAGIC) {
+            Some(&PARQUET)
+        } else {
+            bytes.starts_with(orc_file::MAGIC).then_some(&ORC)
+        };
+        if let Some(kind) = tail {
+            let outcome =
+                if whole { of_footer(kind, &bytes, size) } else { footer(kind, bucket, object, source).await? };
+            // Text may begin with these letters too.
+            if matches!(outcome, Outcome::Known(_)) || kind.name == PARQUET.name {
+                return Ok(outcome);
+            }
         }
-        if let Some(name) = foreign(&bytes) {
-            return Ok(Outcome::Unknown(format!("its format, {name}, is not supported")));
+        if bytes.starts_with(avro_file::MAGIC) {
+            match avro_file::classify(&bytes) {
+                Ok(schema) => return Ok(Outcome::Known(schema)),
+                Err(_) if !whole && limit < LONGEST_SAMPLE => {
+                    limit = (limit + MEGABYTE).min(LONGEST_SAMPLE);
+                    continue;
+                }
+                Err(why) => return Ok(Outcome::Unknown(format!("not classified as avro: {why}"))),
+            }
         }
         let sample = match sample::decode(&bytes, whole, limit) {
             Ok(sample) => sample,
@@ -224,32 +242,33 @@ async fn inspect(
     }
 }
 
-/// Formats that are recognised only to say what they are.
-fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [b'O', b'b', b'j', 1, ..] => Some("avro"),
-        [b'O', b'R', b'C', ..] => Some("orc"),
-        _ => None,
-    }
+/// A format whose schema stands at a file's end.
+struct Tailed {
+    name: &'static str,
+    classify: fn(&Bytes, u64) -> Footer,
 }
 
-async fn footer(bucket: &str, object: &Object, source: &dyn Source) -> Result<Outcome, SourceError> {
+const PARQUET: Tailed = Tailed { name: "parquet", classify: parquet_file::classify };
+const ORC: Tailed = Tailed { name: "orc", classify: orc_file::classify };
+
+async fn footer(kind: &Tailed, bucket: &str, object: &Object, source: &dyn Source) -> Result<Outcome, SourceError> {
     let size = object.size;
     let mut wanted = FOOTER_GUESS.min(size);
     loop {
         let tail = source.read(bucket, &object.key, size - wanted, size).await?;
-        match parquet_file::classify(&tail, size) {
+        match (kind.classify)(&tail, size) {
             Footer::NeedMore(more) if more > wanted => wanted = more.min(size),
-            _ => return Ok(of_footer(&tail, size)),
+            _ => return Ok(of_footer(kind, &tail, size)),
         }
     }
 }
 
-fn of_footer(tail: &Bytes, size: u64) -> Outcome {
-    match parquet_file::classify(tail, size) {
+fn of_footer(kind: &Tailed, tail: &Bytes, size: u64) -> Outcome {
+    let name = kind.name;
+    match (kind.classify)(tail, size) {
         Footer::Schema(schema) => Outcome::Known(schema),
-        Footer::NeedMore(_) => Outcome::Unknown("not classified as parquet: its footer is out of bounds".to_owned()),
-        Footer::Broken(why) => Outcome::Unknown(format!("not classified as parquet: {why}")),
+        Footer::NeedMore(_) => Outcome::Unknown(format!("not classified as {name}: its footer is out of bounds")),
+        Footer::Broken(why) => Outcome::Unknown(format!("not classified as {name}: {why}")),
     }
 }
 

@@ -24,10 +24,19 @@ pub(super) fn decode(bytes: &[u8], whole: bool, limit: u64) -> Result<Sample, &'
             let member = zip_member(bytes).ok_or("zip archive of an unsupported kind")?;
             inflate(member, bytes, whole, limit, Compression::Zip)
         }
-        [b'B', b'Z', b'h', ..] => Err("bzip2 compression is not supported"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Err("zstd compression is not supported"),
-        [0x04, 0x22, 0x4d, 0x18, ..] => Err("lz4 compression is not supported"),
-        [0xff, 0x06, 0x00, 0x00, b's', b'N', b'a', b'P', b'p', b'Y', ..] => Err("snappy framing is not supported"),
+        [b'B', b'Z', b'h', ..] => {
+            inflate(bzip2::read::MultiBzDecoder::new(bytes), bytes, whole, limit, Compression::Bzip2)
+        }
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            let decoder = zstd::stream::read::Decoder::new(bytes).map_err(|_| "compressed data is corrupt")?;
+            inflate(decoder, bytes, whole, limit, Compression::Zstd)
+        }
+        [0x04, 0x22, 0x4d, 0x18, ..] => {
+            inflate(lz4_flex::frame::FrameDecoder::new(bytes), bytes, whole, limit, Compression::Lz4)
+        }
+        [0xff, 0x06, 0x00, 0x00, b's', b'N', b'a', b'P', b'p', b'Y', ..] => {
+            inflate(snap::read::FrameDecoder::new(bytes), bytes, whole, limit, Compression::Snappy)
+        }
         plain => Ok(Sample {
             data: plain.to_vec(),
             complete: whole,

@@ -10,6 +10,10 @@ pub(super) enum Compression {
     None,
     Gzip,
     Zip,
+    Bzip2,
+    Zstd,
+    Lz4,
+    Snappy,
 }
 
 impl Compression {
@@ -18,6 +22,10 @@ impl Compression {
             Self::None => "none",
             Self::Gzip => "gzip",
             Self::Zip => "zip",
+            Self::Bzip2 => "bzip2",
+            Self::Zstd => "zstd",
+            Self::Lz4 => "lz4",
+            Self::Snappy => "snappy",
         }
     }
 }
@@ -30,6 +38,16 @@ pub(super) enum Format {
         keys: Vec<String>,
     },
     Parquet,
+    Orc,
+    Avro {
+        /// The schema as the file has it.
+        literal: String,
+    },
+    Grok {
+        pattern: String,
+        custom_patterns: String,
+        classification: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -57,11 +75,14 @@ pub(super) struct FileSchema {
 }
 
 impl FileSchema {
-    pub(super) fn classification(&self) -> &'static str {
-        match self.format {
+    pub(super) fn classification(&self) -> &str {
+        match &self.format {
             Format::Csv(_) => "csv",
             Format::Json { .. } => "json",
             Format::Parquet => "parquet",
+            Format::Orc => "orc",
+            Format::Avro { .. } => "avro",
+            Format::Grok { classification, .. } => classification,
         }
     }
 
@@ -72,7 +93,11 @@ impl FileSchema {
                 (Format::Csv(a), Format::Csv(b)) => {
                     a.delimiter == b.delimiter && a.header == b.header && a.quote.is_some() == b.quote.is_some()
                 }
-                (Format::Json { .. }, Format::Json { .. }) | (Format::Parquet, Format::Parquet) => true,
+                (Format::Json { .. }, Format::Json { .. })
+                | (Format::Parquet, Format::Parquet)
+                | (Format::Orc, Format::Orc)
+                | (Format::Avro { .. }, Format::Avro { .. }) => true,
+                (a @ Format::Grok { .. }, b @ Format::Grok { .. }) => a == b,
                 _ => false,
             }
     }
@@ -109,6 +134,12 @@ impl FileSchema {
 
     /// The union of both: this file's columns first, then what only the other has.
     pub(super) fn absorb(&mut self, other: &Self) {
+        // Of two schemas that a table can have only one of, the one that tells more.
+        if let (Format::Avro { literal }, Format::Avro { literal: more }) = (&mut self.format, &other.format)
+            && other.columns.len() > self.columns.len()
+        {
+            literal.clone_from(more);
+        }
         self.columns = union(std::mem::take(&mut self.columns), &other.columns);
         self.records += other.records;
         self.bytes += other.bytes;

@@ -54,6 +54,16 @@ impl Target {
 pub enum Classifier {
     Csv(CsvClassifier),
     Json { name: String, path: String },
+    Grok(GrokClassifier),
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GrokClassifier {
+    pub name: String,
+    pub classification: String,
+    pub pattern: String,
+    /// One `NAME pattern` a line.
+    pub custom_patterns: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

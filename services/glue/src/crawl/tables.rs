@@ -144,6 +144,28 @@ fn storage(location: &str, schema: &FileSchema) -> Storage {
             );
             (formats, "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe")
         }
+        Format::Orc => {
+            set("serialization.format", "1".to_owned());
+            let formats =
+                ("org.apache.hadoop.hive.ql.io.orc.OrcInputFormat", "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat");
+            (formats, "org.apache.hadoop.hive.ql.io.orc.OrcSerde")
+        }
+        Format::Avro { literal } => {
+            set("serialization.format", "1".to_owned());
+            set("avro.schema.literal", literal.clone());
+            let formats = (
+                "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat",
+                "org.apache.hadoop.hive.ql.io.avro.AvroContainerOutputFormat",
+            );
+            (formats, "org.apache.hadoop.hive.serde2.avro.AvroSerDe")
+        }
+        Format::Grok { pattern, custom_patterns, .. } => {
+            set("input.format", pattern.clone());
+            if !custom_patterns.is_empty() {
+                set("input.grokCustomPatterns", custom_patterns.clone());
+            }
+            (text, "com.amazonaws.glue.serde.GrokSerDe")
+        }
     };
     Storage {
         location: location.to_owned(),
@@ -171,6 +193,12 @@ fn parameters(schema: &FileSchema, leaves: &[Leaf]) -> BTreeMap<String, String> 
     set("sizeKey", bytes.to_string());
     set("CrawlerSchemaSerializerVersion", "1.0".to_owned());
     set("CrawlerSchemaDeserializerVersion", "1.0".to_owned());
+    if let Format::Avro { literal } = &schema.format {
+        set("avro.schema.literal", literal.clone());
+    }
+    if let Format::Grok { pattern, .. } = &schema.format {
+        set("grokPattern", pattern.clone());
+    }
     if let Format::Csv(csv) = &schema.format {
         set("delimiter", csv.delimiter.to_string());
         set("columnsOrdered", "true".to_owned());

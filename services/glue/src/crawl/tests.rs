@@ -358,3 +358,38 @@ fn every_classified_file_is_counted_once_in_any_layout() {
         }
     }
 }
+
+#[test]
+fn avro_orc_and_lines_by_a_grok_pattern() {
+    let lines = Bytes::from_static(b"10.0.0.1 GET 200\n10.0.0.2 PUT 404\n");
+    let memory = memory(&[
+        ("avro/month=01/a.avro", super::avro_file::tests::file(50)),
+        ("avro/month=10/b.avro", super::avro_file::tests::file(50)),
+        ("logs/a.log", lines),
+        ("orc/a.orc", super::orc_file::tests::file(2000)),
+    ]);
+    let grok = super::GrokClassifier {
+        name: "g".to_owned(),
+        classification: "access".to_owned(),
+        pattern: "%{IP:client} %{WORD:Verb} %{INT:status:int}".to_owned(),
+        custom_patterns: String::new(),
+    };
+    let request = Request { classifiers: vec![Classifier::Grok(grok)], ..request("s3://b/") };
+    let report = crawl_with(&memory, &request).unwrap();
+    let table = |root: &str| report.tables.iter().find(|table| table.root == root).unwrap();
+    let columns = |root: &str| {
+        table(root).storage.columns.iter().map(|c| format!("{}:{}", c.name, c.ty)).collect::<Vec<_>>().join(",")
+    };
+    assert_eq!(columns("avro"), "id:int,name:string");
+    // What a folder's name says of a partition keeps its text.
+    let values: Vec<_> = table("avro").partitions.iter().map(|partition| partition.values.join("/")).collect();
+    assert_eq!(values, ["01", "10"]);
+    assert!(table("avro").storage.serde_parameters["avro.schema.literal"].contains("\"id\""));
+    assert_eq!(columns("orc"), "id:int,x:double");
+    assert_eq!(
+        (table("orc").parameters["recordCount"].as_str(), columns("logs").as_str()),
+        ("2000", "client:string,verb:string,status:int")
+    );
+    assert_eq!(table("logs").parameters["classification"], "access");
+    assert_eq!(table("logs").storage.serde, "com.amazonaws.glue.serde.GrokSerDe");
+}

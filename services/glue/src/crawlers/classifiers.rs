@@ -1,7 +1,9 @@
-//! Custom classifiers: CSV and JSON. Grok and XML classifiers are refused, since no crawl here would apply them.
+//! Custom classifiers: CSV, JSON and grok. XML classifiers are refused: Athena reads no table that they would make.
 
 use api_glue::error::{entity_not_found_exception, invalid_input_exception, version_mismatch_exception};
-use api_glue::{Classifier, CreateClassifierRequest, CsvClassifier, JsonClassifier, UpdateClassifierRequest};
+use api_glue::{
+    Classifier, CreateClassifierRequest, CsvClassifier, GrokClassifier, JsonClassifier, UpdateClassifierRequest,
+};
 use store::Tx;
 use wire::Error;
 
@@ -9,14 +11,11 @@ use crate::crawl::{self, CsvHeader};
 use crate::scope::Scope;
 
 pub(crate) fn create(req: CreateClassifierRequest, now: jiff::Timestamp) -> Result<Classifier, Error> {
-    if req.grok_classifier.is_some() {
-        return Err(Error::not_implemented("a GrokClassifier"));
-    }
     if req.xml_classifier.is_some() {
         return Err(Error::not_implemented("an XMLClassifier"));
     }
-    let record = match (req.csv_classifier, req.json_classifier) {
-        (Some(csv), None) => Classifier {
+    let record = match (req.csv_classifier, req.json_classifier, req.grok_classifier) {
+        (Some(csv), None, None) => Classifier {
             csv_classifier: Some(CsvClassifier {
                 name: csv.name,
                 creation_time: Some(now.into()),
@@ -34,7 +33,19 @@ pub(crate) fn create(req: CreateClassifierRequest, now: jiff::Timestamp) -> Resu
             }),
             ..Classifier::default()
         },
-        (None, Some(json)) => Classifier {
+        (None, None, Some(grok)) => Classifier {
+            grok_classifier: Some(GrokClassifier {
+                name: grok.name,
+                classification: grok.classification,
+                creation_time: Some(now.into()),
+                last_updated: Some(now.into()),
+                version: Some(1),
+                grok_pattern: grok.grok_pattern,
+                custom_patterns: grok.custom_patterns,
+            }),
+            ..Classifier::default()
+        },
+        (None, Some(json), None) => Classifier {
             json_classifier: Some(JsonClassifier {
                 name: json.name,
                 creation_time: Some(now.into()),
@@ -62,6 +73,22 @@ pub(crate) fn updated_name(req: &UpdateClassifierRequest) -> Result<String, Erro
 
 pub(crate) fn update(old: Classifier, req: UpdateClassifierRequest, now: jiff::Timestamp) -> Result<Classifier, Error> {
     let next = |version: Option<i64>| Some(version.unwrap_or(1) + 1);
+    if let (Some(old), Some(new)) = (&old.grok_classifier, &req.grok_classifier) {
+        let record = Classifier {
+            grok_classifier: Some(GrokClassifier {
+                name: old.name.clone(),
+                classification: new.classification.clone().unwrap_or_else(|| old.classification.clone()),
+                creation_time: old.creation_time,
+                last_updated: Some(now.into()),
+                version: next(old.version),
+                grok_pattern: new.grok_pattern.clone().unwrap_or_else(|| old.grok_pattern.clone()),
+                custom_patterns: new.custom_patterns.clone().or_else(|| old.custom_patterns.clone()),
+            }),
+            ..Classifier::default()
+        };
+        to_crawl(&record)?;
+        return Ok(record);
+    }
     let record = match (old.csv_classifier, req.csv_classifier, old.json_classifier, req.json_classifier) {
         (Some(old), Some(new), ..) => Classifier {
             csv_classifier: Some(CsvClassifier {
@@ -98,7 +125,9 @@ pub(crate) fn update(old: Classifier, req: UpdateClassifierRequest, now: jiff::T
 
 pub(crate) fn name(record: &Classifier) -> &str {
     let csv = record.csv_classifier.as_ref().map(|c| c.name.as_str());
-    csv.or_else(|| record.json_classifier.as_ref().map(|c| c.name.as_str())).unwrap_or_default()
+    csv.or_else(|| record.json_classifier.as_ref().map(|c| c.name.as_str()))
+        .or_else(|| record.grok_classifier.as_ref().map(|c| c.name.as_str()))
+        .unwrap_or_default()
 }
 
 pub(crate) fn find(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<Classifier, Error> {
@@ -113,6 +142,17 @@ pub(crate) fn to_crawl(record: &Classifier) -> Result<crawl::Classifier, Error> 
             return Err(invalid_input_exception(format!("JsonPath {} is not supported", json.json_path)));
         }
         return Ok(crawl::Classifier::Json { name: json.name.clone(), path: json.json_path.clone() });
+    }
+    if let Some(grok) = &record.grok_classifier {
+        let classifier = crawl::GrokClassifier {
+            name: grok.name.clone(),
+            classification: grok.classification.clone(),
+            pattern: grok.grok_pattern.clone(),
+            custom_patterns: grok.custom_patterns.clone().unwrap_or_default(),
+        };
+        crawl::check_grok(&classifier)
+            .map_err(|why| invalid_input_exception(format!("Invalid grok pattern: {why}")))?;
+        return Ok(crawl::Classifier::Grok(classifier));
     }
     let csv = record.csv_classifier.clone().unwrap_or_default();
     Ok(crawl::Classifier::Csv(crawl::CsvClassifier {
