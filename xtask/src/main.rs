@@ -4,6 +4,7 @@ mod checks;
 mod codegen;
 mod compat;
 mod demo;
+mod members;
 mod models;
 mod tidy;
 

@@ -1,5 +1,5 @@
 //! `cargo xtask tidy`: what a machine can check of the structure. Layers (who may depend on whom), a header in every file, no
-//! `#[allow]`, licences of dependencies, the size of the example's application parts.
+//! `#[allow]`, licences of dependencies, what becomes of each member of each input, the size of the example's application parts.
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,11 @@ pub(crate) fn run() -> Result<()> {
                 text.lines().count()
             ));
         }
+    }
+    for member in crate::members::unaccounted()? {
+        faults.push(format!(
+            "{member} is neither read by its service nor in models/no_effect.toml or models/refused.toml"
+        ));
     }
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
 }

@@ -31,6 +31,7 @@ impl wire::Operation for BatchGetNamedQuery {
         resource: "",
         readonly: true,
         action: "athena:BatchGetNamedQuery",
+        refused: &[],
     };
 }
 
@@ -52,6 +53,7 @@ impl wire::Operation for BatchGetQueryExecution {
         resource: "",
         readonly: true,
         action: "athena:BatchGetQueryExecution",
+        refused: &[],
     };
 }
 
@@ -73,6 +75,7 @@ impl wire::Operation for CreateDataCatalog {
         resource: "",
         readonly: false,
         action: "athena:CreateDataCatalog",
+        refused: &[],
     };
 }
 
@@ -94,6 +97,7 @@ impl wire::Operation for CreateNamedQuery {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
         action: "athena:CreateNamedQuery",
+        refused: &[],
     };
 }
 
@@ -115,6 +119,7 @@ impl wire::Operation for CreatePreparedStatement {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
         action: "athena:CreatePreparedStatement",
+        refused: &[],
     };
 }
 
@@ -136,6 +141,15 @@ impl wire::Operation for CreateWorkGroup {
         resource: "",
         readonly: false,
         action: "athena:CreateWorkGroup",
+        refused: &[
+            ("Configuration.MonitoringConfiguration", &[]),
+            ("Configuration.EngineConfiguration", &[]),
+            ("Configuration.CustomerContentEncryptionConfiguration", &[]),
+            ("Configuration.EnableMinimumEncryptionConfiguration", &["false"]),
+            ("Configuration.IdentityCenterConfiguration", &[]),
+            ("Configuration.QueryResultsS3AccessGrantsConfiguration", &[]),
+            ("Configuration.SystemTableStatuses", &[]),
+        ],
     };
 }
 
@@ -157,6 +171,7 @@ impl wire::Operation for DeleteDataCatalog {
         resource: "",
         readonly: false,
         action: "athena:DeleteDataCatalog",
+        refused: &[],
     };
 }
 
@@ -178,6 +193,7 @@ impl wire::Operation for DeleteNamedQuery {
         resource: "",
         readonly: false,
         action: "athena:DeleteNamedQuery",
+        refused: &[],
     };
 }
 
@@ -199,6 +215,7 @@ impl wire::Operation for DeletePreparedStatement {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
         action: "athena:DeletePreparedStatement",
+        refused: &[],
     };
 }
 
@@ -220,6 +237,7 @@ impl wire::Operation for DeleteWorkGroup {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
         action: "athena:DeleteWorkGroup",
+        refused: &[],
     };
 }
 
@@ -241,6 +259,7 @@ impl wire::Operation for GetDataCatalog {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
         action: "athena:GetDataCatalog",
+        refused: &[],
     };
 }
 
@@ -262,6 +281,7 @@ impl wire::Operation for GetDatabase {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
         action: "athena:GetDatabase",
+        refused: &[],
     };
 }
 
@@ -283,6 +303,7 @@ impl wire::Operation for GetNamedQuery {
         resource: "",
         readonly: true,
         action: "athena:GetNamedQuery",
+        refused: &[],
     };
 }
 
@@ -304,6 +325,7 @@ impl wire::Operation for GetPreparedStatement {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
         action: "athena:GetPreparedStatement",
+        refused: &[],
     };
 }
 
@@ -325,6 +347,7 @@ impl wire::Operation for GetQueryExecution {
         resource: "",
         readonly: true,
         action: "athena:GetQueryExecution",
+        refused: &[],
     };
 }
 
@@ -346,6 +369,7 @@ impl wire::Operation for GetQueryResults {
         resource: "",
         readonly: true,
         action: "athena:GetQueryResults",
+        refused: &[("QueryResultType", &["DATA_ROWS"])],
     };
 }
 
@@ -367,6 +391,7 @@ impl wire::Operation for GetQueryRuntimeStatistics {
         resource: "",
         readonly: true,
         action: "athena:GetQueryRuntimeStatistics",
+        refused: &[],
     };
 }
 
@@ -388,6 +413,7 @@ impl wire::Operation for GetTableMetadata {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
         action: "athena:GetTableMetadata",
+        refused: &[],
     };
 }
 
@@ -409,6 +435,7 @@ impl wire::Operation for GetWorkGroup {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
         action: "athena:GetWorkGroup",
+        refused: &[],
     };
 }
 
@@ -430,6 +457,7 @@ impl wire::Operation for ListDataCatalogs {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
         action: "athena:ListDataCatalogs",
+        refused: &[],
     };
 }
 
@@ -451,6 +479,7 @@ impl wire::Operation for ListDatabases {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
         action: "athena:ListDatabases",
+        refused: &[],
     };
 }
 
@@ -472,6 +501,7 @@ impl wire::Operation for ListEngineVersions {
         resource: "",
         readonly: true,
         action: "athena:ListEngineVersions",
+        refused: &[],
     };
 }
 
@@ -493,6 +523,7 @@ impl wire::Operation for ListNamedQueries {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
         action: "athena:ListNamedQueries",
+        refused: &[],
     };
 }
 
@@ -514,6 +545,7 @@ impl wire::Operation for ListPreparedStatements {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
         action: "athena:ListPreparedStatements",
+        refused: &[],
     };
 }
 
@@ -535,6 +567,7 @@ impl wire::Operation for ListQueryExecutions {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
         action: "athena:ListQueryExecutions",
+        refused: &[],
     };
 }
 
@@ -556,6 +589,7 @@ impl wire::Operation for ListTableMetadata {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
         action: "athena:ListTableMetadata",
+        refused: &[],
     };
 }
 
@@ -577,6 +611,7 @@ impl wire::Operation for ListTagsForResource {
         resource: "",
         readonly: true,
         action: "athena:ListTagsForResource",
+        refused: &[],
     };
 }
 
@@ -598,6 +633,7 @@ impl wire::Operation for ListWorkGroups {
         resource: "",
         readonly: true,
         action: "athena:ListWorkGroups",
+        refused: &[],
     };
 }
 
@@ -619,6 +655,7 @@ impl wire::Operation for StartQueryExecution {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
         action: "athena:StartQueryExecution",
+        refused: &[("EngineConfiguration", &[])],
     };
 }
 
@@ -640,6 +677,7 @@ impl wire::Operation for StopQueryExecution {
         resource: "",
         readonly: false,
         action: "athena:StopQueryExecution",
+        refused: &[],
     };
 }
 
@@ -661,6 +699,7 @@ impl wire::Operation for TagResource {
         resource: "",
         readonly: false,
         action: "athena:TagResource",
+        refused: &[],
     };
 }
 
@@ -682,6 +721,7 @@ impl wire::Operation for UntagResource {
         resource: "",
         readonly: false,
         action: "athena:UntagResource",
+        refused: &[],
     };
 }
 
@@ -703,6 +743,7 @@ impl wire::Operation for UpdateDataCatalog {
         resource: "",
         readonly: false,
         action: "athena:UpdateDataCatalog",
+        refused: &[],
     };
 }
 
@@ -724,6 +765,7 @@ impl wire::Operation for UpdateNamedQuery {
         resource: "",
         readonly: false,
         action: "athena:UpdateNamedQuery",
+        refused: &[],
     };
 }
 
@@ -745,6 +787,7 @@ impl wire::Operation for UpdatePreparedStatement {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
         action: "athena:UpdatePreparedStatement",
+        refused: &[],
     };
 }
 
@@ -766,6 +809,14 @@ impl wire::Operation for UpdateWorkGroup {
         resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
         action: "athena:UpdateWorkGroup",
+        refused: &[
+            ("ConfigurationUpdates.ManagedQueryResultsConfigurationUpdates", &[]),
+            ("ConfigurationUpdates.CustomerContentEncryptionConfiguration", &[]),
+            ("ConfigurationUpdates.EnableMinimumEncryptionConfiguration", &["false"]),
+            ("ConfigurationUpdates.QueryResultsS3AccessGrantsConfiguration", &[]),
+            ("ConfigurationUpdates.MonitoringConfiguration", &[]),
+            ("ConfigurationUpdates.EngineConfiguration", &[]),
+        ],
     };
 }
 
@@ -1224,8 +1275,9 @@ pub struct ListDatabasesInput {
     pub next_token: Option<String>,
     pub max_results: Option<i32>,
     pub work_group: Option<String>,
+    pub attributes_to_get: Option<Vec<String>>,
 }
-wire::shape!(ListDatabasesInput: "CatalogName" catalog_name, "NextToken" next_token, "MaxResults" max_results, "WorkGroup" work_group,);
+wire::shape!(ListDatabasesInput: "CatalogName" catalog_name, "NextToken" next_token, "MaxResults" max_results, "WorkGroup" work_group, "AttributesToGet" attributes_to_get,);
 
 /// `ListDatabasesOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1311,8 +1363,9 @@ pub struct ListTableMetadataInput {
     pub next_token: Option<String>,
     pub max_results: Option<i32>,
     pub work_group: Option<String>,
+    pub attributes_to_get: Option<Vec<String>>,
 }
-wire::shape!(ListTableMetadataInput: "CatalogName" catalog_name, "DatabaseName" database_name, "Expression" expression, "NextToken" next_token, "MaxResults" max_results, "WorkGroup" work_group,);
+wire::shape!(ListTableMetadataInput: "CatalogName" catalog_name, "DatabaseName" database_name, "Expression" expression, "NextToken" next_token, "MaxResults" max_results, "WorkGroup" work_group, "AttributesToGet" attributes_to_get,);
 
 /// `ListTableMetadataOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1657,6 +1710,14 @@ wire::shape!(StopQueryExecutionInput: "QueryExecutionId" query_execution_id,);
 pub struct StopQueryExecutionOutput {}
 wire::shape!(StopQueryExecutionOutput:);
 
+/// `SystemTableStatus`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SystemTableStatus {
+    pub table_name: String,
+    pub enabled: bool,
+}
+wire::shape!(SystemTableStatus: "TableName" table_name, "Enabled" enabled,);
+
 /// `TableMetadata`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableMetadata {
@@ -1812,8 +1873,9 @@ pub struct WorkGroupConfiguration {
     pub enable_minimum_encryption_configuration: Option<bool>,
     pub identity_center_configuration: Option<IdentityCenterConfiguration>,
     pub query_results_s3_access_grants_configuration: Option<QueryResultsS3AccessGrantsConfiguration>,
+    pub system_table_statuses: Option<Vec<SystemTableStatus>>,
 }
-wire::shape!(WorkGroupConfiguration: "ResultConfiguration" result_configuration, "ManagedQueryResultsConfiguration" managed_query_results_configuration, "EnforceWorkGroupConfiguration" enforce_work_group_configuration, "PublishCloudWatchMetricsEnabled" publish_cloud_watch_metrics_enabled, "BytesScannedCutoffPerQuery" bytes_scanned_cutoff_per_query, "RequesterPaysEnabled" requester_pays_enabled, "EngineVersion" engine_version, "AdditionalConfiguration" additional_configuration, "ExecutionRole" execution_role, "MonitoringConfiguration" monitoring_configuration, "EngineConfiguration" engine_configuration, "CustomerContentEncryptionConfiguration" customer_content_encryption_configuration, "EnableMinimumEncryptionConfiguration" enable_minimum_encryption_configuration, "IdentityCenterConfiguration" identity_center_configuration, "QueryResultsS3AccessGrantsConfiguration" query_results_s3_access_grants_configuration,);
+wire::shape!(WorkGroupConfiguration: "ResultConfiguration" result_configuration, "ManagedQueryResultsConfiguration" managed_query_results_configuration, "EnforceWorkGroupConfiguration" enforce_work_group_configuration, "PublishCloudWatchMetricsEnabled" publish_cloud_watch_metrics_enabled, "BytesScannedCutoffPerQuery" bytes_scanned_cutoff_per_query, "RequesterPaysEnabled" requester_pays_enabled, "EngineVersion" engine_version, "AdditionalConfiguration" additional_configuration, "ExecutionRole" execution_role, "MonitoringConfiguration" monitoring_configuration, "EngineConfiguration" engine_configuration, "CustomerContentEncryptionConfiguration" customer_content_encryption_configuration, "EnableMinimumEncryptionConfiguration" enable_minimum_encryption_configuration, "IdentityCenterConfiguration" identity_center_configuration, "QueryResultsS3AccessGrantsConfiguration" query_results_s3_access_grants_configuration, "SystemTableStatuses" system_table_statuses,);
 
 /// `WorkGroupConfigurationUpdates`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2589,6 +2651,15 @@ static S_DATABASE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DATABASE_ATTRIBUTES: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["NAME"], sensitive: false };
+static S_DATABASE_ATTRIBUTES_LIST: Shape = Shape::List(List {
+    member: &S_DATABASE_ATTRIBUTES,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(1),
+});
 static S_DATABASE_LIST: Shape =
     Shape::List(List { member: &S_DATABASE, element: "member", flattened: false, min: None, max: None });
 static S_DATABASE_STRING: Shape =
@@ -3195,7 +3266,7 @@ static S_KMS_KEY: Shape = Shape::String {
     min: Some(1),
     max: Some(2048),
     pattern: Some(
-        "^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:key/?[a-zA-Z_0-9+=,.@\\-_/]+$|^arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:alias/?[a-zA-Z_0-9+=,.@\\-_/]+$|^alias/[a-zA-Z0-9/_-]+$|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}",
+        "^(arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:key/?[a-zA-Z_0-9+=,.@\\-_/]+|arn:aws[a-z\\-]*:kms:([a-z0-9\\-]+):\\d{12}:alias/?[a-zA-Z_0-9+=,.@\\-_/]+|alias/[a-zA-Z0-9/_-]+|[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12})$",
     ),
     values: &[],
     sensitive: false,
@@ -3283,6 +3354,14 @@ static S_LIST_DATABASES_INPUT: Shape = Shape::Structure(Structure {
             name: "WorkGroup",
             wire: "",
             shape: &S_WORK_GROUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AttributesToGet",
+            wire: "",
+            shape: &S_DATABASE_ATTRIBUTES_LIST,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3559,6 +3638,14 @@ static S_LIST_TABLE_METADATA_INPUT: Shape = Shape::Structure(Structure {
             name: "WorkGroup",
             wire: "",
             shape: &S_WORK_GROUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AttributesToGet",
+            wire: "",
+            shape: &S_TABLE_ATTRIBUTES_LIST,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -4901,6 +4988,41 @@ static S_STOP_QUERY_EXECUTION_OUTPUT: Shape =
 static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STRING_LIST: Shape =
     Shape::List(List { member: &S_STRING, element: "member", flattened: false, min: None, max: None });
+static S_SYSTEM_TABLE_STATUS: Shape = Shape::Structure(Structure {
+    name: "SystemTableStatus",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_SYSTEM_TABLE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Enabled",
+            wire: "",
+            shape: &S_BOXED_BOOLEAN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SYSTEM_TABLE_STATUS_LIST: Shape = Shape::List(List {
+    member: &S_SYSTEM_TABLE_STATUS,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(50),
+});
+static S_SYSTEM_TABLE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["QUERY_EXECUTIONS"], sensitive: false };
+static S_TABLE_ATTRIBUTES: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["NAME", "TABLE_TYPE"], sensitive: false };
+static S_TABLE_ATTRIBUTES_LIST: Shape =
+    Shape::List(List { member: &S_TABLE_ATTRIBUTES, element: "member", flattened: false, min: Some(1), max: Some(2) });
 static S_TABLE_METADATA: Shape = Shape::Structure(Structure {
     name: "TableMetadata",
     members: &[
@@ -5460,6 +5582,14 @@ static S_WORK_GROUP_CONFIGURATION: Shape = Shape::Structure(Structure {
             name: "QueryResultsS3AccessGrantsConfiguration",
             wire: "",
             shape: &S_QUERY_RESULTS_S3_ACCESS_GRANTS_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SystemTableStatuses",
+            wire: "",
+            shape: &S_SYSTEM_TABLE_STATUS_LIST,
             required: false,
             location: Location::Body,
             idempotency_token: false,

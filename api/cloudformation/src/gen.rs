@@ -31,6 +31,15 @@ impl wire::Operation for CreateChangeSet {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
         action: "cloudformation:CreateChangeSet",
+        refused: &[
+            ("ResourceTypes", &[]),
+            ("RollbackConfiguration", &[]),
+            ("ResourcesToImport", &[]),
+            ("ImportExistingResources", &["false"]),
+            ("DeploymentMode", &[]),
+            ("DeploymentConfig", &[]),
+            ("DisableValidation", &["false"]),
+        ],
     };
 }
 
@@ -52,6 +61,17 @@ impl wire::Operation for CreateStack {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
         action: "cloudformation:CreateStack",
+        refused: &[
+            ("RollbackConfiguration", &[]),
+            ("TimeoutInMinutes", &[]),
+            ("NotificationARNs", &[]),
+            ("ResourceTypes", &[]),
+            ("StackPolicyBody", &[]),
+            ("StackPolicyURL", &[]),
+            ("RetainExceptOnCreate", &["false"]),
+            ("DeploymentConfig", &[]),
+            ("DisableValidation", &["false"]),
+        ],
     };
 }
 
@@ -73,6 +93,7 @@ impl wire::Operation for DeleteChangeSet {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
         action: "cloudformation:DeleteChangeSet",
+        refused: &[],
     };
 }
 
@@ -94,6 +115,7 @@ impl wire::Operation for DeleteStack {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
         action: "cloudformation:DeleteStack",
+        refused: &[("DeletionMode", &["STANDARD"]), ("DeploymentConfig", &[])],
     };
 }
 
@@ -115,6 +137,7 @@ impl wire::Operation for DescribeChangeSet {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
         action: "cloudformation:DescribeChangeSet",
+        refused: &[],
     };
 }
 
@@ -136,6 +159,7 @@ impl wire::Operation for DescribeStackEvents {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
         action: "cloudformation:DescribeStackEvents",
+        refused: &[],
     };
 }
 
@@ -157,6 +181,7 @@ impl wire::Operation for DescribeStackResource {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
         action: "cloudformation:DescribeStackResource",
+        refused: &[],
     };
 }
 
@@ -178,6 +203,7 @@ impl wire::Operation for DescribeStackResources {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
         action: "cloudformation:DescribeStackResources",
+        refused: &[],
     };
 }
 
@@ -199,6 +225,7 @@ impl wire::Operation for DescribeStacks {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
         action: "cloudformation:DescribeStacks",
+        refused: &[],
     };
 }
 
@@ -220,6 +247,7 @@ impl wire::Operation for ExecuteChangeSet {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
         action: "cloudformation:ExecuteChangeSet",
+        refused: &[("RetainExceptOnCreate", &["false"])],
     };
 }
 
@@ -241,6 +269,7 @@ impl wire::Operation for GetTemplate {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
         action: "cloudformation:GetTemplate",
+        refused: &[],
     };
 }
 
@@ -262,6 +291,7 @@ impl wire::Operation for GetTemplateSummary {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
         action: "cloudformation:GetTemplateSummary",
+        refused: &[("StackSetName", &[]), ("CallAs", &["SELF"])],
     };
 }
 
@@ -283,6 +313,7 @@ impl wire::Operation for ListChangeSets {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
         action: "cloudformation:ListChangeSets",
+        refused: &[],
     };
 }
 
@@ -304,6 +335,7 @@ impl wire::Operation for ListStackResources {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
         action: "cloudformation:ListStackResources",
+        refused: &[],
     };
 }
 
@@ -325,6 +357,7 @@ impl wire::Operation for ListStacks {
         resource: "",
         readonly: true,
         action: "cloudformation:ListStacks",
+        refused: &[],
     };
 }
 
@@ -346,6 +379,18 @@ impl wire::Operation for UpdateStack {
         resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
         action: "cloudformation:UpdateStack",
+        refused: &[
+            ("StackPolicyDuringUpdateBody", &[]),
+            ("StackPolicyDuringUpdateURL", &[]),
+            ("ResourceTypes", &[]),
+            ("RollbackConfiguration", &[]),
+            ("StackPolicyBody", &[]),
+            ("StackPolicyURL", &[]),
+            ("NotificationARNs", &[]),
+            ("RetainExceptOnCreate", &["false"]),
+            ("DeploymentConfig", &[]),
+            ("DisableValidation", &["false"]),
+        ],
     };
 }
 
@@ -367,6 +412,7 @@ impl wire::Operation for ValidateTemplate {
         resource: "",
         readonly: true,
         action: "cloudformation:ValidateTemplate",
+        refused: &[],
     };
 }
 
@@ -421,8 +467,10 @@ pub struct CreateChangeSetInput {
     pub on_stack_failure: Option<String>,
     pub import_existing_resources: Option<bool>,
     pub deployment_mode: Option<String>,
+    pub deployment_config: Option<DeploymentConfig>,
+    pub disable_validation: Option<bool>,
 }
-wire::shape!(CreateChangeSetInput: "StackName" stack_name, "TemplateBody" template_body, "TemplateURL" template_url, "UsePreviousTemplate" use_previous_template, "Parameters" parameters, "Capabilities" capabilities, "ResourceTypes" resource_types, "RoleARN" role_arn, "RollbackConfiguration" rollback_configuration, "NotificationARNs" notification_ar_ns, "Tags" tags, "ChangeSetName" change_set_name, "ClientToken" client_token, "Description" description, "ChangeSetType" change_set_type, "ResourcesToImport" resources_to_import, "IncludeNestedStacks" include_nested_stacks, "OnStackFailure" on_stack_failure, "ImportExistingResources" import_existing_resources, "DeploymentMode" deployment_mode,);
+wire::shape!(CreateChangeSetInput: "StackName" stack_name, "TemplateBody" template_body, "TemplateURL" template_url, "UsePreviousTemplate" use_previous_template, "Parameters" parameters, "Capabilities" capabilities, "ResourceTypes" resource_types, "RoleARN" role_arn, "RollbackConfiguration" rollback_configuration, "NotificationARNs" notification_ar_ns, "Tags" tags, "ChangeSetName" change_set_name, "ClientToken" client_token, "Description" description, "ChangeSetType" change_set_type, "ResourcesToImport" resources_to_import, "IncludeNestedStacks" include_nested_stacks, "OnStackFailure" on_stack_failure, "ImportExistingResources" import_existing_resources, "DeploymentMode" deployment_mode, "DeploymentConfig" deployment_config, "DisableValidation" disable_validation,);
 
 /// `CreateChangeSetOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -453,8 +501,10 @@ pub struct CreateStackInput {
     pub client_request_token: Option<String>,
     pub enable_termination_protection: Option<bool>,
     pub retain_except_on_create: Option<bool>,
+    pub deployment_config: Option<DeploymentConfig>,
+    pub disable_validation: Option<bool>,
 }
-wire::shape!(CreateStackInput: "StackName" stack_name, "TemplateBody" template_body, "TemplateURL" template_url, "Parameters" parameters, "DisableRollback" disable_rollback, "RollbackConfiguration" rollback_configuration, "TimeoutInMinutes" timeout_in_minutes, "NotificationARNs" notification_ar_ns, "Capabilities" capabilities, "ResourceTypes" resource_types, "RoleARN" role_arn, "OnFailure" on_failure, "StackPolicyBody" stack_policy_body, "StackPolicyURL" stack_policy_url, "Tags" tags, "ClientRequestToken" client_request_token, "EnableTerminationProtection" enable_termination_protection, "RetainExceptOnCreate" retain_except_on_create,);
+wire::shape!(CreateStackInput: "StackName" stack_name, "TemplateBody" template_body, "TemplateURL" template_url, "Parameters" parameters, "DisableRollback" disable_rollback, "RollbackConfiguration" rollback_configuration, "TimeoutInMinutes" timeout_in_minutes, "NotificationARNs" notification_ar_ns, "Capabilities" capabilities, "ResourceTypes" resource_types, "RoleARN" role_arn, "OnFailure" on_failure, "StackPolicyBody" stack_policy_body, "StackPolicyURL" stack_policy_url, "Tags" tags, "ClientRequestToken" client_request_token, "EnableTerminationProtection" enable_termination_protection, "RetainExceptOnCreate" retain_except_on_create, "DeploymentConfig" deployment_config, "DisableValidation" disable_validation,);
 
 /// `CreateStackOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -485,8 +535,17 @@ pub struct DeleteStackInput {
     pub role_arn: Option<String>,
     pub client_request_token: Option<String>,
     pub deletion_mode: Option<String>,
+    pub deployment_config: Option<DeploymentConfig>,
 }
-wire::shape!(DeleteStackInput: "StackName" stack_name, "RetainResources" retain_resources, "RoleARN" role_arn, "ClientRequestToken" client_request_token, "DeletionMode" deletion_mode,);
+wire::shape!(DeleteStackInput: "StackName" stack_name, "RetainResources" retain_resources, "RoleARN" role_arn, "ClientRequestToken" client_request_token, "DeletionMode" deletion_mode, "DeploymentConfig" deployment_config,);
+
+/// `DeploymentConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeploymentConfig {
+    pub mode: Option<String>,
+    pub disable_rollback: Option<bool>,
+}
+wire::shape!(DeploymentConfig: "Mode" mode, "DisableRollback" disable_rollback,);
 
 /// `DescribeChangeSetInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -524,8 +583,9 @@ pub struct DescribeChangeSetOutput {
     pub on_stack_failure: Option<String>,
     pub import_existing_resources: Option<bool>,
     pub deployment_mode: Option<String>,
+    pub deployment_config: Option<DeploymentConfig>,
 }
-wire::shape!(DescribeChangeSetOutput: "ChangeSetName" change_set_name, "ChangeSetId" change_set_id, "StackId" stack_id, "StackName" stack_name, "Description" description, "Parameters" parameters, "CreationTime" creation_time, "ExecutionStatus" execution_status, "Status" status, "StatusReason" status_reason, "StackDriftStatus" stack_drift_status, "NotificationARNs" notification_ar_ns, "RollbackConfiguration" rollback_configuration, "Capabilities" capabilities, "Tags" tags, "Changes" changes, "NextToken" next_token, "IncludeNestedStacks" include_nested_stacks, "ParentChangeSetId" parent_change_set_id, "RootChangeSetId" root_change_set_id, "OnStackFailure" on_stack_failure, "ImportExistingResources" import_existing_resources, "DeploymentMode" deployment_mode,);
+wire::shape!(DescribeChangeSetOutput: "ChangeSetName" change_set_name, "ChangeSetId" change_set_id, "StackId" stack_id, "StackName" stack_name, "Description" description, "Parameters" parameters, "CreationTime" creation_time, "ExecutionStatus" execution_status, "Status" status, "StatusReason" status_reason, "StackDriftStatus" stack_drift_status, "NotificationARNs" notification_ar_ns, "RollbackConfiguration" rollback_configuration, "Capabilities" capabilities, "Tags" tags, "Changes" changes, "NextToken" next_token, "IncludeNestedStacks" include_nested_stacks, "ParentChangeSetId" parent_change_set_id, "RootChangeSetId" root_change_set_id, "OnStackFailure" on_stack_failure, "ImportExistingResources" import_existing_resources, "DeploymentMode" deployment_mode, "DeploymentConfig" deployment_config,);
 
 /// `DescribeStackEventsInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -867,6 +927,7 @@ pub struct Stack {
     pub stack_status: String,
     pub stack_status_reason: Option<String>,
     pub disable_rollback: Option<bool>,
+    pub deployment_config: Option<DeploymentConfig>,
     pub notification_ar_ns: Option<Vec<String>>,
     pub timeout_in_minutes: Option<i32>,
     pub capabilities: Option<Vec<String>>,
@@ -881,8 +942,9 @@ pub struct Stack {
     pub deletion_mode: Option<String>,
     pub detailed_status: Option<String>,
     pub last_operations: Option<Vec<OperationEntry>>,
+    pub alias_name: Option<String>,
 }
-wire::shape!(Stack: "StackId" stack_id, "StackName" stack_name, "ChangeSetId" change_set_id, "Description" description, "Parameters" parameters, "CreationTime" creation_time, "DeletionTime" deletion_time, "LastUpdatedTime" last_updated_time, "RollbackConfiguration" rollback_configuration, "StackStatus" stack_status, "StackStatusReason" stack_status_reason, "DisableRollback" disable_rollback, "NotificationARNs" notification_ar_ns, "TimeoutInMinutes" timeout_in_minutes, "Capabilities" capabilities, "Outputs" outputs, "RoleARN" role_arn, "Tags" tags, "EnableTerminationProtection" enable_termination_protection, "ParentId" parent_id, "RootId" root_id, "DriftInformation" drift_information, "RetainExceptOnCreate" retain_except_on_create, "DeletionMode" deletion_mode, "DetailedStatus" detailed_status, "LastOperations" last_operations,);
+wire::shape!(Stack: "StackId" stack_id, "StackName" stack_name, "ChangeSetId" change_set_id, "Description" description, "Parameters" parameters, "CreationTime" creation_time, "DeletionTime" deletion_time, "LastUpdatedTime" last_updated_time, "RollbackConfiguration" rollback_configuration, "StackStatus" stack_status, "StackStatusReason" stack_status_reason, "DisableRollback" disable_rollback, "DeploymentConfig" deployment_config, "NotificationARNs" notification_ar_ns, "TimeoutInMinutes" timeout_in_minutes, "Capabilities" capabilities, "Outputs" outputs, "RoleARN" role_arn, "Tags" tags, "EnableTerminationProtection" enable_termination_protection, "ParentId" parent_id, "RootId" root_id, "DriftInformation" drift_information, "RetainExceptOnCreate" retain_except_on_create, "DeletionMode" deletion_mode, "DetailedStatus" detailed_status, "LastOperations" last_operations, "AliasName" alias_name,);
 
 /// `StackDriftInformation`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1054,8 +1116,10 @@ pub struct UpdateStackInput {
     pub disable_rollback: Option<bool>,
     pub client_request_token: Option<String>,
     pub retain_except_on_create: Option<bool>,
+    pub deployment_config: Option<DeploymentConfig>,
+    pub disable_validation: Option<bool>,
 }
-wire::shape!(UpdateStackInput: "StackName" stack_name, "TemplateBody" template_body, "TemplateURL" template_url, "UsePreviousTemplate" use_previous_template, "StackPolicyDuringUpdateBody" stack_policy_during_update_body, "StackPolicyDuringUpdateURL" stack_policy_during_update_url, "Parameters" parameters, "Capabilities" capabilities, "ResourceTypes" resource_types, "RoleARN" role_arn, "RollbackConfiguration" rollback_configuration, "StackPolicyBody" stack_policy_body, "StackPolicyURL" stack_policy_url, "NotificationARNs" notification_ar_ns, "Tags" tags, "DisableRollback" disable_rollback, "ClientRequestToken" client_request_token, "RetainExceptOnCreate" retain_except_on_create,);
+wire::shape!(UpdateStackInput: "StackName" stack_name, "TemplateBody" template_body, "TemplateURL" template_url, "UsePreviousTemplate" use_previous_template, "StackPolicyDuringUpdateBody" stack_policy_during_update_body, "StackPolicyDuringUpdateURL" stack_policy_during_update_url, "Parameters" parameters, "Capabilities" capabilities, "ResourceTypes" resource_types, "RoleARN" role_arn, "RollbackConfiguration" rollback_configuration, "StackPolicyBody" stack_policy_body, "StackPolicyURL" stack_policy_url, "NotificationARNs" notification_ar_ns, "Tags" tags, "DisableRollback" disable_rollback, "ClientRequestToken" client_request_token, "RetainExceptOnCreate" retain_except_on_create, "DeploymentConfig" deployment_config, "DisableValidation" disable_validation,);
 
 /// `UpdateStackOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1095,6 +1159,8 @@ static S_AFTER_CONTEXT: Shape = Shape::String { min: None, max: None, pattern: N
 static S_AFTER_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_AFTER_VALUE_FROM: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["TEMPLATE"], sensitive: false };
+static S_ALIAS_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_ALLOWED_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ALLOWED_VALUES: Shape =
     Shape::List(List { member: &S_ALLOWED_VALUE, element: "member", flattened: false, min: None, max: None });
@@ -1504,6 +1570,22 @@ static S_CREATE_CHANGE_SET_INPUT: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "DeploymentConfig",
+            wire: "",
+            shape: &S_DEPLOYMENT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DisableValidation",
+            wire: "",
+            shape: &S_DISABLE_VALIDATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -1676,6 +1758,22 @@ static S_CREATE_STACK_INPUT: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "DeploymentConfig",
+            wire: "",
+            shape: &S_DEPLOYMENT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DisableValidation",
+            wire: "",
+            shape: &S_DISABLE_VALIDATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -1769,6 +1867,14 @@ static S_DELETE_STACK_INPUT: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "DeploymentConfig",
+            wire: "",
+            shape: &S_DEPLOYMENT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -1780,6 +1886,30 @@ static S_DELETION_MODE: Shape = Shape::String {
     sensitive: false,
 };
 static S_DELETION_TIME: Shape = Shape::Timestamp { iso: true };
+static S_DEPLOYMENT_CONFIG: Shape = Shape::Structure(Structure {
+    name: "DeploymentConfig",
+    members: &[
+        Member {
+            name: "Mode",
+            wire: "",
+            shape: &S_DEPLOYMENT_CONFIG_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DisableRollback",
+            wire: "",
+            shape: &S_DISABLE_ROLLBACK,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DEPLOYMENT_CONFIG_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["STANDARD", "EXPRESS"], sensitive: false };
 static S_DEPLOYMENT_MODE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["REVERT_DRIFT"], sensitive: false };
 static S_DESCRIBE_CHANGE_SET_INPUT: Shape = Shape::Structure(Structure {
@@ -2007,6 +2137,14 @@ static S_DESCRIBE_CHANGE_SET_OUTPUT: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "DeploymentConfig",
+            wire: "",
+            shape: &S_DEPLOYMENT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -2184,11 +2322,12 @@ static S_DETAILED_STATUS: Shape = Shape::String {
     sensitive: false,
 };
 static S_DISABLE_ROLLBACK: Shape = Shape::Boolean;
+static S_DISABLE_VALIDATION: Shape = Shape::Boolean;
 static S_DRIFT_IGNORED_REASON: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
-    values: &["MANAGED_BY_AWS", "WRITE_ONLY_PROPERTY"],
+    values: &["MANAGED_BY_AWS", "WRITE_ONLY_PROPERTY", "SENSITIVE_PROPERTY"],
     sensitive: false,
 };
 static S_ENABLE_TERMINATION_PROTECTION: Shape = Shape::Boolean;
@@ -3480,6 +3619,14 @@ static S_STACK: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "DeploymentConfig",
+            wire: "",
+            shape: &S_DEPLOYMENT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "NotificationARNs",
             wire: "",
             shape: &S_NOTIFICATION_AR_NS,
@@ -3587,6 +3734,14 @@ static S_STACK: Shape = Shape::Structure(Structure {
             name: "LastOperations",
             wire: "",
             shape: &S_LAST_OPERATIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AliasName",
+            wire: "",
+            shape: &S_ALIAS_NAME,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -4532,6 +4687,22 @@ static S_UPDATE_STACK_INPUT: Shape = Shape::Structure(Structure {
             name: "RetainExceptOnCreate",
             wire: "",
             shape: &S_RETAIN_EXCEPT_ON_CREATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DeploymentConfig",
+            wire: "",
+            shape: &S_DEPLOYMENT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DisableValidation",
+            wire: "",
+            shape: &S_DISABLE_VALIDATION,
             required: false,
             location: Location::Body,
             idempotency_token: false,

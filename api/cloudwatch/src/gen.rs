@@ -31,6 +31,7 @@ impl wire::Operation for GetMetricData {
         resource: "",
         readonly: true,
         action: "cloudwatch:GetMetricData",
+        refused: &[("MetricDataQueries.Expression", &[]), ("MetricDataQueries.AccountId", &[])],
     };
 }
 
@@ -52,6 +53,7 @@ impl wire::Operation for GetMetricStatistics {
         resource: "",
         readonly: true,
         action: "cloudwatch:GetMetricStatistics",
+        refused: &[],
     };
 }
 
@@ -73,6 +75,7 @@ impl wire::Operation for ListMetrics {
         resource: "",
         readonly: true,
         action: "cloudwatch:ListMetrics",
+        refused: &[("OwningAccount", &[])],
     };
 }
 
@@ -94,6 +97,7 @@ impl wire::Operation for PutMetricData {
         resource: "",
         readonly: false,
         action: "cloudwatch:PutMetricData",
+        refused: &[],
     };
 }
 
@@ -115,6 +119,7 @@ impl wire::Operation for PutMetricAlarm {
         resource: "",
         readonly: false,
         action: "cloudwatch:PutMetricAlarm",
+        refused: &[("Metrics.Expression", &[]), ("Metrics.AccountId", &[])],
     };
 }
 
@@ -136,6 +141,7 @@ impl wire::Operation for DescribeAlarms {
         resource: "",
         readonly: true,
         action: "cloudwatch:DescribeAlarms",
+        refused: &[],
     };
 }
 
@@ -157,6 +163,7 @@ impl wire::Operation for DeleteAlarms {
         resource: "",
         readonly: false,
         action: "cloudwatch:DeleteAlarms",
+        refused: &[],
     };
 }
 
@@ -178,6 +185,7 @@ impl wire::Operation for PutDashboard {
         resource: "",
         readonly: false,
         action: "cloudwatch:PutDashboard",
+        refused: &[],
     };
 }
 
@@ -199,6 +207,7 @@ impl wire::Operation for GetDashboard {
         resource: "",
         readonly: true,
         action: "cloudwatch:GetDashboard",
+        refused: &[],
     };
 }
 
@@ -220,6 +229,7 @@ impl wire::Operation for DeleteDashboards {
         resource: "",
         readonly: false,
         action: "cloudwatch:DeleteDashboards",
+        refused: &[],
     };
 }
 
@@ -241,6 +251,7 @@ impl wire::Operation for ListTagsForResource {
         resource: "",
         readonly: true,
         action: "cloudwatch:ListTagsForResource",
+        refused: &[],
     };
 }
 
@@ -262,6 +273,7 @@ impl wire::Operation for TagResource {
         resource: "",
         readonly: false,
         action: "cloudwatch:TagResource",
+        refused: &[],
     };
 }
 
@@ -283,8 +295,16 @@ impl wire::Operation for UntagResource {
         resource: "",
         readonly: false,
         action: "cloudwatch:UntagResource",
+        refused: &[],
     };
 }
+
+/// `ActionConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ActionConfiguration {
+    pub alarm_tags_propagation: Option<AlarmTagsPropagation>,
+}
+wire::shape!(ActionConfiguration: "AlarmTagsPropagation" alarm_tags_propagation,);
 
 /// `AlarmPromQLCriteria`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -294,6 +314,15 @@ pub struct AlarmPromQLCriteria {
     pub recovery_period: Option<i32>,
 }
 wire::shape!(AlarmPromQLCriteria: "Query" query, "PendingPeriod" pending_period, "RecoveryPeriod" recovery_period,);
+
+/// `AlarmTagsPropagation`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlarmTagsPropagation {
+    pub enabled: bool,
+    pub included_tag_keys: Option<Vec<String>>,
+    pub excluded_tag_keys: Option<Vec<String>>,
+}
+wire::shape!(AlarmTagsPropagation: "Enabled" enabled, "IncludedTagKeys" included_tag_keys, "ExcludedTagKeys" excluded_tag_keys,);
 
 /// `CompositeAlarm`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -317,8 +346,9 @@ pub struct CompositeAlarm {
     pub actions_suppressor: Option<String>,
     pub actions_suppressor_wait_period: Option<i32>,
     pub actions_suppressor_extension_period: Option<i32>,
+    pub action_configuration: Option<ActionConfiguration>,
 }
-wire::shape!(CompositeAlarm: "ActionsEnabled" actions_enabled, "AlarmActions" alarm_actions, "AlarmArn" alarm_arn, "AlarmConfigurationUpdatedTimestamp" alarm_configuration_updated_timestamp, "AlarmDescription" alarm_description, "AlarmName" alarm_name, "AlarmRule" alarm_rule, "InsufficientDataActions" insufficient_data_actions, "OKActions" ok_actions, "StateReason" state_reason, "StateReasonData" state_reason_data, "StateUpdatedTimestamp" state_updated_timestamp, "StateValue" state_value, "StateTransitionedTimestamp" state_transitioned_timestamp, "ActionsSuppressedBy" actions_suppressed_by, "ActionsSuppressedReason" actions_suppressed_reason, "ActionsSuppressor" actions_suppressor, "ActionsSuppressorWaitPeriod" actions_suppressor_wait_period, "ActionsSuppressorExtensionPeriod" actions_suppressor_extension_period,);
+wire::shape!(CompositeAlarm: "ActionsEnabled" actions_enabled, "AlarmActions" alarm_actions, "AlarmArn" alarm_arn, "AlarmConfigurationUpdatedTimestamp" alarm_configuration_updated_timestamp, "AlarmDescription" alarm_description, "AlarmName" alarm_name, "AlarmRule" alarm_rule, "InsufficientDataActions" insufficient_data_actions, "OKActions" ok_actions, "StateReason" state_reason, "StateReasonData" state_reason_data, "StateUpdatedTimestamp" state_updated_timestamp, "StateValue" state_value, "StateTransitionedTimestamp" state_transitioned_timestamp, "ActionsSuppressedBy" actions_suppressed_by, "ActionsSuppressedReason" actions_suppressed_reason, "ActionsSuppressor" actions_suppressor, "ActionsSuppressorWaitPeriod" actions_suppressor_wait_period, "ActionsSuppressorExtensionPeriod" actions_suppressor_extension_period, "ActionConfiguration" action_configuration,);
 
 /// `DashboardValidationMessage`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -381,9 +411,10 @@ wire::shape!(DescribeAlarmsInput: "AlarmNames" alarm_names, "AlarmNamePrefix" al
 pub struct DescribeAlarmsOutput {
     pub composite_alarms: Option<Vec<CompositeAlarm>>,
     pub metric_alarms: Option<Vec<MetricAlarm>>,
+    pub log_alarms: Option<Vec<LogAlarm>>,
     pub next_token: Option<String>,
 }
-wire::shape!(DescribeAlarmsOutput: "CompositeAlarms" composite_alarms, "MetricAlarms" metric_alarms, "NextToken" next_token,);
+wire::shape!(DescribeAlarmsOutput: "CompositeAlarms" composite_alarms, "MetricAlarms" metric_alarms, "LogAlarms" log_alarms, "NextToken" next_token,);
 
 /// `Dimension`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -423,6 +454,14 @@ pub struct EvaluationCriteria {
     pub prom_ql_criteria: Option<AlarmPromQLCriteria>,
 }
 wire::shape!(EvaluationCriteria: "PromQLCriteria" prom_ql_criteria,);
+
+/// `EvaluationWindow`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EvaluationWindow {
+    pub wall_clock_window: Option<WallClockWindow>,
+    pub sliding_window: Option<SlidingWindow>,
+}
+wire::shape!(EvaluationWindow: "WallClockWindow" wall_clock_window, "SlidingWindow" sliding_window,);
 
 /// `GetDashboardInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -528,6 +567,36 @@ pub struct ListTagsForResourceOutput {
 }
 wire::shape!(ListTagsForResourceOutput: "Tags" tags,);
 
+/// `LogAlarm`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogAlarm {
+    pub alarm_name: Option<String>,
+    pub alarm_arn: Option<String>,
+    pub alarm_description: Option<String>,
+    pub alarm_configuration_updated_timestamp: Option<wire::Timestamp>,
+    pub actions_enabled: Option<bool>,
+    pub ok_actions: Option<Vec<String>>,
+    pub alarm_actions: Option<Vec<String>>,
+    pub insufficient_data_actions: Option<Vec<String>>,
+    pub state_value: Option<String>,
+    pub state_reason: Option<String>,
+    pub state_reason_data: Option<String>,
+    pub state_updated_timestamp: Option<wire::Timestamp>,
+    pub scheduled_query_configuration: Option<ScheduledQueryConfiguration>,
+    pub query_results_to_evaluate: Option<i32>,
+    pub query_results_to_alarm: Option<i32>,
+    pub threshold: Option<f64>,
+    pub comparison_operator: Option<String>,
+    pub treat_missing_data: Option<String>,
+    pub state_transitioned_timestamp: Option<wire::Timestamp>,
+    pub evaluation_state: Option<String>,
+    pub action_log_line_count: Option<i32>,
+    pub action_log_line_role_arn: Option<String>,
+    pub warm_up_configuration: Option<WarmUpConfiguration>,
+    pub action_configuration: Option<ActionConfiguration>,
+}
+wire::shape!(LogAlarm: "AlarmName" alarm_name, "AlarmArn" alarm_arn, "AlarmDescription" alarm_description, "AlarmConfigurationUpdatedTimestamp" alarm_configuration_updated_timestamp, "ActionsEnabled" actions_enabled, "OKActions" ok_actions, "AlarmActions" alarm_actions, "InsufficientDataActions" insufficient_data_actions, "StateValue" state_value, "StateReason" state_reason, "StateReasonData" state_reason_data, "StateUpdatedTimestamp" state_updated_timestamp, "ScheduledQueryConfiguration" scheduled_query_configuration, "QueryResultsToEvaluate" query_results_to_evaluate, "QueryResultsToAlarm" query_results_to_alarm, "Threshold" threshold, "ComparisonOperator" comparison_operator, "TreatMissingData" treat_missing_data, "StateTransitionedTimestamp" state_transitioned_timestamp, "EvaluationState" evaluation_state, "ActionLogLineCount" action_log_line_count, "ActionLogLineRoleArn" action_log_line_role_arn, "WarmUpConfiguration" warm_up_configuration, "ActionConfiguration" action_configuration,);
+
 /// `MessageData`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageData {
@@ -577,10 +646,13 @@ pub struct MetricAlarm {
     pub threshold_metric_id: Option<String>,
     pub evaluation_state: Option<String>,
     pub state_transitioned_timestamp: Option<wire::Timestamp>,
+    pub evaluation_window: Option<EvaluationWindow>,
+    pub warm_up_configuration: Option<WarmUpConfiguration>,
     pub evaluation_criteria: Option<EvaluationCriteria>,
     pub evaluation_interval: Option<i32>,
+    pub action_configuration: Option<ActionConfiguration>,
 }
-wire::shape!(MetricAlarm: "AlarmName" alarm_name, "AlarmArn" alarm_arn, "AlarmDescription" alarm_description, "AlarmConfigurationUpdatedTimestamp" alarm_configuration_updated_timestamp, "ActionsEnabled" actions_enabled, "OKActions" ok_actions, "AlarmActions" alarm_actions, "InsufficientDataActions" insufficient_data_actions, "StateValue" state_value, "StateReason" state_reason, "StateReasonData" state_reason_data, "StateUpdatedTimestamp" state_updated_timestamp, "MetricName" metric_name, "Namespace" namespace, "Statistic" statistic, "ExtendedStatistic" extended_statistic, "Dimensions" dimensions, "Period" period, "Unit" unit, "EvaluationPeriods" evaluation_periods, "DatapointsToAlarm" datapoints_to_alarm, "Threshold" threshold, "ComparisonOperator" comparison_operator, "TreatMissingData" treat_missing_data, "EvaluateLowSampleCountPercentile" evaluate_low_sample_count_percentile, "Metrics" metrics, "ThresholdMetricId" threshold_metric_id, "EvaluationState" evaluation_state, "StateTransitionedTimestamp" state_transitioned_timestamp, "EvaluationCriteria" evaluation_criteria, "EvaluationInterval" evaluation_interval,);
+wire::shape!(MetricAlarm: "AlarmName" alarm_name, "AlarmArn" alarm_arn, "AlarmDescription" alarm_description, "AlarmConfigurationUpdatedTimestamp" alarm_configuration_updated_timestamp, "ActionsEnabled" actions_enabled, "OKActions" ok_actions, "AlarmActions" alarm_actions, "InsufficientDataActions" insufficient_data_actions, "StateValue" state_value, "StateReason" state_reason, "StateReasonData" state_reason_data, "StateUpdatedTimestamp" state_updated_timestamp, "MetricName" metric_name, "Namespace" namespace, "Statistic" statistic, "ExtendedStatistic" extended_statistic, "Dimensions" dimensions, "Period" period, "Unit" unit, "EvaluationPeriods" evaluation_periods, "DatapointsToAlarm" datapoints_to_alarm, "Threshold" threshold, "ComparisonOperator" comparison_operator, "TreatMissingData" treat_missing_data, "EvaluateLowSampleCountPercentile" evaluate_low_sample_count_percentile, "Metrics" metrics, "ThresholdMetricId" threshold_metric_id, "EvaluationState" evaluation_state, "StateTransitionedTimestamp" state_transitioned_timestamp, "EvaluationWindow" evaluation_window, "WarmUpConfiguration" warm_up_configuration, "EvaluationCriteria" evaluation_criteria, "EvaluationInterval" evaluation_interval, "ActionConfiguration" action_configuration,);
 
 /// `MetricDataQuery`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -673,10 +745,13 @@ pub struct PutMetricAlarmInput {
     pub metrics: Option<Vec<MetricDataQuery>>,
     pub tags: Option<Vec<Tag>>,
     pub threshold_metric_id: Option<String>,
+    pub evaluation_window: Option<EvaluationWindow>,
+    pub warm_up_configuration: Option<WarmUpConfiguration>,
     pub evaluation_criteria: Option<EvaluationCriteria>,
     pub evaluation_interval: Option<i32>,
+    pub action_configuration: Option<ActionConfiguration>,
 }
-wire::shape!(PutMetricAlarmInput: "AlarmName" alarm_name, "AlarmDescription" alarm_description, "ActionsEnabled" actions_enabled, "OKActions" ok_actions, "AlarmActions" alarm_actions, "InsufficientDataActions" insufficient_data_actions, "MetricName" metric_name, "Namespace" namespace, "Statistic" statistic, "ExtendedStatistic" extended_statistic, "Dimensions" dimensions, "Period" period, "Unit" unit, "EvaluationPeriods" evaluation_periods, "DatapointsToAlarm" datapoints_to_alarm, "Threshold" threshold, "ComparisonOperator" comparison_operator, "TreatMissingData" treat_missing_data, "EvaluateLowSampleCountPercentile" evaluate_low_sample_count_percentile, "Metrics" metrics, "Tags" tags, "ThresholdMetricId" threshold_metric_id, "EvaluationCriteria" evaluation_criteria, "EvaluationInterval" evaluation_interval,);
+wire::shape!(PutMetricAlarmInput: "AlarmName" alarm_name, "AlarmDescription" alarm_description, "ActionsEnabled" actions_enabled, "OKActions" ok_actions, "AlarmActions" alarm_actions, "InsufficientDataActions" insufficient_data_actions, "MetricName" metric_name, "Namespace" namespace, "Statistic" statistic, "ExtendedStatistic" extended_statistic, "Dimensions" dimensions, "Period" period, "Unit" unit, "EvaluationPeriods" evaluation_periods, "DatapointsToAlarm" datapoints_to_alarm, "Threshold" threshold, "ComparisonOperator" comparison_operator, "TreatMissingData" treat_missing_data, "EvaluateLowSampleCountPercentile" evaluate_low_sample_count_percentile, "Metrics" metrics, "Tags" tags, "ThresholdMetricId" threshold_metric_id, "EvaluationWindow" evaluation_window, "WarmUpConfiguration" warm_up_configuration, "EvaluationCriteria" evaluation_criteria, "EvaluationInterval" evaluation_interval, "ActionConfiguration" action_configuration,);
 
 /// `PutMetricDataInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -687,6 +762,33 @@ pub struct PutMetricDataInput {
     pub strict_entity_validation: Option<bool>,
 }
 wire::shape!(PutMetricDataInput: "Namespace" namespace, "MetricData" metric_data, "EntityMetricData" entity_metric_data, "StrictEntityValidation" strict_entity_validation,);
+
+/// `ScheduleConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScheduleConfiguration {
+    pub schedule_expression: String,
+    pub start_time_offset: i64,
+    pub end_time_offset: Option<i64>,
+}
+wire::shape!(ScheduleConfiguration: "ScheduleExpression" schedule_expression, "StartTimeOffset" start_time_offset, "EndTimeOffset" end_time_offset,);
+
+/// `ScheduledQueryConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScheduledQueryConfiguration {
+    pub query_string: String,
+    pub log_group_identifiers: Option<Vec<String>>,
+    pub query_arn: Option<String>,
+    pub scheduled_query_role_arn: String,
+    pub schedule_configuration: ScheduleConfiguration,
+    pub aggregation_expression: String,
+    pub tags: Option<Vec<Tag>>,
+}
+wire::shape!(ScheduledQueryConfiguration: "QueryString" query_string, "LogGroupIdentifiers" log_group_identifiers, "QueryARN" query_arn, "ScheduledQueryRoleARN" scheduled_query_role_arn, "ScheduleConfiguration" schedule_configuration, "AggregationExpression" aggregation_expression, "Tags" tags,);
+
+/// `SlidingWindow`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SlidingWindow {}
+wire::shape!(SlidingWindow:);
 
 /// `StatisticSet`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -732,8 +834,38 @@ wire::shape!(UntagResourceInput: "ResourceARN" resource_arn, "TagKeys" tag_keys,
 pub struct UntagResourceOutput {}
 wire::shape!(UntagResourceOutput:);
 
+/// `WallClockWindow`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WallClockWindow {
+    pub timezone: Option<String>,
+}
+wire::shape!(WallClockWindow: "Timezone" timezone,);
+
+/// `WarmUpConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WarmUpConfiguration {
+    pub warm_up_period_duration_in_minutes: i32,
+    pub only_start_evaluating_after_warm_up_period_ends: Option<bool>,
+}
+wire::shape!(WarmUpConfiguration: "WarmUpPeriodDurationInMinutes" warm_up_period_duration_in_minutes, "OnlyStartEvaluatingAfterWarmUpPeriodEnds" only_start_evaluating_after_warm_up_period_ends,);
+
 static S_ACCOUNT_ID: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_ACTION_CONFIGURATION: Shape = Shape::Structure(Structure {
+    name: "ActionConfiguration",
+    members: &[Member {
+        name: "AlarmTagsPropagation",
+        wire: "",
+        shape: &S_ALARM_TAGS_PROPAGATION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_ACTION_LOG_LINE_COUNT: Shape = Shape::Integer { min: None, max: None };
+static S_ACTION_LOG_LINE_ROLE_ARN: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ACTION_PREFIX: Shape =
     Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_ACTIONS_ENABLED: Shape = Shape::Boolean;
@@ -746,6 +878,8 @@ static S_ACTIONS_SUPPRESSED_BY: Shape = Shape::String {
 };
 static S_ACTIONS_SUPPRESSED_REASON: Shape =
     Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_AGGREGATION_EXPRESSION: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_ALARM_ARN: Shape =
     Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
 static S_ALARM_DESCRIPTION: Shape =
@@ -788,8 +922,53 @@ static S_ALARM_PROM_QL_CRITERIA: Shape = Shape::Structure(Structure {
 });
 static S_ALARM_RULE: Shape =
     Shape::String { min: Some(1), max: Some(10240), pattern: None, values: &[], sensitive: false };
-static S_ALARM_TYPE: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["CompositeAlarm", "MetricAlarm"], sensitive: false };
+static S_ALARM_TAGS_PROPAGATION: Shape = Shape::Structure(Structure {
+    name: "AlarmTagsPropagation",
+    members: &[
+        Member {
+            name: "Enabled",
+            wire: "",
+            shape: &S_ALARM_TAGS_PROPAGATION_ENABLED,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IncludedTagKeys",
+            wire: "",
+            shape: &S_ALARM_TAGS_PROPAGATION_TAG_KEYS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExcludedTagKeys",
+            wire: "",
+            shape: &S_ALARM_TAGS_PROPAGATION_TAG_KEYS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ALARM_TAGS_PROPAGATION_ENABLED: Shape = Shape::Boolean;
+static S_ALARM_TAGS_PROPAGATION_TAG_KEY: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_ALARM_TAGS_PROPAGATION_TAG_KEYS: Shape = Shape::List(List {
+    member: &S_ALARM_TAGS_PROPAGATION_TAG_KEY,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(50),
+});
+static S_ALARM_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["CompositeAlarm", "MetricAlarm", "LogAlarm"],
+    sensitive: false,
+};
 static S_ALARM_TYPES: Shape =
     Shape::List(List { member: &S_ALARM_TYPE, element: "member", flattened: false, min: None, max: None });
 static S_AMAZON_RESOURCE_NAME: Shape =
@@ -960,6 +1139,14 @@ static S_COMPOSITE_ALARM: Shape = Shape::Structure(Structure {
             name: "ActionsSuppressorExtensionPeriod",
             wire: "",
             shape: &S_SUPPRESSOR_PERIOD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionConfiguration",
+            wire: "",
+            shape: &S_ACTION_CONFIGURATION,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1214,6 +1401,14 @@ static S_DESCRIBE_ALARMS_OUTPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "LogAlarms",
+            wire: "",
+            shape: &S_LOG_ALARMS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "NextToken",
             wire: "",
             shape: &S_NEXT_TOKEN,
@@ -1276,6 +1471,7 @@ static S_DIMENSION_VALUE: Shape =
     Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_DIMENSIONS: Shape =
     Shape::List(List { member: &S_DIMENSION, element: "member", flattened: false, min: None, max: Some(30) });
+static S_END_TIME_OFFSET: Shape = Shape::Integer { min: Some(0), max: Some(2592000) };
 static S_ENTITY: Shape = Shape::Structure(Structure {
     name: "Entity",
     members: &[
@@ -1369,6 +1565,28 @@ static S_EVALUATION_STATE: Shape = Shape::String {
     values: &["PARTIAL_DATA", "EVALUATION_FAILURE", "EVALUATION_ERROR"],
     sensitive: false,
 };
+static S_EVALUATION_WINDOW: Shape = Shape::Structure(Structure {
+    name: "EvaluationWindow",
+    members: &[
+        Member {
+            name: "WallClockWindow",
+            wire: "",
+            shape: &S_WALL_CLOCK_WINDOW,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SlidingWindow",
+            wire: "",
+            shape: &S_SLIDING_WINDOW,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_EXTENDED_STATISTIC: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EXTENDED_STATISTICS: Shape = Shape::List(List {
@@ -1744,6 +1962,213 @@ static S_LIST_TAGS_FOR_RESOURCE_OUTPUT: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_LOG_ALARM: Shape = Shape::Structure(Structure {
+    name: "LogAlarm",
+    members: &[
+        Member {
+            name: "AlarmName",
+            wire: "",
+            shape: &S_ALARM_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmArn",
+            wire: "",
+            shape: &S_ALARM_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmDescription",
+            wire: "",
+            shape: &S_ALARM_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmConfigurationUpdatedTimestamp",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionsEnabled",
+            wire: "",
+            shape: &S_ACTIONS_ENABLED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OKActions",
+            wire: "",
+            shape: &S_RESOURCE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmActions",
+            wire: "",
+            shape: &S_RESOURCE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InsufficientDataActions",
+            wire: "",
+            shape: &S_RESOURCE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateValue",
+            wire: "",
+            shape: &S_STATE_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_STATE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReasonData",
+            wire: "",
+            shape: &S_STATE_REASON_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateUpdatedTimestamp",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ScheduledQueryConfiguration",
+            wire: "",
+            shape: &S_SCHEDULED_QUERY_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "QueryResultsToEvaluate",
+            wire: "",
+            shape: &S_QUERY_RESULTS_TO_EVALUATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "QueryResultsToAlarm",
+            wire: "",
+            shape: &S_QUERY_RESULTS_TO_ALARM,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Threshold",
+            wire: "",
+            shape: &S_THRESHOLD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ComparisonOperator",
+            wire: "",
+            shape: &S_COMPARISON_OPERATOR,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TreatMissingData",
+            wire: "",
+            shape: &S_TREAT_MISSING_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateTransitionedTimestamp",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluationState",
+            wire: "",
+            shape: &S_EVALUATION_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionLogLineCount",
+            wire: "",
+            shape: &S_ACTION_LOG_LINE_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionLogLineRoleArn",
+            wire: "",
+            shape: &S_ACTION_LOG_LINE_ROLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WarmUpConfiguration",
+            wire: "",
+            shape: &S_WARM_UP_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionConfiguration",
+            wire: "",
+            shape: &S_ACTION_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LOG_ALARMS: Shape =
+    Shape::List(List { member: &S_LOG_ALARM, element: "member", flattened: false, min: None, max: None });
+static S_LOG_GROUP_IDENTIFIERS: Shape = Shape::List(List {
+    member: &S_AMAZON_RESOURCE_NAME,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(50),
+});
 static S_MAX_RECORDS: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MESSAGE_DATA: Shape = Shape::Structure(Structure {
@@ -2038,6 +2463,22 @@ static S_METRIC_ALARM: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "EvaluationWindow",
+            wire: "",
+            shape: &S_EVALUATION_WINDOW,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WarmUpConfiguration",
+            wire: "",
+            shape: &S_WARM_UP_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "EvaluationCriteria",
             wire: "",
             shape: &S_EVALUATION_CRITERIA,
@@ -2049,6 +2490,14 @@ static S_METRIC_ALARM: Shape = Shape::Structure(Structure {
             name: "EvaluationInterval",
             wire: "",
             shape: &S_EVALUATION_INTERVAL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionConfiguration",
+            wire: "",
+            shape: &S_ACTION_CONFIGURATION,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -2310,6 +2759,7 @@ static S_METRICS: Shape =
 static S_NAMESPACE: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: Some("[^:].*"), values: &[], sensitive: false };
 static S_NEXT_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ONLY_START_EVALUATING_AFTER_WARM_UP_PERIOD_ENDS: Shape = Shape::Boolean;
 static S_OWNING_ACCOUNTS: Shape =
     Shape::List(List { member: &S_ACCOUNT_ID, element: "member", flattened: false, min: None, max: None });
 static S_PENDING_PERIOD: Shape = Shape::Integer { min: Some(0), max: Some(86400) };
@@ -2536,6 +2986,22 @@ static S_PUT_METRIC_ALARM_INPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "EvaluationWindow",
+            wire: "",
+            shape: &S_EVALUATION_WINDOW,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WarmUpConfiguration",
+            wire: "",
+            shape: &S_WARM_UP_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "EvaluationCriteria",
             wire: "",
             shape: &S_EVALUATION_CRITERIA,
@@ -2547,6 +3013,14 @@ static S_PUT_METRIC_ALARM_INPUT: Shape = Shape::Structure(Structure {
             name: "EvaluationInterval",
             wire: "",
             shape: &S_EVALUATION_INTERVAL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionConfiguration",
+            wire: "",
+            shape: &S_ACTION_CONFIGURATION,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -2593,6 +3067,10 @@ static S_PUT_METRIC_DATA_INPUT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_QUERY: Shape = Shape::String { min: Some(1), max: Some(10000), pattern: None, values: &[], sensitive: false };
+static S_QUERY_RESULTS_TO_ALARM: Shape = Shape::Integer { min: Some(1), max: None };
+static S_QUERY_RESULTS_TO_EVALUATE: Shape = Shape::Integer { min: Some(1), max: None };
+static S_QUERY_STRING: Shape =
+    Shape::String { min: Some(0), max: Some(10000), pattern: None, values: &[], sensitive: false };
 static S_RECENTLY_ACTIVE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["PT3H"], sensitive: false };
 static S_RECOVERY_PERIOD: Shape = Shape::Integer { min: Some(0), max: Some(86400) };
@@ -2608,6 +3086,101 @@ static S_SCAN_BY: Shape = Shape::String {
     values: &["TimestampDescending", "TimestampAscending"],
     sensitive: false,
 };
+static S_SCHEDULE_CONFIGURATION: Shape = Shape::Structure(Structure {
+    name: "ScheduleConfiguration",
+    members: &[
+        Member {
+            name: "ScheduleExpression",
+            wire: "",
+            shape: &S_SCHEDULE_EXPRESSION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartTimeOffset",
+            wire: "",
+            shape: &S_START_TIME_OFFSET,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndTimeOffset",
+            wire: "",
+            shape: &S_END_TIME_OFFSET,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SCHEDULE_EXPRESSION: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_SCHEDULED_QUERY_CONFIGURATION: Shape = Shape::Structure(Structure {
+    name: "ScheduledQueryConfiguration",
+    members: &[
+        Member {
+            name: "QueryString",
+            wire: "",
+            shape: &S_QUERY_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogGroupIdentifiers",
+            wire: "",
+            shape: &S_LOG_GROUP_IDENTIFIERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "QueryARN",
+            wire: "",
+            shape: &S_AMAZON_RESOURCE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ScheduledQueryRoleARN",
+            wire: "",
+            shape: &S_AMAZON_RESOURCE_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ScheduleConfiguration",
+            wire: "",
+            shape: &S_SCHEDULE_CONFIGURATION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AggregationExpression",
+            wire: "",
+            shape: &S_AGGREGATION_EXPRESSION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAG_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SLIDING_WINDOW: Shape = Shape::Structure(Structure { name: "SlidingWindow", members: &[], payload: None });
 static S_STANDARD_UNIT: Shape = Shape::String {
     min: None,
     max: None,
@@ -2643,6 +3216,7 @@ static S_STANDARD_UNIT: Shape = Shape::String {
     ],
     sensitive: false,
 };
+static S_START_TIME_OFFSET: Shape = Shape::Integer { min: Some(1), max: Some(2592000) };
 static S_STAT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STATE_REASON: Shape =
     Shape::String { min: Some(0), max: Some(1023), pattern: None, values: &[], sensitive: false };
@@ -2769,6 +3343,7 @@ static S_THRESHOLD: Shape = Shape::Float;
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: true };
 static S_TIMESTAMPS: Shape =
     Shape::List(List { member: &S_TIMESTAMP, element: "member", flattened: false, min: None, max: None });
+static S_TIMEZONE: Shape = Shape::String { min: Some(1), max: Some(50), pattern: None, values: &[], sensitive: false };
 static S_TREAT_MISSING_DATA: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_UNTAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
@@ -2797,6 +3372,41 @@ static S_UNTAG_RESOURCE_OUTPUT: Shape =
     Shape::Structure(Structure { name: "UntagResourceOutput", members: &[], payload: None });
 static S_VALUES: Shape =
     Shape::List(List { member: &S_DATAPOINT_VALUE, element: "member", flattened: false, min: None, max: None });
+static S_WALL_CLOCK_WINDOW: Shape = Shape::Structure(Structure {
+    name: "WallClockWindow",
+    members: &[Member {
+        name: "Timezone",
+        wire: "",
+        shape: &S_TIMEZONE,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_WARM_UP_CONFIGURATION: Shape = Shape::Structure(Structure {
+    name: "WarmUpConfiguration",
+    members: &[
+        Member {
+            name: "WarmUpPeriodDurationInMinutes",
+            wire: "",
+            shape: &S_WARM_UP_PERIOD_DURATION_IN_MINUTES,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OnlyStartEvaluatingAfterWarmUpPeriodEnds",
+            wire: "",
+            shape: &S_ONLY_START_EVALUATING_AFTER_WARM_UP_PERIOD_ENDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_WARM_UP_PERIOD_DURATION_IN_MINUTES: Shape = Shape::Integer { min: Some(1), max: Some(2880) };
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.
@@ -2810,37 +3420,41 @@ pub mod error {
     pub fn conflict_exception(message: impl Into<String>) -> Error {
         Error::new("ConflictException", 409, message)
     }
-    /// `InvalidParameterInput`.
+    /// `DashboardInvalidInputError`.
     pub fn dashboard_invalid_input_error(message: impl Into<String>) -> Error {
-        Error::new("InvalidParameterInput", 400, message)
+        Error::new("DashboardInvalidInputError", 400, message).with_query_code("InvalidParameterInput")
     }
-    /// `ResourceNotFound`.
+    /// `DashboardNotFoundError`.
     pub fn dashboard_not_found_error(message: impl Into<String>) -> Error {
-        Error::new("ResourceNotFound", 404, message)
+        Error::new("DashboardNotFoundError", 404, message).with_query_code("ResourceNotFound")
     }
-    /// `InternalServiceError`.
+    /// `InternalServiceFault`.
     pub fn internal_service_fault(message: impl Into<String>) -> Error {
-        Error::new("InternalServiceError", 500, message)
+        Error::new("InternalServiceFault", 500, message).with_query_code("InternalServiceError")
     }
     /// `InvalidNextToken`.
     pub fn invalid_next_token(message: impl Into<String>) -> Error {
         Error::new("InvalidNextToken", 400, message)
     }
-    /// `InvalidParameterCombination`.
+    /// `InvalidParameterCombinationException`.
     pub fn invalid_parameter_combination_exception(message: impl Into<String>) -> Error {
-        Error::new("InvalidParameterCombination", 400, message)
+        Error::new("InvalidParameterCombinationException", 400, message).with_query_code("InvalidParameterCombination")
     }
-    /// `InvalidParameterValue`.
+    /// `InvalidParameterValueException`.
     pub fn invalid_parameter_value_exception(message: impl Into<String>) -> Error {
-        Error::new("InvalidParameterValue", 400, message)
+        Error::new("InvalidParameterValueException", 400, message).with_query_code("InvalidParameterValue")
     }
-    /// `LimitExceeded`.
+    /// `LimitExceededFault`.
     pub fn limit_exceeded_fault(message: impl Into<String>) -> Error {
-        Error::new("LimitExceeded", 400, message)
+        Error::new("LimitExceededFault", 400, message).with_query_code("LimitExceeded")
     }
-    /// `MissingParameter`.
+    /// `MissingRequiredParameterException`.
     pub fn missing_required_parameter_exception(message: impl Into<String>) -> Error {
-        Error::new("MissingParameter", 400, message)
+        Error::new("MissingRequiredParameterException", 400, message).with_query_code("MissingParameter")
+    }
+    /// `ResourceConflict`.
+    pub fn resource_conflict(message: impl Into<String>) -> Error {
+        Error::new("ResourceConflict", 409, message)
     }
     /// `ResourceNotFound`.
     pub fn resource_not_found(message: impl Into<String>) -> Error {

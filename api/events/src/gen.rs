@@ -31,6 +31,7 @@ impl wire::Operation for CreateConnection {
         resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
         readonly: false,
         action: "events:CreateConnection",
+        refused: &[],
     };
 }
 
@@ -52,6 +53,7 @@ impl wire::Operation for CreateEventBus {
         resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
         readonly: false,
         action: "events:CreateEventBus",
+        refused: &[("KmsKeyIdentifier", &[]), ("DeadLetterConfig", &[]), ("LogConfig", &[])],
     };
 }
 
@@ -73,6 +75,7 @@ impl wire::Operation for DeauthorizeConnection {
         resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
         readonly: false,
         action: "events:DeauthorizeConnection",
+        refused: &[],
     };
 }
 
@@ -94,6 +97,7 @@ impl wire::Operation for DeleteConnection {
         resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
         readonly: false,
         action: "events:DeleteConnection",
+        refused: &[],
     };
 }
 
@@ -115,6 +119,7 @@ impl wire::Operation for DeleteEventBus {
         resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
         readonly: false,
         action: "events:DeleteEventBus",
+        refused: &[],
     };
 }
 
@@ -136,6 +141,7 @@ impl wire::Operation for DeleteRule {
         resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
         action: "events:DeleteRule",
+        refused: &[],
     };
 }
 
@@ -157,6 +163,7 @@ impl wire::Operation for DescribeConnection {
         resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
         readonly: true,
         action: "events:DescribeConnection",
+        refused: &[],
     };
 }
 
@@ -178,6 +185,7 @@ impl wire::Operation for DescribeEventBus {
         resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
         readonly: true,
         action: "events:DescribeEventBus",
+        refused: &[],
     };
 }
 
@@ -199,6 +207,7 @@ impl wire::Operation for DescribeRule {
         resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: true,
         action: "events:DescribeRule",
+        refused: &[],
     };
 }
 
@@ -220,6 +229,7 @@ impl wire::Operation for DisableRule {
         resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
         action: "events:DisableRule",
+        refused: &[],
     };
 }
 
@@ -241,6 +251,7 @@ impl wire::Operation for EnableRule {
         resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
         action: "events:EnableRule",
+        refused: &[],
     };
 }
 
@@ -262,6 +273,7 @@ impl wire::Operation for ListConnections {
         resource: "",
         readonly: true,
         action: "events:ListConnections",
+        refused: &[],
     };
 }
 
@@ -283,6 +295,7 @@ impl wire::Operation for ListEventBuses {
         resource: "",
         readonly: true,
         action: "events:ListEventBuses",
+        refused: &[],
     };
 }
 
@@ -304,6 +317,7 @@ impl wire::Operation for ListRuleNamesByTarget {
         resource: "",
         readonly: true,
         action: "events:ListRuleNamesByTarget",
+        refused: &[],
     };
 }
 
@@ -325,6 +339,7 @@ impl wire::Operation for ListRules {
         resource: "",
         readonly: true,
         action: "events:ListRules",
+        refused: &[],
     };
 }
 
@@ -346,6 +361,7 @@ impl wire::Operation for ListTagsForResource {
         resource: "",
         readonly: true,
         action: "events:ListTagsForResource",
+        refused: &[],
     };
 }
 
@@ -367,6 +383,7 @@ impl wire::Operation for ListTargetsByRule {
         resource: "arn:aws:events:{region}:{account}:rule/{Rule}",
         readonly: true,
         action: "events:ListTargetsByRule",
+        refused: &[],
     };
 }
 
@@ -388,6 +405,7 @@ impl wire::Operation for PutEvents {
         resource: "",
         readonly: false,
         action: "events:PutEvents",
+        refused: &[("EndpointId", &[])],
     };
 }
 
@@ -409,6 +427,7 @@ impl wire::Operation for PutRule {
         resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
         action: "events:PutRule",
+        refused: &[],
     };
 }
 
@@ -430,6 +449,16 @@ impl wire::Operation for PutTargets {
         resource: "arn:aws:events:{region}:{account}:rule/{Rule}",
         readonly: false,
         action: "events:PutTargets",
+        refused: &[
+            ("Targets.KinesisParameters", &[]),
+            ("Targets.RunCommandParameters", &[]),
+            ("Targets.EcsParameters", &[]),
+            ("Targets.BatchParameters", &[]),
+            ("Targets.HttpParameters", &[]),
+            ("Targets.RedshiftDataParameters", &[]),
+            ("Targets.SageMakerPipelineParameters", &[]),
+            ("Targets.AppSyncParameters", &[]),
+        ],
     };
 }
 
@@ -451,6 +480,7 @@ impl wire::Operation for RemoveTargets {
         resource: "arn:aws:events:{region}:{account}:rule/{Rule}",
         readonly: false,
         action: "events:RemoveTargets",
+        refused: &[],
     };
 }
 
@@ -472,6 +502,7 @@ impl wire::Operation for TagResource {
         resource: "",
         readonly: false,
         action: "events:TagResource",
+        refused: &[],
     };
 }
 
@@ -493,6 +524,7 @@ impl wire::Operation for TestEventPattern {
         resource: "",
         readonly: false,
         action: "events:TestEventPattern",
+        refused: &[],
     };
 }
 
@@ -514,6 +546,7 @@ impl wire::Operation for UntagResource {
         resource: "",
         readonly: false,
         action: "events:UntagResource",
+        refused: &[],
     };
 }
 
@@ -535,6 +568,7 @@ impl wire::Operation for UpdateConnection {
         resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
         readonly: false,
         action: "events:UpdateConnection",
+        refused: &[],
     };
 }
 
@@ -903,8 +937,9 @@ pub struct DescribeEventBusResponse {
     pub log_config: Option<LogConfig>,
     pub creation_time: Option<wire::Timestamp>,
     pub last_modified_time: Option<wire::Timestamp>,
+    pub managed_by: Option<String>,
 }
-wire::shape!(DescribeEventBusResponse: "Name" name, "Arn" arn, "Description" description, "KmsKeyIdentifier" kms_key_identifier, "DeadLetterConfig" dead_letter_config, "Policy" policy, "LogConfig" log_config, "CreationTime" creation_time, "LastModifiedTime" last_modified_time,);
+wire::shape!(DescribeEventBusResponse: "Name" name, "Arn" arn, "Description" description, "KmsKeyIdentifier" kms_key_identifier, "DeadLetterConfig" dead_letter_config, "Policy" policy, "LogConfig" log_config, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "ManagedBy" managed_by,);
 
 /// `DescribeRuleRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -975,8 +1010,9 @@ pub struct EventBus {
     pub policy: Option<String>,
     pub creation_time: Option<wire::Timestamp>,
     pub last_modified_time: Option<wire::Timestamp>,
+    pub managed_by: Option<String>,
 }
-wire::shape!(EventBus: "Name" name, "Arn" arn, "Description" description, "Policy" policy, "CreationTime" creation_time, "LastModifiedTime" last_modified_time,);
+wire::shape!(EventBus: "Name" name, "Arn" arn, "Description" description, "Policy" policy, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "ManagedBy" managed_by,);
 
 /// `HttpParameters`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2789,6 +2825,14 @@ static S_DESCRIBE_EVENT_BUS_RESPONSE: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "ManagedBy",
+            wire: "",
+            shape: &S_MANAGED_BY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -3118,6 +3162,14 @@ static S_EVENT_BUS: Shape = Shape::Structure(Structure {
             name: "LastModifiedTime",
             wire: "",
             shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ManagedBy",
+            wire: "",
+            shape: &S_MANAGED_BY,
             required: false,
             location: Location::Body,
             idempotency_token: false,

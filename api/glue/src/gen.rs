@@ -31,6 +31,7 @@ impl wire::Operation for BatchCreatePartition {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:BatchCreatePartition",
+        refused: &[("PartitionInputList.StorageDescriptor.SchemaReference", &[])],
     };
 }
 
@@ -52,6 +53,7 @@ impl wire::Operation for BatchDeletePartition {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:BatchDeletePartition",
+        refused: &[],
     };
 }
 
@@ -73,6 +75,7 @@ impl wire::Operation for BatchDeleteTable {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:BatchDeleteTable",
+        refused: &[("TransactionId", &[])],
     };
 }
 
@@ -94,6 +97,7 @@ impl wire::Operation for BatchGetCrawlers {
         resource: "",
         readonly: true,
         action: "glue:BatchGetCrawlers",
+        refused: &[],
     };
 }
 
@@ -115,6 +119,7 @@ impl wire::Operation for BatchGetJobs {
         resource: "",
         readonly: true,
         action: "glue:BatchGetJobs",
+        refused: &[],
     };
 }
 
@@ -136,6 +141,7 @@ impl wire::Operation for BatchGetPartition {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
         action: "glue:BatchGetPartition",
+        refused: &[],
     };
 }
 
@@ -157,6 +163,7 @@ impl wire::Operation for BatchStopJobRun {
         resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: false,
         action: "glue:BatchStopJobRun",
+        refused: &[],
     };
 }
 
@@ -178,6 +185,7 @@ impl wire::Operation for BatchUpdatePartition {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:BatchUpdatePartition",
+        refused: &[("Entries.PartitionInput.StorageDescriptor.SchemaReference", &[])],
     };
 }
 
@@ -199,6 +207,7 @@ impl wire::Operation for CreateClassifier {
         resource: "",
         readonly: false,
         action: "glue:CreateClassifier",
+        refused: &[],
     };
 }
 
@@ -220,6 +229,17 @@ impl wire::Operation for CreateCrawler {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:CreateCrawler",
+        refused: &[
+            ("Targets.S3Targets.ConnectionName", &[]),
+            ("Targets.S3Targets.EventQueueArn", &[]),
+            ("Targets.S3Targets.DlqEventQueueArn", &[]),
+            ("Targets.CatalogTargets.ConnectionName", &[]),
+            ("Targets.CatalogTargets.EventQueueArn", &[]),
+            ("Targets.CatalogTargets.DlqEventQueueArn", &[]),
+            ("LakeFormationConfiguration.UseLakeFormationCredentials", &["false"]),
+            ("LakeFormationConfiguration.AccountId", &[]),
+            ("CatalogId", &[]),
+        ],
     };
 }
 
@@ -241,6 +261,7 @@ impl wire::Operation for CreateDatabase {
         resource: "",
         readonly: false,
         action: "glue:CreateDatabase",
+        refused: &[("DatabaseInput.FederatedDatabase", &[])],
     };
 }
 
@@ -262,6 +283,12 @@ impl wire::Operation for CreateJob {
         resource: "",
         readonly: false,
         action: "glue:CreateJob",
+        refused: &[
+            ("Command.PythonVersion", &["3", "3.9", "3.10", "3.11"]),
+            ("Command.Runtime", &[]),
+            ("NotificationProperty.NotifyDelayAfter", &[]),
+            ("CodeGenConfigurationNodes", &[]),
+        ],
     };
 }
 
@@ -283,6 +310,7 @@ impl wire::Operation for CreatePartition {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:CreatePartition",
+        refused: &[("PartitionInput.StorageDescriptor.SchemaReference", &[])],
     };
 }
 
@@ -304,6 +332,13 @@ impl wire::Operation for CreateTable {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:CreateTable",
+        refused: &[
+            ("TableInput.StorageDescriptor.SchemaReference", &[]),
+            ("TableInput.FederatedTable", &[]),
+            ("TableInput.ViewDefinition", &[]),
+            ("TransactionId", &[]),
+            ("OpenTableFormatInput", &[]),
+        ],
     };
 }
 
@@ -325,6 +360,7 @@ impl wire::Operation for CreateTrigger {
         resource: "",
         readonly: false,
         action: "glue:CreateTrigger",
+        refused: &[("Actions.NotificationProperty.NotifyDelayAfter", &[])],
     };
 }
 
@@ -346,6 +382,7 @@ impl wire::Operation for DeleteClassifier {
         resource: "",
         readonly: false,
         action: "glue:DeleteClassifier",
+        refused: &[],
     };
 }
 
@@ -367,6 +404,7 @@ impl wire::Operation for DeleteCrawler {
         resource: "",
         readonly: false,
         action: "glue:DeleteCrawler",
+        refused: &[],
     };
 }
 
@@ -388,6 +426,7 @@ impl wire::Operation for DeleteDatabase {
         resource: "",
         readonly: false,
         action: "glue:DeleteDatabase",
+        refused: &[],
     };
 }
 
@@ -409,6 +448,7 @@ impl wire::Operation for DeleteJob {
         resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: false,
         action: "glue:DeleteJob",
+        refused: &[],
     };
 }
 
@@ -430,6 +470,7 @@ impl wire::Operation for DeletePartition {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:DeletePartition",
+        refused: &[],
     };
 }
 
@@ -451,6 +492,7 @@ impl wire::Operation for DeleteTable {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:DeleteTable",
+        refused: &[("TransactionId", &[])],
     };
 }
 
@@ -472,6 +514,7 @@ impl wire::Operation for DeleteTableVersion {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:DeleteTableVersion",
+        refused: &[],
     };
 }
 
@@ -493,6 +536,7 @@ impl wire::Operation for DeleteTrigger {
         resource: "",
         readonly: false,
         action: "glue:DeleteTrigger",
+        refused: &[],
     };
 }
 
@@ -514,6 +558,7 @@ impl wire::Operation for GetClassifier {
         resource: "",
         readonly: true,
         action: "glue:GetClassifier",
+        refused: &[],
     };
 }
 
@@ -535,6 +580,7 @@ impl wire::Operation for GetClassifiers {
         resource: "",
         readonly: true,
         action: "glue:GetClassifiers",
+        refused: &[],
     };
 }
 
@@ -556,6 +602,7 @@ impl wire::Operation for GetCrawler {
         resource: "",
         readonly: true,
         action: "glue:GetCrawler",
+        refused: &[],
     };
 }
 
@@ -577,6 +624,7 @@ impl wire::Operation for GetCrawlerMetrics {
         resource: "",
         readonly: true,
         action: "glue:GetCrawlerMetrics",
+        refused: &[],
     };
 }
 
@@ -598,6 +646,7 @@ impl wire::Operation for GetCrawlers {
         resource: "",
         readonly: true,
         action: "glue:GetCrawlers",
+        refused: &[],
     };
 }
 
@@ -619,6 +668,7 @@ impl wire::Operation for GetDatabase {
         resource: "",
         readonly: true,
         action: "glue:GetDatabase",
+        refused: &[],
     };
 }
 
@@ -640,6 +690,7 @@ impl wire::Operation for GetDatabases {
         resource: "",
         readonly: true,
         action: "glue:GetDatabases",
+        refused: &[("ResourceShareType", &["ALL", "LOCAL"])],
     };
 }
 
@@ -661,6 +712,7 @@ impl wire::Operation for GetJob {
         resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: true,
         action: "glue:GetJob",
+        refused: &[],
     };
 }
 
@@ -682,6 +734,7 @@ impl wire::Operation for GetJobBookmark {
         resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: true,
         action: "glue:GetJobBookmark",
+        refused: &[],
     };
 }
 
@@ -703,6 +756,7 @@ impl wire::Operation for GetJobRun {
         resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: true,
         action: "glue:GetJobRun",
+        refused: &[],
     };
 }
 
@@ -724,6 +778,7 @@ impl wire::Operation for GetJobRuns {
         resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: true,
         action: "glue:GetJobRuns",
+        refused: &[],
     };
 }
 
@@ -745,6 +800,7 @@ impl wire::Operation for GetJobs {
         resource: "",
         readonly: true,
         action: "glue:GetJobs",
+        refused: &[],
     };
 }
 
@@ -766,6 +822,7 @@ impl wire::Operation for GetPartition {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
         action: "glue:GetPartition",
+        refused: &[],
     };
 }
 
@@ -787,6 +844,7 @@ impl wire::Operation for GetPartitionIndexes {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
         action: "glue:GetPartitionIndexes",
+        refused: &[],
     };
 }
 
@@ -808,6 +866,7 @@ impl wire::Operation for GetPartitions {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
         action: "glue:GetPartitions",
+        refused: &[("TransactionId", &[]), ("QueryAsOfTime", &[])],
     };
 }
 
@@ -829,6 +888,7 @@ impl wire::Operation for GetTable {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
         action: "glue:GetTable",
+        refused: &[("TransactionId", &[]), ("QueryAsOfTime", &[])],
     };
 }
 
@@ -850,6 +910,7 @@ impl wire::Operation for GetTableVersion {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
         action: "glue:GetTableVersion",
+        refused: &[],
     };
 }
 
@@ -871,6 +932,7 @@ impl wire::Operation for GetTableVersions {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
         action: "glue:GetTableVersions",
+        refused: &[],
     };
 }
 
@@ -892,6 +954,7 @@ impl wire::Operation for GetTables {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
         action: "glue:GetTables",
+        refused: &[("TransactionId", &[]), ("QueryAsOfTime", &[]), ("ResourceShareType", &["ALL", "LOCAL"])],
     };
 }
 
@@ -913,6 +976,7 @@ impl wire::Operation for GetTags {
         resource: "",
         readonly: true,
         action: "glue:GetTags",
+        refused: &[],
     };
 }
 
@@ -934,6 +998,7 @@ impl wire::Operation for GetTrigger {
         resource: "",
         readonly: true,
         action: "glue:GetTrigger",
+        refused: &[],
     };
 }
 
@@ -955,6 +1020,7 @@ impl wire::Operation for ListCrawlers {
         resource: "",
         readonly: true,
         action: "glue:ListCrawlers",
+        refused: &[],
     };
 }
 
@@ -976,6 +1042,7 @@ impl wire::Operation for ListCrawls {
         resource: "",
         readonly: true,
         action: "glue:ListCrawls",
+        refused: &[],
     };
 }
 
@@ -997,6 +1064,7 @@ impl wire::Operation for ListJobs {
         resource: "",
         readonly: true,
         action: "glue:ListJobs",
+        refused: &[],
     };
 }
 
@@ -1018,6 +1086,7 @@ impl wire::Operation for ResetJobBookmark {
         resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: false,
         action: "glue:ResetJobBookmark",
+        refused: &[],
     };
 }
 
@@ -1039,6 +1108,11 @@ impl wire::Operation for SearchTables {
         resource: "",
         readonly: true,
         action: "glue:SearchTables",
+        refused: &[
+            ("Filters.Comparator", &["EQUALS"]),
+            ("SortCriteria", &[]),
+            ("ResourceShareType", &["ALL", "LOCAL"]),
+        ],
     };
 }
 
@@ -1060,6 +1134,7 @@ impl wire::Operation for StartCrawler {
         resource: "",
         readonly: false,
         action: "glue:StartCrawler",
+        refused: &[],
     };
 }
 
@@ -1081,6 +1156,7 @@ impl wire::Operation for StartCrawlerSchedule {
         resource: "",
         readonly: false,
         action: "glue:StartCrawlerSchedule",
+        refused: &[],
     };
 }
 
@@ -1102,6 +1178,7 @@ impl wire::Operation for StartJobRun {
         resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: false,
         action: "glue:StartJobRun",
+        refused: &[("NotificationProperty.NotifyDelayAfter", &[]), ("ExecutionRoleSessionPolicy", &[])],
     };
 }
 
@@ -1123,6 +1200,7 @@ impl wire::Operation for StopCrawler {
         resource: "",
         readonly: false,
         action: "glue:StopCrawler",
+        refused: &[],
     };
 }
 
@@ -1144,6 +1222,7 @@ impl wire::Operation for StopCrawlerSchedule {
         resource: "",
         readonly: false,
         action: "glue:StopCrawlerSchedule",
+        refused: &[],
     };
 }
 
@@ -1165,6 +1244,7 @@ impl wire::Operation for TagResource {
         resource: "",
         readonly: false,
         action: "glue:TagResource",
+        refused: &[],
     };
 }
 
@@ -1186,6 +1266,7 @@ impl wire::Operation for UntagResource {
         resource: "",
         readonly: false,
         action: "glue:UntagResource",
+        refused: &[],
     };
 }
 
@@ -1207,6 +1288,7 @@ impl wire::Operation for UpdateClassifier {
         resource: "",
         readonly: false,
         action: "glue:UpdateClassifier",
+        refused: &[],
     };
 }
 
@@ -1228,6 +1310,17 @@ impl wire::Operation for UpdateCrawler {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:UpdateCrawler",
+        refused: &[
+            ("Targets.S3Targets.ConnectionName", &[]),
+            ("Targets.S3Targets.EventQueueArn", &[]),
+            ("Targets.S3Targets.DlqEventQueueArn", &[]),
+            ("Targets.CatalogTargets.ConnectionName", &[]),
+            ("Targets.CatalogTargets.EventQueueArn", &[]),
+            ("Targets.CatalogTargets.DlqEventQueueArn", &[]),
+            ("LakeFormationConfiguration.UseLakeFormationCredentials", &["false"]),
+            ("LakeFormationConfiguration.AccountId", &[]),
+            ("CatalogId", &[]),
+        ],
     };
 }
 
@@ -1249,6 +1342,7 @@ impl wire::Operation for UpdateCrawlerSchedule {
         resource: "",
         readonly: false,
         action: "glue:UpdateCrawlerSchedule",
+        refused: &[],
     };
 }
 
@@ -1270,6 +1364,7 @@ impl wire::Operation for UpdateDatabase {
         resource: "",
         readonly: false,
         action: "glue:UpdateDatabase",
+        refused: &[("DatabaseInput.FederatedDatabase", &[])],
     };
 }
 
@@ -1291,6 +1386,12 @@ impl wire::Operation for UpdateJob {
         resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: false,
         action: "glue:UpdateJob",
+        refused: &[
+            ("JobUpdate.Command.PythonVersion", &["3", "3.9", "3.10", "3.11"]),
+            ("JobUpdate.Command.Runtime", &[]),
+            ("JobUpdate.NotificationProperty.NotifyDelayAfter", &[]),
+            ("JobUpdate.CodeGenConfigurationNodes", &[]),
+        ],
     };
 }
 
@@ -1312,6 +1413,7 @@ impl wire::Operation for UpdatePartition {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:UpdatePartition",
+        refused: &[("PartitionInput.StorageDescriptor.SchemaReference", &[])],
     };
 }
 
@@ -1333,6 +1435,14 @@ impl wire::Operation for UpdateTable {
         resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
         action: "glue:UpdateTable",
+        refused: &[
+            ("TableInput.StorageDescriptor.SchemaReference", &[]),
+            ("TableInput.FederatedTable", &[]),
+            ("TableInput.ViewDefinition", &[]),
+            ("TransactionId", &[]),
+            ("ViewUpdateAction", &[]),
+            ("UpdateOpenTableFormatInput", &[]),
+        ],
     };
 }
 
@@ -1461,6 +1571,16 @@ pub struct AutoDataQuality {
     pub evaluation_context: Option<String>,
 }
 wire::shape!(AutoDataQuality: "IsEnabled" is_enabled, "EvaluationContext" evaluation_context,);
+
+/// `AutoUpgradeMetadata`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AutoUpgradeMetadata {
+    pub target_version: Option<String>,
+    pub source_version: Option<String>,
+    pub status: Option<String>,
+    pub analysis_id: Option<String>,
+}
+wire::shape!(AutoUpgradeMetadata: "TargetVersion" target_version, "SourceVersion" source_version, "Status" status, "AnalysisId" analysis_id,);
 
 /// `BackfillError`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1912,8 +2032,9 @@ pub struct Crawler {
     pub configuration: Option<String>,
     pub crawler_security_configuration: Option<String>,
     pub lake_formation_configuration: Option<LakeFormationConfiguration>,
+    pub catalog_id: Option<String>,
 }
-wire::shape!(Crawler: "Name" name, "Role" role, "Targets" targets, "DatabaseName" database_name, "Description" description, "Classifiers" classifiers, "RecrawlPolicy" recrawl_policy, "SchemaChangePolicy" schema_change_policy, "LineageConfiguration" lineage_configuration, "State" state, "TablePrefix" table_prefix, "Schedule" schedule, "CrawlElapsedTime" crawl_elapsed_time, "CreationTime" creation_time, "LastUpdated" last_updated, "LastCrawl" last_crawl, "Version" version, "Configuration" configuration, "CrawlerSecurityConfiguration" crawler_security_configuration, "LakeFormationConfiguration" lake_formation_configuration,);
+wire::shape!(Crawler: "Name" name, "Role" role, "Targets" targets, "DatabaseName" database_name, "Description" description, "Classifiers" classifiers, "RecrawlPolicy" recrawl_policy, "SchemaChangePolicy" schema_change_policy, "LineageConfiguration" lineage_configuration, "State" state, "TablePrefix" table_prefix, "Schedule" schedule, "CrawlElapsedTime" crawl_elapsed_time, "CreationTime" creation_time, "LastUpdated" last_updated, "LastCrawl" last_crawl, "Version" version, "Configuration" configuration, "CrawlerSecurityConfiguration" crawler_security_configuration, "LakeFormationConfiguration" lake_formation_configuration, "CatalogId" catalog_id,);
 
 /// `CrawlerHistory`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2001,8 +2122,9 @@ pub struct CreateCrawlerRequest {
     pub configuration: Option<String>,
     pub crawler_security_configuration: Option<String>,
     pub tags: Option<std::collections::BTreeMap<String, String>>,
+    pub catalog_id: Option<String>,
 }
-wire::shape!(CreateCrawlerRequest: "Name" name, "Role" role, "DatabaseName" database_name, "Description" description, "Targets" targets, "Schedule" schedule, "Classifiers" classifiers, "TablePrefix" table_prefix, "SchemaChangePolicy" schema_change_policy, "RecrawlPolicy" recrawl_policy, "LineageConfiguration" lineage_configuration, "LakeFormationConfiguration" lake_formation_configuration, "Configuration" configuration, "CrawlerSecurityConfiguration" crawler_security_configuration, "Tags" tags,);
+wire::shape!(CreateCrawlerRequest: "Name" name, "Role" role, "DatabaseName" database_name, "Description" description, "Targets" targets, "Schedule" schedule, "Classifiers" classifiers, "TablePrefix" table_prefix, "SchemaChangePolicy" schema_change_policy, "RecrawlPolicy" recrawl_policy, "LineageConfiguration" lineage_configuration, "LakeFormationConfiguration" lake_formation_configuration, "Configuration" configuration, "CrawlerSecurityConfiguration" crawler_security_configuration, "Tags" tags, "CatalogId" catalog_id,);
 
 /// `CreateCrawlerResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2891,8 +3013,9 @@ pub struct GetTableRequest {
     pub query_as_of_time: Option<wire::Timestamp>,
     pub audit_context: Option<AuditContext>,
     pub include_status_details: Option<bool>,
+    pub attributes_to_get: Option<Vec<String>>,
 }
-wire::shape!(GetTableRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "Name" name, "TransactionId" transaction_id, "QueryAsOfTime" query_as_of_time, "AuditContext" audit_context, "IncludeStatusDetails" include_status_details,);
+wire::shape!(GetTableRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "Name" name, "TransactionId" transaction_id, "QueryAsOfTime" query_as_of_time, "AuditContext" audit_context, "IncludeStatusDetails" include_status_details, "AttributesToGet" attributes_to_get,);
 
 /// `GetTableResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2950,10 +3073,11 @@ pub struct GetTablesRequest {
     pub transaction_id: Option<String>,
     pub query_as_of_time: Option<wire::Timestamp>,
     pub audit_context: Option<AuditContext>,
+    pub resource_share_type: Option<String>,
     pub include_status_details: Option<bool>,
     pub attributes_to_get: Option<Vec<String>>,
 }
-wire::shape!(GetTablesRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "Expression" expression, "NextToken" next_token, "MaxResults" max_results, "TransactionId" transaction_id, "QueryAsOfTime" query_as_of_time, "AuditContext" audit_context, "IncludeStatusDetails" include_status_details, "AttributesToGet" attributes_to_get,);
+wire::shape!(GetTablesRequest: "CatalogId" catalog_id, "DatabaseName" database_name, "Expression" expression, "NextToken" next_token, "MaxResults" max_results, "TransactionId" transaction_id, "QueryAsOfTime" query_as_of_time, "AuditContext" audit_context, "ResourceShareType" resource_share_type, "IncludeStatusDetails" include_status_details, "AttributesToGet" attributes_to_get,);
 
 /// `GetTablesResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3140,6 +3264,24 @@ pub struct IcebergStructField {
 }
 wire::shape!(IcebergStructField: "Id" id, "Name" name, "Type" r#type, "Required" required, "Doc" doc, "InitialDefault" initial_default, "WriteDefault" write_default,);
 
+/// `IcebergTableMetadata`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IcebergTableMetadata {
+    pub format_version: Option<String>,
+    pub table_uuid: Option<String>,
+    pub location: Option<String>,
+    pub properties: Option<std::collections::BTreeMap<String, String>>,
+    pub schemas: Option<Vec<IcebergSchema>>,
+    pub current_schema_id: Option<i32>,
+    pub last_column_id: Option<i32>,
+    pub partition_specs: Option<Vec<IcebergPartitionSpec>>,
+    pub default_spec_id: Option<i32>,
+    pub last_partition_id: Option<i32>,
+    pub sort_orders: Option<Vec<IcebergSortOrder>>,
+    pub default_sort_order_id: Option<i32>,
+}
+wire::shape!(IcebergTableMetadata: "FormatVersion" format_version, "TableUuid" table_uuid, "Location" location, "Properties" properties, "Schemas" schemas, "CurrentSchemaId" current_schema_id, "LastColumnId" last_column_id, "PartitionSpecs" partition_specs, "DefaultSpecId" default_spec_id, "LastPartitionId" last_partition_id, "SortOrders" sort_orders, "DefaultSortOrderId" default_sort_order_id,);
+
 /// `IcebergTableUpdate`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IcebergTableUpdate {
@@ -3246,8 +3388,9 @@ pub struct Job {
     pub source_control_details: Option<SourceControlDetails>,
     pub maintenance_window: Option<String>,
     pub profile_name: Option<String>,
+    pub auto_upgrade_metadata: Option<AutoUpgradeMetadata>,
 }
-wire::shape!(Job: "Name" name, "JobMode" job_mode, "JobRunQueuingEnabled" job_run_queuing_enabled, "Description" description, "LogUri" log_uri, "Role" role, "CreatedOn" created_on, "LastModifiedOn" last_modified_on, "ExecutionProperty" execution_property, "Command" command, "DefaultArguments" default_arguments, "NonOverridableArguments" non_overridable_arguments, "Connections" connections, "MaxRetries" max_retries, "AllocatedCapacity" allocated_capacity, "Timeout" timeout, "MaxCapacity" max_capacity, "WorkerType" worker_type, "NumberOfWorkers" number_of_workers, "SecurityConfiguration" security_configuration, "NotificationProperty" notification_property, "GlueVersion" glue_version, "CodeGenConfigurationNodes" code_gen_configuration_nodes, "ExecutionClass" execution_class, "SourceControlDetails" source_control_details, "MaintenanceWindow" maintenance_window, "ProfileName" profile_name,);
+wire::shape!(Job: "Name" name, "JobMode" job_mode, "JobRunQueuingEnabled" job_run_queuing_enabled, "Description" description, "LogUri" log_uri, "Role" role, "CreatedOn" created_on, "LastModifiedOn" last_modified_on, "ExecutionProperty" execution_property, "Command" command, "DefaultArguments" default_arguments, "NonOverridableArguments" non_overridable_arguments, "Connections" connections, "MaxRetries" max_retries, "AllocatedCapacity" allocated_capacity, "Timeout" timeout, "MaxCapacity" max_capacity, "WorkerType" worker_type, "NumberOfWorkers" number_of_workers, "SecurityConfiguration" security_configuration, "NotificationProperty" notification_property, "GlueVersion" glue_version, "CodeGenConfigurationNodes" code_gen_configuration_nodes, "ExecutionClass" execution_class, "SourceControlDetails" source_control_details, "MaintenanceWindow" maintenance_window, "ProfileName" profile_name, "AutoUpgradeMetadata" auto_upgrade_metadata,);
 
 /// `JobBookmarkEntry`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3784,6 +3927,13 @@ pub struct QuerySessionContext {
     pub additional_context: Option<std::collections::BTreeMap<String, String>>,
 }
 wire::shape!(QuerySessionContext: "QueryId" query_id, "QueryStartTime" query_start_time, "ClusterId" cluster_id, "QueryAuthorizationId" query_authorization_id, "AdditionalContext" additional_context,);
+
+/// `RLSProperties`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RLSProperties {
+    pub default_rls_policy: Option<String>,
+}
+wire::shape!(RLSProperties: "DefaultRLSPolicy" default_rls_policy,);
 
 /// `Recipe`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4561,6 +4711,17 @@ pub struct StreamingDataPreviewOptions {
 }
 wire::shape!(StreamingDataPreviewOptions: "PollingTime" polling_time, "RecordPollingLimit" record_polling_limit,);
 
+/// `SubObjectStatistics`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubObjectStatistics {
+    pub source_type: Option<String>,
+    pub glue_version_id: Option<String>,
+    pub partition_count: Option<i64>,
+    pub file_count: Option<i64>,
+    pub total_file_bytes: Option<i64>,
+}
+wire::shape!(SubObjectStatistics: "SourceType" source_type, "GlueVersionId" glue_version_id, "PartitionCount" partition_count, "FileCount" file_count, "TotalFileBytes" total_file_bytes,);
+
 /// `Table`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
@@ -4588,9 +4749,11 @@ pub struct Table {
     pub view_definition: Option<ViewDefinition>,
     pub is_multi_dialect_view: Option<bool>,
     pub is_materialized_view: Option<bool>,
+    pub iceberg_table_metadata: Option<IcebergTableMetadata>,
     pub status: Option<Box<TableStatus>>,
+    pub rls_properties: Option<RLSProperties>,
 }
-wire::shape!(Table: "Name" name, "DatabaseName" database_name, "Description" description, "Owner" owner, "CreateTime" create_time, "UpdateTime" update_time, "LastAccessTime" last_access_time, "LastAnalyzedTime" last_analyzed_time, "Retention" retention, "StorageDescriptor" storage_descriptor, "PartitionKeys" partition_keys, "ViewOriginalText" view_original_text, "ViewExpandedText" view_expanded_text, "TableType" table_type, "Parameters" parameters, "CreatedBy" created_by, "IsRegisteredWithLakeFormation" is_registered_with_lake_formation, "TargetTable" target_table, "CatalogId" catalog_id, "VersionId" version_id, "FederatedTable" federated_table, "ViewDefinition" view_definition, "IsMultiDialectView" is_multi_dialect_view, "IsMaterializedView" is_materialized_view, "Status" status,);
+wire::shape!(Table: "Name" name, "DatabaseName" database_name, "Description" description, "Owner" owner, "CreateTime" create_time, "UpdateTime" update_time, "LastAccessTime" last_access_time, "LastAnalyzedTime" last_analyzed_time, "Retention" retention, "StorageDescriptor" storage_descriptor, "PartitionKeys" partition_keys, "ViewOriginalText" view_original_text, "ViewExpandedText" view_expanded_text, "TableType" table_type, "Parameters" parameters, "CreatedBy" created_by, "IsRegisteredWithLakeFormation" is_registered_with_lake_formation, "TargetTable" target_table, "CatalogId" catalog_id, "VersionId" version_id, "FederatedTable" federated_table, "ViewDefinition" view_definition, "IsMultiDialectView" is_multi_dialect_view, "IsMaterializedView" is_materialized_view, "IcebergTableMetadata" iceberg_table_metadata, "Status" status, "RLSProperties" rls_properties,);
 
 /// `TableError`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4626,9 +4789,10 @@ pub struct TableInput {
     pub table_type: Option<String>,
     pub parameters: Option<std::collections::BTreeMap<String, String>>,
     pub target_table: Option<TableIdentifier>,
+    pub federated_table: Option<FederatedTable>,
     pub view_definition: Option<ViewDefinitionInput>,
 }
-wire::shape!(TableInput: "Name" name, "Description" description, "Owner" owner, "LastAccessTime" last_access_time, "LastAnalyzedTime" last_analyzed_time, "Retention" retention, "StorageDescriptor" storage_descriptor, "PartitionKeys" partition_keys, "ViewOriginalText" view_original_text, "ViewExpandedText" view_expanded_text, "TableType" table_type, "Parameters" parameters, "TargetTable" target_table, "ViewDefinition" view_definition,);
+wire::shape!(TableInput: "Name" name, "Description" description, "Owner" owner, "LastAccessTime" last_access_time, "LastAnalyzedTime" last_analyzed_time, "Retention" retention, "StorageDescriptor" storage_descriptor, "PartitionKeys" partition_keys, "ViewOriginalText" view_original_text, "ViewExpandedText" view_expanded_text, "TableType" table_type, "Parameters" parameters, "TargetTable" target_table, "FederatedTable" federated_table, "ViewDefinition" view_definition,);
 
 /// `TableStatus`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4748,8 +4912,9 @@ pub struct UpdateCrawlerRequest {
     pub lake_formation_configuration: Option<LakeFormationConfiguration>,
     pub configuration: Option<String>,
     pub crawler_security_configuration: Option<String>,
+    pub catalog_id: Option<String>,
 }
-wire::shape!(UpdateCrawlerRequest: "Name" name, "Role" role, "DatabaseName" database_name, "Description" description, "Targets" targets, "Schedule" schedule, "Classifiers" classifiers, "TablePrefix" table_prefix, "SchemaChangePolicy" schema_change_policy, "RecrawlPolicy" recrawl_policy, "LineageConfiguration" lineage_configuration, "LakeFormationConfiguration" lake_formation_configuration, "Configuration" configuration, "CrawlerSecurityConfiguration" crawler_security_configuration,);
+wire::shape!(UpdateCrawlerRequest: "Name" name, "Role" role, "DatabaseName" database_name, "Description" description, "Targets" targets, "Schedule" schedule, "Classifiers" classifiers, "TablePrefix" table_prefix, "SchemaChangePolicy" schema_change_policy, "RecrawlPolicy" recrawl_policy, "LineageConfiguration" lineage_configuration, "LakeFormationConfiguration" lake_formation_configuration, "Configuration" configuration, "CrawlerSecurityConfiguration" crawler_security_configuration, "CatalogId" catalog_id,);
 
 /// `UpdateCrawlerResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4912,6 +5077,7 @@ wire::shape!(UpsertRedshiftTargetOptions: "TableLocation" table_location, "Conne
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewDefinition {
     pub is_protected: Option<bool>,
+    pub is_managed: Option<bool>,
     pub definer: Option<String>,
     pub view_version_id: Option<i64>,
     pub view_version_token: Option<String>,
@@ -4919,14 +5085,17 @@ pub struct ViewDefinition {
     pub last_refresh_type: Option<String>,
     pub sub_objects: Option<Vec<String>>,
     pub sub_object_version_ids: Option<Vec<i64>>,
+    pub sub_objects_statistics: Option<Vec<SubObjectStatistics>>,
     pub representations: Option<Vec<ViewRepresentation>>,
+    pub spark_pipeline_info: Option<std::collections::BTreeMap<String, String>>,
 }
-wire::shape!(ViewDefinition: "IsProtected" is_protected, "Definer" definer, "ViewVersionId" view_version_id, "ViewVersionToken" view_version_token, "RefreshSeconds" refresh_seconds, "LastRefreshType" last_refresh_type, "SubObjects" sub_objects, "SubObjectVersionIds" sub_object_version_ids, "Representations" representations,);
+wire::shape!(ViewDefinition: "IsProtected" is_protected, "IsManaged" is_managed, "Definer" definer, "ViewVersionId" view_version_id, "ViewVersionToken" view_version_token, "RefreshSeconds" refresh_seconds, "LastRefreshType" last_refresh_type, "SubObjects" sub_objects, "SubObjectVersionIds" sub_object_version_ids, "SubObjectsStatistics" sub_objects_statistics, "Representations" representations, "SparkPipelineInfo" spark_pipeline_info,);
 
 /// `ViewDefinitionInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewDefinitionInput {
     pub is_protected: Option<bool>,
+    pub is_managed: Option<bool>,
     pub definer: Option<String>,
     pub representations: Option<Vec<ViewRepresentationInput>>,
     pub view_version_id: Option<i64>,
@@ -4935,8 +5104,10 @@ pub struct ViewDefinitionInput {
     pub last_refresh_type: Option<String>,
     pub sub_objects: Option<Vec<String>>,
     pub sub_object_version_ids: Option<Vec<i64>>,
+    pub sub_objects_statistics: Option<Vec<SubObjectStatistics>>,
+    pub spark_pipeline_info: Option<std::collections::BTreeMap<String, String>>,
 }
-wire::shape!(ViewDefinitionInput: "IsProtected" is_protected, "Definer" definer, "Representations" representations, "ViewVersionId" view_version_id, "ViewVersionToken" view_version_token, "RefreshSeconds" refresh_seconds, "LastRefreshType" last_refresh_type, "SubObjects" sub_objects, "SubObjectVersionIds" sub_object_version_ids,);
+wire::shape!(ViewDefinitionInput: "IsProtected" is_protected, "IsManaged" is_managed, "Definer" definer, "Representations" representations, "ViewVersionId" view_version_id, "ViewVersionToken" view_version_token, "RefreshSeconds" refresh_seconds, "LastRefreshType" last_refresh_type, "SubObjects" sub_objects, "SubObjectVersionIds" sub_object_version_ids, "SubObjectsStatistics" sub_objects_statistics, "SparkPipelineInfo" spark_pipeline_info,);
 
 /// `ViewRepresentation`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5602,6 +5773,51 @@ static S_AUTO_DATA_QUALITY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_AUTO_UPGRADE_METADATA: Shape = Shape::Structure(Structure {
+    name: "AutoUpgradeMetadata",
+    members: &[
+        Member {
+            name: "TargetVersion",
+            wire: "",
+            shape: &S_GLUE_VERSION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SourceVersion",
+            wire: "",
+            shape: &S_GLUE_VERSION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_AUTO_UPGRADE_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AnalysisId",
+            wire: "",
+            shape: &S_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_AUTO_UPGRADE_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["OBSERVING", "UPGRADING", "UPGRADE_SUCCEEDED", "UPGRADE_FAILED", "STOPPED", "WAITING_FOR_CONSENT"],
+    sensitive: false,
+};
 static S_BACKFILL_ERROR: Shape = Shape::Structure(Structure {
     name: "BackfillError",
     members: &[
@@ -7737,6 +7953,14 @@ static S_CRAWLER: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -8180,6 +8404,14 @@ static S_CREATE_CRAWLER_REQUEST: Shape = Shape::Structure(Structure {
             name: "Tags",
             wire: "",
             shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -11441,6 +11673,14 @@ static S_GET_TABLE_REQUEST: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "AttributesToGet",
+            wire: "",
+            shape: &S_TABLE_ATTRIBUTES_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -11660,6 +11900,14 @@ static S_GET_TABLES_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "ResourceShareType",
+            wire: "",
+            shape: &S_TABLE_RESOURCE_SHARE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "IncludeStatusDetails",
             wire: "",
             shape: &S_BOOLEAN_NULLABLE,
@@ -11827,8 +12075,13 @@ static S_GLUE_STUDIO_SCHEMA_COLUMN_LIST: Shape = Shape::List(List {
     min: None,
     max: None,
 });
-static S_GLUE_VERSION_STRING: Shape =
-    Shape::String { min: Some(1), max: Some(255), pattern: Some("^(\\w+\\.)+\\w+$"), values: &[], sensitive: false };
+static S_GLUE_VERSION_STRING: Shape = Shape::String {
+    min: Some(1),
+    max: Some(255),
+    pattern: Some("^((\\w+\\.)+\\w+|auto)$"),
+    values: &[],
+    sensitive: false,
+};
 static S_GOVERNED_CATALOG_SOURCE: Shape = Shape::Structure(Structure {
     name: "GovernedCatalogSource",
     members: &[
@@ -12219,6 +12472,8 @@ static S_ICEBERG_PARTITION_SPEC: Shape = Shape::Structure(Structure {
 });
 static S_ICEBERG_PARTITION_SPEC_FIELD_LIST: Shape =
     Shape::List(List { member: &S_ICEBERG_PARTITION_FIELD, element: "member", flattened: false, min: None, max: None });
+static S_ICEBERG_PARTITION_SPEC_LIST: Shape =
+    Shape::List(List { member: &S_ICEBERG_PARTITION_SPEC, element: "member", flattened: false, min: None, max: None });
 static S_ICEBERG_SCHEMA: Shape = Shape::Structure(Structure {
     name: "IcebergSchema",
     members: &[
@@ -12257,6 +12512,8 @@ static S_ICEBERG_SCHEMA: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_ICEBERG_SCHEMA_LIST: Shape =
+    Shape::List(List { member: &S_ICEBERG_SCHEMA, element: "member", flattened: false, min: None, max: None });
 static S_ICEBERG_SORT_DIRECTION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["asc", "desc"], sensitive: false };
 static S_ICEBERG_SORT_FIELD: Shape = Shape::Structure(Structure {
@@ -12321,6 +12578,8 @@ static S_ICEBERG_SORT_ORDER: Shape = Shape::Structure(Structure {
 });
 static S_ICEBERG_SORT_ORDER_FIELD_LIST: Shape =
     Shape::List(List { member: &S_ICEBERG_SORT_FIELD, element: "member", flattened: false, min: None, max: None });
+static S_ICEBERG_SORT_ORDER_LIST: Shape =
+    Shape::List(List { member: &S_ICEBERG_SORT_ORDER, element: "member", flattened: false, min: None, max: None });
 static S_ICEBERG_STRUCT_FIELD: Shape = Shape::Structure(Structure {
     name: "IcebergStructField",
     members: &[
@@ -12387,6 +12646,108 @@ static S_ICEBERG_STRUCT_FIELD_LIST: Shape =
     Shape::List(List { member: &S_ICEBERG_STRUCT_FIELD, element: "member", flattened: false, min: None, max: None });
 static S_ICEBERG_STRUCT_TYPE_ENUM: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["struct"], sensitive: false };
+static S_ICEBERG_TABLE_METADATA: Shape = Shape::Structure(Structure {
+    name: "IcebergTableMetadata",
+    members: &[
+        Member {
+            name: "FormatVersion",
+            wire: "",
+            shape: &S_VERSION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableUuid",
+            wire: "",
+            shape: &S_TABLE_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Location",
+            wire: "",
+            shape: &S_LOCATION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Properties",
+            wire: "",
+            shape: &S_STRING_TO_STRING_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Schemas",
+            wire: "",
+            shape: &S_ICEBERG_SCHEMA_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CurrentSchemaId",
+            wire: "",
+            shape: &S_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastColumnId",
+            wire: "",
+            shape: &S_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PartitionSpecs",
+            wire: "",
+            shape: &S_ICEBERG_PARTITION_SPEC_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DefaultSpecId",
+            wire: "",
+            shape: &S_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastPartitionId",
+            wire: "",
+            shape: &S_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SortOrders",
+            wire: "",
+            shape: &S_ICEBERG_SORT_ORDER_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DefaultSortOrderId",
+            wire: "",
+            shape: &S_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ICEBERG_TABLE_UPDATE: Shape = Shape::Structure(Structure {
     name: "IcebergTableUpdate",
     members: &[
@@ -13069,6 +13430,14 @@ static S_JOB: Shape = Shape::Structure(Structure {
             name: "ProfileName",
             wire: "",
             shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AutoUpgradeMetadata",
+            wire: "",
+            shape: &S_AUTO_UPGRADE_METADATA,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -14795,6 +15164,7 @@ static S_NULL_VALUE_FIELDS: Shape =
 static S_NULLABLE_BOOLEAN: Shape = Shape::Boolean;
 static S_NULLABLE_DOUBLE: Shape = Shape::Float;
 static S_NULLABLE_INTEGER: Shape = Shape::Integer { min: None, max: None };
+static S_NULLABLE_LONG: Shape = Shape::Integer { min: None, max: None };
 static S_NULLABLE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_NUMBER_TARGET_PARTITIONS_STRING: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
@@ -15616,6 +15986,18 @@ static S_QUOTE_CHAR: Shape = Shape::String {
     values: &["quote", "quillemet", "single_quote", "disabled"],
     sensitive: false,
 };
+static S_RLS_PROPERTIES: Shape = Shape::Structure(Structure {
+    name: "RLSProperties",
+    members: &[Member {
+        name: "DefaultRLSPolicy",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_RECIPE: Shape = Shape::Structure(Structure {
     name: "Recipe",
     members: &[
@@ -18478,6 +18860,18 @@ static S_SPARK_CONNECTOR_TARGET: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_SPARK_PIPELINE_INFO_KEY: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_SPARK_PIPELINE_INFO_MAP: Shape = Shape::Map(Map {
+    key: &S_SPARK_PIPELINE_INFO_KEY,
+    value: &S_SPARK_PIPELINE_INFO_VALUE,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: Some(50),
+});
+static S_SPARK_PIPELINE_INFO_VALUE: Shape =
+    Shape::String { min: Some(0), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_SPARK_SQL: Shape = Shape::Structure(Structure {
     name: "SparkSQL",
     members: &[
@@ -18986,6 +19380,66 @@ static S_STRING_TO_STRING_MAP: Shape = Shape::Map(Map {
     flattened: false,
     max: None,
 });
+static S_SUB_OBJECT_SOURCE_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["HIVE_PARQUET", "HIVE_ORC", "HIVE_CSV", "HIVE_JSON", "PLAIN_PARQUET", "ICEBERG"],
+    sensitive: false,
+};
+static S_SUB_OBJECT_STATISTICS: Shape = Shape::Structure(Structure {
+    name: "SubObjectStatistics",
+    members: &[
+        Member {
+            name: "SourceType",
+            wire: "",
+            shape: &S_SUB_OBJECT_SOURCE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GlueVersionId",
+            wire: "",
+            shape: &S_NULLABLE_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PartitionCount",
+            wire: "",
+            shape: &S_NULLABLE_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FileCount",
+            wire: "",
+            shape: &S_NULLABLE_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TotalFileBytes",
+            wire: "",
+            shape: &S_NULLABLE_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SUB_OBJECTS_STATISTICS_LIST: Shape = Shape::List(List {
+    member: &S_SUB_OBJECT_STATISTICS,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(250),
+});
 static S_TABLE: Shape = Shape::Structure(Structure {
     name: "Table",
     members: &[
@@ -19182,6 +19636,14 @@ static S_TABLE: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "IcebergTableMetadata",
+            wire: "",
+            shape: &S_ICEBERG_TABLE_METADATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "Status",
             wire: "",
             shape: &S_TABLE_STATUS,
@@ -19189,11 +19651,24 @@ static S_TABLE: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "RLSProperties",
+            wire: "",
+            shape: &S_RLS_PROPERTIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
-static S_TABLE_ATTRIBUTES: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &["NAME", "TABLE_TYPE"], sensitive: false };
+static S_TABLE_ATTRIBUTES: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["NAME", "TABLE_TYPE", "DEFAULT", "LATEST_ICEBERG_METADATA"],
+    sensitive: false,
+};
 static S_TABLE_ATTRIBUTES_LIST: Shape =
     Shape::List(List { member: &S_TABLE_ATTRIBUTES, element: "member", flattened: false, min: None, max: None });
 static S_TABLE_ERROR: Shape = Shape::Structure(Structure {
@@ -19220,6 +19695,13 @@ static S_TABLE_ERROR: Shape = Shape::Structure(Structure {
 });
 static S_TABLE_ERRORS: Shape =
     Shape::List(List { member: &S_TABLE_ERROR, element: "member", flattened: false, min: None, max: None });
+static S_TABLE_ID_STRING: Shape = Shape::String {
+    min: None,
+    max: Some(100),
+    pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\t]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_TABLE_IDENTIFIER: Shape = Shape::Structure(Structure {
     name: "TableIdentifier",
     members: &[
@@ -19366,6 +19848,14 @@ static S_TABLE_INPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "FederatedTable",
+            wire: "",
+            shape: &S_FEDERATED_TABLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "ViewDefinition",
             wire: "",
             shape: &S_VIEW_DEFINITION_INPUT,
@@ -19380,6 +19870,8 @@ static S_TABLE_LIST: Shape =
     Shape::List(List { member: &S_TABLE, element: "member", flattened: false, min: None, max: None });
 static S_TABLE_PREFIX: Shape =
     Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_TABLE_RESOURCE_SHARE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["FEDERATED", "ALL"], sensitive: false };
 static S_TABLE_STATUS: Shape = Shape::Structure(Structure {
     name: "TableStatus",
     members: &[
@@ -19927,6 +20419,14 @@ static S_UPDATE_CRAWLER_REQUEST: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -20426,6 +20926,14 @@ static S_VIEW_DEFINITION: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "IsManaged",
+            wire: "",
+            shape: &S_NULLABLE_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "Definer",
             wire: "",
             shape: &S_ARN_STRING,
@@ -20482,9 +20990,25 @@ static S_VIEW_DEFINITION: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "SubObjectsStatistics",
+            wire: "",
+            shape: &S_SUB_OBJECTS_STATISTICS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "Representations",
             wire: "",
             shape: &S_VIEW_REPRESENTATION_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SparkPipelineInfo",
+            wire: "",
+            shape: &S_SPARK_PIPELINE_INFO_MAP,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -20497,6 +21021,14 @@ static S_VIEW_DEFINITION_INPUT: Shape = Shape::Structure(Structure {
     members: &[
         Member {
             name: "IsProtected",
+            wire: "",
+            shape: &S_NULLABLE_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IsManaged",
             wire: "",
             shape: &S_NULLABLE_BOOLEAN,
             required: false,
@@ -20563,6 +21095,22 @@ static S_VIEW_DEFINITION_INPUT: Shape = Shape::Structure(Structure {
             name: "SubObjectVersionIds",
             wire: "",
             shape: &S_VIEW_SUB_OBJECT_VERSION_IDS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SubObjectsStatistics",
+            wire: "",
+            shape: &S_SUB_OBJECTS_STATISTICS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SparkPipelineInfo",
+            wire: "",
+            shape: &S_SPARK_PIPELINE_INFO_MAP,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -20766,7 +21314,9 @@ static S_WORKER_TYPE: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
-    values: &["Standard", "G.1X", "G.2X", "G.025X", "G.4X", "G.8X", "Z.2X"],
+    values: &[
+        "Standard", "G.1X", "G.2X", "G.4X", "G.8X", "G.025X", "Z.2X", "G.12X", "G.16X", "R.1X", "R.2X", "R.4X", "R.8X",
+    ],
     sensitive: false,
 };
 static S_XML_CLASSIFIER: Shape = Shape::Structure(Structure {

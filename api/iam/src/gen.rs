@@ -31,6 +31,7 @@ impl wire::Operation for AttachRolePolicy {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: false,
         action: "iam:AttachRolePolicy",
+        refused: &[],
     };
 }
 
@@ -52,6 +53,7 @@ impl wire::Operation for CreatePolicy {
         resource: "",
         readonly: false,
         action: "iam:CreatePolicy",
+        refused: &[],
     };
 }
 
@@ -73,6 +75,7 @@ impl wire::Operation for CreatePolicyVersion {
         resource: "{PolicyArn}",
         readonly: false,
         action: "iam:CreatePolicyVersion",
+        refused: &[],
     };
 }
 
@@ -94,6 +97,7 @@ impl wire::Operation for CreateRole {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: false,
         action: "iam:CreateRole",
+        refused: &[("MaxSigninSessionDuration", &[]), ("PermissionsBoundary", &[])],
     };
 }
 
@@ -115,6 +119,7 @@ impl wire::Operation for DeletePolicy {
         resource: "{PolicyArn}",
         readonly: false,
         action: "iam:DeletePolicy",
+        refused: &[],
     };
 }
 
@@ -136,6 +141,7 @@ impl wire::Operation for DeletePolicyVersion {
         resource: "{PolicyArn}",
         readonly: false,
         action: "iam:DeletePolicyVersion",
+        refused: &[],
     };
 }
 
@@ -157,6 +163,7 @@ impl wire::Operation for DeleteRole {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: false,
         action: "iam:DeleteRole",
+        refused: &[],
     };
 }
 
@@ -178,6 +185,7 @@ impl wire::Operation for DeleteRolePolicy {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: false,
         action: "iam:DeleteRolePolicy",
+        refused: &[],
     };
 }
 
@@ -199,6 +207,7 @@ impl wire::Operation for DetachRolePolicy {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: false,
         action: "iam:DetachRolePolicy",
+        refused: &[],
     };
 }
 
@@ -220,6 +229,7 @@ impl wire::Operation for GetPolicy {
         resource: "{PolicyArn}",
         readonly: true,
         action: "iam:GetPolicy",
+        refused: &[],
     };
 }
 
@@ -241,6 +251,7 @@ impl wire::Operation for GetPolicyVersion {
         resource: "{PolicyArn}",
         readonly: true,
         action: "iam:GetPolicyVersion",
+        refused: &[],
     };
 }
 
@@ -262,6 +273,7 @@ impl wire::Operation for GetRole {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: true,
         action: "iam:GetRole",
+        refused: &[],
     };
 }
 
@@ -283,6 +295,7 @@ impl wire::Operation for GetRolePolicy {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: true,
         action: "iam:GetRolePolicy",
+        refused: &[],
     };
 }
 
@@ -304,6 +317,7 @@ impl wire::Operation for ListAttachedRolePolicies {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: true,
         action: "iam:ListAttachedRolePolicies",
+        refused: &[("PathPrefix", &["/"])],
     };
 }
 
@@ -325,6 +339,7 @@ impl wire::Operation for ListInstanceProfilesForRole {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: true,
         action: "iam:ListInstanceProfilesForRole",
+        refused: &[],
     };
 }
 
@@ -346,6 +361,7 @@ impl wire::Operation for ListPolicies {
         resource: "",
         readonly: true,
         action: "iam:ListPolicies",
+        refused: &[("OnlyAttached", &["false"]), ("PathPrefix", &["/"]), ("PolicyUsageFilter", &["PermissionsPolicy"])],
     };
 }
 
@@ -367,6 +383,7 @@ impl wire::Operation for ListPolicyVersions {
         resource: "{PolicyArn}",
         readonly: true,
         action: "iam:ListPolicyVersions",
+        refused: &[],
     };
 }
 
@@ -388,6 +405,7 @@ impl wire::Operation for ListRolePolicies {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: true,
         action: "iam:ListRolePolicies",
+        refused: &[],
     };
 }
 
@@ -409,6 +427,7 @@ impl wire::Operation for ListRoles {
         resource: "",
         readonly: true,
         action: "iam:ListRoles",
+        refused: &[],
     };
 }
 
@@ -430,6 +449,7 @@ impl wire::Operation for ListRoleTags {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: true,
         action: "iam:ListRoleTags",
+        refused: &[],
     };
 }
 
@@ -451,6 +471,7 @@ impl wire::Operation for PutRolePolicy {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: false,
         action: "iam:PutRolePolicy",
+        refused: &[],
     };
 }
 
@@ -472,6 +493,7 @@ impl wire::Operation for TagPolicy {
         resource: "{PolicyArn}",
         readonly: false,
         action: "iam:TagPolicy",
+        refused: &[],
     };
 }
 
@@ -493,6 +515,7 @@ impl wire::Operation for TagRole {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: false,
         action: "iam:TagRole",
+        refused: &[],
     };
 }
 
@@ -514,6 +537,7 @@ impl wire::Operation for UntagPolicy {
         resource: "{PolicyArn}",
         readonly: false,
         action: "iam:UntagPolicy",
+        refused: &[],
     };
 }
 
@@ -535,6 +559,7 @@ impl wire::Operation for UntagRole {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: false,
         action: "iam:UntagRole",
+        refused: &[],
     };
 }
 
@@ -556,6 +581,7 @@ impl wire::Operation for UpdateAssumeRolePolicy {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: false,
         action: "iam:UpdateAssumeRolePolicy",
+        refused: &[],
     };
 }
 
@@ -577,6 +603,7 @@ impl wire::Operation for UpdateRole {
         resource: "arn:aws:iam::{account}:role/{RoleName}",
         readonly: false,
         action: "iam:UpdateRole",
+        refused: &[("MaxSigninSessionDuration", &[]), ("ResetMaxSigninSessionDuration", &["false"])],
     };
 }
 
@@ -646,10 +673,11 @@ pub struct CreateRoleRequest {
     pub assume_role_policy_document: String,
     pub description: Option<String>,
     pub max_session_duration: Option<i32>,
+    pub max_signin_session_duration: Option<i32>,
     pub permissions_boundary: Option<String>,
     pub tags: Option<Vec<Tag>>,
 }
-wire::shape!(CreateRoleRequest: "Path" path, "RoleName" role_name, "AssumeRolePolicyDocument" assume_role_policy_document, "Description" description, "MaxSessionDuration" max_session_duration, "PermissionsBoundary" permissions_boundary, "Tags" tags,);
+wire::shape!(CreateRoleRequest: "Path" path, "RoleName" role_name, "AssumeRolePolicyDocument" assume_role_policy_document, "Description" description, "MaxSessionDuration" max_session_duration, "MaxSigninSessionDuration" max_signin_session_duration, "PermissionsBoundary" permissions_boundary, "Tags" tags,);
 
 /// `CreateRoleResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -947,11 +975,13 @@ pub struct Role {
     pub assume_role_policy_document: Option<String>,
     pub description: Option<String>,
     pub max_session_duration: Option<i32>,
+    pub max_signin_session_duration: Option<i32>,
     pub permissions_boundary: Option<AttachedPermissionsBoundary>,
     pub tags: Option<Vec<Tag>>,
     pub role_last_used: Option<RoleLastUsed>,
+    pub source_role_template: Option<SourceRoleTemplate>,
 }
-wire::shape!(Role: "Path" path, "RoleName" role_name, "RoleId" role_id, "Arn" arn, "CreateDate" create_date, "AssumeRolePolicyDocument" assume_role_policy_document, "Description" description, "MaxSessionDuration" max_session_duration, "PermissionsBoundary" permissions_boundary, "Tags" tags, "RoleLastUsed" role_last_used,);
+wire::shape!(Role: "Path" path, "RoleName" role_name, "RoleId" role_id, "Arn" arn, "CreateDate" create_date, "AssumeRolePolicyDocument" assume_role_policy_document, "Description" description, "MaxSessionDuration" max_session_duration, "MaxSigninSessionDuration" max_signin_session_duration, "PermissionsBoundary" permissions_boundary, "Tags" tags, "RoleLastUsed" role_last_used, "SourceRoleTemplate" source_role_template,);
 
 /// `RoleLastUsed`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -960,6 +990,14 @@ pub struct RoleLastUsed {
     pub region: Option<String>,
 }
 wire::shape!(RoleLastUsed: "LastUsedDate" last_used_date, "Region" region,);
+
+/// `SourceRoleTemplate`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceRoleTemplate {
+    pub template_arn: String,
+    pub template_minor_version: i32,
+}
+wire::shape!(SourceRoleTemplate: "TemplateArn" template_arn, "TemplateMinorVersion" template_minor_version,);
 
 /// `Tag`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1015,8 +1053,10 @@ pub struct UpdateRoleRequest {
     pub role_name: String,
     pub description: Option<String>,
     pub max_session_duration: Option<i32>,
+    pub max_signin_session_duration: Option<i32>,
+    pub reset_max_signin_session_duration: Option<bool>,
 }
-wire::shape!(UpdateRoleRequest: "RoleName" role_name, "Description" description, "MaxSessionDuration" max_session_duration,);
+wire::shape!(UpdateRoleRequest: "RoleName" role_name, "Description" description, "MaxSessionDuration" max_session_duration, "MaxSigninSessionDuration" max_signin_session_duration, "ResetMaxSigninSessionDuration" reset_max_signin_session_duration,);
 
 /// `UpdateRoleResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1228,6 +1268,14 @@ static S_CREATE_ROLE_REQUEST: Shape = Shape::Structure(Structure {
             name: "MaxSessionDuration",
             wire: "",
             shape: &S_ROLE_MAX_SESSION_DURATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxSigninSessionDuration",
+            wire: "",
+            shape: &S_MAX_SIGNIN_SESSION_DURATION_TYPE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -2248,6 +2296,14 @@ static S_ROLE: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "MaxSigninSessionDuration",
+            wire: "",
+            shape: &S_MAX_SIGNIN_SESSION_DURATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "PermissionsBoundary",
             wire: "",
             shape: &S_ATTACHED_PERMISSIONS_BOUNDARY,
@@ -2271,6 +2327,14 @@ static S_ROLE: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "SourceRoleTemplate",
+            wire: "",
+            shape: &S_SOURCE_ROLE_TEMPLATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -2290,6 +2354,28 @@ static S_ROLE_LAST_USED: Shape = Shape::Structure(Structure {
             wire: "",
             shape: &S_STRING_TYPE,
             required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SOURCE_ROLE_TEMPLATE: Shape = Shape::Structure(Structure {
+    name: "SourceRoleTemplate",
+    members: &[
+        Member {
+            name: "TemplateArn",
+            wire: "",
+            shape: &S_ARN_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TemplateMinorVersion",
+            wire: "",
+            shape: &S_INTEGER_TYPE,
+            required: true,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -2455,6 +2541,22 @@ static S_UPDATE_ROLE_REQUEST: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "MaxSigninSessionDuration",
+            wire: "",
+            shape: &S_MAX_SIGNIN_SESSION_DURATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResetMaxSigninSessionDuration",
+            wire: "",
+            shape: &S_BOOLEAN_OBJECT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -2465,6 +2567,7 @@ static S_ARN_TYPE: Shape =
 static S_ATTACHED_POLICIES_LIST_TYPE: Shape =
     Shape::List(List { member: &S_ATTACHED_POLICY, element: "member", flattened: false, min: None, max: None });
 static S_ATTACHMENT_COUNT_TYPE: Shape = Shape::Integer { min: None, max: None };
+static S_BOOLEAN_OBJECT_TYPE: Shape = Shape::Boolean;
 static S_BOOLEAN_TYPE: Shape = Shape::Boolean;
 static S_DATE_TYPE: Shape = Shape::Timestamp { iso: true };
 static S_ID_TYPE: Shape =
@@ -2473,9 +2576,11 @@ static S_INSTANCE_PROFILE_LIST_TYPE: Shape =
     Shape::List(List { member: &S_INSTANCE_PROFILE, element: "member", flattened: false, min: None, max: None });
 static S_INSTANCE_PROFILE_NAME_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\w+=,.@-]+"), values: &[], sensitive: false };
+static S_INTEGER_TYPE: Shape = Shape::Integer { min: None, max: None };
 static S_MARKER_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(320), pattern: Some("[\\u0020-\\u00FF]+"), values: &[], sensitive: false };
 static S_MAX_ITEMS_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
+static S_MAX_SIGNIN_SESSION_DURATION_TYPE: Shape = Shape::Integer { min: Some(3600), max: Some(7776000) };
 static S_PATH_PREFIX_TYPE: Shape = Shape::String {
     min: Some(1),
     max: Some(512),

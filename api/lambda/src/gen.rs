@@ -31,6 +31,7 @@ impl wire::Operation for AddPermission {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:AddPermission",
+        refused: &[("InvokedViaFunctionUrl", &["false"]), ("RevisionId", &[])],
     };
 }
 
@@ -52,6 +53,7 @@ impl wire::Operation for CreateAlias {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:CreateAlias",
+        refused: &[],
     };
 }
 
@@ -73,6 +75,26 @@ impl wire::Operation for CreateEventSourceMapping {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:CreateEventSourceMapping",
+        refused: &[
+            ("KMSKeyArn", &[]),
+            ("MetricsConfig", &[]),
+            ("LoggingConfig", &[]),
+            ("ParallelizationFactor", &["1"]),
+            ("StartingPosition", &[]),
+            ("StartingPositionTimestamp", &[]),
+            ("MaximumRecordAgeInSeconds", &["-1"]),
+            ("BisectBatchOnFunctionError", &["false"]),
+            ("MaximumRetryAttempts", &["-1"]),
+            ("Tags", &[]),
+            ("TumblingWindowInSeconds", &["0"]),
+            ("Topics", &[]),
+            ("SourceAccessConfigurations", &[]),
+            ("SelfManagedEventSource", &[]),
+            ("AmazonManagedKafkaEventSourceConfig", &[]),
+            ("SelfManagedKafkaEventSourceConfig", &[]),
+            ("DocumentDBEventSourceConfig", &[]),
+            ("ProvisionedPollerConfig", &[]),
+        ],
     };
 }
 
@@ -94,6 +116,20 @@ impl wire::Operation for CreateFunction {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:CreateFunction",
+        refused: &[
+            ("Code.S3ObjectStorageMode", &[]),
+            ("Code.ImageUri", &[]),
+            ("Code.SourceKMSKeyArn", &[]),
+            ("PublishTo", &[]),
+            ("FileSystemConfigs.S3FilesConfig", &[]),
+            ("CodeSigningConfigArn", &[]),
+            ("ImageConfig", &[]),
+            ("TenancyConfig", &[]),
+            ("CapacityProviderConfig", &[]),
+            ("DurableConfig", &[]),
+            ("RuntimeConfig", &[]),
+            ("AcceleratorConfig", &[]),
+        ],
     };
 }
 
@@ -115,6 +151,7 @@ impl wire::Operation for DeleteAlias {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:DeleteAlias",
+        refused: &[],
     };
 }
 
@@ -136,6 +173,7 @@ impl wire::Operation for DeleteEventSourceMapping {
         resource: "",
         readonly: false,
         action: "lambda:DeleteEventSourceMapping",
+        refused: &[],
     };
 }
 
@@ -157,6 +195,7 @@ impl wire::Operation for DeleteFunction {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:DeleteFunction",
+        refused: &[],
     };
 }
 
@@ -178,6 +217,7 @@ impl wire::Operation for DeleteFunctionConcurrency {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:DeleteFunctionConcurrency",
+        refused: &[],
     };
 }
 
@@ -199,6 +239,7 @@ impl wire::Operation for DeleteFunctionEventInvokeConfig {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:DeleteFunctionEventInvokeConfig",
+        refused: &[],
     };
 }
 
@@ -220,6 +261,7 @@ impl wire::Operation for GetAlias {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
         action: "lambda:GetAlias",
+        refused: &[],
     };
 }
 
@@ -241,6 +283,7 @@ impl wire::Operation for GetEventSourceMapping {
         resource: "",
         readonly: true,
         action: "lambda:GetEventSourceMapping",
+        refused: &[],
     };
 }
 
@@ -262,6 +305,7 @@ impl wire::Operation for GetFunction {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
         action: "lambda:GetFunction",
+        refused: &[],
     };
 }
 
@@ -283,6 +327,7 @@ impl wire::Operation for GetFunctionCodeSigningConfig {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
         action: "lambda:GetFunctionCodeSigningConfig",
+        refused: &[],
     };
 }
 
@@ -304,6 +349,7 @@ impl wire::Operation for GetFunctionConcurrency {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
         action: "lambda:GetFunctionConcurrency",
+        refused: &[],
     };
 }
 
@@ -325,6 +371,7 @@ impl wire::Operation for GetFunctionConfiguration {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
         action: "lambda:GetFunctionConfiguration",
+        refused: &[],
     };
 }
 
@@ -346,6 +393,7 @@ impl wire::Operation for GetFunctionEventInvokeConfig {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
         action: "lambda:GetFunctionEventInvokeConfig",
+        refused: &[],
     };
 }
 
@@ -367,6 +415,7 @@ impl wire::Operation for GetPolicy {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
         action: "lambda:GetPolicy",
+        refused: &[],
     };
 }
 
@@ -388,6 +437,7 @@ impl wire::Operation for Invoke {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:InvokeFunction",
+        refused: &[("DurableExecutionName", &[]), ("TenantId", &[])],
     };
 }
 
@@ -409,6 +459,7 @@ impl wire::Operation for ListAliases {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
         action: "lambda:ListAliases",
+        refused: &[],
     };
 }
 
@@ -430,6 +481,7 @@ impl wire::Operation for ListEventSourceMappings {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
         action: "lambda:ListEventSourceMappings",
+        refused: &[],
     };
 }
 
@@ -451,6 +503,7 @@ impl wire::Operation for ListFunctions {
         resource: "",
         readonly: true,
         action: "lambda:ListFunctions",
+        refused: &[],
     };
 }
 
@@ -472,6 +525,7 @@ impl wire::Operation for ListTags {
         resource: "",
         readonly: true,
         action: "lambda:ListTags",
+        refused: &[],
     };
 }
 
@@ -493,6 +547,7 @@ impl wire::Operation for ListVersionsByFunction {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
         action: "lambda:ListVersionsByFunction",
+        refused: &[],
     };
 }
 
@@ -514,6 +569,7 @@ impl wire::Operation for PublishVersion {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:PublishVersion",
+        refused: &[("PublishTo", &[])],
     };
 }
 
@@ -535,6 +591,7 @@ impl wire::Operation for PutFunctionConcurrency {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:PutFunctionConcurrency",
+        refused: &[],
     };
 }
 
@@ -556,6 +613,7 @@ impl wire::Operation for PutFunctionEventInvokeConfig {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:PutFunctionEventInvokeConfig",
+        refused: &[],
     };
 }
 
@@ -577,6 +635,7 @@ impl wire::Operation for RemovePermission {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:RemovePermission",
+        refused: &[],
     };
 }
 
@@ -598,6 +657,7 @@ impl wire::Operation for TagResource {
         resource: "",
         readonly: false,
         action: "lambda:TagResource",
+        refused: &[],
     };
 }
 
@@ -619,6 +679,7 @@ impl wire::Operation for UntagResource {
         resource: "",
         readonly: false,
         action: "lambda:UntagResource",
+        refused: &[],
     };
 }
 
@@ -640,6 +701,7 @@ impl wire::Operation for UpdateAlias {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:UpdateAlias",
+        refused: &[],
     };
 }
 
@@ -661,6 +723,23 @@ impl wire::Operation for UpdateEventSourceMapping {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:UpdateEventSourceMapping",
+        refused: &[
+            ("FilterCriteria", &[]),
+            ("KMSKeyArn", &[]),
+            ("MetricsConfig", &[]),
+            ("LoggingConfig", &[]),
+            ("ParallelizationFactor", &["1"]),
+            ("DestinationConfig", &[]),
+            ("MaximumRecordAgeInSeconds", &["-1"]),
+            ("BisectBatchOnFunctionError", &["false"]),
+            ("MaximumRetryAttempts", &["-1"]),
+            ("TumblingWindowInSeconds", &["0"]),
+            ("SourceAccessConfigurations", &[]),
+            ("AmazonManagedKafkaEventSourceConfig", &[]),
+            ("SelfManagedKafkaEventSourceConfig", &[]),
+            ("DocumentDBEventSourceConfig", &[]),
+            ("ProvisionedPollerConfig", &[]),
+        ],
     };
 }
 
@@ -682,6 +761,7 @@ impl wire::Operation for UpdateFunctionCode {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:UpdateFunctionCode",
+        refused: &[("S3ObjectStorageMode", &[]), ("ImageUri", &[]), ("PublishTo", &[]), ("SourceKMSKeyArn", &[])],
     };
 }
 
@@ -703,8 +783,23 @@ impl wire::Operation for UpdateFunctionConfiguration {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:UpdateFunctionConfiguration",
+        refused: &[
+            ("FileSystemConfigs.S3FilesConfig", &[]),
+            ("ImageConfig", &[]),
+            ("CapacityProviderConfig", &[]),
+            ("DurableConfig", &[]),
+            ("RuntimeConfig", &[]),
+            ("AcceleratorConfig", &[]),
+        ],
     };
 }
+
+/// `AcceleratorConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcceleratorConfig {
+    pub accelerator_memory_size: i32,
+}
+wire::shape!(AcceleratorConfig: "AcceleratorMemorySize" accelerator_memory_size,);
 
 /// `AddPermissionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -714,15 +809,15 @@ pub struct AddPermissionRequest {
     pub action: String,
     pub principal: String,
     pub source_arn: Option<String>,
+    pub function_url_auth_type: Option<String>,
+    pub invoked_via_function_url: Option<bool>,
     pub source_account: Option<String>,
     pub event_source_token: Option<String>,
     pub qualifier: Option<String>,
     pub revision_id: Option<String>,
     pub principal_org_id: Option<String>,
-    pub function_url_auth_type: Option<String>,
-    pub invoked_via_function_url: Option<bool>,
 }
-wire::shape!(AddPermissionRequest: "FunctionName" function_name, "StatementId" statement_id, "Action" action, "Principal" principal, "SourceArn" source_arn, "SourceAccount" source_account, "EventSourceToken" event_source_token, "Qualifier" qualifier, "RevisionId" revision_id, "PrincipalOrgID" principal_org_id, "FunctionUrlAuthType" function_url_auth_type, "InvokedViaFunctionUrl" invoked_via_function_url,);
+wire::shape!(AddPermissionRequest: "FunctionName" function_name, "StatementId" statement_id, "Action" action, "Principal" principal, "SourceArn" source_arn, "FunctionUrlAuthType" function_url_auth_type, "InvokedViaFunctionUrl" invoked_via_function_url, "SourceAccount" source_account, "EventSourceToken" event_source_token, "Qualifier" qualifier, "RevisionId" revision_id, "PrincipalOrgID" principal_org_id,);
 
 /// `AddPermissionResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -791,6 +886,10 @@ pub struct CreateEventSourceMappingRequest {
     pub enabled: Option<bool>,
     pub batch_size: Option<i32>,
     pub filter_criteria: Option<FilterCriteria>,
+    pub kms_key_arn: Option<String>,
+    pub metrics_config: Option<EventSourceMappingMetricsConfig>,
+    pub logging_config: Option<EventSourceMappingLoggingConfig>,
+    pub scaling_config: Option<ScalingConfig>,
     pub maximum_batching_window_in_seconds: Option<i32>,
     pub parallelization_factor: Option<i32>,
     pub starting_position: Option<String>,
@@ -808,14 +907,10 @@ pub struct CreateEventSourceMappingRequest {
     pub function_response_types: Option<Vec<String>>,
     pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
     pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
-    pub scaling_config: Option<ScalingConfig>,
     pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
-    pub kms_key_arn: Option<String>,
-    pub metrics_config: Option<EventSourceMappingMetricsConfig>,
-    pub logging_config: Option<EventSourceMappingLoggingConfig>,
     pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
 }
-wire::shape!(CreateEventSourceMappingRequest: "EventSourceArn" event_source_arn, "FunctionName" function_name, "Enabled" enabled, "BatchSize" batch_size, "FilterCriteria" filter_criteria, "MaximumBatchingWindowInSeconds" maximum_batching_window_in_seconds, "ParallelizationFactor" parallelization_factor, "StartingPosition" starting_position, "StartingPositionTimestamp" starting_position_timestamp, "DestinationConfig" destination_config, "MaximumRecordAgeInSeconds" maximum_record_age_in_seconds, "BisectBatchOnFunctionError" bisect_batch_on_function_error, "MaximumRetryAttempts" maximum_retry_attempts, "Tags" tags, "TumblingWindowInSeconds" tumbling_window_in_seconds, "Topics" topics, "Queues" queues, "SourceAccessConfigurations" source_access_configurations, "SelfManagedEventSource" self_managed_event_source, "FunctionResponseTypes" function_response_types, "AmazonManagedKafkaEventSourceConfig" amazon_managed_kafka_event_source_config, "SelfManagedKafkaEventSourceConfig" self_managed_kafka_event_source_config, "ScalingConfig" scaling_config, "DocumentDBEventSourceConfig" document_db_event_source_config, "KMSKeyArn" kms_key_arn, "MetricsConfig" metrics_config, "LoggingConfig" logging_config, "ProvisionedPollerConfig" provisioned_poller_config,);
+wire::shape!(CreateEventSourceMappingRequest: "EventSourceArn" event_source_arn, "FunctionName" function_name, "Enabled" enabled, "BatchSize" batch_size, "FilterCriteria" filter_criteria, "KMSKeyArn" kms_key_arn, "MetricsConfig" metrics_config, "LoggingConfig" logging_config, "ScalingConfig" scaling_config, "MaximumBatchingWindowInSeconds" maximum_batching_window_in_seconds, "ParallelizationFactor" parallelization_factor, "StartingPosition" starting_position, "StartingPositionTimestamp" starting_position_timestamp, "DestinationConfig" destination_config, "MaximumRecordAgeInSeconds" maximum_record_age_in_seconds, "BisectBatchOnFunctionError" bisect_batch_on_function_error, "MaximumRetryAttempts" maximum_retry_attempts, "Tags" tags, "TumblingWindowInSeconds" tumbling_window_in_seconds, "Topics" topics, "Queues" queues, "SourceAccessConfigurations" source_access_configurations, "SelfManagedEventSource" self_managed_event_source, "FunctionResponseTypes" function_response_types, "AmazonManagedKafkaEventSourceConfig" amazon_managed_kafka_event_source_config, "SelfManagedKafkaEventSourceConfig" self_managed_kafka_event_source_config, "DocumentDBEventSourceConfig" document_db_event_source_config, "ProvisionedPollerConfig" provisioned_poller_config,);
 
 /// `CreateFunctionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -829,6 +924,7 @@ pub struct CreateFunctionRequest {
     pub timeout: Option<i32>,
     pub memory_size: Option<i32>,
     pub publish: Option<bool>,
+    pub publish_to: Option<String>,
     pub vpc_config: Option<VpcConfig>,
     pub package_type: Option<String>,
     pub dead_letter_config: Option<DeadLetterConfig>,
@@ -838,18 +934,19 @@ pub struct CreateFunctionRequest {
     pub tags: Option<std::collections::BTreeMap<String, String>>,
     pub layers: Option<Vec<String>>,
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
-    pub image_config: Option<ImageConfig>,
     pub code_signing_config_arn: Option<String>,
+    pub image_config: Option<ImageConfig>,
     pub architectures: Option<Vec<String>>,
     pub ephemeral_storage: Option<EphemeralStorage>,
     pub snap_start: Option<SnapStart>,
     pub logging_config: Option<LoggingConfig>,
-    pub capacity_provider_config: Option<CapacityProviderConfig>,
-    pub publish_to: Option<String>,
-    pub durable_config: Option<DurableConfig>,
     pub tenancy_config: Option<TenancyConfig>,
+    pub capacity_provider_config: Option<CapacityProviderConfig>,
+    pub durable_config: Option<DurableConfig>,
+    pub runtime_config: Option<FunctionRuntimeConfig>,
+    pub accelerator_config: Option<AcceleratorConfig>,
 }
-wire::shape!(CreateFunctionRequest: "FunctionName" function_name, "Runtime" runtime, "Role" role, "Handler" handler, "Code" code, "Description" description, "Timeout" timeout, "MemorySize" memory_size, "Publish" publish, "VpcConfig" vpc_config, "PackageType" package_type, "DeadLetterConfig" dead_letter_config, "Environment" environment, "KMSKeyArn" kms_key_arn, "TracingConfig" tracing_config, "Tags" tags, "Layers" layers, "FileSystemConfigs" file_system_configs, "ImageConfig" image_config, "CodeSigningConfigArn" code_signing_config_arn, "Architectures" architectures, "EphemeralStorage" ephemeral_storage, "SnapStart" snap_start, "LoggingConfig" logging_config, "CapacityProviderConfig" capacity_provider_config, "PublishTo" publish_to, "DurableConfig" durable_config, "TenancyConfig" tenancy_config,);
+wire::shape!(CreateFunctionRequest: "FunctionName" function_name, "Runtime" runtime, "Role" role, "Handler" handler, "Code" code, "Description" description, "Timeout" timeout, "MemorySize" memory_size, "Publish" publish, "PublishTo" publish_to, "VpcConfig" vpc_config, "PackageType" package_type, "DeadLetterConfig" dead_letter_config, "Environment" environment, "KMSKeyArn" kms_key_arn, "TracingConfig" tracing_config, "Tags" tags, "Layers" layers, "FileSystemConfigs" file_system_configs, "CodeSigningConfigArn" code_signing_config_arn, "ImageConfig" image_config, "Architectures" architectures, "EphemeralStorage" ephemeral_storage, "SnapStart" snap_start, "LoggingConfig" logging_config, "TenancyConfig" tenancy_config, "CapacityProviderConfig" capacity_provider_config, "DurableConfig" durable_config, "RuntimeConfig" runtime_config, "AcceleratorConfig" accelerator_config,);
 
 /// `DeadLetterConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -923,10 +1020,11 @@ wire::shape!(DocumentDBEventSourceConfig: "DatabaseName" database_name, "Collect
 /// `DurableConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DurableConfig {
+    pub kms_key_arn: Option<String>,
     pub retention_period_in_days: Option<i32>,
     pub execution_timeout: Option<i32>,
 }
-wire::shape!(DurableConfig: "RetentionPeriodInDays" retention_period_in_days, "ExecutionTimeout" execution_timeout,);
+wire::shape!(DurableConfig: "KMSKeyArn" kms_key_arn, "RetentionPeriodInDays" retention_period_in_days, "ExecutionTimeout" execution_timeout,);
 
 /// `Environment`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -969,6 +1067,11 @@ pub struct EventSourceMappingConfiguration {
     pub parallelization_factor: Option<i32>,
     pub event_source_arn: Option<String>,
     pub filter_criteria: Option<FilterCriteria>,
+    pub filter_criteria_error: Option<FilterCriteriaError>,
+    pub kms_key_arn: Option<String>,
+    pub metrics_config: Option<EventSourceMappingMetricsConfig>,
+    pub logging_config: Option<EventSourceMappingLoggingConfig>,
+    pub scaling_config: Option<ScalingConfig>,
     pub function_arn: Option<String>,
     pub last_modified: Option<wire::Timestamp>,
     pub last_processing_result: Option<String>,
@@ -986,16 +1089,11 @@ pub struct EventSourceMappingConfiguration {
     pub function_response_types: Option<Vec<String>>,
     pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
     pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
-    pub scaling_config: Option<ScalingConfig>,
     pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
-    pub kms_key_arn: Option<String>,
-    pub filter_criteria_error: Option<FilterCriteriaError>,
     pub event_source_mapping_arn: Option<String>,
-    pub metrics_config: Option<EventSourceMappingMetricsConfig>,
-    pub logging_config: Option<EventSourceMappingLoggingConfig>,
     pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
 }
-wire::shape!(EventSourceMappingConfiguration: "UUID" uuid, "StartingPosition" starting_position, "StartingPositionTimestamp" starting_position_timestamp, "BatchSize" batch_size, "MaximumBatchingWindowInSeconds" maximum_batching_window_in_seconds, "ParallelizationFactor" parallelization_factor, "EventSourceArn" event_source_arn, "FilterCriteria" filter_criteria, "FunctionArn" function_arn, "LastModified" last_modified, "LastProcessingResult" last_processing_result, "State" state, "StateTransitionReason" state_transition_reason, "DestinationConfig" destination_config, "Topics" topics, "Queues" queues, "SourceAccessConfigurations" source_access_configurations, "SelfManagedEventSource" self_managed_event_source, "MaximumRecordAgeInSeconds" maximum_record_age_in_seconds, "BisectBatchOnFunctionError" bisect_batch_on_function_error, "MaximumRetryAttempts" maximum_retry_attempts, "TumblingWindowInSeconds" tumbling_window_in_seconds, "FunctionResponseTypes" function_response_types, "AmazonManagedKafkaEventSourceConfig" amazon_managed_kafka_event_source_config, "SelfManagedKafkaEventSourceConfig" self_managed_kafka_event_source_config, "ScalingConfig" scaling_config, "DocumentDBEventSourceConfig" document_db_event_source_config, "KMSKeyArn" kms_key_arn, "FilterCriteriaError" filter_criteria_error, "EventSourceMappingArn" event_source_mapping_arn, "MetricsConfig" metrics_config, "LoggingConfig" logging_config, "ProvisionedPollerConfig" provisioned_poller_config,);
+wire::shape!(EventSourceMappingConfiguration: "UUID" uuid, "StartingPosition" starting_position, "StartingPositionTimestamp" starting_position_timestamp, "BatchSize" batch_size, "MaximumBatchingWindowInSeconds" maximum_batching_window_in_seconds, "ParallelizationFactor" parallelization_factor, "EventSourceArn" event_source_arn, "FilterCriteria" filter_criteria, "FilterCriteriaError" filter_criteria_error, "KMSKeyArn" kms_key_arn, "MetricsConfig" metrics_config, "LoggingConfig" logging_config, "ScalingConfig" scaling_config, "FunctionArn" function_arn, "LastModified" last_modified, "LastProcessingResult" last_processing_result, "State" state, "StateTransitionReason" state_transition_reason, "DestinationConfig" destination_config, "Topics" topics, "Queues" queues, "SourceAccessConfigurations" source_access_configurations, "SelfManagedEventSource" self_managed_event_source, "MaximumRecordAgeInSeconds" maximum_record_age_in_seconds, "BisectBatchOnFunctionError" bisect_batch_on_function_error, "MaximumRetryAttempts" maximum_retry_attempts, "TumblingWindowInSeconds" tumbling_window_in_seconds, "FunctionResponseTypes" function_response_types, "AmazonManagedKafkaEventSourceConfig" amazon_managed_kafka_event_source_config, "SelfManagedKafkaEventSourceConfig" self_managed_kafka_event_source_config, "DocumentDBEventSourceConfig" document_db_event_source_config, "EventSourceMappingArn" event_source_mapping_arn, "ProvisionedPollerConfig" provisioned_poller_config,);
 
 /// `EventSourceMappingLoggingConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1016,8 +1114,9 @@ wire::shape!(EventSourceMappingMetricsConfig: "Metrics" metrics,);
 pub struct FileSystemConfig {
     pub arn: String,
     pub local_mount_path: String,
+    pub s3_files_config: Option<S3FilesConfig>,
 }
-wire::shape!(FileSystemConfig: "Arn" arn, "LocalMountPath" local_mount_path,);
+wire::shape!(FileSystemConfig: "Arn" arn, "LocalMountPath" local_mount_path, "S3FilesConfig" s3_files_config,);
 
 /// `Filter`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1048,10 +1147,11 @@ pub struct FunctionCode {
     pub s3_bucket: Option<String>,
     pub s3_key: Option<String>,
     pub s3_object_version: Option<String>,
+    pub s3_object_storage_mode: Option<String>,
     pub image_uri: Option<String>,
     pub source_kms_key_arn: Option<String>,
 }
-wire::shape!(FunctionCode: "ZipFile" zip_file, "S3Bucket" s3_bucket, "S3Key" s3_key, "S3ObjectVersion" s3_object_version, "ImageUri" image_uri, "SourceKMSKeyArn" source_kms_key_arn,);
+wire::shape!(FunctionCode: "ZipFile" zip_file, "S3Bucket" s3_bucket, "S3Key" s3_key, "S3ObjectVersion" s3_object_version, "S3ObjectStorageMode" s3_object_storage_mode, "ImageUri" image_uri, "SourceKMSKeyArn" source_kms_key_arn,);
 
 /// `FunctionCodeLocation`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1060,9 +1160,19 @@ pub struct FunctionCodeLocation {
     pub location: Option<String>,
     pub image_uri: Option<String>,
     pub resolved_image_uri: Option<String>,
+    pub resolved_s3_object: Option<ResolvedS3Object>,
     pub source_kms_key_arn: Option<String>,
+    pub error: Option<FunctionCodeLocationError>,
 }
-wire::shape!(FunctionCodeLocation: "RepositoryType" repository_type, "Location" location, "ImageUri" image_uri, "ResolvedImageUri" resolved_image_uri, "SourceKMSKeyArn" source_kms_key_arn,);
+wire::shape!(FunctionCodeLocation: "RepositoryType" repository_type, "Location" location, "ImageUri" image_uri, "ResolvedImageUri" resolved_image_uri, "ResolvedS3Object" resolved_s3_object, "SourceKMSKeyArn" source_kms_key_arn, "Error" error,);
+
+/// `FunctionCodeLocationError`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FunctionCodeLocationError {
+    pub error_code: Option<String>,
+    pub message: Option<String>,
+}
+wire::shape!(FunctionCodeLocationError: "ErrorCode" error_code, "Message" message,);
 
 /// `FunctionConfiguration`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1094,21 +1204,23 @@ pub struct FunctionConfiguration {
     pub last_update_status_reason: Option<String>,
     pub last_update_status_reason_code: Option<String>,
     pub file_system_configs: Option<Vec<FileSystemConfig>>,
-    pub package_type: Option<String>,
-    pub image_config_response: Option<ImageConfigResponse>,
     pub signing_profile_version_arn: Option<String>,
     pub signing_job_arn: Option<String>,
+    pub package_type: Option<String>,
+    pub image_config_response: Option<ImageConfigResponse>,
     pub architectures: Option<Vec<String>>,
     pub ephemeral_storage: Option<EphemeralStorage>,
     pub snap_start: Option<SnapStartResponse>,
     pub runtime_version_config: Option<RuntimeVersionConfig>,
     pub logging_config: Option<LoggingConfig>,
+    pub tenancy_config: Option<TenancyConfig>,
     pub capacity_provider_config: Option<CapacityProviderConfig>,
     pub config_sha256: Option<String>,
     pub durable_config: Option<DurableConfig>,
-    pub tenancy_config: Option<TenancyConfig>,
+    pub runtime_config: Option<FunctionRuntimeConfig>,
+    pub accelerator_config: Option<AcceleratorConfig>,
 }
-wire::shape!(FunctionConfiguration: "FunctionName" function_name, "FunctionArn" function_arn, "Runtime" runtime, "Role" role, "Handler" handler, "CodeSize" code_size, "Description" description, "Timeout" timeout, "MemorySize" memory_size, "LastModified" last_modified, "CodeSha256" code_sha256, "Version" version, "VpcConfig" vpc_config, "DeadLetterConfig" dead_letter_config, "Environment" environment, "KMSKeyArn" kms_key_arn, "TracingConfig" tracing_config, "MasterArn" master_arn, "RevisionId" revision_id, "Layers" layers, "State" state, "StateReason" state_reason, "StateReasonCode" state_reason_code, "LastUpdateStatus" last_update_status, "LastUpdateStatusReason" last_update_status_reason, "LastUpdateStatusReasonCode" last_update_status_reason_code, "FileSystemConfigs" file_system_configs, "PackageType" package_type, "ImageConfigResponse" image_config_response, "SigningProfileVersionArn" signing_profile_version_arn, "SigningJobArn" signing_job_arn, "Architectures" architectures, "EphemeralStorage" ephemeral_storage, "SnapStart" snap_start, "RuntimeVersionConfig" runtime_version_config, "LoggingConfig" logging_config, "CapacityProviderConfig" capacity_provider_config, "ConfigSha256" config_sha256, "DurableConfig" durable_config, "TenancyConfig" tenancy_config,);
+wire::shape!(FunctionConfiguration: "FunctionName" function_name, "FunctionArn" function_arn, "Runtime" runtime, "Role" role, "Handler" handler, "CodeSize" code_size, "Description" description, "Timeout" timeout, "MemorySize" memory_size, "LastModified" last_modified, "CodeSha256" code_sha256, "Version" version, "VpcConfig" vpc_config, "DeadLetterConfig" dead_letter_config, "Environment" environment, "KMSKeyArn" kms_key_arn, "TracingConfig" tracing_config, "MasterArn" master_arn, "RevisionId" revision_id, "Layers" layers, "State" state, "StateReason" state_reason, "StateReasonCode" state_reason_code, "LastUpdateStatus" last_update_status, "LastUpdateStatusReason" last_update_status_reason, "LastUpdateStatusReasonCode" last_update_status_reason_code, "FileSystemConfigs" file_system_configs, "SigningProfileVersionArn" signing_profile_version_arn, "SigningJobArn" signing_job_arn, "PackageType" package_type, "ImageConfigResponse" image_config_response, "Architectures" architectures, "EphemeralStorage" ephemeral_storage, "SnapStart" snap_start, "RuntimeVersionConfig" runtime_version_config, "LoggingConfig" logging_config, "TenancyConfig" tenancy_config, "CapacityProviderConfig" capacity_provider_config, "ConfigSha256" config_sha256, "DurableConfig" durable_config, "RuntimeConfig" runtime_config, "AcceleratorConfig" accelerator_config,);
 
 /// `FunctionEventInvokeConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1120,6 +1232,14 @@ pub struct FunctionEventInvokeConfig {
     pub destination_config: Option<DestinationConfig>,
 }
 wire::shape!(FunctionEventInvokeConfig: "LastModified" last_modified, "FunctionArn" function_arn, "MaximumRetryAttempts" maximum_retry_attempts, "MaximumEventAgeInSeconds" maximum_event_age_in_seconds, "DestinationConfig" destination_config,);
+
+/// `FunctionRuntimeConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FunctionRuntimeConfig {
+    pub runtime_arn: String,
+    pub runtime_alias: String,
+}
+wire::shape!(FunctionRuntimeConfig: "RuntimeArn" runtime_arn, "RuntimeAlias" runtime_alias,);
 
 /// `GetAliasRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1469,6 +1589,15 @@ pub struct RemovePermissionRequest {
 }
 wire::shape!(RemovePermissionRequest: "FunctionName" function_name, "StatementId" statement_id, "Qualifier" qualifier, "RevisionId" revision_id,);
 
+/// `ResolvedS3Object`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResolvedS3Object {
+    pub s3_bucket: Option<String>,
+    pub s3_key: Option<String>,
+    pub s3_object_version: Option<String>,
+}
+wire::shape!(ResolvedS3Object: "S3Bucket" s3_bucket, "S3Key" s3_key, "S3ObjectVersion" s3_object_version,);
+
 /// `RuntimeVersionConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuntimeVersionConfig {
@@ -1484,6 +1613,13 @@ pub struct RuntimeVersionError {
     pub message: Option<String>,
 }
 wire::shape!(RuntimeVersionError: "ErrorCode" error_code, "Message" message,);
+
+/// `S3FilesConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct S3FilesConfig {
+    pub direct_s3_read: Option<String>,
+}
+wire::shape!(S3FilesConfig: "DirectS3Read" direct_s3_read,);
 
 /// `ScalingConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1504,8 +1640,9 @@ wire::shape!(SelfManagedEventSource: "Endpoints" endpoints,);
 pub struct SelfManagedKafkaEventSourceConfig {
     pub consumer_group_id: Option<String>,
     pub schema_registry_config: Option<KafkaSchemaRegistryConfig>,
+    pub consumption_mode: Option<String>,
 }
-wire::shape!(SelfManagedKafkaEventSourceConfig: "ConsumerGroupId" consumer_group_id, "SchemaRegistryConfig" schema_registry_config,);
+wire::shape!(SelfManagedKafkaEventSourceConfig: "ConsumerGroupId" consumer_group_id, "SchemaRegistryConfig" schema_registry_config, "ConsumptionMode" consumption_mode,);
 
 /// `SnapStart`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1595,25 +1732,25 @@ pub struct UpdateEventSourceMappingRequest {
     pub enabled: Option<bool>,
     pub batch_size: Option<i32>,
     pub filter_criteria: Option<FilterCriteria>,
+    pub kms_key_arn: Option<String>,
+    pub metrics_config: Option<EventSourceMappingMetricsConfig>,
+    pub logging_config: Option<EventSourceMappingLoggingConfig>,
+    pub scaling_config: Option<ScalingConfig>,
     pub maximum_batching_window_in_seconds: Option<i32>,
+    pub parallelization_factor: Option<i32>,
     pub destination_config: Option<DestinationConfig>,
     pub maximum_record_age_in_seconds: Option<i32>,
     pub bisect_batch_on_function_error: Option<bool>,
     pub maximum_retry_attempts: Option<i32>,
-    pub parallelization_factor: Option<i32>,
-    pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
     pub tumbling_window_in_seconds: Option<i32>,
+    pub source_access_configurations: Option<Vec<SourceAccessConfiguration>>,
     pub function_response_types: Option<Vec<String>>,
-    pub scaling_config: Option<ScalingConfig>,
     pub amazon_managed_kafka_event_source_config: Option<AmazonManagedKafkaEventSourceConfig>,
     pub self_managed_kafka_event_source_config: Option<SelfManagedKafkaEventSourceConfig>,
     pub document_db_event_source_config: Option<DocumentDBEventSourceConfig>,
-    pub kms_key_arn: Option<String>,
-    pub metrics_config: Option<EventSourceMappingMetricsConfig>,
-    pub logging_config: Option<EventSourceMappingLoggingConfig>,
     pub provisioned_poller_config: Option<ProvisionedPollerConfig>,
 }
-wire::shape!(UpdateEventSourceMappingRequest: "UUID" uuid, "FunctionName" function_name, "Enabled" enabled, "BatchSize" batch_size, "FilterCriteria" filter_criteria, "MaximumBatchingWindowInSeconds" maximum_batching_window_in_seconds, "DestinationConfig" destination_config, "MaximumRecordAgeInSeconds" maximum_record_age_in_seconds, "BisectBatchOnFunctionError" bisect_batch_on_function_error, "MaximumRetryAttempts" maximum_retry_attempts, "ParallelizationFactor" parallelization_factor, "SourceAccessConfigurations" source_access_configurations, "TumblingWindowInSeconds" tumbling_window_in_seconds, "FunctionResponseTypes" function_response_types, "ScalingConfig" scaling_config, "AmazonManagedKafkaEventSourceConfig" amazon_managed_kafka_event_source_config, "SelfManagedKafkaEventSourceConfig" self_managed_kafka_event_source_config, "DocumentDBEventSourceConfig" document_db_event_source_config, "KMSKeyArn" kms_key_arn, "MetricsConfig" metrics_config, "LoggingConfig" logging_config, "ProvisionedPollerConfig" provisioned_poller_config,);
+wire::shape!(UpdateEventSourceMappingRequest: "UUID" uuid, "FunctionName" function_name, "Enabled" enabled, "BatchSize" batch_size, "FilterCriteria" filter_criteria, "KMSKeyArn" kms_key_arn, "MetricsConfig" metrics_config, "LoggingConfig" logging_config, "ScalingConfig" scaling_config, "MaximumBatchingWindowInSeconds" maximum_batching_window_in_seconds, "ParallelizationFactor" parallelization_factor, "DestinationConfig" destination_config, "MaximumRecordAgeInSeconds" maximum_record_age_in_seconds, "BisectBatchOnFunctionError" bisect_batch_on_function_error, "MaximumRetryAttempts" maximum_retry_attempts, "TumblingWindowInSeconds" tumbling_window_in_seconds, "SourceAccessConfigurations" source_access_configurations, "FunctionResponseTypes" function_response_types, "AmazonManagedKafkaEventSourceConfig" amazon_managed_kafka_event_source_config, "SelfManagedKafkaEventSourceConfig" self_managed_kafka_event_source_config, "DocumentDBEventSourceConfig" document_db_event_source_config, "ProvisionedPollerConfig" provisioned_poller_config,);
 
 /// `UpdateFunctionCodeRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1623,15 +1760,16 @@ pub struct UpdateFunctionCodeRequest {
     pub s3_bucket: Option<String>,
     pub s3_key: Option<String>,
     pub s3_object_version: Option<String>,
+    pub s3_object_storage_mode: Option<String>,
     pub image_uri: Option<String>,
+    pub architectures: Option<Vec<String>>,
     pub publish: Option<bool>,
+    pub publish_to: Option<String>,
     pub dry_run: Option<bool>,
     pub revision_id: Option<String>,
-    pub architectures: Option<Vec<String>>,
     pub source_kms_key_arn: Option<String>,
-    pub publish_to: Option<String>,
 }
-wire::shape!(UpdateFunctionCodeRequest: "FunctionName" function_name, "ZipFile" zip_file, "S3Bucket" s3_bucket, "S3Key" s3_key, "S3ObjectVersion" s3_object_version, "ImageUri" image_uri, "Publish" publish, "DryRun" dry_run, "RevisionId" revision_id, "Architectures" architectures, "SourceKMSKeyArn" source_kms_key_arn, "PublishTo" publish_to,);
+wire::shape!(UpdateFunctionCodeRequest: "FunctionName" function_name, "ZipFile" zip_file, "S3Bucket" s3_bucket, "S3Key" s3_key, "S3ObjectVersion" s3_object_version, "S3ObjectStorageMode" s3_object_storage_mode, "ImageUri" image_uri, "Architectures" architectures, "Publish" publish, "PublishTo" publish_to, "DryRun" dry_run, "RevisionId" revision_id, "SourceKMSKeyArn" source_kms_key_arn,);
 
 /// `UpdateFunctionConfigurationRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1657,8 +1795,10 @@ pub struct UpdateFunctionConfigurationRequest {
     pub logging_config: Option<LoggingConfig>,
     pub capacity_provider_config: Option<CapacityProviderConfig>,
     pub durable_config: Option<DurableConfig>,
+    pub runtime_config: Option<FunctionRuntimeConfig>,
+    pub accelerator_config: Option<AcceleratorConfig>,
 }
-wire::shape!(UpdateFunctionConfigurationRequest: "FunctionName" function_name, "Role" role, "Handler" handler, "Description" description, "Timeout" timeout, "MemorySize" memory_size, "VpcConfig" vpc_config, "Environment" environment, "Runtime" runtime, "DeadLetterConfig" dead_letter_config, "KMSKeyArn" kms_key_arn, "TracingConfig" tracing_config, "RevisionId" revision_id, "Layers" layers, "FileSystemConfigs" file_system_configs, "ImageConfig" image_config, "EphemeralStorage" ephemeral_storage, "SnapStart" snap_start, "LoggingConfig" logging_config, "CapacityProviderConfig" capacity_provider_config, "DurableConfig" durable_config,);
+wire::shape!(UpdateFunctionConfigurationRequest: "FunctionName" function_name, "Role" role, "Handler" handler, "Description" description, "Timeout" timeout, "MemorySize" memory_size, "VpcConfig" vpc_config, "Environment" environment, "Runtime" runtime, "DeadLetterConfig" dead_letter_config, "KMSKeyArn" kms_key_arn, "TracingConfig" tracing_config, "RevisionId" revision_id, "Layers" layers, "FileSystemConfigs" file_system_configs, "ImageConfig" image_config, "EphemeralStorage" ephemeral_storage, "SnapStart" snap_start, "LoggingConfig" logging_config, "CapacityProviderConfig" capacity_provider_config, "DurableConfig" durable_config, "RuntimeConfig" runtime_config, "AcceleratorConfig" accelerator_config,);
 
 /// `VpcConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1679,9 +1819,22 @@ pub struct VpcConfigResponse {
 }
 wire::shape!(VpcConfigResponse: "SubnetIds" subnet_ids, "SecurityGroupIds" security_group_ids, "VpcId" vpc_id, "Ipv6AllowedForDualStack" ipv6_allowed_for_dual_stack,);
 
+static S_ACCELERATOR_CONFIG: Shape = Shape::Structure(Structure {
+    name: "AcceleratorConfig",
+    members: &[Member {
+        name: "AcceleratorMemorySize",
+        wire: "",
+        shape: &S_ACCELERATOR_MEMORY_GB,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_ACCELERATOR_MEMORY_GB: Shape = Shape::Integer { min: None, max: None };
 static S_ACTION: Shape = Shape::String {
-    min: None,
-    max: None,
+    min: Some(0),
+    max: Some(10000),
     pattern: Some("(lambda:[*]|lambda:[a-zA-Z]+|[*])"),
     values: &[],
     sensitive: false,
@@ -1730,6 +1883,22 @@ static S_ADD_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "FunctionUrlAuthType",
+            wire: "",
+            shape: &S_FUNCTION_URL_AUTH_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvokedViaFunctionUrl",
+            wire: "",
+            shape: &S_INVOKED_VIA_FUNCTION_URL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "SourceAccount",
             wire: "",
             shape: &S_SOURCE_OWNER,
@@ -1765,22 +1934,6 @@ static S_ADD_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
             name: "PrincipalOrgID",
             wire: "",
             shape: &S_PRINCIPAL_ORG_ID,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "FunctionUrlAuthType",
-            wire: "",
-            shape: &S_FUNCTION_URL_AUTH_TYPE,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "InvokedViaFunctionUrl",
-            wire: "",
-            shape: &S_INVOKED_VIA_FUNCTION_URL,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1919,9 +2072,11 @@ static S_ARCHITECTURE: Shape =
 static S_ARCHITECTURES_LIST: Shape =
     Shape::List(List { member: &S_ARCHITECTURE, element: "member", flattened: false, min: Some(1), max: Some(1) });
 static S_ARN: Shape = Shape::String {
-    min: None,
-    max: None,
-    pattern: Some("arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)"),
+    min: Some(0),
+    max: Some(10000),
+    pattern: Some(
+        "arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)",
+    ),
     values: &[],
     sensitive: false,
 };
@@ -1933,7 +2088,7 @@ static S_CAPACITY_PROVIDER_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(140),
     pattern: Some(
-        "arn:aws[a-zA-Z-]*:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:capacity-provider:[a-zA-Z0-9-_]+",
+        "arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:capacity-provider:[a-zA-Z0-9-_]+",
     ),
     values: &[],
     sensitive: false,
@@ -1954,7 +2109,7 @@ static S_CODE_SIGNING_CONFIG_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(200),
     pattern: Some(
-        "arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}:\\d{12}:code-signing-config:csc-[a-z0-9]{17}",
+        "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:code-signing-config:csc-[a-z0-9]{17}",
     ),
     values: &[],
     sensitive: false,
@@ -2063,6 +2218,38 @@ static S_CREATE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::Structure(Structure
             name: "FilterCriteria",
             wire: "",
             shape: &S_FILTER_CRITERIA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KMSKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetricsConfig",
+            wire: "",
+            shape: &S_EVENT_SOURCE_MAPPING_METRICS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LoggingConfig",
+            wire: "",
+            shape: &S_EVENT_SOURCE_MAPPING_LOGGING_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ScalingConfig",
+            wire: "",
+            shape: &S_SCALING_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -2204,41 +2391,9 @@ static S_CREATE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::Structure(Structure
             idempotency_token: false,
         },
         Member {
-            name: "ScalingConfig",
-            wire: "",
-            shape: &S_SCALING_CONFIG,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
             name: "DocumentDBEventSourceConfig",
             wire: "",
             shape: &S_DOCUMENT_DB_EVENT_SOURCE_CONFIG,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "KMSKeyArn",
-            wire: "",
-            shape: &S_KMS_KEY_ARN,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "MetricsConfig",
-            wire: "",
-            shape: &S_EVENT_SOURCE_MAPPING_METRICS_CONFIG,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "LoggingConfig",
-            wire: "",
-            shape: &S_EVENT_SOURCE_MAPPING_LOGGING_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -2330,6 +2485,14 @@ static S_CREATE_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "PublishTo",
+            wire: "",
+            shape: &S_FUNCTION_VERSION_LATEST_PUBLISHED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "VpcConfig",
             wire: "",
             shape: &S_VPC_CONFIG,
@@ -2402,17 +2565,17 @@ static S_CREATE_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "ImageConfig",
+            name: "CodeSigningConfigArn",
             wire: "",
-            shape: &S_IMAGE_CONFIG,
+            shape: &S_CODE_SIGNING_CONFIG_ARN,
             required: false,
             location: Location::Body,
             idempotency_token: false,
         },
         Member {
-            name: "CodeSigningConfigArn",
+            name: "ImageConfig",
             wire: "",
-            shape: &S_CODE_SIGNING_CONFIG_ARN,
+            shape: &S_IMAGE_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -2450,17 +2613,17 @@ static S_CREATE_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "CapacityProviderConfig",
+            name: "TenancyConfig",
             wire: "",
-            shape: &S_CAPACITY_PROVIDER_CONFIG,
+            shape: &S_TENANCY_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
         },
         Member {
-            name: "PublishTo",
+            name: "CapacityProviderConfig",
             wire: "",
-            shape: &S_FUNCTION_VERSION_LATEST_PUBLISHED,
+            shape: &S_CAPACITY_PROVIDER_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -2474,9 +2637,17 @@ static S_CREATE_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "TenancyConfig",
+            name: "RuntimeConfig",
             wire: "",
-            shape: &S_TENANCY_CONFIG,
+            shape: &S_FUNCTION_RUNTIME_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AcceleratorConfig",
+            wire: "",
+            shape: &S_ACCELERATOR_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -2526,7 +2697,7 @@ static S_DELETE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::Structure(Structure
     members: &[Member {
         name: "UUID",
         wire: "UUID",
-        shape: &S_STRING,
+        shape: &S_UUID_STRING,
         required: true,
         location: Location::Uri,
         idempotency_token: false,
@@ -2607,7 +2778,7 @@ static S_DESTINATION_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(350),
     pattern: Some(
-        "$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)",
+        "$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)",
     ),
     values: &[],
     sensitive: false,
@@ -2634,6 +2805,8 @@ static S_DESTINATION_CONFIG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DIRECT_S3_READ: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED", "AUTO"], sensitive: false };
 static S_DOCUMENT_DB_EVENT_SOURCE_CONFIG: Shape = Shape::Structure(Structure {
     name: "DocumentDBEventSourceConfig",
     members: &[
@@ -2667,6 +2840,14 @@ static S_DOCUMENT_DB_EVENT_SOURCE_CONFIG: Shape = Shape::Structure(Structure {
 static S_DURABLE_CONFIG: Shape = Shape::Structure(Structure {
     name: "DurableConfig",
     members: &[
+        Member {
+            name: "KMSKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
         Member {
             name: "RetentionPeriodInDays",
             wire: "",
@@ -2799,12 +2980,12 @@ static S_EPHEMERAL_STORAGE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
-static S_EPHEMERAL_STORAGE_SIZE: Shape = Shape::Integer { min: Some(512), max: Some(10240) };
+static S_EPHEMERAL_STORAGE_SIZE: Shape = Shape::Integer { min: Some(512), max: Some(32768) };
 static S_EVENT_SOURCE_MAPPING_ARN: Shape = Shape::String {
     min: Some(85),
     max: Some(120),
     pattern: Some(
-        "arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
+        "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
     ),
     values: &[],
     sensitive: false,
@@ -2815,7 +2996,7 @@ static S_EVENT_SOURCE_MAPPING_CONFIGURATION: Shape = Shape::Structure(Structure 
         Member {
             name: "UUID",
             wire: "",
-            shape: &S_STRING,
+            shape: &S_UUID_STRING,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -2872,6 +3053,46 @@ static S_EVENT_SOURCE_MAPPING_CONFIGURATION: Shape = Shape::Structure(Structure 
             name: "FilterCriteria",
             wire: "",
             shape: &S_FILTER_CRITERIA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FilterCriteriaError",
+            wire: "",
+            shape: &S_FILTER_CRITERIA_ERROR,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KMSKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetricsConfig",
+            wire: "",
+            shape: &S_EVENT_SOURCE_MAPPING_METRICS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LoggingConfig",
+            wire: "",
+            shape: &S_EVENT_SOURCE_MAPPING_LOGGING_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ScalingConfig",
+            wire: "",
+            shape: &S_SCALING_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3013,14 +3234,6 @@ static S_EVENT_SOURCE_MAPPING_CONFIGURATION: Shape = Shape::Structure(Structure 
             idempotency_token: false,
         },
         Member {
-            name: "ScalingConfig",
-            wire: "",
-            shape: &S_SCALING_CONFIG,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
             name: "DocumentDBEventSourceConfig",
             wire: "",
             shape: &S_DOCUMENT_DB_EVENT_SOURCE_CONFIG,
@@ -3029,41 +3242,9 @@ static S_EVENT_SOURCE_MAPPING_CONFIGURATION: Shape = Shape::Structure(Structure 
             idempotency_token: false,
         },
         Member {
-            name: "KMSKeyArn",
-            wire: "",
-            shape: &S_KMS_KEY_ARN,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "FilterCriteriaError",
-            wire: "",
-            shape: &S_FILTER_CRITERIA_ERROR,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
             name: "EventSourceMappingArn",
             wire: "",
             shape: &S_EVENT_SOURCE_MAPPING_ARN,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "MetricsConfig",
-            wire: "",
-            shape: &S_EVENT_SOURCE_MAPPING_METRICS_CONFIG,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "LoggingConfig",
-            wire: "",
-            shape: &S_EVENT_SOURCE_MAPPING_LOGGING_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3141,7 +3322,7 @@ static S_FILE_SYSTEM_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(256),
     pattern: Some(
-        "arn:aws[a-zA-Z-]*:elasticfilesystem:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}:\\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}",
+        "arn:aws[a-zA-Z-]*:elasticfilesystem:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}",
     ),
     values: &[],
     sensitive: false,
@@ -3162,6 +3343,14 @@ static S_FILE_SYSTEM_CONFIG: Shape = Shape::Structure(Structure {
             wire: "",
             shape: &S_LOCAL_MOUNT_PATH,
             required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3FilesConfig",
+            wire: "",
+            shape: &S_S3_FILES_CONFIG,
+            required: false,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -3233,7 +3422,7 @@ static S_FUNCTION_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(10000),
     pattern: Some(
-        "arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
+        "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
     ),
     values: &[],
     sensitive: false,
@@ -3274,6 +3463,14 @@ static S_FUNCTION_CODE: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "S3ObjectStorageMode",
+            wire: "",
+            shape: &S_S3_OBJECT_STORAGE_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "ImageUri",
             wire: "",
             shape: &S_STRING,
@@ -3306,7 +3503,7 @@ static S_FUNCTION_CODE_LOCATION: Shape = Shape::Structure(Structure {
         Member {
             name: "Location",
             wire: "",
-            shape: &S_STRING,
+            shape: &S_SENSITIVE_STRING_ON_SERVER_ONLY,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3328,9 +3525,47 @@ static S_FUNCTION_CODE_LOCATION: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "ResolvedS3Object",
+            wire: "",
+            shape: &S_RESOLVED_S3_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "SourceKMSKeyArn",
             wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_FUNCTION_CODE_LOCATION_ERROR,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_FUNCTION_CODE_LOCATION_ERROR: Shape = Shape::Structure(Structure {
+    name: "FunctionCodeLocationError",
+    members: &[
+        Member {
+            name: "ErrorCode",
+            wire: "",
             shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Message",
+            wire: "",
+            shape: &S_SENSITIVE_STRING,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3558,22 +3793,6 @@ static S_FUNCTION_CONFIGURATION: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "PackageType",
-            wire: "",
-            shape: &S_PACKAGE_TYPE,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "ImageConfigResponse",
-            wire: "",
-            shape: &S_IMAGE_CONFIG_RESPONSE,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
             name: "SigningProfileVersionArn",
             wire: "",
             shape: &S_ARN,
@@ -3585,6 +3804,22 @@ static S_FUNCTION_CONFIGURATION: Shape = Shape::Structure(Structure {
             name: "SigningJobArn",
             wire: "",
             shape: &S_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PackageType",
+            wire: "",
+            shape: &S_PACKAGE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ImageConfigResponse",
+            wire: "",
+            shape: &S_IMAGE_CONFIG_RESPONSE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3630,6 +3865,14 @@ static S_FUNCTION_CONFIGURATION: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "TenancyConfig",
+            wire: "",
+            shape: &S_TENANCY_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "CapacityProviderConfig",
             wire: "",
             shape: &S_CAPACITY_PROVIDER_CONFIG,
@@ -3654,9 +3897,17 @@ static S_FUNCTION_CONFIGURATION: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "TenancyConfig",
+            name: "RuntimeConfig",
             wire: "",
-            shape: &S_TENANCY_CONFIG,
+            shape: &S_FUNCTION_RUNTIME_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AcceleratorConfig",
+            wire: "",
+            shape: &S_ACCELERATOR_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3716,7 +3967,7 @@ static S_FUNCTION_NAME: Shape = Shape::String {
     min: Some(1),
     max: Some(140),
     pattern: Some(
-        "(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
+        "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
     ),
     values: &[],
     sensitive: false,
@@ -3729,6 +3980,37 @@ static S_FUNCTION_RESPONSE_TYPE_LIST: Shape = Shape::List(List {
     flattened: false,
     min: Some(0),
     max: Some(1),
+});
+static S_FUNCTION_RUNTIME_ALIAS: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_FUNCTION_RUNTIME_ARN: Shape = Shape::String {
+    min: Some(48),
+    max: Some(2048),
+    pattern: Some("arn:[a-z-]+:lambda:[a-z0-9-]+:\\d{12}:runtime/.+"),
+    values: &[],
+    sensitive: false,
+};
+static S_FUNCTION_RUNTIME_CONFIG: Shape = Shape::Structure(Structure {
+    name: "FunctionRuntimeConfig",
+    members: &[
+        Member {
+            name: "RuntimeArn",
+            wire: "",
+            shape: &S_FUNCTION_RUNTIME_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RuntimeAlias",
+            wire: "",
+            shape: &S_FUNCTION_RUNTIME_ALIAS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
 });
 static S_FUNCTION_URL_AUTH_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["NONE", "AWS_IAM"], sensitive: false };
@@ -3763,7 +4045,7 @@ static S_GET_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::Structure(Structure {
     members: &[Member {
         name: "UUID",
         wire: "UUID",
-        shape: &S_STRING,
+        shape: &S_UUID_STRING,
         required: true,
         location: Location::Uri,
         idempotency_token: false,
@@ -4194,12 +4476,14 @@ static S_INVOCATION_TYPE: Shape = Shape::String {
 };
 static S_INVOKED_VIA_FUNCTION_URL: Shape = Shape::Boolean;
 static S_KMS_KEY_ARN: Shape = Shape::String {
-    min: None,
-    max: None,
+    min: Some(0),
+    max: Some(10000),
     pattern: Some("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"),
     values: &[],
     sensitive: false,
 };
+static S_KAFKA_EVENT_SOURCE_MAPPING_CONSUMPTION_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Stream", "Queue"], sensitive: false };
 static S_KAFKA_SCHEMA_REGISTRY_ACCESS_CONFIG: Shape = Shape::Structure(Structure {
     name: "KafkaSchemaRegistryAccessConfig",
     members: &[
@@ -4233,7 +4517,7 @@ static S_KAFKA_SCHEMA_REGISTRY_AUTH_TYPE: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
-    values: &["BASIC_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", "SERVER_ROOT_CA_CERTIFICATE"],
+    values: &["BASIC_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", "SERVER_ROOT_CA_CERTIFICATE", "OAUTHBEARER_AUTH"],
     sensitive: false,
 };
 static S_KAFKA_SCHEMA_REGISTRY_CONFIG: Shape = Shape::Structure(Structure {
@@ -4360,6 +4644,7 @@ static S_LAST_UPDATE_STATUS_REASON_CODE: Shape = Shape::String {
         "InvalidRuntime",
         "InvalidZipFileException",
         "FunctionError",
+        "ServiceQuotaExceededException",
         "VcpuLimitExceeded",
         "CapacityProviderScalingLimitExceeded",
         "InsufficientCapacity",
@@ -4373,6 +4658,8 @@ static S_LAST_UPDATE_STATUS_REASON_CODE: Shape = Shape::String {
         "FunctionError.TooManyExtensions",
         "FunctionError.InitResourceExhausted",
         "DisallowedByVpcEncryptionControl",
+        "IncompatibleAcceleratorInstanceTypes",
+        "DependencyError",
     ],
     sensitive: false,
 };
@@ -4418,8 +4705,10 @@ static S_LAYER_LIST: Shape =
     Shape::List(List { member: &S_LAYER_VERSION_ARN, element: "member", flattened: false, min: None, max: None });
 static S_LAYER_VERSION_ARN: Shape = Shape::String {
     min: Some(1),
-    max: Some(140),
-    pattern: Some("arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+"),
+    max: Some(2048),
+    pattern: Some(
+        "((arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+))",
+    ),
     values: &[],
     sensitive: false,
 };
@@ -4739,9 +5028,9 @@ static S_LOGGING_CONFIG: Shape = Shape::Structure(Structure {
 });
 static S_LONG: Shape = Shape::Integer { min: None, max: None };
 static S_MASTER_REGION: Shape = Shape::String {
-    min: None,
-    max: None,
-    pattern: Some("ALL|[a-z]{2}(-gov)?-[a-z]+-\\d{1}"),
+    min: Some(1),
+    max: Some(50),
+    pattern: Some("ALL|(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}"),
     values: &[],
     sensitive: false,
 };
@@ -4749,7 +5038,7 @@ static S_MAX_LIST_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(10000)
 static S_MAXIMUM_BATCHING_WINDOW_IN_SECONDS: Shape = Shape::Integer { min: Some(0), max: Some(300) };
 static S_MAXIMUM_CONCURRENCY: Shape = Shape::Integer { min: Some(2), max: Some(1000) };
 static S_MAXIMUM_EVENT_AGE_IN_SECONDS: Shape = Shape::Integer { min: Some(60), max: Some(21600) };
-static S_MAXIMUM_NUMBER_OF_POLLERS: Shape = Shape::Integer { min: Some(1), max: Some(2000) };
+static S_MAXIMUM_NUMBER_OF_POLLERS: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
 static S_MAXIMUM_RECORD_AGE_IN_SECONDS: Shape = Shape::Integer { min: Some(-1), max: Some(604800) };
 static S_MAXIMUM_RETRY_ATTEMPTS: Shape = Shape::Integer { min: Some(0), max: Some(2) };
 static S_MAXIMUM_RETRY_ATTEMPTS_EVENT_SOURCE_MAPPING: Shape = Shape::Integer { min: Some(-1), max: Some(10000) };
@@ -4759,7 +5048,7 @@ static S_NAME_SPACED_FUNCTION_ARN: Shape = Shape::String {
     min: Some(0),
     max: Some(10000),
     pattern: Some(
-        "arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_\\.]+(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
+        "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_\\.]+(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
     ),
     values: &[],
     sensitive: false,
@@ -4768,7 +5057,7 @@ static S_NAMESPACED_FUNCTION_NAME: Shape = Shape::String {
     min: Some(1),
     max: Some(256),
     pattern: Some(
-        "(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
+        "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
     ),
     values: &[],
     sensitive: false,
@@ -4811,10 +5100,10 @@ static S_PACKAGE_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Zip", "Image"], sensitive: false };
 static S_PARALLELIZATION_FACTOR: Shape = Shape::Integer { min: Some(1), max: Some(10) };
 static S_PATTERN: Shape =
-    Shape::String { min: Some(0), max: Some(4096), pattern: Some(".*"), values: &[], sensitive: false };
+    Shape::String { min: Some(0), max: Some(4096), pattern: Some("[\\s\\S]*"), values: &[], sensitive: false };
 static S_PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY: Shape = Shape::Integer { min: Some(1), max: Some(1600) };
 static S_PRINCIPAL: Shape =
-    Shape::String { min: None, max: None, pattern: Some("[^\\s]+"), values: &[], sensitive: false };
+    Shape::String { min: Some(0), max: Some(2048), pattern: Some("[^\\s]+"), values: &[], sensitive: false };
 static S_PRINCIPAL_ORG_ID: Shape =
     Shape::String { min: Some(12), max: Some(34), pattern: Some("o-[a-z0-9]{10,32}"), values: &[], sensitive: false };
 static S_PROVISIONED_POLLER_CONFIG: Shape = Shape::Structure(Structure {
@@ -5006,17 +5295,47 @@ static S_REMOVE_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_RESERVED_CONCURRENT_EXECUTIONS: Shape = Shape::Integer { min: Some(0), max: None };
+static S_RESOLVED_S3_OBJECT: Shape = Shape::Structure(Structure {
+    name: "ResolvedS3Object",
+    members: &[
+        Member {
+            name: "S3Bucket",
+            wire: "",
+            shape: &S_S3_BUCKET,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3Key",
+            wire: "",
+            shape: &S_S3_KEY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3ObjectVersion",
+            wire: "",
+            shape: &S_S3_OBJECT_VERSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_RESOURCE_ARN: Shape = Shape::String {
-    min: None,
-    max: None,
+    min: Some(0),
+    max: Some(10000),
     pattern: Some("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"),
     values: &[],
     sensitive: false,
 };
 static S_RETENTION_PERIOD_IN_DAYS: Shape = Shape::Integer { min: Some(1), max: Some(90) };
 static S_ROLE_ARN: Shape = Shape::String {
-    min: None,
-    max: None,
+    min: Some(0),
+    max: Some(10000),
     pattern: Some("arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+"),
     values: &[],
     sensitive: false,
@@ -5034,51 +5353,59 @@ static S_RUNTIME: Shape = Shape::String {
         "nodejs12.x",
         "nodejs14.x",
         "nodejs16.x",
+        "nodejs18.x",
+        "nodejs20.x",
+        "nodejs22.x",
+        "nodejs24.x",
         "java8",
         "java8.al2",
         "java11",
+        "java17",
+        "java21",
+        "java25",
         "python2.7",
         "python3.6",
         "python3.7",
         "python3.8",
         "python3.9",
+        "python3.10",
+        "python3.11",
+        "python3.12",
+        "python3.13",
+        "python3.14",
         "dotnetcore1.0",
         "dotnetcore2.0",
         "dotnetcore2.1",
         "dotnetcore3.1",
         "dotnet6",
         "dotnet8",
+        "dotnet10",
         "nodejs4.3-edge",
         "go1.x",
         "ruby2.5",
         "ruby2.7",
-        "provided",
-        "provided.al2",
-        "nodejs18.x",
-        "python3.10",
-        "java17",
         "ruby3.2",
         "ruby3.3",
         "ruby3.4",
-        "python3.11",
-        "nodejs20.x",
-        "provided.al2023",
-        "python3.12",
-        "java21",
-        "python3.13",
-        "nodejs22.x",
-        "nodejs24.x",
-        "python3.14",
-        "java25",
-        "dotnet10",
         "ruby4.0",
+        "provided",
+        "provided.al2",
+        "provided.al2023",
+        "nodejs26.x",
+        "python3.15",
+        "java8.al2023",
+        "java11.al2023",
+        "java17.al2023",
+        "custom",
     ],
     sensitive: false,
 };
 static S_RUNTIME_VERSION_ARN: Shape = Shape::String {
     min: Some(26),
     max: Some(2048),
-    pattern: Some("arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}::runtime:.+"),
+    pattern: Some(
+        "((arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}::runtime:.+)|(arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:runtime/[A-Za-z0-9_.-]{1,128}/version/[A-Za-z0-9_.-]{1,128}))",
+    ),
     values: &[],
     sensitive: false,
 };
@@ -5133,9 +5460,24 @@ static S_S3_BUCKET: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
-static S_S3_KEY: Shape = Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_S3_FILES_CONFIG: Shape = Shape::Structure(Structure {
+    name: "S3FilesConfig",
+    members: &[Member {
+        name: "DirectS3Read",
+        wire: "",
+        shape: &S_DIRECT_S3_READ,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_S3_KEY: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: Some(".*"), values: &[], sensitive: false };
+static S_S3_OBJECT_STORAGE_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["COPY", "REFERENCE"], sensitive: false };
 static S_S3_OBJECT_VERSION: Shape =
-    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
+    Shape::String { min: Some(1), max: Some(1024), pattern: Some(".*"), values: &[], sensitive: false };
 static S_SCALING_CONFIG: Shape = Shape::Structure(Structure {
     name: "ScalingConfig",
     members: &[Member {
@@ -5158,7 +5500,7 @@ static S_SCHEMA_REGISTRY_URI: Shape = Shape::String {
     sensitive: false,
 };
 static S_SECURITY_GROUP_ID: Shape =
-    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+    Shape::String { min: Some(0), max: Some(1024), pattern: Some("sg-[0-9a-zA-Z]*"), values: &[], sensitive: false };
 static S_SECURITY_GROUP_IDS: Shape =
     Shape::List(List { member: &S_SECURITY_GROUP_ID, element: "member", flattened: false, min: Some(0), max: Some(5) });
 static S_SELF_MANAGED_EVENT_SOURCE: Shape = Shape::Structure(Structure {
@@ -5192,10 +5534,20 @@ static S_SELF_MANAGED_KAFKA_EVENT_SOURCE_CONFIG: Shape = Shape::Structure(Struct
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "ConsumptionMode",
+            wire: "",
+            shape: &S_KAFKA_EVENT_SOURCE_MAPPING_CONSUMPTION_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
 static S_SENSITIVE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: true };
+static S_SENSITIVE_STRING_ON_SERVER_ONLY: Shape =
+    Shape::String { min: Some(0), max: Some(10000), pattern: None, values: &[], sensitive: false };
 static S_SNAP_START: Shape = Shape::Structure(Structure {
     name: "SnapStart",
     members: &[Member {
@@ -5261,7 +5613,7 @@ static S_SOURCE_ACCESS_CONFIGURATIONS: Shape = Shape::List(List {
     element: "member",
     flattened: false,
     min: Some(0),
-    max: Some(22),
+    max: Some(23),
 });
 static S_SOURCE_ACCESS_TYPE: Shape = Shape::String {
     min: None,
@@ -5276,6 +5628,13 @@ static S_SOURCE_ACCESS_TYPE: Shape = Shape::String {
         "VIRTUAL_HOST",
         "CLIENT_CERTIFICATE_TLS_AUTH",
         "SERVER_ROOT_CA_CERTIFICATE",
+        "OAUTHBEARER_AUTH",
+        "OAUTHBEARER_SCOPE",
+        "OAUTHBEARER_AUDIENCE",
+        "OAUTHBEARER_LOGICAL_CLUSTER",
+        "OAUTHBEARER_IDENTITY_POOL",
+        "IAM_AUTH",
+        "IAM_OAUTHBEARER_AUTH",
     ],
     sensitive: false,
 };
@@ -5327,7 +5686,7 @@ static S_STATE_REASON_CODE: Shape = Shape::String {
         "InvalidRuntime",
         "InvalidZipFileException",
         "FunctionError",
-        "DrainingDurableExecutions",
+        "ServiceQuotaExceededException",
         "VcpuLimitExceeded",
         "CapacityProviderScalingLimitExceeded",
         "InsufficientCapacity",
@@ -5341,6 +5700,9 @@ static S_STATE_REASON_CODE: Shape = Shape::String {
         "FunctionError.TooManyExtensions",
         "FunctionError.InitResourceExhausted",
         "DisallowedByVpcEncryptionControl",
+        "DrainingDurableExecutions",
+        "IncompatibleAcceleratorInstanceTypes",
+        "DependencyError",
     ],
     sensitive: false,
 };
@@ -5349,12 +5711,19 @@ static S_STATEMENT_ID: Shape =
 static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STRING_LIST: Shape =
     Shape::List(List { member: &S_STRING, element: "member", flattened: false, min: Some(0), max: Some(1500) });
-static S_SUBNET_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_SUBNET_ID: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: Some("subnet-[0-9a-z]*"), values: &[], sensitive: false };
 static S_SUBNET_IDS: Shape =
     Shape::List(List { member: &S_SUBNET_ID, element: "member", flattened: false, min: Some(0), max: Some(16) });
 static S_SYSTEM_LOG_LEVEL: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["DEBUG", "INFO", "WARN"], sensitive: false };
-static S_TAG_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TAG_KEY: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)"),
+    values: &[],
+    sensitive: false,
+};
 static S_TAG_KEY_LIST: Shape =
     Shape::List(List { member: &S_TAG_KEY, element: "member", flattened: false, min: None, max: None });
 static S_TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
@@ -5379,12 +5748,18 @@ static S_TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_TAG_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TAG_VALUE: Shape = Shape::String {
+    min: Some(0),
+    max: Some(256),
+    pattern: Some("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)"),
+    values: &[],
+    sensitive: false,
+};
 static S_TAGGABLE_RESOURCE: Shape = Shape::String {
     min: Some(1),
-    max: Some(256),
+    max: Some(10000),
     pattern: Some(
-        "arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)",
+        "arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|(capacity-provider|network-connector):[a-zA-Z0-9-_]{1,64})",
     ),
     values: &[],
     sensitive: false,
@@ -5444,8 +5819,9 @@ static S_TENANT_ID: Shape = Shape::String {
 };
 static S_TENANT_ISOLATION_MODE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["PER_TENANT"], sensitive: false };
-static S_TIMEOUT: Shape = Shape::Integer { min: Some(1), max: None };
-static S_TIMESTAMP: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TIMEOUT: Shape = Shape::Integer { min: Some(1), max: Some(5400) };
+static S_TIMESTAMP: Shape =
+    Shape::String { min: Some(0), max: Some(100), pattern: Some(".*"), values: &[], sensitive: false };
 static S_TOPIC: Shape = Shape::String {
     min: Some(1),
     max: Some(249),
@@ -5485,10 +5861,12 @@ static S_TUMBLING_WINDOW_IN_SECONDS: Shape = Shape::Integer { min: Some(0), max:
 static S_URI: Shape = Shape::String {
     min: Some(1),
     max: Some(200),
-    pattern: Some("[a-zA-Z0-9-\\/*:_+=.@-]*"),
+    pattern: Some("[ a-zA-Z0-9-\\/*:_+=.@-]*"),
     values: &[],
     sensitive: false,
 };
+static S_UUID_STRING: Shape =
+    Shape::String { min: Some(36), max: Some(36), pattern: None, values: &[], sensitive: false };
 static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     name: "UntagResourceRequest",
     members: &[
@@ -5571,7 +5949,7 @@ static S_UPDATE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::Structure(Structure
         Member {
             name: "UUID",
             wire: "UUID",
-            shape: &S_STRING,
+            shape: &S_UUID_STRING,
             required: true,
             location: Location::Uri,
             idempotency_token: false,
@@ -5609,9 +5987,49 @@ static S_UPDATE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::Structure(Structure
             idempotency_token: false,
         },
         Member {
+            name: "KMSKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetricsConfig",
+            wire: "",
+            shape: &S_EVENT_SOURCE_MAPPING_METRICS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LoggingConfig",
+            wire: "",
+            shape: &S_EVENT_SOURCE_MAPPING_LOGGING_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ScalingConfig",
+            wire: "",
+            shape: &S_SCALING_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "MaximumBatchingWindowInSeconds",
             wire: "",
             shape: &S_MAXIMUM_BATCHING_WINDOW_IN_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ParallelizationFactor",
+            wire: "",
+            shape: &S_PARALLELIZATION_FACTOR,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -5649,9 +6067,9 @@ static S_UPDATE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::Structure(Structure
             idempotency_token: false,
         },
         Member {
-            name: "ParallelizationFactor",
+            name: "TumblingWindowInSeconds",
             wire: "",
-            shape: &S_PARALLELIZATION_FACTOR,
+            shape: &S_TUMBLING_WINDOW_IN_SECONDS,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -5665,25 +6083,9 @@ static S_UPDATE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::Structure(Structure
             idempotency_token: false,
         },
         Member {
-            name: "TumblingWindowInSeconds",
-            wire: "",
-            shape: &S_TUMBLING_WINDOW_IN_SECONDS,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
             name: "FunctionResponseTypes",
             wire: "",
             shape: &S_FUNCTION_RESPONSE_TYPE_LIST,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "ScalingConfig",
-            wire: "",
-            shape: &S_SCALING_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -5708,30 +6110,6 @@ static S_UPDATE_EVENT_SOURCE_MAPPING_REQUEST: Shape = Shape::Structure(Structure
             name: "DocumentDBEventSourceConfig",
             wire: "",
             shape: &S_DOCUMENT_DB_EVENT_SOURCE_CONFIG,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "KMSKeyArn",
-            wire: "",
-            shape: &S_KMS_KEY_ARN,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "MetricsConfig",
-            wire: "",
-            shape: &S_EVENT_SOURCE_MAPPING_METRICS_CONFIG,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "LoggingConfig",
-            wire: "",
-            shape: &S_EVENT_SOURCE_MAPPING_LOGGING_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -5791,6 +6169,14 @@ static S_UPDATE_FUNCTION_CODE_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "S3ObjectStorageMode",
+            wire: "",
+            shape: &S_S3_OBJECT_STORAGE_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "ImageUri",
             wire: "",
             shape: &S_STRING,
@@ -5799,9 +6185,25 @@ static S_UPDATE_FUNCTION_CODE_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "Architectures",
+            wire: "",
+            shape: &S_ARCHITECTURES_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "Publish",
             wire: "",
             shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PublishTo",
+            wire: "",
+            shape: &S_FUNCTION_VERSION_LATEST_PUBLISHED,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -5823,25 +6225,9 @@ static S_UPDATE_FUNCTION_CODE_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "Architectures",
-            wire: "",
-            shape: &S_ARCHITECTURES_LIST,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
             name: "SourceKMSKeyArn",
             wire: "",
             shape: &S_KMS_KEY_ARN,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "PublishTo",
-            wire: "",
-            shape: &S_FUNCTION_VERSION_LATEST_PUBLISHED,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -6020,6 +6406,22 @@ static S_UPDATE_FUNCTION_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structu
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "RuntimeConfig",
+            wire: "",
+            shape: &S_FUNCTION_RUNTIME_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AcceleratorConfig",
+            wire: "",
+            shape: &S_ACCELERATOR_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -6109,6 +6511,22 @@ static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], 
 /// The service's exceptions.
 pub mod error {
     use wire::Error;
+    /// `AliasLimitExceededException`.
+    pub fn alias_limit_exceeded_exception(message: impl Into<String>) -> Error {
+        Error::new("AliasLimitExceededException", 400, message)
+    }
+    /// `CodeArtifactUserDeletedException`.
+    pub fn code_artifact_user_deleted_exception(message: impl Into<String>) -> Error {
+        Error::new("CodeArtifactUserDeletedException", 409, message)
+    }
+    /// `CodeArtifactUserFailedException`.
+    pub fn code_artifact_user_failed_exception(message: impl Into<String>) -> Error {
+        Error::new("CodeArtifactUserFailedException", 409, message)
+    }
+    /// `CodeArtifactUserPendingException`.
+    pub fn code_artifact_user_pending_exception(message: impl Into<String>) -> Error {
+        Error::new("CodeArtifactUserPendingException", 409, message)
+    }
     /// `CodeSigningConfigNotFoundException`.
     pub fn code_signing_config_not_found_exception(message: impl Into<String>) -> Error {
         Error::new("CodeSigningConfigNotFoundException", 404, message)
@@ -6156,6 +6574,10 @@ pub mod error {
     /// `ENILimitReachedException`.
     pub fn eni_limit_reached_exception(message: impl Into<String>) -> Error {
         Error::new("ENILimitReachedException", 502, message)
+    }
+    /// `ENINotReadyException`.
+    pub fn eni_not_ready_exception(message: impl Into<String>) -> Error {
+        Error::new("ENINotReadyException", 502, message)
     }
     /// `FunctionVersionsPerCapacityProviderLimitExceededException`.
     pub fn function_versions_per_capacity_provider_limit_exceeded_exception(message: impl Into<String>) -> Error {
@@ -6205,6 +6627,10 @@ pub mod error {
     pub fn kms_not_found_exception(message: impl Into<String>) -> Error {
         Error::new("KMSNotFoundException", 502, message)
     }
+    /// `ModeNotSupportedException`.
+    pub fn mode_not_supported_exception(message: impl Into<String>) -> Error {
+        Error::new("ModeNotSupportedException", 400, message)
+    }
     /// `NoPublishedVersionException`.
     pub fn no_published_version_exception(message: impl Into<String>) -> Error {
         Error::new("NoPublishedVersionException", 400, message)
@@ -6216,6 +6642,10 @@ pub mod error {
     /// `PreconditionFailedException`.
     pub fn precondition_failed_exception(message: impl Into<String>) -> Error {
         Error::new("PreconditionFailedException", 412, message)
+    }
+    /// `PublicPolicyException`.
+    pub fn public_policy_exception(message: impl Into<String>) -> Error {
+        Error::new("PublicPolicyException", 400, message)
     }
     /// `RecursiveInvocationException`.
     pub fn recursive_invocation_exception(message: impl Into<String>) -> Error {
@@ -6241,6 +6671,14 @@ pub mod error {
     pub fn resource_not_ready_exception(message: impl Into<String>) -> Error {
         Error::new("ResourceNotReadyException", 502, message)
     }
+    /// `RuntimeAliasDeletedException`.
+    pub fn runtime_alias_deleted_exception(message: impl Into<String>) -> Error {
+        Error::new("RuntimeAliasDeletedException", 409, message)
+    }
+    /// `RuntimeVersionDeletedException`.
+    pub fn runtime_version_deleted_exception(message: impl Into<String>) -> Error {
+        Error::new("RuntimeVersionDeletedException", 409, message)
+    }
     /// `S3FilesMountConnectivityException`.
     pub fn s3_files_mount_connectivity_exception(message: impl Into<String>) -> Error {
         Error::new("S3FilesMountConnectivityException", 408, message)
@@ -6261,6 +6699,10 @@ pub mod error {
     pub fn service_exception(message: impl Into<String>) -> Error {
         Error::new("ServiceException", 500, message)
     }
+    /// `ServiceQuotaExceededException`.
+    pub fn service_quota_exceeded_exception(message: impl Into<String>) -> Error {
+        Error::new("ServiceQuotaExceededException", 402, message)
+    }
     /// `SnapStartException`.
     pub fn snap_start_exception(message: impl Into<String>) -> Error {
         Error::new("SnapStartException", 400, message)
@@ -6268,6 +6710,10 @@ pub mod error {
     /// `SnapStartNotReadyException`.
     pub fn snap_start_not_ready_exception(message: impl Into<String>) -> Error {
         Error::new("SnapStartNotReadyException", 409, message)
+    }
+    /// `SnapStartRegenerationFailureException`.
+    pub fn snap_start_regeneration_failure_exception(message: impl Into<String>) -> Error {
+        Error::new("SnapStartRegenerationFailureException", 409, message)
     }
     /// `SnapStartTimeoutException`.
     pub fn snap_start_timeout_exception(message: impl Into<String>) -> Error {

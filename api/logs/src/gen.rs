@@ -31,6 +31,7 @@ impl wire::Operation for CreateLogGroup {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
         action: "logs:CreateLogGroup",
+        refused: &[("deletionProtectionEnabled", &["false"])],
     };
 }
 
@@ -52,6 +53,7 @@ impl wire::Operation for CreateLogStream {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
         action: "logs:CreateLogStream",
+        refused: &[],
     };
 }
 
@@ -73,6 +75,7 @@ impl wire::Operation for DeleteLogGroup {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
         action: "logs:DeleteLogGroup",
+        refused: &[],
     };
 }
 
@@ -94,6 +97,7 @@ impl wire::Operation for DeleteLogStream {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
         action: "logs:DeleteLogStream",
+        refused: &[],
     };
 }
 
@@ -115,6 +119,7 @@ impl wire::Operation for DeleteMetricFilter {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
         action: "logs:DeleteMetricFilter",
+        refused: &[],
     };
 }
 
@@ -136,6 +141,7 @@ impl wire::Operation for DeleteRetentionPolicy {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
         action: "logs:DeleteRetentionPolicy",
+        refused: &[],
     };
 }
 
@@ -157,6 +163,7 @@ impl wire::Operation for DescribeLogGroups {
         resource: "",
         readonly: true,
         action: "logs:DescribeLogGroups",
+        refused: &[("accountIdentifiers", &[]), ("includeLinkedAccounts", &["false"]), ("logGroupIdentifiers", &[])],
     };
 }
 
@@ -178,6 +185,7 @@ impl wire::Operation for DescribeLogStreams {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: true,
         action: "logs:DescribeLogStreams",
+        refused: &[],
     };
 }
 
@@ -199,6 +207,7 @@ impl wire::Operation for DescribeMetricFilters {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: true,
         action: "logs:DescribeMetricFilters",
+        refused: &[],
     };
 }
 
@@ -220,6 +229,7 @@ impl wire::Operation for FilterLogEvents {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: true,
         action: "logs:FilterLogEvents",
+        refused: &[],
     };
 }
 
@@ -241,6 +251,7 @@ impl wire::Operation for GetLogEvents {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: true,
         action: "logs:GetLogEvents",
+        refused: &[],
     };
 }
 
@@ -262,6 +273,7 @@ impl wire::Operation for ListTagsForResource {
         resource: "",
         readonly: true,
         action: "logs:ListTagsForResource",
+        refused: &[],
     };
 }
 
@@ -283,6 +295,7 @@ impl wire::Operation for ListTagsLogGroup {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: true,
         action: "logs:ListTagsLogGroup",
+        refused: &[],
     };
 }
 
@@ -304,6 +317,7 @@ impl wire::Operation for PutLogEvents {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
         action: "logs:PutLogEvents",
+        refused: &[],
     };
 }
 
@@ -325,6 +339,7 @@ impl wire::Operation for PutMetricFilter {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
         action: "logs:PutMetricFilter",
+        refused: &[],
     };
 }
 
@@ -346,6 +361,7 @@ impl wire::Operation for PutRetentionPolicy {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
         action: "logs:PutRetentionPolicy",
+        refused: &[],
     };
 }
 
@@ -367,6 +383,7 @@ impl wire::Operation for TagLogGroup {
         resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
         action: "logs:TagLogGroup",
+        refused: &[],
     };
 }
 
@@ -388,6 +405,7 @@ impl wire::Operation for TagResource {
         resource: "",
         readonly: false,
         action: "logs:TagResource",
+        refused: &[],
     };
 }
 
@@ -409,6 +427,7 @@ impl wire::Operation for UntagResource {
         resource: "",
         readonly: false,
         action: "logs:UntagResource",
+        refused: &[],
     };
 }
 
@@ -544,10 +563,11 @@ pub struct FilterLogEventsRequest {
     pub filter_pattern: Option<String>,
     pub next_token: Option<String>,
     pub limit: Option<i32>,
+    pub start_from_head: Option<bool>,
     pub interleaved: Option<bool>,
     pub unmask: Option<bool>,
 }
-wire::shape!(FilterLogEventsRequest: "logGroupName" log_group_name, "logGroupIdentifier" log_group_identifier, "logStreamNames" log_stream_names, "logStreamNamePrefix" log_stream_name_prefix, "startTime" start_time, "endTime" end_time, "filterPattern" filter_pattern, "nextToken" next_token, "limit" limit, "interleaved" interleaved, "unmask" unmask,);
+wire::shape!(FilterLogEventsRequest: "logGroupName" log_group_name, "logGroupIdentifier" log_group_identifier, "logStreamNames" log_stream_names, "logStreamNamePrefix" log_stream_name_prefix, "startTime" start_time, "endTime" end_time, "filterPattern" filter_pattern, "nextToken" next_token, "limit" limit, "startFromHead" start_from_head, "interleaved" interleaved, "unmask" unmask,);
 
 /// `FilterLogEventsResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -645,8 +665,9 @@ pub struct LogGroup {
     pub log_group_arn: Option<String>,
     pub deletion_protection_enabled: Option<bool>,
     pub bearer_token_authentication_enabled: Option<bool>,
+    pub retention_policy_name: Option<String>,
 }
-wire::shape!(LogGroup: "logGroupName" log_group_name, "creationTime" creation_time, "retentionInDays" retention_in_days, "metricFilterCount" metric_filter_count, "arn" arn, "storedBytes" stored_bytes, "kmsKeyId" kms_key_id, "dataProtectionStatus" data_protection_status, "inheritedProperties" inherited_properties, "logGroupClass" log_group_class, "logGroupArn" log_group_arn, "deletionProtectionEnabled" deletion_protection_enabled, "bearerTokenAuthenticationEnabled" bearer_token_authentication_enabled,);
+wire::shape!(LogGroup: "logGroupName" log_group_name, "creationTime" creation_time, "retentionInDays" retention_in_days, "metricFilterCount" metric_filter_count, "arn" arn, "storedBytes" stored_bytes, "kmsKeyId" kms_key_id, "dataProtectionStatus" data_protection_status, "inheritedProperties" inherited_properties, "logGroupClass" log_group_class, "logGroupArn" log_group_arn, "deletionProtectionEnabled" deletion_protection_enabled, "bearerTokenAuthenticationEnabled" bearer_token_authentication_enabled, "retentionPolicyName" retention_policy_name,);
 
 /// `LogStream`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1359,6 +1380,14 @@ static S_FILTER_LOG_EVENTS_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "startFromHead",
+            wire: "",
+            shape: &S_START_FROM_HEAD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "interleaved",
             wire: "",
             shape: &S_INTERLEAVED,
@@ -1761,6 +1790,14 @@ static S_LOG_GROUP: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "retentionPolicyName",
+            wire: "",
+            shape: &S_POLICY_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -1768,7 +1805,7 @@ static S_LOG_GROUP_CLASS: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
-    values: &["STANDARD", "INFREQUENT_ACCESS", "DELIVERY"],
+    values: &["STANDARD", "INFREQUENT_ACCESS", "DELIVERY", "ESSENTIALS"],
     sensitive: false,
 };
 static S_LOG_GROUP_IDENTIFIER: Shape =
@@ -2043,6 +2080,7 @@ static S_OUTPUT_LOG_EVENT: Shape = Shape::Structure(Structure {
 });
 static S_OUTPUT_LOG_EVENTS: Shape =
     Shape::List(List { member: &S_OUTPUT_LOG_EVENT, element: "member", flattened: false, min: None, max: None });
+static S_POLICY_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PUT_LOG_EVENTS_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutLogEventsRequest",
     members: &[

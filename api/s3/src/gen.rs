@@ -31,6 +31,15 @@ impl wire::Operation for CopyObject {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: false,
         action: "s3:PutObject",
+        refused: &[
+            ("AnnotationDirective", &["COPY", "EXCLUDE"]),
+            ("ObjectLockRetainUntilDate", &[]),
+            ("ObjectLockEventHold", &[]),
+            ("ObjectLockEventHoldDurationDays", &[]),
+            ("ObjectLockEventHoldDurationYears", &[]),
+            ("ExpectedBucketOwner", &[]),
+            ("ExpectedSourceBucketOwner", &[]),
+        ],
     };
 }
 
@@ -52,6 +61,12 @@ impl wire::Operation for CreateBucket {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:CreateBucket",
+        refused: &[
+            ("CreateBucketConfiguration.Bucket.DataRedundancy", &[]),
+            ("ObjectLockEnabledForBucket", &["false"]),
+            ("ObjectOwnership", &["BucketOwnerEnforced"]),
+            ("BucketNamespace", &["global"]),
+        ],
     };
 }
 
@@ -73,6 +88,7 @@ impl wire::Operation for DeleteBucket {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:DeleteBucket",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -94,6 +110,7 @@ impl wire::Operation for DeleteBucketPolicy {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:DeleteBucketPolicy",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -115,6 +132,7 @@ impl wire::Operation for DeleteBucketTagging {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:DeleteBucketTagging",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -136,6 +154,7 @@ impl wire::Operation for DeleteObject {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: false,
         action: "s3:DeleteObject",
+        refused: &[("MFA", &[]), ("ExpectedBucketOwner", &[]), ("IfMatchLastModifiedTime", &[]), ("IfMatchSize", &[])],
     };
 }
 
@@ -157,6 +176,7 @@ impl wire::Operation for DeleteObjects {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:DeleteObject",
+        refused: &[("Delete.Objects.LastModifiedTime", &[]), ("MFA", &[]), ("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -178,6 +198,7 @@ impl wire::Operation for GetBucketLocation {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:GetBucketLocation",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -199,6 +220,7 @@ impl wire::Operation for GetBucketNotificationConfiguration {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:GetBucketNotification",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -220,6 +242,7 @@ impl wire::Operation for GetBucketPolicy {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:GetBucketPolicy",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -241,6 +264,7 @@ impl wire::Operation for GetBucketTagging {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:GetBucketTagging",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -262,6 +286,7 @@ impl wire::Operation for GetBucketVersioning {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:GetBucketVersioning",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -283,6 +308,7 @@ impl wire::Operation for GetObject {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: true,
         action: "s3:GetObject",
+        refused: &[("PartNumber", &[]), ("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -304,6 +330,7 @@ impl wire::Operation for GetObjectTagging {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: true,
         action: "s3:GetObjectTagging",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -325,6 +352,7 @@ impl wire::Operation for HeadBucket {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:ListBucket",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -346,6 +374,7 @@ impl wire::Operation for HeadObject {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: true,
         action: "s3:GetObject",
+        refused: &[("PartNumber", &[]), ("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -367,6 +396,7 @@ impl wire::Operation for ListBuckets {
         resource: "",
         readonly: true,
         action: "s3:ListAllMyBuckets",
+        refused: &[],
     };
 }
 
@@ -388,6 +418,7 @@ impl wire::Operation for ListObjects {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:ListBucket",
+        refused: &[("ExpectedBucketOwner", &[]), ("OptionalObjectAttributes", &[])],
     };
 }
 
@@ -409,6 +440,7 @@ impl wire::Operation for ListObjectsV2 {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:ListBucket",
+        refused: &[("ExpectedBucketOwner", &[]), ("OptionalObjectAttributes", &[])],
     };
 }
 
@@ -430,6 +462,7 @@ impl wire::Operation for PutBucketEncryption {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutEncryptionConfiguration",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -451,6 +484,7 @@ impl wire::Operation for PutBucketLifecycleConfiguration {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutLifecycleConfiguration",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -472,6 +506,7 @@ impl wire::Operation for PutBucketNotificationConfiguration {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketNotification",
+        refused: &[("ExpectedBucketOwner", &[]), ("SkipDestinationValidation", &["false"])],
     };
 }
 
@@ -493,6 +528,7 @@ impl wire::Operation for PutBucketOwnershipControls {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketOwnershipControls",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -514,6 +550,7 @@ impl wire::Operation for PutBucketPolicy {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketPolicy",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -535,6 +572,7 @@ impl wire::Operation for PutBucketTagging {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketTagging",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -556,6 +594,7 @@ impl wire::Operation for PutBucketVersioning {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketVersioning",
+        refused: &[("MFA", &[]), ("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -577,6 +616,19 @@ impl wire::Operation for PutObject {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: false,
         action: "s3:PutObject",
+        refused: &[
+            ("ChecksumSHA512", &[]),
+            ("ChecksumMD5", &[]),
+            ("ChecksumXXHASH64", &[]),
+            ("ChecksumXXHASH3", &[]),
+            ("ChecksumXXHASH128", &[]),
+            ("WriteOffsetBytes", &[]),
+            ("ObjectLockRetainUntilDate", &[]),
+            ("ObjectLockEventHold", &[]),
+            ("ObjectLockEventHoldDurationDays", &[]),
+            ("ObjectLockEventHoldDurationYears", &[]),
+            ("ExpectedBucketOwner", &[]),
+        ],
     };
 }
 
@@ -598,6 +650,7 @@ impl wire::Operation for PutObjectTagging {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: false,
         action: "s3:PutObjectTagging",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 
@@ -619,6 +672,7 @@ impl wire::Operation for PutPublicAccessBlock {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketPublicAccessBlock",
+        refused: &[("ExpectedBucketOwner", &[])],
     };
 }
 

@@ -31,6 +31,7 @@ impl wire::Operation for AddTags {
         resource: "",
         readonly: false,
         action: "sagemaker:AddTags",
+        refused: &[],
     };
 }
 
@@ -52,6 +53,30 @@ impl wire::Operation for CreateModel {
         resource: "arn:aws:sagemaker:{region}:{account}:model/{ModelName}",
         readonly: false,
         action: "sagemaker:CreateModel",
+        refused: &[
+            ("PrimaryContainer.ImageConfig", &[]),
+            ("PrimaryContainer.Mode", &["SingleModel"]),
+            ("PrimaryContainer.ModelDataSource.S3DataSource.HubAccessConfig", &[]),
+            ("PrimaryContainer.ModelDataSource.S3DataSource.ManifestS3Uri", &[]),
+            ("PrimaryContainer.ModelDataSource.S3DataSource.ETag", &[]),
+            ("PrimaryContainer.ModelDataSource.S3DataSource.ManifestEtag", &[]),
+            ("PrimaryContainer.AdditionalModelDataSources", &[]),
+            ("PrimaryContainer.ModelPackageName", &[]),
+            ("PrimaryContainer.InferenceSpecificationName", &[]),
+            ("PrimaryContainer.MultiModelConfig", &[]),
+            ("PrimaryContainer.ContainerMetricsConfig", &[]),
+            ("Containers.ImageConfig", &[]),
+            ("Containers.Mode", &["SingleModel"]),
+            ("Containers.ModelDataSource.S3DataSource.HubAccessConfig", &[]),
+            ("Containers.ModelDataSource.S3DataSource.ManifestS3Uri", &[]),
+            ("Containers.ModelDataSource.S3DataSource.ETag", &[]),
+            ("Containers.ModelDataSource.S3DataSource.ManifestEtag", &[]),
+            ("Containers.AdditionalModelDataSources", &[]),
+            ("Containers.ModelPackageName", &[]),
+            ("Containers.InferenceSpecificationName", &[]),
+            ("Containers.MultiModelConfig", &[]),
+            ("Containers.ContainerMetricsConfig", &[]),
+        ],
     };
 }
 
@@ -73,6 +98,7 @@ impl wire::Operation for CreateTransformJob {
         resource: "arn:aws:sagemaker:{region}:{account}:transform-job/{TransformJobName}",
         readonly: false,
         action: "sagemaker:CreateTransformJob",
+        refused: &[("DataCaptureConfig", &[])],
     };
 }
 
@@ -94,6 +120,7 @@ impl wire::Operation for DeleteModel {
         resource: "arn:aws:sagemaker:{region}:{account}:model/{ModelName}",
         readonly: false,
         action: "sagemaker:DeleteModel",
+        refused: &[],
     };
 }
 
@@ -115,6 +142,7 @@ impl wire::Operation for DeleteTags {
         resource: "",
         readonly: false,
         action: "sagemaker:DeleteTags",
+        refused: &[],
     };
 }
 
@@ -136,6 +164,7 @@ impl wire::Operation for DescribeModel {
         resource: "arn:aws:sagemaker:{region}:{account}:model/{ModelName}",
         readonly: true,
         action: "sagemaker:DescribeModel",
+        refused: &[],
     };
 }
 
@@ -157,6 +186,7 @@ impl wire::Operation for DescribeTransformJob {
         resource: "arn:aws:sagemaker:{region}:{account}:transform-job/{TransformJobName}",
         readonly: true,
         action: "sagemaker:DescribeTransformJob",
+        refused: &[],
     };
 }
 
@@ -178,6 +208,7 @@ impl wire::Operation for ListModels {
         resource: "",
         readonly: true,
         action: "sagemaker:ListModels",
+        refused: &[],
     };
 }
 
@@ -199,6 +230,7 @@ impl wire::Operation for ListTags {
         resource: "",
         readonly: true,
         action: "sagemaker:ListTags",
+        refused: &[],
     };
 }
 
@@ -220,6 +252,7 @@ impl wire::Operation for ListTransformJobs {
         resource: "",
         readonly: true,
         action: "sagemaker:ListTransformJobs",
+        refused: &[],
     };
 }
 
@@ -241,6 +274,7 @@ impl wire::Operation for StopTransformJob {
         resource: "arn:aws:sagemaker:{region}:{account}:transform-job/{TransformJobName}",
         readonly: false,
         action: "sagemaker:StopTransformJob",
+        refused: &[],
     };
 }
 
@@ -290,8 +324,16 @@ pub struct ContainerDefinition {
     pub model_package_name: Option<String>,
     pub inference_specification_name: Option<String>,
     pub multi_model_config: Option<MultiModelConfig>,
+    pub container_metrics_config: Option<ContainerMetricsConfig>,
 }
-wire::shape!(ContainerDefinition: "ContainerHostname" container_hostname, "Image" image, "ImageConfig" image_config, "Mode" mode, "ModelDataUrl" model_data_url, "ModelDataSource" model_data_source, "AdditionalModelDataSources" additional_model_data_sources, "Environment" environment, "ModelPackageName" model_package_name, "InferenceSpecificationName" inference_specification_name, "MultiModelConfig" multi_model_config,);
+wire::shape!(ContainerDefinition: "ContainerHostname" container_hostname, "Image" image, "ImageConfig" image_config, "Mode" mode, "ModelDataUrl" model_data_url, "ModelDataSource" model_data_source, "AdditionalModelDataSources" additional_model_data_sources, "Environment" environment, "ModelPackageName" model_package_name, "InferenceSpecificationName" inference_specification_name, "MultiModelConfig" multi_model_config, "ContainerMetricsConfig" container_metrics_config,);
+
+/// `ContainerMetricsConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContainerMetricsConfig {
+    pub metrics_endpoints: Option<Vec<MetricsEndpoint>>,
+}
+wire::shape!(ContainerMetricsConfig: "MetricsEndpoints" metrics_endpoints,);
 
 /// `CreateModelInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -528,6 +570,14 @@ pub struct ListTransformJobsResponse {
     pub next_token: Option<String>,
 }
 wire::shape!(ListTransformJobsResponse: "TransformJobSummaries" transform_job_summaries, "NextToken" next_token,);
+
+/// `MetricsEndpoint`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricsEndpoint {
+    pub metrics_endpoint_path: String,
+    pub metric_publish_frequency_in_seconds: Option<i32>,
+}
+wire::shape!(MetricsEndpoint: "MetricsEndpointPath" metrics_endpoint_path, "MetricPublishFrequencyInSeconds" metric_publish_frequency_in_seconds,);
 
 /// `ModelAccessConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -881,6 +931,14 @@ static S_CONTAINER_DEFINITION: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "ContainerMetricsConfig",
+            wire: "",
+            shape: &S_CONTAINER_METRICS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -900,6 +958,18 @@ static S_CONTAINER_HOSTNAME: Shape = Shape::String {
 };
 static S_CONTAINER_IMAGE: Shape =
     Shape::String { min: Some(0), max: Some(255), pattern: Some("[\\S]+"), values: &[], sensitive: false };
+static S_CONTAINER_METRICS_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ContainerMetricsConfig",
+    members: &[Member {
+        name: "MetricsEndpoints",
+        wire: "",
+        shape: &S_METRICS_ENDPOINT_LIST,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_CONTAINER_MODE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["SingleModel", "MultiModel"], sensitive: false };
 static S_CONTENT_TYPE: Shape =
@@ -1871,6 +1941,38 @@ static S_LIST_TRANSFORM_JOBS_RESPONSE: Shape = Shape::Structure(Structure {
 static S_MAX_CONCURRENT_TRANSFORMS: Shape = Shape::Integer { min: Some(0), max: None };
 static S_MAX_PAYLOAD_IN_MB: Shape = Shape::Integer { min: Some(0), max: None };
 static S_MAX_RESULTS: Shape = Shape::Integer { min: Some(1), max: Some(100) };
+static S_METRIC_PUBLISH_FREQUENCY_IN_SECONDS: Shape = Shape::Integer { min: None, max: None };
+static S_METRICS_ENDPOINT: Shape = Shape::Structure(Structure {
+    name: "MetricsEndpoint",
+    members: &[
+        Member {
+            name: "MetricsEndpointPath",
+            wire: "",
+            shape: &S_METRICS_ENDPOINT_PATH,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetricPublishFrequencyInSeconds",
+            wire: "",
+            shape: &S_METRIC_PUBLISH_FREQUENCY_IN_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_METRICS_ENDPOINT_LIST: Shape =
+    Shape::List(List { member: &S_METRICS_ENDPOINT, element: "member", flattened: false, min: Some(0), max: Some(1) });
+static S_METRICS_ENDPOINT_PATH: Shape = Shape::String {
+    min: Some(0),
+    max: Some(256),
+    pattern: Some("/(?!.*\\.\\.)[a-zA-Z0-9/_.\\-]+"),
+    values: &[],
+    sensitive: false,
+};
 static S_MODEL_ACCESS_CONFIG: Shape = Shape::Structure(Structure {
     name: "ModelAccessConfig",
     members: &[Member {
@@ -2130,6 +2232,12 @@ static S_PRODUCTION_VARIANT_INSTANCE_TYPE: Shape = Shape::String {
         "ml.g7e.12xlarge",
         "ml.g7e.24xlarge",
         "ml.g7e.48xlarge",
+        "ml.g7.2xlarge",
+        "ml.g7.4xlarge",
+        "ml.g7.8xlarge",
+        "ml.g7.12xlarge",
+        "ml.g7.24xlarge",
+        "ml.g7.48xlarge",
         "ml.p4d.24xlarge",
         "ml.c7g.large",
         "ml.c7g.xlarge",
@@ -2701,6 +2809,14 @@ static S_TRANSFORM_INSTANCE_TYPE: Shape = Shape::String {
         "ml.g6.16xlarge",
         "ml.g6.24xlarge",
         "ml.g6.48xlarge",
+        "ml.g6e.xlarge",
+        "ml.g6e.2xlarge",
+        "ml.g6e.4xlarge",
+        "ml.g6e.8xlarge",
+        "ml.g6e.12xlarge",
+        "ml.g6e.16xlarge",
+        "ml.g6e.24xlarge",
+        "ml.g6e.48xlarge",
     ],
     sensitive: false,
 };

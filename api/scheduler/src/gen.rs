@@ -31,6 +31,13 @@ impl wire::Operation for CreateSchedule {
         resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: false,
         action: "scheduler:CreateSchedule",
+        refused: &[
+            ("Target.EcsParameters", &[]),
+            ("Target.EventBridgePutEventsV2Parameters", &[]),
+            ("Target.EventBridgePutRawEventsParameters", &[]),
+            ("Target.KinesisParameters", &[]),
+            ("Target.SageMakerPipelineParameters", &[]),
+        ],
     };
 }
 
@@ -52,6 +59,7 @@ impl wire::Operation for CreateScheduleGroup {
         resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: false,
         action: "scheduler:CreateScheduleGroup",
+        refused: &[],
     };
 }
 
@@ -73,6 +81,7 @@ impl wire::Operation for DeleteSchedule {
         resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: false,
         action: "scheduler:DeleteSchedule",
+        refused: &[],
     };
 }
 
@@ -94,6 +103,7 @@ impl wire::Operation for DeleteScheduleGroup {
         resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: false,
         action: "scheduler:DeleteScheduleGroup",
+        refused: &[],
     };
 }
 
@@ -115,6 +125,7 @@ impl wire::Operation for GetSchedule {
         resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: true,
         action: "scheduler:GetSchedule",
+        refused: &[],
     };
 }
 
@@ -136,6 +147,7 @@ impl wire::Operation for GetScheduleGroup {
         resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: true,
         action: "scheduler:GetScheduleGroup",
+        refused: &[],
     };
 }
 
@@ -157,6 +169,7 @@ impl wire::Operation for ListScheduleGroups {
         resource: "",
         readonly: true,
         action: "scheduler:ListScheduleGroups",
+        refused: &[],
     };
 }
 
@@ -178,6 +191,7 @@ impl wire::Operation for ListSchedules {
         resource: "",
         readonly: true,
         action: "scheduler:ListSchedules",
+        refused: &[],
     };
 }
 
@@ -199,6 +213,7 @@ impl wire::Operation for ListTagsForResource {
         resource: "",
         readonly: true,
         action: "scheduler:ListTagsForResource",
+        refused: &[],
     };
 }
 
@@ -220,6 +235,7 @@ impl wire::Operation for TagResource {
         resource: "",
         readonly: false,
         action: "scheduler:TagResource",
+        refused: &[],
     };
 }
 
@@ -241,6 +257,7 @@ impl wire::Operation for UntagResource {
         resource: "",
         readonly: false,
         action: "scheduler:UntagResource",
+        refused: &[],
     };
 }
 
@@ -262,35 +279,42 @@ impl wire::Operation for UpdateSchedule {
         resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: false,
         action: "scheduler:UpdateSchedule",
+        refused: &[
+            ("Target.EcsParameters", &[]),
+            ("Target.EventBridgePutEventsV2Parameters", &[]),
+            ("Target.EventBridgePutRawEventsParameters", &[]),
+            ("Target.KinesisParameters", &[]),
+            ("Target.SageMakerPipelineParameters", &[]),
+        ],
     };
 }
 
 /// `AwsVpcConfiguration`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AwsVpcConfiguration {
-    pub assign_public_ip: Option<String>,
-    pub security_groups: Option<Vec<String>>,
     pub subnets: Vec<String>,
+    pub security_groups: Option<Vec<String>>,
+    pub assign_public_ip: Option<String>,
 }
-wire::shape!(AwsVpcConfiguration: "AssignPublicIp" assign_public_ip, "SecurityGroups" security_groups, "Subnets" subnets,);
+wire::shape!(AwsVpcConfiguration: "Subnets" subnets, "SecurityGroups" security_groups, "AssignPublicIp" assign_public_ip,);
 
 /// `CapacityProviderStrategyItem`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CapacityProviderStrategyItem {
-    pub base: Option<i32>,
     pub capacity_provider: String,
     pub weight: Option<i32>,
+    pub base: Option<i32>,
 }
-wire::shape!(CapacityProviderStrategyItem: "base" base, "capacityProvider" capacity_provider, "weight" weight,);
+wire::shape!(CapacityProviderStrategyItem: "capacityProvider" capacity_provider, "weight" weight, "base" base,);
 
 /// `CreateScheduleGroupInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateScheduleGroupInput {
-    pub client_token: Option<String>,
     pub name: String,
     pub tags: Option<Vec<Tag>>,
+    pub client_token: Option<String>,
 }
-wire::shape!(CreateScheduleGroupInput: "ClientToken" client_token, "Name" name, "Tags" tags,);
+wire::shape!(CreateScheduleGroupInput: "Name" name, "Tags" tags, "ClientToken" client_token,);
 
 /// `CreateScheduleGroupOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -302,21 +326,21 @@ wire::shape!(CreateScheduleGroupOutput: "ScheduleGroupArn" schedule_group_arn,);
 /// `CreateScheduleInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateScheduleInput {
-    pub action_after_completion: Option<String>,
-    pub client_token: Option<String>,
-    pub description: Option<String>,
-    pub end_date: Option<wire::Timestamp>,
-    pub flexible_time_window: FlexibleTimeWindow,
-    pub group_name: Option<String>,
-    pub kms_key_arn: Option<String>,
     pub name: String,
+    pub group_name: Option<String>,
     pub schedule_expression: String,
-    pub schedule_expression_timezone: Option<String>,
     pub start_date: Option<wire::Timestamp>,
+    pub end_date: Option<wire::Timestamp>,
+    pub description: Option<String>,
+    pub schedule_expression_timezone: Option<String>,
     pub state: Option<String>,
+    pub kms_key_arn: Option<String>,
     pub target: Target,
+    pub flexible_time_window: FlexibleTimeWindow,
+    pub client_token: Option<String>,
+    pub action_after_completion: Option<String>,
 }
-wire::shape!(CreateScheduleInput: "ActionAfterCompletion" action_after_completion, "ClientToken" client_token, "Description" description, "EndDate" end_date, "FlexibleTimeWindow" flexible_time_window, "GroupName" group_name, "KmsKeyArn" kms_key_arn, "Name" name, "ScheduleExpression" schedule_expression, "ScheduleExpressionTimezone" schedule_expression_timezone, "StartDate" start_date, "State" state, "Target" target,);
+wire::shape!(CreateScheduleInput: "Name" name, "GroupName" group_name, "ScheduleExpression" schedule_expression, "StartDate" start_date, "EndDate" end_date, "Description" description, "ScheduleExpressionTimezone" schedule_expression_timezone, "State" state, "KmsKeyArn" kms_key_arn, "Target" target, "FlexibleTimeWindow" flexible_time_window, "ClientToken" client_token, "ActionAfterCompletion" action_after_completion,);
 
 /// `CreateScheduleOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -335,10 +359,10 @@ wire::shape!(DeadLetterConfig: "Arn" arn,);
 /// `DeleteScheduleGroupInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteScheduleGroupInput {
-    pub client_token: Option<String>,
     pub name: String,
+    pub client_token: Option<String>,
 }
-wire::shape!(DeleteScheduleGroupInput: "ClientToken" client_token, "Name" name,);
+wire::shape!(DeleteScheduleGroupInput: "Name" name, "ClientToken" client_token,);
 
 /// `DeleteScheduleGroupOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -348,11 +372,11 @@ wire::shape!(DeleteScheduleGroupOutput:);
 /// `DeleteScheduleInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteScheduleInput {
-    pub client_token: Option<String>,
-    pub group_name: Option<String>,
     pub name: String,
+    pub group_name: Option<String>,
+    pub client_token: Option<String>,
 }
-wire::shape!(DeleteScheduleInput: "ClientToken" client_token, "GroupName" group_name, "Name" name,);
+wire::shape!(DeleteScheduleInput: "Name" name, "GroupName" group_name, "ClientToken" client_token,);
 
 /// `DeleteScheduleOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -362,22 +386,22 @@ wire::shape!(DeleteScheduleOutput:);
 /// `EcsParameters`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EcsParameters {
+    pub task_definition_arn: String,
+    pub task_count: Option<i32>,
+    pub launch_type: Option<String>,
+    pub network_configuration: Option<NetworkConfiguration>,
+    pub platform_version: Option<String>,
+    pub group: Option<String>,
     pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
     pub enable_ecs_managed_tags: Option<bool>,
     pub enable_execute_command: Option<bool>,
-    pub group: Option<String>,
-    pub launch_type: Option<String>,
-    pub network_configuration: Option<NetworkConfiguration>,
     pub placement_constraints: Option<Vec<PlacementConstraint>>,
     pub placement_strategy: Option<Vec<PlacementStrategy>>,
-    pub platform_version: Option<String>,
     pub propagate_tags: Option<String>,
     pub reference_id: Option<String>,
     pub tags: Option<Vec<std::collections::BTreeMap<String, String>>>,
-    pub task_count: Option<i32>,
-    pub task_definition_arn: String,
 }
-wire::shape!(EcsParameters: "CapacityProviderStrategy" capacity_provider_strategy, "EnableECSManagedTags" enable_ecs_managed_tags, "EnableExecuteCommand" enable_execute_command, "Group" group, "LaunchType" launch_type, "NetworkConfiguration" network_configuration, "PlacementConstraints" placement_constraints, "PlacementStrategy" placement_strategy, "PlatformVersion" platform_version, "PropagateTags" propagate_tags, "ReferenceId" reference_id, "Tags" tags, "TaskCount" task_count, "TaskDefinitionArn" task_definition_arn,);
+wire::shape!(EcsParameters: "TaskDefinitionArn" task_definition_arn, "TaskCount" task_count, "LaunchType" launch_type, "NetworkConfiguration" network_configuration, "PlatformVersion" platform_version, "Group" group, "CapacityProviderStrategy" capacity_provider_strategy, "EnableECSManagedTags" enable_ecs_managed_tags, "EnableExecuteCommand" enable_execute_command, "PlacementConstraints" placement_constraints, "PlacementStrategy" placement_strategy, "PropagateTags" propagate_tags, "ReferenceId" reference_id, "Tags" tags,);
 
 /// `EventBridgeParameters`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -387,13 +411,28 @@ pub struct EventBridgeParameters {
 }
 wire::shape!(EventBridgeParameters: "DetailType" detail_type, "Source" source,);
 
+/// `EventBridgePutEventsV2Parameters`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventBridgePutEventsV2Parameters {
+    pub detail_type: String,
+    pub source: String,
+}
+wire::shape!(EventBridgePutEventsV2Parameters: "DetailType" detail_type, "Source" source,);
+
+/// `EventBridgePutRawEventsParameters`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventBridgePutRawEventsParameters {
+    pub metadata: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(EventBridgePutRawEventsParameters: "Metadata" metadata,);
+
 /// `FlexibleTimeWindow`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FlexibleTimeWindow {
-    pub maximum_window_in_minutes: Option<i32>,
     pub mode: String,
+    pub maximum_window_in_minutes: Option<i32>,
 }
-wire::shape!(FlexibleTimeWindow: "MaximumWindowInMinutes" maximum_window_in_minutes, "Mode" mode,);
+wire::shape!(FlexibleTimeWindow: "Mode" mode, "MaximumWindowInMinutes" maximum_window_in_minutes,);
 
 /// `GetScheduleGroupInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -406,41 +445,41 @@ wire::shape!(GetScheduleGroupInput: "Name" name,);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetScheduleGroupOutput {
     pub arn: Option<String>,
-    pub creation_date: Option<wire::Timestamp>,
-    pub last_modification_date: Option<wire::Timestamp>,
     pub name: Option<String>,
     pub state: Option<String>,
+    pub creation_date: Option<wire::Timestamp>,
+    pub last_modification_date: Option<wire::Timestamp>,
 }
-wire::shape!(GetScheduleGroupOutput: "Arn" arn, "CreationDate" creation_date, "LastModificationDate" last_modification_date, "Name" name, "State" state,);
+wire::shape!(GetScheduleGroupOutput: "Arn" arn, "Name" name, "State" state, "CreationDate" creation_date, "LastModificationDate" last_modification_date,);
 
 /// `GetScheduleInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetScheduleInput {
-    pub group_name: Option<String>,
     pub name: String,
+    pub group_name: Option<String>,
 }
-wire::shape!(GetScheduleInput: "GroupName" group_name, "Name" name,);
+wire::shape!(GetScheduleInput: "Name" name, "GroupName" group_name,);
 
 /// `GetScheduleOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetScheduleOutput {
-    pub action_after_completion: Option<String>,
     pub arn: Option<String>,
-    pub creation_date: Option<wire::Timestamp>,
-    pub description: Option<String>,
-    pub end_date: Option<wire::Timestamp>,
-    pub flexible_time_window: Option<FlexibleTimeWindow>,
     pub group_name: Option<String>,
-    pub kms_key_arn: Option<String>,
-    pub last_modification_date: Option<wire::Timestamp>,
     pub name: Option<String>,
     pub schedule_expression: Option<String>,
-    pub schedule_expression_timezone: Option<String>,
     pub start_date: Option<wire::Timestamp>,
+    pub end_date: Option<wire::Timestamp>,
+    pub description: Option<String>,
+    pub schedule_expression_timezone: Option<String>,
     pub state: Option<String>,
+    pub creation_date: Option<wire::Timestamp>,
+    pub last_modification_date: Option<wire::Timestamp>,
+    pub kms_key_arn: Option<String>,
     pub target: Option<Target>,
+    pub flexible_time_window: Option<FlexibleTimeWindow>,
+    pub action_after_completion: Option<String>,
 }
-wire::shape!(GetScheduleOutput: "ActionAfterCompletion" action_after_completion, "Arn" arn, "CreationDate" creation_date, "Description" description, "EndDate" end_date, "FlexibleTimeWindow" flexible_time_window, "GroupName" group_name, "KmsKeyArn" kms_key_arn, "LastModificationDate" last_modification_date, "Name" name, "ScheduleExpression" schedule_expression, "ScheduleExpressionTimezone" schedule_expression_timezone, "StartDate" start_date, "State" state, "Target" target,);
+wire::shape!(GetScheduleOutput: "Arn" arn, "GroupName" group_name, "Name" name, "ScheduleExpression" schedule_expression, "StartDate" start_date, "EndDate" end_date, "Description" description, "ScheduleExpressionTimezone" schedule_expression_timezone, "State" state, "CreationDate" creation_date, "LastModificationDate" last_modification_date, "KmsKeyArn" kms_key_arn, "Target" target, "FlexibleTimeWindow" flexible_time_window, "ActionAfterCompletion" action_after_completion,);
 
 /// `KinesisParameters`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -452,11 +491,11 @@ wire::shape!(KinesisParameters: "PartitionKey" partition_key,);
 /// `ListScheduleGroupsInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListScheduleGroupsInput {
-    pub max_results: Option<i32>,
     pub name_prefix: Option<String>,
     pub next_token: Option<String>,
+    pub max_results: Option<i32>,
 }
-wire::shape!(ListScheduleGroupsInput: "MaxResults" max_results, "NamePrefix" name_prefix, "NextToken" next_token,);
+wire::shape!(ListScheduleGroupsInput: "NamePrefix" name_prefix, "NextToken" next_token, "MaxResults" max_results,);
 
 /// `ListScheduleGroupsOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -470,12 +509,12 @@ wire::shape!(ListScheduleGroupsOutput: "NextToken" next_token, "ScheduleGroups" 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListSchedulesInput {
     pub group_name: Option<String>,
-    pub max_results: Option<i32>,
     pub name_prefix: Option<String>,
-    pub next_token: Option<String>,
     pub state: Option<String>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
 }
-wire::shape!(ListSchedulesInput: "GroupName" group_name, "MaxResults" max_results, "NamePrefix" name_prefix, "NextToken" next_token, "State" state,);
+wire::shape!(ListSchedulesInput: "GroupName" group_name, "NamePrefix" name_prefix, "State" state, "NextToken" next_token, "MaxResults" max_results,);
 
 /// `ListSchedulesOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -509,18 +548,18 @@ wire::shape!(NetworkConfiguration: "awsvpcConfiguration" awsvpc_configuration,);
 /// `PlacementConstraint`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlacementConstraint {
-    pub expression: Option<String>,
     pub r#type: Option<String>,
+    pub expression: Option<String>,
 }
-wire::shape!(PlacementConstraint: "expression" expression, "type" r#type,);
+wire::shape!(PlacementConstraint: "type" r#type, "expression" expression,);
 
 /// `PlacementStrategy`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlacementStrategy {
-    pub field: Option<String>,
     pub r#type: Option<String>,
+    pub field: Option<String>,
 }
-wire::shape!(PlacementStrategy: "field" field, "type" r#type,);
+wire::shape!(PlacementStrategy: "type" r#type, "field" field,);
 
 /// `RetryPolicy`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -549,25 +588,25 @@ wire::shape!(SageMakerPipelineParameters: "PipelineParameterList" pipeline_param
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScheduleGroupSummary {
     pub arn: Option<String>,
-    pub creation_date: Option<wire::Timestamp>,
-    pub last_modification_date: Option<wire::Timestamp>,
     pub name: Option<String>,
     pub state: Option<String>,
+    pub creation_date: Option<wire::Timestamp>,
+    pub last_modification_date: Option<wire::Timestamp>,
 }
-wire::shape!(ScheduleGroupSummary: "Arn" arn, "CreationDate" creation_date, "LastModificationDate" last_modification_date, "Name" name, "State" state,);
+wire::shape!(ScheduleGroupSummary: "Arn" arn, "Name" name, "State" state, "CreationDate" creation_date, "LastModificationDate" last_modification_date,);
 
 /// `ScheduleSummary`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScheduleSummary {
     pub arn: Option<String>,
-    pub creation_date: Option<wire::Timestamp>,
-    pub group_name: Option<String>,
-    pub last_modification_date: Option<wire::Timestamp>,
     pub name: Option<String>,
+    pub group_name: Option<String>,
     pub state: Option<String>,
+    pub creation_date: Option<wire::Timestamp>,
+    pub last_modification_date: Option<wire::Timestamp>,
     pub target: Option<TargetSummary>,
 }
-wire::shape!(ScheduleSummary: "Arn" arn, "CreationDate" creation_date, "GroupName" group_name, "LastModificationDate" last_modification_date, "Name" name, "State" state, "Target" target,);
+wire::shape!(ScheduleSummary: "Arn" arn, "Name" name, "GroupName" group_name, "State" state, "CreationDate" creation_date, "LastModificationDate" last_modification_date, "Target" target,);
 
 /// `SqsParameters`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -601,17 +640,19 @@ wire::shape!(TagResourceOutput:);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Target {
     pub arn: String,
+    pub role_arn: String,
     pub dead_letter_config: Option<DeadLetterConfig>,
+    pub retry_policy: Option<RetryPolicy>,
+    pub input: Option<String>,
     pub ecs_parameters: Option<EcsParameters>,
     pub event_bridge_parameters: Option<EventBridgeParameters>,
-    pub input: Option<String>,
+    pub event_bridge_put_events_v2_parameters: Option<EventBridgePutEventsV2Parameters>,
+    pub event_bridge_put_raw_events_parameters: Option<EventBridgePutRawEventsParameters>,
     pub kinesis_parameters: Option<KinesisParameters>,
-    pub retry_policy: Option<RetryPolicy>,
-    pub role_arn: String,
     pub sage_maker_pipeline_parameters: Option<SageMakerPipelineParameters>,
     pub sqs_parameters: Option<SqsParameters>,
 }
-wire::shape!(Target: "Arn" arn, "DeadLetterConfig" dead_letter_config, "EcsParameters" ecs_parameters, "EventBridgeParameters" event_bridge_parameters, "Input" input, "KinesisParameters" kinesis_parameters, "RetryPolicy" retry_policy, "RoleArn" role_arn, "SageMakerPipelineParameters" sage_maker_pipeline_parameters, "SqsParameters" sqs_parameters,);
+wire::shape!(Target: "Arn" arn, "RoleArn" role_arn, "DeadLetterConfig" dead_letter_config, "RetryPolicy" retry_policy, "Input" input, "EcsParameters" ecs_parameters, "EventBridgeParameters" event_bridge_parameters, "EventBridgePutEventsV2Parameters" event_bridge_put_events_v2_parameters, "EventBridgePutRawEventsParameters" event_bridge_put_raw_events_parameters, "KinesisParameters" kinesis_parameters, "SageMakerPipelineParameters" sage_maker_pipeline_parameters, "SqsParameters" sqs_parameters,);
 
 /// `TargetSummary`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -636,21 +677,21 @@ wire::shape!(UntagResourceOutput:);
 /// `UpdateScheduleInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateScheduleInput {
-    pub action_after_completion: Option<String>,
-    pub client_token: Option<String>,
-    pub description: Option<String>,
-    pub end_date: Option<wire::Timestamp>,
-    pub flexible_time_window: FlexibleTimeWindow,
-    pub group_name: Option<String>,
-    pub kms_key_arn: Option<String>,
     pub name: String,
+    pub group_name: Option<String>,
     pub schedule_expression: String,
-    pub schedule_expression_timezone: Option<String>,
     pub start_date: Option<wire::Timestamp>,
+    pub end_date: Option<wire::Timestamp>,
+    pub description: Option<String>,
+    pub schedule_expression_timezone: Option<String>,
     pub state: Option<String>,
+    pub kms_key_arn: Option<String>,
     pub target: Target,
+    pub flexible_time_window: FlexibleTimeWindow,
+    pub client_token: Option<String>,
+    pub action_after_completion: Option<String>,
 }
-wire::shape!(UpdateScheduleInput: "ActionAfterCompletion" action_after_completion, "ClientToken" client_token, "Description" description, "EndDate" end_date, "FlexibleTimeWindow" flexible_time_window, "GroupName" group_name, "KmsKeyArn" kms_key_arn, "Name" name, "ScheduleExpression" schedule_expression, "ScheduleExpressionTimezone" schedule_expression_timezone, "StartDate" start_date, "State" state, "Target" target,);
+wire::shape!(UpdateScheduleInput: "Name" name, "GroupName" group_name, "ScheduleExpression" schedule_expression, "StartDate" start_date, "EndDate" end_date, "Description" description, "ScheduleExpressionTimezone" schedule_expression_timezone, "State" state, "KmsKeyArn" kms_key_arn, "Target" target, "FlexibleTimeWindow" flexible_time_window, "ClientToken" client_token, "ActionAfterCompletion" action_after_completion,);
 
 /// `UpdateScheduleOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -667,10 +708,10 @@ static S_AWS_VPC_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "AwsVpcConfiguration",
     members: &[
         Member {
-            name: "AssignPublicIp",
+            name: "Subnets",
             wire: "",
-            shape: &S_ASSIGN_PUBLIC_IP,
-            required: false,
+            shape: &S_SUBNETS,
+            required: true,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -683,10 +724,10 @@ static S_AWS_VPC_CONFIGURATION: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "Subnets",
+            name: "AssignPublicIp",
             wire: "",
-            shape: &S_SUBNETS,
-            required: true,
+            shape: &S_ASSIGN_PUBLIC_IP,
+            required: false,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -706,14 +747,6 @@ static S_CAPACITY_PROVIDER_STRATEGY_ITEM: Shape = Shape::Structure(Structure {
     name: "CapacityProviderStrategyItem",
     members: &[
         Member {
-            name: "base",
-            wire: "",
-            shape: &S_CAPACITY_PROVIDER_STRATEGY_ITEM_BASE,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
             name: "capacityProvider",
             wire: "",
             shape: &S_CAPACITY_PROVIDER,
@@ -729,24 +762,24 @@ static S_CAPACITY_PROVIDER_STRATEGY_ITEM: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "base",
+            wire: "",
+            shape: &S_CAPACITY_PROVIDER_STRATEGY_ITEM_BASE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
 static S_CAPACITY_PROVIDER_STRATEGY_ITEM_BASE: Shape = Shape::Integer { min: Some(0), max: Some(100000) };
 static S_CAPACITY_PROVIDER_STRATEGY_ITEM_WEIGHT: Shape = Shape::Integer { min: Some(0), max: Some(1000) };
 static S_CLIENT_TOKEN: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[a-zA-Z0-9-_]+$"), values: &[], sensitive: false };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[a-zA-Z0-9-_]+"), values: &[], sensitive: false };
 static S_CREATE_SCHEDULE_GROUP_INPUT: Shape = Shape::Structure(Structure {
     name: "CreateScheduleGroupInput",
     members: &[
-        Member {
-            name: "ClientToken",
-            wire: "",
-            shape: &S_CLIENT_TOKEN,
-            required: false,
-            location: Location::Body,
-            idempotency_token: true,
-        },
         Member {
             name: "Name",
             wire: "Name",
@@ -762,6 +795,14 @@ static S_CREATE_SCHEDULE_GROUP_INPUT: Shape = Shape::Structure(Structure {
             required: false,
             location: Location::Body,
             idempotency_token: false,
+        },
+        Member {
+            name: "ClientToken",
+            wire: "",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: true,
         },
     ],
     payload: None,
@@ -782,25 +823,33 @@ static S_CREATE_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
     name: "CreateScheduleInput",
     members: &[
         Member {
-            name: "ActionAfterCompletion",
+            name: "Name",
+            wire: "Name",
+            shape: &S_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GroupName",
             wire: "",
-            shape: &S_ACTION_AFTER_COMPLETION,
+            shape: &S_SCHEDULE_GROUP_NAME,
             required: false,
             location: Location::Body,
             idempotency_token: false,
         },
         Member {
-            name: "ClientToken",
+            name: "ScheduleExpression",
             wire: "",
-            shape: &S_CLIENT_TOKEN,
-            required: false,
+            shape: &S_SCHEDULE_EXPRESSION,
+            required: true,
             location: Location::Body,
-            idempotency_token: true,
+            idempotency_token: false,
         },
         Member {
-            name: "Description",
+            name: "StartDate",
             wire: "",
-            shape: &S_DESCRIPTION,
+            shape: &S_START_DATE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -814,42 +863,10 @@ static S_CREATE_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "FlexibleTimeWindow",
+            name: "Description",
             wire: "",
-            shape: &S_FLEXIBLE_TIME_WINDOW,
-            required: true,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "GroupName",
-            wire: "",
-            shape: &S_SCHEDULE_GROUP_NAME,
+            shape: &S_DESCRIPTION,
             required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "KmsKeyArn",
-            wire: "",
-            shape: &S_KMS_KEY_ARN,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "Name",
-            wire: "Name",
-            shape: &S_NAME,
-            required: true,
-            location: Location::Uri,
-            idempotency_token: false,
-        },
-        Member {
-            name: "ScheduleExpression",
-            wire: "",
-            shape: &S_SCHEDULE_EXPRESSION,
-            required: true,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -857,14 +874,6 @@ static S_CREATE_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
             name: "ScheduleExpressionTimezone",
             wire: "",
             shape: &S_SCHEDULE_EXPRESSION_TIMEZONE,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "StartDate",
-            wire: "",
-            shape: &S_START_DATE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -878,10 +887,42 @@ static S_CREATE_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "KmsKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "Target",
             wire: "",
             shape: &S_TARGET,
             required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FlexibleTimeWindow",
+            wire: "",
+            shape: &S_FLEXIBLE_TIME_WINDOW,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientToken",
+            wire: "",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: true,
+        },
+        Member {
+            name: "ActionAfterCompletion",
+            wire: "",
+            shape: &S_ACTION_AFTER_COMPLETION,
+            required: false,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -916,7 +957,7 @@ static S_DEAD_LETTER_CONFIG: Shape = Shape::Structure(Structure {
 static S_DEAD_LETTER_CONFIG_ARN_STRING: Shape = Shape::String {
     min: Some(1),
     max: Some(1600),
-    pattern: Some("^arn:aws(-[a-z]+)?:sqs:[a-z0-9\\-]+:\\d{12}:[a-zA-Z0-9\\-_]+$"),
+    pattern: Some("arn:aws[a-z-]*:sqs:[a-z0-9\\-]+:\\d{12}:[a-zA-Z0-9\\-_]+"),
     values: &[],
     sensitive: false,
 };
@@ -924,20 +965,20 @@ static S_DELETE_SCHEDULE_GROUP_INPUT: Shape = Shape::Structure(Structure {
     name: "DeleteScheduleGroupInput",
     members: &[
         Member {
-            name: "ClientToken",
-            wire: "clientToken",
-            shape: &S_CLIENT_TOKEN,
-            required: false,
-            location: Location::Query,
-            idempotency_token: true,
-        },
-        Member {
             name: "Name",
             wire: "Name",
             shape: &S_SCHEDULE_GROUP_NAME,
             required: true,
             location: Location::Uri,
             idempotency_token: false,
+        },
+        Member {
+            name: "ClientToken",
+            wire: "clientToken",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Query,
+            idempotency_token: true,
         },
     ],
     payload: None,
@@ -948,12 +989,12 @@ static S_DELETE_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
     name: "DeleteScheduleInput",
     members: &[
         Member {
-            name: "ClientToken",
-            wire: "clientToken",
-            shape: &S_CLIENT_TOKEN,
-            required: false,
-            location: Location::Query,
-            idempotency_token: true,
+            name: "Name",
+            wire: "Name",
+            shape: &S_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
         },
         Member {
             name: "GroupName",
@@ -964,12 +1005,12 @@ static S_DELETE_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "Name",
-            wire: "Name",
-            shape: &S_NAME,
-            required: true,
-            location: Location::Uri,
-            idempotency_token: false,
+            name: "ClientToken",
+            wire: "clientToken",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Query,
+            idempotency_token: true,
         },
     ],
     payload: None,
@@ -983,6 +1024,54 @@ static S_DETAIL_TYPE: Shape =
 static S_ECS_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "EcsParameters",
     members: &[
+        Member {
+            name: "TaskDefinitionArn",
+            wire: "",
+            shape: &S_TASK_DEFINITION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TaskCount",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LaunchType",
+            wire: "",
+            shape: &S_LAUNCH_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NetworkConfiguration",
+            wire: "",
+            shape: &S_NETWORK_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PlatformVersion",
+            wire: "",
+            shape: &S_PLATFORM_VERSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Group",
+            wire: "",
+            shape: &S_GROUP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
         Member {
             name: "CapacityProviderStrategy",
             wire: "",
@@ -1008,30 +1097,6 @@ static S_ECS_PARAMETERS: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "Group",
-            wire: "",
-            shape: &S_GROUP,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "LaunchType",
-            wire: "",
-            shape: &S_LAUNCH_TYPE,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "NetworkConfiguration",
-            wire: "",
-            shape: &S_NETWORK_CONFIGURATION,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
             name: "PlacementConstraints",
             wire: "",
             shape: &S_PLACEMENT_CONSTRAINTS,
@@ -1043,14 +1108,6 @@ static S_ECS_PARAMETERS: Shape = Shape::Structure(Structure {
             name: "PlacementStrategy",
             wire: "",
             shape: &S_PLACEMENT_STRATEGIES,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "PlatformVersion",
-            wire: "",
-            shape: &S_PLATFORM_VERSION,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1079,28 +1136,24 @@ static S_ECS_PARAMETERS: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
-        Member {
-            name: "TaskCount",
-            wire: "",
-            shape: &S_TASK_COUNT,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "TaskDefinitionArn",
-            wire: "",
-            shape: &S_TASK_DEFINITION_ARN,
-            required: true,
-            location: Location::Body,
-            idempotency_token: false,
-        },
     ],
     payload: None,
 });
 static S_ENABLE_ECS_MANAGED_TAGS: Shape = Shape::Boolean;
 static S_ENABLE_EXECUTE_COMMAND: Shape = Shape::Boolean;
 static S_END_DATE: Shape = Shape::Timestamp { iso: false };
+static S_EVENT_BRIDGE_METADATA_KEY: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("[^/]+"), values: &[], sensitive: false };
+static S_EVENT_BRIDGE_METADATA_MAP: Shape = Shape::Map(Map {
+    key: &S_EVENT_BRIDGE_METADATA_KEY,
+    value: &S_EVENT_BRIDGE_METADATA_VALUE,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: Some(100),
+});
+static S_EVENT_BRIDGE_METADATA_VALUE: Shape =
+    Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
 static S_EVENT_BRIDGE_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "EventBridgeParameters",
     members: &[
@@ -1123,22 +1176,56 @@ static S_EVENT_BRIDGE_PARAMETERS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_FLEXIBLE_TIME_WINDOW: Shape = Shape::Structure(Structure {
-    name: "FlexibleTimeWindow",
+static S_EVENT_BRIDGE_PUT_EVENTS_V2_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "EventBridgePutEventsV2Parameters",
     members: &[
         Member {
-            name: "MaximumWindowInMinutes",
+            name: "DetailType",
             wire: "",
-            shape: &S_MAXIMUM_WINDOW_IN_MINUTES,
-            required: false,
+            shape: &S_DETAIL_TYPE,
+            required: true,
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "Source",
+            wire: "",
+            shape: &S_SOURCE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EVENT_BRIDGE_PUT_RAW_EVENTS_PARAMETERS: Shape = Shape::Structure(Structure {
+    name: "EventBridgePutRawEventsParameters",
+    members: &[Member {
+        name: "Metadata",
+        wire: "",
+        shape: &S_EVENT_BRIDGE_METADATA_MAP,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_FLEXIBLE_TIME_WINDOW: Shape = Shape::Structure(Structure {
+    name: "FlexibleTimeWindow",
+    members: &[
         Member {
             name: "Mode",
             wire: "",
             shape: &S_FLEXIBLE_TIME_WINDOW_MODE,
             required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaximumWindowInMinutes",
+            wire: "",
+            shape: &S_MAXIMUM_WINDOW_IN_MINUTES,
+            required: false,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -1171,22 +1258,6 @@ static S_GET_SCHEDULE_GROUP_OUTPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "CreationDate",
-            wire: "",
-            shape: &S_CREATION_DATE,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "LastModificationDate",
-            wire: "",
-            shape: &S_LAST_MODIFICATION_DATE,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
             name: "Name",
             wire: "",
             shape: &S_SCHEDULE_GROUP_NAME,
@@ -1202,50 +1273,6 @@ static S_GET_SCHEDULE_GROUP_OUTPUT: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
-    ],
-    payload: None,
-});
-static S_GET_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
-    name: "GetScheduleInput",
-    members: &[
-        Member {
-            name: "GroupName",
-            wire: "groupName",
-            shape: &S_SCHEDULE_GROUP_NAME,
-            required: false,
-            location: Location::Query,
-            idempotency_token: false,
-        },
-        Member {
-            name: "Name",
-            wire: "Name",
-            shape: &S_NAME,
-            required: true,
-            location: Location::Uri,
-            idempotency_token: false,
-        },
-    ],
-    payload: None,
-});
-static S_GET_SCHEDULE_OUTPUT: Shape = Shape::Structure(Structure {
-    name: "GetScheduleOutput",
-    members: &[
-        Member {
-            name: "ActionAfterCompletion",
-            wire: "",
-            shape: &S_ACTION_AFTER_COMPLETION,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "Arn",
-            wire: "",
-            shape: &S_SCHEDULE_ARN,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
         Member {
             name: "CreationDate",
             wire: "",
@@ -1255,25 +1282,45 @@ static S_GET_SCHEDULE_OUTPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "Description",
+            name: "LastModificationDate",
             wire: "",
-            shape: &S_DESCRIPTION,
+            shape: &S_LAST_MODIFICATION_DATE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
         },
+    ],
+    payload: None,
+});
+static S_GET_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
+    name: "GetScheduleInput",
+    members: &[
         Member {
-            name: "EndDate",
-            wire: "",
-            shape: &S_END_DATE,
-            required: false,
-            location: Location::Body,
+            name: "Name",
+            wire: "Name",
+            shape: &S_NAME,
+            required: true,
+            location: Location::Uri,
             idempotency_token: false,
         },
         Member {
-            name: "FlexibleTimeWindow",
+            name: "GroupName",
+            wire: "groupName",
+            shape: &S_SCHEDULE_GROUP_NAME,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_SCHEDULE_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "GetScheduleOutput",
+    members: &[
+        Member {
+            name: "Arn",
             wire: "",
-            shape: &S_FLEXIBLE_TIME_WINDOW,
+            shape: &S_SCHEDULE_ARN,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1282,22 +1329,6 @@ static S_GET_SCHEDULE_OUTPUT: Shape = Shape::Structure(Structure {
             name: "GroupName",
             wire: "",
             shape: &S_SCHEDULE_GROUP_NAME,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "KmsKeyArn",
-            wire: "",
-            shape: &S_KMS_KEY_ARN,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "LastModificationDate",
-            wire: "",
-            shape: &S_LAST_MODIFICATION_DATE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1319,17 +1350,33 @@ static S_GET_SCHEDULE_OUTPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "ScheduleExpressionTimezone",
+            name: "StartDate",
             wire: "",
-            shape: &S_SCHEDULE_EXPRESSION_TIMEZONE,
+            shape: &S_START_DATE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
         },
         Member {
-            name: "StartDate",
+            name: "EndDate",
             wire: "",
-            shape: &S_START_DATE,
+            shape: &S_END_DATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ScheduleExpressionTimezone",
+            wire: "",
+            shape: &S_SCHEDULE_EXPRESSION_TIMEZONE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1343,9 +1390,49 @@ static S_GET_SCHEDULE_OUTPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "CreationDate",
+            wire: "",
+            shape: &S_CREATION_DATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModificationDate",
+            wire: "",
+            shape: &S_LAST_MODIFICATION_DATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "Target",
             wire: "",
             shape: &S_TARGET,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FlexibleTimeWindow",
+            wire: "",
+            shape: &S_FLEXIBLE_TIME_WINDOW,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionAfterCompletion",
+            wire: "",
+            shape: &S_ACTION_AFTER_COMPLETION,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1369,7 +1456,7 @@ static S_KINESIS_PARAMETERS: Shape = Shape::Structure(Structure {
 static S_KMS_KEY_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(2048),
-    pattern: Some("^arn:aws(-[a-z]+)?:kms:[a-z0-9\\-]+:\\d{12}:(key|alias)\\/[0-9a-zA-Z-_]*$"),
+    pattern: Some("arn:aws[a-z-]*:kms:[a-z0-9\\-]+:\\d{12}:(key|alias)\\/[0-9a-zA-Z-_]*"),
     values: &[],
     sensitive: false,
 };
@@ -1379,14 +1466,6 @@ static S_LAUNCH_TYPE: Shape =
 static S_LIST_SCHEDULE_GROUPS_INPUT: Shape = Shape::Structure(Structure {
     name: "ListScheduleGroupsInput",
     members: &[
-        Member {
-            name: "MaxResults",
-            wire: "MaxResults",
-            shape: &S_MAX_RESULTS,
-            required: false,
-            location: Location::Query,
-            idempotency_token: false,
-        },
         Member {
             name: "NamePrefix",
             wire: "NamePrefix",
@@ -1399,6 +1478,14 @@ static S_LIST_SCHEDULE_GROUPS_INPUT: Shape = Shape::Structure(Structure {
             name: "NextToken",
             wire: "NextToken",
             shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "MaxResults",
+            shape: &S_MAX_RESULTS,
             required: false,
             location: Location::Query,
             idempotency_token: false,
@@ -1440,17 +1527,17 @@ static S_LIST_SCHEDULES_INPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "MaxResults",
-            wire: "MaxResults",
-            shape: &S_MAX_RESULTS,
+            name: "NamePrefix",
+            wire: "NamePrefix",
+            shape: &S_NAME_PREFIX,
             required: false,
             location: Location::Query,
             idempotency_token: false,
         },
         Member {
-            name: "NamePrefix",
-            wire: "NamePrefix",
-            shape: &S_NAME_PREFIX,
+            name: "State",
+            wire: "State",
+            shape: &S_SCHEDULE_STATE,
             required: false,
             location: Location::Query,
             idempotency_token: false,
@@ -1464,9 +1551,9 @@ static S_LIST_SCHEDULES_INPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "State",
-            wire: "State",
-            shape: &S_SCHEDULE_STATE,
+            name: "MaxResults",
+            wire: "MaxResults",
+            shape: &S_MAX_RESULTS,
             required: false,
             location: Location::Query,
             idempotency_token: false,
@@ -1527,9 +1614,9 @@ static S_MAXIMUM_WINDOW_IN_MINUTES: Shape = Shape::Integer { min: Some(1), max: 
 static S_MESSAGE_GROUP_ID: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[], sensitive: false };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[0-9a-zA-Z-_.]+"), values: &[], sensitive: false };
 static S_NAME_PREFIX: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[], sensitive: false };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[0-9a-zA-Z-_.]+"), values: &[], sensitive: false };
 static S_NETWORK_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "NetworkConfiguration",
     members: &[Member {
@@ -1548,17 +1635,17 @@ static S_PLACEMENT_CONSTRAINT: Shape = Shape::Structure(Structure {
     name: "PlacementConstraint",
     members: &[
         Member {
-            name: "expression",
+            name: "type",
             wire: "",
-            shape: &S_PLACEMENT_CONSTRAINT_EXPRESSION,
+            shape: &S_PLACEMENT_CONSTRAINT_TYPE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
         },
         Member {
-            name: "type",
+            name: "expression",
             wire: "",
-            shape: &S_PLACEMENT_CONSTRAINT_TYPE,
+            shape: &S_PLACEMENT_CONSTRAINT_EXPRESSION,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1588,17 +1675,17 @@ static S_PLACEMENT_STRATEGY: Shape = Shape::Structure(Structure {
     name: "PlacementStrategy",
     members: &[
         Member {
-            name: "field",
+            name: "type",
             wire: "",
-            shape: &S_PLACEMENT_STRATEGY_FIELD,
+            shape: &S_PLACEMENT_STRATEGY_TYPE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
         },
         Member {
-            name: "type",
+            name: "field",
             wire: "",
-            shape: &S_PLACEMENT_STRATEGY_TYPE,
+            shape: &S_PLACEMENT_STRATEGY_FIELD,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1641,7 +1728,7 @@ static S_RETRY_POLICY: Shape = Shape::Structure(Structure {
 static S_ROLE_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(1600),
-    pattern: Some("^arn:aws(-[a-z]+)?:iam::\\d{12}:role\\/[\\w+=,.@\\/-]+$"),
+    pattern: Some("arn:aws[a-z-]*:iam::\\d{12}:role\\/[\\w+=,.@\\/-]+"),
     values: &[],
     sensitive: false,
 };
@@ -1675,7 +1762,7 @@ static S_SAGE_MAKER_PIPELINE_PARAMETER_LIST: Shape = Shape::List(List {
     max: Some(200),
 });
 static S_SAGE_MAKER_PIPELINE_PARAMETER_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(256), pattern: Some("^[A-Za-z0-9\\-_]*$"), values: &[], sensitive: false };
+    Shape::String { min: Some(1), max: Some(256), pattern: Some("[A-Za-z0-9\\-_]*"), values: &[], sensitive: false };
 static S_SAGE_MAKER_PIPELINE_PARAMETER_VALUE: Shape =
     Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_SAGE_MAKER_PIPELINE_PARAMETERS: Shape = Shape::Structure(Structure {
@@ -1693,7 +1780,7 @@ static S_SAGE_MAKER_PIPELINE_PARAMETERS: Shape = Shape::Structure(Structure {
 static S_SCHEDULE_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(1224),
-    pattern: Some("^arn:aws(-[a-z]+)?:scheduler:[a-z0-9\\-]+:\\d{12}:schedule\\/[0-9a-zA-Z-_.]+\\/[0-9a-zA-Z-_.]+$"),
+    pattern: Some("arn:aws[a-z-]*:scheduler:[a-z0-9\\-]+:\\d{12}:schedule\\/[0-9a-zA-Z-_.]+\\/[0-9a-zA-Z-_.]+"),
     values: &[],
     sensitive: false,
 };
@@ -1704,16 +1791,16 @@ static S_SCHEDULE_EXPRESSION_TIMEZONE: Shape =
 static S_SCHEDULE_GROUP_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(1224),
-    pattern: Some("^arn:aws(-[a-z]+)?:scheduler:[a-z0-9\\-]+:\\d{12}:schedule-group\\/[0-9a-zA-Z-_.]+$"),
+    pattern: Some("arn:aws[a-z-]*:scheduler:[a-z0-9\\-]+:\\d{12}:schedule-group\\/[0-9a-zA-Z-_.]+"),
     values: &[],
     sensitive: false,
 };
 static S_SCHEDULE_GROUP_LIST: Shape =
     Shape::List(List { member: &S_SCHEDULE_GROUP_SUMMARY, element: "member", flattened: false, min: None, max: None });
 static S_SCHEDULE_GROUP_NAME: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[], sensitive: false };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[0-9a-zA-Z-_.]+"), values: &[], sensitive: false };
 static S_SCHEDULE_GROUP_NAME_PREFIX: Shape =
-    Shape::String { min: Some(1), max: Some(64), pattern: Some("^[0-9a-zA-Z-_.]+$"), values: &[], sensitive: false };
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[0-9a-zA-Z-_.]+"), values: &[], sensitive: false };
 static S_SCHEDULE_GROUP_STATE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["ACTIVE", "DELETING"], sensitive: false };
 static S_SCHEDULE_GROUP_SUMMARY: Shape = Shape::Structure(Structure {
@@ -1723,22 +1810,6 @@ static S_SCHEDULE_GROUP_SUMMARY: Shape = Shape::Structure(Structure {
             name: "Arn",
             wire: "",
             shape: &S_SCHEDULE_GROUP_ARN,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "CreationDate",
-            wire: "",
-            shape: &S_CREATION_DATE,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "LastModificationDate",
-            wire: "",
-            shape: &S_LAST_MODIFICATION_DATE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1755,6 +1826,22 @@ static S_SCHEDULE_GROUP_SUMMARY: Shape = Shape::Structure(Structure {
             name: "State",
             wire: "",
             shape: &S_SCHEDULE_GROUP_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationDate",
+            wire: "",
+            shape: &S_CREATION_DATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModificationDate",
+            wire: "",
+            shape: &S_LAST_MODIFICATION_DATE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1778,9 +1865,9 @@ static S_SCHEDULE_SUMMARY: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "CreationDate",
+            name: "Name",
             wire: "",
-            shape: &S_CREATION_DATE,
+            shape: &S_NAME,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1794,25 +1881,25 @@ static S_SCHEDULE_SUMMARY: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "LastModificationDate",
-            wire: "",
-            shape: &S_LAST_MODIFICATION_DATE,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "Name",
-            wire: "",
-            shape: &S_NAME,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
             name: "State",
             wire: "",
             shape: &S_SCHEDULE_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationDate",
+            wire: "",
+            shape: &S_CREATION_DATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModificationDate",
+            wire: "",
+            shape: &S_LAST_MODIFICATION_DATE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1835,7 +1922,7 @@ static S_SECURITY_GROUPS: Shape =
 static S_SOURCE: Shape = Shape::String {
     min: Some(1),
     max: Some(256),
-    pattern: Some("^(?=[/\\.\\-_A-Za-z0-9]+)((?!aws\\.).*)|(\\$(\\.[\\w_-]+(\\[(\\d+|\\*)\\])*)*)$"),
+    pattern: Some("(?=[/\\.\\-_A-Za-z0-9]+)((?!aws\\.).*)|(\\$(\\.[\\w_-]+(\\[(\\d+|\\*)\\])*)*)"),
     values: &[],
     sensitive: false,
 };
@@ -1893,7 +1980,7 @@ static S_TAG_MAP: Shape = Shape::Map(Map {
 static S_TAG_RESOURCE_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(1011),
-    pattern: Some("^arn:aws(-[a-z]+)?:scheduler:[a-z0-9\\-]+:\\d{12}:schedule-group\\/[0-9a-zA-Z-_.]+$"),
+    pattern: Some("arn:aws[a-z-]*:scheduler:[a-z0-9\\-]+:\\d{12}:schedule-group\\/[0-9a-zA-Z-_.]+"),
     values: &[],
     sensitive: false,
 };
@@ -1937,9 +2024,33 @@ static S_TARGET: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "RoleArn",
+            wire: "",
+            shape: &S_ROLE_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "DeadLetterConfig",
             wire: "",
             shape: &S_DEAD_LETTER_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RetryPolicy",
+            wire: "",
+            shape: &S_RETRY_POLICY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Input",
+            wire: "",
+            shape: &S_TARGET_INPUT,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1961,9 +2072,17 @@ static S_TARGET: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "Input",
+            name: "EventBridgePutEventsV2Parameters",
             wire: "",
-            shape: &S_TARGET_INPUT,
+            shape: &S_EVENT_BRIDGE_PUT_EVENTS_V2_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventBridgePutRawEventsParameters",
+            wire: "",
+            shape: &S_EVENT_BRIDGE_PUT_RAW_EVENTS_PARAMETERS,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1973,22 +2092,6 @@ static S_TARGET: Shape = Shape::Structure(Structure {
             wire: "",
             shape: &S_KINESIS_PARAMETERS,
             required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "RetryPolicy",
-            wire: "",
-            shape: &S_RETRY_POLICY,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "RoleArn",
-            wire: "",
-            shape: &S_ROLE_ARN,
-            required: true,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -2059,25 +2162,33 @@ static S_UPDATE_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
     name: "UpdateScheduleInput",
     members: &[
         Member {
-            name: "ActionAfterCompletion",
+            name: "Name",
+            wire: "Name",
+            shape: &S_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GroupName",
             wire: "",
-            shape: &S_ACTION_AFTER_COMPLETION,
+            shape: &S_SCHEDULE_GROUP_NAME,
             required: false,
             location: Location::Body,
             idempotency_token: false,
         },
         Member {
-            name: "ClientToken",
+            name: "ScheduleExpression",
             wire: "",
-            shape: &S_CLIENT_TOKEN,
-            required: false,
+            shape: &S_SCHEDULE_EXPRESSION,
+            required: true,
             location: Location::Body,
-            idempotency_token: true,
+            idempotency_token: false,
         },
         Member {
-            name: "Description",
+            name: "StartDate",
             wire: "",
-            shape: &S_DESCRIPTION,
+            shape: &S_START_DATE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -2091,42 +2202,10 @@ static S_UPDATE_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
-            name: "FlexibleTimeWindow",
+            name: "Description",
             wire: "",
-            shape: &S_FLEXIBLE_TIME_WINDOW,
-            required: true,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "GroupName",
-            wire: "",
-            shape: &S_SCHEDULE_GROUP_NAME,
+            shape: &S_DESCRIPTION,
             required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "KmsKeyArn",
-            wire: "",
-            shape: &S_KMS_KEY_ARN,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "Name",
-            wire: "Name",
-            shape: &S_NAME,
-            required: true,
-            location: Location::Uri,
-            idempotency_token: false,
-        },
-        Member {
-            name: "ScheduleExpression",
-            wire: "",
-            shape: &S_SCHEDULE_EXPRESSION,
-            required: true,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -2134,14 +2213,6 @@ static S_UPDATE_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
             name: "ScheduleExpressionTimezone",
             wire: "",
             shape: &S_SCHEDULE_EXPRESSION_TIMEZONE,
-            required: false,
-            location: Location::Body,
-            idempotency_token: false,
-        },
-        Member {
-            name: "StartDate",
-            wire: "",
-            shape: &S_START_DATE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -2155,10 +2226,42 @@ static S_UPDATE_SCHEDULE_INPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
         Member {
+            name: "KmsKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
             name: "Target",
             wire: "",
             shape: &S_TARGET,
             required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FlexibleTimeWindow",
+            wire: "",
+            shape: &S_FLEXIBLE_TIME_WINDOW,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientToken",
+            wire: "",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: true,
+        },
+        Member {
+            name: "ActionAfterCompletion",
+            wire: "",
+            shape: &S_ACTION_AFTER_COMPLETION,
+            required: false,
             location: Location::Body,
             idempotency_token: false,
         },

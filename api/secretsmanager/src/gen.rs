@@ -31,6 +31,12 @@ impl wire::Operation for CreateSecret {
         resource: "arn:aws:secretsmanager:{region}:{account}:secret:{Name}",
         readonly: false,
         action: "secretsmanager:CreateSecret",
+        refused: &[
+            ("AddReplicaRegions", &[]),
+            ("ForceOverwriteReplicaSecret", &["false"]),
+            ("Type", &[]),
+            ("CrossAccountPrimaryARN", &[]),
+        ],
     };
 }
 
@@ -52,6 +58,7 @@ impl wire::Operation for DeleteSecret {
         resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
         action: "secretsmanager:DeleteSecret",
+        refused: &[],
     };
 }
 
@@ -73,6 +80,7 @@ impl wire::Operation for DescribeSecret {
         resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: true,
         action: "secretsmanager:DescribeSecret",
+        refused: &[],
     };
 }
 
@@ -94,6 +102,7 @@ impl wire::Operation for GetRandomPassword {
         resource: "",
         readonly: true,
         action: "secretsmanager:GetRandomPassword",
+        refused: &[],
     };
 }
 
@@ -115,6 +124,7 @@ impl wire::Operation for GetResourcePolicy {
         resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: true,
         action: "secretsmanager:GetResourcePolicy",
+        refused: &[("PolicyName", &[])],
     };
 }
 
@@ -136,6 +146,7 @@ impl wire::Operation for GetSecretValue {
         resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: true,
         action: "secretsmanager:GetSecretValue",
+        refused: &[],
     };
 }
 
@@ -157,6 +168,7 @@ impl wire::Operation for ListSecretVersionIds {
         resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: true,
         action: "secretsmanager:ListSecretVersionIds",
+        refused: &[("IncludeDeprecated", &["false"])],
     };
 }
 
@@ -178,6 +190,7 @@ impl wire::Operation for ListSecrets {
         resource: "",
         readonly: true,
         action: "secretsmanager:ListSecrets",
+        refused: &[("SortOrder", &[]), ("SortBy", &[])],
     };
 }
 
@@ -199,6 +212,7 @@ impl wire::Operation for PutSecretValue {
         resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
         action: "secretsmanager:PutSecretValue",
+        refused: &[("RotationToken", &[])],
     };
 }
 
@@ -220,6 +234,7 @@ impl wire::Operation for RestoreSecret {
         resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
         action: "secretsmanager:RestoreSecret",
+        refused: &[],
     };
 }
 
@@ -241,6 +256,7 @@ impl wire::Operation for TagResource {
         resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
         action: "secretsmanager:TagResource",
+        refused: &[],
     };
 }
 
@@ -262,6 +278,7 @@ impl wire::Operation for UntagResource {
         resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
         action: "secretsmanager:UntagResource",
+        refused: &[],
     };
 }
 
@@ -283,6 +300,7 @@ impl wire::Operation for UpdateSecret {
         resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
         action: "secretsmanager:UpdateSecret",
+        refused: &[("Type", &[])],
     };
 }
 
@@ -299,8 +317,9 @@ pub struct CreateSecretRequest {
     pub add_replica_regions: Option<Vec<ReplicaRegionType>>,
     pub force_overwrite_replica_secret: Option<bool>,
     pub r#type: Option<String>,
+    pub cross_account_primary_arn: Option<String>,
 }
-wire::shape!(CreateSecretRequest: "Name" name, "ClientRequestToken" client_request_token, "Description" description, "KmsKeyId" kms_key_id, "SecretBinary" secret_binary, "SecretString" secret_string, "Tags" tags, "AddReplicaRegions" add_replica_regions, "ForceOverwriteReplicaSecret" force_overwrite_replica_secret, "Type" r#type,);
+wire::shape!(CreateSecretRequest: "Name" name, "ClientRequestToken" client_request_token, "Description" description, "KmsKeyId" kms_key_id, "SecretBinary" secret_binary, "SecretString" secret_string, "Tags" tags, "AddReplicaRegions" add_replica_regions, "ForceOverwriteReplicaSecret" force_overwrite_replica_secret, "Type" r#type, "CrossAccountPrimaryARN" cross_account_primary_arn,);
 
 /// `CreateSecretResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -311,6 +330,25 @@ pub struct CreateSecretResponse {
     pub replication_status: Option<Vec<ReplicationStatusType>>,
 }
 wire::shape!(CreateSecretResponse: "ARN" arn, "Name" name, "VersionId" version_id, "ReplicationStatus" replication_status,);
+
+/// `CrossAccountPrimaryType`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CrossAccountPrimaryType {
+    pub primary_secret_arn: Option<String>,
+    pub replication_status: Option<String>,
+    pub status_message: Option<String>,
+}
+wire::shape!(CrossAccountPrimaryType: "PrimarySecretARN" primary_secret_arn, "ReplicationStatus" replication_status, "StatusMessage" status_message,);
+
+/// `CrossAccountReplicaEntry`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CrossAccountReplicaEntry {
+    pub replica_secret_arn: Option<String>,
+    pub replication_role_arn: Option<String>,
+    pub replication_status: Option<String>,
+    pub status_message: Option<String>,
+}
+wire::shape!(CrossAccountReplicaEntry: "ReplicaSecretARN" replica_secret_arn, "ReplicationRoleARN" replication_role_arn, "ReplicationStatus" replication_status, "StatusMessage" status_message,);
 
 /// `DeleteSecretRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -361,8 +399,10 @@ pub struct DescribeSecretResponse {
     pub created_date: Option<wire::Timestamp>,
     pub primary_region: Option<String>,
     pub replication_status: Option<Vec<ReplicationStatusType>>,
+    pub cross_account_primary: Option<CrossAccountPrimaryType>,
+    pub cross_account_replicas: Option<Vec<CrossAccountReplicaEntry>>,
 }
-wire::shape!(DescribeSecretResponse: "ARN" arn, "Name" name, "Type" r#type, "Description" description, "KmsKeyId" kms_key_id, "RotationEnabled" rotation_enabled, "RotationLambdaARN" rotation_lambda_arn, "RotationRules" rotation_rules, "ExternalSecretRotationMetadata" external_secret_rotation_metadata, "ExternalSecretRotationRoleArn" external_secret_rotation_role_arn, "LastRotatedDate" last_rotated_date, "LastChangedDate" last_changed_date, "LastAccessedDate" last_accessed_date, "DeletedDate" deleted_date, "NextRotationDate" next_rotation_date, "Tags" tags, "VersionIdsToStages" version_ids_to_stages, "OwningService" owning_service, "CreatedDate" created_date, "PrimaryRegion" primary_region, "ReplicationStatus" replication_status,);
+wire::shape!(DescribeSecretResponse: "ARN" arn, "Name" name, "Type" r#type, "Description" description, "KmsKeyId" kms_key_id, "RotationEnabled" rotation_enabled, "RotationLambdaARN" rotation_lambda_arn, "RotationRules" rotation_rules, "ExternalSecretRotationMetadata" external_secret_rotation_metadata, "ExternalSecretRotationRoleArn" external_secret_rotation_role_arn, "LastRotatedDate" last_rotated_date, "LastChangedDate" last_changed_date, "LastAccessedDate" last_accessed_date, "DeletedDate" deleted_date, "NextRotationDate" next_rotation_date, "Tags" tags, "VersionIdsToStages" version_ids_to_stages, "OwningService" owning_service, "CreatedDate" created_date, "PrimaryRegion" primary_region, "ReplicationStatus" replication_status, "CrossAccountPrimary" cross_account_primary, "CrossAccountReplicas" cross_account_replicas,);
 
 /// `ExternalSecretRotationMetadataItem`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -405,8 +445,9 @@ wire::shape!(GetRandomPasswordResponse: "RandomPassword" random_password,);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetResourcePolicyRequest {
     pub secret_id: String,
+    pub policy_name: Option<String>,
 }
-wire::shape!(GetResourcePolicyRequest: "SecretId" secret_id,);
+wire::shape!(GetResourcePolicyRequest: "SecretId" secret_id, "PolicyName" policy_name,);
 
 /// `GetResourcePolicyResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -414,8 +455,9 @@ pub struct GetResourcePolicyResponse {
     pub arn: Option<String>,
     pub name: Option<String>,
     pub resource_policy: Option<String>,
+    pub policy_name: Option<String>,
 }
-wire::shape!(GetResourcePolicyResponse: "ARN" arn, "Name" name, "ResourcePolicy" resource_policy,);
+wire::shape!(GetResourcePolicyResponse: "ARN" arn, "Name" name, "ResourcePolicy" resource_policy, "PolicyName" policy_name,);
 
 /// `GetSecretValueRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -716,6 +758,14 @@ static S_CREATE_SECRET_REQUEST: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "CrossAccountPrimaryARN",
+            wire: "",
+            shape: &S_SECRET_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -758,6 +808,81 @@ static S_CREATE_SECRET_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_CREATED_DATE_TYPE: Shape = Shape::Timestamp { iso: false };
+static S_CROSS_ACCOUNT_PRIMARY_TYPE: Shape = Shape::Structure(Structure {
+    name: "CrossAccountPrimaryType",
+    members: &[
+        Member {
+            name: "PrimarySecretARN",
+            wire: "",
+            shape: &S_SECRET_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReplicationStatus",
+            wire: "",
+            shape: &S_STATUS_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatusMessage",
+            wire: "",
+            shape: &S_STATUS_MESSAGE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CROSS_ACCOUNT_REPLICA_ENTRY: Shape = Shape::Structure(Structure {
+    name: "CrossAccountReplicaEntry",
+    members: &[
+        Member {
+            name: "ReplicaSecretARN",
+            wire: "",
+            shape: &S_SECRET_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReplicationRoleARN",
+            wire: "",
+            shape: &S_ROLE_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReplicationStatus",
+            wire: "",
+            shape: &S_STATUS_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatusMessage",
+            wire: "",
+            shape: &S_STATUS_MESSAGE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CROSS_ACCOUNT_REPLICA_LIST_TYPE: Shape = Shape::List(List {
+    member: &S_CROSS_ACCOUNT_REPLICA_ENTRY,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(100),
+});
 static S_DELETE_SECRET_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteSecretRequest",
     members: &[
@@ -1003,6 +1128,22 @@ static S_DESCRIBE_SECRET_RESPONSE: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "CrossAccountPrimary",
+            wire: "",
+            shape: &S_CROSS_ACCOUNT_PRIMARY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CrossAccountReplicas",
+            wire: "",
+            shape: &S_CROSS_ACCOUNT_REPLICA_LIST_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -1178,14 +1319,24 @@ static S_GET_RANDOM_PASSWORD_RESPONSE: Shape = Shape::Structure(Structure {
 });
 static S_GET_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetResourcePolicyRequest",
-    members: &[Member {
-        name: "SecretId",
-        wire: "",
-        shape: &S_SECRET_ID_TYPE,
-        required: true,
-        location: Location::Body,
-        idempotency_token: false,
-    }],
+    members: &[
+        Member {
+            name: "SecretId",
+            wire: "",
+            shape: &S_SECRET_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyName",
+            wire: "",
+            shape: &S_RESOURCE_POLICY_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_GET_RESOURCE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
@@ -1211,6 +1362,14 @@ static S_GET_RESOURCE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
             name: "ResourcePolicy",
             wire: "",
             shape: &S_NON_EMPTY_RESOURCE_POLICY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyName",
+            wire: "",
+            shape: &S_RESOURCE_POLICY_NAME_TYPE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1651,6 +1810,8 @@ static S_REPLICATION_STATUS_TYPE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_REQUIRE_EACH_INCLUDED_TYPE_TYPE: Shape = Shape::Boolean;
+static S_RESOURCE_POLICY_NAME_TYPE: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[0-9A-Za-z\\-\\_]+"), values: &[], sensitive: false };
 static S_RESTORE_SECRET_REQUEST: Shape = Shape::Structure(Structure {
     name: "RestoreSecretRequest",
     members: &[Member {
@@ -1993,7 +2154,7 @@ static S_STATUS_TYPE: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
-    values: &["InSync", "Failed", "InProgress"],
+    values: &["InSync", "Failed", "InProgress", "Pending", "Detached"],
     sensitive: false,
 };
 static S_TAG: Shape = Shape::Structure(Structure {

@@ -31,6 +31,7 @@ impl wire::Operation for ConfirmSubscription {
         resource: "{TopicArn}",
         readonly: false,
         action: "sns:ConfirmSubscription",
+        refused: &[],
     };
 }
 
@@ -52,6 +53,7 @@ impl wire::Operation for CreateTopic {
         resource: "",
         readonly: false,
         action: "sns:CreateTopic",
+        refused: &[],
     };
 }
 
@@ -73,6 +75,7 @@ impl wire::Operation for DeleteTopic {
         resource: "{TopicArn}",
         readonly: false,
         action: "sns:DeleteTopic",
+        refused: &[],
     };
 }
 
@@ -94,6 +97,7 @@ impl wire::Operation for GetSubscriptionAttributes {
         resource: "",
         readonly: true,
         action: "sns:GetSubscriptionAttributes",
+        refused: &[],
     };
 }
 
@@ -115,6 +119,7 @@ impl wire::Operation for GetTopicAttributes {
         resource: "{TopicArn}",
         readonly: true,
         action: "sns:GetTopicAttributes",
+        refused: &[],
     };
 }
 
@@ -136,6 +141,7 @@ impl wire::Operation for ListSubscriptions {
         resource: "",
         readonly: true,
         action: "sns:ListSubscriptions",
+        refused: &[],
     };
 }
 
@@ -157,6 +163,7 @@ impl wire::Operation for ListSubscriptionsByTopic {
         resource: "{TopicArn}",
         readonly: true,
         action: "sns:ListSubscriptionsByTopic",
+        refused: &[],
     };
 }
 
@@ -178,6 +185,7 @@ impl wire::Operation for ListTagsForResource {
         resource: "{ResourceArn}",
         readonly: true,
         action: "sns:ListTagsForResource",
+        refused: &[],
     };
 }
 
@@ -199,6 +207,7 @@ impl wire::Operation for ListTopics {
         resource: "",
         readonly: true,
         action: "sns:ListTopics",
+        refused: &[],
     };
 }
 
@@ -220,6 +229,7 @@ impl wire::Operation for Publish {
         resource: "{TopicArn}",
         readonly: false,
         action: "sns:Publish",
+        refused: &[],
     };
 }
 
@@ -241,6 +251,7 @@ impl wire::Operation for PublishBatch {
         resource: "{TopicArn}",
         readonly: false,
         action: "sns:PublishBatch",
+        refused: &[],
     };
 }
 
@@ -262,6 +273,7 @@ impl wire::Operation for SetSubscriptionAttributes {
         resource: "",
         readonly: false,
         action: "sns:SetSubscriptionAttributes",
+        refused: &[],
     };
 }
 
@@ -283,6 +295,7 @@ impl wire::Operation for SetTopicAttributes {
         resource: "{TopicArn}",
         readonly: false,
         action: "sns:SetTopicAttributes",
+        refused: &[],
     };
 }
 
@@ -304,6 +317,7 @@ impl wire::Operation for Subscribe {
         resource: "{TopicArn}",
         readonly: false,
         action: "sns:Subscribe",
+        refused: &[],
     };
 }
 
@@ -325,6 +339,7 @@ impl wire::Operation for TagResource {
         resource: "{ResourceArn}",
         readonly: false,
         action: "sns:TagResource",
+        refused: &[],
     };
 }
 
@@ -346,6 +361,7 @@ impl wire::Operation for Unsubscribe {
         resource: "",
         readonly: false,
         action: "sns:Unsubscribe",
+        refused: &[],
     };
 }
 
@@ -367,6 +383,7 @@ impl wire::Operation for UntagResource {
         resource: "{ResourceArn}",
         readonly: false,
         action: "sns:UntagResource",
+        refused: &[],
     };
 }
 

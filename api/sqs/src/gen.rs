@@ -13,6 +13,28 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "sqs",
 };
 
+/// `sqs:CancelMessageMoveTask`.
+#[derive(Debug)]
+pub struct CancelMessageMoveTask;
+impl wire::Operation for CancelMessageMoveTask {
+    type Input = CancelMessageMoveTaskRequest;
+    type Output = CancelMessageMoveTaskResult;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CancelMessageMoveTask",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CANCEL_MESSAGE_MOVE_TASK_REQUEST,
+        output: &S_CANCEL_MESSAGE_MOVE_TASK_RESULT,
+        result_wrapper: "",
+        resource: "",
+        readonly: false,
+        action: "sqs:CancelMessageMoveTask",
+        refused: &[],
+    };
+}
+
 /// `sqs:ChangeMessageVisibility`.
 #[derive(Debug)]
 pub struct ChangeMessageVisibility;
@@ -31,6 +53,7 @@ impl wire::Operation for ChangeMessageVisibility {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:ChangeMessageVisibility",
+        refused: &[],
     };
 }
 
@@ -52,6 +75,7 @@ impl wire::Operation for ChangeMessageVisibilityBatch {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:ChangeMessageVisibility",
+        refused: &[],
     };
 }
 
@@ -73,6 +97,7 @@ impl wire::Operation for CreateQueue {
         resource: "arn:aws:sqs:{region}:{account}:{QueueName}",
         readonly: false,
         action: "sqs:CreateQueue",
+        refused: &[],
     };
 }
 
@@ -94,6 +119,7 @@ impl wire::Operation for DeleteMessage {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:DeleteMessage",
+        refused: &[],
     };
 }
 
@@ -115,6 +141,7 @@ impl wire::Operation for DeleteMessageBatch {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:DeleteMessage",
+        refused: &[],
     };
 }
 
@@ -136,6 +163,7 @@ impl wire::Operation for DeleteQueue {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:DeleteQueue",
+        refused: &[],
     };
 }
 
@@ -157,6 +185,7 @@ impl wire::Operation for GetQueueAttributes {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: true,
         action: "sqs:GetQueueAttributes",
+        refused: &[],
     };
 }
 
@@ -178,6 +207,7 @@ impl wire::Operation for GetQueueUrl {
         resource: "arn:aws:sqs:{region}:{account}:{QueueName}",
         readonly: true,
         action: "sqs:GetQueueUrl",
+        refused: &[],
     };
 }
 
@@ -199,6 +229,29 @@ impl wire::Operation for ListDeadLetterSourceQueues {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: true,
         action: "sqs:ListDeadLetterSourceQueues",
+        refused: &[],
+    };
+}
+
+/// `sqs:ListMessageMoveTasks`.
+#[derive(Debug)]
+pub struct ListMessageMoveTasks;
+impl wire::Operation for ListMessageMoveTasks {
+    type Input = ListMessageMoveTasksRequest;
+    type Output = ListMessageMoveTasksResult;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListMessageMoveTasks",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_MESSAGE_MOVE_TASKS_REQUEST,
+        output: &S_LIST_MESSAGE_MOVE_TASKS_RESULT,
+        result_wrapper: "",
+        resource: "{SourceArn}",
+        readonly: true,
+        action: "sqs:ListMessageMoveTasks",
+        refused: &[],
     };
 }
 
@@ -220,6 +273,7 @@ impl wire::Operation for ListQueueTags {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: true,
         action: "sqs:ListQueueTags",
+        refused: &[],
     };
 }
 
@@ -241,6 +295,7 @@ impl wire::Operation for ListQueues {
         resource: "",
         readonly: true,
         action: "sqs:ListQueues",
+        refused: &[],
     };
 }
 
@@ -262,6 +317,7 @@ impl wire::Operation for PurgeQueue {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:PurgeQueue",
+        refused: &[],
     };
 }
 
@@ -283,6 +339,7 @@ impl wire::Operation for ReceiveMessage {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:ReceiveMessage",
+        refused: &[],
     };
 }
 
@@ -304,6 +361,12 @@ impl wire::Operation for SendMessage {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:SendMessage",
+        refused: &[
+            ("MessageAttributes.StringListValues", &[]),
+            ("MessageAttributes.BinaryListValues", &[]),
+            ("MessageSystemAttributes.StringListValues", &[]),
+            ("MessageSystemAttributes.BinaryListValues", &[]),
+        ],
     };
 }
 
@@ -325,6 +388,12 @@ impl wire::Operation for SendMessageBatch {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:SendMessage",
+        refused: &[
+            ("Entries.MessageAttributes.StringListValues", &[]),
+            ("Entries.MessageAttributes.BinaryListValues", &[]),
+            ("Entries.MessageSystemAttributes.StringListValues", &[]),
+            ("Entries.MessageSystemAttributes.BinaryListValues", &[]),
+        ],
     };
 }
 
@@ -346,6 +415,29 @@ impl wire::Operation for SetQueueAttributes {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:SetQueueAttributes",
+        refused: &[],
+    };
+}
+
+/// `sqs:StartMessageMoveTask`.
+#[derive(Debug)]
+pub struct StartMessageMoveTask;
+impl wire::Operation for StartMessageMoveTask {
+    type Input = StartMessageMoveTaskRequest;
+    type Output = StartMessageMoveTaskResult;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StartMessageMoveTask",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_START_MESSAGE_MOVE_TASK_REQUEST,
+        output: &S_START_MESSAGE_MOVE_TASK_RESULT,
+        result_wrapper: "",
+        resource: "{SourceArn}",
+        readonly: false,
+        action: "sqs:StartMessageMoveTask",
+        refused: &[],
     };
 }
 
@@ -367,6 +459,7 @@ impl wire::Operation for TagQueue {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:TagQueue",
+        refused: &[],
     };
 }
 
@@ -388,6 +481,7 @@ impl wire::Operation for UntagQueue {
         resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
         action: "sqs:UntagQueue",
+        refused: &[],
     };
 }
 
@@ -400,6 +494,20 @@ pub struct BatchResultErrorEntry {
     pub message: Option<String>,
 }
 wire::shape!(BatchResultErrorEntry: "Id" id, "SenderFault" sender_fault, "Code" code, "Message" message,);
+
+/// `CancelMessageMoveTaskRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancelMessageMoveTaskRequest {
+    pub task_handle: String,
+}
+wire::shape!(CancelMessageMoveTaskRequest: "TaskHandle" task_handle,);
+
+/// `CancelMessageMoveTaskResult`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancelMessageMoveTaskResult {
+    pub approximate_number_of_messages_moved: Option<i64>,
+}
+wire::shape!(CancelMessageMoveTaskResult: "ApproximateNumberOfMessagesMoved" approximate_number_of_messages_moved,);
 
 /// `ChangeMessageVisibilityBatchRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -550,6 +658,36 @@ pub struct ListDeadLetterSourceQueuesResult {
     pub next_token: Option<String>,
 }
 wire::shape!(ListDeadLetterSourceQueuesResult: "queueUrls" queue_urls, "NextToken" next_token,);
+
+/// `ListMessageMoveTasksRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListMessageMoveTasksRequest {
+    pub source_arn: String,
+    pub max_results: Option<i32>,
+}
+wire::shape!(ListMessageMoveTasksRequest: "SourceArn" source_arn, "MaxResults" max_results,);
+
+/// `ListMessageMoveTasksResult`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListMessageMoveTasksResult {
+    pub results: Option<Vec<ListMessageMoveTasksResultEntry>>,
+}
+wire::shape!(ListMessageMoveTasksResult: "Results" results,);
+
+/// `ListMessageMoveTasksResultEntry`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListMessageMoveTasksResultEntry {
+    pub task_handle: Option<String>,
+    pub status: Option<String>,
+    pub source_arn: Option<String>,
+    pub destination_arn: Option<String>,
+    pub max_number_of_messages_per_second: Option<i32>,
+    pub approximate_number_of_messages_moved: Option<i64>,
+    pub approximate_number_of_messages_to_move: Option<i64>,
+    pub failure_reason: Option<String>,
+    pub started_timestamp: Option<i64>,
+}
+wire::shape!(ListMessageMoveTasksResultEntry: "TaskHandle" task_handle, "Status" status, "SourceArn" source_arn, "DestinationArn" destination_arn, "MaxNumberOfMessagesPerSecond" max_number_of_messages_per_second, "ApproximateNumberOfMessagesMoved" approximate_number_of_messages_moved, "ApproximateNumberOfMessagesToMove" approximate_number_of_messages_to_move, "FailureReason" failure_reason, "StartedTimestamp" started_timestamp,);
 
 /// `ListQueueTagsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -718,6 +856,22 @@ pub struct SetQueueAttributesRequest {
 }
 wire::shape!(SetQueueAttributesRequest: "QueueUrl" queue_url, "Attributes" attributes,);
 
+/// `StartMessageMoveTaskRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartMessageMoveTaskRequest {
+    pub source_arn: String,
+    pub destination_arn: Option<String>,
+    pub max_number_of_messages_per_second: Option<i32>,
+}
+wire::shape!(StartMessageMoveTaskRequest: "SourceArn" source_arn, "DestinationArn" destination_arn, "MaxNumberOfMessagesPerSecond" max_number_of_messages_per_second,);
+
+/// `StartMessageMoveTaskResult`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartMessageMoveTaskResult {
+    pub task_handle: Option<String>,
+}
+wire::shape!(StartMessageMoveTaskResult: "TaskHandle" task_handle,);
+
 /// `TagQueueRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagQueueRequest {
@@ -781,6 +935,30 @@ static S_BINARY_LIST: Shape =
     Shape::List(List { member: &S_BINARY, element: "member", flattened: false, min: None, max: None });
 static S_BOOLEAN: Shape = Shape::Boolean;
 static S_BOXED_INTEGER: Shape = Shape::Integer { min: None, max: None };
+static S_CANCEL_MESSAGE_MOVE_TASK_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CancelMessageMoveTaskRequest",
+    members: &[Member {
+        name: "TaskHandle",
+        wire: "",
+        shape: &S_STRING,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CANCEL_MESSAGE_MOVE_TASK_RESULT: Shape = Shape::Structure(Structure {
+    name: "CancelMessageMoveTaskResult",
+    members: &[Member {
+        name: "ApproximateNumberOfMessagesMoved",
+        wire: "",
+        shape: &S_LONG,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST: Shape = Shape::Structure(Structure {
     name: "ChangeMessageVisibilityBatchRequest",
     members: &[
@@ -1199,6 +1377,125 @@ static S_LIST_DEAD_LETTER_SOURCE_QUEUES_RESULT: Shape = Shape::Structure(Structu
     ],
     payload: None,
 });
+static S_LIST_MESSAGE_MOVE_TASKS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListMessageMoveTasksRequest",
+    members: &[
+        Member {
+            name: "SourceArn",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_NULLABLE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_MESSAGE_MOVE_TASKS_RESULT: Shape = Shape::Structure(Structure {
+    name: "ListMessageMoveTasksResult",
+    members: &[Member {
+        name: "Results",
+        wire: "",
+        shape: &S_LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY_LIST,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY: Shape = Shape::Structure(Structure {
+    name: "ListMessageMoveTasksResultEntry",
+    members: &[
+        Member {
+            name: "TaskHandle",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SourceArn",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DestinationArn",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxNumberOfMessagesPerSecond",
+            wire: "",
+            shape: &S_NULLABLE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApproximateNumberOfMessagesMoved",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApproximateNumberOfMessagesToMove",
+            wire: "",
+            shape: &S_NULLABLE_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FailureReason",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartedTimestamp",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY_LIST: Shape = Shape::List(List {
+    member: &S_LIST_MESSAGE_MOVE_TASKS_RESULT_ENTRY,
+    element: "member",
+    flattened: true,
+    min: None,
+    max: None,
+});
 static S_LIST_QUEUE_TAGS_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListQueueTagsRequest",
     members: &[Member {
@@ -1275,6 +1572,7 @@ static S_LIST_QUEUES_RESULT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LONG: Shape = Shape::Integer { min: None, max: None };
 static S_MESSAGE: Shape = Shape::Structure(Structure {
     name: "Message",
     members: &[
@@ -1487,6 +1785,7 @@ static S_MESSAGE_SYSTEM_ATTRIBUTE_VALUE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_NULLABLE_INTEGER: Shape = Shape::Integer { min: None, max: None };
+static S_NULLABLE_LONG: Shape = Shape::Integer { min: None, max: None };
 static S_PURGE_QUEUE_REQUEST: Shape = Shape::Structure(Structure {
     name: "PurgeQueueRequest",
     members: &[Member {
@@ -1925,6 +2224,48 @@ static S_SET_QUEUE_ATTRIBUTES_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_START_MESSAGE_MOVE_TASK_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StartMessageMoveTaskRequest",
+    members: &[
+        Member {
+            name: "SourceArn",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DestinationArn",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxNumberOfMessagesPerSecond",
+            wire: "",
+            shape: &S_NULLABLE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_START_MESSAGE_MOVE_TASK_RESULT: Shape = Shape::Structure(Structure {
+    name: "StartMessageMoveTaskResult",
+    members: &[Member {
+        name: "TaskHandle",
+        wire: "",
+        shape: &S_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STRING_LIST: Shape =
     Shape::List(List { member: &S_STRING, element: "member", flattened: false, min: None, max: None });
@@ -2089,6 +2430,10 @@ pub mod error {
     /// `RequestThrottled`.
     pub fn request_throttled(message: impl Into<String>) -> Error {
         Error::new("RequestThrottled", 400, message)
+    }
+    /// `ResourceNotFoundException`.
+    pub fn resource_not_found_exception(message: impl Into<String>) -> Error {
+        Error::new("ResourceNotFoundException", 400, message)
     }
     /// `TooManyEntriesInBatchRequest`.
     pub fn too_many_entries_in_batch_request(message: impl Into<String>) -> Error {

@@ -31,6 +31,7 @@ impl wire::Operation for AddTagsToResource {
         resource: "",
         readonly: false,
         action: "ssm:AddTagsToResource",
+        refused: &[],
     };
 }
 
@@ -52,6 +53,7 @@ impl wire::Operation for DeleteParameter {
         resource: "arn:aws:ssm:{region}:{account}:parameter/{Name}",
         readonly: false,
         action: "ssm:DeleteParameter",
+        refused: &[],
     };
 }
 
@@ -73,6 +75,7 @@ impl wire::Operation for DeleteParameters {
         resource: "",
         readonly: false,
         action: "ssm:DeleteParameters",
+        refused: &[],
     };
 }
 
@@ -94,6 +97,7 @@ impl wire::Operation for DescribeParameters {
         resource: "",
         readonly: true,
         action: "ssm:DescribeParameters",
+        refused: &[("Shared", &["false"])],
     };
 }
 
@@ -115,6 +119,7 @@ impl wire::Operation for GetParameter {
         resource: "arn:aws:ssm:{region}:{account}:parameter/{Name}",
         readonly: true,
         action: "ssm:GetParameter",
+        refused: &[],
     };
 }
 
@@ -136,6 +141,7 @@ impl wire::Operation for GetParameters {
         resource: "",
         readonly: true,
         action: "ssm:GetParameters",
+        refused: &[],
     };
 }
 
@@ -157,6 +163,7 @@ impl wire::Operation for GetParametersByPath {
         resource: "",
         readonly: true,
         action: "ssm:GetParametersByPath",
+        refused: &[],
     };
 }
 
@@ -178,6 +185,7 @@ impl wire::Operation for ListTagsForResource {
         resource: "",
         readonly: true,
         action: "ssm:ListTagsForResource",
+        refused: &[],
     };
 }
 
@@ -199,6 +207,7 @@ impl wire::Operation for PutParameter {
         resource: "arn:aws:ssm:{region}:{account}:parameter/{Name}",
         readonly: false,
         action: "ssm:PutParameter",
+        refused: &[],
     };
 }
 
@@ -220,6 +229,7 @@ impl wire::Operation for RemoveTagsFromResource {
         resource: "",
         readonly: false,
         action: "ssm:RemoveTagsFromResource",
+        refused: &[],
     };
 }
 
@@ -1076,7 +1086,7 @@ static S_PARAMETER_STRING_FILTER: Shape = Shape::Structure(Structure {
 static S_PARAMETER_STRING_FILTER_KEY: Shape = Shape::String {
     min: Some(1),
     max: Some(132),
-    pattern: Some("tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType"),
+    pattern: Some("^(tag:.+|Name|Type|KeyId|Path|Label|Tier|DataType)$"),
     values: &[],
     sensitive: false,
 };
@@ -1305,6 +1315,7 @@ static S_RESOURCE_TYPE_FOR_TAGGING: Shape = Shape::String {
         "OpsMetadata",
         "Automation",
         "Association",
+        "CloudConnector",
     ],
     sensitive: false,
 };

@@ -31,6 +31,7 @@ impl wire::Operation for CreateActivity {
         resource: "",
         readonly: false,
         action: "states:CreateActivity",
+        refused: &[],
     };
 }
 
@@ -52,6 +53,7 @@ impl wire::Operation for CreateStateMachine {
         resource: "",
         readonly: false,
         action: "states:CreateStateMachine",
+        refused: &[],
     };
 }
 
@@ -73,6 +75,7 @@ impl wire::Operation for CreateStateMachineAlias {
         resource: "",
         readonly: false,
         action: "states:CreateStateMachineAlias",
+        refused: &[],
     };
 }
 
@@ -94,6 +97,7 @@ impl wire::Operation for DeleteActivity {
         resource: "",
         readonly: false,
         action: "states:DeleteActivity",
+        refused: &[],
     };
 }
 
@@ -115,6 +119,7 @@ impl wire::Operation for DeleteStateMachine {
         resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: false,
         action: "states:DeleteStateMachine",
+        refused: &[],
     };
 }
 
@@ -136,6 +141,7 @@ impl wire::Operation for DeleteStateMachineAlias {
         resource: "",
         readonly: false,
         action: "states:DeleteStateMachineAlias",
+        refused: &[],
     };
 }
 
@@ -157,6 +163,7 @@ impl wire::Operation for DeleteStateMachineVersion {
         resource: "",
         readonly: false,
         action: "states:DeleteStateMachineVersion",
+        refused: &[],
     };
 }
 
@@ -178,6 +185,7 @@ impl wire::Operation for DescribeActivity {
         resource: "",
         readonly: true,
         action: "states:DescribeActivity",
+        refused: &[],
     };
 }
 
@@ -199,6 +207,7 @@ impl wire::Operation for DescribeExecution {
         resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: true,
         action: "states:DescribeExecution",
+        refused: &[],
     };
 }
 
@@ -220,6 +229,7 @@ impl wire::Operation for DescribeMapRun {
         resource: "",
         readonly: true,
         action: "states:DescribeMapRun",
+        refused: &[],
     };
 }
 
@@ -241,6 +251,7 @@ impl wire::Operation for DescribeStateMachine {
         resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: true,
         action: "states:DescribeStateMachine",
+        refused: &[],
     };
 }
 
@@ -262,6 +273,7 @@ impl wire::Operation for DescribeStateMachineAlias {
         resource: "",
         readonly: true,
         action: "states:DescribeStateMachineAlias",
+        refused: &[],
     };
 }
 
@@ -283,6 +295,7 @@ impl wire::Operation for DescribeStateMachineForExecution {
         resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: true,
         action: "states:DescribeStateMachineForExecution",
+        refused: &[],
     };
 }
 
@@ -304,6 +317,7 @@ impl wire::Operation for GetActivityTask {
         resource: "",
         readonly: false,
         action: "states:GetActivityTask",
+        refused: &[],
     };
 }
 
@@ -325,6 +339,7 @@ impl wire::Operation for GetExecutionHistory {
         resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: true,
         action: "states:GetExecutionHistory",
+        refused: &[],
     };
 }
 
@@ -346,6 +361,7 @@ impl wire::Operation for ListActivities {
         resource: "",
         readonly: true,
         action: "states:ListActivities",
+        refused: &[],
     };
 }
 
@@ -367,6 +383,7 @@ impl wire::Operation for ListExecutions {
         resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: true,
         action: "states:ListExecutions",
+        refused: &[],
     };
 }
 
@@ -388,6 +405,7 @@ impl wire::Operation for ListMapRuns {
         resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: true,
         action: "states:ListMapRuns",
+        refused: &[],
     };
 }
 
@@ -409,6 +427,7 @@ impl wire::Operation for ListStateMachineAliases {
         resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: true,
         action: "states:ListStateMachineAliases",
+        refused: &[],
     };
 }
 
@@ -430,6 +449,7 @@ impl wire::Operation for ListStateMachineVersions {
         resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: true,
         action: "states:ListStateMachineVersions",
+        refused: &[],
     };
 }
 
@@ -451,6 +471,7 @@ impl wire::Operation for ListStateMachines {
         resource: "",
         readonly: true,
         action: "states:ListStateMachines",
+        refused: &[],
     };
 }
 
@@ -472,6 +493,7 @@ impl wire::Operation for ListTagsForResource {
         resource: "",
         readonly: true,
         action: "states:ListTagsForResource",
+        refused: &[],
     };
 }
 
@@ -493,6 +515,7 @@ impl wire::Operation for PublishStateMachineVersion {
         resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: false,
         action: "states:PublishStateMachineVersion",
+        refused: &[],
     };
 }
 
@@ -514,6 +537,7 @@ impl wire::Operation for RedriveExecution {
         resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: false,
         action: "states:RedriveExecution",
+        refused: &[],
     };
 }
 
@@ -535,6 +559,7 @@ impl wire::Operation for SendTaskFailure {
         resource: "",
         readonly: false,
         action: "states:SendTaskFailure",
+        refused: &[],
     };
 }
 
@@ -556,6 +581,7 @@ impl wire::Operation for SendTaskHeartbeat {
         resource: "",
         readonly: false,
         action: "states:SendTaskHeartbeat",
+        refused: &[],
     };
 }
 
@@ -577,6 +603,7 @@ impl wire::Operation for SendTaskSuccess {
         resource: "",
         readonly: false,
         action: "states:SendTaskSuccess",
+        refused: &[],
     };
 }
 
@@ -598,6 +625,7 @@ impl wire::Operation for StartExecution {
         resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: false,
         action: "states:StartExecution",
+        refused: &[],
     };
 }
 
@@ -619,6 +647,7 @@ impl wire::Operation for StartSyncExecution {
         resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: false,
         action: "states:StartSyncExecution",
+        refused: &[],
     };
 }
 
@@ -640,6 +669,7 @@ impl wire::Operation for StopExecution {
         resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: false,
         action: "states:StopExecution",
+        refused: &[],
     };
 }
 
@@ -661,6 +691,7 @@ impl wire::Operation for TagResource {
         resource: "",
         readonly: false,
         action: "states:TagResource",
+        refused: &[],
     };
 }
 
@@ -682,6 +713,7 @@ impl wire::Operation for TestState {
         resource: "",
         readonly: false,
         action: "states:TestState",
+        refused: &[],
     };
 }
 
@@ -703,6 +735,7 @@ impl wire::Operation for UntagResource {
         resource: "",
         readonly: false,
         action: "states:UntagResource",
+        refused: &[],
     };
 }
 
@@ -724,6 +757,7 @@ impl wire::Operation for UpdateMapRun {
         resource: "",
         readonly: false,
         action: "states:UpdateMapRun",
+        refused: &[],
     };
 }
 
@@ -745,6 +779,7 @@ impl wire::Operation for UpdateStateMachine {
         resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: false,
         action: "states:UpdateStateMachine",
+        refused: &[],
     };
 }
 
@@ -766,6 +801,7 @@ impl wire::Operation for UpdateStateMachineAlias {
         resource: "",
         readonly: false,
         action: "states:UpdateStateMachineAlias",
+        refused: &[],
     };
 }
 
@@ -787,6 +823,7 @@ impl wire::Operation for ValidateStateMachineDefinition {
         resource: "",
         readonly: true,
         action: "states:ValidateStateMachineDefinition",
+        refused: &[],
     };
 }
 
@@ -6434,7 +6471,7 @@ static S_TASK_TIMED_OUT_EVENT_DETAILS: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_TASK_TOKEN: Shape =
-    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: true };
 static S_TEST_EXECUTION_STATUS: Shape = Shape::String {
     min: None,
     max: None,

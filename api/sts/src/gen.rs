@@ -31,6 +31,15 @@ impl wire::Operation for AssumeRole {
         resource: "{RoleArn}",
         readonly: false,
         action: "sts:AssumeRole",
+        refused: &[
+            ("PolicyArns", &[]),
+            ("Tags", &[]),
+            ("TransitiveTagKeys", &[]),
+            ("SerialNumber", &[]),
+            ("TokenCode", &[]),
+            ("ProvidedContexts", &[]),
+            ("MinimumSessionTokenSize", &[]),
+        ],
     };
 }
 
@@ -52,6 +61,7 @@ impl wire::Operation for GetCallerIdentity {
         resource: "",
         readonly: true,
         action: "sts:GetCallerIdentity",
+        refused: &[],
     };
 }
 
@@ -73,6 +83,7 @@ impl wire::Operation for GetSessionToken {
         resource: "",
         readonly: true,
         action: "sts:GetSessionToken",
+        refused: &[],
     };
 }
 
@@ -91,8 +102,9 @@ pub struct AssumeRoleRequest {
     pub token_code: Option<String>,
     pub source_identity: Option<String>,
     pub provided_contexts: Option<Vec<ProvidedContext>>,
+    pub minimum_session_token_size: Option<i32>,
 }
-wire::shape!(AssumeRoleRequest: "RoleArn" role_arn, "RoleSessionName" role_session_name, "PolicyArns" policy_arns, "Policy" policy, "DurationSeconds" duration_seconds, "Tags" tags, "TransitiveTagKeys" transitive_tag_keys, "ExternalId" external_id, "SerialNumber" serial_number, "TokenCode" token_code, "SourceIdentity" source_identity, "ProvidedContexts" provided_contexts,);
+wire::shape!(AssumeRoleRequest: "RoleArn" role_arn, "RoleSessionName" role_session_name, "PolicyArns" policy_arns, "Policy" policy, "DurationSeconds" duration_seconds, "Tags" tags, "TransitiveTagKeys" transitive_tag_keys, "ExternalId" external_id, "SerialNumber" serial_number, "TokenCode" token_code, "SourceIdentity" source_identity, "ProvidedContexts" provided_contexts, "MinimumSessionTokenSize" minimum_session_token_size,);
 
 /// `AssumeRoleResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -101,8 +113,10 @@ pub struct AssumeRoleResponse {
     pub assumed_role_user: Option<AssumedRoleUser>,
     pub packed_policy_size: Option<i32>,
     pub source_identity: Option<String>,
+    pub session_token_utilization: Option<i32>,
+    pub session_token_size: Option<i32>,
 }
-wire::shape!(AssumeRoleResponse: "Credentials" credentials, "AssumedRoleUser" assumed_role_user, "PackedPolicySize" packed_policy_size, "SourceIdentity" source_identity,);
+wire::shape!(AssumeRoleResponse: "Credentials" credentials, "AssumedRoleUser" assumed_role_user, "PackedPolicySize" packed_policy_size, "SourceIdentity" source_identity, "SessionTokenUtilization" session_token_utilization, "SessionTokenSize" session_token_size,);
 
 /// `AssumedRoleUser`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -142,15 +156,18 @@ pub struct GetSessionTokenRequest {
     pub duration_seconds: Option<i32>,
     pub serial_number: Option<String>,
     pub token_code: Option<String>,
+    pub minimum_session_token_size: Option<i32>,
 }
-wire::shape!(GetSessionTokenRequest: "DurationSeconds" duration_seconds, "SerialNumber" serial_number, "TokenCode" token_code,);
+wire::shape!(GetSessionTokenRequest: "DurationSeconds" duration_seconds, "SerialNumber" serial_number, "TokenCode" token_code, "MinimumSessionTokenSize" minimum_session_token_size,);
 
 /// `GetSessionTokenResponse`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetSessionTokenResponse {
     pub credentials: Option<Credentials>,
+    pub session_token_utilization: Option<i32>,
+    pub session_token_size: Option<i32>,
 }
-wire::shape!(GetSessionTokenResponse: "Credentials" credentials,);
+wire::shape!(GetSessionTokenResponse: "Credentials" credentials, "SessionTokenUtilization" session_token_utilization, "SessionTokenSize" session_token_size,);
 
 /// `PolicyDescriptorType`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -274,6 +291,14 @@ static S_ASSUME_ROLE_REQUEST: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "MinimumSessionTokenSize",
+            wire: "",
+            shape: &S_MINIMUM_SESSION_TOKEN_SIZE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -308,6 +333,22 @@ static S_ASSUME_ROLE_RESPONSE: Shape = Shape::Structure(Structure {
             name: "SourceIdentity",
             wire: "",
             shape: &S_SOURCE_IDENTITY_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SessionTokenUtilization",
+            wire: "",
+            shape: &S_SESSION_TOKEN_UTILIZATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SessionTokenSize",
+            wire: "",
+            shape: &S_SESSION_TOKEN_SIZE_TYPE,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -434,19 +475,45 @@ static S_GET_SESSION_TOKEN_REQUEST: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "MinimumSessionTokenSize",
+            wire: "",
+            shape: &S_MINIMUM_SESSION_TOKEN_SIZE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
 static S_GET_SESSION_TOKEN_RESPONSE: Shape = Shape::Structure(Structure {
     name: "GetSessionTokenResponse",
-    members: &[Member {
-        name: "Credentials",
-        wire: "",
-        shape: &S_CREDENTIALS,
-        required: false,
-        location: Location::Body,
-        idempotency_token: false,
-    }],
+    members: &[
+        Member {
+            name: "Credentials",
+            wire: "",
+            shape: &S_CREDENTIALS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SessionTokenUtilization",
+            wire: "",
+            shape: &S_SESSION_TOKEN_UTILIZATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SessionTokenSize",
+            wire: "",
+            shape: &S_SESSION_TOKEN_SIZE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_POLICY_DESCRIPTOR_TYPE: Shape = Shape::Structure(Structure {
@@ -522,11 +589,12 @@ static S_ARN_TYPE: Shape = Shape::String {
 static S_ASSUMED_ROLE_ID_TYPE: Shape =
     Shape::String { min: Some(2), max: Some(193), pattern: Some("[\\w+=,.@:-]*"), values: &[], sensitive: false };
 static S_CONTEXT_ASSERTION_TYPE: Shape =
-    Shape::String { min: Some(4), max: Some(2048), pattern: None, values: &[], sensitive: false };
+    Shape::String { min: Some(4), max: Some(3072), pattern: None, values: &[], sensitive: false };
 static S_DATE_TYPE: Shape = Shape::Timestamp { iso: true };
 static S_DURATION_SECONDS_TYPE: Shape = Shape::Integer { min: Some(900), max: Some(129600) };
 static S_EXTERNAL_ID_TYPE: Shape =
     Shape::String { min: Some(2), max: Some(1224), pattern: Some("[\\w+=,.@:\\/-]*"), values: &[], sensitive: false };
+static S_MINIMUM_SESSION_TOKEN_SIZE_TYPE: Shape = Shape::Integer { min: Some(0), max: Some(4096) };
 static S_NON_NEGATIVE_INTEGER_TYPE: Shape = Shape::Integer { min: Some(0), max: None };
 static S_POLICY_DESCRIPTOR_LIST_TYPE: Shape =
     Shape::List(List { member: &S_POLICY_DESCRIPTOR_TYPE, element: "member", flattened: false, min: None, max: None });
@@ -535,8 +603,10 @@ static S_ROLE_SESSION_NAME_TYPE: Shape =
     Shape::String { min: Some(2), max: Some(64), pattern: Some("[\\w+=,.@-]*"), values: &[], sensitive: false };
 static S_SERIAL_NUMBER_TYPE: Shape =
     Shape::String { min: Some(9), max: Some(256), pattern: Some("[\\w+=/:,.@-]*"), values: &[], sensitive: false };
+static S_SESSION_TOKEN_SIZE_TYPE: Shape = Shape::Integer { min: Some(0), max: None };
+static S_SESSION_TOKEN_UTILIZATION_TYPE: Shape = Shape::Integer { min: Some(0), max: None };
 static S_SOURCE_IDENTITY_TYPE: Shape =
-    Shape::String { min: Some(2), max: Some(64), pattern: Some("[\\w+=,.@-]*"), values: &[], sensitive: false };
+    Shape::String { min: Some(2), max: Some(256), pattern: Some("[\\w+=,.@-]*"), values: &[], sensitive: false };
 static S_TAG_KEY_LIST_TYPE: Shape =
     Shape::List(List { member: &S_TAG_KEY_TYPE, element: "member", flattened: false, min: None, max: Some(50) });
 static S_TAG_KEY_TYPE: Shape = Shape::String {
@@ -573,6 +643,10 @@ pub mod error {
     /// `ExpiredTokenException`.
     pub fn expired_token_exception(message: impl Into<String>) -> Error {
         Error::new("ExpiredTokenException", 400, message)
+    }
+    /// `InvalidContextAssertion`.
+    pub fn invalid_context_assertion_exception(message: impl Into<String>) -> Error {
+        Error::new("InvalidContextAssertion", 400, message)
     }
     /// `MalformedPolicyDocument`.
     pub fn malformed_policy_document_exception(message: impl Into<String>) -> Error {

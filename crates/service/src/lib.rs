@@ -23,6 +23,7 @@ pub mod identity;
 pub mod listeners;
 pub mod meter;
 mod platform;
+mod refused;
 mod router;
 
 pub use cx::{Cx, Principal};

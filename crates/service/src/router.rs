@@ -232,6 +232,7 @@ impl Router {
             return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
         };
         self.admit(cx, spec, |name| member_text(&input, name)).await?;
+        crate::refused::check(spec, &input)?;
         let input = (entry.decode)(input)
             .map_err(|e| Error::serialization(format!("{} of {}: {e}", spec.name, spec.service.name)))?;
         (entry.encode)((entry.call)(cx.clone(), input).await?)

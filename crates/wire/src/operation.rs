@@ -29,6 +29,7 @@ pub enum Protocol {
     Query,
     RestJson,
     RestXml,
+    RpcV2Cbor,
 }
 
 /// One operation: a row of the call table.
@@ -50,6 +51,8 @@ pub struct OperationSpec {
     pub readonly: bool,
     /// The IAM action, e.g. `lambda:InvokeFunction`.
     pub action: &'static str,
+    /// Paths of the input's members that are refused when set, each with the values that it may have all the same.
+    pub refused: &'static [(&'static str, &'static [&'static str])],
 }
 
 /// A type that stands for an operation, generated: `api_sqs::SendMessage`.

@@ -87,6 +87,7 @@ impl Handle<AssumeRole> for Identity {
             }),
             packed_policy_size: None,
             source_identity: None,
+            ..AssumeRoleResponse::default()
         })
     }
 }

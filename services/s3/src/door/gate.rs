@@ -28,6 +28,8 @@ pub(super) struct Operation {
     pub(super) needs_headers: &'static [&'static str],
     /// A last dash stands for all names that begin so.
     pub(super) headers: &'static [&'static str],
+    /// Query keys and headers that nothing here obeys, each with the values that it may have all the same: `models/refused.toml`.
+    pub(super) refused: &'static [(&'static str, &'static [&'static str])],
     /// Takes `x-amz-checksum-*` of its body.
     pub(super) checksums: bool,
 }
@@ -157,6 +159,13 @@ pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &Heade
             return Err(not_implemented(format!(
                 "A header you provided implies functionality that is not implemented: {name}"
             )));
+        }
+    }
+    for (name, unless) in operation.refused {
+        let key = keys.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref());
+        let value = key.or_else(|| headers.get(*name).and_then(|value| value.to_str().ok())).unwrap_or_default();
+        if !value.is_empty() && !unless.iter().any(|unless| unless.eq_ignore_ascii_case(value)) {
+            return Err(not_implemented(format!("{name} of {} is not implemented, given: {value}", operation.name)));
         }
     }
     if operation.name != taken || !SERVED.contains(&taken) {

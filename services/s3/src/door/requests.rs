@@ -12,6 +12,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner", "x-amz-if-match-initiated-time"],
+        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-if-match-initiated-time", &[])],
         checksums: false,
     },
     Operation {
@@ -42,6 +43,14 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-server-side-encryption-customer-algorithm",
             "x-amz-server-side-encryption-customer-key",
             "x-amz-server-side-encryption-customer-key-md5",
+        ],
+        refused: &[
+            ("x-amz-checksum-sha512", &[]),
+            ("x-amz-checksum-md5", &[]),
+            ("x-amz-checksum-xxhash64", &[]),
+            ("x-amz-checksum-xxhash3", &[]),
+            ("x-amz-checksum-xxhash128", &[]),
+            ("x-amz-expected-bucket-owner", &[]),
         ],
         checksums: false,
     },
@@ -99,6 +108,15 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-expected-bucket-owner",
             "x-amz-source-expected-bucket-owner",
         ],
+        refused: &[
+            ("x-amz-object-annotation-directive", &["COPY", "EXCLUDE"]),
+            ("x-amz-object-lock-retain-until-date", &[]),
+            ("x-amz-object-lock-event-hold", &[]),
+            ("x-amz-object-lock-event-hold-duration-days", &[]),
+            ("x-amz-object-lock-event-hold-duration-years", &[]),
+            ("x-amz-expected-bucket-owner", &[]),
+            ("x-amz-source-expected-bucket-owner", &[]),
+        ],
         checksums: false,
     },
     Operation {
@@ -120,6 +138,11 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-object-ownership",
             "x-amz-bucket-namespace",
         ],
+        refused: &[
+            ("x-amz-bucket-object-lock-enabled", &["false"]),
+            ("x-amz-object-ownership", &["BucketOwnerEnforced"]),
+            ("x-amz-bucket-namespace", &["global"]),
+        ],
         checksums: false,
     },
     Operation {
@@ -131,6 +154,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -142,6 +166,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -186,6 +211,15 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-checksum-algorithm",
             "x-amz-checksum-type",
         ],
+        refused: &[
+            ("x-amz-object-lock-mode", &[]),
+            ("x-amz-object-lock-retain-until-date", &[]),
+            ("x-amz-object-lock-legal-hold", &[]),
+            ("x-amz-object-lock-event-hold", &[]),
+            ("x-amz-object-lock-event-hold-duration-days", &[]),
+            ("x-amz-object-lock-event-hold-duration-years", &[]),
+            ("x-amz-expected-bucket-owner", &[]),
+        ],
         checksums: false,
     },
     Operation {
@@ -203,6 +237,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-server-side-encryption-context",
             "x-amz-server-side-encryption-bucket-key-enabled",
         ],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -214,6 +249,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -225,6 +261,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -236,6 +273,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -247,6 +285,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -258,6 +297,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -269,6 +309,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -280,6 +321,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -291,6 +333,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -302,6 +345,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -313,6 +357,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -324,6 +369,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -335,6 +381,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -346,6 +393,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -357,6 +405,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -368,6 +417,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -387,6 +437,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-if-match-last-modified-time",
             "x-amz-if-match-size",
         ],
+        refused: &[
+            ("x-amz-mfa", &[]),
+            ("x-amz-expected-bucket-owner", &[]),
+            ("x-amz-if-match-last-modified-time", &[]),
+            ("x-amz-if-match-size", &[]),
+        ],
         checksums: false,
     },
     Operation {
@@ -398,6 +454,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner", "x-amz-object-if-match"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -409,6 +466,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -426,6 +484,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-expected-bucket-owner",
             "x-amz-sdk-checksum-algorithm",
         ],
+        refused: &[("x-amz-mfa", &[]), ("x-amz-expected-bucket-owner", &[])],
         checksums: true,
     },
     Operation {
@@ -437,6 +496,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -448,6 +508,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -459,6 +520,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner", "x-amz-request-payer"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -470,6 +532,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -481,6 +544,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -492,6 +556,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -503,6 +568,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -514,6 +580,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -525,6 +592,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -536,6 +604,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -547,6 +616,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -558,6 +628,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -569,6 +640,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -580,6 +652,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -591,6 +664,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -602,6 +676,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -613,6 +688,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -624,6 +700,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -635,6 +712,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -646,6 +724,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -657,6 +736,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -668,6 +748,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -679,6 +760,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -690,6 +772,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -722,6 +805,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-expected-bucket-owner",
             "x-amz-checksum-mode",
         ],
+        refused: &[("partNumber", &[]), ("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -733,6 +817,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner"],
+        refused: &[("versionId", &[]), ("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -744,6 +829,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner", "x-amz-checksum-mode"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -763,6 +849,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-request-payer",
             "x-amz-expected-bucket-owner",
         ],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -774,6 +861,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -785,6 +873,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -796,6 +885,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -807,6 +897,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner", "x-amz-request-payer"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -818,6 +909,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -829,6 +921,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -840,6 +933,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -872,6 +966,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-expected-bucket-owner",
             "x-amz-checksum-mode",
         ],
+        refused: &[("partNumber", &[]), ("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -883,6 +978,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["continuation-token"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -894,6 +990,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["continuation-token"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -905,6 +1002,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["continuation-token"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -916,6 +1014,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["continuation-token"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -927,6 +1026,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["max-buckets", "continuation-token", "prefix", "bucket-region"],
         needs_headers: &[],
         headers: &[],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -938,6 +1038,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["continuation-token", "max-directory-buckets"],
         needs_headers: &[],
         headers: &[],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -949,6 +1050,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner", "x-amz-request-payer"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -960,6 +1062,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId", "max-annotation-results", "annotation-prefix", "continuation-token"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -971,6 +1074,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner", "x-amz-request-payer", "x-amz-optional-object-attributes"],
+        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-optional-object-attributes", &[])],
         checksums: false,
     },
     Operation {
@@ -982,6 +1086,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["delimiter", "encoding-type", "marker", "max-keys", "prefix"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner", "x-amz-optional-object-attributes"],
+        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-optional-object-attributes", &[])],
         checksums: false,
     },
     Operation {
@@ -993,6 +1098,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["delimiter", "encoding-type", "max-keys", "prefix", "continuation-token", "fetch-owner", "start-after"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner", "x-amz-optional-object-attributes"],
+        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-optional-object-attributes", &[])],
         checksums: false,
     },
     Operation {
@@ -1010,6 +1116,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-server-side-encryption-customer-key",
             "x-amz-server-side-encryption-customer-key-md5",
         ],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: false,
     },
     Operation {
@@ -1021,6 +1128,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1032,6 +1140,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1053,6 +1162,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-grant-write-acp",
             "x-amz-expected-bucket-owner",
         ],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1064,6 +1174,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1075,6 +1186,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: true,
     },
     Operation {
@@ -1086,6 +1198,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: true,
     },
     Operation {
@@ -1097,6 +1210,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1108,6 +1222,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1123,6 +1238,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-expected-bucket-owner",
             "x-amz-transition-default-minimum-object-size",
         ],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: true,
     },
     Operation {
@@ -1134,6 +1250,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1145,6 +1262,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1156,6 +1274,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner", "x-amz-skip-destination-validation"],
+        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-skip-destination-validation", &["false"])],
         checksums: false,
     },
     Operation {
@@ -1167,6 +1286,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: true,
     },
     Operation {
@@ -1183,6 +1303,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-confirm-remove-self-bucket-access",
             "x-amz-expected-bucket-owner",
         ],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: true,
     },
     Operation {
@@ -1199,6 +1320,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-bucket-object-lock-token",
             "x-amz-expected-bucket-owner",
         ],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1210,6 +1332,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1221,6 +1344,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: true,
     },
     Operation {
@@ -1232,6 +1356,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-mfa", "x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-mfa", &[]), ("x-amz-expected-bucket-owner", &[])],
         checksums: true,
     },
     Operation {
@@ -1243,6 +1368,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1301,6 +1427,19 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-object-lock-event-hold-duration-years",
             "x-amz-expected-bucket-owner",
         ],
+        refused: &[
+            ("x-amz-checksum-sha512", &[]),
+            ("x-amz-checksum-md5", &[]),
+            ("x-amz-checksum-xxhash64", &[]),
+            ("x-amz-checksum-xxhash3", &[]),
+            ("x-amz-checksum-xxhash128", &[]),
+            ("x-amz-write-offset-bytes", &[]),
+            ("x-amz-object-lock-retain-until-date", &[]),
+            ("x-amz-object-lock-event-hold", &[]),
+            ("x-amz-object-lock-event-hold-duration-days", &[]),
+            ("x-amz-object-lock-event-hold-duration-years", &[]),
+            ("x-amz-expected-bucket-owner", &[]),
+        ],
         checksums: true,
     },
     Operation {
@@ -1323,6 +1462,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-request-payer",
             "x-amz-expected-bucket-owner",
         ],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1350,6 +1490,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-request-payer",
             "x-amz-expected-bucket-owner",
         ],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1361,6 +1502,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1378,6 +1520,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-sdk-checksum-algorithm",
             "x-amz-expected-bucket-owner",
         ],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1395,6 +1538,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-sdk-checksum-algorithm",
             "x-amz-expected-bucket-owner",
         ],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1406,6 +1550,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner", "x-amz-request-payer"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: true,
     },
     Operation {
@@ -1417,6 +1562,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[("x-amz-expected-bucket-owner", &[])],
         checksums: true,
     },
     Operation {
@@ -1438,6 +1584,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-rename-source-if-unmodified-since",
             "x-amz-client-token",
         ],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1449,6 +1596,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1465,6 +1613,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-server-side-encryption-customer-key-md5",
             "x-amz-expected-bucket-owner",
         ],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1476,6 +1625,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1487,6 +1637,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1498,6 +1649,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1509,6 +1661,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner", "content-md5", "x-amz-sdk-checksum-algorithm"],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1539,6 +1692,14 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-request-payer",
             "x-amz-expected-bucket-owner",
         ],
+        refused: &[
+            ("x-amz-checksum-sha512", &[]),
+            ("x-amz-checksum-md5", &[]),
+            ("x-amz-checksum-xxhash64", &[]),
+            ("x-amz-checksum-xxhash3", &[]),
+            ("x-amz-checksum-xxhash128", &[]),
+            ("x-amz-expected-bucket-owner", &[]),
+        ],
         checksums: true,
     },
     Operation {
@@ -1565,6 +1726,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-expected-bucket-owner",
             "x-amz-source-expected-bucket-owner",
         ],
+        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-source-expected-bucket-owner", &[])],
         checksums: false,
     },
 ];

@@ -310,7 +310,12 @@ impl Handle<GetResourcePolicy> for Secrets {
     async fn handle(&self, cx: &Cx, req: GetResourcePolicyRequest) -> Result<GetResourcePolicyResponse, Error> {
         let prefix = prefix(cx);
         let (_, secret) = self.store.read(|tx| find(tx, &prefix, &req.secret_id)).await?;
-        Ok(GetResourcePolicyResponse { arn: Some(secret.arn), name: Some(secret.name), resource_policy: None })
+        Ok(GetResourcePolicyResponse {
+            arn: Some(secret.arn),
+            name: Some(secret.name),
+            resource_policy: None,
+            policy_name: None,
+        })
     }
 }
 

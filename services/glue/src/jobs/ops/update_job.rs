@@ -61,5 +61,6 @@ fn updated(old: Job, new: api_glue::JobUpdate, now: Timestamp) -> Job {
         source_control_details: new.source_control_details,
         maintenance_window: new.maintenance_window,
         profile_name: old.profile_name,
+        auto_upgrade_metadata: old.auto_upgrade_metadata,
     }
 }
