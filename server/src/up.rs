@@ -20,6 +20,9 @@ use crate::settings::{self, Flags, Settings};
 /// How long requests under way may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// How long a client may wait for the server to start before it is told when to come again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What other commands need to reach a running server; kept in the data folder, readable by its owner alone.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ServerFile {
@@ -67,7 +70,17 @@ async fn serve(settings: Settings) -> Result<()> {
         settings: settings.sections(),
     };
     let token = identity::random_token();
-    let wired = services::wire(&platform, root.clone()).await?;
+    // Who comes meanwhile waits at the port; where that becomes long, they are told when to come again.
+    let wired = {
+        let mut wiring = Box::pin(services::wire(&platform, root.clone()));
+        match tokio::time::timeout(PATIENCE, &mut wiring).await {
+            Ok(wired) => wired?,
+            Err(_) => tokio::select! {
+                wired = wiring => wired?,
+                () = front::starting(&listener) => unreachable!("it accepts until it is dropped"),
+            },
+        }
+    };
     let running: Vec<_> = [&platform.control, &platform.s3, &platform.dynamodb].into_iter().map(Queue::start).collect();
     write_private(
         &settings.data.join(SERVER_FILE),
@@ -86,8 +99,9 @@ async fn serve(settings: Settings) -> Result<()> {
     let telemetry = Arc::clone(&wired.telemetry);
     let front = Arc::new(front::Front::new(&platform, wired.s3, wired.lambda, token));
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // It goes on while the server drains, to tell who comes when to come again.
+    let accepting = tokio::spawn(front.clone().accept(listener));
     tokio::select! {
-        () = front.clone().accept(listener) => {}
         _ = term.recv() => tracing::info!("SIGTERM: draining"),
         _ = int.recv() => tracing::info!("interrupted: draining"),
     }
@@ -96,6 +110,7 @@ async fn serve(settings: Settings) -> Result<()> {
         queue.abort();
     }
     telemetry.flush().await?;
+    accepting.abort();
     let _ = std::fs::remove_file(settings.data.join(SERVER_FILE));
     Ok(())
 }

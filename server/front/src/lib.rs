@@ -13,7 +13,7 @@ mod dynamodb;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -27,7 +27,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use service::{Cx, Platform, Principal, Router};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep};
-use wire::codec::{self, query, rest};
+use wire::codec::{self, cbor, query, rest};
 use wire::sigv4::{Claim, Signable, SigningKey, sha256_hex};
 use wire::{Error, OperationSpec, Protocol};
 
@@ -57,6 +57,7 @@ pub struct Front {
     /// Connections.
     open: AtomicUsize,
     requests: AtomicUsize,
+    stopping: AtomicBool,
 }
 
 impl Front {
@@ -72,6 +73,7 @@ impl Front {
             signing_keys: SigningKeys::default(),
             open: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
         }
     }
 
@@ -115,8 +117,9 @@ impl Front {
         }
     }
 
-    /// Waits for the requests under way.
+    /// Waits for the requests under way; those that come now are told to come again.
     pub async fn drain(&self, limit: Duration) {
+        self.stopping.store(true, Ordering::Relaxed);
         let end = Instant::now() + limit;
         while self.requests.load(Ordering::Relaxed) > 0 && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -124,6 +127,9 @@ impl Front {
     }
 
     async fn answer(&self, request: http::Request<Incoming>) -> http::Response<ResponseBody> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return unavailable(&request.into_parts().0, "stopping");
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let response = self.route(request).await;
         self.requests.fetch_sub(1, Ordering::Relaxed);
@@ -158,7 +164,7 @@ impl Front {
         }
         let body = match collect(body, MAX_BODY).await {
             Ok(body) => body,
-            Err(e) => return whole(codec::encode_error(guess(&parts), &e, "")),
+            Err(e) => return whole(codec::encode_error(asked(&parts.headers), &e, "")),
         };
         let request = codec::Request {
             method: parts.method.as_str(),
@@ -186,7 +192,7 @@ impl Front {
                 });
             }
         };
-        let protocol = spoken(found, &request);
+        let protocol = spoken(found, request.headers);
         let outcome = async {
             let cx = self.authenticate(&cx, &claim, &request).await?;
             let unpacked = unpacked(&request, protocol)?;
@@ -224,43 +230,51 @@ impl Front {
         named: Option<&'static str>,
         request: &codec::Request<'_>,
     ) -> Result<&'static OperationSpec, (Protocol, Error)> {
-        let target = request.headers.get("x-amz-target").and_then(|v| v.to_str().ok());
-        if let Some(target) = target {
+        let protocol = asked(request.headers);
+        let unknown = |service: &str, operation: &str| (protocol, Error::unknown_operation(service, operation));
+        if protocol == Protocol::RpcV2Cbor {
+            let (prefix, operation) = cbor::target(request.path).unwrap_or(("", request.path));
+            let service = service_of_target(prefix).or(named).unwrap_or("unknown");
+            return self.router.find(service, operation).ok_or_else(|| unknown(service, operation));
+        }
+        if let Some(target) = request.headers.get("x-amz-target").and_then(|v| v.to_str().ok()) {
             let (prefix, operation) = target.split_once('.').unwrap_or(("", target));
             let own = service_of_target(prefix);
             if own.is_none() && named == Some("dynamodb") {
                 return Err((Protocol::AwsJson10, Error::unknown_operation("dynamodb", target)));
             }
             let service = own.or(named).unwrap_or("unknown");
-            return self
-                .router
-                .find(service, operation)
-                .ok_or_else(|| (Protocol::AwsJson11, Error::unknown_operation(service, operation)));
+            return self.router.find(service, operation).ok_or_else(|| unknown(service, operation));
         }
         let service = named.unwrap_or("unknown");
         if service == "dynamodb" {
             return Err((Protocol::AwsJson10, Error::unknown_operation(service, "without X-Amz-Target")));
         }
-        if service == "lambda" || service == "scheduler" {
+        let params = query::Params::parse(request);
+        let rest = matches!(service, "lambda" | "scheduler");
+        if rest || (params.action().is_none() && (request.method != "POST" || request.path != "/")) {
             let operations = self.router.operations();
-            let own = operations.iter().filter(|o| o.service.name == service);
+            let own = operations.iter().filter(|o| rest && o.service.name == service);
             return rest::route(own, request.method, request.path).ok_or_else(|| {
-                (Protocol::RestJson, Error::unknown_operation(service, &format!("{} {}", request.method, request.path)))
+                let operation = format!("{} {}", request.method, request.path);
+                (Protocol::RestJson, Error::unknown_operation(service, &operation))
             });
         }
-        let params = query::Params::parse(request);
         let Some(action) = params.action() else {
             return Err((
-                Protocol::Query,
+                protocol,
                 Error::new("MissingAction", 400, "The request names no operation (X-Amz-Target or Action)"),
             ));
         };
-        self.router.find(service, action).ok_or_else(|| {
-            (
-                Protocol::Query,
-                Error::new("InvalidAction", 400, format!("Could not find operation {action} of service {service}")),
-            )
-        })
+        let invalid = |message| (Protocol::Query, Error::new("InvalidAction", 400, message));
+        let found = self.router.find(service, action);
+        let found = found.ok_or_else(|| invalid(format!("Could not find operation {action} of service {service}")))?;
+        if found.service.protocol != Protocol::Query {
+            return Err(invalid(format!(
+                "{service} is spoken in its model's protocols, which the query protocol is not of"
+            )));
+        }
+        Ok(found)
     }
 
     /// Checks signature, session and expiry; the context with the caller in it.
@@ -377,35 +391,90 @@ fn service_of_target(prefix: &str) -> Option<&'static str> {
     })
 }
 
-/// CloudWatch and SQS are spoken in two protocols: the request's own decides.
-fn spoken(spec: &OperationSpec, request: &codec::Request<'_>) -> Protocol {
-    match (spec.service.protocol, request.headers.contains_key("x-amz-target")) {
-        (Protocol::Query, true) => Protocol::AwsJson10,
-        (protocol, _) => protocol,
+/// The protocol that a request is in, as far as its head tells.
+fn asked(headers: &http::HeaderMap) -> Protocol {
+    let is = |name: &str, value: &str| headers.get(name).is_some_and(|v| v.as_bytes().starts_with(value.as_bytes()));
+    if is(cbor::PROTOCOL.0, cbor::PROTOCOL.1) {
+        Protocol::RpcV2Cbor
+    } else if headers.contains_key("x-amz-target") {
+        if is("content-type", "application/x-amz-json-1.0") { Protocol::AwsJson10 } else { Protocol::AwsJson11 }
+    } else if is("content-type", "application/x-www-form-urlencoded") {
+        Protocol::Query
+    } else {
+        Protocol::RestJson
     }
 }
 
-/// The body of a request that was compressed for the way: SDKs do so with large PutMetricData.
+/// CloudWatch is spoken in three protocols: the request's own decides.
+fn spoken(spec: &OperationSpec, headers: &http::HeaderMap) -> Protocol {
+    match (asked(headers), spec.service.protocol) {
+        (Protocol::RpcV2Cbor, _) => Protocol::RpcV2Cbor,
+        (Protocol::AwsJson10 | Protocol::AwsJson11, Protocol::Query) => Protocol::AwsJson10,
+        (_, protocol) => protocol,
+    }
+}
+
+/// The body of a request that was compressed for the way: SDKs do so with large PutMetricData. REST services take bodies as they are.
+/// Source: AWS SDKs and Tools Reference Guide, "Request compression".
 fn unpacked(request: &codec::Request<'_>, protocol: Protocol) -> Result<Option<Vec<u8>>, Error> {
     use std::io::Read as _;
-    let packed = request.headers.get("content-encoding").is_some_and(|value| value == "gzip");
-    if !packed || matches!(protocol, Protocol::RestJson | Protocol::RestXml) {
+    let encoding = request.headers.get("content-encoding").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !encoding.trim().eq_ignore_ascii_case("gzip") || matches!(protocol, Protocol::RestJson | Protocol::RestXml) {
         return Ok(None);
     }
     let mut body = Vec::new();
     let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
-    let read = flate2::read::GzDecoder::new(request.body).take(limit).read_to_end(&mut body);
+    let read = flate2::read::GzDecoder::new(request.body).take(limit + 1).read_to_end(&mut body);
     read.map_err(|error| Error::serialization(format!("the body is not gzip: {error}")))?;
-    Ok(Some(body))
+    if body.len() > MAX_BODY { Err(too_large(MAX_BODY)) } else { Ok(Some(body)) }
 }
 
-fn guess(parts: &http::request::Parts) -> Protocol {
-    if parts.headers.contains_key("x-amz-target") { Protocol::AwsJson11 } else { Protocol::RestJson }
+fn too_large(limit: usize) -> Error {
+    Error::new("RequestEntityTooLargeException", 413, format!("The request body is larger than {limit} bytes"))
+}
+
+/// What a request is told while the server starts or stops, and when to come again: SDKs that know the header wait so long, which is
+/// what a restart takes, before they try once more. Source: botocore 1.44's `retries/standard.py`, which reads milliseconds.
+fn unavailable(parts: &http::request::Parts, what: &str) -> http::Response<ResponseBody> {
+    const AGAIN_MS: &str = "2000";
+    let s3 = Claim::of(&parts.headers, parts.uri.query().unwrap_or_default())
+        .ok()
+        .flatten()
+        .is_some_and(|c| c.service == "s3");
+    let protocol = if s3 { Protocol::RestXml } else { asked(&parts.headers) };
+    let error = Error::new("ServiceUnavailable", 503, format!("The server is {what}; try again"));
+    let mut response = codec::encode_error(protocol, &error, "");
+    let headers = response.headers_mut();
+    headers.insert("x-amz-retry-after", http::HeaderValue::from_static(AGAIN_MS));
+    headers.insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    whole(response)
+}
+
+/// Tells all who come to come again, until dropped: for a start that takes long.
+pub async fn starting(listener: &TcpListener) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        tokio::spawn(async move {
+            let answer = |request: http::Request<Incoming>| async move {
+                Ok::<_, Infallible>(unavailable(&request.into_parts().0, "starting"))
+            };
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service_fn(answer));
+            if let Err(e) = connection.await {
+                tracing::debug!(error = %e, "connection ended");
+            }
+        });
+    }
 }
 
 /// JSON services have names of their own for two errors of authentication.
 fn renamed(e: Error, protocol: Protocol) -> Error {
-    let json = matches!(protocol, Protocol::AwsJson10 | Protocol::AwsJson11 | Protocol::RestJson);
+    let json = !matches!(protocol, Protocol::Query | Protocol::RestXml);
     match e.code() {
         "InvalidClientTokenId" if json => Error::new("UnrecognizedClientException", 403, e.message()),
         "SignatureDoesNotMatch" if json => Error::new("InvalidSignatureException", 403, e.message()),
@@ -435,11 +504,7 @@ fn whole(response: http::Response<Bytes>) -> http::Response<ResponseBody> {
 async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Error> {
     match Limited::new(Patient::new(body), limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(e) if e.is::<http_body_util::LengthLimitError>() => Err(Error::new(
-            "RequestEntityTooLargeException",
-            413,
-            format!("The request body is larger than {limit} bytes"),
-        )),
+        Err(e) if e.is::<http_body_util::LengthLimitError>() => Err(too_large(limit)),
         Err(e) => Err(Error::new("RequestTimeoutException", 400, format!("The request body did not arrive: {e}"))),
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod executions;
+mod protocols;
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -44,12 +45,16 @@ impl Server {
 
     /// Sends bytes as they are; the whole answer as text.
     fn raw(&self, request: &[u8]) -> String {
+        String::from_utf8_lossy(&self.bytes(request)).into_owned()
+    }
+
+    fn bytes(&self, request: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         stream.write_all(request).unwrap();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        answer
     }
 
     /// A signed request; status and body.
@@ -61,6 +66,20 @@ impl Server {
         headers: &[(&'static str, &str)],
         body: &[u8],
     ) -> (u16, String) {
+        let answer = String::from_utf8_lossy(&self.whole(keys, service, (method, path), headers, body)).into_owned();
+        let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        (status, answer.split_once("\r\n\r\n").map(|(_, b)| b.to_owned()).unwrap_or_default())
+    }
+
+    /// The same; all that is answered.
+    fn whole(
+        &self,
+        keys: &SigningKeys<'_>,
+        service: &str,
+        (method, path): (&str, &str),
+        headers: &[(&'static str, &str)],
+        body: &[u8],
+    ) -> Vec<u8> {
         let mut all = HeaderMap::new();
         all.insert("host", self.address.to_string().parse().unwrap());
         for (name, value) in headers {
@@ -74,9 +93,7 @@ impl Server {
             write!(request, "{name}: {}\r\n", value.to_str().unwrap()).unwrap();
         }
         request.push_str("\r\n");
-        let answer = self.raw(&[request.as_bytes(), body].concat());
-        let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
-        (status, answer.split_once("\r\n\r\n").map(|(_, b)| b.to_owned()).unwrap_or_default())
+        self.bytes(&[request.as_bytes(), body].concat())
     }
 
     fn json(&self, keys: &SigningKeys<'_>, service: &str, target: &str, body: &str) -> (u16, Value) {

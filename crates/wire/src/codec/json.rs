@@ -32,12 +32,15 @@ const REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-amzn-reque
 
 pub fn encode_error(error: &Error, content_type: &str, request_id: &str) -> http::Response<Bytes> {
     let mut headers = vec![("content-type", content_type), ("x-amzn-requestid", request_id)];
-    let query_code;
-    if let Some(code) = error.query_code() {
-        query_code = format!("{code};{}", if error.status() < 500 { "Sender" } else { "Receiver" });
-        headers.push(("x-amzn-query-error", &query_code));
-    }
+    let query_code = query_error(error);
+    headers.extend(query_code.as_deref().map(|code| ("x-amzn-query-error", code)));
     response(error.status(), &headers, error_body(error).to_string())
+}
+
+/// What the query protocol would have said, where that differs.
+pub(super) fn query_error(error: &Error) -> Option<String> {
+    let code = error.query_code()?;
+    Some(format!("{code};{}", if error.status() < 500 { "Sender" } else { "Receiver" }))
 }
 
 /// `__type`, `message` and the exception's other members.

@@ -4,6 +4,7 @@
 //! [`validate`] checks the model's constraints on the canonical form; every door passes through it.
 
 pub mod asl;
+pub mod cbor;
 pub mod json;
 pub mod query;
 pub mod rest;
@@ -32,6 +33,7 @@ pub fn decode_input(spec: &OperationSpec, protocol: Protocol, request: &Request<
         Protocol::AwsJson10 | Protocol::AwsJson11 => json::decode(request.body)?,
         Protocol::Query => query::decode(spec.input, &query::Params::parse(request))?,
         Protocol::RestJson | Protocol::RestXml => rest::decode(spec, request)?,
+        Protocol::RpcV2Cbor => cbor::decode(spec, request.body)?,
     };
     validate::prepare(spec.input, value)
 }
@@ -48,6 +50,7 @@ pub fn encode_output(
         Protocol::AwsJson11 => json::encode(output, "application/x-amz-json-1.1", request_id),
         Protocol::Query => query::encode(spec, output, request_id),
         Protocol::RestJson | Protocol::RestXml => rest::encode(spec, output, request_id),
+        Protocol::RpcV2Cbor => cbor::encode(spec, output, request_id),
     }
 }
 
@@ -59,6 +62,7 @@ pub fn encode_error(protocol: Protocol, error: &Error, request_id: &str) -> http
         Protocol::Query => query::encode_error(error, request_id),
         Protocol::RestJson => rest::encode_error(error, request_id),
         Protocol::RestXml => query::encode_rest_xml_error(error, request_id),
+        Protocol::RpcV2Cbor => cbor::encode_error(error, request_id),
     }
 }
 
