@@ -140,7 +140,13 @@ pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notifica
         let body = || hex::encode(sha2::Sha256::digest(notification.message.as_bytes()));
         let duplicate = notification.duplicate.clone().unwrap_or_else(body);
         let place = Key::new("sns").push("dedup").push(&topic.arn);
-        let known: Option<(i64, Published)> = tx.get_json(place.clone().push(&duplicate))?;
+        // Source: SNS Developer Guide, "High throughput for FIFO topics"; the length keeps a group's name and an id apart.
+        let by_group = topic.attributes.get("FifoThroughputScope").is_some_and(|scope| scope == "MessageGroup");
+        let known_as = match notification.group.as_ref().filter(|_| by_group) {
+            Some(group) => format!("{}:{group}{duplicate}", group.len()),
+            None => duplicate.clone(),
+        };
+        let known: Option<(i64, Published)> = tx.get_json(place.clone().push(&known_as))?;
         if let Some((at, published)) = known
             && at > notification.published_ms - DUPLICATE_MS
         {
@@ -154,7 +160,7 @@ pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notifica
         }
         let number = tx.next_number(Key::new("sns").push("counter").push(&topic.arn))?;
         let published = Published { id: notification.id.clone(), sequence: Some(format!("{number:020}")) };
-        tx.put_json(place.push(&duplicate), &(notification.published_ms, &published))?;
+        tx.put_json(place.push(&known_as), &(notification.published_ms, &published))?;
         notification.duplicate = Some(duplicate);
         sequence = published.sequence;
     }

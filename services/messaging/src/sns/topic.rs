@@ -36,32 +36,38 @@ pub(super) struct Subscription {
 }
 
 const OWNER: &str = "sns";
-const TOPIC_ATTRIBUTES: [&str; 24] = [
-    "DisplayName",
-    "Policy",
-    "DeliveryPolicy",
-    "FifoTopic",
-    "ContentBasedDeduplication",
-    "KmsMasterKeyId",
-    "SignatureVersion",
-    "TracingConfig",
-    "ArchivePolicy",
-    "FifoThroughputScope",
-    "HTTPSuccessFeedbackRoleArn",
-    "HTTPSuccessFeedbackSampleRate",
-    "HTTPFailureFeedbackRoleArn",
-    "LambdaSuccessFeedbackRoleArn",
-    "LambdaSuccessFeedbackSampleRate",
-    "LambdaFailureFeedbackRoleArn",
-    "SQSSuccessFeedbackRoleArn",
-    "SQSSuccessFeedbackSampleRate",
-    "SQSFailureFeedbackRoleArn",
-    "FirehoseSuccessFeedbackRoleArn",
-    "FirehoseSuccessFeedbackSampleRate",
-    "FirehoseFailureFeedbackRoleArn",
-    "ApplicationSuccessFeedbackRoleArn",
-    "ApplicationFailureFeedbackRoleArn",
+/// What becomes of a topic's attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Obeyed,
+    /// Kept and told: no log of deliveries is written, no trace is made, nothing is delivered over HTTP.
+    Kept,
+    Refused,
+}
+
+/// Every attribute that can be set, but for those of delivery logs. Source: SNS API Reference, SetTopicAttributes.
+const TOPIC_ATTRIBUTES: [(&str, Effect); 10] = [
+    ("ArchivePolicy", Effect::Refused),
+    ("ContentBasedDeduplication", Effect::Obeyed),
+    ("DeliveryPolicy", Effect::Kept),
+    ("DisplayName", Effect::Obeyed),
+    ("FifoThroughputScope", Effect::Obeyed),
+    ("FifoTopic", Effect::Obeyed),
+    ("KmsMasterKeyId", Effect::Refused),
+    ("Policy", Effect::Kept),
+    ("SignatureVersion", Effect::Kept),
+    ("TracingConfig", Effect::Kept),
 ];
+
+/// Protocols whose deliveries AWS can log, and what can be set for each.
+const LOGGED: [&str; 5] = ["Application", "Firehose", "HTTP", "Lambda", "SQS"];
+const FEEDBACK: [&str; 3] = ["SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn"];
+
+fn effect(attribute: &str) -> Option<Effect> {
+    let feedback = || LOGGED.iter().any(|of| attribute.strip_prefix(of).is_some_and(|what| FEEDBACK.contains(&what)));
+    let known = TOPIC_ATTRIBUTES.iter().find(|(name, _)| *name == attribute).map(|(_, effect)| *effect);
+    known.or_else(|| feedback().then_some(Effect::Kept))
+}
 
 pub(super) fn invalid(message: impl std::fmt::Display) -> Error {
     error::invalid_parameter_exception(format!("Invalid parameter: {message}"))
@@ -105,22 +111,35 @@ impl Topic {
 
     /// Sets one attribute, checked; an empty text removes it.
     pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        if !TOPIC_ATTRIBUTES.contains(&name) {
-            return Err(invalid("AttributeName"));
-        }
+        let effect = effect(name).ok_or_else(|| invalid("AttributeName"))?;
         if value.is_empty() {
             self.attributes.remove(name);
             return Ok(());
         }
+        if effect == Effect::Refused {
+            return Err(Error::not_implemented(format!("the attribute {name} of topics")));
+        }
+        let one_of = |values: &[&str]| {
+            if values.contains(&value) {
+                Ok(())
+            } else {
+                Err(invalid(format!("{name}: must be one of {}", values.join(", "))))
+            }
+        };
         match name {
-            "KmsMasterKeyId" => return Err(Error::not_implemented("encryption of topics with KMS keys")),
-            "ArchivePolicy" => return Err(Error::not_implemented("archives of topics")),
             "Policy" | "DeliveryPolicy" => {
                 serde_json::from_str::<serde_json::Map<String, Value>>(value)
                     .map_err(|error| invalid(format!("{name}: {error}")))?;
             }
-            "FifoTopic" | "ContentBasedDeduplication" if !matches!(value, "true" | "false") => {
-                return Err(invalid(format!("{name}: must be true or false")));
+            "FifoTopic" | "ContentBasedDeduplication" => one_of(&["true", "false"])?,
+            "FifoThroughputScope" => one_of(&["Topic", "MessageGroup"])?,
+            "SignatureVersion" => one_of(&["1", "2"])?,
+            "TracingConfig" => one_of(&["PassThrough", "Active"])?,
+            _ if name.ends_with("SampleRate") && !value.parse().is_ok_and(|rate: u8| rate <= 100) => {
+                return Err(invalid(format!("{name}: must be a number from 0 to 100")));
+            }
+            _ if name.ends_with("RoleArn") && Arn::parse(value).is_none_or(|arn| arn.service != "iam") => {
+                return Err(invalid(format!("{name}: must be the ARN of a role")));
             }
             _ => {}
         }
@@ -196,6 +215,11 @@ impl Subscription {
             }
             "FilterPolicy" => {
                 Pattern::parse(value).map_err(|error| invalid(format!("FilterPolicy: {error}")))?;
+                Self::check_filter(value, self.attributes.get("FilterPolicyScope").map(String::as_str))?;
+            }
+            "FilterPolicyScope" if value == "MessageAttributes" => {
+                let filter = self.attributes.get("FilterPolicy").cloned().unwrap_or_default();
+                Self::check_filter(&filter, Some(value))?;
             }
             "FilterPolicyScope" if !matches!(value, "MessageAttributes" | "MessageBody") => {
                 return Err(invalid(format!(
@@ -230,6 +254,17 @@ impl Subscription {
         Ok(())
     }
 
+    /// Attributes of a message are not nested. Source: SNS Developer Guide, "Amazon SNS subscription filter policy scope".
+    fn check_filter(filter: &str, scope: Option<&str>) -> Result<(), Error> {
+        let filter: serde_json::Map<String, Value> = serde_json::from_str(filter).unwrap_or_default();
+        if scope != Some("MessageBody") && filter.values().any(Value::is_object) {
+            return Err(invalid(
+                "FilterPolicy: Filter policy scope MessageAttributes does not support nested filter policy",
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether the subscription's filter lets a message through.
     pub(super) fn wants(&self, attributes: &Value, message: &str) -> bool {
         let Some(filter) = self.attributes.get("FilterPolicy").and_then(|text| Pattern::parse(text).ok()) else {
@@ -239,5 +274,48 @@ impl Subscription {
             return serde_json::from_str(message).is_ok_and(|body: Value| body.is_object() && filter.matches(&body));
         }
         filter.matches(attributes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic() -> Topic {
+        let arn = "arn:aws:sns:eu-west-1:000000000000:t".to_owned();
+        Topic { version: 1, arn, attributes: BTreeMap::new(), tags: BTreeMap::new() }
+    }
+
+    /// Every attribute of the API Reference's list, with a value that AWS takes and one that it does not.
+    #[test]
+    fn every_attribute_of_a_topic_is_obeyed_kept_or_refused() {
+        let role = "arn:aws:iam::000000000000:role/r";
+        let mut cases = vec![
+            ("ContentBasedDeduplication".to_owned(), "true", "yes"),
+            ("DeliveryPolicy".to_owned(), "{}", "["),
+            ("DisplayName".to_owned(), "n", ""),
+            ("FifoThroughputScope".to_owned(), "MessageGroup", "messageGroup"),
+            ("FifoTopic".to_owned(), "true", "1"),
+            ("Policy".to_owned(), "{}", "no"),
+            ("SignatureVersion".to_owned(), "2", "3"),
+            ("TracingConfig".to_owned(), "Active", "active"),
+        ];
+        for of in LOGGED {
+            cases.push((format!("{of}SuccessFeedbackRoleArn"), role, "r"));
+            cases.push((format!("{of}SuccessFeedbackSampleRate"), "100", "101"));
+            cases.push((format!("{of}FailureFeedbackRoleArn"), role, "r"));
+        }
+        for (name, right, wrong) in cases {
+            let mut topic = topic();
+            topic.set(&name, right).unwrap();
+            assert_eq!(topic.attributes.get(&name).map(String::as_str), Some(right));
+            assert!(wrong.is_empty() || topic.set(&name, wrong).is_err(), "{name}: {wrong}");
+            topic.set(&name, "").unwrap();
+            assert!(topic.attributes.is_empty());
+        }
+        for refused in ["ArchivePolicy", "KmsMasterKeyId"] {
+            assert_eq!(topic().set(refused, "x").unwrap_err().code(), "NotImplemented");
+        }
+        assert_eq!(topic().set("Unknown", "x").unwrap_err().message(), "Invalid parameter: AttributeName");
     }
 }

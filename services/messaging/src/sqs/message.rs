@@ -11,10 +11,13 @@ use store::{Key, Tx};
 use wire::Error;
 
 use super::digest::{self, Part, PartValue};
-use super::queue::{Queue, invalid_parameter, missing_parameter};
+use super::queue::{Place, Queue, invalid_parameter, missing_parameter};
 
 /// For how long FIFO queues know duplicates.
 const DUPLICATE_MS: i64 = 5 * 60 * 1000;
+
+/// Attributes of one message. Source: SQS Developer Guide, "Amazon SQS message quotas".
+const MAX_ATTRIBUTES: usize = 10;
 
 pub(super) type Attributes = BTreeMap<String, MessageAttributeValue>;
 
@@ -143,8 +146,23 @@ pub(super) fn check(queue: &Queue, new: &New) -> Result<(), Error> {
     if !new.body.chars().all(allowed) {
         return Err(error::invalid_message_contents("The message contains characters outside the allowed set."));
     }
+    if new.attributes.len() > MAX_ATTRIBUTES {
+        return Err(invalid_parameter(format!(
+            "Number of message attributes [{}] exceeds the allowed maximum [{MAX_ATTRIBUTES}].",
+            new.attributes.len()
+        )));
+    }
     for (name, value) in &new.attributes {
         check_attribute(name, value)?;
+    }
+    for (parameter, value) in [("MessageGroupId", &new.group), ("MessageDeduplicationId", &new.duplicate)] {
+        let fits = |id: &String| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+        if let Some(id) = value.as_ref().filter(|id| !fits(id)) {
+            return Err(invalid_parameter(format!(
+                "Value {id} for parameter {parameter} is invalid. Reason: {parameter} can only include alphanumeric and \
+                 punctuation characters. 1 to 128 in length."
+            )));
+        }
     }
     let size = new.body.len() + new.attributes.iter().map(|(name, value)| attribute_size(name, value)).sum::<usize>();
     let most = queue.number("MaximumMessageSize");
@@ -217,9 +235,14 @@ pub(super) fn send(tx: &mut Tx<'_>, queue: &Queue, new: New, now_ms: i64) -> Res
         use sha2::Digest as _;
         queue.is_fifo().then(|| hex::encode(sha2::Sha256::digest(new.body.as_bytes())))
     });
-    if queue.is_fifo()
-        && let Some(duplicate) = &duplicate
-        && let Some(sent) = known(tx, queue, duplicate, now_ms)?
+    let known_as = duplicate.as_ref().map(|duplicate| match new.group.as_ref().filter(|_| queue.dedups_by_group()) {
+        // The length keeps a group's name and an id apart.
+        Some(group) => format!("{}:{group}{duplicate}", group.len()),
+        None => duplicate.clone(),
+    });
+    let known_as = known_as.filter(|_| queue.is_fifo());
+    if let Some(known_as) = &known_as
+        && let Some(sent) = known(tx, queue, known_as, now_ms)?
     {
         return Ok(sent);
     }
@@ -248,10 +271,10 @@ pub(super) fn send(tx: &mut Tx<'_>, queue: &Queue, new: New, now_ms: i64) -> Res
         attributes_md5: message.attributes_md5(),
         sequence: queue.is_fifo().then(|| sequence(message.number)),
     };
-    if let Some(duplicate) = &message.duplicate {
+    if let Some(known_as) = &known_as {
         let (by_id, by_time) = queue.duplicates();
-        tx.put_json(by_id.push(duplicate), &(now_ms, &sent))?;
-        tx.put(by_time.push_i64(now_ms).push(duplicate), &[])?;
+        tx.put_json(by_id.push(known_as), &(now_ms, &sent))?;
+        tx.put(by_time.push_i64(now_ms).push(known_as), &[])?;
     }
     Ok(sent)
 }
@@ -373,6 +396,55 @@ fn bury(tx: &mut Tx<'_>, from: &Queue, target: &Queue, message: Message, now_ms:
     };
     buried.insert(tx, target)
 }
+
+/// Moves a visible message of a dead-letter queue to where it goes, as a new message; answers the id of the queue that has it now.
+/// `None`: nothing is visible.
+pub(super) fn move_one(
+    tx: &mut Tx<'_>,
+    from: &Queue,
+    to: Option<&Place>,
+    id: String,
+    now_ms: i64,
+) -> Result<Option<String>, Error> {
+    let until = from.visible().push_i64(now_ms + 1);
+    let visible = tx.scan(from.visible().as_bytes(), Some(until.as_bytes()), MAX_PASSED, false)?;
+    for (key, _) in visible {
+        let number = Key::parts(&key).get(4).and_then(|part| Key::part_u64(part)).unwrap_or(0);
+        let Some(message) = tx.get_json::<Message>(from.messages().push_u64(number))? else { continue };
+        if message.expired(from, now_ms) {
+            message.remove(tx, from)?;
+            continue;
+        }
+        // A group's order is kept: its first message goes first.
+        if !first_of_group(tx, from, &message, &BTreeSet::new())? {
+            continue;
+        }
+        let source = message.source.as_deref().and_then(Place::of_arn);
+        let target =
+            to.cloned().or(source).ok_or_else(|| Error::new(NO_SOURCE, 400, "no queue is known that it came from"))?;
+        let target = target.queue(tx)?;
+        message.remove(tx, from)?;
+        let moved = Message {
+            id,
+            number: tx.next_number(target.counter())?,
+            sent_ms: now_ms,
+            visible_ms: now_ms + target.number("DelaySeconds") * 1000,
+            received: 0,
+            first_received_ms: None,
+            receipt: None,
+            source: None,
+            ..message
+        };
+        moved.insert(tx, &target)?;
+        return Ok(Some(target.id));
+    }
+    Ok(None)
+}
+
+/// How many messages are looked at for one that may be moved.
+const MAX_PASSED: usize = 1000;
+/// AWS's reason of a task that met a message that was sent to the dead-letter queue itself.
+const NO_SOURCE: &str = "CouldNotDetermineMessageSource";
 
 /// The message that a receipt handle names; none when it is gone or was received again since.
 pub(super) fn held(tx: &mut Tx<'_>, queue: &Queue, handle: &str) -> Result<Option<Message>, Error> {

@@ -56,6 +56,9 @@ const SETTABLE: [Settable; 15] = [
     ("FifoThroughputLimit", None, None),
 ];
 
+/// Attributes of FIFO queues alone.
+const FIFO_ONLY: [&str; 3] = ["ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit"];
+
 /// Where a queue sends what was received too often.
 pub(super) struct Redrive {
     pub(super) target: Place,
@@ -154,14 +157,48 @@ impl Queue {
         text.and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
+    /// Whether each message group knows duplicates of its own.
+    pub(super) fn dedups_by_group(&self) -> bool {
+        self.attributes.get("DeduplicationScope").is_some_and(|scope| scope == "messageGroup")
+    }
+
     pub(super) fn redrive(&self) -> Option<Redrive> {
-        let policy: Value = serde_json::from_str(self.attributes.get("RedrivePolicy")?).ok()?;
-        let most = match policy.get("maxReceiveCount")? {
-            Value::String(text) => text.parse().ok()?,
-            number => number.as_u64()?,
+        redrive_policy(self.attributes.get("RedrivePolicy")?).ok()
+    }
+
+    /// Fails where the dead-letter queue is none that the queue may have. Sources: SQS API Reference, SetQueueAttributes; SQS Developer
+    /// Guide, "Using dead-letter queues".
+    pub(super) fn check_redrive(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        let Some((text, redrive)) = self.attributes.get("RedrivePolicy").zip(self.redrive()) else { return Ok(()) };
+        let refused = |reason: &str| {
+            Err(invalid_parameter(format!("Value {text} for parameter RedrivePolicy is invalid. Reason: {reason}")))
         };
-        let target = Place::of_arn(policy.get("deadLetterTargetArn")?.as_str()?)?;
-        Some(Redrive { target, most: u32::try_from(most).ok()? })
+        let target = match redrive.target.find(tx)? {
+            Some(target) => target,
+            None if redrive.target.key() == self.place().key() => self.clone(),
+            None => return refused("Dead letter target does not exist."),
+        };
+        if target.is_fifo() != self.is_fifo() {
+            return refused("Dead-letter queue must be same type of queue as the source.");
+        }
+        if target.account != self.account || target.region != self.region {
+            return refused("Dead letter target owner should be same as the source.");
+        }
+        if !target.allows(&self.arn()) {
+            return refused("Dead letter target does not allow this queue to use it.");
+        }
+        Ok(())
+    }
+
+    /// Whether the queue may be the dead-letter queue of another.
+    fn allows(&self, source_arn: &str) -> bool {
+        let policy = self.attributes.get("RedriveAllowPolicy").and_then(|text| serde_json::from_str(text).ok());
+        let policy: Value = policy.unwrap_or_default();
+        match policy["redrivePermission"].as_str() {
+            Some("denyAll") => false,
+            Some("byQueue") => policy["sourceQueueArns"].as_array().into_iter().flatten().any(|arn| arn == source_arn),
+            _ => true,
+        }
     }
 
     /// Sets attributes, checked; an empty text removes one.
@@ -175,6 +212,10 @@ impl Queue {
                 self.attributes.remove(name);
                 continue;
             }
+            let fifo = self.is_fifo() || attributes.get("FifoQueue").is_some_and(|value| value == "true");
+            if !fifo && FIFO_ONLY.contains(&name.as_str()) {
+                return Err(error::invalid_attribute_name(format!("Unknown Attribute {name}.")));
+            }
             if let Some((low, high)) = range {
                 value.parse().ok().filter(|number: &i64| (*low..=*high).contains(number)).ok_or_else(invalid)?;
             }
@@ -184,7 +225,25 @@ impl Queue {
                 "ContentBasedDeduplication" | "SqsManagedSseEnabled" if !matches!(value.as_str(), "true" | "false") => {
                     return Err(invalid());
                 }
-                "Policy" | "RedrivePolicy" | "RedriveAllowPolicy" => {
+                "DeduplicationScope" if !matches!(value.as_str(), "queue" | "messageGroup") => return Err(invalid()),
+                "FifoThroughputLimit" if !matches!(value.as_str(), "perQueue" | "perMessageGroupId") => {
+                    return Err(invalid());
+                }
+                "RedrivePolicy" => {
+                    redrive_policy(value).map_err(|reason| {
+                        invalid_parameter(format!(
+                            "Value {value} for parameter RedrivePolicy is invalid. Reason: {reason}"
+                        ))
+                    })?;
+                }
+                "RedriveAllowPolicy" => {
+                    redrive_allow_policy(value).map_err(|reason| {
+                        invalid_parameter(format!(
+                            "Value {value} for parameter RedriveAllowPolicy is invalid. Reason: {reason}"
+                        ))
+                    })?;
+                }
+                "Policy" => {
                     serde_json::from_str::<serde_json::Map<String, Value>>(value).map_err(|_| invalid())?;
                 }
                 _ => {}
@@ -207,10 +266,10 @@ impl Queue {
                 "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
             ));
         }
-        if self.attributes.contains_key("RedrivePolicy") && self.redrive().is_none_or(|redrive| redrive.most == 0) {
-            return Err(invalid_parameter(
-                "Value for parameter RedrivePolicy is invalid. Reason: Redrive policy must contain deadLetterTargetArn and \
-                 maxReceiveCount between 1 and 1000.",
+        let limit = self.attributes.get("FifoThroughputLimit").is_some_and(|limit| limit == "perMessageGroupId");
+        if limit && !self.dedups_by_group() {
+            return Err(error::invalid_attribute_value(
+                "FifoThroughputLimit can be set to perMessageGroupId only when DeduplicationScope is set to messageGroup.",
             ));
         }
         Ok(())
@@ -263,9 +322,57 @@ impl Queue {
         Key::new(OWNER).push("counter").push(&self.id)
     }
 
+    /// Its tasks that move messages, the newest first.
+    pub(super) fn moves(&self) -> Key {
+        Key::new(OWNER).push("move").push(&self.id)
+    }
+
     /// Where all that a queue holds is, for clearing.
-    pub(super) fn contents(id: &str) -> [Key; 5] {
-        ["message", "visible", "group", "dedup", "counter"].map(|what| Key::new(OWNER).push(what).push(id))
+    pub(super) fn contents(id: &str) -> [Key; 6] {
+        ["message", "visible", "group", "dedup", "counter", "move"].map(|what| Key::new(OWNER).push(what).push(id))
+    }
+}
+
+/// A redrive policy, or what is wrong with it.
+fn redrive_policy(text: &str) -> Result<Redrive, String> {
+    let policy: serde_json::Map<String, Value> =
+        serde_json::from_str(text).map_err(|_| "Redrive policy is not a valid JSON map.".to_owned())?;
+    if policy.keys().any(|key| !matches!(key.as_str(), "deadLetterTargetArn" | "maxReceiveCount")) {
+        return Err("Only following attributes are supported: [deadLetterTargetArn, maxReceiveCount].".to_owned());
+    }
+    let given = |name: &str| {
+        policy.get(name).ok_or_else(|| format!("Redrive policy does not contain mandatory attribute: {name}."))
+    };
+    let (arn, most) = (given("deadLetterTargetArn")?, given("maxReceiveCount")?);
+    let number = match most {
+        Value::String(text) => text.parse().ok(),
+        number => number.as_u64(),
+    };
+    let number = number.and_then(|number| u32::try_from(number).ok()).filter(|number| (1..=1000).contains(number));
+    let most = number.ok_or_else(|| {
+        let shown = most.as_str().map_or_else(|| most.to_string(), str::to_owned);
+        format!("Invalid value for maxReceiveCount: {shown}, valid values are from 1 to 1000 both inclusive.")
+    })?;
+    let target = arn.as_str().and_then(Place::of_arn).ok_or("Invalid value for deadLetterTargetArn.")?;
+    Ok(Redrive { target, most })
+}
+
+/// Which queues may use one as their dead-letter queue. Source: SQS API Reference, SetQueueAttributes.
+fn redrive_allow_policy(text: &str) -> Result<(), String> {
+    const MOST: usize = 10;
+    let policy: serde_json::Map<String, Value> =
+        serde_json::from_str(text).map_err(|_| "Redrive allow policy is not a valid JSON map.".to_owned())?;
+    let sources = policy.get("sourceQueueArns");
+    let list = sources
+        .and_then(Value::as_array)
+        .map(|list| list.iter().all(|arn| arn.as_str().and_then(Place::of_arn).is_some()));
+    let count = sources.and_then(Value::as_array).map_or(0, Vec::len);
+    match policy.get("redrivePermission").and_then(Value::as_str) {
+        Some("byQueue") if list == Some(true) && (1..=MOST).contains(&count) => Ok(()),
+        Some("byQueue") => Err(format!("sourceQueueArns must be 1 to {MOST} ARNs of queues.")),
+        Some("allowAll" | "denyAll") if sources.is_none() => Ok(()),
+        Some("allowAll" | "denyAll") => Err("sourceQueueArns can only be given with byQueue.".to_owned()),
+        _ => Err("redrivePermission must be allowAll, denyAll or byQueue.".to_owned()),
     }
 }
 

@@ -193,3 +193,126 @@ async fn a_mail_waits_for_its_server() {
     }
     running.abort();
 }
+
+#[tokio::test]
+async fn duplicates_are_known_by_group_where_that_is_asked() {
+    let bench = bench(&Value::Null);
+    let by_group =
+        json!({"FifoQueue": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"});
+    for (attributes, wanted) in [(by_group, vec!["A", "B"]), (json!({"FifoQueue": "true"}), vec!["A"])] {
+        let name = format!("q{}.fifo", wanted.len());
+        let url = bench.queue(&name, attributes).await;
+        for (group, body) in [("A", "A"), ("B", "B"), ("A", "again")] {
+            let input = json!({"QueueUrl": url, "MessageBody": body, "MessageGroupId": group, "MessageDeduplicationId": "same"});
+            bench.call("sqs", "sendMessage", input).await;
+        }
+        let mut bodies: Vec<String> =
+            bench.receive(&url, 10, 0).await.iter().map(|m| m["Body"].as_str().unwrap().to_owned()).collect();
+        bodies.sort();
+        assert_eq!(bodies, wanted);
+    }
+}
+
+#[tokio::test]
+async fn what_a_queue_cannot_be_is_refused() {
+    let bench = bench(&Value::Null);
+    bench.queue("plain", json!({})).await;
+    bench.queue("closed", json!({"RedriveAllowPolicy": "{\"redrivePermission\":\"denyAll\"}"})).await;
+    let dead = |name: &str, most: &str| {
+        format!("{{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:000000000000:{name}\",\"maxReceiveCount\":{most}}}")
+    };
+    let cases = [
+        (
+            "a.fifo",
+            json!({"FifoQueue": "true", "DeduplicationScope": "group"}),
+            "Invalid value for the parameter DeduplicationScope.",
+        ),
+        (
+            "a.fifo",
+            json!({"FifoQueue": "true", "FifoThroughputLimit": "perMessageGroupId"}),
+            "FifoThroughputLimit can be set",
+        ),
+        ("a", json!({"DeduplicationScope": "queue"}), "Unknown Attribute DeduplicationScope."),
+        ("a", json!({"RedrivePolicy": dead("none", "3")}), "Dead letter target does not exist."),
+        (
+            "a",
+            json!({"RedrivePolicy": dead("plain", "0")}),
+            "Invalid value for maxReceiveCount: 0, valid values are from 1 to 1000",
+        ),
+        ("a", json!({"RedrivePolicy": "{}"}), "does not contain mandatory attribute: deadLetterTargetArn."),
+        ("a", json!({"RedrivePolicy": dead("closed", "3")}), "does not allow"),
+        ("a.fifo", json!({"FifoQueue": "true", "RedrivePolicy": dead("plain", "3")}), "must be same type of queue"),
+        ("a", json!({"RedriveAllowPolicy": "{\"redrivePermission\":\"byQueue\"}"}), "sourceQueueArns must be 1 to 10"),
+    ];
+    for (name, attributes, wanted) in cases {
+        let input = json!({"QueueName": name, "Attributes": attributes});
+        let error = bench.cx.call_json("sqs", "createQueue", input).await.unwrap_err();
+        assert!(error.message().contains(wanted), "{name} {attributes}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn messages_go_back_from_a_dead_letter_queue() {
+    let bench = bench(&Value::Null);
+    let running = bench.platform.control.start();
+    let dead = bench.queue("dead", json!({})).await;
+    let policy = "{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:000000000000:dead\",\"maxReceiveCount\":1}";
+    let live = bench.queue("live", json!({"RedrivePolicy": policy, "VisibilityTimeout": "0"})).await;
+    for body in ["one", "two"] {
+        bench.call("sqs", "sendMessage", json!({"QueueUrl": live, "MessageBody": body})).await;
+    }
+    assert_eq!(bench.receive(&live, 10, 0).await.len(), 2);
+    // Received once already: this receive finds them dead.
+    assert_eq!(bench.receive(&live, 10, 0).await.len(), 0);
+    let arn = "arn:aws:sqs:eu-west-1:000000000000:dead";
+    let not_dead = json!({"SourceArn": "arn:aws:sqs:eu-west-1:000000000000:live"});
+    let error = bench.cx.call_json("sqs", "startMessageMoveTask", not_dead).await.unwrap_err();
+    assert_eq!(error.message(), "Source queue must be configured as a Dead Letter Queue.");
+    bench.call("sqs", "startMessageMoveTask", json!({"SourceArn": arn})).await;
+    let mut bodies = Vec::new();
+    while bodies.len() < 2 {
+        for message in bench.receive(&live, 1, 20).await {
+            assert_eq!(message["Attributes"]["ApproximateReceiveCount"], "1");
+            assert_eq!(message["Attributes"]["DeadLetterQueueSourceArn"], Value::Null);
+            bodies.push(message["Body"].as_str().unwrap().to_owned());
+            let input = json!({"QueueUrl": live, "ReceiptHandle": message["ReceiptHandle"]});
+            bench.call("sqs", "deleteMessage", input).await;
+        }
+    }
+    bodies.sort();
+    assert_eq!(bodies, ["one", "two"]);
+    assert_eq!(bench.receive(&dead, 10, 0).await.len(), 0);
+    let task = loop {
+        let listed = bench.call("sqs", "listMessageMoveTasks", json!({"SourceArn": arn})).await;
+        let task = listed["Results"][0].clone();
+        if task["Status"] != "RUNNING" {
+            break task;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((&task["Status"], &task["ApproximateNumberOfMessagesMoved"]), (&json!("COMPLETED"), &json!(2)));
+    // One that was sent to the dead-letter queue itself has nowhere to go back to.
+    bench.call("sqs", "sendMessage", json!({"QueueUrl": dead, "MessageBody": "stray"})).await;
+    bench.call("sqs", "startMessageMoveTask", json!({"SourceArn": arn})).await;
+    let task = loop {
+        let listed = bench.call("sqs", "listMessageMoveTasks", json!({"SourceArn": arn})).await;
+        let task = listed["Results"][0].clone();
+        if task["Status"] != "RUNNING" {
+            break task;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((&task["Status"], &task["FailureReason"]), (&json!("FAILED"), &json!("CouldNotDetermineMessageSource")));
+    running.abort();
+}
+
+#[tokio::test]
+async fn what_nothing_obeys_is_refused_by_name() {
+    let bench = bench(&Value::Null);
+    let url = bench.queue("q", json!({})).await;
+    let attribute = json!({"DataType": "String", "StringValue": "a", "StringListValues": ["b"]});
+    let input = json!({"QueueUrl": url, "MessageBody": "b", "MessageAttributes": {"n": attribute}});
+    let error = bench.cx.call_json("sqs", "sendMessage", input).await.unwrap_err();
+    assert_eq!(error.code(), "UnsupportedOperation");
+    assert!(error.message().starts_with("MessageAttributes.StringListValues is not supported"), "{error}");
+}

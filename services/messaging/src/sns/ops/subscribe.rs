@@ -17,8 +17,11 @@ impl Handle<Subscribe> for Sns {
         let endpoint = req.endpoint.unwrap_or_default();
         check(&req.protocol, &endpoint)?;
         let mut new = Subscription::new(cx, &req.topic_arn, &req.protocol, &endpoint);
-        for (name, value) in req.attributes.unwrap_or_default() {
-            new.set(&name, &value)?;
+        let attributes = req.attributes.unwrap_or_default();
+        // What a filter may be depends on its scope.
+        let scope = attributes.get_key_value("FilterPolicyScope");
+        for (name, value) in scope.into_iter().chain(&attributes) {
+            new.set(name, value)?;
         }
         if req.protocol.starts_with("email") && !self.auto_confirm {
             new.token = Some(cx.uuid().replace('-', ""));

@@ -74,6 +74,9 @@ impl Handle<SetQueueAttributes> for Sqs {
                 return Err(error::invalid_attribute_name("Unknown Attribute FifoQueue."));
             }
             queue.set(&attributes)?;
+            if attributes.contains_key("RedrivePolicy") {
+                queue.check_redrive(tx)?;
+            }
             queue.modified_ms = now;
             queue.save(tx)
         })

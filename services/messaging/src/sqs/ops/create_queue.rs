@@ -27,6 +27,7 @@ impl Handle<CreateQueue> for Sqs {
                         .with_query_code("QueueAlreadyExists")),
                     };
                 }
+                new.check_redrive(tx)?;
                 new.save(tx)?;
                 Ok(new.clone())
             })

@@ -5,6 +5,7 @@ mod create_queue;
 mod delete_message;
 mod delete_queue;
 mod list_queues;
+mod moves;
 mod receive_message;
 mod send_message;
 mod tags;
