@@ -2,6 +2,81 @@
 
 use std::collections::BTreeMap;
 
+use wire::Error;
+
+/// What becomes of an argument that Glue has a meaning for. All others are the script's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Obeyed,
+    /// Goes to the Spark runtime, which obeys it or refuses it.
+    Runtime,
+    /// The run's result is the same with and without it: it is about where AWS runs or watches the job.
+    None,
+    /// Refused, unless it has this value.
+    Refused(&'static str),
+}
+
+/// Source: AWS Glue Developer Guide, "Using job parameters in AWS Glue jobs".
+const SPECIAL: [(&str, Effect); 41] = [
+    ("--JOB_NAME", Effect::Obeyed),
+    ("--TempDir", Effect::Obeyed),
+    ("--additional-python-modules", Effect::Obeyed),
+    ("--auto-scale-within-microbatch", Effect::None),
+    ("--class", Effect::Refused("")),
+    ("--conf", Effect::Runtime),
+    ("--continuous-log-conversionPattern", Effect::None),
+    ("--continuous-log-logGroup", Effect::None),
+    ("--continuous-log-logStreamPrefix", Effect::None),
+    ("--customer-driver-env-vars", Effect::Refused("")),
+    ("--customer-executor-env-vars", Effect::Refused("")),
+    ("--datalake-formats", Effect::Runtime),
+    ("--disable-proxy-v2", Effect::None),
+    ("--enable-auto-scaling", Effect::None),
+    ("--enable-continuous-cloudwatch-log", Effect::None),
+    ("--enable-continuous-log-filter", Effect::None),
+    ("--enable-glue-datacatalog", Effect::Runtime),
+    ("--enable-job-insights", Effect::None),
+    ("--enable-lakeformation-fine-grained-access", Effect::Refused("false")),
+    ("--enable-metrics", Effect::None),
+    ("--enable-observability-metrics", Effect::None),
+    ("--enable-rename-algorithm-v2", Effect::None),
+    ("--enable-s3-parquet-optimized-committer", Effect::None),
+    ("--enable-spark-ui", Effect::None),
+    ("--encryption-type", Effect::None),
+    ("--extra-files", Effect::Runtime),
+    ("--extra-jars", Effect::Runtime),
+    ("--extra-py-files", Effect::Runtime),
+    ("--job-bookmark-from", Effect::Runtime),
+    ("--job-bookmark-option", Effect::Runtime),
+    ("--job-bookmark-to", Effect::Runtime),
+    ("--job-language", Effect::Refused("python")),
+    ("--library-set", Effect::None),
+    ("--python-modules-installer-option", Effect::Refused("")),
+    ("--scriptLocation", Effect::Refused("")),
+    ("--spark-event-logs-path", Effect::None),
+    ("--spark-ui-event-logs-path", Effect::None),
+    ("--use-postgres-driver", Effect::None),
+    ("--user-jars-first", Effect::Runtime),
+    ("--write-shuffle-files-to-s3", Effect::None),
+    ("--write-shuffle-spills-to-s3", Effect::None),
+];
+
+/// Refuses what nothing here would obey.
+pub(super) fn check(arguments: &BTreeMap<String, String>) -> Result<(), Error> {
+    for (name, value) in arguments {
+        let known = SPECIAL.iter().find(|(special, _)| special == name);
+        if let Some((_, Effect::Refused(unless))) = known
+            && !value.is_empty()
+            && value != unless
+        {
+            return Err(api_glue::error::invalid_input_exception(format!(
+                "The job argument {name} is not supported, given: {value}"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// What the script is started with: Glue's own arguments first, then the run's over the job's defaults.
 pub(super) fn argv(job: &str, run: &str, arguments: &BTreeMap<String, String>) -> Vec<String> {
     let mut all: Vec<(&str, &str)> = vec![("--JOB_ID", job), ("--JOB_RUN_ID", run), ("--JOB_NAME", job)];
@@ -34,6 +109,20 @@ mod tests {
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_nothing_obeys_is_refused() {
+        for (name, effect) in SPECIAL {
+            let refused = check(&map(&[(name, "value")]));
+            assert_eq!(refused.is_err(), matches!(effect, Effect::Refused(_)), "{name}");
+            if let Effect::Refused(unless) = effect {
+                assert!(check(&map(&[(name, unless)])).is_ok(), "{name} {unless}");
+                assert!(refused.unwrap_err().message().contains(name));
+            }
+        }
+        assert!(check(&map(&[("--mine", "value")])).is_ok());
+        assert!(SPECIAL.is_sorted_by_key(|(name, _)| *name));
     }
 
     #[test]

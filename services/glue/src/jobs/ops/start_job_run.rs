@@ -1,5 +1,7 @@
 //! StartJobRun: puts a run of a job on the queue.
 
+use std::collections::BTreeMap;
+
 use api_glue::{Job, JobRun, StartJobRun, StartJobRunRequest, StartJobRunResponse};
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -34,7 +36,9 @@ impl Handle<StartJobRun> for Jobs {
             {
                 return Err(run_not_found(&previous.run));
             }
-            let mut record = RunRecord::new(run(&job, &req, &place, now), &job);
+            let run = run(&job, &req, &place, now);
+            arguments::check(run.arguments.as_ref().unwrap_or(&BTreeMap::new()))?;
+            let mut record = RunRecord::new(run, &job);
             record.role = role_arn(&account, &record.role);
             start(tx, &place, &record)?;
             Ok(StartJobRunResponse { job_run_id: Some(place.run.clone()) })
