@@ -73,12 +73,13 @@ async fn serve(settings: Settings) -> Result<()> {
     // Who comes meanwhile waits at the port; where that becomes long, they are told when to come again.
     let wired = {
         let mut wiring = Box::pin(services::wire(&platform, root.clone()));
-        match tokio::time::timeout(PATIENCE, &mut wiring).await {
-            Ok(wired) => wired?,
-            Err(_) => tokio::select! {
+        if let Ok(wired) = tokio::time::timeout(PATIENCE, &mut wiring).await {
+            wired?
+        } else {
+            tokio::select! {
                 wired = wiring => wired?,
                 () = front::starting(&listener) => unreachable!("it accepts until it is dropped"),
-            },
+            }
         }
     };
     let running: Vec<_> = [&platform.control, &platform.s3, &platform.dynamodb].into_iter().map(Queue::start).collect();

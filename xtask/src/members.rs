@@ -15,6 +15,13 @@ use serde_json::{Map, Value};
 use crate::checks::root;
 use crate::codegen::{self, document, snake};
 
+/// Refused, although a word of the sources looks like reading them: handlers that keep all of an input would keep these too.
+const KEPT_AND_REFUSED: [(&str, &str, &str); 3] = [
+    ("glue", "CreateJobRequest", "CodeGenConfigurationNodes"),
+    ("sagemaker", "CreateTransformJobRequest", "DataCaptureConfig"),
+    ("secretsmanager", "GetResourcePolicyRequest", "PolicyName"),
+];
+
 /// What is said of members, by service and structure.
 type List<T> = BTreeMap<String, BTreeMap<String, BTreeMap<String, T>>>;
 
@@ -192,7 +199,14 @@ pub(crate) fn unaccounted() -> Result<Vec<String>> {
                 let known = read.contains(field.trim_start_matches("r#"));
                 let listed = lists.listed(&service, found);
                 if !known && !listed {
-                    faults.insert(format!("[{service}.{}] {}", found.structure, found.member));
+                    faults
+                        .insert(format!("[{service}.{}] {} is neither read nor listed", found.structure, found.member));
+                }
+                // What a handler has come to read would never reach it. Deeper, a word may be another structure's.
+                let refused = lists.unless(&service, input, &found.member).is_some();
+                let kept = KEPT_AND_REFUSED.contains(&(service.as_str(), input, found.member.as_str()));
+                if known && found.structure == input && refused && !kept {
+                    faults.insert(format!("[{service}.{input}] {} is refused and yet read", found.member));
                 }
                 known && !listed
             });
@@ -205,6 +219,7 @@ pub(crate) fn unaccounted() -> Result<Vec<String>> {
 fn sources(service: &str) -> Result<Vec<String>> {
     let folder = match service {
         "cloudwatch" | "logs" => "telemetry",
+        "dynamodbstreams" => "dynamodb",
         "iam" | "sts" => "identity",
         "secretsmanager" | "ssm" | "kms" => "secrets",
         "sns" | "sqs" => "messaging",
@@ -252,10 +267,6 @@ mod tests {
     #[test]
     fn every_member_is_read_or_listed() {
         let unaccounted = super::unaccounted().unwrap();
-        assert!(
-            unaccounted.is_empty(),
-            "neither read nor in models/no_effect.toml or models/refused.toml:\n{}",
-            unaccounted.join("\n")
-        );
+        assert!(unaccounted.is_empty(), "models/no_effect.toml or models/refused.toml:\n{}", unaccounted.join("\n"));
     }
 }

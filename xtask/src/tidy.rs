@@ -45,9 +45,7 @@ pub(crate) fn run() -> Result<()> {
         }
     }
     for member in crate::members::unaccounted()? {
-        faults.push(format!(
-            "{member} is neither read by its service nor in models/no_effect.toml or models/refused.toml"
-        ));
+        faults.push(format!("models/no_effect.toml or models/refused.toml: {member}"));
     }
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
 }

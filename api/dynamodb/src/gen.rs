@@ -13,6 +13,28 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "dynamodb",
 };
 
+/// `dynamodb:BatchExecuteStatement`.
+#[derive(Debug)]
+pub struct BatchExecuteStatement;
+impl wire::Operation for BatchExecuteStatement {
+    type Input = BatchExecuteStatementInput;
+    type Output = BatchExecuteStatementOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "BatchExecuteStatement",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_BATCH_EXECUTE_STATEMENT_INPUT,
+        output: &S_BATCH_EXECUTE_STATEMENT_OUTPUT,
+        result_wrapper: "",
+        resource: "",
+        readonly: false,
+        action: "",
+        refused: &[],
+    };
+}
+
 /// `dynamodb:BatchGetItem`.
 #[derive(Debug)]
 pub struct BatchGetItem;
@@ -53,7 +75,7 @@ impl wire::Operation for BatchWriteItem {
         resource: "",
         readonly: false,
         action: "dynamodb:BatchWriteItem",
-        refused: &[("ReturnItemCollectionMetrics", &["NONE"])],
+        refused: &[],
     };
 }
 
@@ -97,7 +119,29 @@ impl wire::Operation for DeleteItem {
         resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
         action: "dynamodb:DeleteItem",
-        refused: &[("ReturnItemCollectionMetrics", &["NONE"])],
+        refused: &[],
+    };
+}
+
+/// `dynamodb:DeleteResourcePolicy`.
+#[derive(Debug)]
+pub struct DeleteResourcePolicy;
+impl wire::Operation for DeleteResourcePolicy {
+    type Input = DeleteResourcePolicyInput;
+    type Output = DeleteResourcePolicyOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteResourcePolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_RESOURCE_POLICY_INPUT,
+        output: &S_DELETE_RESOURCE_POLICY_OUTPUT,
+        result_wrapper: "",
+        resource: "{ResourceArn}",
+        readonly: false,
+        action: "dynamodb:DeleteResourcePolicy",
+        refused: &[],
     };
 }
 
@@ -145,6 +189,28 @@ impl wire::Operation for DescribeContinuousBackups {
     };
 }
 
+/// `dynamodb:DescribeContributorInsights`.
+#[derive(Debug)]
+pub struct DescribeContributorInsights;
+impl wire::Operation for DescribeContributorInsights {
+    type Input = DescribeContributorInsightsInput;
+    type Output = DescribeContributorInsightsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeContributorInsights",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_CONTRIBUTOR_INSIGHTS_INPUT,
+        output: &S_DESCRIBE_CONTRIBUTOR_INSIGHTS_OUTPUT,
+        result_wrapper: "",
+        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+        readonly: true,
+        action: "dynamodb:DescribeContributorInsights",
+        refused: &[],
+    };
+}
+
 /// `dynamodb:DescribeEndpoints`.
 #[derive(Debug)]
 pub struct DescribeEndpoints;
@@ -163,6 +229,28 @@ impl wire::Operation for DescribeEndpoints {
         resource: "",
         readonly: true,
         action: "dynamodb:DescribeEndpoints",
+        refused: &[],
+    };
+}
+
+/// `dynamodb:DescribeKinesisStreamingDestination`.
+#[derive(Debug)]
+pub struct DescribeKinesisStreamingDestination;
+impl wire::Operation for DescribeKinesisStreamingDestination {
+    type Input = DescribeKinesisStreamingDestinationInput;
+    type Output = DescribeKinesisStreamingDestinationOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeKinesisStreamingDestination",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_KINESIS_STREAMING_DESTINATION_INPUT,
+        output: &S_DESCRIBE_KINESIS_STREAMING_DESTINATION_OUTPUT,
+        result_wrapper: "",
+        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+        readonly: true,
+        action: "dynamodb:DescribeKinesisStreamingDestination",
         refused: &[],
     };
 }
@@ -233,6 +321,94 @@ impl wire::Operation for DescribeTimeToLive {
     };
 }
 
+/// `dynamodb:DisableKinesisStreamingDestination`.
+#[derive(Debug)]
+pub struct DisableKinesisStreamingDestination;
+impl wire::Operation for DisableKinesisStreamingDestination {
+    type Input = KinesisStreamingDestinationInput;
+    type Output = KinesisStreamingDestinationOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DisableKinesisStreamingDestination",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_KINESIS_STREAMING_DESTINATION_INPUT,
+        output: &S_KINESIS_STREAMING_DESTINATION_OUTPUT,
+        result_wrapper: "",
+        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+        readonly: false,
+        action: "dynamodb:DisableKinesisStreamingDestination",
+        refused: &[("EnableKinesisStreamingConfiguration", &[])],
+    };
+}
+
+/// `dynamodb:EnableKinesisStreamingDestination`.
+#[derive(Debug)]
+pub struct EnableKinesisStreamingDestination;
+impl wire::Operation for EnableKinesisStreamingDestination {
+    type Input = KinesisStreamingDestinationInput;
+    type Output = KinesisStreamingDestinationOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "EnableKinesisStreamingDestination",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_KINESIS_STREAMING_DESTINATION_INPUT,
+        output: &S_KINESIS_STREAMING_DESTINATION_OUTPUT,
+        result_wrapper: "",
+        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+        readonly: false,
+        action: "dynamodb:EnableKinesisStreamingDestination",
+        refused: &[("EnableKinesisStreamingConfiguration", &[])],
+    };
+}
+
+/// `dynamodb:ExecuteStatement`.
+#[derive(Debug)]
+pub struct ExecuteStatement;
+impl wire::Operation for ExecuteStatement {
+    type Input = ExecuteStatementInput;
+    type Output = ExecuteStatementOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ExecuteStatement",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_EXECUTE_STATEMENT_INPUT,
+        output: &S_EXECUTE_STATEMENT_OUTPUT,
+        result_wrapper: "",
+        resource: "",
+        readonly: false,
+        action: "",
+        refused: &[],
+    };
+}
+
+/// `dynamodb:ExecuteTransaction`.
+#[derive(Debug)]
+pub struct ExecuteTransaction;
+impl wire::Operation for ExecuteTransaction {
+    type Input = ExecuteTransactionInput;
+    type Output = ExecuteTransactionOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ExecuteTransaction",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_EXECUTE_TRANSACTION_INPUT,
+        output: &S_EXECUTE_TRANSACTION_OUTPUT,
+        result_wrapper: "",
+        resource: "",
+        readonly: false,
+        action: "",
+        refused: &[],
+    };
+}
+
 /// `dynamodb:GetItem`.
 #[derive(Debug)]
 pub struct GetItem;
@@ -251,6 +427,50 @@ impl wire::Operation for GetItem {
         resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: true,
         action: "dynamodb:GetItem",
+        refused: &[],
+    };
+}
+
+/// `dynamodb:GetResourcePolicy`.
+#[derive(Debug)]
+pub struct GetResourcePolicy;
+impl wire::Operation for GetResourcePolicy {
+    type Input = GetResourcePolicyInput;
+    type Output = GetResourcePolicyOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetResourcePolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_RESOURCE_POLICY_INPUT,
+        output: &S_GET_RESOURCE_POLICY_OUTPUT,
+        result_wrapper: "",
+        resource: "{ResourceArn}",
+        readonly: true,
+        action: "dynamodb:GetResourcePolicy",
+        refused: &[],
+    };
+}
+
+/// `dynamodb:ListContributorInsights`.
+#[derive(Debug)]
+pub struct ListContributorInsights;
+impl wire::Operation for ListContributorInsights {
+    type Input = ListContributorInsightsInput;
+    type Output = ListContributorInsightsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListContributorInsights",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_CONTRIBUTOR_INSIGHTS_INPUT,
+        output: &S_LIST_CONTRIBUTOR_INSIGHTS_OUTPUT,
+        result_wrapper: "",
+        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+        readonly: true,
+        action: "dynamodb:ListContributorInsights",
         refused: &[],
     };
 }
@@ -292,7 +512,7 @@ impl wire::Operation for ListTagsOfResource {
         input: &S_LIST_TAGS_OF_RESOURCE_INPUT,
         output: &S_LIST_TAGS_OF_RESOURCE_OUTPUT,
         result_wrapper: "",
-        resource: "",
+        resource: "{ResourceArn}",
         readonly: true,
         action: "dynamodb:ListTagsOfResource",
         refused: &[],
@@ -317,7 +537,29 @@ impl wire::Operation for PutItem {
         resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
         action: "dynamodb:PutItem",
-        refused: &[("ReturnItemCollectionMetrics", &["NONE"])],
+        refused: &[],
+    };
+}
+
+/// `dynamodb:PutResourcePolicy`.
+#[derive(Debug)]
+pub struct PutResourcePolicy;
+impl wire::Operation for PutResourcePolicy {
+    type Input = PutResourcePolicyInput;
+    type Output = PutResourcePolicyOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutResourcePolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_PUT_RESOURCE_POLICY_INPUT,
+        output: &S_PUT_RESOURCE_POLICY_OUTPUT,
+        result_wrapper: "",
+        resource: "{ResourceArn}",
+        readonly: false,
+        action: "dynamodb:PutResourcePolicy",
+        refused: &[],
     };
 }
 
@@ -380,7 +622,7 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
+        resource: "{ResourceArn}",
         readonly: false,
         action: "dynamodb:TagResource",
         refused: &[],
@@ -427,7 +669,7 @@ impl wire::Operation for TransactWriteItems {
         resource: "",
         readonly: false,
         action: "dynamodb:TransactWriteItems",
-        refused: &[("ReturnItemCollectionMetrics", &["NONE"])],
+        refused: &[],
     };
 }
 
@@ -446,7 +688,7 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
+        resource: "{ResourceArn}",
         readonly: false,
         action: "dynamodb:UntagResource",
         refused: &[],
@@ -475,6 +717,28 @@ impl wire::Operation for UpdateContinuousBackups {
     };
 }
 
+/// `dynamodb:UpdateContributorInsights`.
+#[derive(Debug)]
+pub struct UpdateContributorInsights;
+impl wire::Operation for UpdateContributorInsights {
+    type Input = UpdateContributorInsightsInput;
+    type Output = UpdateContributorInsightsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateContributorInsights",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_CONTRIBUTOR_INSIGHTS_INPUT,
+        output: &S_UPDATE_CONTRIBUTOR_INSIGHTS_OUTPUT,
+        result_wrapper: "",
+        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+        readonly: false,
+        action: "dynamodb:UpdateContributorInsights",
+        refused: &[],
+    };
+}
+
 /// `dynamodb:UpdateItem`.
 #[derive(Debug)]
 pub struct UpdateItem;
@@ -493,7 +757,7 @@ impl wire::Operation for UpdateItem {
         resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
         action: "dynamodb:UpdateItem",
-        refused: &[("ReturnItemCollectionMetrics", &["NONE"])],
+        refused: &[],
     };
 }
 
@@ -516,8 +780,6 @@ impl wire::Operation for UpdateTable {
         readonly: false,
         action: "dynamodb:UpdateTable",
         refused: &[
-            ("MultiRegionConsistency", &[]),
-            ("GlobalTableWitnessUpdates", &[]),
             ("GlobalTableSettingsReplicationMode", &[]),
             ("DisassociationProtectionEnabled", &["false"]),
             ("VectorIndexUpdates", &[]),
@@ -588,6 +850,22 @@ pub struct AttributeValueUpdate {
 }
 wire::shape!(AttributeValueUpdate: "Value" value, "Action" action,);
 
+/// `BatchExecuteStatementInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchExecuteStatementInput {
+    pub statements: Vec<BatchStatementRequest>,
+    pub return_consumed_capacity: Option<String>,
+}
+wire::shape!(BatchExecuteStatementInput: "Statements" statements, "ReturnConsumedCapacity" return_consumed_capacity,);
+
+/// `BatchExecuteStatementOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchExecuteStatementOutput {
+    pub responses: Option<Vec<BatchStatementResponse>>,
+    pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
+}
+wire::shape!(BatchExecuteStatementOutput: "Responses" responses, "ConsumedCapacity" consumed_capacity,);
+
 /// `BatchGetItemInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetItemInput {
@@ -604,6 +882,34 @@ pub struct BatchGetItemOutput {
     pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
 }
 wire::shape!(BatchGetItemOutput: "Responses" responses, "UnprocessedKeys" unprocessed_keys, "ConsumedCapacity" consumed_capacity,);
+
+/// `BatchStatementError`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchStatementError {
+    pub code: Option<String>,
+    pub message: Option<String>,
+    pub item: Option<std::collections::BTreeMap<String, AttributeValue>>,
+}
+wire::shape!(BatchStatementError: "Code" code, "Message" message, "Item" item,);
+
+/// `BatchStatementRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchStatementRequest {
+    pub statement: String,
+    pub parameters: Option<Vec<AttributeValue>>,
+    pub consistent_read: Option<bool>,
+    pub return_values_on_condition_check_failure: Option<String>,
+}
+wire::shape!(BatchStatementRequest: "Statement" statement, "Parameters" parameters, "ConsistentRead" consistent_read, "ReturnValuesOnConditionCheckFailure" return_values_on_condition_check_failure,);
+
+/// `BatchStatementResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchStatementResponse {
+    pub error: Option<BatchStatementError>,
+    pub table_name: Option<String>,
+    pub item: Option<std::collections::BTreeMap<String, AttributeValue>>,
+}
+wire::shape!(BatchStatementResponse: "Error" error, "TableName" table_name, "Item" item,);
 
 /// `BatchWriteItemInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -681,6 +987,16 @@ pub struct ContinuousBackupsDescription {
     pub point_in_time_recovery_description: Option<PointInTimeRecoveryDescription>,
 }
 wire::shape!(ContinuousBackupsDescription: "ContinuousBackupsStatus" continuous_backups_status, "PointInTimeRecoveryDescription" point_in_time_recovery_description,);
+
+/// `ContributorInsightsSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContributorInsightsSummary {
+    pub table_name: Option<String>,
+    pub index_name: Option<String>,
+    pub contributor_insights_status: Option<String>,
+    pub contributor_insights_mode: Option<String>,
+}
+wire::shape!(ContributorInsightsSummary: "TableName" table_name, "IndexName" index_name, "ContributorInsightsStatus" contributor_insights_status, "ContributorInsightsMode" contributor_insights_mode,);
 
 /// `CreateGlobalSecondaryIndexAction`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -822,6 +1138,21 @@ pub struct DeleteRequest {
 }
 wire::shape!(DeleteRequest: "Key" key,);
 
+/// `DeleteResourcePolicyInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteResourcePolicyInput {
+    pub resource_arn: String,
+    pub expected_revision_id: Option<String>,
+}
+wire::shape!(DeleteResourcePolicyInput: "ResourceArn" resource_arn, "ExpectedRevisionId" expected_revision_id,);
+
+/// `DeleteResourcePolicyOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteResourcePolicyOutput {
+    pub revision_id: Option<String>,
+}
+wire::shape!(DeleteResourcePolicyOutput: "RevisionId" revision_id,);
+
 /// `DeleteTableInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTableInput {
@@ -857,6 +1188,27 @@ pub struct DescribeContinuousBackupsOutput {
 }
 wire::shape!(DescribeContinuousBackupsOutput: "ContinuousBackupsDescription" continuous_backups_description,);
 
+/// `DescribeContributorInsightsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeContributorInsightsInput {
+    pub table_name: String,
+    pub index_name: Option<String>,
+}
+wire::shape!(DescribeContributorInsightsInput: "TableName" table_name, "IndexName" index_name,);
+
+/// `DescribeContributorInsightsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeContributorInsightsOutput {
+    pub table_name: Option<String>,
+    pub index_name: Option<String>,
+    pub contributor_insights_rule_list: Option<Vec<String>>,
+    pub contributor_insights_status: Option<String>,
+    pub last_update_date_time: Option<wire::Timestamp>,
+    pub failure_exception: Option<FailureException>,
+    pub contributor_insights_mode: Option<String>,
+}
+wire::shape!(DescribeContributorInsightsOutput: "TableName" table_name, "IndexName" index_name, "ContributorInsightsRuleList" contributor_insights_rule_list, "ContributorInsightsStatus" contributor_insights_status, "LastUpdateDateTime" last_update_date_time, "FailureException" failure_exception, "ContributorInsightsMode" contributor_insights_mode,);
+
 /// `DescribeEndpointsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeEndpointsRequest {}
@@ -868,6 +1220,21 @@ pub struct DescribeEndpointsResponse {
     pub endpoints: Vec<Endpoint>,
 }
 wire::shape!(DescribeEndpointsResponse: "Endpoints" endpoints,);
+
+/// `DescribeKinesisStreamingDestinationInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeKinesisStreamingDestinationInput {
+    pub table_name: String,
+}
+wire::shape!(DescribeKinesisStreamingDestinationInput: "TableName" table_name,);
+
+/// `DescribeKinesisStreamingDestinationOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeKinesisStreamingDestinationOutput {
+    pub table_name: Option<String>,
+    pub kinesis_data_stream_destinations: Option<Vec<KinesisDataStreamDestination>>,
+}
+wire::shape!(DescribeKinesisStreamingDestinationOutput: "TableName" table_name, "KinesisDataStreamDestinations" kinesis_data_stream_destinations,);
 
 /// `DescribeLimitsInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -920,6 +1287,13 @@ pub struct DisassociateReplicationGroupMemberAction {
 }
 wire::shape!(DisassociateReplicationGroupMemberAction: "RegionName" region_name, "DisassociationMode" disassociation_mode,);
 
+/// `EnableKinesisStreamingConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EnableKinesisStreamingConfiguration {
+    pub approximate_creation_date_time_precision: Option<String>,
+}
+wire::shape!(EnableKinesisStreamingConfiguration: "ApproximateCreationDateTimePrecision" approximate_creation_date_time_precision,);
+
 /// `Endpoint`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Endpoint {
@@ -927,6 +1301,46 @@ pub struct Endpoint {
     pub cache_period_in_minutes: i64,
 }
 wire::shape!(Endpoint: "Address" address, "CachePeriodInMinutes" cache_period_in_minutes,);
+
+/// `ExecuteStatementInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecuteStatementInput {
+    pub statement: String,
+    pub parameters: Option<Vec<AttributeValue>>,
+    pub consistent_read: Option<bool>,
+    pub next_token: Option<String>,
+    pub return_consumed_capacity: Option<String>,
+    pub limit: Option<i32>,
+    pub return_values_on_condition_check_failure: Option<String>,
+}
+wire::shape!(ExecuteStatementInput: "Statement" statement, "Parameters" parameters, "ConsistentRead" consistent_read, "NextToken" next_token, "ReturnConsumedCapacity" return_consumed_capacity, "Limit" limit, "ReturnValuesOnConditionCheckFailure" return_values_on_condition_check_failure,);
+
+/// `ExecuteStatementOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecuteStatementOutput {
+    pub items: Option<Vec<std::collections::BTreeMap<String, AttributeValue>>>,
+    pub next_token: Option<String>,
+    pub consumed_capacity: Option<ConsumedCapacity>,
+    pub last_evaluated_key: Option<std::collections::BTreeMap<String, AttributeValue>>,
+}
+wire::shape!(ExecuteStatementOutput: "Items" items, "NextToken" next_token, "ConsumedCapacity" consumed_capacity, "LastEvaluatedKey" last_evaluated_key,);
+
+/// `ExecuteTransactionInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecuteTransactionInput {
+    pub transact_statements: Vec<ParameterizedStatement>,
+    pub client_request_token: Option<String>,
+    pub return_consumed_capacity: Option<String>,
+}
+wire::shape!(ExecuteTransactionInput: "TransactStatements" transact_statements, "ClientRequestToken" client_request_token, "ReturnConsumedCapacity" return_consumed_capacity,);
+
+/// `ExecuteTransactionOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExecuteTransactionOutput {
+    pub responses: Option<Vec<ItemResponse>>,
+    pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
+}
+wire::shape!(ExecuteTransactionOutput: "Responses" responses, "ConsumedCapacity" consumed_capacity,);
 
 /// `ExpectedAttributeValue`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -937,6 +1351,14 @@ pub struct ExpectedAttributeValue {
     pub attribute_value_list: Option<Vec<AttributeValue>>,
 }
 wire::shape!(ExpectedAttributeValue: "Value" value, "Exists" exists, "ComparisonOperator" comparison_operator, "AttributeValueList" attribute_value_list,);
+
+/// `FailureException`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FailureException {
+    pub exception_name: Option<String>,
+    pub exception_description: Option<String>,
+}
+wire::shape!(FailureException: "ExceptionName" exception_name, "ExceptionDescription" exception_description,);
 
 /// `Get`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -968,6 +1390,21 @@ pub struct GetItemOutput {
     pub consumed_capacity: Option<ConsumedCapacity>,
 }
 wire::shape!(GetItemOutput: "Item" item, "ConsumedCapacity" consumed_capacity,);
+
+/// `GetResourcePolicyInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetResourcePolicyInput {
+    pub resource_arn: String,
+}
+wire::shape!(GetResourcePolicyInput: "ResourceArn" resource_arn,);
+
+/// `GetResourcePolicyOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetResourcePolicyOutput {
+    pub policy: Option<String>,
+    pub revision_id: Option<String>,
+}
+wire::shape!(GetResourcePolicyOutput: "Policy" policy, "RevisionId" revision_id,);
 
 /// `GlobalSecondaryIndex`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1066,6 +1503,52 @@ pub struct KeysAndAttributes {
 }
 wire::shape!(KeysAndAttributes: "Keys" keys, "AttributesToGet" attributes_to_get, "ConsistentRead" consistent_read, "ProjectionExpression" projection_expression, "ExpressionAttributeNames" expression_attribute_names,);
 
+/// `KinesisDataStreamDestination`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KinesisDataStreamDestination {
+    pub stream_arn: Option<String>,
+    pub destination_status: Option<String>,
+    pub destination_status_description: Option<String>,
+    pub approximate_creation_date_time_precision: Option<String>,
+}
+wire::shape!(KinesisDataStreamDestination: "StreamArn" stream_arn, "DestinationStatus" destination_status, "DestinationStatusDescription" destination_status_description, "ApproximateCreationDateTimePrecision" approximate_creation_date_time_precision,);
+
+/// `KinesisStreamingDestinationInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KinesisStreamingDestinationInput {
+    pub table_name: String,
+    pub stream_arn: String,
+    pub enable_kinesis_streaming_configuration: Option<EnableKinesisStreamingConfiguration>,
+}
+wire::shape!(KinesisStreamingDestinationInput: "TableName" table_name, "StreamArn" stream_arn, "EnableKinesisStreamingConfiguration" enable_kinesis_streaming_configuration,);
+
+/// `KinesisStreamingDestinationOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KinesisStreamingDestinationOutput {
+    pub table_name: Option<String>,
+    pub stream_arn: Option<String>,
+    pub destination_status: Option<String>,
+    pub enable_kinesis_streaming_configuration: Option<EnableKinesisStreamingConfiguration>,
+}
+wire::shape!(KinesisStreamingDestinationOutput: "TableName" table_name, "StreamArn" stream_arn, "DestinationStatus" destination_status, "EnableKinesisStreamingConfiguration" enable_kinesis_streaming_configuration,);
+
+/// `ListContributorInsightsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListContributorInsightsInput {
+    pub table_name: Option<String>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+wire::shape!(ListContributorInsightsInput: "TableName" table_name, "NextToken" next_token, "MaxResults" max_results,);
+
+/// `ListContributorInsightsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListContributorInsightsOutput {
+    pub contributor_insights_summaries: Option<Vec<ContributorInsightsSummary>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListContributorInsightsOutput: "ContributorInsightsSummaries" contributor_insights_summaries, "NextToken" next_token,);
+
 /// `ListTablesInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTablesInput {
@@ -1133,6 +1616,15 @@ pub struct OnDemandThroughputOverride {
     pub max_read_request_units: Option<i64>,
 }
 wire::shape!(OnDemandThroughputOverride: "MaxReadRequestUnits" max_read_request_units,);
+
+/// `ParameterizedStatement`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ParameterizedStatement {
+    pub statement: String,
+    pub parameters: Option<Vec<AttributeValue>>,
+    pub return_values_on_condition_check_failure: Option<String>,
+}
+wire::shape!(ParameterizedStatement: "Statement" statement, "Parameters" parameters, "ReturnValuesOnConditionCheckFailure" return_values_on_condition_check_failure,);
 
 /// `PointInTimeRecoveryDescription`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1230,6 +1722,23 @@ pub struct PutRequest {
     pub item: std::collections::BTreeMap<String, AttributeValue>,
 }
 wire::shape!(PutRequest: "Item" item,);
+
+/// `PutResourcePolicyInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutResourcePolicyInput {
+    pub resource_arn: String,
+    pub policy: String,
+    pub expected_revision_id: Option<String>,
+    pub confirm_remove_self_resource_access: Option<bool>,
+}
+wire::shape!(PutResourcePolicyInput: "ResourceArn" resource_arn, "Policy" policy, "ExpectedRevisionId" expected_revision_id, "ConfirmRemoveSelfResourceAccess" confirm_remove_self_resource_access,);
+
+/// `PutResourcePolicyOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutResourcePolicyOutput {
+    pub revision_id: Option<String>,
+}
+wire::shape!(PutResourcePolicyOutput: "RevisionId" revision_id,);
 
 /// `QueryInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1563,6 +2072,26 @@ pub struct UpdateContinuousBackupsOutput {
 }
 wire::shape!(UpdateContinuousBackupsOutput: "ContinuousBackupsDescription" continuous_backups_description,);
 
+/// `UpdateContributorInsightsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateContributorInsightsInput {
+    pub table_name: String,
+    pub index_name: Option<String>,
+    pub contributor_insights_action: String,
+    pub contributor_insights_mode: Option<String>,
+}
+wire::shape!(UpdateContributorInsightsInput: "TableName" table_name, "IndexName" index_name, "ContributorInsightsAction" contributor_insights_action, "ContributorInsightsMode" contributor_insights_mode,);
+
+/// `UpdateContributorInsightsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateContributorInsightsOutput {
+    pub table_name: Option<String>,
+    pub index_name: Option<String>,
+    pub contributor_insights_status: Option<String>,
+    pub contributor_insights_mode: Option<String>,
+}
+wire::shape!(UpdateContributorInsightsOutput: "TableName" table_name, "IndexName" index_name, "ContributorInsightsStatus" contributor_insights_status, "ContributorInsightsMode" contributor_insights_mode,);
+
 /// `UpdateGlobalSecondaryIndexAction`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateGlobalSecondaryIndexAction {
@@ -1726,6 +2255,8 @@ pub struct WriteRequest {
 }
 wire::shape!(WriteRequest: "PutRequest" put_request, "DeleteRequest" delete_request,);
 
+static S_APPROXIMATE_CREATION_DATE_TIME_PRECISION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["MILLISECOND", "MICROSECOND"], sensitive: false };
 static S_ARCHIVAL_REASON: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ARCHIVAL_SUMMARY: Shape = Shape::Structure(Structure {
     name: "ArchivalSummary",
@@ -1916,6 +2447,50 @@ static S_ATTRIBUTE_VALUE_UPDATE: Shape = Shape::Structure(Structure {
 static S_BACKFILLING: Shape = Shape::Boolean;
 static S_BACKUP_ARN: Shape =
     Shape::String { min: Some(37), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_BATCH_EXECUTE_STATEMENT_INPUT: Shape = Shape::Structure(Structure {
+    name: "BatchExecuteStatementInput",
+    members: &[
+        Member {
+            name: "Statements",
+            wire: "",
+            shape: &S_PARTI_QL_BATCH_REQUEST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReturnConsumedCapacity",
+            wire: "",
+            shape: &S_RETURN_CONSUMED_CAPACITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BATCH_EXECUTE_STATEMENT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "BatchExecuteStatementOutput",
+    members: &[
+        Member {
+            name: "Responses",
+            wire: "",
+            shape: &S_PARTI_QL_BATCH_RESPONSE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConsumedCapacity",
+            wire: "",
+            shape: &S_CONSUMED_CAPACITY_MULTIPLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_BATCH_GET_ITEM_INPUT: Shape = Shape::Structure(Structure {
     name: "BatchGetItemInput",
     members: &[
@@ -1983,6 +2558,123 @@ static S_BATCH_GET_RESPONSE_MAP: Shape = Shape::Map(Map {
     value_name: "value",
     flattened: false,
     max: None,
+});
+static S_BATCH_STATEMENT_ERROR: Shape = Shape::Structure(Structure {
+    name: "BatchStatementError",
+    members: &[
+        Member {
+            name: "Code",
+            wire: "",
+            shape: &S_BATCH_STATEMENT_ERROR_CODE_ENUM,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Message",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Item",
+            wire: "",
+            shape: &S_ATTRIBUTE_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BATCH_STATEMENT_ERROR_CODE_ENUM: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &[
+        "ConditionalCheckFailed",
+        "ItemCollectionSizeLimitExceeded",
+        "RequestLimitExceeded",
+        "ValidationError",
+        "ProvisionedThroughputExceeded",
+        "TransactionConflict",
+        "ThrottlingError",
+        "InternalServerError",
+        "ResourceNotFound",
+        "AccessDenied",
+        "DuplicateItem",
+    ],
+    sensitive: false,
+};
+static S_BATCH_STATEMENT_REQUEST: Shape = Shape::Structure(Structure {
+    name: "BatchStatementRequest",
+    members: &[
+        Member {
+            name: "Statement",
+            wire: "",
+            shape: &S_PARTI_QL_STATEMENT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Parameters",
+            wire: "",
+            shape: &S_PREPARED_STATEMENT_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConsistentRead",
+            wire: "",
+            shape: &S_CONSISTENT_READ,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReturnValuesOnConditionCheckFailure",
+            wire: "",
+            shape: &S_RETURN_VALUES_ON_CONDITION_CHECK_FAILURE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BATCH_STATEMENT_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "BatchStatementResponse",
+    members: &[
+        Member {
+            name: "Error",
+            wire: "",
+            shape: &S_BATCH_STATEMENT_ERROR,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Item",
+            wire: "",
+            shape: &S_ATTRIBUTE_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
 });
 static S_BATCH_WRITE_ITEM_INPUT: Shape = Shape::Structure(Structure {
     name: "BatchWriteItemInput",
@@ -2219,6 +2911,7 @@ static S_CONDITION_EXPRESSION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CONDITIONAL_OPERATOR: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["AND", "OR"], sensitive: false };
+static S_CONFIRM_REMOVE_SELF_RESOURCE_ACCESS: Shape = Shape::Boolean;
 static S_CONSISTENT_READ: Shape = Shape::Boolean;
 static S_CONSUMED_CAPACITY: Shape = Shape::Structure(Structure {
     name: "ConsumedCapacity",
@@ -2317,6 +3010,81 @@ static S_CONTINUOUS_BACKUPS_DESCRIPTION: Shape = Shape::Structure(Structure {
 });
 static S_CONTINUOUS_BACKUPS_STATUS: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"], sensitive: false };
+static S_CONTRIBUTOR_INSIGHTS_ACTION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ENABLE", "DISABLE"], sensitive: false };
+static S_CONTRIBUTOR_INSIGHTS_MODE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS"],
+    sensitive: false,
+};
+static S_CONTRIBUTOR_INSIGHTS_RULE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: Some("[A-Za-z0-9][A-Za-z0-9\\-\\_\\.]{0,126}[A-Za-z0-9]"),
+    values: &[],
+    sensitive: false,
+};
+static S_CONTRIBUTOR_INSIGHTS_RULE_LIST: Shape = Shape::List(List {
+    member: &S_CONTRIBUTOR_INSIGHTS_RULE,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_CONTRIBUTOR_INSIGHTS_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ENABLING", "ENABLED", "DISABLING", "DISABLED", "FAILED"],
+    sensitive: false,
+};
+static S_CONTRIBUTOR_INSIGHTS_SUMMARIES: Shape = Shape::List(List {
+    member: &S_CONTRIBUTOR_INSIGHTS_SUMMARY,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_CONTRIBUTOR_INSIGHTS_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "ContributorInsightsSummary",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IndexName",
+            wire: "",
+            shape: &S_INDEX_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContributorInsightsStatus",
+            wire: "",
+            shape: &S_CONTRIBUTOR_INSIGHTS_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContributorInsightsMode",
+            wire: "",
+            shape: &S_CONTRIBUTOR_INSIGHTS_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CREATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(Structure {
     name: "CreateGlobalSecondaryIndexAction",
     members: &[
@@ -2880,6 +3648,40 @@ static S_DELETE_REQUEST: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_DELETE_RESOURCE_POLICY_INPUT: Shape = Shape::Structure(Structure {
+    name: "DeleteResourcePolicyInput",
+    members: &[
+        Member {
+            name: "ResourceArn",
+            wire: "",
+            shape: &S_RESOURCE_ARN_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedRevisionId",
+            wire: "",
+            shape: &S_POLICY_REVISION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_RESOURCE_POLICY_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DeleteResourcePolicyOutput",
+    members: &[Member {
+        name: "RevisionId",
+        wire: "",
+        shape: &S_POLICY_REVISION_ID,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_DELETE_TABLE_INPUT: Shape = Shape::Structure(Structure {
     name: "DeleteTableInput",
     members: &[Member {
@@ -2941,6 +3743,90 @@ static S_DESCRIBE_CONTINUOUS_BACKUPS_OUTPUT: Shape = Shape::Structure(Structure 
     }],
     payload: None,
 });
+static S_DESCRIBE_CONTRIBUTOR_INSIGHTS_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeContributorInsightsInput",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IndexName",
+            wire: "",
+            shape: &S_INDEX_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_CONTRIBUTOR_INSIGHTS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeContributorInsightsOutput",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IndexName",
+            wire: "",
+            shape: &S_INDEX_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContributorInsightsRuleList",
+            wire: "",
+            shape: &S_CONTRIBUTOR_INSIGHTS_RULE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContributorInsightsStatus",
+            wire: "",
+            shape: &S_CONTRIBUTOR_INSIGHTS_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastUpdateDateTime",
+            wire: "",
+            shape: &S_LAST_UPDATE_DATE_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FailureException",
+            wire: "",
+            shape: &S_FAILURE_EXCEPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContributorInsightsMode",
+            wire: "",
+            shape: &S_CONTRIBUTOR_INSIGHTS_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DESCRIBE_ENDPOINTS_REQUEST: Shape =
     Shape::Structure(Structure { name: "DescribeEndpointsRequest", members: &[], payload: None });
 static S_DESCRIBE_ENDPOINTS_RESPONSE: Shape = Shape::Structure(Structure {
@@ -2953,6 +3839,40 @@ static S_DESCRIBE_ENDPOINTS_RESPONSE: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_DESCRIBE_KINESIS_STREAMING_DESTINATION_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeKinesisStreamingDestinationInput",
+    members: &[Member {
+        name: "TableName",
+        wire: "",
+        shape: &S_TABLE_ARN,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_KINESIS_STREAMING_DESTINATION_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeKinesisStreamingDestinationOutput",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KinesisDataStreamDestinations",
+            wire: "",
+            shape: &S_KINESIS_DATA_STREAM_DESTINATIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_DESCRIBE_LIMITS_INPUT: Shape =
@@ -3043,6 +3963,13 @@ static S_DESCRIBE_TIME_TO_LIVE_OUTPUT: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_DESTINATION_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ENABLING", "ACTIVE", "DISABLING", "DISABLED", "ENABLE_FAILED", "UPDATING"],
+    sensitive: false,
+};
 static S_DISASSOCIATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(Structure {
     name: "DisassociateReplicationGroupMemberAction",
     members: &[
@@ -3068,6 +3995,18 @@ static S_DISASSOCIATE_REPLICATION_GROUP_MEMBER_ACTION: Shape = Shape::Structure(
 static S_DISASSOCIATION_MODE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["WAIT_FOR_REPLICATION"], sensitive: false };
 static S_DISASSOCIATION_PROTECTION_ENABLED: Shape = Shape::Boolean;
+static S_ENABLE_KINESIS_STREAMING_CONFIGURATION: Shape = Shape::Structure(Structure {
+    name: "EnableKinesisStreamingConfiguration",
+    members: &[Member {
+        name: "ApproximateCreationDateTimePrecision",
+        wire: "",
+        shape: &S_APPROXIMATE_CREATION_DATE_TIME_PRECISION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_ENDPOINT: Shape = Shape::Structure(Structure {
     name: "Endpoint",
     members: &[
@@ -3092,6 +4031,161 @@ static S_ENDPOINT: Shape = Shape::Structure(Structure {
 });
 static S_ENDPOINTS: Shape =
     Shape::List(List { member: &S_ENDPOINT, element: "member", flattened: false, min: None, max: None });
+static S_EXCEPTION_DESCRIPTION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EXCEPTION_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EXECUTE_STATEMENT_INPUT: Shape = Shape::Structure(Structure {
+    name: "ExecuteStatementInput",
+    members: &[
+        Member {
+            name: "Statement",
+            wire: "",
+            shape: &S_PARTI_QL_STATEMENT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Parameters",
+            wire: "",
+            shape: &S_PREPARED_STATEMENT_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConsistentRead",
+            wire: "",
+            shape: &S_CONSISTENT_READ,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_PARTI_QL_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReturnConsumedCapacity",
+            wire: "",
+            shape: &S_RETURN_CONSUMED_CAPACITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Limit",
+            wire: "",
+            shape: &S_POSITIVE_INTEGER_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReturnValuesOnConditionCheckFailure",
+            wire: "",
+            shape: &S_RETURN_VALUES_ON_CONDITION_CHECK_FAILURE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXECUTE_STATEMENT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ExecuteStatementOutput",
+    members: &[
+        Member {
+            name: "Items",
+            wire: "",
+            shape: &S_ITEM_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_PARTI_QL_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConsumedCapacity",
+            wire: "",
+            shape: &S_CONSUMED_CAPACITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastEvaluatedKey",
+            wire: "",
+            shape: &S_KEY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXECUTE_TRANSACTION_INPUT: Shape = Shape::Structure(Structure {
+    name: "ExecuteTransactionInput",
+    members: &[
+        Member {
+            name: "TransactStatements",
+            wire: "",
+            shape: &S_PARAMETERIZED_STATEMENTS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientRequestToken",
+            wire: "",
+            shape: &S_CLIENT_REQUEST_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: true,
+        },
+        Member {
+            name: "ReturnConsumedCapacity",
+            wire: "",
+            shape: &S_RETURN_CONSUMED_CAPACITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EXECUTE_TRANSACTION_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ExecuteTransactionOutput",
+    members: &[
+        Member {
+            name: "Responses",
+            wire: "",
+            shape: &S_ITEM_RESPONSE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConsumedCapacity",
+            wire: "",
+            shape: &S_CONSUMED_CAPACITY_MULTIPLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_EXPECTED_ATTRIBUTE_MAP: Shape = Shape::Map(Map {
     key: &S_ATTRIBUTE_NAME,
     value: &S_EXPECTED_ATTRIBUTE_VALUE,
@@ -3158,6 +4252,28 @@ static S_EXPRESSION_ATTRIBUTE_VALUE_MAP: Shape = Shape::Map(Map {
 });
 static S_EXPRESSION_ATTRIBUTE_VALUE_VARIABLE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_FAILURE_EXCEPTION: Shape = Shape::Structure(Structure {
+    name: "FailureException",
+    members: &[
+        Member {
+            name: "ExceptionName",
+            wire: "",
+            shape: &S_EXCEPTION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExceptionDescription",
+            wire: "",
+            shape: &S_EXCEPTION_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_FILTER_CONDITION_MAP: Shape = Shape::Map(Map {
     key: &S_ATTRIBUTE_NAME,
     value: &S_CONDITION,
@@ -3281,6 +4397,40 @@ static S_GET_ITEM_OUTPUT: Shape = Shape::Structure(Structure {
             name: "ConsumedCapacity",
             wire: "",
             shape: &S_CONSUMED_CAPACITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_RESOURCE_POLICY_INPUT: Shape = Shape::Structure(Structure {
+    name: "GetResourcePolicyInput",
+    members: &[Member {
+        name: "ResourceArn",
+        wire: "",
+        shape: &S_RESOURCE_ARN_STRING,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_RESOURCE_POLICY_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "GetResourcePolicyOutput",
+    members: &[
+        Member {
+            name: "Policy",
+            wire: "",
+            shape: &S_RESOURCE_POLICY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RevisionId",
+            wire: "",
+            shape: &S_POLICY_REVISION_ID,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3748,8 +4898,175 @@ static S_KEYS_AND_ATTRIBUTES: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_KINESIS_DATA_STREAM_DESTINATION: Shape = Shape::Structure(Structure {
+    name: "KinesisDataStreamDestination",
+    members: &[
+        Member {
+            name: "StreamArn",
+            wire: "",
+            shape: &S_STREAM_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DestinationStatus",
+            wire: "",
+            shape: &S_DESTINATION_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DestinationStatusDescription",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApproximateCreationDateTimePrecision",
+            wire: "",
+            shape: &S_APPROXIMATE_CREATION_DATE_TIME_PRECISION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_KINESIS_DATA_STREAM_DESTINATIONS: Shape = Shape::List(List {
+    member: &S_KINESIS_DATA_STREAM_DESTINATION,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_KINESIS_STREAMING_DESTINATION_INPUT: Shape = Shape::Structure(Structure {
+    name: "KinesisStreamingDestinationInput",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StreamArn",
+            wire: "",
+            shape: &S_STREAM_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EnableKinesisStreamingConfiguration",
+            wire: "",
+            shape: &S_ENABLE_KINESIS_STREAMING_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_KINESIS_STREAMING_DESTINATION_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "KinesisStreamingDestinationOutput",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StreamArn",
+            wire: "",
+            shape: &S_STREAM_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DestinationStatus",
+            wire: "",
+            shape: &S_DESTINATION_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EnableKinesisStreamingConfiguration",
+            wire: "",
+            shape: &S_ENABLE_KINESIS_STREAMING_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LAST_UPDATE_DATE_TIME: Shape = Shape::Timestamp { iso: false };
 static S_LIST_ATTRIBUTE_VALUE: Shape =
     Shape::List(List { member: &S_ATTRIBUTE_VALUE, element: "member", flattened: false, min: None, max: None });
+static S_LIST_CONTRIBUTOR_INSIGHTS_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListContributorInsightsInput",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_LIST_CONTRIBUTOR_INSIGHTS_LIMIT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_CONTRIBUTOR_INSIGHTS_LIMIT: Shape = Shape::Integer { min: None, max: Some(100) };
+static S_LIST_CONTRIBUTOR_INSIGHTS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ListContributorInsightsOutput",
+    members: &[
+        Member {
+            name: "ContributorInsightsSummaries",
+            wire: "",
+            shape: &S_CONTRIBUTOR_INSIGHTS_SUMMARIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_TABLES_INPUT: Shape = Shape::Structure(Structure {
     name: "ListTablesInput",
     members: &[
@@ -3995,6 +5312,61 @@ static S_ON_DEMAND_THROUGHPUT_OVERRIDE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_PARAMETERIZED_STATEMENT: Shape = Shape::Structure(Structure {
+    name: "ParameterizedStatement",
+    members: &[
+        Member {
+            name: "Statement",
+            wire: "",
+            shape: &S_PARTI_QL_STATEMENT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Parameters",
+            wire: "",
+            shape: &S_PREPARED_STATEMENT_PARAMETERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReturnValuesOnConditionCheckFailure",
+            wire: "",
+            shape: &S_RETURN_VALUES_ON_CONDITION_CHECK_FAILURE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PARAMETERIZED_STATEMENTS: Shape = Shape::List(List {
+    member: &S_PARAMETERIZED_STATEMENT,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(100),
+});
+static S_PARTI_QL_BATCH_REQUEST: Shape = Shape::List(List {
+    member: &S_BATCH_STATEMENT_REQUEST,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(25),
+});
+static S_PARTI_QL_BATCH_RESPONSE: Shape = Shape::List(List {
+    member: &S_BATCH_STATEMENT_RESPONSE,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_PARTI_QL_NEXT_TOKEN: Shape =
+    Shape::String { min: Some(1), max: Some(32768), pattern: None, values: &[], sensitive: false };
+static S_PARTI_QL_STATEMENT: Shape =
+    Shape::String { min: Some(1), max: Some(8192), pattern: None, values: &[], sensitive: false };
 static S_POINT_IN_TIME_RECOVERY_DESCRIPTION: Shape = Shape::Structure(Structure {
     name: "PointInTimeRecoveryDescription",
     members: &[
@@ -4057,8 +5429,12 @@ static S_POINT_IN_TIME_RECOVERY_SPECIFICATION: Shape = Shape::Structure(Structur
 });
 static S_POINT_IN_TIME_RECOVERY_STATUS: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"], sensitive: false };
+static S_POLICY_REVISION_ID: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_POSITIVE_INTEGER_OBJECT: Shape = Shape::Integer { min: Some(1), max: None };
 static S_POSITIVE_LONG_OBJECT: Shape = Shape::Integer { min: Some(1), max: None };
+static S_PREPARED_STATEMENT_PARAMETERS: Shape =
+    Shape::List(List { member: &S_ATTRIBUTE_VALUE, element: "member", flattened: false, min: Some(1), max: None });
 static S_PROJECTION: Shape = Shape::Structure(Structure {
     name: "Projection",
     members: &[
@@ -4358,6 +5734,56 @@ static S_PUT_REQUEST: Shape = Shape::Structure(Structure {
         wire: "",
         shape: &S_PUT_ITEM_INPUT_ATTRIBUTE_MAP,
         required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_PUT_RESOURCE_POLICY_INPUT: Shape = Shape::Structure(Structure {
+    name: "PutResourcePolicyInput",
+    members: &[
+        Member {
+            name: "ResourceArn",
+            wire: "",
+            shape: &S_RESOURCE_ARN_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Policy",
+            wire: "",
+            shape: &S_RESOURCE_POLICY,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedRevisionId",
+            wire: "",
+            shape: &S_POLICY_REVISION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConfirmRemoveSelfResourceAccess",
+            wire: "",
+            shape: &S_CONFIRM_REMOVE_SELF_RESOURCE_ACCESS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PUT_RESOURCE_POLICY_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "PutResourcePolicyOutput",
+    members: &[Member {
+        name: "RevisionId",
+        wire: "",
+        shape: &S_POLICY_REVISION_ID,
+        required: false,
         location: Location::Body,
         idempotency_token: false,
     }],
@@ -5940,6 +7366,82 @@ static S_UPDATE_CONTINUOUS_BACKUPS_OUTPUT: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_UPDATE_CONTRIBUTOR_INSIGHTS_INPUT: Shape = Shape::Structure(Structure {
+    name: "UpdateContributorInsightsInput",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IndexName",
+            wire: "",
+            shape: &S_INDEX_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContributorInsightsAction",
+            wire: "",
+            shape: &S_CONTRIBUTOR_INSIGHTS_ACTION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContributorInsightsMode",
+            wire: "",
+            shape: &S_CONTRIBUTOR_INSIGHTS_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_CONTRIBUTOR_INSIGHTS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "UpdateContributorInsightsOutput",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IndexName",
+            wire: "",
+            shape: &S_INDEX_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContributorInsightsStatus",
+            wire: "",
+            shape: &S_CONTRIBUTOR_INSIGHTS_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContributorInsightsMode",
+            wire: "",
+            shape: &S_CONTRIBUTOR_INSIGHTS_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_UPDATE_EXPRESSION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_UPDATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(Structure {
@@ -6660,6 +8162,10 @@ pub mod error {
     pub fn continuous_backups_unavailable_exception(message: impl Into<String>) -> Error {
         Error::new("ContinuousBackupsUnavailableException", 400, message)
     }
+    /// `DuplicateItemException`.
+    pub fn duplicate_item_exception(message: impl Into<String>) -> Error {
+        Error::new("DuplicateItemException", 400, message)
+    }
     /// `IdempotentParameterMismatchException`.
     pub fn idempotent_parameter_mismatch_exception(message: impl Into<String>) -> Error {
         Error::new("IdempotentParameterMismatchException", 400, message)
@@ -6675,6 +8181,10 @@ pub mod error {
     /// `LimitExceededException`.
     pub fn limit_exceeded_exception(message: impl Into<String>) -> Error {
         Error::new("LimitExceededException", 400, message)
+    }
+    /// `PolicyNotFoundException`.
+    pub fn policy_not_found_exception(message: impl Into<String>) -> Error {
+        Error::new("PolicyNotFoundException", 400, message)
     }
     /// `ProvisionedThroughputExceededException`.
     pub fn provisioned_throughput_exceeded_exception(message: impl Into<String>) -> Error {

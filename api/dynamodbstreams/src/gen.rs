@@ -31,6 +31,7 @@ impl wire::Operation for DescribeStream {
         resource: "{StreamArn}",
         readonly: true,
         action: "dynamodb:DescribeStream",
+        refused: &[],
     };
 }
 
@@ -52,6 +53,7 @@ impl wire::Operation for GetRecords {
         resource: "{ShardIterator}",
         readonly: true,
         action: "dynamodb:GetRecords",
+        refused: &[],
     };
 }
 
@@ -73,6 +75,7 @@ impl wire::Operation for GetShardIterator {
         resource: "{StreamArn}",
         readonly: true,
         action: "dynamodb:GetShardIterator",
+        refused: &[],
     };
 }
 
@@ -94,6 +97,7 @@ impl wire::Operation for ListStreams {
         resource: "",
         readonly: true,
         action: "dynamodb:ListStreams",
+        refused: &[],
     };
 }
 

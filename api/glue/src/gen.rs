@@ -286,7 +286,6 @@ impl wire::Operation for CreateJob {
         refused: &[
             ("Command.PythonVersion", &["3", "3.9", "3.10", "3.11"]),
             ("Command.Runtime", &[]),
-            ("NotificationProperty.NotifyDelayAfter", &[]),
             ("CodeGenConfigurationNodes", &[]),
         ],
     };
@@ -360,7 +359,7 @@ impl wire::Operation for CreateTrigger {
         resource: "",
         readonly: false,
         action: "glue:CreateTrigger",
-        refused: &[("Actions.NotificationProperty.NotifyDelayAfter", &[])],
+        refused: &[],
     };
 }
 
@@ -1178,7 +1177,7 @@ impl wire::Operation for StartJobRun {
         resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: false,
         action: "glue:StartJobRun",
-        refused: &[("NotificationProperty.NotifyDelayAfter", &[]), ("ExecutionRoleSessionPolicy", &[])],
+        refused: &[("ExecutionRoleSessionPolicy", &[])],
     };
 }
 
@@ -1389,7 +1388,6 @@ impl wire::Operation for UpdateJob {
         refused: &[
             ("JobUpdate.Command.PythonVersion", &["3", "3.9", "3.10", "3.11"]),
             ("JobUpdate.Command.Runtime", &[]),
-            ("JobUpdate.NotificationProperty.NotifyDelayAfter", &[]),
             ("JobUpdate.CodeGenConfigurationNodes", &[]),
         ],
     };

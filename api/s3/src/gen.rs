@@ -33,12 +33,9 @@ impl wire::Operation for CopyObject {
         action: "s3:PutObject",
         refused: &[
             ("AnnotationDirective", &["COPY", "EXCLUDE"]),
-            ("ObjectLockRetainUntilDate", &[]),
             ("ObjectLockEventHold", &[]),
             ("ObjectLockEventHoldDurationDays", &[]),
             ("ObjectLockEventHoldDurationYears", &[]),
-            ("ExpectedBucketOwner", &[]),
-            ("ExpectedSourceBucketOwner", &[]),
         ],
     };
 }
@@ -61,12 +58,7 @@ impl wire::Operation for CreateBucket {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:CreateBucket",
-        refused: &[
-            ("CreateBucketConfiguration.Bucket.DataRedundancy", &[]),
-            ("ObjectLockEnabledForBucket", &["false"]),
-            ("ObjectOwnership", &["BucketOwnerEnforced"]),
-            ("BucketNamespace", &["global"]),
-        ],
+        refused: &[("CreateBucketConfiguration.Bucket.DataRedundancy", &[]), ("BucketNamespace", &["global"])],
     };
 }
 
@@ -88,7 +80,7 @@ impl wire::Operation for DeleteBucket {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:DeleteBucket",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -110,7 +102,7 @@ impl wire::Operation for DeleteBucketPolicy {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:DeleteBucketPolicy",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -132,7 +124,7 @@ impl wire::Operation for DeleteBucketTagging {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:DeleteBucketTagging",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -154,7 +146,7 @@ impl wire::Operation for DeleteObject {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: false,
         action: "s3:DeleteObject",
-        refused: &[("MFA", &[]), ("ExpectedBucketOwner", &[]), ("IfMatchLastModifiedTime", &[]), ("IfMatchSize", &[])],
+        refused: &[("MFA", &[])],
     };
 }
 
@@ -176,7 +168,7 @@ impl wire::Operation for DeleteObjects {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:DeleteObject",
-        refused: &[("Delete.Objects.LastModifiedTime", &[]), ("MFA", &[]), ("ExpectedBucketOwner", &[])],
+        refused: &[("MFA", &[])],
     };
 }
 
@@ -198,7 +190,7 @@ impl wire::Operation for GetBucketLocation {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:GetBucketLocation",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -220,7 +212,7 @@ impl wire::Operation for GetBucketNotificationConfiguration {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:GetBucketNotification",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -242,7 +234,7 @@ impl wire::Operation for GetBucketPolicy {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:GetBucketPolicy",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -264,7 +256,7 @@ impl wire::Operation for GetBucketTagging {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:GetBucketTagging",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -286,7 +278,7 @@ impl wire::Operation for GetBucketVersioning {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:GetBucketVersioning",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -308,7 +300,7 @@ impl wire::Operation for GetObject {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: true,
         action: "s3:GetObject",
-        refused: &[("PartNumber", &[]), ("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -330,7 +322,7 @@ impl wire::Operation for GetObjectTagging {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: true,
         action: "s3:GetObjectTagging",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -352,7 +344,7 @@ impl wire::Operation for HeadBucket {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:ListBucket",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -374,7 +366,7 @@ impl wire::Operation for HeadObject {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: true,
         action: "s3:GetObject",
-        refused: &[("PartNumber", &[]), ("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -418,7 +410,7 @@ impl wire::Operation for ListObjects {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:ListBucket",
-        refused: &[("ExpectedBucketOwner", &[]), ("OptionalObjectAttributes", &[])],
+        refused: &[],
     };
 }
 
@@ -440,7 +432,7 @@ impl wire::Operation for ListObjectsV2 {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
         action: "s3:ListBucket",
-        refused: &[("ExpectedBucketOwner", &[]), ("OptionalObjectAttributes", &[])],
+        refused: &[],
     };
 }
 
@@ -462,7 +454,7 @@ impl wire::Operation for PutBucketEncryption {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutEncryptionConfiguration",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -484,7 +476,7 @@ impl wire::Operation for PutBucketLifecycleConfiguration {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutLifecycleConfiguration",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -506,7 +498,7 @@ impl wire::Operation for PutBucketNotificationConfiguration {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketNotification",
-        refused: &[("ExpectedBucketOwner", &[]), ("SkipDestinationValidation", &["false"])],
+        refused: &[],
     };
 }
 
@@ -528,7 +520,7 @@ impl wire::Operation for PutBucketOwnershipControls {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketOwnershipControls",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -550,7 +542,7 @@ impl wire::Operation for PutBucketPolicy {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketPolicy",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -572,7 +564,7 @@ impl wire::Operation for PutBucketTagging {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketTagging",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -594,7 +586,7 @@ impl wire::Operation for PutBucketVersioning {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketVersioning",
-        refused: &[("MFA", &[]), ("ExpectedBucketOwner", &[])],
+        refused: &[("MFA", &[])],
     };
 }
 
@@ -622,12 +614,9 @@ impl wire::Operation for PutObject {
             ("ChecksumXXHASH64", &[]),
             ("ChecksumXXHASH3", &[]),
             ("ChecksumXXHASH128", &[]),
-            ("WriteOffsetBytes", &[]),
-            ("ObjectLockRetainUntilDate", &[]),
             ("ObjectLockEventHold", &[]),
             ("ObjectLockEventHoldDurationDays", &[]),
             ("ObjectLockEventHoldDurationYears", &[]),
-            ("ExpectedBucketOwner", &[]),
         ],
     };
 }
@@ -650,7 +639,7 @@ impl wire::Operation for PutObjectTagging {
         resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: false,
         action: "s3:PutObjectTagging",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 
@@ -672,7 +661,7 @@ impl wire::Operation for PutPublicAccessBlock {
         resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
         action: "s3:PutBucketPublicAccessBlock",
-        refused: &[("ExpectedBucketOwner", &[])],
+        refused: &[],
     };
 }
 

@@ -10,6 +10,9 @@ use crate::{Server, root};
 
 const CLOUDWATCH: &str = "/service/GraniteServiceVersion20100801/operation";
 
+/// Service, method and path, headers and body of a request; content type and text of its answer.
+type Case<'a> = (&'a str, (&'a str, &'a str), &'a [(&'static str, &'a str)], &'a [u8], &'a str, &'a str);
+
 /// Status, head in lower case, and body.
 fn parts(answer: &[u8]) -> (u16, String, Vec<u8>) {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
@@ -26,8 +29,7 @@ fn an_unknown_operation_answers_in_the_protocol_it_was_asked_in() {
     let cbor = [("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor")];
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let nothing = format!("{CLOUDWATCH}/Nothing");
-    type Headers<'a> = &'a [(&'static str, &'a str)];
-    let cases: [(&str, (&str, &str), Headers<'_>, &[u8], &str, &str); 6] = [
+    let cases: [Case<'_>; 6] = [
         ("dynamodb", ("POST", "/"), &json10, b"{}", "application/x-amz-json-1.0", "UnknownOperationException"),
         ("glue", ("POST", "/"), &json11, b"{}", "application/x-amz-json-1.1", "UnknownOperationException"),
         ("monitoring", ("POST", &nothing), &cbor, b"\xa0", "application/cbor", "UnknownOperationException"),
@@ -97,11 +99,11 @@ fn cloudwatch_is_spoken_in_cbor() {
 fn who_comes_while_the_server_stops_is_told_when_to_come_again() {
     let server = Server::start();
     // A request under way: the server asks for its body, which does not come.
-    let mut held = TcpStream::connect(server.address).unwrap();
-    held.write_all(b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: AmazonSQS.ListQueues\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n")
+    let mut waiting = TcpStream::connect(server.address).unwrap();
+    waiting.write_all(b"POST / HTTP/1.1\r\nhost: x\r\nx-amz-target: AmazonSQS.ListQueues\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n")
         .unwrap();
     let mut asked = [0; 12];
-    held.read_exact(&mut asked).unwrap();
+    waiting.read_exact(&mut asked).unwrap();
     assert_eq!(&asked, b"HTTP/1.1 100");
     assert!(Command::new("kill").args(["-TERM", &server.process.id().to_string()]).status().unwrap().success());
     let json = [("x-amz-target", "AmazonSQS.ListQueues"), ("content-type", "application/x-amz-json-1.0")];

@@ -196,7 +196,7 @@ async fn a_mail_waits_for_its_server() {
 
 #[tokio::test]
 async fn duplicates_are_known_by_group_where_that_is_asked() {
-    let bench = bench(&Value::Null);
+    let bench = bench(&json!({}));
     let by_group =
         json!({"FifoQueue": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"});
     for (attributes, wanted) in [(by_group, vec!["A", "B"]), (json!({"FifoQueue": "true"}), vec!["A"])] {
@@ -215,7 +215,7 @@ async fn duplicates_are_known_by_group_where_that_is_asked() {
 
 #[tokio::test]
 async fn what_a_queue_cannot_be_is_refused() {
-    let bench = bench(&Value::Null);
+    let bench = bench(&json!({}));
     bench.queue("plain", json!({})).await;
     bench.queue("closed", json!({"RedriveAllowPolicy": "{\"redrivePermission\":\"denyAll\"}"})).await;
     let dead = |name: &str, most: &str| {
@@ -253,7 +253,7 @@ async fn what_a_queue_cannot_be_is_refused() {
 
 #[tokio::test]
 async fn messages_go_back_from_a_dead_letter_queue() {
-    let bench = bench(&Value::Null);
+    let bench = bench(&json!({}));
     let running = bench.platform.control.start();
     let dead = bench.queue("dead", json!({})).await;
     let policy = "{\"deadLetterTargetArn\":\"arn:aws:sqs:eu-west-1:000000000000:dead\",\"maxReceiveCount\":1}";
@@ -308,7 +308,7 @@ async fn messages_go_back_from_a_dead_letter_queue() {
 
 #[tokio::test]
 async fn what_nothing_obeys_is_refused_by_name() {
-    let bench = bench(&Value::Null);
+    let bench = bench(&json!({}));
     let url = bench.queue("q", json!({})).await;
     let attribute = json!({"DataType": "String", "StringValue": "a", "StringListValues": ["b"]});
     let input = json!({"QueueUrl": url, "MessageBody": "b", "MessageAttributes": {"n": attribute}});

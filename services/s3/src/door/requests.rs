@@ -12,7 +12,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner", "x-amz-if-match-initiated-time"],
-        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-if-match-initiated-time", &[])],
+        refused: &[("x-amz-if-match-initiated-time", &[])],
         checksums: false,
     },
     Operation {
@@ -50,7 +50,6 @@ pub(super) static OPERATIONS: &[Operation] = &[
             ("x-amz-checksum-xxhash64", &[]),
             ("x-amz-checksum-xxhash3", &[]),
             ("x-amz-checksum-xxhash128", &[]),
-            ("x-amz-expected-bucket-owner", &[]),
         ],
         checksums: false,
     },
@@ -110,12 +109,9 @@ pub(super) static OPERATIONS: &[Operation] = &[
         ],
         refused: &[
             ("x-amz-object-annotation-directive", &["COPY", "EXCLUDE"]),
-            ("x-amz-object-lock-retain-until-date", &[]),
             ("x-amz-object-lock-event-hold", &[]),
             ("x-amz-object-lock-event-hold-duration-days", &[]),
             ("x-amz-object-lock-event-hold-duration-years", &[]),
-            ("x-amz-expected-bucket-owner", &[]),
-            ("x-amz-source-expected-bucket-owner", &[]),
         ],
         checksums: false,
     },
@@ -138,11 +134,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-object-ownership",
             "x-amz-bucket-namespace",
         ],
-        refused: &[
-            ("x-amz-bucket-object-lock-enabled", &["false"]),
-            ("x-amz-object-ownership", &["BucketOwnerEnforced"]),
-            ("x-amz-bucket-namespace", &["global"]),
-        ],
+        refused: &[("x-amz-bucket-namespace", &["global"])],
         checksums: false,
     },
     Operation {
@@ -218,7 +210,6 @@ pub(super) static OPERATIONS: &[Operation] = &[
             ("x-amz-object-lock-event-hold", &[]),
             ("x-amz-object-lock-event-hold-duration-days", &[]),
             ("x-amz-object-lock-event-hold-duration-years", &[]),
-            ("x-amz-expected-bucket-owner", &[]),
         ],
         checksums: false,
     },
@@ -249,7 +240,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -273,7 +264,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -285,7 +276,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -321,7 +312,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -369,7 +360,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -381,7 +372,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -405,7 +396,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -437,12 +428,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-if-match-last-modified-time",
             "x-amz-if-match-size",
         ],
-        refused: &[
-            ("x-amz-mfa", &[]),
-            ("x-amz-expected-bucket-owner", &[]),
-            ("x-amz-if-match-last-modified-time", &[]),
-            ("x-amz-if-match-size", &[]),
-        ],
+        refused: &[("x-amz-mfa", &[])],
         checksums: false,
     },
     Operation {
@@ -466,7 +452,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -484,7 +470,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-expected-bucket-owner",
             "x-amz-sdk-checksum-algorithm",
         ],
-        refused: &[("x-amz-mfa", &[]), ("x-amz-expected-bucket-owner", &[])],
+        refused: &[("x-amz-mfa", &[])],
         checksums: true,
     },
     Operation {
@@ -496,7 +482,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -520,7 +506,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner", "x-amz-request-payer"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -532,7 +518,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -556,7 +542,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -568,7 +554,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -604,7 +590,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -616,7 +602,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -628,7 +614,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -676,7 +662,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -688,7 +674,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -700,7 +686,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -712,7 +698,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -724,7 +710,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -736,7 +722,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -748,7 +734,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -760,7 +746,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -772,7 +758,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -805,7 +791,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-expected-bucket-owner",
             "x-amz-checksum-mode",
         ],
-        refused: &[("partNumber", &[]), ("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -817,7 +803,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner"],
-        refused: &[("versionId", &[]), ("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -849,7 +835,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-request-payer",
             "x-amz-expected-bucket-owner",
         ],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -873,7 +859,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -897,7 +883,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner", "x-amz-request-payer"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -921,7 +907,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -933,7 +919,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -966,7 +952,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-expected-bucket-owner",
             "x-amz-checksum-mode",
         ],
-        refused: &[("partNumber", &[]), ("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1050,7 +1036,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner", "x-amz-request-payer"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1074,7 +1060,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["delimiter", "encoding-type", "key-marker", "max-keys", "prefix", "version-id-marker"],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner", "x-amz-request-payer", "x-amz-optional-object-attributes"],
-        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-optional-object-attributes", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1086,7 +1072,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["delimiter", "encoding-type", "marker", "max-keys", "prefix"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner", "x-amz-optional-object-attributes"],
-        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-optional-object-attributes", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1098,7 +1084,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["delimiter", "encoding-type", "max-keys", "prefix", "continuation-token", "fetch-owner", "start-after"],
         needs_headers: &[],
         headers: &["x-amz-request-payer", "x-amz-expected-bucket-owner", "x-amz-optional-object-attributes"],
-        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-optional-object-attributes", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1116,7 +1102,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-server-side-encryption-customer-key",
             "x-amz-server-side-encryption-customer-key-md5",
         ],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1186,7 +1172,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1198,7 +1184,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1238,7 +1224,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-expected-bucket-owner",
             "x-amz-transition-default-minimum-object-size",
         ],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1274,7 +1260,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner", "x-amz-skip-destination-validation"],
-        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-skip-destination-validation", &["false"])],
+        refused: &[],
         checksums: false,
     },
     Operation {
@@ -1286,7 +1272,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1303,7 +1289,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-confirm-remove-self-bucket-access",
             "x-amz-expected-bucket-owner",
         ],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1344,7 +1330,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1356,7 +1342,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-mfa", "x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-mfa", &[]), ("x-amz-expected-bucket-owner", &[])],
+        refused: &[("x-amz-mfa", &[])],
         checksums: true,
     },
     Operation {
@@ -1433,12 +1419,9 @@ pub(super) static OPERATIONS: &[Operation] = &[
             ("x-amz-checksum-xxhash64", &[]),
             ("x-amz-checksum-xxhash3", &[]),
             ("x-amz-checksum-xxhash128", &[]),
-            ("x-amz-write-offset-bytes", &[]),
-            ("x-amz-object-lock-retain-until-date", &[]),
             ("x-amz-object-lock-event-hold", &[]),
             ("x-amz-object-lock-event-hold-duration-days", &[]),
             ("x-amz-object-lock-event-hold-duration-years", &[]),
-            ("x-amz-expected-bucket-owner", &[]),
         ],
         checksums: true,
     },
@@ -1550,7 +1533,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &["versionId"],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner", "x-amz-request-payer"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1562,7 +1545,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         may: &[],
         needs_headers: &[],
         headers: &["content-md5", "x-amz-sdk-checksum-algorithm", "x-amz-expected-bucket-owner"],
-        refused: &[("x-amz-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: true,
     },
     Operation {
@@ -1698,7 +1681,6 @@ pub(super) static OPERATIONS: &[Operation] = &[
             ("x-amz-checksum-xxhash64", &[]),
             ("x-amz-checksum-xxhash3", &[]),
             ("x-amz-checksum-xxhash128", &[]),
-            ("x-amz-expected-bucket-owner", &[]),
         ],
         checksums: true,
     },
@@ -1726,7 +1708,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-expected-bucket-owner",
             "x-amz-source-expected-bucket-owner",
         ],
-        refused: &[("x-amz-expected-bucket-owner", &[]), ("x-amz-source-expected-bucket-owner", &[])],
+        refused: &[],
         checksums: false,
     },
 ];
