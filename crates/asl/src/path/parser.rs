@@ -85,7 +85,10 @@ impl<'a> Parser<'a> {
                     steps.push(self.dotted()?);
                 }
             } else if self.eat(".") {
-                steps.push(self.dotted()?);
+                // `$.[0]` is `$[0]`: Jayway goes over a dot before a bracket.
+                if self.peek() != Some('[') {
+                    steps.push(self.dotted()?);
+                }
             } else if self.eat("[") {
                 self.space();
                 steps.push(self.bracketed()?);
