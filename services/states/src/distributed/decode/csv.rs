@@ -3,19 +3,22 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use asl::{CsvHeaderLocation, ReaderConfig};
-use csv_core::ReadRecordResult;
 use serde_json::{Map, Value};
 
 use super::MAX_ITEM_BYTES;
+use super::hash_order;
+use super::records::Records;
 
 pub(in super::super) struct CsvRows {
-    core: csv_core::Reader,
+    records: Records,
     /// `None` until the first row has been read.
-    names: Option<Vec<String>>,
-    fields: Vec<u8>,
-    field_bytes: usize,
-    ends: Vec<usize>,
-    ended: usize,
+    header: Option<Header>,
+}
+
+struct Header {
+    names: Vec<String>,
+    /// Which column each member of an item is from.
+    columns: Vec<usize>,
 }
 
 impl CsvRows {
@@ -43,66 +46,41 @@ impl CsvRows {
 
     /// Rows under names that are given, or under those in the first row.
     pub(in super::super) fn new(delimiter: u8, names: Option<Vec<String>>) -> Self {
-        let core = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
-        Self { core, names, fields: vec![0; 4096], field_bytes: 0, ends: vec![0; 64], ended: 0 }
+        Self { records: Records::new(delimiter), header: names.map(Header::new) }
     }
 
     pub(in super::super) fn feed(&mut self, bytes: &[u8], out: &mut VecDeque<Value>) -> Result<(), String> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let read = self.step(&mut rest, out)?;
-            if read == ReadRecordResult::InputEmpty {
-                break;
+        for byte in bytes {
+            if let Some(record) = self.records.push(*byte) {
+                self.row(record, out)?;
             }
+        }
+        if self.records.pending_bytes() > MAX_ITEM_BYTES {
+            return Err(format!("A row is longer than {MAX_ITEM_BYTES} bytes"));
         }
         Ok(())
     }
 
     pub(in super::super) fn finish(&mut self, out: &mut VecDeque<Value>) -> Result<(), String> {
-        // To the parser no input means that there is none left.
-        loop {
-            let read = self.step(&mut &[][..], out)?;
-            if matches!(read, ReadRecordResult::End | ReadRecordResult::InputEmpty) {
-                return Ok(());
-            }
-        }
+        self.records.finish().map_or(Ok(()), |record| self.row(record, out))
     }
 
-    fn step(&mut self, input: &mut &[u8], out: &mut VecDeque<Value>) -> Result<ReadRecordResult, String> {
-        let (fields, ends) = (&mut self.fields[self.field_bytes..], &mut self.ends[self.ended..]);
-        let (result, taken, written, ended) = self.core.read_record(input, fields, ends);
-        *input = &input[taken..];
-        self.field_bytes += written;
-        self.ended += ended;
-        match result {
-            ReadRecordResult::OutputFull if self.fields.len() >= MAX_ITEM_BYTES => {
-                return Err(format!("A row is longer than {MAX_ITEM_BYTES} bytes"));
-            }
-            ReadRecordResult::OutputFull => self.fields.resize(self.fields.len() * 2, 0),
-            ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-            ReadRecordResult::Record => self.row(out)?,
-            ReadRecordResult::InputEmpty | ReadRecordResult::End => {}
-        }
-        Ok(result)
-    }
-
-    fn row(&mut self, out: &mut VecDeque<Value>) -> Result<(), String> {
-        let mut from = 0;
-        let mut values = Vec::with_capacity(self.ended);
-        for end in &self.ends[..self.ended] {
-            values.push(String::from_utf8_lossy(&self.fields[from..*end]).into_owned());
-            from = *end;
-        }
-        (self.field_bytes, self.ended) = (0, 0);
-        let Some(names) = &self.names else {
-            distinct(&values)?;
-            self.names = Some(values);
+    fn row(&mut self, mut record: Vec<String>, out: &mut VecDeque<Value>) -> Result<(), String> {
+        let Some(header) = &self.header else {
+            distinct(&record)?;
+            self.header = Some(Header::new(record));
             return Ok(());
         };
-        let mut values = values.into_iter();
-        let members = names.iter().map(|name| (name.clone(), Value::String(values.next().unwrap_or_default())));
+        let mut cell = |column: usize| record.get_mut(column).map(std::mem::take).unwrap_or_default();
+        let members = header.columns.iter().map(|column| (header.names[*column].clone(), cell(*column).into()));
         out.push_back(Value::Object(members.collect::<Map<_, _>>()));
         Ok(())
+    }
+}
+
+impl Header {
+    fn new(names: Vec<String>) -> Self {
+        Self { columns: hash_order::order(&names), names }
     }
 }
 

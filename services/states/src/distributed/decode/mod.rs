@@ -1,9 +1,11 @@
 //! From the bytes of an object to the items in it, piece by piece: an object is never whole in memory.
 
 mod csv;
+mod hash_order;
 mod json;
 mod lines;
 pub(super) mod parquet;
+mod records;
 
 use std::collections::VecDeque;
 

@@ -47,6 +47,38 @@ fn rows_are_objects_by_the_names_of_the_header() {
 }
 
 #[test]
+fn quotes_and_backslashes_escape_in_bare_fields_too() {
+    let first_row = json!({ "InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW" });
+    for (text, want) in [
+        (r#"1,{""k"":""v""}"#, json!({ "a": "1", "b": r#"{"k":"v"}"# })),
+        (r#""x, ""y""","""""#, json!({ "a": r#"x, "y""#, "b": "\"" })),
+        (r#"5" wide,tall 6""#, json!({ "a": r#"5" wide"#, "b": r#"tall 6""# })),
+        (r#""a"b,"""#, json!({ "a": "ab", "b": "" })),
+        (r"x\,y,C:\\dir\qz", json!({ "a": "x,y", "b": r"C:\dirqz" })),
+        (r#"\"x\",\\"#, json!({ "a": r#""x""#, "b": r"\" })),
+        (r#""say \"a,b\"",c\"#, json!({ "a": r#"say "a,b""#, "b": "c" })),
+        ("\"1\r\n2\",3\r\n\r\n", json!({ "a": "1\r\n2", "b": "3" })),
+        ("\u{ff0c},ü", json!({ "a": "\u{ff0c}", "b": "ü" })),
+    ] {
+        assert_eq!(read(&first_row, &format!("a,b\n{text}")), Ok(json!([want])), "{text}");
+    }
+    let pipe = json!({ "InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW", "CSVDelimiter": "PIPE" });
+    assert_eq!(read(&pipe, "a|b\n1\\|2|3\\,4"), Ok(json!([{ "a": "1|2", "b": "3,4" }])));
+    // A byte order mark is none of the text.
+    assert_eq!(read(&first_row, "\u{feff}\"a\"\n1"), Ok(json!([{ "a": "1" }])));
+    assert_eq!(read(&first_row, "\u{ff0c}\n1"), Ok(json!([{ "\u{ff0c}": "1" }])));
+}
+
+#[test]
+fn members_of_a_row_come_in_the_order_of_a_hash_map() {
+    let first_row = json!({ "InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW" });
+    let items = read(&first_row, "0,True,{}\na,b,c").unwrap();
+    assert_eq!(items.to_string(), r#"[{"0":"a","{}":"c","True":"b"}]"#);
+    let given = json!({ "InputType": "CSV", "CSVHeaderLocation": "GIVEN", "CSVHeaders": ["H1", ""] });
+    assert_eq!(read(&given, "a,b").unwrap().to_string(), r#"[{"":"b","H1":"a"}]"#);
+}
+
+#[test]
 fn lines_are_items() {
     let lines = json!({ "InputType": "JSONL" });
     assert_eq!(read(&lines, "{\"a\":1}\n\n \"x\\n\" \r\n[2]"), Ok(json!([{ "a": 1 }, "x\n", [2]])));
