@@ -50,8 +50,8 @@ impl Diagnostic {
     /// As CreateStateMachine puts it into one line.
     pub fn sentence(&self) -> String {
         match &self.location {
-            Some(location) => format!("{}: {} at {location}", self.code, self.message.trim_end()),
-            None => format!("{}: {} at null", self.code, self.message.trim_end()),
+            Some(location) => format!("{}: {} at {location}", self.code, self.message),
+            None => format!("{}: {} at null", self.code, self.message),
         }
     }
 }

@@ -271,3 +271,59 @@ fn numbers_have_bounds_and_labels_a_form() {
         [CSV, JSON, JSONL, PARQUET, MANIFEST] at /States/S/ItemReader/ReaderConfig/InputType";
     check(read(json!({"InputType": "XML"})), &[wanted]);
 }
+
+#[test]
+fn credentials_are_a_role_and_nothing_else() {
+    let task = |credentials: Value| json!({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Credentials": credentials});
+    let query = |credentials: Value| {
+        let mut task = task(credentials);
+        task["QueryLanguage"] = json!("JSONata");
+        task
+    };
+    let role = "arn:aws:iam::000000000000:role/r";
+    for valid in [
+        task(json!({"RoleArn": role})),
+        task(json!({"RoleArn.$": "$.role"})),
+        task(json!({"RoleArn.$": "States.Format('arn:aws:iam::{}:role/r', $.account)"})),
+        query(json!({"RoleArn": role})),
+        query(json!({"RoleArn": "{% $states.input.role %}"})),
+    ] {
+        check(valid, &[]);
+    }
+    let place = "at /States/S/Credentials";
+    let missing = format!("SCHEMA_VALIDATION_FAILED: These fields are required: [RoleArn] {place}");
+    let unknown = |name: &str| format!("SCHEMA_VALIDATION_FAILED: Field '{name}' is not supported {place}");
+    check(task(json!({})), &[&missing]);
+    check(query(json!({})), &[&missing]);
+    check(task(json!({"RoleArn": role, "Other": 1})), &[&unknown("Other")]);
+    check(task(json!({"roleArn": role})), &[&unknown("roleArn"), &missing]);
+    check(query(json!({"RoleArn.$": "$.role"})), &[&unknown("RoleArn.$"), &missing]);
+    check(
+        task(json!({"RoleArn": 1})),
+        &[&format!("SCHEMA_VALIDATION_FAILED: Expected value of type String {place}/RoleArn")],
+    );
+    check(task(json!("role")), &[&format!("SCHEMA_VALIDATION_FAILED: Expected value of type Object {place}")]);
+}
+
+#[test]
+fn express_machines_do_not_wait_for_jobs_or_tokens() {
+    let found = |resource: &str| {
+        let task = json!({"Type": "Task", "Resource": resource, "End": true});
+        let machine = json!({"StartAt": "S", "States": {"S": task}}).to_string();
+        let found = Definition::parse(&machine, MachineType::Express).err().unwrap_or_default();
+        found.iter().map(crate::Diagnostic::sentence).collect::<Vec<_>>()
+    };
+    let said = "SCHEMA_VALIDATION_FAILED: Express state machine does not support";
+    for (resource, want) in [
+        ("glue:startJobRun.sync", format!("{said} '.sync' service integration at /States/S/Resource")),
+        ("states:startExecution.sync:2", format!("{said} '.sync:2' service integration at /States/S/Resource")),
+        // With two spaces, as AWS has it.
+        (
+            "sqs:sendMessage.waitForTaskToken",
+            format!("{said} '.waitForTaskToken' service integration  at /States/S/Resource"),
+        ),
+    ] {
+        assert_eq!(found(&format!("arn:aws:states:::{resource}")), [want]);
+    }
+    assert!(found("arn:aws:states:::sqs:sendMessage").is_empty());
+}

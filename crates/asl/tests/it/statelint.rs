@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 /// Where the verdict is another one here, and why.
 const DIFFERENT: &[(&str, &str)] = &[
     ("hello-world-with-caught-failures", "its resources are no ARNs, which AWS wants"),
+    ("task-with-credentials", "the role is RoleArn, which AWS wants"),
     ("states-array-invocation-leftpad", "a space before a call does no harm, and nothing is known of AWS minding it"),
 ];
 
