@@ -439,7 +439,7 @@ impl Execution {
     fn fill_history(&mut self, turn: &mut Turn<'_>) {
         let error = Some("States.Runtime".to_owned());
         let cause = Some(format!("The execution reached the maximum number of history events ({MAX_EVENTS})."));
-        self.abort_main(turn, false);
+        self.abort_main(turn);
         self.history_full = false;
         let last = self.root.event_count();
         self.record(turn, last, Details::ExecutionFailed { error: error.clone(), cause: cause.clone() });
@@ -552,21 +552,22 @@ impl Execution {
         turn.out.push(Command::Finish(outcome));
     }
 
+    /// One event tells of it, which follows no other one: what is running leaves none. Source: recorded executions.
     fn stop(&mut self, turn: &mut Turn<'_>, error: Option<String>, cause: Option<String>) {
-        let previous = self.abort_main(turn, true);
-        self.record(turn, previous, Details::ExecutionAborted { error: error.clone(), cause: cause.clone() });
+        self.abort_main(turn);
+        self.record(turn, 0, Details::ExecutionAborted { error: error.clone(), cause: cause.clone() });
         self.finish(turn, Outcome { status: Status::Aborted, output: None, error, cause });
     }
 
     fn time_out(&mut self, turn: &mut Turn<'_>) {
-        let previous = self.abort_main(turn, false);
+        let previous = self.abort_main(turn);
         self.record(turn, previous, Details::ExecutionTimedOut);
         self.finish(turn, Outcome { status: Status::TimedOut, output: None, error: None, cause: None });
     }
 
-    fn abort_main(&mut self, turn: &mut Turn<'_>, recorded: bool) -> u64 {
+    fn abort_main(&mut self, turn: &mut Turn<'_>) -> u64 {
         match self.frames.remove(&MAIN_FRAME) {
-            Some(frame) => self.abort(turn, frame, recorded),
+            Some(frame) => self.abort(turn, frame, false),
             None => 0,
         }
     }

@@ -375,8 +375,10 @@ fn the_whole_execution_times_out_and_stops() {
     definition["TimeoutSeconds"] = json!(30);
     let mut bench = Bench::start(&definition, "{}");
     bench.tell(Event::StopRequested { error: Some("E".to_owned()), cause: None });
-    assert!(bench.types().ends_with(&["WaitStateAborted", "ExecutionAborted"]));
+    assert!(bench.types().ends_with(&["WaitStateEntered", "ExecutionAborted"]));
     assert!(bench.timers.is_empty());
+    let last = bench.history.last().unwrap();
+    assert_eq!((&last["previousEventId"], &last["executionAbortedEventDetails"]), (&json!(0), &json!({"error": "E"})));
 }
 
 #[test]
