@@ -252,11 +252,15 @@ impl Execution {
 }
 
 impl Resource {
+    /// Source: API Reference, SendTaskSuccess: activities, the callback pattern, "and optionally Task states using the job run
+    /// pattern": a job may be told its token, and end the task before it ends itself.
     fn takes_token(&self) -> bool {
         match &self.family {
             Family::Lambda => false,
             Family::Activity => true,
-            Family::Service { action, .. } => action.ends_with(".waitForTaskToken"),
+            Family::Service { action, .. } => action
+                .split_once('.')
+                .is_some_and(|(_, pattern)| pattern == "waitForTaskToken" || pattern.starts_with("sync")),
         }
     }
 

@@ -25,6 +25,7 @@ use service::{Cx, Router};
 use store::{Done, Runner, Task};
 use wire::Error;
 use wire::codec::asl::Style;
+use wire::schema::Shape;
 
 use crate::activity;
 
@@ -233,7 +234,10 @@ async fn call(cx: &Cx, resource: &Resource, mut parameters: Value, site: &Site<'
                 as_object(&mut parameters);
             }
             let (style, voice) = if *sdk { (Style::Sdk, Voice::Sdk) } else { (Style::Optimized, Voice::Optimised) };
-            let answer = cx.router().call_styled(cx, (service, action), parameters, style).await;
+            let answer = match absent(cx, service, action, &parameters) {
+                Some(error) => Err(error),
+                None => cx.router().call_styled(cx, (service, action), parameters, style).await,
+            };
             let answer = answer.map_err(|error| failed_call(cx, service, action, voice, &error))?;
             if let Some(failure) = events::refused(&answer).filter(|_| service == "events") {
                 return Err(failure);
@@ -254,6 +258,17 @@ fn as_object(parameters: &mut Value) {
     if !members.keys().any(|name| name.starts_with("Checksum")) {
         members.insert("ChecksumAlgorithm".to_owned(), json!("CRC32"));
     }
+}
+
+/// What SQS says of a request without a parameter that it needs; a null is none. The client in between does not look.
+fn absent(cx: &Cx, service: &str, action: &str, parameters: &Value) -> Option<Error> {
+    let Shape::Structure(input) = cx.router().find_asl(service, action).filter(|_| service == "sqs")?.input else {
+        return None;
+    };
+    let lacks = |name: &str| parameters.get(name).is_none_or(Value::is_null);
+    let absent = input.members.iter().find(|member| member.required && lacks(member.name))?;
+    let message = format!("The request must contain the parameter {}.", absent.name);
+    Some(Error::new("MissingParameter", 400, message))
 }
 
 fn failed_call(cx: &Cx, service: &str, action: &str, voice: Voice, error: &Error) -> Failure {

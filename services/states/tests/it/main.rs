@@ -149,7 +149,7 @@ async fn a_failed_or_stopped_job_fails_the_state() {
     world.until(|fakes| !fakes.runs.lock().unwrap().is_empty()).await;
     world.call("stopExecution", json!({"ExecutionArn": execution})).await;
     world.until(|fakes| fakes.runs.lock().unwrap().values().all(|state| state == "STOPPED")).await;
-    assert!(world.history(&execution).await.ends_with(&["TaskStateAborted".into(), "ExecutionAborted".into()]));
+    assert!(world.history(&execution).await.ends_with(&["TaskSubmitted".into(), "ExecutionAborted".into()]));
 }
 
 #[tokio::test]
@@ -169,6 +169,51 @@ async fn tokens_answer_the_task_that_waits() {
     world.call("sendTaskSuccess", answer("{\"ok\":1}")).await;
     assert_eq!(text(&world.ended(&execution).await["Output"]), "{\"ok\":1}");
     assert_eq!(world.try_call("sendTaskSuccess", answer("1")).await.unwrap_err().code(), "TaskTimedOut");
+}
+
+#[tokio::test]
+async fn a_job_may_answer_with_the_token_of_its_task() {
+    let world = World::new();
+    let answer = json!({"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sfn:sendTaskSuccess",
+        "Parameters": {"TaskToken.$": "$.token", "Output": "{\"early\":true}"}, "Next": "W"});
+    let failure = json!({"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sfn:sendTaskFailure",
+        "Parameters": {"TaskToken.$": "$.token", "Error": "E", "Cause": "c"}, "Next": "W"});
+    for (first, want) in [(answer, "TaskSucceeded"), (failure, "TaskFailed")] {
+        let child = json!({"StartAt": "A", "States": {"A": first, "W": {"Type": "Wait", "Seconds": 600, "End": true}}});
+        let child = world.machine(&child).await;
+        let parameters = json!({"StateMachineArn": child, "Input": {"token.$": "$$.Task.Token"}});
+        let definition = task("arn:aws:states:::states:startExecution.sync:2", &parameters, &json!({}));
+        let execution = world.start(&definition, &json!({})).await;
+        let ended = world.ended(&execution).await;
+        let history = world.history(&execution).await;
+        assert!(history.contains(&want.to_owned()), "{history:?}");
+        if want == "TaskSucceeded" {
+            assert_eq!(ended["Output"], "{\"early\":true}");
+        } else {
+            assert_eq!((&ended["Error"], &ended["Cause"]), (&json!("E"), &json!("c")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_without_a_body_is_refused_in_the_words_of_sqs() {
+    let world = World::new();
+    for (resource, error, said) in [
+        ("arn:aws:states:::sqs:sendMessage", "SQS.AmazonSQSException", "Error Code: MissingParameter;"),
+        ("arn:aws:states:::aws-sdk:sqs:sendMessage", "Sqs.SqsException", "(Service: Sqs, Status Code: 400,"),
+    ] {
+        let parameters = json!({"QueueUrl": "q", "MessageBody.$": "$.body"});
+        let execution = world.start(&task(resource, &parameters, &json!({})), &json!({"body": null})).await;
+        let ended = world.ended(&execution).await;
+        let cause = text(&ended["Cause"]);
+        assert_eq!(ended["Error"], error);
+        assert!(cause.starts_with("The request must contain the parameter MessageBody. (Service: "), "{cause}");
+        assert!(cause.contains(said), "{cause}");
+        let caught = json!({"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "After"}]});
+        let execution = world.start(&task(resource, &parameters, &caught), &json!({"body": null})).await;
+        assert_eq!(world.ended(&execution).await["Status"], "SUCCEEDED");
+    }
+    assert!(world.fakes.messages.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
