@@ -190,6 +190,7 @@ impl Execution {
                 self.forget_fallen(&mut frame);
                 return self.keep(frame);
             }
+            self.exhaust_test(index);
         }
         if !failure.own || failure.evaluation.is_some() {
             self.log_part_failed(turn, &mut frame, &state);

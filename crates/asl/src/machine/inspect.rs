@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::data::{Assigned, View};
 use super::distributed::{Batcher, ReaderConfig};
@@ -11,7 +11,10 @@ use super::failure::Failure;
 use super::frame::{Frame, Phase};
 use super::{Command, Event, Execution, Info, MAIN_FRAME, StartTask, Status, Turn};
 use crate::check::Diagnostic;
-use crate::definition::{Body, Definition, Distributed, Language, MachineType, Retrier, State, StateKind, StateType};
+use crate::definition::{
+    Body, Definition, Distributed, Items, Language, MachineType, Map, Retrier, State, StateKind, StateType,
+};
+use crate::expr::Expr;
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
@@ -31,7 +34,7 @@ pub struct TestedState {
 #[derive(Clone, Debug, Default)]
 pub struct TestSetup {
     pub input: String,
-    pub variables: Map<String, Value>,
+    pub variables: serde_json::Map<String, Value>,
     /// The whole context object.
     pub context: Option<Value>,
     /// How often the retrier that a failure meets was used.
@@ -116,9 +119,12 @@ pub(super) struct Probe {
     pub(super) setup: TestSetup,
     language: Language,
     kind: StateType,
+    /// The state has Parameters, or Arguments.
+    templated: bool,
     seen: Inspection,
-    /// How many items the Map goes over.
-    total: usize,
+    /// How many items the Map goes over, where that is known, and how many iterations they make.
+    total: Option<usize>,
+    iterations: Option<usize>,
     caught: Option<Failure>,
     tested: Option<Tested>,
 }
@@ -152,6 +158,14 @@ impl TestedState {
     pub fn resource(&self) -> Option<&str> {
         match &self.state().kind {
             StateKind::Task(task) => Some(&task.resource.arn),
+            _ => None,
+        }
+    }
+
+    /// How many branches a Parallel has.
+    pub fn branches(&self) -> Option<usize> {
+        match &self.state().kind {
+            StateKind::Parallel { branches, .. } => Some(branches.len()),
             _ => None,
         }
     }
@@ -224,15 +238,17 @@ impl StateTest {
             setup,
             language: kept.language,
             kind: kept.kind(),
-            total: 0,
+            templated: kept.work().is_some_and(|work| work.parameters.is_some()),
+            total: None,
+            iterations: None,
             caught: None,
             tested: None,
         }));
         let mut test = Self { execution, pending: Pending::Ended };
         test.turn(now, |execution, turn| {
             frame.entered = turn.now;
-            // A Pass with a Result does not look at its input, as far as AWS shows.
-            let looks = !matches!(kept.kind, StateKind::Pass { result: Some(_), .. });
+            // A Pass with a Result does not look at its input, as far as AWS shows, and neither does a Parallel.
+            let looks = !matches!(kept.kind, StateKind::Pass { result: Some(_), .. } | StateKind::Parallel { .. });
             if looks
                 && kept.language == Language::JsonPath
                 && let Ok(input) = execution.effective_input(&frame, &kept)
@@ -246,6 +262,16 @@ impl StateTest {
 
     pub fn pending(&self) -> &Pending {
         &self.pending
+    }
+
+    /// Of a Map whose items are known: how many iterations they make.
+    pub fn iterations(&self) -> Option<usize> {
+        self.execution.probe.as_ref()?.iterations
+    }
+
+    /// More iterations of the Map are said to have failed than it tolerates.
+    pub fn fails_by_iterations(&self) -> bool {
+        self.execution.too_many_failed().is_some()
     }
 
     /// What the task or the children came to.
@@ -338,9 +364,11 @@ impl Execution {
         let Some(probe) = &mut self.probe else { return };
         let text = || Some(payload.text().to_owned());
         match (at, probe.language) {
-            (Point::Parameters, Language::JsonPath) => probe.seen.after_parameters = text(),
-            (Point::Parameters, Language::Jsonata) => probe.seen.after_arguments = text(),
-            (Point::Result, _) if probe.kind == StateType::Task => probe.seen.result = text(),
+            (Point::Parameters, Language::JsonPath) if probe.templated || probe.kind != StateType::Parallel => {
+                probe.seen.after_parameters = text();
+            }
+            (Point::Parameters, Language::Jsonata) if probe.templated => probe.seen.after_arguments = text(),
+            (Point::Result, _) if matches!(probe.kind, StateType::Task | StateType::Pass) => probe.seen.result = text(),
             (Point::ResultSelector, Language::JsonPath) => probe.seen.after_result_selector = text(),
             (Point::ResultPath, Language::JsonPath) => probe.seen.after_result_path = text(),
             _ => {}
@@ -384,7 +412,8 @@ impl Execution {
         };
         let limit = self.amount(frame, map.max_concurrency.as_ref(), "MaxConcurrency", &input)?;
         if let Some(items) = items.as_ref().filter(|_| state.language == Language::JsonPath) {
-            self.seen(|seen| seen.after_items_path = Some(items.text().to_owned()));
+            let written = written_items(map, &input).unwrap_or_else(|| items.text());
+            self.seen(|seen| seen.after_items_path = Some(written.to_owned()));
         }
         self.seen(|seen| seen.max_concurrency = Some(limit.unwrap_or(0)));
         let (count, share) = self.tolerated(frame, map, &input)?;
@@ -392,7 +421,7 @@ impl Execution {
         let Some(items) = items else { return Ok(()) };
         let mut items: Vec<Value> = items.value().as_array().cloned().unwrap_or_default();
         if let Some(probe) = &mut self.probe {
-            probe.total = items.len();
+            (probe.total, probe.iterations) = (Some(items.len()), Some(items.len()));
         }
         if let Some(selector) = &map.work.parameters {
             for (index, item) in (0..).zip(&mut items) {
@@ -404,7 +433,11 @@ impl Execution {
         if let Some(distributed) = &map.distributed
             && let Some(batcher) = self.item_batcher(frame, distributed, &input)?
         {
-            self.seen(|seen| seen.after_item_batcher = Some(batches(&batcher, &items)));
+            let batches = batches(&batcher, &items);
+            if let Some(probe) = &mut self.probe {
+                probe.iterations = Some(batches.len());
+                probe.seen.after_item_batcher = Some(format!("[{}]", batches.join(",")));
+            }
         }
         Ok(())
     }
@@ -437,7 +470,7 @@ impl Execution {
     fn too_many_failed(&self) -> Option<Failure> {
         let probe = self.probe.as_ref()?;
         let failed = probe.setup.failed_iterations;
-        let total = probe.total;
+        let total = probe.total.unwrap_or(0);
         let too_many = probe.seen.tolerated_failure_count.is_some_and(|tolerated| failed > tolerated);
         #[expect(clippy::cast_precision_loss, reason = "numbers of items are far below the mantissa")]
         let share = if total == 0 { 0.0 } else { failed as f64 * 100.0 / total as f64 };
@@ -470,6 +503,11 @@ impl Execution {
         self.conclude(TestStatus::Retriable, None, Some(failure), None);
     }
 
+    /// The retrier that takes the failure of the state under test has no attempts left.
+    pub(super) fn exhaust_test(&mut self, index: usize) {
+        self.seen(|seen| seen.retry_index = Some(index));
+    }
+
     pub(super) fn catch_test(&mut self, index: usize, failure: &Failure) {
         if let Some(probe) = &mut self.probe {
             probe.seen.catch_index = Some(index);
@@ -495,8 +533,18 @@ impl Execution {
     }
 }
 
-/// The inputs of a Distributed Map's children, as a JSON array.
-fn batches(batcher: &Batcher, items: &[Value]) -> String {
+/// The items that a reference path selects, as the input has them written: AWS shows them with their spaces.
+fn written_items<'a>(map: &Map, input: &'a Payload) -> Option<&'a str> {
+    match &map.items {
+        Items::Path(Expr::Input(path)) if map.distributed.as_ref().is_none_or(|run| run.reader.is_none()) => {
+            path.written(input.text())
+        }
+        _ => None,
+    }
+}
+
+/// The inputs of a Distributed Map's children.
+fn batches(batcher: &Batcher, items: &[Value]) -> Vec<String> {
     let head = batcher
         .input
         .as_ref()
@@ -515,6 +563,5 @@ fn batches(batcher: &Batcher, items: &[Value]) -> String {
             _ => found.push((1, format!("{head}{item}"))),
         }
     }
-    let found: Vec<_> = found.into_iter().map(|(_, batch)| batch + "]}").collect();
-    format!("[{}]", found.join(","))
+    found.into_iter().map(|(_, batch)| batch + "]}").collect()
 }

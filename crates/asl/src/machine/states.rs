@@ -143,7 +143,9 @@ impl Execution {
                     None => input,
                 };
                 let result = if let Some(result) = result {
-                    self.payload_of(result.clone())
+                    let result = self.payload_of(result.clone());
+                    self.note(Point::Result, &result);
+                    result
                 } else {
                     self.note(Point::Parameters, &effective);
                     effective

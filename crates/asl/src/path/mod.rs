@@ -10,7 +10,9 @@ mod parser;
 mod pattern;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use filter::Filter;
@@ -136,6 +138,23 @@ impl Path {
             (Step::Member(_), Value::Object(_)) if !leaf => format!("Missing property in path {shown}"),
             _ => format!("No results for path: {}", canonical(&self.steps)),
         })
+    }
+
+    /// What a reference path selects of a JSON text, as it is written there.
+    pub(crate) fn written<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let mut at = text.trim_matches([' ', '\t', '\r', '\n']);
+        for step in &self.steps {
+            let next: &RawValue = match step {
+                Step::Member(name) => serde_json::from_str::<BTreeMap<String, &RawValue>>(at).ok()?.remove(name)?,
+                Step::Index(index) => {
+                    let items: Vec<&RawValue> = serde_json::from_str(at).ok()?;
+                    items.get(absolute(*index, items.len())?).copied()?
+                }
+                _ => return None,
+            };
+            at = next.get();
+        }
+        Some(at)
     }
 
     /// The step of a reference path that leads nowhere, by its name.
@@ -460,6 +479,13 @@ mod tests {
             ("$.books[*].t.length()", json!([1, 1, 1])),
             ("$.nothing.items[*]", json!([])),
             ("$.a.l.length()", json!(4)),
+            ("$.['a'].l", json!([1, 2, 3, 4])),
+            ("$.['a'].['b c']", json!(1)),
+            ("$.a.l.[0]", json!(1)),
+            ("$.a.l.[1:3]", json!([2, 3])),
+            ("$.books.[*].t", json!(["x", "y", "z"])),
+            ("$.books.[?(@.p > 10)].t", json!(["y", "z"])),
+            ("$.books[?(@.['t'] == 'x')].p", json!([5])),
         ] {
             assert_eq!(read(path, &root), Ok(want), "{path}");
         }
@@ -476,9 +502,19 @@ mod tests {
         ] {
             assert_eq!(read(path, &root), Err(want.to_owned()), "{path}");
         }
-        for bad in ["$.", "$[", "$.a[", "$x y", "$.a[?(", "$.a]"] {
+        for bad in ["$.", "$[", "$.a[", "$x y", "$.a[?(", "$.a]", "$.[", "$.[]", "$.a."] {
             assert!(read(bad, &root).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn shows_what_it_selects_as_it_is_written() {
+        let text = r#" {"a": [ 1,  {"b c": [1, "x"] } ], "b": 2} "#;
+        let written = |path: &str| Path::parse(path, &path[1..]).unwrap().written(text).map(str::to_owned);
+        assert_eq!(written("$.a[1]['b c']").as_deref(), Some(r#"[1, "x"]"#));
+        assert_eq!(written("$.a[-1]").as_deref(), Some(r#"{"b c": [1, "x"] }"#));
+        assert_eq!(written("$").as_deref(), Some(text.trim()));
+        assert_eq!([written("$.a[2]"), written("$.x"), written("$.a[*]")], [None, None, None]);
     }
 
     #[test]
@@ -488,5 +524,6 @@ mod tests {
         assert_eq!(write("$.a.b", json!({"x": 1})), Some(json!({"x": 1, "a": {"b": 9}})));
         assert_eq!(write("$.a[1]", json!({"a": [1, 2]})), Some(json!({"a": [1, 9]})));
         assert_eq!(write("$.a.b", json!({"a": 1})), None);
+        assert_eq!(write("$.['a'].[1]", json!({"a": [1, 2]})), Some(json!({"a": [1, 9]})));
     }
 }

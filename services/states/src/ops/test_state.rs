@@ -81,7 +81,11 @@ impl States {
         let half = |range: std::ops::Range<usize>| {
             uuid.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
         };
+        let (writes_results, failed) = (state.writes_results(), setup.failed_iterations);
         let mut test = StateTest::begin(state, info, setup, now(), [half(0..16), half(16..32)]);
+        if let Some(mock) = input.mock.as_ref().filter(|_| matches!(test.pending(), Pending::Children)) {
+            check_iterations(&test, mock, failed, writes_results)?;
+        }
         match input.mock {
             Some(mock) => match (mock.result, mock.error_output) {
                 _ if matches!(test.pending(), Pending::Ended) => {}
@@ -139,12 +143,16 @@ fn check(state: &TestedState, input: &TestStateInput) -> Result<(), Error> {
     }
     let invalid = |what: &str| Err(error::validation_exception(what));
     let kind = state.kind();
+    let with = input.state_configuration.as_ref();
     let Some(mock) = &input.mock else {
         return match kind {
             StateType::Map | StateType::Parallel => Err(error::invalid_definition(
                 "TestState API does not support Map or Parallel states. Supported state types include: [Task, Wait, Pass, Succeed, Fail, Choice]",
             )),
             _ if input.context.is_some() => invalid("Context can only be specified when a mock is specified."),
+            _ if with.is_some_and(|with| with.map_iteration_failure_count.is_some()) => {
+                invalid("MapIterationFailureCount can only be specified when a mock is specified.")
+            }
             StateType::Task if input.role_arn.is_none() => {
                 invalid("RoleArn must be specified when testing a Task state")
             }
@@ -166,7 +174,13 @@ fn check(state: &TestedState, input: &TestStateInput) -> Result<(), Error> {
     if mock.result.is_none() && mock.error_output.is_none() {
         return invalid("A test mock should have one of the following fields: [result, errorOutput].");
     }
+    if mock.error_output.as_ref().is_some_and(|failure| failure.error.is_none()) {
+        return invalid("An error was not specified in the mocked error output.");
+    }
     let result = mocked_result(mock)?;
+    if result.is_some() && state.reader().is_some() && with.is_none_or(|with| with.map_item_reader_data.is_none()) {
+        return invalid("ItemReader data must be specified when testing a Map state with ItemReader specified.");
+    }
     match (&result, kind) {
         (Some(result), StateType::Map) if state.writes_results() && !result.is_object() => {
             return invalid("Mocked result must be a JSON object.");
@@ -174,15 +188,41 @@ fn check(state: &TestedState, input: &TestStateInput) -> Result<(), Error> {
         (Some(result), StateType::Map) if !state.writes_results() && !result.is_array() => {
             return invalid("Mocked result must be an array.");
         }
-        (Some(result), StateType::Parallel) if !result.is_array() => return invalid("Mocked result must be an array."),
+        (Some(result), StateType::Parallel) => match result.as_array().map(Vec::len) {
+            None => return invalid("Mocked result must be an array."),
+            length if length != state.branches() => {
+                return invalid("Mocked result must contain the same number of items as number of Parallel branches.");
+            }
+            _ => {}
+        },
         _ => {}
     }
-    if let Some(cause) = input.state_configuration.as_ref().and_then(|with| with.error_caused_by_state.as_ref())
+    if let Some(cause) = with.and_then(|with| with.error_caused_by_state.as_ref())
         && !state.contains(cause)
     {
         return invalid(&format!(
             "The state '{cause}' that errorCausedByState names is not part of the state under test"
         ));
+    }
+    Ok(())
+}
+
+/// A mock of a Map against the iterations that its items make.
+fn check_iterations(test: &StateTest, mock: &MockInput, failed: u64, writes_results: bool) -> Result<(), Error> {
+    let Some(iterations) = test.iterations() else { return Ok(()) };
+    if failed > iterations as u64 {
+        return Err(error::validation_exception(
+            "Map iteration failure count must be less than or equal to the number of Map iterations.",
+        ));
+    }
+    if writes_results || test.fails_by_iterations() {
+        return Ok(());
+    }
+    let results = mocked_result(mock)?.and_then(|result| result.as_array().map(|results| results.len() as u64));
+    // Those that failed may have no result.
+    let iterations = iterations as u64;
+    if results.is_some_and(|results| results != iterations && results != iterations - failed) {
+        return Err(error::validation_exception("Input array does not equal the mocked result array's size."));
     }
     Ok(())
 }

@@ -75,12 +75,47 @@ async fn requests_that_do_not_fit_are_refused() {
     let pass = json!({"Type": "Pass", "End": true});
     let branch = json!({"StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}});
     let parallel = json!({"Type": "Parallel", "Branches": [branch], "End": true});
+    let map = json!({"Type": "Map", "ItemProcessor": branch, "End": true});
+    let reader = json!({"Type": "Map", "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "k"}},
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "B", "States": branch["States"]}, "End": true});
+    let mapped = |result: &str, failed: u32| json!({"Input": "[1,2,3]", "Mock": {"Result": result}, "StateConfiguration": {"MapIterationFailureCount": failed}});
     let both = json!({"Mock": {"Result": "{}", "ErrorOutput": {"Error": "E"}}});
     let machine = json!({"StartAt": "P", "States": {"P": pass}});
     for (definition, more, code, message) in [
         (&pass, mock.clone(), "ValidationException", "State type 'Pass' is not supported when a mock is specified"),
         (&parallel, json!({}), "InvalidDefinition", "TestState API does not support Map or Parallel states."),
         (&parallel, mock.clone(), "ValidationException", "Mocked result must be an array."),
+        (
+            &parallel,
+            json!({"Mock": {"Result": "[1,2]"}}),
+            "ValidationException",
+            "Mocked result must contain the same number of items as number of Parallel branches.",
+        ),
+        (&map, mapped("[1,2]", 0), "ValidationException", "Input array does not equal the mocked result array's size."),
+        (
+            &map,
+            mapped("[1,2,3]", 4),
+            "ValidationException",
+            "Map iteration failure count must be less than or equal to the number of Map iterations.",
+        ),
+        (
+            &reader,
+            json!({"Mock": {"Result": "[]"}}),
+            "ValidationException",
+            "ItemReader data must be specified when testing a Map state with ItemReader specified.",
+        ),
+        (
+            &pass,
+            json!({"StateConfiguration": {"MapIterationFailureCount": 1}}),
+            "ValidationException",
+            "MapIterationFailureCount can only be specified when a mock is specified.",
+        ),
+        (
+            &invoke(&json!({})),
+            json!({"Mock": {"ErrorOutput": {"Cause": "c"}}}),
+            "ValidationException",
+            "An error was not specified in the mocked error output.",
+        ),
         (&invoke(&json!({})), json!({}), "ValidationException", "RoleArn must be specified when testing a Task state"),
         (&invoke(&json!({})), both, "ValidationException", "A test mock should have only one of the following fields"),
         (
@@ -123,4 +158,50 @@ async fn requests_that_do_not_fit_are_refused() {
     }
     let found = tried(&world, &machine, &json!({"StateName": "P", "InspectionLevel": "TRACE"})).await.unwrap();
     assert_eq!(found["InspectionData"]["AfterResultPath"], json!("{}"));
+}
+
+#[tokio::test]
+async fn a_mock_of_a_map_has_a_result_for_each_iteration() {
+    let world = World::new();
+    let branch = json!({"StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}});
+    let mut map = json!({"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": branch, "End": true});
+    let mock = |result: &str, failed: u32| {
+        json!({"Input": "{\"items\": [1,  2, 3]}", "InspectionLevel": "DEBUG", "Mock": {"Result": result},
+            "StateConfiguration": {"MapIterationFailureCount": failed}})
+    };
+    let answer = tried(&world, &map, &mock("[7,8,9]", 0)).await.unwrap();
+    assert_eq!((text(&answer["Status"]), text(&answer["Output"])), ("SUCCEEDED".into(), "[7,8,9]".into()));
+    // The items are shown as they were given, with their spaces.
+    assert_eq!(answer["InspectionData"]["AfterItemsPath"], "[1,  2, 3]");
+    // Beyond what is tolerated the results do not matter.
+    map["ToleratedFailureCount"] = json!(1);
+    let answer = tried(&world, &map, &mock("[]", 2)).await.unwrap();
+    assert_eq!(answer["Error"], "States.ExceedToleratedFailureThreshold");
+    for results in ["[7,8,9]", "[7,8]"] {
+        assert_eq!(tried(&world, &map, &mock(results, 1)).await.unwrap()["Status"], "SUCCEEDED", "{results}");
+    }
+}
+
+#[tokio::test]
+async fn a_retrier_that_is_used_up_is_still_named() {
+    let world = World::new();
+    let retry = json!([{"ErrorEquals": ["Other"]}, {"ErrorEquals": ["Boom"], "MaxAttempts": 1, "IntervalSeconds": 3}]);
+    let catch = json!([{"ErrorEquals": ["Boom"], "Next": "After"}]);
+    let failing = |used: u32| {
+        json!({"InspectionLevel": "DEBUG", "StateConfiguration": {"RetrierRetryCount": used},
+            "Mock": {"ErrorOutput": {"Error": "Boom"}}})
+    };
+    for (more, used, status, details) in [
+        (json!({"Retry": retry}), 0, "RETRIABLE", json!({"RetryIndex": 1, "RetryBackoffIntervalSeconds": 3})),
+        (json!({"Retry": retry}), 1, "FAILED", json!({"RetryIndex": 1})),
+        (json!({"Retry": retry, "Catch": catch}), 1, "CAUGHT_ERROR", json!({"RetryIndex": 1, "CatchIndex": 0})),
+        (json!({"Catch": catch}), 0, "CAUGHT_ERROR", json!({"CatchIndex": 0})),
+    ] {
+        let answer = tried(&world, &invoke(&more), &failing(used)).await.unwrap();
+        assert_eq!(
+            (&answer["Status"], &answer["InspectionData"]["ErrorDetails"]),
+            (&json!(status), &details),
+            "{more}"
+        );
+    }
 }

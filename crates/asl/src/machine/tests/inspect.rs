@@ -128,8 +128,41 @@ fn a_result_of_its_own_hides_what_a_pass_was_given() {
     let found = tested(&state, &json!({"a": 1}));
     assert_eq!(
         seen(&found.seen),
-        json!({"input": {"a": 1}, "afterResultSelector": {"k": 1}, "afterResultPath": {"a": 1, "r": {"k": 1}}})
+        json!({"input": {"a": 1}, "result": {"k": 1}, "afterResultSelector": {"k": 1}, "afterResultPath": {"a": 1, "r": {"k": 1}}})
     );
+}
+
+#[test]
+fn only_what_a_state_has_is_shown() {
+    let branches = json!([{"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}]);
+    let parallel = json!({"Type": "Parallel", "Branches": branches, "End": true});
+    let (input, result) = (json!({"a": 1}), json!([7]));
+    let merged = json!({"afterResultSelector": [7], "afterResultPath": [7]});
+    let with_more = |more: Value| {
+        let mut all = merged.clone();
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    let found = mocked(&parallel, with(&input), &result);
+    assert_eq!(seen(&found.seen), with_more(json!({"input": {"a": 1}})));
+    let mut given = parallel.clone();
+    given["Parameters"] = json!({"p": 1});
+    let found = mocked(&given, with(&input), &result);
+    assert_eq!(seen(&found.seen), with_more(json!({"input": {"a": 1}, "afterParameters": {"p": 1}})));
+    let mut query = parallel;
+    query["QueryLanguage"] = json!("JSONata");
+    let found = mocked(&query, with(&input), &result);
+    assert_eq!(seen(&found.seen), json!({"input": {"a": 1}}));
+    query["Arguments"] = json!({"p": "{% $states.input.a %}"});
+    let found = mocked(&query, with(&input), &result);
+    assert_eq!(seen(&found.seen), json!({"input": {"a": 1}, "afterArguments": {"p": 1}}));
+    // No Arguments, none shown.
+    let task =
+        json!({"Type": "Task", "QueryLanguage": "JSONata", "Resource": "arn:aws:states:::lambda:invoke", "End": true});
+    let found = mocked(&task, with(&input), &json!(3));
+    assert_eq!(seen(&found.seen), json!({"input": {"a": 1}, "result": 3}));
+    let pass = json!({"Type": "Pass", "QueryLanguage": "JSONata", "Output": 1, "End": true});
+    assert_eq!(seen(&tested(&pass, &input).seen), json!({"input": {"a": 1}}));
 }
 
 #[test]
