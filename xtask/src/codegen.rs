@@ -26,6 +26,9 @@ struct Service {
     /// Texts that are measured in bytes, which the handlers do.
     #[serde(default)]
     in_bytes: Vec<String>,
+    /// Texts that may be empty whatever the model says, which the handlers look at.
+    #[serde(default)]
+    may_be_empty: Vec<String>,
     #[serde(default)]
     resource_of: BTreeMap<String, String>,
 }
@@ -194,6 +197,7 @@ struct Model<'a> {
     shapes: &'a Map<String, Value>,
     query: bool,
     in_bytes: &'a [String],
+    may_be_empty: &'a [String],
 }
 
 fn generate(root: &Path, name: &str, service: &Service, lists: &Lists) -> Result<String> {
@@ -202,7 +206,8 @@ fn generate(root: &Path, name: &str, service: &Service, lists: &Lists) -> Result
     let operations = document["operations"].as_object().context("operations")?;
     let protocol = protocol(name, meta);
     let shapes = document["shapes"].as_object().context("shapes")?;
-    let model = Model { shapes, query: protocol == "Query", in_bytes: &service.in_bytes };
+    let query = protocol == "Query";
+    let model = Model { shapes, query, in_bytes: &service.in_bytes, may_be_empty: &service.may_be_empty };
 
     let mut used = BTreeSet::new();
     let mut errors = BTreeSet::new();
@@ -542,10 +547,13 @@ impl Model<'_> {
                 let pattern = body["pattern"].as_str().map_or_else(|| "None".into(), |p| format!("Some({p:?})"));
                 let values: Vec<&str> =
                     body["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let unless = |named: &[String], limit| {
+                    if named.iter().any(|name| name == shape) { "None".to_owned() } else { number(limit) }
+                };
                 format!(
                     "Shape::String {{ min: {}, max: {}, pattern: {pattern}, values: &{values:?}, sensitive: {} }}",
-                    number("min"),
-                    if self.in_bytes.iter().any(|name| name == shape) { "None".to_owned() } else { number("max") },
+                    unless(self.may_be_empty, "min"),
+                    unless(self.in_bytes, "max"),
                     body["sensitive"].as_bool().unwrap_or(false)
                 )
             }

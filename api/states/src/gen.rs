@@ -2605,7 +2605,7 @@ static S_CREATE_STATE_MACHINE_OUTPUT: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_DEFINITION: Shape =
-    Shape::String { min: Some(1), max: Some(1048576), pattern: None, values: &[], sensitive: true };
+    Shape::String { min: None, max: Some(1048576), pattern: None, values: &[], sensitive: true };
 static S_DELETE_ACTIVITY_INPUT: Shape = Shape::Structure(Structure {
     name: "DeleteActivityInput",
     members: &[Member {

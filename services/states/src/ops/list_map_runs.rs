@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
+use crate::machine::MachineArn;
 use crate::{States, millis, no_such_execution, page, standard_arn};
 
 #[async_trait]
@@ -17,9 +18,10 @@ impl Handle<ListMapRuns> for States {
         let after = page::place(input.next_token.as_ref())?;
         let found = self.engine.map_runs(&arn, after, page::size(input.max_results)).await?;
         let map_runs = found.items.into_iter().map(|(_, run)| MapRunListItem {
+            // The machine of the run is the state's: it is named with the label.
+            state_machine_arn: MachineArn::new(arn.account(), arn.region(), &run.machine()).as_str().to_owned(),
             execution_arn: run.execution_arn,
             map_run_arn: run.arn,
-            state_machine_arn: run.state_machine_arn,
             start_date: millis(run.started),
             stop_date: run.stopped.map(millis),
         });

@@ -40,7 +40,8 @@ impl Handle<StartSyncExecution> for States {
             cause: ended.outcome.cause.filter(|_| with_data),
             input: with_data.then(|| info.input.text().to_owned()),
             input_details: details.clone(),
-            output_details: details.filter(|_| output.is_some()),
+            // Of a failed one too.
+            output_details: details,
             output: output.filter(|_| with_data),
             trace_header,
             billing_details: Some(BillingDetails {

@@ -61,7 +61,8 @@ impl Handle<UpdateStateMachine> for States {
 }
 
 fn updated(mut machine: StateMachine, input: &UpdateStateMachineInput) -> StateMachine {
-    if let Some(definition) = &input.definition {
+    if let Some(definition) = input.definition.as_ref().filter(|definition| !same_json(definition, &machine.definition))
+    {
         machine.definition.clone_from(definition);
     }
     if let Some(role_arn) = &input.role_arn {
@@ -85,4 +86,10 @@ fn differs(old: &StateMachine, new: &StateMachine) -> bool {
         || old.logging() != new.logging()
         || old.tracing() != new.tracing()
         || !encryption::same(old.encryption.as_ref(), new.encryption.as_ref())
+}
+
+/// Whether two definitions differ in their spaces only: that is no change.
+fn same_json(one: &str, other: &str) -> bool {
+    let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    one == other || read(one).is_some_and(|one| read(other) == Some(one))
 }

@@ -89,6 +89,74 @@ async fn aliases_lead_to_versions() {
 }
 
 #[tokio::test]
+async fn a_second_machine_of_the_name_is_the_first_one_or_none() {
+    let world = World::new();
+    let first = create(&world, "m", &pass(&json!(1)), &json!({})).await;
+    // The role and the tags are not looked at.
+    let other = json!({"RoleArn": "arn:aws:iam::000000000000:role/other", "Tags": [{"Key": "k", "Value": "v"}]});
+    assert_eq!(create(&world, "m", &pass(&json!(1)), &other).await, first);
+    let described = world.call("describeStateMachine", json!({"StateMachineArn": first["StateMachineArn"]})).await;
+    assert_eq!(described["RoleArn"], ROLE);
+    let group = json!({"CloudWatchLogsLogGroup": {"LogGroupArn": "arn:aws:logs:us-east-1:000000000000:log-group:g:*"}});
+    let same = json!({"LoggingConfiguration": {"Level": "OFF"}, "TracingConfiguration": {"Enabled": false}});
+    assert_eq!(create(&world, "m", &pass(&json!(1)), &same).await, first);
+    let definition = pass(&json!(1));
+    for (definition, more) in [
+        (pass(&json!(2)).to_string(), json!({})),
+        (serde_json::to_string_pretty(&definition).unwrap(), json!({})),
+        (definition.to_string(), json!({"Type": "EXPRESS"})),
+        (definition.to_string(), json!({"LoggingConfiguration": {"Level": "ALL", "Destinations": [group]}})),
+        (definition.to_string(), json!({"TracingConfiguration": {"Enabled": true}})),
+        (definition.to_string(), json!({"Publish": true})),
+    ] {
+        let mut input = json!({"Name": "m", "Definition": definition, "RoleArn": ROLE});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let arn = text(&first["StateMachineArn"]);
+        let want = ("StateMachineAlreadyExists".to_owned(), format!("State Machine Already Exists: '{arn}'"));
+        assert_eq!(refused(&world, "createStateMachine", input).await, want, "{definition} {more}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_changes_nothing_makes_no_revision() {
+    let world = World::new();
+    let made = create(&world, "m", &pass(&json!(1)), &json!({})).await;
+    let update = async |more: Value| {
+        let mut input = json!({"StateMachineArn": made["StateMachineArn"]});
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        world.call("updateStateMachine", input).await["RevisionId"].clone()
+    };
+    let pretty = serde_json::to_string_pretty(&pass(&json!(1))).unwrap();
+    for same in [
+        json!({"Definition": pass(&json!(1)).to_string()}),
+        json!({"Definition": pretty, "RoleArn": ROLE}),
+        json!({"LoggingConfiguration": {"Level": "OFF"}}),
+    ] {
+        assert_eq!(update(same.clone()).await, Value::Null, "{same}");
+    }
+    let revision = update(json!({"Definition": pass(&json!(2)).to_string()})).await;
+    assert!(revision.is_string());
+    assert_eq!(update(json!({"Definition": pass(&json!(2)).to_string(), "RoleArn": ROLE})).await, revision);
+    let next = update(json!({"RoleArn": "arn:aws:iam::000000000000:role/other"})).await;
+    assert!(next.is_string() && next != revision, "{next}");
+}
+
+#[tokio::test]
+async fn a_definition_that_is_empty_is_missing() {
+    let world = World::new();
+    let validated = world.call("validateStateMachineDefinition", json!({"Definition": ""})).await;
+    let found = json!({
+        "Severity": "ERROR", "Code": "MISSING_DESCRIPTION", "Message": "Received a null or empty workflow input",
+    });
+    assert_eq!((&validated["Result"], &validated["Diagnostics"]), (&json!("FAIL"), &json!([found])));
+    let input = json!({"Name": "m", "Definition": "", "RoleArn": ROLE});
+    let (code, message) = refused(&world, "createStateMachine", input).await;
+    assert_eq!(code, "InvalidDefinition");
+    let what = "'MISSING_DESCRIPTION: Received a null or empty workflow input at null'";
+    assert_eq!(message, format!("Invalid State Machine Definition: {what}"));
+}
+
+#[tokio::test]
 async fn lists_come_in_pages_of_their_own() {
     let world = World::new();
     let made = create(&world, "m", &pass(&json!(1)), &json!({"Publish": true})).await;
@@ -223,6 +291,15 @@ async fn express_executions_leave_no_record() {
         (&json!("SUCCEEDED"), &json!("{\"x\":1}"), &json!("n"), &json!("t"))
     );
     assert_eq!(reply["BillingDetails"]["BilledMemoryUsedInMB"], 64);
+    let failing = json!({"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E", "Cause": "c"}}});
+    let failing = create(&world, "f", &failing, &json!({"Type": "EXPRESS"})).await;
+    let failed = world.call("startSyncExecution", json!({"StateMachineArn": failing["StateMachineArn"]})).await;
+    assert_eq!(
+        (&failed["Status"], &failed["Error"], &failed["Cause"], &failed["Output"]),
+        (&json!("FAILED"), &json!("E"), &json!("c"), &Value::Null)
+    );
+    let included = json!({"Included": true});
+    assert_eq!((&failed["InputDetails"], &failed["OutputDetails"]), (&included, &included));
     for operation in ["describeExecution", "getExecutionHistory", "stopExecution", "describeStateMachineForExecution"] {
         let (code, message) = refused(&world, operation, json!({"ExecutionArn": reply["ExecutionArn"]})).await;
         assert_eq!(

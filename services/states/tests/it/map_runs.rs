@@ -102,6 +102,9 @@ async fn the_states_own_items_run_as_executions() {
     let machine = json!({ "ExecutionArn": child["ExecutionArn"] });
     let machine = world.call("describeStateMachineForExecution", machine).await;
     assert_eq!((&machine["Label"], &machine["MapRunArn"]), (&json!("Each"), &json!(arn)));
+    assert!(text(&machine["StateMachineArn"]).ends_with("/Each"), "{machine}");
+    let runs = world.call("listMapRuns", json!({ "ExecutionArn": execution })).await;
+    assert_eq!(runs["MapRuns"][0]["StateMachineArn"], machine["StateMachineArn"]);
     // Children are no executions of the machine's own list.
     let own = world.call("listExecutions", json!({ "StateMachineArn": ended["StateMachineArn"] })).await;
     assert_eq!(own["Executions"].as_array().unwrap().len(), 1);
