@@ -3,6 +3,7 @@
 mod distributed;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -21,6 +22,22 @@ pub(crate) use distributed::{Distributed, ItemBatcher, ItemReader, ResultWriter}
 pub struct Definition {
     pub(crate) body: Arc<Body>,
     pub(crate) timeout_seconds: Option<u64>,
+    pub(crate) calls: Option<Arc<dyn Calls>>,
+}
+
+/// Who knows what the calls of Tasks take.
+pub trait Calls: Debug + Send + Sync {
+    /// What keeps a call from being made at all, each in a sentence.
+    fn faults(&self, resource: &str, parameters: &Value) -> Vec<String>;
+}
+
+impl Definition {
+    /// Its Tasks are held against what their calls take before they are started.
+    #[must_use]
+    pub fn checked_by(mut self, calls: Arc<dyn Calls>) -> Self {
+        self.calls = Some(calls);
+        self
+    }
 }
 
 /// What a state machine was created as; Express ones refuse some resources.

@@ -36,7 +36,7 @@ mod value;
 mod warnings;
 
 pub use check::{Diagnostic, Severity};
-pub use definition::{Definition, MachineType, StateType};
+pub use definition::{Calls, Definition, MachineType, StateType};
 pub use history::{Details, HistoryEvent, TaskOf};
 pub use json::{fingerprint, json_problem};
 pub use machine::distributed::{

@@ -105,7 +105,10 @@ impl Engine {
         if parsed.len() >= MAX_PARSED {
             parsed.clear();
         }
-        let definition = Arc::new(definition);
+        let definition = Arc::new(match self.inner.calls.get() {
+            Some(calls) => definition.checked_by(Arc::clone(calls)),
+            None => definition,
+        });
         parsed.insert(name.to_owned(), Arc::clone(&definition));
         Ok(definition)
     }

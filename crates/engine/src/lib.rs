@@ -21,9 +21,9 @@ mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use asl::{Command, Event, Execution, Info, Status, TaskId, Timestamp};
+use asl::{Calls, Command, Event, Execution, Info, Status, TaskId, Timestamp};
 use service::{Cx, Platform, Router};
 use store::Store;
 use tokio::sync::{Notify, oneshot};
@@ -69,6 +69,8 @@ struct Inner {
     map_runs: Mutex<BTreeMap<String, Arc<Notify>>>,
     awaited: Awaited,
     counter: Counter,
+    /// Who knows what the calls of Tasks take.
+    calls: OnceLock<Arc<dyn Calls>>,
 }
 
 /// One execution's place in memory; empty when it has to be read first.
@@ -126,10 +128,17 @@ impl Engine {
             map_runs: Mutex::default(),
             awaited: Awaited::default(),
             counter: Counter::new(&platform.router),
+            calls: OnceLock::new(),
         };
         let engine = Self { inner: Arc::new(inner) };
         runners::register(&engine, &platform.control);
         engine
+    }
+
+    /// Has the Tasks of all definitions held against what their calls take; to be said before the first one is read.
+    pub fn check_calls(&self, calls: Arc<dyn Calls>) {
+        // Only the first one counts.
+        let _ = self.inner.calls.set(calls);
     }
 
     pub fn store(&self) -> &Store {

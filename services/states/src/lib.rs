@@ -62,6 +62,7 @@ const MAX_MACHINES: usize = 500;
 /// What is wrong with the section `[states]` of the settings.
 pub fn register(platform: &Platform) -> Result<Arc<States>, String> {
     let engine = Engine::new(platform);
+    engine.check_calls(Arc::new(integrations::Taken(Arc::clone(&platform.router))));
     let store = platform.control.store().clone();
     let machines = Cache::new(&store, MAX_MACHINES, machine::is_machine);
     let activities = activity::Tasks::new(engine.clone(), store.clone());

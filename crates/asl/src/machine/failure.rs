@@ -55,6 +55,14 @@ impl Failure {
         Self::own(frame, "States.Runtime", what)
     }
 
+    /// What a Task was to be called with is nothing that its call takes: no task is started.
+    ///
+    /// Source: reports of users, of `lambda:invoke` and `apigateway:invoke`.
+    pub(super) fn parameters(frame: &Frame, parameters: &Payload, faults: &[String]) -> Self {
+        let (given, faults) = (parameters.text(), faults.join(", "));
+        Self::runtime(frame, &format!("The Parameters '{given}' could not be used to start the Task: [{faults}]"))
+    }
+
     /// A JSONata expression has no value, or one that its field cannot take.
     pub(super) fn query(frame: &Frame, location: &str, source: &str, outcome: &str) -> Self {
         let what = format!("The JSONata expression '{source}' specified for the field '{location}' {outcome}");

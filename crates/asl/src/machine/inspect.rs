@@ -12,7 +12,7 @@ use super::frame::{Frame, Phase};
 use super::{Command, Event, Execution, Info, MAIN_FRAME, StartTask, Status, Turn};
 use crate::check::Diagnostic;
 use crate::definition::{
-    Body, Definition, Distributed, Items, Language, MachineType, Map, Retrier, State, StateKind, StateType,
+    Body, Calls, Definition, Distributed, Items, Language, MachineType, Map, Retrier, State, StateKind, StateType,
 };
 use crate::expr::Expr;
 use crate::payload::Payload;
@@ -42,6 +42,8 @@ pub struct TestSetup {
     /// What the ItemReader of a Map has read, or why it could not be read.
     pub items: Option<Result<Vec<Value>, String>>,
     pub failed_iterations: u64,
+    /// Who says what the call of a Task takes, where it is made.
+    pub calls: Option<Arc<dyn Calls>>,
 }
 
 /// What the state waits for.
@@ -224,7 +226,8 @@ impl StateTest {
     /// Enters the state.
     pub fn begin(state: TestedState, info: Info, setup: TestSetup, now: Timestamp, seed: [u64; 2]) -> Self {
         let kept = Arc::clone(state.state());
-        let definition = Definition { body: Arc::clone(&state.body), timeout_seconds: None };
+        let definition =
+            Definition { body: Arc::clone(&state.body), timeout_seconds: None, calls: setup.calls.clone() };
         let mut execution = Execution::new(Arc::new(definition), info, seed);
         let input = Payload::inline(setup.input.clone());
         let mut frame = Frame::new(MAIN_FRAME, None, 0, state.body, input.clone(), 0);

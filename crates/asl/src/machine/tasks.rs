@@ -34,6 +34,9 @@ impl Execution {
             None => input.clone(),
         };
         self.note(Point::Parameters, &parameters);
+        if let Some(faults) = self.faults(&task.resource.arn, &parameters) {
+            return Err(Failure::parameters(frame, &parameters, &faults));
+        }
         let role_arn = match &task.credentials {
             Some(template) => {
                 let credentials = self.filled(frame, template, &input, View::default())?;
@@ -84,6 +87,12 @@ impl Execution {
             heartbeat_seconds: heartbeat,
         }));
         Ok(())
+    }
+
+    /// What keeps a call with these parameters from being made.
+    fn faults(&self, resource: &str, parameters: &Payload) -> Option<Vec<String>> {
+        let faults = self.definition.calls.as_ref()?.faults(resource, parameters.value());
+        (!faults.is_empty()).then_some(faults)
     }
 
     /// The frame that waits for the task, taken out; an answer to a task that is no longer waited for is late or doubled.

@@ -37,7 +37,7 @@ pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Dia
         check_body(body, "", &mut reader.found);
     }
     match body {
-        Some(body) if reader.found.is_empty() => Ok(Definition { body: Arc::new(body), timeout_seconds }),
+        Some(body) if reader.found.is_empty() => Ok(Definition { body: Arc::new(body), timeout_seconds, calls: None }),
         _ => Err(reader.found),
     }
 }

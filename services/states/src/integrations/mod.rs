@@ -13,6 +13,7 @@ mod lacking;
 mod lambda;
 mod once;
 mod resource;
+mod taken;
 mod waits;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(crate) use http::{Config, Exchange, Http};
 use jobs::Job;
 pub(crate) use once::{Called, call_once};
 use resource::{Pattern, Resource, Target};
+pub(crate) use taken::Taken;
 use waits::StartedJob;
 
 /// Runs tasks.

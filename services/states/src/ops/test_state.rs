@@ -1,5 +1,6 @@
 //! TestState: one state, run by the same interpreter as in an execution, with what becomes of its data. Nothing is stored.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use api_states::{
@@ -18,7 +19,7 @@ use wire::Error;
 use super::create_state_machine::check_role;
 use super::start_execution::check_input;
 use crate::distributed::items_in;
-use crate::integrations::{self, Called, Exchange};
+use crate::integrations::{self, Called, Exchange, Taken};
 use crate::names::check_size;
 use crate::{States, mock};
 
@@ -76,7 +77,10 @@ impl States {
         check_input(&given)?;
         let info = info(cx, &role_arn, &given, now());
         let with = input.state_configuration.unwrap_or_default();
-        let setup = setup(given, state.reader(), input.variables.as_deref(), input.context.as_deref(), &with)?;
+        let mut setup = setup(given, state.reader(), input.variables.as_deref(), input.context.as_deref(), &with)?;
+        if input.mock.is_none() {
+            setup.calls = Some(Arc::new(Taken(Arc::clone(cx.router()))));
+        }
         let uuid = cx.uuid().replace('-', "");
         let half = |range: std::ops::Range<usize>| {
             uuid.get(range).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
@@ -266,6 +270,7 @@ fn setup(
         retries: u32::try_from(with.retrier_retry_count.unwrap_or(0)).unwrap_or(0),
         items: reader.zip(with.map_item_reader_data.as_deref()).map(|(reader, data)| items_in(data, reader)),
         failed_iterations: u64::try_from(with.map_iteration_failure_count.unwrap_or(0)).unwrap_or(0),
+        calls: None,
     })
 }
 

@@ -196,6 +196,42 @@ async fn a_job_may_answer_with_the_token_of_its_task() {
 }
 
 #[tokio::test]
+async fn what_a_call_does_not_take_starts_no_task() {
+    let world = World::new();
+    let all = json!({"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "After"}], "Retry": [{"ErrorEquals": ["States.ALL"]}]});
+    let said = |parameters: &str, fault: &str| {
+        format!(
+            "An error occurred while executing the state 'T' (entered at the event id #2). The Parameters '{parameters}' could not be used to start the Task: [{fault}]"
+        )
+    };
+    for (given, fault) in [
+        (json!({"QueueUrl": "q", "MessageBody": 7}), "The value for the field 'MessageBody' must be a STRING"),
+        (
+            json!({"QueueUrl": "q", "MessageBody": "m", "Other": 1}),
+            "The field \"Other\" is not supported by Step Functions",
+        ),
+        (json!({"QueueUrl": "q"}), "The field 'MessageBody' is required but was missing"),
+        (
+            json!({"QueueUrl": "q", "MessageBody": "m", "MessageAttributes": {"a": "b"}}),
+            "The value of the field 'a' has an invalid format",
+        ),
+    ] {
+        // Nothing is known of the parameters before the state is entered: they are its input.
+        let mut state = task("arn:aws:states:::sqs:sendMessage", &json!({}), &all);
+        state["States"]["T"].as_object_mut().unwrap().remove("Parameters");
+        state["States"]["After"] = json!({"Type": "Succeed"});
+        let execution = world.start(&state, &given).await;
+        let ended = world.ended(&execution).await;
+        assert_eq!(
+            (&ended["Error"], text(&ended["Cause"])),
+            (&json!("States.Runtime"), said(&given.to_string(), fault))
+        );
+        assert_eq!(world.history(&execution).await, ["ExecutionStarted", "TaskStateEntered", "ExecutionFailed"]);
+    }
+    assert!(world.fakes.messages.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_message_without_a_body_is_refused_in_the_words_of_sqs() {
     let world = World::new();
     for (resource, error, said) in [
