@@ -264,9 +264,10 @@ fn as_object(parameters: &mut Value) {
 
 /// What SQS says of a request without a parameter that it needs; a null is none. The client in between does not look.
 fn absent(cx: &Cx, service: &str, action: &str, parameters: &Value) -> Option<Error> {
-    let Shape::Structure(input) = cx.router().find_asl(service, action).filter(|_| service == "sqs")?.input else {
+    if service != "sqs" {
         return None;
-    };
+    }
+    let Shape::Structure(input) = cx.router().find_asl(service, action)?.input else { return None };
     let lacks = |name: &str| parameters.get(name).is_none_or(Value::is_null);
     let absent = input.members.iter().find(|member| member.required && lacks(member.name))?;
     let message = format!("The request must contain the parameter {}.", absent.name);
