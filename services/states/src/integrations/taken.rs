@@ -66,10 +66,14 @@ fn within(shape: &Shape, field: &str, value: &Value, faults: &mut Vec<String>) {
         }
         (Shape::Structure(shape), Value::Object(given)) => members(shape, given, faults),
         (Shape::List(list), Value::Array(items)) => {
-            items.iter().for_each(|item| within(list.member, field, item, faults));
+            for item in items {
+                within(list.member, field, item, faults);
+            }
         }
         (Shape::Map(map), Value::Object(entries)) => {
-            entries.iter().for_each(|(key, value)| within(map.value, key, value, faults));
+            for (key, value) in entries {
+                within(map.value, key, value, faults);
+            }
         }
         (Shape::Structure(_) | Shape::List(_) | Shape::Map(_), _) => {
             faults.push(format!("The value of the field '{field}' has an invalid format"));
