@@ -76,7 +76,7 @@ async fn requests_that_do_not_fit_are_refused() {
     let branch = json!({"StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}});
     let parallel = json!({"Type": "Parallel", "Branches": [branch], "End": true});
     let map = json!({"Type": "Map", "ItemProcessor": branch, "End": true});
-    let reader = json!({"Type": "Map", "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "k"}},
+    let reader = json!({"Type": "Map", "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "k"}, "ReaderConfig": {"InputType": "JSON"}},
         "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "B", "States": branch["States"]}, "End": true});
     let mapped = |result: &str, failed: u32| json!({"Input": "[1,2,3]", "Mock": {"Result": result}, "StateConfiguration": {"MapIterationFailureCount": failed}});
     let both = json!({"Mock": {"Result": "{}", "ErrorOutput": {"Error": "E"}}});
