@@ -49,8 +49,9 @@ pub fn check_history(events: &[Seen]) -> Result<(), String> {
         if event.id != n as u64 + 1 {
             return fault(event, "leaves a gap");
         }
-        // AWS leaves open, at times, what an EvaluationFailed follows.
-        let follows = event.previous > 0 || n < 2 || event.kind == "EvaluationFailed";
+        // AWS leaves open, at times, what an EvaluationFailed follows; an end from outside follows nothing.
+        let open = ["EvaluationFailed", "ExecutionAborted"].contains(&event.kind.as_str());
+        let follows = event.previous > 0 || n < 2 || open;
         if event.previous >= event.id || !follows || (n == 1 && event.previous != 0) {
             return fault(event, &format!("has {} as its previous event", event.previous));
         }
