@@ -9,8 +9,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, CONTENT_ENCODING,
-    CONTENT_TYPE, HOST, ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_ENCODING, CONTENT_TYPE, HOST, ORIGIN,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use wire::Error;
@@ -31,17 +31,7 @@ pub(crate) fn is_meant(named: Option<&str>, headers: &HeaderMap) -> bool {
 /// The answer to an unsigned request that is no call: the health check `GET /`, and a browser's preflight.
 pub(crate) fn unsigned(request: &http::request::Parts) -> Option<Response<Bytes>> {
     if request.method == http::Method::OPTIONS {
-        let asked = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS)?;
-        if !asked.to_str().ok()?.to_ascii_lowercase().contains("x-amz-target") {
-            return None;
-        }
-        let mut response = Response::new(Bytes::new());
-        let headers = response.headers_mut();
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
-        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("172800"));
-        return Some(response);
+        return preflight(request);
     }
     let is_check = request.method == http::Method::GET && request.uri.path() == "/" && request.uri.query().is_none();
     if !is_check {
@@ -50,6 +40,23 @@ pub(crate) fn unsigned(request: &http::request::Parts) -> Option<Response<Bytes>
     let host = request.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let mut response = Response::new(Bytes::from(format!("healthy: {host} ")));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    Some(response)
+}
+
+/// A browser may call from any page. Calls are made on `/`, below which a bucket's objects are not.
+fn preflight(request: &http::request::Parts) -> Option<Response<Bytes>> {
+    let method = request.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    if request.uri.path() != "/" || !request.headers.contains_key(ORIGIN) {
+        return None;
+    }
+    let mut response = Response::new(Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, method.clone());
+    if let Some(asked) = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("172800"));
     Some(response)
 }
 

@@ -266,9 +266,10 @@ impl Table {
     /// The key of the item's entry in an index; none when the item lacks one of the index's attributes, or has one that no key can
     /// have: items of before the index may.
     pub(crate) fn entry_key(&self, index: &Index, item: &Item) -> Option<Key> {
-        let part = |name| {
+        let part = |name: &str| {
             let value = item.get(name).filter(|value| value.length() != Some(0))?;
-            self.has_type(item, name).then(|| key_bytes(value))
+            let most = if index.key.sort.iter().any(|own| own == name) { MAX_SORT_BYTES } else { MAX_PARTITION_BYTES };
+            (self.has_type(item, name) && value.size() <= most).then(|| key_bytes(value))
         };
         let parts: Option<Vec<_>> = index.key.names().chain(self.key.names()).map(part).collect();
         Some(join(self.entries(index), &parts?, index.key.partition.len()))
@@ -311,13 +312,16 @@ impl Table {
     }
 }
 
+const MAX_PARTITION_BYTES: usize = 2048;
+const MAX_SORT_BYTES: usize = 1024;
+
 fn check_length(value: &Value, partition: bool) -> Result<(), Invalid> {
-    if partition && value.size() > 2048 {
+    if partition && value.size() > MAX_PARTITION_BYTES {
         return Err(Invalid::new(
             "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes",
         ));
     }
-    if !partition && value.size() > 1024 {
+    if !partition && value.size() > MAX_SORT_BYTES {
         return Err(Invalid::new(
             "One or more parameter values were invalid: Aggregated size of all range keys has exceeded the size limit \
              of 1024 bytes",

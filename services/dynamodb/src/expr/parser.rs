@@ -144,7 +144,13 @@ impl<'a> Parser<'a> {
             let count = arguments.len();
             return match <[Operand; 1]>::try_from(arguments) {
                 Ok([Operand::Path(path)]) => Ok(Operand::Size(path)),
-                Ok([Operand::Value(value)]) => Err(wrong_operand_type("size", value.type_name())),
+                // Of a value that has a length it is a number already.
+                Ok([Operand::Value(value)]) => {
+                    match value.length().and_then(|length| length.to_string().parse().ok()) {
+                        Some(length) => Ok(Operand::Value(Value::N(length))),
+                        None => Err(wrong_operand_type("size", value.type_name())),
+                    }
+                }
                 Ok([Operand::Size(_)]) => Err(not_allowed_this_way("size")),
                 Err(_) => Err(wrong_operand_count("size", count)),
             };

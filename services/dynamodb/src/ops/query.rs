@@ -72,6 +72,7 @@ impl Handle<Query> for DynamoDb {
             &placeholders,
         )?;
         placeholders.all_used()?;
+        let view = view.with_filter(&table, index, filter.as_ref());
         let mut range = Range::of_query(&table, index, &condition);
         if let Some(start) = &start {
             range.after(&table, index, start, reverse)?;
@@ -91,7 +92,7 @@ impl Handle<Query> for DynamoDb {
         Ok(QueryOutput {
             count: i32::try_from(page.items.len()).ok(),
             scanned_count: i32::try_from(page.scanned).ok(),
-            items: view.show(page.items),
+            items: view.show(&table, index, page.items),
             last_evaluated_key: page.last.map(convert::attributes),
             consumed_capacity: units.answer(&req.table_name, req.return_consumed_capacity.as_deref()),
         })
@@ -153,6 +154,8 @@ pub(super) struct View {
     projection: Option<Projection>,
     count_only: bool,
     pub(super) whole: bool,
+    /// Show no more of an item than the index keeps.
+    as_kept: bool,
 }
 
 impl View {
@@ -209,16 +212,34 @@ impl View {
                 )
             }));
         }
-        Ok(Self { projection, count_only: select == Some("COUNT"), whole: lacking })
+        Ok(Self { projection, count_only: select == Some("COUNT"), whole: lacking, as_kept: false })
     }
 
-    pub(super) fn show(&self, items: Vec<crate::value::Item>) -> Option<Vec<convert::Attributes>> {
+    /// A filter may ask about what a local index does not keep: then items are read whole, and shown as the index has them.
+    pub(super) fn with_filter(mut self, table: &Table, index: Option<&Index>, filter: Option<&Condition>) -> Self {
+        let lacking = index.filter(|index| !index.global).is_some_and(|index| {
+            filter.iter().flat_map(|filter| filter.attributes()).any(|name| !table.projects(index, name))
+        });
+        if lacking && !self.whole {
+            self.whole = true;
+            self.as_kept = self.projection.is_none();
+        }
+        self
+    }
+
+    pub(super) fn show(
+        &self,
+        table: &Table,
+        index: Option<&Index>,
+        items: Vec<crate::value::Item>,
+    ) -> Option<Vec<convert::Attributes>> {
         if self.count_only {
             return None;
         }
-        let show = |item| match &self.projection {
-            Some(projection) => convert::attributes(projection.apply(&item)),
-            None => convert::attributes(item),
+        let show = |item| match (&self.projection, index) {
+            (Some(projection), _) => convert::attributes(projection.apply(&item)),
+            (None, Some(index)) if self.as_kept => convert::attributes(table.projected(index, &item)),
+            (None, _) => convert::attributes(item),
         };
         Some(items.into_iter().map(show).collect())
     }

@@ -50,6 +50,7 @@ impl Handle<Scan> for DynamoDb {
             &placeholders,
         )?;
         placeholders.all_used()?;
+        let view = view.with_filter(&table, index, filter.as_ref());
         let mut range = Range::of_scan(&table, index, segment);
         if let Some(start) = &start {
             range.after(&table, index, start, false).map_err(|error| match segment {
@@ -76,7 +77,7 @@ impl Handle<Scan> for DynamoDb {
         Ok(ScanOutput {
             count: i32::try_from(page.items.len()).ok(),
             scanned_count: i32::try_from(page.scanned).ok(),
-            items: view.show(page.items),
+            items: view.show(&table, index, page.items),
             last_evaluated_key: page.last.map(convert::attributes),
             consumed_capacity: units.answer(&req.table_name, req.return_consumed_capacity.as_deref()),
         })

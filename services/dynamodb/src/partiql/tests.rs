@@ -84,3 +84,73 @@ fn refuses() {
     let deep = format!("SELECT * FROM t WHERE {}a = 1{}", "(".repeat(3000), ")".repeat(3000));
     assert!(parse(&deep, "[]").is_err());
 }
+
+const PIECES: [&str; 50] = [
+    "SELECT",
+    "*",
+    "FROM",
+    "t",
+    "\"t\"",
+    "WHERE",
+    "ORDER BY",
+    "INSERT INTO",
+    "VALUE",
+    "{",
+    "}",
+    "'k'",
+    ":",
+    ",",
+    "UPDATE",
+    "SET",
+    "REMOVE",
+    "DELETE FROM",
+    "RETURNING",
+    "ALL",
+    "MODIFIED",
+    "OLD",
+    "NEW",
+    "EXISTS",
+    "(",
+    ")",
+    "[",
+    "]",
+    "<<",
+    ">>",
+    "?",
+    "=",
+    "<>",
+    "AND",
+    "OR",
+    "NOT",
+    "IN",
+    "BETWEEN",
+    "IS",
+    "MISSING",
+    "NULL",
+    "a",
+    "a.b",
+    "1",
+    "-",
+    "+",
+    "'x'",
+    "size(a)",
+    ";",
+    "DESC",
+];
+
+/// Whatever the text: a statement or an error, in bounded time.
+#[test]
+fn any_text_is_parsed_or_refused() {
+    let mut state = 11_u64;
+    let mut draw = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    let beginnings = ["SELECT * FROM t WHERE ", "INSERT INTO t VALUE ", "UPDATE t SET ", "DELETE FROM t WHERE ", ""];
+    for _ in 0..10_000 {
+        let count = draw(16);
+        let rest: Vec<&str> = (0..count).map(|_| PIECES[draw(PIECES.len())]).collect();
+        let text = format!("{}{}", beginnings[draw(beginnings.len())], rest.join(" "));
+        drop(Statement::parse(&text, vec![Value::S("x".to_owned())]));
+    }
+}
