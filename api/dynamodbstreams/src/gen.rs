@@ -75,7 +75,7 @@ impl wire::Operation for GetShardIterator {
         resource: "{StreamArn}",
         readonly: true,
         action: "dynamodb:GetShardIterator",
-        refused: &[],
+        refused: &[("Timestamp", &[])],
     };
 }
 
@@ -157,8 +157,9 @@ pub struct GetShardIteratorInput {
     pub shard_id: String,
     pub shard_iterator_type: String,
     pub sequence_number: Option<String>,
+    pub timestamp: Option<wire::Timestamp>,
 }
-wire::shape!(GetShardIteratorInput: "StreamArn" stream_arn, "ShardId" shard_id, "ShardIteratorType" shard_iterator_type, "SequenceNumber" sequence_number,);
+wire::shape!(GetShardIteratorInput: "StreamArn" stream_arn, "ShardId" shard_id, "ShardIteratorType" shard_iterator_type, "SequenceNumber" sequence_number, "Timestamp" timestamp,);
 
 /// `GetShardIteratorOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -505,6 +506,14 @@ static S_GET_SHARD_ITERATOR_INPUT: Shape = Shape::Structure(Structure {
             location: Location::Body,
             idempotency_token: false,
         },
+        Member {
+            name: "Timestamp",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
     ],
     payload: None,
 });
@@ -542,13 +551,8 @@ static S_IDENTITY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
-static S_KEY_SCHEMA: Shape = Shape::List(List {
-    member: &S_KEY_SCHEMA_ELEMENT,
-    element: "member",
-    flattened: false,
-    min: Some(1),
-    max: Some(2),
-});
+static S_KEY_SCHEMA: Shape =
+    Shape::List(List { member: &S_KEY_SCHEMA_ELEMENT, element: "member", flattened: false, min: Some(1), max: None });
 static S_KEY_SCHEMA_ATTRIBUTE_NAME: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_KEY_SCHEMA_ELEMENT: Shape = Shape::Structure(Structure {
@@ -797,7 +801,7 @@ static S_SHARD_ITERATOR_TYPE: Shape = Shape::String {
     min: None,
     max: None,
     pattern: None,
-    values: &["TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"],
+    values: &["TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER", "AT_TIMESTAMP"],
     sensitive: false,
 };
 static S_STREAM: Shape = Shape::Structure(Structure {
@@ -995,6 +999,7 @@ static S_STRING_SET_ATTRIBUTE_VALUE: Shape =
     Shape::List(List { member: &S_STRING_ATTRIBUTE_VALUE, element: "member", flattened: false, min: None, max: None });
 static S_TABLE_NAME: Shape =
     Shape::String { min: Some(3), max: Some(255), pattern: Some("[a-zA-Z0-9_.-]+"), values: &[], sensitive: false };
+static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
 
 /// The service's exceptions.
 pub mod error {

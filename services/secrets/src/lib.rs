@@ -25,7 +25,7 @@ pub fn register(platform: &Platform) -> Arc<Secrets> {
     let service = Arc::new(Secrets { store: platform.control.store().clone() });
     operations!(platform.router, service, api_secretsmanager:
         CreateSecret, GetSecretValue, PutSecretValue, UpdateSecret, DescribeSecret, ListSecrets, ListSecretVersionIds, DeleteSecret,
-        RestoreSecret, GetResourcePolicy, TagResource, UntagResource);
+        RestoreSecret, GetRandomPassword, GetResourcePolicy, TagResource, UntagResource);
     operations!(platform.router, service, api_ssm:
         PutParameter, GetParameter, GetParameters, GetParametersByPath, DescribeParameters, DeleteParameter, DeleteParameters,
         AddTagsToResource, RemoveTagsFromResource, ListTagsForResource);

@@ -1,4 +1,5 @@
 //! The operations, a file per resource.
 
 mod parameters;
+mod password;
 mod secrets;
