@@ -6,6 +6,7 @@
 //! | `catalog` | the Glue catalog as a port, views as Athena stores them |
 //! | `scan` | tables over S3: partitions, listing, SerDes, Parquet |
 //! | `functions` | Trino functions that DataFusion lacks |
+//! | `plan` | relations that DataFusion does not plan: UNNEST, samples |
 //! | `run` | carries a statement out |
 //! | `types`, `value`, `result` | types, values and files as Athena writes them |
 //! | [`worker`] | the JSON request and reply of a worker process |
@@ -15,6 +16,7 @@
 pub mod catalog;
 mod error;
 mod functions;
+mod plan;
 mod result;
 mod run;
 mod scan;

@@ -64,6 +64,7 @@ pub(crate) fn classify(sql: &str) -> Result<Kind, String> {
         ("DROP", "TABLE") => ddl("DROP_TABLE"),
         ("DROP", "VIEW") => ddl("DROP_VIEW"),
         ("DROP", "DATABASE" | "SCHEMA") => ddl("DROP_DATABASE"),
+        ("ALTER", "DATABASE" | "SCHEMA") => ddl("ALTER_DATABASE_SET_DBPROPERTIES"),
         ("ALTER", _) => ddl("ALTER_TABLE"),
         ("MSCK", _) => ddl("MSCK_REPAIR_TABLE"),
         ("PREPARE" | "DEALLOCATE", _) => ddl("PREPARE"),
@@ -108,18 +109,39 @@ fn skip_blank(sql: &str) -> (usize, usize, &str) {
     (line, column, rest)
 }
 
+/// `PREPARE name FROM statement` → the name and the statement.
+pub(crate) fn prepare(sql: &str) -> Option<(String, String)> {
+    let (_, _, body) = skip_blank(sql);
+    let body = body.trim_end().trim_end_matches(';').trim_end();
+    let (name, rest) = name(strip_word(body, "PREPARE")?)?;
+    Some((name, strip_word(rest, "FROM")?.to_owned()))
+}
+
+/// `DEALLOCATE PREPARE name` → the name.
+pub(crate) fn deallocate(sql: &str) -> Option<String> {
+    let (_, _, body) = skip_blank(sql);
+    let body = body.trim_end().trim_end_matches(';').trim_end();
+    let (name, rest) = name(strip_word(strip_word(body, "DEALLOCATE")?, "PREPARE")?)?;
+    rest.is_empty().then_some(name)
+}
+
+/// A name, in double quotes or not, and what follows it.
+fn name(text: &str) -> Option<(String, &str)> {
+    let (name, rest) = match text.strip_prefix('"') {
+        Some(inner) => inner.split_once('"')?,
+        None => text.split_at(text.find(char::is_whitespace).unwrap_or(text.len())),
+    };
+    (!name.is_empty()).then(|| (name.to_owned(), rest.trim()))
+}
+
 /// `EXECUTE name [USING a, b]` → the name and the texts of its parameters.
 pub(crate) fn execute(sql: &str) -> Option<(String, Vec<String>)> {
     let (_, _, body) = skip_blank(sql);
     let body = body.trim_end().trim_end_matches(';').trim_end();
     let rest = strip_word(body, "EXECUTE")?;
-    let (name, rest) = match rest.strip_prefix('"') {
-        Some(inner) => inner.split_once('"')?,
-        None => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
-    };
-    let rest = rest.trim();
+    let (name, rest) = name(rest)?;
     if rest.is_empty() {
-        return Some((name.to_owned(), Vec::new()));
+        return Some((name, Vec::new()));
     }
     let (mut parameters, mut current, mut quoted, mut depth) = (Vec::new(), String::new(), false, 0);
     for c in strip_word(rest, "USING")?.chars() {
@@ -136,7 +158,7 @@ pub(crate) fn execute(sql: &str) -> Option<(String, Vec<String>)> {
         current.push(c);
     }
     parameters.push(current.trim().to_owned());
-    Some((name.to_owned(), parameters))
+    Some((name, parameters))
 }
 
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
@@ -173,6 +195,9 @@ mod tests {
             Some(("q1".to_owned(), vec!["'a,b'".to_owned(), "2".to_owned()]))
         );
         assert_eq!(execute("execute q"), Some(("q".to_owned(), Vec::new())));
+        assert_eq!(prepare("PREPARE q FROM\nSELECT ?;"), Some(("q".to_owned(), "SELECT ?".to_owned())));
+        assert_eq!(prepare("PREPARE q"), None);
+        assert_eq!(deallocate("deallocate prepare \"q 1\""), Some("q 1".to_owned()));
         assert_eq!(execute("EXECUTED q"), None);
         assert_eq!(execute("SELECT 1"), None);
     }

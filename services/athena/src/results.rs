@@ -28,6 +28,15 @@ pub(crate) async fn page(
     let size = most.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(MOST_ROWS).min(MOST_ROWS);
     let location =
         record.execution.result_configuration.as_ref().and_then(|c| c.output_location.as_deref()).unwrap_or_default();
+    // Managed results are the service's own objects, which the caller need not be allowed to read.
+    let managed = record.execution.managed_query_results_configuration.is_some();
+    let own;
+    let cx = if managed {
+        own = Cx::platform(cx.router(), cx.account(), cx.region());
+        &own
+    } else {
+        cx
+    };
     let (mut rows, mut next) = (Vec::new(), None);
     let width = record.columns.len();
     let extension = location.rsplit_once('.').map_or("", |(_, extension)| extension);

@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 pub type JsonCall =
     Arc<dyn Fn(&'static str, Value) -> BoxFuture<'static, std::result::Result<Value, (String, String)>> + Send + Sync>;
 
+const DEFAULT: &str = "default";
+
 /// Glue through a [`JsonCall`].
 #[derive(Clone)]
 pub struct GlueCatalog {
@@ -80,7 +82,17 @@ impl GlueCatalog {
 #[async_trait::async_trait]
 impl Catalog for GlueCatalog {
     async fn database(&self, name: &str) -> Result<Option<Database>> {
-        self.one("GetDatabase", json!({ "Name": name }), "Database").await
+        let found = self.one("GetDatabase", json!({ "Name": name }), "Database").await?;
+        if found.is_some() || name != DEFAULT {
+            return Ok(found);
+        }
+        // `default` is there for everybody, in the catalog as soon as somebody asks for it.
+        let database = Database { name: DEFAULT.to_owned(), ..Database::default() };
+        match (self.call)("CreateDatabase", json!({ "DatabaseInput": database })).await {
+            Ok(_) => Ok(Some(database)),
+            Err((code, _)) if code == "AlreadyExistsException" => Ok(Some(database)),
+            Err((code, message)) => Err(refused(&code, &message)),
+        }
     }
 
     async fn databases(&self) -> Result<Vec<Database>> {
@@ -89,6 +101,10 @@ impl Catalog for GlueCatalog {
 
     async fn create_database(&self, database: Database) -> Result<()> {
         self.change("CreateDatabase", json!({ "DatabaseInput": database })).await.map(drop)
+    }
+
+    async fn update_database(&self, database: Database) -> Result<()> {
+        self.change("UpdateDatabase", json!({ "Name": database.name, "DatabaseInput": database })).await.map(drop)
     }
 
     async fn delete_database(&self, name: &str) -> Result<()> {
@@ -109,6 +125,27 @@ impl Catalog for GlueCatalog {
 
     async fn update_table(&self, database: &str, table: Table) -> Result<()> {
         self.change("UpdateTable", json!({ "DatabaseName": database, "TableInput": table })).await.map(drop)
+    }
+
+    async fn replace_table(&self, database: &str, table: Table, expected: &str) -> Result<bool> {
+        // The version that is read with the place of the metadata is the lock.
+        let found = self.call("GetTable", json!({ "DatabaseName": database, "Name": table.name })).await?;
+        let Some(found) = found else { return Ok(false) };
+        let current = &found["Table"];
+        if current["Parameters"]["metadata_location"].as_str() != Some(expected) {
+            return Ok(false);
+        }
+        let input = json!({
+            "DatabaseName": database,
+            "TableInput": table,
+            "VersionId": current["VersionId"],
+            "SkipArchive": true,
+        });
+        match (self.call)("UpdateTable", input).await {
+            Ok(_) => Ok(true),
+            Err((code, _)) if code == "ConcurrentModificationException" => Ok(false),
+            Err((code, message)) => Err(refused(&code, &message)),
+        }
     }
 
     async fn delete_table(&self, database: &str, name: &str) -> Result<()> {

@@ -51,6 +51,10 @@ impl Catalog for MemoryCatalog {
         Ok(())
     }
 
+    async fn update_database(&self, database: Database) -> Result<()> {
+        self.create_database(database).await
+    }
+
     async fn delete_database(&self, name: &str) -> Result<()> {
         self.with(|state| {
             state.databases.remove(name);
@@ -77,6 +81,17 @@ impl Catalog for MemoryCatalog {
     async fn update_table(&self, database: &str, table: Table) -> Result<()> {
         let name = table.name.clone();
         self.with_table(database, &name, |entry| entry.0 = table)
+    }
+
+    async fn replace_table(&self, database: &str, table: Table, expected: &str) -> Result<bool> {
+        let name = table.name.clone();
+        self.with_table(database, &name, |entry| {
+            let unchanged = entry.0.parameters.get("metadata_location").is_some_and(|place| place == expected);
+            if unchanged {
+                entry.0 = table;
+            }
+            unchanged
+        })
     }
 
     async fn delete_table(&self, database: &str, name: &str) -> Result<()> {

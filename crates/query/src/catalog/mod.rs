@@ -21,11 +21,14 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
     async fn database(&self, name: &str) -> Result<Option<Database>>;
     async fn databases(&self) -> Result<Vec<Database>>;
     async fn create_database(&self, database: Database) -> Result<()>;
+    async fn update_database(&self, database: Database) -> Result<()>;
     async fn delete_database(&self, name: &str) -> Result<()>;
     async fn table(&self, database: &str, name: &str) -> Result<Option<Table>>;
     async fn tables(&self, database: &str) -> Result<Vec<Table>>;
     async fn create_table(&self, database: &str, table: Table) -> Result<()>;
     async fn update_table(&self, database: &str, table: Table) -> Result<()>;
+    /// Replaces an Iceberg table whose metadata is still at `expected`; `false` if another writer was first.
+    async fn replace_table(&self, database: &str, table: Table, expected: &str) -> Result<bool>;
     async fn delete_table(&self, database: &str, name: &str) -> Result<()>;
     async fn partitions(&self, database: &str, table: &str) -> Result<Vec<Partition>>;
     /// At least the partitions that an expression of `GetPartitions` keeps.
@@ -95,6 +98,8 @@ pub struct StorageDescriptor {
     pub compressed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number_of_buckets: Option<i64>,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub bucket_columns: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serde_info: Option<SerdeInfo>,
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
@@ -122,11 +127,13 @@ pub struct Column {
     pub ty: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
 }
 
 impl Column {
     pub fn new(name: impl Into<String>, ty: impl Into<String>) -> Self {
-        Self { name: name.into(), ty: ty.into(), comment: None }
+        Self { name: name.into(), ty: ty.into(), ..Self::default() }
     }
 }
 
@@ -147,6 +154,10 @@ impl Table {
 
     pub fn location(&self) -> Option<&str> {
         self.storage_descriptor.as_ref()?.location.as_deref().filter(|location| !location.is_empty())
+    }
+
+    pub fn is_iceberg(&self) -> bool {
+        self.parameters.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("iceberg"))
     }
 
     pub fn is_view(&self) -> bool {

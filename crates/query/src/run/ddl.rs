@@ -5,20 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 
+use super::encode::{HiveFormat, hive_format};
 use super::{Answer, Run};
 use crate::catalog::{Column, Database, Partition, SerdeInfo, StorageDescriptor, Table};
 use crate::error::{Error, Result};
-use crate::sql::{CreateTable, Name, PartitionSpec};
+use crate::sql::{CreateTable, Name, PartitionSpec, Place};
 use crate::storage::Location;
 
 const LAZY: &str = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe";
-const TEXT_INPUT: &str = "org.apache.hadoop.mapred.TextInputFormat";
-const TEXT_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat";
-pub(super) const PARQUET: [&str; 3] = [
-    "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
-    "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-    "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-];
+
+/// The format that a SerDe reads where no STORED AS says one.
+fn by_serde(serde: Option<&str>) -> &'static str {
+    match serde.and_then(|name| name.rsplit('.').next()).unwrap_or_default() {
+        "ParquetHiveSerDe" => "PARQUET",
+        "OrcSerde" => "ORC",
+        "AvroSerDe" => "AVRO",
+        _ => "TEXTFILE",
+    }
+}
 
 fn done() -> Answer {
     Answer::Lines { columns: Vec::new(), lines: Vec::new() }
@@ -26,8 +30,8 @@ fn done() -> Answer {
 
 impl Run<'_> {
     pub(super) async fn create_table(&mut self, create: CreateTable) -> Result<Answer> {
-        let Some(name) = &create.name else { return Err(Error::internal("a table without a name")) };
-        let database = self.database_of(name);
+        let Some(name) = create.name.clone() else { return Err(Error::internal("a table without a name")) };
+        let database = self.database_of(&name);
         if self.catalog.database(&database).await?.is_none() {
             return Err(Error::ddl(format_args!("Database {database} not found")));
         }
@@ -44,16 +48,21 @@ impl Run<'_> {
         if !create.external {
             return Err(Error::ddl("Only external tables are supported: use CREATE EXTERNAL TABLE"));
         }
+        if !create.partitioning.is_empty() {
+            return Err(Error::ddl("PARTITIONED BY needs a type for each column of a Hive table"));
+        }
         let Some(location) = create.location else {
             return Err(Error::ddl("MetaException(message:LOCATION is missing: an external table needs one)"));
         };
         Location::parse(&location)?;
-        let (serde, input, output) = match create.stored_as.as_deref() {
-            None | Some("TEXTFILE") => (create.serde.as_deref().unwrap_or(LAZY), TEXT_INPUT, TEXT_OUTPUT),
-            Some("PARQUET") => (PARQUET[0], PARQUET[1], PARQUET[2]),
-            Some("JSONFILE" | "JSON") => ("org.openx.data.jsonserde.JsonSerDe", TEXT_INPUT, TEXT_OUTPUT),
-            Some(other) => return Err(Error::not_supported(format_args!("STORED AS {other}"))),
+        let stored = match create.stored_as.as_deref() {
+            // A SerDe of a format of its own brings the format's readers along.
+            None => by_serde(create.serde.as_deref()),
+            Some("JSONFILE") => "JSON",
+            Some(other) => other,
         };
+        let HiveFormat { serde, input, output } =
+            hive_format(stored).ok_or_else(|| Error::not_supported(format_args!("STORED AS {stored}")))?;
         let serde = create.serde.as_deref().unwrap_or(serde);
         let mut serde_parameters: BTreeMap<String, String> = create.serde_properties.into_iter().collect();
         if serde_parameters.is_empty() || serde != LAZY {
@@ -71,7 +80,8 @@ impl Run<'_> {
                 input_format: Some(create.input_format.unwrap_or_else(|| input.to_owned())),
                 output_format: Some(create.output_format.unwrap_or_else(|| output.to_owned())),
                 compressed: Some(false),
-                number_of_buckets: Some(-1),
+                number_of_buckets: Some(if create.buckets > 0 { create.buckets } else { -1 }),
+                bucket_columns: create.bucketed_by,
                 serde_info: Some(SerdeInfo {
                     name: None,
                     serialization_library: Some(serde.to_owned()),
@@ -261,6 +271,105 @@ impl Run<'_> {
         Ok(done())
     }
 
+    pub(super) async fn unset_properties(&mut self, name: &Name, keys: &[String]) -> Result<Answer> {
+        let (database, mut table) = self.table(name).await?;
+        table.parameters.retain(|key, _| !keys.contains(key));
+        self.catalog.update_table(&database, table).await?;
+        Ok(done())
+    }
+
+    pub(super) async fn set_database_properties(
+        &mut self,
+        name: &str,
+        properties: Vec<(String, String)>,
+    ) -> Result<Answer> {
+        let Some(mut database) = self.catalog.database(name).await? else {
+            return Err(Error::ddl(format_args!("NoSuchObjectException(message:Database {name} not found)")));
+        };
+        database.parameters.extend(properties);
+        self.catalog.update_database(database).await?;
+        Ok(done())
+    }
+
+    /// The catalog has no renaming: the table is made again with its partitions under the new name, then the old one
+    /// goes. Data stays where it is.
+    pub(super) async fn rename_table(&mut self, name: &Name, to: &Name) -> Result<Answer> {
+        let (database, mut table) = self.table(name).await?;
+        if to.database.as_ref().is_some_and(|other| *other != database) {
+            return Err(Error::ddl(format_args!("Unable to move table {} to another database", table.name)));
+        }
+        if table.is_view() {
+            return Err(Error::ddl(format_args!("{} is a view", table.name)));
+        }
+        if self.catalog.table(&database, &to.name).await?.is_some() {
+            return Err(Error::ddl(format_args!("AlreadyExistsException(message:Table {} already exists)", to.name)));
+        }
+        let old = std::mem::replace(&mut table.name, to.name.clone());
+        let partitions =
+            if table.partition_keys.is_empty() { Vec::new() } else { self.catalog.partitions(&database, &old).await? };
+        let partitions = partitions.into_iter().map(|partition| with_columns(partition, &table)).collect();
+        self.catalog.create_table(&database, table).await?;
+        self.catalog.create_partitions(&database, &to.name, partitions).await?;
+        self.catalog.delete_table(&database, &old).await?;
+        Ok(done())
+    }
+
+    pub(super) async fn rename_partition(
+        &mut self,
+        name: &Name,
+        from: &[(String, String)],
+        to: &[(String, String)],
+    ) -> Result<Answer> {
+        let (database, table) = self.table(name).await?;
+        let (from, to) = (ordered(&table, from)?, ordered(&table, to)?);
+        let partitions = self.catalog.partitions(&database, &table.name).await?;
+        if partitions.iter().any(|partition| partition.values == to) {
+            return Err(Error::ddl(format_args!("Partition already exists: {}", partition_name(&table, &to))));
+        }
+        let Some(mut moved) = partitions.into_iter().find(|partition| partition.values == from) else {
+            return Err(Error::ddl(format_args!("Partition not found {}", partition_name(&table, &from))));
+        };
+        moved.values = to;
+        self.catalog.create_partitions(&database, &table.name, vec![with_columns(moved, &table)]).await?;
+        self.catalog.delete_partition(&database, &table.name, &from).await?;
+        Ok(done())
+    }
+
+    pub(super) async fn change_column(
+        &mut self,
+        name: &Name,
+        old: &str,
+        new: Column,
+        place: Option<Place>,
+    ) -> Result<Answer> {
+        let (database, mut table) = self.table(name).await?;
+        if place.is_some() {
+            return Err(Error::not_supported("CHANGE COLUMN with FIRST or AFTER in a Hive table"));
+        }
+        let columns = &mut table.storage_descriptor.get_or_insert_default().columns;
+        if new.name != old && columns.iter().any(|column| column.name == new.name) {
+            return Err(Error::ddl(format_args!("Duplicate column name: {}", new.name)));
+        }
+        let Some(column) = columns.iter_mut().find(|column| column.name == old) else {
+            return Err(Error::ddl(format_args!("Invalid column reference {old}")));
+        };
+        *column = Column { comment: new.comment.or(column.comment.take()), ..new };
+        self.catalog.update_table(&database, table).await?;
+        Ok(done())
+    }
+
+    pub(super) async fn drop_column(&mut self, name: &Name, column: &str) -> Result<Answer> {
+        let (database, mut table) = self.table(name).await?;
+        let columns = &mut table.storage_descriptor.get_or_insert_default().columns;
+        let before = columns.len();
+        columns.retain(|known| known.name != column);
+        if columns.len() == before {
+            return Err(Error::ddl(format_args!("Invalid column reference {column}")));
+        }
+        self.catalog.update_table(&database, table).await?;
+        Ok(done())
+    }
+
     pub(super) async fn set_columns(&mut self, name: &Name, columns: Vec<Column>, replace: bool) -> Result<Answer> {
         let (database, mut table) = self.table(name).await?;
         let storage = table.storage_descriptor.get_or_insert_default();
@@ -296,8 +405,12 @@ fn ordered(table: &Table, spec: &[(String, String)]) -> Result<Vec<String>> {
 }
 
 pub(super) fn partition_name(table: &Table, values: &[String]) -> String {
-    let pairs: Vec<_> =
-        table.partition_keys.iter().zip(values).map(|(key, value)| format!("{}={value}", key.name)).collect();
+    let pairs: Vec<_> = table
+        .partition_keys
+        .iter()
+        .zip(values)
+        .map(|(key, value)| format!("{}={}", key.name, encoded(value)))
+        .collect();
     pairs.join("/")
 }
 
@@ -314,6 +427,31 @@ pub(super) fn partition(table: &Table, values: Vec<String>, location: Option<Str
         storage_descriptor: Some(StorageDescriptor { location: Some(location), ..storage }),
         parameters: BTreeMap::new(),
     })
+}
+
+/// A partition as listed, which may lack the columns, with those of its table.
+fn with_columns(partition: Partition, table: &Table) -> Partition {
+    let storage = partition.storage_descriptor.map(|storage| {
+        let columns = if storage.columns.is_empty() { table.columns().to_vec() } else { storage.columns };
+        StorageDescriptor { columns, ..storage }
+    });
+    Partition { storage_descriptor: storage, ..partition }
+}
+
+/// `:` → `%3A`: characters that Hive does not put into the names of folders.
+pub(super) fn encoded(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for c in value.chars() {
+        if c.is_control() || "\"#%'*/:=?\\{[]^\u{7f}".contains(c) {
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                let _ = std::fmt::Write::write_fmt(&mut out, format_args!("%{byte:02X}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// `%3A` → `:`, as Hive names folders.

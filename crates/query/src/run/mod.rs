@@ -1,6 +1,7 @@
 //! Carries out one statement: reads it, does it against catalog and objects, writes the result's files.
 
 mod ddl;
+mod encode;
 mod select;
 mod session;
 mod show;
@@ -132,7 +133,17 @@ impl Run<'_> {
     async fn statement(&mut self, statement: Statement) -> Result<Answer> {
         match statement {
             Statement::Select(select) => self.select(*select).await,
-            Statement::Explain { select, analyze } => self.explain(*select, analyze).await,
+            Statement::Explain { statement, analyze, form } => self.explain(*statement, analyze, form).await,
+            Statement::Unload { select, to, properties } => self.unload(*select, &to, &properties).await,
+            Statement::Prepared => Ok(Answer::Lines { columns: Vec::new(), lines: Vec::new() }),
+            Statement::Delete(_)
+            | Statement::Update(_)
+            | Statement::Merge(_)
+            | Statement::Optimize { .. }
+            | Statement::Vacuum { .. } => Err(Error::not_supported(format_args!(
+                "{} needs an Iceberg table, which this engine does not have",
+                kind(&statement).1
+            ))),
             Statement::CreateView { name, or_replace, sql, select } => {
                 self.create_view(name, or_replace, sql, *select).await
             }
@@ -171,6 +182,14 @@ impl Run<'_> {
                 self.set_location(&table, partition, location).await
             }
             Statement::SetProperties { table, properties } => self.set_properties(&table, properties).await,
+            Statement::UnsetProperties { table, keys } => self.unset_properties(&table, &keys).await,
+            Statement::SetDatabaseProperties { name, properties } => {
+                self.set_database_properties(&name, properties).await
+            }
+            Statement::RenameTable { table, to } => self.rename_table(&table, &to).await,
+            Statement::RenamePartition { table, from, to } => self.rename_partition(&table, &from, &to).await,
+            Statement::ChangeColumn { table, old, new, place } => self.change_column(&table, &old, new, place).await,
+            Statement::DropColumn { table, column } => self.drop_column(&table, &column).await,
             Statement::AddColumns { table, columns } => self.set_columns(&table, columns, false).await,
             Statement::ReplaceColumns { table, columns } => self.set_columns(&table, columns, true).await,
         }
@@ -248,6 +267,19 @@ fn kind(statement: &Statement) -> (&'static str, &'static str) {
         Statement::Select(_) => ("DML", "SELECT"),
         Statement::Explain { .. } => ("DML", "EXPLAIN"),
         Statement::Insert { .. } => ("DML", "INSERT"),
+        Statement::Unload { .. } => ("DML", "UNLOAD"),
+        Statement::Prepared => ("DDL", "PREPARE"),
+        Statement::Delete(_) => ("DML", "DELETE"),
+        Statement::Update(_) => ("DML", "UPDATE"),
+        Statement::Merge(_) => ("DML", "MERGE"),
+        Statement::Optimize { .. } => ("UTILITY", "OPTIMIZE"),
+        Statement::Vacuum { .. } => ("UTILITY", "VACUUM_TABLE"),
+        Statement::UnsetProperties { .. } => ("DDL", "ALTER_TABLE_UNSET_TBLPROPERTIES"),
+        Statement::SetDatabaseProperties { .. } => ("DDL", "ALTER_DATABASE_SET_DBPROPERTIES"),
+        Statement::RenameTable { .. } => ("DDL", "ALTER_TABLE_RENAME"),
+        Statement::RenamePartition { .. } => ("DDL", "ALTER_TABLE_RENAME_PARTITION"),
+        Statement::ChangeColumn { .. } => ("DDL", "ALTER_TABLE_CHANGE_COLUMN"),
+        Statement::DropColumn { .. } => ("DDL", "ALTER_TABLE_DROP_COLUMN"),
         Statement::Ctas(_) => ("DDL", "CREATE_TABLE_AS_SELECT"),
         Statement::CreateView { .. } => ("DDL", "CREATE_VIEW"),
         Statement::DropView { .. } => ("DDL", "DROP_VIEW"),

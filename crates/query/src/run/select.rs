@@ -13,7 +13,7 @@ use super::session::Session;
 use super::{Answer, Run};
 use crate::error::{Error, Result};
 use crate::result::{csv_header, csv_rows};
-use crate::sql::Select;
+use crate::sql::{self, PlanForm, Select, Statement};
 use crate::types::ColumnInfo;
 
 impl Run<'_> {
@@ -45,8 +45,39 @@ impl Run<'_> {
     }
 
     /// The physical plan as text, with figures when it is to be run.
-    pub(super) async fn explain(&mut self, select: Select, analyze: bool) -> Result<Answer> {
+    pub(super) async fn explain(&mut self, statement: Statement, analyze: bool, form: PlanForm) -> Result<Answer> {
+        let (what, select) = match statement {
+            Statement::Select(select) => (None, *select),
+            Statement::Insert { table, select, .. } => (Some(format!("Insert into {}", table.name)), *select),
+            Statement::Ctas(ctas) => (Some(format!("Create table {} and insert", ctas.name.name)), ctas.select),
+            Statement::Unload { select, to, .. } => (Some(format!("Unload to {to}")), *select),
+            Statement::CreateView { select, .. } => (Some("Create view".to_owned()), *select),
+            Statement::Delete(delete) => {
+                let condition = delete.condition.map(|text| format!(" WHERE {text}")).unwrap_or_default();
+                let select = sql::parse_query(&format!("SELECT * FROM {}{condition}", delete.table.quoted()))?;
+                (Some(format!("Delete from {}", delete.table.name)), select)
+            }
+            other => {
+                return Err(Error::not_supported(format_args!(
+                    "EXPLAIN of {}: queries, INSERT, CTAS, UNLOAD and DELETE can be explained",
+                    super::kind(&other).1
+                )));
+            }
+        };
+        if analyze && what.is_some() {
+            return Err(Error::not_supported("EXPLAIN ANALYZE of a statement that writes"));
+        }
         let (session, plan) = self.plan(&select).await?;
+        if form == PlanForm::Valid {
+            let column = ColumnInfo { ty: "boolean".to_owned(), ..ColumnInfo::string("Valid") };
+            return Ok(Answer::Lines { columns: vec![column], lines: vec!["Valid".to_owned(), "true".to_owned()] });
+        }
+        if form == PlanForm::Graphviz {
+            return Ok(plan_lines(&plan.display_graphviz().to_string()));
+        }
+        if matches!(form, PlanForm::Json | PlanForm::Io) {
+            return Ok(plan_lines(&plan.display_pg_json().to_string()));
+        }
         let physical = physical(&session, plan).await?;
         let text = if analyze {
             let mut stream = execute_stream(Arc::clone(&physical), session.context().task_ctx())?;
@@ -59,10 +90,14 @@ impl Run<'_> {
         } else {
             displayable(physical.as_ref()).indent(false).to_string()
         };
-        let column = ColumnInfo { ty: "varchar".to_owned(), ..ColumnInfo::string("Query Plan") };
-        let lines = std::iter::once("Query Plan".to_owned()).chain(text.lines().map(str::to_owned)).collect();
-        Ok(Answer::Lines { columns: vec![column], lines })
+        Ok(plan_lines(&what.map_or_else(|| text.clone(), |what| format!("{what}\n{text}"))))
     }
+}
+
+fn plan_lines(text: &str) -> Answer {
+    let column = ColumnInfo { ty: "varchar".to_owned(), ..ColumnInfo::string("Query Plan") };
+    let lines = std::iter::once("Query Plan".to_owned()).chain(text.lines().map(str::to_owned)).collect();
+    Answer::Lines { columns: vec![column], lines }
 }
 
 pub(super) async fn physical(session: &Session, plan: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {

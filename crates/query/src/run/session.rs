@@ -1,6 +1,5 @@
 //! DataFusion for one statement: Trino's functions, our objects, and the tables that the statement names.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{RecordBatch, StringArray};
@@ -18,7 +17,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Spanned, Statement as SqlStatement, visit_relations};
 
 use super::Run;
-use crate::catalog::ViewText;
+use crate::catalog::{Table, ViewText};
 use crate::error::{Error, Result};
 use crate::scan::HiveTable;
 use crate::sql::{self, Select};
@@ -84,6 +83,7 @@ impl Run<'_> {
             context.register_udf(function);
         }
         context.state_ref().write().register_expr_planner(Arc::new(crate::functions::DecimalDivision))?;
+        crate::plan::register(&context)?;
         let catalog = Arc::new(MemoryCatalogProvider::new());
         context.register_catalog(CATALOG, Arc::clone(&catalog) as _);
         Ok(Session { context, catalog })
@@ -139,7 +139,14 @@ impl Run<'_> {
         name: &str,
         depth: usize,
     ) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Some(table) = self.catalog.table(database, name).await? else { return Ok(None) };
+        let (base, suffix) = match name.split_once('$') {
+            Some((base, suffix)) if !base.is_empty() => (base, Some(suffix)),
+            _ => (name, None),
+        };
+        let Some(table) = self.catalog.table(database, base).await? else { return Ok(None) };
+        if let Some(suffix) = suffix {
+            return self.special(table, database, suffix).await;
+        }
         if !table.is_view() {
             let provider =
                 HiveTable::new(Arc::clone(&self.storage), Arc::clone(&self.catalog), database, table, &select.hidden)?;
@@ -159,6 +166,42 @@ impl Run<'_> {
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.original_sql)))))
     }
 
+    /// `"t$partitions"`; `t$as of …` is what [`sql`] makes of time travel.
+    async fn special(&self, table: Table, database: &str, suffix: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if suffix == "partitions" && !table.partition_keys.is_empty() {
+            return self.partitions_table(&table, database).await.map(Some);
+        }
+        if suffix.starts_with(sql::AS_OF) {
+            return Err(Error::not_supported("Time travel is only supported for Iceberg tables"));
+        }
+        Ok(None)
+    }
+
+    /// The partitions of a Hive table as rows.
+    async fn partitions_table(&self, table: &Table, database: &str) -> Result<Arc<dyn TableProvider>> {
+        let partitions = self.catalog.partitions(database, &table.name).await?;
+        let mut fields = Vec::new();
+        let mut arrays = Vec::new();
+        for (at, key) in table.partition_keys.iter().enumerate() {
+            let field = parse_hive_field(&key.name.to_lowercase(), &key.ty)?;
+            let values = partitions
+                .iter()
+                .map(|partition| {
+                    crate::scan::decode_partition_value(&field, partition.values.get(at).map_or("", String::as_str))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            arrays.push(if values.is_empty() {
+                datafusion::arrow::array::new_empty_array(field.data_type())
+            } else {
+                datafusion::common::ScalarValue::iter_to_array(values)?
+            });
+            fields.push(field);
+        }
+        let schema = Arc::new(Schema::new(fields));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(Error::internal)?;
+        Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
+    }
+
     /// Says which of schema and table does not exist.
     async fn missing(&self, database: &str, table: &str, at: (u64, u64)) -> Result<Error> {
         Ok(match self.catalog.database(database).await? {
@@ -171,56 +214,117 @@ impl Run<'_> {
         })
     }
 
-    /// `information_schema.{schemata, tables, columns}`
+    /// `information_schema`, with the columns that Trino and Athena give it.
     async fn information_schema(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let mut columns: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         let names: &[&str] = match name {
             "schemata" => &["catalog_name", "schema_name"],
             "tables" => &["table_catalog", "table_schema", "table_name", "table_type"],
-            "columns" => {
-                &["table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "data_type"]
-            }
+            "views" => &["table_catalog", "table_schema", "table_name", "view_definition"],
+            "columns" => &[
+                "table_catalog",
+                "table_schema",
+                "table_name",
+                "column_name",
+                "ordinal_position",
+                "column_default",
+                "is_nullable",
+                "data_type",
+                "comment",
+                "extra_info",
+            ],
+            // Athena's rights are Lake Formation's and IAM's; these are empty there too.
+            "applicable_roles" => &["grantee", "grantee_type", "role_name", "is_grantable"],
+            "enabled_roles" => &["role_name"],
+            "roles" => &["role_name"],
+            "table_privileges" => &[
+                "grantor",
+                "grantor_type",
+                "grantee",
+                "grantee_type",
+                "table_catalog",
+                "table_schema",
+                "table_name",
+                "privilege_type",
+                "is_grantable",
+                "with_hierarchy",
+            ],
             _ => return Ok(None),
         };
-        let mut push = |values: Vec<String>| {
-            for (name, value) in names.iter().zip(values) {
-                columns.entry(name).or_default().push(value);
-            }
-        };
-        for database in self.catalog.databases().await? {
-            if name == "schemata" {
-                push(vec![CATALOG.to_owned(), database.name]);
-                continue;
-            }
-            for table in self.catalog.tables(&database.name).await? {
-                if name == "tables" {
-                    let ty = if table.is_view() { "VIEW" } else { "BASE TABLE" };
-                    push(vec![CATALOG.to_owned(), database.name.clone(), table.name, ty.to_owned()]);
+        let mut rows: Vec<Vec<Option<String>>> = Vec::new();
+        let some = |text: &str| Some(text.to_owned());
+        if matches!(name, "schemata" | "tables" | "views" | "columns") {
+            self.catalog.database("default").await.ok();
+            for database in self.catalog.databases().await? {
+                if name == "schemata" {
+                    rows.push(vec![some(CATALOG), some(&database.name)]);
                     continue;
                 }
-                for (position, column) in table.columns().iter().chain(&table.partition_keys).enumerate() {
-                    let ty = parse_hive_field(&column.name, &column.ty)
-                        .map_or_else(|_| column.ty.clone(), |field| trino_type(&field));
-                    let position = (position + 1).to_string();
-                    push(vec![
-                        CATALOG.to_owned(),
-                        database.name.clone(),
-                        table.name.clone(),
-                        column.name.clone(),
-                        position,
-                        ty,
-                    ]);
+                for table in self.catalog.tables(&database.name).await? {
+                    let place = || vec![some(CATALOG), some(&database.name), some(&table.name)];
+                    match name {
+                        "tables" => {
+                            let mut row = place();
+                            row.push(some(if table.is_view() { "VIEW" } else { "BASE TABLE" }));
+                            rows.push(row);
+                        }
+                        "views" if table.is_view() => {
+                            let mut row = place();
+                            row.push(ViewText::decode(&table).ok().map(|view| view.original_sql));
+                            rows.push(row);
+                        }
+                        "columns" => rows.extend(columns_of(&table, &place)),
+                        _ => {}
+                    }
                 }
             }
+            if name == "schemata" {
+                rows.push(vec![some(CATALOG), some("information_schema")]);
+            }
         }
-        let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
-        let arrays = names.iter().map(|name| {
-            Arc::new(StringArray::from(columns.remove(name).unwrap_or_default())) as datafusion::arrow::array::ArrayRef
-        });
+        let mut fields = Vec::new();
+        let mut arrays: Vec<datafusion::arrow::array::ArrayRef> = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            let texts = rows.iter().map(|row| row.get(at).cloned().flatten());
+            if *name == "ordinal_position" {
+                fields.push(Field::new(*name, DataType::Int64, true));
+                let numbers = texts.map(|text| text.and_then(|text| text.parse().ok()));
+                arrays.push(Arc::new(numbers.collect::<datafusion::arrow::array::Int64Array>()));
+            } else {
+                fields.push(Field::new(*name, DataType::Utf8, true));
+                arrays.push(Arc::new(texts.collect::<StringArray>()));
+            }
+        }
         let schema = Arc::new(Schema::new(fields));
-        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays.collect()).map_err(Error::internal)?;
+        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(Error::internal)?;
         Ok(Some(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?)))
     }
+}
+
+/// A table's rows of `information_schema.columns`.
+fn columns_of(table: &Table, place: &dyn Fn() -> Vec<Option<String>>) -> Vec<Vec<Option<String>>> {
+    let current = table
+        .columns()
+        .iter()
+        .filter(|column| column.parameters.get("iceberg.field.current").is_none_or(|current| current != "false"));
+    let keys = table.partition_keys.iter().map(|key| (key, Some("partition key".to_owned())));
+    let all = current.map(|column| (column, None)).chain(keys);
+    all.enumerate()
+        .map(|(position, (column, extra))| {
+            let ty = parse_hive_field(&column.name, &column.ty)
+                .map_or_else(|_| column.ty.clone(), |field| trino_type(&field));
+            let mut row = place();
+            row.extend([
+                Some(column.name.clone()),
+                Some((position + 1).to_string()),
+                None,
+                Some("YES".to_owned()),
+                Some(ty),
+                column.comment.clone(),
+                extra,
+            ]);
+            row
+        })
+        .collect()
 }
 
 /// The plan with its columns under the names that the query's text gives them.

@@ -144,7 +144,7 @@ impl Run<'_> {
             let blank = || "\t \t ".to_owned();
             text.push(blank());
             text.push("# Partition Information\t \t ".to_owned());
-            text.push(format!("{:<20}\t{:<20}\t{:<20}", "# col_name", "data_type", "comment"));
+            text.push(format!("# {:<20}\t{:<20}\t{:<20}", "col_name", "data_type", "comment"));
             text.push(blank());
             text.extend(table.partition_keys.iter().map(row));
         }

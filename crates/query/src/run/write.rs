@@ -1,33 +1,54 @@
-//! CREATE TABLE AS and INSERT INTO: rows to Parquet files, one folder a partition.
+//! CREATE TABLE AS, INSERT INTO and UNLOAD: rows to data files, one folder a partition, one file a bucket.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
+use datafusion::arrow::array::{Array, RecordBatch, RecordBatchOptions, UInt32Array};
 use datafusion::arrow::compute::{cast, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
-use object_store::buffered::BufWriter;
-use parquet::arrow::AsyncArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 
-use super::ddl::{PARQUET, partition, partition_name};
+use super::ddl::{encoded, partition};
+use super::encode::{Encoding, FileWriter, HiveFormat, bucket, hive_format, texts};
 use super::session::{Session, named};
 use super::{Answer, FilesKind, Run, select};
 use crate::catalog::{Column, SerdeInfo, StorageDescriptor, Table};
 use crate::error::{Error, Result};
-use crate::scan::Format;
-use crate::sql::{Ctas, Name, Select};
+use crate::sql::{Ctas, Name, Property, Select};
 use crate::storage::Location;
 use crate::types::hive_type;
 use crate::value::write_value;
 
 /// Athena's own limit.
 const MOST_PARTITIONS: usize = 100;
+/// Properties of CTAS that a Hive table knows.
+const HIVE_PROPERTIES: &[&str] = &[
+    "format",
+    "external_location",
+    "is_external",
+    "table_type",
+    "partitioned_by",
+    "bucketed_by",
+    "bucket_count",
+    "write_compression",
+    "parquet_compression",
+    "orc_compression",
+    "compression_level",
+    "field_delimiter",
+];
+
+/// Where rows go and in which form.
+struct Target<'a> {
+    root: &'a Location,
+    /// Names of the last columns, which become folders.
+    keys: Vec<String>,
+    /// Positions of the columns by which rows are put into buckets, and how many there are.
+    buckets: Option<(Vec<usize>, i64)>,
+    encoding: &'a Encoding,
+}
 
 impl Run<'_> {
     pub(super) async fn ctas(&mut self, ctas: Ctas) -> Result<Answer> {
@@ -52,92 +73,99 @@ impl Run<'_> {
                 ),
             ));
         }
-        let mut location = None;
-        let mut compression = Compression::SNAPPY;
-        for (key, value) in &ctas.properties {
-            match key.as_str() {
-                "format" if value.eq_ignore_ascii_case("parquet") => {}
-                "format" => {
-                    return Err(Error::not_supported(format_args!("CTAS to {value}; format = 'PARQUET' is supported")));
-                }
-                "external_location" | "location" => location = Some(value.clone()),
-                "write_compression" | "parquet_compression" => compression = codec(value)?,
-                "table_type" if value.eq_ignore_ascii_case("hive") => {}
-                other => return Err(Error::not_supported(format_args!("CTAS table property '{other}' = '{value}'"))),
-            }
+        let properties = texts(&ctas.properties);
+        if properties.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("iceberg")) {
+            return Err(Error::not_supported("Iceberg tables"));
         }
-        let location =
-            location.unwrap_or_else(|| format!("{}/tables/{}/", self.job.output.trim_end_matches('/'), self.job.id));
-        let root = Location::parse(&location)?;
-        let store = self.storage.bucket(&root.bucket)?;
-        if store.list(Some(&root.path()?)).try_next().await?.is_some() {
-            return Err(Error::user(
-                1006,
-                "HIVE_PATH_ALREADY_EXISTS",
-                format_args!(
-                    "Target directory for table '{database}.{}' already exists: {location}. You may need to manually clean the data at this location before retrying.",
-                    ctas.name.name
-                ),
-            ));
-        }
-
+        let properties = hive_properties(&ctas)?;
         let (session, plan) = self.plan(&ctas.select).await?;
         let plan = named(plan, &ctas.select)?;
-        let fields = plan.schema().fields().clone();
-        for (position, field) in fields.iter().enumerate() {
-            if field.data_type() == &DataType::Null {
-                return Err(Error::user(
-                    1006,
-                    "COLUMN_TYPE_UNKNOWN",
-                    format_args!("line 1:1: Column type is unknown at position {}: {}", position + 1, field.name()),
-                ));
-            }
-        }
-        let split = fields.len().saturating_sub(ctas.partitioned_by.len());
-        let last: Vec<_> = fields.iter().skip(split).map(|field| field.name().clone()).collect();
-        if last != ctas.partitioned_by {
-            return Err(Error::user(
-                1006,
-                "INVALID_TABLE_PROPERTY",
-                format_args!(
-                    "Partition keys must be the last columns in the table and in the same order as the table properties: {:?}",
-                    ctas.partitioned_by
-                ),
-            ));
-        }
-        let column = |field: &Arc<Field>| Column::new(field.name(), hive_type(field));
-        let table = Table {
-            name: ctas.name.name.clone(),
-            table_type: Some("EXTERNAL_TABLE".to_owned()),
-            partition_keys: fields.iter().skip(split).map(column).collect(),
-            parameters: [("EXTERNAL", "TRUE"), ("has_encrypted_data", "false")]
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                .into(),
-            storage_descriptor: Some(StorageDescriptor {
-                columns: fields.iter().take(split).map(column).collect(),
-                location: Some(location.clone()),
-                input_format: Some(PARQUET[1].to_owned()),
-                output_format: Some(PARQUET[2].to_owned()),
-                compressed: Some(false),
-                number_of_buckets: Some(0),
-                serde_info: Some(SerdeInfo {
-                    name: Some(ctas.name.name.clone()),
-                    serialization_library: Some(PARQUET[0].to_owned()),
-                    parameters: [("serialization.format".to_owned(), "1".to_owned())].into(),
-                }),
-                parameters: BTreeMap::new(),
-                stored_as_sub_directories: Some(false),
-            }),
-            ..Table::default()
-        };
+        let table = ctas_table(&ctas, &properties, plan.schema().fields(), &self.ctas_location(&properties))?;
+        let root = Location::parse(table.location().unwrap_or_default())?;
+        self.must_be_empty(
+            &root,
+            &format!("Target directory for table '{database}.{}' already exists: {root}", ctas.name.name),
+        )
+        .await?;
         let written = if ctas.with_data {
-            self.write(&session, plan, &table, &root, compression).await?
+            let target = Target {
+                root: &root,
+                keys: table.partition_keys.iter().map(|key| key.name.clone()).collect(),
+                buckets: buckets(&table),
+                encoding: &properties.encoding,
+            };
+            self.write(&session, plan, &target).await?
         } else {
             Written::default()
         };
         self.catalog.create_table(&database, table.clone()).await?;
         self.add_written(&database, &table, &written).await?;
         Ok(Answer::Files { kind: FilesKind::Ctas, files: written.files, rows: written.rows })
+    }
+
+    fn ctas_location(&self, properties: &HiveProperties) -> String {
+        properties
+            .location
+            .clone()
+            .unwrap_or_else(|| format!("{}/tables/{}/", self.job.output.trim_end_matches('/'), self.job.id))
+    }
+
+    async fn must_be_empty(&self, root: &Location, text: &str) -> Result<()> {
+        let store = self.storage.bucket(&root.bucket)?;
+        if store.list(Some(&root.path()?)).try_next().await?.is_some() {
+            return Err(Error::user(
+                1006,
+                "HIVE_PATH_ALREADY_EXISTS",
+                format_args!("{text}. You may need to manually clean the data at this location before retrying."),
+            ));
+        }
+        Ok(())
+    }
+
+    /// `UNLOAD (query) TO 's3://…' WITH (format = …, compression = …, field_delimiter = …, partitioned_by = ARRAY[…])`
+    pub(super) async fn unload(
+        &mut self,
+        select: Select,
+        to: &str,
+        properties: &[(String, Property)],
+    ) -> Result<Answer> {
+        let mut keys = Vec::new();
+        for (key, value) in properties {
+            match (key.as_str(), value) {
+                ("partitioned_by", Property::List(names)) => {
+                    keys = names.iter().map(|name| name.to_lowercase()).collect();
+                }
+                ("format" | "compression" | "field_delimiter" | "compression_level", Property::Text(_)) => {}
+                (other, _) => {
+                    return Err(Error::user(
+                        1006,
+                        "INVALID_TABLE_PROPERTY",
+                        format_args!("line 1:1: Catalog 'awsdatacatalog' unload property '{other}' does not exist"),
+                    ));
+                }
+            }
+        }
+        let texts = texts(properties);
+        let Some(format) = texts.get("format") else {
+            return Err(Error::user(1006, "INVALID_TABLE_PROPERTY", "line 1:1: UNLOAD needs the property 'format'"));
+        };
+        check_level(texts.get("compression_level").copied())?;
+        let encoding =
+            Encoding::named(format, texts.get("compression").copied(), texts.get("field_delimiter").copied())?;
+        let root = Location::parse(to)?;
+        self.must_be_empty(&root, &format!("Target directory for UNLOAD already exists: {to}")).await?;
+        let (session, plan) = self.plan(&select).await?;
+        let plan = named(plan, &select)?;
+        let fields = plan.schema().fields().clone();
+        let split = fields.len().saturating_sub(keys.len());
+        let last: Vec<_> = fields.iter().skip(split).map(|field| field.name().clone()).collect();
+        if last != keys {
+            return Err(partitions_last(&keys));
+        }
+        known_types(&fields)?;
+        let target = Target { root: &root, keys, buckets: None, encoding: &encoding };
+        let written = self.write(&session, plan, &target).await?;
+        Ok(Answer::Files { kind: FilesKind::Insert, files: written.files, rows: written.rows })
     }
 
     pub(super) async fn insert(&mut self, name: Name, columns: Vec<String>, select: Select) -> Result<Answer> {
@@ -148,27 +176,24 @@ impl Run<'_> {
         if table.is_view() {
             return Err(Error::not_supported("line 1:1: Inserting into views is not supported"));
         }
-        if !matches!(Format::of(&table)?, Format::Parquet { .. }) {
-            return Err(Error::not_supported("INSERT INTO a table that is not Parquet"));
+        if table.is_iceberg() {
+            return Err(Error::not_supported("Iceberg tables"));
         }
+        if buckets(&table).is_some() {
+            return Err(Error::not_supported(format_args!(
+                "Cannot insert into bucketed Hive table '{database}.{}'",
+                table.name
+            )));
+        }
+        let encoding = Encoding::of(&table)?;
         let root = Location::parse(table.location().ok_or_else(|| Error::metastore("the table has no location"))?)?;
         let all: Vec<Column> = table.columns().iter().chain(&table.partition_keys).cloned().collect();
         let (session, plan) = self.plan(&select).await?;
-        let given = plan.schema().fields().len();
-        let names: Vec<String> =
-            if columns.is_empty() { all.iter().map(|column| column.name.clone()).collect() } else { columns };
-        if names.len() != given {
-            return Err(Error::user(
-                1006,
-                "TYPE_MISMATCH",
-                format_args!(
-                    "line 1:1: Insert query has mismatched column count: table has {} columns, query has {given}",
-                    names.len()
-                ),
-            ));
-        }
-        let plan = arrange(plan, &all, &names)?;
-        let written = self.write(&session, plan, &table, &root, Compression::SNAPPY).await?;
+        let fields = all.iter().map(|column| crate::types::parse_hive_field(&column.name.to_lowercase(), &column.ty));
+        let plan = arrange(plan, &fields.collect::<Result<Vec<_>>>()?, &columns)?;
+        let keys = table.partition_keys.iter().map(|key| key.name.clone()).collect();
+        let target = Target { root: &root, keys, buckets: None, encoding: &encoding };
+        let written = self.write(&session, plan, &target).await?;
         self.add_written(&database, &table, &written).await?;
         Ok(Answer::Files { kind: FilesKind::Insert, files: written.files, rows: written.rows })
     }
@@ -185,27 +210,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Writes the plan's rows below `root`. Files of one statement carry its id, so a repeated attempt overwrites them.
-    async fn write(
-        &self,
-        session: &Session,
-        plan: LogicalPlan,
-        table: &Table,
-        root: &Location,
-        compression: Compression,
-    ) -> Result<Written> {
-        let store = self.storage.bucket(&root.bucket)?;
+    /// Writes the plan's rows below the target's root. Files of one statement carry its id, so a repeated attempt
+    /// overwrites them.
+    async fn write(&self, session: &Session, plan: LogicalPlan, target: &Target<'_>) -> Result<Written> {
+        let store = self.storage.bucket(&target.root.bucket)?;
         let physical = select::physical(session, plan).await?;
-        let keys = table.partition_keys.len();
-        let schema = stored(&physical.schema(), keys)?;
+        let schema = stored(&physical.schema(), target.keys.len())?;
         let mut stream = execute_stream(physical, session.context().task_ctx())?;
-        let mut open: BTreeMap<Vec<String>, Output> = BTreeMap::new();
+        let mut open: BTreeMap<Place, (String, FileWriter)> = BTreeMap::new();
         let mut written = Written::default();
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             written.rows += batch.num_rows() as u64;
-            for (values, part) in split(&batch, &schema, keys)? {
-                if !open.contains_key(&values) {
+            for (place, part) in split(&batch, &schema, target)? {
+                if !open.contains_key(&place) {
                     if open.len() == MOST_PARTITIONS {
                         return Err(Error::user(
                             1006,
@@ -213,23 +231,46 @@ impl Run<'_> {
                             format_args!("Exceeded limit of {MOST_PARTITIONS} open writers for partitions/buckets"),
                         ));
                     }
-                    let output = Output::new(&store, root, table, &values, &self.job.id, &schema, compression)?;
-                    open.insert(values.clone(), output);
+                    let location = self.file_of(target, &place);
+                    let writer = FileWriter::new(&store, location.path()?, target.encoding, &schema)?;
+                    open.insert(place.clone(), (location.to_string(), writer));
                 }
-                if let Some(output) = open.get_mut(&values) {
-                    output.writer.write(&part).await.map_err(Error::internal)?;
+                if let Some((_, writer)) = open.get_mut(&place) {
+                    writer.write(&part).await?;
                 }
             }
         }
-        for (values, output) in open {
-            output.writer.close().await.map_err(Error::internal)?;
-            written.files.push(output.url);
-            if keys > 0 {
-                written.partitions.push(values);
+        for (place, (url, writer)) in open {
+            writer.close().await?;
+            written.files.push(url);
+            if !target.keys.is_empty() && written.partitions.last() != Some(&place.values) {
+                written.partitions.push(place.values);
             }
         }
         Ok(written)
     }
+
+    fn file_of(&self, target: &Target<'_>, place: &Place) -> Location {
+        let mut key = target.root.key.trim_end_matches('/').to_owned();
+        for (name, value) in target.keys.iter().zip(&place.values) {
+            key = format!("{key}/{name}={}", encoded(value));
+        }
+        let id = &self.job.id;
+        let stem = match place.bucket {
+            Some(bucket) => format!("{}_bucket-{bucket:05}", id.replace('-', "_")),
+            None => format!("{}_{id}", id.replace('-', "_")),
+        };
+        let name = target.encoding.file_name(&stem);
+        let key = if key.is_empty() { name } else { format!("{key}/{name}") };
+        Location { bucket: target.root.bucket.clone(), key }
+    }
+}
+
+/// The folder and the bucket of a row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    values: Vec<String>,
+    bucket: Option<i64>,
 }
 
 #[derive(Default)]
@@ -239,42 +280,192 @@ struct Written {
     rows: u64,
 }
 
-struct Output {
-    writer: AsyncArrowWriter<BufWriter>,
-    url: String,
+/// The properties of CTAS to a Hive table.
+struct HiveProperties {
+    location: Option<String>,
+    format: HiveFormat,
+    encoding: Encoding,
+    compression: Option<String>,
+    delimiter: Option<String>,
+    partitioned_by: Vec<String>,
+    bucketed_by: Vec<String>,
+    buckets: i64,
 }
 
-impl Output {
-    fn new(
-        store: &Arc<dyn ObjectStore>,
-        root: &Location,
-        table: &Table,
-        values: &[String],
-        id: &str,
-        schema: &SchemaRef,
-        compression: Compression,
-    ) -> Result<Self> {
-        let mut key = root.key.trim_end_matches('/').to_owned();
-        if !values.is_empty() {
-            key = format!("{key}/{}", partition_name(table, values));
+fn hive_properties(ctas: &Ctas) -> Result<HiveProperties> {
+    let list = |name: &str| {
+        let found = ctas.properties.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        match found {
+            None => Ok(Vec::new()),
+            Some(Property::List(items)) => Ok(items.iter().map(|item| item.to_lowercase()).collect::<Vec<_>>()),
+            Some(Property::Text(_)) => {
+                Err(invalid(format_args!("Invalid value for catalog property '{name}': expected ARRAY")))
+            }
         }
-        let location =
-            Location { bucket: root.bucket.clone(), key: format!("{key}/{}_{id}.parquet", id.replace('-', "_")) };
-        let properties = WriterProperties::builder().set_compression(compression).build();
-        let sink = BufWriter::new(Arc::clone(store), location.path()?);
-        let writer = AsyncArrowWriter::try_new(sink, Arc::clone(schema), Some(properties)).map_err(Error::internal)?;
-        Ok(Self { writer, url: location.to_string() })
+    };
+    if let Some((unknown, _)) = ctas.properties.iter().find(|(key, _)| !HIVE_PROPERTIES.contains(&key.as_str())) {
+        return Err(invalid(format_args!("Catalog 'awsdatacatalog' table property '{unknown}' does not exist")));
+    }
+    let texts = texts(&ctas.properties);
+    let get = |key: &str| texts.get(key).copied();
+    if let Some(ty) = get("table_type")
+        && !ty.eq_ignore_ascii_case("hive")
+    {
+        return Err(invalid(format_args!("table_type '{ty}' is not supported: HIVE and ICEBERG are")));
+    }
+    if get("is_external").is_some_and(|value| value.eq_ignore_ascii_case("false")) {
+        return Err(invalid("is_external = false is for Iceberg tables"));
+    }
+    check_level(get("compression_level"))?;
+    let name = get("format").unwrap_or("PARQUET");
+    let own = match name.to_ascii_uppercase().as_str() {
+        "PARQUET" => get("parquet_compression"),
+        "ORC" => get("orc_compression"),
+        _ => None,
+    };
+    let compression = get("write_compression").or(own);
+    let encoding = Encoding::named(name, compression, get("field_delimiter"))?;
+    let format = hive_format(name).ok_or_else(|| Error::not_supported(format_args!("CTAS to {name}")))?;
+    let bucketed_by = list("bucketed_by")?;
+    let buckets =
+        get("bucket_count").map(str::parse).transpose().map_err(|_| invalid("bucket_count must be a number"))?;
+    let buckets = buckets.unwrap_or(0);
+    if bucketed_by.is_empty() != (buckets == 0) {
+        return Err(invalid("bucketed_by and bucket_count must be specified together"));
+    }
+    Ok(HiveProperties {
+        location: get("external_location").map(str::to_owned),
+        format,
+        encoding,
+        compression: compression.map(str::to_uppercase),
+        delimiter: get("field_delimiter").map(str::to_owned),
+        partitioned_by: list("partitioned_by")?,
+        bucketed_by,
+        buckets,
+    })
+}
+
+fn invalid(text: impl std::fmt::Display) -> Error {
+    Error::user(1006, "INVALID_TABLE_PROPERTY", format_args!("line 1:1: {text}"))
+}
+
+/// Levels are for ZSTD, 1 to 22. Files are written with its default level; what they hold does not hang on it.
+fn check_level(level: Option<&str>) -> Result<()> {
+    match level.map(str::parse::<u8>) {
+        None | Some(Ok(1..=22)) => Ok(()),
+        Some(_) => Err(invalid("compression_level must be from 1 to 22")),
     }
 }
 
-fn codec(name: &str) -> Result<Compression> {
-    match name.to_lowercase().as_str() {
-        "snappy" => Ok(Compression::SNAPPY),
-        "none" | "uncompressed" => Ok(Compression::UNCOMPRESSED),
-        "gzip" => Ok(Compression::GZIP(parquet::basic::GzipLevel::default())),
-        "zstd" => Ok(Compression::ZSTD(ZstdLevel::default())),
-        other => Err(Error::not_supported(format_args!("compression '{other}' for PARQUET"))),
+fn partitions_last(keys: &[String]) -> Error {
+    Error::user(
+        1006,
+        "INVALID_TABLE_PROPERTY",
+        format_args!(
+            "Partition keys must be the last columns in the table and in the same order as the table properties: {keys:?}"
+        ),
+    )
+}
+
+/// A column of NULL alone has no type that a table could have.
+pub(super) fn known_types(fields: &datafusion::arrow::datatypes::Fields) -> Result<()> {
+    match fields.iter().enumerate().find(|(_, field)| field.data_type() == &DataType::Null) {
+        None => Ok(()),
+        Some((position, field)) => Err(Error::user(
+            1006,
+            "COLUMN_TYPE_UNKNOWN",
+            format_args!("line 1:1: Column type is unknown at position {}: {}", position + 1, field.name()),
+        )),
     }
+}
+
+/// The table that CTAS makes of a query's columns.
+fn ctas_table(
+    ctas: &Ctas,
+    properties: &HiveProperties,
+    fields: &datafusion::arrow::datatypes::Fields,
+    location: &str,
+) -> Result<Table> {
+    if let Some((position, _)) = ctas
+        .select
+        .labels
+        .apply(&fields.iter().map(|field| field.name().clone()).collect::<Vec<_>>())
+        .iter()
+        .enumerate()
+        .find(|(_, label)| label.is_none())
+    {
+        return Err(Error::user(
+            1006,
+            "MISSING_COLUMN_NAME",
+            format_args!("line 1:1: Column name not specified at position {}", position + 1),
+        ));
+    }
+    if let Some(twice) = fields.iter().enumerate().find_map(|(i, field)| {
+        fields.iter().take(i).any(|earlier| earlier.name() == field.name()).then(|| field.name())
+    }) {
+        return Err(Error::user(
+            1006,
+            "DUPLICATE_COLUMN_NAME",
+            format_args!("line 1:1: Column name '{twice}' specified more than once"),
+        ));
+    }
+    known_types(fields)?;
+    let split = fields.len().saturating_sub(properties.partitioned_by.len());
+    let last: Vec<_> = fields.iter().skip(split).map(|field| field.name().clone()).collect();
+    if last != properties.partitioned_by {
+        return Err(partitions_last(&properties.partitioned_by));
+    }
+    if let Some(missing) =
+        properties.bucketed_by.iter().find(|name| !fields.iter().take(split).any(|field| field.name() == *name))
+    {
+        return Err(invalid(format_args!("Bucketing columns [{missing}] not present in schema")));
+    }
+    let column = |field: &Arc<Field>| Column::new(field.name(), hive_type(field));
+    let mut serde: BTreeMap<String, String> = [("serialization.format".to_owned(), "1".to_owned())].into();
+    if let Some(delimiter) = &properties.delimiter {
+        serde.insert("field.delim".to_owned(), delimiter.clone());
+        serde.insert("serialization.format".to_owned(), delimiter.clone());
+    }
+    let mut parameters: BTreeMap<String, String> =
+        [("EXTERNAL", "TRUE"), ("has_encrypted_data", "false")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    if let Some(compression) = &properties.compression {
+        parameters.insert("write.compression".to_owned(), compression.clone());
+    }
+    Ok(Table {
+        name: ctas.name.name.clone(),
+        table_type: Some("EXTERNAL_TABLE".to_owned()),
+        partition_keys: fields.iter().skip(split).map(column).collect(),
+        parameters,
+        storage_descriptor: Some(StorageDescriptor {
+            columns: fields.iter().take(split).map(column).collect(),
+            location: Some(location.to_owned()),
+            input_format: Some(properties.format.input.to_owned()),
+            output_format: Some(properties.format.output.to_owned()),
+            compressed: Some(false),
+            number_of_buckets: Some(properties.buckets),
+            bucket_columns: properties.bucketed_by.clone(),
+            serde_info: Some(SerdeInfo {
+                name: Some(ctas.name.name.clone()),
+                serialization_library: Some(properties.format.serde.to_owned()),
+                parameters: serde,
+            }),
+            parameters: BTreeMap::new(),
+            stored_as_sub_directories: Some(false),
+        }),
+        ..Table::default()
+    })
+}
+
+/// The positions of a table's bucketing columns and the number of buckets, if it has any.
+fn buckets(table: &Table) -> Option<(Vec<usize>, i64)> {
+    let storage = table.storage_descriptor.as_ref()?;
+    let count = storage.number_of_buckets.filter(|count| *count > 0)?;
+    let positions = storage
+        .bucket_columns
+        .iter()
+        .map(|name| storage.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
+        .collect::<Option<Vec<_>>>()?;
+    (!positions.is_empty()).then_some((positions, count))
 }
 
 /// The file's columns in the types that other readers of Parquet expect.
@@ -299,8 +490,8 @@ fn stored(schema: &Schema, keys: usize) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
-/// The batch's rows by the values of its last `keys` columns, which are left out.
-fn split(batch: &RecordBatch, schema: &SchemaRef, keys: usize) -> Result<Vec<(Vec<String>, RecordBatch)>> {
+/// The batch's rows by the folder and the bucket that they belong to; columns that are folders are left out.
+fn split(batch: &RecordBatch, schema: &SchemaRef, target: &Target<'_>) -> Result<Vec<(Place, RecordBatch)>> {
     let width = schema.fields().len();
     let columns = schema
         .fields()
@@ -310,54 +501,114 @@ fn split(batch: &RecordBatch, schema: &SchemaRef, keys: usize) -> Result<Vec<(Ve
         .collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let whole = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(Error::internal)?;
-    if keys == 0 {
-        return Ok(vec![(Vec::new(), whole)]);
+    if target.keys.is_empty() && target.buckets.is_none() {
+        return Ok(vec![(Place { values: Vec::new(), bucket: None }, whole)]);
     }
-    let mut groups: BTreeMap<Vec<String>, Vec<u32>> = BTreeMap::new();
+    let mut groups: BTreeMap<Place, Vec<u32>> = BTreeMap::new();
     for row in 0..batch.num_rows() {
-        let values = batch.columns()[width..]
-            .iter()
-            .map(|column| {
-                let mut text = String::new();
-                if write_value(column.as_ref(), row, &mut text) {
-                    text
-                } else {
-                    "__HIVE_DEFAULT_PARTITION__".to_owned()
-                }
-            })
-            .collect();
-        groups.entry(values).or_default().push(u32::try_from(row).map_err(Error::internal)?);
+        let values = batch.columns()[width..].iter().map(|column| partition_text(column.as_ref(), row)).collect();
+        let bucket = match &target.buckets {
+            None => None,
+            Some((positions, count)) => {
+                let columns: Vec<&dyn Array> = positions.iter().map(|at| whole.column(*at).as_ref()).collect();
+                Some(bucket(&columns, row, *count)?)
+            }
+        };
+        groups.entry(Place { values, bucket }).or_default().push(u32::try_from(row).map_err(Error::internal)?);
     }
     groups
         .into_iter()
-        .map(|(values, rows)| {
-            Ok((values, take_record_batch(&whole, &UInt32Array::from(rows)).map_err(Error::internal)?))
-        })
+        .map(|(place, rows)| Ok((place, take_record_batch(&whole, &UInt32Array::from(rows)).map_err(Error::internal)?)))
         .collect()
 }
 
+/// A partition's value as the catalog and the folder's name have it.
+fn partition_text(column: &dyn Array, row: usize) -> String {
+    let mut text = String::new();
+    if write_value(column, row, &mut text) && !text.is_empty() { text } else { "__HIVE_DEFAULT_PARTITION__".to_owned() }
+}
+
 /// Puts the query's columns into the table's order and types; columns that are not given are null.
-fn arrange(plan: LogicalPlan, table: &[Column], names: &[String]) -> Result<LogicalPlan> {
+pub(super) fn arrange(plan: LogicalPlan, table: &[Field], given_names: &[String]) -> Result<LogicalPlan> {
     use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
     let given = plan.schema().columns();
-    if let Some(name) = names.iter().find(|name| !table.iter().any(|column| column.name.to_lowercase() == **name)) {
+    let own: Vec<String>;
+    let names = if given_names.is_empty() {
+        own = table.iter().map(|field| field.name().clone()).collect();
+        &own
+    } else {
+        given_names
+    };
+    if names.len() != given.len() {
+        return Err(Error::user(
+            1006,
+            "TYPE_MISMATCH",
+            format_args!(
+                "line 1:1: Insert query has mismatched column types: Table: [{} columns], Query: [{} columns]",
+                names.len(),
+                given.len()
+            ),
+        ));
+    }
+    if let Some(name) = names.iter().find(|name| !table.iter().any(|field| field.name() == *name)) {
         return Err(Error::user(
             1006,
             "COLUMN_NOT_FOUND",
             format_args!("line 1:1: Insert column name does not exist in target table: {name}"),
         ));
     }
+    let mut differing = Vec::new();
     let expressions = table
         .iter()
-        .map(|column| {
-            let name = column.name.to_lowercase();
-            let field = crate::types::parse_hive_field(&name, &column.ty)?;
-            let source = match names.iter().position(|given| *given == name) {
-                Some(at) => Expr::Column(given[at].clone()),
+        .map(|field| {
+            let source = match names.iter().position(|given| given == field.name()) {
+                Some(at) => {
+                    if !assignable(plan.schema().field(at).data_type(), field.data_type()) {
+                        differing.push((plan.schema().field(at).data_type().clone(), field.data_type().clone()));
+                    }
+                    Expr::Column(given[at].clone())
+                }
                 None => lit(datafusion::common::ScalarValue::Null),
             };
-            Ok(datafusion::logical_expr::cast(source, field.data_type().clone()).alias(name))
+            datafusion::logical_expr::cast(source, field.data_type().clone()).alias(field.name())
         })
-        .collect::<Result<Vec<_>>>()?;
+        .collect::<Vec<_>>();
+    if !differing.is_empty() {
+        let types = |pick: fn(&(DataType, DataType)) -> &DataType| {
+            let all: Vec<_> = differing.iter().map(|pair| crate::types::trino_data_type(pick(pair))).collect();
+            all.join(", ")
+        };
+        return Err(Error::user(
+            1006,
+            "TYPE_MISMATCH",
+            format_args!(
+                "line 1:1: Insert query has mismatched column types: Table: [{}], Query: [{}]",
+                types(|pair| &pair.1),
+                types(|pair| &pair.0)
+            ),
+        ));
+    }
     Ok(LogicalPlanBuilder::from(plan).project(expressions)?.build()?)
+}
+
+/// Whether INSERT may put a value of one type into a column of another: as Trino coerces, and text or numbers only
+/// among their own.
+fn assignable(from: &DataType, to: &DataType) -> bool {
+    let rank = |ty: &DataType| match ty {
+        DataType::Boolean => 1,
+        ty if ty.is_numeric() => 2,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => 3,
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => 4,
+        DataType::Time32(_) | DataType::Time64(_) => 5,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => 6,
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => 7,
+        DataType::Map(..) => 8,
+        DataType::Struct(_) => 9,
+        _ => 10,
+    };
+    match (from, to) {
+        (DataType::Null, _) => true,
+        (DataType::List(from), DataType::List(to)) => assignable(from.data_type(), to.data_type()),
+        _ => rank(from) == rank(to),
+    }
 }

@@ -3,7 +3,7 @@
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::{Ctas, Name, Source, Statement, select};
+use super::{Ctas, Name, Place, PlanForm, Property, Source, Statement, dml, select};
 use crate::catalog::Column;
 use crate::error::{Error, Result};
 
@@ -15,6 +15,8 @@ pub(crate) struct CreateTable {
     pub(crate) if_not_exists: bool,
     pub(crate) columns: Vec<Column>,
     pub(crate) partition_keys: Vec<Column>,
+    /// `day(ts)` and names of columns, as Iceberg partitions.
+    pub(crate) partitioning: Vec<String>,
     pub(crate) comment: Option<String>,
     pub(crate) serde: Option<String>,
     pub(crate) serde_properties: Vec<(String, String)>,
@@ -24,6 +26,8 @@ pub(crate) struct CreateTable {
     pub(crate) output_format: Option<String>,
     pub(crate) location: Option<String>,
     pub(crate) properties: Vec<(String, String)>,
+    pub(crate) bucketed_by: Vec<String>,
+    pub(crate) buckets: i64,
 }
 
 /// `PARTITION (k = v, …) [LOCATION '…']`
@@ -58,11 +62,25 @@ pub(super) fn statement(source: &Source<'_>) -> Result<Statement> {
         }
         Some("ALTER") => alter(&mut c),
         Some("INSERT") => insert(&mut c),
-        Some(other @ ("MERGE" | "UPDATE" | "DELETE" | "OPTIMIZE" | "VACUUM")) => {
-            Err(Error::not_supported(format_args!("{other} needs an Iceberg table, which this engine does not have")))
+        Some("MERGE" | "UPDATE" | "DELETE") => dml::statement(source),
+        Some("OPTIMIZE") => optimize(&mut c),
+        Some("VACUUM") => {
+            c.at += 1;
+            let table = c.name()?;
+            c.end(Statement::Vacuum { table })
         }
-        Some(other @ ("UNLOAD" | "PREPARE" | "EXECUTE" | "DEALLOCATE")) => {
-            Err(Error::not_supported(format_args!("{other} statements")))
+        Some("UNLOAD") => unload(&mut c),
+        Some("PREPARE") => {
+            c.at += 1;
+            c.identifier()?;
+            c.expect("FROM")?;
+            Ok(Statement::Prepared)
+        }
+        Some("DEALLOCATE") => {
+            c.at += 1;
+            c.expect("PREPARE")?;
+            c.identifier()?;
+            c.end(Statement::Prepared)
         }
         _ => Err(c.mismatch()),
     }
@@ -72,12 +90,63 @@ fn explain(c: &mut Cursor<'_, '_>) -> Result<Statement> {
     c.at += 1;
     let analyze = c.accept("ANALYZE");
     c.accept("VERBOSE");
-    // Options such as (TYPE DISTRIBUTED) change only the form of the plan.
+    let mut form = PlanForm::Text;
     if c.peek() == Some(&Token::LParen) && matches!(c.word_at(1).as_deref(), Some("TYPE" | "FORMAT")) {
-        c.skip_parentheses()?;
+        c.at += 1;
+        loop {
+            let option = c.identifier()?;
+            let value = c.identifier()?;
+            form = match (option.as_str(), value.as_str()) {
+                ("type", "logical" | "distributed") | ("format", "text") => form,
+                ("format", "json") => PlanForm::Json,
+                ("format", "graphviz") => PlanForm::Graphviz,
+                ("type", "validate") => PlanForm::Valid,
+                ("type", "io") => PlanForm::Io,
+                _ => return Err(c.mismatch()),
+            };
+            if !c.accept_token(&Token::Comma) {
+                break;
+            }
+        }
+        c.expect_token(&Token::RParen)?;
     }
-    let select = Box::new(select(c.source, c.at)?);
-    Ok(Statement::Explain { select, analyze })
+    let text = c.source.text_from(c.at);
+    let inner = Source::new(text)?;
+    let statement = statement(&inner)?;
+    match statement {
+        Statement::Explain { .. } => Err(c.mismatch()),
+        statement => Ok(Statement::Explain { statement: Box::new(statement), analyze, form }),
+    }
+}
+
+/// `UNLOAD (query) TO 's3://…' [WITH (…)]`
+fn unload(c: &mut Cursor<'_, '_>) -> Result<Statement> {
+    c.at += 1;
+    let start = c.at;
+    if c.peek() != Some(&Token::LParen) {
+        return Err(c.mismatch());
+    }
+    c.skip_parentheses()?;
+    let select = Box::new(super::parse_query(c.source.text_between(start + 1, c.at - 1))?);
+    c.expect("TO")?;
+    let to = c.string()?;
+    let properties = if c.accept("WITH") { c.with_properties()? } else { Vec::new() };
+    c.end(Statement::Unload { select, to, properties })
+}
+
+/// `OPTIMIZE table REWRITE DATA USING BIN_PACK [WHERE …]`
+fn optimize(c: &mut Cursor<'_, '_>) -> Result<Statement> {
+    c.at += 1;
+    let table = c.name()?;
+    for word in ["REWRITE", "DATA", "USING", "BIN_PACK"] {
+        c.expect(word)?;
+    }
+    let condition = if c.accept("WHERE") {
+        Some(c.source.text_from(c.at).to_owned())
+    } else {
+        return c.end(Statement::Optimize { table, condition: None });
+    };
+    Ok(Statement::Optimize { table, condition })
 }
 
 fn create(c: &mut Cursor<'_, '_>) -> Result<Statement> {
@@ -98,7 +167,7 @@ fn create(c: &mut Cursor<'_, '_>) -> Result<Statement> {
     }
     if c.accept("DATABASE") || c.accept("SCHEMA") {
         let if_not_exists = c.if_not_exists()?;
-        let name = c.identifier()?;
+        let name = c.name()?.name;
         let (mut comment, mut location, mut properties) = (None, None, Vec::new());
         loop {
             if c.accept("COMMENT") {
@@ -135,7 +204,7 @@ fn create_table(c: &mut Cursor<'_, '_>, table: &mut CreateTable) -> Result<()> {
             table.comment = Some(c.string()?);
         } else if c.accept("PARTITIONED") {
             c.expect("BY")?;
-            table.partition_keys = c.columns()?;
+            c.partitioning(table)?;
         } else if c.accept("ROW") {
             c.expect("FORMAT")?;
             if c.accept("SERDE") {
@@ -157,6 +226,19 @@ fn create_table(c: &mut Cursor<'_, '_>, table: &mut CreateTable) -> Result<()> {
             } else {
                 table.stored_as = Some(c.identifier()?.to_uppercase());
             }
+        } else if c.accept("CLUSTERED") {
+            c.expect("BY")?;
+            c.expect_token(&Token::LParen)?;
+            loop {
+                table.bucketed_by.push(c.identifier()?);
+                if !c.accept_token(&Token::Comma) {
+                    break;
+                }
+            }
+            c.expect_token(&Token::RParen)?;
+            c.expect("INTO")?;
+            table.buckets = c.literal()?.parse().map_err(|_| c.mismatch())?;
+            c.expect("BUCKETS")?;
         } else if c.accept("LOCATION") {
             table.location = Some(c.string()?);
         } else if c.accept("TBLPROPERTIES") {
@@ -225,28 +307,7 @@ fn unescape(text: &str) -> String {
 }
 
 fn ctas(c: &mut Cursor<'_, '_>, name: Name, if_not_exists: bool) -> Result<Statement> {
-    let (mut properties, mut partitioned_by) = (Vec::new(), Vec::new());
-    if c.accept("WITH") {
-        c.expect_token(&Token::LParen)?;
-        loop {
-            let key = c.identifier()?;
-            c.expect_token(&Token::Eq)?;
-            if c.word().as_deref() == Some("ARRAY") {
-                c.at += 1;
-                let items = c.array()?;
-                match key.as_str() {
-                    "partitioned_by" => partitioned_by = items.into_iter().map(|item| item.to_lowercase()).collect(),
-                    other => return Err(Error::not_supported(format_args!("CTAS table property '{other}'"))),
-                }
-            } else {
-                properties.push((key, c.literal()?));
-            }
-            if !c.accept_token(&Token::Comma) {
-                break;
-            }
-        }
-        c.expect_token(&Token::RParen)?;
-    }
+    let properties = if c.accept("WITH") { c.with_properties()? } else { Vec::new() };
     c.expect("AS")?;
     // WITH [NO] DATA stands behind the query.
     let mut end = c.source.tokens.len();
@@ -265,7 +326,7 @@ fn ctas(c: &mut Cursor<'_, '_>, name: Name, if_not_exists: bool) -> Result<State
     } else {
         super::parse_query(c.source.text_between(c.at, end))?
     };
-    Ok(Statement::Ctas(Box::new(Ctas { name, if_not_exists, properties, partitioned_by, with_data, select })))
+    Ok(Statement::Ctas(Box::new(Ctas { name, if_not_exists, properties, with_data, select })))
 }
 
 fn drop_statement(c: &mut Cursor<'_, '_>) -> Result<Statement> {
@@ -277,7 +338,7 @@ fn drop_statement(c: &mut Cursor<'_, '_>) -> Result<Statement> {
     }
     if c.accept("DATABASE") || c.accept("SCHEMA") {
         let if_exists = c.if_exists()?;
-        let name = c.identifier()?;
+        let name = c.name()?.name;
         let cascade = c.accept("CASCADE");
         c.accept("RESTRICT");
         return c.end(Statement::DropDatabase { name, if_exists, cascade });
@@ -292,6 +353,7 @@ fn drop_statement(c: &mut Cursor<'_, '_>) -> Result<Statement> {
 fn show(c: &mut Cursor<'_, '_>) -> Result<Statement> {
     c.at += 1;
     if c.accept("DATABASES") || c.accept("SCHEMAS") {
+        c.in_database()?;
         let pattern = c.pattern()?;
         return c.end(Statement::ShowDatabases { pattern });
     }
@@ -344,53 +406,125 @@ fn show(c: &mut Cursor<'_, '_>) -> Result<Statement> {
 
 fn alter(c: &mut Cursor<'_, '_>) -> Result<Statement> {
     c.at += 1;
+    if c.accept("DATABASE") || c.accept("SCHEMA") {
+        let name = c.name()?.name;
+        c.expect("SET")?;
+        c.expect("DBPROPERTIES")?;
+        let properties = c.properties()?;
+        return c.end(Statement::SetDatabaseProperties { name, properties });
+    }
     c.expect("TABLE")?;
     let table = c.name()?;
     if c.accept("ADD") {
-        if c.word().as_deref() == Some("COLUMNS") {
-            c.at += 1;
-            let columns = c.columns()?;
-            return c.end(Statement::AddColumns { table, columns });
-        }
-        let if_not_exists = c.if_not_exists()?;
-        let mut partitions = Vec::new();
-        while c.accept("PARTITION") {
-            let values = c.partition_values()?;
-            let location = if c.accept("LOCATION") { Some(c.string()?) } else { None };
-            partitions.push(PartitionSpec { values, location });
-            c.accept_token(&Token::Comma);
-        }
-        if partitions.is_empty() {
-            return Err(c.mismatch());
-        }
-        return c.end(Statement::AddPartitions { table, if_not_exists, partitions });
+        return add(c, table);
     }
     if c.accept("DROP") {
-        let if_exists = c.if_exists()?;
-        let mut partitions = Vec::new();
-        while c.accept("PARTITION") {
-            partitions.push(c.partition_values()?);
-            c.accept_token(&Token::Comma);
-        }
-        if partitions.is_empty() {
-            return Err(c.mismatch());
-        }
-        return c.end(Statement::DropPartitions { table, if_exists, partitions });
+        return alter_drop(c, table);
     }
     if c.accept("REPLACE") {
         c.expect("COLUMNS")?;
         let columns = c.columns()?;
         return c.end(Statement::ReplaceColumns { table, columns });
     }
+    if c.accept("CHANGE") {
+        return change(c, table);
+    }
+    if c.accept("RENAME") {
+        c.expect("TO")?;
+        let to = c.name()?;
+        return c.end(Statement::RenameTable { table, to });
+    }
+    if c.accept("UNSET") {
+        c.expect("TBLPROPERTIES")?;
+        c.expect_token(&Token::LParen)?;
+        let mut keys = Vec::new();
+        loop {
+            keys.push(c.string()?);
+            if !c.accept_token(&Token::Comma) {
+                break;
+            }
+        }
+        c.expect_token(&Token::RParen)?;
+        return c.end(Statement::UnsetProperties { table, keys });
+    }
     let partition = if c.accept("PARTITION") { Some(c.partition_values()?) } else { None };
+    if let Some(from) = &partition
+        && c.accept("RENAME")
+    {
+        c.expect("TO")?;
+        c.expect("PARTITION")?;
+        let to = c.partition_values()?;
+        return c.end(Statement::RenamePartition { table, from: from.clone(), to });
+    }
+    // ADD and REPLACE COLUMNS of a partition change the table's columns: Athena reads partitions by the table's schema.
+    if partition.is_some() && c.accept("ADD") {
+        return add(c, table);
+    }
     c.expect("SET")?;
     if c.accept("LOCATION") {
         let location = c.string()?;
         return c.end(Statement::SetLocation { table, partition, location });
     }
+    if partition.is_some() {
+        return Err(c.mismatch());
+    }
     c.expect("TBLPROPERTIES")?;
     let properties = c.properties()?;
     c.end(Statement::SetProperties { table, properties })
+}
+
+fn add(c: &mut Cursor<'_, '_>, table: Name) -> Result<Statement> {
+    if c.accept("COLUMNS") || c.accept("COLUMN") {
+        let columns = c.columns()?;
+        return c.end(Statement::AddColumns { table, columns });
+    }
+    let if_not_exists = c.if_not_exists()?;
+    let mut partitions = Vec::new();
+    while c.accept("PARTITION") {
+        let values = c.partition_values()?;
+        let location = if c.accept("LOCATION") { Some(c.string()?) } else { None };
+        partitions.push(PartitionSpec { values, location });
+        c.accept_token(&Token::Comma);
+    }
+    if partitions.is_empty() {
+        return Err(c.mismatch());
+    }
+    c.end(Statement::AddPartitions { table, if_not_exists, partitions })
+}
+
+fn alter_drop(c: &mut Cursor<'_, '_>, table: Name) -> Result<Statement> {
+    if c.accept("COLUMN") {
+        let column = c.identifier()?;
+        return c.end(Statement::DropColumn { table, column });
+    }
+    let if_exists = c.if_exists()?;
+    let mut partitions = Vec::new();
+    while c.accept("PARTITION") {
+        partitions.push(c.partition_values()?);
+        c.accept_token(&Token::Comma);
+    }
+    if partitions.is_empty() {
+        return Err(c.mismatch());
+    }
+    c.accept("PURGE");
+    c.end(Statement::DropPartitions { table, if_exists, partitions })
+}
+
+/// `CHANGE [COLUMN] old new type [COMMENT '…'] [FIRST | AFTER column]`
+fn change(c: &mut Cursor<'_, '_>, table: Name) -> Result<Statement> {
+    c.accept("COLUMN");
+    let old = c.identifier()?;
+    let name = c.identifier()?;
+    let ty = c.hive_type()?;
+    let comment = if c.accept("COMMENT") { Some(c.string()?) } else { None };
+    let place = if c.accept("FIRST") {
+        Some(Place::First)
+    } else if c.accept("AFTER") {
+        Some(Place::After(c.identifier()?))
+    } else {
+        None
+    };
+    c.end(Statement::ChangeColumn { table, old, new: Column { comment, ..Column::new(name, ty) }, place })
 }
 
 fn insert(c: &mut Cursor<'_, '_>) -> Result<Statement> {
@@ -576,6 +710,49 @@ impl Cursor<'_, '_> {
         Ok(items)
     }
 
+    /// `(key = 'text', key = ARRAY['…'], …)` behind the WITH of CTAS and UNLOAD.
+    fn with_properties(&mut self) -> Result<Vec<(String, Property)>> {
+        self.expect_token(&Token::LParen)?;
+        let mut properties = Vec::new();
+        loop {
+            let key = self.identifier()?;
+            self.expect_token(&Token::Eq)?;
+            let value =
+                if self.accept("ARRAY") { Property::List(self.array()?) } else { Property::Text(self.literal()?) };
+            properties.push((key, value));
+            if !self.accept_token(&Token::Comma) {
+                break;
+            }
+        }
+        self.expect_token(&Token::RParen)?;
+        Ok(properties)
+    }
+
+    /// `(dt string, …)` of Hive, or `(dt, bucket(16, id), …)` of Iceberg.
+    fn partitioning(&mut self, table: &mut CreateTable) -> Result<()> {
+        let bare = matches!(
+            self.source.tokens.get(self.at + 2).map(|token| &token.token),
+            Some(Token::Comma | Token::RParen | Token::LParen)
+        );
+        if !bare {
+            table.partition_keys = self.columns()?;
+            return Ok(());
+        }
+        self.expect_token(&Token::LParen)?;
+        loop {
+            let start = self.at;
+            self.identifier()?;
+            if self.peek() == Some(&Token::LParen) {
+                self.skip_parentheses()?;
+            }
+            table.partitioning.push(self.source.text_between(start, self.at).replace(['`', '"'], "").to_lowercase());
+            if !self.accept_token(&Token::Comma) {
+                break;
+            }
+        }
+        self.expect_token(&Token::RParen)
+    }
+
     /// `('k' = 'v', …)`
     fn properties(&mut self) -> Result<Vec<(String, String)>> {
         self.expect_token(&Token::LParen)?;
@@ -619,7 +796,7 @@ impl Cursor<'_, '_> {
             let name = self.identifier()?;
             let ty = self.hive_type()?;
             let comment = if self.accept("COMMENT") { Some(self.string()?) } else { None };
-            columns.push(Column { name, ty, comment });
+            columns.push(Column { comment, ..Column::new(name, ty) });
             if !self.accept_token(&Token::Comma) {
                 break;
             }
@@ -720,6 +897,25 @@ mod tests {
             ),
             ("ALTER TABLE t DROP PARTITION (dt=DATE '2017-01-01', hour=1)", "DropPartitions"),
             ("ALTER TABLE t SET LOCATION 's3://b/'", "SetLocation"),
+            ("ALTER TABLE t CHANGE COLUMN a b bigint COMMENT 'x' AFTER c", "ChangeColumn"),
+            ("ALTER TABLE `d`.`t` RENAME TO `d`.`u`", "RenameTable"),
+            ("ALTER TABLE t PARTITION (a=1) RENAME TO PARTITION (a=2)", "RenamePartition"),
+            ("ALTER TABLE t UNSET TBLPROPERTIES ('a')", "UnsetProperties"),
+            ("ALTER TABLE t DROP COLUMN a", "DropColumn"),
+            ("ALTER DATABASE d SET DBPROPERTIES ('a'='b')", "SetDatabaseProperties"),
+            ("CREATE DATABASE awsdatacatalog.d", "CreateDatabase { name: \"d\""),
+            ("UNLOAD (SELECT 1 AS a) TO 's3://b/x/' WITH (format='PARQUET', partitioned_by=ARRAY['a'])", "Unload"),
+            ("PREPARE p FROM SELECT ?", "Prepared"),
+            ("DEALLOCATE PREPARE p", "Prepared"),
+            ("EXPLAIN (FORMAT JSON) INSERT INTO t SELECT 1", "Explain { statement: Insert"),
+            ("DELETE FROM t WHERE a = 1", "Delete"),
+            ("UPDATE t SET a = b + 1, c = 'x' WHERE d", "Update"),
+            (
+                "MERGE INTO t AS x USING (SELECT 1 AS i) AS s ON x.i = s.i WHEN MATCHED AND s.i > 0 THEN UPDATE SET a = s.i WHEN NOT MATCHED THEN INSERT (a) VALUES (s.i)",
+                "Merge",
+            ),
+            ("OPTIMIZE t REWRITE DATA USING BIN_PACK WHERE a = 1", "Optimize"),
+            ("VACUUM t", "Vacuum"),
         ] {
             let found = format!("{:?}", parse(sql).map_err(|e| format!("{sql}: {e}")).unwrap());
             assert!(found.starts_with(expected), "{sql}: {found}");

@@ -3,10 +3,16 @@
 
 mod ddl;
 mod dialect;
+mod dml;
+mod forms;
+mod grammar;
 pub(crate) mod rewrite;
 mod text;
 
 pub(crate) use ddl::{CreateTable, PartitionSpec};
+pub(crate) use forms::AS_OF;
+pub(crate) use forms::like_pattern;
+pub(crate) use rewrite::INTERNAL;
 pub(crate) use text::{Source, with_parameters};
 
 use datafusion::sql::sqlparser::ast::Query;
@@ -27,13 +33,45 @@ pub(crate) struct Name {
     pub(crate) at: (u64, u64),
 }
 
+impl Name {
+    /// As it stands in a query's text.
+    pub(crate) fn quoted(&self) -> String {
+        let parts = self.catalog.iter().chain(&self.database).chain(std::iter::once(&self.name));
+        let parts: Vec<_> = parts.map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
+        parts.join(".")
+    }
+}
+
 /// One statement, understood.
 #[derive(Debug)]
 pub(crate) enum Statement {
     Select(Box<Select>),
     Explain {
-        select: Box<Select>,
+        statement: Box<Statement>,
         analyze: bool,
+        form: PlanForm,
+    },
+    /// `UNLOAD (query) TO 's3://…' WITH (…)`
+    Unload {
+        select: Box<Select>,
+        to: String,
+        properties: Vec<(String, Property)>,
+    },
+    /// PREPARE and DEALLOCATE PREPARE: who started the statement has done what it asks.
+    Prepared,
+    Delete(Box<Delete>),
+    #[expect(dead_code, reason = "only Iceberg tables have rows that change")]
+    Update(Box<Update>),
+    #[expect(dead_code, reason = "only Iceberg tables have rows that change")]
+    Merge(Box<Merge>),
+    #[expect(dead_code, reason = "only Iceberg tables have rows that change")]
+    Optimize {
+        table: Name,
+        condition: Option<String>,
+    },
+    #[expect(dead_code, reason = "only Iceberg tables have rows that change")]
+    Vacuum {
+        table: Name,
     },
     CreateView {
         name: Name,
@@ -121,6 +159,33 @@ pub(crate) enum Statement {
         table: Name,
         properties: Vec<(String, String)>,
     },
+    UnsetProperties {
+        table: Name,
+        keys: Vec<String>,
+    },
+    SetDatabaseProperties {
+        name: String,
+        properties: Vec<(String, String)>,
+    },
+    RenameTable {
+        table: Name,
+        to: Name,
+    },
+    RenamePartition {
+        table: Name,
+        from: Vec<(String, String)>,
+        to: Vec<(String, String)>,
+    },
+    ChangeColumn {
+        table: Name,
+        old: String,
+        new: crate::catalog::Column,
+        place: Option<Place>,
+    },
+    DropColumn {
+        table: Name,
+        column: String,
+    },
     AddColumns {
         table: Name,
         columns: Vec<crate::catalog::Column>,
@@ -145,10 +210,80 @@ pub(crate) struct Select {
 pub(crate) struct Ctas {
     pub(crate) name: Name,
     pub(crate) if_not_exists: bool,
-    pub(crate) properties: Vec<(String, String)>,
-    pub(crate) partitioned_by: Vec<String>,
+    pub(crate) properties: Vec<(String, Property)>,
     pub(crate) with_data: bool,
     pub(crate) select: Select,
+}
+
+/// The value of a property in `WITH (…)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Property {
+    Text(String),
+    List(Vec<String>),
+}
+
+/// What EXPLAIN shows: `TYPE` and `FORMAT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PlanForm {
+    Text,
+    Json,
+    Graphviz,
+    /// `TYPE VALIDATE`
+    Valid,
+    /// `TYPE IO`
+    Io,
+}
+
+/// Where CHANGE COLUMN puts a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    First,
+    After(String),
+}
+
+/// `DELETE FROM table [WHERE condition]`; expressions are texts.
+#[derive(Debug)]
+pub(crate) struct Delete {
+    pub(crate) table: Name,
+    pub(crate) condition: Option<String>,
+}
+
+/// `UPDATE table SET a = x, … [WHERE condition]`
+#[derive(Debug)]
+#[expect(dead_code, reason = "only Iceberg tables have rows that change")]
+pub(crate) struct Update {
+    pub(crate) table: Name,
+    pub(crate) assignments: Vec<(String, String)>,
+    pub(crate) condition: Option<String>,
+}
+
+/// `MERGE INTO table [alias] USING source ON condition WHEN …`
+#[derive(Debug)]
+#[expect(dead_code, reason = "only Iceberg tables have rows that change")]
+pub(crate) struct Merge {
+    pub(crate) table: Name,
+    pub(crate) alias: Option<String>,
+    /// The source as a relation with its name.
+    pub(crate) source: String,
+    pub(crate) source_name: String,
+    pub(crate) on: String,
+    pub(crate) clauses: Vec<MergeClause>,
+}
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "only Iceberg tables have rows that change")]
+pub(crate) struct MergeClause {
+    pub(crate) matched: bool,
+    pub(crate) condition: Option<String>,
+    pub(crate) action: MergeAction,
+}
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "only Iceberg tables have rows that change")]
+pub(crate) enum MergeAction {
+    Delete,
+    Update(Vec<(String, String)>),
+    Insert { columns: Vec<String>, values: Vec<String> },
 }
 
 /// Reads one statement; a semicolon may end it.
@@ -193,6 +328,7 @@ pub(crate) fn select(source: &Source<'_>, start: usize) -> Result<Select> {
             "backquoted identifiers are not supported; use double quotes to quote identifiers",
         ));
     }
+    let tokens = grammar::readable(tokens);
     let mut parser = Parser::new(&dialect).with_recursion_limit(100).with_tokens_with_locations(tokens);
     let query = parser.parse_query().map_err(|error| source.parse_error(&error))?;
     let next = parser.peek_token();

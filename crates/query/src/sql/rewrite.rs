@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use super::dialect::Trino;
-use super::{Select, Source};
+use super::{Select, Source, forms, grammar};
 use crate::error::{Error, Result};
 
 /// Trino functions that are compositions of others: name, arguments, expression.
@@ -122,7 +122,7 @@ impl Labels {
 }
 
 /// Prefix of aliases that only keep DataFusion from seeing one name twice.
-const INTERNAL: &str = "__column_";
+pub(crate) const INTERNAL: &str = "__column_";
 
 pub(super) fn select(mut query: Query, source: &Source<'_>, hidden: Vec<&'static str>) -> Result<Select> {
     let mut labels = Vec::new();
@@ -221,6 +221,19 @@ struct Rewriter<'a> {
     error: Option<Error>,
 }
 
+impl Rewriter<'_> {
+    /// Ends the rewriting at the first error.
+    fn check(&mut self, result: Result<()>) -> ControlFlow<()> {
+        match result {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.error = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
 impl VisitorMut for Rewriter<'_> {
     type Break = ();
 
@@ -232,7 +245,17 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        forms::table_query(&mut query.body);
+        self.check(forms::fetch(query))
+    }
+
     fn pre_visit_select(&mut self, select: &mut AstSelect) -> ControlFlow<()> {
+        forms::group_unnest(select);
+        forms::flatten_group_by(select);
+        for condition in select.selection.iter_mut().chain(select.having.iter_mut()) {
+            forms::row_in_query(condition);
+        }
         let from_tables = select
             .from
             .iter()
@@ -256,13 +279,11 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::UNNEST { array_exprs, with_ordinality, .. } = factor
-            && *with_ordinality
-            && let Some(first) = array_exprs.first()
+        forms::time_travel(factor);
+        if let TableFactor::NestedJoin { table_with_joins, .. } = factor
+            && !forms::is_grouped(table_with_joins)
         {
-            let count = template("generate_series(1, CAST(cardinality($1) AS BIGINT))", std::slice::from_ref(first));
-            array_exprs.extend(count);
-            *with_ordinality = false;
+            forms::group_joins(table_with_joins);
         }
         ControlFlow::Continue(())
     }
@@ -277,10 +298,16 @@ impl VisitorMut for Rewriter<'_> {
             let _ = VisitMut::visit(&mut inner, &mut Lenient);
             *expr = inner;
         }
+        if let Some(new) = forms::quantified(expr).or_else(|| forms::rows(expr)) {
+            *expr = new;
+        }
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(result) = forms::like(expr) {
+            return self.check(result);
+        }
         if let Some(new) = rewrite(expr) {
             *expr = new;
         }
@@ -349,6 +376,13 @@ fn rewrite(expr: &mut Expr) -> Option<Expr> {
             None
         }
         Expr::Function(function) => call(function),
+        Expr::Tuple(items) => {
+            let mut row = function("row", std::mem::take(items));
+            match &mut row {
+                Expr::Function(function) => call(function),
+                _ => None,
+            }
+        }
         Expr::Cast { kind, expr, data_type, .. } => cast(kind, expr, data_type),
         Expr::TypedString(TypedString { data_type, value, .. }) => {
             if let DataType::Timestamp(precision @ None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) = data_type
@@ -439,6 +473,11 @@ fn cast(kind: &CastKind, expr: &Expr, data_type: &mut DataType) -> Option<Expr> 
             None
         }
         DataType::JSON => Some(function("to_json", vec![expr.clone()])),
+        // Types that sqlparser cannot read: the function reads them.
+        DataType::Custom(name, modifiers) if name.to_string() == grammar::TYPE => {
+            let ty = Expr::Value(Value::SingleQuotedString(modifiers.first()?.clone()).into());
+            Some(function(if try_cast { "trino_try_cast" } else { "trino_cast" }, vec![expr.clone(), ty]))
+        }
         DataType::Timestamp(precision @ None, _) => {
             *precision = Some(3);
             None
@@ -562,7 +601,7 @@ fn call(function: &mut Function) -> Option<Expr> {
     template(text, &args)
 }
 
-fn name_of(function: &Function) -> Option<String> {
+pub(super) fn name_of(function: &Function) -> Option<String> {
     match function.name.0.as_slice() {
         [ObjectNamePart::Identifier(name)] => Some(name.value.to_lowercase()),
         _ => None,
@@ -570,7 +609,7 @@ fn name_of(function: &Function) -> Option<String> {
 }
 
 /// The arguments if they are nothing but expressions.
-fn plain_arguments(function: &Function) -> Option<Vec<Expr>> {
+pub(super) fn plain_arguments(function: &Function) -> Option<Vec<Expr>> {
     match &function.args {
         FunctionArguments::None => Some(Vec::new()),
         FunctionArguments::List(list)
@@ -596,7 +635,7 @@ fn arguments(args: Vec<Expr>) -> FunctionArguments {
     })
 }
 
-fn function(name: &str, args: Vec<Expr>) -> Expr {
+pub(super) fn function(name: &str, args: Vec<Expr>) -> Expr {
     Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new(name)]),
         uses_odbc_syntax: false,
@@ -614,7 +653,7 @@ fn ordered(expr: Expr, asc: bool) -> OrderByExpr {
 }
 
 /// Parses a template and puts the arguments into the places of `$1`, `$2`, ….
-fn template(text: &str, args: &[Expr]) -> Option<Expr> {
+pub(super) fn template(text: &str, args: &[Expr]) -> Option<Expr> {
     struct Fill<'a>(&'a [Expr]);
     impl VisitorMut for Fill<'_> {
         type Break = ();

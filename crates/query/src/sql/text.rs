@@ -107,7 +107,7 @@ pub(crate) fn with_parameters(sql: &str, parameters: &[String]) -> Result<String
         match &token.token {
             Token::Placeholder(_) => {
                 places += 1;
-                out.push_str(values.next().map_or("?", String::as_str));
+                out.push_str(&values.next().map_or_else(|| "?".to_owned(), |value| literal(value)));
             }
             Token::EOF => {}
             // Quoted as written: the tokens' own text is faithful but for escapes, which the dialect leaves alone.
@@ -125,6 +125,18 @@ pub(crate) fn with_parameters(sql: &str, parameters: &[String]) -> Result<String
     Ok(out)
 }
 
+/// A parameter is the text of a literal; a bare word, which would be a column's name, is meant as a text.
+fn literal(value: &str) -> String {
+    let text = value.trim();
+    let bare = text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let keyword =
+        ["true", "false", "null", "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"]
+            .iter()
+            .any(|keyword| text.eq_ignore_ascii_case(keyword));
+    if bare && !keyword { format!("'{text}'") } else { value.to_owned() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +144,10 @@ mod tests {
     #[test]
     fn parameters_take_the_places_of_marks() {
         let sql = "SELECT '?', x -- ?\nFROM t WHERE a = ? AND \"b?\" > ?";
+        assert_eq!(
+            with_parameters("SELECT ?, ?", &["Paris".to_owned(), "TRUE".to_owned()]).unwrap(),
+            "SELECT 'Paris', TRUE"
+        );
         let done = with_parameters(sql, &["'it''s'".to_owned(), "1".to_owned()]).unwrap();
         assert_eq!(done, "SELECT '?', x \nFROM t WHERE a = 'it''s' AND \"b?\" > 1");
         assert!(with_parameters(sql, &["1".to_owned()]).is_err());

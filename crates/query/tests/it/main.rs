@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what the tests share may fail as they do")]
 
 mod formats;
+mod language;
 mod projection;
 mod properties;
 mod queries;
@@ -19,6 +20,7 @@ pub(crate) struct Lake {
     pub(crate) storage: Arc<Storage>,
     pub(crate) catalog: Arc<MemoryCatalog>,
     engine: Engine,
+    steps: std::sync::atomic::AtomicUsize,
 }
 
 impl Lake {
@@ -28,7 +30,7 @@ impl Lake {
         let database = Database { name: "db".to_owned(), ..Database::default() };
         catalog.create_database(database).await.unwrap();
         let engine = Engine::new(Arc::clone(&storage), Arc::clone(&catalog) as Arc<dyn Catalog>);
-        Self { storage, catalog, engine }
+        Self { storage, catalog, engine, steps: 1.into() }
     }
 
     pub(crate) async fn put(&self, key: &str, body: impl Into<Vec<u8>>) {
@@ -86,8 +88,19 @@ impl Lake {
         self.run_with(sql, &[]).await
     }
 
+    /// A statement that must succeed, under an id of its own.
+    pub(crate) async fn step(&self, sql: &str) -> Outcome {
+        let number = self.steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let job = Job { id: format!("0{number:07x}-2222-3333-4444-555555555555"), ..self.job(sql, &[]) };
+        self.engine.run(&job).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
     pub(crate) async fn run_with(&self, sql: &str, parameters: &[&str]) -> Result<Outcome> {
-        let job = Job {
+        self.engine.run(&self.job(sql, parameters)).await
+    }
+
+    fn job(&self, sql: &str, parameters: &[&str]) -> Job {
+        Job {
             id: "11111111-2222-3333-4444-555555555555".to_owned(),
             sql: sql.to_owned(),
             catalog: "AwsDataCatalog".to_owned(),
@@ -96,8 +109,7 @@ impl Lake {
             output: "s3://results/athena/".to_owned(),
             threads: 2,
             memory_bytes: 0,
-        };
-        self.engine.run(&job).await
+        }
     }
 
     /// The result's text without the header.

@@ -23,6 +23,26 @@ impl Athena {
     }
 }
 
+impl Athena {
+    /// The database `default` is there as soon as somebody asks Athena for it.
+    async fn ensure_default(&self, cx: &Cx, name: &str) {
+        if !name.eq_ignore_ascii_case("default") {
+            return;
+        }
+        let request = GetDatabaseRequest { name: "default".to_owned(), ..GetDatabaseRequest::default() };
+        let missing = cx.call::<api_glue::GetDatabase>(request).await.is_err_and(|e| e.is("EntityNotFoundException"));
+        if missing {
+            let input = api_glue::DatabaseInput { name: "default".to_owned(), ..api_glue::DatabaseInput::default() };
+            let request =
+                api_glue::CreateDatabaseRequest { database_input: input, ..api_glue::CreateDatabaseRequest::default() };
+            // Who may not create it sees what there is.
+            if let Err(error) = cx.call::<api_glue::CreateDatabase>(request).await {
+                tracing::debug!(%error, "the default database could not be created");
+            }
+        }
+    }
+}
+
 /// Glue's refusal in Athena's words.
 fn refused(error: &Error) -> Error {
     match error.code() {
@@ -43,6 +63,7 @@ fn database(database: api_glue::Database) -> Database {
 impl Handle<GetDatabase> for Athena {
     async fn handle(&self, cx: &Cx, req: GetDatabaseInput) -> Result<GetDatabaseOutput, Error> {
         self.check_catalog(cx, &req.catalog_name).await?;
+        self.ensure_default(cx, &req.database_name).await;
         let request = GetDatabaseRequest { name: req.database_name, ..GetDatabaseRequest::default() };
         let found = cx.call::<api_glue::GetDatabase>(request).await.map_err(|error| refused(&error))?;
         Ok(GetDatabaseOutput { database: found.database.map(database) })
@@ -53,6 +74,9 @@ impl Handle<GetDatabase> for Athena {
 impl Handle<ListDatabases> for Athena {
     async fn handle(&self, cx: &Cx, req: ListDatabasesInput) -> Result<ListDatabasesOutput, Error> {
         self.check_catalog(cx, &req.catalog_name).await?;
+        if req.next_token.is_none() {
+            self.ensure_default(cx, "default").await;
+        }
         let request = GetDatabasesRequest {
             next_token: req.next_token,
             max_results: Some(most(req.max_results)),
@@ -68,6 +92,7 @@ impl Handle<ListDatabases> for Athena {
 impl Handle<GetTableMetadata> for Athena {
     async fn handle(&self, cx: &Cx, req: GetTableMetadataInput) -> Result<GetTableMetadataOutput, Error> {
         self.check_catalog(cx, &req.catalog_name).await?;
+        self.ensure_default(cx, &req.database_name).await;
         let request =
             GetTableRequest { database_name: req.database_name, name: req.table_name, ..GetTableRequest::default() };
         let found = cx.call::<api_glue::GetTable>(request).await.map_err(|error| refused(&error))?;
@@ -79,6 +104,7 @@ impl Handle<GetTableMetadata> for Athena {
 impl Handle<ListTableMetadata> for Athena {
     async fn handle(&self, cx: &Cx, req: ListTableMetadataInput) -> Result<ListTableMetadataOutput, Error> {
         self.check_catalog(cx, &req.catalog_name).await?;
+        self.ensure_default(cx, &req.database_name).await;
         let request = GetTablesRequest {
             database_name: req.database_name,
             expression: req.expression,

@@ -24,8 +24,20 @@ const CANCELLED: &str = "Query cancelled by user";
 impl Handle<GetQueryExecution> for Athena {
     async fn handle(&self, cx: &Cx, req: GetQueryExecutionInput) -> Result<GetQueryExecutionOutput, Error> {
         let record = self.store.read(|tx| find(tx, &Scope::of(cx), &req.query_execution_id)).await?;
-        Ok(GetQueryExecutionOutput { query_execution: Some(record.execution) })
+        Ok(GetQueryExecutionOutput { query_execution: Some(shown(record)) })
     }
+}
+
+/// What clients see: of managed results not where they are.
+fn shown(record: Record) -> api_athena::QueryExecution {
+    let mut execution = record.execution;
+    if execution.managed_query_results_configuration.is_some() {
+        execution.result_configuration = None;
+        if let Some(statistics) = &mut execution.statistics {
+            statistics.data_manifest_location = None;
+        }
+    }
+    execution
 }
 
 #[async_trait]
@@ -34,7 +46,7 @@ impl Handle<BatchGetQueryExecution> for Athena {
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for id in req.query_execution_ids {
             match self.store.read(|tx| Ok::<_, Error>(tx.get_json::<Record>(Scope::of(cx).query(&id))?)).await? {
-                Some(record) => found.push(record.execution),
+                Some(record) => found.push(shown(record)),
                 None => missing.push(UnprocessedQueryExecutionId {
                     error_message: Some(format!("QueryExecution {id} was not found")),
                     query_execution_id: Some(id),

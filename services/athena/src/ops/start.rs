@@ -12,10 +12,10 @@ use service::{Cx, Handle};
 use store::{NewTask, Tx};
 use wire::Error;
 
-use crate::Athena;
-use crate::classify::{classify, execute};
+use crate::classify::{classify, deallocate, execute, prepare};
 use crate::records::{PRIMARY, Record, Scope, engine, workgroup};
 use crate::run::{KIND, Payload};
+use crate::{Athena, event};
 
 const LONGEST_QUERY: usize = 262_144;
 
@@ -34,6 +34,7 @@ impl Handle<StartQueryExecution> for Athena {
         }
         let kind = classify(&req.query_string)
             .map_err(|text| invalid_request_exception(text).with("AthenaErrorCode", "MALFORMED_QUERY"))?;
+        self.ensure_managed_bucket(cx, req.work_group.as_deref().unwrap_or(PRIMARY)).await?;
         let (scope, id, now, caller) = (Scope::of(cx), cx.uuid(), cx.now(), cx.principal().clone());
         let id = cx
             .write(&self.store, move |tx| {
@@ -51,12 +52,21 @@ impl Handle<StartQueryExecution> for Athena {
                     return Err(invalid_request_exception(format!("WorkGroup {name} is disabled.")));
                 }
                 let configuration = group.configuration.unwrap_or_default();
-                let results = result_configuration(&configuration, req.result_configuration.as_ref())?;
+                let managed =
+                    configuration.managed_query_results_configuration.clone().filter(|managed| managed.enabled);
+                let results = match &managed {
+                    Some(_) => ResultConfiguration {
+                        output_location: Some(format!("s3://{}/{name}/", managed_bucket(&scope))),
+                        ..ResultConfiguration::default()
+                    },
+                    None => result_configuration(&configuration, req.result_configuration.as_ref())?,
+                };
                 let folder = results.output_location.clone().unwrap_or_default();
+                prepared(tx, &scope, name, &req.query_string, now)?;
                 let (sql, parameters) = statement(tx, &scope, name, &req)?;
                 let context = req.query_execution_context.clone().unwrap_or_default();
                 let reuse = req.result_reuse_configuration.clone();
-                let record = Record {
+                let mut record = Record {
                     version: 1,
                     execution: QueryExecution {
                         query_execution_id: Some(id.clone()),
@@ -88,6 +98,7 @@ impl Handle<StartQueryExecution> for Athena {
                             configuration.engine_version.and_then(|version| version.selected_engine_version),
                         )),
                         execution_parameters: req.execution_parameters.clone(),
+                        managed_query_results_configuration: managed,
                         ..QueryExecution::default()
                     },
                     sql,
@@ -96,11 +107,19 @@ impl Handle<StartQueryExecution> for Athena {
                     caller: Some(caller.clone()),
                     ..Record::default()
                 };
+                let reused = reusable(tx, &scope, name, &record, now)?;
+                if let Some(earlier) = &reused {
+                    reuse_result(&mut record, earlier, now);
+                }
                 tx.put_json(scope.query(&id), &record)?;
                 tx.put(scope.by_time(name).push_i64(-now.as_millisecond()).push(&id), &[])?;
                 if let Some(token) = &req.client_request_token {
                     let known = Token { id: id.clone(), query: req.query_string.clone() };
                     tx.put_json(scope.key("token").push(token), &known)?;
+                }
+                if reused.is_some() {
+                    event::enqueue(tx, &scope, &record, "QUEUED", now)?;
+                    return Ok(id.clone());
                 }
                 let payload = Payload { scope: scope.clone(), id: id.clone() };
                 tx.enqueue(NewTask::new(KIND, format!("{KIND}:{id}")).payload(&payload)?)?;
@@ -109,6 +128,125 @@ impl Handle<StartQueryExecution> for Athena {
             .await?;
         Ok(StartQueryExecutionOutput { query_execution_id: Some(id) })
     }
+}
+
+impl Athena {
+    /// The bucket of managed results is there before a query of its workgroup is.
+    async fn ensure_managed_bucket(&self, cx: &Cx, group: &str) -> Result<(), Error> {
+        let scope = Scope::of(cx);
+        let configuration = self.store.read(|tx| workgroup(tx, &scope, group)).await?.group.configuration;
+        let managed = configuration.and_then(|configuration| configuration.managed_query_results_configuration);
+        if !managed.is_some_and(|managed| managed.enabled) {
+            return Ok(());
+        }
+        let platform = Cx::platform(&self.router, &scope.account, &scope.region);
+        let request =
+            api_s3::CreateBucketRequest { bucket: managed_bucket(&scope), ..api_s3::CreateBucketRequest::default() };
+        match platform.call::<api_s3::CreateBucket>(request).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is("BucketAlreadyOwnedByYou") || error.is("BucketAlreadyExists") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Executions that are looked at for one whose result can be used again.
+const MOST_LOOKED_AT: usize = 1000;
+
+/// PREPARE and DEALLOCATE PREPARE take effect when they are accepted.
+fn prepared(tx: &mut Tx<'_>, scope: &Scope, group: &str, sql: &str, now: jiff::Timestamp) -> Result<(), Error> {
+    if let Some((name, statement)) = prepare(sql) {
+        let key = scope.key("prepared").push(group).push(&name);
+        if tx.get(&key)?.is_some() {
+            return Err(invalid_request_exception(format!(
+                "PreparedStatement {name} already exists in WorkGroup {group}"
+            )));
+        }
+        let statement = PreparedStatement {
+            statement_name: Some(name),
+            query_statement: Some(statement),
+            work_group_name: Some(group.to_owned()),
+            description: None,
+            last_modified_time: Some(now.into()),
+        };
+        tx.put_json(key, &statement)?;
+    }
+    if let Some(name) = deallocate(sql) {
+        let key = scope.key("prepared").push(group).push(&name);
+        if tx.get(&key)?.is_none() {
+            return Err(invalid_request_exception(format!(
+                "PreparedStatement {name} was not found in workGroup {group}"
+            )));
+        }
+        tx.delete(key)?;
+    }
+    Ok(())
+}
+
+/// The newest execution whose result stands for this one: the same text, parameters, catalog, database and place, ended
+/// well within the age that the client allows (Athena guide, "Reuse query results").
+fn reusable(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    group: &str,
+    record: &Record,
+    now: jiff::Timestamp,
+) -> Result<Option<Record>, Error> {
+    let execution = &record.execution;
+    let by_age = execution
+        .result_reuse_configuration
+        .as_ref()
+        .and_then(|reuse| reuse.result_reuse_by_age_configuration.as_ref());
+    let Some(by_age) = by_age.filter(|reuse| reuse.enabled) else { return Ok(None) };
+    if execution.substatement_type.as_deref() != Some("SELECT") {
+        return Ok(None);
+    }
+    let oldest = now.as_millisecond() - i64::from(by_age.max_age_in_minutes.unwrap_or(60)) * 60_000;
+    for (key, _) in tx.scan_after(&scope.by_time(group), &[], MOST_LOOKED_AT)? {
+        let Some(id) = store::Key::parts(&key).pop().and_then(|id| String::from_utf8(id).ok()) else { continue };
+        let Some(other) = tx.get_json::<Record>(scope.query(&id))? else { continue };
+        let ended = other.execution.status.as_ref().and_then(|status| status.completion_date_time);
+        if ended.is_some_and(|ended| ended.as_millis() < oldest) {
+            break;
+        }
+        let same = other.state() == "SUCCEEDED"
+            && other.sql == record.sql
+            && other.parameters == record.parameters
+            && other.folder == record.folder
+            && other.caller == record.caller
+            && other.execution.query_execution_context == execution.query_execution_context
+            && other.execution.substatement_type == execution.substatement_type;
+        if same {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
+}
+
+/// The execution as ended with an earlier one's result.
+fn reuse_result(record: &mut Record, earlier: &Record, now: jiff::Timestamp) {
+    record.columns.clone_from(&earlier.columns);
+    record.rows = earlier.rows;
+    record.sequence += 1;
+    record.execution.result_configuration.clone_from(&earlier.execution.result_configuration);
+    let status = record.status();
+    status.state = Some("SUCCEEDED".to_owned());
+    status.completion_date_time = Some(now.into());
+    record.execution.statistics = Some(QueryExecutionStatistics {
+        engine_execution_time_in_millis: Some(1),
+        data_scanned_in_bytes: Some(0),
+        total_execution_time_in_millis: Some(1),
+        query_queue_time_in_millis: Some(0),
+        service_pre_processing_time_in_millis: Some(1),
+        service_processing_time_in_millis: Some(1),
+        result_reuse_information: Some(ResultReuseInformation { reused_previous_result: true }),
+        ..QueryExecutionStatistics::default()
+    });
+}
+
+/// Where managed results are: a bucket that the service makes for itself.
+pub(crate) fn managed_bucket(scope: &Scope) -> String {
+    format!("athena-managed-results-{}-{}", scope.account, scope.region)
 }
 
 /// Where the result goes: the workgroup's place if it insists, else the client's, else the workgroup's.

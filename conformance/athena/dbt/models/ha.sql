@@ -1,0 +1,2 @@
+{{ config(materialized='table', ha=true) }}
+select id, name from {{ ref('people') }}

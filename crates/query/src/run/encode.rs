@@ -1,0 +1,577 @@
+//! Data files in every format that CTAS, INSERT and UNLOAD write: rows in, bytes to the object store as they come.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use object_store::ObjectStore;
+use object_store::buffered::BufWriter;
+use parquet::arrow::AsyncArrowWriter;
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use tokio::io::AsyncWriteExt;
+
+use crate::catalog::Table;
+use crate::error::{Error, Result};
+use crate::value::write_value;
+
+/// A format with what it needs to know.
+#[derive(Debug, Clone)]
+pub(super) enum Encoding {
+    Parquet(Compression),
+    Json(Pack),
+    /// LazySimpleSerDe's text.
+    Text {
+        pack: Pack,
+        separators: Vec<char>,
+        null: String,
+        escape: Option<char>,
+    },
+    /// OpenCSVSerde's text.
+    Csv {
+        separator: char,
+        quote: char,
+        escape: char,
+    },
+}
+
+/// Compression of text files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pack {
+    None,
+    Gzip,
+}
+
+/// SerDe, input format and output format of a table in a format.
+pub(super) struct HiveFormat {
+    pub(super) serde: &'static str,
+    pub(super) input: &'static str,
+    pub(super) output: &'static str,
+}
+
+const TEXT_INPUT: &str = "org.apache.hadoop.mapred.TextInputFormat";
+const TEXT_OUTPUT: &str = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat";
+
+/// What STORED AS and `format` mean, as Athena writes them into the catalog.
+pub(super) fn hive_format(name: &str) -> Option<HiveFormat> {
+    let (serde, input, output) = match name.to_ascii_uppercase().as_str() {
+        "PARQUET" => (
+            "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+            "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+            "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+        ),
+        "ORC" => (
+            "org.apache.hadoop.hive.ql.io.orc.OrcSerde",
+            "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat",
+            "org.apache.hadoop.hive.ql.io.orc.OrcOutputFormat",
+        ),
+        "AVRO" => (
+            "org.apache.hadoop.hive.serde2.avro.AvroSerDe",
+            "org.apache.hadoop.hive.ql.io.avro.AvroContainerInputFormat",
+            "org.apache.hadoop.hive.ql.io.avro.AvroContainerOutputFormat",
+        ),
+        "JSON" => ("org.apache.hive.hcatalog.data.JsonSerDe", TEXT_INPUT, TEXT_OUTPUT),
+        "TEXTFILE" => ("org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe", TEXT_INPUT, TEXT_OUTPUT),
+        _ => return None,
+    };
+    Some(HiveFormat { serde, input, output })
+}
+
+fn bad(format: &str, codec: &str) -> Error {
+    Error::user(
+        1006,
+        "INVALID_TABLE_PROPERTY",
+        format_args!("Compression codec {} is not supported for format {format}", codec.to_uppercase()),
+    )
+}
+
+impl Encoding {
+    /// The encoding of a format's name, a compression and a delimiter, each as a property says it.
+    pub(super) fn named(format: &str, compression: Option<&str>, delimiter: Option<&str>) -> Result<Self> {
+        let name = format.to_ascii_uppercase();
+        let codec = compression.map(str::to_ascii_lowercase);
+        let codec = codec.as_deref();
+        let unknown = || bad(&name, codec.unwrap_or_default());
+        let pack = || {
+            Ok(match codec {
+                None | Some("gzip") => Pack::Gzip,
+                Some("none" | "uncompressed") => Pack::None,
+                Some("zstd" | "bzip2" | "deflate" | "snappy" | "lz4") => {
+                    return Err(Error::not_supported(format_args!(
+                        "compression {} for {name}",
+                        codec.unwrap_or_default()
+                    )));
+                }
+                Some(_) => return Err(unknown()),
+            })
+        };
+        match name.as_str() {
+            "PARQUET" => Ok(Self::Parquet(match codec {
+                None | Some("gzip") => Compression::GZIP(GzipLevel::default()),
+                Some("snappy") => Compression::SNAPPY,
+                Some("none" | "uncompressed") => Compression::UNCOMPRESSED,
+                Some("zstd") => Compression::ZSTD(ZstdLevel::default()),
+                Some("lz4" | "lzo" | "brotli") => {
+                    return Err(Error::not_supported(format_args!(
+                        "compression {} for PARQUET",
+                        codec.unwrap_or_default()
+                    )));
+                }
+                Some(_) => return Err(unknown()),
+            })),
+            "ORC" | "AVRO" => Err(Error::not_supported(format_args!("writing format {name}"))),
+            "JSON" => Ok(Self::Json(pack()?)),
+            "TEXTFILE" => Ok(Self::Text {
+                pack: pack()?,
+                separators: separators(delimiter.and_then(|text| text.chars().next()), None, None),
+                null: "\\N".to_owned(),
+                escape: None,
+            }),
+            "ION" => Err(Error::not_supported("format ION")),
+            other => {
+                Err(Error::user(1006, "INVALID_TABLE_PROPERTY", format_args!("Unsupported storage format: {other}")))
+            }
+        }
+    }
+
+    /// How a table of the catalog wants its files.
+    pub(super) fn of(table: &Table) -> Result<Self> {
+        let storage = table.storage_descriptor.as_ref();
+        let serde = storage.and_then(|storage| storage.serde_info.as_ref());
+        let library = serde.and_then(|serde| serde.serialization_library.as_deref()).unwrap_or_default();
+        let get = |key: &str| {
+            let own = serde.and_then(|serde| serde.parameters.get(key));
+            own.or_else(|| table.parameters.get(key)).map(String::as_str)
+        };
+        let compression = |format: &str| {
+            let key = match format {
+                "PARQUET" => "parquet.compression",
+                "ORC" => "orc.compress",
+                "AVRO" => "avro.output.codec",
+                _ => "write.compression",
+            };
+            get("write.compression").or_else(|| get(key)).map(str::to_owned)
+        };
+        let one = |key: &str| get(key).and_then(|text| text.chars().next());
+        match library.rsplit('.').next().unwrap_or_default() {
+            "ParquetHiveSerDe" => Self::named("PARQUET", compression("PARQUET").as_deref().or(Some("snappy")), None),
+            "JsonSerDe" => Self::named("JSON", compression("JSON").as_deref(), None),
+            "LazySimpleSerDe" | "" => {
+                let Self::Text { pack, null, .. } = Self::named("TEXTFILE", compression("TEXTFILE").as_deref(), None)?
+                else {
+                    return Err(Error::internal("TEXTFILE is text"));
+                };
+                let first = one("field.delim").or_else(|| one("serialization.format").filter(|c| *c != '1'));
+                Ok(Self::Text {
+                    pack,
+                    separators: separators(
+                        first,
+                        one("collection.delim").or_else(|| one("colelction.delim")),
+                        one("mapkey.delim"),
+                    ),
+                    null: get("serialization.null.format").map_or(null, str::to_owned),
+                    escape: one("escape.delim"),
+                })
+            }
+            "OpenCSVSerde" => Ok(Self::Csv {
+                separator: one("separatorChar").unwrap_or(','),
+                quote: one("quoteChar").unwrap_or('"'),
+                escape: one("escapeChar").unwrap_or('\\'),
+            }),
+            other => Err(Error::not_supported(format_args!("INSERT INTO a table with SerDe {other}"))),
+        }
+    }
+
+    /// What a file's name ends with; readers of text tell compression by it.
+    fn extension(&self) -> &'static str {
+        match self {
+            Self::Parquet(_) => ".parquet",
+            Self::Csv { .. } => "",
+            Self::Json(pack) | Self::Text { pack, .. } => match pack {
+                Pack::None => "",
+                Pack::Gzip => ".gz",
+            },
+        }
+    }
+
+    pub(super) fn file_name(&self, stem: &str) -> String {
+        format!("{stem}{}", self.extension())
+    }
+}
+
+fn separators(field: Option<char>, collection: Option<char>, key: Option<char>) -> Vec<char> {
+    let mut all = vec![field.unwrap_or('\u{1}'), collection.unwrap_or('\u{2}'), key.unwrap_or('\u{3}')];
+    all.extend((4u32..=8).filter_map(char::from_u32));
+    all
+}
+
+enum Sink {
+    Parquet(Box<AsyncArrowWriter<BufWriter>>),
+    Lines(Packer, Encoding, BufWriter),
+}
+
+/// One file being written.
+pub(super) struct FileWriter {
+    sink: Sink,
+    schema: SchemaRef,
+    pub(super) rows: u64,
+}
+
+impl FileWriter {
+    pub(super) fn new(
+        store: &Arc<dyn ObjectStore>,
+        path: object_store::path::Path,
+        encoding: &Encoding,
+        schema: &SchemaRef,
+    ) -> Result<Self> {
+        let out = BufWriter::new(Arc::clone(store), path);
+        let sink = match encoding {
+            Encoding::Parquet(compression) => {
+                let properties = WriterProperties::builder().set_compression(*compression).build();
+                let writer = AsyncArrowWriter::try_new(out, Arc::clone(schema), Some(properties));
+                Sink::Parquet(Box::new(writer.map_err(Error::internal)?))
+            }
+            lines => {
+                let pack = match lines {
+                    Encoding::Json(pack) | Encoding::Text { pack, .. } => *pack,
+                    _ => Pack::None,
+                };
+                Sink::Lines(Packer::new(pack), lines.clone(), out)
+            }
+        };
+        Ok(Self { sink, schema: Arc::clone(schema), rows: 0 })
+    }
+
+    pub(super) async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows() as u64;
+        match &mut self.sink {
+            Sink::Parquet(writer) => writer.write(batch).await.map_err(Error::internal),
+            Sink::Lines(packer, encoding, out) => {
+                let text = lines(batch, encoding, &self.schema)?;
+                packer.write(text.as_bytes())?;
+                put(out, &packer.take()).await
+            }
+        }
+    }
+
+    pub(super) async fn close(self) -> Result<()> {
+        match self.sink {
+            Sink::Parquet(writer) => writer.close().await.map(drop).map_err(Error::internal),
+            Sink::Lines(packer, _, mut out) => {
+                put(&mut out, &packer.finish()?).await?;
+                out.shutdown().await.map_err(Error::internal)
+            }
+        }
+    }
+}
+
+async fn put(out: &mut BufWriter, bytes: &[u8]) -> Result<()> {
+    if bytes.is_empty() { Ok(()) } else { out.write_all(bytes).await.map_err(Error::internal) }
+}
+
+/// Compresses what is written and gives away what is done.
+enum Packer {
+    None(Vec<u8>),
+    Gzip(flate2::write::GzEncoder<Vec<u8>>),
+}
+
+impl Packer {
+    fn new(pack: Pack) -> Self {
+        let level = flate2::Compression::default();
+        match pack {
+            Pack::None => Self::None(Vec::new()),
+            Pack::Gzip => Self::Gzip(flate2::write::GzEncoder::new(Vec::new(), level)),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::None(out) => Write::write_all(out, bytes),
+            Self::Gzip(out) => Write::write_all(out, bytes),
+        }
+        .map_err(Error::internal)
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        std::mem::take(match self {
+            Self::None(out) => out,
+            Self::Gzip(out) => out.get_mut(),
+        })
+    }
+
+    fn finish(self) -> Result<Vec<u8>> {
+        match self {
+            Self::None(out) => Ok(out),
+            Self::Gzip(out) => out.finish(),
+        }
+        .map_err(Error::internal)
+    }
+}
+
+fn lines(batch: &RecordBatch, encoding: &Encoding, schema: &SchemaRef) -> Result<String> {
+    let mut out = String::new();
+    for row in 0..batch.num_rows() {
+        match encoding {
+            Encoding::Json(_) => {
+                out.push('{');
+                for (i, (field, column)) in schema.fields().iter().zip(batch.columns()).enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    json_text(field.name(), &mut out);
+                    out.push(':');
+                    json(column.as_ref(), row, &mut out)?;
+                }
+                out.push('}');
+            }
+            Encoding::Text { separators, null, escape, .. } => {
+                for (i, column) in batch.columns().iter().enumerate() {
+                    if i > 0 {
+                        out.push(separators[0]);
+                    }
+                    lazy(column.as_ref(), row, separators, 1, null, *escape, &mut out)?;
+                }
+            }
+            Encoding::Csv { separator, quote, escape } => {
+                for (i, column) in batch.columns().iter().enumerate() {
+                    if i > 0 {
+                        out.push(*separator);
+                    }
+                    csv(column.as_ref(), row, *quote, *escape, &mut out)?;
+                }
+            }
+            _ => return Err(Error::internal("no format of lines")),
+        }
+        out.push('\n');
+    }
+    Ok(out)
+}
+
+/// LazySimpleSerDe: a separator for each depth, nulls by their own text, the rest as Hive prints it.
+fn lazy(
+    array: &dyn Array,
+    row: usize,
+    separators: &[char],
+    depth: usize,
+    null: &str,
+    escape: Option<char>,
+    out: &mut String,
+) -> Result<()> {
+    if array.is_null(row) {
+        out.push_str(null);
+        return Ok(());
+    }
+    let separator = separators.get(depth).copied().ok_or_else(|| Error::not_supported("text nested this deeply"))?;
+    match array.data_type() {
+        DataType::List(_) => {
+            let items = array.as_list::<i32>().value(row);
+            for i in 0..items.len() {
+                if i > 0 {
+                    out.push(separator);
+                }
+                lazy(items.as_ref(), i, separators, depth + 1, null, escape, out)?;
+            }
+        }
+        DataType::Struct(_) => {
+            for (i, column) in array.as_struct().columns().iter().enumerate() {
+                if i > 0 {
+                    out.push(separator);
+                }
+                lazy(column.as_ref(), row, separators, depth + 1, null, escape, out)?;
+            }
+        }
+        DataType::Map(..) => {
+            let entries = array.as_map().value(row);
+            let inner = separators.get(depth + 1).copied().unwrap_or('\u{3}');
+            for i in 0..entries.len() {
+                if i > 0 {
+                    out.push(separator);
+                }
+                lazy(entries.column(0).as_ref(), i, separators, depth + 2, null, escape, out)?;
+                out.push(inner);
+                lazy(entries.column(1).as_ref(), i, separators, depth + 2, null, escape, out)?;
+            }
+        }
+        DataType::Binary => {
+            use base64::Engine;
+            out.push_str(&base64::engine::general_purpose::STANDARD.encode(array.as_binary::<i32>().value(row)));
+        }
+        _ => {
+            let mut text = String::new();
+            write_value(array, row, &mut text);
+            match escape {
+                None => out.push_str(&text),
+                Some(escape) => {
+                    for c in text.chars() {
+                        if c == escape || separators.contains(&c) || c == '\n' || c == '\r' {
+                            out.push(escape);
+                        }
+                        out.push(c);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn csv(array: &dyn Array, row: usize, quote: char, escape: char, out: &mut String) -> Result<()> {
+    match array.data_type() {
+        DataType::List(_) | DataType::Struct(_) | DataType::Map(..) => {
+            return Err(Error::not_supported("arrays, maps and rows in OpenCSVSerde's text"));
+        }
+        _ => {}
+    }
+    let mut text = String::new();
+    // OpenCSVSerde's dates and timestamps are numbers since 1970.
+    match array.data_type() {
+        _ if array.is_null(row) => {}
+        DataType::Date32 => {
+            text = array.as_primitive::<datafusion::arrow::datatypes::Date32Type>().value(row).to_string();
+        }
+        DataType::Timestamp(..) => {
+            let millis = datafusion::arrow::compute::cast(array, &crate::types::TIMESTAMP).map_err(Error::internal)?;
+            text =
+                millis.as_primitive::<datafusion::arrow::datatypes::TimestampMillisecondType>().value(row).to_string();
+        }
+        _ => {
+            write_value(array, row, &mut text);
+        }
+    }
+    out.push(quote);
+    for c in text.chars() {
+        if c == quote || c == escape {
+            out.push(escape);
+        }
+        out.push(c);
+    }
+    out.push(quote);
+    Ok(())
+}
+
+fn json(array: &dyn Array, row: usize, out: &mut String) -> Result<()> {
+    if array.is_null(row) {
+        out.push_str("null");
+        return Ok(());
+    }
+    match array.data_type() {
+        DataType::List(_) => {
+            let items = array.as_list::<i32>().value(row);
+            out.push('[');
+            for i in 0..items.len() {
+                if i > 0 {
+                    out.push(',');
+                }
+                json(items.as_ref(), i, out)?;
+            }
+            out.push(']');
+        }
+        DataType::Struct(fields) => {
+            out.push('{');
+            for (i, (field, column)) in fields.iter().zip(array.as_struct().columns()).enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                json_text(field.name(), out);
+                out.push(':');
+                json(column.as_ref(), row, out)?;
+            }
+            out.push('}');
+        }
+        DataType::Map(..) => {
+            let entries = array.as_map().value(row);
+            out.push('{');
+            for i in 0..entries.len() {
+                if i > 0 {
+                    out.push(',');
+                }
+                let mut key = String::new();
+                write_value(entries.column(0).as_ref(), i, &mut key);
+                json_text(&key, out);
+                out.push(':');
+                json(entries.column(1).as_ref(), i, out)?;
+            }
+            out.push('}');
+        }
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Decimal128(..) => {
+            write_value(array, row, out);
+        }
+        DataType::Float32 | DataType::Float64 => {
+            let mut text = String::new();
+            write_value(array, row, &mut text);
+            if text.ends_with(|c: char| c.is_ascii_digit()) { out.push_str(&text) } else { json_text(&text, out) }
+        }
+        DataType::Binary => {
+            use base64::Engine;
+            json_text(&base64::engine::general_purpose::STANDARD.encode(array.as_binary::<i32>().value(row)), out);
+        }
+        _ => {
+            let mut text = String::new();
+            write_value(array, row, &mut text);
+            json_text(&text, out);
+        }
+    }
+    Ok(())
+}
+
+fn json_text(text: &str, out: &mut String) {
+    // A string always has a JSON text.
+    out.push_str(&serde_json::to_string(text).unwrap_or_default());
+}
+
+/// The bucket of a row as Hive's first bucketing version numbers them.
+pub(super) fn bucket(columns: &[&dyn Array], row: usize, buckets: i64) -> Result<i64> {
+    let mut hash: i32 = 0;
+    for column in columns {
+        hash = hash.wrapping_mul(31).wrapping_add(hive_hash(*column, row)?);
+    }
+    Ok(i64::from(hash & i32::MAX) % buckets.max(1))
+}
+
+fn hive_hash(array: &dyn Array, row: usize) -> Result<i32> {
+    use datafusion::arrow::datatypes as dt;
+    if array.is_null(row) {
+        return Ok(0);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "Java's hash of a long folds it so")]
+    let fold = |bits: i64| (bits ^ (bits.cast_unsigned() >> 32).cast_signed()) as i32;
+    Ok(match array.data_type() {
+        DataType::Boolean => i32::from(array.as_boolean().value(row)),
+        DataType::Int8 => i32::from(array.as_primitive::<dt::Int8Type>().value(row)),
+        DataType::Int16 => i32::from(array.as_primitive::<dt::Int16Type>().value(row)),
+        DataType::Int32 => array.as_primitive::<dt::Int32Type>().value(row),
+        DataType::Date32 => array.as_primitive::<dt::Date32Type>().value(row),
+        DataType::Int64 => fold(array.as_primitive::<dt::Int64Type>().value(row)),
+        DataType::Float32 => array.as_primitive::<dt::Float32Type>().value(row).to_bits().cast_signed(),
+        DataType::Float64 => fold(array.as_primitive::<dt::Float64Type>().value(row).to_bits().cast_signed()),
+        DataType::Utf8 => array
+            .as_string::<i32>()
+            .value(row)
+            .bytes()
+            .fold(0i32, |hash, byte| hash.wrapping_mul(31).wrapping_add(i32::from(byte.cast_signed()))),
+        other => {
+            return Err(Error::not_supported(format_args!(
+                "bucketing by a column of type {}",
+                crate::types::trino_data_type(other)
+            )));
+        }
+    })
+}
+
+/// The properties of CTAS and UNLOAD that have one text each.
+pub(super) fn texts(properties: &[(String, crate::sql::Property)]) -> BTreeMap<&str, &str> {
+    properties
+        .iter()
+        .filter_map(|(key, value)| match value {
+            crate::sql::Property::Text(text) => Some((key.as_str(), text.as_str())),
+            crate::sql::Property::List(_) => None,
+        })
+        .collect()
+}

@@ -1,0 +1,437 @@
+//! Forms of Trino's language that DataFusion lacks, as others that mean the same: FETCH FIRST, patterns with an escape
+//! character, comparisons with ALL and ANY, rows compared with rows, UNNEST beside what it reads.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Query,
+    Select as AstSelect, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableVersion,
+    TableWithJoins, UnaryOperator, Value,
+};
+use datafusion::sql::sqlparser::parser::Parser;
+
+use super::dialect::Trino;
+use super::rewrite::{function, name_of, plain_arguments, template};
+use crate::error::{Error, Result};
+
+/// Begins the part of a table's name that says which of its states is meant: `t$as of version 5`.
+pub(crate) const AS_OF: &str = "as of ";
+
+/// Time travel travels in the table's name, for who looks tables up knows what versions they have.
+pub(super) fn time_travel(factor: &mut TableFactor) {
+    let TableFactor::Table { name, alias, version, .. } = factor else { return };
+    let text = match version.take() {
+        Some(TableVersion::TimestampAsOf(expr)) => format!("timestamp {expr}"),
+        Some(TableVersion::VersionAsOf(expr)) => format!("version {expr}"),
+        other => {
+            *version = other;
+            return;
+        }
+    };
+    let Some(last) = name.0.pop().and_then(|part| part.as_ident().cloned()) else { return };
+    if alias.is_none() {
+        *alias = Some(TableAlias { explicit: true, name: last.clone(), columns: Vec::new(), at: None });
+    }
+    let value = format!("{}${AS_OF}{text}", last.value.to_lowercase());
+    name.0.push(ObjectNamePart::Identifier(Ident::with_quote('"', value)));
+}
+
+/// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
+pub(super) fn fetch(query: &mut Query) -> Result<()> {
+    let Some(fetch) = query.fetch.take() else { return Ok(()) };
+    if fetch.with_ties {
+        return Err(Error::not_supported("FETCH FIRST … WITH TIES"));
+    }
+    if fetch.percent {
+        return Err(Error::not_supported("FETCH FIRST … PERCENT"));
+    }
+    let count = fetch.quantity.unwrap_or_else(|| number(1));
+    match &mut query.limit_clause {
+        None => {
+            query.limit_clause =
+                Some(LimitClause::LimitOffset { limit: Some(count), offset: None, limit_by: Vec::new() });
+        }
+        Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(count),
+        Some(_) => return Err(Error::syntax(1, 1, "mismatched input 'FETCH'")),
+    }
+    Ok(())
+}
+
+fn number(n: u64) -> Expr {
+    Expr::Value(Value::Number(n.to_string(), false).into())
+}
+
+/// DataFusion's patterns have the backslash for an escape character, Trino's have none but the one that is named.
+pub(super) fn like(expr: &mut Expr) -> Option<Result<()>> {
+    let Expr::Like { pattern, escape_char, .. } = expr else { return None };
+    let escape = escape_char.take();
+    let literal = match pattern.as_ref() {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let given = match escape.as_ref().map(|value| &value.value) {
+        None => None,
+        Some(Value::SingleQuotedString(text)) => {
+            let mut chars = text.chars();
+            match (chars.next(), chars.next()) {
+                (Some(only), None) => Some(only),
+                _ => {
+                    return Some(Err(Error::user(
+                        1203,
+                        "INVALID_FUNCTION_ARGUMENT",
+                        "Escape string must be a single character",
+                    )));
+                }
+            }
+        }
+        Some(_) => return Some(Err(Error::not_supported("LIKE with an escape character that is no literal"))),
+    };
+    if let Some(text) = literal {
+        return Some(like_pattern(&text, given).map(|text| {
+            **pattern = Expr::Value(Value::SingleQuotedString(text).into());
+        }));
+    }
+    let mut arguments = vec![pattern.as_ref().clone()];
+    arguments.extend(given.map(|c| Expr::Value(Value::SingleQuotedString(c.to_string()).into())));
+    **pattern = function("like_pattern", arguments);
+    Some(Ok(()))
+}
+
+/// A pattern of Trino's as one of DataFusion's.
+pub(crate) fn like_pattern(text: &str, escape: Option<char>) -> Result<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if Some(c) == escape {
+            match chars.next() {
+                Some(next @ ('%' | '_')) => {
+                    out.push('\\');
+                    out.push(next);
+                }
+                Some(next) if Some(next) == escape => {
+                    if next == '\\' {
+                        out.push('\\');
+                    }
+                    out.push(next);
+                }
+                _ => {
+                    return Err(Error::user(
+                        1203,
+                        "INVALID_FUNCTION_ARGUMENT",
+                        "Escape character must be followed by '%', '_' or the escape character itself",
+                    ));
+                }
+            }
+        } else {
+            if c == '\\' {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+    }
+    Ok(out)
+}
+
+/// `x < ALL (query)` and its like, by the least, the greatest and the number of the query's values.
+pub(super) fn quantified(expr: &Expr) -> Option<Expr> {
+    use BinaryOperator as Op;
+    let (left, op, right, all) = match expr {
+        Expr::AllOp { left, compare_op, right } => (left, compare_op, right, true),
+        Expr::AnyOp { left, compare_op, right, .. } => (left, compare_op, right, false),
+        _ => return None,
+    };
+    let Expr::Subquery(query) = right.as_ref() else { return None };
+    let left = left.as_ref().clone();
+    match (op, all) {
+        (Op::Eq, false) | (Op::NotEq, true) => {
+            return Some(Expr::InSubquery { expr: Box::new(left), subquery: query.clone(), negated: all });
+        }
+        _ => {}
+    }
+    let operator = op.to_string();
+    let test = match (op, all) {
+        (Op::Lt | Op::LtEq, true) | (Op::Gt | Op::GtEq, false) => format!("$1 {operator} $4"),
+        (Op::Gt | Op::GtEq, true) | (Op::Lt | Op::LtEq, false) => format!("$1 {operator} $5"),
+        (Op::Eq, true) => "$1 = $4 AND $1 = $5".to_owned(),
+        (Op::NotEq, false) => "$1 <> $4 OR $1 <> $5".to_owned(),
+        _ => return None,
+    };
+    let text = if all {
+        format!(
+            "CASE WHEN $2 = 0 THEN TRUE WHEN NOT ({test}) THEN FALSE WHEN $1 IS NULL OR $2 <> $3 THEN NULL ELSE TRUE END"
+        )
+    } else {
+        format!(
+            "CASE WHEN $2 = 0 THEN FALSE WHEN {test} THEN TRUE WHEN $1 IS NULL OR $2 <> $3 THEN NULL ELSE FALSE END"
+        )
+    };
+    let figures = ["count(*)", "count(c)", "min(c)", "max(c)"]
+        .map(|figure| figure_of(query, figure))
+        .into_iter()
+        .collect::<Option<Vec<_>>>()?;
+    let mut arguments = vec![left];
+    arguments.extend(figures);
+    template(&text, &arguments)
+}
+
+/// `(SELECT <figure> FROM (<query>) AS quantified (c))`
+fn figure_of(query: &Query, figure: &str) -> Option<Expr> {
+    let text = format!("SELECT {figure} FROM (SELECT 1) AS quantified (c)");
+    let mut outer = Parser::new(&Trino).try_with_sql(&text).ok()?.parse_query().ok()?;
+    put_subquery(&mut outer, query)?;
+    Some(Expr::Subquery(outer))
+}
+
+/// Puts a query in the place of the only derived table.
+fn put_subquery(outer: &mut Query, query: &Query) -> Option<()> {
+    let SetExpr::Select(select) = outer.body.as_mut() else { return None };
+    let TableFactor::Derived { subquery, .. } = &mut select.from.first_mut()?.relation else { return None };
+    **subquery = query.clone();
+    Some(())
+}
+
+/// The fields of `(a, b)` and `ROW(a, b)`.
+fn fields(expr: &Expr) -> Option<Vec<Expr>> {
+    match expr {
+        Expr::Tuple(items) => Some(items.clone()),
+        Expr::Nested(inner) => fields(inner),
+        Expr::Function(function)
+            if name_of(function).as_deref() == Some("row") && function.args != FunctionArguments::None =>
+        {
+            plain_arguments(function)
+        }
+        _ => None,
+    }
+}
+
+fn all_of(mut conditions: impl Iterator<Item = Expr>, op: &BinaryOperator) -> Option<Expr> {
+    let first = conditions.next()?;
+    Some(conditions.fold(first, |left, right| binary(left, op.clone(), right)))
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }))
+}
+
+fn not(expr: Expr) -> Expr {
+    Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(expr))) }
+}
+
+/// `(a, b) = (c, d)`, `(a, b) < (c, d)`, `(a, b) IN ((1, 2), …)`: field by field.
+pub(super) fn rows(expr: &Expr) -> Option<Expr> {
+    use BinaryOperator as Op;
+    match expr {
+        Expr::BinaryOp { left, op, right } => {
+            let (left, right) = (fields(left)?, fields(right)?);
+            if left.len() != right.len() || left.is_empty() {
+                return None;
+            }
+            match op {
+                Op::Eq => equal(&left, &right),
+                Op::NotEq => Some(not(equal(&left, &right)?)),
+                Op::Lt | Op::Gt | Op::LtEq | Op::GtEq => Some(ordered(&left, op, &right)),
+                _ => None,
+            }
+        }
+        Expr::InList { expr, list, negated } => {
+            let left = fields(expr)?;
+            let any = list
+                .iter()
+                .map(|item| {
+                    fields(item).filter(|right| right.len() == left.len()).and_then(|right| equal(&left, &right))
+                })
+                .collect::<Option<Vec<_>>>()?;
+            let any = all_of(any.into_iter(), &Op::Or)?;
+            Some(if *negated { not(any) } else { any })
+        }
+        _ => None,
+    }
+}
+
+fn equal(left: &[Expr], right: &[Expr]) -> Option<Expr> {
+    let pairs = left.iter().zip(right).map(|(l, r)| binary(l.clone(), BinaryOperator::Eq, r.clone()));
+    all_of(pairs, &BinaryOperator::And)
+}
+
+fn ordered(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Expr {
+    use BinaryOperator as Op;
+    let strict = match op {
+        Op::LtEq => Op::Lt,
+        Op::GtEq => Op::Gt,
+        other => other.clone(),
+    };
+    match (left, right) {
+        ([l], [r]) => binary(l.clone(), op.clone(), r.clone()),
+        ([l, left @ ..], [r, right @ ..]) => {
+            let same = binary(l.clone(), Op::Eq, r.clone());
+            binary(binary(l.clone(), strict, r.clone()), Op::Or, binary(same, Op::And, ordered(left, op, right)))
+        }
+        _ => Expr::Value(Value::Null.into()),
+    }
+}
+
+/// `(a, b) IN (query)` where only truth counts: in the conditions of WHERE and HAVING.
+pub(super) fn row_in_query(condition: &mut Expr) {
+    match condition {
+        Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
+            row_in_query(left);
+            row_in_query(right);
+        }
+        Expr::Nested(inner) => row_in_query(inner),
+        Expr::InSubquery { expr, subquery, negated } => {
+            if let Some(left) = fields(expr)
+                && let Some(exists) = exists(&left, subquery, *negated)
+            {
+                *condition = exists;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A row is not in a query's rows if each of them differs in a field for certain; a null is not certain.
+fn exists(left: &[Expr], query: &Query, negated: bool) -> Option<Expr> {
+    let mut outer =
+        Parser::new(&Trino).try_with_sql("SELECT 1 FROM (SELECT 1) AS row_in WHERE TRUE").ok()?.parse_query().ok()?;
+    put_subquery(&mut outer, query)?;
+    let names: Vec<String> = (0..left.len()).map(|i| format!("row_in_{i}")).collect();
+    if let SetExpr::Select(select) = outer.body.as_mut() {
+        if let TableFactor::Derived { alias, .. } = &mut select.from.first_mut()?.relation {
+            *alias = Some(TableAlias {
+                explicit: true,
+                name: Ident::new("row_in"),
+                columns: names.iter().map(TableAliasColumnDef::from_name).collect(),
+                at: None,
+            });
+        }
+        let conditions = left.iter().zip(&names).map(|(field, name)| {
+            let text =
+                if negated { format!("({name} = $1 OR {name} IS NULL OR $1 IS NULL)") } else { format!("{name} = $1") };
+            template(&text, std::slice::from_ref(field))
+        });
+        let conditions = conditions.collect::<Option<Vec<_>>>()?;
+        select.selection = all_of(conditions.into_iter(), &BinaryOperator::And);
+    }
+    Some(Expr::Exists { subquery: outer, negated })
+}
+
+/// Puts each UNNEST into one factor with all that stands left of it, which its arguments may name: `a, UNNEST(a.x)` and
+/// `a JOIN b CROSS JOIN UNNEST(b.x)`. How such a factor is planned stands in `plan::relations`.
+pub(super) fn group_unnest(select: &mut AstSelect) {
+    let lateral = |from: &TableWithJoins| is_unnest(&from.relation);
+    while let Some(at) = (1..select.from.len()).find(|at| lateral(&select.from[*at])) {
+        let own = select.from.remove(at);
+        let mut all = select.from.drain(..at);
+        if let Some(mut left) = all.next() {
+            for more in all {
+                left.joins.push(cross(more.relation));
+                left.joins.extend(more.joins);
+            }
+            left.joins.push(cross(own.relation));
+            left.joins.extend(own.joins);
+            select.from.insert(0, left);
+        }
+    }
+    select.from.iter_mut().for_each(group_joins);
+}
+
+pub(super) fn group_joins(from: &mut TableWithJoins) {
+    while let Some(at) = from.joins.iter().position(|join| is_unnest(&join.relation)) {
+        let rest = from.joins.split_off(at + 1);
+        let nothing = TableFactor::UNNEST {
+            alias: None,
+            array_exprs: Vec::new(),
+            with_offset: false,
+            with_offset_alias: None,
+            with_ordinality: false,
+        };
+        let inner = TableWithJoins {
+            relation: std::mem::replace(&mut from.relation, nothing),
+            joins: std::mem::take(&mut from.joins),
+        };
+        from.relation = TableFactor::NestedJoin { table_with_joins: Box::new(inner), alias: None };
+        from.joins = rest;
+    }
+}
+
+/// Whether joins in parentheses are grouped already: the only UNNEST is the last.
+pub(super) fn is_grouped(from: &TableWithJoins) -> bool {
+    from.joins.iter().position(|join| is_unnest(&join.relation)).is_none_or(|at| at + 1 == from.joins.len())
+}
+
+fn is_unnest(factor: &TableFactor) -> bool {
+    matches!(factor, TableFactor::UNNEST { .. })
+}
+
+fn cross(relation: TableFactor) -> datafusion::sql::sqlparser::ast::Join {
+    datafusion::sql::sqlparser::ast::Join {
+        relation,
+        global: false,
+        join_operator: datafusion::sql::sqlparser::ast::JoinOperator::CrossJoin(
+            datafusion::sql::sqlparser::ast::JoinConstraint::None,
+        ),
+    }
+}
+
+/// `GROUP BY (a, b)` is `GROUP BY a, b`.
+pub(super) fn flatten_group_by(select: &mut AstSelect) {
+    if let GroupByExpr::Expressions(expressions, _) = &mut select.group_by
+        && expressions.iter().any(|expr| matches!(expr, Expr::Tuple(_)))
+    {
+        *expressions = std::mem::take(expressions)
+            .into_iter()
+            .flat_map(|expr| match expr {
+                Expr::Tuple(items) => items,
+                other => vec![other],
+            })
+            .collect();
+    }
+}
+
+/// `TABLE name` as a query.
+pub(super) fn table_query(body: &mut SetExpr) {
+    let SetExpr::Table(table) = body else { return };
+    let names = [table.schema_name.as_ref(), table.table_name.as_ref()];
+    let parts: Vec<Ident> =
+        names.into_iter().flatten().flat_map(|name| name.split('.')).map(|part| Ident::with_quote('"', part)).collect();
+    let parsed = Parser::new(&Trino).try_with_sql("SELECT * FROM t").and_then(|mut parser| parser.parse_query());
+    if let Ok(query) = parsed
+        && let SetExpr::Select(mut select) = *query.body
+        && let Some(from) = select.from.first_mut()
+        && let TableFactor::Table { name, .. } = &mut from.relation
+    {
+        *name = ObjectName::from(parts);
+        debug_assert!(matches!(select.projection.first(), Some(SelectItem::Wildcard(_))));
+        *body = SetExpr::Select(select);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_query;
+
+    #[test]
+    fn forms_in_other_words() {
+        for (sql, expected) in [
+            ("SELECT a FETCH FIRST 3 ROWS ONLY", "SELECT a LIMIT 3"),
+            ("SELECT a OFFSET 1 ROWS FETCH NEXT ROW ONLY", "SELECT a LIMIT 1 OFFSET 1 ROWS"),
+            ("SELECT a LIKE 'x$%\\' ESCAPE '$'", "SELECT a LIKE 'x\\%\\\\'"),
+            ("SELECT a LIKE b ESCAPE '$'", "SELECT a LIKE like_pattern(b, '$')"),
+            ("SELECT a = ANY (SELECT 1)", "SELECT a IN (SELECT CAST(1 AS INTEGER))"),
+            ("SELECT 1 FROM t WHERE (a, b) = (c, d)", "SELECT CAST(1 AS INTEGER) FROM t WHERE ((a = c) AND (b = d))"),
+            (
+                "SELECT 1 FROM t WHERE (a, b) IN (SELECT c, d FROM u)",
+                "SELECT CAST(1 AS INTEGER) FROM t WHERE EXISTS (SELECT CAST(1 AS INTEGER) FROM (SELECT c, d FROM u) AS row_in (row_in_0, row_in_1) WHERE (row_in_0 = a AND row_in_1 = b))",
+            ),
+            ("SELECT x FROM t, UNNEST(t.a) AS u (x)", "SELECT x FROM (t CROSS JOIN UNNEST(t.a) AS u (x))"),
+            (
+                "SELECT x FROM t CROSS JOIN UNNEST(t.a) AS u (x) JOIN v ON v.i = x",
+                "SELECT x FROM (t CROSS JOIN UNNEST(t.a) AS u (x)) JOIN v ON v.i = x",
+            ),
+        ] {
+            assert_eq!(parse_query(sql).unwrap().query.to_string(), expected);
+        }
+        assert!(parse_query("SELECT a LIKE 'x$y' ESCAPE '$'").is_err());
+    }
+}

@@ -1,0 +1,273 @@
+//! What Trino's grammar has and sqlparser's has not, put into words that sqlparser reads, token by token: structured
+//! types in casts, rows of VALUES without parentheses, `FOR TIMESTAMP AS OF`. What it cannot express otherwise travels
+//! as a type or a name that [`super::rewrite`] knows.
+
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
+
+/// The type that stands for one which sqlparser cannot read: its only modifier is the type's text.
+pub(super) const TYPE: &str = "trino_type";
+
+/// Types that sqlparser would misread or not read at all.
+const UNREADABLE: &[&str] = &[
+    "ARRAY",
+    "MAP",
+    "ROW",
+    "INTERVAL",
+    "UNKNOWN",
+    "IPADDRESS",
+    "IPPREFIX",
+    "HYPERLOGLOG",
+    "P4HYPERLOGLOG",
+    "QDIGEST",
+    "TDIGEST",
+    "SETDIGEST",
+    "COLOR",
+    "GEOMETRY",
+    "SPHERICALGEOGRAPHY",
+    "JSON2016",
+];
+
+/// Words that end a list of VALUES.
+const AFTER_VALUES: &[&str] = &["ORDER", "LIMIT", "OFFSET", "FETCH", "UNION", "EXCEPT", "INTERSECT"];
+
+/// The tokens in words that sqlparser reads.
+pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut changes: Vec<Change> = Vec::new();
+    for at in 0..tokens.len() {
+        match keyword(&tokens, at) {
+            Some("CAST" | "TRY_CAST") if tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen) => {
+                cast_type(&tokens, at + 1, &mut changes);
+            }
+            Some("VALUES") => {
+                values(&tokens, at + 1, &mut changes);
+                quantified_values(&tokens, at, &mut changes);
+            }
+            Some("FOR")
+                if matches!(
+                    keyword(&tokens, at + 1),
+                    Some("TIMESTAMP" | "VERSION" | "SYSTEM_TIME" | "SYSTEM_VERSION")
+                ) && keyword(&tokens, at + 2) == Some("AS")
+                    && keyword(&tokens, at + 3) == Some("OF") =>
+            {
+                let word = match keyword(&tokens, at + 1) {
+                    Some("VERSION" | "SYSTEM_VERSION") => "VERSION",
+                    _ => "TIMESTAMP",
+                };
+                changes.push(Change { from: at, to: at + 2, with: vec![Token::make_keyword(word)] });
+            }
+            _ => {}
+        }
+    }
+    apply(tokens, changes)
+}
+
+/// Tokens `from..to` are to be others.
+struct Change {
+    from: usize,
+    to: usize,
+    with: Vec<Token>,
+}
+
+fn apply(tokens: Vec<TokenWithSpan>, mut changes: Vec<Change>) -> Vec<TokenWithSpan> {
+    if changes.is_empty() {
+        return tokens;
+    }
+    changes.sort_by_key(|change| (change.from, change.to));
+    let mut out = Vec::with_capacity(tokens.len() + changes.len() * 4);
+    let mut at = 0;
+    for change in changes {
+        if change.from < at {
+            continue;
+        }
+        out.extend_from_slice(&tokens[at..change.from]);
+        let span = tokens.get(change.from).or_else(|| tokens.last()).map_or_else(Span::empty, |token| token.span);
+        out.extend(change.with.into_iter().map(|token| TokenWithSpan { token, span }));
+        at = change.to;
+    }
+    out.extend_from_slice(&tokens[at..]);
+    out
+}
+
+/// The keyword at a position, upper case as far as it is one of those that matter here.
+fn keyword(tokens: &[TokenWithSpan], at: usize) -> Option<&'static str> {
+    const KNOWN: &[&str] = &[
+        "CAST",
+        "TRY_CAST",
+        "VALUES",
+        "FOR",
+        "TIMESTAMP",
+        "VERSION",
+        "SYSTEM_TIME",
+        "SYSTEM_VERSION",
+        "AS",
+        "OF",
+        "ROW",
+    ];
+    let word = bare(tokens, at)?;
+    KNOWN.iter().chain(UNREADABLE).chain(AFTER_VALUES).find(|known| word.eq_ignore_ascii_case(known)).copied()
+}
+
+fn bare(tokens: &[TokenWithSpan], at: usize) -> Option<&str> {
+    match &tokens.get(at)?.token {
+        Token::Word(Word { value, quote_style: None, .. }) => Some(value),
+        _ => None,
+    }
+}
+
+/// The parenthesis or bracket that closes the one at `open`.
+fn closing(tokens: &[TokenWithSpan], open: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    for (at, token) in tokens.iter().enumerate().skip(open) {
+        match token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// `CAST(x AS ARRAY(ROW(a INTEGER)))` → `CAST(x AS trino_type('array(row(a integer))'))`
+fn cast_type(tokens: &[TokenWithSpan], open: usize, changes: &mut Vec<Change>) {
+    let Some(close) = closing(tokens, open) else { return };
+    let mut depth = 0i32;
+    let mut start = None;
+    for at in open..close {
+        match tokens[at].token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth -= 1,
+            _ if depth == 1 && keyword(tokens, at) == Some("AS") => start = Some(at + 1),
+            _ => {}
+        }
+    }
+    let Some(start) = start else { return };
+    let unreadable = keyword(tokens, start).is_some_and(|word| UNREADABLE.contains(&word));
+    if unreadable {
+        let text = text_of(&tokens[start..close]);
+        let with = vec![Token::make_word(TYPE, None), Token::LParen, Token::SingleQuotedString(text), Token::RParen];
+        changes.push(Change { from: start, to: close, with });
+    }
+}
+
+/// A type's text with single blanks, quoted names as they are.
+fn text_of(tokens: &[TokenWithSpan]) -> String {
+    let mut text = String::new();
+    for token in tokens {
+        let word = matches!(token.token, Token::Word(_) | Token::Number(..));
+        if word && text.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '"' | ')' | '>')) {
+            text.push(' ');
+        }
+        match &token.token {
+            Token::Word(Word { value, quote_style: None, .. }) => text.push_str(&value.to_lowercase()),
+            Token::Word(Word { value, quote_style: Some(_), .. }) => {
+                text.push('"');
+                text.push_str(&value.replace('"', "\"\""));
+                text.push('"');
+            }
+            other => text.push_str(&other.to_string()),
+        }
+        if token.token == Token::Comma {
+            text.push(' ');
+        }
+    }
+    text
+}
+
+/// `ALL (VALUES …)` → `ALL (SELECT * FROM (VALUES …) AS quantified_values)`
+fn quantified_values(tokens: &[TokenWithSpan], values: usize, changes: &mut Vec<Change>) {
+    let Some(open) = values.checked_sub(1).filter(|open| tokens[*open].token == Token::LParen) else { return };
+    let quantified = open
+        .checked_sub(1)
+        .and_then(|at| bare(tokens, at))
+        .is_some_and(|word| ["ALL", "ANY", "SOME"].iter().any(|quantifier| word.eq_ignore_ascii_case(quantifier)));
+    let (true, Some(close)) = (quantified, closing(tokens, open)) else { return };
+    let with = vec![Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM"), Token::LParen];
+    changes.push(Change { from: values, to: values, with });
+    let with = vec![Token::RParen, Token::make_keyword("AS"), Token::make_word("quantified_values", None)];
+    changes.push(Change { from: close, to: close, with });
+}
+
+/// `VALUES 1, (2), ROW(3)` → `VALUES (1), (2), (3)`
+fn values(tokens: &[TokenWithSpan], start: usize, changes: &mut Vec<Change>) {
+    let mut from = start;
+    loop {
+        let mut at = from;
+        let ended = loop {
+            match tokens.get(at).map(|token| &token.token) {
+                None | Some(Token::RParen | Token::SemiColon | Token::EOF) => break true,
+                Some(Token::Comma) => break false,
+                Some(Token::LParen | Token::LBracket | Token::LBrace) => match closing(tokens, at) {
+                    Some(close) => at = close + 1,
+                    None => return,
+                },
+                Some(_) => match keyword(tokens, at) {
+                    Some(word) if at > from && AFTER_VALUES.contains(&word) => break true,
+                    _ => at += 1,
+                },
+            }
+        };
+        if at == from {
+            return;
+        }
+        let group = |open: usize| {
+            tokens[open].token == Token::LParen && closing(tokens, open).is_some_and(|close| close + 1 == at)
+        };
+        if keyword(tokens, from) == Some("ROW") && from + 1 < at && group(from + 1) {
+            changes.push(Change { from, to: from + 1, with: Vec::new() });
+        } else if !group(from) {
+            changes.push(Change { from, to: from, with: vec![Token::LParen] });
+            changes.push(Change { from: at, to: at, with: vec![Token::RParen] });
+        }
+        if ended {
+            return;
+        }
+        from = at + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::tokenizer::Tokenizer;
+
+    use super::super::dialect::Trino;
+    use super::*;
+
+    #[test]
+    fn trino_only_grammar_becomes_readable() {
+        for (sql, expected) in [
+            (
+                "CAST(x AS ARRAY(ROW(a INTEGER, \"B\" VARCHAR(3))))",
+                "CAST(x AS trino_type('array(row(a integer, \"B\" varchar(3)))'))",
+            ),
+            (
+                "CAST(CAST(x AS JSON) AS MAP(VARCHAR,INTEGER))",
+                "CAST(CAST(x AS JSON)AS trino_type('map(varchar, integer)'))",
+            ),
+            ("TRY_CAST((SELECT a AS b) AS ARRAY<INT>)", "TRY_CAST((SELECT a AS b)AS trino_type('array<int>'))"),
+            ("VALUES 1, (2), ROW(3, 4), (1) + 1 ORDER BY 1", "VALUES(1),(2),(3,4),((1)+1)ORDER BY 1"),
+            ("(VALUES (1, 'a'), (2, 'b')) t", "(VALUES(1,'a'),(2,'b'))t"),
+            ("(VALUES 1, ARRAY[1, 2][1])", "(VALUES(1),(ARRAY[1,2][1]))"),
+            ("1 > ALL (VALUES 1, 2)", "1 > ALL (SELECT * FROM (VALUES (1), (2)) AS quantified_values)"),
+            ("t FOR VERSION AS OF 1", "t VERSION AS OF 1"),
+        ] {
+            assert_eq!(
+                readable(read(sql)).iter().map(plain).collect::<Vec<_>>(),
+                read(expected).iter().map(plain).collect::<Vec<_>>()
+            );
+        }
+    }
+
+    fn read(sql: &str) -> Vec<TokenWithSpan> {
+        let tokens = Tokenizer::new(&Trino, sql).tokenize_with_location().unwrap();
+        tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect()
+    }
+
+    fn plain(token: &TokenWithSpan) -> String {
+        token.token.to_string()
+    }
+}
