@@ -116,6 +116,27 @@ impl From<object_store::Error> for Error {
     }
 }
 
+impl From<trino_functions::Error> for Error {
+    fn from(error: trino_functions::Error) -> Self {
+        let number = match error.code {
+            "DIVISION_BY_ZERO" => 1201,
+            "NUMERIC_VALUE_OUT_OF_RANGE" => 1202,
+            "TYPE_MISMATCH" | "FUNCTION_NOT_FOUND" | "SYNTAX_ERROR" | "COLUMN_NOT_FOUND" | "INVALID_LITERAL" => 1006,
+            "NOT_SUPPORTED" => 1301,
+            "GENERIC_INTERNAL_ERROR" => return Self::internal(error.text),
+            _ => 1203,
+        };
+        Self::user(number, error.code, error.text)
+    }
+}
+
+impl Error {
+    /// The cause inside an error of DataFusion's.
+    pub(crate) fn from_ref(error: &DataFusionError) -> Self {
+        explain(error, None)
+    }
+}
+
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
         explain(&error, None)
@@ -280,6 +301,7 @@ fn plan(text: &str, at: Option<(u64, u64)>) -> Error {
         || first.contains("coerce")
         || first.contains("No function matches")
         || first.contains("Cannot infer common argument type")
+        || first.contains("non-boolean predicate")
     {
         return Error::user(1006, "TYPE_MISMATCH", place(at.or(Some((1, 8))), first));
     }

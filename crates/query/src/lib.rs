@@ -5,14 +5,16 @@
 //! | `sql` | text to [`sql::Statement`]; Trino's words into DataFusion's |
 //! | `catalog` | the Glue catalog as a port, views as Athena stores them |
 //! | `scan` | tables over S3: partitions, listing, SerDes, Parquet |
-//! | `functions` | Trino functions that DataFusion lacks |
 //! | `plan` | relations that DataFusion does not plan: UNNEST, samples |
+//! | `functions` | Trino's functions, made known to DataFusion |
+//! | `analyze` | calls back into DataFusion's own expressions, where types are known |
 //! | `run` | carries a statement out |
 //! | `types`, `value`, `result` | types, values and files as Athena writes them |
 //! | [`worker`] | the JSON request and reply of a worker process |
 //!
 //! Nothing here knows the server: catalog and objects are reached through ports, in a worker over HTTP.
 
+mod analyze;
 pub mod catalog;
 mod error;
 mod functions;

@@ -3,7 +3,7 @@
 use datafusion::arrow::array::RecordBatch;
 
 use crate::types::ColumnInfo;
-use crate::value::write_value;
+use crate::value::write_field;
 
 /// The CSV header: every name quoted.
 pub(crate) fn csv_header(columns: &[ColumnInfo]) -> String {
@@ -21,13 +21,14 @@ pub(crate) fn csv_header(columns: &[ColumnInfo]) -> String {
 /// Rows as Athena writes them: every value quoted, nothing at all for null.
 pub(crate) fn csv_rows(batch: &RecordBatch, out: &mut String) {
     let mut cell = String::new();
+    let schema = batch.schema();
     for row in 0..batch.num_rows() {
         for (i, column) in batch.columns().iter().enumerate() {
             if i > 0 {
                 out.push(',');
             }
             cell.clear();
-            if write_value(column.as_ref(), row, &mut cell) {
+            if write_field(schema.field(i), column.as_ref(), row, &mut cell) {
                 quote(&cell, out);
             }
         }

@@ -33,7 +33,7 @@ impl ColumnInfo {
     }
 
     pub(crate) fn of(label: &str, field: &Field) -> Self {
-        let full = trino_type(field);
+        let full = trino_functions::Type::of(field).to_string();
         let (base, arguments) = full.split_once('(').unwrap_or((&full, ""));
         let length = || arguments.trim_end_matches(')').parse().unwrap_or(i32::MAX);
         let (ty, precision, scale) = match base {
@@ -48,6 +48,7 @@ impl ColumnInfo {
             "varbinary" => ("varbinary", 1_073_741_824, 0),
             "timestamp" if full.ends_with("zone") => ("timestamp with time zone", 3, 0),
             "timestamp" => ("timestamp", 3, 0),
+            "time" if full.ends_with("zone") => ("time with time zone", 3, 0),
             "time" => ("time", 3, 0),
             "decimal" => match field.data_type() {
                 DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => ("decimal", i32::from(*p), i32::from(*s)),
@@ -99,6 +100,10 @@ pub(crate) fn trino_data_type(ty: &DataType) -> String {
             }
             _ => "map".to_owned(),
         },
+        DataType::Struct(fields) if fields.first().is_some_and(|field| field.name().starts_with('$')) => {
+            trino_functions::Type::of_data_type(ty).to_string()
+        }
+        DataType::LargeUtf8 => "json".to_owned(),
         DataType::Struct(fields) => {
             let inner: Vec<_> = fields.iter().map(|f| format!("\"{}\" {}", f.name(), trino_type(f))).collect();
             format!("row({})", inner.join(", "))
@@ -113,7 +118,7 @@ pub(crate) fn trino_data_type(ty: &DataType) -> String {
 /// The Hive type of a field, for the catalog.
 pub(crate) fn hive_type(field: &Field) -> String {
     match field.metadata().get(TRINO_TYPE) {
-        Some(ty) if ty.contains('(') => return ty.clone(),
+        Some(ty) if ty.starts_with("varchar(") || ty.starts_with("char(") => return ty.clone(),
         _ => {}
     }
     match field.data_type() {

@@ -5,12 +5,39 @@ use std::fmt::Write;
 use chrono::{DateTime, NaiveDate};
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Float16Type, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalYearMonthType,
+    DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, Field, Float16Type, Float32Type, Float64Type,
+    Int8Type, Int16Type, Int32Type, Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalYearMonthType,
     Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
+use trino_functions::Type;
+
+/// Appends one value's text as results show it; `false` (and nothing appended) when it is null.
+pub(crate) fn write_field(field: &Field, array: &dyn Array, row: usize, out: &mut String) -> bool {
+    let plain = field.metadata().is_empty()
+        && matches!(
+            array.data_type(),
+            DataType::Boolean
+                | DataType::Int8
+                | DataType::Int16
+                | DataType::Int32
+                | DataType::Int64
+                | DataType::Float32
+                | DataType::Float64
+                | DataType::Decimal128(..)
+                | DataType::Utf8
+                | DataType::Date32
+                | DataType::Binary
+        );
+    if plain || array.is_null(row) {
+        return write_value(array, row, out);
+    }
+    let ty = Type::of(field);
+    let value = trino_functions::value::read(array, &ty, row);
+    trino_functions::text::write_result(&value, &ty, out);
+    !value.is_null()
+}
 
 /// Appends one value's text; `false` (and nothing appended) when it is null.
 pub(crate) fn write_value(array: &dyn Array, row: usize, out: &mut String) -> bool {

@@ -11,7 +11,8 @@ use datafusion::datasource::ViewTable;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{AggregateUDF, LogicalPlan};
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Spanned, Statement as SqlStatement, visit_relations};
@@ -66,23 +67,38 @@ impl Run<'_> {
         // As much of a file comes in order as Trino's first split holds.
         options.optimizer.repartition_file_min_size = 32 << 20;
         options.sql_parser.parse_float_as_decimal = true;
+        // Nulls come last whichever way is sorted.
+        "nulls_last".clone_into(&mut options.sql_parser.default_null_ordering);
         options.execution.parquet.schema_force_view_types = false;
         options.execution.time_zone = Some("UTC".to_owned());
         let mut runtime = RuntimeEnvBuilder::new().with_object_store_registry(Arc::clone(&self.storage) as _);
         if self.job.memory_bytes > 0 {
             runtime = runtime.with_memory_limit(self.job.memory_bytes, 1.0);
         }
+        let mut analyzers: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(crate::analyze::TrinoAnalyzer)];
+        analyzers.extend(datafusion::optimizer::Analyzer::new().rules);
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::new(runtime.build()?))
             .with_default_features()
             .with_physical_optimizer_rule(Arc::new(crate::scan::FileOrder))
+            .with_analyzer_rules(analyzers)
             .build();
         let context = SessionContext::new_with_state(state);
-        for function in crate::functions::all() {
-            context.register_udf(function);
+        {
+            let state = context.state_ref();
+            let mut state = state.write();
+            for function in crate::functions::scalars() {
+                state.register_udf(function)?;
+            }
+            for function in crate::functions::lambdas() {
+                state.register_higher_order_function(function)?;
+            }
+            for function in crate::functions::aggregates() {
+                state.register_udaf(function)?;
+            }
+            state.register_expr_planner(Arc::new(crate::functions::RowFields))?;
         }
-        context.state_ref().write().register_expr_planner(Arc::new(crate::functions::DecimalDivision))?;
         crate::plan::register(&context)?;
         let catalog = Arc::new(MemoryCatalogProvider::new());
         context.register_catalog(CATALOG, Arc::clone(&catalog) as _);
@@ -91,6 +107,7 @@ impl Run<'_> {
 
     /// The logical plan of a query, its tables looked up first.
     pub(super) async fn plan(&self, select: &Select) -> Result<(Session, LogicalPlan)> {
+        trino_functions::clock::set(chrono::Utc::now().timestamp_micros());
         let database = self.job.database.to_lowercase();
         let session = self.session(&database)?;
         let plan = Box::pin(self.plan_in(&session, select, &database, 0)).await?;
@@ -123,6 +140,10 @@ impl Run<'_> {
                 }
             };
             schema.register_table(name, provider)?;
+        }
+        for name in &select.aggregates {
+            let function = AggregateUDF::from(crate::functions::TrinoAggregate::new(name));
+            session.context.register_udaf(function);
         }
         // Unqualified names inside a view are of the view's database.
         let mut state = session.context.state();

@@ -46,8 +46,6 @@ use listing::{DataFile, PartitionPlace, follow, list_under};
 pub(crate) use order::FileOrder;
 use projection::Projection;
 
-pub(crate) use writers::timestamp as read_timestamp;
-
 use crate::catalog::{Catalog, StorageDescriptor, Table};
 use crate::error::{Error, Result};
 use crate::storage::{Location, Storage};

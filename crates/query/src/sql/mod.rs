@@ -6,6 +6,7 @@ mod dialect;
 mod dml;
 mod forms;
 mod grammar;
+mod lower;
 pub(crate) mod rewrite;
 mod text;
 
@@ -202,6 +203,8 @@ pub(crate) struct Select {
     pub(crate) query: Query,
     /// Names of the result's columns as written.
     pub(crate) labels: rewrite::Labels,
+    /// Aggregates over sorted rows, whose names say how.
+    pub(crate) aggregates: Vec<String>,
     /// Hidden columns that the text names.
     pub(crate) hidden: Vec<&'static str>,
 }

@@ -8,6 +8,7 @@ mod properties;
 mod queries;
 mod serdes;
 mod statements;
+mod trino;
 
 use std::io::Write;
 use std::sync::Arc;

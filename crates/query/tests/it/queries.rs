@@ -30,7 +30,7 @@ async fn values_as_athena_prints_them() {
             ("_col1", "bigint", 19, 0),
             ("d", "decimal", 10, 1),
             ("_col3", "array", 0, 0),
-            ("_col4", "varchar", i32::MAX, 0)
+            ("_col4", "varchar", 1, 0)
         ]
     );
     assert_eq!(
@@ -67,7 +67,7 @@ async fn functions_of_trino() {
         ("typeof(1 + 1)", "integer"),
         ("typeof(3000000000)", "bigint"),
         ("typeof(1e0)", "double"),
-        ("CAST(1.5e0 AS varchar)", "1.5"),
+        ("CAST(1.5e0 AS varchar)", "1.5E0"),
         ("CAST('abcdef' AS varchar(3))", "abc"),
         ("CAST(DATE '2013-01-01' AS varchar)", "2013-01-01"),
         ("concat('a', NULL)", "NULL"),
@@ -101,7 +101,7 @@ async fn functions_of_trino() {
         ("1.0 / 3", "0.3"),
         ("100.0 * 2 / 3", "66.7"),
         ("-1.00 / 6", "-0.17"),
-        ("CAST(ROW(1, 'a') AS JSON)", "{\"field0\":1,\"field1\":\"a\"}"),
+        ("CAST(ROW(1, 'a') AS JSON)", "{\"\":1,\"\":\"a\"}"),
     ] {
         let text = lake.rows(&format!("SELECT {expression}")).await;
         let text = text.trim_end().trim_matches('"').replace("\"\"", "\"");
@@ -125,8 +125,7 @@ async fn aggregates_joins_windows() {
         ),
         ("SELECT count_if(delay > 1), approx_distinct(carrier), arbitrary(delay) > 0 FROM t", "\"1\",\"2\",\"true\"\n"),
         ("SELECT max_by(carrier, dist), min_by(carrier, delay) FROM t", "\"B6\",\"AA\"\n"),
-        // Trino gives the type of the argument; this engine a double.
-        ("SELECT approx_percentile(dist, 0.5) FROM t", "\"20.0\"\n"),
+        ("SELECT approx_percentile(dist, 0.5) FROM t", "\"20\"\n"),
         (
             "SELECT array_agg(dist ORDER BY dist), listagg(carrier, '|') WITHIN GROUP (ORDER BY dist) FROM t",
             "\"[10, 20, 30]\",\"AA|AA|B6\"\n",

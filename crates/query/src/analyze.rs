@@ -1,0 +1,438 @@
+//! What [`crate::sql`] lowered to calls, back in DataFusion's own expressions where they mean the same: so filters reach
+//! the files, joins find their keys, and conditions stay lazy. Runs before DataFusion's own analysis, which then finds
+//! nothing to coerce.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::config::ConfigOptions;
+use datafusion::functions_aggregate::{average::avg_udaf, count::count_udaf, min_max, sum::sum_udaf};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, AggregateFunctionParams, Between, BinaryExpr, Case, Cast, InList, InSubquery, Like,
+    ScalarFunction,
+};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Projection, ScalarUDF, Union, Values,
+};
+use datafusion::optimizer::AnalyzerRule;
+use trino_functions::scalar::operator::is_native;
+use trino_functions::types::common;
+use trino_functions::{Error, Type};
+
+use crate::functions::{TrinoAggregate, TrinoScalar, argument, failed, scalar_of};
+
+#[derive(Debug)]
+pub(crate) struct TrinoAnalyzer;
+
+impl AnalyzerRule for TrinoAnalyzer {
+    fn name(&self) -> &'static str {
+        "trino_analyzer"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(node)?.data)
+    }
+}
+
+fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let plan = match plan {
+        LogicalPlan::Union(union) => set_operation(&union)?,
+        other => other,
+    };
+    let mut schema = merge_schema(&plan.inputs());
+    if let LogicalPlan::TableScan(scan) = &plan {
+        schema = scan.projected_schema.as_ref().clone();
+    }
+    check_keys(&plan)?;
+    let names = NamePreserver::new(&plan);
+    let plan = plan
+        .map_expressions(|expr| {
+            let saved = names.save(&expr);
+            let new = expr.transform_up(|expr| expression(expr, &schema))?;
+            Ok(Transformed::new(saved.restore(new.data), new.transformed, new.tnr))
+        })?
+        .data
+        .recompute_schema()?;
+    let plan = match plan {
+        LogicalPlan::Aggregate(aggregate) => native_aggregates(aggregate)?,
+        LogicalPlan::Values(values) => typed_values(values)?,
+        other => other,
+    };
+    Ok(Transformed::yes(plan))
+}
+
+/// DataFusion takes of its rows' types only what Arrow says.
+fn typed_values(values: Values) -> Result<LogicalPlan> {
+    let empty = DFSchema::empty();
+    let mut fields = Vec::with_capacity(values.schema.fields().len());
+    for (i, field) in values.schema.fields().iter().enumerate() {
+        let mut all = Type::Unknown;
+        for row in &values.values {
+            let own = type_of(&row[i], &empty)?;
+            all = common(&all, &own).unwrap_or(own);
+        }
+        let said = all.field(field.name());
+        fields.push(if said.data_type() == field.data_type() { said } else { field.as_ref().clone() });
+    }
+    let schema = DFSchema::from_unqualified_fields(fields.into(), std::iter::empty().collect())?;
+    Ok(LogicalPlan::Values(Values { schema: Arc::new(schema), values: values.values }))
+}
+
+/// Keys of a join must be comparable as they are in Trino, where text and numbers are not.
+fn check_keys(plan: &LogicalPlan) -> Result<()> {
+    if let LogicalPlan::Join(join) = plan {
+        for (left, right) in &join.on {
+            let (a, b) = (type_of(left, join.left.schema())?, type_of(right, join.right.schema())?);
+            if common(&a, &b).is_none() {
+                return Err(failed(Error::type_mismatch(format!("Cannot apply operator: {a} = {b}"))));
+            }
+        }
+    }
+    if let LogicalPlan::Sort(sort) = plan {
+        for key in &sort.expr {
+            let ty = type_of(&key.expr, sort.input.schema())?;
+            if !ty.is_orderable() {
+                return Err(failed(Error::type_mismatch(format!(
+                    "Type {ty} is not orderable, and therefore cannot be used in ORDER BY: {}",
+                    key.expr.schema_name()
+                ))));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// UNION's columns get the types common to all of its queries.
+fn set_operation(union: &Union) -> Result<LogicalPlan> {
+    let width = union.schema.fields().len();
+    let mut types: Vec<Type> = vec![Type::Unknown; width];
+    for input in &union.inputs {
+        let fields = input.schema().fields();
+        if fields.len() != width {
+            return Err(failed(Error::type_mismatch(format!(
+                "UNION query has different number of fields: {width}, {}",
+                fields.len()
+            ))));
+        }
+        for (i, field) in fields.iter().enumerate() {
+            let own = Type::of(field);
+            types[i] = common(&types[i], &own).ok_or_else(|| {
+                failed(Error::type_mismatch(format!(
+                    "column {} in UNION query has incompatible types: {}, {own}",
+                    i + 1,
+                    types[i]
+                )))
+            })?;
+        }
+    }
+    let mut inputs = Vec::with_capacity(union.inputs.len());
+    for input in &union.inputs {
+        let schema = input.schema();
+        if schema.fields().iter().zip(&types).all(|(field, ty)| Type::of(field) == *ty) {
+            inputs.push(Arc::clone(input));
+            continue;
+        }
+        let columns = schema.columns().into_iter().zip(&types).zip(schema.fields()).map(|((column, ty), field)| {
+            let name = column.name.clone();
+            coerced(Expr::Column(column), &Type::of(field), ty).alias(name)
+        });
+        let projection = Projection::try_new(columns.collect(), Arc::clone(input))?;
+        inputs.push(Arc::new(LogicalPlan::Projection(projection)));
+    }
+    Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?))
+}
+
+pub(crate) fn type_of(expr: &Expr, schema: &DFSchema) -> Result<Type> {
+    Ok(Type::of(expr.to_field(schema)?.1.as_ref()))
+}
+
+fn trino(name: &'static str, args: Vec<Expr>) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(TrinoScalar::new(name))), args))
+}
+
+/// An expression as one of another type that it may be coerced to.
+fn coerced(expr: Expr, from: &Type, to: &Type) -> Expr {
+    if from == to || (from.data_type() == to.data_type() && matches!((from, to), (Type::Varchar(_), Type::Varchar(_))))
+    {
+        return expr;
+    }
+    let widens = matches!(
+        (from, to),
+        (Type::Tinyint | Type::Smallint | Type::Integer, Type::Smallint | Type::Integer | Type::Bigint | Type::Double)
+            | (Type::Bigint | Type::Real, Type::Double)
+            | (Type::Tinyint | Type::Smallint | Type::Integer | Type::Bigint, Type::Decimal(..))
+            | (Type::Date, Type::Timestamp(3 | 6 | 9))
+    );
+    let finer = matches!((from, to), (Type::Decimal(_, s), Type::Decimal(_, t)) if s <= t);
+    if widens || finer {
+        return Expr::Cast(Cast::new(Box::new(expr), to.data_type()));
+    }
+    let target = Expr::Literal(ScalarValue::from(to.to_string()), None);
+    trino("$cast", vec![expr, target])
+}
+
+fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let expr = match expr {
+        Expr::InSubquery(query) => return membership(query, schema).map(Transformed::yes),
+        other => other,
+    };
+    let Expr::ScalarFunction(function) = &expr else { return Ok(Transformed::no(expr)) };
+    let Some(own) = function.func.inner().downcast_ref::<TrinoScalar>() else { return Ok(Transformed::no(expr)) };
+    let args = &function.args;
+    let new = match own.trino() {
+        "$literal" => constant(&expr, schema)?,
+        "$boolean" => boolean(args, schema)?,
+        "$eq" => compared(args, Operator::Eq, schema)?,
+        "$neq" => compared(args, Operator::NotEq, schema)?,
+        "$lt" => compared(args, Operator::Lt, schema)?,
+        "$lte" => compared(args, Operator::LtEq, schema)?,
+        "$gt" => compared(args, Operator::Gt, schema)?,
+        "$gte" => compared(args, Operator::GtEq, schema)?,
+        "$distinct" => compared(args, Operator::IsDistinctFrom, schema)?,
+        "$same" => compared(args, Operator::IsNotDistinctFrom, schema)?,
+        "$between" => between(args, schema)?,
+        "$in" => listed(args, schema)?,
+        "$like" => like(args, schema)?,
+        "$case" | "if" => case(&expr, args, schema)?,
+        "coalesce" => first_of(args, schema)?,
+        _ => None,
+    };
+    Ok(match new {
+        Some(new) => Transformed::yes(new),
+        None => Transformed::no(expr),
+    })
+}
+
+/// The literal that a call of `$literal` is.
+fn constant(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
+    let field = expr.to_field(schema)?.1;
+    let Expr::ScalarFunction(function) = expr else { return Ok(None) };
+    let scalars: Vec<_> = function
+        .args
+        .iter()
+        .filter_map(|arg| if let Expr::Literal(scalar, _) = arg { Some(scalar) } else { None })
+        .collect();
+    let text = datafusion::arrow::datatypes::Field::new("", datafusion::arrow::datatypes::DataType::Utf8, true);
+    let arguments: Vec<_> = scalars.iter().map(|scalar| argument(&text, Some(scalar))).collect();
+    let call = trino_functions::call::resolve("$literal", &arguments).map_err(failed)?;
+    let columns = scalars
+        .iter()
+        .map(|scalar| Ok(trino_functions::call::Column { array: scalar.to_array()?, constant: true }))
+        .collect::<Result<Vec<_>>>()?;
+    let array = call.run(&columns, &call.params, 1).map_err(failed)?;
+    let scalar = scalar_of(&array)?;
+    let metadata = if field.metadata().is_empty() { None } else { Some(field.as_ref().into()) };
+    Ok(Some(Expr::Literal(scalar, metadata)))
+}
+
+fn boolean(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    let inner = args[0].clone();
+    Ok(Some(match type_of(&inner, schema)? {
+        Type::Unknown => Expr::Literal(ScalarValue::Boolean(None), None),
+        _ => inner,
+    }))
+}
+
+/// Both sides brought to their common type, if Arrow compares it as Trino does.
+fn sides(args: &[Expr], schema: &DFSchema) -> Result<Option<Vec<Expr>>> {
+    let types = args.iter().map(|arg| type_of(arg, schema)).collect::<Result<Vec<_>>>()?;
+    let mut all = Type::Unknown;
+    for ty in &types {
+        match common(&all, ty) {
+            Some(next) => all = next,
+            None => return Ok(None),
+        }
+    }
+    if !is_native(&all) {
+        return Ok(None);
+    }
+    Ok(Some(args.iter().zip(&types).map(|(arg, ty)| coerced(arg.clone(), ty, &all)).collect()))
+}
+
+fn compared(args: &[Expr], op: Operator, schema: &DFSchema) -> Result<Option<Expr>> {
+    Ok(sides(args, schema)?.and_then(|sides| {
+        let [left, right] = <[Expr; 2]>::try_from(sides).ok()?;
+        Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
+    }))
+}
+
+fn between(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    Ok(sides(args, schema)?.and_then(|sides| {
+        let [value, low, high] = <[Expr; 3]>::try_from(sides).ok()?;
+        Some(Expr::Between(Between::new(Box::new(value), false, Box::new(low), Box::new(high))))
+    }))
+}
+
+fn listed(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    Ok(sides(args, schema)?.map(|mut sides| {
+        let value = sides.remove(0);
+        Expr::InList(InList::new(Box::new(value), sides, false))
+    }))
+}
+
+/// DataFusion's patterns have a backslash for escape character, and so have those that come here.
+fn like(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    let [value, pattern, Expr::Literal(ScalarValue::Utf8(Some(escape)), _)] = args else { return Ok(None) };
+    if escape != "\\"
+        || !matches!(type_of(value, schema)?, Type::Varchar(_))
+        || !matches!(pattern, Expr::Literal(ScalarValue::Utf8(Some(_)), _))
+    {
+        return Ok(None);
+    }
+    Ok(Some(Expr::Like(Like::new(false, Box::new(value.clone()), Box::new(pattern.clone()), None, false))))
+}
+
+fn case(expr: &Expr, args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    let result = type_of(expr, schema)?;
+    let mut branches = Vec::new();
+    let mut otherwise = None;
+    for pair in args.chunks(2) {
+        match pair {
+            [when, then] => branches.push((
+                Box::new(condition(when, schema)?),
+                Box::new(coerced(then.clone(), &type_of(then, schema)?, &result)),
+            )),
+            [last] => otherwise = Some(Box::new(coerced(last.clone(), &type_of(last, schema)?, &result))),
+            _ => {}
+        }
+    }
+    let case = Expr::Case(Case::new(None, branches, otherwise));
+    Ok(Some(typed(case, &result)))
+}
+
+fn condition(when: &Expr, schema: &DFSchema) -> Result<Expr> {
+    Ok(match type_of(when, schema)? {
+        Type::Unknown => Expr::Literal(ScalarValue::Boolean(None), None),
+        _ => when.clone(),
+    })
+}
+
+/// Says again of what type an expression is, where its Arrow type does not.
+fn typed(expr: Expr, ty: &Type) -> Expr {
+    if ty.field("").metadata().is_empty() {
+        return expr;
+    }
+    trino("$typed", vec![expr, Expr::Literal(ScalarValue::from(ty.to_string()), None)])
+}
+
+fn first_of(args: &[Expr], schema: &DFSchema) -> Result<Option<Expr>> {
+    let types = args.iter().map(|arg| type_of(arg, schema)).collect::<Result<Vec<_>>>()?;
+    let Some(result) = types.iter().try_fold(Type::Unknown, |all, ty| common(&all, ty)) else { return Ok(None) };
+    let mut parts: Vec<Expr> = args.iter().zip(&types).map(|(arg, ty)| coerced(arg.clone(), ty, &result)).collect();
+    let Some(last) = parts.pop() else { return Ok(None) };
+    let branches = parts.into_iter().map(|part| (Box::new(part.clone().is_not_null()), Box::new(part))).collect();
+    Ok(Some(typed(Expr::Case(Case::new(None, branches, Some(Box::new(last)))), &result)))
+}
+
+/// `x IN (query)`: both of the common type.
+fn membership(query: InSubquery, schema: &DFSchema) -> Result<Expr> {
+    let (left, plan) = (type_of(&query.expr, schema)?, Arc::clone(&query.subquery.subquery));
+    let Some(field) = plan.schema().fields().first().cloned() else { return Ok(Expr::InSubquery(query)) };
+    let right = Type::of(&field);
+    let Some(ty) = common(&left, &right) else {
+        return Err(failed(Error::type_mismatch(format!(
+            "Value expression and result of subquery must be of the same type: {left} vs {right}"
+        ))));
+    };
+    let mut query = query;
+    query.expr = Box::new(coerced(*query.expr, &left, &ty));
+    if right != ty {
+        let column = Expr::Column(plan.schema().columns()[0].clone());
+        let value = coerced(column, &right, &ty).alias(field.name());
+        let plan = LogicalPlanBuilder::from(plan.as_ref().clone()).project(vec![value])?.build()?;
+        query.subquery = query.subquery.with_plan(Arc::new(plan));
+    }
+    Ok(Expr::InSubquery(query))
+}
+
+/// Counts, sums, averages and extremes by DataFusion's accumulators, which know groups.
+fn native_aggregates(aggregate: Aggregate) -> Result<LogicalPlan> {
+    let input = aggregate.input.schema();
+    let mut changed = false;
+    let mut fixes: Vec<Option<(Type, Type)>> = Vec::with_capacity(aggregate.aggr_expr.len());
+    let mut expressions = Vec::with_capacity(aggregate.aggr_expr.len());
+    for expr in &aggregate.aggr_expr {
+        let name = expr.schema_name().to_string();
+        let inner = if let Expr::Alias(alias) = expr { alias.expr.as_ref() } else { expr };
+        if let Some((new, fix)) = native(inner, input)? {
+            changed = true;
+            expressions.push(new.alias(name));
+            fixes.push(fix);
+        } else {
+            expressions.push(expr.clone());
+            fixes.push(None);
+        }
+    }
+    if !changed {
+        return Ok(LogicalPlan::Aggregate(aggregate));
+    }
+    let groups = aggregate.group_expr.clone();
+    let inner = Aggregate::try_new(Arc::clone(&aggregate.input), groups, expressions)?;
+    if fixes.iter().all(Option::is_none) {
+        return Ok(LogicalPlan::Aggregate(inner));
+    }
+    let columns = inner.schema.columns();
+    let first = columns.len() - fixes.len();
+    let projected = columns.into_iter().enumerate().map(|(i, column)| {
+        let fix = i.checked_sub(first).and_then(|i| fixes[i].as_ref());
+        match fix {
+            None => Expr::Column(column),
+            Some((from, to)) => {
+                let name = column.name.clone();
+                let value = Expr::Column(column);
+                let narrowed =
+                    if *to == Type::Bigint { trino("$sum_of_bigints", vec![value]) } else { coerced(value, from, to) };
+                narrowed.alias(name)
+            }
+        }
+    });
+    let projected = projected.collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(projected, Arc::new(LogicalPlan::Aggregate(inner)))?))
+}
+
+/// The native form, and the type that its result has and is to have where they differ.
+#[expect(clippy::type_complexity, reason = "two types that belong together")]
+fn native(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Option<(Type, Type)>)>> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = expr else { return Ok(None) };
+    let Some(own) = func.inner().downcast_ref::<TrinoAggregate>().filter(|own| !own.is_ordered()) else {
+        return Ok(None);
+    };
+    let argument = params.args.first();
+    let ty = argument.map(|arg| type_of(arg, schema)).transpose()?;
+    let with = |func, arg: Expr| {
+        let params = AggregateFunctionParams { args: vec![arg], ..params.clone() };
+        Expr::AggregateFunction(AggregateFunction { func, params })
+    };
+    if own.base() == "count" && params.args.len() <= 1 {
+        let arg = argument.cloned().unwrap_or(Expr::Literal(ScalarValue::Int64(Some(1)), None));
+        return Ok(Some((with(count_udaf(), arg), None)));
+    }
+    let (Some(argument), Some(ty), 1) = (argument.cloned(), ty, params.args.len()) else { return Ok(None) };
+    Ok(match (own.base(), &ty) {
+        ("min", ty) if is_native(ty) && !matches!(ty, Type::Char(_) | Type::Varchar(Some(_))) => {
+            Some((with(min_max::min_udaf(), argument), None))
+        }
+        ("max", ty) if is_native(ty) && !matches!(ty, Type::Char(_) | Type::Varchar(Some(_))) => {
+            Some((with(min_max::max_udaf(), argument), None))
+        }
+        ("sum", Type::Double) => Some((with(sum_udaf(), argument), None)),
+        ("sum", ty) if ty.is_integer() => {
+            let wide = Type::Decimal(20, 0);
+            let sum = Type::Decimal(30, 0);
+            Some((with(sum_udaf(), coerced(argument, ty, &wide)), Some((sum, Type::Bigint))))
+        }
+        ("sum", ty @ Type::Decimal(_, s)) => {
+            Some((with(sum_udaf(), coerced(argument, ty, &Type::Decimal(38, *s))), None))
+        }
+        ("avg", ty) if ty.is_integer() || *ty == Type::Double => {
+            Some((with(avg_udaf(), coerced(argument, ty, &Type::Double)), None))
+        }
+        ("avg", Type::Decimal(p, s)) if *p <= 34 => {
+            Some((with(avg_udaf(), argument), Some((Type::Decimal(p + 4, s + 4), ty.clone()))))
+        }
+        _ => None,
+    })
+}

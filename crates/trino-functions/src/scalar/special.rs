@@ -1,0 +1,868 @@
+//! Functions whose types no signature says: casts, literals, constructors, conditions, and those that take any number
+//! of arguments of a common type.
+
+use std::fmt::Write;
+
+use crate::call::{Argument, Call, Kernel, Rows, cast_rows};
+use crate::error::{Error, Result};
+use crate::parse;
+use crate::text::{to_text, write_decimal};
+use crate::types::{Type, VARCHAR, common};
+use crate::value::{Value, compare, equal};
+
+/// Fields of `EXTRACT`, and the functions that answer for them.
+pub const EXTRACTED: &[(&str, &str)] = &[
+    ("YEAR", "year"),
+    ("QUARTER", "quarter"),
+    ("MONTH", "month"),
+    ("WEEK", "week"),
+    ("DAY", "day"),
+    ("DAY_OF_MONTH", "day"),
+    ("DAY_OF_WEEK", "day_of_week"),
+    ("DOW", "day_of_week"),
+    ("DAY_OF_YEAR", "day_of_year"),
+    ("DOY", "day_of_year"),
+    ("YEAR_OF_WEEK", "year_of_week"),
+    ("YOW", "year_of_week"),
+    ("HOUR", "hour"),
+    ("MINUTE", "minute"),
+    ("SECOND", "second"),
+    ("TIMEZONE_MINUTE", "timezone_minute"),
+    ("TIMEZONE_HOUR", "timezone_hour"),
+];
+
+pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>> {
+    let types: Vec<Type> = arguments.iter().map(|argument| argument.ty.clone()).collect();
+    let text = |index: usize| match arguments.get(index).and_then(|argument| argument.literal.as_ref()) {
+        Some(Value::Str(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    Some(match name {
+        "$cast" => cast("$cast", &types, text(1)?),
+        "$try_cast" => cast("$try_cast", &types, text(1)?),
+        "$literal" => literal(text(0)?, text(1)?),
+        "$array" => array(types),
+        "$row" | "row" => {
+            Ok(call("row", types.clone(), Type::row(types), Kernel::Nullable(|_, args| Ok(Value::Row(args.to_vec())))))
+        }
+        "$typed" => Ok(call("$typed", types, Type::parse(text(1)?)?, Kernel::Nullable(|_, a| Ok(a[0].clone())))),
+        "$subscript" => subscript(&types, arguments[1].literal.as_ref()),
+        "$field" => field(&types, text(1)?),
+        "$case" => case(types),
+        "$in" => among(types),
+        "$between" => between(types),
+        "$like" => like(types),
+        "$extract" => extract(text(0)?, &arguments[1..]),
+        "$boolean" => boolean(&types, text(1)?),
+        "$at_timezone" => at_time_zone(arguments),
+        "typeof" => match types.len() {
+            1 => Ok(call("typeof", types, VARCHAR, Kernel::Nullable(|call, _| Ok(call.params[0].to_string().into())))),
+            _ => wrong("typeof", "t", &types),
+        },
+        "coalesce" => coalesce(types),
+        "if" => condition(types),
+        "nullif" => nullif(types),
+        "greatest" => extreme("greatest", types),
+        "least" => extreme("least", types),
+        "concat" => concat(types),
+        "format" => format_text(types),
+        "mod" if types.len() == 2 => return super::operator::resolve("$mod", arguments),
+        "replace" => super::string::replace(&types)
+            .map_or_else(|| wrong("replace", "varchar(x), varchar(y), varchar(z)", &types), Ok),
+        "url_encode" => super::url::encode(&types).map_or_else(|| wrong("url_encode", "varchar(x)", &types), Ok),
+        "regexp_replace" => return super::regexp::replace(&types).map(Ok),
+        "ceil" | "ceiling" | "floor" | "round" | "truncate" => {
+            let plain = if name == "ceiling" { "ceil" } else { name };
+            if let Some(found) = super::math::decimal(plain, &types) {
+                return Some(Ok(found));
+            }
+            return (name == "ceiling").then(|| crate::call::resolve("ceil", arguments));
+        }
+        _ => return None,
+    })
+}
+
+fn call(name: &'static str, params: Vec<Type>, returns: Type, kernel: Kernel) -> Call {
+    Call { name, params, returns, kernel }
+}
+
+fn wrong(name: &str, expected: &str, types: &[Type]) -> Result<Call> {
+    let given: Vec<String> = types.iter().map(ToString::to_string).collect();
+    Err(Error::new(
+        "FUNCTION_NOT_FOUND",
+        format!("Unexpected parameters ({}) for function {name}. Expected: {name}({expected})", given.join(", ")),
+    ))
+}
+
+/// The common type of all, or the two that have none.
+fn common_of(types: &[Type]) -> Result<Type, (Type, Type)> {
+    let mut found = Type::Unknown;
+    for ty in types {
+        found = common(&found, ty).ok_or_else(|| (found.clone(), ty.clone()))?;
+    }
+    Ok(found)
+}
+
+fn cast(name: &'static str, types: &[Type], target: &str) -> Result<Call> {
+    let to = Type::parse(target).ok_or_else(|| Error::type_mismatch(format!("Unknown type: {target}")))?;
+    let from = &types[0];
+    if !crate::cast::is_possible(from, &to) {
+        return Err(Error::type_mismatch(format!("Cannot cast {from} to {to}")));
+    }
+    let kernel: crate::call::Arrays = if name == "$cast" {
+        |call, columns, rows| cast_rows(&columns[0].expanded(rows)?, &call.params[0], &call.returns, false)
+    } else {
+        |call, columns, rows| cast_rows(&columns[0].expanded(rows)?, &call.params[0], &call.returns, true)
+    };
+    Ok(call(name, types.to_vec(), to, Kernel::Arrays(kernel)))
+}
+
+/// A literal of the text and kind that stand in the statement: its type hangs on the text.
+fn literal(text: &str, kind: &str) -> Result<Call> {
+    let (value, ty) = literal_value(text, kind)?;
+    let _ = value;
+    let kernel: Rows = |_, args| Ok(literal_value(args[0].as_str(), args[1].as_str())?.0);
+    Ok(call("$literal", vec![VARCHAR, VARCHAR], ty, Kernel::Strict(kernel)))
+}
+
+fn literal_value(text: &str, kind: &str) -> Result<(Value, Type)> {
+    let invalid = |name: &str| Error::new("INVALID_LITERAL", format!("'{text}' is not a valid {name} literal"));
+    Ok(match kind {
+        "number" => return number(text),
+        "text" => (text.into(), Type::Varchar(Some(text.chars().count() as u32))),
+        "binary" => {
+            let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+            if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(Error::new("SYNTAX_ERROR", "Binary literal can only contain hexadecimal digits"));
+            }
+            if !digits.len().is_multiple_of(2) {
+                return Err(Error::new("SYNTAX_ERROR", "Binary literal must contain an even number of digits"));
+            }
+            let bytes = (0..digits.len() / 2).filter_map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).ok());
+            (Value::Bytes(bytes.collect()), Type::Varbinary)
+        }
+        "decimal" => {
+            let (value, scale) = parse::decimal(text)
+                .filter(|(_, scale)| (0..=38).contains(scale) && !text.contains(['e', 'E']))
+                .ok_or_else(|| invalid("DECIMAL"))?;
+            let digits = value.unsigned_abs().to_string().len().max(scale as usize).max(1);
+            if digits > 38 {
+                return Err(invalid("DECIMAL"));
+            }
+            (Value::Decimal(value), Type::Decimal(digits as u8, scale as u8))
+        }
+        "timestamp" => {
+            let (value, p, zone) = parse::timestamp_literal(text).ok_or_else(|| invalid("TIMESTAMP"))?;
+            (value, if zone { Type::TimestampTz(p) } else { Type::Timestamp(p) })
+        }
+        "time" => match parse::time(text).filter(|(_, p, _)| *p <= 12).ok_or_else(|| invalid("TIME"))? {
+            (picos, p, None) => (Value::Time(picos), Type::Time(p)),
+            (picos, p, Some(offset)) => (Value::TimeTz(picos, offset), Type::TimeTz(p)),
+        },
+        _ => {
+            // `interval:day:second:-`
+            if let Some(parts) = kind.strip_prefix("interval:") {
+                let parts: Vec<&str> = parts.split(':').collect();
+                let [from, to, sign] = parts[..] else { return Err(Error::internal(kind)) };
+                let value = parse::interval(text, from, Some(to).filter(|to| !to.is_empty()), sign == "-").ok_or_else(
+                    || {
+                        let name = if to.is_empty() { from.to_owned() } else { format!("{from} TO {to}") };
+                        Error::new("INVALID_LITERAL", format!("Invalid INTERVAL {} value: {text}", name.to_uppercase()))
+                    },
+                )?;
+                let ty = if matches!(value, Value::IntervalDay(_)) { Type::IntervalDay } else { Type::IntervalYear };
+                return Ok((value, ty));
+            }
+            let ty = Type::parse(kind)
+                .ok_or_else(|| Error::new("TYPE_NOT_FOUND", format!("Unknown resolvedType: {kind}")))?;
+            let name = ty.base().to_uppercase();
+            if ty == Type::Json {
+                let json = crate::json::parse(text).ok_or_else(|| invalid("JSON"))?;
+                return Ok((json.to_string().into(), ty));
+            }
+            let value = crate::cast::cast(&text.into(), &VARCHAR, &ty).map_err(|_| invalid(&name))?;
+            (value, ty)
+        }
+    })
+}
+
+/// `5` is an integer or bigint, `1.5` a decimal, `1e0` a double.
+fn number(text: &str) -> Result<(Value, Type)> {
+    let text = &text.replace('_', "");
+    if text.contains(['e', 'E']) {
+        let value: f64 = text.parse().map_err(|_| Error::new("SYNTAX_ERROR", format!("Invalid number {text}")))?;
+        return Ok((Value::Double(value), Type::Double));
+    }
+    if text.contains('.') {
+        return literal_value(text, "decimal");
+    }
+    let digits = text.trim_start_matches('-');
+    let radix = |prefix: &str, radix| digits.strip_prefix(prefix).map(|d| i64::from_str_radix(d, radix));
+    let parsed = radix("0x", 16)
+        .or_else(|| radix("0X", 16))
+        .or_else(|| radix("0b", 2))
+        .or_else(|| radix("0o", 8))
+        .map_or_else(|| text.parse(), |value| value.map(|v| if text.starts_with('-') { -v } else { v }));
+    match parsed {
+        Ok(value) if i32::try_from(value).is_ok() => Ok((Value::Int(value), Type::Integer)),
+        Ok(value) => Ok((Value::Int(value), Type::Bigint)),
+        Err(_) => Err(Error::new("SYNTAX_ERROR", format!("Invalid numeric literal: {text}"))),
+    }
+}
+
+fn array(types: Vec<Type>) -> Result<Call> {
+    let item = common_of(&types).map_err(|(a, b)| {
+        Error::type_mismatch(format!(
+            "All ARRAY elements must be the same type or coercible to a common type. Cannot find common type between {a} and {b}"
+        ))
+    })?;
+    let params = vec![item.clone(); types.len()];
+    Ok(call("$array", params, Type::array(item), Kernel::Nullable(|_, args| Ok(Value::Array(args.to_vec())))))
+}
+
+fn subscript(types: &[Type], literal: Option<&Value>) -> Result<Call> {
+    match &types[0] {
+        Type::Array(item) if common(&types[1], &Type::Bigint) == Some(Type::Bigint) => {
+            let kernel: Rows = |_, args| {
+                let (items, index) = (args[0].items(), args[1].as_int());
+                match index {
+                    0 => Err(Error::argument("SQL array indices start at 1")),
+                    ..=-1 => Err(Error::argument(format!("Array subscript is negative: {index}"))),
+                    _ => items.get(index as usize - 1).cloned().ok_or_else(|| {
+                        Error::argument(format!(
+                            "Array subscript must be less than or equal to array length: {index} > {}",
+                            items.len()
+                        ))
+                    }),
+                }
+            };
+            let params = vec![types[0].clone(), Type::Bigint];
+            Ok(call("$subscript", params, item.as_ref().clone(), Kernel::Strict(kernel)))
+        }
+        Type::Map(key, value) if common(key, &types[1]).as_ref() == Some(key) => {
+            let kernel: Rows = |call, args| {
+                let found = args[0].entries().iter().find(|(key, _)| *key == args[1]);
+                found.map(|(_, value)| value.clone()).ok_or_else(|| {
+                    Error::argument(match &args[1] {
+                        Value::Null | Value::Array(_) | Value::Row(_) | Value::Map(_) => {
+                            "Key not present in map".to_owned()
+                        }
+                        key => format!("Key not present in map: {}", to_text(key, &call.params[1])),
+                    })
+                })
+            };
+            let params = vec![types[0].clone(), key.as_ref().clone()];
+            Ok(call("$subscript", params, value.as_ref().clone(), Kernel::Strict(kernel)))
+        }
+        Type::Row(fields) => {
+            let Some(Value::Int(index)) = literal else {
+                return Err(Error::new(
+                    "EXPRESSION_NOT_CONSTANT",
+                    "Subscript expression on ROW requires a constant index",
+                ));
+            };
+            let Some((_, ty)) = usize::try_from(*index - 1).ok().and_then(|at| fields.get(at)) else {
+                return Err(Error::argument(format!("Invalid subscript index: {index}. ROW indices start at 1")));
+            };
+            let kernel: Rows = |_, args| {
+                let at = usize::try_from(args[1].as_int() - 1).unwrap_or(0);
+                Ok(args[0].items().get(at).cloned().unwrap_or(Value::Null))
+            };
+            Ok(call("$subscript", vec![types[0].clone(), Type::Bigint], ty.clone(), Kernel::Strict(kernel)))
+        }
+        Type::Unknown => {
+            Ok(call("$subscript", types.to_vec(), Type::Unknown, Kernel::Nullable(|_, _| Ok(Value::Null))))
+        }
+        _ => Err(Error::type_mismatch(format!("Cannot use {} for subscript of {}", types[1], types[0]))),
+    }
+}
+
+/// `row.name`, or `row[n]` where the name is a number.
+fn field(types: &[Type], name: &str) -> Result<Call> {
+    let Type::Row(fields) = &types[0] else {
+        if types[0] == Type::Unknown {
+            return Ok(call("$field", types.to_vec(), Type::Unknown, Kernel::Nullable(|_, _| Ok(Value::Null))));
+        }
+        return Err(Error::type_mismatch(format!("Expression is not of type ROW: {}", types[0])));
+    };
+    let position = fields
+        .iter()
+        .position(|(own, _)| own.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name)))
+        .or_else(|| name.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|n| *n < fields.len()));
+    let Some(position) = position else {
+        if name.parse::<i64>().is_ok() {
+            return Err(Error::argument(format!("ROW index out of bounds: {name}")));
+        }
+        return Err(Error::new("COLUMN_NOT_FOUND", format!("Column '{name}' cannot be resolved")));
+    };
+    let kernel: crate::call::Arrays = |call, columns, rows| {
+        let row = columns[0].expanded(rows)?;
+        let name = columns[1].value(&VARCHAR, 0);
+        let Type::Row(fields) = &call.params[0] else { return Err(Error::internal("no row")) };
+        let position = fields
+            .iter()
+            .position(|(own, _)| own.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(name.as_str())))
+            .or_else(|| name.as_str().parse::<usize>().ok().and_then(|n| n.checked_sub(1)))
+            .unwrap_or(0);
+        let values: Vec<Value> = (0..rows)
+            .map(|i| {
+                let row = crate::value::read(row.as_ref(), &call.params[0], i);
+                row.items().get(position).cloned().unwrap_or(Value::Null)
+            })
+            .collect();
+        crate::value::build(&call.returns, &values)
+    };
+    Ok(call("$field", vec![types[0].clone(), VARCHAR], fields[position].1.clone(), Kernel::Arrays(kernel)))
+}
+
+/// `WHEN`s and their results in turn, a last one for `ELSE`.
+fn case(types: Vec<Type>) -> Result<Call> {
+    let (conditions, results): (Vec<_>, Vec<_>) =
+        types.iter().enumerate().partition(|(i, _)| i % 2 == 0 && i + 1 < types.len());
+    if let Some((_, ty)) = conditions.iter().find(|(_, ty)| !matches!(ty, Type::Boolean | Type::Unknown)) {
+        return Err(Error::type_mismatch(format!("CASE WHEN clause must evaluate to a boolean (actual: {ty})")));
+    }
+    let results: Vec<Type> = results.into_iter().map(|(_, ty)| ty.clone()).collect();
+    let result = common_of(&results).map_err(|(a, b)| {
+        Error::type_mismatch(format!(
+            "All CASE results must be the same type or coercible to a common type. Cannot find common type between {a} and {b}"
+        ))
+    })?;
+    let count = types.len();
+    let params = (0..count).map(|i| if i % 2 == 0 && i + 1 < count { Type::Boolean } else { result.clone() }).collect();
+    let kernel: Rows = |_, args| {
+        let mut pairs = args.chunks_exact(2);
+        let found = pairs.find(|pair| pair[0].as_bool()).map(|pair| pair[1].clone());
+        Ok(found.or_else(|| args.last().filter(|_| args.len() % 2 == 1).cloned()).unwrap_or(Value::Null))
+    };
+    Ok(call("$case", params, result, Kernel::Nullable(kernel)))
+}
+
+fn among(types: Vec<Type>) -> Result<Call> {
+    let ty = common_of(&types).map_err(|(a, b)| {
+        Error::type_mismatch(format!(
+            "All IN list values must be the same type or coercible to a common type. Cannot find common type between {a} and {b}"
+        ))
+    })?;
+    let params = vec![ty; types.len()];
+    let kernel: Rows = |_, args| {
+        let mut open = args[0].is_null();
+        for item in &args[1..] {
+            match equal(&args[0], item) {
+                Some(true) => return Ok(true.into()),
+                None => open = true,
+                Some(false) => {}
+            }
+        }
+        Ok(if open { Value::Null } else { false.into() })
+    };
+    Ok(call("$in", params, Type::Boolean, Kernel::Nullable(kernel)))
+}
+
+fn between(types: Vec<Type>) -> Result<Call> {
+    let Ok(ty) = common_of(&types) else {
+        return Err(Error::type_mismatch(format!(
+            "Cannot check if {} is BETWEEN {} and {}",
+            types[0], types[1], types[2]
+        )));
+    };
+    let kernel: Rows = |_, args| {
+        let holds = |a: &Value, b: &Value| -> Result<Option<bool>> {
+            Ok(match compare(a, b)? {
+                None if a.is_null() || b.is_null() => None,
+                None => Some(false),
+                Some(order) => Some(order != std::cmp::Ordering::Greater),
+            })
+        };
+        Ok(match (holds(&args[1], &args[0])?, holds(&args[0], &args[2])?) {
+            (Some(false), _) | (_, Some(false)) => Value::Bool(false),
+            (Some(true), Some(true)) => Value::Bool(true),
+            _ => Value::Null,
+        })
+    };
+    Ok(call("$between", vec![ty; 3], Type::Boolean, Kernel::Nullable(kernel)))
+}
+
+fn like(types: Vec<Type>) -> Result<Call> {
+    let text = |ty: &Type| ty.is_text() || *ty == Type::Unknown;
+    if !text(&types[0]) {
+        return Err(Error::type_mismatch(format!(
+            "Left side of LIKE expression must evaluate to a varchar (actual: {})",
+            types[0]
+        )));
+    }
+    if !text(&types[1]) {
+        return Err(Error::type_mismatch(format!(
+            "Pattern for LIKE expression must evaluate to a varchar (actual: {})",
+            types[1]
+        )));
+    }
+    if let Some(ty) = types.get(2).filter(|ty| !text(ty)) {
+        return Err(Error::type_mismatch(format!(
+            "Escape for LIKE expression must evaluate to a varchar (actual: {ty})"
+        )));
+    }
+    // A char is matched with its padding.
+    let params = vec![VARCHAR; types.len()];
+    let kernel: Rows = |_, args| {
+        let escape = match args.get(2).map(Value::as_str) {
+            None => None,
+            Some(text) => {
+                let mut chars = text.chars();
+                match (chars.next(), chars.next()) {
+                    (Some(c), None) => Some(c),
+                    _ => return Err(Error::argument("Escape string must be a single character")),
+                }
+            }
+        };
+        Ok(like_matches(args[0].as_str(), args[1].as_str(), escape)?.into())
+    };
+    Ok(call("$like", params, Type::Boolean, Kernel::Strict(kernel)))
+}
+
+enum LikeStep {
+    Any,
+    One,
+    Char(char),
+}
+
+fn like_matches(text: &str, pattern: &str, escape: Option<char>) -> Result<bool> {
+    let mut steps = Vec::new();
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        if Some(c) == escape {
+            match chars.next() {
+                Some(next) if next == '%' || next == '_' || Some(next) == escape => steps.push(LikeStep::Char(next)),
+                _ => {
+                    return Err(Error::argument(
+                        "Escape character must be followed by '%', '_' or the escape character itself",
+                    ));
+                }
+            }
+        } else {
+            steps.push(match c {
+                '%' => LikeStep::Any,
+                '_' => LikeStep::One,
+                c => LikeStep::Char(c),
+            });
+        }
+    }
+    let text: Vec<char> = text.chars().collect();
+    // Greedy with one place to return to, which is enough for `%`.
+    let (mut at, mut step, mut back) = (0, 0, None);
+    while at < text.len() {
+        match steps.get(step) {
+            Some(LikeStep::Any) => {
+                step += 1;
+                back = Some((at, step));
+            }
+            Some(LikeStep::One) => {
+                at += 1;
+                step += 1;
+            }
+            Some(LikeStep::Char(c)) if *c == text[at] => {
+                at += 1;
+                step += 1;
+            }
+            _ => match back {
+                Some((from, next)) => {
+                    at = from + 1;
+                    step = next;
+                    back = Some((at, next));
+                }
+                None => return Ok(false),
+            },
+        }
+    }
+    Ok(steps[step..].iter().all(|step| matches!(step, LikeStep::Any)))
+}
+
+fn extract(field: &str, rest: &[Argument]) -> Result<Call> {
+    let name = EXTRACTED
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(field))
+        .map(|(_, name)| *name)
+        .ok_or_else(|| Error::new("SYNTAX_ERROR", format!("Invalid EXTRACT field: {field}")))?;
+    let ty = &rest[0].ty;
+    let zoned = name.starts_with("timezone") && !matches!(ty, Type::TimestampTz(_) | Type::TimeTz(_));
+    let inner = crate::call::resolve(name, rest).ok().filter(|_| !zoned || *ty == Type::Unknown).filter(|call| {
+        // A text is not extracted from, nor is a date's hour.
+        !matches!(ty, Type::Varchar(_))
+            && (*ty != Type::Date || !matches!(name, "hour" | "minute" | "second"))
+            && call.params.len() == 1
+    });
+    let Some(mut inner) = inner else {
+        return Err(Error::type_mismatch(format!("Cannot extract {} from {ty}", field.to_uppercase())));
+    };
+    inner.params.insert(0, VARCHAR);
+    let kernel: Rows = |call, args| {
+        let name = EXTRACTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(args[0].as_str()));
+        let argument = Argument { ty: call.params[1].clone(), literal: None };
+        let inner = crate::call::resolve(name.map_or("year", |(_, name)| name), &[argument])?;
+        match inner.kernel {
+            Kernel::Strict(run) | Kernel::Nullable(run) => run(&inner, &args[1..]),
+            Kernel::Arrays(_) => Err(Error::internal("extract")),
+        }
+    };
+    Ok(call("$extract", inner.params, inner.returns, Kernel::Strict(kernel)))
+}
+
+/// Says that an expression must be a boolean; `where` names the place.
+fn boolean(types: &[Type], place: &str) -> Result<Call> {
+    if matches!(types[0], Type::Boolean | Type::Unknown) {
+        let params = vec![Type::Boolean, VARCHAR];
+        return Ok(call("$boolean", params, Type::Boolean, Kernel::Nullable(|_, args| Ok(args[0].clone()))));
+    }
+    let ty = &types[0];
+    Err(Error::type_mismatch(match place {
+        "not" => format!("Value of logical NOT expression must evaluate to a boolean (actual: {ty})"),
+        "term" => format!("Logical expression term must evaluate to a boolean (actual: {ty})"),
+        place => format!("{place} clause must evaluate to a boolean: actual type {ty}"),
+    }))
+}
+
+fn at_time_zone(arguments: &[Argument]) -> Result<Call> {
+    let ty = &arguments[0].ty;
+    if !matches!(ty, Type::Time(_) | Type::TimeTz(_) | Type::Timestamp(_) | Type::TimestampTz(_) | Type::Unknown) {
+        return Err(Error::type_mismatch(format!(
+            "Type of value must be a time or timestamp with or without time zone (actual {ty})"
+        )));
+    }
+    let name = if matches!(ty, Type::Time(_) | Type::TimeTz(_)) { "$time_at_timezone" } else { "at_timezone" };
+    crate::call::resolve(name, arguments)
+}
+
+fn coalesce(types: Vec<Type>) -> Result<Call> {
+    if types.len() < 2 {
+        return Err(Error::new(
+            "INVALID_FUNCTION_ARGUMENT",
+            "The 'coalesce' function must have at least two arguments",
+        ));
+    }
+    let ty = common_of(&types).map_err(|(a, b)| {
+        Error::type_mismatch(format!(
+            "All COALESCE operands must be the same type or coercible to a common type. Cannot find common type between {a} and {b}"
+        ))
+    })?;
+    let kernel: Rows = |_, args| Ok(args.iter().find(|value| !value.is_null()).cloned().unwrap_or(Value::Null));
+    Ok(call("coalesce", vec![ty.clone(); types.len()], ty, Kernel::Nullable(kernel)))
+}
+
+fn condition(mut types: Vec<Type>) -> Result<Call> {
+    if types.len() < 2 || types.len() > 3 {
+        return Err(Error::new("INVALID_FUNCTION_ARGUMENT", "Invalid number of arguments for 'if' function"));
+    }
+    if !matches!(types[0], Type::Boolean | Type::Unknown) {
+        return Err(Error::type_mismatch(format!("IF condition must evaluate to a boolean (actual: {})", types[0])));
+    }
+    let results = &types[1..];
+    let ty = common_of(results).map_err(|(a, b)| {
+        Error::type_mismatch(format!(
+            "Result types for IF must be the same or coercible to a common type. Cannot find common type between {a} and {b}"
+        ))
+    })?;
+    let count = types.len();
+    types = std::iter::once(Type::Boolean).chain(std::iter::repeat_n(ty.clone(), count - 1)).collect();
+    let kernel: Rows =
+        |_, args| Ok(if args[0].as_bool() { args[1].clone() } else { args.get(2).cloned().unwrap_or(Value::Null) });
+    Ok(call("if", types, ty, Kernel::Nullable(kernel)))
+}
+
+fn nullif(types: Vec<Type>) -> Result<Call> {
+    if types.len() != 2 {
+        return Err(Error::new("INVALID_FUNCTION_ARGUMENT", "Invalid number of arguments for 'nullif' function"));
+    }
+    if common(&types[0], &types[1]).is_none_or(|ty| !ty.is_comparable()) {
+        return Err(Error::type_mismatch(format!(
+            "Types are not comparable with NULLIF: {} vs {}",
+            types[0], types[1]
+        )));
+    }
+    let returns = types[0].clone();
+    let kernel: Rows = |call, args| {
+        let ty = common(&call.params[0], &call.params[1]).unwrap_or(Type::Unknown);
+        let (a, b) =
+            (crate::cast::cast(&args[0], &call.params[0], &ty)?, crate::cast::cast(&args[1], &call.params[1], &ty)?);
+        Ok(if equal(&a, &b) == Some(true) { Value::Null } else { args[0].clone() })
+    };
+    Ok(call("nullif", types, returns, Kernel::Nullable(kernel)))
+}
+
+fn extreme(name: &'static str, types: Vec<Type>) -> Result<Call> {
+    let ty = match common_of(&types) {
+        Ok(ty) if ty.is_orderable() && !types.is_empty() => ty,
+        _ => return wrong(name, "e) E:orderable", &types),
+    };
+    let kernel: Rows = |call, args| {
+        let wanted = if call.name == "greatest" { std::cmp::Ordering::Greater } else { std::cmp::Ordering::Less };
+        Ok(crate::aggregate::extreme(args.iter(), wanted))
+    };
+    Ok(call(name, vec![ty.clone(); types.len()], ty, Kernel::Strict(kernel)))
+}
+
+fn concat(types: Vec<Type>) -> Result<Call> {
+    const EXPECTED: &str = "E, array(E)) E, concat(array(E)) E, concat(array(E), E) E, concat(char(x), char(y)), \
+        concat(varbinary), concat(varchar";
+    let count = types.len();
+    if types.iter().all(|ty| matches!(ty, Type::Char(_))) && count == 2 {
+        let (Type::Char(x), Type::Char(y)) = (&types[0], &types[1]) else { return wrong("concat", EXPECTED, &types) };
+        let returns = Type::Char((x + y).min(65_536));
+        let kernel: Rows = |call, args| Ok((to_text(&args[0], &call.params[0]) + args[1].as_str()).into());
+        return Ok(call("concat", types, returns, Kernel::Strict(kernel)));
+    }
+    if let [Type::Char(x), Type::Varchar(Some(y))] | [Type::Varchar(Some(y)), Type::Char(x)] = types[..] {
+        return concat(
+            types
+                .iter()
+                .map(|ty| if ty.is_text() { ty.clone() } else { VARCHAR })
+                .map(|ty| match ty {
+                    Type::Varchar(_) => Type::Char(y.max(1)),
+                    _ => Type::Char(x),
+                })
+                .collect(),
+        );
+    }
+    let fewer = || Err(Error::argument("There must be two or more concatenation arguments"));
+    if types.iter().all(|ty| ty.is_text() || *ty == Type::Unknown) {
+        if count < 2 {
+            return fewer();
+        }
+        let kernel: Rows = |_, args| Ok(args.iter().map(Value::as_str).collect::<String>().into());
+        return Ok(call("concat", vec![VARCHAR; count], VARCHAR, Kernel::Strict(kernel)));
+    }
+    if types.iter().all(|ty| matches!(ty, Type::Varbinary | Type::Unknown)) {
+        if count < 2 {
+            return fewer();
+        }
+        let kernel: Rows = |_, args| Ok(args.iter().flat_map(|v| v.as_bytes().to_vec()).collect::<Vec<u8>>().into());
+        return Ok(call("concat", vec![Type::Varbinary; count], Type::Varbinary, Kernel::Strict(kernel)));
+    }
+    if let Ok(ty @ Type::Array(_)) = common_of(&types) {
+        let kernel: Rows =
+            |_, args| Ok(Value::Array(args.iter().flat_map(|value| value.items().iter().cloned()).collect()));
+        return Ok(call("concat", vec![ty.clone(); count], ty, Kernel::Strict(kernel)));
+    }
+    // One of two is an item.
+    if let [a, b] = &types[..] {
+        let joined = match (a, b) {
+            (Type::Array(item), other) => common(item, other).map(|item| (Type::array(item.clone()), item)),
+            (other, Type::Array(item)) => common(item, other).map(|item| (item.clone(), Type::array(item))),
+            _ => None,
+        };
+        if let Some((left, right)) = joined {
+            let returns = if matches!(a, Type::Array(_)) { left.clone() } else { right.clone() };
+            let kernel: Rows = |call, args| {
+                let array = usize::from(call.params[0] != call.returns);
+                if args[array].is_null() {
+                    return Ok(Value::Null);
+                }
+                let mut items = args[array].items().to_vec();
+                if array == 0 {
+                    items.push(args[1].clone());
+                } else {
+                    items.insert(0, args[0].clone());
+                }
+                Ok(Value::Array(items))
+            };
+            return Ok(call("concat", vec![left, right], returns, Kernel::Nullable(kernel)));
+        }
+    }
+    wrong("concat", EXPECTED, &types)
+}
+
+/// `format('%s …', …)` as `java.util.Formatter` does it.
+fn format_text(types: Vec<Type>) -> Result<Call> {
+    if types.len() < 2 || !matches!(types[0], Type::Varchar(_) | Type::Unknown) {
+        return wrong("format", "varchar, ...", &types);
+    }
+    if let Some(ty) = types.iter().find(|ty| matches!(ty, Type::Array(_) | Type::Map(..) | Type::Row(_))) {
+        return Err(Error::not_supported(format!("Type not supported for formatting: {ty}")));
+    }
+    let params = std::iter::once(VARCHAR).chain(types.into_iter().skip(1)).collect();
+    let kernel: Rows = |call, args| {
+        if args[0].is_null() {
+            return Ok(Value::Null);
+        }
+        Ok(formatted(args[0].as_str(), &args[1..], &call.params[1..])?.into())
+    };
+    Ok(call("format", params, VARCHAR, Kernel::Nullable(kernel)))
+}
+
+fn formatted(pattern: &str, args: &[Value], types: &[Type]) -> Result<String> {
+    let wrong = |text: String| Error::argument(format!("Invalid format string: {pattern} ({text})"));
+    let mut out = String::new();
+    let mut chars = pattern.chars().peekable();
+    let mut next = 0;
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        let (mut flags, mut digits, mut index) = (String::new(), String::new(), None);
+        let (mut precision, mut conversion) = (None, None);
+        while let Some(c) = chars.next() {
+            match c {
+                '$' => {
+                    index = digits.parse::<usize>().ok();
+                    digits.clear();
+                }
+                '1'..='9' => digits.push(c),
+                '0' if !digits.is_empty() => digits.push(c),
+                '-' | '+' | ' ' | '0' | ',' | '(' | '#' | '<' => flags.push(c),
+                '.' => {
+                    let mut text = String::new();
+                    while let Some(d) = chars.next_if(char::is_ascii_digit) {
+                        text.push(d);
+                    }
+                    precision = text.parse::<usize>().ok();
+                }
+                't' | 'T' => {
+                    conversion = Some((c, chars.next()));
+                    break;
+                }
+                c => {
+                    conversion = Some((c, None));
+                    break;
+                }
+            }
+        }
+        let width: usize = digits.parse().unwrap_or(0);
+        let Some((kind, _)) = conversion else { return Err(wrong("Conversion = '%'".to_owned())) };
+        if kind == '%' || kind == 'n' {
+            out.push(if kind == '%' { '%' } else { '\n' });
+            continue;
+        }
+        let position = index.map_or_else(
+            || {
+                next += 1;
+                next - 1
+            },
+            |index| index.saturating_sub(1),
+        );
+        let (Some(value), Some(ty)) = (args.get(position), types.get(position)) else {
+            return Err(wrong(format!("Format specifier '%{kind}'")));
+        };
+        let text =
+            format_one(kind, &flags, precision, value, ty).ok_or_else(|| wrong(format!("{kind} != {}", ty.base())))?;
+        let missing = width.saturating_sub(text.chars().count());
+        if flags.contains('-') {
+            out.push_str(&text);
+            out.extend(std::iter::repeat_n(' ', missing));
+        } else if flags.contains('0') && !value.is_null() {
+            let sign = usize::from(text.starts_with(['-', '+']));
+            out.push_str(&text[..sign]);
+            out.extend(std::iter::repeat_n('0', missing));
+            out.push_str(&text[sign..]);
+        } else {
+            out.extend(std::iter::repeat_n(' ', missing));
+            out.push_str(&text);
+        }
+    }
+    Ok(out)
+}
+
+fn format_one(kind: char, flags: &str, precision: Option<usize>, value: &Value, ty: &Type) -> Option<String> {
+    if value.is_null() {
+        return Some(if kind.is_uppercase() { "NULL".to_owned() } else { "null".to_owned() });
+    }
+    let signed = |text: String| {
+        let plus = if flags.contains('+') && !text.starts_with('-') { "+" } else { "" };
+        let space = if flags.contains(' ') && !text.starts_with('-') { " " } else { "" };
+        let bare = format!("{plus}{space}{text}");
+        match bare.strip_prefix('-') {
+            Some(rest) if flags.contains('(') => format!("({rest})"),
+            _ => bare,
+        }
+    };
+    Some(match (kind, value) {
+        ('s' | 'S', value) => {
+            let text = match value {
+                Value::Double(x) => java(*x),
+                Value::Real(x) => {
+                    let mut out = String::new();
+                    crate::text::write_float(*x, &mut out);
+                    out
+                }
+                value => to_text(value, ty),
+            };
+            let text: String = text.chars().take(precision.unwrap_or(usize::MAX)).collect();
+            if kind == 'S' { text.to_uppercase() } else { text }
+        }
+        ('b' | 'B', value) => {
+            let text = if let Value::Bool(b) = value { b.to_string() } else { "true".to_owned() };
+            if kind == 'B' { text.to_uppercase() } else { text }
+        }
+        ('d', Value::Int(i)) => signed(if flags.contains(',') { grouped(&i.to_string()) } else { i.to_string() }),
+        ('x', Value::Int(i)) => format!("{i:x}"),
+        ('X', Value::Int(i)) => format!("{i:X}"),
+        ('o', Value::Int(i)) => format!("{i:o}"),
+        ('f', value) => {
+            let text = match (value, ty) {
+                (Value::Decimal(x), Type::Decimal(_, s)) => {
+                    let digits = i32::try_from(precision.unwrap_or(6)).ok()?;
+                    let mut out = String::new();
+                    write_decimal(parse::rescale(*x, i32::from(*s), digits)?, digits as u8, &mut out);
+                    out
+                }
+                (Value::Double(_) | Value::Real(_), _) => half_up(value.as_double(), precision.unwrap_or(6)),
+                _ => return None,
+            };
+            signed(if flags.contains(',') { grouped(&text) } else { text })
+        }
+        ('e' | 'E', Value::Double(_) | Value::Real(_)) => {
+            let text = format!("{:.*e}", precision.unwrap_or(6), value.as_double());
+            let (mantissa, exponent) = text.split_once('e')?;
+            let exponent: i32 = exponent.parse().ok()?;
+            let sign = if exponent < 0 { '-' } else { '+' };
+            let text = format!("{mantissa}e{sign}{:02}", exponent.abs());
+            signed(if kind == 'E' { text.to_uppercase() } else { text })
+        }
+        _ => return None,
+    })
+}
+
+fn java(value: f64) -> String {
+    let mut out = String::new();
+    crate::text::write_double(value, &mut out);
+    out
+}
+
+/// Fixed digits of the shortest text, half up, as Java's formatter rounds.
+fn half_up(value: f64, digits: usize) -> String {
+    if !value.is_finite() {
+        return java(value);
+    }
+    let exact = format!("{value:e}");
+    let rounded = parse::decimal(&exact).and_then(|(v, scale)| parse::rescale(v, scale, digits as i32));
+    match rounded {
+        Some(rounded) => {
+            let mut out = String::new();
+            write_decimal(rounded, digits as u8, &mut out);
+            if value.is_sign_negative() && !out.starts_with('-') {
+                out.insert(0, '-');
+            }
+            out
+        }
+        None => format!("{value:.digits$}"),
+    }
+}
+
+/// Commas between thousands.
+fn grouped(text: &str) -> String {
+    let (sign, rest) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text),
+    };
+    let (whole, fraction) = rest.split_once('.').map_or((rest, None), |(whole, fraction)| (whole, Some(fraction)));
+    let mut out = String::from(sign);
+    for (i, digit) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    if let Some(fraction) = fraction {
+        let _ = write!(out, ".{fraction}");
+    }
+    out
+}
