@@ -65,6 +65,7 @@ fn layer(manifest: &str) -> Option<&'static str> {
             "asl" => "asl",
             "store" => "store",
             "service" => "service",
+            "trino-functions" => "functions",
             _ => "platform",
         },
     })
@@ -76,7 +77,7 @@ fn allowed(from: &str, to: &str) -> bool {
         "server" => &["server", "services", "platform", "service", "store", "wire"],
         "bench" | "sim" => &["services", "api", "platform", "service", "store", "asl", "wire"],
         "services" => &["api", "platform", "service", "store", "asl", "wire"],
-        "platform" => &["service", "store", "asl", "wire"],
+        "platform" => &["functions", "service", "store", "asl", "wire"],
         "service" => &["store", "wire"],
         "store" | "asl" | "api" => &["wire"],
         _ => &[],
