@@ -19,6 +19,8 @@ pub enum Principal {
     Root,
     /// The platform itself, inside: may do everything.
     Platform,
+    /// Nobody who has signed: may do what a resource's policy or ACL gives to everybody.
+    Anonymous,
     /// A session of a role.
     Role {
         /// `arn:aws:iam::000000000000:role/name`
@@ -38,6 +40,7 @@ impl Principal {
         match self {
             Self::Root => format!("arn:aws:iam::{account}:root"),
             Self::Platform => format!("arn:aws:iam::{account}:lakerun"),
+            Self::Anonymous => "anonymous".to_owned(),
             Self::Role { role_arn, session, .. } => {
                 let name = role_arn.rsplit('/').next().unwrap_or_default();
                 format!("arn:aws:sts::{account}:assumed-role/{name}/{session}")

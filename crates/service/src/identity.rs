@@ -46,6 +46,16 @@ impl Credentials {
     }
 }
 
+/// What identity policies say.
+#[derive(Clone, Debug)]
+pub enum Judgement {
+    Allowed,
+    /// An explicit Deny, or a session policy that does not allow it.
+    Denied(Error),
+    /// Nothing allows it; the error says so.
+    Silent(Error),
+}
+
 /// Who may do what.
 #[async_trait]
 pub trait Identity: Send + Sync {
@@ -65,6 +75,22 @@ pub trait Identity: Send + Sync {
         _keys: &[(&str, &str)],
     ) -> Result<(), Error> {
         self.authorize(principal, action, resource).await
+    }
+
+    /// What the caller's own policies say, for a resource that has a policy too: a Deny of either is final, and in one account
+    /// the allowance of one is enough. With all condition keys that there are.
+    async fn judge(
+        &self,
+        principal: &Principal,
+        action: &str,
+        resource: &str,
+        keys: &[(&str, &str)],
+    ) -> Result<Judgement, Error> {
+        match self.authorize_with(principal, action, resource, keys).await {
+            Ok(()) => Ok(Judgement::Allowed),
+            Err(error) if error.status() == 403 => Ok(Judgement::Silent(error)),
+            Err(error) => Err(error),
+        }
     }
 
     /// The principal of a role's session, for the platform's own use: no trust policy is asked for services that were

@@ -23,11 +23,12 @@ pub mod identity;
 pub mod listeners;
 pub mod meter;
 mod platform;
+pub mod policy;
 mod refused;
 mod router;
 
 pub use cx::{Cx, Principal};
-pub use platform::{Platform, Settings};
+pub use platform::{AccountSettings, Accounts, Platform, Settings};
 pub use router::{Audience, Handle, Router, refusal};
 
 /// Registers a service's operations: `operations!(router, service, api_sqs: SendMessage, ReceiveMessage)`.

@@ -1,8 +1,10 @@
 //! What a service is given when it is made: the router, the stores with their queues, the data folder, settings.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use store::Queue;
 
@@ -39,5 +41,46 @@ impl Settings {
             None => Ok(T::default()),
             Some(value) => T::deserialize(value).map_err(|e| format!("[{name}]: {e}")),
         }
+    }
+}
+
+/// The `[accounts]` section: accounts beside the server's own, and what else is known of accounts. Whoever holds an account's keys is
+/// that account's root: may do everything in it, and in others what their resources give.
+pub type Accounts = BTreeMap<String, AccountSettings>;
+
+/// What is known of an account.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountSettings {
+    pub access_key_id: Option<String>,
+    pub secret_access_key: Option<String>,
+    /// `DisplayName` in S3's ACLs and lists; AWS has ceased to send it.
+    pub display_name: Option<String>,
+    /// The address that names the account in S3's grants.
+    pub email: Option<String>,
+    /// S3's canonical user; made of the account's number where it is not set.
+    pub canonical_user_id: Option<String>,
+}
+
+impl std::fmt::Debug for AccountSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AccountSettings({:?})", self.access_key_id)
+    }
+}
+
+impl Settings {
+    /// # Errors
+    /// A text that names what is wrong.
+    pub fn accounts(&self) -> Result<Accounts, String> {
+        let accounts: Accounts = self.section("accounts")?;
+        for (account, keys) in &accounts {
+            if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(format!("[accounts.{account}]: an account is 12 digits"));
+            }
+            if keys.access_key_id.is_some() != keys.secret_access_key.is_some() {
+                return Err(format!("[accounts.{account}]: set both access_key_id and secret_access_key, or neither"));
+            }
+        }
+        Ok(accounts)
     }
 }

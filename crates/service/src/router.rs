@@ -184,6 +184,7 @@ impl Router {
         match cx.principal() {
             Principal::Root | Principal::Platform => Ok(()),
             role @ Principal::Role { .. } => self.identity().authorize(role, action, resource).await,
+            Principal::Anonymous => Err(nobody(action)),
         }
     }
 
@@ -198,6 +199,7 @@ impl Router {
         match cx.principal() {
             Principal::Root | Principal::Platform => Ok(()),
             role @ Principal::Role { .. } => self.identity().authorize_with(role, action, resource, keys).await,
+            Principal::Anonymous => Err(nobody(action)),
         }
     }
 
@@ -209,6 +211,7 @@ impl Router {
             // What it does is known to the operation only: a statement of PartiQL.
             Principal::Role { .. } if spec.action.is_empty() => Ok(()),
             Principal::Role { .. } => self.authorize(cx, spec.action, &resource(spec, cx, member)).await,
+            Principal::Anonymous => Err(nobody(spec.action)),
         }
     }
 
@@ -218,7 +221,7 @@ impl Router {
         let Some(entry) = self.entry(spec.service.name, spec.name) else {
             return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
         };
-        if matches!(cx.principal(), Principal::Role { .. }) {
+        if matches!(cx.principal(), Principal::Role { .. } | Principal::Anonymous) {
             let value = reflect::into_value(input.clone());
             self.admit(cx, spec, |name| member_text(&value, name)).await?;
         }
@@ -266,6 +269,11 @@ pub fn refusal(spec: &OperationSpec, error: Error) -> Error {
         return Error::new("InvalidParameterException", error.status(), error.message());
     }
     error
+}
+
+/// Only resources give anything to who has not signed, and this door asks none.
+fn nobody(action: &str) -> Error {
+    Error::access_denied(format!("User: anonymous is not authorized to perform: {action}"))
 }
 
 fn downcast<T: 'static>(erased: Erased) -> Result<Box<T>, Error> {

@@ -84,8 +84,8 @@ impl Front {
 
     async fn connections(self: Arc<Self>, listener: TcpListener) {
         loop {
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(e) => {
                     // Out of file descriptors, mostly: wait for connections to end.
                     tracing::warn!(error = %e, "cannot accept a connection");
@@ -101,8 +101,9 @@ impl Front {
             let front = self.clone();
             tokio::spawn(async move {
                 let handler = front.clone();
-                let service = service_fn(move |request| {
+                let service = service_fn(move |mut request: http::Request<Incoming>| {
                     let front = handler.clone();
+                    request.extensions_mut().insert(s3_service::Peer(peer.ip()));
                     async move { Ok::<_, Infallible>(front.answer(request).await) }
                 });
                 let connection = hyper::server::conn::http1::Builder::new()
@@ -155,9 +156,7 @@ impl Front {
             return self.lambda_code(link).await;
         }
         let named = named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
-        if named == Some("s3")
-            || (named.is_none() && !parts.headers.contains_key("x-amz-target") && parts.method != "POST")
-        {
+        if named == Some("s3") || (named.is_none() && is_s3(&parts)) {
             let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(Patient::new(body)));
             let response = self.s3.serve(request).await;
             return response.map(|body| body.map_err(Into::into).boxed_unsync());
@@ -342,6 +341,22 @@ impl SigningKeys {
     fn known(&self) -> MutexGuard<'_, KnownKeys> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A request whose signature names no service is S3's, unless it is in another protocol: that is S3's too where nobody has signed, and
+/// only its POSTs have to be told from those of other services.
+fn is_s3(parts: &http::request::Parts) -> bool {
+    if parts.headers.contains_key("x-amz-target") {
+        return false;
+    }
+    if parts.method != "POST" {
+        return true;
+    }
+    let kind = parts.headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let query = parts.uri.query().unwrap_or_default();
+    let keys = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    kind.to_ascii_lowercase().starts_with("multipart/form-data")
+        || keys.into_iter().any(|key| ["delete", "uploads", "uploadId", "select", "restore"].contains(&key))
 }
 
 /// The service that a request is for, as its credential scope says.

@@ -4,9 +4,9 @@
 //! Map: [`ops`] the operations, a file per resource · [`policy`] the policy language, pure · [`managed`] AWS's managed
 //! policies · [`records`] what is stored · [`port`] the port.
 //!
-//! Enforced: identity policies of roles (inline and attached) and session policies, with Allow, Deny, wildcards and
-//! resources. Not yet: conditions (an Allow with a condition gives nothing, a Deny with one denies), resource policies,
-//! permission boundaries, users and groups.
+//! Enforced: identity policies of roles (inline and attached) and session policies, with Allow, Deny, wildcards, resources and
+//! conditions; a condition on a key that the service does not tell is taken for the worse (an Allow gives nothing, a Deny denies).
+//! Resources' policies are S3's, which knows all keys of its requests. Not yet: permission boundaries, users and groups.
 
 mod managed;
 mod ops;
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use service::{Platform, operations};
+use service::{Accounts, Platform, operations};
 use store::{Cache, Store};
 
 use crate::records::SessionRecord;
@@ -30,6 +30,8 @@ pub struct Identity {
     store: Store,
     account: String,
     root: RootKeys,
+    /// The accounts beside the server's own.
+    accounts: Accounts,
     roles: Cache<KnownRole>,
     /// Keys of processes that end with this server.
     lent: Mutex<BTreeMap<String, SessionRecord>>,
@@ -53,11 +55,15 @@ pub struct RootKeys {
 }
 
 /// Registers IAM's and STS's operations and becomes the platform's identity.
-pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
+///
+/// # Errors
+/// A text about settings that are wrong.
+pub fn register(platform: &Platform, root: RootKeys) -> Result<Arc<Identity>, String> {
     let store = platform.control.store().clone();
     let roles = Cache::new(&store, MAX_ROLES, records::decides());
     let (account, lent) = (platform.account.clone(), Mutex::default());
-    let identity = Arc::new(Identity { store, account, root, roles, lent });
+    let accounts = platform.settings.accounts()?;
+    let identity = Arc::new(Identity { store, account, root, accounts, roles, lent });
     let router = &platform.router;
     operations!(router, identity, api_iam:
         CreateRole, GetRole, UpdateRole, DeleteRole, ListRoles, UpdateAssumeRolePolicy, TagRole, UntagRole, ListRoleTags,
@@ -66,5 +72,5 @@ pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
         GetPolicyVersion, DeletePolicyVersion, ListPolicyVersions, TagPolicy, UntagPolicy);
     operations!(router, identity, api_sts: GetCallerIdentity, AssumeRole);
     router.set_identity(identity.clone());
-    identity
+    Ok(identity)
 }

@@ -8,11 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rand::Rng as _;
 use service::Principal;
-use service::identity::Credentials;
+use service::identity::{Credentials, Judgement};
+use service::policy::{Asked, Verdict, evaluate};
 use wire::Error;
 use wire::arn::Arn;
 
-use crate::policy::{Verdict, evaluate, evaluate_parsed};
 use crate::records::{self, SessionRecord, role_key, session_key, session_prefix};
 use crate::{Identity, KnownRole};
 
@@ -27,6 +27,18 @@ impl service::identity::Identity for Identity {
                 expires: None,
                 principal: Principal::Root,
                 account: self.account.clone(),
+            }));
+        }
+        if let Some((account, keys)) =
+            self.accounts.iter().find(|(_, a)| a.access_key_id.as_deref() == Some(access_key))
+        {
+            return Ok(Some(Credentials {
+                access_key: access_key.to_owned(),
+                secret_key: keys.secret_access_key.clone().unwrap_or_default(),
+                session_token: None,
+                expires: None,
+                principal: Principal::Root,
+                account: account.clone(),
             }));
         }
         let lent = self.lent().get(access_key).cloned();
@@ -55,28 +67,20 @@ impl service::identity::Identity for Identity {
         resource: &str,
         keys: &[(&str, &str)],
     ) -> Result<(), Error> {
-        let Principal::Role { role_arn, policy, .. } = principal else { return Ok(()) };
-        let denied = |why: &str| {
-            let arn = principal.arn(&self.account);
-            Err(Error::access_denied(format!(
-                "User: {arn} is not authorized to perform: {action} on resource: {resource} {why}"
-            )))
-        };
-        let Some((account, name)) = split_role(role_arn) else { return denied("because the role's ARN is malformed") };
-        let Some(role) = self.role(&account, &name).await? else {
-            return denied("because the role no longer exists");
-        };
-        match evaluate_parsed(&role.policies, action, resource, keys) {
-            Verdict::Denied => return denied("with an explicit deny in an identity-based policy"),
-            Verdict::Silent => {
-                return denied(&format!("because no identity-based policy allows the {action} action"));
-            }
-            Verdict::Allowed => {}
+        match self.weigh(principal, (action, resource), keys, false).await? {
+            Judgement::Allowed => Ok(()),
+            Judgement::Denied(error) | Judgement::Silent(error) => Err(error),
         }
-        match policy.as_deref().map(|p| evaluate(std::iter::once(p), action, resource, keys)) {
-            None | Some(Verdict::Allowed) => Ok(()),
-            Some(_) => denied(&format!("because no session policy allows the {action} action")),
-        }
+    }
+
+    async fn judge(
+        &self,
+        principal: &Principal,
+        action: &str,
+        resource: &str,
+        keys: &[(&str, &str)],
+    ) -> Result<Judgement, Error> {
+        self.weigh(principal, (action, resource), keys, true).await
     }
 
     async fn role_session(&self, role_arn: &str, session: &str, attempt: Option<&str>) -> Result<Principal, Error> {
@@ -119,6 +123,54 @@ impl service::identity::Identity for Identity {
         }
         let key = session_key(access_key);
         Ok(self.store.write(move |tx| tx.delete(&key)).await?)
+    }
+}
+
+impl Identity {
+    /// `complete`: `keys` are all the condition keys that there are.
+    async fn weigh(
+        &self,
+        principal: &Principal,
+        (action, resource): (&str, &str),
+        keys: &[(&str, &str)],
+        complete: bool,
+    ) -> Result<Judgement, Error> {
+        let (role_arn, policy) = match principal {
+            Principal::Root | Principal::Platform => return Ok(Judgement::Allowed),
+            Principal::Role { role_arn, policy, .. } => (role_arn, policy),
+            Principal::Anonymous => {
+                let text = format!("User: anonymous is not authorized to perform: {action} on resource: {resource}");
+                return Ok(Judgement::Silent(Error::access_denied(text)));
+            }
+        };
+        let because = |why: &str| {
+            let arn = principal.arn(&self.account);
+            Error::access_denied(format!(
+                "User: {arn} is not authorized to perform: {action} on resource: {resource} {why}"
+            ))
+        };
+        let Some((account, name)) = split_role(role_arn) else {
+            return Ok(Judgement::Denied(because("because the role's ARN is malformed")));
+        };
+        let Some(role) = self.role(&account, &name).await? else {
+            return Ok(Judgement::Denied(because("because the role no longer exists")));
+        };
+        let asked = Asked { action, resource, keys, complete };
+        let identity = evaluate(&role.policies, asked);
+        if identity == Verdict::Denied {
+            return Ok(Judgement::Denied(because("with an explicit deny in an identity-based policy")));
+        }
+        if let Some(text) = policy {
+            let session: Vec<_> = serde_json::from_str(text).into_iter().collect();
+            if evaluate(&session, asked) != Verdict::Allowed {
+                let why = format!("because no session policy allows the {action} action");
+                return Ok(Judgement::Denied(because(&why)));
+            }
+        }
+        Ok(match identity {
+            Verdict::Allowed => Judgement::Allowed,
+            _ => Judgement::Silent(because(&format!("because no identity-based policy allows the {action} action"))),
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use crate::errors::Result;
 use crate::keys;
 use crate::records::{ObjectRecord, PartRecord, UndoRecord};
 use crate::tx::{Tx, delete_all};
+use crate::version;
 
 /// The attempt with whose credentials the caller acts.
 pub(crate) fn of(cx: &Cx) -> Option<String> {
@@ -27,6 +28,12 @@ impl S3 {
                 let mut garbage = Garbage::new();
                 let log: Vec<UndoRecord> = tx.list_json(keys::undo_of(&attempt), usize::MAX)?;
                 for entry in &log {
+                    if !(entry.written.is_empty() && entry.removed.is_empty()) {
+                        finish_versions(tx, &attempt, commit, entry, &mut garbage)?;
+                        if entry.previous.is_none() {
+                            continue;
+                        }
+                    }
                     let place = keys::object(&entry.bucket, &entry.key);
                     let current: Option<ObjectRecord> = tx.get_json(&place)?;
                     let own = current.as_ref().is_none_or(|c| c.writer.as_deref() == Some(attempt.as_str()));
@@ -64,6 +71,39 @@ impl S3 {
         self.objects.delete(garbage).await;
         Ok(())
     }
+}
+
+/// The same for a key with versions: what the attempt wrote is taken away again, and what it took away comes back.
+fn finish_versions(
+    tx: &mut Tx<'_>,
+    attempt: &str,
+    commit: bool,
+    entry: &UndoRecord,
+    garbage: &mut Garbage,
+) -> Result<()> {
+    let (bucket, key) = (entry.bucket.as_str(), entry.key.as_str());
+    for id in &entry.written {
+        let Some(mut record) = version::find(tx, bucket, key, id)? else { continue };
+        if record.writer.as_deref() != Some(attempt) {
+            continue;
+        }
+        if commit {
+            record.writer = None;
+            version::rewrite(tx, bucket, key, &record)?;
+        } else {
+            version::remove(tx, bucket, key, id)?;
+            change::drop_content(tx, Some(&record), garbage)?;
+        }
+    }
+    for record in &entry.removed {
+        let taken = record.version.is_none() && version::find(tx, bucket, key, "null")?.is_some();
+        if commit || taken || tx.get(keys::bucket(bucket))?.is_none() {
+            change::drop_content(tx, Some(record), garbage)?;
+        } else {
+            version::insert(tx, bucket, key, record, false)?;
+        }
+    }
+    Ok(())
 }
 
 fn abort_uploads(tx: &mut Tx<'_>, attempt: &str, garbage: &mut Garbage) -> Result<()> {

@@ -1,17 +1,23 @@
 //! Bytes on their way in and out: a request's body into a segment, an object's segments into a stream.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
-use store::objects::{Blob, Body};
+use store::objects::{Blob, Body, Seal};
 
 use crate::S3;
 use crate::checksum::{Checksums, Digests, Hasher};
-use crate::errors::{Result, entity_too_large, internal, key_too_long, no_such_key};
+use crate::errors::{
+    Result, entity_too_large, internal, invalid_argument, key_too_long, method_not_allowed, no_such_key,
+    no_such_version,
+};
 use crate::keys;
 use crate::records::{ObjectRecord, Segment};
-use crate::tx::require_bucket;
+use crate::sse::{self, CustomerKey, Opener, PIECE, Sse};
+use crate::tx::{Tx, require_bucket};
+use crate::version;
 
 /// The largest body of one PUT.
 pub(crate) const MAX_PUT: u64 = 5 * 1024 * 1024 * 1024;
@@ -24,6 +30,13 @@ pub(crate) struct Expected {
     /// An algorithm to compute although no value was sent with it.
     pub(crate) algorithm: Option<String>,
     pub(crate) length: Option<u64>,
+}
+
+/// How bytes that come in are encrypted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sealing {
+    pub(crate) sse: Option<Sse>,
+    pub(crate) customer: Option<CustomerKey>,
 }
 
 /// A body that is durable, or small enough to go with its metadata.
@@ -41,6 +54,7 @@ impl S3 {
         &self,
         body: impl Stream<Item = Result<Bytes>>,
         expected: &Expected,
+        sealing: &Sealing,
         trailing: impl FnOnce() -> Checksums,
     ) -> Result<Received> {
         let mut algorithms = expected.checksums.algorithms();
@@ -49,7 +63,14 @@ impl S3 {
         {
             algorithms.push(known_algorithm(&algorithm)?);
         }
-        let mut writer = self.objects.writer(Hasher::new(&algorithms)?);
+        let (seal, key) = match &sealing.sse {
+            None => (None, None),
+            Some(sse) => {
+                let (key, kept) = self.keys.make(sse, sealing.customer.as_ref())?;
+                (Some(Box::new(key.sealer()?) as Box<dyn Seal>), Some(kept))
+            }
+        };
+        let mut writer = self.objects.sealed_writer(Hasher::new(&algorithms)?, seal);
         let mut body = std::pin::pin!(body);
         while let Some(bytes) = body.next().await {
             let bytes = bytes?;
@@ -81,23 +102,26 @@ impl S3 {
             }
             return Err(error);
         }
-        let segment = Segment { id, size: written.size, inline: inline.is_some() };
+        let segment = Segment { id, size: written.size, inline: inline.is_some(), key };
         Ok(Received { segment, inline, digests })
     }
 
-    /// An object with its bytes opened, so that they stay readable whatever happens to the key.
-    pub(crate) async fn open(&self, bucket: &str, key: &str) -> Result<Opened> {
-        if key.len() > 1024 {
-            return Err(key_too_long());
-        }
+    /// An object (or a version of it) with its bytes opened, so that they stay readable whatever happens to the key. `customer`: the
+    /// key that the client has sent along.
+    pub(crate) async fn open(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+        customer: Option<&CustomerKey>,
+    ) -> Result<Opened> {
         // A key that is overwritten between the two steps has lost the old blob: then the new record is read.
         for _ in 0..8 {
             let (record, inline) = self
                 .store
                 .read(|tx| {
                     require_bucket(tx, bucket)?;
-                    let record: ObjectRecord =
-                        tx.get_json(keys::object(bucket, key))?.ok_or_else(|| no_such_key(key))?;
+                    let record = readable(tx, bucket, key, version)?;
                     let mut inline = Vec::new();
                     for segment in record.segments.iter().filter(|s| s.inline) {
                         inline.push(Bytes::from(tx.get(keys::inline(&segment.id))?.unwrap_or_default()));
@@ -105,8 +129,9 @@ impl S3 {
                     Ok::<_, wire::Error>((record, inline))
                 })
                 .await?;
+            sse::check_customer(record.sse.as_ref(), customer)?;
             match self.open_segments(&record, inline).await {
-                Ok(sources) => return Ok(Opened { record, sources }),
+                Ok(blobs) => return self.opened(record, blobs, customer),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(internal(error)),
             }
@@ -115,7 +140,12 @@ impl S3 {
     }
 
     /// The bytes of one segment.
-    pub(crate) async fn read_segment(&self, segment: &Segment) -> Result<BoxSync> {
+    pub(crate) async fn read_segment(
+        &self,
+        segment: &Segment,
+        sse: Option<&Sse>,
+        customer: Option<&CustomerKey>,
+    ) -> Result<BoxSync> {
         let blob = if segment.inline {
             let place = keys::inline(&segment.id);
             let bytes = self.store.read(|tx| Ok::<_, wire::Error>(tx.get(&place)?)).await?;
@@ -123,43 +153,155 @@ impl S3 {
         } else {
             self.objects.open(&segment.id).await.map_err(internal)?
         };
-        Ok(Box::pin(blob.stream(0..segment.size)))
+        let source = self.source(blob, segment, sse, customer)?;
+        Ok(source.stream(0..segment.size))
     }
 
-    async fn open_segments(&self, record: &ObjectRecord, inline: Vec<Bytes>) -> std::io::Result<Vec<(Blob, u64)>> {
+    fn opened(&self, record: ObjectRecord, blobs: Vec<Blob>, customer: Option<&CustomerKey>) -> Result<Opened> {
+        let mut sources = Vec::with_capacity(blobs.len());
+        for (blob, segment) in blobs.into_iter().zip(&record.segments) {
+            sources.push((self.source(blob, segment, record.sse.as_ref(), customer)?, segment.size));
+        }
+        Ok(Opened { record, sources })
+    }
+
+    fn source(
+        &self,
+        blob: Blob,
+        segment: &Segment,
+        sse: Option<&Sse>,
+        customer: Option<&CustomerKey>,
+    ) -> Result<Source> {
+        let opener = match (&segment.key, sse) {
+            (Some(kept), Some(sse)) => Some(Arc::new(self.keys.unwrap(sse, customer, kept)?.opener(segment.size)?)),
+            (None, _) => None,
+            (Some(_), None) => return Err(internal("a segment is encrypted and its object is not")),
+        };
+        Ok(Source { blob, opener })
+    }
+
+    async fn open_segments(&self, record: &ObjectRecord, inline: Vec<Bytes>) -> std::io::Result<Vec<Blob>> {
         let mut inline = inline.into_iter();
-        let mut sources = Vec::with_capacity(record.segments.len());
+        let mut blobs = Vec::with_capacity(record.segments.len());
         for segment in &record.segments {
-            let blob = if segment.inline {
+            blobs.push(if segment.inline {
                 Blob::from_bytes(inline.next().unwrap_or_default())
             } else {
                 self.objects.open(&segment.id).await?
-            };
-            sources.push((blob, segment.size));
+            });
         }
-        Ok(sources)
+        Ok(blobs)
     }
 }
 
+/// Inside a transaction: the object, or the version that is asked for. A delete marker is none.
+pub(crate) fn readable(tx: &mut Tx<'_>, bucket: &str, key: &str, version: Option<&str>) -> Result<ObjectRecord> {
+    if key.len() > 1024 {
+        return Err(key_too_long());
+    }
+    let Some(id) = version else {
+        if let Some(record) = version::current(tx, bucket, key)? {
+            return Ok(record);
+        }
+        let newest = version::newest(tx, bucket, key)?;
+        return Err(match newest {
+            Some(marker) => no_such_key(key).with(DELETE_MARKER, true).with(VERSION_ID, marker.version_id()),
+            None => no_such_key(key),
+        });
+    };
+    if !version::is_id(id) {
+        return Err(invalid_argument("Invalid version id specified")
+            .with("ArgumentName", "versionId")
+            .with("ArgumentValue", id));
+    }
+    match version::find(tx, bucket, key, id)? {
+        Some(marker) if marker.marker => {
+            Err(method_not_allowed().with(DELETE_MARKER, true).with(VERSION_ID, id).with(MODIFIED, marker.modified_ms))
+        }
+        Some(record) => Ok(record),
+        None => Err(no_such_version(key, id)),
+    }
+}
+
+/// Members of errors that are headers of answers.
+pub(crate) const DELETE_MARKER: &str = "x-amz-delete-marker";
+pub(crate) const VERSION_ID: &str = "x-amz-version-id";
+pub(crate) const MODIFIED: &str = "last-modified";
+
+/// Bytes that are read, decrypted where they were encrypted.
+#[derive(Clone)]
+struct Source {
+    blob: Blob,
+    opener: Option<Arc<Opener>>,
+}
+
+/// How many pieces one read brings into memory.
+const PIECES: u64 = 4;
+
+impl Source {
+    fn stream(self, range: Range<u64>) -> BoxSync {
+        let Some(opener) = self.opener else { return Box::pin(self.blob.stream(range)) };
+        let blob = self.blob;
+        Box::pin(futures::stream::unfold(Some(range), move |state| {
+            let (blob, opener) = (blob.clone(), Arc::clone(&opener));
+            async move {
+                let range = state.filter(|r| !r.is_empty())?;
+                let first = range.start / PIECE;
+                let read = async {
+                    let bytes = opener.open(first, &blob.read(opener.place(first, PIECES)).await?)?;
+                    let from = to_usize(range.start - first * PIECE)?;
+                    let end = bytes.len().min(from + to_usize(range.end - range.start)?);
+                    if from >= end {
+                        return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
+                    }
+                    Ok(Bytes::from(bytes).slice(from..end))
+                };
+                match read.await {
+                    Ok(bytes) => {
+                        let next = range.start + bytes.len() as u64..range.end;
+                        Some((Ok(bytes), Some(next)))
+                    }
+                    Err(error) => Some((Err(error), None)),
+                }
+            }
+        }))
+    }
+}
+
+fn to_usize(n: u64) -> std::io::Result<usize> {
+    usize::try_from(n).map_err(std::io::Error::other)
+}
+
 /// An object that is being read.
-#[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) record: ObjectRecord,
-    sources: Vec<(Blob, u64)>,
+    sources: Vec<(Source, u64)>,
 }
 
 impl Opened {
     pub(crate) fn stream(self, range: Range<u64>) -> BoxSync {
         let mut start = 0;
         let mut pieces = Vec::new();
-        for (blob, size) in self.sources {
+        for (source, size) in self.sources {
             let (from, to) = (range.start.max(start), range.end.min(start + size));
             if from < to {
-                pieces.push((blob, from - start..to - start));
+                pieces.push((source, from - start..to - start));
             }
             start += size;
         }
-        Box::pin(futures::stream::iter(pieces).flat_map(|(blob, range)| blob.stream(range)))
+        if pieces.len() == 1
+            && let Some((source, range)) = pieces.pop()
+        {
+            return source.stream(range);
+        }
+        Box::pin(futures::stream::iter(pieces).flat_map(|(source, range)| source.stream(range)))
+    }
+
+    /// The bytes of its one segment as they are kept.
+    pub(crate) async fn kept_bytes(self) -> Result<Bytes> {
+        let Some((source, _)) = self.sources.into_iter().next() else { return Ok(Bytes::new()) };
+        let size = source.blob.len().map_err(internal)?;
+        source.blob.read(0..size).await.map_err(internal)
     }
 
     /// All the bytes of `range` in memory.

@@ -1,16 +1,34 @@
 //! Buckets: made, found, listed, deleted. Their names are one space for all regions and accounts.
 
+use s3s::dto::PublicAccessBlockConfiguration;
 use service::Cx;
 use wire::Error;
 
 use crate::S3;
+use crate::acl::Grant;
+use crate::change::{self, Garbage};
 use crate::errors::{Result, no_such_bucket};
 use crate::keys;
-use crate::records::{BucketRecord, VERSION};
+use crate::lock::DefaultRetention;
+use crate::records::{BucketRecord, PartRecord, UploadRecord, VERSION, Versioning};
+use crate::settings::{ACL, OBJECT_LOCK, OWNERSHIP, PUBLIC_ACCESS};
 use crate::tx::{any, delete_all, require_bucket};
 
+/// What a new bucket is given besides its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    pub(crate) ownership: String,
+    pub(crate) grants: Option<Vec<Grant>>,
+    pub(crate) object_lock: bool,
+}
+
 impl S3 {
-    pub(crate) async fn create_bucket(&self, cx: &Cx, name: &str, region: &str) -> Result<BucketRecord> {
+    /// What is given where nothing is said.
+    pub(crate) fn usual(&self) -> Made {
+        Made { ownership: self.settings.object_ownership.clone(), grants: None, object_lock: false }
+    }
+
+    pub(crate) async fn create_bucket(&self, cx: &Cx, name: &str, region: &str, made: Made) -> Result<BucketRecord> {
         if !s3s::path::check_bucket_name(name) {
             return Err(Error::new("InvalidBucketName", 400, "The specified bucket is not valid."));
         }
@@ -20,7 +38,11 @@ impl S3 {
             account: cx.account().to_owned(),
             region: region.to_owned(),
             created_ms: now_ms(cx),
+            // A bucket with object lock has versions, for good.
+            versioning: made.object_lock.then_some(Versioning::Enabled),
+            object_lock: made.object_lock,
         };
+        let block = self.settings.block_public_access;
         cx.write(&self.store, move |tx| {
             let key = keys::bucket(&record.name);
             if let Some(existing) = tx.get_json::<BucketRecord>(&key)? {
@@ -41,6 +63,19 @@ impl S3 {
                 };
             }
             tx.put_json(&key, &record)?;
+            tx.put_json(keys::setting(&record.name, OWNERSHIP), &[made.ownership.as_str()])?;
+            if block {
+                let all = PublicAccessBlockConfiguration {
+                    block_public_acls: Some(true),
+                    block_public_policy: Some(true),
+                    ignore_public_acls: Some(true),
+                    restrict_public_buckets: Some(true),
+                };
+                tx.put_json(keys::setting(&record.name, PUBLIC_ACCESS), &all)?;
+            }
+            if let Some(grants) = &made.grants {
+                tx.put_json(keys::setting(&record.name, ACL), grants)?;
+            }
             Ok(record.clone())
         })
         .await
@@ -79,17 +114,77 @@ impl S3 {
 
     pub(crate) async fn delete_bucket(&self, cx: &Cx, name: &str) -> Result<()> {
         let name = name.to_owned();
+        let garbage = cx
+            .write(&self.store, move |tx| {
+                let mut garbage = Garbage::new();
+                let key = keys::bucket(&name);
+                if tx.get(&key)?.is_none() {
+                    return Err(no_such_bucket(&name));
+                }
+                if any(tx, &keys::objects(&name))? {
+                    return Err(Error::new("BucketNotEmpty", 409, "The bucket you tried to delete is not empty")
+                        .with("BucketName", name.as_str()));
+                }
+                if any(tx, &keys::versions(&name))? {
+                    let message =
+                        "The bucket you tried to delete is not empty. You must delete all versions in the bucket.";
+                    return Err(Error::new("BucketNotEmpty", 409, message).with("BucketName", name.as_str()));
+                }
+                // Uploads under way end with their bucket.
+                for upload in tx.list_json::<UploadRecord>(keys::uploads(&name), usize::MAX)? {
+                    for part in tx.list_json::<PartRecord>(keys::parts(&upload.id), usize::MAX)? {
+                        change::drop_segment(tx, &part.segment, &mut garbage)?;
+                    }
+                    delete_all(tx, &keys::parts(&upload.id))?;
+                }
+                delete_all(tx, &keys::uploads(&name))?;
+                tx.delete(&key)?;
+                delete_all(tx, &keys::settings(&name))?;
+                Ok::<_, Error>(garbage)
+            })
+            .await?;
+        self.objects.delete(garbage).await;
+        Ok(())
+    }
+
+    /// Enables versioning, or suspends it.
+    pub(crate) async fn put_versioning(&self, cx: &Cx, name: &str, state: Versioning) -> Result<()> {
+        let name = name.to_owned();
         cx.write(&self.store, move |tx| {
-            let key = keys::bucket(&name);
-            if tx.get(&key)?.is_none() {
-                return Err(no_such_bucket(&name));
+            let mut record = require_bucket(tx, &name)?;
+            if record.object_lock && state == Versioning::Suspended {
+                return Err(Error::new(
+                    "InvalidBucketState",
+                    409,
+                    "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
+                ));
             }
-            if any(tx, &keys::objects(&name))? || any(tx, &keys::uploads(&name))? {
-                return Err(Error::new("BucketNotEmpty", 409, "The bucket you tried to delete is not empty")
-                    .with("BucketName", name.as_str()));
+            record.versioning = Some(state);
+            Ok(tx.put_json(keys::bucket(&name), &record)?)
+        })
+        .await
+    }
+
+    /// Object lock, once on, stays; `default` is what new versions get.
+    pub(crate) async fn put_object_lock(&self, cx: &Cx, name: &str, default: Option<DefaultRetention>) -> Result<()> {
+        let name = name.to_owned();
+        cx.write(&self.store, move |tx| {
+            let mut record = require_bucket(tx, &name)?;
+            if record.versioning != Some(Versioning::Enabled) {
+                return Err(Error::new(
+                    "InvalidBucketState",
+                    409,
+                    "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
+                ));
             }
-            tx.delete(&key)?;
-            delete_all(tx, &keys::settings(&name))
+            record.object_lock = true;
+            tx.put_json(keys::bucket(&name), &record)?;
+            let place = keys::setting(&name, OBJECT_LOCK);
+            match &default {
+                Some(default) => tx.put_json(place, default)?,
+                None => tx.delete(place)?,
+            }
+            Ok(())
         })
         .await
     }

@@ -35,6 +35,9 @@ pub(crate) struct Conditions {
     /// Milliseconds since 1970; compared by the second, as HTTP dates are.
     pub(crate) if_modified_since: Option<i64>,
     pub(crate) if_unmodified_since: Option<i64>,
+    /// Of deletions alone: the object's time, to the second, and its size.
+    pub(crate) if_match_modified: Option<i64>,
+    pub(crate) if_match_size: Option<u64>,
 }
 
 impl Conditions {
@@ -71,6 +74,22 @@ impl Conditions {
             (Some(_), None) => return Err(no_such_key(key)),
             (Some(tag), Some(record)) if !tag.matches(record) => return Err(precondition_failed("If-Match")),
             _ => {}
+        }
+        if let Some(wanted) = self.if_match_modified {
+            match current {
+                None => return Err(no_such_key(key)),
+                Some(record) if record.modified_ms.div_euclid(1000) != wanted.div_euclid(1000) => {
+                    return Err(precondition_failed("x-amz-if-match-last-modified-time"));
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(wanted) = self.if_match_size {
+            match current {
+                None => return Err(no_such_key(key)),
+                Some(record) if record.size != wanted => return Err(precondition_failed("x-amz-if-match-size")),
+                Some(_) => {}
+            }
         }
         match (&self.if_none_match, current) {
             (Some(tag), Some(record)) if tag.matches(record) => Err(precondition_failed("If-None-Match")),

@@ -1,91 +1,128 @@
-//! CopyObject: a second object with the same bytes. On disk that is a hard link, unless new checksums are wanted or the
-//! source came in parts.
+//! CopyObject: a second object with the same bytes. On disk that is a hard link, unless new checksums or another encryption are wanted
+//! or the source came in parts.
 
 use futures::TryStreamExt as _;
 use service::Cx;
 
 use crate::S3;
-use crate::body::{Expected, Opened, Received};
+use crate::archive;
+use crate::body::{Expected, Opened, Received, Sealing};
+use crate::buckets::now_ms;
 use crate::checksum::Checksums;
 use crate::conditions::Conditions;
 use crate::errors::{Result, internal, invalid_request};
 use crate::events::Change;
 use crate::put::{Attributes, Commit, Stored};
 use crate::records::Segment;
+use crate::sse::{CustomerKey, Sse};
+use crate::tags::Named;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Copy {
-    pub(crate) source: (String, String),
-    pub(crate) target: (String, String),
+    pub(crate) source: Named,
+    pub(crate) source_customer: Option<CustomerKey>,
     pub(crate) source_conditions: Conditions,
-    /// `REPLACE` as opposed to `COPY`, with what replaces.
-    pub(crate) attributes: Option<(crate::records::Headers, std::collections::BTreeMap<String, String>)>,
-    pub(crate) tags: Option<Vec<(String, String)>>,
-    pub(crate) storage_class: Option<String>,
+    pub(crate) target: (String, String),
+    pub(crate) conditions: Conditions,
+    /// `REPLACE` as opposed to `COPY`: headers and metadata of `attributes` are taken.
+    pub(crate) replaces: bool,
+    /// The same for tags.
+    pub(crate) retags: bool,
+    pub(crate) attributes: Attributes,
+    pub(crate) customer: Option<CustomerKey>,
+    /// The request asks for an encryption, as opposed to what the bucket gives.
+    pub(crate) asks_encryption: bool,
     pub(crate) algorithm: Option<String>,
 }
 
+/// What was copied, and of which version.
+pub(crate) struct Copied {
+    pub(crate) stored: Stored,
+    pub(crate) source_version: Option<String>,
+}
+
 impl S3 {
-    pub(crate) async fn copy_object(&self, cx: &Cx, copy: Copy) -> Result<Stored> {
-        if copy.source == copy.target
-            && copy.attributes.is_none()
-            && copy.storage_class.is_none()
-            && copy.tags.is_none()
+    pub(crate) async fn copy_object(&self, cx: &Cx, copy: Copy) -> Result<Copied> {
+        let same = copy.source.bucket == copy.target.0 && copy.source.key == copy.target.1;
+        let headers = &copy.attributes.headers;
+        if same
+            && copy.source.version.is_none()
+            && !copy.replaces
+            && headers.storage_class.is_none()
+            && headers.website_redirect_location.is_none()
+            && !copy.asks_encryption
         {
             return Err(invalid_request(
                 "This copy request is illegal because it is trying to copy an object to itself without changing the \
                  object's metadata, storage class, website redirect location or encryption attributes.",
             ));
         }
-        let opened = self.open(&copy.source.0, &copy.source.1).await?;
+        let named = &copy.source;
+        let opened =
+            self.open(&named.bucket, &named.key, named.version.as_deref(), copy.source_customer.as_ref()).await?;
         let record = opened.record.clone();
         copy.source_conditions.check_source(&record)?;
+        archive::check_readable(&record, now_ms(cx), true)?;
         if record.size > crate::body::MAX_PUT {
             return Err(invalid_request(
                 "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
             ));
         }
-        let (mut headers, metadata) =
-            copy.attributes.unwrap_or_else(|| (record.headers.clone(), record.metadata.clone()));
-        headers.storage_class = copy.storage_class;
-        let attributes = Attributes { headers, metadata, tags: copy.tags.unwrap_or_else(|| record.tags.clone()) };
+        let mut attributes = copy.attributes;
+        if !copy.replaces {
+            let asked = attributes.headers;
+            attributes.headers = record.headers.clone();
+            attributes.headers.storage_class = asked.storage_class;
+            attributes.headers.website_redirect_location = asked.website_redirect_location;
+            attributes.metadata.clone_from(&record.metadata);
+        }
+        if !copy.retags {
+            attributes.tags.clone_from(&record.tags);
+        }
         attributes.check(&copy.target.1)?;
-        self.check_write(&copy.target.0, &copy.target.1, &Conditions::default()).await?;
-        let (etag, checksums, segment, inline) = self.second(opened, copy.algorithm).await?;
-        self.commit(
-            cx,
-            Commit {
-                bucket: copy.target.0,
-                key: copy.target.1,
-                attributes,
-                conditions: Conditions::default(),
-                etag,
-                checksums,
-                inline: inline.map(|bytes| (segment.id.clone(), bytes)).into_iter().collect(),
-                segments: vec![segment],
-                parts: None,
-                change: Change::Copy,
-                upload: None,
-            },
-        )
-        .await
+        self.check_write(&copy.target.0, &copy.target.1, &copy.conditions).await?;
+        let sealing = Sealing { sse: attributes.sse.clone(), customer: copy.customer };
+        let (etag, checksums, segment, inline) = self.second(opened, copy.algorithm, &sealing).await?;
+        let source_version = record.version.clone();
+        let stored = self
+            .commit(
+                cx,
+                Commit {
+                    bucket: copy.target.0,
+                    key: copy.target.1,
+                    attributes,
+                    conditions: copy.conditions,
+                    etag,
+                    checksums,
+                    inline: inline.map(|bytes| (segment.id.clone(), bytes)).into_iter().collect(),
+                    segments: vec![segment],
+                    parts: None,
+                    change: Change::Copy,
+                    upload: None,
+                },
+            )
+            .await?;
+        Ok(Copied { stored, source_version })
     }
 
     async fn second(
         &self,
         opened: Opened,
         algorithm: Option<String>,
+        sealing: &Sealing,
     ) -> Result<(String, Checksums, Segment, Option<bytes::Bytes>)> {
         let record = &opened.record;
         let known = algorithm.as_deref().is_none_or(|a| record.checksums.of(a).is_some());
-        if let ([segment], true, true) = (record.segments.as_slice(), known, record.parts.is_none()) {
-            let (etag, checksums, size) = (record.etag.clone(), record.checksums.clone(), segment.size);
+        // Keys of SSE-S3 are kept encrypted under one key, whatever the object.
+        let alike = record.sse == sealing.sse && matches!(sealing.sse, None | Some(Sse::Managed));
+        if let ([segment], true, true, true) = (record.segments.as_slice(), known, record.parts.is_none(), alike) {
+            let (etag, checksums, segment) = (record.etag.clone(), record.checksums.clone(), segment.clone());
             if segment.inline {
                 let id = self.objects.new_id();
-                return Ok((etag, checksums, Segment { id, size, inline: true }, Some(opened.bytes(0..size).await?)));
+                return Ok((etag, checksums, Segment { id, ..segment }, Some(opened.kept_bytes().await?)));
             }
             match self.objects.duplicate(&segment.id).await {
-                Ok(id) => return Ok((etag, checksums, Segment { id, size, inline: false }, None)),
+                Ok(id) => return Ok((etag, checksums, Segment { id, ..segment }, None)),
                 // Deleted since, or too many links: the opened bytes are still there to be copied.
                 Err(error) => tracing::debug!(%error, "a blob cannot be linked; copying its bytes"),
             }
@@ -94,7 +131,7 @@ impl S3 {
         let expected = Expected { algorithm, ..Expected::default() };
         let size = record.size;
         let body = opened.stream(0..size).map_err(internal);
-        let Received { segment, inline, digests } = self.receive(body, &expected, Checksums::default).await?;
+        let Received { segment, inline, digests } = self.receive(body, &expected, sealing, Checksums::default).await?;
         Ok((digests.etag(), digests.checksums, segment, inline))
     }
 }

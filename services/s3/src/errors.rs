@@ -19,8 +19,21 @@ pub(crate) fn no_such_upload() -> Error {
         "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
     )
 }
-pub(crate) fn no_such_version() -> Error {
-    Error::new("NoSuchVersion", 404, "The specified version does not exist.")
+pub(crate) fn no_such_version(key: &str, id: &str) -> Error {
+    Error::new("NoSuchVersion", 404, "The specified version does not exist.").with("Key", key).with("VersionId", id)
+}
+pub(crate) fn method_not_allowed() -> Error {
+    Error::new("MethodNotAllowed", 405, "The specified method is not allowed against this resource.")
+}
+pub(crate) fn access_denied(message: impl Into<String>) -> Error {
+    Error::new("AccessDenied", 403, message)
+}
+pub(crate) fn malformed_xml() -> Error {
+    Error::new(
+        "MalformedXML",
+        400,
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    )
 }
 pub(crate) fn precondition_failed(condition: &str) -> Error {
     Error::new("PreconditionFailed", 412, "At least one of the pre-conditions you specified did not hold")

@@ -27,31 +27,107 @@ const ATTEMPTS: u32 = 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Put,
+    Post,
     Copy,
     Complete,
     Delete,
+    /// A delete marker was made.
+    Marker,
+    Tag,
+    Untag,
+    Acl,
+    Restore,
+    /// A lifecycle rule deleted it, or made a delete marker.
+    Expire,
+    ExpireMarker,
 }
 
 impl Change {
     /// EventBridge's `reason`.
-    fn reason(self) -> &'static str {
-        match self {
+    fn reason(self) -> Option<&'static str> {
+        Some(match self {
             Self::Put => "PutObject",
+            Self::Post => "POST Object",
             Self::Copy => "CopyObject",
             Self::Complete => "CompleteMultipartUpload",
-            Self::Delete => "DeleteObject",
-        }
+            Self::Delete | Self::Marker => "DeleteObject",
+            Self::Expire | Self::ExpireMarker => "Lifecycle Expiration",
+            Self::Tag | Self::Untag | Self::Acl | Self::Restore => return None,
+        })
     }
     /// The event's name in bucket notifications, without `s3:`.
     fn name(self) -> &'static str {
         match self {
             Self::Put => "ObjectCreated:Put",
+            Self::Post => "ObjectCreated:Post",
             Self::Copy => "ObjectCreated:Copy",
             Self::Complete => "ObjectCreated:CompleteMultipartUpload",
             Self::Delete => "ObjectRemoved:Delete",
+            Self::Marker => "ObjectRemoved:DeleteMarkerCreated",
+            Self::Tag => "ObjectTagging:Put",
+            Self::Untag => "ObjectTagging:Delete",
+            Self::Acl => "ObjectAcl:Put",
+            Self::Restore => "ObjectRestore:Completed",
+            Self::Expire => "LifecycleExpiration:Delete",
+            Self::ExpireMarker => "LifecycleExpiration:DeleteMarkerCreated",
         }
     }
+    /// EventBridge's `detail-type`.
+    fn detail_type(self) -> &'static str {
+        match self {
+            Self::Put | Self::Post | Self::Copy | Self::Complete => "Object Created",
+            Self::Delete | Self::Marker | Self::Expire | Self::ExpireMarker => "Object Deleted",
+            Self::Tag => "Object Tags Added",
+            Self::Untag => "Object Tags Deleted",
+            Self::Acl => "Object ACL Updated",
+            Self::Restore => "Object Restore Completed",
+        }
+    }
+    fn deletes(self) -> bool {
+        self.detail_type() == "Object Deleted"
+    }
 }
+
+/// What is told besides.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told<'a> {
+    pub(crate) version: Option<&'a str>,
+}
+
+/// The names of events that a notification can ask for. Those of what is not here (replication, intelligent tiering, lost copies,
+/// transitions) never happen. Source: S3 User Guide, "Supported event types for SQS, SNS, and Lambda".
+pub(crate) const NAMES: [&str; 30] = [
+    "s3:TestEvent",
+    "s3:ObjectCreated:*",
+    "s3:ObjectCreated:Put",
+    "s3:ObjectCreated:Post",
+    "s3:ObjectCreated:Copy",
+    "s3:ObjectCreated:CompleteMultipartUpload",
+    "s3:ObjectRemoved:*",
+    "s3:ObjectRemoved:Delete",
+    "s3:ObjectRemoved:DeleteMarkerCreated",
+    "s3:ObjectRestore:*",
+    "s3:ObjectRestore:Post",
+    "s3:ObjectRestore:Completed",
+    "s3:ObjectRestore:Delete",
+    "s3:ReducedRedundancyLostObject",
+    "s3:Replication:*",
+    "s3:Replication:OperationFailedReplication",
+    "s3:Replication:OperationMissedThreshold",
+    "s3:Replication:OperationReplicatedAfterThreshold",
+    "s3:Replication:OperationNotTracked",
+    "s3:LifecycleExpiration:*",
+    "s3:LifecycleExpiration:Delete",
+    "s3:LifecycleExpiration:DeleteMarkerCreated",
+    "s3:LifecycleTransition",
+    "s3:IntelligentTiering",
+    "s3:ObjectTagging:*",
+    "s3:ObjectTagging:Put",
+    "s3:ObjectTagging:Delete",
+    "s3:ObjectAcl:Put",
+    "s3:ObjectAnnotation:Put",
+    "s3:ObjectAnnotation:Delete",
+];
 
 /// Who caused an event.
 #[derive(Clone, Debug)]
@@ -92,6 +168,7 @@ pub(crate) fn record(
     key: &str,
     object: Option<&ObjectRecord>,
     change: Change,
+    told: Told<'_>,
 ) -> Result<()> {
     let place = keys::setting(&bucket.name, NOTIFICATION);
     let Some(config) = tx.get_json::<NotificationConfiguration>(place)? else { return Ok(()) };
@@ -102,8 +179,8 @@ pub(crate) fn record(
     let sequencer = format!("{:018X}", tx.next_number(keys::sequencer())?);
     for (n, (target, configuration_id)) in targets.into_iter().enumerate() {
         let message = match target {
-            "events" => entry(origin, bucket, key, object, change, &sequencer),
-            _ => notification(origin, bucket, key, object, change, &sequencer, configuration_id),
+            "events" => entry((origin, bucket, key), object, change, told, &sequencer),
+            _ => notification((origin, bucket, key), object, change, told, (&sequencer, configuration_id)),
         };
         let delivery = Delivery {
             account: bucket.account.clone(),
@@ -162,11 +239,10 @@ fn matches_filter(filter: Option<&NotificationConfigurationFilter>, key: &str) -
 
 /// As "Amazon S3 event message structure for EventBridge" documents it.
 fn entry(
-    origin: &Origin,
-    bucket: &BucketRecord,
-    key: &str,
+    (origin, bucket, key): (&Origin, &BucketRecord, &str),
     object: Option<&ObjectRecord>,
     change: Change,
+    told: Told<'_>,
     sequencer: &str,
 ) -> Value {
     let mut detail = json!({
@@ -176,16 +252,24 @@ fn entry(
         "request-id": origin.request_id,
         "requester": origin.account,
         "source-ip-address": "127.0.0.1",
-        "reason": change.reason(),
     });
-    let kind = if let Some(record) = object {
-        detail["object"]["size"] = record.size.into();
+    if let Some(reason) = change.reason() {
+        detail["reason"] = reason.into();
+    }
+    if let Some(id) = told.version {
+        detail["object"]["version-id"] = id.into();
+    }
+    if let Some(record) = object {
+        if change.reason().is_some() {
+            detail["object"]["size"] = record.size.into();
+        }
         detail["object"]["etag"] = record.etag.as_str().into();
-        "Object Created"
-    } else {
-        detail["deletion-type"] = "Permanently Deleted".into();
-        "Object Deleted"
-    };
+    }
+    if change.deletes() {
+        let marker = matches!(change, Change::Marker | Change::ExpireMarker);
+        detail["deletion-type"] = if marker { "Delete Marker Created" } else { "Permanently Deleted" }.into();
+    }
+    let kind = change.detail_type();
     json!({
         "Time": origin.time.to_string(),
         "Source": "aws.s3",
@@ -197,16 +281,19 @@ fn entry(
 
 /// As "Event message structure" of bucket notifications documents it.
 fn notification(
-    origin: &Origin,
-    bucket: &BucketRecord,
-    key: &str,
+    (origin, bucket, key): (&Origin, &BucketRecord, &str),
     object: Option<&ObjectRecord>,
     change: Change,
-    sequencer: &str,
-    configuration_id: &str,
+    told: Told<'_>,
+    (sequencer, configuration_id): (&str, &str),
 ) -> Value {
+    // Tags, ACLs and lifecycles came with minor versions of their own.
+    let version = match change {
+        Change::Tag | Change::Untag | Change::Acl | Change::Expire | Change::ExpireMarker => "2.3",
+        _ => "2.1",
+    };
     let mut record = json!({
-        "eventVersion": "2.1",
+        "eventVersion": version,
         "eventSource": "aws:s3",
         "awsRegion": bucket.region,
         "eventTime": wire::Timestamp(origin.time).to_iso(),
@@ -229,12 +316,52 @@ fn notification(
         record["s3"]["object"]["size"] = object.size.into();
         record["s3"]["object"]["eTag"] = object.etag.as_str().into();
     }
+    if let Some(id) = told.version {
+        record["s3"]["object"]["versionId"] = id.into();
+    }
     json!({ "Records": [record] })
+}
+
+/// Inside the transaction that puts a notification: a message to each queue, topic and function that was not told before.
+/// Source: S3 User Guide, "Event message structure" (the test message).
+pub(crate) fn test(
+    tx: &mut Tx<'_>,
+    origin: &Origin,
+    bucket: &BucketRecord,
+    config: &NotificationConfiguration,
+) -> Result<()> {
+    let queues = config.queue_configurations.iter().flatten().map(|c| &c.queue_arn);
+    let topics = config.topic_configurations.iter().flatten().map(|c| &c.topic_arn);
+    let mut told: Vec<&String> = queues.chain(topics).collect();
+    told.sort();
+    told.dedup();
+    for (n, target) in told.into_iter().enumerate() {
+        let message = json!({
+            "Service": "Amazon S3",
+            "Event": "s3:TestEvent",
+            "Time": wire::Timestamp(origin.time).to_iso(),
+            "Bucket": bucket.name,
+            "RequestId": origin.request_id,
+            "HostId": origin.request_id,
+        });
+        let delivery = Delivery {
+            account: bucket.account.clone(),
+            region: bucket.region.clone(),
+            target: target.clone(),
+            message,
+        };
+        let id = format!("s3-test-{}-{n}", origin.request_id);
+        tx.enqueue(NewTask::new(TASK, id).payload(&delivery)?)?;
+    }
+    Ok(())
 }
 
 #[async_trait]
 impl Runner for S3 {
     async fn run(&self, task: Task) -> Done {
+        if task.kind == crate::lifecycle::TASK {
+            return self.run_lifecycle(&task).await;
+        }
         match self.deliver(&task).await {
             Ok(()) => Done::Finished,
             Err(error) if task.attempt >= ATTEMPTS => {

@@ -36,6 +36,38 @@ pub(crate) fn objects_with_prefix(bucket: &str, prefix: &str) -> Vec<u8> {
     bytes.truncate(bytes.len() - 2);
     bytes
 }
+pub(crate) fn all_versions() -> Key {
+    base("version")
+}
+/// The versions of a bucket's keys that are not current, and all delete markers: by key, the newest first.
+pub(crate) fn versions(bucket: &str) -> Key {
+    all_versions().push(bucket)
+}
+pub(crate) fn versions_of(bucket: &str, key: &str) -> Key {
+    versions(bucket).push(key)
+}
+pub(crate) fn version(bucket: &str, key: &str, seq: u64) -> Key {
+    versions_of(bucket, key).push_u64(u64::MAX - seq)
+}
+/// The beginning of all versions of keys whose names begin with `prefix`.
+pub(crate) fn versions_with_prefix(bucket: &str, prefix: &str) -> Vec<u8> {
+    let mut bytes = versions_of(bucket, prefix).into_bytes();
+    bytes.truncate(bytes.len() - 2);
+    bytes
+}
+/// Where a null version is that is not current.
+pub(crate) fn null_version(bucket: &str, key: &str) -> Key {
+    base("null-version").push(bucket).push(key)
+}
+/// The number of the last version.
+pub(crate) fn last_version() -> Key {
+    base("last-version")
+}
+/// Everything that says how a bucket behaves.
+pub(crate) fn governs() -> impl Fn(&[u8]) -> bool {
+    let (buckets, settings) = (buckets(), base("setting"));
+    move |key| key.starts_with(buckets.as_bytes()) || key.starts_with(settings.as_bytes())
+}
 /// The bytes of a small segment.
 pub(crate) fn inline(id: &BlobId) -> Key {
     base("data").push(id.as_str())
@@ -82,6 +114,13 @@ pub(crate) fn completed(upload: &str) -> Key {
 }
 pub(crate) fn sequencer() -> Key {
     base("sequencer")
+}
+
+/// The object's key out of the place of one of its versions.
+pub(crate) fn key_of_version(place: &[u8]) -> String {
+    let mut parts = Key::parts(place);
+    parts.pop();
+    parts.pop().map(|part| String::from_utf8_lossy(&part).into_owned()).unwrap_or_default()
 }
 
 /// The last part of a stored key.

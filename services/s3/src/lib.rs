@@ -8,8 +8,13 @@
 //! [`multipart`] and what they share, [`change`] · [`conditions`], [`checksum`], [`list`] · [`buckets`], [`settings`] ·
 //! [`attempts`] undo of superseded attempts · [`events`] · [`sweep`] garbage after a crash.
 //!
-//! Not here: versioning, ACLs other than private, server-side encryption, object lock.
+//! [`version`] the versions of a key · [`access`], [`policy`], [`acl`] who may · [`state`] what governs a bucket · [`lock`], [`sse`],
+//! [`archive`], [`account`].
 
+mod access;
+mod account;
+mod acl;
+mod archive;
 mod attempts;
 mod body;
 mod buckets;
@@ -22,23 +27,35 @@ mod door;
 mod errors;
 mod events;
 mod keys;
+mod lifecycle;
 mod list;
+mod lock;
+mod make;
 mod multipart;
+mod notification;
 mod ops;
+mod policy;
 mod put;
 mod records;
 mod settings;
+mod sse;
+mod state;
 mod sweep;
 mod tags;
 mod tx;
+mod version;
 
 use std::sync::Arc;
 
 use service::{Platform, Router};
-use store::Store;
 use store::objects::Objects;
+use store::{Cache, Store};
 
-pub use door::Door;
+pub use account::Settings;
+pub use door::{Door, Peer};
+
+use account::Known;
+use state::Bucket;
 
 /// The service.
 #[derive(Debug)]
@@ -46,24 +63,64 @@ pub struct S3 {
     router: Arc<Router>,
     store: Store,
     objects: Objects,
+    buckets: Cache<Bucket>,
+    known: Known,
+    settings: Settings,
+    keys: sse::Keys,
 }
 
 impl S3 {
+    /// What runs by itself, beside requests: to be called once at start.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn start(&self) -> Result<(), wire::Error> {
+        self.plan_lifecycle().await
+    }
+}
+
+/// Buckets whose state is kept in memory.
+const MAX_BUCKETS: usize = 1000;
+
+impl S3 {
     /// Over these stores; without a task runner and without operations: for tests.
-    pub fn new(router: Arc<Router>, store: Store, objects: Objects) -> Arc<Self> {
-        Arc::new(Self { router, store, objects })
+    ///
+    /// # Errors
+    /// When there are no random bytes for a key.
+    pub fn new(router: Arc<Router>, store: Store, objects: Objects, account: &str) -> std::io::Result<Arc<Self>> {
+        let known = Known::new(account, "us-east-1", service::Accounts::default());
+        Ok(Self::over(router, store, objects, known, Settings::default(), sse::Keys::passing()?))
+    }
+
+    fn over(
+        router: Arc<Router>,
+        store: Store,
+        objects: Objects,
+        known: Known,
+        settings: Settings,
+        keys: sse::Keys,
+    ) -> Arc<Self> {
+        let buckets = Cache::new(&store, MAX_BUCKETS, keys::governs());
+        Arc::new(Self { router, store, objects, buckets, known, settings, keys })
     }
 }
 
 /// Makes the service, and registers its operations, its task runner and its part in ending attempts.
 ///
 /// # Errors
-/// When the folder for object bytes cannot be made.
-pub fn register(platform: &Platform) -> std::io::Result<Arc<S3>> {
-    let objects = Objects::disk(platform.data.join("objects"))?;
-    let service = S3::new(platform.router.clone(), platform.s3.store().clone(), objects);
+/// When the folder for object bytes cannot be made, or a setting is wrong.
+pub fn register(platform: &Platform) -> Result<Arc<S3>, String> {
+    let settings: Settings = platform.settings.section("s3")?;
+    if state::Ownership::parse(&settings.object_ownership).is_none() {
+        return Err(format!("[s3] object_ownership: {:?} is none", settings.object_ownership));
+    }
+    let known = Known::new(&platform.account, &platform.region, platform.settings.accounts()?);
+    let objects = Objects::disk(platform.data.join("objects")).map_err(|e| e.to_string())?;
+    let keys = sse::Keys::open(&platform.data.join("s3.key")).map_err(|e| e.to_string())?;
+    let service = S3::over(platform.router.clone(), platform.s3.store().clone(), objects, known, settings, keys);
     ops::register(&platform.router, &service);
     platform.s3.register(events::TASK, 16, service.clone());
+    platform.s3.register(lifecycle::TASK, 1, service.clone());
     platform.router.add_participant(service.clone());
     Ok(service)
 }

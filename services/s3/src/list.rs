@@ -92,6 +92,134 @@ fn page(tx: &mut Tx<'_>, bucket: &str, query: &Query) -> Result<Page> {
     }
 }
 
+/// A page of versions: of each key the newest first.
+#[derive(Debug, Default)]
+pub(crate) struct Versions {
+    /// Key, record, and whether it is the newest.
+    pub(crate) entries: Vec<(String, ObjectRecord, bool)>,
+    pub(crate) prefixes: Vec<String>,
+    /// The last key (or common prefix) and version of this page, where more follow.
+    pub(crate) next: Option<(String, Option<String>)>,
+}
+
+/// Where a page of versions begins: behind all of a key, or behind one of its versions.
+#[derive(Clone, Debug)]
+pub(crate) struct Marker {
+    pub(crate) key: String,
+    pub(crate) version: Option<String>,
+}
+
+impl S3 {
+    pub(crate) async fn list_versions(&self, bucket: &str, query: Query, marker: Option<Marker>) -> Result<Versions> {
+        let bucket = bucket.to_owned();
+        self.store
+            .read(move |tx| {
+                require_bucket(tx, &bucket)?;
+                versions(tx, &bucket, &query, marker.as_ref())
+            })
+            .await
+    }
+}
+
+fn versions(tx: &mut Tx<'_>, bucket: &str, query: &Query, marker: Option<&Marker>) -> Result<Versions> {
+    let mut page = Versions::default();
+    if query.max == 0 {
+        return Ok(page);
+    }
+    let delimiter = query.delimiter.as_deref().filter(|d| !d.is_empty());
+    // What is listed is what comes at or behind `from`, and of that key itself only what is older than `older`.
+    let mut from = query.prefix.clone();
+    let mut older = None;
+    if let Some(marker) = marker.filter(|m| !m.key.is_empty()) {
+        match common_prefix(&marker.key, &query.prefix, delimiter) {
+            Some(whole) if whole == marker.key => match prefix_after(&whole) {
+                Some(next) => from = from.max(next),
+                None => return Ok(page),
+            },
+            _ => match &marker.version {
+                None => from = from.max(format!("{}\0", marker.key)),
+                Some(id) => {
+                    let found = crate::version::find(tx, bucket, &marker.key, id)?;
+                    older = Some(match found {
+                        Some(record) => record.seq,
+                        None => crate::version::seq_of(id).unwrap_or(0),
+                    });
+                    from = from.max(marker.key.clone());
+                }
+            },
+        }
+    }
+    let mut last = (String::new(), None);
+    loop {
+        let Some(key) = next_key(tx, bucket, &query.prefix, &from)? else { return Ok(page) };
+        if let Some(prefix) = common_prefix(&key, &query.prefix, delimiter) {
+            if page.entries.len() + page.prefixes.len() == query.max {
+                page.next = Some(last);
+                return Ok(page);
+            }
+            last = (prefix.clone(), None);
+            let Some(next) = prefix_after(&prefix) else {
+                page.prefixes.push(prefix);
+                return Ok(page);
+            };
+            page.prefixes.push(prefix);
+            from = next;
+            continue;
+        }
+        let mut first = true;
+        let mut records: Vec<ObjectRecord> = crate::version::current(tx, bucket, &key)?.into_iter().collect();
+        records.extend(tx.list_json::<ObjectRecord>(keys::versions_of(bucket, &key), usize::MAX)?);
+        for record in records {
+            let newest = std::mem::take(&mut first);
+            let seen = marker.is_some_and(|m| m.key == key) && older.is_some_and(|seq| record.seq >= seq);
+            if seen {
+                continue;
+            }
+            if page.entries.len() + page.prefixes.len() == query.max {
+                page.next = Some(last);
+                return Ok(page);
+            }
+            last = (key.clone(), Some(record.version_id().to_owned()));
+            page.entries.push((key.clone(), record, newest));
+        }
+        from = format!("{key}\0");
+    }
+}
+
+/// The first key at or behind `from` that has a version or is one.
+pub(crate) fn next_key(tx: &mut Tx<'_>, bucket: &str, prefix: &str, from: &str) -> Result<Option<String>> {
+    let mut found: Option<String> = None;
+    let places = [
+        (keys::objects_with_prefix(bucket, prefix), keys::objects_with_prefix(bucket, from), false),
+        (keys::versions_with_prefix(bucket, prefix), keys::versions_with_prefix(bucket, from), true),
+    ];
+    for (start, at, shelf) in places {
+        let end = prefix_end(&start);
+        let Some((raw, _)) = tx.scan(&at.max(start), end.as_deref(), 1, false)?.pop() else { continue };
+        let key = if shelf { keys::key_of_version(&raw) } else { keys::last_part(&raw) };
+        if found.as_ref().is_none_or(|f| key < *f) {
+            found = Some(key);
+        }
+    }
+    Ok(found)
+}
+
+/// The first text behind all that begin with `prefix`.
+fn prefix_after(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        let next = match last {
+            '\u{D7FF}' => Some('\u{E000}'),
+            c => char::from_u32(u32::from(c) + 1),
+        };
+        if let Some(next) = next {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
 /// What a key is rolled up into: up to and with the first delimiter behind the prefix.
 fn common_prefix(key: &str, prefix: &str, delimiter: Option<&str>) -> Option<String> {
     let delimiter = delimiter?;
@@ -109,9 +237,11 @@ fn successor(mut key: Vec<u8>) -> Vec<u8> {
 pub(crate) fn page_size(asked: Option<i32>, name: &str) -> Result<usize> {
     match asked {
         None => Ok(1000),
-        Some(n) => usize::try_from(n)
-            .map(|n| n.min(1000))
-            .map_err(|_| invalid_argument(format!("Argument {name} must be an integer between 0 and 2147483647"))),
+        Some(n) => usize::try_from(n).map(|n| n.min(1000)).map_err(|_| {
+            invalid_argument(format!("Argument {name} must be an integer between 0 and 2147483647"))
+                .with("ArgumentName", name)
+                .with("ArgumentValue", asked.unwrap_or_default())
+        }),
     }
 }
 

@@ -8,7 +8,7 @@ use store::objects::BlobId;
 use wire::Error;
 
 use crate::S3;
-use crate::body::{Expected, Received};
+use crate::body::{Expected, Received, Sealing};
 use crate::buckets::now_ms;
 use crate::change::{self, Garbage};
 use crate::checksum::{COMPOSITE, Checksums, FULL_OBJECT, composite, multipart_etag};
@@ -18,6 +18,8 @@ use crate::events::Change;
 use crate::keys;
 use crate::put::{Attributes, Commit, Stored};
 use crate::records::{PartRecord, PartSummary, Segment, UploadRecord, VERSION};
+use crate::sse::{CustomerKey, Sse};
+use crate::tags::Named;
 use crate::tx::{Tx, require_bucket};
 
 /// The smallest part, the last one excepted.
@@ -92,9 +94,18 @@ impl S3 {
             algorithm: algorithm.map(|a| crate::body::known_algorithm(&a)).transpose()?.map(str::to_owned),
             checksum_type: kind,
             writer: crate::attempts::of(cx),
+            owner: attributes.owner,
+            grants: attributes.grants,
+            retention: attributes.lock.retention,
+            legal_hold: attributes.lock.legal_hold,
+            sse: attributes.sse,
+            initiator: cx.principal().arn(cx.account()),
         };
         cx.write(&self.store, move |tx| {
-            require_bucket(tx, &bucket)?;
+            let home = require_bucket(tx, &bucket)?;
+            if !home.object_lock && (record.retention.is_some() || record.legal_hold.is_some()) {
+                return Err(crate::lock::missing());
+            }
             tx.put_json(keys::upload(&bucket, &record.key, &record.id), &record)?;
             if let Some(attempt) = &record.writer {
                 let place = keys::attempt_uploads(attempt).push(&record.id);
@@ -109,10 +120,10 @@ impl S3 {
         &self,
         cx: &Cx,
         (upload, number): (Upload, i32),
-        mut expected: Expected,
+        (mut expected, customer): (Expected, Option<CustomerKey>),
         body: impl Stream<Item = Result<Bytes>>,
         trailing: impl FnOnce() -> Checksums,
-    ) -> Result<PartRecord> {
+    ) -> Result<(PartRecord, Option<Sse>)> {
         let number = u32::try_from(number)
             .ok()
             .filter(|n| (1..=MAX_PARTS).contains(n))
@@ -121,7 +132,9 @@ impl S3 {
         if expected.algorithm.is_none() && expected.checksums.is_empty() {
             expected.algorithm.clone_from(&record.algorithm);
         }
-        let Received { segment, inline, digests } = self.receive(body, &expected, trailing).await?;
+        check_upload_key(&record, customer.as_ref())?;
+        let sealing = Sealing { sse: record.sse.clone(), customer };
+        let Received { segment, inline, digests } = self.receive(body, &expected, &sealing, trailing).await?;
         let own: Vec<BlobId> = (!segment.inline).then(|| segment.id.clone()).into_iter().collect();
         let part = PartRecord {
             v: VERSION,
@@ -151,7 +164,7 @@ impl S3 {
             Ok(stored) => {
                 let replayed = own.first().is_some_and(|id| *id != stored.part.segment.id);
                 self.objects.delete(if replayed { own } else { stored.garbage }).await;
-                Ok(stored.part)
+                Ok((stored.part, record.sse))
             }
             Err(error) => {
                 if error.status() < 500 {
@@ -166,12 +179,15 @@ impl S3 {
     pub(crate) async fn upload_part_copy(
         &self,
         cx: &Cx,
-        part: (Upload, i32),
-        (source, conditions): ((String, String), Conditions),
+        (part, customer): ((Upload, i32), Option<CustomerKey>),
+        (source, conditions, source_customer): (Named, Conditions, Option<CustomerKey>),
         range: Option<&str>,
-    ) -> Result<PartRecord> {
-        let opened = self.open(&source.0, &source.1).await?;
+    ) -> Result<(PartRecord, Option<Sse>, Option<String>)> {
+        let opened =
+            self.open(&source.bucket, &source.key, source.version.as_deref(), source_customer.as_ref()).await?;
         conditions.check_source(&opened.record)?;
+        crate::archive::check_readable(&opened.record, now_ms(cx), true)?;
+        let version = opened.record.version.clone();
         let size = opened.record.size;
         let range = match range {
             None => 0..size,
@@ -194,7 +210,8 @@ impl S3 {
             }
         };
         let body = opened.stream(range).map_err(internal);
-        self.upload_part(cx, part, Expected::default(), body, Checksums::default).await
+        let (part, sse) = self.upload_part(cx, part, (Expected::default(), customer), body, Checksums::default).await?;
+        Ok((part, sse, version))
     }
 
     pub(crate) async fn upload(&self, upload: &Upload) -> Result<UploadRecord> {
@@ -246,7 +263,7 @@ impl S3 {
         cx: &Cx,
         upload: Upload,
         claims: Vec<Claim>,
-        (conditions, expected): (Conditions, Expected),
+        (conditions, expected, customer): (Conditions, Expected, Option<CustomerKey>),
     ) -> Result<Stored> {
         let (record, parts) = match self.list_parts(&upload).await {
             Ok(found) => found,
@@ -262,7 +279,7 @@ impl S3 {
                 expected.length.unwrap_or_default()
             )));
         }
-        let checksums = self.checksums_of(&record, &chosen).await?;
+        let checksums = self.checksums_of(&record, &chosen, customer.as_ref()).await?;
         if !expected.checksums.is_empty() && checksums.kind.is_some() {
             expected.checksums.check(&checksums)?;
         }
@@ -273,7 +290,15 @@ impl S3 {
             Commit {
                 bucket: upload.bucket.clone(),
                 key: upload.key.clone(),
-                attributes: Attributes { headers: record.headers, metadata: record.metadata, tags: record.tags },
+                attributes: Attributes {
+                    headers: record.headers,
+                    metadata: record.metadata,
+                    tags: record.tags,
+                    lock: crate::lock::Asked { retention: record.retention, legal_hold: record.legal_hold },
+                    owner: record.owner,
+                    grants: record.grants,
+                    sse: record.sse,
+                },
                 conditions,
                 etag: multipart_etag(&etags)?,
                 checksums,
@@ -297,13 +322,18 @@ impl S3 {
     }
 
     /// The checksums of the whole: composed of the parts' (COMPOSITE), or computed over all bytes (FULL_OBJECT).
-    async fn checksums_of(&self, record: &UploadRecord, chosen: &[&PartRecord]) -> Result<Checksums> {
+    async fn checksums_of(
+        &self,
+        record: &UploadRecord,
+        chosen: &[&PartRecord],
+        customer: Option<&CustomerKey>,
+    ) -> Result<Checksums> {
         let Some(algorithm) = record.algorithm.as_deref() else { return Ok(Checksums::default()) };
         let mut checksums = Checksums { kind: record.checksum_type.clone(), ..Checksums::default() };
         let value = if record.checksum_type.as_deref() == Some(FULL_OBJECT) {
             let mut hasher = crate::checksum::Hasher::new(&[algorithm])?;
             for part in chosen {
-                let mut bytes = std::pin::pin!(self.read_segment(&part.segment).await?);
+                let mut bytes = std::pin::pin!(self.read_segment(&part.segment, record.sse.as_ref(), customer).await?);
                 while let Some(chunk) = bytes.try_next().await.map_err(internal)? {
                     store::objects::Digest::update(&mut hasher, &chunk);
                 }
@@ -317,6 +347,25 @@ impl S3 {
         };
         checksums.set(algorithm, value);
         Ok(checksums)
+    }
+}
+
+/// The key that an upload was begun with has to come with every part.
+fn check_upload_key(record: &UploadRecord, customer: Option<&CustomerKey>) -> Result<()> {
+    match (record.sse.as_ref().and_then(Sse::customer_md5), customer) {
+        (Some(md5), Some(customer)) if md5 == customer.md5 => Ok(()),
+        (None, None) => Ok(()),
+        (Some(_), Some(_)) => {
+            Err(invalid_request("The provided encryption parameters did not match the ones used originally."))
+        }
+        (Some(_), None) => Err(invalid_request(
+            "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption \
+             parameters.",
+        )),
+        (None, Some(_)) => Err(invalid_request(
+            "The multipart upload initiate did not request encryption. Please resend the request without sending encryption \
+             parameters.",
+        )),
     }
 }
 

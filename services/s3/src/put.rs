@@ -9,7 +9,8 @@ use service::Cx;
 use store::objects::BlobId;
 
 use crate::S3;
-use crate::body::{Expected, Received};
+use crate::acl::Grant;
+use crate::body::{Expected, Received, Sealing};
 use crate::buckets::now_ms;
 use crate::change::{self, Garbage};
 use crate::checksum::Checksums;
@@ -17,9 +18,13 @@ use crate::conditions::Conditions;
 use crate::errors::{Result, invalid_argument, key_too_long};
 use crate::events::{self, Change};
 use crate::keys;
+use crate::lock::{self, DefaultRetention};
 use crate::multipart::{self, Completed, Upload};
 use crate::records::{Headers, ObjectRecord, PartSummary, Segment, VERSION};
+use crate::settings::OBJECT_LOCK;
+use crate::sse::{CustomerKey, Sse};
 use crate::tx::require_bucket;
+use crate::version;
 
 /// What a write says about its object, apart from the bytes.
 #[derive(Clone, Debug, Default)]
@@ -27,12 +32,23 @@ pub(crate) struct Attributes {
     pub(crate) headers: Headers,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) tags: Vec<(String, String)>,
+    pub(crate) lock: lock::Asked,
+    /// The account that owns it, where that is not the bucket's.
+    pub(crate) owner: Option<String>,
+    pub(crate) grants: Option<Vec<Grant>>,
+    pub(crate) sse: Option<Sse>,
 }
 
 impl Attributes {
     pub(crate) fn check(&self, key: &str) -> Result<()> {
         if key.is_empty() || key.len() > 1024 {
             return Err(key_too_long());
+        }
+        if let Some(class) = &self.headers.storage_class
+            && !STORAGE_CLASSES.contains(&class.as_str())
+        {
+            return Err(wire::Error::new("InvalidStorageClass", 400, "The storage class you specified is not valid")
+                .with("StorageClassRequested", class.as_str()));
         }
         let size: usize = self.metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
         if size > 2048 {
@@ -46,6 +62,18 @@ impl Attributes {
     }
 }
 
+/// The classes that an object can be written with. Source: API reference, PutObject, without those of other hardware.
+pub(crate) const STORAGE_CLASSES: [&str; 8] = [
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "GLACIER_IR",
+];
+
 /// A write's answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Stored {
@@ -53,6 +81,11 @@ pub(crate) struct Stored {
     pub(crate) size: u64,
     pub(crate) modified_ms: i64,
     pub(crate) checksums: Checksums,
+    /// In a bucket with versions.
+    #[serde(default)]
+    pub(crate) version: Option<String>,
+    #[serde(default)]
+    pub(crate) sse: Option<Sse>,
     /// The blobs that the record names: a repeated call learns by them that its own are not needed.
     blobs: Vec<BlobId>,
     garbage: Garbage,
@@ -80,14 +113,15 @@ impl S3 {
         cx: &Cx,
         (bucket, key): (String, String),
         attributes: Attributes,
-        (conditions, expected): (Conditions, Expected),
-        body: impl Stream<Item = Result<Bytes>>,
+        (conditions, expected, customer): (Conditions, Expected, Option<CustomerKey>),
+        (body, change): (impl Stream<Item = Result<Bytes>>, Change),
         trailing: impl FnOnce() -> Checksums,
     ) -> Result<Stored> {
         attributes.check(&key)?;
         // Before a long body: is there a bucket, and could the condition hold?
         self.check_write(&bucket, &key, &conditions).await?;
-        let Received { segment, inline, digests } = self.receive(body, &expected, trailing).await?;
+        let sealing = Sealing { sse: attributes.sse.clone(), customer };
+        let Received { segment, inline, digests } = self.receive(body, &expected, &sealing, trailing).await?;
         let etag = digests.etag();
         self.commit(
             cx,
@@ -101,7 +135,7 @@ impl S3 {
                 inline: inline.map(|bytes| (segment.id.clone(), bytes)).into_iter().collect(),
                 segments: vec![segment],
                 parts: None,
-                change: Change::Put,
+                change,
                 upload: None,
             },
         )
@@ -113,7 +147,7 @@ impl S3 {
         self.store
             .read(move |tx| {
                 require_bucket(tx, &bucket)?;
-                conditions.check_write(&key, tx.get_json(keys::object(&bucket, &key))?.as_ref())
+                conditions.check_write(&key, version::current(tx, &bucket, &key)?.as_ref())
             })
             .await
     }
@@ -121,7 +155,7 @@ impl S3 {
     /// Names bytes that are durable already. On failure they are removed again.
     pub(crate) async fn commit(&self, cx: &Cx, commit: Commit) -> Result<Stored> {
         let own: Vec<BlobId> = commit.segments.iter().filter(|s| !s.inline).map(|s| s.id.clone()).collect();
-        let record = ObjectRecord {
+        let mut record = ObjectRecord {
             v: VERSION,
             etag: commit.etag,
             size: commit.segments.iter().map(|s| s.size).sum(),
@@ -133,27 +167,50 @@ impl S3 {
             metadata: commit.attributes.metadata,
             tags: commit.attributes.tags,
             writer: crate::attempts::of(cx),
+            version: None,
+            seq: 0,
+            marker: false,
+            owner: commit.attributes.owner,
+            grants: commit.attributes.grants,
+            retention: commit.attributes.lock.retention,
+            legal_hold: commit.attributes.lock.legal_hold,
+            sse: commit.attributes.sse,
+            restored_until_ms: None,
         };
         let (bucket, key, conditions) = (commit.bucket, commit.key, commit.conditions);
         let (inline, change, blobs, upload) = (commit.inline, commit.change, own.clone(), commit.upload);
-        let origin = events::Origin::of(cx);
+        let (origin, chance) = (events::Origin::of(cx), self.objects.new_id().to_string());
         let result = cx
             .write(&self.store, move |tx| {
                 let home = require_bucket(tx, &bucket)?;
-                conditions.check_write(&key, tx.get_json(keys::object(&bucket, &key))?.as_ref())?;
+                conditions.check_write(&key, version::current(tx, &bucket, &key)?.as_ref())?;
+                if home.object_lock {
+                    if record.retention.is_none() {
+                        let default: Option<DefaultRetention> = tx.get_json(keys::setting(&bucket, OBJECT_LOCK))?;
+                        record.retention = default.map(|d| d.from(record.modified_ms));
+                    }
+                } else if record.retention.is_some() || record.legal_hold.is_some() {
+                    return Err(lock::missing());
+                }
                 for (id, bytes) in &inline {
                     tx.put(keys::inline(id), bytes)?;
                 }
-                let mut garbage = change::replace(tx, (&bucket, &key), Some(&record), record.writer.as_deref())?;
+                let attempt = record.writer.clone();
+                let place =
+                    change::Place { bucket: &home, key: &key, attempt: attempt.as_deref(), chance: chance.as_str() };
+                let mut garbage = change::put(tx, place, &mut record)?;
                 if let Some(upload) = &upload {
                     multipart::consume(tx, upload, &record.segments, &mut garbage)?;
                 }
-                events::record(tx, &origin, &home, &key, Some(&record), change)?;
+                let told = events::Told { version: home.versioning.map(|_| record.version_id()) };
+                events::record(tx, &origin, &home, &key, Some(&record), change, told)?;
                 let stored = Stored {
                     etag: record.etag.clone(),
                     size: record.size,
                     modified_ms: record.modified_ms,
                     checksums: record.checksums.clone(),
+                    version: home.versioning.map(|_| record.version_id().to_owned()),
+                    sse: record.sse.clone(),
                     blobs: blobs.clone(),
                     garbage,
                 };
@@ -198,7 +255,7 @@ pub(crate) fn parse_tags(header: &str) -> Result<Vec<(String, String)>> {
 pub(crate) fn check_tags(tags: &[(String, String)], max: usize) -> Result<()> {
     if tags.len() > max {
         let message = format!("Object tags cannot be greater than {max}");
-        return Err(wire::Error::new("BadRequest", 400, message));
+        return Err(wire::Error::new(if max == 10 { "BadRequest" } else { "InvalidTag" }, 400, message));
     }
     for (i, (name, value)) in tags.iter().enumerate() {
         if name.is_empty() || name.chars().count() > 128 {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use store::objects::BlobId;
 
+use crate::acl::Grant;
 use crate::checksum::Checksums;
+use crate::lock::Retention;
+use crate::sse::Sse;
 
 pub(crate) const VERSION: u8 = 1;
 
@@ -16,7 +19,20 @@ pub(crate) struct BucketRecord {
     pub(crate) account: String,
     pub(crate) region: String,
     pub(crate) created_ms: i64,
+    /// Never asked for: absent, and what was never asked for is cheaper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) versioning: Option<Versioning>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) object_lock: bool,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Versioning {
+    Enabled,
+    Suspended,
+}
+
+/// One version of a key's object, or a delete marker. Which of a key's versions is the current one, [`crate::version`] knows.
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ObjectRecord {
@@ -41,6 +57,44 @@ pub(crate) struct ObjectRecord {
     /// The attempt of user code that wrote it, while that may still be undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) writer: Option<String>,
+    /// Absent: the null version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
+    /// Its place among its key's versions: a larger one is newer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) seq: u64,
+    /// A delete marker: no bytes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) marker: bool,
+    /// The account that owns it, where that is not the bucket's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<String>,
+    /// Absent: the owner's alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) grants: Option<Vec<Grant>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retention: Option<Retention>,
+    /// `Some(false)`: it was on once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) legal_hold: Option<bool>,
+    /// How its bytes are encrypted; absent: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sse: Option<Sse>,
+    /// Until when an archived object is readable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restored_until_ms: Option<i64>,
+}
+
+impl ObjectRecord {
+    /// As requests and answers have it.
+    pub(crate) fn version_id(&self) -> &str {
+        self.version.as_deref().unwrap_or("null")
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// A run of an object's bytes: a blob, or a value in the store under [`crate::keys::inline`].
@@ -50,6 +104,9 @@ pub(crate) struct Segment {
     pub(crate) size: u64,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) inline: bool,
+    /// The key that its bytes are encrypted with, itself encrypted as the object's [`Sse`] says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -96,6 +153,19 @@ pub(crate) struct UploadRecord {
     /// `COMPOSITE` or `FULL_OBJECT`.
     pub(crate) checksum_type: Option<String>,
     pub(crate) writer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) grants: Option<Vec<Grant>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retention: Option<Retention>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) legal_hold: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sse: Option<Sse>,
+    /// Who began it, as an ARN.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) initiator: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -116,4 +186,17 @@ pub(crate) struct UndoRecord {
     pub(crate) bucket: String,
     pub(crate) key: String,
     pub(crate) previous: Option<ObjectRecord>,
+    /// In a bucket with versions: the ids of those that the attempt wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) written: Vec<String>,
+    /// And those that it took away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) removed: Vec<ObjectRecord>,
+}
+
+impl UndoRecord {
+    /// Whatever undoing would bring back.
+    pub(crate) fn kept(self) -> impl Iterator<Item = ObjectRecord> {
+        self.previous.into_iter().chain(self.removed)
+    }
 }

@@ -1,6 +1,8 @@
 //! What can be said about a bucket besides its objects: policy, tags, notification, and the rest of its sub-resources.
-//! Each is one record, kept as it was put and given back; the ones that act ([`NOTIFICATION`]) are read where they act.
+//! Each is one record, kept as it was put and given back; those that act on requests are gathered in [`crate::state`], the
+//! others ([`NOTIFICATION`], [`LIFECYCLE`]) are read where they act.
 
+use s3s::dto::NotificationConfiguration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service::Cx;
@@ -11,20 +13,19 @@ use crate::errors::Result;
 use crate::keys;
 use crate::tx::require_bucket;
 
+pub(crate) const ACL: &str = "acl";
 pub(crate) const CORS: &str = "cors";
 pub(crate) const ENCRYPTION: &str = "encryption";
 pub(crate) const LIFECYCLE: &str = "lifecycle";
+pub(crate) const LOGGING: &str = "logging";
 pub(crate) const NOTIFICATION: &str = "notification";
+pub(crate) const OBJECT_LOCK: &str = "object-lock";
 pub(crate) const OWNERSHIP: &str = "ownershipControls";
 pub(crate) const POLICY: &str = "policy";
 pub(crate) const PUBLIC_ACCESS: &str = "publicAccessBlock";
+pub(crate) const REQUEST_PAYMENT: &str = "requestPayment";
 pub(crate) const TAGGING: &str = "tagging";
-pub(crate) const VERSIONING: &str = "versioning";
 pub(crate) const WEBSITE: &str = "website";
-
-/// What S3 says of every object since January 2023: encrypted, with its own keys. Clients that read it find what they find at AWS;
-/// here it says no more than that no key of the caller's is needed. Lakerun itself encrypts nothing on its disk.
-pub(crate) const ENCRYPTED: &str = "AES256";
 
 impl S3 {
     pub(crate) async fn setting<T: DeserializeOwned>(&self, bucket: &str, name: &str) -> Result<Option<T>> {
@@ -67,6 +68,41 @@ impl S3 {
     }
 }
 
+impl S3 {
+    pub(crate) async fn put_policy(&self, cx: &Cx, bucket: &str, policy: &str) -> Result<()> {
+        let found = self.governed(bucket).await?;
+        let parsed = crate::policy::parse(policy, bucket, &self.known)?;
+        if found.access_block.public_policy && crate::policy::is_public(&parsed) {
+            let text = "User is not authorized to perform: s3:PutBucketPolicy because public policies are prevented by the \
+                        BlockPublicPolicy setting in S3 Block Public Access.";
+            return Err(crate::errors::access_denied(text));
+        }
+        self.put_setting(cx, bucket, POLICY, &policy).await
+    }
+
+    /// What is told of a bucket's objects, and to whom; each queue and topic gets a test message.
+    pub(crate) async fn put_notification(
+        &self,
+        cx: &Cx,
+        bucket: &str,
+        config: NotificationConfiguration,
+        skip_validation: bool,
+    ) -> Result<()> {
+        let config = crate::notification::check(config, &cx.uuid())?;
+        if !skip_validation {
+            self.check_destinations(cx, &config).await?;
+        }
+        let value = serde_json::to_value(&config).map_err(crate::errors::internal)?;
+        let (bucket, origin) = (bucket.to_owned(), crate::events::Origin::of(cx));
+        cx.write(&self.store, move |tx| {
+            let home = require_bucket(tx, &bucket)?;
+            tx.put_json(keys::setting(&bucket, NOTIFICATION), &value)?;
+            crate::events::test(tx, &origin, &home, &config)
+        })
+        .await
+    }
+}
+
 /// What S3 says where nothing has been put.
 pub(crate) fn unset(bucket: &str, name: &str) -> Error {
     let (code, message) = match name {
@@ -82,7 +118,7 @@ pub(crate) fn unset(bucket: &str, name: &str) -> Error {
         }
         TAGGING => ("NoSuchTagSet", "The TagSet does not exist"),
         WEBSITE => ("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
-        "object-lock" => {
+        OBJECT_LOCK => {
             ("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket")
         }
         _ => ("ReplicationConfigurationNotFoundError", "The replication configuration was not found"),

@@ -21,10 +21,14 @@ impl S3 {
     pub async fn sweep(&self, now_ms: i64) -> Result<usize> {
         let mut live = BTreeSet::new();
         // Bytes move from parts to objects, and between objects and undo: in this order none of them is missed.
-        let previous = |r: UndoRecord| r.previous.map_or_else(Vec::new, |p| p.segments);
+        let previous = |r: UndoRecord| r.kept().flat_map(|p| p.segments).collect();
         self.collect::<PartRecord>(&keys::all_parts(), &mut live, |r| vec![r.segment]).await?;
         self.collect::<UndoRecord>(&keys::all_undo(), &mut live, previous).await?;
-        self.collect::<ObjectRecord>(&keys::all_objects(), &mut live, |r| r.segments).await?;
+        // A version may be taken down from the shelf, or put up on it, meanwhile: both are looked at twice.
+        for _ in 0..2 {
+            self.collect::<ObjectRecord>(&keys::all_objects(), &mut live, |r| r.segments).await?;
+            self.collect::<ObjectRecord>(&keys::all_versions(), &mut live, |r| r.segments).await?;
+        }
         self.collect::<UndoRecord>(&keys::all_undo(), &mut live, previous).await?;
         self.store
             .write(move |tx| {

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use futures::Stream;
 
 pub use id::BlobId;
-pub use writer::{Body, Digest, Writer, Written};
+pub use writer::{Body, Digest, Seal, Writer, Written};
 
 /// Bodies up to this size are handed back to be kept with their metadata.
 pub const INLINE_LIMIT: usize = 16 * 1024;
@@ -53,7 +53,12 @@ impl Objects {
 
     /// Begins a body. Dropping the writer before `finish` leaves nothing behind.
     pub fn writer<D: Digest>(&self, digest: D) -> Writer<D> {
-        Writer::new(self.clone(), digest)
+        Writer::new(self.clone(), digest, None)
+    }
+
+    /// The same, of what `seal` makes of the body.
+    pub fn sealed_writer<D: Digest>(&self, digest: D, seal: Option<Box<dyn Seal>>) -> Writer<D> {
+        Writer::new(self.clone(), digest, seal)
     }
 
     /// A name for bytes that their owner keeps itself.

@@ -19,6 +19,12 @@ impl Digest for () {
     fn update(&mut self, _: &[u8]) {}
 }
 
+/// Changes a body on its way to where it is kept, e.g. encrypts it. The digest sees it as it came.
+pub trait Seal: Send + 'static {
+    /// The next bytes to keep. `last`: no more come; this is called once with it, and nothing after.
+    fn seal(&mut self, bytes: &[u8], last: bool) -> io::Result<Vec<u8>>;
+}
+
 /// Where a finished body is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -45,10 +51,16 @@ pub struct Writer<D> {
     sink: Option<Sink<D>>,
 }
 
-#[derive(Debug)]
 struct Sink<D> {
     digest: D,
     kept: Kept,
+    seal: Option<Box<dyn Seal>>,
+}
+
+impl<D> std::fmt::Debug for Sink<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sink({:?})", self.kept)
+    }
 }
 
 #[derive(Debug)]
@@ -59,8 +71,8 @@ enum Kept {
 }
 
 impl<D: Digest> Writer<D> {
-    pub(super) fn new(objects: Objects, digest: D) -> Self {
-        let sink = Some(Sink { digest, kept: Kept::Nothing });
+    pub(super) fn new(objects: Objects, digest: D, seal: Option<Box<dyn Seal>>) -> Self {
+        let sink = Some(Sink { digest, kept: Kept::Nothing, seal });
         Self { objects, buffer: BytesMut::new(), size: 0, sink }
     }
 
@@ -72,18 +84,22 @@ impl<D: Digest> Writer<D> {
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.size += bytes.len() as u64;
         self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= BUFFER { self.flush().await } else { Ok(()) }
+        if self.buffer.len() >= BUFFER { self.flush(false).await } else { Ok(()) }
     }
 
     /// Makes what was written durable. Nothing names the blob yet: that is the caller's next transaction.
     pub async fn finish(mut self) -> io::Result<Written<D>> {
         if matches!(&self.sink, Some(Sink { kept: Kept::Nothing, .. })) && self.buffer.len() <= INLINE_LIMIT {
-            let Sink { mut digest, .. } = self.take_sink()?;
+            let Sink { mut digest, seal, .. } = self.take_sink()?;
             digest.update(&self.buffer);
-            return Ok(Written { body: Body::Inline(self.buffer.freeze()), size: self.size, digest });
+            let body = match seal {
+                Some(mut seal) => seal.seal(&self.buffer, true)?.into(),
+                None => self.buffer.freeze(),
+            };
+            return Ok(Written { body: Body::Inline(body), size: self.size, digest });
         }
-        self.flush().await?;
-        let Sink { digest, kept } = self.take_sink()?;
+        self.flush(true).await?;
+        let Sink { digest, kept, .. } = self.take_sink()?;
         let id = match kept {
             Kept::File(file) => blocking(move || file.keep()).await?,
             Kept::Memory(bytes) => match &*self.objects.0 {
@@ -95,12 +111,15 @@ impl<D: Digest> Writer<D> {
         Ok(Written { body: Body::Blob(id), size: self.size, digest })
     }
 
-    async fn flush(&mut self) -> io::Result<()> {
-        let Sink { mut digest, mut kept } = self.take_sink()?;
-        let block = mem::take(&mut self.buffer);
+    async fn flush(&mut self, last: bool) -> io::Result<()> {
+        let Sink { mut digest, mut kept, mut seal } = self.take_sink()?;
+        let mut block = mem::take(&mut self.buffer);
         let objects = self.objects.clone();
         let sink = blocking(move || {
             digest.update(&block);
+            if let Some(seal) = &mut seal {
+                block = BytesMut::from(Bytes::from(seal.seal(&block, last)?));
+            }
             match (&mut kept, &*objects.0) {
                 (Kept::File(file), _) => file.write(&block)?,
                 (Kept::Memory(bytes), _) => bytes.extend_from_slice(&block),
@@ -111,7 +130,7 @@ impl<D: Digest> Writer<D> {
                     kept = Kept::File(file);
                 }
             }
-            Ok(Sink { digest, kept })
+            Ok(Sink { digest, kept, seal })
         })
         .await?;
         self.sink = Some(sink);

@@ -25,6 +25,7 @@ impl Handle<GetCallerIdentity> for Identity {
                 let found = self.role(cx.account(), name).await?.ok_or_else(|| no_such_role(name))?;
                 format!("{}:{session}", found.id)
             }
+            Principal::Anonymous => "anonymous".to_owned(),
         };
         Ok(GetCallerIdentityResponse {
             user_id: Some(user_id),

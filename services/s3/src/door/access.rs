@@ -1,101 +1,200 @@
-//! Session token, expiry and permission of a request whose signature s3s has checked; makes the caller's context.
+//! Who sends a request, and whether they may: the session of a request whose signature s3s has checked, and every action that the
+//! request stands for. What is permitted, [`crate::access`] knows. Source: Service Authorization Reference, "Actions, resources, and
+//! condition keys for Amazon S3"; API reference, "Permissions" of each operation.
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::dto::{CopyObjectInput, CopySource, DeleteObjectsInput, UploadPartCopyInput};
+use s3s::dto::{DeleteObjectsInput, PutObjectTaggingInput};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
-use service::{Cx, Router};
+use service::{Cx, Principal};
 
-use super::convert;
+use super::{Peer, convert};
+use crate::S3;
+use crate::access::{Ask, caller};
+use crate::errors::access_denied;
+use crate::put::{parse_tags, url_decode};
+use crate::tags::Named;
 
 pub(super) struct Access {
-    router: Arc<Router>,
-    account: String,
-    region: String,
+    s3: Arc<S3>,
 }
 
 impl Access {
-    pub(super) fn new(router: Arc<Router>, account: &str, region: &str) -> Self {
-        Self { router, account: account.to_owned(), region: region.to_owned() }
+    pub(super) fn new(s3: Arc<S3>) -> Self {
+        Self { s3 }
+    }
+
+    async fn cx(&self, acx: &S3AccessContext<'_>) -> S3Result<Cx> {
+        let router = Arc::clone(&self.s3.router);
+        let (own, home) = self.s3.known.own();
+        let Some(credentials) = acx.credentials() else {
+            return Ok(Cx::new(router, Principal::Anonymous, own, home));
+        };
+        let found = router.identity().credentials(&credentials.access_key).await.map_err(convert::error)?;
+        let Some(found) = found else { return Err(unknown_key()) };
+        let token = query(acx.uri().query().unwrap_or_default(), "X-Amz-Security-Token");
+        let header = acx.headers().get("x-amz-security-token").and_then(|v| v.to_str().ok()).map(str::to_owned);
+        found.check_session(header.or(token).as_deref(), router.now()).map_err(session_error)?;
+        let region = region(acx).unwrap_or_else(|| home.to_owned());
+        let account = if found.account.is_empty() { own } else { &found.account };
+        Ok(Cx::new(router, found.principal, account, &region))
     }
 }
+
+/// The condition keys of a request, kept for operations whose body says what they are about.
+#[derive(Clone)]
+struct RequestKeys(Arc<Vec<(String, String)>>);
 
 #[async_trait::async_trait]
 impl S3Access for Access {
     async fn check(&self, acx: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let Some(credentials) = acx.credentials() else {
-            return Err(s3_error!(AccessDenied, "Access Denied"));
+        let cx = self.cx(acx).await?;
+        let operation: String = acx.s3_op().name().to_owned();
+        let operation = operation.as_str();
+        super::gate::check(
+            acx.method(),
+            acx.s3_path(),
+            acx.uri().query().unwrap_or_default(),
+            acx.headers(),
+            operation,
+        )?;
+        let version = query(acx.uri().query().unwrap_or_default(), "versionId").filter(|v| !v.is_empty());
+        let (bucket, key) = match acx.s3_path() {
+            S3Path::Root => {
+                allow_account(&cx, &format!("s3:{}", action(operation))).await?;
+                acx.extensions_mut().insert(cx);
+                return Ok(());
+            }
+            S3Path::Bucket { bucket } => (bucket.to_string(), None),
+            S3Path::Object { bucket, key } => (bucket.to_string(), Some(key.to_string())),
         };
-        let found = self.router.identity().credentials(&credentials.access_key).await.map_err(convert::error)?;
-        let Some(found) = found else {
-            return Err(s3_error!(
-                InvalidAccessKeyId,
-                "The AWS Access Key Id you provided does not exist in our records."
-            ));
-        };
-        let query = query(acx.uri().query().unwrap_or_default(), "X-Amz-Security-Token");
-        let header = acx.headers().get("x-amz-security-token").and_then(|v| v.to_str().ok()).map(str::to_owned);
-        found.check_session(header.or(query).as_deref(), self.router.now()).map_err(session_error)?;
-
-        let query = acx.uri().query().unwrap_or_default();
-        super::gate::check(acx.method(), acx.s3_path(), query, acx.headers(), acx.s3_op().name())?;
-
-        let region = region(acx).unwrap_or_else(|| self.region.clone());
-        let account = if found.account.is_empty() { &self.account } else { &found.account };
-        let cx = Cx::new(Arc::clone(&self.router), found.principal, account, &region);
-        // The keys of DeleteObjects are in its body: see below.
-        let operation = acx.s3_op().name();
-        if operation != "DeleteObjects" {
-            let resource = match acx.s3_path() {
-                S3Path::Root => "*".to_owned(),
-                S3Path::Bucket { bucket } => format!("arn:aws:s3:::{bucket}"),
-                S3Path::Object { bucket, key } => object_arn(bucket, key),
-            };
-            allow(&cx, &action(operation), &resource).await?;
+        if operation == "CreateBucket" {
+            allow_account(&cx, "s3:CreateBucket").await?;
+            acx.extensions_mut().insert(cx);
+            return Ok(());
         }
+        self.owner_is_expected(&bucket, header(acx.headers(), "x-amz-expected-bucket-owner")).await?;
+        self.payer(&cx, &bucket, acx).await?;
+        let keys = request_keys(acx, version.as_deref()).map_err(convert::error)?;
+        for action in actions(operation, version.is_some(), acx.headers()) {
+            let ask =
+                Ask { action: &action, bucket: &bucket, key: key.as_deref(), version: version.as_deref(), keys: &keys };
+            self.s3.permit(&cx, &ask).await.map_err(convert::error)?;
+        }
+        if matches!(operation, "CopyObject" | "UploadPartCopy") {
+            self.source(&cx, acx.headers(), &keys).await?;
+        }
+        acx.extensions_mut().insert(RequestKeys(Arc::new(keys)));
         acx.extensions_mut().insert(cx);
         Ok(())
     }
 
+    /// The keys are in the body: each is asked for, and what may not be deleted is told in the answer.
     async fn delete_objects(&self, req: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
         let cx = super::cx(req)?;
+        let keys = req.extensions.get::<RequestKeys>().map(|k| Arc::clone(&k.0)).unwrap_or_default();
+        let bucket = req.input.bucket.clone();
+        let mut refused = Vec::new();
         for object in &req.input.delete.objects {
-            allow(&cx, "s3:DeleteObject", &object_arn(&req.input.bucket, &object.key)).await?;
+            let action = if object.version_id.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+            let ask = Ask {
+                action,
+                bucket: &bucket,
+                key: Some(&object.key),
+                version: object.version_id.as_deref(),
+                keys: &keys,
+            };
+            match self.s3.permit(&cx, &ask).await {
+                Ok(()) => {}
+                Err(error) if error.status() == 403 => refused.push((object.key.clone(), object.version_id.clone())),
+                Err(error) => return Err(convert::error(error)),
+            }
         }
+        if matches!(cx.principal(), Principal::Anonymous) && refused.len() == req.input.delete.objects.len() {
+            return Err(s3_error!(AccessDenied, "Access Denied"));
+        }
+        req.input.delete.objects.retain(|o| !refused.iter().any(|(k, v)| *k == o.key && *v == o.version_id));
+        req.extensions.insert(Refused(refused));
         Ok(())
     }
-    async fn copy_object(&self, req: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
-        read_source(&super::cx(req)?, &req.input.copy_source).await
-    }
-    async fn upload_part_copy(&self, req: &mut S3Request<UploadPartCopyInput>) -> S3Result<()> {
-        read_source(&super::cx(req)?, &req.input.copy_source).await
+
+    async fn put_object_tagging(&self, req: &mut S3Request<PutObjectTaggingInput>) -> S3Result<()> {
+        let cx = super::cx(req)?;
+        let mut keys = req.extensions.get::<RequestKeys>().map(|k| k.0.to_vec()).unwrap_or_default();
+        tag_keys(&mut keys, &convert::tags(req.input.tagging.tag_set.clone()));
+        let version = req.input.version_id.as_deref();
+        let action = if version.is_some() { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
+        let ask = Ask { action, bucket: &req.input.bucket, key: Some(&req.input.key), version, keys: &keys };
+        self.s3.permit(&cx, &ask).await.map_err(convert::error)
     }
 }
 
-async fn read_source(cx: &Cx, source: &CopySource) -> S3Result<()> {
-    let (bucket, key) = convert::source(source)?;
-    allow(cx, "s3:GetObject", &object_arn(&bucket, &key)).await
+/// The keys of a DeleteObjects that may not be deleted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refused(pub(super) Vec<(String, Option<String>)>);
+
+impl Access {
+    async fn source(&self, cx: &Cx, headers: &HeaderMap, keys: &[(String, String)]) -> S3Result<()> {
+        let text = header(headers, "x-amz-copy-source").unwrap_or_default();
+        let Named { bucket, key, version } = crate::ops::source(text).map_err(convert::error)?;
+        self.owner_is_expected(&bucket, header(headers, "x-amz-source-expected-bucket-owner")).await?;
+        let action = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+        let ask = Ask { action, bucket: &bucket, key: Some(&key), version: version.as_deref(), keys };
+        self.s3.permit(cx, &ask).await.map_err(convert::error)
+    }
+
+    async fn owner_is_expected(&self, bucket: &str, expected: Option<&str>) -> S3Result<()> {
+        let Some(expected) = expected else { return Ok(()) };
+        let bucket = self.s3.governed(bucket).await.map_err(convert::error)?;
+        if bucket.owner() == expected {
+            return Ok(());
+        }
+        if expected.len() != 12 || !expected.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(convert::error(wire::Error::new(
+                "InvalidBucketOwnerAWSAccountID",
+                400,
+                "The value of the expected bucket owner parameter must be an AWS account ID.",
+            )));
+        }
+        Err(s3_error!(AccessDenied, "Access Denied"))
+    }
+
+    /// Where the requester pays, they say that they know.
+    async fn payer(&self, cx: &Cx, bucket: &str, acx: &S3AccessContext<'_>) -> S3Result<()> {
+        let Ok(bucket) = self.s3.governed(bucket).await else { return Ok(()) };
+        if !bucket.requester_pays || caller(cx) == bucket.owner() {
+            return Ok(());
+        }
+        let said = header(acx.headers(), "x-amz-request-payer").map(str::to_owned);
+        let said = said.or_else(|| query(acx.uri().query().unwrap_or_default(), "x-amz-request-payer"));
+        if said.as_deref() == Some("requester") && !caller(cx).is_empty() {
+            return Ok(());
+        }
+        Err(convert::error(access_denied("Bucket is requester pays. The request must say that the requester pays.")))
+    }
 }
 
-async fn allow(cx: &Cx, action: &str, resource: &str) -> S3Result<()> {
-    cx.router().authorize(cx, action, resource).await.map_err(|error| {
+/// An action that is on no bucket.
+async fn allow_account(cx: &Cx, action: &str) -> S3Result<()> {
+    cx.router().authorize(cx, action, "*").await.map_err(|error| {
+        let anonymous = matches!(cx.principal(), Principal::Anonymous);
         S3Error::with_message(
             if error.status() == 403 { S3ErrorCode::AccessDenied } else { S3ErrorCode::InternalError },
-            error.message().to_owned(),
+            if anonymous { "Access Denied".to_owned() } else { error.message().to_owned() },
         )
     })
 }
 
-fn object_arn(bucket: &str, key: &str) -> String {
-    format!("arn:aws:s3:::{bucket}/{key}")
+pub(super) fn unknown_key() -> S3Error {
+    s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")
 }
 
 /// S3 has its own codes for what is wrong with a session.
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
-fn session_error(error: wire::Error) -> S3Error {
+pub(super) fn session_error(error: wire::Error) -> S3Error {
     if error.is("ExpiredTokenException") {
         s3_error!(ExpiredToken, "The provided token has expired.")
     } else {
@@ -113,17 +212,113 @@ fn region(acx: &S3AccessContext<'_>) -> Option<String> {
     scope.split('/').nth(2).map(str::to_owned)
 }
 
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|v| v.to_str().ok())
+}
+
 fn query(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
-        key.eq_ignore_ascii_case(name).then(|| crate::put::url_decode(value)).flatten()
+        key.eq_ignore_ascii_case(name).then(|| url_decode(value)).flatten()
     })
 }
 
+fn request_keys(acx: &mut S3AccessContext<'_>, version: Option<&str>) -> crate::errors::Result<Vec<(String, String)>> {
+    let mut keys: Vec<(String, String)> = Vec::new();
+    if let Some(Peer(address)) = acx.extensions_mut().get::<Peer>() {
+        keys.push(("aws:SourceIp".to_owned(), address.to_string()));
+    }
+    let headers = acx.headers();
+    for (name, value) in headers {
+        let Ok(value) = value.to_str() else { continue };
+        let key = match name.as_str() {
+            "user-agent" => "aws:UserAgent".to_owned(),
+            "referer" => "aws:Referer".to_owned(),
+            "if-match" | "if-none-match" => format!("s3:{name}"),
+            name if name.starts_with("x-amz-object-lock-") => format!("s3:{}", &name["x-amz-".len()..]),
+            name if name.starts_with("x-amz-meta-") => continue,
+            name if name.starts_with("x-amz-") => format!("s3:{name}"),
+            _ => continue,
+        };
+        keys.push((key, value.to_owned()));
+    }
+    let text = acx.uri().query().unwrap_or_default();
+    for name in ["prefix", "delimiter", "max-keys"] {
+        if let Some(value) = query(text, name) {
+            keys.push((format!("s3:{name}"), value));
+        }
+    }
+    if let Some(version) = version {
+        keys.push(("s3:VersionId".to_owned(), version.to_owned()));
+    }
+    let authorization = header(headers, "authorization").unwrap_or_default();
+    if acx.credentials().is_some() {
+        let presigned = authorization.is_empty();
+        let old = authorization.starts_with("AWS ") || (presigned && query(text, "Signature").is_some());
+        keys.push(("s3:signatureversion".to_owned(), if old { "AWS" } else { "AWS4-HMAC-SHA256" }.to_owned()));
+        keys.push(("s3:authType".to_owned(), if presigned { "REST-QUERY-STRING" } else { "REST-HEADER" }.to_owned()));
+    }
+    if let Some(tags) = header(headers, "x-amz-tagging") {
+        tag_keys(&mut keys, &parse_tags(tags)?);
+    }
+    Ok(keys)
+}
+
+fn tag_keys(keys: &mut Vec<(String, String)>, tags: &[(String, String)]) {
+    for (name, value) in tags {
+        keys.push((format!("s3:RequestObjectTag/{name}"), value.clone()));
+        keys.push(("s3:RequestObjectTagKeys".to_owned(), name.clone()));
+    }
+}
+
+/// The actions that a request needs.
+fn actions(operation: &str, version: bool, headers: &HeaderMap) -> Vec<String> {
+    let mut all = Vec::new();
+    match operation {
+        // Asked for where the body has been read.
+        "DeleteObjects" | "PutObjectTagging" => {}
+        _ => all.push(format!("s3:{}", action(operation))),
+    }
+    if version {
+        for one in &mut all {
+            for plain in ["GetObject", "DeleteObject"] {
+                if let Some(rest) = one.strip_prefix(&format!("s3:{plain}"))
+                    && matches!(rest, "" | "Tagging" | "Acl" | "Attributes")
+                {
+                    *one = format!("s3:{plain}Version{rest}");
+                }
+            }
+            if one == "s3:PutObjectAcl" {
+                "s3:PutObjectVersionAcl".clone_into(one);
+            }
+        }
+    }
+    if operation == "GetObjectAttributes" {
+        all.push(if version { "s3:GetObjectVersion" } else { "s3:GetObject" }.to_owned());
+    }
+    if matches!(operation, "PutObject" | "CopyObject" | "CreateMultipartUpload") {
+        for (header, action) in [
+            ("x-amz-tagging", "s3:PutObjectTagging"),
+            ("x-amz-object-lock-mode", "s3:PutObjectRetention"),
+            ("x-amz-object-lock-legal-hold", "s3:PutObjectLegalHold"),
+        ] {
+            if headers.contains_key(header) {
+                all.push(action.to_owned());
+            }
+        }
+    }
+    if headers.get("x-amz-bypass-governance-retention").is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"true"))
+        && matches!(operation, "DeleteObject" | "PutObjectRetention")
+    {
+        all.push("s3:BypassGovernanceRetention".to_owned());
+    }
+    all
+}
+
 /// The IAM action of an operation, where it is not called the same.
-fn action(operation: &str) -> String {
-    let name = match operation {
-        "HeadObject" => "GetObject",
+fn action(operation: &str) -> &str {
+    match operation {
+        "HeadObject" | "SelectObjectContent" => "GetObject",
         "HeadBucket" | "ListObjects" | "ListObjectsV2" => "ListBucket",
         "ListBuckets" => "ListAllMyBuckets",
         "ListObjectVersions" => "ListBucketVersions",
@@ -144,13 +339,15 @@ fn action(operation: &str) -> String {
         "GetPublicAccessBlock" => "GetBucketPublicAccessBlock",
         "PutPublicAccessBlock" | "DeletePublicAccessBlock" => "PutBucketPublicAccessBlock",
         "GetBucketReplication" => "GetReplicationConfiguration",
+        "PutBucketReplication" | "DeleteBucketReplication" => "PutReplicationConfiguration",
         "GetBucketCors" => "GetBucketCORS",
         "PutBucketCors" | "DeleteBucketCors" => "PutBucketCORS",
         "DeleteBucketTagging" => "PutBucketTagging",
         "DeleteBucketOwnershipControls" => "PutBucketOwnershipControls",
         "GetObjectLockConfiguration" => "GetBucketObjectLockConfiguration",
+        "PutObjectLockConfiguration" => "PutBucketObjectLockConfiguration",
         "GetBucketAccelerateConfiguration" => "GetAccelerateConfiguration",
+        "PutBucketAccelerateConfiguration" => "PutAccelerateConfiguration",
         same => same,
-    };
-    format!("s3:{name}")
+    }
 }

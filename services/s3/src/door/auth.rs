@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use s3s::S3Result;
 use s3s::auth::{S3Auth, SecretKey};
-use s3s::{S3Result, s3_error};
 use service::Router;
 
 pub(super) struct Keys {
@@ -21,9 +21,7 @@ impl S3Auth for Keys {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         match self.router.identity().credentials(access_key).await.map_err(super::convert::error)? {
             Some(found) => Ok(SecretKey::from(found.secret_key)),
-            None => {
-                Err(s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."))
-            }
+            None => Err(super::access::unknown_key()),
         }
     }
 }

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use http::StatusCode;
 use s3s::dto::{
-    CopySource, ETag, ETagCondition, Grant, Grantee, Owner, Permission, StreamingBlob, Tag, TagSet, Timestamp,
-    TimestampFormat, Type,
+    ETag, ETagCondition, Grant, Grantee, Owner, StreamingBlob, Tag, TagSet, Timestamp, TimestampFormat, Type,
 };
-use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders};
-use sha2::{Digest as _, Sha256};
+use s3s::{S3Error, S3ErrorCode, TrailingHeaders};
 
+use crate::account::Known;
+use crate::acl;
 use crate::checksum::Checksums;
 use crate::conditions;
 use crate::errors::Result;
@@ -27,10 +27,45 @@ pub(super) fn error(error: wire::Error) -> S3Error {
             "We encountered an internal error. Please try again.",
         );
     }
-    let code = S3ErrorCode::from_bytes(error.code().as_bytes()).unwrap_or(S3ErrorCode::InvalidRequest);
+    let code = S3ErrorCode::from_bytes(error.code().as_bytes())
+        .unwrap_or_else(|| S3ErrorCode::Custom(error.code().to_owned().into()));
     let mut out = S3Error::with_message(code, error.message().to_owned());
     if let Ok(status) = StatusCode::from_u16(error.status()) {
         out.set_status_code(status);
+    }
+    let mut headers = http::HeaderMap::new();
+    let mut members = serde_json::Map::new();
+    for (name, value) in error.fields() {
+        match name.as_str() {
+            crate::body::MODIFIED => {
+                let date = value.as_i64().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+                let date = date.map(|d| d.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+                if let Some(value) = date.and_then(|d| http::HeaderValue::from_str(&d).ok()) {
+                    headers.insert(http::header::LAST_MODIFIED, value);
+                }
+            }
+            name if name.starts_with("x-amz-") => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                if let (Ok(name), Ok(value)) =
+                    (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(&text))
+                {
+                    headers.insert(name, value);
+                }
+            }
+            _ => {
+                members.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    if !members.is_empty() {
+        // Hexadecimal: a key may hold what a header may not.
+        let text = hex::encode(serde_json::Value::Object(members).to_string());
+        if let Ok(value) = http::HeaderValue::from_str(&text) {
+            headers.insert(super::answer::MEMBERS, value);
+        }
+    }
+    if !headers.is_empty() {
+        out.set_headers(headers);
     }
     out
 }
@@ -58,24 +93,6 @@ pub(super) fn condition(condition: Option<&ETagCondition>) -> Option<conditions:
         Some(etag) => conditions::Tag::Value(etag.value().to_owned()),
         None => conditions::Tag::Any,
     })
-}
-
-/// Bucket and key of a copy's source.
-pub(super) fn source(source: &CopySource) -> S3Result<(String, String)> {
-    match source {
-        CopySource::Bucket { bucket, key, version_id } => match version_id.as_deref() {
-            None | Some("null") => Ok((bucket.to_string(), key.to_string())),
-            Some(_) => Err(error(crate::errors::no_such_version())),
-        },
-        _ => Err(s3s::s3_error!(NotImplemented, "Access points are not implemented")),
-    }
-}
-
-pub(super) fn version(id: Option<&str>) -> S3Result<()> {
-    match id {
-        None | Some("null") => Ok(()),
-        Some(_) => Err(error(crate::errors::no_such_version())),
-    }
 }
 
 /// A request's body, with what s3s finds wrong in it as S3's errors.
@@ -134,41 +151,101 @@ pub(super) fn metadata(metadata: Option<s3s::dto::Metadata>) -> BTreeMap<String,
     metadata.unwrap_or_default().into_iter().collect()
 }
 
-/// The canonical user of an account, which AWS makes of it in its own way.
-pub(super) fn owner(account: &str) -> Owner {
-    Owner { display_name: None, id: Some(hex::encode(Sha256::digest(account))) }
+/// An owner as answers name them.
+pub(super) fn owner(known: &Known, account: &str) -> Owner {
+    Owner { display_name: known.display_name(account), id: Some(known.canonical(account)) }
 }
 
-/// Owner and grants of what is private, as everything here is.
-pub(super) fn private(account: &str) -> (Owner, Vec<Grant>) {
-    let owner = owner(account);
-    let grantee = Grantee {
-        display_name: None,
-        email_address: None,
-        id: owner.id.clone(),
-        type_: Type::from_static(Type::CANONICAL_USER),
-        uri: None,
+/// Grants as answers list them.
+pub(super) fn grants(known: &Known, list: &[acl::Grant]) -> Vec<Grant> {
+    list.iter()
+        .map(|grant| {
+            let none = Grantee {
+                display_name: None,
+                email_address: None,
+                id: None,
+                type_: Type::from_static(Type::GROUP),
+                uri: None,
+            };
+            let grantee = match &grant.grantee {
+                acl::Grantee::Group(uri) => Grantee { uri: Some(uri.clone()), ..none },
+                acl::Grantee::Account(account) => Grantee {
+                    display_name: known.display_name(account),
+                    id: Some(known.canonical(account)),
+                    type_: Type::from_static(Type::CANONICAL_USER),
+                    ..none
+                },
+            };
+            Grant { grantee: Some(grantee), permission: Some(grant.permission.name().to_owned().into()) }
+        })
+        .collect()
+}
+
+/// The three headers of a key that the client brings.
+macro_rules! customer_key {
+    ($input:expr) => {
+        crate::sse::CustomerKey::parse(
+            $input.sse_customer_algorithm.as_deref(),
+            $input.sse_customer_key.as_deref(),
+            $input.sse_customer_key_md5.as_deref(),
+        )
+        .map_err($crate::door::convert::error)?
     };
-    let permission = Some(Permission::from_static(Permission::FULL_CONTROL));
-    (owner, vec![Grant { grantee: Some(grantee), permission }])
 }
+pub(super) use customer_key;
 
-/// ACLs are off, as on AWS since 2023: only what says the same is taken.
-pub(super) fn acl(canned: Option<&str>, grants: &[Option<&String>]) -> S3Result<()> {
-    let plain = matches!(canned, None | Some("private" | "bucket-owner-full-control"));
-    if plain && grants.iter().all(Option::is_none) {
-        return Ok(());
-    }
-    Err(s3s::s3_error!(AccessControlListNotSupported, "The bucket does not allow ACLs"))
+/// The same of a copy's source.
+macro_rules! source_customer_key {
+    ($input:expr) => {
+        crate::sse::CustomerKey::parse(
+            $input.copy_source_sse_customer_algorithm.as_deref(),
+            $input.copy_source_sse_customer_key.as_deref(),
+            $input.copy_source_sse_customer_key_md5.as_deref(),
+        )
+        .map_err($crate::door::convert::error)?
+    };
 }
+pub(super) use source_customer_key;
 
-/// Encryption with the client's key changes who can read: not taken and then ignored.
-pub(super) fn no_customer_key(algorithm: Option<&String>) -> S3Result<()> {
-    match algorithm {
-        None => Ok(()),
-        Some(_) => Err(error(crate::errors::not_implemented("Server-side encryption with customer-provided keys"))),
-    }
+/// What an input says of ACL, lock and encryption of the object that it makes.
+macro_rules! making {
+    ($input:expr) => {
+        crate::make::Making {
+            canned: $input.acl.as_ref().map(|a| a.as_str().to_owned()),
+            grants: crate::make::Grants {
+                full_control: $input.grant_full_control.clone(),
+                read: $input.grant_read.clone(),
+                write: None,
+                read_acp: $input.grant_read_acp.clone(),
+                write_acp: $input.grant_write_acp.clone(),
+            },
+            lock_mode: $input.object_lock_mode.as_ref().map(|m| m.as_str().to_owned()),
+            lock_until_ms: $input.object_lock_retain_until_date.as_ref().and_then($crate::door::convert::millis),
+            legal_hold: $input.object_lock_legal_hold_status.as_ref().map(|s| s.as_str().to_owned()),
+            encryption: $input.server_side_encryption.as_ref().map(|e| e.as_str().to_owned()),
+            kms_key: $input.ssekms_key_id.clone(),
+            kms_context: $input.ssekms_encryption_context.clone(),
+            bucket_key: $input.bucket_key_enabled.unwrap_or(false),
+            customer: $crate::door::convert::customer_key!($input),
+        }
+    };
 }
+pub(super) use making;
+
+/// The members that say how an object is encrypted.
+macro_rules! set_encryption {
+    ($output:expr, $sse:expr) => {{
+        let sse: Option<&crate::sse::Sse> = $sse;
+        $output.server_side_encryption = sse.and_then(crate::sse::Sse::algorithm).map(|a| a.to_owned().into());
+        $output.ssekms_key_id = sse.and_then(crate::sse::Sse::kms_key).map(str::to_owned);
+        $output.sse_customer_key_md5 = sse.and_then(crate::sse::Sse::customer_md5).map(str::to_owned);
+        $output.sse_customer_algorithm = $output.sse_customer_key_md5.as_ref().map(|_| "AES256".to_owned());
+        if let Some(crate::sse::Sse::Kms { bucket_key: true, .. }) = sse {
+            $output.bucket_key_enabled = Some(true);
+        }
+    }};
+}
+pub(super) use set_encryption;
 
 /// Sets the five checksum members of an output from a [`Checksums`].
 macro_rules! set_checksums {
@@ -182,6 +259,17 @@ macro_rules! set_checksums {
     }};
 }
 pub(super) use set_checksums;
+
+/// `aws-chunked` is how a body came, not what it is.
+pub(super) fn encoding(header: Option<String>) -> Option<String> {
+    let kept: Vec<String> = header?
+        .split(',')
+        .map(str::trim)
+        .filter(|one| !one.is_empty() && !one.eq_ignore_ascii_case("aws-chunked"))
+        .map(str::to_owned)
+        .collect();
+    (!kept.is_empty()).then(|| kept.join(","))
+}
 
 /// The checksums that an input names.
 macro_rules! checksums_of {
@@ -203,7 +291,7 @@ macro_rules! headers_of {
     ($input:expr) => {
         crate::records::Headers {
             content_type: $input.content_type.clone(),
-            content_encoding: $input.content_encoding.clone(),
+            content_encoding: $crate::door::convert::encoding($input.content_encoding.clone()),
             content_language: $input.content_language.clone(),
             content_disposition: $input.content_disposition.clone(),
             cache_control: $input.cache_control.clone(),
@@ -232,7 +320,11 @@ macro_rules! describe {
         $output.e_tag = Some($crate::door::convert::etag(&record.etag));
         $output.last_modified = Some($crate::door::convert::time(record.modified_ms));
         $output.metadata = Some(record.metadata.clone().into_iter().collect());
-        $output.server_side_encryption = Some($crate::settings::ENCRYPTED.to_owned().into());
+        $crate::door::convert::set_encryption!($output, record.sse.as_ref());
+        $output.object_lock_mode = record.retention.map(|r| r.mode.name().to_owned().into());
+        $output.object_lock_retain_until_date = record.retention.map(|r| $crate::door::convert::time(r.until_ms));
+        $output.object_lock_legal_hold_status =
+            record.legal_hold.map(|on| if on { "ON" } else { "OFF" }.to_owned().into());
         if $checksums && !record.checksums.is_empty() {
             $crate::door::convert::set_checksums!($output, record.checksums);
             $output.checksum_type = record.checksums.kind.clone().map(Into::into);

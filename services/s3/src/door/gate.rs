@@ -42,7 +42,7 @@ pub(super) enum Target {
 }
 
 /// The operations that the door serves: those that [`super::Handler`] has a function for.
-const SERVED: [&str; 59] = [
+const SERVED: [&str; 72] = [
     "AbortMultipartUpload",
     "CompleteMultipartUpload",
     "CopyObject",
@@ -54,7 +54,9 @@ const SERVED: [&str; 59] = [
     "DeleteBucketLifecycle",
     "DeleteBucketOwnershipControls",
     "DeleteBucketPolicy",
+    "DeleteBucketReplication",
     "DeleteBucketTagging",
+    "DeleteBucketWebsite",
     "DeleteObject",
     "DeleteObjectTagging",
     "DeleteObjects",
@@ -78,7 +80,9 @@ const SERVED: [&str; 59] = [
     "GetObject",
     "GetObjectAcl",
     "GetObjectAttributes",
+    "GetObjectLegalHold",
     "GetObjectLockConfiguration",
+    "GetObjectRetention",
     "GetObjectTagging",
     "GetPublicAccessBlock",
     "HeadBucket",
@@ -89,17 +93,26 @@ const SERVED: [&str; 59] = [
     "ListObjects",
     "ListObjectsV2",
     "ListParts",
+    "PutBucketAcl",
     "PutBucketCors",
     "PutBucketEncryption",
     "PutBucketLifecycleConfiguration",
+    "PutBucketLogging",
     "PutBucketNotificationConfiguration",
     "PutBucketOwnershipControls",
     "PutBucketPolicy",
+    "PutBucketRequestPayment",
     "PutBucketTagging",
     "PutBucketVersioning",
+    "PutBucketWebsite",
     "PutObject",
+    "PutObjectAcl",
+    "PutObjectLegalHold",
+    "PutObjectLockConfiguration",
+    "PutObjectRetention",
     "PutObjectTagging",
     "PutPublicAccessBlock",
+    "RestoreObject",
     "UploadPart",
     "UploadPartCopy",
 ];
@@ -114,7 +127,7 @@ const COMMON: [&str; 10] = [
     "x-amz-content-sha256",
     "x-amz-date",
     "x-amz-decoded-content-length",
-    // No bucket here makes requesters pay.
+    // What a bucket that makes requesters pay asks for; others pass it over, as AWS does.
     "x-amz-request-payer",
     // Says how a checksum would be computed; without one in a header or trailer there is none to check.
     "x-amz-sdk-checksum-algorithm",

@@ -22,7 +22,7 @@ pub(super) fn names_bucket(headers: &http::HeaderMap) -> bool {
     host.and_then(bucket).is_some()
 }
 
-fn bucket(host: &str) -> Option<&str> {
+pub(super) fn bucket(host: &str) -> Option<&str> {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let front = name.strip_suffix(".localhost")?;
     let front = match front.rsplit_once(".s3.") {

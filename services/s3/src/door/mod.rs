@@ -1,8 +1,11 @@
 //! S3 over HTTP: `s3s` speaks the protocol; here its typed requests become calls of [`S3`], one family a file.
 
 mod access;
+mod answer;
 mod auth;
 mod convert;
+mod cors;
+mod form;
 mod gate;
 mod host;
 mod listing;
@@ -19,7 +22,7 @@ use futures::future::BoxFuture;
 use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{HttpRequest, HttpResponse, S3Request, S3Response, S3Result};
-use service::{Cx, Router};
+use service::Cx;
 
 use crate::S3;
 
@@ -27,7 +30,7 @@ use crate::S3;
 #[derive(Clone)]
 pub struct Door {
     service: S3Service,
-    router: Arc<Router>,
+    s3: Arc<S3>,
 }
 
 impl std::fmt::Debug for Door {
@@ -37,14 +40,12 @@ impl std::fmt::Debug for Door {
 }
 
 impl Door {
-    /// `account` and `region` are those of requests that name none.
-    pub fn new(service: Arc<S3>, account: &str, region: &str) -> Self {
-        let router = Arc::clone(&service.router);
-        let mut builder = S3ServiceBuilder::new(Handler { s3: service });
-        builder.set_auth(auth::Keys::new(Arc::clone(&router)));
-        builder.set_access(access::Access::new(Arc::clone(&router), account, region));
+    pub fn new(service: Arc<S3>) -> Self {
+        let mut builder = S3ServiceBuilder::new(Handler { s3: service.clone() });
+        builder.set_auth(auth::Keys::new(Arc::clone(&service.router)));
+        builder.set_access(access::Access::new(service.clone()));
         builder.set_host(host::Localhost);
-        Self { service: builder.build(), router }
+        Self { service: builder.build(), s3: service }
     }
 
     /// Answers one request. Never fails: what goes wrong is an S3 error in XML.
@@ -56,17 +57,20 @@ impl Door {
         if let Some(query) = request.uri().query().map(str::to_owned) {
             gate::lift(&query, request.headers_mut());
         }
-        let id = Cx::platform(&self.router, "", "").request_id().to_owned();
+        let id = Cx::platform(&self.s3.router, "", "").request_id().to_owned();
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let named = host::names_bucket(request.headers());
-        let mut response = match self.service.call(request).await {
+        let path = uri.path().to_owned();
+        let origin = request.headers().get(http::header::ORIGIN).cloned();
+        let crossing = origin.map(|origin| (origin, request.method().clone(), Target::of(&request)));
+        let mut response = match self.answered(request).await {
             Ok(response) => response,
-            Err(error) => {
-                tracing::error!(request_id = id, ?error, "an S3 request could not be answered");
+            Err(error) => error.to_http_response().unwrap_or_else(|error| {
+                tracing::error!(request_id = id, ?error, "an S3 error could not be written");
                 let mut response = HttpResponse::default();
                 *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
                 response
-            }
+            }),
         };
         // S3 answers 501 here; clients of other services retry every 5xx for minutes, so it is the caller's error.
         if response.status() == http::StatusCode::NOT_IMPLEMENTED {
@@ -75,8 +79,11 @@ impl Door {
             }
             *response.status_mut() = http::StatusCode::BAD_REQUEST;
         }
-        if response.status() == http::StatusCode::BAD_REQUEST {
-            explain(&mut response);
+        answer::finish(&mut response, &path, &id);
+        if let Some((origin, method, Some(target))) = crossing
+            && method != http::Method::OPTIONS
+        {
+            self.s3.allow_origin(&mut response, &target.bucket, &origin, &method).await;
         }
         if let Ok(value) = http::HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-amz-request-id", value.clone());
@@ -85,13 +92,19 @@ impl Door {
         response.headers_mut().insert(http::header::SERVER, http::HeaderValue::from_static("AmazonS3"));
         response
     }
-}
 
-/// s3s refuses names that no bucket can have before anything of ours sees them, and says no more than so.
-fn explain(response: &mut HttpResponse) {
-    const BARE: &str = "<Code>InvalidBucketName</Code>";
-    if response.body().bytes().is_some_and(|text| !String::from_utf8_lossy(&text).contains("<Message>")) {
-        replace(response, BARE, &format!("{BARE}<Message>The specified bucket is not valid.</Message>"));
+    async fn answered(&self, request: HttpRequest) -> S3Result<HttpResponse> {
+        if request.method() == http::Method::OPTIONS {
+            let target = Target::of(&request);
+            return self.s3.preflight(target.as_ref(), request.headers()).await.map_err(convert::error);
+        }
+        if form::is_form(&request) {
+            return self.s3.post_form(request).await;
+        }
+        self.service.call(request).await.map_err(|error| {
+            tracing::error!(?error, "an S3 request could not be answered");
+            s3s::S3Error::new(s3s::S3ErrorCode::InternalError)
+        })
     }
 }
 
@@ -102,6 +115,28 @@ fn replace(response: &mut HttpResponse, from: &str, to: &str) {
         let told = text.replace(from, to);
         response.headers_mut().remove(http::header::CONTENT_LENGTH);
         *response.body_mut() = told.into_bytes().into();
+    }
+}
+
+/// Where a request came from, where the server knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub std::net::IpAddr);
+
+/// What a request is about.
+#[derive(Clone, Debug)]
+struct Target {
+    bucket: String,
+}
+
+impl Target {
+    fn of(request: &HttpRequest) -> Option<Self> {
+        let host = request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+        if let Some(bucket) = host::bucket(host) {
+            return Some(Self { bucket: bucket.to_owned() });
+        }
+        let path = request.uri().path().strip_prefix('/')?;
+        let bucket = crate::put::url_decode(path.split('/').next()?)?;
+        (!bucket.is_empty()).then_some(Self { bucket })
     }
 }
 
@@ -183,9 +218,25 @@ impl s3s::S3 for Handler {
         objects::delete_tags(&self.s3, req).await
     }
     async fn get_object_acl(&self, req: S3Request<GetObjectAclInput>) -> Answer<GetObjectAclOutput> {
-        self.s3.head(&req.input.bucket, &req.input.key).await.map_err(convert::error)?;
-        let (owner, grants) = convert::private(cx(&req)?.account());
-        answer(GetObjectAclOutput { owner: Some(owner), grants: Some(grants), ..Default::default() })
+        settings::object_acl(&self.s3, req).await
+    }
+    async fn put_object_acl(&self, req: S3Request<PutObjectAclInput>) -> Answer<PutObjectAclOutput> {
+        settings::put_object_acl(&self.s3, req).await
+    }
+    async fn get_object_retention(&self, req: S3Request<GetObjectRetentionInput>) -> Answer<GetObjectRetentionOutput> {
+        settings::retention(&self.s3, req).await
+    }
+    async fn put_object_retention(&self, req: S3Request<PutObjectRetentionInput>) -> Answer<PutObjectRetentionOutput> {
+        settings::put_retention(&self.s3, req).await
+    }
+    async fn get_object_legal_hold(&self, req: S3Request<GetObjectLegalHoldInput>) -> Answer<GetObjectLegalHoldOutput> {
+        settings::legal_hold(&self.s3, req).await
+    }
+    async fn put_object_legal_hold(&self, req: S3Request<PutObjectLegalHoldInput>) -> Answer<PutObjectLegalHoldOutput> {
+        settings::put_legal_hold(&self.s3, req).await
+    }
+    async fn restore_object(&self, req: S3Request<RestoreObjectInput>) -> Answer<RestoreObjectOutput> {
+        settings::restore(&self.s3, req).await
     }
 
     // Listing
@@ -255,8 +306,7 @@ impl s3s::S3 for Handler {
         answer(GetBucketCorsOutput { cors_rules: Some(found.cors_rules) })
     }
     async fn put_bucket_cors(&self, req: S3Request<PutBucketCorsInput>) -> Answer<PutBucketCorsOutput> {
-        let (bucket, value) = (&req.input.bucket, &req.input.cors_configuration);
-        settings::put(&self.s3, &cx(&req)?, bucket, crate::settings::CORS, value).await
+        settings::put_cors(&self.s3, req).await
     }
     async fn delete_bucket_cors(&self, req: S3Request<DeleteBucketCorsInput>) -> Answer<DeleteBucketCorsOutput> {
         settings::delete(&self.s3, &cx(&req)?, &req.input.bucket, crate::settings::CORS).await
@@ -299,8 +349,7 @@ impl s3s::S3 for Handler {
         &self,
         req: S3Request<PutBucketEncryptionInput>,
     ) -> Answer<PutBucketEncryptionOutput> {
-        let (bucket, value) = (&req.input.bucket, &req.input.server_side_encryption_configuration);
-        settings::put(&self.s3, &cx(&req)?, bucket, crate::settings::ENCRYPTION, value).await
+        settings::put_encryption(&self.s3, req).await
     }
     async fn delete_bucket_encryption(
         &self,
@@ -319,8 +368,7 @@ impl s3s::S3 for Handler {
         &self,
         req: S3Request<PutPublicAccessBlockInput>,
     ) -> Answer<PutPublicAccessBlockOutput> {
-        let (bucket, value) = (&req.input.bucket, &req.input.public_access_block_configuration);
-        settings::put(&self.s3, &cx(&req)?, bucket, crate::settings::PUBLIC_ACCESS, value).await
+        settings::put_public_access(&self.s3, req).await
     }
     async fn delete_public_access_block(
         &self,
@@ -356,8 +404,7 @@ impl s3s::S3 for Handler {
         &self,
         req: S3Request<PutBucketNotificationConfigurationInput>,
     ) -> Answer<PutBucketNotificationConfigurationOutput> {
-        let (bucket, value) = (&req.input.bucket, &req.input.notification_configuration);
-        settings::put(&self.s3, &cx(&req)?, bucket, crate::settings::NOTIFICATION, value).await
+        settings::put_notification(&self.s3, req).await
     }
     async fn get_bucket_tagging(&self, req: S3Request<GetBucketTaggingInput>) -> Answer<GetBucketTaggingOutput> {
         let found: Tagging = settings::get(&self.s3, &req.input.bucket, crate::settings::TAGGING).await?;
@@ -387,9 +434,7 @@ impl s3s::S3 for Handler {
 
     // Settings that are always as they come
     async fn get_bucket_acl(&self, req: S3Request<GetBucketAclInput>) -> Answer<GetBucketAclOutput> {
-        let bucket = self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
-        let (owner, grants) = convert::private(&bucket.account);
-        answer(GetBucketAclOutput { owner: Some(owner), grants: Some(grants) })
+        settings::bucket_acl(&self.s3, &req.input.bucket).await
     }
     async fn get_bucket_logging(&self, req: S3Request<GetBucketLoggingInput>) -> Answer<GetBucketLoggingOutput> {
         self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
@@ -406,8 +451,7 @@ impl s3s::S3 for Handler {
         &self,
         req: S3Request<GetObjectLockConfigurationInput>,
     ) -> Answer<GetObjectLockConfigurationOutput> {
-        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
-        Err(convert::error(crate::settings::unset(&req.input.bucket, "object-lock")))
+        settings::lock_configuration(&self.s3, &req.input.bucket).await
     }
     async fn get_bucket_accelerate_configuration(
         &self,
@@ -420,7 +464,43 @@ impl s3s::S3 for Handler {
         &self,
         req: S3Request<GetBucketRequestPaymentInput>,
     ) -> Answer<GetBucketRequestPaymentOutput> {
+        let bucket = self.s3.governed(&req.input.bucket).await.map_err(convert::error)?;
+        let payer = if bucket.requester_pays { Payer::REQUESTER } else { Payer::BUCKET_OWNER };
+        answer(GetBucketRequestPaymentOutput { payer: Some(Payer::from_static(payer)) })
+    }
+    async fn put_bucket_acl(&self, req: S3Request<PutBucketAclInput>) -> Answer<PutBucketAclOutput> {
+        settings::put_bucket_acl(&self.s3, req).await
+    }
+    async fn put_object_lock_configuration(
+        &self,
+        req: S3Request<PutObjectLockConfigurationInput>,
+    ) -> Answer<PutObjectLockConfigurationOutput> {
+        settings::put_lock_configuration(&self.s3, req).await
+    }
+    async fn put_bucket_request_payment(
+        &self,
+        req: S3Request<PutBucketRequestPaymentInput>,
+    ) -> Answer<PutBucketRequestPaymentOutput> {
+        settings::put_payment(&self.s3, req).await
+    }
+    async fn put_bucket_logging(&self, req: S3Request<PutBucketLoggingInput>) -> Answer<PutBucketLoggingOutput> {
+        settings::put_logging(&self.s3, req).await
+    }
+    async fn put_bucket_website(&self, req: S3Request<PutBucketWebsiteInput>) -> Answer<PutBucketWebsiteOutput> {
         self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
-        answer(GetBucketRequestPaymentOutput { payer: Some(Payer::from_static(Payer::BUCKET_OWNER)) })
+        Err(convert::error(crate::errors::not_implemented("Website hosting")))
+    }
+    async fn delete_bucket_website(
+        &self,
+        req: S3Request<DeleteBucketWebsiteInput>,
+    ) -> Answer<DeleteBucketWebsiteOutput> {
+        settings::delete(&self.s3, &cx(&req)?, &req.input.bucket, crate::settings::WEBSITE).await
+    }
+    async fn delete_bucket_replication(
+        &self,
+        req: S3Request<DeleteBucketReplicationInput>,
+    ) -> Answer<DeleteBucketReplicationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        answer(DeleteBucketReplicationOutput::default())
     }
 }

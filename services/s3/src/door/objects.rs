@@ -6,37 +6,46 @@ use s3s::dto::{
     DeleteObjectTaggingInput, DeleteObjectTaggingOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, Error,
     GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts, GetObjectInput, GetObjectOutput,
     GetObjectTaggingInput, GetObjectTaggingOutput, HeadObjectInput, HeadObjectOutput, MetadataDirective,
-    ObjectAttributes, ObjectCannedACL, ObjectPart, PutObjectInput, PutObjectOutput, PutObjectTaggingInput,
-    PutObjectTaggingOutput, Range, StorageClass, StreamingBlob, TaggingDirective,
+    ObjectAttributes, ObjectPart, PutObjectInput, PutObjectOutput, PutObjectTaggingInput, PutObjectTaggingOutput,
+    Range, StorageClass, StreamingBlob, TaggingDirective,
 };
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
-use super::convert::{self, checksums_of, condition, describe, error, headers_of, set_checksums};
+use super::access::Refused;
+use super::convert::{
+    self, checksums_of, condition, customer_key, describe, error, headers_of, making, set_checksums, set_encryption,
+    source_customer_key,
+};
 use super::{Answer, answer, cx};
 use crate::S3;
+use crate::archive;
 use crate::body::Expected;
+use crate::buckets::now_ms;
 use crate::conditions::Conditions;
-use crate::copy::Copy;
+use crate::copy::{Copied, Copy};
 use crate::delete::Doomed;
+use crate::events::Change;
 use crate::put::{Attributes, parse_tags};
 use crate::records::ObjectRecord;
+use crate::tags::Named;
 
 pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
     let cx = cx(&req)?;
     let trailing = convert::trailing(req.trailing_headers);
     let announced = convert::announced(&req.headers);
     let input = req.input;
-    convert::no_customer_key(input.sse_customer_algorithm.as_ref())?;
-    if input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some() {
-        return Err(error(crate::errors::not_implemented("Object lock")));
+    if input.write_offset_bytes.is_some() {
+        return Err(error(crate::errors::not_implemented("Appending to an object (x-amz-write-offset-bytes)")));
     }
-    let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
-    convert::acl(input.acl.as_ref().map(ObjectCannedACL::as_str), &grants.map(Option::as_ref))?;
+    let bucket = s3.governed(&input.bucket).await.map_err(error)?;
+    let making = making!(input);
     let attributes = Attributes {
         headers: headers_of!(input),
         metadata: convert::metadata(input.metadata),
         tags: parse_tags(input.tagging.as_deref().unwrap_or_default()).map_err(error)?,
+        ..Attributes::default()
     };
+    let attributes = s3.make(&cx, &bucket, &making, attributes).map_err(error)?;
     let conditions = Conditions {
         if_match: condition(input.if_match.as_ref()),
         if_none_match: condition(input.if_none_match.as_ref()),
@@ -50,25 +59,39 @@ pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutOb
     };
     let body = convert::body(input.body);
     let stored = s3
-        .put_object(&cx, (input.bucket, input.key), attributes, (conditions, expected), body, trailing)
+        .put_object(
+            &cx,
+            (input.bucket, input.key),
+            attributes,
+            (conditions, expected, making.customer),
+            (body, Change::Put),
+            trailing,
+        )
         .await
         .map_err(error)?;
-    let mut output = PutObjectOutput {
-        e_tag: Some(convert::etag(&stored.etag)),
-        server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned().into()),
-        ..Default::default()
-    };
+    let mut output =
+        PutObjectOutput { e_tag: Some(convert::etag(&stored.etag)), version_id: stored.version, ..Default::default() };
+    set_encryption!(output, stored.sse.as_ref());
     set_checksums!(output, stored.checksums);
     output.checksum_type = stored.checksums.kind.map(Into::into);
     answer(output)
 }
 
 pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
+    let now = now_ms(&cx(&req)?);
+    if req.credentials.is_none() && overrides(&req.input) {
+        return Err(s3_error!(
+            InvalidRequest,
+            "Request specific response headers cannot be used for anonymous GET requests."
+        ));
+    }
     let input = req.input;
-    convert::version(input.version_id.as_deref())?;
-    let opened = s3.open(&input.bucket, &input.key).await.map_err(error)?;
+    let customer = customer_key!(input);
+    let opened =
+        s3.open(&input.bucket, &input.key, input.version_id.as_deref(), customer.as_ref()).await.map_err(error)?;
     let record = opened.record.clone();
     check_read(&record, &read_conditions(&input))?;
+    archive::check_readable(&record, now, false).map_err(error)?;
     let (range, partial) = wanted(&record, input.range, input.part_number)?;
     let mut output = GetObjectOutput::default();
     let whole = !partial;
@@ -77,19 +100,26 @@ pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetOb
     output.content_range = partial.then(|| content_range(&range, record.size));
     output.parts_count = parts_count(&record, input.part_number);
     output.tag_count = (!record.tags.is_empty()).then(|| i32::try_from(record.tags.len()).unwrap_or(i32::MAX));
+    output.version_id = s3.told_version(&input.bucket, &record).await;
+    output.restore = archive::header(&record, now);
+    output.expiration = s3.expiration(&input.bucket, &input.key, &record).await.map_err(error)?;
     output.body = Some(StreamingBlob::wrap(opened.stream(range)));
     answer(output)
 }
 
 pub(super) async fn head(s3: &S3, req: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
+    let now = now_ms(&cx(&req)?);
     let input = req.input;
-    convert::version(input.version_id.as_deref())?;
-    let record = s3.head(&input.bucket, &input.key).await.map_err(error)?;
+    let customer = customer_key!(input);
+    let named = Named { bucket: input.bucket.clone(), key: input.key.clone(), version: input.version_id.clone() };
+    let record = s3.head(&named).await.map_err(error)?;
+    crate::sse::check_customer(record.sse.as_ref(), customer.as_ref()).map_err(error)?;
     let conditions = Conditions {
         if_match: condition(input.if_match.as_ref()),
         if_none_match: condition(input.if_none_match.as_ref()),
         if_modified_since: input.if_modified_since.as_ref().and_then(convert::millis),
         if_unmodified_since: input.if_unmodified_since.as_ref().and_then(convert::millis),
+        ..Conditions::default()
     };
     check_read(&record, &conditions)?;
     let (range, partial) = wanted(&record, input.range, input.part_number)?;
@@ -98,18 +128,35 @@ pub(super) async fn head(s3: &S3, req: S3Request<HeadObjectInput>) -> Answer<Hea
     output.content_length = Some(convert::size(range.end - range.start));
     output.content_range = partial.then(|| content_range(&range, record.size));
     output.parts_count = parts_count(&record, input.part_number);
+    output.version_id = s3.told_version(&input.bucket, &record).await;
+    output.restore = archive::header(&record, now);
+    output.expiration = s3.expiration(&input.bucket, &input.key, &record).await.map_err(error)?;
     let mut response = s3s::S3Response::new(output);
+    if !record.tags.is_empty() {
+        response.headers.insert("x-amz-tagging-count", HeaderValue::from(record.tags.len()));
+    }
     response.status = partial.then_some(http::StatusCode::PARTIAL_CONTENT);
     Ok(response)
 }
 
 pub(super) async fn attributes(s3: &S3, req: S3Request<GetObjectAttributesInput>) -> Answer<GetObjectAttributesOutput> {
     let input = req.input;
-    convert::version(input.version_id.as_deref())?;
-    let record = s3.head(&input.bucket, &input.key).await.map_err(error)?;
-    let asked = |name: &str| input.object_attributes.iter().any(|a| a.as_str() == name);
-    let mut output =
-        GetObjectAttributesOutput { last_modified: Some(convert::time(record.modified_ms)), ..Default::default() };
+    let customer = customer_key!(input);
+    let named = Named { bucket: input.bucket.clone(), key: input.key.clone(), version: input.version_id.clone() };
+    let record = s3.head(&named).await.map_err(error)?;
+    crate::sse::check_customer(record.sse.as_ref(), customer.as_ref()).map_err(error)?;
+    // The header may be given several times, or once with commas.
+    let names: Vec<&str> = input.object_attributes.iter().flat_map(|a| a.as_str().split(',')).map(str::trim).collect();
+    const KNOWN: [&str; 5] = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"];
+    if names.is_empty() || names.iter().any(|n| !KNOWN.contains(n)) {
+        return Err(s3_error!(InvalidArgument, "Invalid attribute name specified."));
+    }
+    let asked = |name: &str| names.contains(&name);
+    let mut output = GetObjectAttributesOutput {
+        last_modified: Some(convert::time(record.modified_ms)),
+        version_id: s3.told_version(&input.bucket, &record).await,
+        ..Default::default()
+    };
     if asked(ObjectAttributes::ETAG) {
         output.e_tag = Some(convert::etag(&record.etag));
     }
@@ -146,6 +193,8 @@ pub(super) async fn attributes(s3: &S3, req: S3Request<GetObjectAttributesInput>
                 part
             })
             .collect();
+        // The parts themselves are told of where they have checksums.
+        let page = if record.checksums.is_empty() { Vec::new() } else { page };
         output.object_parts = Some(GetObjectAttributesParts {
             is_truncated: Some(rest.next().is_some()),
             max_parts: i32::try_from(max).ok(),
@@ -160,33 +209,53 @@ pub(super) async fn attributes(s3: &S3, req: S3Request<GetObjectAttributesInput>
 
 pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
     let cx = cx(&req)?;
+    let headers = req.headers;
     let input = req.input;
-    convert::no_customer_key(
-        input.sse_customer_algorithm.as_ref().or(input.copy_source_sse_customer_algorithm.as_ref()),
-    )?;
-    let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
-    convert::acl(input.acl.as_ref().map(ObjectCannedACL::as_str), &grants.map(Option::as_ref))?;
-    let replaces = input.metadata_directive.as_ref().is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
-    let retags = input.tagging_directive.as_ref().is_some_and(|d| d.as_str() == TaggingDirective::REPLACE);
+    let making = making!(input);
+    let source_customer = source_customer_key!(input);
+    let bucket = s3.governed(&input.bucket).await.map_err(error)?;
+    let replaces = directive(input.metadata_directive.as_ref().map(MetadataDirective::as_str))?;
+    let retags = directive(input.tagging_directive.as_ref().map(TaggingDirective::as_str))?;
+    let attributes = Attributes {
+        headers: headers_of!(input),
+        metadata: convert::metadata(input.metadata.clone()),
+        tags: if retags {
+            parse_tags(input.tagging.as_deref().unwrap_or_default()).map_err(error)?
+        } else {
+            Vec::new()
+        },
+        ..Attributes::default()
+    };
+    // s3s has no members for them: CopyObject has had conditions on its target since 2025.
+    let target = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(crate::conditions::Tag::parse);
+    let mut attributes = s3.make(&cx, &bucket, &making, attributes).map_err(error)?;
+    // Unlike elsewhere, the class STANDARD is a class that is asked for.
+    attributes.headers.storage_class = input.storage_class.as_ref().map(|c| c.as_str().to_owned());
     let copy = Copy {
-        source: convert::source(&input.copy_source)?,
+        source: crate::ops::source(headers.get("x-amz-copy-source").and_then(|v| v.to_str().ok()).unwrap_or_default())
+            .map_err(error)?,
+        source_customer,
         source_conditions: Conditions {
             if_match: condition(input.copy_source_if_match.as_ref()),
             if_none_match: condition(input.copy_source_if_none_match.as_ref()),
             if_modified_since: input.copy_source_if_modified_since.as_ref().and_then(convert::millis),
             if_unmodified_since: input.copy_source_if_unmodified_since.as_ref().and_then(convert::millis),
+            ..Conditions::default()
         },
-        attributes: replaces.then(|| (headers_of!(input), convert::metadata(input.metadata.clone()))),
-        tags: if retags {
-            Some(parse_tags(input.tagging.as_deref().unwrap_or_default()).map_err(error)?)
-        } else {
-            None
+        conditions: Conditions {
+            if_match: target("if-match"),
+            if_none_match: target("if-none-match"),
+            ..Conditions::default()
         },
-        storage_class: input.storage_class.as_ref().map(|c| c.as_str().to_owned()),
+        replaces,
+        retags,
+        attributes,
+        asks_encryption: making.asks_encryption(),
+        customer: making.customer,
         algorithm: input.checksum_algorithm.map(|a| a.as_str().to_owned()),
         target: (input.bucket, input.key),
     };
-    let stored = s3.copy_object(&cx, copy).await.map_err(error)?;
+    let Copied { stored, source_version } = s3.copy_object(&cx, copy).await.map_err(error)?;
     let mut result = CopyObjectResult {
         e_tag: Some(convert::etag(&stored.etag)),
         last_modified: Some(convert::time(stored.modified_ms)),
@@ -194,68 +263,119 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
     };
     set_checksums!(result, stored.checksums);
     result.checksum_type = stored.checksums.kind.map(Into::into);
-    answer(CopyObjectOutput {
+    let mut output = CopyObjectOutput {
         copy_object_result: Some(result),
-        server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned().into()),
+        version_id: stored.version,
+        copy_source_version_id: source_version,
         ..Default::default()
-    })
+    };
+    set_encryption!(output, stored.sse.as_ref());
+    answer(output)
+}
+
+/// `COPY`, `REPLACE` or nothing: whether it is the second.
+fn directive(text: Option<&str>) -> S3Result<bool> {
+    match text {
+        None | Some("COPY") => Ok(false),
+        Some("REPLACE") => Ok(true),
+        Some(_) => Err(s3_error!(InvalidArgument, "Unknown metadata directive.")),
+    }
 }
 
 pub(super) async fn delete(s3: &S3, req: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
     let cx = cx(&req)?;
     let input = req.input;
-    let conditions = Conditions { if_match: condition(input.if_match.as_ref()), ..Conditions::default() };
-    let doomed = Doomed { key: input.key, version: input.version_id, conditions };
-    s3.delete_object(&cx, &input.bucket, doomed).await.map_err(error)?;
-    answer(DeleteObjectOutput::default())
+    let conditions = Conditions {
+        if_match: condition(input.if_match.as_ref()),
+        if_match_modified: input.if_match_last_modified_time.as_ref().and_then(convert::millis),
+        if_match_size: input.if_match_size.and_then(|n| u64::try_from(n).ok()),
+        ..Conditions::default()
+    };
+    let version = input.version_id.filter(|v| !v.is_empty());
+    let bypass = input.bypass_governance_retention.unwrap_or(false);
+    let doomed = Doomed { key: input.key, version: version.clone(), conditions, bypass };
+    let deleted = s3.delete_object(&cx, &input.bucket, doomed).await.map_err(error)?;
+    answer(DeleteObjectOutput {
+        delete_marker: deleted.marker.is_some().then_some(true),
+        version_id: version.or(deleted.marker),
+        request_charged: None,
+    })
 }
 
 pub(super) async fn delete_many(s3: &S3, req: S3Request<DeleteObjectsInput>) -> Answer<DeleteObjectsOutput> {
     let cx = cx(&req)?;
+    let Refused(refused) = req.extensions.get::<Refused>().cloned().unwrap_or_default();
+    let bypass = req.input.bypass_governance_retention.unwrap_or(false);
     let Delete { objects, quiet } = req.input.delete;
-    if objects.is_empty() || objects.len() > 1000 {
-        return Err(s3_error!(
-            MalformedXML,
-            "The XML you provided was not well-formed or did not validate against our published schema"
-        ));
+    let asked = objects.len() + refused.len();
+    if asked == 0 || asked > 1000 {
+        return Err(error(crate::errors::malformed_xml()));
+    }
+    if bypass {
+        let name = &req.input.bucket;
+        for object in objects.iter().filter(|o| o.version_id.is_some()) {
+            let ask = crate::access::Ask {
+                action: "s3:BypassGovernanceRetention",
+                bucket: name,
+                key: Some(&object.key),
+                version: object.version_id.as_deref(),
+                keys: &[],
+            };
+            s3.permit(&cx, &ask).await.map_err(error)?;
+        }
     }
     let doomed = objects.into_iter().map(|o| Doomed {
         key: o.key,
-        version: o.version_id,
+        version: o.version_id.filter(|v| !v.is_empty()),
         conditions: Conditions {
-            if_match: o.e_tag.map(|t| crate::conditions::Tag::Value(t.into_value())),
+            if_match: o.e_tag.map(|t| crate::conditions::Tag::parse(t.value())),
+            if_match_modified: o.last_modified_time.as_ref().and_then(convert::millis),
+            if_match_size: o.size.and_then(|n| u64::try_from(n).ok()),
             ..Conditions::default()
         },
+        bypass,
     });
     let outcomes = s3.delete_objects(&cx, &req.input.bucket, doomed.collect()).await.map_err(error)?;
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for outcome in outcomes {
         match outcome {
-            Ok(key) => deleted.push(DeletedObject { key: Some(key), ..Default::default() }),
-            Err((key, error)) => errors.push(Error {
+            Ok(one) => deleted.push(DeletedObject {
+                key: Some(one.key),
+                version_id: one.version,
+                delete_marker: one.marker.is_some().then_some(true),
+                delete_marker_version_id: one.marker,
+            }),
+            Err((key, version_id, error)) => errors.push(Error {
                 code: Some(error.code().to_owned()),
                 key: Some(key),
                 message: Some(error.message().to_owned()),
-                version_id: None,
+                version_id,
             }),
         }
     }
+    errors.extend(refused.into_iter().map(|(key, version_id)| Error {
+        code: Some("AccessDenied".to_owned()),
+        key: Some(key),
+        message: Some("Access Denied".to_owned()),
+        version_id,
+    }));
     let deleted = (!quiet.unwrap_or(false)).then_some(deleted);
     answer(DeleteObjectsOutput { deleted, errors: Some(errors), ..Default::default() })
 }
 
 pub(super) async fn tags(s3: &S3, req: S3Request<GetObjectTaggingInput>) -> Answer<GetObjectTaggingOutput> {
-    convert::version(req.input.version_id.as_deref())?;
-    let record = s3.head(&req.input.bucket, &req.input.key).await.map_err(error)?;
-    answer(GetObjectTaggingOutput { tag_set: convert::tag_set(record.tags), ..Default::default() })
+    let named = Named { bucket: req.input.bucket, key: req.input.key, version: req.input.version_id };
+    let record = s3.head(&named).await.map_err(error)?;
+    let version_id = s3.told_version(&named.bucket, &record).await;
+    answer(GetObjectTaggingOutput { tag_set: convert::tag_set(record.tags), version_id })
 }
 
 pub(super) async fn put_tags(s3: &S3, req: S3Request<PutObjectTaggingInput>) -> Answer<PutObjectTaggingOutput> {
     let cx = cx(&req)?;
-    convert::version(req.input.version_id.as_deref())?;
     let tags = convert::tags(req.input.tagging.tag_set);
-    s3.put_object_tags(&cx, (req.input.bucket, req.input.key), tags).await.map_err(error)?;
-    answer(PutObjectTaggingOutput::default())
+    let named = Named { bucket: req.input.bucket, key: req.input.key, version: req.input.version_id };
+    let version_id = s3.put_object_tags(&cx, named, tags).await.map_err(error)?;
+    answer(PutObjectTaggingOutput { version_id })
 }
 
 pub(super) async fn delete_tags(
@@ -263,9 +383,21 @@ pub(super) async fn delete_tags(
     req: S3Request<DeleteObjectTaggingInput>,
 ) -> Answer<DeleteObjectTaggingOutput> {
     let cx = cx(&req)?;
-    convert::version(req.input.version_id.as_deref())?;
-    s3.put_object_tags(&cx, (req.input.bucket, req.input.key), Vec::new()).await.map_err(error)?;
-    answer(DeleteObjectTaggingOutput::default())
+    let named = Named { bucket: req.input.bucket, key: req.input.key, version: req.input.version_id };
+    let version_id = s3.put_object_tags(&cx, named, Vec::new()).await.map_err(error)?;
+    let mut response = s3s::S3Response::new(DeleteObjectTaggingOutput { version_id });
+    response.status = Some(http::StatusCode::NO_CONTENT);
+    Ok(response)
+}
+
+/// Does the request want other headers than the object has?
+fn overrides(input: &GetObjectInput) -> bool {
+    input.response_cache_control.is_some()
+        || input.response_content_disposition.is_some()
+        || input.response_content_encoding.is_some()
+        || input.response_content_language.is_some()
+        || input.response_content_type.is_some()
+        || input.response_expires.is_some()
 }
 
 fn read_conditions(input: &GetObjectInput) -> Conditions {
@@ -274,6 +406,15 @@ fn read_conditions(input: &GetObjectInput) -> Conditions {
         if_none_match: condition(input.if_none_match.as_ref()),
         if_modified_since: input.if_modified_since.as_ref().and_then(convert::millis),
         if_unmodified_since: input.if_unmodified_since.as_ref().and_then(convert::millis),
+        ..Conditions::default()
+    }
+}
+
+impl S3 {
+    /// A version's id as answers have it: none where the bucket has no versions.
+    pub(super) async fn told_version(&self, bucket: &str, record: &ObjectRecord) -> Option<String> {
+        let versions = self.governed(bucket).await.is_ok_and(|b| b.record.versioning.is_some());
+        versions.then(|| record.version_id().to_owned())
     }
 }
 

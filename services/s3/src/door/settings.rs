@@ -10,22 +10,67 @@ use service::Cx;
 use super::convert::{self, error};
 use super::{Answer, answer, cx};
 use crate::S3;
-use crate::settings::{LIFECYCLE, NOTIFICATION, OWNERSHIP, POLICY, TAGGING, VERSIONING};
+use crate::access::caller;
+use crate::acl;
+use crate::buckets::Made;
+use crate::lock::{self, Mode};
+use crate::make::Grants;
+use crate::records::Versioning;
+use crate::settings::{
+    ACL, CORS, ENCRYPTION, LIFECYCLE, LOGGING, NOTIFICATION, OBJECT_LOCK, OWNERSHIP, POLICY, PUBLIC_ACCESS,
+    REQUEST_PAYMENT, TAGGING,
+};
+use crate::state::Ownership;
+use crate::tags::Named;
 
 pub(super) async fn create_bucket(s3: &S3, req: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
     let cx = cx(&req)?;
     let input = req.input;
-    let grants = [
-        &input.grant_full_control,
-        &input.grant_read,
-        &input.grant_read_acp,
-        &input.grant_write,
-        &input.grant_write_acp,
-    ];
-    convert::acl(input.acl.as_ref().map(BucketCannedACL::as_str), &grants.map(Option::as_ref))?;
-    if input.object_lock_enabled_for_bucket.unwrap_or(false) {
-        return Err(error(crate::errors::not_implemented("Object lock")));
+    let usual = s3.usual();
+    let ownership = input.object_ownership.as_ref().map(|o| o.as_str().to_owned());
+    // An ACL that is asked for needs ACLs to be on, and is refused otherwise before anything is made.
+    let ownership = ownership.unwrap_or(usual.ownership);
+    let Some(parsed) = Ownership::parse(&ownership) else {
+        return Err(s3_error!(InvalidArgument, "Invalid x-amz-object-ownership header: {ownership}"));
+    };
+    let grants = Grants {
+        full_control: input.grant_full_control.clone(),
+        read: input.grant_read.clone(),
+        write: input.grant_write.clone(),
+        read_acp: input.grant_read_acp.clone(),
+        write_acp: input.grant_write_acp.clone(),
+    };
+    let canned = input.acl.as_ref().map(BucketCannedACL::as_str);
+    let listed = acl::of_headers(&s3.known, &grants.list()).map_err(error)?;
+    let list = match (canned, listed) {
+        (Some(_), Some(_)) => {
+            return Err(s3_error!(InvalidRequest, "Specifying both Canned ACLs and Header Grants is not allowed"));
+        }
+        (Some(name), None) => {
+            let account = caller(&cx);
+            Some(acl::canned(name, account, account, true).map_err(error)?)
+        }
+        (None, list) => list,
+    };
+    if parsed == Ownership::BucketOwnerEnforced && list.is_some() && canned != Some("private") {
+        return Err(error(wire::Error::new(
+            "InvalidBucketAclWithObjectOwnership",
+            400,
+            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+        )));
     }
+    if s3.settings.block_public_access && list.iter().flatten().any(acl::Grant::is_public) {
+        return Err(error(wire::Error::new(
+            "InvalidBucketAclWithBlockPublicAccessError",
+            400,
+            "Bucket cannot have public ACLs set with BlockPublicAccess enabled",
+        )));
+    }
+    let made = Made {
+        ownership,
+        grants: list.filter(|_| parsed != Ownership::BucketOwnerEnforced),
+        object_lock: input.object_lock_enabled_for_bucket.unwrap_or(false),
+    };
     let constraint = input.create_bucket_configuration.and_then(|c| c.location_constraint);
     let region = match constraint.as_ref().map(BucketLocationConstraint::as_str).filter(|c| !c.is_empty()) {
         Some("EU") => "eu-west-1",
@@ -46,10 +91,7 @@ pub(super) async fn create_bucket(s3: &S3, req: S3Request<CreateBucketInput>) ->
             ));
         }
     };
-    let bucket = s3.create_bucket(&cx, &input.bucket, region).await.map_err(error)?;
-    if let Some(ownership) = input.object_ownership {
-        s3.put_setting(&cx, &bucket.name, OWNERSHIP, &[ownership.as_str()]).await.map_err(error)?;
-    }
+    let bucket = s3.create_bucket(&cx, &input.bucket, region, made).await.map_err(error)?;
     answer(CreateBucketOutput { location: Some(format!("/{}", bucket.name)) })
 }
 
@@ -79,16 +121,146 @@ pub(super) async fn policy(s3: &S3, bucket: &str) -> Answer<GetBucketPolicyOutpu
 }
 
 pub(super) async fn put_policy(s3: &S3, req: S3Request<PutBucketPolicyInput>) -> Answer<PutBucketPolicyOutput> {
-    let policy = &req.input.policy;
-    if !serde_json::from_str::<serde_json::Value>(policy).is_ok_and(|p| p.get("Statement").is_some()) {
-        return Err(s3_error!(MalformedPolicy, "Policies must be valid JSON and the first byte must be '{{'"));
-    }
-    put(s3, &cx(&req)?, &req.input.bucket, POLICY, policy).await
+    let cx = cx(&req)?;
+    s3.put_policy(&cx, &req.input.bucket, &req.input.policy).await.map_err(error)?;
+    let mut response = s3s::S3Response::new(PutBucketPolicyOutput::default());
+    response.status = Some(http::StatusCode::NO_CONTENT);
+    Ok(response)
 }
 
 pub(super) async fn policy_status(s3: &S3, bucket: &str) -> Answer<GetBucketPolicyStatusOutput> {
     let _: String = get(s3, bucket, POLICY).await?;
-    answer(GetBucketPolicyStatusOutput { policy_status: Some(PolicyStatus { is_public: Some(false) }) })
+    let is_public = s3.governed(bucket).await.map_err(error)?.public_policy;
+    answer(GetBucketPolicyStatusOutput { policy_status: Some(PolicyStatus { is_public: Some(is_public) }) })
+}
+
+pub(super) async fn bucket_acl(s3: &S3, bucket: &str) -> Answer<GetBucketAclOutput> {
+    let bucket = s3.governed(bucket).await.map_err(error)?;
+    let list = if bucket.acls() { bucket.grants.clone() } else { acl::private(bucket.owner()) };
+    answer(GetBucketAclOutput {
+        owner: Some(convert::owner(&s3.known, bucket.owner())),
+        grants: Some(convert::grants(&s3.known, &list)),
+    })
+}
+
+pub(super) async fn put_bucket_acl(s3: &S3, req: S3Request<PutBucketAclInput>) -> Answer<PutBucketAclOutput> {
+    let cx = cx(&req)?;
+    let input = req.input;
+    let bucket = s3.governed(&input.bucket).await.map_err(error)?;
+    let grants = Grants {
+        full_control: input.grant_full_control.clone(),
+        read: input.grant_read.clone(),
+        write: input.grant_write.clone(),
+        read_acp: input.grant_read_acp.clone(),
+        write_acp: input.grant_write_acp.clone(),
+    };
+    let canned = input.acl.as_ref().map(BucketCannedACL::as_str);
+    let owner = bucket.owner();
+    let asked = s3.grants_asked(&bucket, canned, &grants, owner, true).map_err(error)?;
+    let said = canned.is_some() || grants.list().iter().any(|(_, header)| header.is_some());
+    let list = match (said, input.access_control_policy) {
+        (true, Some(_)) => return Err(error(both_acls())),
+        (true, None) => asked,
+        (false, Some(policy)) => {
+            let list = listed(s3, policy, owner).map_err(error)?;
+            s3.check_grants(&bucket, None, list).map_err(error)?
+        }
+        (false, None) => return Err(error(no_acl())),
+    };
+    if let Some(list) = list {
+        s3.put_setting(&cx, &input.bucket, ACL, &list).await.map_err(error)?;
+    }
+    answer(PutBucketAclOutput::default())
+}
+
+pub(super) async fn object_acl(s3: &S3, req: S3Request<GetObjectAclInput>) -> Answer<GetObjectAclOutput> {
+    let input = req.input;
+    let bucket = s3.governed(&input.bucket).await.map_err(error)?;
+    let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
+    let record = s3.head(&named).await.map_err(error)?;
+    let owner = if bucket.acls() { record.owner.as_deref().unwrap_or(bucket.owner()) } else { bucket.owner() };
+    let list = record.grants.filter(|_| bucket.acls()).unwrap_or_else(|| acl::private(owner));
+    answer(GetObjectAclOutput {
+        owner: Some(convert::owner(&s3.known, owner)),
+        grants: Some(convert::grants(&s3.known, &list)),
+        ..Default::default()
+    })
+}
+
+pub(super) async fn put_object_acl(s3: &S3, req: S3Request<PutObjectAclInput>) -> Answer<PutObjectAclOutput> {
+    let cx = cx(&req)?;
+    let input = req.input;
+    let bucket = s3.governed(&input.bucket).await.map_err(error)?;
+    let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
+    let record = s3.head(&named).await.map_err(error)?;
+    let owner = record.owner.clone().unwrap_or_else(|| bucket.owner().to_owned());
+    let grants = Grants {
+        full_control: input.grant_full_control.clone(),
+        read: input.grant_read.clone(),
+        write: input.grant_write.clone(),
+        read_acp: input.grant_read_acp.clone(),
+        write_acp: input.grant_write_acp.clone(),
+    };
+    let canned = input.acl.as_ref().map(ObjectCannedACL::as_str);
+    let asked = s3.grants_asked(&bucket, canned, &grants, &owner, false).map_err(error)?;
+    let said = canned.is_some() || grants.list().iter().any(|(_, header)| header.is_some());
+    let list = match (said, input.access_control_policy) {
+        (true, Some(_)) => return Err(error(both_acls())),
+        (true, None) => asked,
+        (false, Some(policy)) => {
+            let list = listed(s3, policy, &owner).map_err(error)?;
+            s3.check_grants(&bucket, None, list).map_err(error)?
+        }
+        (false, None) => return Err(error(no_acl())),
+    };
+    if let Some(list) = list {
+        s3.put_object_grants(&cx, named, list).await.map_err(error)?;
+    }
+    answer(PutObjectAclOutput::default())
+}
+
+fn both_acls() -> wire::Error {
+    wire::Error::new("UnexpectedContent", 400, "This request does not support content")
+}
+
+fn no_acl() -> wire::Error {
+    wire::Error::new(
+        "MissingSecurityHeader",
+        400,
+        "Your request was missing a required header. Specify an ACL in a header or in the body.",
+    )
+}
+
+/// The grants of a body. The owner in it must be the one that there is.
+fn listed(s3: &S3, policy: AccessControlPolicy, owner: &str) -> crate::errors::Result<Vec<acl::Grant>> {
+    let malformed = || {
+        wire::Error::new(
+            "MalformedACLError",
+            400,
+            "The XML you provided was not well-formed or did not validate against our published schema",
+        )
+    };
+    let said = policy.owner.and_then(|o| o.id).ok_or_else(malformed)?;
+    if said != s3.known.canonical(owner) {
+        return Err(if s3.known.of_canonical(&said).is_some() {
+            crate::errors::access_denied("Access Denied")
+        } else {
+            crate::errors::invalid_argument("Invalid id")
+        });
+    }
+    let mut list = Vec::new();
+    for grant in policy.grants.unwrap_or_default() {
+        let permission = grant.permission.and_then(|p| acl::Permission::parse(p.as_str())).ok_or_else(malformed)?;
+        let grantee = grant.grantee.ok_or_else(malformed)?;
+        let grantee = match (grantee.id, grantee.uri, grantee.email_address) {
+            (Some(id), _, _) => acl::of_id(&s3.known, &id)?,
+            (None, Some(uri), _) => acl::of_uri(&uri)?,
+            (None, None, Some(email)) => acl::of_email(&s3.known, &email)?,
+            (None, None, None) => return Err(malformed()),
+        };
+        list.push(acl::Grant { grantee, permission });
+    }
+    acl::checked(list)
 }
 
 pub(super) async fn lifecycle(s3: &S3, bucket: &str) -> Answer<GetBucketLifecycleConfigurationOutput> {
@@ -108,7 +280,12 @@ pub(super) async fn put_lifecycle(
     let Some(value) = &req.input.lifecycle_configuration else {
         return Err(s3_error!(MissingRequestBodyError, "Request Body is empty"));
     };
-    put(s3, &cx(&req)?, &req.input.bucket, LIFECYCLE, value).await
+    let cx = cx(&req)?;
+    let value = crate::lifecycle::check(value.clone(), &cx.uuid()).map_err(error)?;
+    put::<PutBucketLifecycleConfigurationOutput>(s3, &cx, &req.input.bucket, LIFECYCLE, &value).await?;
+    let size =
+        TransitionDefaultMinimumObjectSize::from_static(TransitionDefaultMinimumObjectSize::ALL_STORAGE_CLASSES_128K);
+    answer(PutBucketLifecycleConfigurationOutput { transition_default_minimum_object_size: Some(size) })
 }
 
 pub(super) async fn ownership(s3: &S3, bucket: &str) -> Answer<GetBucketOwnershipControlsOutput> {
@@ -123,6 +300,17 @@ pub(super) async fn put_ownership(
 ) -> Answer<PutBucketOwnershipControlsOutput> {
     let rules = &req.input.ownership_controls.rules;
     let value: Vec<&str> = rules.iter().map(|r| r.object_ownership.as_str()).collect();
+    let [one] = value.as_slice() else { return Err(error(crate::errors::malformed_xml())) };
+    let ownership = Ownership::parse(one).ok_or_else(|| error(crate::errors::malformed_xml()))?;
+    let bucket = s3.governed(&req.input.bucket).await.map_err(error)?;
+    let others = |g: &acl::Grant| g.grantee != acl::Grantee::Account(bucket.owner().to_owned());
+    if ownership == Ownership::BucketOwnerEnforced && bucket.grants.iter().any(others) {
+        return Err(error(wire::Error::new(
+            "InvalidBucketAclWithObjectOwnership",
+            400,
+            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+        )));
+    }
     put(s3, &cx(&req)?, &req.input.bucket, OWNERSHIP, &value).await
 }
 
@@ -137,6 +325,262 @@ pub(super) async fn notification(s3: &S3, bucket: &str) -> Answer<GetBucketNotif
     })
 }
 
+pub(super) async fn put_notification(
+    s3: &S3,
+    req: S3Request<PutBucketNotificationConfigurationInput>,
+) -> Answer<PutBucketNotificationConfigurationOutput> {
+    let cx = cx(&req)?;
+    let skip = req.input.skip_destination_validation.unwrap_or(false);
+    let config = req.input.notification_configuration;
+    s3.put_notification(&cx, &req.input.bucket, config, skip).await.map_err(error)?;
+    answer(PutBucketNotificationConfigurationOutput::default())
+}
+
+pub(super) async fn put_encryption(
+    s3: &S3,
+    req: S3Request<PutBucketEncryptionInput>,
+) -> Answer<PutBucketEncryptionOutput> {
+    let value = &req.input.server_side_encryption_configuration;
+    let [rule] = value.rules.as_slice() else { return Err(error(crate::errors::malformed_xml())) };
+    let Some(default) = &rule.apply_server_side_encryption_by_default else {
+        return Err(error(crate::errors::malformed_xml()));
+    };
+    let algorithm = default.sse_algorithm.as_str();
+    if !["AES256", "aws:kms", "aws:kms:dsse"].contains(&algorithm) {
+        return Err(error(crate::errors::malformed_xml()));
+    }
+    if algorithm == "AES256" && default.kms_master_key_id.is_some() {
+        return Err(s3_error!(
+            InvalidArgument,
+            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
+        ));
+    }
+    let bucket = s3.governed(&req.input.bucket).await.map_err(error)?;
+    s3.default_encryption(&bucket, default, false).map_err(error)?;
+    put(s3, &cx(&req)?, &req.input.bucket, ENCRYPTION, value).await
+}
+
+pub(super) async fn put_cors(s3: &S3, req: S3Request<PutBucketCorsInput>) -> Answer<PutBucketCorsOutput> {
+    let value = &req.input.cors_configuration;
+    super::cors::check(value).map_err(error)?;
+    put(s3, &cx(&req)?, &req.input.bucket, CORS, value).await
+}
+
+pub(super) async fn put_public_access(
+    s3: &S3,
+    req: S3Request<PutPublicAccessBlockInput>,
+) -> Answer<PutPublicAccessBlockOutput> {
+    let asked = &req.input.public_access_block_configuration;
+    let value = PublicAccessBlockConfiguration {
+        block_public_acls: Some(asked.block_public_acls.unwrap_or(false)),
+        block_public_policy: Some(asked.block_public_policy.unwrap_or(false)),
+        ignore_public_acls: Some(asked.ignore_public_acls.unwrap_or(false)),
+        restrict_public_buckets: Some(asked.restrict_public_buckets.unwrap_or(false)),
+    };
+    put(s3, &cx(&req)?, &req.input.bucket, PUBLIC_ACCESS, &value).await
+}
+
+pub(super) async fn put_payment(
+    s3: &S3,
+    req: S3Request<PutBucketRequestPaymentInput>,
+) -> Answer<PutBucketRequestPaymentOutput> {
+    let payer = req.input.request_payment_configuration.payer.as_str();
+    if !["Requester", "BucketOwner"].contains(&payer) {
+        return Err(error(crate::errors::malformed_xml()));
+    }
+    put(s3, &cx(&req)?, &req.input.bucket, REQUEST_PAYMENT, &payer).await
+}
+
+pub(super) async fn lock_configuration(s3: &S3, bucket: &str) -> Answer<GetObjectLockConfigurationOutput> {
+    let found = s3.governed(bucket).await.map_err(error)?;
+    if !found.record.object_lock {
+        return Err(error(crate::settings::unset(bucket, OBJECT_LOCK)));
+    }
+    let rule = found.retention.map(|r| ObjectLockRule {
+        default_retention: Some(DefaultRetention {
+            days: r.days,
+            mode: Some(r.mode.name().to_owned().into()),
+            years: r.years,
+        }),
+    });
+    answer(GetObjectLockConfigurationOutput {
+        object_lock_configuration: Some(ObjectLockConfiguration {
+            object_lock_enabled: Some(ObjectLockEnabled::from_static(ObjectLockEnabled::ENABLED)),
+            rule,
+        }),
+    })
+}
+
+pub(super) async fn put_lock_configuration(
+    s3: &S3,
+    req: S3Request<PutObjectLockConfigurationInput>,
+) -> Answer<PutObjectLockConfigurationOutput> {
+    let cx = cx(&req)?;
+    let malformed = || error(crate::errors::malformed_xml());
+    let config = req.input.object_lock_configuration.ok_or_else(malformed)?;
+    if config.object_lock_enabled.as_ref().map(ObjectLockEnabled::as_str) != Some("Enabled") {
+        return Err(malformed());
+    }
+    let default = match config.rule {
+        None => None,
+        Some(rule) => {
+            let rule = rule.default_retention.ok_or_else(malformed)?;
+            let mode = rule.mode.and_then(|m| Mode::parse(m.as_str())).ok_or_else(malformed)?;
+            if rule.days.is_some() == rule.years.is_some() {
+                return Err(malformed());
+            }
+            if rule.days.or(rule.years).is_some_and(|n| n <= 0) {
+                return Err(s3_error!(InvalidArgument, "Default retention period must be a positive integer value."));
+            }
+            if rule.days.is_some_and(|n| n > 36_500) || rule.years.is_some_and(|n| n > 100) {
+                return Err(s3_error!(InvalidArgument, "Default retention period too large"));
+            }
+            Some(lock::DefaultRetention { mode, days: rule.days, years: rule.years })
+        }
+    };
+    s3.put_object_lock(&cx, &req.input.bucket, default).await.map_err(error)?;
+    answer(PutObjectLockConfigurationOutput::default())
+}
+
+pub(super) async fn retention(s3: &S3, req: S3Request<GetObjectRetentionInput>) -> Answer<GetObjectRetentionOutput> {
+    let input = req.input;
+    let bucket = s3.governed(&input.bucket).await.map_err(error)?;
+    if !bucket.record.object_lock {
+        return Err(error(lock::missing()));
+    }
+    let record =
+        s3.head(&Named { bucket: input.bucket, key: input.key, version: input.version_id }).await.map_err(error)?;
+    let found = record.retention.ok_or_else(|| error(no_lock()))?;
+    answer(GetObjectRetentionOutput {
+        retention: Some(ObjectLockRetention {
+            mode: Some(found.mode.name().to_owned().into()),
+            retain_until_date: Some(convert::time(found.until_ms)),
+        }),
+    })
+}
+
+pub(super) async fn put_retention(
+    s3: &S3,
+    req: S3Request<PutObjectRetentionInput>,
+) -> Answer<PutObjectRetentionOutput> {
+    let cx = cx(&req)?;
+    let input = req.input;
+    let malformed = || error(crate::errors::malformed_xml());
+    let bucket = s3.governed(&input.bucket).await.map_err(error)?;
+    if !bucket.record.object_lock {
+        return Err(error(lock::missing()));
+    }
+    let asked = input.retention.ok_or_else(malformed)?;
+    let retention = match (asked.mode, asked.retain_until_date) {
+        // An empty one takes the retention away.
+        (None, None) => None,
+        (Some(mode), Some(until)) => {
+            let mode = Mode::parse(mode.as_str()).ok_or_else(malformed)?;
+            let until_ms = convert::millis(&until).ok_or_else(malformed)?;
+            if until_ms <= crate::buckets::now_ms(&cx) {
+                return Err(s3_error!(InvalidArgument, "The retain until date must be in the future!"));
+            }
+            Some(lock::Retention { mode, until_ms })
+        }
+        _ => return Err(malformed()),
+    };
+    let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
+    let bypass = input.bypass_governance_retention.unwrap_or(false);
+    s3.put_retention(&cx, named, retention, bypass).await.map_err(error)?;
+    answer(PutObjectRetentionOutput::default())
+}
+
+pub(super) async fn legal_hold(s3: &S3, req: S3Request<GetObjectLegalHoldInput>) -> Answer<GetObjectLegalHoldOutput> {
+    let input = req.input;
+    let bucket = s3.governed(&input.bucket).await.map_err(error)?;
+    if !bucket.record.object_lock {
+        return Err(error(lock::missing()));
+    }
+    let record =
+        s3.head(&Named { bucket: input.bucket, key: input.key, version: input.version_id }).await.map_err(error)?;
+    let on = record.legal_hold.ok_or_else(|| error(no_lock()))?;
+    answer(GetObjectLegalHoldOutput {
+        legal_hold: Some(ObjectLockLegalHold { status: Some(if on { "ON" } else { "OFF" }.to_owned().into()) }),
+    })
+}
+
+pub(super) async fn put_legal_hold(
+    s3: &S3,
+    req: S3Request<PutObjectLegalHoldInput>,
+) -> Answer<PutObjectLegalHoldOutput> {
+    let cx = cx(&req)?;
+    let input = req.input;
+    let bucket = s3.governed(&input.bucket).await.map_err(error)?;
+    if !bucket.record.object_lock {
+        return Err(error(lock::missing()));
+    }
+    let status = input.legal_hold.and_then(|h| h.status);
+    let on = match status.as_ref().map(ObjectLockLegalHoldStatus::as_str) {
+        Some("ON") => true,
+        Some("OFF") => false,
+        _ => return Err(error(crate::errors::malformed_xml())),
+    };
+    let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
+    s3.put_legal_hold(&cx, named, on).await.map_err(error)?;
+    answer(PutObjectLegalHoldOutput::default())
+}
+
+fn no_lock() -> wire::Error {
+    wire::Error::new(
+        "NoSuchObjectLockConfiguration",
+        404,
+        "The specified object does not have a ObjectLock configuration",
+    )
+}
+
+pub(super) async fn restore(s3: &S3, req: S3Request<RestoreObjectInput>) -> Answer<RestoreObjectOutput> {
+    let cx = cx(&req)?;
+    let input = req.input;
+    let asked = input.restore_request.unwrap_or_default();
+    if asked.type_.is_some() || asked.select_parameters.is_some() || asked.output_location.is_some() {
+        return Err(error(crate::errors::not_implemented("Restoring with a SELECT")));
+    }
+    let days = asked.days.ok_or_else(|| error(crate::errors::malformed_xml()))?;
+    if days <= 0 {
+        return Err(s3_error!(InvalidArgument, "The days must be a positive integer"));
+    }
+    let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
+    let record = s3.head(&named).await.map_err(error)?;
+    if !crate::archive::is_archived(&record) {
+        return Err(error(wire::Error::new(
+            "InvalidObjectState",
+            403,
+            "Restore is not allowed for the object's current storage class",
+        )));
+    }
+    let until = crate::buckets::now_ms(&cx) + i64::from(days) * 86_400_000;
+    let was = s3.restore(&cx, named, until).await.map_err(error)?;
+    let mut response = s3s::S3Response::new(RestoreObjectOutput::default());
+    response.status = Some(if was { http::StatusCode::OK } else { http::StatusCode::ACCEPTED });
+    Ok(response)
+}
+
+pub(super) async fn put_logging(s3: &S3, req: S3Request<PutBucketLoggingInput>) -> Answer<PutBucketLoggingOutput> {
+    let cx = cx(&req)?;
+    let input = req.input;
+    let Some(asked) = input.bucket_logging_status.logging_enabled else {
+        return delete(s3, &cx, &input.bucket, LOGGING).await;
+    };
+    s3.governed(&input.bucket).await.map_err(error)?;
+    match s3.governed(&asked.target_bucket).await {
+        Ok(_) => {}
+        Err(_) => {
+            return Err(error(wire::Error::new(
+                "InvalidTargetBucketForLogging",
+                400,
+                "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants \
+                 for the log-delivery group.",
+            )));
+        }
+    }
+    Err(error(crate::errors::not_implemented("Server access logging (LoggingEnabled)")))
+}
+
 pub(super) async fn put_tagging(s3: &S3, req: S3Request<PutBucketTaggingInput>) -> Answer<PutBucketTaggingOutput> {
     let tags = convert::tags(req.input.tagging.tag_set.clone());
     crate::put::check_tags(&tags, 50).map_err(error)?;
@@ -144,19 +588,30 @@ pub(super) async fn put_tagging(s3: &S3, req: S3Request<PutBucketTaggingInput>) 
 }
 
 pub(super) async fn versioning(s3: &S3, bucket: &str) -> Answer<GetBucketVersioningOutput> {
-    let found: Option<VersioningConfiguration> = s3.setting(bucket, VERSIONING).await.map_err(error)?;
-    answer(GetBucketVersioningOutput { mfa_delete: None, status: found.and_then(|f| f.status) })
+    let found = s3.bucket(bucket).await.map_err(error)?;
+    let status = found.versioning.map(|v| match v {
+        Versioning::Enabled => BucketVersioningStatus::from_static(BucketVersioningStatus::ENABLED),
+        Versioning::Suspended => BucketVersioningStatus::from_static(BucketVersioningStatus::SUSPENDED),
+    });
+    answer(GetBucketVersioningOutput { mfa_delete: None, status })
 }
 
-/// Only the state without versions exists so far: suspending changes nothing, enabling is refused.
 pub(super) async fn put_versioning(
     s3: &S3,
     req: S3Request<PutBucketVersioningInput>,
 ) -> Answer<PutBucketVersioningOutput> {
     let value = &req.input.versioning_configuration;
-    match value.status.as_ref().map(BucketVersioningStatus::as_str) {
-        Some(BucketVersioningStatus::SUSPENDED) => put(s3, &cx(&req)?, &req.input.bucket, VERSIONING, value).await,
-        Some(_) => Err(error(crate::errors::not_implemented("Bucket versioning"))),
-        None => Err(s3_error!(IllegalVersioningConfigurationException, "The Versioning element must be specified")),
+    if value.mfa_delete.as_ref().is_some_and(|m| m.as_str() == MFADelete::ENABLED) {
+        return Err(error(crate::errors::not_implemented("MFA delete")));
     }
+    let state = match value.status.as_ref().map(BucketVersioningStatus::as_str) {
+        Some(BucketVersioningStatus::SUSPENDED) => Versioning::Suspended,
+        Some(BucketVersioningStatus::ENABLED) => Versioning::Enabled,
+        Some(_) => return Err(error(crate::errors::malformed_xml())),
+        None => {
+            return Err(s3_error!(IllegalVersioningConfigurationException, "The Versioning element must be specified"));
+        }
+    };
+    s3.put_versioning(&cx(&req)?, &req.input.bucket, state).await.map_err(error)?;
+    answer(PutBucketVersioningOutput::default())
 }

@@ -4,7 +4,10 @@ use s3s::S3Request;
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "every operation brings its types"))]
 use s3s::dto::*;
 
-use super::convert::{self, checksums_of, condition, error, headers_of, set_checksums};
+use super::convert::{
+    self, checksums_of, condition, customer_key, error, headers_of, making, set_checksums, set_encryption,
+    source_customer_key,
+};
 use super::{Answer, answer, cx};
 use crate::S3;
 use crate::body::Expected;
@@ -12,33 +15,36 @@ use crate::conditions::Conditions;
 use crate::list::{encode, page_size, wants_url};
 use crate::multipart::{Claim, Upload};
 use crate::put::{Attributes, parse_tags};
+use crate::sse::Sse;
 
 pub(super) async fn create(s3: &S3, req: S3Request<CreateMultipartUploadInput>) -> Answer<CreateMultipartUploadOutput> {
     let cx = cx(&req)?;
     let input = req.input;
-    convert::no_customer_key(input.sse_customer_algorithm.as_ref())?;
-    let grants = [&input.grant_full_control, &input.grant_read, &input.grant_read_acp, &input.grant_write_acp];
-    convert::acl(input.acl.as_ref().map(ObjectCannedACL::as_str), &grants.map(Option::as_ref))?;
+    let home = s3.governed(&input.bucket).await.map_err(error)?;
+    let making = making!(input);
     let attributes = Attributes {
         headers: headers_of!(input),
         metadata: convert::metadata(input.metadata),
         tags: parse_tags(input.tagging.as_deref().unwrap_or_default()).map_err(error)?,
+        ..Attributes::default()
     };
+    let attributes = s3.make(&cx, &home, &making, attributes).map_err(error)?;
     let checksum = (
         input.checksum_algorithm.as_ref().map(|a| a.as_str().to_ascii_uppercase()),
         input.checksum_type.as_ref().map(|t| t.as_str().to_owned()),
     );
     let bucket = input.bucket.clone();
     let upload = s3.create_upload(&cx, (input.bucket, input.key), attributes, checksum).await.map_err(error)?;
-    answer(CreateMultipartUploadOutput {
+    let mut output = CreateMultipartUploadOutput {
         bucket: Some(bucket),
         key: Some(upload.key),
         upload_id: Some(upload.id),
-        server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned().into()),
         checksum_algorithm: upload.algorithm.map(Into::into),
         checksum_type: upload.checksum_type.map(Into::into),
         ..Default::default()
-    })
+    };
+    set_encryption!(output, upload.sse.as_ref());
+    answer(output)
 }
 
 pub(super) async fn part(s3: &S3, req: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
@@ -46,7 +52,7 @@ pub(super) async fn part(s3: &S3, req: S3Request<UploadPartInput>) -> Answer<Upl
     let trailing = convert::trailing(req.trailing_headers);
     let announced = convert::announced(&req.headers);
     let input = req.input;
-    convert::no_customer_key(input.sse_customer_algorithm.as_ref())?;
+    let customer = customer_key!(input);
     let expected = Expected {
         md5: input.content_md5.clone(),
         checksums: checksums_of!(input),
@@ -55,38 +61,42 @@ pub(super) async fn part(s3: &S3, req: S3Request<UploadPartInput>) -> Answer<Upl
     };
     let upload = Upload { bucket: input.bucket, key: input.key, id: input.upload_id };
     let body = convert::body(input.body);
-    let part = s3.upload_part(&cx, (upload, input.part_number), expected, body, trailing).await.map_err(error)?;
-    let mut output = UploadPartOutput {
-        e_tag: Some(convert::etag(&part.etag)),
-        server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned().into()),
-        ..Default::default()
-    };
+    let (part, sse) =
+        s3.upload_part(&cx, (upload, input.part_number), (expected, customer), body, trailing).await.map_err(error)?;
+    let mut output = UploadPartOutput { e_tag: Some(convert::etag(&part.etag)), ..Default::default() };
+    set_encryption!(output, sse.as_ref());
     set_checksums!(output, part.checksums);
     answer(output)
 }
 
 pub(super) async fn part_copy(s3: &S3, req: S3Request<UploadPartCopyInput>) -> Answer<UploadPartCopyOutput> {
     let cx = cx(&req)?;
+    let text = req.headers.get("x-amz-copy-source").and_then(|v| v.to_str().ok()).map(str::to_owned);
     let input = req.input;
-    let source = convert::source(&input.copy_source)?;
+    let source = crate::ops::source(text.as_deref().unwrap_or_default()).map_err(error)?;
+    let (customer, source_customer) = (customer_key!(input), source_customer_key!(input));
     let conditions = Conditions {
         if_match: condition(input.copy_source_if_match.as_ref()),
         if_none_match: condition(input.copy_source_if_none_match.as_ref()),
         if_modified_since: input.copy_source_if_modified_since.as_ref().and_then(convert::millis),
         if_unmodified_since: input.copy_source_if_unmodified_since.as_ref().and_then(convert::millis),
+        ..Conditions::default()
     };
     let upload = Upload { bucket: input.bucket, key: input.key, id: input.upload_id };
-    let part = s3
-        .upload_part_copy(&cx, (upload, input.part_number), (source, conditions), input.copy_source_range.as_deref())
-        .await
-        .map_err(error)?;
+    let range = input.copy_source_range.as_deref();
+    let target = ((upload, input.part_number), customer);
+    let (part, sse, version) =
+        s3.upload_part_copy(&cx, target, (source, conditions, source_customer), range).await.map_err(error)?;
     let mut result = CopyPartResult {
         e_tag: Some(convert::etag(&part.etag)),
         last_modified: Some(convert::time(part.modified_ms)),
         ..Default::default()
     };
     set_checksums!(result, part.checksums);
-    answer(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
+    let mut output =
+        UploadPartCopyOutput { copy_part_result: Some(result), copy_source_version_id: version, ..Default::default() };
+    set_encryption!(output, sse.as_ref());
+    answer(output)
 }
 
 pub(super) async fn complete(
@@ -113,15 +123,18 @@ pub(super) async fn complete(
         ..Expected::default()
     };
     let upload = Upload { bucket: input.bucket.clone(), key: input.key.clone(), id: input.upload_id };
-    let stored = s3.complete_upload(&cx, upload, claims, (conditions, expected)).await.map_err(error)?;
+    let customer = customer_key!(input);
+    let stored = s3.complete_upload(&cx, upload, claims, (conditions, expected, customer)).await.map_err(error)?;
     let mut output = CompleteMultipartUploadOutput {
         location: Some(format!("http://{host}/{}/{}", input.bucket, encode(&input.key, true))),
         bucket: Some(input.bucket),
         key: Some(input.key),
         e_tag: Some(convert::etag(&stored.etag)),
-        server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned().into()),
+        version_id: stored.version,
         ..Default::default()
     };
+    output.server_side_encryption = stored.sse.as_ref().and_then(Sse::algorithm).map(|a| a.to_owned().into());
+    output.ssekms_key_id = stored.sse.as_ref().and_then(Sse::kms_key).map(str::to_owned);
     set_checksums!(output, stored.checksums);
     output.checksum_type = stored.checksums.kind.map(Into::into);
     answer(output)
@@ -136,8 +149,8 @@ pub(super) async fn abort(s3: &S3, req: S3Request<AbortMultipartUploadInput>) ->
 }
 
 pub(super) async fn parts(s3: &S3, req: S3Request<ListPartsInput>) -> Answer<ListPartsOutput> {
-    let account = cx(&req)?.account().to_owned();
     let input = req.input;
+    let home = s3.governed(&input.bucket).await.map_err(error)?;
     let upload = Upload { bucket: input.bucket.clone(), key: input.key.clone(), id: input.upload_id.clone() };
     let (record, parts) = s3.list_parts(&upload).await.map_err(error)?;
     let max = page_size(input.max_parts, "max-parts").map_err(error)?;
@@ -159,7 +172,7 @@ pub(super) async fn parts(s3: &S3, req: S3Request<ListPartsInput>) -> Answer<Lis
             part
         })
         .collect();
-    let owner = convert::owner(&account);
+    let owner = convert::owner(&s3.known, record.owner.as_deref().unwrap_or(home.owner()));
     answer(ListPartsOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
@@ -173,14 +186,18 @@ pub(super) async fn parts(s3: &S3, req: S3Request<ListPartsInput>) -> Answer<Lis
         next_part_number_marker: page.last().and_then(|p| p.part_number).or(Some(0)),
         part_number_marker: Some(marker),
         parts: Some(page),
-        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+        storage_class: Some(class(record.headers.storage_class)),
         ..Default::default()
     })
 }
 
+fn class(name: Option<String>) -> StorageClass {
+    name.map_or_else(|| StorageClass::from_static(StorageClass::STANDARD), Into::into)
+}
+
 pub(super) async fn list(s3: &S3, req: S3Request<ListMultipartUploadsInput>) -> Answer<ListMultipartUploadsOutput> {
-    let account = cx(&req)?.account().to_owned();
     let input = req.input;
+    let home = s3.governed(&input.bucket).await.map_err(error)?;
     let url = wants_url(input.encoding_type.as_ref().map(EncodingType::as_str)).map_err(error)?;
     let max = page_size(input.max_uploads, "max-uploads").map_err(error)?;
     let prefix = input.prefix.clone().unwrap_or_default();
@@ -213,10 +230,13 @@ pub(super) async fn list(s3: &S3, req: S3Request<ListMultipartUploadsInput>) -> 
                 checksum_algorithm: upload.algorithm.map(Into::into),
                 checksum_type: upload.checksum_type.map(Into::into),
                 initiated: Some(convert::time(upload.initiated_ms)),
-                initiator: Some(Initiator { display_name: None, id: convert::owner(&account).id }),
+                initiator: Some(Initiator {
+                    display_name: None,
+                    id: convert::owner(&s3.known, upload.owner.as_deref().unwrap_or(home.owner())).id,
+                }),
                 key: Some(encode(&upload.key, url)),
-                owner: Some(convert::owner(&account)),
-                storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+                owner: Some(convert::owner(&s3.known, upload.owner.as_deref().unwrap_or(home.owner()))),
+                storage_class: Some(class(upload.headers.storage_class)),
                 upload_id: Some(upload.id),
             }),
         }
@@ -225,14 +245,14 @@ pub(super) async fn list(s3: &S3, req: S3Request<ListMultipartUploadsInput>) -> 
     answer(ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
         common_prefixes: Some(prefixes.into_iter().map(|p| CommonPrefix { prefix: Some(encode(&p, url)) }).collect()),
-        delimiter: input.delimiter,
+        delimiter: input.delimiter.map(|d| encode(&d, url)),
         encoding_type: input.encoding_type,
         is_truncated: Some(truncated),
-        key_marker: Some(input.key_marker.unwrap_or_default()),
+        key_marker: Some(encode(&input.key_marker.unwrap_or_default(), url)),
         max_uploads: i32::try_from(max).ok(),
         next_upload_id_marker: last.as_ref().map(|(_, id)| id.clone()),
         next_key_marker: last.map(|(key, _)| encode(&key, url)),
-        prefix: Some(prefix),
+        prefix: Some(encode(&prefix, url)),
         upload_id_marker: Some(input.upload_id_marker.unwrap_or_default()),
         uploads: Some(uploads),
         request_charged: None,

@@ -7,6 +7,7 @@ use wire::types::Empty;
 use wire::{Error, Timestamp};
 
 use crate::S3;
+use crate::buckets::Made;
 use crate::errors::Result;
 use crate::list::{Query, page_size, parse_token, token};
 use crate::records::ObjectRecord;
@@ -16,7 +17,25 @@ impl Handle<api::CreateBucket> for S3 {
     async fn handle(&self, cx: &Cx, input: api::CreateBucketRequest) -> Result<api::CreateBucketOutput> {
         let asked = input.create_bucket_configuration.and_then(|c| c.location_constraint);
         let region = asked.unwrap_or_else(|| cx.region().to_owned());
-        let bucket = self.create_bucket(cx, &input.bucket, &region).await?;
+        let unserved = [
+            ("ACL", input.acl.is_some()),
+            ("GrantFullControl", input.grant_full_control.is_some()),
+            ("GrantRead", input.grant_read.is_some()),
+            ("GrantReadACP", input.grant_read_acp.is_some()),
+            ("GrantWrite", input.grant_write.is_some()),
+            ("GrantWriteACP", input.grant_write_acp.is_some()),
+        ];
+        super::refuse(&unserved)?;
+        let usual = self.usual();
+        let made = Made {
+            ownership: input.object_ownership.unwrap_or(usual.ownership),
+            grants: None,
+            object_lock: input.object_lock_enabled_for_bucket.unwrap_or(false),
+        };
+        if crate::state::Ownership::parse(&made.ownership).is_none() {
+            return Err(bad_member("ObjectOwnership"));
+        }
+        let bucket = self.create_bucket(cx, &input.bucket, &region, made).await?;
         Ok(api::CreateBucketOutput { location: Some(format!("/{}", bucket.name)), ..Default::default() })
     }
 }

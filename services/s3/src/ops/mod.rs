@@ -10,6 +10,7 @@ use api_s3 as api;
 use service::{Router, operations};
 
 use crate::S3;
+pub(crate) use objects::source;
 
 pub(crate) fn register(router: &Router, service: &Arc<S3>) {
     operations!(router, service, api:
@@ -18,4 +19,12 @@ pub(crate) fn register(router: &Router, service: &Arc<S3>) {
         HeadObject, ListBuckets, ListObjects, ListObjectsV2, PutBucketEncryption, PutBucketLifecycleConfiguration,
         PutBucketNotificationConfiguration, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
         PutBucketVersioning, PutObject, PutObjectTagging, PutPublicAccessBlock);
+}
+
+/// Members that this door does not serve are refused by name; HTTP has them all.
+pub(super) fn refuse(members: &[(&str, bool)]) -> crate::errors::Result<()> {
+    match members.iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(crate::errors::not_implemented(&format!("{name} in this way of calling"))),
+        None => Ok(()),
+    }
 }

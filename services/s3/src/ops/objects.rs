@@ -8,14 +8,19 @@ use wire::{Blob, Timestamp};
 
 use super::buckets::bad_member;
 use crate::S3;
+use crate::access::Ask;
 use crate::body::Expected;
 use crate::checksum::Checksums;
 use crate::conditions::{Conditions, Tag};
-use crate::copy::Copy;
+use crate::copy::{Copied, Copy};
 use crate::delete::Doomed;
-use crate::errors::{Result, internal, invalid_range, no_such_version, not_implemented};
+use crate::errors::{Result, internal, invalid_range};
+use crate::events::Change;
+use crate::make::{Grants, Making};
 use crate::put::{Attributes, parse_tags, url_decode};
 use crate::records::{Headers, ObjectRecord};
+use crate::sse::{CustomerKey, Sse};
+use crate::tags::Named;
 
 pub(super) fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
@@ -37,6 +42,41 @@ macro_rules! headers_of {
     };
 }
 
+/// The three members of a key that the caller brings.
+macro_rules! customer_key {
+    ($input:expr) => {
+        CustomerKey::parse(
+            $input.sse_customer_algorithm.as_deref(),
+            $input.sse_customer_key.as_deref(),
+            $input.sse_customer_key_md5.as_deref(),
+        )?
+    };
+}
+
+/// What an input says of ACL, lock and encryption of the object that it makes.
+macro_rules! making {
+    ($input:expr) => {
+        Making {
+            canned: $input.acl.clone(),
+            grants: Grants {
+                full_control: $input.grant_full_control.clone(),
+                read: $input.grant_read.clone(),
+                write: None,
+                read_acp: $input.grant_read_acp.clone(),
+                write_acp: $input.grant_write_acp.clone(),
+            },
+            lock_mode: $input.object_lock_mode.clone(),
+            lock_until_ms: $input.object_lock_retain_until_date.map(Timestamp::as_millis),
+            legal_hold: $input.object_lock_legal_hold_status.clone(),
+            encryption: $input.server_side_encryption.clone(),
+            kms_key: $input.ssekms_key_id.clone(),
+            kms_context: $input.ssekms_encryption_context.clone(),
+            bucket_key: $input.bucket_key_enabled.unwrap_or(false),
+            customer: customer_key!($input),
+        }
+    };
+}
+
 /// The members that GetObject and HeadObject share.
 macro_rules! describe {
     ($output:expr, $record:expr) => {{
@@ -52,21 +92,24 @@ macro_rules! describe {
         $output.last_modified = Some(Timestamp::from_millis(record.modified_ms));
         $output.metadata = Some(record.metadata.clone());
         $output.storage_class = headers.storage_class.clone();
-        $output.server_side_encryption = Some(crate::settings::ENCRYPTED.to_owned());
+        $output.server_side_encryption = record.sse.as_ref().and_then(Sse::algorithm).map(str::to_owned);
+        $output.version_id.clone_from(&record.version);
     }};
 }
 
 #[async_trait]
 impl Handle<api::PutObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutObjectRequest) -> Result<api::PutObjectOutput> {
-        if input.sse_customer_algorithm.is_some() {
-            return Err(not_implemented("Server-side encryption with customer-provided keys"));
-        }
+        super::refuse(&[("WriteOffsetBytes", input.write_offset_bytes.is_some())])?;
+        let bucket = self.governed(&input.bucket).await?;
+        let making = making!(input);
         let attributes = Attributes {
             headers: headers_of!(input),
             metadata: input.metadata.unwrap_or_default(),
             tags: parse_tags(input.tagging.as_deref().unwrap_or_default())?,
+            ..Attributes::default()
         };
+        let attributes = self.make(cx, &bucket, &making, attributes)?;
         let conditions = Conditions {
             if_match: input.if_match.as_deref().map(Tag::parse),
             if_none_match: input.if_none_match.as_deref().map(Tag::parse),
@@ -87,11 +130,19 @@ impl Handle<api::PutObject> for S3 {
         };
         let body = futures::stream::iter([Ok(input.body.unwrap_or_default().0)]);
         let stored = self
-            .put_object(cx, (input.bucket, input.key), attributes, (conditions, expected), body, Checksums::default)
+            .put_object(
+                cx,
+                (input.bucket, input.key),
+                attributes,
+                (conditions, expected, making.customer),
+                (body, Change::Put),
+                Checksums::default,
+            )
             .await?;
         Ok(api::PutObjectOutput {
             e_tag: Some(quoted(&stored.etag)),
-            server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned()),
+            server_side_encryption: stored.sse.as_ref().and_then(Sse::algorithm).map(str::to_owned),
+            version_id: stored.version,
             checksum_crc32: stored.checksums.crc32,
             checksum_crc32_c: stored.checksums.crc32c,
             checksum_crc64_nvme: stored.checksums.crc64nvme,
@@ -106,14 +157,17 @@ impl Handle<api::PutObject> for S3 {
 #[async_trait]
 impl Handle<api::GetObject> for S3 {
     async fn handle(&self, _: &Cx, input: api::GetObjectRequest) -> Result<api::GetObjectOutput> {
-        current(input.version_id.as_deref())?;
-        let opened = self.open(&input.bucket, &input.key).await?;
+        let customer = customer_key!(input);
+        let version = input.version_id.as_deref();
+        let opened = self.open(&input.bucket, &input.key, version, customer.as_ref()).await?;
         let record = opened.record.clone();
+        crate::archive::check_readable(&record, self.router.now().as_millisecond(), false)?;
         let conditions = Conditions {
             if_match: input.if_match.as_deref().map(Tag::parse),
             if_none_match: input.if_none_match.as_deref().map(Tag::parse),
             if_modified_since: input.if_modified_since.map(Timestamp::as_millis),
             if_unmodified_since: input.if_unmodified_since.map(Timestamp::as_millis),
+            ..Conditions::default()
         };
         conditions.check_read(&record)?;
         let range = match input.range.as_deref() {
@@ -139,13 +193,16 @@ impl Handle<api::GetObject> for S3 {
 #[async_trait]
 impl Handle<api::HeadObject> for S3 {
     async fn handle(&self, _: &Cx, input: api::HeadObjectRequest) -> Result<api::HeadObjectOutput> {
-        current(input.version_id.as_deref())?;
-        let record: ObjectRecord = self.head(&input.bucket, &input.key).await?;
+        let customer = customer_key!(input);
+        let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
+        let record: ObjectRecord = self.head(&named).await?;
+        crate::sse::check_customer(record.sse.as_ref(), customer.as_ref())?;
         let conditions = Conditions {
             if_match: input.if_match.as_deref().map(Tag::parse),
             if_none_match: input.if_none_match.as_deref().map(Tag::parse),
             if_modified_since: input.if_modified_since.map(Timestamp::as_millis),
             if_unmodified_since: input.if_unmodified_since.map(Timestamp::as_millis),
+            ..Conditions::default()
         };
         conditions.check_read(&record)?;
         let mut output = api::HeadObjectOutput::default();
@@ -159,25 +216,53 @@ impl Handle<api::HeadObject> for S3 {
 impl Handle<api::CopyObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::CopyObjectRequest) -> Result<api::CopyObjectOutput> {
         let source = source(&input.copy_source)?;
-        let resource = format!("arn:aws:s3:::{}/{}", source.0, source.1);
-        cx.router().authorize(cx, "s3:GetObject", &resource).await?;
-        let replaces = input.metadata_directive.as_deref() == Some("REPLACE");
-        let retags = input.tagging_directive.as_deref() == Some("REPLACE");
+        let version = source.version.is_some();
+        let ask = Ask {
+            action: if version { "s3:GetObjectVersion" } else { "s3:GetObject" },
+            bucket: &source.bucket,
+            key: Some(&source.key),
+            version: source.version.as_deref(),
+            keys: &[],
+        };
+        self.permit(cx, &ask).await?;
+        let home = self.governed(&input.bucket).await?;
+        let making = making!(input);
+        let mut attributes = Attributes {
+            headers: headers_of_copy(&input),
+            metadata: input.metadata.clone().unwrap_or_default(),
+            tags: parse_tags(input.tagging.as_deref().unwrap_or_default())?,
+            ..Attributes::default()
+        };
+        attributes = self.make(cx, &home, &making, attributes)?;
+        attributes.headers.storage_class.clone_from(&input.storage_class);
         let copy = Copy {
             source,
+            source_customer: CustomerKey::parse(
+                input.copy_source_sse_customer_algorithm.as_deref(),
+                input.copy_source_sse_customer_key.as_deref(),
+                input.copy_source_sse_customer_key_md5.as_deref(),
+            )?,
             source_conditions: Conditions {
                 if_match: input.copy_source_if_match.as_deref().map(Tag::parse),
                 if_none_match: input.copy_source_if_none_match.as_deref().map(Tag::parse),
                 if_modified_since: input.copy_source_if_modified_since.map(Timestamp::as_millis),
                 if_unmodified_since: input.copy_source_if_unmodified_since.map(Timestamp::as_millis),
+                ..Conditions::default()
             },
-            attributes: replaces.then(|| (headers_of_copy(&input), input.metadata.clone().unwrap_or_default())),
-            tags: if retags { Some(parse_tags(input.tagging.as_deref().unwrap_or_default())?) } else { None },
-            storage_class: input.storage_class,
+            conditions: Conditions {
+                if_match: input.if_match.as_deref().map(Tag::parse),
+                if_none_match: input.if_none_match.as_deref().map(Tag::parse),
+                ..Conditions::default()
+            },
+            replaces: input.metadata_directive.as_deref() == Some("REPLACE"),
+            retags: input.tagging_directive.as_deref() == Some("REPLACE"),
+            attributes,
+            asks_encryption: making.asks_encryption(),
+            customer: making.customer,
             algorithm: input.checksum_algorithm,
             target: (input.bucket, input.key),
         };
-        let stored = self.copy_object(cx, copy).await?;
+        let Copied { stored, source_version } = self.copy_object(cx, copy).await?;
         let result = api::CopyObjectResult {
             e_tag: Some(quoted(&stored.etag)),
             last_modified: Some(Timestamp::from_millis(stored.modified_ms)),
@@ -185,7 +270,9 @@ impl Handle<api::CopyObject> for S3 {
         };
         Ok(api::CopyObjectOutput {
             copy_object_result: Some(result),
-            server_side_encryption: Some(crate::settings::ENCRYPTED.to_owned()),
+            copy_source_version_id: source_version,
+            server_side_encryption: stored.sse.as_ref().and_then(Sse::algorithm).map(str::to_owned),
+            version_id: stored.version,
             ..Default::default()
         })
     }
@@ -194,13 +281,20 @@ impl Handle<api::CopyObject> for S3 {
 #[async_trait]
 impl Handle<api::DeleteObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteObjectRequest) -> Result<api::DeleteObjectOutput> {
-        let doomed = Doomed {
-            key: input.key,
-            version: input.version_id,
-            conditions: Conditions { if_match: input.if_match.as_deref().map(Tag::parse), ..Conditions::default() },
+        let conditions = Conditions {
+            if_match: input.if_match.as_deref().map(Tag::parse),
+            if_match_modified: input.if_match_last_modified_time.map(Timestamp::as_millis),
+            if_match_size: input.if_match_size.and_then(|n| u64::try_from(n).ok()),
+            ..Conditions::default()
         };
-        self.delete_object(cx, &input.bucket, doomed).await?;
-        Ok(api::DeleteObjectOutput::default())
+        let bypass = input.bypass_governance_retention.unwrap_or(false);
+        let doomed = Doomed { key: input.key, version: input.version_id.clone(), conditions, bypass };
+        let deleted = self.delete_object(cx, &input.bucket, doomed).await?;
+        Ok(api::DeleteObjectOutput {
+            delete_marker: deleted.marker.is_some().then_some(true),
+            version_id: input.version_id.or(deleted.marker),
+            ..Default::default()
+        })
     }
 }
 
@@ -208,17 +302,30 @@ impl Handle<api::DeleteObject> for S3 {
 impl Handle<api::DeleteObjects> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteObjectsRequest) -> Result<api::DeleteObjectsOutput> {
         let quiet = input.delete.quiet.unwrap_or(false);
+        let bypass = input.bypass_governance_retention.unwrap_or(false);
         let doomed = input.delete.objects.into_iter().map(|o| Doomed {
             key: o.key,
             version: o.version_id,
-            conditions: Conditions { if_match: o.e_tag.as_deref().map(Tag::parse), ..Conditions::default() },
+            conditions: Conditions {
+                if_match: o.e_tag.as_deref().map(Tag::parse),
+                if_match_modified: o.last_modified_time.map(Timestamp::as_millis),
+                if_match_size: o.size.and_then(|n| u64::try_from(n).ok()),
+                ..Conditions::default()
+            },
+            bypass,
         });
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for outcome in self.delete_objects(cx, &input.bucket, doomed.collect()).await? {
             match outcome {
-                Ok(key) => deleted.push(api::DeletedObject { key: Some(key), ..Default::default() }),
-                Err((key, error)) => errors.push(api::Error {
+                Ok(one) => deleted.push(api::DeletedObject {
+                    key: Some(one.key),
+                    version_id: one.version,
+                    delete_marker: one.marker.is_some().then_some(true),
+                    delete_marker_version_id: one.marker,
+                }),
+                Err((key, version_id, error)) => errors.push(api::Error {
                     key: Some(key),
+                    version_id,
                     code: Some(error.code().to_owned()),
                     message: Some(error.message().to_owned()),
                     ..Default::default()
@@ -236,8 +343,8 @@ impl Handle<api::DeleteObjects> for S3 {
 #[async_trait]
 impl Handle<api::GetObjectTagging> for S3 {
     async fn handle(&self, _: &Cx, input: api::GetObjectTaggingRequest) -> Result<api::GetObjectTaggingOutput> {
-        current(input.version_id.as_deref())?;
-        let record = self.head(&input.bucket, &input.key).await?;
+        let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
+        let record = self.head(&named).await?;
         let tag_set = record.tags.into_iter().map(|(key, value)| api::Tag { key, value }).collect();
         Ok(api::GetObjectTaggingOutput { tag_set, ..Default::default() })
     }
@@ -246,17 +353,10 @@ impl Handle<api::GetObjectTagging> for S3 {
 #[async_trait]
 impl Handle<api::PutObjectTagging> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutObjectTaggingRequest) -> Result<api::PutObjectTaggingOutput> {
-        current(input.version_id.as_deref())?;
         let tags = input.tagging.tag_set.into_iter().map(|t| (t.key, t.value)).collect();
-        self.put_object_tags(cx, (input.bucket, input.key), tags).await?;
-        Ok(api::PutObjectTaggingOutput::default())
-    }
-}
-
-fn current(version: Option<&str>) -> Result<()> {
-    match version {
-        None | Some("null") => Ok(()),
-        Some(_) => Err(no_such_version()),
+        let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
+        let version_id = self.put_object_tags(cx, named, tags).await?;
+        Ok(api::PutObjectTaggingOutput { version_id })
     }
 }
 
@@ -265,19 +365,24 @@ fn headers_of_copy(input: &api::CopyObjectRequest) -> Headers {
 }
 
 /// `bucket/key` or `/bucket/key`, the key URL-encoded, perhaps with a version.
-fn source(text: &str) -> Result<(String, String)> {
+pub(crate) fn source(text: &str) -> Result<Named> {
     let (text, version) = match text.split_once("?versionId=") {
-        Some((text, version)) => (text, Some(version)),
+        Some((text, version)) => (text, Some(version.to_owned())),
         None => (text, None),
     };
-    current(version)?;
     let invalid = || {
         crate::errors::invalid_argument("Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
+            .with("ArgumentName", "x-amz-copy-source")
+            .with("ArgumentValue", text)
     };
+    if text.starts_with("arn:") {
+        return Err(crate::errors::not_implemented("Copying out of access points"));
+    }
     // A plus sign is itself here, unlike in a query.
-    let decoded = url_decode(&text.trim_start_matches('/').replace('+', "%2B")).ok_or_else(invalid)?;
+    let decoded = url_decode(&text.replace('+', "%2B")).ok_or_else(invalid)?;
+    let decoded = decoded.strip_prefix('/').unwrap_or(&decoded);
     let (bucket, key) = decoded.split_once('/').filter(|(b, k)| !b.is_empty() && !k.is_empty()).ok_or_else(invalid)?;
-    Ok((bucket.to_owned(), key.to_owned()))
+    Ok(Named { bucket: bucket.to_owned(), key: key.to_owned(), version })
 }
 
 /// An HTTP date, or ISO 8601.
@@ -295,8 +400,12 @@ fn parse_expires(text: &str) -> Option<i64> {
 mod tests {
     #[test]
     fn sources() {
-        assert_eq!(super::source("/b/k%20+a").unwrap(), ("b".to_owned(), "k +a".to_owned()));
-        assert!(super::source("b").is_err());
-        assert!(super::source("b/k?versionId=x").unwrap_err().is("NoSuchVersion"));
+        let named = |text| super::source(text).map(|n| (n.bucket, n.key, n.version));
+        let of = |bucket: &str, key: &str, version: Option<&str>| {
+            (bucket.to_owned(), key.to_owned(), version.map(str::to_owned))
+        };
+        assert_eq!(named("/b/k%20+a").unwrap(), of("b", "k +a", None));
+        assert_eq!(named("b//k?versionId=x").unwrap(), of("b", "/k", Some("x")));
+        assert!(named("b").is_err());
     }
 }

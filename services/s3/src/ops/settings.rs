@@ -12,14 +12,16 @@ use wire::types::Empty;
 use super::buckets::bad_member;
 use crate::S3;
 use crate::errors::{Result, internal, not_implemented};
-use crate::settings::{ENCRYPTION, LIFECYCLE, NOTIFICATION, OWNERSHIP, POLICY, PUBLIC_ACCESS, TAGGING, VERSIONING};
+use crate::records::Versioning;
+use crate::settings::{ENCRYPTION, LIFECYCLE, OWNERSHIP, POLICY, PUBLIC_ACCESS, TAGGING};
 
 #[async_trait]
 impl Handle<api::PutBucketNotificationConfiguration> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketNotificationConfigurationRequest) -> Result<Empty> {
         let value: dto::NotificationConfiguration =
             renamed(&input.notification_configuration, "NotificationConfiguration")?;
-        self.put_setting(cx, &input.bucket, NOTIFICATION, &value).await.map(|()| Empty {})
+        let skip = input.skip_destination_validation.unwrap_or(false);
+        self.put_notification(cx, &input.bucket, value, skip).await.map(|()| Empty {})
     }
 }
 
@@ -41,6 +43,7 @@ impl Handle<api::PutBucketLifecycleConfiguration> for S3 {
     ) -> Result<api::PutBucketLifecycleConfigurationOutput> {
         let value: dto::BucketLifecycleConfiguration =
             renamed(&input.lifecycle_configuration, "LifecycleConfiguration")?;
+        let value = crate::lifecycle::check(value, &cx.uuid())?;
         self.put_setting(cx, &input.bucket, LIFECYCLE, &value).await?;
         Ok(api::PutBucketLifecycleConfigurationOutput::default())
     }
@@ -50,6 +53,9 @@ impl Handle<api::PutBucketLifecycleConfiguration> for S3 {
 impl Handle<api::PutBucketOwnershipControls> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketOwnershipControlsRequest) -> Result<Empty> {
         let value: Vec<String> = input.ownership_controls.rules.into_iter().map(|r| r.object_ownership).collect();
+        if value.len() != 1 || crate::state::Ownership::parse(&value[0]).is_none() {
+            return Err(bad_member("OwnershipControls"));
+        }
         self.put_setting(cx, &input.bucket, OWNERSHIP, &value).await.map(|()| Empty {})
     }
 }
@@ -66,19 +72,22 @@ impl Handle<api::PutPublicAccessBlock> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketVersioning> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketVersioningRequest) -> Result<Empty> {
-        if input.versioning_configuration.status.as_deref() != Some("Suspended") {
-            return Err(not_implemented("Bucket versioning"));
+        if input.versioning_configuration.mfa_delete.as_deref() == Some("Enabled") {
+            return Err(not_implemented("MFA delete"));
         }
-        let value: dto::VersioningConfiguration = renamed(&input.versioning_configuration, "VersioningConfiguration")?;
-        self.put_setting(cx, &input.bucket, VERSIONING, &value).await.map(|()| Empty {})
+        let state = match input.versioning_configuration.status.as_deref() {
+            Some("Enabled") => Versioning::Enabled,
+            Some("Suspended") => Versioning::Suspended,
+            _ => return Err(bad_member("VersioningConfiguration")),
+        };
+        self.put_versioning(cx, &input.bucket, state).await.map(|()| Empty {})
     }
 }
 
 #[async_trait]
 impl Handle<api::GetBucketVersioning> for S3 {
     async fn handle(&self, _: &Cx, input: api::GetBucketVersioningRequest) -> Result<api::GetBucketVersioningOutput> {
-        let found: Option<dto::VersioningConfiguration> = self.setting(&input.bucket, VERSIONING).await?;
-        let status = found.and_then(|f| f.status).map(|s| s.as_str().to_owned());
+        let status = self.bucket(&input.bucket).await?.versioning.map(|v| format!("{v:?}"));
         Ok(api::GetBucketVersioningOutput { status, ..Default::default() })
     }
 }
@@ -86,11 +95,7 @@ impl Handle<api::GetBucketVersioning> for S3 {
 #[async_trait]
 impl Handle<api::PutBucketPolicy> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutBucketPolicyRequest) -> Result<Empty> {
-        if !serde_json::from_str::<Value>(&input.policy).is_ok_and(|p| p.get("Statement").is_some()) {
-            let message = "Policies must be valid JSON and the first byte must be '{'";
-            return Err(wire::Error::new("MalformedPolicy", 400, message));
-        }
-        self.put_setting(cx, &input.bucket, POLICY, &input.policy).await.map(|()| Empty {})
+        self.put_policy(cx, &input.bucket, &input.policy).await.map(|()| Empty {})
     }
 }
 

@@ -11,7 +11,7 @@ async fn objects_come_back() {
     let put = world.root("PUT", "/bucket/a/b%20c%2B.txt", "hello").await;
     assert_eq!(put.status, 200, "{}", put.text());
     assert_eq!(put.headers["etag"], "\"5d41402abc4b2a76b9719d911017c592\"");
-    assert_eq!(put.headers["x-amz-server-side-encryption"], "AES256");
+    assert!(!put.headers.contains_key("x-amz-server-side-encryption"), "nothing is said that is not so");
     let got = world.root("GET", "/bucket/a/b%20c%2B.txt", "").await;
     assert_eq!((got.status.as_u16(), got.text().as_str()), (200, "hello"));
     let large = Bytes::from(vec![7; 3 * 1024 * 1024]);
@@ -61,7 +61,9 @@ async fn what_is_refused() {
     assert_eq!(world.call("role", "PUT", "/open/k", "y").await.error(), "403 AccessDenied");
     assert_eq!(world.call("role", "GET", "/open?list-type=2", "").await.error(), "403 AccessDenied");
     let delete = "<Delete><Object><Key>k</Key></Object></Delete>";
-    assert_eq!(world.call("role", "POST", "/open?delete", delete).await.error(), "403 AccessDenied");
+    let answer = world.call("role", "POST", "/open?delete", delete).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().contains("<Code>AccessDenied</Code>"), "each key has its own outcome: {}", answer.text());
     assert_eq!(world.root("GET", "/open/k", "").await.text(), "x");
 }
 

@@ -84,8 +84,8 @@ impl World {
     pub(crate) fn over(store: Store, objects: Objects) -> Self {
         let router = Router::new();
         router.set_identity(Arc::new(Keys));
-        let s3 = S3::new(router.clone(), store, objects);
-        let door = Door::new(s3.clone(), ACCOUNT, "us-east-1");
+        let s3 = S3::new(router.clone(), store, objects, ACCOUNT).unwrap();
+        let door = Door::new(s3.clone());
         Self { router, s3, door }
     }
     pub(crate) fn cx(&self) -> Cx {

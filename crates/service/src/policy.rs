@@ -1,0 +1,181 @@
+//! The language of IAM's policies, pure: who (`Principal`), what (`Action`), on what (`Resource`), when (`Condition`). Identity
+//! policies and policies of resources are both read here. Sources: IAM User Guide, "Policy evaluation logic", "IAM JSON policy
+//! elements: Condition operators", "Grammar of the IAM JSON policy language".
+//!
+//! Not here: which policies there are, and what several kinds of them mean together.
+
+mod condition;
+mod glob;
+
+use serde_json::Value;
+
+pub use condition::OPERATORS;
+pub use glob::glob;
+
+/// What a set of policies says of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Allowed,
+    /// Allowed to the caller's account, which decides by its own policies.
+    Delegated,
+    /// An explicit Deny.
+    Denied,
+    /// Nothing allows it.
+    Silent,
+}
+
+/// Who asks a resource's policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// Empty: nobody who has signed.
+    pub account: &'a str,
+    /// All the ARNs that name the caller: a role's and its session's, a user's.
+    pub arns: &'a [String],
+    /// The canonical user of the account, as S3 has them.
+    pub canonical: &'a str,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub action: &'a str,
+    pub resource: &'a str,
+    /// Values of condition keys; a key with several values stands several times.
+    pub keys: &'a [(&'a str, &'a str)],
+    /// Whether `keys` are all that there are: a key that is not among them has no value. Otherwise it may have one that is not
+    /// known here, and a condition that asks for it is taken for the worse.
+    pub complete: bool,
+}
+
+/// What these policies together say to somebody whose own policies they are.
+pub fn evaluate(policies: &[Value], asked: Asked<'_>) -> Verdict {
+    weigh(policies, asked, |_| Some(Verdict::Allowed))
+}
+
+/// What a resource's policy says to the caller.
+pub fn evaluate_for(policy: &Value, caller: Caller<'_>, asked: Asked<'_>) -> Verdict {
+    weigh(std::slice::from_ref(policy), asked, |statement| named(statement, caller))
+}
+
+fn weigh(policies: &[Value], asked: Asked<'_>, who: impl Fn(&Value) -> Option<Verdict>) -> Verdict {
+    let mut verdict = Verdict::Silent;
+    for statement in policies.iter().flat_map(statements) {
+        let applies = matches(statement, "Action", "NotAction", asked, true)
+            && matches(statement, "Resource", "NotResource", asked, false);
+        if !applies {
+            continue;
+        }
+        let denies = statement["Effect"] == "Deny";
+        let Some(named) = who(statement) else { continue };
+        let holds = statement.get("Condition").map_or(Some(true), |c| condition::holds(c, asked));
+        match (denies, holds) {
+            // What cannot be told is taken for the worse.
+            (true, Some(true) | None) => return Verdict::Denied,
+            (false, Some(true)) if statement["Effect"] == "Allow" && verdict != Verdict::Allowed => verdict = named,
+            _ => {}
+        }
+    }
+    verdict
+}
+
+/// Whether a statement's principal is the caller: `Allowed` where it names the caller, `Delegated` where only the account.
+fn named(statement: &Value, caller: Caller<'_>) -> Option<Verdict> {
+    let of = |principal: &Value| {
+        let mut best = None;
+        let kinds = match principal {
+            Value::String(all) if all == "*" => return Some(Verdict::Allowed),
+            Value::Object(kinds) => kinds,
+            _ => return None,
+        };
+        for (kind, names) in kinds {
+            for name in one_or_many(names).filter_map(Value::as_str) {
+                let root = format!("arn:aws:iam::{}:root", caller.account);
+                let found = match kind.as_str() {
+                    "AWS" if name == "*" => Some(Verdict::Allowed),
+                    _ if caller.account.is_empty() => None,
+                    "AWS" if caller.arns.iter().any(|arn| arn == name) => Some(Verdict::Allowed),
+                    "AWS" if name == caller.account || name == root => Some(Verdict::Delegated),
+                    "CanonicalUser" if name == caller.canonical => Some(Verdict::Delegated),
+                    _ => None,
+                };
+                if best != Some(Verdict::Allowed) && found.is_some() {
+                    best = found;
+                }
+            }
+        }
+        best
+    };
+    match (statement.get("Principal"), statement.get("NotPrincipal")) {
+        (Some(principal), _) => of(principal),
+        (None, Some(others)) => of(others).is_none().then_some(Verdict::Allowed),
+        (None, None) => None,
+    }
+}
+
+/// A policy's statements.
+pub fn statements(policy: &Value) -> impl Iterator<Item = &Value> {
+    one_or_many(&policy["Statement"]).filter(|s| s.is_object())
+}
+
+/// An element that may be one value or a list of them.
+pub fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
+    match value {
+        Value::Array(all) => all.as_slice(),
+        Value::Null => &[],
+        one => std::slice::from_ref(one),
+    }
+    .iter()
+}
+
+fn matches(statement: &Value, positive: &str, negative: &str, asked: Asked<'_>, action: bool) -> bool {
+    let text = if action { asked.action } else { asked.resource };
+    let any = |patterns: &Value| {
+        one_or_many(patterns).filter_map(Value::as_str).any(|pattern| {
+            if action { glob(pattern, text, true) } else { condition::like(pattern, text, asked, false) }
+        })
+    };
+    match (statement.get(positive), statement.get(negative)) {
+        (Some(patterns), _) => any(patterns),
+        (None, Some(patterns)) => !any(patterns),
+        (None, None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn asked<'a>(action: &'a str, keys: &'a [(&'a str, &'a str)]) -> Asked<'a> {
+        Asked { action, resource: "arn:aws:s3:::b/k", keys, complete: true }
+    }
+
+    #[test]
+    fn principals() {
+        let arns = ["arn:aws:iam::1:role/r".to_owned(), "arn:aws:sts::1:assumed-role/r/s".to_owned()];
+        let role = Caller { account: "1", arns: &arns, canonical: "c1" };
+        let other = Caller { account: "2", arns: &[], canonical: "c2" };
+        let nobody = Caller { account: "", arns: &[], canonical: "" };
+        let say = |principal: &Value, caller| {
+            let policy =
+                json!({"Statement": {"Effect": "Allow", "Principal": principal, "Action": "s3:*", "Resource": "*"}});
+            evaluate_for(&policy, caller, asked("s3:GetObject", &[]))
+        };
+        let cases = [
+            (json!("*"), [Verdict::Allowed; 3]),
+            (json!({"AWS": ["*"]}), [Verdict::Allowed; 3]),
+            (json!({"AWS": "arn:aws:iam::1:root"}), [Verdict::Delegated, Verdict::Silent, Verdict::Silent]),
+            (json!({"AWS": "1"}), [Verdict::Delegated, Verdict::Silent, Verdict::Silent]),
+            (json!({"AWS": ["2", "arn:aws:iam::1:role/r"]}), [Verdict::Allowed, Verdict::Delegated, Verdict::Silent]),
+            (json!({"CanonicalUser": "c2"}), [Verdict::Silent, Verdict::Delegated, Verdict::Silent]),
+        ];
+        for (principal, expected) in cases {
+            assert_eq!([role, other, nobody].map(|who| say(&principal, who)), expected, "{principal}");
+        }
+        let not =
+            json!({"Statement": {"Effect": "Deny", "NotPrincipal": {"AWS": "1"}, "Action": "*", "Resource": "*"}});
+        assert_eq!(evaluate_for(&not, other, asked("s3:GetObject", &[])), Verdict::Denied);
+        assert_eq!(evaluate_for(&not, role, asked("s3:GetObject", &[])), Verdict::Silent);
+    }
+}

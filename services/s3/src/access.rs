@@ -1,0 +1,226 @@
+//! Who may do what: the caller's own policies, the bucket's policy, ACLs and the public access block together. Sources: IAM User
+//! Guide, "Policy evaluation logic"; S3 User Guide, "How Amazon S3 authorizes a request", "Blocking public access".
+
+use service::identity::Judgement;
+use service::policy::{Asked, Caller, Verdict, evaluate_for};
+use service::{Cx, Principal};
+use wire::Error;
+
+use crate::S3;
+use crate::acl::{self, Permission};
+use crate::errors::{Result, access_denied, no_such_bucket};
+use crate::records::ObjectRecord;
+use crate::state::Bucket;
+use crate::version;
+
+/// One request for permission.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask<'a> {
+    /// `s3:GetObject`, …
+    pub(crate) action: &'a str,
+    pub(crate) bucket: &'a str,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) version: Option<&'a str>,
+    /// Condition keys that come with the request.
+    pub(crate) keys: &'a [(String, String)],
+}
+
+impl S3 {
+    /// # Errors
+    /// `AccessDenied`, `NoSuchBucket`.
+    pub(crate) async fn permit(&self, cx: &Cx, ask: &Ask<'_>) -> Result<()> {
+        let bucket = match self.governed(ask.bucket).await {
+            Ok(bucket) => bucket,
+            Err(error) if error.is("NoSuchBucket") => {
+                // Its name may be in a role's policies; whether it exists is no secret.
+                if matches!(cx.principal(), Principal::Role { .. }) {
+                    let resource = resource(ask);
+                    cx.router().authorize(cx, ask.action, &resource).await.map_err(refused)?;
+                }
+                return Err(no_such_bucket(ask.bucket));
+            }
+            Err(error) => return Err(error),
+        };
+        let (account, own) = (caller(cx), matches!(cx.principal(), Principal::Root | Principal::Platform));
+        if bucket.policy.is_none() && own && account == bucket.owner() && !foreign(ask, &bucket) {
+            return Ok(());
+        }
+        if matches!(cx.principal(), Principal::Platform) {
+            return Ok(());
+        }
+        self.weigh(cx, account, &bucket, ask).await
+    }
+
+    async fn weigh(&self, cx: &Cx, account: &str, bucket: &Bucket, ask: &Ask<'_>) -> Result<()> {
+        let resource = resource(ask);
+        let object = self.object_asked_about(bucket, ask).await?;
+        let mut keys: Vec<(&str, &str)> = ask.keys.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let arn = cx.principal().arn(account);
+        let session = [cx.principal().role_arn().map(str::to_owned), Some(arn.clone())];
+        let arns: Vec<String> = session.into_iter().flatten().collect();
+        let now = cx.now();
+        let (time, epoch) = (now.to_string(), now.as_second().to_string());
+        keys.extend([("aws:CurrentTime", time.as_str()), ("aws:EpochTime", epoch.as_str())]);
+        keys.extend([("aws:SecureTransport", "false"), ("aws:ResourceAccount", bucket.owner())]);
+        if !account.is_empty() {
+            keys.extend([("aws:PrincipalArn", arns[0].as_str()), ("aws:PrincipalAccount", account)]);
+            keys.push((
+                "aws:PrincipalType",
+                if matches!(cx.principal(), Principal::Role { .. }) { "AssumedRole" } else { "Account" },
+            ));
+        } else {
+            keys.push(("aws:PrincipalType", "Anonymous"));
+        }
+        let tags: Vec<(String, &str)> = object
+            .iter()
+            .flat_map(|o| &o.tags)
+            .map(|(name, value)| (format!("s3:ExistingObjectTag/{name}"), value.as_str()))
+            .collect();
+        keys.extend(tags.iter().map(|(name, value)| (name.as_str(), *value)));
+
+        let canonical = self.known.canonical(account);
+        let asked = Asked { action: ask.action, resource: &resource, keys: &keys, complete: true };
+        let same = account == bucket.owner();
+        let by_policy = match &bucket.policy {
+            None => Verdict::Silent,
+            Some(policy) => evaluate_for(policy, Caller { account, arns: &arns, canonical: &canonical }, asked),
+        };
+        if by_policy == Verdict::Denied {
+            // The owner's root can always take a policy away that shuts everybody out.
+            let rescue = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"].contains(&ask.action);
+            if !(rescue && same && matches!(cx.principal(), Principal::Root)) {
+                return Err(denied(
+                    cx,
+                    account,
+                    ask.action,
+                    &resource,
+                    "with an explicit deny in a resource-based policy",
+                ));
+            }
+        }
+        // A public policy is for the owner's account alone where the bucket is restricted.
+        let by_policy = match by_policy {
+            Verdict::Allowed | Verdict::Delegated if bucket.public_policy && bucket.access_block.restrict && !same => {
+                Verdict::Silent
+            }
+            other => other,
+        };
+        let by_acl = bucket.acls() && acl_allows(bucket, object.as_ref(), account, ask);
+        let own = match cx.principal() {
+            Principal::Anonymous => None,
+            Principal::Root | Principal::Platform => Some(Judgement::Allowed),
+            principal => Some(self.router.identity().judge(principal, ask.action, &resource, &keys).await?),
+        };
+        let resource_allows = by_acl || matches!(by_policy, Verdict::Allowed | Verdict::Delegated);
+        match own {
+            Some(Judgement::Denied(error)) => Err(refused(error)),
+            // In the bucket's own account one side is enough, but what another account has written is that account's.
+            Some(Judgement::Allowed) if same && !others_object(bucket, object.as_ref(), ask) => Ok(()),
+            Some(Judgement::Silent(_)) if same && by_policy == Verdict::Allowed => Ok(()),
+            Some(Judgement::Allowed) | None if resource_allows => Ok(()),
+            Some(Judgement::Silent(error)) => Err(refused(error)),
+            Some(Judgement::Allowed) | None => {
+                Err(denied(cx, account, ask.action, &resource, "because no resource-based policy allows the action"))
+            }
+        }
+    }
+
+    /// The object, where a policy asks for its tags or its ACL may count.
+    async fn object_asked_about(&self, bucket: &Bucket, ask: &Ask<'_>) -> Result<Option<ObjectRecord>> {
+        let Some(key) = ask.key else { return Ok(None) };
+        let tags = bucket.policy.as_ref().is_some_and(|p| p.to_string().contains("ExistingObjectTag"));
+        if !(tags || (bucket.acls() && object_permission(ask.action).is_some())) {
+            return Ok(None);
+        }
+        let version = ask.version.map(str::to_owned);
+        self.store
+            .read(|tx| match &version {
+                Some(id) => version::find(tx, bucket.name(), key, id),
+                None => version::current(tx, bucket.name(), key),
+            })
+            .await
+    }
+}
+
+/// The account that acts; empty where nobody has signed.
+pub(crate) fn caller(cx: &Cx) -> &str {
+    if matches!(cx.principal(), Principal::Anonymous) { "" } else { cx.account() }
+}
+
+/// Might the object be another account's? Then its ACL has to be asked.
+fn foreign(ask: &Ask<'_>, bucket: &Bucket) -> bool {
+    bucket.acls() && ask.key.is_some() && object_permission(ask.action).is_some()
+}
+
+/// Owned by another account than the bucket's, with ACLs on.
+fn others_object(bucket: &Bucket, object: Option<&ObjectRecord>, ask: &Ask<'_>) -> bool {
+    bucket.acls()
+        && object_permission(ask.action).is_some()
+        && object.and_then(|o| o.owner.as_ref()).is_some_and(|owner| owner != bucket.owner())
+}
+
+fn acl_allows(bucket: &Bucket, object: Option<&ObjectRecord>, account: &str, ask: &Ask<'_>) -> bool {
+    let ignore = bucket.access_block.ignore_acls;
+    if let Some(permission) = object_permission(ask.action) {
+        let Some(object) = object else {
+            // Who may list the bucket learns that there is no such object; the others that they may not.
+            return acl::grants(&bucket.grants, account, Permission::Read, ignore) && permission == Permission::Read;
+        };
+        let owner = object.owner.as_deref().unwrap_or(bucket.owner());
+        let owners = !account.is_empty() && owner == account;
+        return match &object.grants {
+            // An object's owner can always read and write its ACL.
+            _ if owners && permission != Permission::Read => true,
+            Some(list) => acl::grants(list, account, permission, ignore),
+            None => owners,
+        };
+    }
+    match bucket_permission(ask.action) {
+        Some(permission) => acl::grants(&bucket.grants, account, permission, ignore),
+        None => false,
+    }
+}
+
+/// The permission on an object's ACL that stands for an action. Source: "Mapping of ACL permissions and access policy permissions".
+fn object_permission(action: &str) -> Option<Permission> {
+    Some(match action {
+        "s3:GetObject" | "s3:GetObjectVersion" | "s3:GetObjectTorrent" | "s3:GetObjectAttributes" => Permission::Read,
+        "s3:GetObjectAcl" | "s3:GetObjectVersionAcl" => Permission::ReadAcp,
+        "s3:PutObjectAcl" | "s3:PutObjectVersionAcl" => Permission::WriteAcp,
+        _ => return None,
+    })
+}
+
+/// The same of a bucket's ACL.
+fn bucket_permission(action: &str) -> Option<Permission> {
+    Some(match action {
+        "s3:ListBucket" | "s3:ListBucketVersions" | "s3:ListBucketMultipartUploads" => Permission::Read,
+        "s3:PutObject"
+        | "s3:DeleteObject"
+        | "s3:DeleteObjectVersion"
+        | "s3:AbortMultipartUpload"
+        | "s3:ListMultipartUploadParts" => Permission::Write,
+        "s3:GetBucketAcl" => Permission::ReadAcp,
+        "s3:PutBucketAcl" => Permission::WriteAcp,
+        _ => return None,
+    })
+}
+
+fn resource(ask: &Ask<'_>) -> String {
+    match ask.key {
+        Some(key) => format!("arn:aws:s3:::{}/{key}", ask.bucket),
+        None => format!("arn:aws:s3:::{}", ask.bucket),
+    }
+}
+
+fn denied(cx: &Cx, account: &str, action: &str, resource: &str, why: &str) -> Error {
+    if account.is_empty() {
+        return access_denied("Access Denied");
+    }
+    let arn = cx.principal().arn(account);
+    access_denied(format!("User: {arn} is not authorized to perform: {action} on resource: \"{resource}\" {why}"))
+}
+
+fn refused(error: Error) -> Error {
+    if error.status() == 403 { access_denied(error.message()) } else { error }
+}

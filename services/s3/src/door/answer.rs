@@ -1,0 +1,137 @@
+//! Answers as they leave: errors with all members that S3 gives them, and no control characters in any XML.
+
+use std::fmt::Write as _;
+
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use s3s::HttpResponse;
+
+/// A header that never leaves: members of an error, as hexadecimal JSON.
+pub(super) const MEMBERS: &str = "x-lakerun-error-members";
+
+/// Largest body that is looked through: lists of a thousand keys are within it.
+const MAX_XML: usize = 16 << 20;
+
+/// Completes an error, and mends XML.
+pub(super) fn finish(response: &mut HttpResponse, path: &str, id: &str) {
+    let members = response.headers_mut().remove(MEMBERS);
+    if response.status() == StatusCode::NOT_MODIFIED {
+        *response.body_mut() = s3s::Body::empty();
+        response.headers_mut().remove(CONTENT_TYPE);
+        return;
+    }
+    let xml = response.headers().get(CONTENT_TYPE).is_some_and(|v| v == "application/xml");
+    if !xml {
+        return;
+    }
+    let Some(bytes) = response.body().bytes().filter(|b| b.len() <= MAX_XML) else { return };
+    let failed = response.status().as_u16() >= 400;
+    if failed && let Ok(text) = std::str::from_utf8(&bytes) {
+        let told = error(text, members.as_ref(), path, id);
+        response.headers_mut().remove(CONTENT_LENGTH);
+        *response.body_mut() = told.into_bytes().into();
+        return;
+    }
+    if bytes.iter().any(|b| is_control(*b)) {
+        response.headers_mut().remove(CONTENT_LENGTH);
+        *response.body_mut() = references(&bytes).into();
+    }
+}
+
+fn error(text: &str, members: Option<&HeaderValue>, path: &str, id: &str) -> String {
+    let within = |name: &str| {
+        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+        let (_, rest) = text.split_once(&open)?;
+        rest.split_once(&close).map(|(value, _)| value.to_owned())
+    };
+    let code = within("Code").unwrap_or_else(|| "InternalError".to_owned());
+    let message = within("Message").unwrap_or_else(|| usual_message(&code).to_owned());
+    let mut out =
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>");
+    let members = members
+        .and_then(|v| hex::decode(v.as_bytes()).ok())
+        .and_then(|json| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&json).ok());
+    for (name, value) in members.into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let _ = write!(out, "<{name}>{}</{name}>", escaped(&value));
+    }
+    let _ =
+        write!(out, "<Resource>{}</Resource><RequestId>{id}</RequestId><HostId>{id}</HostId></Error>", escaped(path));
+    out
+}
+
+/// What S3 says of codes that s3s gives without a message.
+fn usual_message(code: &str) -> &'static str {
+    match code {
+        "InvalidBucketName" => "The specified bucket is not valid.",
+        "KeyTooLongError" => "Your key is too long",
+        "MethodNotAllowed" => "The specified method is not allowed against this resource.",
+        "SignatureDoesNotMatch" => {
+            "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+        }
+        "InvalidURI" => "Couldn't parse the specified URI.",
+        "IncompleteBody" => "You did not provide the number of bytes specified by the Content-Length HTTP header",
+        "MissingContentLength" => "You must provide the Content-Length HTTP header.",
+        "MalformedXML" => "The XML you provided was not well-formed or did not validate against our published schema",
+        "MaxMessageLengthExceeded" => "Your request was too big.",
+        "MissingRequestBodyError" => "Request Body is empty",
+        "AccessDenied" => "Access Denied",
+        "InternalError" => "We encountered an internal error. Please try again.",
+        "MalformedPOSTRequest" => "The body of your POST request is not well-formed multipart/form-data.",
+        _ => "The request is not valid.",
+    }
+}
+
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '"' => out.push_str("&quot;"),
+            c if c.is_control() => {
+                let _ = write!(out, "&#x{:x};", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn is_control(byte: u8) -> bool {
+    byte < 0x20 && byte != b'\n' && byte != b'\t'
+}
+
+/// S3 writes characters that XML 1.0 has no form for as references all the same; a parser that refuses them can ask for
+/// `encoding-type=url`.
+fn references(xml: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(xml.len() + 64);
+    for byte in xml {
+        if is_control(*byte) {
+            out.extend_from_slice(format!("&#x{byte:x};").as_bytes());
+        } else {
+            out.push(*byte);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors() {
+        let mut response = HttpResponse::default();
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        headers.insert(MEMBERS, HeaderValue::from_str(&hex::encode("{\"Key\":\"a<\\u0001\"}")).unwrap());
+        *response.body_mut() = s3s::Body::from("<Error><Code>NoSuchKey</Code></Error>".to_owned());
+        finish(&mut response, "/b/a%3C", "id");
+        let text = String::from_utf8(response.body().bytes().unwrap().to_vec()).unwrap();
+        assert!(text.contains("<Key>a&lt;&#x1;</Key><Resource>/b/a%3C</Resource><RequestId>id</RequestId>"), "{text}");
+        assert!(response.headers().get(MEMBERS).is_none());
+    }
+}

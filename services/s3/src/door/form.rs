@@ -1,0 +1,418 @@
+//! Browser uploads: POST of `multipart/form-data` to a bucket. The form's policy document says what it may hold, and its signature
+//! who allows it. Sources: API reference, "POST Object"; "Authenticating Requests in Browser-Based Uploads Using POST", "Creating a POST
+//! policy".
+//!
+//! The file comes last and is written as it comes: no form is in memory whole.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use http::header::{CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
+use http::{Method, StatusCode};
+use multer::{Constraints, Field, Multipart, SizeLimit};
+use ring::hmac;
+use s3s::dto::Tagging;
+use s3s::post_policy::{PostPolicy, PostPolicyCondition};
+use s3s::{HttpRequest, HttpResponse, S3Result};
+use service::{Cx, Principal};
+use wire::Error;
+
+use super::{Peer, Target, answer, convert};
+use crate::S3;
+use crate::access::Ask;
+use crate::body::Expected;
+use crate::checksum::Checksums;
+use crate::conditions::Conditions;
+use crate::errors::{Result, access_denied, entity_too_large, internal, invalid_argument, method_not_allowed};
+use crate::events::Change;
+use crate::make::{Grants, Making};
+use crate::put::{Attributes, Stored};
+use crate::records::Headers;
+use crate::sse::CustomerKey;
+
+/// Most bytes of all fields before the file.
+const MAX_FIELDS: usize = 64 * 1024;
+/// How far a form's date may be off.
+const MAX_SKEW_S: i64 = 7 * 86_400;
+
+pub(super) fn is_form(request: &HttpRequest) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    request.method() == Method::POST && kind.len() >= 19 && kind[..19].eq_ignore_ascii_case(b"multipart/form-data")
+}
+
+impl S3 {
+    pub(super) async fn post_form(&self, request: HttpRequest) -> S3Result<HttpResponse> {
+        self.posted(request).await.map_err(convert::error)
+    }
+
+    async fn posted(&self, request: HttpRequest) -> Result<HttpResponse> {
+        let target = Target::of(&request).ok_or_else(method_not_allowed)?;
+        let host = request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok()).map(str::to_owned);
+        let peer = request.extensions().get::<Peer>().copied();
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let boundary = multer::parse_boundary(kind).map_err(|_| malformed())?;
+        let limits = Constraints::new().size_limit(SizeLimit::new().whole_stream(crate::body::MAX_PUT + (1 << 20)));
+        let mut form = Multipart::with_constraints(request.into_body(), boundary, limits);
+        let (fields, file) = read_fields(&mut form).await?;
+        let mut fields = fields;
+        let Some(file) = file else {
+            return Err(invalid_argument("POST requires exactly one file upload per request."));
+        };
+        let name = file.file_name().map(|n| n.rsplit(['/', '\\']).next().unwrap_or(n).to_owned());
+        let Some(key) = fields.get("key") else {
+            return Err(invalid_argument(
+                "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.",
+            ));
+        };
+        let key = key.replace("${filename}", name.as_deref().unwrap_or_default());
+        if key.is_empty() {
+            return Err(invalid_argument("User key must have a length greater than 0."));
+        }
+        fields.insert("key".to_owned(), key.clone());
+        let bucket = self.governed(&target.bucket).await?;
+        let (cx, policy) = self.form_author(&fields).await?;
+        let range = match &policy {
+            Some(policy) => check_policy(policy, &fields, &target.bucket, self.router.now())?,
+            None => 0..=u64::MAX,
+        };
+        self.form_allowed(&cx, &target.bucket, &key, &fields, peer).await?;
+        let making = making(&fields)?;
+        let attributes = self.make(&cx, &bucket, &making, attributes(&fields)?)?;
+        let expected = Expected {
+            md5: fields.get("content-md5").cloned(),
+            checksums: checksums(&fields),
+            algorithm: fields.get("x-amz-checksum-algorithm").cloned(),
+            length: None,
+        };
+        let place = (target.bucket.clone(), key.clone());
+        let what = (Conditions::default(), expected, making.customer);
+        let body = (bounded(file, range), Change::Post);
+        let stored = self.put_object(&cx, place, attributes, what, body, Checksums::default).await?;
+        answer_of(&fields, host.as_deref(), (&target.bucket, &key), &stored)
+    }
+
+    /// Who signed the form, and the policy that was signed.
+    async fn form_author(&self, fields: &BTreeMap<String, String>) -> Result<(Cx, Option<PostPolicy>)> {
+        let (own, home) = self.known.own();
+        let missing = |name: &str| {
+            invalid_argument(format!(
+                "Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields."
+            ))
+        };
+        let policy = fields.get("policy");
+        let new = fields.contains_key("x-amz-signature") || fields.contains_key("x-amz-algorithm");
+        let old = fields.contains_key("signature") || fields.contains_key("awsaccesskeyid");
+        let Some(encoded) = policy else {
+            if new || old {
+                return Err(missing("policy"));
+            }
+            return Ok((Cx::new(Arc::clone(&self.router), Principal::Anonymous, own, home), None));
+        };
+        let field = |name: &str| fields.get(name).ok_or_else(|| missing(name));
+        let (access_key, region) = if new {
+            if field("x-amz-algorithm")? != "AWS4-HMAC-SHA256" {
+                return Err(invalid_argument("x-amz-algorithm must be AWS4-HMAC-SHA256"));
+            }
+            let scope: Vec<&str> = field("x-amz-credential")?.split('/').collect();
+            let [access_key, _, region, "s3", "aws4_request"] = scope.as_slice() else {
+                return Err(invalid_argument(
+                    "The credential of the form is malformed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/s3/aws4_request\".",
+                ));
+            };
+            ((*access_key).to_owned(), (*region).to_owned())
+        } else {
+            (fields.get("awsaccesskeyid").ok_or_else(|| missing("AWSAccessKeyId"))?.clone(), home.to_owned())
+        };
+        let found = self.router.identity().credentials(&access_key).await?.ok_or_else(|| {
+            Error::new("InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist in our records.")
+        })?;
+        let signed = if new {
+            let scope: Vec<&str> = field("x-amz-credential")?.split('/').collect();
+            let date = field("x-amz-date")?;
+            let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date)
+                .ok()
+                .and_then(|t| t.to_zoned(jiff::tz::TimeZone::UTC).ok())
+                .ok_or_else(|| invalid_argument("x-amz-date must be in ISO 8601 basic format"))?;
+            let off = self.router.now().as_second() - time.timestamp().as_second();
+            if off > MAX_SKEW_S || off < -900 || !date.starts_with(scope[1]) {
+                return Err(access_denied("Invalid according to Policy: Policy expired."));
+            }
+            let mut key = format!("AWS4{}", found.secret_key).into_bytes();
+            for part in &scope[1..] {
+                key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes()).as_ref().to_vec();
+            }
+            let signature = hex::decode(field("x-amz-signature")?).unwrap_or_default();
+            hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key), encoded.as_bytes(), &signature)
+        } else {
+            use base64::Engine as _;
+            let signature = base64::engine::general_purpose::STANDARD.decode(field("signature")?).unwrap_or_default();
+            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, found.secret_key.as_bytes());
+            hmac::verify(&key, encoded.as_bytes(), &signature)
+        };
+        signed.map_err(|_| {
+            Error::new(
+                "SignatureDoesNotMatch",
+                403,
+                "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+            )
+        })?;
+        found.check_session(fields.get("x-amz-security-token").map(String::as_str), self.router.now()).map_err(
+            |e| {
+                Error::new(
+                    if e.is("ExpiredTokenException") { "ExpiredToken" } else { "InvalidToken" },
+                    400,
+                    e.message(),
+                )
+            },
+        )?;
+        let parsed = PostPolicy::from_base64(encoded)
+            .map_err(|e| Error::new("InvalidPolicyDocument", 400, format!("Invalid Policy: {e}")))?;
+        let account = if found.account.is_empty() { own } else { &found.account };
+        Ok((Cx::new(Arc::clone(&self.router), found.principal, account, &region), Some(parsed)))
+    }
+
+    async fn form_allowed(
+        &self,
+        cx: &Cx,
+        bucket: &str,
+        key: &str,
+        fields: &BTreeMap<String, String>,
+        peer: Option<Peer>,
+    ) -> Result<()> {
+        let mut keys: Vec<(String, String)> = fields
+            .iter()
+            .filter(|(name, _)| name.starts_with("x-amz-") || *name == "acl")
+            .map(|(name, value)| (format!("s3:{}", if name == "acl" { "x-amz-acl" } else { name }), value.clone()))
+            .collect();
+        keys.push(("s3:authType".to_owned(), "POST".to_owned()));
+        if let Some(Peer(address)) = peer {
+            keys.push(("aws:SourceIp".to_owned(), address.to_string()));
+        }
+        self.permit(cx, &Ask { action: "s3:PutObject", bucket, key: Some(key), version: None, keys: &keys }).await
+    }
+}
+
+fn malformed() -> Error {
+    Error::new("MalformedPOSTRequest", 400, "The body of your POST request is not well-formed multipart/form-data.")
+}
+
+/// The fields up to the file, their names in lower case, and the file.
+async fn read_fields(form: &mut Multipart<'static>) -> Result<(BTreeMap<String, String>, Option<Field<'static>>)> {
+    let (mut fields, mut size) = (BTreeMap::new(), 0);
+    while let Some(mut field) = form.next_field().await.map_err(|_| malformed())? {
+        let name = field.name().unwrap_or_default().to_ascii_lowercase();
+        if name == "file" {
+            return Ok((fields, Some(field)));
+        }
+        let mut value = Vec::new();
+        while let Some(chunk) = field.chunk().await.map_err(|_| malformed())? {
+            size += chunk.len();
+            if size > MAX_FIELDS {
+                return Err(Error::new(
+                    "MaxPostPreDataLengthExceeded",
+                    400,
+                    "Your POST request fields preceding the upload file were too large.",
+                ));
+            }
+            value.extend_from_slice(&chunk);
+        }
+        fields.insert(name, String::from_utf8(value).map_err(|_| malformed())?);
+    }
+    Ok((fields, None))
+}
+
+/// Does the form keep to its policy? How large the file may be.
+fn check_policy(
+    policy: &PostPolicy,
+    fields: &BTreeMap<String, String>,
+    bucket: &str,
+    now: jiff::Timestamp,
+) -> Result<std::ops::RangeInclusive<u64>> {
+    let refused = |why: String| access_denied(format!("Invalid according to Policy: {why}"));
+    if convert::millis(&policy.expiration).is_none_or(|ms| ms <= now.as_millisecond()) {
+        return Err(refused("Policy expired.".to_owned()));
+    }
+    let value = |field: &str| if field == "bucket" { Some(bucket) } else { fields.get(field).map(String::as_str) };
+    let mut range = 0..=u64::MAX;
+    let mut named = Vec::new();
+    for condition in &policy.conditions {
+        match condition {
+            PostPolicyCondition::Eq { field, value: wanted } => {
+                named.push(field.as_str());
+                if value(field) != Some(wanted.as_str()) {
+                    return Err(refused(format!("Policy Condition failed: [\"eq\", \"${field}\", \"{wanted}\"]")));
+                }
+            }
+            PostPolicyCondition::StartsWith { field, prefix } => {
+                named.push(field.as_str());
+                if !value(field).unwrap_or_default().starts_with(prefix.as_str()) {
+                    return Err(refused(format!(
+                        "Policy Condition failed: [\"starts-with\", \"${field}\", \"{prefix}\"]"
+                    )));
+                }
+            }
+            PostPolicyCondition::ContentLengthRange { min, max } => {
+                range = (*range.start()).max(*min)..=(*range.end()).min(*max);
+            }
+        }
+    }
+    const FREE: [&str; 6] = ["x-amz-signature", "signature", "awsaccesskeyid", "policy", "file", "submit"];
+    for name in fields.keys() {
+        if !named.contains(&name.as_str()) && !FREE.contains(&name.as_str()) && !name.starts_with("x-ignore-") {
+            return Err(refused(format!("Extra input fields: {name}")));
+        }
+    }
+    Ok(range)
+}
+
+/// The file, which fails when it is larger or smaller than it may be.
+fn bounded(file: Field<'static>, range: std::ops::RangeInclusive<u64>) -> impl Stream<Item = Result<Bytes>> {
+    let seen = Arc::new(Mutex::new(0_u64));
+    let (counted, (min, max)) = (Arc::clone(&seen), range.into_inner());
+    let add = move |n: u64| {
+        let mut seen = counted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *seen += n;
+        *seen
+    };
+    let chunks = file.map(move |chunk| {
+        let chunk = chunk.map_err(|e| if e.to_string().contains("size") { entity_too_large() } else { malformed() })?;
+        if add(chunk.len() as u64) > max {
+            return Err(entity_too_large().with("MaxSizeAllowed", max));
+        }
+        Ok(chunk)
+    });
+    let end = futures::stream::once(async move {
+        let seen = *seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if seen < min {
+            let text = "Your proposed upload is smaller than the minimum allowed size";
+            return Err(Error::new("EntityTooSmall", 400, text).with("MinSizeAllowed", min).with("ProposedSize", seen));
+        }
+        Ok(Bytes::new())
+    });
+    chunks.chain(end)
+}
+
+fn making(fields: &BTreeMap<String, String>) -> Result<Making> {
+    let field = |name: &str| fields.get(name).cloned();
+    let text = |name: &str| fields.get(name).map(String::as_str);
+    let customer = "x-amz-server-side-encryption-customer-";
+    let until = text("x-amz-object-lock-retain-until-date");
+    Ok(Making {
+        canned: field("acl").or_else(|| field("x-amz-acl")),
+        grants: Grants {
+            full_control: field("x-amz-grant-full-control"),
+            read: field("x-amz-grant-read"),
+            write: None,
+            read_acp: field("x-amz-grant-read-acp"),
+            write_acp: field("x-amz-grant-write-acp"),
+        },
+        lock_mode: field("x-amz-object-lock-mode"),
+        lock_until_ms: until.and_then(wire::Timestamp::parse_iso).map(wire::Timestamp::as_millis),
+        legal_hold: field("x-amz-object-lock-legal-hold"),
+        encryption: field("x-amz-server-side-encryption"),
+        kms_key: field("x-amz-server-side-encryption-aws-kms-key-id"),
+        kms_context: field("x-amz-server-side-encryption-context"),
+        bucket_key: text("x-amz-server-side-encryption-bucket-key-enabled") == Some("true"),
+        customer: CustomerKey::parse(
+            text(&format!("{customer}algorithm")),
+            text(&format!("{customer}key")),
+            text(&format!("{customer}key-md5")),
+        )?,
+    })
+}
+
+fn attributes(fields: &BTreeMap<String, String>) -> Result<Attributes> {
+    let field = |name: &str| fields.get(name).cloned();
+    let expires = field("expires").and_then(|text| {
+        let time = s3s::dto::Timestamp::parse(s3s::dto::TimestampFormat::HttpDate, &text).ok()?;
+        convert::millis(&time)
+    });
+    let tags = match fields.get("tagging") {
+        None => Vec::new(),
+        Some(xml) => {
+            let mut reader = s3s::xml::Deserializer::new(xml.as_bytes());
+            let parsed: Tagging =
+                s3s::xml::Deserialize::deserialize(&mut reader).map_err(|_| crate::errors::malformed_xml())?;
+            convert::tags(parsed.tag_set)
+        }
+    };
+    Ok(Attributes {
+        headers: Headers {
+            content_type: field("content-type"),
+            content_encoding: convert::encoding(field("content-encoding")),
+            content_language: field("content-language"),
+            content_disposition: field("content-disposition"),
+            cache_control: field("cache-control"),
+            expires_ms: expires,
+            website_redirect_location: field("x-amz-website-redirect-location"),
+            storage_class: field("x-amz-storage-class").filter(|c| c != "STANDARD"),
+        },
+        metadata: fields
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.clone())))
+            .collect(),
+        tags,
+        ..Attributes::default()
+    })
+}
+
+fn checksums(fields: &BTreeMap<String, String>) -> Checksums {
+    let mut sums = Checksums::default();
+    for algorithm in ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"] {
+        if let Some(value) = fields.get(&format!("x-amz-checksum-{}", algorithm.to_ascii_lowercase())) {
+            sums.set(algorithm, value.clone());
+        }
+    }
+    sums
+}
+
+fn answer_of(
+    fields: &BTreeMap<String, String>,
+    host: Option<&str>,
+    (bucket, key): (&str, &str),
+    stored: &Stored,
+) -> Result<HttpResponse> {
+    let mut response = HttpResponse::default();
+    let header = |text: &str| HeaderValue::from_str(text).map_err(internal);
+    let etag = format!("\"{}\"", stored.etag);
+    let location = format!("http://{}/{bucket}/{}", host.unwrap_or("localhost"), crate::list::encode(key, true));
+    response.headers_mut().insert(ETAG, header(&etag)?);
+    response.headers_mut().insert(LOCATION, header(&location)?);
+    if let Some(version) = &stored.version {
+        response.headers_mut().insert("x-amz-version-id", header(version)?);
+    }
+    if let Some(algorithm) = stored.sse.as_ref().and_then(crate::sse::Sse::algorithm) {
+        response.headers_mut().insert("x-amz-server-side-encryption", header(algorithm)?);
+    }
+    let redirect = fields.get("success_action_redirect").or_else(|| fields.get("redirect"));
+    let redirect = redirect.filter(|url| url.starts_with("http://") || url.starts_with("https://"));
+    if let Some(url) = redirect {
+        let joint = if url.contains('?') { '&' } else { '?' };
+        let encode = |text: &str| crate::list::encode(text, true).replace('/', "%2F");
+        let to = format!("{url}{joint}bucket={}&key={}&etag={}", encode(bucket), encode(key), encode(&etag));
+        if let Ok(value) = HeaderValue::from_str(&to) {
+            response.headers_mut().insert(LOCATION, value);
+            *response.status_mut() = StatusCode::SEE_OTHER;
+            return Ok(response);
+        }
+    }
+    *response.status_mut() = match fields.get("success_action_status").map(String::as_str) {
+        Some("200") => StatusCode::OK,
+        Some("201") => {
+            let body = format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse><Location>{}</Location><Bucket>{bucket}</Bucket>\
+                 <Key>{}</Key><ETag>{}</ETag></PostResponse>",
+                answer::escaped(&location),
+                answer::escaped(key),
+                answer::escaped(&etag)
+            );
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+            *response.body_mut() = body.into_bytes().into();
+            StatusCode::CREATED
+        }
+        _ => StatusCode::NO_CONTENT,
+    };
+    Ok(response)
+}

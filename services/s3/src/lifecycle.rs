@@ -1,0 +1,562 @@
+//! Lifecycle rules: what is a valid set of them, when they apply to a version, and the sweep that carries them out. Sources: S3 User
+//! Guide, "Lifecycle configuration elements", "Expiring objects", "Conflicts in lifecycle configurations"; API reference,
+//! PutBucketLifecycleConfiguration.
+//!
+//! The sweep is a task on the durable queue that asks for its own next run: what a crash interrupts runs again, and what it has done
+//! is done, for each deletion is a transaction of its own that looks at the version once more.
+
+use s3s::dto::{BucketLifecycleConfiguration, LifecycleRule, Tag, Timestamp};
+use serde::{Deserialize, Serialize};
+use service::Cx;
+use store::{Done, NewTask, Task};
+use wire::Error;
+
+use crate::S3;
+use crate::change::{self, Garbage};
+use crate::errors::{Result, invalid_argument, invalid_request, malformed_xml};
+use crate::events::{self, Change};
+use crate::keys;
+use crate::lock;
+use crate::put::STORAGE_CLASSES;
+use crate::records::{BucketRecord, ObjectRecord, UploadRecord};
+use crate::settings::LIFECYCLE;
+use crate::tx::{Tx, require_bucket};
+use crate::version;
+
+/// The kind of task that looks for what is to be expired.
+pub(crate) const TASK: &str = "s3:lifecycle";
+const TASK_ID: &str = "s3-lifecycle";
+const MAX_RULES: usize = 1000;
+
+/// What is put: checked, and each rule with an id.
+pub(crate) fn check(mut config: BucketLifecycleConfiguration, chance: &str) -> Result<BucketLifecycleConfiguration> {
+    if config.rules.is_empty() || config.rules.len() > MAX_RULES {
+        return Err(malformed_xml());
+    }
+    let mut ids: Vec<String> = Vec::new();
+    for (n, rule) in config.rules.iter_mut().enumerate() {
+        check_rule(rule)?;
+        let id = match rule.id.clone().filter(|id| !id.is_empty()) {
+            Some(id) if id.chars().count() > 255 => {
+                return Err(invalid_argument("ID length should not exceed allowed limit of 255"));
+            }
+            Some(id) => id,
+            None => format!("{n:04x}{}", &chance[chance.len().saturating_sub(44)..]),
+        };
+        if ids.contains(&id) {
+            return Err(invalid_argument("Rule ID must be unique. Found same ID for more than one rule"));
+        }
+        ids.push(id.clone());
+        rule.id = Some(id);
+    }
+    Ok(config)
+}
+
+fn check_rule(rule: &LifecycleRule) -> Result<()> {
+    if !matches!(rule.status.as_str(), "Enabled" | "Disabled") {
+        return Err(malformed_xml());
+    }
+    if rule.filter.is_some() && rule.prefix.is_some() {
+        return Err(malformed_xml());
+    }
+    if let Some(filter) = &rule.filter {
+        let named = [
+            filter.and.is_some(),
+            filter.prefix.is_some(),
+            filter.tag.is_some(),
+            filter.object_size_greater_than.is_some(),
+            filter.object_size_less_than.is_some(),
+        ];
+        if named.iter().filter(|named| **named).count() > 1 {
+            return Err(malformed_xml());
+        }
+        if let Some(and) = &filter.and
+            && let (Some(more), Some(less)) = (and.object_size_greater_than, and.object_size_less_than)
+            && more >= less
+        {
+            return Err(invalid_request(
+                "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.",
+            ));
+        }
+    }
+    let positive = |days: Option<i32>, action: &str| match days {
+        Some(days) if days <= 0 => {
+            Err(invalid_argument(format!("'Days' for {action} action must be a positive integer")))
+        }
+        _ => Ok(()),
+    };
+    let mut acts = false;
+    if let Some(expiration) = &rule.expiration {
+        acts = true;
+        let marker = expiration.expired_object_delete_marker.is_some();
+        let said = [expiration.days.is_some(), expiration.date.is_some(), marker];
+        if said.iter().filter(|said| **said).count() != 1 {
+            return Err(malformed_xml());
+        }
+        positive(expiration.days, "Expiration")?;
+        midnight(expiration.date.as_ref())?;
+        if marker && tags(rule).next().is_some() {
+            return Err(invalid_request("ExpiredObjectDeleteMarker cannot be specified with tags."));
+        }
+    }
+    if let Some(old) = &rule.noncurrent_version_expiration {
+        acts = true;
+        if old.noncurrent_days.is_none_or(|days| days <= 0) {
+            return Err(invalid_argument(
+                "'NoncurrentDays' for NoncurrentVersionExpiration action must be a positive integer",
+            ));
+        }
+        if old.newer_noncurrent_versions.is_some_and(|n| !(1..=100).contains(&n)) {
+            return Err(invalid_argument("'NewerNoncurrentVersions' must be between 1 and 100"));
+        }
+    }
+    if let Some(abort) = &rule.abort_incomplete_multipart_upload {
+        acts = true;
+        if abort.days_after_initiation.is_none_or(|days| days <= 0) {
+            return Err(invalid_argument(
+                "'DaysAfterInitiation' for AbortIncompleteMultipartUpload action must be a positive integer",
+            ));
+        }
+        if tags(rule).next().is_some() {
+            return Err(invalid_request("AbortIncompleteMultipartUpload cannot be specified with tags."));
+        }
+    }
+    for transition in rule.transitions.iter().flatten() {
+        acts = true;
+        if transition.days.is_some() == transition.date.is_some() {
+            return Err(malformed_xml());
+        }
+        if transition.days.is_some_and(|days| days < 0) {
+            return Err(invalid_argument("'Days' in Transition action must be nonnegative"));
+        }
+        midnight(transition.date.as_ref())?;
+        class(transition.storage_class.as_ref().map(|c| c.as_str()))?;
+        if let (Some(days), Some(expires)) =
+            (transition.days, rule.expiration.as_ref().and_then(|expiration| expiration.days))
+            && expires <= days
+        {
+            return Err(invalid_argument(
+                "'Days' in the Expiration action for filter must be greater than 'Days' in the Transition action",
+            ));
+        }
+    }
+    for transition in rule.noncurrent_version_transitions.iter().flatten() {
+        acts = true;
+        if transition.noncurrent_days.is_none_or(|days| days < 0) {
+            return Err(invalid_argument("'NoncurrentDays' in NoncurrentVersionTransition action must be nonnegative"));
+        }
+        class(transition.storage_class.as_ref().map(|c| c.as_str()))?;
+    }
+    if acts {
+        return Ok(());
+    }
+    Err(invalid_request("At least one action needs to be specified in a rule"))
+}
+
+fn class(name: Option<&str>) -> Result<()> {
+    match name {
+        Some(name) if STORAGE_CLASSES.contains(&name) && name != "STANDARD" && name != "REDUCED_REDUNDANCY" => Ok(()),
+        _ => Err(malformed_xml()),
+    }
+}
+
+fn midnight(date: Option<&Timestamp>) -> Result<()> {
+    match date.and_then(millis) {
+        Some(ms) if ms.rem_euclid(86_400_000) != 0 => Err(invalid_argument("'Date' must be at midnight GMT")),
+        _ => Ok(()),
+    }
+}
+
+fn millis(time: &Timestamp) -> Option<i64> {
+    let mut text = Vec::new();
+    time.format(s3s::dto::TimestampFormat::DateTime, &mut text).ok()?;
+    wire::Timestamp::parse_iso(&String::from_utf8(text).ok()?).map(wire::Timestamp::as_millis)
+}
+
+fn tags(rule: &LifecycleRule) -> impl Iterator<Item = &Tag> {
+    let filter = rule.filter.as_ref();
+    let one = filter.and_then(|f| f.tag.as_ref());
+    let more = filter.and_then(|f| f.and.as_ref()).and_then(|a| a.tags.as_ref());
+    one.into_iter().chain(more.into_iter().flatten())
+}
+
+fn prefix(rule: &LifecycleRule) -> &str {
+    let filter = rule.filter.as_ref();
+    let of_filter = filter.and_then(|f| f.prefix.as_deref().or(f.and.as_ref().and_then(|a| a.prefix.as_deref())));
+    rule.prefix.as_deref().or(of_filter).unwrap_or_default()
+}
+
+/// Is the rule about this object?
+fn concerns(rule: &LifecycleRule, key: &str, record: &ObjectRecord) -> bool {
+    let filter = rule.filter.as_ref();
+    let and = filter.and_then(|f| f.and.as_ref());
+    let size = i64::try_from(record.size).unwrap_or(i64::MAX);
+    let more = filter.and_then(|f| f.object_size_greater_than).or(and.and_then(|a| a.object_size_greater_than));
+    let less = filter.and_then(|f| f.object_size_less_than).or(and.and_then(|a| a.object_size_less_than));
+    rule.status.as_str() == "Enabled"
+        && key.starts_with(prefix(rule))
+        && more.is_none_or(|limit| size > limit)
+        && less.is_none_or(|limit| size < limit)
+        && tags(rule).all(|tag| {
+            let wanted = (tag.key.as_deref().unwrap_or_default(), tag.value.as_deref().unwrap_or_default());
+            record.tags.iter().any(|(name, value)| (name.as_str(), value.as_str()) == wanted)
+        })
+}
+
+/// Days are counted to the next midnight after them. `day_ms` is a day's length.
+fn due(from_ms: i64, days: i32, day_ms: i64) -> i64 {
+    let end = from_ms + i64::from(days) * day_ms;
+    end + (-end).rem_euclid(day_ms)
+}
+
+/// When the rules expire a current version, and the rule that does it first.
+fn expires<'a>(rules: &'a [LifecycleRule], key: &str, record: &ObjectRecord, day_ms: i64) -> Option<(i64, &'a str)> {
+    rules
+        .iter()
+        .filter(|rule| concerns(rule, key, record))
+        .filter_map(|rule| {
+            let expiration = rule.expiration.as_ref()?;
+            let at = match (expiration.days, &expiration.date) {
+                (Some(days), _) => due(record.modified_ms, days, day_ms),
+                (None, Some(date)) => millis(date)?,
+                (None, None) => return None,
+            };
+            Some((at, rule.id.as_deref().unwrap_or_default()))
+        })
+        .min()
+}
+
+/// The class that the rules have put an object in by now.
+fn transition(rules: &[LifecycleRule], key: &str, record: &ObjectRecord, now: i64, day_ms: i64) -> Option<String> {
+    rules
+        .iter()
+        .filter(|rule| concerns(rule, key, record))
+        .flat_map(|rule| rule.transitions.iter().flatten())
+        .filter_map(|t| {
+            let at = match (t.days, &t.date) {
+                (Some(days), _) => due(record.modified_ms, days, day_ms),
+                (None, Some(date)) => millis(date)?,
+                (None, None) => return None,
+            };
+            let class = t.storage_class.as_ref()?.as_str().to_owned();
+            (at <= now).then(|| (rank(&class), class))
+        })
+        .max()
+        .filter(|(rank_, _)| *rank_ > rank(record.headers.storage_class.as_deref().unwrap_or("STANDARD")))
+        .map(|(_, class)| class)
+}
+
+/// Objects go down this list, never up.
+fn rank(class: &str) -> usize {
+    const ORDER: [&str; 7] =
+        ["STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"];
+    ORDER.iter().position(|c| *c == class).unwrap_or(0)
+}
+
+/// What becomes of one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    /// The current version ends: a delete marker, or without versions the object's end.
+    Expires,
+    /// A noncurrent version, or a delete marker that nothing is behind, goes for good.
+    Goes,
+    Moves(String),
+}
+
+/// One key's versions, the newest first.
+fn fates(rules: &[LifecycleRule], key: &str, versions: &[ObjectRecord], now: i64, day_ms: i64) -> Vec<Fate> {
+    let mut fates = Vec::with_capacity(versions.len());
+    for (n, record) in versions.iter().enumerate() {
+        fates.push(match n {
+            0 if record.marker => {
+                let alone = versions.len() == 1;
+                let asked = rules.iter().any(|rule| {
+                    let expiration = rule.expiration.as_ref();
+                    let by_days = expiration
+                        .and_then(|e| e.days)
+                        .is_some_and(|days| due(record.modified_ms, days, day_ms) <= now);
+                    concerns(rule, key, record)
+                        && (by_days || expiration.and_then(|e| e.expired_object_delete_marker) == Some(true))
+                });
+                if alone && asked { Fate::Goes } else { Fate::Stays }
+            }
+            0 => match expires(rules, key, record, day_ms) {
+                Some((at, _)) if at <= now => Fate::Expires,
+                _ => transition(rules, key, record, now, day_ms).map_or(Fate::Stays, Fate::Moves),
+            },
+            _ => {
+                // Noncurrent since the next newer version was made; how many noncurrent ones are newer: n - 1.
+                let since = versions[n - 1].modified_ms;
+                let newer = i32::try_from(n - 1).unwrap_or(i32::MAX);
+                let goes = rules.iter().filter(|rule| concerns(rule, key, record)).any(|rule| {
+                    rule.noncurrent_version_expiration.as_ref().is_some_and(|old| {
+                        old.noncurrent_days.is_some_and(|days| due(since, days, day_ms) <= now)
+                            && old.newer_noncurrent_versions.is_none_or(|keep| newer >= keep)
+                    })
+                });
+                let moves = || {
+                    rules
+                        .iter()
+                        .filter(|rule| concerns(rule, key, record))
+                        .flat_map(|rule| rule.noncurrent_version_transitions.iter().flatten())
+                        .filter(|t| t.noncurrent_days.is_some_and(|days| due(since, days, day_ms) <= now))
+                        .filter(|t| t.newer_noncurrent_versions.is_none_or(|keep| newer >= keep))
+                        .filter_map(|t| t.storage_class.as_ref().map(|c| c.as_str().to_owned()))
+                        .max_by_key(|class| rank(class))
+                        .filter(|c| rank(c) > rank(record.headers.storage_class.as_deref().unwrap_or("STANDARD")))
+                };
+                if goes {
+                    Fate::Goes
+                } else if record.marker {
+                    Fate::Stays
+                } else {
+                    moves().map_or(Fate::Stays, Fate::Moves)
+                }
+            }
+        });
+    }
+    fates
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Payload {}
+
+impl S3 {
+    /// The `x-amz-expiration` header of a current version.
+    pub(crate) async fn expiration(&self, bucket: &str, key: &str, record: &ObjectRecord) -> Result<Option<String>> {
+        let bucket = self.governed(bucket).await?;
+        let Some(config) = &bucket.lifecycle else { return Ok(None) };
+        let Some((at, id)) = expires(&config.rules, key, record, self.day_ms()) else { return Ok(None) };
+        let Ok(time) = jiff::Timestamp::from_millisecond(at) else { return Ok(None) };
+        let date = time.strftime("%a, %d %b %Y %H:%M:%S GMT");
+        let id = crate::list::encode(id, true);
+        Ok(Some(format!("expiry-date=\"{date}\", rule-id=\"{id}\"")))
+    }
+
+    fn day_ms(&self) -> i64 {
+        i64::from(self.settings.lifecycle_day_seconds.max(1)) * 1000
+    }
+
+    /// Puts the sweep on the queue; at every start, and whenever rules are put.
+    pub(crate) async fn plan_lifecycle(&self) -> Result<()> {
+        let at = self.router.now() + jiff::SignedDuration::from_millis((self.day_ms() / 24).clamp(500, 3_600_000));
+        self.store
+            .write(move |tx| {
+                if tx.has_task(TASK_ID)? {
+                    return Ok(());
+                }
+                Ok(tx.enqueue(NewTask::new(TASK, TASK_ID).payload(&Payload::default())?.at(at))?)
+            })
+            .await
+    }
+
+    pub(crate) async fn run_lifecycle(&self, _task: &Task) -> Done {
+        if let Err(error) = self.sweep_lifecycle().await {
+            tracing::warn!(%error, "lifecycle rules could not be carried out; they are tried again");
+        }
+        Done::Retry(self.router.now() + jiff::SignedDuration::from_millis((self.day_ms() / 24).clamp(500, 3_600_000)))
+    }
+
+    /// Carries out every rule of every bucket that is due.
+    pub async fn sweep_lifecycle(&self) -> Result<usize> {
+        let all: Vec<BucketRecord> =
+            self.store.read(|tx| Ok::<_, Error>(tx.list_json(keys::buckets(), usize::MAX)?)).await?;
+        let mut done = 0;
+        for bucket in all {
+            let config: Option<BucketLifecycleConfiguration> = match self.setting(&bucket.name, LIFECYCLE).await {
+                Ok(config) => config,
+                Err(error) if error.is("NoSuchBucket") => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(config) = config else { continue };
+            done += self.sweep_bucket(&bucket.name, &config.rules).await?;
+            done += self.abort_stale(&bucket.name, &config.rules).await?;
+        }
+        Ok(done)
+    }
+
+    async fn sweep_bucket(&self, bucket: &str, rules: &[LifecycleRule]) -> Result<usize> {
+        let (mut from, mut done) = (String::new(), 0);
+        loop {
+            let start = from.clone();
+            let page = self
+                .store
+                .read(|tx| {
+                    let mut page: Vec<(String, Vec<ObjectRecord>)> = Vec::new();
+                    let mut at = start.clone();
+                    while page.len() < 200
+                        && let Some(key) = crate::list::next_key(tx, bucket, "", &at)?
+                    {
+                        at = format!("{key}\0");
+                        let versions = versions(tx, bucket, &key)?;
+                        page.push((key, versions));
+                    }
+                    Ok::<_, Error>(page)
+                })
+                .await?;
+            let Some((last, _)) = page.last() else { return Ok(done) };
+            from = format!("{last}\0");
+            for (key, versions) in &page {
+                let now = self.router.now().as_millisecond();
+                if fates(rules, key, versions, now, self.day_ms()).iter().any(|fate| *fate != Fate::Stays) {
+                    done += self.carry_out(bucket, key, rules).await?;
+                }
+            }
+        }
+    }
+
+    /// One key, looked at again inside the transaction that changes it.
+    async fn carry_out(&self, bucket: &str, key: &str, rules: &[LifecycleRule]) -> Result<usize> {
+        let cx = Cx::platform(&self.router, self.known.own().0, self.known.own().1);
+        let origin = events::Origin::of(&cx);
+        let (bucket, key, rules) = (bucket.to_owned(), key.to_owned(), rules.to_vec());
+        let (now, day_ms, chance) =
+            (self.router.now().as_millisecond(), self.day_ms(), self.objects.new_id().to_string());
+        let (done, garbage) = self
+            .store
+            .write(move |tx| {
+                let home = require_bucket(tx, &bucket)?;
+                let versions = versions(tx, &bucket, &key)?;
+                let place = change::Place { bucket: &home, key: &key, attempt: None, chance: &chance };
+                let (mut garbage, mut done) = (Garbage::new(), 0);
+                for (record, fate) in versions.iter().zip(fates(&rules, &key, &versions, now, day_ms)) {
+                    let id = record.version_id();
+                    let (gone, what) = match fate {
+                        Fate::Stays => continue,
+                        Fate::Moves(class) => {
+                            let mut moved = record.clone();
+                            moved.headers.storage_class = Some(class);
+                            version::rewrite(tx, &bucket, &key, &moved)?;
+                            done += 1;
+                            continue;
+                        }
+                        Fate::Expires => {
+                            let gone = change::delete(tx, place, crate::delete::marker(now, None))?;
+                            let made = home.versioning.is_some();
+                            (gone, if made { Change::ExpireMarker } else { Change::Expire })
+                        }
+                        // What is locked stays, whatever the rules say.
+                        Fate::Goes if lock::check_delete(record, now, false).is_err() => continue,
+                        Fate::Goes => (change::delete_version(tx, place, id)?, Change::Expire),
+                    };
+                    let version = gone.version.as_deref().filter(|_| home.versioning.is_some());
+                    events::record(tx, &origin, &home, &key, None, what, events::Told { version })?;
+                    garbage.extend(gone.garbage);
+                    done += 1;
+                }
+                Ok::<_, Error>((done, garbage))
+            })
+            .await?;
+        self.objects.delete(garbage).await;
+        Ok(done)
+    }
+
+    async fn abort_stale(&self, bucket: &str, rules: &[LifecycleRule]) -> Result<usize> {
+        let now = self.router.now().as_millisecond();
+        let uploads: Vec<UploadRecord> =
+            self.store.read(|tx| Ok::<_, Error>(tx.list_json(keys::uploads(bucket), usize::MAX)?)).await?;
+        let cx = Cx::platform(&self.router, self.known.own().0, self.known.own().1);
+        let mut done = 0;
+        for upload in uploads {
+            let stale = rules.iter().filter(|rule| rule.status.as_str() == "Enabled").any(|rule| {
+                let days = rule.abort_incomplete_multipart_upload.as_ref().and_then(|a| a.days_after_initiation);
+                upload.key.starts_with(prefix(rule))
+                    && days.is_some_and(|days| due(upload.initiated_ms, days, self.day_ms()) <= now)
+            });
+            if stale {
+                let named = crate::multipart::Upload { bucket: bucket.to_owned(), key: upload.key, id: upload.id };
+                match self.abort_upload(&cx, named).await {
+                    Ok(()) => done += 1,
+                    Err(error) if error.is("NoSuchUpload") => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(done)
+    }
+}
+
+fn versions(tx: &mut Tx<'_>, bucket: &str, key: &str) -> Result<Vec<ObjectRecord>> {
+    let mut all: Vec<ObjectRecord> = version::current(tx, bucket, key)?.into_iter().collect();
+    all.extend(tx.list_json::<ObjectRecord>(keys::versions_of(bucket, key), usize::MAX)?);
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const DAY: i64 = 86_400_000;
+
+    fn rules(value: serde_json::Value) -> Vec<LifecycleRule> {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn record(modified_ms: i64, seq: u64, marker: bool) -> ObjectRecord {
+        serde_json::from_value(json!({
+            "v": 1, "etag": "e", "size": 10, "modified_ms": modified_ms, "segments": [], "seq": seq, "marker": marker,
+            "tags": [["a", "1"]],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_due() {
+        let expire =
+            rules(json!([{"status": "Enabled", "id": "r", "filter": {"prefix": "x/"}, "expiration": {"days": 1}}]));
+        let fate =
+            |rules: &[LifecycleRule], key: &str, versions: &[ObjectRecord], now| fates(rules, key, versions, now, DAY);
+        // Written at noon of day 0: a day later is noon of day 1, and the next midnight begins day 2.
+        let noon = record(DAY / 2, 0, false);
+        assert_eq!(fate(&expire, "x/1", std::slice::from_ref(&noon), 2 * DAY - 1), [Fate::Stays]);
+        assert_eq!(fate(&expire, "x/1", std::slice::from_ref(&noon), 2 * DAY), [Fate::Expires]);
+        assert_eq!(fate(&expire, "y/1", std::slice::from_ref(&noon), 9 * DAY), [Fate::Stays]);
+        let tagged = rules(json!([{"status": "Enabled", "expiration": {"days": 1},
+            "filter": {"and": {"tags": [{"key": "a", "value": "1"}], "object_size_greater_than": 9}}}]));
+        assert_eq!(fate(&tagged, "k", std::slice::from_ref(&noon), 9 * DAY), [Fate::Expires]);
+        let off = rules(json!([{"status": "Disabled", "expiration": {"days": 1}}]));
+        assert_eq!(fate(&off, "k", std::slice::from_ref(&noon), 9 * DAY), [Fate::Stays]);
+        let old = rules(json!([{"status": "Enabled",
+            "noncurrent_version_expiration": {"noncurrent_days": 1, "newer_noncurrent_versions": 1}}]));
+        let versions = [record(5 * DAY, 3, false), record(4 * DAY, 2, false), record(DAY, 1, false)];
+        assert_eq!(fate(&old, "k", &versions, 9 * DAY), [Fate::Stays, Fate::Stays, Fate::Goes]);
+        let marker = rules(json!([{"status": "Enabled", "expiration": {"expired_object_delete_marker": true}}]));
+        assert_eq!(fate(&marker, "k", &[record(DAY, 1, true)], 2 * DAY), [Fate::Goes]);
+        assert_eq!(fate(&marker, "k", &[record(DAY, 1, true), noon.clone()], 2 * DAY), [Fate::Stays, Fate::Stays]);
+        let moves = rules(json!([{"status": "Enabled", "transitions": [
+            {"days": 1, "storage_class": "STANDARD_IA"}, {"days": 3, "storage_class": "GLACIER"}]}]));
+        assert_eq!(fate(&moves, "k", std::slice::from_ref(&noon), 2 * DAY), [Fate::Moves("STANDARD_IA".into())]);
+        assert_eq!(fate(&moves, "k", &[noon], 9 * DAY), [Fate::Moves("GLACIER".into())]);
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let put = |rule: serde_json::Value| {
+            let config = BucketLifecycleConfiguration { rules: rules(json!([rule])) };
+            check(config, "0123456789")
+                .map_or_else(|e| e.code().to_owned(), |c| c.rules[0].id.clone().unwrap_or_default())
+        };
+        assert_eq!(put(json!({"status": "Enabled", "prefix": "", "expiration": {"days": 1}})), "00000123456789");
+        let bad = [
+            (json!({"status": "enabled", "expiration": {"days": 1}}), "MalformedXML"),
+            (json!({"status": "Enabled"}), "InvalidRequest"),
+            (json!({"status": "Enabled", "expiration": {"days": 0}}), "InvalidArgument"),
+            (
+                json!({"status": "Enabled", "expiration": {"days": 1, "expired_object_delete_marker": true}}),
+                "MalformedXML",
+            ),
+            (
+                json!({"status": "Enabled", "prefix": "a", "filter": {"prefix": "a"}, "expiration": {"days": 1}}),
+                "MalformedXML",
+            ),
+            (json!({"status": "Enabled", "transitions": [{"days": 1, "storage_class": "COLD"}]}), "MalformedXML"),
+            (json!({"status": "Enabled", "id": "x".repeat(256), "expiration": {"days": 1}}), "InvalidArgument"),
+        ];
+        for (rule, code) in bad {
+            assert_eq!(put(rule.clone()), code, "{rule}");
+        }
+    }
+}
