@@ -62,14 +62,14 @@ impl S3 {
         let (time, epoch) = (now.to_string(), now.as_second().to_string());
         keys.extend([("aws:CurrentTime", time.as_str()), ("aws:EpochTime", epoch.as_str())]);
         keys.extend([("aws:SecureTransport", "false"), ("aws:ResourceAccount", bucket.owner())]);
-        if !account.is_empty() {
+        if account.is_empty() {
+            keys.push(("aws:PrincipalType", "Anonymous"));
+        } else {
             keys.extend([("aws:PrincipalArn", arns[0].as_str()), ("aws:PrincipalAccount", account)]);
             keys.push((
                 "aws:PrincipalType",
                 if matches!(cx.principal(), Principal::Role { .. }) { "AssumedRole" } else { "Account" },
             ));
-        } else {
-            keys.push(("aws:PrincipalType", "Anonymous"));
         }
         let tags: Vec<(String, &str)> = object
             .iter()
@@ -109,16 +109,17 @@ impl S3 {
         let own = match cx.principal() {
             Principal::Anonymous => None,
             Principal::Root | Principal::Platform => Some(Judgement::Allowed),
-            principal => Some(self.router.identity().judge(principal, ask.action, &resource, &keys).await?),
+            principal @ Principal::Role { .. } => {
+                Some(self.router.identity().judge(principal, ask.action, &resource, &keys).await?)
+            }
         };
         let resource_allows = by_acl || matches!(by_policy, Verdict::Allowed | Verdict::Delegated);
         match own {
-            Some(Judgement::Denied(error)) => Err(refused(error)),
             // In the bucket's own account one side is enough, but what another account has written is that account's.
             Some(Judgement::Allowed) if same && !others_object(bucket, object.as_ref(), ask) => Ok(()),
             Some(Judgement::Silent(_)) if same && by_policy == Verdict::Allowed => Ok(()),
             Some(Judgement::Allowed) | None if resource_allows => Ok(()),
-            Some(Judgement::Silent(error)) => Err(refused(error)),
+            Some(Judgement::Denied(error) | Judgement::Silent(error)) => Err(refused(error)),
             Some(Judgement::Allowed) | None => {
                 Err(denied(cx, account, ask.action, &resource, "because no resource-based policy allows the action"))
             }
@@ -166,7 +167,7 @@ fn acl_allows(bucket: &Bucket, object: Option<&ObjectRecord>, account: &str, ask
             // Who may list the bucket learns that there is no such object; the others that they may not.
             return acl::grants(&bucket.grants, account, Permission::Read, ignore) && permission == Permission::Read;
         };
-        let owner = object.owner.as_deref().unwrap_or(bucket.owner());
+        let owner = object.owner.as_deref().unwrap_or_else(|| bucket.owner());
         let owners = !account.is_empty() && owner == account;
         return match &object.grants {
             // An object's owner can always read and write its ACL.

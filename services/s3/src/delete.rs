@@ -78,10 +78,10 @@ impl S3 {
                         None => change::delete(tx, place, marker(now, attempt.clone()))?,
                     };
                     if gone.changed {
-                        let change = if gone.marker && version.is_none() { Change::Marker } else { Change::Delete };
+                        let what = if gone.marker && version.is_none() { Change::Marker } else { Change::Delete };
                         let told =
                             events::Told { version: gone.version.as_deref().filter(|_| home.versioning.is_some()) };
-                        events::record(tx, &origin, &home, &one.key, None, change, told)?;
+                        events::record(tx, &origin, &home, &one.key, None, what, told)?;
                     }
                     let Gone { garbage: more, version, marker, .. } = gone;
                     garbage.extend(more);

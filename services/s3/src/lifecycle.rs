@@ -5,7 +5,7 @@
 //! The sweep is a task on the durable queue that asks for its own next run: what a crash interrupts runs again, and what it has done
 //! is done, for each deletion is a transaction of its own that looks at the version once more.
 
-use s3s::dto::{BucketLifecycleConfiguration, LifecycleRule, Tag, Timestamp};
+use s3s::dto::{BucketLifecycleConfiguration, LifecycleRule, Tag, Timestamp, TransitionStorageClass};
 use serde::{Deserialize, Serialize};
 use service::Cx;
 use store::{Done, NewTask, Task};
@@ -130,7 +130,7 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
             return Err(invalid_argument("'Days' in Transition action must be nonnegative"));
         }
         midnight(transition.date.as_ref())?;
-        class(transition.storage_class.as_ref().map(|c| c.as_str()))?;
+        class(transition.storage_class.as_ref().map(TransitionStorageClass::as_str))?;
         if let (Some(days), Some(expires)) =
             (transition.days, rule.expiration.as_ref().and_then(|expiration| expiration.days))
             && expires <= days
@@ -145,7 +145,7 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
         if transition.noncurrent_days.is_none_or(|days| days < 0) {
             return Err(invalid_argument("'NoncurrentDays' in NoncurrentVersionTransition action must be nonnegative"));
         }
-        class(transition.storage_class.as_ref().map(|c| c.as_str()))?;
+        class(transition.storage_class.as_ref().map(TransitionStorageClass::as_str))?;
     }
     if acts {
         return Ok(());
@@ -182,7 +182,8 @@ fn tags(rule: &LifecycleRule) -> impl Iterator<Item = &Tag> {
 
 fn prefix(rule: &LifecycleRule) -> &str {
     let filter = rule.filter.as_ref();
-    let of_filter = filter.and_then(|f| f.prefix.as_deref().or(f.and.as_ref().and_then(|a| a.prefix.as_deref())));
+    let of_filter =
+        filter.and_then(|f| f.prefix.as_deref().or_else(|| f.and.as_ref().and_then(|a| a.prefix.as_deref())));
     rule.prefix.as_deref().or(of_filter).unwrap_or_default()
 }
 
@@ -191,8 +192,8 @@ fn concerns(rule: &LifecycleRule, key: &str, record: &ObjectRecord) -> bool {
     let filter = rule.filter.as_ref();
     let and = filter.and_then(|f| f.and.as_ref());
     let size = i64::try_from(record.size).unwrap_or(i64::MAX);
-    let more = filter.and_then(|f| f.object_size_greater_than).or(and.and_then(|a| a.object_size_greater_than));
-    let less = filter.and_then(|f| f.object_size_less_than).or(and.and_then(|a| a.object_size_less_than));
+    let more = filter.and_then(|f| f.object_size_greater_than).or_else(|| and.and_then(|a| a.object_size_greater_than));
+    let less = filter.and_then(|f| f.object_size_less_than).or_else(|| and.and_then(|a| a.object_size_less_than));
     rule.status.as_str() == "Enabled"
         && key.starts_with(prefix(rule))
         && more.is_none_or(|limit| size > limit)

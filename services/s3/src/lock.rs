@@ -51,7 +51,7 @@ const DAY_MS: i64 = 86_400_000;
 
 impl DefaultRetention {
     pub(crate) fn from(self, now_ms: i64) -> Retention {
-        let days = self.days.map(i64::from).or(self.years.map(|y| i64::from(y) * 365)).unwrap_or(0);
+        let days = self.days.map(i64::from).or_else(|| self.years.map(|y| i64::from(y) * 365)).unwrap_or(0);
         Retention { mode: self.mode, until_ms: now_ms + days * DAY_MS }
     }
 }

@@ -99,16 +99,11 @@ impl S3 {
             (None, list) => list,
         };
         let Some(list) = list else { return Ok(None) };
-        self.check_grants(bucket, canned, list)
+        Self::check_grants(bucket, canned, list)
     }
 
     /// Whether the bucket takes such grants; `None` where it has none of its own and they say what it means anyway.
-    pub(crate) fn check_grants(
-        &self,
-        bucket: &Bucket,
-        canned: Option<&str>,
-        list: Vec<Grant>,
-    ) -> Result<Option<Vec<Grant>>> {
+    pub(crate) fn check_grants(bucket: &Bucket, canned: Option<&str>, list: Vec<Grant>) -> Result<Option<Vec<Grant>>> {
         if !bucket.acls() {
             let owners = |g: &Grant| {
                 g.grantee == Grantee::Account(bucket.owner().to_owned()) && g.permission == Permission::FullControl

@@ -148,7 +148,7 @@ impl S3 {
 mod tests {
     use super::*;
 
-    fn put(queues: serde_json::Value) -> String {
+    fn put(queues: &serde_json::Value) -> String {
         let config: NotificationConfiguration =
             serde_json::from_value(json!({ "queue_configurations": queues })).unwrap();
         check(config, "c").map_or_else(
@@ -165,20 +165,20 @@ mod tests {
             json!({ "key": { "filter_rules": rules } })
         };
         let one = |events: &[&str], filter: serde_json::Value| json!({ "queue_arn": arn, "events": events, "filter": filter });
-        assert_eq!(put(json!([one(&["s3:ObjectCreated:*"], rules(&[("prefix", "a"), ("suffix", "b")]))])), "00c");
-        let two = put(json!([one(&["s3:ObjectCreated:*"], rules(&[("suffix", "a"), ("Suffix", "b")]))]));
+        assert_eq!(put(&json!([one(&["s3:ObjectCreated:*"], rules(&[("prefix", "a"), ("suffix", "b")]))])), "00c");
+        let two = put(&json!([one(&["s3:ObjectCreated:*"], rules(&[("suffix", "a"), ("Suffix", "b")]))]));
         assert!(two.starts_with("InvalidArgument") && two.contains("more than one suffix"), "{two}");
-        let overlapping = put(json!([
+        let overlapping = put(&json!([
             one(&["s3:ObjectCreated:*"], rules(&[("prefix", "a")])),
             one(&["s3:ObjectCreated:Put"], rules(&[("prefix", "ab")])),
         ]));
         assert!(overlapping.contains("overlap"), "{overlapping}");
-        let apart = put(json!([
+        let apart = put(&json!([
             one(&["s3:ObjectCreated:*"], rules(&[("prefix", "a")])),
             one(&["s3:ObjectCreated:Put"], rules(&[("prefix", "b")])),
         ]));
         assert_eq!(apart, "00c");
-        assert!(put(json!([one(&["s3:Everything"], json!(null))])).starts_with("InvalidArgument"));
-        assert!(put(json!([{ "queue_arn": "q", "events": ["s3:ObjectCreated:*"] }])).starts_with("InvalidArgument"));
+        assert!(put(&json!([one(&["s3:Everything"], json!(null))])).starts_with("InvalidArgument"));
+        assert!(put(&json!([{ "queue_arn": "q", "events": ["s3:ObjectCreated:*"] }])).starts_with("InvalidArgument"));
     }
 }

@@ -179,7 +179,7 @@ impl S3 {
         };
         let (bucket, key, conditions) = (commit.bucket, commit.key, commit.conditions);
         let (inline, change, blobs, upload) = (commit.inline, commit.change, own.clone(), commit.upload);
-        let (origin, chance) = (events::Origin::of(cx), self.objects.new_id().to_string());
+        let (origin, random) = (events::Origin::of(cx), self.objects.new_id().to_string());
         let result = cx
             .write(&self.store, move |tx| {
                 let home = require_bucket(tx, &bucket)?;
@@ -197,7 +197,7 @@ impl S3 {
                 }
                 let attempt = record.writer.clone();
                 let place =
-                    change::Place { bucket: &home, key: &key, attempt: attempt.as_deref(), chance: chance.as_str() };
+                    change::Place { bucket: &home, key: &key, attempt: attempt.as_deref(), chance: random.as_str() };
                 let mut garbage = change::put(tx, place, &mut record)?;
                 if let Some(upload) = &upload {
                     multipart::consume(tx, upload, &record.segments, &mut garbage)?;

@@ -358,23 +358,23 @@ mod tests {
             let body: Vec<u8> = (0..size).map(|n| u8::try_from(n % 251).unwrap()).collect();
             let (key, kept) = keys.make(&Sse::Managed, None).unwrap();
             let mut sealer = key.sealer().unwrap();
-            let mut sealed = Vec::new();
+            let mut kept_bytes = Vec::new();
             for part in body.chunks(100_000) {
-                sealed.extend(sealer.seal(part, false).unwrap());
+                kept_bytes.extend(sealer.seal(part, false).unwrap());
             }
-            sealed.extend(sealer.seal(&[], true).unwrap());
+            kept_bytes.extend(sealer.seal(&[], true).unwrap());
             let opener = keys.unwrap(&Sse::Managed, None, &kept).unwrap().opener(size as u64).unwrap();
-            assert_eq!(opener.place(0, u64::MAX / PIECE / 2).end, sealed.len() as u64, "{size}");
-            assert_eq!(opener.open(0, &sealed).unwrap(), body, "{size}");
-            if let Some(last) = sealed.last_mut() {
+            assert_eq!(opener.place(0, u64::MAX / PIECE / 2).end, kept_bytes.len() as u64, "{size}");
+            assert_eq!(opener.open(0, &kept_bytes).unwrap(), body, "{size}");
+            if let Some(last) = kept_bytes.last_mut() {
                 *last ^= 1;
             }
-            assert!(opener.open(0, &sealed).is_err());
+            assert!(opener.open(0, &kept_bytes).is_err());
             // Cut off at a piece's end it is not taken for whole.
             if size > piece {
-                assert!(opener.open(0, &sealed[..piece + 16]).is_ok());
+                assert!(opener.open(0, &kept_bytes[..piece + 16]).is_ok());
                 let shorter = keys.unwrap(&Sse::Managed, None, &kept).unwrap().opener(PIECE).unwrap();
-                assert!(shorter.open(0, &sealed[..piece + 16]).is_err());
+                assert!(shorter.open(0, &kept_bytes[..piece + 16]).is_err());
             }
         }
     }

@@ -85,10 +85,9 @@ fn one(operator: &str, key: &str, wanted: &Value, asked: Asked<'_>) -> Option<bo
     };
     Some(match set {
         Some("ForAllValues") => values.iter().all(meets),
-        Some(_) => values.iter().any(meets),
         // A negated operator on several values: none of them may be among those named.
         None if negated => values.iter().all(meets),
-        None => values.iter().any(meets),
+        _ => values.iter().any(meets),
     })
 }
 
@@ -165,7 +164,7 @@ fn substitute(wanted: &str, asked: Asked<'_>) -> String {
         match variable(name, asked) {
             Some(text) => built.push_str(&text),
             // A variable without a value matches nothing: it stays as it is written.
-            None => built.push_str(&format!("${{{name}}}")),
+            None => built.extend(["${", name, "}"]),
         }
         rest = after;
     }

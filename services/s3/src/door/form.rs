@@ -136,7 +136,7 @@ impl S3 {
                 .and_then(|t| t.to_zoned(jiff::tz::TimeZone::UTC).ok())
                 .ok_or_else(|| invalid_argument("x-amz-date must be in ISO 8601 basic format"))?;
             let off = self.router.now().as_second() - time.timestamp().as_second();
-            if off > MAX_SKEW_S || off < -900 || !date.starts_with(scope[1]) {
+            if !(-900..=MAX_SKEW_S).contains(&off) || !date.starts_with(scope[1]) {
                 return Err(access_denied("Invalid according to Policy: Policy expired."));
             }
             let mut key = format!("AWS4{}", found.secret_key).into_bytes();
@@ -223,6 +223,9 @@ async fn read_fields(form: &mut Multipart<'static>) -> Result<(BTreeMap<String, 
     Ok((fields, None))
 }
 
+/// Fields that no policy has to name.
+const FREE: [&str; 6] = ["x-amz-signature", "signature", "awsaccesskeyid", "policy", "file", "submit"];
+
 /// Does the form keep to its policy? How large the file may be.
 fn check_policy(
     policy: &PostPolicy,
@@ -258,7 +261,6 @@ fn check_policy(
             }
         }
     }
-    const FREE: [&str; 6] = ["x-amz-signature", "signature", "awsaccesskeyid", "policy", "file", "submit"];
     for name in fields.keys() {
         if !named.contains(&name.as_str()) && !FREE.contains(&name.as_str()) && !name.starts_with("x-ignore-") {
             return Err(refused(format!("Extra input fields: {name}")));

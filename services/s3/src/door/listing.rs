@@ -57,7 +57,7 @@ pub(super) async fn objects_v2(s3: &S3, req: S3Request<ListObjectsV2Input>) -> A
     let now = s3.router.now().as_millisecond();
     let fetch = input.fetch_owner.unwrap_or(false);
     let object = |(k, r): (String, ObjectRecord)| {
-        let owner = fetch.then(|| convert::owner(&s3.known, r.owner.as_deref().unwrap_or(home.owner())));
+        let owner = fetch.then(|| convert::owner(&s3.known, r.owner.as_deref().unwrap_or_else(|| home.owner())));
         object(&k, r, url, owner, restore.then_some(now))
     };
     answer(ListObjectsV2Output {
@@ -93,7 +93,7 @@ pub(super) async fn objects(s3: &S3, req: S3Request<ListObjectsInput>) -> Answer
     let restore = wants_restore(input.optional_object_attributes.as_ref());
     let now = s3.router.now().as_millisecond();
     let object = |(k, r): (String, ObjectRecord)| {
-        let owner = convert::owner(&s3.known, r.owner.as_deref().unwrap_or(home.owner()));
+        let owner = convert::owner(&s3.known, r.owner.as_deref().unwrap_or_else(|| home.owner()));
         object(&k, r, url, Some(owner), restore.then_some(now))
     };
     answer(ListObjectsOutput {
@@ -136,7 +136,7 @@ pub(super) async fn versions(s3: &S3, req: S3Request<ListObjectVersionsInput>) -
     let page = s3.list_versions(&input.bucket, query, marker).await.map_err(error)?;
     let (mut versions, mut markers) = (Vec::new(), Vec::new());
     for (key, record, newest) in page.entries {
-        let owner = Some(convert::owner(&s3.known, record.owner.as_deref().unwrap_or(home.owner())));
+        let owner = Some(convert::owner(&s3.known, record.owner.as_deref().unwrap_or_else(|| home.owner())));
         let version_id = Some(record.version_id().to_owned());
         if record.marker {
             markers.push(DeleteMarkerEntry {

@@ -139,6 +139,9 @@ pub(super) async fn head(s3: &S3, req: S3Request<HeadObjectInput>) -> Answer<Hea
     Ok(response)
 }
 
+/// What GetObjectAttributes tells.
+const ATTRIBUTES: [&str; 5] = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"];
+
 pub(super) async fn attributes(s3: &S3, req: S3Request<GetObjectAttributesInput>) -> Answer<GetObjectAttributesOutput> {
     let input = req.input;
     let customer = customer_key!(input);
@@ -146,12 +149,12 @@ pub(super) async fn attributes(s3: &S3, req: S3Request<GetObjectAttributesInput>
     let record = s3.head(&named).await.map_err(error)?;
     crate::sse::check_customer(record.sse.as_ref(), customer.as_ref()).map_err(error)?;
     // The header may be given several times, or once with commas.
-    let names: Vec<&str> = input.object_attributes.iter().flat_map(|a| a.as_str().split(',')).map(str::trim).collect();
-    const KNOWN: [&str; 5] = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"];
-    if names.is_empty() || names.iter().any(|n| !KNOWN.contains(n)) {
+    let asked_for: Vec<&str> =
+        input.object_attributes.iter().flat_map(|a| a.as_str().split(',')).map(str::trim).collect();
+    if asked_for.is_empty() || asked_for.iter().any(|n| !ATTRIBUTES.contains(n)) {
         return Err(s3_error!(InvalidArgument, "Invalid attribute name specified."));
     }
-    let asked = |name: &str| names.contains(&name);
+    let asked = |name: &str| asked_for.contains(&name);
     let mut output = GetObjectAttributesOutput {
         last_modified: Some(convert::time(record.modified_ms)),
         version_id: s3.told_version(&input.bucket, &record).await,

@@ -163,7 +163,7 @@ pub(super) async fn put_bucket_acl(s3: &S3, req: S3Request<PutBucketAclInput>) -
         (true, None) => asked,
         (false, Some(policy)) => {
             let list = listed(s3, policy, owner).map_err(error)?;
-            s3.check_grants(&bucket, None, list).map_err(error)?
+            S3::check_grants(&bucket, None, list).map_err(error)?
         }
         (false, None) => return Err(error(no_acl())),
     };
@@ -178,7 +178,7 @@ pub(super) async fn object_acl(s3: &S3, req: S3Request<GetObjectAclInput>) -> An
     let bucket = s3.governed(&input.bucket).await.map_err(error)?;
     let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
     let record = s3.head(&named).await.map_err(error)?;
-    let owner = if bucket.acls() { record.owner.as_deref().unwrap_or(bucket.owner()) } else { bucket.owner() };
+    let owner = if bucket.acls() { record.owner.as_deref().unwrap_or_else(|| bucket.owner()) } else { bucket.owner() };
     let list = record.grants.filter(|_| bucket.acls()).unwrap_or_else(|| acl::private(owner));
     answer(GetObjectAclOutput {
         owner: Some(convert::owner(&s3.known, owner)),
@@ -209,7 +209,7 @@ pub(super) async fn put_object_acl(s3: &S3, req: S3Request<PutObjectAclInput>) -
         (true, None) => asked,
         (false, Some(policy)) => {
             let list = listed(s3, policy, &owner).map_err(error)?;
-            s3.check_grants(&bucket, None, list).map_err(error)?
+            S3::check_grants(&bucket, None, list).map_err(error)?
         }
         (false, None) => return Err(error(no_acl())),
     };

@@ -172,7 +172,7 @@ pub(super) async fn parts(s3: &S3, req: S3Request<ListPartsInput>) -> Answer<Lis
             part
         })
         .collect();
-    let owner = convert::owner(&s3.known, record.owner.as_deref().unwrap_or(home.owner()));
+    let owner = convert::owner(&s3.known, record.owner.as_deref().unwrap_or_else(|| home.owner()));
     answer(ListPartsOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),
@@ -232,10 +232,10 @@ pub(super) async fn list(s3: &S3, req: S3Request<ListMultipartUploadsInput>) -> 
                 initiated: Some(convert::time(upload.initiated_ms)),
                 initiator: Some(Initiator {
                     display_name: None,
-                    id: convert::owner(&s3.known, upload.owner.as_deref().unwrap_or(home.owner())).id,
+                    id: convert::owner(&s3.known, upload.owner.as_deref().unwrap_or_else(|| home.owner())).id,
                 }),
                 key: Some(encode(&upload.key, url)),
-                owner: Some(convert::owner(&s3.known, upload.owner.as_deref().unwrap_or(home.owner()))),
+                owner: Some(convert::owner(&s3.known, upload.owner.as_deref().unwrap_or_else(|| home.owner()))),
                 storage_class: Some(class(upload.headers.storage_class)),
                 upload_id: Some(upload.id),
             }),

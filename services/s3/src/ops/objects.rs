@@ -328,7 +328,6 @@ impl Handle<api::DeleteObjects> for S3 {
                     version_id,
                     code: Some(error.code().to_owned()),
                     message: Some(error.message().to_owned()),
-                    ..Default::default()
                 }),
             }
         }
