@@ -47,7 +47,7 @@ mod version;
 
 use std::sync::Arc;
 
-use service::{Platform, Router};
+use service::{Accounts, Platform, Router};
 use store::objects::Objects;
 use store::{Cache, Store};
 
@@ -87,9 +87,15 @@ impl S3 {
     ///
     /// # Errors
     /// When there are no random bytes for a key.
-    pub fn new(router: Arc<Router>, store: Store, objects: Objects, account: &str) -> std::io::Result<Arc<Self>> {
-        let known = Known::new(account, "us-east-1", service::Accounts::default());
-        Ok(Self::over(router, store, objects, known, Settings::default(), sse::Keys::passing()?))
+    pub fn new(
+        router: Arc<Router>,
+        store: Store,
+        objects: Objects,
+        (account, others): (&str, Accounts),
+        settings: Settings,
+    ) -> std::io::Result<Arc<Self>> {
+        let known = Known::new(account, "us-east-1", others);
+        Ok(Self::over(router, store, objects, known, settings, sse::Keys::passing()?))
     }
 
     fn over(

@@ -5,7 +5,9 @@ mod crash;
 mod door;
 mod events;
 mod gate;
+mod serve;
 mod undo;
+mod versions;
 
 use std::sync::Arc;
 
@@ -13,17 +15,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use s3_service::{Door, S3};
+use s3_service::{Door, S3, Settings};
 use service::identity::{Credentials, Identity};
-use service::{Cx, Principal, Router};
+use service::{AccountSettings, Cx, Principal, Router};
 use store::Store;
 use store::objects::Objects;
 use wire::Error;
 use wire::sigv4::{SigningKeys, sign_request};
 
 pub(crate) const ACCOUNT: &str = "000000000000";
+pub(crate) const OTHER: &str = "111111111111";
 
-/// Access keys: `root`; `role` may only read `arn:aws:s3:::open/*`; `old` has expired. The last two have the token `t`.
+/// Access keys: `root`; `other`, another account's; `role` may only read `arn:aws:s3:::open/*`; `old` has expired. The last two have the token `t`.
 struct Keys;
 
 fn role(name: &str, attempt: Option<&str>) -> Principal {
@@ -39,9 +42,9 @@ fn role(name: &str, attempt: Option<&str>) -> Principal {
 #[async_trait]
 impl Identity for Keys {
     async fn credentials(&self, access_key: &str) -> Result<Option<Credentials>, Error> {
-        let session = access_key != "root";
+        let session = !matches!(access_key, "root" | "other");
         let principal = match access_key {
-            "root" => Principal::Root,
+            "root" | "other" => Principal::Root,
             "role" | "old" => role("reader", None),
             _ => return Ok(None),
         };
@@ -51,7 +54,7 @@ impl Identity for Keys {
             session_token: session.then(|| "t".into()),
             expires: (access_key == "old").then_some(jiff::Timestamp::UNIX_EPOCH),
             principal,
-            account: ACCOUNT.into(),
+            account: if access_key == "other" { OTHER } else { ACCOUNT }.into(),
         }))
     }
     async fn authorize(&self, _: &Principal, action: &str, resource: &str) -> Result<(), Error> {
@@ -84,7 +87,20 @@ impl World {
     pub(crate) fn over(store: Store, objects: Objects) -> Self {
         let router = Router::new();
         router.set_identity(Arc::new(Keys));
-        let s3 = S3::new(router.clone(), store, objects, ACCOUNT).unwrap();
+        let usual = Settings::default();
+        Self::with(router, store, objects, usual)
+    }
+    /// Over these settings; the other account is known.
+    pub(crate) fn with(router: Arc<Router>, store: Store, objects: Objects, settings: Settings) -> Self {
+        let others = [(ACCOUNT, "main"), (OTHER, "alt")].map(|(account, name)| {
+            let set = AccountSettings {
+                display_name: Some(name.to_owned()),
+                email: Some(format!("{name}@example.org")),
+                ..AccountSettings::default()
+            };
+            (account.to_owned(), set)
+        });
+        let s3 = S3::new(router.clone(), store, objects, (ACCOUNT, others.into()), settings).unwrap();
         let door = Door::new(s3.clone());
         Self { router, s3, door }
     }
@@ -97,7 +113,7 @@ impl World {
 
     /// A signed request of `access_key` (with the token `t`, unless it is root's).
     pub(crate) async fn call(&self, access_key: &str, method: &str, uri: &str, body: impl Into<Bytes>) -> Answer {
-        let token = (access_key != "root").then_some("t");
+        let token = (!matches!(access_key, "root" | "other")).then_some("t");
         self.send(access_key, "secret", token, method, uri, &[], body.into()).await
     }
     pub(crate) async fn root(&self, method: &str, uri: &str, body: impl Into<Bytes>) -> Answer {

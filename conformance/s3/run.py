@@ -1,0 +1,615 @@
+#!/usr/bin/env python3
+"""S3 as boto3 sees it: versions, conditions, who may do what, CORS, forms, locks, encryption, lifecycles, notifications.
+
+    python3 conformance/s3/run.py [--lakerun target/debug/lakerun] [NAME ...]
+
+Starts a server of its own on a free port with two accounts and with ACLs on for new buckets, so that everything can be tried; needs
+boto3. NAME picks cases. Closes with 'N passed, N failed'. What is right is said by S3's API reference and user guide.
+"""
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import urllib.error
+import urllib.request
+import uuid
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+MAIN, ALT = ("000000000000", "AKIAMAINMAINMAINMAIN", "main-secret"), ("111111111111", "AKIAALTALTALTALTALTA", "alt-secret")
+SETTINGS = """
+root_access_key_id = "AKIAMAINMAINMAINMAIN"
+root_secret_access_key = "main-secret"
+
+[accounts.000000000000]
+display_name = "main"
+email = "main@example.org"
+
+[accounts.111111111111]
+access_key_id = "AKIAALTALTALTALTALTA"
+secret_access_key = "alt-secret"
+display_name = "alt"
+email = "alt@example.org"
+
+[s3]
+object_ownership = "ObjectWriter"
+block_public_access = false
+kms_keys = ["one"]
+lifecycle_day_seconds = 2
+"""
+cases = []
+
+
+def case(function):
+    cases.append(function)
+    return function
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class World:
+    def __init__(self, endpoint):
+        self.endpoint = endpoint
+        self.main, self.alt = self.client(MAIN), self.client(ALT)
+        self.nobody = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", config=Config(
+            signature_version=UNSIGNED, retries={"max_attempts": 1}, s3={"addressing_style": "path"}))
+        self.sqs = boto3.client("sqs", endpoint_url=endpoint, region_name="us-east-1",
+                                aws_access_key_id=MAIN[1], aws_secret_access_key=MAIN[2])
+
+    def client(self, account, **more):
+        return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=account[1],
+                            aws_secret_access_key=account[2],
+                            config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}, **more))
+
+    def bucket(self, **more):
+        name = "b-" + uuid.uuid4().hex[:16]
+        self.main.create_bucket(Bucket=name, **more)
+        return name
+
+
+def refused(code, function, *arguments, **named):
+    """The error of a call that must fail with `code` (or one of several)."""
+    codes = (code,) if isinstance(code, str) else code
+    try:
+        answer = function(*arguments, **named)
+    except ClientError as error:
+        got = error.response["Error"]["Code"]
+        assert got in codes, f"{got}: {error}; wanted {codes}"
+        return error.response
+    raise AssertionError(f"accepted: {str(answer)[:300]}; wanted {codes}")
+
+
+def body(client, **named):
+    return client.get_object(**named)["Body"].read()
+
+
+@case
+def versions(w):
+    b = w.bucket()
+    w.main.put_object(Bucket=b, Key="k", Body=b"null")
+    w.main.put_bucket_versioning(Bucket=b, VersioningConfiguration={"Status": "Enabled"})
+    one = w.main.put_object(Bucket=b, Key="k", Body=b"one")["VersionId"]
+    two = w.main.put_object(Bucket=b, Key="k", Body=b"two")["VersionId"]
+    assert body(w.main, Bucket=b, Key="k") == b"two"
+    assert body(w.main, Bucket=b, Key="k", VersionId=one) == b"one"
+    assert body(w.main, Bucket=b, Key="k", VersionId="null") == b"null"
+    gone = w.main.delete_object(Bucket=b, Key="k")
+    assert gone["DeleteMarker"] and gone["VersionId"] not in (one, two)
+    head = refused("404", w.main.head_object, Bucket=b, Key="k")["ResponseMetadata"]["HTTPHeaders"]
+    assert head["x-amz-delete-marker"] == "true"
+    refused("MethodNotAllowed", w.main.get_object, Bucket=b, Key="k", VersionId=gone["VersionId"])
+    refused("NoSuchVersion", w.main.get_object, Bucket=b, Key="k", VersionId="0" * 32)
+    listed = w.main.list_object_versions(Bucket=b)
+    assert [v["VersionId"] for v in listed["Versions"]] == [two, one, "null"], listed
+    assert [m["IsLatest"] for m in listed["DeleteMarkers"]] == [True]
+    # Page by page the same comes out.
+    seen, marker = [], {}
+    while True:
+        page = w.main.list_object_versions(Bucket=b, MaxKeys=1, **marker)
+        seen += [v["VersionId"] for v in page.get("Versions", []) + page.get("DeleteMarkers", [])]
+        if not page["IsTruncated"]:
+            break
+        marker = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+    assert seen == [gone["VersionId"], two, one, "null"], seen
+    assert "Contents" not in w.main.list_objects_v2(Bucket=b)
+    w.main.delete_object(Bucket=b, Key="k", VersionId=gone["VersionId"])
+    assert body(w.main, Bucket=b, Key="k") == b"two"
+    w.main.delete_object(Bucket=b, Key="k", VersionId=two)
+    assert body(w.main, Bucket=b, Key="k") == b"one"
+    copied = w.main.copy_object(Bucket=b, Key="k", CopySource={"Bucket": b, "Key": "k", "VersionId": "null"})
+    assert copied["CopySourceVersionId"] == "null" or copied["VersionId"]
+    assert body(w.main, Bucket=b, Key="k") == b"null"
+    w.main.put_bucket_versioning(Bucket=b, VersioningConfiguration={"Status": "Suspended"})
+    put = w.main.put_object(Bucket=b, Key="k", Body=b"suspended")
+    assert put["VersionId"] == "null"
+    assert body(w.main, Bucket=b, Key="k", VersionId="null") == b"suspended"
+    gone = w.main.delete_object(Bucket=b, Key="k")
+    assert gone["DeleteMarker"] and gone["VersionId"] == "null"
+    refused("BucketNotEmpty", w.main.delete_bucket, Bucket=b)
+    listed = w.main.list_object_versions(Bucket=b)
+    doomed = [{"Key": v["Key"], "VersionId": v["VersionId"]} for v in listed["Versions"] + listed["DeleteMarkers"]]
+    answer = w.main.delete_objects(Bucket=b, Delete={"Objects": doomed})
+    assert len(answer["Deleted"]) == len(doomed) and "Errors" not in answer, answer
+    w.main.delete_bucket(Bucket=b)
+
+
+@case
+def version_listing_with_delimiters(w):
+    b = w.bucket()
+    w.main.put_bucket_versioning(Bucket=b, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("a/1", "a/2", "b", "a/1", "c/d/e"):
+        w.main.put_object(Bucket=b, Key=key, Body=b"")
+    page = w.main.list_object_versions(Bucket=b, Delimiter="/")
+    assert [p["Prefix"] for p in page["CommonPrefixes"]] == ["a/", "c/"] and [v["Key"] for v in page["Versions"]] == ["b"]
+    seen, marker = [], {}
+    while True:
+        page = w.main.list_object_versions(Bucket=b, Delimiter="/", MaxKeys=1, **marker)
+        seen += [p["Prefix"] for p in page.get("CommonPrefixes", [])] + [v["Key"] for v in page.get("Versions", [])]
+        if not page["IsTruncated"]:
+            break
+        marker = {"KeyMarker": page["NextKeyMarker"]}
+        if page.get("NextVersionIdMarker"):
+            marker["VersionIdMarker"] = page["NextVersionIdMarker"]
+    assert seen == ["a/", "b", "c/"], seen
+
+
+@case
+def conditions_on_every_write(w):
+    b = w.bucket()
+    etag = w.main.put_object(Bucket=b, Key="k", Body=b"1", IfNoneMatch="*")["ETag"]
+    error = refused("PreconditionFailed", w.main.put_object, Bucket=b, Key="k", Body=b"2", IfNoneMatch="*")
+    assert error["Error"]["Condition"] == "If-None-Match", error
+    refused("PreconditionFailed", w.main.put_object, Bucket=b, Key="k", Body=b"2", IfMatch='"0"')
+    refused("NoSuchKey", w.main.put_object, Bucket=b, Key="none", Body=b"2", IfMatch=etag)
+    w.main.put_object(Bucket=b, Key="src", Body=b"src")
+    source = {"Bucket": b, "Key": "src"}
+    refused("PreconditionFailed", w.main.copy_object, Bucket=b, Key="k", CopySource=source, IfNoneMatch="*")
+    refused("PreconditionFailed", w.main.copy_object, Bucket=b, Key="k", CopySource=source, IfMatch='"0"')
+    refused("PreconditionFailed", w.main.copy_object, Bucket=b, Key="k2", CopySource=source, CopySourceIfMatch='"0"')
+    assert body(w.main, Bucket=b, Key="k") == b"1"
+    refused("PreconditionFailed", w.main.delete_object, Bucket=b, Key="k", IfMatch='"0"')
+    answer = w.main.delete_objects(Bucket=b, Delete={"Objects": [{"Key": "k", "ETag": '"0"'}]})
+    assert answer["Errors"][0]["Code"] == "PreconditionFailed", answer
+    upload = w.main.create_multipart_upload(Bucket=b, Key="k")["UploadId"]
+    part = w.main.upload_part(Bucket=b, Key="k", UploadId=upload, PartNumber=1, Body=b"part")["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part}]}
+    complete = dict(Bucket=b, Key="k", UploadId=upload, MultipartUpload=parts)
+    refused("PreconditionFailed", w.main.complete_multipart_upload, **complete, IfNoneMatch="*")
+    w.main.complete_multipart_upload(**complete, IfMatch=etag)
+    assert body(w.main, Bucket=b, Key="k") == b"part"
+
+
+@case
+def policies(w):
+    b = w.bucket()
+    w.main.put_object(Bucket=b, Key="open/k", Body=b"1", Tagging="security=public")
+    w.main.put_object(Bucket=b, Key="closed/k", Body=b"2")
+    refused("AccessDenied", w.nobody.get_object, Bucket=b, Key="open/k")
+    refused("AccessDenied", w.alt.get_object, Bucket=b, Key="open/k")
+
+    def policy(*statements):
+        text = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        w.main.put_bucket_policy(Bucket=b, Policy=text)
+
+    allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{b}/open/*"}
+    policy(allow)
+    assert w.main.get_bucket_policy_status(Bucket=b)["PolicyStatus"]["IsPublic"] is True
+    assert body(w.nobody, Bucket=b, Key="open/k") == b"1"
+    refused("AccessDenied", w.nobody.get_object, Bucket=b, Key="closed/k")
+    refused("AccessDenied", w.nobody.put_object, Bucket=b, Key="open/k", Body=b"x")
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{b}/closed/*"}
+    policy(allow, deny)
+    refused("AccessDenied", w.main.get_object, Bucket=b, Key="closed/k")
+    policy({**allow, "Principal": {"AWS": f"arn:aws:iam::{ALT[0]}:root"}, "Action": ["s3:ListBucket", "s3:GetObject"],
+            "Resource": [f"arn:aws:s3:::{b}", f"arn:aws:s3:::{b}/*"]})
+    assert w.main.get_bucket_policy_status(Bucket=b)["PolicyStatus"]["IsPublic"] is False
+    assert len(w.alt.list_objects_v2(Bucket=b)["Contents"]) == 2 and body(w.alt, Bucket=b, Key="closed/k") == b"2"
+    refused("AccessDenied", w.nobody.list_objects_v2, Bucket=b)
+    policy({**allow, "Resource": f"arn:aws:s3:::{b}/*",
+            "Condition": {"StringEquals": {"s3:ExistingObjectTag/security": "public"}}})
+    assert body(w.nobody, Bucket=b, Key="open/k") == b"1"
+    refused("AccessDenied", w.nobody.get_object, Bucket=b, Key="closed/k")
+    policy({**allow, "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{b}/*", "Principal": {"AWS": ALT[0]},
+            "Condition": {"StringEquals": {"s3:x-amz-acl": "public-read"}}})
+    refused("AccessDenied", w.alt.put_object, Bucket=b, Key="x", Body=b"")
+    w.alt.put_object(Bucket=b, Key="x", Body=b"", ACL="public-read")
+    policy({**allow, "Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}})
+    assert body(w.nobody, Bucket=b, Key="open/k") == b"1"
+    policy({**allow, "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}})
+    refused("AccessDenied", w.nobody.get_object, Bucket=b, Key="open/k")
+    for bad in ("{", json.dumps({"Statement": []}), json.dumps({"Statement": [{**allow, "Resource": "arn:aws:s3:::x/*"}]})):
+        refused("MalformedPolicy", w.main.put_bucket_policy, Bucket=b, Policy=bad)
+    w.main.delete_bucket_policy(Bucket=b)
+    refused("NoSuchBucketPolicy", w.main.get_bucket_policy, Bucket=b)
+
+
+@case
+def public_access_block(w):
+    b = w.bucket()
+    w.main.put_object(Bucket=b, Key="k", Body=b"1", ACL="public-read")
+    assert body(w.nobody, Bucket=b, Key="k") == b"1"
+    every = dict(BlockPublicAcls=True, IgnorePublicAcls=True, BlockPublicPolicy=True, RestrictPublicBuckets=True)
+    w.main.put_public_access_block(Bucket=b, PublicAccessBlockConfiguration=every)
+    assert w.main.get_public_access_block(Bucket=b)["PublicAccessBlockConfiguration"] == every
+    refused("AccessDenied", w.nobody.get_object, Bucket=b, Key="k")
+    refused("AccessDenied", w.main.put_object, Bucket=b, Key="k", Body=b"", ACL="public-read")
+    refused("AccessDenied", w.main.put_object_acl, Bucket=b, Key="k", ACL="public-read")
+    refused("AccessDenied", w.main.put_bucket_acl, Bucket=b, ACL="public-read-write")
+    text = json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{b}/*"}]})
+    refused("AccessDenied", w.main.put_bucket_policy, Bucket=b, Policy=text)
+    w.main.delete_public_access_block(Bucket=b)
+    refused("NoSuchPublicAccessBlockConfiguration", w.main.get_public_access_block, Bucket=b)
+    assert body(w.nobody, Bucket=b, Key="k") == b"1"
+
+
+@case
+def acls(w):
+    b = w.bucket(ACL="public-read")
+    acl = w.main.get_bucket_acl(Bucket=b)
+    owner = acl["Owner"]["ID"]
+    assert sorted(g["Permission"] for g in acl["Grants"]) == ["FULL_CONTROL", "READ"]
+    w.main.put_object(Bucket=b, Key="k", Body=b"1")
+    assert [o["Key"] for o in w.nobody.list_objects_v2(Bucket=b)["Contents"]] == ["k"]
+    refused("AccessDenied", w.nobody.get_object, Bucket=b, Key="k")
+    alt = w.alt.list_buckets()["Owner"]["ID"]
+    w.main.put_object_acl(Bucket=b, Key="k", GrantRead=f'id="{alt}"')
+    assert body(w.alt, Bucket=b, Key="k") == b"1"
+    refused("AccessDenied", w.alt.get_object_acl, Bucket=b, Key="k")
+    w.main.put_object_acl(Bucket=b, Key="k", AccessControlPolicy={"Owner": {"ID": owner}, "Grants": [
+        {"Grantee": {"Type": "CanonicalUser", "ID": alt}, "Permission": "FULL_CONTROL"}]})
+    assert w.alt.get_object_acl(Bucket=b, Key="k")["Grants"][0]["Grantee"]["ID"] == alt
+    refused("AccessDenied", w.alt.put_object, Bucket=b, Key="k2", Body=b"")
+    w.main.put_bucket_acl(Bucket=b, GrantWrite='emailAddress="alt@example.org"', GrantFullControl=f"id={owner}")
+    w.alt.put_object(Bucket=b, Key="alts", Body=b"2")
+    assert w.main.list_objects(Bucket=b, Prefix="alts")["Contents"][0]["Owner"]["ID"] == alt
+    refused("AccessDenied", w.main.get_object, Bucket=b, Key="alts")
+    w.alt.put_object_acl(Bucket=b, Key="alts", ACL="bucket-owner-full-control")
+    assert body(w.main, Bucket=b, Key="alts") == b"2"
+    refused("AccessDenied", w.alt.list_objects_v2, Bucket=b)
+    refused("InvalidArgument", w.main.put_object_acl, Bucket=b, Key="k", GrantRead='id="nobody"')
+    refused("UnresolvableGrantByEmailAddress", w.main.put_object_acl, Bucket=b, Key="k", GrantRead='emailAddress="x@y"')
+    w.main.put_bucket_ownership_controls(Bucket=w.bucket(), OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]})
+    enforced = w.bucket(ObjectOwnership="BucketOwnerEnforced")
+    w.main.put_object(Bucket=enforced, Key="k", Body=b"", ACL="bucket-owner-full-control")
+    w.main.put_object_acl(Bucket=enforced, Key="k", ACL="private")
+    refused("AccessControlListNotSupported", w.main.put_object_acl, Bucket=enforced, Key="k", ACL="public-read")
+    refused("AccessControlListNotSupported", w.main.put_object, Bucket=enforced, Key="k", Body=b"", ACL="public-read")
+    preferred = w.bucket(ObjectOwnership="BucketOwnerPreferred", ACL="public-read-write")
+    w.alt.put_object(Bucket=preferred, Key="k", Body=b"3", ACL="bucket-owner-full-control")
+    assert body(w.main, Bucket=preferred, Key="k") == b"3"
+
+
+def raw(w, method, path, headers=None, data=None):
+    request = urllib.request.Request(w.endpoint + path, data=data, headers=headers or {}, method=method)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, dict(error.headers), error.read()
+
+
+@case
+def cors(w):
+    b = w.bucket(ACL="public-read")
+    preflight = {"Origin": "https://a.example.org", "Access-Control-Request-Method": "PUT"}
+    assert raw(w, "OPTIONS", f"/{b}/k", preflight)[0] == 403
+    w.main.put_bucket_cors(Bucket=b, CORSConfiguration={"CORSRules": [
+        {"AllowedMethods": ["PUT"], "AllowedOrigins": ["https://*.example.org"], "AllowedHeaders": ["x-amz-*"],
+         "ExposeHeaders": ["ETag"], "MaxAgeSeconds": 9}]})
+    status, headers, _ = raw(w, "OPTIONS", f"/{b}/k", {**preflight, "Access-Control-Request-Headers": "x-amz-date"})
+    assert status == 200 and headers["access-control-allow-origin"] == "https://a.example.org", headers
+    assert headers["access-control-max-age"] == "9" and headers["access-control-expose-headers"] == "ETag"
+    assert raw(w, "OPTIONS", f"/{b}/k", {**preflight, "Access-Control-Request-Headers": "range"})[0] == 403
+    assert raw(w, "OPTIONS", f"/{b}/k", {**preflight, "Origin": "https://other"})[0] == 403
+    assert raw(w, "OPTIONS", f"/{b}/k")[0] == 400
+    assert "access-control-allow-origin" not in raw(w, "GET", f"/{b}", {"Origin": "https://a.example.org"})[1]
+    _, headers, _ = raw(w, "PUT", f"/{b}/k", {"Origin": "https://a.example.org"}, b"x")
+    assert headers["access-control-allow-origin"] == "https://a.example.org"
+
+
+def form(fields, content, name="file.txt"):
+    boundary = uuid.uuid4().hex
+    parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields]
+    parts.append(f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n')
+    return {"Content-Type": f"multipart/form-data; boundary={boundary}"}, "".join(parts).encode() + content + f"\r\n--{boundary}--\r\n".encode()
+
+
+@case
+def forms(w):
+    b = w.bucket()
+    made = w.main.generate_presigned_post(b, "up/${filename}", Fields={"acl": "private", "success_action_status": "201"}, Conditions=[
+        {"acl": "private"}, {"success_action_status": "201"}, ["content-length-range", 2, 10]])
+
+    def post(fields, content):
+        headers, data = form(fields.items(), content)
+        return raw(w, "POST", f"/{b}", headers, data)
+
+    status, _, text = post(made["fields"], b"hello")
+    assert status == 201 and b"<Key>up/file.txt</Key>" in text, (status, text)
+    assert body(w.main, Bucket=b, Key="up/file.txt") == b"hello"
+    for fields, content, code in (
+        (made["fields"], b"x" * 11, b"EntityTooLarge"),
+        (made["fields"], b"x", b"EntityTooSmall"),
+        ({**made["fields"], "key": "other"}, b"hello", b"AccessDenied"),
+        ({**made["fields"], "x-extra": "1"}, b"hello", b"AccessDenied"),
+        ({**made["fields"], "x-amz-signature": "0" * 64}, b"hello", b"SignatureDoesNotMatch"),
+        ({k: v for k, v in made["fields"].items() if k != "key"}, b"hello", b"InvalidArgument"),
+        ({k: v for k, v in made["fields"].items() if k != "policy"}, b"hello", b"InvalidArgument"),
+    ):
+        status, _, text = post(fields, content)
+        assert status >= 400 and b"<Code>" + code in text, (code, status, text)
+    refused("NoSuchKey", w.main.get_object, Bucket=b, Key="other")
+    late = w.main.generate_presigned_post(b, "k", ExpiresIn=-10)
+    status, _, text = post(late["fields"], b"hello")
+    assert status == 403 and b"expired" in text, text
+    # The signature that older forms have.
+    policy = base64.b64encode(json.dumps({"expiration": "2099-01-01T00:00:00Z", "conditions": [
+        {"bucket": b}, ["starts-with", "$key", "old"]]}).encode()).decode()
+    signature = base64.b64encode(hmac.new(MAIN[2].encode(), policy.encode(), hashlib.sha1).digest()).decode()
+    status, _, text = post({"key": "old.txt", "AWSAccessKeyId": MAIN[1], "policy": policy, "signature": signature}, b"old")
+    assert status == 204, text
+    assert post({"key": "anonymous"}, b"x")[0] == 403
+    w.main.put_bucket_acl(Bucket=b, ACL="public-read-write")
+    assert post({"key": "anonymous"}, b"x")[0] == 204
+    assert raw(w, "POST", f"/{b}", *form({"key": "redirected", "success_action_redirect": w.endpoint + "/" + b}.items(), b"y"))[0] in (200, 404)
+
+
+@case
+def object_lock(w):
+    b = w.bucket(ObjectLockEnabledForBucket=True)
+    assert w.main.get_bucket_versioning(Bucket=b)["Status"] == "Enabled"
+    refused("InvalidBucketState", w.main.put_bucket_versioning, Bucket=b, VersioningConfiguration={"Status": "Suspended"})
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+    one = w.main.put_object(Bucket=b, Key="k", Body=b"1", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until)["VersionId"]
+    refused("AccessDenied", w.main.delete_object, Bucket=b, Key="k", VersionId=one)
+    assert w.main.delete_object(Bucket=b, Key="k")["DeleteMarker"]
+    assert w.main.head_object(Bucket=b, Key="k", VersionId=one)["ObjectLockMode"] == "GOVERNANCE"
+    shorter = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    retention = dict(Bucket=b, Key="k", VersionId=one, Retention={"Mode": "GOVERNANCE", "RetainUntilDate": shorter})
+    refused("AccessDenied", w.main.put_object_retention, **retention)
+    w.main.put_object_retention(**retention, BypassGovernanceRetention=True)
+    w.main.put_object_legal_hold(Bucket=b, Key="k", VersionId=one, LegalHold={"Status": "ON"})
+    refused("AccessDenied", w.main.delete_object, Bucket=b, Key="k", VersionId=one, BypassGovernanceRetention=True)
+    w.main.put_object_legal_hold(Bucket=b, Key="k", VersionId=one, LegalHold={"Status": "OFF"})
+    answer = w.main.delete_objects(Bucket=b, Delete={"Objects": [{"Key": "k", "VersionId": one}]})
+    assert answer["Errors"][0]["Code"] == "AccessDenied", answer
+    w.main.delete_object(Bucket=b, Key="k", VersionId=one, BypassGovernanceRetention=True)
+    w.main.put_object_lock_configuration(Bucket=b, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": {
+        "DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}})
+    two = w.main.put_object(Bucket=b, Key="c", Body=b"1")["VersionId"]
+    assert w.main.get_object_retention(Bucket=b, Key="c")["Retention"]["Mode"] == "COMPLIANCE"
+    refused("AccessDenied", w.main.delete_object, Bucket=b, Key="c", VersionId=two, BypassGovernanceRetention=True)
+    plain = w.bucket()
+    refused("InvalidRequest", w.main.put_object_retention, Bucket=plain, Key="k", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
+    refused("InvalidRequest", w.main.put_object, Bucket=plain, Key="k", Body=b"", ObjectLockLegalHoldStatus="ON")
+    refused("ObjectLockConfigurationNotFoundError", w.main.get_object_lock_configuration, Bucket=plain)
+
+
+@case
+def encryption(w):
+    b = w.bucket()
+    data = os.urandom(300_000)
+    key = os.urandom(32)
+    customer = dict(SSECustomerAlgorithm="AES256", SSECustomerKey=key)
+    for size in (0, 1, 65_536, 65_537, 300_000):
+        w.main.put_object(Bucket=b, Key="c", Body=data[:size], **customer)
+        assert body(w.main, Bucket=b, Key="c", **customer) == data[:size]
+    refused("InvalidRequest", w.main.get_object, Bucket=b, Key="c")
+    refused("AccessDenied", w.main.get_object, Bucket=b, Key="c", SSECustomerAlgorithm="AES256", SSECustomerKey=os.urandom(32))
+    assert w.main.get_object(Bucket=b, Key="c", Range="bytes=65530-131080", **customer)["Body"].read() == data[65530:131081]
+    upload = w.main.create_multipart_upload(Bucket=b, Key="m", **customer)["UploadId"]
+    parts = []
+    for n in (1, 2):
+        part = w.main.upload_part(Bucket=b, Key="m", UploadId=upload, PartNumber=n, Body=bytes([n]) * (5 << 20), **customer)
+        parts.append({"PartNumber": n, "ETag": part["ETag"]})
+    refused("InvalidRequest", w.main.upload_part, Bucket=b, Key="m", UploadId=upload, PartNumber=3, Body=b"")
+    w.main.complete_multipart_upload(Bucket=b, Key="m", UploadId=upload, MultipartUpload={"Parts": parts}, **customer)
+    got = w.main.get_object(Bucket=b, Key="m", Range=f"bytes={(5 << 20) - 2}-{(5 << 20) + 1}", **customer)["Body"].read()
+    assert got == b"\1\1\2\2", got
+    w.main.copy_object(Bucket=b, Key="plain", CopySource={"Bucket": b, "Key": "c"}, CopySourceSSECustomerAlgorithm="AES256", CopySourceSSECustomerKey=key)
+    assert body(w.main, Bucket=b, Key="plain") == data
+    put = w.main.put_object(Bucket=b, Key="s", Body=data, ServerSideEncryption="AES256")
+    assert put["ServerSideEncryption"] == "AES256"
+    w.main.copy_object(Bucket=b, Key="s2", CopySource=f"{b}/s", ServerSideEncryption="AES256")
+    assert body(w.main, Bucket=b, Key="s2") == data
+    put = w.main.put_object(Bucket=b, Key="kms", Body=data, ServerSideEncryption="aws:kms", SSEKMSKeyId="one")
+    assert put["ServerSideEncryption"] == "aws:kms" and put["SSEKMSKeyId"].endswith("key/one")
+    assert body(w.main, Bucket=b, Key="kms") == data
+    refused("KMS.NotFoundException", w.main.put_object, Bucket=b, Key="x", Body=b"", ServerSideEncryption="aws:kms", SSEKMSKeyId="none")
+    refused("InvalidArgument", w.main.put_object, Bucket=b, Key="x", Body=b"", ServerSideEncryption="ROT13")
+    w.main.put_bucket_encryption(Bucket=b, ServerSideEncryptionConfiguration={"Rules": [
+        {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]})
+    assert w.main.put_object(Bucket=b, Key="d", Body=b"1")["ServerSideEncryption"] == "AES256"
+    assert "ServerSideEncryption" not in w.main.head_object(Bucket=b, Key="plain")
+    # What is on the disk is not what was written.
+    secret = b"find me " * 10_000
+    w.main.put_object(Bucket=b, Key="hidden", Body=secret)
+    for path in pathlib.Path(w.data, "objects").rglob("*") if w.data else ():
+        assert not path.is_file() or secret[:64] not in path.read_bytes(), path
+
+
+@case
+def lifecycles(w):
+    b = w.bucket()
+    rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 1}}
+    w.main.put_bucket_lifecycle_configuration(Bucket=b, LifecycleConfiguration={"Rules": [rule]})
+    assert w.main.get_bucket_lifecycle_configuration(Bucket=b)["Rules"] == [rule]
+    put = w.main.put_object(Bucket=b, Key="tmp/k", Body=b"1")
+    w.main.put_object(Bucket=b, Key="kept/k", Body=b"1")
+    assert 'rule-id="r"' in w.main.head_object(Bucket=b, Key="tmp/k").get("Expiration", ""), put
+    end = time.time() + 60
+    while time.time() < end and len(w.main.list_objects_v2(Bucket=b)["Contents"]) > 1:
+        time.sleep(0.5)
+    assert [o["Key"] for o in w.main.list_objects_v2(Bucket=b)["Contents"]] == ["kept/k"]
+    for bad, code in (({**rule, "Expiration": {"Days": 0}}, "InvalidArgument"), ({**rule, "Status": "enabled"}, "MalformedXML"),
+                      ({**rule, "Expiration": {"Date": "2030-01-01T01:00:00Z"}}, "InvalidArgument")):
+        refused(code, w.main.put_bucket_lifecycle_configuration, Bucket=b, LifecycleConfiguration={"Rules": [bad]})
+
+
+@case
+def attributes_and_checksums(w):
+    b = w.bucket()
+    for algorithm in ("CRC32", "CRC32C", "SHA1", "SHA256"):
+        put = w.main.put_object(Bucket=b, Key="k", Body=b"1", ChecksumAlgorithm=algorithm)
+        assert put[f"Checksum{algorithm}"] and put["ChecksumType"] == "FULL_OBJECT", put
+    got = w.main.get_object_attributes(Bucket=b, Key="k", ObjectAttributes=["ETag", "Checksum", "ObjectSize", "StorageClass", "ObjectParts"])
+    assert got["ObjectSize"] == 1 and got["StorageClass"] == "STANDARD" and got["Checksum"]["ChecksumSHA256"], got
+    refused("InvalidRequest", w.main.put_object, Bucket=b, Key="k", Body=b"1", ChecksumSHA256="x")
+    refused("BadDigest", w.main.put_object, Bucket=b, Key="k", Body=b"1", ChecksumSHA256=base64.b64encode(bytes(32)).decode())
+    refused("BadDigest", w.main.put_object, Bucket=b, Key="k", Body=b"1", ContentMD5=base64.b64encode(bytes(16)).decode())
+    refused("InvalidDigest", w.main.put_object, Bucket=b, Key="k", Body=b"1", ContentMD5="x")
+    w.main.put_object(Bucket=b, Key="e", Body=b"1", ContentEncoding="gzip, aws-chunked")
+    assert w.main.head_object(Bucket=b, Key="e")["ContentEncoding"] == "gzip"
+    w.main.put_object(Bucket=b, Key="a+b c", Body=b"plus", Tagging="a=1&b=2")
+    w.main.copy_object(Bucket=b, Key="copied", CopySource=f"{b}/a+b%20c")
+    assert body(w.main, Bucket=b, Key="copied") == b"plus"
+    assert w.main.head_object(Bucket=b, Key="a+b c")["ResponseMetadata"]["HTTPHeaders"]["x-amz-tagging-count"] == "2"
+
+
+@case
+def storage_classes_and_restores(w):
+    b = w.bucket()
+    w.main.put_object(Bucket=b, Key="cold", Body=b"1", StorageClass="GLACIER")
+    error = refused("InvalidObjectState", w.main.get_object, Bucket=b, Key="cold")
+    assert error["Error"]["StorageClass"] == "GLACIER"
+    w.main.restore_object(Bucket=b, Key="cold", RestoreRequest={"Days": 1})
+    assert body(w.main, Bucket=b, Key="cold") == b"1"
+    assert 'ongoing-request="false"' in w.main.head_object(Bucket=b, Key="cold")["Restore"]
+    refused("InvalidStorageClass", w.main.put_object, Bucket=b, Key="k", Body=b"", StorageClass="COLD")
+    refused("InvalidObjectState", w.main.restore_object, Bucket=b, Key=w.main.put_object(Bucket=b, Key="k", Body=b"") and "k", RestoreRequest={"Days": 1})
+
+
+@case
+def notifications(w):
+    b = w.bucket()
+    url = w.sqs.create_queue(QueueName="q" + uuid.uuid4().hex[:8])["QueueUrl"]
+    arn = w.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def take(wanted):
+        got, end = [], time.time() + 30
+        while len(got) < wanted and time.time() < end:
+            for message in w.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
+                w.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                got.append(json.loads(message["Body"]))
+        return got
+
+    def put(*configurations):
+        w.main.put_bucket_notification_configuration(Bucket=b, NotificationConfiguration={"QueueConfigurations": list(configurations)})
+
+    put({"QueueArn": arn, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*"]})
+    assert take(1)[0]["Event"] == "s3:TestEvent"
+    w.main.put_bucket_versioning(Bucket=b, VersioningConfiguration={"Status": "Enabled"})
+    version = w.main.put_object(Bucket=b, Key="a b", Body=b"1")["VersionId"]
+    record = take(1)[0]["Records"][0]
+    assert record["eventName"] == "ObjectCreated:Put" and record["s3"]["object"]["versionId"] == version, record
+    w.main.put_object_tagging(Bucket=b, Key="a b", Tagging={"TagSet": [{"Key": "x", "Value": "y"}]})
+    assert take(1)[0]["Records"][0]["eventName"] == "ObjectTagging:Put"
+    w.main.delete_object(Bucket=b, Key="a b")
+    assert take(1)[0]["Records"][0]["eventName"] == "ObjectRemoved:DeleteMarkerCreated"
+    for bad in ({"QueueArn": arn, "Events": ["s3:Nothing"]}, {"QueueArn": arn + "none", "Events": ["s3:ObjectCreated:*"]},
+                {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": [{"Name": "suffix", "Value": "a"}, {"Name": "suffix", "Value": "b"}]}}}):
+        refused("InvalidArgument", put, bad)
+
+
+@case
+def requester_pays_and_expected_owners(w):
+    b = w.bucket(ACL="public-read")
+    w.main.put_bucket_request_payment(Bucket=b, RequestPaymentConfiguration={"Payer": "Requester"})
+    assert w.main.get_bucket_request_payment(Bucket=b)["Payer"] == "Requester"
+    refused("AccessDenied", w.alt.list_objects_v2, Bucket=b)
+    w.alt.list_objects_v2(Bucket=b, RequestPayer="requester")
+    refused("AccessDenied", w.main.list_objects_v2, Bucket=b, ExpectedBucketOwner=ALT[0])
+    w.main.list_objects_v2(Bucket=b, ExpectedBucketOwner=MAIN[0])
+
+
+@case
+def error_bodies(w):
+    b = w.bucket()
+    error = refused("NoSuchKey", w.main.get_object, Bucket=b, Key="a/<b>&c")["Error"]
+    assert error["Key"] == "a/<b>&c" and error["Message"], error
+    assert refused("NoSuchBucket", w.main.list_objects_v2, Bucket="none-" + b)["Error"]["BucketName"] == "none-" + b
+    status, _, text = raw(w, "GET", f"/{b}/k")
+    assert status == 403 and re.search(b"<Resource>.*</Resource><RequestId>.+</RequestId><HostId>", text), text
+    w.main.put_object(Bucket=b, Key="a\x01b", Body=b"")
+    page = w.main.list_objects_v2(Bucket=b, EncodingType="url")
+    assert page["Contents"][0]["Key"] == "a%01b"
+
+
+def run(world, names):
+    passed, failed = 0, 0
+    for one in cases:
+        if names and one.__name__ not in names:
+            continue
+        try:
+            one(world)
+            passed += 1
+        except Exception:
+            failed += 1
+            print(f"FAIL {one.__name__}\n{traceback.format_exc(limit=-2)}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--lakerun", default=str(pathlib.Path(__file__).parents[2] / "target/debug/lakerun"))
+    arguments.add_argument("--endpoint", help="a server of services/s3/tests/it/serve.rs that runs already: S3 alone")
+    arguments.add_argument("names", nargs="*")
+    arguments = arguments.parse_args()
+    if arguments.endpoint:
+        global MAIN, ALT
+        MAIN, ALT = (MAIN[0], "root", "secret"), (ALT[0], "other", "secret")
+        world = World(arguments.endpoint)
+        world.data = None
+        sys.exit(run(world, arguments.names))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = pathlib.Path(folder, "lakerun.toml")
+        settings.write_text(SETTINGS)
+        port = free_port()
+        log = open(pathlib.Path(folder, "log"), "w+")
+        data = pathlib.Path(folder, "data")
+        server = subprocess.Popen([arguments.lakerun, "up", "--listen", f"127.0.0.1:{port}", "--data", str(data), "--config", str(settings)],
+                                  stdout=log, stderr=log, cwd=folder)
+        try:
+            world = World(f"http://127.0.0.1:{port}")
+            world.data = data
+            end = time.time() + 120
+            while True:
+                try:
+                    world.main.list_buckets()
+                    break
+                except Exception:
+                    if server.poll() is not None or time.time() > end:
+                        log.seek(0)
+                        sys.exit("the server does not answer:\n" + log.read()[-3000:])
+                    time.sleep(0.2)
+            failed = run(world, arguments.names)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+        sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
