@@ -83,8 +83,7 @@ impl World {
             region: "us-east-1".to_owned(),
             settings: Settings::default(),
         };
-        identity::register(&platform, RootKeys { access_key: "bench".to_owned(), secret_key: "bench".to_owned() })
-            .map_err(|e| anyhow::anyhow!(e))?;
+        identity::register(&platform, RootKeys { access_key: "bench".to_owned(), secret_key: "bench".to_owned() });
         events::register(&platform);
         states::register(&platform).expect("no settings, none wrong");
         platform.control.start();

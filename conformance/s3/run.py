@@ -35,11 +35,11 @@ SETTINGS = """
 root_access_key_id = "AKIAMAINMAINMAINMAIN"
 root_secret_access_key = "main-secret"
 
-[accounts.000000000000]
+[s3.accounts.000000000000]
 display_name = "main"
 email = "main@example.org"
 
-[accounts.111111111111]
+[s3.accounts.111111111111]
 access_key_id = "AKIAALTALTALTALTALTA"
 secret_access_key = "alt-secret"
 display_name = "alt"

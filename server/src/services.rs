@@ -19,9 +19,8 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     let mut settings = compute::Settings::new(platform.data.join("scratch"));
     settings.env = vec![("AWS_ENDPOINT_URL".to_owned(), platform.endpoint.clone())];
     let compute = compute::Compute::new(settings)?;
-    let identity = identity::register(platform, root).map_err(text)?;
-    let s3 = s3_service::register(platform).map_err(text)?;
-    s3.start().await.map_err(|e| anyhow!(e.to_string()))?;
+    let identity = identity::register(platform, root);
+    let s3 = s3_service::register(platform)?;
     let (sweeping, now) = (s3.clone(), platform.router.now().as_millisecond());
     tokio::spawn(async move {
         match sweeping.sweep(now).await {
@@ -46,7 +45,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     for queue in [&platform.control, &platform.s3, &platform.dynamodb] {
         queue.store().sweep_memos(MEMO_DAYS).await?;
     }
-    Ok(Wired { s3: s3_service::Door::new(s3), lambda, telemetry })
+    Ok(Wired { s3: s3_service::Door::new(s3, &platform.account, &platform.region), lambda, telemetry })
 }
 
 /// Replies to tasks' calls are kept so long.

@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Sections that services read with `Settings::section`.
-const SECTIONS: [&str; 10] =
-    ["smtp", "lambda", "glue", "athena", "sagemaker", "s3", "states", "compute", "logs", "accounts"];
+const SECTIONS: [&str; 9] = ["smtp", "lambda", "glue", "athena", "sagemaker", "s3", "states", "compute", "logs"];
 /// Variables with our prefix that are not settings of the server.
 const FOREIGN: [&str; 6] = ["cache", "python", "shared", "config", "demo_profile", "target"];
 

@@ -59,15 +59,7 @@ pub(crate) fn test() -> Result<()> {
     step("build", || cargo(&["build", "--workspace", "--bin", "lakerun"]))?;
     step("tests", || cargo(&["test", "--workspace", "--quiet"]))?;
     step("DynamoDB by boto3", dynamodb)?;
-    step("S3 by boto3", s3)?;
     step("recorded cases", conformance)
-}
-
-/// Runs `conformance/s3/run.py` against a server of its own.
-fn s3() -> Result<()> {
-    let script = root().join("conformance/s3/run.py");
-    let python = std::env::var("LAKERUN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    command(&python, &[&script.display().to_string(), "--lakerun", &binary().display().to_string()])
 }
 
 /// Runs `conformance/dynamodb/run.py` against a server of its own.

@@ -44,7 +44,7 @@ impl Settings {
     }
 }
 
-/// The `[accounts]` section: accounts beside the server's own, and what else is known of accounts. Whoever holds an account's keys is
+/// `[s3.accounts]`: accounts beside the server's own, and what else is known of accounts. Whoever holds an account's keys is
 /// that account's root: may do everything in it, and in others what their resources give.
 pub type Accounts = BTreeMap<String, AccountSettings>;
 
@@ -72,13 +72,20 @@ impl Settings {
     /// # Errors
     /// A text that names what is wrong.
     pub fn accounts(&self) -> Result<Accounts, String> {
-        let accounts: Accounts = self.section("accounts")?;
+        #[derive(Default, Deserialize)]
+        struct Section {
+            #[serde(default)]
+            accounts: Accounts,
+        }
+        let Section { accounts } = self.section("s3")?;
         for (account, keys) in &accounts {
             if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(format!("[accounts.{account}]: an account is 12 digits"));
+                return Err(format!("[s3.accounts.{account}]: an account is 12 digits"));
             }
             if keys.access_key_id.is_some() != keys.secret_access_key.is_some() {
-                return Err(format!("[accounts.{account}]: set both access_key_id and secret_access_key, or neither"));
+                return Err(format!(
+                    "[s3.accounts.{account}]: set both access_key_id and secret_access_key, or neither"
+                ));
             }
         }
         Ok(accounts)

@@ -11,6 +11,8 @@ pub(crate) const ANONYMOUS: &str = "65a011a29cdf8ec533ec3d1ccaae921c";
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    /// Accounts beside the server's own.
+    pub accounts: Accounts,
     /// What a new bucket's object ownership is where its maker does not say.
     pub object_ownership: String,
     /// Whether a new bucket's public access is blocked.
@@ -24,6 +26,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            accounts: Accounts::default(),
             object_ownership: "BucketOwnerEnforced".to_owned(),
             block_public_access: true,
             kms_keys: Vec::new(),

@@ -69,16 +69,6 @@ pub struct S3 {
     keys: sse::Keys,
 }
 
-impl S3 {
-    /// What runs by itself, beside requests: to be called once at start.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn start(&self) -> Result<(), wire::Error> {
-        self.plan_lifecycle().await
-    }
-}
-
 /// Buckets whose state is kept in memory.
 const MAX_BUCKETS: usize = 1000;
 
@@ -115,14 +105,15 @@ impl S3 {
 ///
 /// # Errors
 /// When the folder for object bytes cannot be made, or a setting is wrong.
-pub fn register(platform: &Platform) -> Result<Arc<S3>, String> {
-    let settings: Settings = platform.settings.section("s3")?;
+pub fn register(platform: &Platform) -> std::io::Result<Arc<S3>> {
+    let wrong = std::io::Error::other::<String>;
+    let settings: Settings = platform.settings.section("s3").map_err(wrong)?;
     if state::Ownership::parse(&settings.object_ownership).is_none() {
-        return Err(format!("[s3] object_ownership: {:?} is none", settings.object_ownership));
+        return Err(wrong(format!("[s3] object_ownership: {:?} is none", settings.object_ownership)));
     }
-    let known = Known::new(&platform.account, &platform.region, platform.settings.accounts()?);
-    let objects = Objects::disk(platform.data.join("objects")).map_err(|e| e.to_string())?;
-    let keys = sse::Keys::open(&platform.data.join("s3.key")).map_err(|e| e.to_string())?;
+    let known = Known::new(&platform.account, &platform.region, platform.settings.accounts().map_err(wrong)?);
+    let objects = Objects::disk(platform.data.join("objects"))?;
+    let keys = sse::Keys::open(&platform.data.join("s3.key"))?;
     let service = S3::over(platform.router.clone(), platform.s3.store().clone(), objects, known, settings, keys);
     ops::register(&platform.router, &service);
     platform.s3.register(events::TASK, 16, service.clone());

@@ -19,6 +19,8 @@ const COMPLETED_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 impl S3 {
     /// Safe to run while requests are served: only bytes of earlier runs are looked at.
     pub async fn sweep(&self, now_ms: i64) -> Result<usize> {
+        // Every start plans the lifecycle rules' sweep too, unless it is on the queue already.
+        self.plan_lifecycle().await?;
         let mut live = BTreeSet::new();
         // Bytes move from parts to objects, and between objects and undo: in this order none of them is missed.
         let previous = |r: UndoRecord| r.kept().flat_map(|p| p.segments).collect();

@@ -40,7 +40,9 @@ impl std::fmt::Debug for Door {
 }
 
 impl Door {
-    pub fn new(service: Arc<S3>) -> Self {
+    /// `account` and `region` are the service's own.
+    pub fn new(service: Arc<S3>, account: &str, region: &str) -> Self {
+        debug_assert_eq!(service.known.own(), (account, region), "the service was made for others");
         let mut builder = S3ServiceBuilder::new(Handler { s3: service.clone() });
         builder.set_auth(auth::Keys::new(Arc::clone(&service.router)));
         builder.set_access(access::Access::new(service.clone()));

@@ -80,7 +80,8 @@ impl Handle<api::ListBuckets> for S3 {
 
 #[async_trait]
 impl Handle<api::ListObjectsV2> for S3 {
-    async fn handle(&self, _: &Cx, input: api::ListObjectsV2Request) -> Result<api::ListObjectsV2Output> {
+    async fn handle(&self, cx: &Cx, input: api::ListObjectsV2Request) -> Result<api::ListObjectsV2Output> {
+        super::guard(self, cx, "s3:ListBucket", (&input.bucket, None, None)).await?;
         let token_key = input.continuation_token.as_deref().map(parse_token).transpose()?;
         let max = page_size(input.max_keys, "max-keys")?;
         let query = Query {
@@ -109,7 +110,8 @@ impl Handle<api::ListObjectsV2> for S3 {
 
 #[async_trait]
 impl Handle<api::ListObjects> for S3 {
-    async fn handle(&self, _: &Cx, input: api::ListObjectsRequest) -> Result<api::ListObjectsOutput> {
+    async fn handle(&self, cx: &Cx, input: api::ListObjectsRequest) -> Result<api::ListObjectsOutput> {
+        super::guard(self, cx, "s3:ListBucket", (&input.bucket, None, None)).await?;
         let max = page_size(input.max_keys, "max-keys")?;
         let query = Query {
             prefix: input.prefix.clone().unwrap_or_default(),

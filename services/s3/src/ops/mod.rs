@@ -7,9 +7,10 @@ mod settings;
 use std::sync::Arc;
 
 use api_s3 as api;
-use service::{Router, operations};
+use service::{Cx, Principal, Router, operations};
 
 use crate::S3;
+use crate::access::Ask;
 pub(crate) use objects::source;
 
 pub(crate) fn register(router: &Router, service: &Arc<S3>) {
@@ -27,4 +28,18 @@ pub(super) fn refuse(members: &[(&str, bool)]) -> crate::errors::Result<()> {
         Some((name, _)) => Err(crate::errors::not_implemented(&format!("{name} in this way of calling"))),
         None => Ok(()),
     }
+}
+
+/// What a role may do here, the bucket's policy decides as well, as it does over HTTP: the Router has asked the role's own policies.
+pub(super) async fn guard(
+    s3: &S3,
+    cx: &Cx,
+    action: &str,
+    named: (&str, Option<&str>, Option<&str>),
+) -> crate::errors::Result<()> {
+    if !matches!(cx.principal(), Principal::Role { .. }) {
+        return Ok(());
+    }
+    let (bucket, key, version) = named;
+    s3.permit(cx, &Ask { action, bucket, key, version, keys: &[] }).await
 }

@@ -100,6 +100,7 @@ macro_rules! describe {
 #[async_trait]
 impl Handle<api::PutObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutObjectRequest) -> Result<api::PutObjectOutput> {
+        super::guard(self, cx, "s3:PutObject", (&input.bucket, Some(&input.key), None)).await?;
         super::refuse(&[("WriteOffsetBytes", input.write_offset_bytes.is_some())])?;
         let bucket = self.governed(&input.bucket).await?;
         let making = making!(input);
@@ -156,7 +157,9 @@ impl Handle<api::PutObject> for S3 {
 
 #[async_trait]
 impl Handle<api::GetObject> for S3 {
-    async fn handle(&self, _: &Cx, input: api::GetObjectRequest) -> Result<api::GetObjectOutput> {
+    async fn handle(&self, cx: &Cx, input: api::GetObjectRequest) -> Result<api::GetObjectOutput> {
+        let action = if input.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+        super::guard(self, cx, action, (&input.bucket, Some(&input.key), input.version_id.as_deref())).await?;
         let customer = customer_key!(input);
         let version = input.version_id.as_deref();
         let opened = self.open(&input.bucket, &input.key, version, customer.as_ref()).await?;
@@ -192,7 +195,9 @@ impl Handle<api::GetObject> for S3 {
 
 #[async_trait]
 impl Handle<api::HeadObject> for S3 {
-    async fn handle(&self, _: &Cx, input: api::HeadObjectRequest) -> Result<api::HeadObjectOutput> {
+    async fn handle(&self, cx: &Cx, input: api::HeadObjectRequest) -> Result<api::HeadObjectOutput> {
+        let action = if input.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+        super::guard(self, cx, action, (&input.bucket, Some(&input.key), input.version_id.as_deref())).await?;
         let customer = customer_key!(input);
         let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
         let record: ObjectRecord = self.head(&named).await?;
@@ -215,6 +220,7 @@ impl Handle<api::HeadObject> for S3 {
 #[async_trait]
 impl Handle<api::CopyObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::CopyObjectRequest) -> Result<api::CopyObjectOutput> {
+        super::guard(self, cx, "s3:PutObject", (&input.bucket, Some(&input.key), None)).await?;
         let source = source(&input.copy_source)?;
         let version = source.version.is_some();
         let ask = Ask {
@@ -281,6 +287,11 @@ impl Handle<api::CopyObject> for S3 {
 #[async_trait]
 impl Handle<api::DeleteObject> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteObjectRequest) -> Result<api::DeleteObjectOutput> {
+        let action = if input.version_id.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+        super::guard(self, cx, action, (&input.bucket, Some(&input.key), input.version_id.as_deref())).await?;
+        if input.bypass_governance_retention == Some(true) {
+            super::guard(self, cx, "s3:BypassGovernanceRetention", (&input.bucket, Some(&input.key), None)).await?;
+        }
         let conditions = Conditions {
             if_match: input.if_match.as_deref().map(Tag::parse),
             if_match_modified: input.if_match_last_modified_time.map(Timestamp::as_millis),
@@ -301,6 +312,14 @@ impl Handle<api::DeleteObject> for S3 {
 #[async_trait]
 impl Handle<api::DeleteObjects> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteObjectsRequest) -> Result<api::DeleteObjectsOutput> {
+        for object in &input.delete.objects {
+            let version = object.version_id.as_deref();
+            let action = if version.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+            super::guard(self, cx, action, (&input.bucket, Some(&object.key), version)).await?;
+        }
+        if input.bypass_governance_retention == Some(true) {
+            super::guard(self, cx, "s3:BypassGovernanceRetention", (&input.bucket, None, None)).await?;
+        }
         let quiet = input.delete.quiet.unwrap_or(false);
         let bypass = input.bypass_governance_retention.unwrap_or(false);
         let doomed = input.delete.objects.into_iter().map(|o| Doomed {
@@ -341,7 +360,9 @@ impl Handle<api::DeleteObjects> for S3 {
 
 #[async_trait]
 impl Handle<api::GetObjectTagging> for S3 {
-    async fn handle(&self, _: &Cx, input: api::GetObjectTaggingRequest) -> Result<api::GetObjectTaggingOutput> {
+    async fn handle(&self, cx: &Cx, input: api::GetObjectTaggingRequest) -> Result<api::GetObjectTaggingOutput> {
+        let action = if input.version_id.is_some() { "s3:GetObjectVersionTagging" } else { "s3:GetObjectTagging" };
+        super::guard(self, cx, action, (&input.bucket, Some(&input.key), input.version_id.as_deref())).await?;
         let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
         let record = self.head(&named).await?;
         let tag_set = record.tags.into_iter().map(|(key, value)| api::Tag { key, value }).collect();
@@ -352,6 +373,8 @@ impl Handle<api::GetObjectTagging> for S3 {
 #[async_trait]
 impl Handle<api::PutObjectTagging> for S3 {
     async fn handle(&self, cx: &Cx, input: api::PutObjectTaggingRequest) -> Result<api::PutObjectTaggingOutput> {
+        let action = if input.version_id.is_some() { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
+        super::guard(self, cx, action, (&input.bucket, Some(&input.key), input.version_id.as_deref())).await?;
         let tags = input.tagging.tag_set.into_iter().map(|t| (t.key, t.value)).collect();
         let named = Named { bucket: input.bucket, key: input.key, version: input.version_id };
         let version_id = self.put_object_tags(cx, named, tags).await?;

@@ -101,7 +101,7 @@ impl World {
             (account.to_owned(), set)
         });
         let s3 = S3::new(router.clone(), store, objects, (ACCOUNT, others.into()), settings).unwrap();
-        let door = Door::new(s3.clone());
+        let door = Door::new(s3.clone(), ACCOUNT, "us-east-1");
         Self { router, s3, door }
     }
     pub(crate) fn cx(&self) -> Cx {

@@ -24,6 +24,7 @@ async fn serve() {
         block_public_access: false,
         kms_keys: vec!["one".to_owned()],
         lifecycle_day_seconds: 2,
+        ..Settings::default()
     };
     let objects = Objects::disk(folder.path().join("objects")).unwrap();
     let store = Store::open(&folder.path().join("s3.sqlite")).unwrap();
