@@ -67,7 +67,7 @@ impl S3 {
         let now = cx.now();
         let (time, epoch) = (now.to_string(), now.as_second().to_string());
         keys.extend([("aws:CurrentTime", time.as_str()), ("aws:EpochTime", epoch.as_str())]);
-        keys.extend([("aws:SecureTransport", "false"), ("aws:ResourceAccount", bucket.owner())]);
+        keys.extend([("aws:SecureTransport", secure(ask)), ("aws:ResourceAccount", bucket.owner())]);
         if account.is_empty() {
             keys.push(("aws:PrincipalType", "Anonymous"));
         } else {
@@ -147,6 +147,15 @@ impl S3 {
             })
             .await
     }
+}
+
+/// What never leaves the machine needs no TLS (a TLS proxy is one that connects from there): policies that deny all else are common, and
+/// the server itself speaks none.
+fn secure(ask: &Ask<'_>) -> &'static str {
+    let source = ask.keys.iter().find(|(name, _)| name == "aws:SourceIp");
+    let local =
+        source.is_none_or(|(_, ip)| ip.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback()));
+    if local { "true" } else { "false" }
 }
 
 /// The account that acts; empty where nobody has signed.
