@@ -7,7 +7,7 @@ use crate::World;
 const ON: &str = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
 const OFF: &str = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
 
-async fn world(state: &str) -> World {
+async fn world(state: &'static str) -> World {
     let world = World::new();
     assert_eq!(world.root("PUT", "/bucket", "").await.status, 200);
     assert_eq!(world.root("PUT", "/bucket/k", "before").await.status, 200);
