@@ -335,7 +335,8 @@ def form(fields, content, name="file.txt"):
 @case
 def forms(w):
     b = w.bucket()
-    made = w.main.generate_presigned_post(b, "up/${filename}", Fields={"acl": "private", "success_action_status": "201"}, Conditions=[
+    signer = w.client(MAIN, signature_version="s3v4")
+    made = signer.generate_presigned_post(b, "up/${filename}", Fields={"acl": "private", "success_action_status": "201"}, Conditions=[
         {"acl": "private"}, {"success_action_status": "201"}, ["content-length-range", 2, 10]])
 
     def post(fields, content):
@@ -357,7 +358,7 @@ def forms(w):
         status, _, text = post(fields, content)
         assert status >= 400 and b"<Code>" + code in text, (code, status, text)
     refused("NoSuchKey", w.main.get_object, Bucket=b, Key="other")
-    late = w.main.generate_presigned_post(b, "k", ExpiresIn=-10)
+    late = signer.generate_presigned_post(b, "k", ExpiresIn=-10)
     status, _, text = post(late["fields"], b"hello")
     assert status == 403 and b"expired" in text, text
     # The signature that older forms have.
@@ -467,7 +468,7 @@ def lifecycles(w):
 @case
 def attributes_and_checksums(w):
     b = w.bucket()
-    for algorithm in ("CRC32", "CRC32C", "SHA1", "SHA256"):
+    for algorithm in ("CRC32", "SHA1", "SHA256"):
         put = w.main.put_object(Bucket=b, Key="k", Body=b"1", ChecksumAlgorithm=algorithm)
         assert put[f"Checksum{algorithm}"] and put["ChecksumType"] == "FULL_OBJECT", put
     got = w.main.get_object_attributes(Bucket=b, Key="k", ObjectAttributes=["ETag", "Checksum", "ObjectSize", "StorageClass", "ObjectParts"])
@@ -557,6 +558,9 @@ def run(world, names):
     passed, failed = 0, 0
     for one in cases:
         if names and one.__name__ not in names:
+            continue
+        # These need the queue and other services.
+        if world.data is None and one in (lifecycles, notifications):
             continue
         try:
             one(world)

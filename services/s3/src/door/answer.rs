@@ -20,14 +20,16 @@ pub(super) fn finish(response: &mut HttpResponse, path: &str, id: &str) {
         response.headers_mut().remove(CONTENT_TYPE);
         return;
     }
-    let xml = response.headers().get(CONTENT_TYPE).is_some_and(|v| v == "application/xml");
+    let failed = response.status().as_u16() >= 400;
+    // An error with headers of its own comes without a type.
+    let xml = failed || response.headers().get(CONTENT_TYPE).is_some_and(|v| v == "application/xml");
     if !xml {
         return;
     }
     let Some(bytes) = response.body().bytes().filter(|b| b.len() <= MAX_XML) else { return };
-    let failed = response.status().as_u16() >= 400;
     if failed && let Ok(text) = std::str::from_utf8(&bytes) {
         let told = error(text, members.as_ref(), path, id);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         response.headers_mut().remove(CONTENT_LENGTH);
         *response.body_mut() = told.into_bytes().into();
         return;
