@@ -204,9 +204,6 @@ pub(super) static OPERATIONS: &[Operation] = &[
             "x-amz-checksum-type",
         ],
         refused: &[
-            ("x-amz-object-lock-mode", &[]),
-            ("x-amz-object-lock-retain-until-date", &[]),
-            ("x-amz-object-lock-legal-hold", &[]),
             ("x-amz-object-lock-event-hold", &[]),
             ("x-amz-object-lock-event-hold-duration-days", &[]),
             ("x-amz-object-lock-event-hold-duration-years", &[]),
