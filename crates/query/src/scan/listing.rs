@@ -21,6 +21,9 @@ pub(crate) const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 const FEW: usize = 16;
 const LISTINGS_AT_ONCE: usize = 16;
 
+/// What a partition's own parameters may say that its reader asks for.
+pub(crate) const LINE_COUNTS: [&str; 2] = ["skip.header.line.count", "skip.footer.line.count"];
+
 /// A file that a scan reads, with the values that are the same in all its rows.
 #[derive(Debug, Clone)]
 pub(crate) struct DataFile {
@@ -76,15 +79,18 @@ fn differs(storage: &StorageDescriptor, table: &Table) -> bool {
     let lines = |storage: &StorageDescriptor, key: &str| {
         storage.parameters.get(key).or_else(|| table.parameters.get(key)).cloned()
     };
-    let serde = |storage: &StorageDescriptor| storage.serde_info.clone().unwrap_or_default();
+    let serde = |storage: &StorageDescriptor| {
+        let mut serde = storage.serde_info.clone().unwrap_or_default();
+        // The keys that a crawler saw in a partition's JSON: no reader asks for them.
+        serde.parameters.remove("paths");
+        serde
+    };
     let (own, known) = (serde(storage), serde(of_table));
     (!storage.columns.is_empty() && columns(storage) != columns(of_table))
         || (own.serialization_library.is_some() && own.serialization_library != known.serialization_library)
         || (own.serialization_library.is_some() && own.parameters != known.parameters)
         || (storage.input_format.is_some() && storage.input_format != of_table.input_format)
-        || ["skip.header.line.count", "skip.footer.line.count"]
-            .iter()
-            .any(|key| lines(storage, key) != lines(of_table, key))
+        || LINE_COUNTS.iter().any(|key| lines(storage, key) != lines(of_table, key))
 }
 
 pub(crate) fn decode_partition_value(field: &Field, text: &str) -> Result<ScalarValue> {

@@ -277,7 +277,8 @@ impl HiveTable {
             other.columns == storage.columns
                 && other.serde_info == storage.serde_info
                 && other.input_format == storage.input_format
-                && other.parameters == storage.parameters
+                // Crawlers count each partition's records there: only what a reader asks for tells them apart.
+                && listing::LINE_COUNTS.iter().all(|key| other.parameters.get(*key) == storage.parameters.get(*key))
         };
         if let Some((_, layout)) = known.iter().find(|(other, _)| same(other)) {
             return Ok(Arc::clone(layout));
