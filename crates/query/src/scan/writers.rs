@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use base64::Engine;
-use chrono::{NaiveDate, NaiveTime};
+use chrono::NaiveDate;
 use datafusion::arrow::array::{
     Array, ArrayRef, BinaryBuilder, BooleanArray, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
     Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder, ListArray, MapArray, StringBuilder,
@@ -477,49 +477,6 @@ pub(crate) fn hive_timestamp(text: &str) -> Option<i64> {
     Some(midnight + millis)
 }
 
-fn days_since_epoch(day: NaiveDate) -> i32 {
-    day.to_epoch_days()
-}
-
-/// `2013-01-31 05:00[:00[.123456789]]`, `T` and `Z` as in ISO 8601, as milliseconds since 1970.
-pub(crate) fn timestamp(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let (day, rest) = split_date(text)?;
-    let midnight = i64::from(days_since_epoch(day)) * 86_400_000;
-    if rest.is_empty() {
-        return Some(midnight);
-    }
-    let rest = rest.strip_prefix([' ', 'T'])?;
-    let rest = rest.strip_suffix('Z').or_else(|| rest.strip_suffix("+00:00")).unwrap_or(rest).trim_end();
-    let (clock, fraction) = rest.split_once('.').unwrap_or((rest, ""));
-    let mut parts = clock.split(':');
-    let (hour, minute) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    let second = match parts.next() {
-        Some(second) => second.parse().ok()?,
-        None => 0,
-    };
-    if parts.next().is_some() || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let time = NaiveTime::from_hms_opt(hour, minute, second)?;
-    let mut millis = 0;
-    for i in 0..3 {
-        millis = millis * 10 + fraction.as_bytes().get(i).map_or(0, |b| i64::from(b - b'0'));
-    }
-    Some(midnight + i64::from(chrono::Timelike::num_seconds_from_midnight(&time)) * 1000 + millis)
-}
-
-fn split_date(text: &str) -> Option<(NaiveDate, &str)> {
-    let (year, rest) = text.split_once('-')?;
-    let (month, rest) = rest.split_once('-')?;
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let (day, rest) = rest.split_at(end);
-    if year.len() != 4 || month.len() > 2 || day.len() > 2 {
-        return None;
-    }
-    Some((NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?, rest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -557,14 +514,5 @@ mod tests {
         assert_eq!(hive_timestamp("1970-01-01T01:00"), Some(3_600_000));
         assert_eq!(hive_timestamp("1970-01-01"), Some(0));
         assert_eq!((hive_timestamp("1970-01-01 01:00"), hive_timestamp("1970-01-01T01:00:00Z")), (None, None));
-    }
-
-    #[test]
-    fn times_as_java_sql_timestamp_reads_them() {
-        assert_eq!(timestamp("1970-01-01 00:00:01.5"), Some(1500));
-        assert_eq!(timestamp("1970-01-01T01:00:00Z"), Some(3_600_000));
-        assert_eq!(timestamp("1970-01-01"), Some(0));
-        assert_eq!(timestamp("yesterday"), None);
-        assert_eq!(timestamp("1970-01-01 25:00:00"), None);
     }
 }
