@@ -38,18 +38,16 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     let telemetry = telemetry::register(platform);
     telemetry.start().await?;
     let lambda = lambda::register(platform, &compute).map_err(text)?;
+    jobs::event::register(&platform.control, &platform.router);
     glue::register(platform, &compute);
     athena::register(platform, &compute);
     sagemaker::register(platform, &compute);
-    identity.sweep_sessions().await.map_err(|e| anyhow!(e.to_string()))?;
-    for queue in [&platform.control, &platform.s3, &platform.dynamodb] {
-        queue.store().sweep_memos(MEMO_DAYS).await?;
-    }
+    tokio::spawn(identity.clone().sweep_sessions());
+    let stores = [&platform.control, &platform.s3, &platform.dynamodb].map(|queue| queue.store().clone());
+    tokio::spawn(store::sweep::run(stores.to_vec()));
+    tokio::spawn(jobs::sweep::run(platform.router.clone(), platform.control.store().clone()));
     Ok(Wired { s3: s3_service::Door::new(s3, &platform.account, &platform.region), lambda, telemetry })
 }
-
-/// Replies to tasks' calls are kept so long.
-const MEMO_DAYS: i64 = 14;
 
 /// `lakerun operations`: every operation that exists, for COMPATIBILITY.md.
 pub(crate) fn print_operations() -> Result<()> {

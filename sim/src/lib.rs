@@ -3,6 +3,7 @@
 //! - [`generate`] makes random machines ([`model`]) and inputs; [`evaluate`] says how they may end.
 //! - [`run`] takes a seed through a world: a [`disk`] that fails, a [`clock`] that only passes when nothing else can happen,
 //!   [`workers`] that answer late, twice or never, crashes and restarts; and checks what must hold ([`oracle`]).
+//! - [`jobs`] does the same for queries, crawls, job runs, transforms and stack operations.
 //! - [`bare`] drives `asl` alone, without store and engine: fast, for the language and the promise that the same events give the
 //!   same commands.
 
@@ -13,6 +14,7 @@ pub mod clock;
 pub mod disk;
 pub mod evaluate;
 pub mod generate;
+pub mod jobs;
 pub mod machines;
 pub mod model;
 pub mod oracle;

@@ -1,10 +1,10 @@
 //! `sim --seconds N`: new seeds for so long; `sim --seed N`: one of them, with its story; `sim --machines N`: so many machines
-//! through `asl` alone. The first that fails is printed, and how to run it again.
+//! through `asl` alone; `sim --jobs N`: so many seeds of jobs; `sim --job-seed N`: one of them. The first that fails is printed, and how to run it again.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use sim::{machines, run};
+use sim::{jobs, machines, run};
 
 #[expect(clippy::print_stderr, clippy::print_stdout, reason = "a build task talks to who started it")]
 fn main() -> ExitCode {
@@ -16,6 +16,11 @@ fn main() -> ExitCode {
     let from = number("--from").unwrap_or(0);
     let done = if let Some(machines) = number("--machines") {
         machines::check(from..from + machines).map(|counts| format!("{counts:?}"))
+    } else if let Some(seed) = number("--job-seed") {
+        tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(std::io::stderr).init();
+        jobs::run(seed).map(|report| format!("{}{} lives, {} commits", report.story, report.lives, report.commits))
+    } else if let Some(count) = number("--jobs") {
+        many_jobs(from, count)
     } else if let Some(seed) = number("--seed") {
         // What the process logs belongs to the story.
         tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(std::io::stderr).init();
@@ -33,6 +38,17 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn many_jobs(from: u64, count: u64) -> Result<String, String> {
+    let (mut jobs, mut lives, mut commits) = (0, 0, 0);
+    for seed in from..from + count {
+        let report = jobs::run(seed)?;
+        jobs += report.jobs;
+        lives += report.lives;
+        commits += report.commits;
+    }
+    Ok(format!("{count} seeds from {from}: {jobs} jobs, {lives} lives, {commits} commits"))
+}
+
 fn long(from: u64, time: Duration) -> Result<String, String> {
     let began = Instant::now();
     let (mut seed, mut executions, mut lives, mut commits, mut events) = (from, 0, 0, 0, 0);
@@ -43,6 +59,7 @@ fn long(from: u64, time: Duration) -> Result<String, String> {
         commits += report.commits;
         events += report.events;
         machines::check(seed * 10..seed * 10 + 10)?;
+        jobs::run(seed).map_err(|fault| format!("{fault}\nagain: cargo run -p sim -- --job-seed {seed}"))?;
         seed += 1;
     }
     Ok(format!(

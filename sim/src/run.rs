@@ -50,7 +50,7 @@ pub fn run(seed: u64) -> Result<Report, String> {
         live(&world, &clients, at, last);
         report.lives += 1;
         report.commits += disk.commits();
-        if let Some(panic) = PANICS.with(RefCell::take) {
+        if let Some(panic) = seen_panic() {
             world.fault(panic);
         }
         if !world.faults().is_empty() {
@@ -75,12 +75,12 @@ pub fn run(seed: u64) -> Result<Report, String> {
     }
 }
 
-fn faults(chance: &mut Chance) -> Faults {
+pub(crate) fn faults(chance: &mut Chance) -> Faults {
     let mut rate = |most: u64| if chance.permille(500) { chance.below(most) } else { 0 };
     Faults { fails_before: rate(60), fails_after: rate(60), fails_to_read: rate(30), slow_us: rate(500_000) }
 }
 
-fn crash(chance: &mut Chance) -> Crash {
+pub(crate) fn crash(chance: &mut Chance) -> Crash {
     match chance.below(4) {
         0 => Crash::BeforeCommit(chance.between(1, 30)),
         1 => Crash::AfterCommit(chance.between(1, 30)),
@@ -194,8 +194,13 @@ thread_local! {
     static PANICS: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
+/// What panicked since the last look.
+pub(crate) fn seen_panic() -> Option<String> {
+    PANICS.with(RefCell::take)
+}
+
 /// A runner that panics is run again, and would hide here what it found.
-fn watch_panics() {
+pub(crate) fn watch_panics() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
         let before = std::panic::take_hook();

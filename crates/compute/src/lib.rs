@@ -15,7 +15,7 @@
 //!
 //! // A worker: `lakerun worker query` gets one JSON request a line and answers one. Dropping the future kills the child.
 //! let limits = worker::Limits::new().memory_mb(1024).timeout(Duration::from_secs(300)).read_only("/a/folder");
-//! let reply: Value = compute.workers.call("query", json!({ "sql": …, "credentials": … }), limits).await?;
+//! let (reply, used) = compute.workers.call("query", json!({ "sql": …, "credentials": … }), limits).await?;
 //! // Err(Error::Failed { code, message }) is what the worker's own handler returned.
 //!
 //! // In the worker's process (server/src/worker.rs):

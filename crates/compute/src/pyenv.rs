@@ -48,6 +48,7 @@ struct Shared {
     python: PathBuf,
     base: OnceCell<Base>,
     building: Mutex<BTreeMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    given: Option<PyEnv>,
 }
 
 /// The interpreter that environments are made from.
@@ -72,7 +73,13 @@ pub struct PyEnv {
 
 impl PythonEnvs {
     pub fn new(cache: PathBuf, python: PathBuf) -> Self {
-        Self(Arc::new(Shared { cache, python, base: OnceCell::new(), building: Mutex::default() }))
+        Self(Arc::new(Shared { cache, python, base: OnceCell::new(), building: Mutex::default(), given: None }))
+    }
+
+    /// This one, whatever is asked for: for the simulation, which makes none.
+    pub fn given(env: PyEnv) -> Self {
+        let (cache, python, base, building) = (env.root.clone(), env.python.clone(), OnceCell::new(), Mutex::default());
+        Self(Arc::new(Shared { cache, python, base, building, given: Some(env) }))
     }
 
     /// The interpreter, looked for once. An error says what to install.
@@ -83,6 +90,9 @@ impl PythonEnvs {
     /// The environment of this requirements text, made now if it is not there. `progress` gets pip's lines while it is made;
     /// who asks for the same one meanwhile waits and shares it.
     pub async fn ensure(&self, requirements: &str, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<PyEnv, Error> {
+        if let Some(env) = &self.0.given {
+            return Ok(env.clone());
+        }
         let base = self.base().await?;
         let requirements = normalise(requirements);
         let key = key(&requirements, base);

@@ -19,7 +19,7 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use crate::Error;
 pub use filesystem::warnings;
-pub use memory::{Meter, machine_memory_mb};
+pub use memory::{Meter, Used, machine_memory_mb};
 pub use mount::can_mount;
 pub(crate) use orphans::reap;
 pub use output::{Capture, Output};

@@ -12,7 +12,8 @@ use tokio::sync::{OnceCell, mpsc};
 
 use crate::budget::{Budget, Class};
 use crate::pyenv::PythonEnvs;
-use crate::sandbox::{Command, Meter, machine_memory_mb};
+use crate::sandbox::{Command, Meter, Used, machine_memory_mb};
+use crate::worker::Workers;
 use crate::{Compute, Error};
 
 /// What every job's environment holds.
@@ -59,7 +60,6 @@ pub struct Job {
     pub modules: Vec<String>,
     pub memory_mb: u64,
     pub parallelism: usize,
-    pub timeout: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,6 @@ pub enum Outcome {
     Succeeded,
     /// With Glue's ErrorMessage.
     Failed(String),
-    TimedOut,
 }
 
 /// Runs jobs. Cheap to clone.
@@ -85,6 +84,7 @@ struct Shared {
     scratch: PathBuf,
     envs: PythonEnvs,
     budget: Budget,
+    workers: Workers,
     runtime: OnceCell<PathBuf>,
 }
 
@@ -100,6 +100,7 @@ impl Spark {
             scratch: scratch.into(),
             envs: compute.envs.clone(),
             budget: compute.budget.clone(),
+            workers: compute.workers.clone(),
             runtime: OnceCell::new(),
         }))
     }
@@ -110,14 +111,19 @@ impl Spark {
     }
 
     /// Waits for a place and for the environment, calls `started`, runs the script to its end. What it prints goes to
-    /// `lines`, a full channel holds it back. Dropping the future kills the job.
+    /// `lines`, a full channel holds it back; what it took goes to `used`. Dropping the future kills the job.
     pub async fn run(
         &self,
         job: &Job,
         lines: mpsc::Sender<(Stream, String)>,
         started: impl Future<Output = ()> + Send,
+        used: &mut Used,
     ) -> Result<Outcome, Error> {
         let shared = &self.0;
+        if let Some(work) = shared.workers.work() {
+            started.await;
+            return work.script(job).await;
+        }
         let runtime = shared.runtime.get_or_try_init(|| async { lay_out(&shared.scratch) }).await?;
         let requirements = job.modules.iter().fold(REQUIREMENTS.to_owned(), |all, one| all + "\n" + one);
         let env = shared.envs.ensure(&requirements, &|line| tracing::info!("{line}")).await?;
@@ -165,16 +171,17 @@ impl Spark {
         };
         tokio::pin!(streams);
         let mut drained = false;
-        let deadline = tokio::time::sleep(job.timeout);
-        tokio::pin!(deadline);
         let exit = loop {
             tokio::select! {
-                exit = child.wait() => break exit?,
+                exit = child.wait() => {
+                    *used = meter.used();
+                    break exit?;
+                }
                 () = &mut streams, if !drained => drained = true,
                 () = meter.exceeds(Some(memory_mb)) => {
+                    *used = meter.used();
                     return Ok(Outcome::Failed(format!("Command failed with exit code 137: the job used more than its {memory_mb} MB of memory (OutOfMemory)")));
                 }
-                () = &mut deadline => return Ok(Outcome::TimedOut),
             }
         };
         if !drained {

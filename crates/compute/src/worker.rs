@@ -9,7 +9,7 @@ mod server;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use client::{Config, Workers};
+pub use client::{Config, Work, Workers};
 pub use server::{Answer, Failure, serve};
 
 /// What one call may use. Workers started under different memory limits or folders are kept apart.

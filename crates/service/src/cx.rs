@@ -11,6 +11,8 @@ use store::{Store, Tx};
 use wire::{Error, Operation};
 
 use crate::Router;
+use crate::attempts::job_of;
+use crate::identity::Credentials;
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +49,8 @@ impl Principal {
             }
         }
     }
-    pub fn attempt(&self) -> Option<&str> {
+    /// Of a role's session; see [`Cx::attempt`].
+    pub(crate) fn attempt(&self) -> Option<&str> {
         match self {
             Self::Role { attempt, .. } => attempt.as_deref(),
             _ => None,
@@ -73,6 +76,7 @@ pub struct Cx {
     /// The durable task on whose behalf this is, and how many writes it has made.
     task: Option<Arc<(String, AtomicU32)>>,
     called_via: Option<&'static str>,
+    attempt: Option<Arc<str>>,
 }
 
 impl Cx {
@@ -86,6 +90,7 @@ impl Cx {
             request_id,
             task: None,
             called_via: None,
+            attempt: None,
         }
     }
     /// The platform's own context, with all powers: for runners.
@@ -110,6 +115,10 @@ impl Cx {
     }
     pub fn now(&self) -> jiff::Timestamp {
         self.router.now()
+    }
+    /// The attempt of a job with whose credentials the caller acts.
+    pub fn attempt(&self) -> Option<&str> {
+        self.attempt.as_deref().or_else(|| self.principal.attempt())
     }
     pub fn task_id(&self) -> Option<&str> {
         self.task.as_ref().map(|t| t.0.as_str())
@@ -152,6 +161,12 @@ impl Cx {
     pub fn as_principal(&self, principal: Principal) -> Self {
         Self { principal: Arc::new(principal), ..self.clone() }
     }
+    /// Acts with these credentials.
+    #[must_use]
+    pub fn with_credentials(&self, credentials: Credentials) -> Self {
+        let attempt = credentials.attempt.map(Into::into);
+        Self { principal: Arc::new(credentials.principal), attempt, ..self.clone() }
+    }
     /// Acts as a role that the caller's resource was given (a function's, job's or state machine's role).
     ///
     /// # Errors
@@ -171,13 +186,25 @@ impl Cx {
     }
 
     /// A write transaction of this call. On behalf of a task its result is remembered and returned again when the task repeats
-    /// the call, so everything that decides the reply must come out of the closure.
+    /// the call, so everything that decides the reply must come out of the closure. An attempt writes only while it is open,
+    /// and what it changes of the records that are to be undone with it is noted.
     pub async fn write<T, E, F>(&self, store: &Store, f: F) -> Result<T, E>
     where
         F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Serialize + DeserializeOwned + Send + 'static,
         E: From<store::Error> + Send + 'static,
     {
+        let noted = self.attempt().map(|attempt| (self.router.clone(), attempt.to_owned(), self.router.noted()));
+        let mut f = f;
+        let f = move |tx: &mut Tx<'_>| {
+            if let Some((router, attempt, noted)) = &noted {
+                if !router.attempts().is_open(attempt) {
+                    return Err(store::Error::Ended.into());
+                }
+                tx.keep_journal(job_of(attempt), noted.clone());
+            }
+            f(tx)
+        };
         match &self.task {
             None => store.write(f).await,
             Some(task) => {

@@ -14,6 +14,8 @@ pub struct Credentials {
     pub expires: Option<jiff::Timestamp>,
     pub principal: Principal,
     pub account: String,
+    /// The attempt of a job that holds them, where the principal does not say so itself.
+    pub attempt: Option<String>,
 }
 
 impl std::fmt::Debug for Credentials {
@@ -103,6 +105,16 @@ pub trait Identity: Send + Sync {
     /// As [`Identity::issue`], for a process that ends with this server: its keys end with the server too, and cost no commit.
     async fn lend(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
         self.issue(principal, valid).await
+    }
+
+    /// As [`Identity::lend`], for an attempt of a job: what is done with the keys is the attempt's, whoever the principal is.
+    async fn lend_attempt(
+        &self,
+        principal: &Principal,
+        attempt: &str,
+        valid: jiff::SignedDuration,
+    ) -> Result<Credentials, Error> {
+        Ok(Credentials { attempt: Some(attempt.to_owned()), ..self.lend(principal, valid).await? })
     }
 
     /// Ends keys before their time.

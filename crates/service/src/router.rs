@@ -13,7 +13,7 @@ use wire::codec::asl;
 use wire::reflect::{self, Mismatch};
 use wire::{Error, Operation, OperationSpec};
 
-use crate::attempts::{Outcome, Participant};
+use crate::attempts::{Open, Outcome, Participant};
 use crate::identity::Identity;
 use crate::listeners::{Heard, Listener};
 use crate::meter::{Measured, Meter};
@@ -43,6 +43,7 @@ pub struct Router {
     table: RwLock<BTreeMap<(&'static str, &'static str), Arc<Entry>>>,
     identity: OnceLock<Arc<dyn Identity>>,
     participants: RwLock<Vec<Arc<dyn Participant>>>,
+    attempts: Open,
     listeners: RwLock<Vec<Arc<dyn Listener>>>,
     meter: OnceLock<Arc<dyn Meter>>,
     audience: OnceLock<Arc<dyn Audience>>,
@@ -67,8 +68,8 @@ impl Router {
     }
     /// A table whose calls see this time and chance.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let (table, identity, participants, listeners, meter, audience) = Default::default();
-        Arc::new(Self { clock, table, identity, participants, listeners, meter, audience })
+        let (table, identity, participants, attempts, listeners, meter, audience) = Default::default();
+        Arc::new(Self { clock, table, identity, participants, attempts, listeners, meter, audience })
     }
 
     /// Adds an operation to the table; see [`crate::operations!`].
@@ -135,13 +136,36 @@ impl Router {
         }
         Ok(())
     }
-    /// Ends an attempt in every service that takes part.
-    pub async fn finish_attempt(&self, attempt: &str, outcome: Outcome) -> Result<(), Error> {
-        let all = self.participants.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for participant in all {
-            participant.finish(attempt, outcome).await?;
+    /// The attempts that may write.
+    pub fn attempts(&self) -> &Open {
+        &self.attempts
+    }
+    /// All services that can undo what attempts wrote.
+    pub fn participants(&self) -> Vec<Arc<dyn Participant>> {
+        self.participants.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    /// Ends what attempts of a job have under way, in every service that takes part; answers how many bytes stay.
+    pub async fn finish_attempts(&self, job: &str, outcome: Outcome) -> Result<u64, Error> {
+        self.attempts.close(job);
+        let mut bytes = 0;
+        for participant in self.participants() {
+            bytes += participant.finish(job, outcome).await?;
         }
-        Ok(())
+        Ok(bytes)
+    }
+    /// Has any attempt of the job written something that is not confirmed?
+    pub async fn holds_attempts(&self, job: &str) -> Result<bool, Error> {
+        for participant in self.participants() {
+            if participant.holds(job).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+    /// The records whose changes by attempts are noted.
+    pub(crate) fn noted(&self) -> store::journal::Noted {
+        let all = self.participants();
+        Arc::new(move |key| all.iter().any(|participant| participant.notes(key)))
     }
 
     pub fn clock(&self) -> &Arc<dyn Clock> {

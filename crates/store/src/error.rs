@@ -12,6 +12,9 @@ pub enum Error {
     /// Another server holds the data folder, or the folder was written by a newer version.
     #[error("{0}")]
     Unusable(String),
+    /// The attempt of a job that writes has ended: nothing of it may come any more.
+    #[error("the attempt has ended")]
+    Ended,
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -31,6 +34,11 @@ impl From<std::io::Error> for Error {
 
 impl From<Error> for wire::Error {
     fn from(e: Error) -> Self {
-        Self::internal(e)
+        match e {
+            Error::Ended => {
+                Self::new("ExpiredTokenException", 403, "The security token included in the request is expired")
+            }
+            e => Self::internal(e),
+        }
     }
 }

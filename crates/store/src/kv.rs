@@ -10,6 +10,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::cache::Watch;
 use crate::clock::{Clock, SystemClock};
+use crate::journal::Journal;
 use crate::key::{Key, prefix_end};
 use crate::queue::{self, NewTask, Task};
 use crate::{Error, memory, sqlite};
@@ -54,11 +55,12 @@ pub struct Tx<'a> {
     watches: &'a [Watch],
     /// The watches that this transaction's writes concern, by their place.
     touched: Vec<usize>,
+    pub(crate) journal: Option<Journal>,
 }
 
 impl<'a> Tx<'a> {
     fn new(raw: &'a mut dyn RawTx, now: jiff::Timestamp, watches: &'a [Watch]) -> Self {
-        Self { raw, now, enqueued: Vec::new(), cancelled: Vec::new(), watches, touched: Vec::new() }
+        Self { raw, now, enqueued: Vec::new(), cancelled: Vec::new(), watches, touched: Vec::new(), journal: None }
     }
 
     fn touch(&mut self, key: &[u8]) {
@@ -79,12 +81,18 @@ impl Tx<'_> {
         self.raw.has(key.as_ref())
     }
     pub fn put(&mut self, key: impl AsRef<[u8]>, value: &[u8]) -> Result<(), Error> {
+        self.note(key.as_ref(), Some(value))?;
         self.touch(key.as_ref());
         self.raw.put(key.as_ref(), value)
     }
     pub fn delete(&mut self, key: impl AsRef<[u8]>) -> Result<(), Error> {
+        self.note(key.as_ref(), None)?;
         self.touch(key.as_ref());
         self.raw.delete(key.as_ref())
+    }
+    /// A row of the store's own, which nobody watches.
+    pub(crate) fn put_raw(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.raw.put(key, value)
     }
 
     /// All records whose key begins with `prefix`, in order, at most `limit`.
@@ -261,26 +269,6 @@ impl Store {
             let result = f(tx)?;
             tx.put_json(&memo, &MemoRef { at_ms: tx.now.as_millisecond(), result: &result })?;
             Ok(result)
-        })
-        .await
-    }
-
-    /// Forgets memos older than `days`: by then no task that could repeat its call is left.
-    pub async fn sweep_memos(&self, days: i64) -> Result<usize, Error> {
-        #[derive(serde::Deserialize)]
-        struct At {
-            at_ms: i64,
-        }
-        let before = self.clock.now_ms() - days * 86_400_000;
-        self.write(move |tx| {
-            let mut swept = 0;
-            for (key, value) in tx.scan_prefix(memo_prefix(), 100_000)? {
-                if decode::<At>(&key, &value)?.at_ms < before {
-                    tx.delete(&key)?;
-                    swept += 1;
-                }
-            }
-            Ok(swept)
         })
         .await
     }

@@ -8,6 +8,7 @@
 //!   that asks for the work; `Queue::register("lambda:invoke", 16, Arc::new(runner))`; the runner ends with
 //!   `Done::Finished`, or removes the task itself in the transaction that records the result (`tx.finish_task(&task.id)`,
 //!   then `Done::Committed`), or asks to be run again (`Done::Retry(at)`). After a crash, tasks run again. Timers are tasks.
+//! - [`journal`]: what records held before a job changed them; [`sweep`]: forgets what nothing needs any more.
 //! - [`Cache`]: decoded records, kept in memory until somebody writes records like them.
 //! - [`objects`]: object bytes.
 //! - [`clock::Clock`]: time and chance, which the simulation replaces.
@@ -19,6 +20,7 @@ mod cache;
 pub mod clock;
 pub mod dir;
 mod error;
+pub mod journal;
 pub mod key;
 pub mod kv;
 mod log;
@@ -27,6 +29,7 @@ pub mod objects;
 mod overlay;
 pub mod queue;
 mod sqlite;
+pub mod sweep;
 
 pub use cache::Cache;
 pub use clock::{Clock, SystemClock};

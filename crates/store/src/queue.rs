@@ -285,7 +285,7 @@ struct Dispatcher {
     due: BTreeMap<(i64, String), Held>,
     /// Tasks that wait for a place among the running ones of their kind.
     waiting: usize,
-    running: BTreeMap<String, watch::Sender<bool>>,
+    running: BTreeMap<String, (Task, watch::Sender<bool>)>,
     /// Enqueued again under the id of a running task: starts when that one ends.
     again: BTreeMap<String, Vec<Task>>,
     /// When what an earlier run of the server left to be done at once was read.
@@ -397,7 +397,7 @@ impl Dispatcher {
 
     fn stop(&self, cancelled: Vec<String>) {
         for id in cancelled {
-            if let Some(stop) = self.running.get(&id) {
+            if let Some((_, stop)) = self.running.get(&id) {
                 let _ = stop.send(true);
             }
         }
@@ -413,15 +413,16 @@ impl Dispatcher {
         let waiting: BTreeSet<String> =
             self.kinds.values().flat_map(|kind| &kind.waiting).map(|task| task.id.clone()).collect();
         if self.loaded_ms.is_none() {
-            let running: Vec<&String> = self.running.keys().collect();
+            let running: Vec<&Task> = self.running.values().map(|(task, _)| task).collect();
             let (left, cancelled) = self
                 .store
                 .read(|tx| {
                     let left = tx.list_json::<Task>(now_prefix(), usize::MAX >> 1)?;
                     let mut cancelled = Vec::new();
-                    for id in &running {
-                        if !has(tx, id)? {
-                            cancelled.push((*id).clone());
+                    for task in &running {
+                        // Gone, or asked for anew: either way this run of it was to stop.
+                        if !find(tx, &task.id)?.is_some_and(|stored| same(&stored, task)) {
+                            cancelled.push(task.id.clone());
                         }
                     }
                     Ok::<_, Error>((left, cancelled))
@@ -549,7 +550,7 @@ impl Dispatcher {
         let runner = kind.runner.clone();
         let (stop, told) = watch::channel(false);
         task.stop = told;
-        self.running.insert(task.id.clone(), stop);
+        self.running.insert(task.id.clone(), (task.clone(), stop));
         let (store, done) = (self.store.clone(), self.done.clone());
         tokio::spawn(async move {
             let run = AssertUnwindSafe(async { runner.run(task.clone()).await }).catch_unwind();

@@ -308,7 +308,7 @@ impl Front {
             payload_hash: said.filter(|s| s.len() != 64).unwrap_or(&hash),
         };
         self.signing_keys.check(claim, &signable, &keys.secret_key, cx.now())?;
-        Ok(cx.as_principal(keys.principal).with_region(&claim.region))
+        Ok(cx.with_credentials(keys).with_region(&claim.region))
     }
 }
 

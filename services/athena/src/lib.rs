@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `records` | what is stored, and where |
 //! | `classify` | what kind of statement a text is, without parsing it |
-//! | `run` | the durable task of a query: credentials, worker, end |
+//! | `run` | a query as a job: worker, end |
 //! | `event` | the event `Athena Query State Change` |
 //! | `results` | pages of a result file |
 //! | `ops` | the operations, a file per resource |
@@ -22,13 +22,12 @@ mod run;
 use std::sync::Arc;
 
 use compute::Compute;
-use service::{Platform, Router};
+use service::Platform;
 use store::Store;
 
 /// The service. Cheap to clone.
 #[derive(Clone)]
 pub struct Athena {
-    router: Arc<Router>,
     compute: Compute,
     store: Store,
     endpoint: String,
@@ -46,13 +45,12 @@ const QUERIES_AT_ONCE: usize = 4;
 /// Adds the operations to the router and the runners to the queue.
 pub fn register(platform: &Platform, compute: &Compute) -> Arc<Athena> {
     let service = Arc::new(Athena {
-        router: Arc::clone(&platform.router),
         compute: compute.clone(),
         store: platform.control.store().clone(),
         endpoint: platform.endpoint.clone(),
     });
     ops::register(&platform.router, &service);
-    platform.control.register(run::KIND, QUERIES_AT_ONCE, Arc::new(run::Queries(Arc::clone(&service))));
-    platform.control.register(event::KIND, 4, Arc::new(event::Events(Arc::clone(&service))));
+    let queries = Arc::new(run::Queries(Arc::clone(&service)));
+    jobs::register(&platform.control, &platform.router, queries, QUERIES_AT_ONCE);
     service
 }

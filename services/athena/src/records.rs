@@ -49,8 +49,12 @@ pub(crate) struct Record {
     /// Folder of the result.
     pub(crate) folder: String,
     pub(crate) caller: Option<Principal>,
-    /// The attempt under way, with its access key.
+    /// The attempt that a server of an earlier version had under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) attempt: Option<Attempt>,
+    /// What the query took.
+    #[serde(default)]
+    pub(crate) used: Option<jobs::Used>,
     pub(crate) columns: Vec<Column>,
     pub(crate) update_count: i64,
     pub(crate) rows: u64,
@@ -62,7 +66,6 @@ pub(crate) struct Record {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Attempt {
     pub(crate) id: String,
-    pub(crate) access_key: String,
 }
 
 /// A result's column, as the worker describes it.

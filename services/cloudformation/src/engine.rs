@@ -3,12 +3,14 @@
 //! behalf of this step, so that a step done twice counts once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use jobs::{Attempt, Ended, Kind, Limits, Loaded, Next, Who, Worked};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::Cx;
-use store::{Done, Runner, Task};
+use service::attempts::Outcome;
 use wire::Error;
 
 use crate::CloudFormation;
@@ -23,9 +25,6 @@ use crate::template::{Resource, Template};
 /// The stack was deleted while it was made: that operation's task goes on instead of this one.
 const SUPERSEDED: &str = "OperationSuperseded";
 
-/// The kind of task that carries out an operation.
-pub(crate) const TASK: &str = "cloudformation:stack";
-
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Work {
     pub(crate) account: String,
@@ -35,25 +34,65 @@ pub(crate) struct Work {
     pub(crate) number: u32,
 }
 
+impl Work {
+    /// The name of its task.
+    pub(crate) fn task(&self) -> String {
+        format!("cloudformation/{}/{}", self.stack_id, self.number)
+    }
+}
+
+/// Operations on stacks, as jobs that go on from what the stack's record says.
+pub(crate) struct Operations(pub(crate) Arc<CloudFormation>);
+
 #[async_trait]
-impl Runner for CloudFormation {
-    async fn run(&self, task: Task) -> Done {
-        let work: Work = match task.payload() {
-            Ok(work) => work,
-            Err(error) => {
-                tracing::error!(task = task.id, %error, "a stack operation cannot be read and is dropped");
-                return Done::Finished;
-            }
-        };
-        match self.carry_out(&work).await {
-            Ok(()) => Done::Finished,
-            Err(error) if error.is(SUPERSEDED) => Done::Finished,
-            Err(error) => {
+impl Kind for Operations {
+    const NAME: &'static str = "cloudformation:stack";
+    const GOES_ON: bool = true;
+    const BEGINS: bool = false;
+    type Place = Work;
+    type Plan = ();
+    type End = ();
+
+    fn scope(work: &Work) -> (&str, &str) {
+        (&work.account, &work.region)
+    }
+
+    fn load(&self, tx: &mut store::Tx<'_>, work: &Work) -> Result<Loaded<()>> {
+        let stack = stacks::find(tx, (&work.account, &work.region), &work.stack_id)?;
+        let wanted = stack.is_some_and(|stack| stack.operation.is_some() && stack.operations == work.number);
+        Ok(if wanted { Loaded::Todo(()) } else { Loaded::Over })
+    }
+
+    fn limits(&self, (): &()) -> Limits {
+        Limits { tries: u32::MAX, timeout: None }
+    }
+
+    async fn who(&self, _: &Work, (): &(), _: &str) -> Result<Who<()>> {
+        // Each step is made as the stack's role or its caller.
+        Ok(Who::Platform)
+    }
+
+    async fn work(&self, work: &Work, (): &(), _: &Attempt) -> Worked<()> {
+        match self.0.carry_out(work).await {
+            Err(error) if !error.is(SUPERSEDED) => {
                 // The store refused: nothing can be recorded now.
-                tracing::error!(task = task.id, %error, "a stack operation is interrupted; it goes on in a while");
-                Done::Retry(self.router.now() + jiff::SignedDuration::from_secs(5))
+                tracing::error!(stack = work.stack_id, %error, "a stack operation is interrupted; it goes on in a while");
+                Worked::Passing(())
             }
+            _ => Worked::Ended(()),
         }
+    }
+
+    fn stopped(&self) {}
+    fn timed_out(&self, (): &()) {}
+
+    fn outcome(&self, (): &()) -> Outcome {
+        Outcome::Commit
+    }
+
+    /// The stack's record says how it ended.
+    fn end(&self, _: &mut store::Tx<'_>, _: &Work, _: &Ended<()>) -> Result<Next<Work>> {
+        Ok(Next::Over)
     }
 }
 

@@ -31,6 +31,9 @@ pub struct CloudFormation {
     store: Store,
 }
 
+/// Operations that are carried out side by side.
+const OPERATIONS_AT_ONCE: usize = 4;
+
 /// A template's text, JSON or YAML with short tags, as JSON with the long forms: for tools that change templates.
 ///
 /// # Errors
@@ -46,6 +49,7 @@ pub fn register(platform: &Platform) -> Arc<CloudFormation> {
         CreateChangeSet, CreateStack, DeleteChangeSet, DeleteStack, DescribeChangeSet, DescribeStackEvents,
         DescribeStackResource, DescribeStackResources, DescribeStacks, ExecuteChangeSet, GetTemplate, GetTemplateSummary,
         ListChangeSets, ListStackResources, ListStacks, UpdateStack, ValidateTemplate);
-    platform.control.register(engine::TASK, 4, service.clone());
+    let operations = Arc::new(engine::Operations(service.clone()));
+    jobs::register(&platform.control, &platform.router, operations, OPERATIONS_AT_ONCE);
     service
 }

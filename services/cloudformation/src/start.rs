@@ -4,10 +4,10 @@
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use service::Cx;
-use store::{NewTask, Tx};
+use store::Tx;
 use wire::Error;
 
-use crate::engine::{TASK, Work};
+use crate::engine::{Operations, Work};
 use crate::parameters::{self, Given, text};
 use crate::records::{Goal, Operation, Phase, StackRecord, VERSION};
 use crate::stacks::{self, Place};
@@ -165,8 +165,7 @@ pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, opera
         stack_id: stack.id.clone(),
         number: stack.operations,
     };
-    let id = format!("cloudformation/{}/{}", stack.id, stack.operations);
-    tx.enqueue(NewTask::new(TASK, id).payload(&work)?)?;
+    jobs::start::<Operations>(tx, &work.task(), &work)?;
     stacks::save(tx, stack)
 }
 
@@ -312,7 +311,7 @@ impl CloudFormation {
                 return Err(validation(text));
             }
             if stack.operation.is_some() {
-                tx.cancel_task(&format!("cloudformation/{}/{}", stack.id, stack.operations))?;
+                jobs::forget(tx, &format!("cloudformation/{}/{}", stack.id, stack.operations))?;
             }
             stack.role_arn = role.clone().or_else(|| stack.role_arn.clone());
             begin(tx, &mut stack, place.now_ms, operation.clone())

@@ -2,7 +2,7 @@
 //!
 //! A crawl is the durable task `glue:crawl`: a worker process reads S3 with the role's rights and reports tables; one
 //! transaction then writes tables, partitions and LastCrawl, makes the crawler READY and removes the task. So a crash at
-//! any point runs the crawl again, and a reader that sees READY sees the tables.
+//! any point runs the crawl again, and a reader that sees READY sees the tables. The steps are those of crate `jobs`.
 
 mod apply;
 pub(crate) mod classifiers;
@@ -21,7 +21,7 @@ use api_glue::CrawlerHistory;
 use api_glue::error::{crawler_not_running_exception, crawler_running_exception, crawler_stopping_exception};
 use api_glue::error::{entity_not_found_exception, invalid_input_exception};
 use serde::{Deserialize, Serialize};
-use store::{Key, NewTask, Queue, Tx};
+use store::{Key, Queue, Tx};
 use wire::Error;
 
 use crate::Glue;
@@ -32,8 +32,7 @@ const CRAWLS: usize = 4;
 const LOG_GROUP: &str = "/aws-glue/crawlers";
 
 pub(crate) fn register(queue: &Queue, service: &Arc<Glue>) {
-    queue.register("glue:crawl", CRAWLS, Arc::new(run::CrawlRunner(Arc::clone(service))));
-    queue.register("glue:crawl-stop", CRAWLS, Arc::new(run::StopRunner(Arc::clone(service))));
+    ::jobs::register(queue, &service.platform.router, Arc::new(run::Crawls(Arc::clone(service))), CRAWLS);
     queue.register("glue:crawl-event", CRAWLS, Arc::new(event::EventRunner(Arc::clone(service))));
     queue.register("glue:crawl-schedule", CRAWLS, Arc::new(schedule::ScheduleRunner(Arc::clone(service))));
 }
@@ -102,7 +101,7 @@ pub(crate) fn start(tx: &mut Tx<'_>, scope: &Scope, name: &str, run: &str, now: 
     let payload =
         Payload { account: scope.account.clone(), region: scope.region.clone(), crawler: name.to_owned(), run: run.id };
     let id = task_id(scope, name, &payload.run);
-    tx.enqueue(NewTask::new("glue:crawl", &id).payload(&payload)?)?;
+    ::jobs::start::<run::Crawls>(tx, &id, &payload)?;
     event::announce(tx, &payload, &id, &event::Stage::Started { at: now.into() })
 }
 
@@ -118,7 +117,7 @@ fn begun(record: &Record, run: &record::Run) -> CrawlerHistory {
     }
 }
 
-/// Takes the crawl off the queue; the crawler is STOPPING until what runs of it has been ended.
+/// Stops the crawl; the crawler is STOPPING until what runs of it has been ended.
 pub(crate) fn stop(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<(), Error> {
     let mut record = find(tx, scope, name)?;
     match (record.crawler.state.as_deref(), record.run.clone()) {
@@ -127,12 +126,12 @@ pub(crate) fn stop(tx: &mut Tx<'_>, scope: &Scope, name: &str) -> Result<(), Err
         }
         (Some("RUNNING"), Some(run)) => {
             let id = task_id(scope, name, &run.id);
-            tx.cancel_task(&id)?;
-            record.crawler.state = Some("STOPPING".to_owned());
-            tx.put_json(key(scope, name), &record)?;
             let (account, region) = (scope.account.clone(), scope.region.clone());
             let payload = Payload { account, region, crawler: name.to_owned(), run: run.id };
-            tx.enqueue(NewTask::new("glue:crawl-stop", format!("{id}:stop")).payload(&payload)?)?;
+            if ::jobs::stop::<run::Crawls>(tx, &id, &payload)? == ::jobs::Stop::Stopping {
+                record.crawler.state = Some("STOPPING".to_owned());
+                tx.put_json(key(scope, name), &record)?;
+            }
             Ok(())
         }
         _ => Err(crawler_not_running_exception(format!("Crawler with name {name} isn't running"))),

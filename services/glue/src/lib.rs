@@ -46,6 +46,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<Glue> {
         store: platform.control.store().clone(),
     });
     ops::register(&platform.router, &service);
+    platform.router.add_participant(service.clone());
     crawlers::register(&platform.control, &service);
     jobs::register(platform, compute);
     service

@@ -95,7 +95,7 @@ pub(crate) fn limit(max: Option<i32>, default: usize) -> usize {
 }
 
 /// Deletes all records under a prefix.
-pub(crate) fn clear(tx: &mut Tx<'_>, prefix: &Key) -> Result<(), Error> {
+pub(crate) fn clear(tx: &mut Tx<'_>, prefix: &Key) -> Result<(), store::Error> {
     loop {
         let batch = tx.scan_prefix(prefix, 1000)?;
         if batch.is_empty() {

@@ -27,6 +27,7 @@ impl service::identity::Identity for Identity {
                 expires: None,
                 principal: Principal::Root,
                 account: self.account.clone(),
+                attempt: None,
             }));
         }
         if let Some((account, keys)) =
@@ -53,6 +54,7 @@ impl service::identity::Identity for Identity {
             expires: jiff::Timestamp::from_millisecond(s.expires_ms).ok(),
             principal: s.principal,
             account: s.account,
+            attempt: s.attempt,
         }))
     }
 
@@ -99,22 +101,23 @@ impl service::identity::Identity for Identity {
     }
 
     async fn issue(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
-        let (credentials, record) = self.keys(principal, valid);
+        let (credentials, record) = self.keys(principal, None, valid);
         let key = session_key(&credentials.access_key);
         self.store.write(move |tx| tx.put_json(&key, &record)).await?;
         Ok(credentials)
     }
 
     async fn lend(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
-        let (credentials, record) = self.keys(principal, valid);
-        let mut lent = self.lent();
-        if lent.len() >= MAX_LENT {
-            let now = jiff::Timestamp::now().as_millisecond();
-            lent.retain(|_, record| record.expires_ms > now);
-        }
-        lent.insert(credentials.access_key.clone(), record);
-        drop(lent);
-        Ok(credentials)
+        Ok(self.lend_out(self.keys(principal, None, valid)))
+    }
+
+    async fn lend_attempt(
+        &self,
+        principal: &Principal,
+        attempt: &str,
+        valid: jiff::SignedDuration,
+    ) -> Result<Credentials, Error> {
+        Ok(self.lend_out(self.keys(principal, Some(attempt), valid)))
     }
 
     async fn revoke(&self, access_key: &str) -> Result<(), Error> {
@@ -199,8 +202,24 @@ impl Identity {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Remembers keys for as long as this server lives.
+    fn lend_out(&self, (credentials, record): (Credentials, SessionRecord)) -> Credentials {
+        let mut lent = self.lent();
+        if lent.len() >= MAX_LENT {
+            let now = jiff::Timestamp::now().as_millisecond();
+            lent.retain(|_, record| record.expires_ms > now);
+        }
+        lent.insert(credentials.access_key.clone(), record);
+        credentials
+    }
+
     /// New keys for a principal, and what is to be remembered of them.
-    fn keys(&self, principal: &Principal, valid: jiff::SignedDuration) -> (Credentials, SessionRecord) {
+    fn keys(
+        &self,
+        principal: &Principal,
+        attempt: Option<&str>,
+        valid: jiff::SignedDuration,
+    ) -> (Credentials, SessionRecord) {
         let access_key = format!("ASIA{}", random_text(16, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"));
         let secret_key = random_text(40, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/+");
         let mut token = [0u8; 96];
@@ -217,27 +236,59 @@ impl Identity {
             expires_ms: expires.as_millisecond(),
             principal: principal.clone(),
             account: self.account.clone(),
+            attempt: attempt.map(str::to_owned),
         };
         let (account, session_token, expires) = (self.account.clone(), Some(session_token), Some(expires));
-        (Credentials { access_key, secret_key, session_token, expires, principal, account }, record)
+        let attempt = attempt.map(str::to_owned);
+        (Credentials { access_key, secret_key, session_token, expires, principal, account, attempt }, record)
     }
 
-    /// Forgets sessions that have expired; called at start and then daily.
-    pub async fn sweep_sessions(&self) -> Result<usize, Error> {
-        let now = jiff::Timestamp::now().as_millisecond();
-        let swept = self.store.write(move |tx| {
-            let mut swept = 0;
-            for (key, value) in tx.scan_prefix(session_prefix(), 100_000)? {
-                if store::kv::decode::<SessionRecord>(&key, &value)?.expires_ms < now {
-                    tx.delete(&key)?;
-                    swept += 1;
+    /// Forgets sessions that have expired, for ever: all of them once an hour, some at a time.
+    pub async fn sweep_sessions(self: Arc<Self>) {
+        loop {
+            let mut after = Vec::new();
+            loop {
+                match self.sweep_some(&after).await {
+                    Ok(Some(last)) => after = last,
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "sessions that have expired could not be swept");
+                        break;
+                    }
                 }
             }
-            Ok::<_, store::Error>(swept)
-        });
-        Ok(swept.await?)
+            self.store.clock().sleep(SWEEP_EVERY).await;
+        }
+    }
+
+    /// Forgets what has expired among the sessions after a key; answers where to go on.
+    async fn sweep_some(&self, after: &[u8]) -> Result<Option<Vec<u8>>, store::Error> {
+        let now = self.store.clock().now_ms();
+        let page = self.store.read(|tx| tx.scan_after(session_prefix(), after, SWEPT_AT_ONCE)).await?;
+        let mut expired = Vec::new();
+        for (key, value) in &page {
+            if store::kv::decode::<SessionRecord>(key, value)?.expires_ms < now {
+                expired.push(key.clone());
+            }
+        }
+        let next = page.last().filter(|_| page.len() == SWEPT_AT_ONCE).map(|(key, _)| key.clone());
+        if !expired.is_empty() {
+            self.store
+                .write(move |tx| {
+                    for key in &expired {
+                        tx.delete(key)?;
+                    }
+                    Ok::<_, store::Error>(())
+                })
+                .await?;
+        }
+        Ok(next)
     }
 }
+
+/// Sessions looked at in one transaction.
+const SWEPT_AT_ONCE: usize = 1000;
+const SWEEP_EVERY: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Account and name of a role's ARN (its path is no part of the name).
 pub(crate) fn split_role(arn: &str) -> Option<(String, String)> {

@@ -29,6 +29,8 @@ pub(crate) struct SessionRecord {
     pub(crate) expires_ms: i64,
     pub(crate) principal: service::Principal,
     pub(crate) account: String,
+    #[serde(default)]
+    pub(crate) attempt: Option<String>,
 }
 
 pub(crate) fn role_prefix(account: &str) -> Key {

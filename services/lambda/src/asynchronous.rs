@@ -1,22 +1,30 @@
-//! What runs off the durable queue: `Event` invocations with their retries and destinations, and making versions ready.
+//! What runs off the durable queue: `Event` invocations with their retries, telling their destinations, and making versions
+//! ready.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
+use jobs::{Attempt, Ended, Kind, Limits, Loaded, Next, Who, Worked};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service::Cx;
-use store::{Done, NewTask, Runner, Task};
+use service::attempts::Outcome;
+use store::{Done, NewTask, Runner, Task, Tx};
 use wire::Error;
 
 use crate::Lambda;
-use crate::function::{Function, Name, Place, Version};
-use crate::invoke::{Call, Finished};
+use crate::function::{Function, Name, Place, Resolved, Version};
+use crate::invoke::Call;
 use crate::mapping;
 
 pub(crate) const INVOKE: &str = "lambda:invoke";
 pub(crate) const PREPARE: &str = "lambda:prepare";
+/// Tells destinations of an event's outcome.
+pub(crate) const OUTCOME: &str = "lambda:outcome";
+const OUTCOME_TRIES: u32 = 6;
 
 const DEFAULT_RETRIES: i32 = 2;
 const DEFAULT_AGE: SignedDuration = SignedDuration::from_hours(6);
@@ -53,88 +61,210 @@ pub(crate) struct Prepare {
 impl Runner for Lambda {
     async fn run(&self, task: Task) -> Done {
         let done = match task.kind.as_str() {
-            INVOKE => self.run_event(&task).await,
             PREPARE => self.run_prepare(&task).await,
+            OUTCOME => self.run_outcome(&task).await,
             _ => mapping::poll(self, &task).await,
         };
         done.unwrap_or_else(|error| {
             tracing::warn!(%error, task = task.id, "a task of Lambda failed; it runs again");
-            Done::Retry(Timestamp::now() + SignedDuration::from_secs(5))
+            Done::Retry(self.router.now() + SignedDuration::from_secs(5))
         })
     }
 }
 
-impl Lambda {
-    async fn run_event(&self, task: &Task) -> Result<Done, Error> {
-        let event: Event = task.payload()?;
-        let cx = Cx::platform(&self.router, &event.account, &event.region);
-        let name = Name { name: event.function.clone(), qualifier: event.qualifier.clone() };
-        let place = Place::of(&cx);
+impl Event {
+    /// The name of its task.
+    pub(crate) fn task(&self) -> String {
+        format!("{INVOKE}:{}", self.request_id)
+    }
+
+    fn payload(&self) -> Vec<u8> {
+        STANDARD.decode(&self.payload).unwrap_or_default()
+    }
+}
+
+/// How a try ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Tried {
+    /// The function's answer or error, in base64.
+    payload: String,
+    failed: bool,
+    /// It found no room, or the platform failed: not a try of the function.
+    throttled: bool,
+    version: String,
+    function_arn: String,
+}
+
+/// Asynchronous invocations as jobs. What a function has done when it fails stays, as on AWS; what it had done when the
+/// server died is undone, and the event invokes it again.
+pub(crate) struct Events(pub(crate) Arc<Lambda>);
+
+#[async_trait]
+impl Kind for Events {
+    const NAME: &'static str = INVOKE;
+    const BEGINS: bool = false;
+    type Place = Event;
+    type Plan = Resolved;
+    type End = Tried;
+
+    fn scope(event: &Event) -> (&str, &str) {
+        (&event.account, &event.region)
+    }
+
+    fn load(&self, tx: &mut Tx<'_>, event: &Event) -> Result<Loaded<Resolved>, Error> {
+        let place = Place { account: event.account.clone(), region: event.region.clone() };
+        match place.resolve(tx, &event.name(), 0.0) {
+            Ok(settings) => Ok(Loaded::Todo(settings)),
+            Err(error) if error.status() >= 500 => Err(error),
+            // The function was deleted meanwhile.
+            Err(_) => Ok(Loaded::Over),
+        }
+    }
+
+    fn limits(&self, _: &Resolved) -> Limits {
+        // The environment keeps the function's own time.
+        Limits { tries: 1, timeout: None }
+    }
+
+    async fn who(&self, _: &Event, _: &Resolved, _: &str) -> Result<Who<Tried>, Error> {
+        // The environment's keys come with it.
+        Ok(Who::Platform)
+    }
+
+    async fn work(&self, event: &Event, settings: &Resolved, attempt: &Attempt) -> Worked<Tried> {
+        let cx = Cx::platform(&self.0.router, &event.account, &event.region);
         let call = Call {
-            name: name.clone(),
-            payload: STANDARD.decode(&event.payload).unwrap_or_default().into(),
+            name: event.name(),
+            payload: event.payload().into(),
             client_context: event.client_context.clone(),
             request_id: event.request_id.clone(),
         };
-        let settings = self.store.read(|tx| place.resolve(tx, &name, 0.0)).await;
-        let Ok(settings) = settings else { return Ok(Done::Finished) }; // The function was deleted meanwhile.
-        let invoke_config = settings.invoke_config.unwrap_or_default();
+        Worked::Ended(match Lambda::run(&self.0, &cx, call, Some(attempt.name())).await {
+            Ok(finished) => Tried {
+                payload: STANDARD.encode(&finished.payload),
+                failed: finished.failed,
+                throttled: false,
+                version: finished.version,
+                function_arn: finished.function_arn,
+            },
+            Err(error) => Tried {
+                payload: STANDARD.encode(crate::failure::payload(error.code(), &error.to_string())),
+                failed: true,
+                throttled: true,
+                version: settings.version.number().to_owned(),
+                function_arn: settings.arn.clone(),
+            },
+        })
+    }
+
+    fn stopped(&self) -> Tried {
+        let (payload, version, function_arn) = Default::default();
+        Tried { payload, failed: true, throttled: false, version, function_arn }
+    }
+
+    fn timed_out(&self, _: &Resolved) -> Tried {
+        self.stopped()
+    }
+
+    fn outcome(&self, _: &Tried) -> Outcome {
+        Outcome::Commit
+    }
+
+    /// Another try, later; or the destinations.
+    fn end(&self, tx: &mut Tx<'_>, event: &Event, ended: &Ended<Tried>) -> Result<Next<Event>, Error> {
+        let Loaded::Todo(settings) = self.load(tx, event)? else { return Ok(Next::Over) };
+        let config = settings.invoke_config.unwrap_or_default();
+        let (tried, now) = (&ended.end, ended.at);
         let max_age =
-            invoke_config.maximum_event_age_in_seconds.map_or(DEFAULT_AGE, |age| SignedDuration::from_secs(age.into()));
-        let finished = match Lambda::run(self, &cx, call).await {
-            Ok(finished) => finished,
-            // No room, or a fault of the platform's: later, until the event is too old.
-            Err(error) => {
-                let throttles = event.throttles + 1;
-                let wait = SignedDuration::from_secs(1_i64 << throttles.min(8));
-                let next = Timestamp::now() + wait;
-                if next.as_millisecond() - event.accepted_ms < i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX) {
-                    return self.again(Event { throttles, ..event }, task, next).await;
-                }
-                let payload = crate::failure::payload(error.code(), &error.to_string());
-                let (version, function_arn) = (settings.version.number().to_owned(), settings.arn.clone());
-                Finished { payload, failed: true, tail: String::new(), version, function_arn }
-            }
+            config.maximum_event_age_in_seconds.map_or(DEFAULT_AGE, |age| SignedDuration::from_secs(age.into()));
+        let young = |at: Timestamp| {
+            at.as_millisecond() - event.accepted_ms < i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX)
         };
-        let tries = invoke_config.maximum_retry_attempts.unwrap_or(DEFAULT_RETRIES);
-        if finished.failed && event.failures < tries {
-            let failures = event.failures + 1;
-            let next = Timestamp::now() + SignedDuration::from_mins(failures.into());
-            if next.as_millisecond() - event.accepted_ms < i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX) {
-                return self.again(Event { failures, ..event }, task, next).await;
+        if tried.throttled {
+            // No room, or a fault of the platform's: later, until the event is too old.
+            let throttles = event.throttles + 1;
+            let at = now + SignedDuration::from_secs(1_i64 << throttles.min(8));
+            if young(at) {
+                return Ok(Next::Again(Event { throttles, ..event.clone() }, at));
             }
         }
-        let destinations = invoke_config.destination_config.unwrap_or_default();
-        let destination = if finished.failed {
+        let tries = config.maximum_retry_attempts.unwrap_or(DEFAULT_RETRIES);
+        if tried.failed && event.failures < tries {
+            let failures = event.failures + 1;
+            let at = now + SignedDuration::from_mins(failures.into());
+            if young(at) {
+                return Ok(Next::Again(Event { failures, ..event.clone() }, at));
+            }
+        }
+        let destinations = config.destination_config.unwrap_or_default();
+        let destination = if tried.failed {
             destinations.on_failure.and_then(|failure| failure.destination)
         } else {
             destinations.on_success.and_then(|success| success.destination)
         };
         let dead = settings.version.config.dead_letter_config.and_then(|dead| dead.target_arn);
-        let dead = dead.filter(|target| finished.failed && !target.is_empty());
-        if dead.is_none() && destination.is_none() {
-            return Ok(Done::Finished);
-        }
-        let cx = match cx.assume(settings.version.config.role.as_deref().unwrap_or_default(), &event.function).await {
-            Ok(cx) => cx,
-            Err(error) => {
-                tracing::warn!(%error, function = event.function, "the outcome of an event cannot be sent on");
-                return Ok(Done::Finished);
-            }
+        let told = Told {
+            destination,
+            dead: dead.filter(|target| tried.failed && !target.is_empty()),
+            role: settings.version.config.role.unwrap_or_default(),
+            event: event.clone(),
+            tried: tried.clone(),
+            at: now.into(),
         };
-        if let Some(dead) = dead {
-            dead_letter(&cx.with_task(&format!("{}:dead", task.id)), &dead, &event, &finished).await;
+        if told.destination.is_some() || told.dead.is_some() {
+            tx.enqueue(NewTask::new(OUTCOME, format!("{OUTCOME}:{}", event.request_id)).payload(&told)?)?;
         }
-        if let Some(destination) = destination {
-            send(&cx.with_task(&task.id), &destination, &record(&event, &finished)).await;
-        }
-        Ok(Done::Finished)
+        Ok(Next::Over)
     }
+}
 
-    async fn again(&self, event: Event, task: &Task, at: Timestamp) -> Result<Done, Error> {
-        let next = NewTask::new(INVOKE, &task.id).payload(&event)?.at(at);
-        self.store.write(move |tx| Ok::<_, Error>(tx.enqueue(next.clone())?)).await?;
-        Ok(Done::Committed)
+impl Event {
+    fn name(&self) -> Name {
+        Name { name: self.function.clone(), qualifier: self.qualifier.clone() }
+    }
+}
+
+/// Whom to tell of an event's outcome.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Told {
+    destination: Option<String>,
+    dead: Option<String>,
+    role: String,
+    event: Event,
+    tried: Tried,
+    at: wire::Timestamp,
+}
+
+impl Lambda {
+    /// Sends an event's outcome on; what fails for reasons that may pass is sent again.
+    async fn run_outcome(&self, task: &Task) -> Result<Done, Error> {
+        let told: Told = task.payload()?;
+        let cx = Cx::platform(&self.router, &told.event.account, &told.event.region);
+        let sent = match cx.assume(&told.role, &told.event.function).await {
+            Ok(cx) => {
+                let dead = match &told.dead {
+                    Some(dead) => dead_letter(&cx.with_task(&format!("{}:dead", task.id)), dead, &told).await,
+                    None => Ok(()),
+                };
+                let sent = match &told.destination {
+                    Some(destination) => send(&cx.with_task(&task.id), destination, &record(&told)).await,
+                    None => Ok(()),
+                };
+                dead.and(sent)
+            }
+            Err(error) => Err(error),
+        };
+        match sent {
+            Err(error) if error.status() >= 500 && task.attempt < OUTCOME_TRIES => {
+                tracing::warn!(%error, task = task.id, "the outcome of an event could not be sent on yet");
+                Ok(Done::Retry(self.router.now() + SignedDuration::from_secs(1 << task.attempt)))
+            }
+            Err(error) => {
+                tracing::warn!(%error, task = task.id, "the outcome of an event could not be sent on");
+                Ok(Done::Finished)
+            }
+            Ok(()) => Ok(Done::Finished),
+        }
     }
 
     /// Unpacks and installs, then shows the function as active, or as failed and why.
@@ -184,56 +314,56 @@ fn settle(version: &mut Version, why: Option<&str>) {
 }
 
 /// What a destination receives.
-fn record(event: &Event, finished: &Finished) -> Value {
+fn record(told: &Told) -> Value {
+    let Told { event, tried, .. } = told;
     let text = |bytes: &[u8]| {
         serde_json::from_slice(bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(bytes).into_owned()))
     };
-    let mut context = json!({ "statusCode": 200, "executedVersion": finished.version });
-    if finished.failed {
+    let mut context = json!({ "statusCode": 200, "executedVersion": tried.version });
+    if tried.failed {
         context["functionError"] = "Unhandled".into();
     }
     json!({
         "version": "1.0",
-        "timestamp": wire::Timestamp::from(Timestamp::now()).to_iso(),
+        "timestamp": told.at.to_iso(),
         "requestContext": {
             "requestId": event.request_id,
-            "functionArn": finished.function_arn,
-            "condition": if finished.failed { "RetriesExhausted" } else { "Success" },
+            "functionArn": tried.function_arn,
+            "condition": if tried.failed { "RetriesExhausted" } else { "Success" },
             "approximateInvokeCount": event.failures + 1,
         },
-        "requestPayload": text(&STANDARD.decode(&event.payload).unwrap_or_default()),
+        "requestPayload": text(&event.payload()),
         "responseContext": context,
-        "responsePayload": text(&finished.payload),
+        "responsePayload": text(&STANDARD.decode(&tried.payload).unwrap_or_default()),
     })
 }
 
 /// The event itself, with what went wrong beside it.
-async fn dead_letter(cx: &Cx, target: &str, event: &Event, finished: &Finished) {
-    let payload = STANDARD.decode(&event.payload).unwrap_or_default();
-    let body = String::from_utf8_lossy(&payload).into_owned();
-    let error: Value = serde_json::from_slice(&finished.payload).unwrap_or_default();
+async fn dead_letter(cx: &Cx, target: &str, told: &Told) -> Result<(), Error> {
+    let event = &told.event;
+    let body = String::from_utf8_lossy(&event.payload()).into_owned();
+    let answer = STANDARD.decode(&told.tried.payload).unwrap_or_default();
+    let error: Value = serde_json::from_slice(&answer).unwrap_or_default();
     let attribute = |kind: &str, value: &str| json!({ "DataType": kind, "StringValue": value });
     let attributes = json!({
         "RequestID": attribute("String", &event.request_id),
         "ErrorCode": attribute("Number", "200"),
         "ErrorMessage": attribute("String", &error["errorMessage"].as_str().unwrap_or("unknown").chars().take(1024).collect::<String>()),
     });
-    let Some(arn) = wire::arn::Arn::parse(target) else { return };
+    let Some(arn) = wire::arn::Arn::parse(target) else { return Ok(()) };
     let (service, operation, parameters) = match arn.service.as_str() {
         "sqs" => {
             let url = queue_url(cx, &arn);
             ("sqs", "sendMessage", json!({ "QueueUrl": url, "MessageBody": body, "MessageAttributes": attributes }))
         }
         "sns" => ("sns", "publish", json!({ "TopicArn": target, "Message": body, "MessageAttributes": attributes })),
-        _ => return,
+        _ => return Ok(()),
     };
-    if let Err(error) = cx.call_json(service, operation, parameters).await {
-        tracing::warn!(%error, target, "a failed event could not be sent to its dead letter target");
-    }
+    cx.call_json(service, operation, parameters).await.map(drop)
 }
 
-pub(crate) async fn send(cx: &Cx, target: &str, record: &Value) {
-    let Some(arn) = wire::arn::Arn::parse(target) else { return };
+pub(crate) async fn send(cx: &Cx, target: &str, record: &Value) -> Result<(), Error> {
+    let Some(arn) = wire::arn::Arn::parse(target) else { return Ok(()) };
     let body = record.to_string();
     let (service, operation, parameters) = match arn.service.as_str() {
         "sqs" => ("sqs", "sendMessage", json!({ "QueueUrl": queue_url(cx, &arn), "MessageBody": body })),
@@ -249,11 +379,9 @@ pub(crate) async fn send(cx: &Cx, target: &str, record: &Value) {
             let entry = json!({ "Source": "lambda", "DetailType": source, "Detail": body, "Resources": [target, function], "EventBusName": target });
             ("events", "putEvents", json!({ "Entries": [entry] }))
         }
-        _ => return,
+        _ => return Ok(()),
     };
-    if let Err(error) = cx.call_json(service, operation, parameters).await {
-        tracing::warn!(%error, target, "the record of an event could not be sent to its destination");
-    }
+    cx.call_json(service, operation, parameters).await.map(drop)
 }
 
 /// The last part of the path is what SQS reads.

@@ -96,8 +96,8 @@ fn invalid_name(text: &str) -> Error {
 /// Where records are kept, for one account and region.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    account: String,
-    region: String,
+    pub(crate) account: String,
+    pub(crate) region: String,
 }
 
 impl Place {
@@ -199,6 +199,7 @@ impl Place {
     }
 }
 
+#[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) function: Function,
     pub(crate) version: Version,

@@ -48,8 +48,8 @@ pub(crate) struct Finished {
 }
 
 impl Lambda {
-    /// Finds the function and runs it.
-    pub(crate) async fn run(&self, cx: &Cx, call: Call) -> Result<Finished, Error> {
+    /// Finds the function and runs it; what it does is the attempt's, where it is part of one.
+    pub(crate) async fn run(&self, cx: &Cx, call: Call, attempt: Option<&str>) -> Result<Finished, Error> {
         let chance = rand::rng().random_range(0.0..1.0);
         let place = Place::of(cx);
         let resolved = self.store.read(|tx| place.resolve_call(tx, &call.name, chance)).await?;
@@ -85,7 +85,7 @@ impl Lambda {
         // A custom runtime keeps the keys of its start.
         let keys = match &found {
             Found::Warm(_) if is_custom => None,
-            _ => Some(self.issue(cx, &resolved, &call.request_id, is_custom).await?),
+            _ => Some(self.issue(cx, &resolved, &call.request_id, is_custom, attempt).await?),
         };
         let _revoked = keys.as_ref().filter(|_| !is_custom).map(|keys| Revoked::at_end(cx, keys));
         let warmed = matches!(found, Found::Warm(_));
@@ -120,7 +120,15 @@ impl Lambda {
         Ok(finished(payload, failed, &tail))
     }
 
-    async fn issue(&self, cx: &Cx, resolved: &Resolved, request_id: &str, long: bool) -> Result<Keys, Error> {
+    /// Keys of one invocation, or of an environment for `long`.
+    async fn issue(
+        &self,
+        cx: &Cx,
+        resolved: &Resolved,
+        request_id: &str,
+        long: bool,
+        attempt: Option<&str>,
+    ) -> Result<Keys, Error> {
         let config = &resolved.version.config;
         let timeout = jiff::SignedDuration::from_secs(config.timeout.unwrap_or(3).into());
         let valid =
@@ -133,7 +141,7 @@ impl Lambda {
             let message = "The role defined for the function cannot be assumed by Lambda.";
             Error::access_denied(message)
         };
-        let principal = identity.role_session(role, session, None).await.map_err(denied)?;
+        let principal = identity.role_session(role, session, attempt.filter(|_| !long)).await.map_err(denied)?;
         // The environment, and whatever it holds, ends with the server.
         let issued = identity.lend(&principal, valid).await?;
         Ok(Keys { access_key: issued.access_key, secret_key: issued.secret_key, session_token: issued.session_token })

@@ -44,6 +44,8 @@ use crate::invoke::Slots;
 use crate::prepare::Preparer;
 use crate::runtime::Pool;
 
+/// Asynchronous invocations that run side by side.
+const EVENTS_AT_ONCE: usize = 64;
 /// How long a link to a function's code works, as AWS's does.
 const LINK: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 
@@ -98,7 +100,9 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
         ListVersionsByFunction, PublishVersion, PutFunctionConcurrency, PutFunctionEventInvokeConfig, RemovePermission,
         TagResource, UntagResource, UpdateAlias, UpdateEventSourceMapping, UpdateFunctionCode, UpdateFunctionConfiguration,
     );
-    platform.control.register(asynchronous::INVOKE, 64, service.clone());
+    let events = Arc::new(asynchronous::Events(service.clone()));
+    jobs::register(&platform.control, &platform.router, events, EVENTS_AT_ONCE);
+    platform.control.register(asynchronous::OUTCOME, 16, service.clone());
     platform.control.register(asynchronous::PREPARE, 2, service.clone());
     platform.control.register(mapping::POLL, 1000, service.clone());
     Ok(service)

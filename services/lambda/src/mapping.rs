@@ -180,7 +180,7 @@ impl Source {
         let Ok(name) = Name::parse(&self.function_arn, None) else { return };
         let payload = json!({ "Records": records }).to_string().into();
         let call = Call { name, payload, client_context: None, request_id: cx.uuid() };
-        let done = match lambda.run(cx, call).await {
+        let done = match lambda.run(cx, call, None).await {
             Ok(finished) => self.done(&messages, &finished),
             Err(error) => {
                 tracing::debug!(%error, function = self.function_arn, "a batch could not be delivered");

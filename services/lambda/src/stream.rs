@@ -261,7 +261,7 @@ impl Source {
         let events: Vec<Value> = records.iter().map(|record| event(record, &self.stream)).collect();
         let payload = json!({ "Records": events }).to_string().into();
         let call = Call { name, payload, client_context: None, request_id: cx.uuid() };
-        let finished = lambda.run(cx, call).await;
+        let finished = lambda.run(cx, call, None).await;
         if let Err(error) = &finished {
             tracing::debug!(%error, function = self.function, "a batch of a stream could not be delivered");
         }

@@ -1,7 +1,11 @@
-//! Undo of what an attempt of user code has written. A Spark job that is killed halfway and run again must append once:
+//! Undo of what an attempt of a job has written. A Spark job that is killed halfway and run again must append once:
 //! while an attempt lasts, each key's content before its first change is kept; its end drops that, its failure restores it.
+//! Uploads that an attempt has begun end with it, completed or not: nobody else knows of them.
+//!
+//! All is kept under the name of the job, of which one attempt is open at a time.
 
 use service::Cx;
+use service::attempts::{Outcome, Participant, job_of};
 use wire::Error;
 
 use crate::S3;
@@ -12,20 +16,20 @@ use crate::records::{ObjectRecord, PartRecord, UndoRecord};
 use crate::tx::{Tx, delete_all};
 use crate::version;
 
-/// The attempt with whose credentials the caller acts.
+/// The job with whose attempt's credentials the caller acts.
 pub(crate) fn of(cx: &Cx) -> Option<String> {
-    cx.principal().attempt().map(str::to_owned)
+    cx.attempt().map(|attempt| job_of(attempt).to_owned())
 }
 
 impl S3 {
-    /// Ends an attempt: `commit` keeps what it wrote, otherwise every key goes back to what it held before, unless somebody
-    /// else has written it since. One transaction; doing it again changes nothing.
-    pub async fn finish_attempt(&self, attempt: &str, commit: bool) -> Result<()> {
+    /// Ends a job's attempt: `commit` keeps what it wrote, otherwise every key goes back to what it held before, unless somebody
+    /// else has written it since. One transaction; doing it again changes nothing. Answers how many bytes stay.
+    pub async fn finish_attempt(&self, attempt: &str, commit: bool) -> Result<u64> {
         let attempt = attempt.to_owned();
-        let garbage = self
+        let (garbage, bytes) = self
             .store
             .write(move |tx| {
-                let mut garbage = Garbage::new();
+                let (mut garbage, mut bytes) = (Garbage::new(), 0);
                 let log: Vec<UndoRecord> = tx.list_json(keys::undo_of(&attempt), usize::MAX)?;
                 for entry in &log {
                     if !(entry.written.is_empty() && entry.removed.is_empty()) {
@@ -41,6 +45,7 @@ impl S3 {
                         (true, current) => {
                             change::drop_content(tx, entry.previous.as_ref(), &mut garbage)?;
                             if let Some(mut record) = current.filter(|_| own) {
+                                bytes += record.size;
                                 record.writer = None;
                                 tx.put_json(&place, &record)?;
                             }
@@ -61,15 +66,13 @@ impl S3 {
                     }
                 }
                 delete_all(tx, &keys::undo_of(&attempt))?;
-                if !commit {
-                    abort_uploads(tx, &attempt, &mut garbage)?;
-                }
+                abort_uploads(tx, &attempt, &mut garbage)?;
                 delete_all(tx, &keys::attempt_uploads(&attempt))?;
-                Ok::<_, Error>(garbage)
+                Ok::<_, Error>((garbage, bytes))
             })
             .await?;
         self.objects.delete(garbage).await;
-        Ok(())
+        Ok(bytes)
     }
 }
 
@@ -119,8 +122,43 @@ fn abort_uploads(tx: &mut Tx<'_>, attempt: &str, garbage: &mut Garbage) -> Resul
 }
 
 #[async_trait::async_trait]
-impl service::attempts::Participant for S3 {
-    async fn finish(&self, attempt: &str, outcome: service::attempts::Outcome) -> Result<()> {
-        self.finish_attempt(attempt, outcome == service::attempts::Outcome::Commit).await
+impl Participant for S3 {
+    async fn finish(&self, job: &str, outcome: Outcome) -> Result<u64> {
+        if self.holds(job).await? { self.finish_attempt(job, outcome == Outcome::Commit).await } else { Ok(0) }
     }
+
+    async fn holds(&self, job: &str) -> Result<bool> {
+        let places = [keys::undo_of(job), keys::attempt_uploads(job)];
+        self.store
+            .read(|tx| {
+                for place in &places {
+                    if !tx.scan_prefix(place, 1)?.is_empty() {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })
+            .await
+    }
+
+    async fn next(&self, after: Option<&str>) -> Result<Option<String>> {
+        let places = [keys::all_undo(), keys::all_attempt_uploads()];
+        self.store
+            .read(|tx| {
+                let mut found: Vec<String> = Vec::new();
+                for all in &places {
+                    // Behind all of the last job's.
+                    let from = after.map_or_else(|| all.as_bytes().to_vec(), |job| end_of(&all.clone().push(job)));
+                    let next = tx.scan(&from, Some(&end_of(all)), 1, false)?;
+                    let job = next.first().and_then(|(key, _)| store::Key::parts(key).into_iter().nth(2));
+                    found.extend(job.map(|job| String::from_utf8_lossy(&job).into_owned()));
+                }
+                Ok(found.into_iter().min())
+            })
+            .await
+    }
+}
+
+fn end_of(prefix: &store::Key) -> Vec<u8> {
+    store::key::prefix_end(prefix.as_bytes()).unwrap_or_default()
 }

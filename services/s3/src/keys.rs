@@ -101,9 +101,12 @@ pub(crate) fn undo_of(attempt: &str) -> Key {
 pub(crate) fn undo(attempt: &str, bucket: &str, key: &str) -> Key {
     undo_of(attempt).push(bucket).push(key)
 }
+pub(crate) fn all_attempt_uploads() -> Key {
+    base("attempt-upload")
+}
 /// The uploads that an attempt has begun.
 pub(crate) fn attempt_uploads(attempt: &str) -> Key {
-    base("attempt-upload").push(attempt)
+    all_attempt_uploads().push(attempt)
 }
 pub(crate) fn all_completed() -> Key {
     base("completed")

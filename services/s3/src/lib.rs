@@ -115,9 +115,23 @@ pub fn register(platform: &Platform) -> std::io::Result<Arc<S3>> {
     let objects = Objects::disk(platform.data.join("objects"))?;
     let keys = sse::Keys::open(&platform.data.join("s3.key"))?;
     let service = S3::over(platform.router.clone(), platform.s3.store().clone(), objects, known, settings, keys);
+    Ok(enlist(platform, service))
+}
+
+/// The same over bytes and keys in memory: for the simulation.
+///
+/// # Errors
+/// When there are no random bytes for a key.
+pub fn register_over(platform: &Platform, objects: Objects) -> std::io::Result<Arc<S3>> {
+    let (router, store) = (platform.router.clone(), platform.s3.store().clone());
+    let service = S3::new(router, store, objects, (&platform.account, Accounts::default()), Settings::default())?;
+    Ok(enlist(platform, service))
+}
+
+fn enlist(platform: &Platform, service: Arc<S3>) -> Arc<S3> {
     ops::register(&platform.router, &service);
     platform.s3.register(events::TASK, 16, service.clone());
     platform.s3.register(lifecycle::TASK, 1, service.clone());
     platform.router.add_participant(service.clone());
-    Ok(service)
+    service
 }

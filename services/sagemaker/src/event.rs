@@ -1,26 +1,9 @@
-//! The event `SageMaker Transform Job State Change`: a task of its own, asked for in the transaction that changes the job, so
-//! that it is sent exactly once.
+//! The event `SageMaker Transform Job State Change`, asked for in the transaction that changes the job.
 
-use std::sync::Arc;
-
-use api_events::{PutEvents, PutEventsRequest, PutEventsRequestEntry};
-use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-use service::Cx;
-use store::{Done, NewTask, Runner, Task, Tx};
+use store::Tx;
 use wire::{Error, Timestamp};
 
-use crate::SageMaker;
 use crate::records::{JobRecord, Place};
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Sent {
-    account: String,
-    region: String,
-    time: Timestamp,
-    arn: String,
-    detail: String,
-}
 
 /// Asks for the event of a job's present status.
 pub(crate) fn enqueue(tx: &mut Tx<'_>, place: &Place, record: &JobRecord, now: Timestamp) -> Result<(), Error> {
@@ -35,39 +18,15 @@ pub(crate) fn enqueue(tx: &mut Tx<'_>, place: &Place, record: &JobRecord, now: T
             detail[name] = time.as_millis().into();
         }
     }
-    let sent = Sent {
+    let event = jobs::event::Event {
         account: place.account.clone(),
         region: place.region.clone(),
         time: now,
-        arn: record.job.transform_job_arn.clone(),
-        detail: detail.to_string(),
+        source: "aws.sagemaker".to_owned(),
+        detail_type: "SageMaker Transform Job State Change".to_owned(),
+        resources: vec![record.job.transform_job_arn.clone()],
+        detail,
     };
-    let id = format!("sagemaker:event:{}:{}:{}", place.region, place.job, record.job.transform_job_status);
-    tx.enqueue(NewTask::new("sagemaker:event", id).payload(&sent)?)?;
-    Ok(())
-}
-
-pub(crate) struct Events(pub(crate) Arc<SageMaker>);
-
-#[async_trait]
-impl Runner for Events {
-    async fn run(&self, task: Task) -> Done {
-        let Ok(sent) = task.payload::<Sent>() else { return Done::Finished };
-        let cx = Cx::platform(&self.0.router, &sent.account, &sent.region).with_task(&task.id);
-        let entry = PutEventsRequestEntry {
-            time: Some(sent.time),
-            source: Some("aws.sagemaker".to_owned()),
-            resources: Some(vec![sent.arn]),
-            detail_type: Some("SageMaker Transform Job State Change".to_owned()),
-            detail: Some(sent.detail),
-            ..Default::default()
-        };
-        match cx.call::<PutEvents>(PutEventsRequest { entries: vec![entry], ..Default::default() }).await {
-            Err(e) if task.attempt < 5 && !e.is("NotImplemented") => {
-                tracing::warn!(error = %e, "the event of a transform job could not be sent; trying again");
-                Done::Retry(cx.now() + jiff::SignedDuration::from_secs(1 << task.attempt))
-            }
-            _ => Done::Finished,
-        }
-    }
+    let id = format!("sagemaker:{}:{}:{}", place.region, place.job, record.job.transform_job_status);
+    jobs::event::enqueue(tx, &id, &event)
 }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `ops` | one operation a file |
 //! | `records` | models and transform jobs as stored, tags |
-//! | `transform` | the task of a job; `stop`, `event` |
+//! | `transform` | a job's work and end; `event` |
 //! | [`worker`] | the child process: archive, ONNX session, formats, filters |
 //!
 //! Beyond AWS: content type `application/x-parquet`. Columns are matched to the model's inputs by name; with JoinSource=Input
@@ -17,7 +17,6 @@
 mod event;
 mod ops;
 mod records;
-mod stop;
 mod transform;
 pub mod worker;
 
@@ -43,6 +42,9 @@ impl std::fmt::Debug for SageMaker {
     }
 }
 
+/// Transforms that work side by side.
+const TRANSFORMS_AT_ONCE: usize = 8;
+
 /// Adds the operations to the table and the runners to the queue.
 pub fn register(platform: &Platform, compute: &Compute) -> Arc<SageMaker> {
     let service = Arc::new(SageMaker {
@@ -53,8 +55,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<SageMaker> {
     });
     operations!(platform.router, service, api_sagemaker: AddTags, CreateModel, CreateTransformJob, DeleteModel, DeleteTags,
         DescribeModel, DescribeTransformJob, ListModels, ListTags, ListTransformJobs, StopTransformJob);
-    platform.control.register("sagemaker:transform", 8, Arc::new(transform::Transformer(service.clone())));
-    platform.control.register("sagemaker:stop", 4, Arc::new(stop::Stopper(service.clone())));
-    platform.control.register("sagemaker:event", 4, Arc::new(event::Events(service.clone())));
+    let transforms = Arc::new(transform::Transforms(service.clone()));
+    jobs::register(&platform.control, &platform.router, transforms, TRANSFORMS_AT_ONCE);
     service
 }

@@ -17,11 +17,10 @@ pub(crate) struct ModelRecord {
     pub(crate) model: DescribeModelOutput,
 }
 
-/// The attempt of a job that is under way or was cut short.
+/// The attempt that a server of an earlier version had under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Attempt {
     pub(crate) id: String,
-    pub(crate) access_key: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,9 +29,14 @@ pub(crate) struct JobRecord {
     pub(crate) job: DescribeTransformJobResponse,
     /// The model as it was when the job was asked for.
     pub(crate) model: DescribeModelOutput,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) attempt: Option<Attempt>,
-    /// How the work ended, before the attempt's writes were confirmed: from here on it is not done again.
+    /// How the work ended, as a server of an earlier version noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<Ended>,
+    /// What the job took.
+    #[serde(default)]
+    pub(crate) used: Option<jobs::Used>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,19 +1,17 @@
-//! A transform job's task: credentials for the attempt, the worker, how it ended. Killed at any point it starts over: an
-//! attempt that was cut short is rolled back, one whose work had ended is only wound up.
+//! A transform as a job: the worker, how it ended. Its lifecycle is `jobs`'.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use compute::worker::Limits;
-use service::Cx;
+use compute::worker;
+use jobs::{Attempt, Ended as JobEnded, Kind, Limits, Loaded, Next, Used, Who, Worked};
 use service::attempts::Outcome;
-use service::identity::Credentials;
-use store::{Done, Runner, Task, Tx};
+use store::Tx;
 use wire::{Error, Timestamp};
 
-use crate::records::{Attempt, Ended, JobRecord, Place};
+use crate::records::{Ended, JobRecord, Place};
 use crate::worker::{Access, Request};
 use crate::{SageMaker, event};
 
@@ -23,97 +21,111 @@ pub const REQUIREMENTS: &str =
 const TIMEOUT: Duration = Duration::from_hours(24);
 const MEMORY_MB: u64 = 2048;
 
-pub(crate) struct Transformer(pub(crate) Arc<SageMaker>);
+pub(crate) struct Transforms(pub(crate) Arc<SageMaker>);
 
 #[async_trait]
-impl Runner for Transformer {
-    async fn run(&self, task: Task) -> Done {
-        let Ok(place) = task.payload::<Place>() else { return Done::Finished };
-        let cx = Cx::platform(&self.0.router, &place.account, &place.region);
-        match self.0.carry_out(&cx, &place, &task).await {
-            Ok(done) => done,
-            Err(e) => {
-                tracing::error!(error = %e, job = place.job, "a transform job could not be carried out; trying again");
-                Done::Retry(cx.now() + jiff::SignedDuration::from_secs(2))
+impl Kind for Transforms {
+    const NAME: &'static str = "sagemaker:transform";
+    const OLD_STOP: Option<&'static str> = Some("sagemaker:stop");
+    type Place = Place;
+    type Plan = JobRecord;
+    type End = Ended;
+
+    fn scope(place: &Place) -> (&str, &str) {
+        (&place.account, &place.region)
+    }
+
+    fn load(&self, tx: &mut Tx<'_>, place: &Place) -> Result<Loaded<JobRecord>, Error> {
+        let record: Option<JobRecord> = tx.get_json(place.record())?;
+        Ok(match record {
+            Some(record) if record.job.transform_job_status == "Stopping" => Loaded::Stopping(record),
+            Some(record) if !record.is_over() => Loaded::Todo(record),
+            _ => Loaded::Over,
+        })
+    }
+
+    fn older(&self, record: &JobRecord) -> Option<String> {
+        // Had its end been noted already, what it wrote stays.
+        record.attempt.as_ref().filter(|_| record.ended.is_none()).map(|attempt| attempt.id.clone())
+    }
+
+    fn limits(&self, _: &JobRecord) -> Limits {
+        Limits { tries: 1, timeout: Some(TIMEOUT) }
+    }
+
+    async fn who(&self, _: &Place, record: &JobRecord, attempt: &str) -> Result<Who<Ended>, Error> {
+        let Some(role) = &record.model.execution_role_arn else {
+            return Ok(Who::Nobody(failed("ClientError: the model has no ExecutionRoleArn")));
+        };
+        match self.0.router.identity().role_session(role, "SageMaker", Some(attempt)).await {
+            Ok(principal) => Ok(Who::As(principal)),
+            Err(error) if error.status() >= 500 => Err(error),
+            Err(error) => {
+                let text = format!("ClientError: role {role} could not be assumed: {}", error.message());
+                Ok(Who::Nobody(failed(text)))
             }
         }
     }
+
+    fn begin(&self, tx: &mut Tx<'_>, place: &Place, now: jiff::Timestamp) -> Result<(), Error> {
+        let mut record = place.load(tx)?;
+        if record.job.transform_start_time.is_none() {
+            record.job.transform_start_time = Some(now.into());
+            tx.put_json(place.record(), &record)?;
+        }
+        Ok(())
+    }
+
+    async fn work(&self, place: &Place, record: &JobRecord, attempt: &Attempt) -> Worked<Ended> {
+        if let Some(ended) = &record.ended {
+            return Worked::Ended(ended.clone());
+        }
+        Worked::Ended(match self.0.execute(place, record, attempt).await {
+            Ok(()) => Ended { status: "Completed".to_owned(), reason: None },
+            Err(reason) => failed(reason),
+        })
+    }
+
+    fn stopped(&self) -> Ended {
+        Ended { status: "Stopped".to_owned(), reason: None }
+    }
+
+    fn timed_out(&self, _: &JobRecord) -> Ended {
+        failed(format!("AlgorithmError: {}", compute::Error::TimedOut(TIMEOUT)))
+    }
+
+    /// The results of a job that failed or was stopped are removed. Source: `SageMaker` API Reference, `CreateTransformJob` ("If
+    /// an error occurs, the uploaded results are removed from Amazon S3") and `StopTransformJob`.
+    fn outcome(&self, end: &Ended) -> Outcome {
+        if end.status == "Completed" { Outcome::Commit } else { Outcome::Rollback }
+    }
+
+    fn end(&self, tx: &mut Tx<'_>, place: &Place, ended: &JobEnded<Ended>) -> Result<Next<Place>, Error> {
+        let mut record = place.load(tx)?;
+        if !record.is_over() {
+            record.used = Some(ended.used);
+            finish(tx, place, &mut record, &ended.end, ended.at.into())?;
+        }
+        Ok(Next::Over)
+    }
+}
+
+fn failed(reason: impl Into<String>) -> Ended {
+    Ended { status: "Failed".to_owned(), reason: Some(reason.into()) }
 }
 
 impl SageMaker {
-    async fn carry_out(&self, cx: &Cx, place: &Place, task: &Task) -> Result<Done, Error> {
-        let record = match self.store.read(|tx| place.load(tx)).await {
-            Ok(record) if record.job.transform_job_status == "InProgress" => record,
-            Ok(_) => return Ok(Done::Finished),
-            Err(e) if e.is("ValidationException") => return Ok(Done::Finished),
-            Err(e) => return Err(e),
-        };
-        if record.ended.is_some() {
-            return self.wind_up(cx, place, &record).await;
-        }
-        if let Some(old) = &record.attempt {
-            self.close(old, Outcome::Rollback).await?;
-        }
-        let ended = match self.open(cx, place, &record).await? {
-            Err(reason) => Ended { status: "Failed".to_owned(), reason: Some(reason) },
-            Ok(credentials) => tokio::select! {
-                ended = self.execute(place, &record, &credentials) => ended,
-                () = task.cancelled() => return Ok(Done::Committed),
-            },
-        };
-        let noted = place.clone();
-        let record = self
-            .store
-            .write(move |tx| {
-                let mut record = noted.load(tx)?;
-                record.ended = Some(ended.clone());
-                tx.put_json(noted.record(), &record)?;
-                Ok::<_, Error>(record)
-            })
-            .await?;
-        self.wind_up(cx, place, &record).await
-    }
-
-    /// Credentials of a new attempt, noted before anybody may use them. The inner error is the job's.
-    async fn open(&self, cx: &Cx, place: &Place, record: &JobRecord) -> Result<Result<Credentials, String>, Error> {
-        let Some(role) = &record.model.execution_role_arn else {
-            return Ok(Err("ClientError: the model has no ExecutionRoleArn".to_owned()));
-        };
-        let attempt = format!("{}:{}", place.job, cx.uuid());
-        let identity = self.router.identity();
-        let principal = match identity.role_session(role, "SageMaker", Some(&attempt)).await {
-            Ok(principal) => principal,
-            Err(e) => return Ok(Err(format!("ClientError: role {role} could not be assumed: {}", e.message()))),
-        };
-        let valid = jiff::SignedDuration::try_from(TIMEOUT + Duration::from_mins(10)).map_err(Error::internal)?;
-        let credentials = identity.issue(&principal, valid).await?;
-        let noted = Attempt { id: attempt, access_key: credentials.access_key.clone() };
-        let (place, now) = (place.clone(), Timestamp(cx.now()));
-        self.store
-            .write(move |tx| {
-                let mut record = place.load(tx)?;
-                record.attempt = Some(noted.clone());
-                record.job.transform_start_time = record.job.transform_start_time.or(Some(now));
-                tx.put_json(place.record(), &record)?;
-                Ok::<_, Error>(())
-            })
-            .await?;
-        Ok(Ok(credentials))
-    }
-
-    async fn execute(&self, place: &Place, record: &JobRecord, credentials: &Credentials) -> Ended {
-        let failed = |reason: String| Ended { status: "Failed".to_owned(), reason: Some(reason) };
-        let library = match self.library().await {
-            Ok(library) => library,
-            Err(e) => return failed(format!("InternalServerError: {e}")),
-        };
+    async fn execute(&self, place: &Place, record: &JobRecord, attempt: &Attempt) -> Result<(), String> {
+        let broken = |error: String| format!("InternalServerError: {error}");
+        let library = self.library().await.map_err(broken)?;
+        let keys = attempt.credentials().map_err(|error| broken(error.to_string()))?;
         let request = Request {
             access: Access {
                 endpoint: self.endpoint.clone(),
                 region: place.region.clone(),
-                key_id: credentials.access_key.clone(),
-                secret_key: credentials.secret_key.clone(),
-                session_token: credentials.session_token.clone(),
+                key_id: keys.access_key.clone(),
+                secret_key: keys.secret_key.clone(),
+                session_token: keys.session_token.clone(),
             },
             library: library.0.clone(),
             model_data_url: model_data(record),
@@ -121,18 +133,18 @@ impl SageMaker {
             output: record.job.transform_output.clone().unwrap_or_default(),
             processing: record.job.data_processing.clone().unwrap_or_default(),
         };
-        let request = match serde_json::to_value(&request) {
-            Ok(request) => request,
-            Err(e) => return failed(format!("InternalServerError: {e}")),
-        };
-        let mut limits = Limits::new().memory_mb(MEMORY_MB).timeout(TIMEOUT);
+        let request = serde_json::to_value(&request).map_err(|error| broken(error.to_string()))?;
+        let mut limits = worker::Limits::new().memory_mb(MEMORY_MB);
         for path in library.1 {
             limits = limits.read_only(path);
         }
-        match self.compute.workers.call("onnx", request, limits).await {
-            Ok(_) => Ended { status: "Completed".to_owned(), reason: None },
-            Err(compute::Error::Failed { code, message }) => failed(format!("{code}: {message}")),
-            Err(e) => failed(format!("AlgorithmError: {e}")),
+        attempt.started();
+        let (answer, used) = self.compute.workers.call("onnx", request, limits).await;
+        attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
+        match answer {
+            Ok(_) => Ok(()),
+            Err(compute::Error::Failed { code, message }) => Err(format!("{code}: {message}")),
+            Err(error) => Err(format!("AlgorithmError: {error}")),
         }
     }
 
@@ -153,31 +165,6 @@ impl SageMaker {
             .ok_or_else(|| format!("{} holds no libonnxruntime.so", folder.display()))?;
         Ok((found.path(), env.read_paths))
     }
-
-    /// Confirms the attempt's writes, then records the end and asks for the event.
-    async fn wind_up(&self, cx: &Cx, place: &Place, record: &JobRecord) -> Result<Done, Error> {
-        if let Some(attempt) = &record.attempt {
-            self.close(attempt, Outcome::Commit).await?;
-        }
-        let (place, now) = (place.clone(), Timestamp(cx.now()));
-        self.store
-            .write(move |tx| {
-                let mut record = place.load(tx)?;
-                if !record.is_over() {
-                    let ended =
-                        record.ended.clone().ok_or_else(|| Error::internal("a job without an end is wound up"))?;
-                    finish(tx, &place, &mut record, &ended, now)?;
-                }
-                Ok::<_, Error>(tx.finish_task(&place.task())?)
-            })
-            .await?;
-        Ok(Done::Committed)
-    }
-
-    pub(crate) async fn close(&self, attempt: &Attempt, outcome: Outcome) -> Result<(), Error> {
-        self.router.identity().revoke(&attempt.access_key).await?;
-        self.router.finish_attempt(&attempt.id, outcome).await
-    }
 }
 
 fn model_data(record: &JobRecord) -> String {
@@ -191,13 +178,7 @@ fn model_data(record: &JobRecord) -> String {
 }
 
 /// Records the end of a job and asks for its event.
-pub(crate) fn finish(
-    tx: &mut Tx<'_>,
-    place: &Place,
-    record: &mut JobRecord,
-    ended: &Ended,
-    now: Timestamp,
-) -> Result<(), Error> {
+fn finish(tx: &mut Tx<'_>, place: &Place, record: &mut JobRecord, ended: &Ended, now: Timestamp) -> Result<(), Error> {
     record.job.transform_job_status.clone_from(&ended.status);
     record.job.failure_reason = ended.reason.clone().map(|r| r.chars().take(1024).collect());
     record.job.transform_end_time = Some(now);

@@ -1,6 +1,6 @@
 //! The simulation's own tests, and through it those of store, queue, engine, states and language.
 
-use sim::{machines, run};
+use sim::{jobs, machines, run};
 
 #[test]
 fn random_machines_end_as_the_evaluator_says() {
@@ -36,5 +36,29 @@ fn a_seed_replays() {
     for seed in [3, 14, 159] {
         let [first, second] = [(); 2].map(|()| run::run(seed).unwrap_or_else(|fault| panic!("{fault}")).story);
         assert!(first == second, "seed {seed} does not replay");
+    }
+}
+
+#[test]
+fn jobs_end_once_and_leave_nothing_behind() {
+    let (mut count, mut lives) = (0, 0);
+    for seed in 0..200 {
+        let report = jobs::run(seed).unwrap_or_else(|fault| panic!("{fault}"));
+        count += report.jobs;
+        lives += report.lives;
+    }
+    assert!(count > 500 && lives > 400, "{count} jobs in {lives} lives");
+}
+
+/// A crash before and after each commit: of a table that was made the statement does not say that it exists, what has ended is not
+/// done again, and what was stopped leaves neither files nor tables nor keys.
+#[test]
+fn a_crash_at_any_commit_changes_nothing() {
+    use jobs::What::{Crawl, Ctas, Insert, Run, Select, Stack, Transform};
+    for what in [Ctas, Insert, Select, Run, Crawl, Transform, Stack] {
+        for stops in [false, true] {
+            let crashes = jobs::crash_everywhere(what, stops).unwrap_or_else(|fault| panic!("{fault}"));
+            assert!(crashes > 20, "{what:?}: only {crashes}");
+        }
     }
 }

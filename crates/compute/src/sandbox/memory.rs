@@ -1,4 +1,5 @@
-//! How much memory a process and its descendants hold. It is asked only while work is in progress: an idle process costs nothing.
+//! How much memory and processor time a process and its descendants take. It is asked only while work is in progress: an idle
+//! process costs nothing.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,28 +11,58 @@ use super::Group;
 /// Often enough to catch a runaway before it hurts, rare enough to cost nothing.
 const INTERVAL: Duration = Duration::from_millis(25);
 
+/// Processor time is looked at every so many times: what is missed is the last of it, of a process that ends by itself.
+const CPU_TURNS: u32 = 10;
+
 /// Watches a group's memory and remembers the most it saw.
 #[derive(Clone, Debug)]
 pub struct Meter {
     group: Group,
     peak_bytes: Arc<AtomicU64>,
+    /// Processor time that the group had used when the watch began.
+    cpu_before_ms: u64,
+    cpu_ms: Arc<AtomicU64>,
+}
+
+/// What work used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    pub cpu_ms: u64,
+    pub peak_bytes: u64,
 }
 
 impl Meter {
     pub fn new(group: Group) -> Self {
-        Self { group, peak_bytes: Arc::default() }
+        let cpu_before_ms = tree_cpu_ms(group.id(), 0);
+        Self { group, peak_bytes: Arc::default(), cpu_before_ms, cpu_ms: Arc::default() }
     }
 
     /// Returns when the group holds more than the limit; never without a limit. Dropping it stops the watch.
     pub async fn exceeds(&self, limit_mb: Option<u64>) {
         let Some(limit_mb) = limit_mb else { return std::future::pending().await };
         // What is over before that is measured at its end, if anybody asks.
-        loop {
+        for turn in 1_u32.. {
             tokio::time::sleep(INTERVAL).await;
+            if turn.is_multiple_of(CPU_TURNS) {
+                self.measure_cpu();
+            }
             if self.measure() > limit_mb << 20 {
                 return;
             }
         }
+        std::future::pending().await
+    }
+
+    /// All that was used since the watch began, as far as it was seen: a process that has ended shows nothing any more.
+    pub fn used(&self) -> Used {
+        self.measure();
+        self.measure_cpu();
+        Used { cpu_ms: self.cpu_ms.load(Ordering::Relaxed), peak_bytes: self.peak_bytes.load(Ordering::Relaxed) }
+    }
+
+    fn measure_cpu(&self) {
+        let spent = tree_cpu_ms(self.group.id(), 0).saturating_sub(self.cpu_before_ms);
+        self.cpu_ms.fetch_max(spent, Ordering::Relaxed);
     }
 
     pub fn peak_mb(&self) -> u64 {
@@ -63,6 +94,23 @@ fn tree_bytes(pid: i32, depth: usize) -> u64 {
         .filter_map(|child| child.parse().ok())
         .map(|child| tree_bytes(child, depth + 1))
         .sum::<u64>()
+}
+
+/// Processor time of a process and of those below it, ended ones included where their parent has waited for them.
+fn tree_cpu_ms(pid: i32, depth: usize) -> u64 {
+    let own = fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|text| {
+        // The name, in brackets, may hold anything.
+        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        let ticks = (11..15).map(|at| fields.get(at)?.parse::<u64>().ok()).sum::<Option<u64>>()?;
+        Some(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    });
+    let Some(own) = own else { return 0 };
+    if depth > 16 {
+        return own;
+    }
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let below = children.split_ascii_whitespace().filter_map(|child| child.parse().ok());
+    own + below.map(|child| tree_cpu_ms(child, depth + 1)).sum::<u64>()
 }
 
 /// Memory that this machine, or the control group that the server runs in, has.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStdin, ChildStdout};
@@ -14,7 +15,7 @@ use super::Limits;
 use super::server::{Reply, Request};
 use crate::Error;
 use crate::budget::{Budget, Class, Permit};
-use crate::sandbox::{Child, Command, Meter};
+use crate::sandbox::{Child, Command, Meter, Used};
 
 /// An answer past this is taken for a worker gone wild.
 const MAX_ANSWER_BYTES: u64 = 256 << 20;
@@ -35,19 +36,46 @@ pub struct Config {
 #[derive(Clone)]
 pub struct Workers(Arc<Shared>);
 
+/// Does the work of workers in another way: the simulation's.
+#[async_trait]
+pub trait Work: Send + Sync {
+    async fn call(&self, kind: &str, request: Value) -> Result<Value, Error>;
+    /// Runs a script as [`crate::spark`] does.
+    async fn script(&self, job: &crate::spark::Job) -> Result<crate::spark::Outcome, Error>;
+}
+
 struct Shared {
     config: Config,
+    elsewhere: Option<Arc<dyn Work>>,
     next: AtomicU64,
     idle: Mutex<BTreeMap<String, Vec<Worker>>>,
 }
 
 impl Workers {
     pub fn new(config: Config) -> Self {
-        Self(Arc::new(Shared { config, next: AtomicU64::new(0), idle: Mutex::default() }))
+        Self(Arc::new(Shared { config, elsewhere: None, next: AtomicU64::new(0), idle: Mutex::default() }))
     }
 
-    /// Sends `request` to a worker of this kind, warm or new, and waits for its answer. Dropping the future kills the worker.
-    pub async fn call(&self, kind: &str, request: Value, limits: Limits) -> Result<Value, Error> {
+    /// Workers that are not children of this process.
+    pub fn elsewhere(config: Config, work: Arc<dyn Work>) -> Self {
+        Self(Arc::new(Shared { config, elsewhere: Some(work), next: AtomicU64::new(0), idle: Mutex::default() }))
+    }
+
+    pub(crate) fn work(&self) -> Option<&Arc<dyn Work>> {
+        self.0.elsewhere.as_ref()
+    }
+
+    /// Sends `request` to a worker of this kind, warm or new, and waits for its answer, and for what it took. Dropping the future
+    /// kills the worker.
+    pub async fn call(&self, kind: &str, request: Value, limits: Limits) -> (Result<Value, Error>, Used) {
+        if let Some(work) = &self.0.elsewhere {
+            return (work.call(kind, request).await, Used::default());
+        }
+        let mut used = Used::default();
+        (self.ask(kind, request, limits, &mut used).await, used)
+    }
+
+    async fn ask(&self, kind: &str, request: Value, limits: Limits, used: &mut Used) -> Result<Value, Error> {
         let pool = format!("{kind} {} {:?} {:?}", limits.memory_mb, limits.read, limits.env);
         let mut line =
             serde_json::to_vec(&Request { request }).map_err(|error| Error::io("encoding a request")(error.into()))?;
@@ -63,6 +91,7 @@ impl Workers {
             () = meter.exceeds(Some(limits.memory_mb)) => Err(Error::OutOfMemory { limit_mb: limits.memory_mb }),
             () = tokio::time::sleep(timeout) => Err(Error::TimedOut(timeout)),
         };
+        *used = meter.used();
         // Only one that answered is known to be in order.
         match answer? {
             Reply::Ok(value) => {
@@ -224,23 +253,24 @@ done
         let folder = tempfile::tempdir().unwrap();
         let workers = workers(folder.path(), Duration::from_mins(1));
         let limits = || Limits::new().memory_mb(64).timeout(Duration::from_secs(20));
-        let first = workers.call("test", json!("pid"), limits()).await.unwrap();
-        let failed = workers.call("test", json!("fail"), limits()).await.unwrap_err();
+        let first = workers.call("test", json!("pid"), limits()).await.0.unwrap();
+        let failed = workers.call("test", json!("fail"), limits()).await.0.unwrap_err();
         assert!(matches!(failed, Error::Failed { ref code, .. } if code == "Bad"), "{failed}");
-        assert_eq!(workers.call("test", json!("pid"), limits()).await.unwrap(), first);
-        let crashed = workers.call("test", json!("crash"), limits()).await.unwrap_err();
+        assert_eq!(workers.call("test", json!("pid"), limits()).await.0.unwrap(), first);
+        let crashed = workers.call("test", json!("crash"), limits()).await.0.unwrap_err();
         assert!(crashed.to_string().contains("segmentation fault"), "{crashed}");
         assert!(crashed.to_string().contains("about to crash"), "{crashed}");
-        let hung = workers.call("test", json!("hang"), limits().timeout(Duration::from_millis(50))).await.unwrap_err();
+        let hung =
+            workers.call("test", json!("hang"), limits().timeout(Duration::from_millis(50))).await.0.unwrap_err();
         assert!(matches!(hung, Error::TimedOut(_)), "{hung}");
-        assert_ne!(workers.call("test", json!("pid"), limits()).await.unwrap(), first);
+        assert_ne!(workers.call("test", json!("pid"), limits()).await.0.unwrap(), first);
     }
 
     #[tokio::test]
     async fn idle_workers_go() {
         let folder = tempfile::tempdir().unwrap();
         let workers = workers(folder.path(), Duration::from_millis(10));
-        workers.call("test", json!("pid"), Limits::new().memory_mb(64)).await.unwrap();
+        workers.call("test", json!("pid"), Limits::new().memory_mb(64)).await.0.unwrap();
         while !workers.idle().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -65,8 +65,10 @@ async fn memo_runs_once() {
                 .unwrap();
             assert_eq!(n, expected);
         }
-        assert_eq!(store.sweep_memos(1).await.unwrap(), 0);
-        assert_eq!(store.sweep_memos(-1).await.unwrap(), 1);
+        let all = [store.clone()];
+        let kept = store::sweep::turn(&store, &all, &[], Duration::from_mins(1)).await.unwrap();
+        let swept = store::sweep::turn(&store, &all, &[], Duration::ZERO).await.unwrap();
+        assert_eq!((kept.forgotten, swept.forgotten), (0, 1));
     }
 }
 

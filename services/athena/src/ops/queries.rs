@@ -10,15 +10,14 @@ use api_athena::{
     UnprocessedQueryExecutionId,
 };
 use async_trait::async_trait;
+use jobs::{Ended, Used};
 use service::{Cx, Handle};
 use store::Key;
 use wire::Error;
 
 use crate::records::{PRIMARY, Record, Scope, find, workgroup};
-use crate::run::KIND;
-use crate::{Athena, event, results};
-
-const CANCELLED: &str = "Query cancelled by user";
+use crate::run::{Payload, Queries, Reply, finish};
+use crate::{Athena, results};
 
 #[async_trait]
 impl Handle<GetQueryExecution> for Athena {
@@ -100,31 +99,21 @@ impl Handle<ListQueryExecutions> for Athena {
 
 #[async_trait]
 impl Handle<StopQueryExecution> for Athena {
-    /// Ends the query in one transaction; its worker is killed after the commit. A finished query stays as it is.
+    /// A query that waits is over at once. One that runs is CANCELLED when its worker is gone and what it wrote is undone. A
+    /// finished one stays as it is.
     async fn handle(&self, cx: &Cx, req: StopQueryExecutionInput) -> Result<StopQueryExecutionOutput, Error> {
-        let (scope, id, now) = (Scope::of(cx), req.query_execution_id, cx.now());
+        let (place, now) = (Payload { scope: Scope::of(cx), id: req.query_execution_id }, cx.now());
         cx.write(&self.store, move |tx| {
-            let mut record = find(tx, &scope, &id)?;
+            let mut record = find(tx, &place.scope, &place.id)?;
             if record.is_over() {
                 return Ok(());
             }
-            let previous = record.state().to_owned();
-            record.sequence += 1;
-            let status = record.status();
-            status.state = Some("CANCELLED".to_owned());
-            status.state_change_reason = Some(CANCELLED.to_owned());
-            status.completion_date_time = Some(now.into());
-            let submitted = status.submission_date_time.map_or(0, wire::Timestamp::as_millis);
-            let statistics = record.execution.statistics.get_or_insert_default();
-            let total = (now.as_millisecond() - submitted).max(1);
-            statistics.total_execution_time_in_millis = Some(total);
-            statistics.engine_execution_time_in_millis = Some(total);
-            statistics.query_queue_time_in_millis = Some(1);
-            statistics.data_scanned_in_bytes = Some(0);
-            tx.put_json(scope.query(&id), &record)?;
-            event::enqueue(tx, &scope, &record, &previous, now)?;
-            tx.cancel_task(&format!("{KIND}:{id}"))?;
-            Ok::<_, Error>(())
+            if record.state() == "QUEUED" {
+                jobs::forget(tx, &place.task())?;
+                let ended = Ended { end: Reply::Cancelled, used: Used::default(), at: now };
+                return finish(tx, &place, &mut record, &ended);
+            }
+            jobs::stop::<Queries>(tx, &place.task(), &place).map(drop)
         })
         .await?;
         Ok(StopQueryExecutionOutput::default())

@@ -9,12 +9,12 @@ use api_athena::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use service::{Cx, Handle};
-use store::{NewTask, Tx};
+use store::Tx;
 use wire::Error;
 
 use crate::classify::{classify, deallocate, execute, prepare};
 use crate::records::{PRIMARY, Record, Scope, engine, workgroup};
-use crate::run::{KIND, Payload};
+use crate::run::{Payload, Queries};
 use crate::{Athena, event};
 
 const LONGEST_QUERY: usize = 262_144;
@@ -122,7 +122,7 @@ impl Handle<StartQueryExecution> for Athena {
                     return Ok(id.clone());
                 }
                 let payload = Payload { scope: scope.clone(), id: id.clone() };
-                tx.enqueue(NewTask::new(KIND, format!("{KIND}:{id}")).payload(&payload)?)?;
+                jobs::start::<Queries>(tx, &payload.task(), &payload)?;
                 Ok(id.clone())
             })
             .await?;
@@ -139,7 +139,7 @@ impl Athena {
         if !managed.is_some_and(|managed| managed.enabled) {
             return Ok(());
         }
-        let platform = Cx::platform(&self.router, &scope.account, &scope.region);
+        let platform = Cx::platform(cx.router(), &scope.account, &scope.region);
         let request =
             api_s3::CreateBucketRequest { bucket: managed_bucket(&scope), ..api_s3::CreateBucketRequest::default() };
         match platform.call::<api_s3::CreateBucket>(request).await {

@@ -1,20 +1,23 @@
-//! The durable crawl: plan it from the records, let a worker do it, write what it found in one transaction.
+//! A crawl as a job: plan it from the records, let a worker do it, write what it found in one transaction. Its lifecycle is
+//! `jobs`'.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::jobs::{Attempt, Ended, Kind, Limits, Loaded, Next, Used, Who, Worked};
 use api_glue::{Classifier, CrawlerHistory};
 use async_trait::async_trait;
-use compute::worker::Limits;
+use compute::worker;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use service::identity::Credentials;
-use store::{Done, Runner, Task, Tx};
+use service::attempts::Outcome;
+use store::Tx;
 use wire::{Error, Timestamp};
 
 use super::apply::{self, Summary, Writer};
 use super::record::{Counts, Run};
-use super::{Payload, Record, classifiers, event, find, history_entry, key, task_id};
+use super::{Payload, Record, classifiers, event, history_entry, key, task_id};
 use crate::Glue;
 use crate::catalog;
 use crate::crawl::{self, Delete, Known, Policies, Report, Request, Target};
@@ -22,85 +25,146 @@ use crate::scope::Scope;
 use crate::worker::{Connection, Job};
 
 /// How often a crawl is begun again after its worker died, before it has failed.
-const ATTEMPTS: u32 = 3;
+const TRIES: u32 = 3;
 const WORKER_MEMORY_MB: u64 = 512;
 const LONGEST_CRAWL: Duration = Duration::from_hours(4);
 const SESSION: &str = "AWS-Crawler";
 
-pub(super) struct CrawlRunner(pub(super) Arc<Glue>);
+pub(crate) struct Crawls(pub(super) Arc<Glue>);
+
+/// How the worker came out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Came {
+    Found(Box<Report>),
+    Failed(String),
+    Stopped,
+}
 
 #[async_trait]
-impl Runner for CrawlRunner {
-    async fn run(&self, task: Task) -> Done {
-        let Ok(payload) = task.payload::<Payload>() else { return Done::Finished };
-        match crawl(&self.0, &task, &payload).await {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::error!(task = task.id, %error, "a crawl could not be recorded; it will run again");
-                Done::Retry(self.0.platform.router.now() + jiff::SignedDuration::from_secs(1))
+impl Kind for Crawls {
+    const NAME: &'static str = "glue:crawl";
+    const OLD_STOP: Option<&'static str> = Some("glue:crawl-stop");
+    const BEGINS: bool = false;
+    type Place = Payload;
+    type Plan = Plan;
+    type End = Came;
+
+    fn scope(place: &Payload) -> (&str, &str) {
+        (&place.account, &place.region)
+    }
+
+    fn load(&self, tx: &mut Tx<'_>, place: &Payload) -> Result<Loaded<Plan>, Error> {
+        let Some((record, is_stopping)) = under_way(tx, place)? else { return Ok(Loaded::Over) };
+        let plan = plan(tx, &place.scope(), record)?;
+        Ok(if is_stopping { Loaded::Stopping(plan) } else { Loaded::Todo(plan) })
+    }
+
+    fn limits(&self, _: &Plan) -> Limits {
+        Limits { tries: TRIES, timeout: Some(LONGEST_CRAWL) }
+    }
+
+    async fn who(&self, place: &Payload, plan: &Plan, attempt: &str) -> Result<Who<Came>, Error> {
+        let role = plan.record.crawler.role.as_deref().unwrap_or_default();
+        let identity = self.0.platform.router.identity();
+        match identity.role_session(&role_arn(&place.account, role), SESSION, Some(attempt)).await {
+            Ok(principal) => Ok(Who::As(principal)),
+            Err(error) if error.status() >= 500 => Err(error),
+            Err(error) => Ok(Who::Nobody(Came::Failed(format!(
+                "Service is unable to assume role {role}. Please verify role's TrustPolicy: {}",
+                error.message()
+            )))),
+        }
+    }
+
+    async fn work(&self, place: &Payload, plan: &Plan, attempt: &Attempt) -> Worked<Came> {
+        let keys = match attempt.credentials() {
+            Ok(keys) => keys,
+            Err(error) => return Worked::Ended(Came::Failed(error.to_string())),
+        };
+        let job = Job {
+            connection: Connection {
+                endpoint: self.0.platform.endpoint.clone(),
+                region: place.region.clone(),
+                access_key: keys.access_key.clone(),
+                secret_key: keys.secret_key.clone(),
+                session_token: keys.session_token.clone(),
+            },
+            crawl: plan.request.clone(),
+        };
+        let limits = worker::Limits::new().memory_mb(WORKER_MEMORY_MB);
+        let (answer, used) = self.0.compute.workers.call("crawl", json!(job), limits).await;
+        attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
+        match answer {
+            Ok(report) => match serde_json::from_value(report) {
+                Ok(report) => Worked::Ended(Came::Found(report)),
+                Err(error) => Worked::Passing(Came::Failed(error.to_string())),
+            },
+            Err(compute::Error::Failed { message, .. }) => Worked::Ended(Came::Failed(message)),
+            Err(error) => Worked::Passing(Came::Failed(error.to_string())),
+        }
+    }
+
+    fn stopped(&self) -> Came {
+        Came::Stopped
+    }
+
+    fn timed_out(&self, _: &Plan) -> Came {
+        Came::Failed(compute::Error::TimedOut(LONGEST_CRAWL).to_string())
+    }
+
+    fn outcome(&self, _: &Came) -> Outcome {
+        Outcome::Commit
+    }
+
+    /// Writes what was found, and makes the crawler READY: a reader that sees that sees the tables.
+    fn end(&self, tx: &mut Tx<'_>, place: &Payload, ended: &Ended<Came>) -> Result<Next<Payload>, Error> {
+        let Some((record, _)) = under_way(tx, place)? else { return Ok(Next::Over) };
+        let (name, now) = (&place.crawler, ended.at);
+        let mut log = vec![format!("BENCHMARK : Running Start Crawl for Crawler {name}")];
+        match &ended.end {
+            Came::Found(report) => {
+                let plan = plan(tx, &place.scope(), record)?;
+                let summary = write_tables(tx, place, &plan, report, now)?;
+                log.extend(report.log.iter().cloned());
+                log.push(format!(
+                    "BENCHMARK : Classification complete, writing results to database {}",
+                    plan.record.database()
+                ));
+                log.extend(summary.log.iter().cloned());
+                log.push("BENCHMARK : Finished writing to Catalog".to_owned());
+                log.push("BENCHMARK : Crawler has finished running and is in state READY".to_owned());
+                finish(tx, place, &End { status: "SUCCEEDED", error: None, summary: &summary, log, now })?;
+            }
+            Came::Failed(message) => {
+                log.push(format!("ERROR : {message}"));
+                let error = Some(message.clone());
+                finish(tx, place, &End { status: "FAILED", error, summary: &Summary::default(), log, now })?;
+            }
+            Came::Stopped => {
+                let log = vec!["INFO : Crawl stopped".to_owned()];
+                finish(tx, place, &End { status: "CANCELLED", error: None, summary: &Summary::default(), log, now })?;
             }
         }
+        Ok(Next::Over)
     }
 }
 
-/// Ends a crawl that StopCrawler took off the queue.
-pub(super) struct StopRunner(pub(super) Arc<Glue>);
-
-#[async_trait]
-impl Runner for StopRunner {
-    async fn run(&self, task: Task) -> Done {
-        let Ok(payload) = task.payload::<Payload>() else { return Done::Finished };
-        let (now, id) = (self.0.platform.router.now(), task.id.clone());
-        let ended = self.0.store.write(move |tx| {
-            tx.finish_task(&id)?;
-            let log = vec!["INFO : Crawl stopped".to_owned()];
-            finish(tx, &payload, &End { status: "CANCELLED", error: None, summary: &Summary::default(), log, now })
-        });
-        match ended.await {
-            Ok(_) => Done::Committed,
-            Err(error) => {
-                tracing::error!(task = task.id, %error, "a stopped crawl could not be recorded");
-                Done::Retry(now + jiff::SignedDuration::from_secs(1))
-            }
-        }
-    }
+/// The crawler, as long as this is its crawl; and whether it is being stopped.
+fn under_way(tx: &mut Tx<'_>, place: &Payload) -> Result<Option<(Record, bool)>, Error> {
+    let record: Option<Record> = tx.get_json(key(&place.scope(), &place.crawler))?;
+    Ok(record.filter(|record| record.runs(&place.run)).map(|record| {
+        let is_stopping = record.crawler.state.as_deref() == Some("STOPPING");
+        (record, is_stopping)
+    }))
 }
 
 /// All that a crawl needs to know from the records.
-struct Plan {
+#[derive(Debug)]
+pub(crate) struct Plan {
     record: Record,
     request: Request,
     /// Tables of catalog targets, by database.
     targets: BTreeMap<String, Vec<String>>,
-}
-
-async fn crawl(glue: &Glue, task: &Task, payload: &Payload) -> Result<Done, Error> {
-    let scope = payload.scope();
-    let planned = glue
-        .store
-        .read(|tx| {
-            let Some(record) = tx.get_json::<Record>(key(&scope, &payload.crawler))? else { return Ok(None) };
-            if !record.runs(&payload.run) {
-                return Ok(None);
-            }
-            plan(tx, &scope, record).map(Some)
-        })
-        .await?;
-    let Some(plan) = planned else { return Ok(Done::Finished) };
-    let outcome = tokio::select! {
-        outcome = ask_worker(glue, payload, &plan) => outcome,
-        () = task.cancelled() => return Ok(Done::Committed),
-    };
-    let outcome = match outcome {
-        Err(Trouble::Passing(_)) if task.attempt < ATTEMPTS => {
-            return Ok(Done::Retry(glue.platform.router.now() + jiff::SignedDuration::from_secs(1)));
-        }
-        Err(Trouble::Passing(message) | Trouble::Lasting(message)) => Err(message),
-        Ok(report) => Ok(report),
-    };
-    let (payload, id, now) = (payload.clone(), task.id.clone(), glue.platform.router.now());
-    let mine = glue.store.write(move |tx| record_end(tx, &payload, &plan, &outcome, &id, now)).await?;
-    Ok(if mine { Done::Committed } else { Done::Finished })
 }
 
 fn plan(tx: &mut Tx<'_>, scope: &Scope, record: Record) -> Result<Plan, Error> {
@@ -162,96 +226,9 @@ fn known_folders(tx: &mut Tx<'_>, scope: &Scope, record: &Record) -> Result<BTre
     Ok(folders)
 }
 
-enum Trouble {
-    /// The worker died: another attempt may do better.
-    Passing(String),
-    /// The crawl itself cannot be done.
-    Lasting(String),
-}
-
-async fn ask_worker(glue: &Glue, payload: &Payload, plan: &Plan) -> Result<Report, Trouble> {
-    let role = plan.record.crawler.role.as_deref().unwrap_or_default();
-    let credentials = credentials(glue, payload, role).await.map_err(|error| {
-        Trouble::Lasting(format!(
-            "Service is unable to assume role {role}. Please verify role's TrustPolicy: {}",
-            error.message()
-        ))
-    })?;
-    let job = Job {
-        connection: Connection {
-            endpoint: glue.platform.endpoint.clone(),
-            region: payload.region.clone(),
-            access_key: credentials.access_key.clone(),
-            secret_key: credentials.secret_key.clone(),
-            session_token: credentials.session_token.clone(),
-        },
-        crawl: plan.request.clone(),
-    };
-    let limits = Limits::new().memory_mb(WORKER_MEMORY_MB).timeout(LONGEST_CRAWL);
-    let answer = glue.compute.workers.call("crawl", json!(job), limits).await;
-    // Keys that outlive the crawl do no harm for long; they expire by themselves.
-    if let Err(error) = glue.platform.router.identity().revoke(&credentials.access_key).await {
-        tracing::warn!(%error, "the keys of a crawl could not be revoked");
-    }
-    match answer {
-        Ok(value) => serde_json::from_value(value).map_err(|error| Trouble::Passing(error.to_string())),
-        Err(compute::Error::Failed { message, .. }) => Err(Trouble::Lasting(message)),
-        Err(error) => Err(Trouble::Passing(error.to_string())),
-    }
-}
-
-async fn credentials(glue: &Glue, payload: &Payload, role: &str) -> Result<Credentials, Error> {
-    let identity = glue.platform.router.identity();
-    let principal = identity.role_session(&role_arn(&payload.account, role), SESSION, None).await?;
-    let valid = jiff::SignedDuration::try_from(LONGEST_CRAWL).map_err(Error::internal)?;
-    identity.issue(&principal, valid).await
-}
-
 /// A crawler's role is an ARN, or a name that may have a path.
 fn role_arn(account: &str, role: &str) -> String {
     if role.starts_with("arn:") { role.to_owned() } else { format!("arn:aws:iam::{account}:role/{role}") }
-}
-
-/// Writes tables and state; false when the crawl is no longer the crawler's.
-fn record_end(
-    tx: &mut Tx<'_>,
-    payload: &Payload,
-    plan: &Plan,
-    outcome: &Result<Report, String>,
-    task: &str,
-    now: jiff::Timestamp,
-) -> Result<bool, Error> {
-    let scope = payload.scope();
-    let current = match find(tx, &scope, &payload.crawler) {
-        Ok(record) => record,
-        Err(error) if error.is("EntityNotFoundException") => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    if !current.runs(&payload.run) || !tx.has_task(task)? {
-        return Ok(false);
-    }
-    tx.finish_task(task)?;
-    let name = &payload.crawler;
-    let mut log = vec![format!("BENCHMARK : Running Start Crawl for Crawler {name}")];
-    match outcome {
-        Ok(report) => {
-            let summary = write_tables(tx, payload, plan, report, now)?;
-            log.extend(report.log.iter().cloned());
-            log.push(format!(
-                "BENCHMARK : Classification complete, writing results to database {}",
-                plan.record.database()
-            ));
-            log.extend(summary.log.iter().cloned());
-            log.push("BENCHMARK : Finished writing to Catalog".to_owned());
-            log.push("BENCHMARK : Crawler has finished running and is in state READY".to_owned());
-            finish(tx, payload, &End { status: "SUCCEEDED", error: None, summary: &summary, log, now })
-        }
-        Err(message) => {
-            log.push(format!("ERROR : {message}"));
-            let error = Some(message.clone());
-            finish(tx, payload, &End { status: "FAILED", error, summary: &Summary::default(), log, now })
-        }
-    }
 }
 
 fn write_tables(
@@ -317,11 +294,11 @@ struct End<'a> {
     now: jiff::Timestamp,
 }
 
-/// Makes the crawler READY, with LastCrawl, history and the event; false when the crawl is no longer the crawler's.
-fn finish(tx: &mut Tx<'_>, payload: &Payload, end: &End<'_>) -> Result<bool, Error> {
+/// Makes the crawler READY, with LastCrawl, history and the event.
+fn finish(tx: &mut Tx<'_>, payload: &Payload, end: &End<'_>) -> Result<(), Error> {
     let scope = payload.scope();
-    let Some(mut record) = tx.get_json::<Record>(key(&scope, &payload.crawler))? else { return Ok(false) };
-    let Some(run) = record.run.clone().filter(|run| run.id == payload.run) else { return Ok(false) };
+    let Some(mut record) = tx.get_json::<Record>(key(&scope, &payload.crawler))? else { return Ok(()) };
+    let Some(run) = record.run.clone().filter(|run| run.id == payload.run) else { return Ok(()) };
     let count = |names: &[String]| i32::try_from(names.len()).unwrap_or(i32::MAX);
     let counts = Counts {
         created: count(&end.summary.tables_created),
@@ -345,8 +322,7 @@ fn finish(tx: &mut Tx<'_>, payload: &Payload, end: &End<'_>) -> Result<bool, Err
         summary: Summary { log: Vec::new(), ..end.summary.clone() },
         log: end.log.clone(),
     };
-    event::announce(tx, payload, &task_id(&scope, &payload.crawler, &payload.run), &stage)?;
-    Ok(true)
+    event::announce(tx, payload, &task_id(&scope, &payload.crawler, &payload.run), &stage)
 }
 
 fn ended(record: &Record, run: &Run, end: &End<'_>) -> CrawlerHistory {

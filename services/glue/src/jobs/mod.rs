@@ -11,7 +11,6 @@ mod logs;
 mod ops;
 mod records;
 mod run;
-mod stop;
 
 use std::sync::Arc;
 
@@ -20,6 +19,9 @@ use compute::spark::Spark;
 use service::{Cx, Platform, Router, operations};
 use store::Store;
 use wire::Error;
+
+/// Runs that work side by side.
+const RUNS_AT_ONCE: usize = 16;
 
 /// Jobs and their runs.
 pub(crate) struct Jobs {
@@ -39,9 +41,7 @@ pub(crate) fn register(platform: &Platform, compute: &Compute) {
     });
     operations!(platform.router, service, api_glue: BatchGetJobs, BatchStopJobRun, CreateJob, DeleteJob, GetJob, GetJobRun,
         GetJobRuns, GetJobs, ListJobs, StartJobRun, UpdateJob);
-    platform.control.register("glue:jobrun", 16, Arc::new(run::JobRunner(service.clone())));
-    platform.control.register("glue:jobstop", 4, Arc::new(stop::Stopper(service.clone())));
-    platform.control.register("glue:event", 4, Arc::new(event::Events(service)));
+    ::jobs::register(&platform.control, &platform.router, Arc::new(run::Runs(service)), RUNS_AT_ONCE);
 }
 
 /// A role as a job names it: an ARN, or a name in the caller's account.

@@ -23,11 +23,10 @@ impl JobRecord {
     }
 }
 
-/// The attempt of a run that is under way or was cut short.
+/// The attempt that a server of an earlier version had under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Attempt {
     pub(super) id: String,
-    pub(super) access_key: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,9 +37,14 @@ pub(super) struct RunRecord {
     pub(super) role: String,
     pub(super) command: api_glue::JobCommand,
     pub(super) max_retries: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) attempt: Option<Attempt>,
-    /// How the script ended, before the attempt's writes were confirmed: from here on it does not run again.
+    /// How the script ended, as a server of an earlier version noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<Ended>,
+    /// What the run took.
+    #[serde(default)]
+    pub(super) used: Option<::jobs::Used>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +63,7 @@ impl RunRecord {
             max_retries: job.max_retries.unwrap_or(0),
             attempt: None,
             ended: None,
+            used: None,
         }
     }
     pub(super) fn state(&self) -> &str {

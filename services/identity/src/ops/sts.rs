@@ -71,7 +71,7 @@ impl Handle<AssumeRole> for Identity {
             session: req.role_session_name.clone(),
             policy: req.policy,
             // What an attempt does under another role is still the attempt's.
-            attempt: cx.principal().attempt().map(str::to_owned),
+            attempt: cx.attempt().map(str::to_owned),
             access_key: None,
         };
         let keys = self.issue(&principal, jiff::SignedDuration::from_secs(seconds)).await?;

@@ -7,11 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use service::{Cx, Handle};
-use store::NewTask;
 use wire::Error;
 
 use crate::Lambda;
-use crate::asynchronous::{Event, INVOKE};
+use crate::asynchronous::{Event, Events};
 use crate::function::{Name, Place};
 use crate::invoke::{Call, Finished};
 use crate::runtime::MAX_RESPONSE_BYTES;
@@ -59,7 +58,7 @@ impl Lambda {
             // As on AWS, a function runs to its end though its caller hung up.
             let me = self.me.upgrade().ok_or_else(|| Error::internal("the service is shutting down"))?;
             let cx = cx.clone();
-            let run = tokio::spawn(async move { me.run(&cx, call).await });
+            let run = tokio::spawn(async move { me.run(&cx, call, None).await });
             return run.await.map_err(Error::internal)?;
         };
         // A task that asks again gets the answer that it has not heard. Its asker commits it, which is as soon as it could be kept
@@ -68,7 +67,7 @@ impl Lambda {
             return Ok(finished);
         }
         let task = task.to_owned();
-        let finished = self.run(cx, call).await?;
+        let finished = self.run(cx, call, None).await?;
         self.answers.keep(task, &finished);
         Ok(finished)
     }
@@ -90,8 +89,7 @@ impl Lambda {
         };
         cx.write(&self.store, move |tx| {
             place.resolve_call(tx, &call.name, 1.0)?;
-            let task = NewTask::new(INVOKE, format!("{INVOKE}:{}", event.request_id)).payload(&event)?;
-            Ok::<_, Error>(tx.enqueue(task)?)
+            jobs::start::<Events>(tx, &event.task(), &event)
         })
         .await?;
         Ok(InvocationResponse { status_code: Some(202), ..Default::default() })

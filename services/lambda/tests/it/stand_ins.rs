@@ -44,6 +44,7 @@ impl service::identity::Identity for Identity {
             expires: None,
             principal: principal.clone(),
             account: "000000000000".to_owned(),
+            attempt: None,
         })
     }
     async fn revoke(&self, _: &str) -> Result<(), Error> {

@@ -39,8 +39,8 @@ impl Access {
         let header = acx.headers().get("x-amz-security-token").and_then(|v| v.to_str().ok()).map(str::to_owned);
         found.check_session(header.or(token).as_deref(), router.now()).map_err(session_error)?;
         let region = region(acx).unwrap_or_else(|| home.to_owned());
-        let account = if found.account.is_empty() { own } else { &found.account };
-        Ok(Cx::new(router, found.principal, account, &region))
+        let account = if found.account.is_empty() { own.to_owned() } else { found.account.clone() };
+        Ok(Cx::platform(&router, &account, &region).with_credentials(found))
     }
 }
 

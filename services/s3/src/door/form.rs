@@ -170,7 +170,8 @@ impl S3 {
         let parsed = PostPolicy::from_base64(encoded)
             .map_err(|e| Error::new("InvalidPolicyDocument", 400, format!("Invalid Policy: {e}")))?;
         let account = if found.account.is_empty() { own } else { &found.account };
-        Ok((Cx::new(Arc::clone(&self.router), found.principal, account, &region), Some(parsed)))
+        let cx = Cx::platform(&self.router, account, &region).with_credentials(found);
+        Ok((cx, Some(parsed)))
     }
 
     async fn form_allowed(

@@ -55,6 +55,7 @@ impl Identity for Keys {
             expires: (access_key == "old").then_some(jiff::Timestamp::UNIX_EPOCH),
             principal,
             account: if access_key == "other" { OTHER } else { ACCOUNT }.into(),
+            attempt: None,
         }))
     }
     async fn authorize(&self, _: &Principal, action: &str, resource: &str) -> Result<(), Error> {
@@ -108,6 +109,7 @@ impl World {
         Cx::new(self.router.clone(), Principal::Root, ACCOUNT, "us-east-1")
     }
     pub(crate) fn attempt(&self, id: &str) -> Cx {
+        self.router.attempts().open(id);
         self.cx().as_principal(role("job", Some(id)))
     }
 

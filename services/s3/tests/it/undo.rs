@@ -63,3 +63,24 @@ async fn a_finished_attempt_stays() {
     assert_eq!(content(&world, "changed").await, "new");
     assert_eq!(content(&world, "fresh").await, "new");
 }
+
+#[tokio::test]
+async fn nothing_of_an_attempt_comes_after_its_end() {
+    let world = World::new();
+    world.root("PUT", "/bucket", "").await;
+    let (first, late) = (world.attempt("job#1"), world.attempt("job#2"));
+    let write = |cx: service::Cx| {
+        let input = api_s3::PutObjectRequest { bucket: "bucket".into(), key: "k".into(), ..Default::default() };
+        let s3 = world.s3.clone();
+        async move { Handle::<api_s3::PutObject>::handle(&*s3, &cx, input).await }
+    };
+    let refused = write(first).await.unwrap_err();
+    assert_eq!((refused.code(), refused.status()), ("ExpiredTokenException", 403));
+    write(late.clone()).await.unwrap();
+    world.router.add_participant(world.s3.clone());
+    assert!(world.router.holds_attempts("job").await.unwrap());
+    world.router.finish_attempts("job", service::attempts::Outcome::Commit).await.unwrap();
+    assert!(!world.router.holds_attempts("job").await.unwrap());
+    assert_eq!(content(&world, "k").await, "");
+    assert_eq!(write(late).await.unwrap_err().code(), "ExpiredTokenException");
+}

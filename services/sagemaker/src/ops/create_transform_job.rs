@@ -5,10 +5,10 @@ use api_sagemaker::{
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
-use store::NewTask;
 use wire::{Error, Timestamp};
 
 use crate::records::{JobRecord, ModelRecord, Place, VERSION, add_tags, job_arn, model_key, no_model, tags_key};
+use crate::transform::Transforms;
 use crate::{SageMaker, event};
 
 #[async_trait]
@@ -34,10 +34,10 @@ impl Handle<CreateTransformJob> for SageMaker {
                 return Err(api_sagemaker::error::resource_in_use(message));
             }
             let model = tx.get_json::<ModelRecord>(&model)?.ok_or_else(|| missing.clone())?.model;
-            let record = JobRecord { version: VERSION, job: job.clone(), model, attempt: None, ended: None };
+            let record = JobRecord { version: VERSION, job: job.clone(), model, attempt: None, ended: None, used: None };
             tx.put_json(place.record(), &record)?;
             add_tags(tx, &tags, &labels)?;
-            tx.enqueue(NewTask::new("sagemaker:transform", place.task()).payload(&place)?)?;
+            jobs::start::<Transforms>(tx, &place.task(), &place)?;
             event::enqueue(tx, &place, &record, now)?;
             Ok(CreateTransformJobResponse { transform_job_arn: arn.clone() })
         })

@@ -1,14 +1,15 @@
-//! StopTransformJob: takes the job off the queue, kills its worker and has it wound up as Stopped.
+//! StopTransformJob: stops a job: its worker is killed and what it wrote undone, then it is recorded as Stopped.
 
 use api_sagemaker::{StopTransformJob, StopTransformJobRequest};
 use async_trait::async_trait;
+use jobs::Stop;
 use service::{Cx, Handle};
-use store::NewTask;
 use wire::Error;
 use wire::types::Empty;
 
 use crate::SageMaker;
 use crate::records::Place;
+use crate::transform::Transforms;
 
 #[async_trait]
 impl Handle<StopTransformJob> for SageMaker {
@@ -18,10 +19,10 @@ impl Handle<StopTransformJob> for SageMaker {
             let mut record = place.load(tx)?;
             match record.job.transform_job_status.as_str() {
                 "InProgress" => {
-                    "Stopping".clone_into(&mut record.job.transform_job_status);
-                    tx.put_json(place.record(), &record)?;
-                    tx.cancel_task(&place.task())?;
-                    tx.enqueue(NewTask::new("sagemaker:stop", format!("stop:{}", place.task())).payload(&place)?)?;
+                    if jobs::stop::<Transforms>(tx, &place.task(), &place)? == Stop::Stopping {
+                        "Stopping".clone_into(&mut record.job.transform_job_status);
+                        tx.put_json(place.record(), &record)?;
+                    }
                 }
                 "Stopping" => {}
                 status => {

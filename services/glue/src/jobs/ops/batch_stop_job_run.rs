@@ -1,14 +1,16 @@
-//! BatchStopJobRun: takes runs off the queue, kills their scripts and has them wound up as STOPPED.
+//! BatchStopJobRun: stops runs: their scripts are killed, then they are recorded as STOPPED.
 
+use ::jobs::Stop;
 use api_glue::{BatchStopJobRun, BatchStopJobRunError, BatchStopJobRunRequest, BatchStopJobRunResponse};
 use api_glue::{BatchStopJobRunSuccessfulSubmission, ErrorDetail};
 use async_trait::async_trait;
 use service::{Cx, Handle};
-use store::{NewTask, Tx};
+use store::Tx;
 use wire::{Error, Timestamp};
 
 use crate::jobs::Jobs;
 use crate::jobs::records::{Place, RunRecord};
+use crate::jobs::run::Runs;
 
 #[async_trait]
 impl Handle<BatchStopJobRun> for Jobs {
@@ -49,10 +51,10 @@ fn stop(tx: &mut Tx<'_>, place: &Place, now: Timestamp) -> Result<Option<(&'stat
     if record.state() == "STOPPING" {
         return Ok(None);
     }
-    record.run.job_run_state = Some("STOPPING".to_owned());
-    record.run.last_modified_on = Some(now);
-    tx.put_json(place.record(), &record)?;
-    tx.cancel_task(&place.task())?;
-    tx.enqueue(NewTask::new("glue:jobstop", format!("glue:jobstop:{}", place.run)).payload(place)?)?;
+    if ::jobs::stop::<Runs>(tx, &place.task(), place)? == Stop::Stopping {
+        record.run.job_run_state = Some("STOPPING".to_owned());
+        record.run.last_modified_on = Some(now);
+        tx.put_json(place.record(), &record)?;
+    }
     Ok(None)
 }

@@ -1,0 +1,381 @@
+#!/usr/bin/env python3
+"""Kills a server (kill -9) again and again while queries, tables made by queries, inserts, crawls, stack operations and
+asynchronous invocations are under way, some of them being stopped; then tells how each ended, and what was left behind.
+
+kills.py --binary target/debug/lakerun [--kills 200] [--seed 1]; needs boto3. Data folder and port are temporary. Every job must
+end once; what it did must be there once, or not at all; nothing else may be there.
+"""
+
+import argparse
+import collections
+import io
+import json
+import os
+import random
+import shutil
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+
+import botocore.exceptions
+from recover import Server
+
+LAKE = "lake"
+# Journals of attempts, courses of jobs, tasks; in S3 uploads, their parts, and what attempts could undo.
+LEFT_IN_STORE = ["\x01journal", "\x01job", "\x01now"]
+LEFT_IN_S3 = [("s3", kind) for kind in ("upload", "part", "undo", "attempt-upload")]
+OVER = ("SUCCEEDED", "FAILED", "CANCELLED")
+
+
+class World:
+    """A server that is killed, and what must be true of it."""
+
+    def __init__(self, server, seed):
+        self.server, self.chance = server, random.Random(seed)
+        self.lock, self.faults, self.ends = threading.Lock(), [], collections.Counter()
+        self.over = False
+
+    def call(self, service, operation, **parameters):
+        """A call that is repeated until the server is there to answer it."""
+        until = time.time() + 120
+        while True:
+            try:
+                return getattr(self.server.client(service), operation)(**parameters)
+            except (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectionClosedError):
+                pass
+            except (botocore.exceptions.ReadTimeoutError, botocore.exceptions.ConnectTimeoutError, OSError, ValueError):
+                pass
+            except botocore.exceptions.HTTPClientError:
+                pass
+            except botocore.exceptions.ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+                    raise
+            if time.time() > until:
+                raise TimeoutError(f"{service} {operation} was not answered for two minutes")
+            time.sleep(0.05)
+
+    def refused(self, service, operation, **parameters):
+        """The code of the refusal; None where it is done."""
+        try:
+            self.call(service, operation, **parameters)
+            return None
+        except botocore.exceptions.ClientError as error:
+            return error.response["Error"]["Code"]
+
+    def keys(self, prefix, bucket=LAKE):
+        found = self.call("s3", "list_objects_v2", Bucket=bucket, Prefix=prefix)
+        return [entry["Key"] for entry in found.get("Contents", [])]
+
+    def fault(self, what):
+        with self.lock:
+            self.faults.append(what)
+        print("FAULT", what, flush=True)
+
+    def ended(self, kind, how):
+        with self.lock:
+            self.ends[(kind, how)] += 1
+
+
+def query(world, sql, stop_after=None):
+    token = "".join(random.choices("abcdef0123456789", k=40))
+    place = {"OutputLocation": f"s3://{LAKE}/results/"}
+    context = {"Database": "db"}
+    id = world.call(
+        "athena", "start_query_execution", QueryString=sql, ClientRequestToken=token,
+        ResultConfiguration=place, QueryExecutionContext=context,
+    )["QueryExecutionId"]
+    if stop_after is not None:
+        time.sleep(stop_after)
+        world.call("athena", "stop_query_execution", QueryExecutionId=id)
+    while True:
+        status = world.call("athena", "get_query_execution", QueryExecutionId=id)["QueryExecution"]["Status"]
+        if status["State"] in OVER:
+            return id, status["State"], status.get("StateChangeReason", "")
+        time.sleep(0.2)
+
+
+def stop_after(world):
+    return world.chance.random() * 2 if world.chance.random() < 0.25 else None
+
+
+def checked(world, kind, n, state, reason, stopped, there, once):
+    """`there`: what was found of the effect; `once`: what it must be where the job succeeded."""
+    world.ended(kind, state)
+    if state == "FAILED" and stopped is None:
+        world.fault(f"{kind} {n} failed: {reason}")
+    expected = once if state == "SUCCEEDED" else type(once)()
+    if there != expected:
+        world.fault(f"{kind} {n} ended {state}, and there is {there}, not {expected}")
+
+
+def select(world, n):
+    stop = stop_after(world)
+    id, state, reason = query(world, "SELECT a.n, b.n FROM src a JOIN src b ON a.n = b.n ORDER BY 1", stop)
+    checked(world, "select", n, state, reason, stop, len(world.keys(f"results/{id}.csv")) >= 1, True)
+
+
+def ctas(world, n):
+    stop = stop_after(world)
+    sql = f"CREATE TABLE t{n} WITH (external_location='s3://{LAKE}/made/{n}/') AS SELECT * FROM src"
+    _, state, reason = query(world, sql, stop)
+    table = world.refused("glue", "get_table", DatabaseName="db", Name=f"t{n}") is None
+    checked(world, "ctas", n, state, reason, stop, (table, len(world.keys(f"made/{n}/")) >= 1), (True, True))
+    if state == "SUCCEEDED":
+        rows(world, f"SELECT count(*) FROM t{n}", 2000, f"ctas {n}")
+    elif table or world.keys(f"made/{n}/"):
+        world.fault(f"ctas {n} ended {state} and left something")
+
+
+def rows(world, sql, expected, what):
+    id, state, reason = query(world, sql)
+    if state != "SUCCEEDED":
+        return world.fault(f"{what}: its rows could not be counted: {reason}")
+    found = world.call("athena", "get_query_results", QueryExecutionId=id)["ResultSet"]["Rows"]
+    count = int(found[1]["Data"][0]["VarCharValue"])
+    if count != expected:
+        world.fault(f"{what}: {count} rows, not {expected}")
+
+
+def insert(world, n):
+    stop = stop_after(world)
+    id, state, reason = query(world, f"INSERT INTO facts SELECT n, {n} FROM src", stop)
+    mine = [key for key in world.keys("facts/") if id in key or id.replace("-", "_") in key]
+    checked(world, "insert", n, state, reason, stop, len(mine) >= 1, True)
+    with world.lock:
+        if state == "SUCCEEDED":
+            world.ends[("inserted", "rows")] += 2000
+
+
+def crawl(world, n):
+    name, database = f"c{n}", f"crawled{n}"
+    targets = {"S3Targets": [{"Path": f"s3://{LAKE}/src/"}]}
+    again = world.refused("glue", "create_crawler", Name=name, Role=world.role, DatabaseName=database, Targets=targets)
+    if again not in (None, "AlreadyExistsException"):
+        return world.fault(f"crawler {n}: {again}")
+    world.refused("glue", "start_crawler", Name=name)
+    stop = stop_after(world)
+    if stop is not None:
+        time.sleep(stop)
+        world.refused("glue", "stop_crawler", Name=name)
+    while True:
+        crawler = world.call("glue", "get_crawler", Name=name)["Crawler"]
+        if crawler["State"] == "READY":
+            break
+        time.sleep(0.2)
+    state = crawler["LastCrawl"]["Status"]
+    tables = world.refused("glue", "get_table", DatabaseName=database, Name="src") is None
+    checked(world, "crawl", n, state, crawler["LastCrawl"].get("ErrorMessage", ""), stop, tables, True)
+    crawls = world.call("glue", "list_crawls", CrawlerName=name)["Crawls"]
+    if len(crawls) != 1:
+        world.fault(f"crawl {n} is there {len(crawls)} times")
+
+
+def stack(world, n):
+    name, buckets = f"s{n}", [f"stack-{n}-a", f"stack-{n}-b"]
+    resources = {
+        "A": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": buckets[0]}},
+        "Q": {"Type": "AWS::SQS::Queue", "DependsOn": "A", "Properties": {"QueueName": f"stack-{n}"}},
+        "T": {"Type": "AWS::SNS::Topic", "DependsOn": "Q", "Properties": {"TopicName": f"stack-{n}"}},
+        "B": {"Type": "AWS::S3::Bucket", "DependsOn": "T", "Properties": {"BucketName": buckets[1]}},
+    }
+    refused = world.refused("cloudformation", "create_stack", StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    if refused not in (None, "AlreadyExistsException"):
+        return world.fault(f"stack {n}: {refused}")
+
+    def status():
+        try:
+            return world.call("cloudformation", "describe_stacks", StackName=name)["Stacks"][0]["StackStatus"]
+        except botocore.exceptions.ClientError:
+            return "DELETE_COMPLETE"
+
+    def there():
+        found = [world.refused("s3", "head_bucket", Bucket=bucket) is None for bucket in buckets]
+        return found + [world.refused("sqs", "get_queue_url", QueueName=f"stack-{n}") is None]
+
+    while (state := status()).endswith("IN_PROGRESS"):
+        time.sleep(0.2)
+    world.ended("stack made", state)
+    if state != "CREATE_COMPLETE" or there() != [True] * 3:
+        world.fault(f"stack {n} ended {state}, and of it there are {there()}")
+    world.call("cloudformation", "delete_stack", StackName=name)
+    while (state := status()).endswith("IN_PROGRESS") or state == "CREATE_COMPLETE":
+        time.sleep(0.2)
+    world.ended("stack deleted", state)
+    if state != "DELETE_COMPLETE" or any(there()):
+        world.fault(f"stack {n} ended {state}, and of it there are {there()}")
+
+
+def invoke(world, n):
+    """The function writes an object of a new name, works, and writes another: what is invoked twice shows."""
+    sent = False
+    while not sent:
+        try:
+            world.server.client("lambda").invoke(
+                FunctionName="writer", InvocationType="Event", Payload=json.dumps({"n": n}).encode()
+            )
+            sent = True
+        except Exception:
+            # Whether it was taken is not known: the next one is an event of its own.
+            world.fault_free.add(n)
+            return world.ended("invocation", "unknown")
+    until = time.time() + 240
+    while time.time() < until:
+        found = world.keys(f"async/{n}/")
+        if any(key.endswith("-end") for key in found):
+            break
+        time.sleep(0.3)
+    time.sleep(1)
+    found = world.keys(f"async/{n}/")
+    world.ended("invocation", "done" if len(found) == 2 else "broken")
+    if len(found) != 2 or len({key.split("/")[-1].rsplit("-", 1)[0] for key in found}) != 1:
+        world.fault(f"invocation {n} has {found}")
+
+
+CODE = """
+import json, os, time, uuid, boto3
+def handle(event, context):
+    s3 = boto3.client("s3")
+    name = f"async/{event['n']}/{uuid.uuid4().hex}"
+    s3.put_object(Bucket="lake", Key=name + "-begin", Body=b"x")
+    time.sleep(0.7)
+    s3.put_object(Bucket="lake", Key=name + "-end", Body=b"x")
+"""
+
+
+def prepare(world):
+    trust = {"Effect": "Allow", "Principal": {"Service": ["glue.amazonaws.com", "lambda.amazonaws.com"]}}
+    trust = {"Version": "2012-10-17", "Statement": [{**trust, "Action": "sts:AssumeRole"}]}
+    role = world.call("iam", "create_role", RoleName="kills", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    world.call("iam", "attach_role_policy", RoleName="kills", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    world.role, world.fault_free = role, set()
+    world.call("s3", "create_bucket", Bucket=LAKE)
+    body = "n,t\n" + "".join(f"{n},text {n}\n" for n in range(2000))
+    world.call("s3", "put_object", Bucket=LAKE, Key="src/a.csv", Body=body.encode())
+    world.call("glue", "create_database", DatabaseInput={"Name": "db"})
+    for sql in (
+        f"CREATE EXTERNAL TABLE src (n bigint, t string) ROW FORMAT DELIMITED FIELDS TERMINATED BY ',' "
+        f"LOCATION 's3://{LAKE}/src/' TBLPROPERTIES ('skip.header.line.count'='1')",
+        f"CREATE EXTERNAL TABLE facts (n bigint, j integer) STORED AS PARQUET LOCATION 's3://{LAKE}/facts/'",
+    ):
+        id, state, reason = query(world, sql)
+        assert state == "SUCCEEDED", reason
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("handler.py", CODE)
+        file.writestr("requirements.txt", "boto3\n")
+    world.call(
+        "lambda", "create_function", FunctionName="writer", Runtime="python3.12", Handler="handler.handle", Role=role,
+        Timeout=30, Code={"ZipFile": archive.getvalue()},
+    )
+    for _ in range(1200):
+        state = world.call("lambda", "get_function", FunctionName="writer")["Configuration"]["State"]
+        if state != "Pending":
+            break
+        time.sleep(0.2)
+    assert state == "Active", state
+
+
+def worker(world, kinds, first, step):
+    n = first
+    while not world.over:
+        kind = kinds[(n // step + first) % len(kinds)]
+        try:
+            kind(world, n)
+        except Exception as error:  # noqa: BLE001
+            world.fault(f"{kind.__name__} {n}: {type(error).__name__} {error}")
+        n += step
+
+
+def children(folder):
+    """Processes that have to do with the folder."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid():
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as file:
+                    line = file.read().replace(b"\0", b" ").decode(errors="replace")
+                with open(f"/proc/{entry}/environ", "rb") as file:
+                    line += file.read().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if folder in line:
+                found.append(line[:200])
+    return found
+
+
+def key(*parts):
+    return b"".join(part.encode() + b"\0\1" for part in parts)
+
+
+def left_behind(world, folder):
+    """Rows that nothing will ever take away, after an orderly stop."""
+    counts = {}
+    for name, prefixes in (("control", [(p,) for p in LEFT_IN_STORE] + [("iam", "session")]), ("s3", [("\x01now",), *LEFT_IN_S3])):
+        database = sqlite3.connect(os.path.join(folder, f"{name}.db"))
+        for prefix in prefixes:
+            begin = key(*prefix)
+            end = begin[:-1] + b"\2"
+            rows = database.execute("SELECT k FROM kv WHERE k >= ? AND k < ?", (begin, end)).fetchall()
+            counts[f"{name}:{'/'.join(prefix)}".replace("\x01", "")] = len(rows)
+            for row in rows[:3]:
+                print("left:", row[0])
+        memos = database.execute("SELECT count(*) FROM kv WHERE k >= ? AND k < ?", (key("\x01memo"), key("\x01memo")[:-1] + b"\2"))
+        print(f"replies still kept in {name}: {memos.fetchone()[0]} (each for an hour)")
+        database.close()
+    for what, count in counts.items():
+        if count and not what.endswith("now"):
+            world.fault(f"{count} rows are left of {what}")
+    print("rows left:", counts)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--binary", required=True)
+    arguments.add_argument("--kills", type=int, default=200)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--clients", type=int, default=6)
+    arguments.add_argument("--longest", type=float, default=6.0, help="seconds from a start to the next kill, at most")
+    given = arguments.parse_args()
+    folder = tempfile.mkdtemp(prefix="kills-")
+    server = Server(os.path.abspath(given.binary), folder)
+    server.start()
+    world = World(server, given.seed)
+    begun = time.time()
+    prepare(world)
+    kinds = [select, ctas, insert, crawl, stack, invoke]
+    threads = [threading.Thread(target=worker, args=(world, kinds, n, given.clients)) for n in range(given.clients)]
+    for thread in threads:
+        thread.start()
+    for kill in range(given.kills):
+        time.sleep(0.2 + random.Random(given.seed * 7919 + kill).random() * given.longest)
+        server.kill()
+        server.start()
+        if kill % 20 == 19:
+            print(f"{kill + 1} kills, {sum(world.ends.values())} jobs over", flush=True)
+    world.over = True
+    for thread in threads:
+        thread.join()
+    inserted = world.ends.pop(("inserted", "rows"), 0)
+    rows(world, "SELECT count(*) FROM facts", inserted, "all inserts")
+    uploads = world.call("s3", "list_multipart_uploads", Bucket=LAKE).get("Uploads", [])
+    if uploads:
+        world.fault(f"{len(uploads)} uploads are left, such as {uploads[0]['Key']}")
+    stopped = [key for key in world.keys("made/")]
+    time.sleep(3)
+    server.stop()
+    left = children(folder)
+    if left:
+        world.fault(f"processes are left: {left}")
+    left_behind(world, folder)
+    for (kind, how), count in sorted(world.ends.items()):
+        print(f"{kind:14} {how:16} {count}")
+    print(f"{given.kills} kills in {time.time() - begun:.0f} s, {len(stopped)} files of tables, {len(world.faults)} faults")
+    shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(1 if world.faults else 0)
+
+
+if __name__ == "__main__":
+    main()

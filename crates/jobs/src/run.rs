@@ -1,0 +1,288 @@
+//! The steps of a job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use service::Router;
+use service::attempts::Outcome;
+use service::meter::Measured;
+use store::{Done, NewTask, Runner, Store, Task};
+use tokio::sync::watch;
+use wire::Error;
+
+use crate::life::{Life, Noted};
+use crate::{Attempt, Ended, Kind, Limits, Loaded, Next, Used, Who, Worked};
+
+/// Keys live longer than the work may take by this much.
+const MARGIN: Duration = Duration::from_mins(10);
+/// Of work that ends by itself.
+const LONGEST: Duration = Duration::from_hours(12);
+/// Before another attempt.
+const PAUSE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+
+pub(crate) struct Jobs<K: Kind> {
+    pub(crate) kind: Arc<K>,
+    pub(crate) store: Store,
+    pub(crate) router: Arc<Router>,
+}
+
+#[async_trait]
+impl<K: Kind> Runner for Jobs<K> {
+    async fn run(&self, task: Task) -> Done {
+        let place = match task.payload::<K::Place>() {
+            Ok(place) => place,
+            Err(error) => {
+                tracing::error!(task = task.id, %error, "a job cannot be read and is dropped");
+                return Done::Finished;
+            }
+        };
+        let job = Job { jobs: self, task: &task, place };
+        match job.carry_out().await {
+            Ok(done) => done,
+            Err(error) => {
+                tracing::error!(job = task.id, %error, "a job is interrupted; it goes on in a while");
+                Done::Retry(self.router.now() + PAUSE)
+            }
+        }
+    }
+}
+
+/// One run of a job's task.
+struct Job<'a, K: Kind> {
+    jobs: &'a Jobs<K>,
+    task: &'a Task,
+    place: K::Place,
+}
+
+/// How the work of an attempt came to its end.
+enum Left<E> {
+    Worked(Worked<E>),
+    /// It was told to stop, or is no longer wanted.
+    Cut,
+}
+
+/// What the last transaction found.
+enum Recorded {
+    Over,
+    /// It was asked to stop before its end was known.
+    Stopped,
+}
+
+impl<K: Kind> Job<'_, K> {
+    async fn carry_out(&self) -> Result<Done, Error> {
+        let (kind, id) = (&self.jobs.kind, &self.task.id);
+        let (life, loaded) =
+            self.jobs.store.read(|tx| Ok::<_, Error>((Life::of(tx, id)?, kind.load(tx, &self.place)?))).await?;
+        let (plan, is_stopping) = match loaded {
+            Loaded::Over => return self.forget().await,
+            Loaded::Stopping(plan) => (plan, true),
+            Loaded::Todo(plan) => (plan, life.stop),
+        };
+        let older = kind.older(&plan);
+        let older = older.as_deref();
+        if let Some(Noted { end, used }) = life.ended {
+            let end = serde_json::from_value(end).map_err(Error::internal)?;
+            return self.wind_up(end, used, older).await;
+        }
+        if is_stopping {
+            return self.wind_up(kind.stopped(), Used::default(), older).await;
+        }
+        if !K::GOES_ON {
+            self.finish(older, Outcome::Rollback).await?;
+        }
+        self.attempt(&plan).await
+    }
+
+    async fn attempt(&self, plan: &K::Plan) -> Result<Done, Error> {
+        let (kind, router, id) = (&self.jobs.kind, &self.jobs.router, &self.task.id);
+        let limits = kind.limits(plan);
+        let name = format!("{id}#{}", router.uuid());
+        let credentials = match kind.who(&self.place, plan, &name).await? {
+            Who::Nobody(end) => return self.wind_up(end, Used::default(), None).await,
+            Who::Platform => None,
+            Who::As(principal) => {
+                let valid = jiff::SignedDuration::try_from(limits.timeout.unwrap_or(LONGEST) + MARGIN)
+                    .map_err(Error::internal)?;
+                Some(router.identity().lend_attempt(&principal, &name, valid).await?)
+            }
+        };
+        let key = credentials.as_ref().map(|keys| keys.access_key.clone());
+        router.attempts().open(&name);
+        let attempt = Attempt::new(&name, credentials);
+        let left = match self.begin().await {
+            Ok(true) => Ok(self.work(plan, &attempt, limits).await),
+            Ok(false) => Ok(Left::Cut),
+            Err(error) => Err(error),
+        };
+        // Whoever worked is gone, and nothing of it may come any more.
+        router.attempts().close(id);
+        if let Some(key) = key {
+            router.identity().revoke(&key).await?;
+        }
+        match left? {
+            Left::Cut => self.cut().await,
+            Left::Worked(Worked::Passing(end)) if self.task.attempt < limits.tries => {
+                tracing::warn!(job = id, ?end, "an attempt came to nothing; another one is made");
+                // Between two attempts nothing of the job is anywhere.
+                self.finish(None, Outcome::Rollback).await?;
+                Ok(Done::Retry(router.now() + PAUSE))
+            }
+            Left::Worked(Worked::Passing(end) | Worked::Ended(end)) => self.note(end, attempt.used()).await,
+        }
+    }
+
+    /// False: the job is no longer on the queue.
+    async fn begin(&self) -> Result<bool, Error> {
+        if !K::BEGINS {
+            return Ok(true);
+        }
+        let (kind, id, place) = (self.jobs.kind.clone(), self.task.id.clone(), self.place.clone());
+        let now = self.jobs.router.now();
+        self.jobs
+            .store
+            .write(move |tx| {
+                let wanted = tx.has_task(&id)? && !Life::of(tx, &id)?.stop;
+                if wanted {
+                    kind.begin(tx, &place, now)?;
+                }
+                Ok(wanted)
+            })
+            .await
+    }
+
+    async fn work(&self, plan: &K::Plan, attempt: &Attempt, limits: Limits) -> Left<K::End> {
+        let kind = &self.jobs.kind;
+        let started = attempt.started.subscribe();
+        tokio::select! {
+            biased;
+            () = self.task.cancelled(), if !K::GOES_ON => Left::Cut,
+            worked = kind.work(&self.place, plan, attempt) => Left::Worked(worked),
+            () = self.time_is_up(limits.timeout, started) => Left::Worked(Worked::Ended(kind.timed_out(plan))),
+        }
+    }
+
+    async fn time_is_up(&self, timeout: Option<Duration>, mut started: watch::Receiver<()>) {
+        let Some(timeout) = timeout else { return std::future::pending().await };
+        loop {
+            tokio::select! {
+                biased;
+                Ok(()) = started.changed() => {}
+                () = self.jobs.router.clock().sleep(timeout) => return,
+            }
+        }
+    }
+
+    /// Notes how the work ended, where that must be known before what it wrote is confirmed.
+    async fn note(&self, end: K::End, used: Used) -> Result<Done, Error> {
+        if self.jobs.router.holds_attempts(&self.task.id).await? {
+            let noted = Noted { end: serde_json::to_value(&end).map_err(Error::internal)?, used };
+            let id = self.task.id.clone();
+            let written = self.jobs.store.write(move |tx| {
+                let life = Life::of(tx, &id)?;
+                let wanted = !life.stop && tx.has_task(&id)?;
+                if wanted {
+                    Life { ended: Some(noted.clone()), ..life }.put(tx, &id)?;
+                }
+                Ok::<_, Error>(wanted)
+            });
+            if !written.await? {
+                return self.cut().await;
+            }
+        }
+        self.wind_up(end, used, None).await
+    }
+
+    /// The work was cut short: the job was stopped, or nobody wants it any more.
+    async fn cut(&self) -> Result<Done, Error> {
+        let id = &self.task.id;
+        let read = self.jobs.store.read(|tx| Ok::<_, Error>((tx.has_task(id)?, Life::of(tx, id)?.stop)));
+        match read.await? {
+            (true, true) => self.wind_up(self.jobs.kind.stopped(), Used::default(), None).await,
+            (true, false) => {
+                self.finish(None, Outcome::Rollback).await?;
+                Ok(Done::Retry(self.jobs.router.now()))
+            }
+            (false, _) => self.forget().await,
+        }
+    }
+
+    /// Confirms or undoes what was written, then records the end.
+    async fn wind_up(&self, end: K::End, mut used: Used, older: Option<&str>) -> Result<Done, Error> {
+        let (mut end, mut older) = (end, older);
+        loop {
+            used.written_bytes += self.finish(older.take(), self.jobs.kind.outcome(&end)).await?;
+            let ended = Ended { end: end.clone(), used, at: self.jobs.router.now() };
+            match self.record(ended).await? {
+                Recorded::Over => break,
+                Recorded::Stopped => end = self.jobs.kind.stopped(),
+            }
+        }
+        self.measure(&used);
+        Ok(Done::Committed)
+    }
+
+    async fn record(&self, ended: Ended<K::End>) -> Result<Recorded, Error> {
+        let (kind, id, place) = (self.jobs.kind.clone(), self.task.id.clone(), self.place.clone());
+        let stopped = serde_json::to_value(kind.stopped()).map_err(Error::internal)?;
+        let is_stopped = serde_json::to_value(&ended.end).map_err(Error::internal)? == stopped;
+        self.jobs
+            .store
+            .write(move |tx| {
+                if !tx.has_task(&id)? {
+                    return Ok(Recorded::Over);
+                }
+                if Life::of(tx, &id)?.stop && !is_stopped {
+                    return Ok(Recorded::Stopped);
+                }
+                let next = kind.end(tx, &place, &ended)?;
+                Life::forget(tx, &id)?;
+                match next {
+                    Next::Over => tx.finish_task(&id)?,
+                    Next::Again(place, at) => tx.enqueue(NewTask::new(K::NAME, &id).payload(&place)?.at(at))?,
+                }
+                Ok(Recorded::Over)
+            })
+            .await
+    }
+
+    /// There is no such job, or it is over: nothing of it stays behind.
+    async fn forget(&self) -> Result<Done, Error> {
+        self.finish(None, Outcome::Rollback).await?;
+        let id = self.task.id.clone();
+        self.jobs
+            .store
+            .write(move |tx| {
+                Life::forget(tx, &id)?;
+                Ok::<_, Error>(tx.finish_task(&id)?)
+            })
+            .await?;
+        Ok(Done::Committed)
+    }
+
+    async fn finish(&self, older: Option<&str>, outcome: Outcome) -> Result<u64, Error> {
+        let router = &self.jobs.router;
+        let mut bytes = router.finish_attempts(&self.task.id, outcome).await?;
+        if let Some(older) = older {
+            bytes += router.finish_attempts(older, outcome).await?;
+        }
+        Ok(bytes)
+    }
+
+    /// Counts what the job used among the platform's own metrics.
+    fn measure(&self, used: &Used) {
+        let router = &self.jobs.router;
+        #[expect(clippy::cast_precision_loss, reason = "a metric is a float")]
+        let figures = [
+            ("CPUTime", used.cpu_ms as f64, "Milliseconds"),
+            ("PeakMemory", used.peak_bytes as f64, "Bytes"),
+            ("BytesRead", used.read_bytes as f64, "Bytes"),
+            ("BytesWritten", used.written_bytes as f64, "Bytes"),
+        ];
+        for (metric, value, unit) in figures.into_iter().filter(|(_, value, _)| *value > 0.0) {
+            let (account, region) = K::scope(&self.place);
+            let dimension = ("JobKind", K::NAME);
+            router.measure(Measured { account, region, namespace: "Lakerun/Jobs", metric, dimension, value, unit });
+        }
+    }
+}

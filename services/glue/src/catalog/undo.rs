@@ -1,0 +1,126 @@
+//! The catalog's part in attempts of jobs: what a query, a job run or a function has changed of databases, tables and
+//! partitions is noted with the change (see [`store::journal`]), and taken back when the attempt counts for nothing.
+//!
+//! What somebody else has changed since stays as they left it; a table that they have changed stays with all that it holds.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use service::attempts::{Outcome, Participant};
+use store::journal::Change;
+use store::{Key, Tx};
+use wire::Error;
+
+use crate::Glue;
+use crate::scope::{self, Scope};
+
+/// The records of the catalog that jobs change.
+const KINDS: [&str; 5] = ["db", "index", "partition", "table", "version"];
+
+#[async_trait]
+impl Participant for Glue {
+    async fn finish(&self, job: &str, outcome: Outcome) -> Result<u64, Error> {
+        if self.holds(job).await? {
+            let job = job.to_owned();
+            let undone = self.store.write(move |tx| {
+                if outcome == Outcome::Rollback {
+                    let changes = tx.journal(&job)?;
+                    undo(tx, &changes)?;
+                }
+                tx.forget_journal(&job)
+            });
+            undone.await?;
+        }
+        Ok(0)
+    }
+
+    async fn holds(&self, job: &str) -> Result<bool, Error> {
+        Ok(self.store.read(|tx| tx.has_journal(job)).await?)
+    }
+
+    async fn next(&self, after: Option<&str>) -> Result<Option<String>, Error> {
+        Ok(self.store.read(|tx| tx.next_journal(after)).await?)
+    }
+
+    fn notes(&self, key: &[u8]) -> bool {
+        Place::of(key).is_some()
+    }
+}
+
+/// What a record is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    kind: String,
+    account: String,
+    region: String,
+    database: String,
+    /// Of all but databases.
+    table: String,
+}
+
+impl Place {
+    fn of(key: &[u8]) -> Option<Self> {
+        if !key.starts_with(Key::new("glue").as_bytes()) {
+            return None;
+        }
+        let parts = Key::parts(key);
+        let part = |at: usize| parts.get(at).map(|part| String::from_utf8_lossy(part).into_owned());
+        let kind = part(3).filter(|kind| KINDS.contains(&kind.as_str()))?;
+        let table = part(5).unwrap_or_default();
+        Some(Self { kind, account: part(1)?, region: part(2)?, database: part(4)?, table })
+    }
+
+    fn scope(&self) -> Scope {
+        Scope { account: self.account.clone(), region: self.region.clone() }
+    }
+
+    /// The table that the record is, or is of.
+    fn of_table(&self) -> Self {
+        Self { kind: "table".to_owned(), ..self.clone() }
+    }
+}
+
+fn undo(tx: &mut Tx<'_>, changes: &[Change]) -> Result<(), store::Error> {
+    let mut foreign = BTreeSet::new();
+    for change in changes {
+        let place = Place::of(&change.key).filter(|place| place.kind == "table");
+        if let Some(place) = place
+            && tx.get(&change.key)? != change.after
+        {
+            foreign.insert(place);
+        }
+    }
+    let mut gone = Vec::new();
+    for change in changes {
+        let Some(place) = Place::of(&change.key) else { continue };
+        if foreign.contains(&place.of_table()) || tx.get(&change.key)? != change.after {
+            continue;
+        }
+        match &change.before {
+            Some(before) => tx.put(&change.key, before)?,
+            None => {
+                tx.delete(&change.key)?;
+                gone.push(place);
+            }
+        }
+    }
+    for place in gone.iter().filter(|place| place.kind == "table") {
+        // What others have added to it has no table any more.
+        let scope = place.scope();
+        for of in [scope.partitions(&place.database, &place.table), scope.versions(&place.database, &place.table)] {
+            scope::clear(tx, &of)?;
+        }
+        tx.delete(scope.indexes(&place.database, &place.table))?;
+    }
+    for place in gone.iter().filter(|place| place.kind == "db") {
+        // Others have made tables in it meanwhile: it stays.
+        let (scope, name) = (place.scope(), &place.database);
+        let key = scope.database(name);
+        let made = changes.iter().find(|change| change.key == key.as_bytes()).and_then(|change| change.after.clone());
+        if let Some(made) = made.filter(|_| tx.scan_prefix(scope.tables(name), 1).is_ok_and(|found| !found.is_empty()))
+        {
+            tx.put(key, &made)?;
+        }
+    }
+    Ok(())
+}
