@@ -339,7 +339,7 @@ impl Run<'_> {
     }
 
     fn place(&self, stack: &StackRecord, name: &str, generation: u32, word: &str) -> ResourcePlace {
-        let task = format!("cloudformation/{}/{}/{name}/{word}", self.work.stack_id, self.work.number);
+        let task = step(&self.work.stack_id, self.work.number, name, word);
         ResourcePlace {
             cx: self.cx.with_task(&task),
             stack_name: stack.name.clone(),
@@ -549,7 +549,8 @@ impl Run<'_> {
         let (n, under_way) = (name.clone(), record.clone());
         let stack = self
             .change(move |tx, stack, now| {
-                if under_way.status == "DELETE_IN_PROGRESS" {
+                // Of one whose making was begun it must stay known that it was.
+                if under_way.status == "DELETE_IN_PROGRESS" || is_begun(&under_way) {
                     return Ok(());
                 }
                 let record = ResourceRecord {
@@ -582,10 +583,22 @@ impl Run<'_> {
         record: &ResourceRecord,
         word: &str,
     ) -> Result<(), String> {
+        let Some(kind) = resources::find(&record.kind) else { return Ok(()) };
+        let mut record = record.clone();
+        if is_begun(&record) {
+            // Whether it was made nobody has heard. The same call again, by the name of the same task, answers as the first
+            // did; what it makes now is deleted with the rest.
+            let mut at = self.place(stack, name, record.generation, "create");
+            at.cx = self.cx.with_task(&step(&self.work.stack_id, record.generation, name, "create"));
+            match kind.create(&at, &record.properties).await {
+                Ok(made) => (record.physical_id, record.attributes) = (made.physical_id, made.attributes),
+                Err(error) if error.status() >= 500 => return Err(explain(&error)),
+                Err(_) => return Ok(()),
+            }
+        }
         if record.physical_id.is_empty() {
             return Ok(());
         }
-        let Some(kind) = resources::find(&record.kind) else { return Ok(()) };
         // A replaced resource and its replacement share the name, not the generation.
         let word = format!("{word}-{}", record.generation);
         let at = self.place(stack, name, record.generation, &word);
@@ -596,6 +609,17 @@ impl Run<'_> {
             Err(error) => Err(explain(&error)),
         }
     }
+}
+
+/// The name by which the calls of a step count once.
+fn step(stack_id: &str, operation: u32, name: &str, word: &str) -> String {
+    format!("cloudformation/{stack_id}/{operation}/{name}/{word}")
+}
+
+/// Its making was begun, and has not been heard of.
+fn is_begun(record: &ResourceRecord) -> bool {
+    let status = record.status.as_str();
+    record.physical_id.is_empty() && status.ends_with("_IN_PROGRESS") && !status.starts_with("DELETE")
 }
 
 /// Why a step did not go on.

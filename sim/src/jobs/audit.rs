@@ -65,7 +65,20 @@ pub(crate) async fn seen(cx: &Cx, client: &Client, ended: &str) -> Option<String
             }
             there.push(has(cx, "glue", "getDatabase", json!({ "Name": format!("stack{n}") })).await?);
             let broken = ended.ends_with("FAILED") || there.iter().any(|one| *one != whole);
-            broken.then(|| format!("of its resources are there: {there:?}")).and_then(fault)
+            if !broken {
+                return None;
+            }
+            let events = cx.call_json("cloudformation", "describeStackEvents", json!({ "StackName": client.id() })).await;
+            let events = events.ok().and_then(|found| found["StackEvents"].as_array().cloned()).unwrap_or_default();
+            let events: Vec<String> = events
+                .iter()
+                .rev()
+                .map(|event| {
+                    let reason = event["ResourceStatusReason"].as_str().unwrap_or_default();
+                    format!("{} {} {reason}", event["LogicalResourceId"], event["ResourceStatus"])
+                })
+                .collect();
+            fault(format!("of its resources are there: {there:?}\n{}", events.join("\n")))
         }
     }
 }

@@ -183,8 +183,7 @@ impl Client {
                     "Second": { "Type": "AWS::S3::Bucket", "DependsOn": "Database", "Properties": { "BucketName": format!("stack-{n}-b") } },
                 } });
                 let input = json!({ "StackName": name, "TemplateBody": template.to_string() });
-                cx.call_json("cloudformation", "createStack", input).await?;
-                Ok(name)
+                Ok(id(cx.call_json("cloudformation", "createStack", input).await?, "StackId"))
             }
         }
     }
