@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jobs::{Attempt, Ended, Kind, Limits, Loaded, Next, Who, Worked};
@@ -21,6 +22,9 @@ use crate::records::{Goal, OutputRecord, Phase, ResourceRecord, StackRecord};
 use crate::resources::{self, Made, Place as ResourcePlace, Updated};
 use crate::stacks::{self, Place};
 use crate::template::{Resource, Template};
+
+/// Between two tries of a step that fails because the platform does; then the step has failed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 
 /// The stack was deleted while it was made: that operation's task goes on instead of this one.
 const SUPERSEDED: &str = "OperationSuperseded";
@@ -264,9 +268,12 @@ impl Run<'_> {
             }
             let under_way = ResourceRecord { status: "UPDATE_IN_PROGRESS".to_owned(), reason: None, ..old.clone() };
             *stack = self.note(name, under_way, before.clone()).await?;
-            let at = self.place(stack, name, old.generation, "update");
             let was = Made { physical_id: old.physical_id.clone(), attributes: old.attributes.clone() };
-            match kind.update(&at, &was, &old.properties, &properties).await.map_err(Stop::failed)? {
+            let update = || async {
+                let at = self.place(stack, name, old.generation, "update");
+                kind.update(&at, &was, &old.properties, &properties).await
+            };
+            match self.insist(update).await.map_err(Stop::failed)? {
                 Updated::InPlace(made) => {
                     let made = record(made, old.generation, "UPDATE_COMPLETE");
                     *stack = self.note(name, made, before).await?;
@@ -286,10 +293,13 @@ impl Run<'_> {
             );
         }
         *stack = self.note(name, under_way, before.clone()).await?;
-        let at = self.place(stack, name, generation, "create");
-        let made = kind.create(&at, &properties).await.map_err(Stop::failed)?;
+        let create = || async {
+            let at = self.place(stack, name, generation, "create");
+            kind.create(&at, &properties).await
+        };
+        let made = self.insist(create).await.map_err(Stop::failed)?;
         let made = record(made, generation, &format!("{status}_COMPLETE"));
-        let (name, fresh) = (name.to_owned(), made.clone());
+        let (logical_id, name, fresh) = (name, name.to_owned(), made.clone());
         let noted = self
             .change(move |tx, stack, now| {
                 if let (Some(old), Some(operation)) = (&before, stack.operation.as_mut())
@@ -309,7 +319,7 @@ impl Run<'_> {
             Err(error) => {
                 if error.is(SUPERSEDED) {
                     // Nobody else knows of it.
-                    let gone = self.delete_resource(stack, &at.logical_id, &fresh, "superseded").await;
+                    let gone = self.delete_resource(stack, logical_id, &fresh, "superseded").await;
                     gone.unwrap_or_else(|reason| tracing::warn!(reason, "a resource of a deleted stack stays"));
                 }
                 Err(error.into())
@@ -336,6 +346,22 @@ impl Run<'_> {
             stacks::set_resource(tx, stack, now, &name, record)
         })
         .await
+    }
+
+    /// Makes a call of a step again where the platform itself has failed: whether it took place is then not known, and the same
+    /// call, by the name of the same task, answers as the first did.
+    async fn insist<T, F: Future<Output = Result<T>> + Send>(&self, call: impl Fn() -> F + Send) -> Result<T> {
+        let mut pause = Duration::from_secs(1);
+        loop {
+            match call().await {
+                Err(error) if error.is("InternalFailure") && pause <= LONGEST_PAUSE => {
+                    tracing::warn!(stack = self.work.stack_id, %error, "a step of a stack operation is made again");
+                    self.service.router.clock().sleep(pause).await;
+                    pause *= 2;
+                }
+                other => return other,
+            }
+        }
     }
 
     fn place(&self, stack: &StackRecord, name: &str, generation: u32, word: &str) -> ResourcePlace {
@@ -588,9 +614,12 @@ impl Run<'_> {
         if is_begun(&record) {
             // Whether it was made nobody has heard. The same call again, by the name of the same task, answers as the first
             // did; what it makes now is deleted with the rest.
-            let mut at = self.place(stack, name, record.generation, "create");
-            at.cx = self.cx.with_task(&step(&self.work.stack_id, record.generation, name, "create"));
-            match kind.create(&at, &record.properties).await {
+            let create = || async {
+                let mut at = self.place(stack, name, record.generation, "create");
+                at.cx = self.cx.with_task(&step(&self.work.stack_id, record.generation, name, "create"));
+                kind.create(&at, &record.properties).await
+            };
+            match self.insist(create).await {
                 Ok(made) => (record.physical_id, record.attributes) = (made.physical_id, made.attributes),
                 Err(error) if error.status() >= 500 => return Err(explain(&error)),
                 Err(_) => return Ok(()),
@@ -601,9 +630,12 @@ impl Run<'_> {
         }
         // A replaced resource and its replacement share the name, not the generation.
         let word = format!("{word}-{}", record.generation);
-        let at = self.place(stack, name, record.generation, &word);
         let made = Made { physical_id: record.physical_id.clone(), attributes: record.attributes.clone() };
-        match kind.delete(&at, &made, &record.properties).await {
+        let delete = || async {
+            let at = self.place(stack, name, record.generation, &word);
+            kind.delete(&at, &made, &record.properties).await
+        };
+        match self.insist(delete).await {
             Ok(()) => Ok(()),
             Err(error) if resources::is_missing(&error) => Ok(()),
             Err(error) => Err(explain(&error)),

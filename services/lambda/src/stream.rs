@@ -346,7 +346,9 @@ impl Source {
                 "streamArn": self.stream,
             },
         });
-        send(role, target, &record).await;
+        if let Err(error) = send(role, target, &record).await {
+            tracing::warn!(%error, target, "the record of a failed batch could not be sent to its destination");
+        }
     }
 }
 

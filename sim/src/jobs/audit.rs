@@ -68,7 +68,8 @@ pub(crate) async fn seen(cx: &Cx, client: &Client, ended: &str) -> Option<String
             if !broken {
                 return None;
             }
-            let events = cx.call_json("cloudformation", "describeStackEvents", json!({ "StackName": client.id() })).await;
+            let events =
+                cx.call_json("cloudformation", "describeStackEvents", json!({ "StackName": client.id() })).await;
             let events = events.ok().and_then(|found| found["StackEvents"].as_array().cloned()).unwrap_or_default();
             let events: Vec<String> = events
                 .iter()

@@ -50,7 +50,7 @@ impl Meter {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending().await;
     }
 
     /// All that was used since the watch began, as far as it was seen: a process that has ended shows nothing any more.

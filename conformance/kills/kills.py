@@ -21,7 +21,9 @@ import time
 import zipfile
 
 import botocore.exceptions
-from recover import Server
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench"))
+from recover import Server  # noqa: E402
 
 LAKE = "lake"
 # Journals of attempts, courses of jobs, tasks; in S3 uploads, their parts, and what attempts could undo.
