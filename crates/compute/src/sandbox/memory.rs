@@ -41,8 +41,10 @@ impl Meter {
     pub async fn exceeds(&self, limit_mb: Option<u64>) {
         let Some(limit_mb) = limit_mb else { return std::future::pending().await };
         // What is over before that is measured at its end, if anybody asks.
-        for turn in 1_u32.. {
+        let mut turn = 0_u32;
+        loop {
             tokio::time::sleep(INTERVAL).await;
+            turn = turn.wrapping_add(1);
             if turn.is_multiple_of(CPU_TURNS) {
                 self.measure_cpu();
             }
@@ -50,7 +52,6 @@ impl Meter {
                 return;
             }
         }
-        std::future::pending().await;
     }
 
     /// All that was used since the watch began, as far as it was seen: a process that has ended shows nothing any more.
