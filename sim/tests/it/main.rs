@@ -58,7 +58,7 @@ fn a_crash_at_any_commit_changes_nothing() {
     for what in [Ctas, Insert, Select, Run, Crawl, Transform, Stack] {
         for stops in [false, true] {
             let crashes = jobs::crash_everywhere(what, stops).unwrap_or_else(|fault| panic!("{fault}"));
-            assert!(crashes > 20, "{what:?}: only {crashes}");
+            assert!(crashes > 4, "{what:?}: only {crashes}");
         }
     }
 }
