@@ -368,7 +368,10 @@ def main():
     stopped = [key for key in world.keys("made/")]
     time.sleep(3)
     server.stop()
-    left = children(folder)
+    # What was told to go may still be going.
+    until = time.time() + 10
+    while (left := children(folder)) and time.time() < until:
+        time.sleep(0.2)
     if left:
         world.fault(f"processes are left: {left}")
     left_behind(world, folder)
