@@ -40,6 +40,7 @@ impl service::identity::Identity for Identity {
                 expires: None,
                 principal: Principal::Root,
                 account: account.clone(),
+                attempt: None,
             }));
         }
         let lent = self.lent().get(access_key).cloned();
