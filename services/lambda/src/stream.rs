@@ -151,6 +151,7 @@ impl Source {
             shard_id: shard,
             shard_iterator_type: kind.to_owned(),
             sequence_number: position.sequence_number.clone(),
+            timestamp: None,
         };
         let asked = role.call::<GetShardIterator>(request.clone()).await;
         match asked {
@@ -159,6 +160,7 @@ impl Source {
                 let oldest = GetShardIteratorInput {
                     shard_iterator_type: "TRIM_HORIZON".to_owned(),
                     sequence_number: None,
+                    timestamp: None,
                     ..request
                 };
                 Ok(role.call::<GetShardIterator>(oldest).await?.shard_iterator)
