@@ -36,7 +36,7 @@ impl RelationPlanner for Relations {
         match &mut relation {
             TableFactor::UNNEST { .. } => {
                 let left = LogicalPlanBuilder::empty(true).build()?;
-                planned(unnest(left, relation, false, context)?)
+                Ok(planned(unnest(left, relation, false, context)?))
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } if matches!(table_with_joins.joins.last(), Some(join) if matches!(join.relation, TableFactor::UNNEST { .. })) =>
             {
@@ -49,20 +49,20 @@ impl RelationPlanner for Relations {
                 } else {
                     context.plan(relation)?
                 };
-                planned(unnest(left, join.relation, outer, context)?)
+                Ok(planned(unnest(left, join.relation, outer, context)?))
             }
             TableFactor::Table { sample, .. } | TableFactor::Derived { sample, .. } if sample.is_some() => {
                 let taken = sample.take();
                 let plan = context.plan(relation)?;
-                planned(sampled(plan, taken, context)?)
+                Ok(planned(sampled(plan, taken, context)?))
             }
             _ => Ok(RelationPlanning::Original(Box::new(relation))),
         }
     }
 }
 
-fn planned(plan: LogicalPlan) -> Result<RelationPlanning> {
-    Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, None))))
+fn planned(plan: LogicalPlan) -> RelationPlanning {
+    RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, None)))
 }
 
 fn refused(text: impl std::fmt::Display) -> DataFusionError {

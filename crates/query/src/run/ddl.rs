@@ -353,7 +353,7 @@ impl Run<'_> {
         let Some(column) = columns.iter_mut().find(|column| column.name == old) else {
             return Err(Error::ddl(format_args!("Invalid column reference {old}")));
         };
-        *column = Column { comment: new.comment.or(column.comment.take()), ..new };
+        *column = Column { comment: new.comment.or_else(|| column.comment.take()), ..new };
         self.catalog.update_table(&database, table).await?;
         Ok(done())
     }

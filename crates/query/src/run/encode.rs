@@ -209,7 +209,14 @@ fn separators(field: Option<char>, collection: Option<char>, key: Option<char>) 
 
 enum Sink {
     Parquet(Box<AsyncArrowWriter<BufWriter>>),
-    Lines(Packer, Encoding, BufWriter),
+    Lines(Box<Lines>),
+}
+
+/// Rows as text, packed as they come.
+struct Lines {
+    packer: Packer,
+    encoding: Encoding,
+    out: BufWriter,
 }
 
 /// One file being written.
@@ -238,7 +245,7 @@ impl FileWriter {
                     Encoding::Json(pack) | Encoding::Text { pack, .. } => *pack,
                     _ => Pack::None,
                 };
-                Sink::Lines(Packer::new(pack), lines.clone(), out)
+                Sink::Lines(Box::new(Lines { packer: Packer::new(pack), encoding: lines.clone(), out }))
             }
         };
         Ok(Self { sink, schema: Arc::clone(schema), rows: 0 })
@@ -248,10 +255,10 @@ impl FileWriter {
         self.rows += batch.num_rows() as u64;
         match &mut self.sink {
             Sink::Parquet(writer) => writer.write(batch).await.map_err(Error::internal),
-            Sink::Lines(packer, encoding, out) => {
-                let text = lines(batch, encoding, &self.schema)?;
-                packer.write(text.as_bytes())?;
-                put(out, &packer.take()).await
+            Sink::Lines(to) => {
+                let text = lines(batch, &to.encoding, &self.schema)?;
+                to.packer.write(text.as_bytes())?;
+                put(&mut to.out, &to.packer.take()).await
             }
         }
     }
@@ -259,7 +266,8 @@ impl FileWriter {
     pub(super) async fn close(self) -> Result<()> {
         match self.sink {
             Sink::Parquet(writer) => writer.close().await.map(drop).map_err(Error::internal),
-            Sink::Lines(packer, _, mut out) => {
+            Sink::Lines(to) => {
+                let Lines { packer, mut out, .. } = *to;
                 put(&mut out, &packer.finish()?).await?;
                 out.shutdown().await.map_err(Error::internal)
             }
@@ -274,7 +282,7 @@ async fn put(out: &mut BufWriter, bytes: &[u8]) -> Result<()> {
 /// Compresses what is written and gives away what is done.
 enum Packer {
     None(Vec<u8>),
-    Gzip(flate2::write::GzEncoder<Vec<u8>>),
+    Gzip(Box<flate2::write::GzEncoder<Vec<u8>>>),
 }
 
 impl Packer {
@@ -282,7 +290,7 @@ impl Packer {
         let level = flate2::Compression::default();
         match pack {
             Pack::None => Self::None(Vec::new()),
-            Pack::Gzip => Self::Gzip(flate2::write::GzEncoder::new(Vec::new(), level)),
+            Pack::Gzip => Self::Gzip(Box::new(flate2::write::GzEncoder::new(Vec::new(), level))),
         }
     }
 
@@ -342,7 +350,7 @@ fn lines(batch: &RecordBatch, encoding: &Encoding, schema: &SchemaRef) -> Result
                     csv(column.as_ref(), row, *quote, *escape, &mut out)?;
                 }
             }
-            _ => return Err(Error::internal("no format of lines")),
+            Encoding::Parquet(_) => return Err(Error::internal("no format of lines")),
         }
         out.push('\n');
     }

@@ -255,8 +255,7 @@ impl Run<'_> {
             ],
             // Athena's rights are Lake Formation's and IAM's; these are empty there too.
             "applicable_roles" => &["grantee", "grantee_type", "role_name", "is_grantable"],
-            "enabled_roles" => &["role_name"],
-            "roles" => &["role_name"],
+            "enabled_roles" | "roles" => &["role_name"],
             "table_privileges" => &[
                 "grantor",
                 "grantor_type",

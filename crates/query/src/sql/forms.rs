@@ -150,7 +150,7 @@ pub(super) fn quantified(expr: &Expr) -> Option<Expr> {
         _ => {}
     }
     let operator = op.to_string();
-    let test = match (op, all) {
+    let condition = match (op, all) {
         (Op::Lt | Op::LtEq, true) | (Op::Gt | Op::GtEq, false) => format!("$1 {operator} $4"),
         (Op::Gt | Op::GtEq, true) | (Op::Lt | Op::LtEq, false) => format!("$1 {operator} $5"),
         (Op::Eq, true) => "$1 = $4 AND $1 = $5".to_owned(),
@@ -159,11 +159,11 @@ pub(super) fn quantified(expr: &Expr) -> Option<Expr> {
     };
     let text = if all {
         format!(
-            "CASE WHEN $2 = 0 THEN TRUE WHEN NOT ({test}) THEN FALSE WHEN $1 IS NULL OR $2 <> $3 THEN NULL ELSE TRUE END"
+            "CASE WHEN $2 = 0 THEN TRUE WHEN NOT ({condition}) THEN FALSE WHEN $1 IS NULL OR $2 <> $3 THEN NULL ELSE TRUE END"
         )
     } else {
         format!(
-            "CASE WHEN $2 = 0 THEN FALSE WHEN {test} THEN TRUE WHEN $1 IS NULL OR $2 <> $3 THEN NULL ELSE FALSE END"
+            "CASE WHEN $2 = 0 THEN FALSE WHEN {condition} THEN TRUE WHEN $1 IS NULL OR $2 <> $3 THEN NULL ELSE FALSE END"
         )
     };
     let figures = ["count(*)", "count(c)", "min(c)", "max(c)"]

@@ -202,7 +202,7 @@ fn reusable(
         return Ok(None);
     }
     let oldest = now.as_millisecond() - i64::from(by_age.max_age_in_minutes.unwrap_or(60)) * 60_000;
-    for (key, _) in tx.scan_after(&scope.by_time(group), &[], MOST_LOOKED_AT)? {
+    for (key, _) in tx.scan_after(scope.by_time(group), &[], MOST_LOOKED_AT)? {
         let Some(id) = store::Key::parts(&key).pop().and_then(|id| String::from_utf8(id).ok()) else { continue };
         let Some(other) = tx.get_json::<Record>(scope.query(&id))? else { continue };
         let ended = other.execution.status.as_ref().and_then(|status| status.completion_date_time);
