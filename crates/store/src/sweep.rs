@@ -131,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn a_turn_is_bounded_and_a_round_is_whole() {
         let store = Store::memory();
-        for n in 0..2 * TURN + 1 {
+        for n in 0..=2 * TURN {
             memo(&store, &format!("t{n}")).await;
         }
         let (mut at, mut turns) = (Vec::new(), Vec::new());

@@ -188,8 +188,8 @@ impl Kind for Events {
                 return Ok(Next::Again(Event { throttles, ..event.clone() }, at));
             }
         }
-        let tries = config.maximum_retry_attempts.unwrap_or(DEFAULT_RETRIES);
-        if tried.failed && event.failures < tries {
+        let retries = config.maximum_retry_attempts.unwrap_or(DEFAULT_RETRIES);
+        if tried.failed && event.failures < retries {
             let failures = event.failures + 1;
             let at = now + SignedDuration::from_mins(failures.into());
             if young(at) {

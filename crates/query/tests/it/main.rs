@@ -97,10 +97,10 @@ impl Lake {
     }
 
     pub(crate) async fn run_with(&self, sql: &str, parameters: &[&str]) -> Result<Outcome> {
-        self.engine.run(&self.job(sql, parameters)).await
+        self.engine.run(&Self::job(sql, parameters)).await
     }
 
-    fn job(&self, sql: &str, parameters: &[&str]) -> Job {
+    fn job(sql: &str, parameters: &[&str]) -> Job {
         Job {
             id: "11111111-2222-3333-4444-555555555555".to_owned(),
             sql: sql.to_owned(),

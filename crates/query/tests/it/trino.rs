@@ -34,12 +34,11 @@ async fn recorded_cases() {
         let (own, sql) = (std::sync::Arc::clone(&lake), text("sql").to_owned());
         let task = tokio::spawn(async move { run(&own, &sql).await });
         let stop = task.abort_handle();
-        let got = match tokio::time::timeout(std::time::Duration::from_secs(20), task).await {
-            Ok(done) => done.unwrap_or_else(|_| Err("PANIC".to_owned())),
-            Err(_) => {
-                stop.abort();
-                Err("TIMEOUT".to_owned())
-            }
+        let got = if let Ok(done) = tokio::time::timeout(std::time::Duration::from_secs(20), task).await {
+            done.unwrap_or_else(|_| Err("PANIC".to_owned()))
+        } else {
+            stop.abort();
+            Err("TIMEOUT".to_owned())
         };
         let verdict = judge(&case, &got);
         *counts.entry((text("area").to_owned(), verdict)).or_default() += 1;
@@ -152,8 +151,9 @@ fn same_rows(case: &Value, got: &Rows) -> bool {
     if want.len() != got.len() || got.iter().any(|row| row.len() != kinds.len()) {
         return false;
     }
-    let alike =
-        |a: &[Option<String>], b: &[Option<String>]| a.iter().zip(b).zip(&kinds).all(|((a, b), kind)| same(a, b, kind));
+    let alike = |a: &[Option<String>], b: &[Option<String>]| {
+        a.iter().zip(b).zip(&kinds).all(|((a, b), kind)| same(a.as_ref(), b.as_ref(), kind))
+    };
     if case["ordered"].as_bool() == Some(true) || want.len() == 1 {
         return want.iter().zip(got).all(|(a, b)| alike(a, b));
     }
@@ -167,7 +167,7 @@ fn same_rows(case: &Value, got: &Rows) -> bool {
     })
 }
 
-fn same(want: &Option<String>, got: &Option<String>, kind: &str) -> bool {
+fn same(want: Option<&String>, got: Option<&String>, kind: &str) -> bool {
     let (Some(a), Some(b)) = (want, got) else { return want == got };
     let (a, b) = (normal(a, kind), normal(b, kind));
     if a == b {

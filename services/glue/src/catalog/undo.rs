@@ -96,12 +96,11 @@ fn undo(tx: &mut Tx<'_>, changes: &[Change]) -> Result<(), store::Error> {
         if foreign.contains(&place.of_table()) || tx.get(&change.key)? != change.after {
             continue;
         }
-        match &change.before {
-            Some(before) => tx.put(&change.key, before)?,
-            None => {
-                tx.delete(&change.key)?;
-                gone.push(place);
-            }
+        if let Some(before) = &change.before {
+            tx.put(&change.key, before)?;
+        } else {
+            tx.delete(&change.key)?;
+            gone.push(place);
         }
     }
     for place in gone.iter().filter(|place| place.kind == "table") {
