@@ -92,7 +92,7 @@ impl Lake {
     /// A statement that must succeed, under an id of its own.
     pub(crate) async fn step(&self, sql: &str) -> Outcome {
         let number = self.steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let job = Job { id: format!("0{number:07x}-2222-3333-4444-555555555555"), ..self.job(sql, &[]) };
+        let job = Job { id: format!("0{number:07x}-2222-3333-4444-555555555555"), ..Self::job(sql, &[]) };
         self.engine.run(&job).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
