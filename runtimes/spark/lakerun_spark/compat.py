@@ -58,14 +58,22 @@ def _install_reader(reader):
         given = {name.lower(): value for name, value in self._options.items()}
         inputs = []
         for one in paths:
-            found = s3.files(one, given.get("basepath"))
+            found = s3.files(one, given.get("basepath"), str(given.get("recursivefilelookup")).lower() == "true")
             if not found and not any(True for _ in s3.keys(*s3.split(one))):
                 raise _analysis("PATH_NOT_FOUND", f"Path does not exist: {one}.", "42K03")
             inputs.extend(found)
+        if len({tuple(item.partition) for item in inputs}) > 1:
+            folders = sorted({item.url.rpartition("/")[0] for item in inputs})
+            raise AssertionError(f"assertion failed: Conflicting directory structures detected. Suspicious paths: {folders[:10]}. If provided paths "
+                                 "are partition directories, please set \"basePath\" in the options of the data source to specify the root directory of the table.")
         partitions = s3.partition_types(inputs)
         inputs = [item for item in inputs if item.size > 0]
         if kind == "parquet":
             frame = _parquet(self, engine_load, paths, inputs, partitions, given)
+            lower = [name.lower() for name in frame.columns]
+            twice = next((name for name in lower if lower.count(name) > 1), None)
+            if twice is not None:
+                raise _analysis("COLUMN_ALREADY_EXISTS", f"The column `{twice}` already exists. Consider to choose another name or rename the existing column.", "42711")
         else:
             frame = _text_files(self, kind, inputs, partitions, given)
         return frame
@@ -215,6 +223,8 @@ def _install_writer(writer):
         if before and asked == "ignore":
             return None
         target = f"s3://{bucket}/{folder}"
+        if write.partitioning_cols:
+            write._child = _partition_text(self, write)
         single = not write.partitioning_cols and _one_partition(write._child)
         if single:
             _write_one(self, kind, bucket, folder)
@@ -232,6 +242,18 @@ def _install_writer(writer):
         return None
 
     writer.save = save
+
+
+def _partition_text(self, write):
+    """Partition columns as the text of their folders, null and the empty text as __HIVE_DEFAULT_PARTITION__: the engine would
+    write the type's zero for a null."""
+    from pyspark.sql import functions as F
+
+    frame = _frame(self)
+    for name in write.partitioning_cols:
+        text = F.col(f"`{name}`").cast("string")
+        frame = frame.withColumn(name, F.when(text.isNull() | (text == ""), F.lit("__HIVE_DEFAULT_PARTITION__")).otherwise(text))
+    return frame._plan
 
 
 def _dynamic(self, write):
@@ -298,14 +320,39 @@ def _value(value):
 
 # settings
 
+_given = {}
+
+
+def configure(values):
+    """A job's --conf: set on the session when the script makes one, and known to our own layer at once."""
+    _given.update(values)
+    for key, value in values.items():
+        _remember(key, value)
+    if not values:
+        return
+    from pyspark.sql.connect.session import SparkSession
+
+    made = SparkSession.__init__
+
+    def init(self, *args, **kwargs):
+        made(self, *args, **kwargs)
+        for key, value in _given.items():
+            self.conf.set(key, value)
+
+    SparkSession.__init__ = init
+
+
+def _remember(key, value):
+    _conf[key.lower()] = str(value)
+    if key.lower() == "spark.sql.ansi.enabled":
+        _conf["ansi"] = str(value).lower() == "true"
+
 
 def _install_conf(conf):
     engine_set = conf.set
 
     def set_(self, key, value):
-        _conf[key.lower()] = str(value)
-        if key.lower() == "spark.sql.ansi.enabled":
-            _conf["ansi"] = str(value).lower() == "true"
+        _remember(key, value)
         return engine_set(self, key, value)
 
     conf.set = set_

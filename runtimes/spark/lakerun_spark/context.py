@@ -104,6 +104,9 @@ class SparkContext:
         pass
 
     def __getattr__(self, name):
+        from . import decide
+
+        decide.move(f"SparkContext.{name}")
         raise NotImplementedError(f"SparkContext.{name} needs Spark's JVM; Lakerun runs PySpark through Spark Connect: use the SparkSession instead")
 
 

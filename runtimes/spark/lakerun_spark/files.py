@@ -64,6 +64,7 @@ def fetch(item):
         data = gzip.decompress(data)
     elif item.key.endswith(".bz2"):
         data = bz2.decompress(data)
+    _note(item, data)
     with _lock:
         if name not in _cache and len(data) <= CACHE_BYTES // 4:
             _cache[name] = data
@@ -71,6 +72,24 @@ def fetch(item):
             while _cached > CACHE_BYTES:
                 _cached -= len(_cache.popitem(last=False)[1])
     return data
+
+
+#: Contents whose reading has rules of its own, which a plan does not show.
+_DATA = {
+    "csv": (("quote", rb'"'), ("escape", rb"\\"), ("return", rb"\r(?!\n)"), ("blank", rb"(?:^|,)[ \t]|[ \t](?:,|\r?$)"), ("suffix", rb"(?:^|,)[+-]?[\d.]+[dDfF](?:,|\r?$)")),
+    "json": (("single", rb"[{,]\s*(?:'|\w+\s*:)"), ("big", rb"\d{19,}"), ("escape", rb"\\"), ("exponent", rb"\d[eE][+-]?\d")),
+}
+
+
+def _note(item, data):
+    from . import decide
+
+    if not decide.watching():
+        return
+    import re
+
+    kind = "json" if re.search(r"\.jsonl?(\.|$)", item.key) or data[:1] in (b"{", b"[") else "csv"
+    decide.note(*(f"data:{kind}:{name}" for name, pattern in _DATA[kind] if re.search(pattern, data, re.MULTILINE)))
 
 
 def forget():
@@ -142,6 +161,7 @@ def csv_table(item, columns, options):
             if not row:
                 continue
             if len(row) != width:
+                _note_ragged()
                 if mode == "FAILFAST":
                     raise ValueError(f"[MALFORMED_RECORD_IN_PARSING] Malformed records are detected in record parsing: {row} ({item.url})")
                 if mode == "DROPMALFORMED":
@@ -154,6 +174,13 @@ def csv_table(item, columns, options):
     if _true(options, "ignoreTrailingWhiteSpace"):
         table = pa.table([pc.utf8_rtrim_whitespace(c) for c in table.columns], names=table.column_names)
     return table
+
+
+def _note_ragged():
+    from . import decide
+
+    if decide.watching():
+        decide.note("data:csv:ragged")
 
 
 def _fast_csv(item, columns, options):
@@ -221,17 +248,35 @@ def records(item, options):
         if not part.strip():
             continue
         try:
-            value = json.loads(part)
+            value = json.loads(part, object_pairs_hook=_object)
             values = value if isinstance(value, list) else [value]
             if not all(isinstance(v, dict) for v in values):
                 raise ValueError("not an object")
             out.extend(values)
         except ValueError:
+            _note_corrupt()
             if mode == "FAILFAST":
                 raise ValueError(f"[MALFORMED_RECORD_IN_PARSING] Malformed records are detected in record parsing: {part[:200]} ({item.url})") from None
             if mode != "DROPMALFORMED":
                 out.append({"_corrupt_record": part})
     return out
+
+
+def _object(pairs):
+    """A JSON object. Spark refuses a record that names a field twice (case counts) when it infers a schema."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        from . import decide
+
+        decide.note("data:json:duplicate")
+    return value
+
+
+def _note_corrupt():
+    from . import decide
+
+    if decide.watching():
+        decide.note("data:json:corrupt")
 
 
 def json_type(values):
@@ -266,6 +311,10 @@ def json_type(values):
 
 
 def json_table(rows, schema):
+    from . import decide
+
+    if decide.watching() and any(pa.types.is_struct(f.type) and any(row.get(f.name) is None for row in rows) for f in schema):
+        decide.note("data:json:nullstruct")
     arrays = [pa.array([_fit(row.get(field.name), field.type) for row in rows], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 

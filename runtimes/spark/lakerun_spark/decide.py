@@ -1,0 +1,461 @@
+"""`--lakerun-engine auto`: a job runs on Sail only as far as each construct of its plans has been proven to give Spark's answer;
+at the first other one the run moves to Apache Spark and starts over there, its writes undone with the attempt.
+
+A construct is what a Spark Connect plan is made of: a relation, a function by name, a cast by its target, a literal's type, a
+reader or writer with each of its options, a setting, a node of SQL text. `proven.json` lists those that agreed with Apache Spark
+in every recorded case that holds them; `conformance/spark/prove.py` writes it, nobody edits it.
+
+Also a reason to move, whatever the plan: an error of the engine (Spark may answer, or fail in another way), and what PySpark's
+Connect client lacks (RDDs, the JVM). Before the first effect that an attempt cannot undo (a connection to elsewhere, an AWS call
+that changes something other than objects in S3) the rest of the script is looked through: see `effect`.
+"""
+
+import json
+import os
+import re
+import socket
+import sys
+
+#: What of AWS a job may ask for without being moved: reads, and S3, whose writes belong to the attempt.
+_READS = re.compile(r"^(Get|List|Describe|Head|BatchGet|Query|Scan|Search|Lookup|Filter|Assume)")
+_seen = set()
+_state = {"moves": False, "effect": None, "script": None}
+
+
+def install(script=None):
+    """Watches this process: its plans, the engine's errors, its connections and its AWS calls. `script`: its source, looked
+    through when the first effect is about to happen that cannot be undone."""
+    _state.update(moves=True, script=script)
+    _watch()
+
+
+def record():
+    """For the differential test: notes constructs and never moves."""
+    _state["records"] = True
+    _watch()
+
+
+def watching():
+    """Whether constructs are of interest in this process."""
+    return _state["moves"] or _state.get("records", False)
+
+
+def _watch():
+    _watch_client()
+    _watch_files()
+    _watch_missing()
+    _watch_effects()
+
+
+def seen():
+    """The constructs since the last call."""
+    found = sorted(_seen)
+    _seen.clear()
+    return found
+
+
+def note(*constructs):
+    """A construct outside of plans: a reader's option, for instance."""
+    _seen.update(constructs)
+    if _state["moves"]:
+        for one in constructs:
+            if one not in proven():
+                move(one)
+
+
+def move(reason):
+    """Ends this process; the run starts over on Apache Spark."""
+    if not _state["moves"]:
+        return
+    if _state["effect"]:
+        stop = (f"{reason} is not proven to give Apache Spark's answer on Sail, and the run cannot start over on Apache Spark after "
+                f"{_state['effect']}: start the job with --lakerun-engine spark")
+        print(stop, file=sys.stderr)
+        _finish(stop)
+    print(f"lakerun: this run moves to Apache Spark: {reason} is not proven equal on Sail", file=sys.stderr)
+    _finish(None, str(reason)[:500])
+
+
+def _finish(error, moved=None):
+    from . import launcher
+
+    launcher.finish(error, moved)
+
+
+def effect(what):
+    """Called before something that no attempt can undo. Where the script holds nothing that would move it later, it stays; what
+    moves it all the same is then an error that says so."""
+    if not _state["moves"] or _state["effect"]:
+        return
+    doubt = unproven_names(_state["script"] or "")
+    if doubt:
+        move(f"function:{doubt[0]} (looked for before {what})")
+    _state["effect"] = what
+
+
+def unproven_names(source):
+    """Functions of pyspark.sql.functions that a script names and that are not proven; everything, where it cannot be parsed."""
+    import ast
+
+    from pyspark.sql import functions
+
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return ["unread"]
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    known = {name for name in dir(functions) if not name.startswith("_") and callable(getattr(functions, name))}
+    return sorted(n for n in (names & known) - _NOT_FUNCTIONS if not any(f in _proven_functions() for f in _NAMED.get(n, (n.lower(), n.lower().replace("_", "")))))
+
+
+def _proven_functions():
+    return {one[9:].split("(")[0] for one in proven() if one.startswith("function:")}
+
+
+#: Python names that are no functions of the engine, and those that the engine knows by another name.
+_NOT_FUNCTIONS = {"col", "column", "lit", "expr", "udf", "pandas_udf", "broadcast", "asc", "desc", "map", "filter", "sum", "min", "max",
+                  "abs", "round", "len", "get", "split", "replace", "count", "format", "overlay", "sequence", "struct", "array", "cast"}
+_NAMED = {"countDistinct": ("count",), "count_distinct": ("count",), "dropDuplicates": ()}
+
+
+_proven = None
+
+
+def proven():
+    global _proven
+    if _proven is None:
+        with open(os.path.join(os.path.dirname(__file__), "proven.json")) as file:
+            _proven = frozenset(json.load(file)["constructs"])
+    return _proven
+
+
+# plans
+
+
+def constructs(message, schema=None):
+    """What a protobuf message (a Plan, Relation, Command or Expression) is made of. Functions and casts carry the kinds of the
+    columns and literals below them, `function:+(d,i)`; `schema` gives a relation's {name: kind}."""
+    out = set()
+    _walk(message, out, {}, schema or (lambda relation: {}))
+    return out
+
+
+#: Kinds of types that engines treat alike; the letters stand in proven.json.
+_KINDS = {"byte": "i", "short": "i", "integer": "i", "long": "i", "float": "f", "double": "f", "decimal": "d", "string": "s", "char": "s",
+          "var_char": "s", "boolean": "b", "date": "date", "timestamp": "ts", "timestamp_ntz": "ntz", "binary": "bin", "array": "array",
+          "map": "map", "struct": "struct", "null": "null"}
+
+
+def _below(message, columns, out):
+    """The kinds of the columns and literals of an expression."""
+    kind = message.DESCRIPTOR.name
+    if kind == "UnresolvedAttribute":
+        name = message.unparsed_identifier.replace("`", "").lower()
+        out.add(columns.get(name) or columns.get(name.split(".")[-1]) or columns.get(name.split(".")[0]) or "?")
+    elif kind == "Literal":
+        given = message.WhichOneof("literal_type")
+        out.add(_KINDS.get(given, given or "null"))
+    elif kind == "UnresolvedStar":
+        out.add("*")
+    else:
+        for field, value in message.ListFields():
+            for item in _messages(field, value):
+                _below(item, columns, out)
+
+
+def _messages(field, value):
+    """The messages in a field's value. (A repeated field of protobuf's C implementation has no __iter__: ask the field.)"""
+    if field.message_type is None:
+        return []
+    if field.message_type.GetOptions().map_entry:
+        return list(value.values()) if field.message_type.fields_by_name["value"].message_type is not None else []
+    repeated = field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
+    return list(value) if repeated else [value]
+
+
+def _kinds(message, columns):
+    out = set()
+    _below(message, columns, out)
+    out.discard("null")
+    return ",".join(sorted(out))
+
+
+def _columns(relation, schema):
+    """The columns of what a relation reads from."""
+    kind = relation.WhichOneof("rel_type")
+    inner = getattr(relation, kind) if kind else None
+    columns = {}
+    for name in ("input", "left", "right"):
+        if inner is not None and name in inner.DESCRIPTOR.fields_by_name and inner.HasField(name):
+            columns.update(schema(getattr(inner, name)))
+    return columns
+
+
+def _walk(message, out, columns, schema):
+    name = message.DESCRIPTOR.name
+    if name == "Relation":
+        columns = _columns(message, schema) if _computes(message) else {}
+        kind = message.WhichOneof("rel_type")
+        if kind == "set_op":
+            sides = [list(schema(getattr(message.set_op, side + "_input")).values()) for side in ("left", "right")]
+            out.add("setop:types=" + ("same" if sides[0] == sides[1] else "other"))
+        elif kind in ("project", "aggregate"):
+            inner = getattr(message, kind)
+            listed = inner.expressions if kind == "project" else inner.aggregate_expressions
+            out.update(f"unnamed:{one.WhichOneof('expr_type')}" for one in listed if one.WhichOneof("expr_type") not in _NAMED_ALREADY)
+    elif name in ("UnresolvedFunction", "CallFunction"):
+        out.add(f"function:{message.function_name.lower()}({_kinds(message, columns)})")
+    elif name == "Cast":
+        target = _type(message.type) if message.HasField("type") else re.split(r"[(<]", message.type_str.strip().lower())[0]
+        out.add(f"cast:{_ALIASES.get(target, target)}({_kinds(message.expr, columns)})")
+    for field, value in message.ListFields():
+        if field.containing_oneof is not None and name in ("Relation", "Expression", "Command", "Catalog", "Literal", "Plan"):
+            out.add(f"{name.lower()}:{field.name}")
+        special = _SPECIAL.get((name, field.name))
+        if special is not None:
+            out.update(special(value))
+        elif name == "Literal" and field.name in ("struct", "array", "map"):
+            pass
+        if field.message_type is None or (name, field.name) in _OPAQUE:
+            continue
+        for item in _messages(field, value):
+            _walk(item, out, columns, schema)
+
+
+_NAMED_ALREADY = ("alias", "unresolved_attribute", "unresolved_star", "unresolved_regex")
+_ALIASES = {"int": "integer", "bigint": "long", "smallint": "short", "tinyint": "byte", "dec": "decimal", "numeric": "decimal", "real": "float"}
+
+
+def _computes(relation):
+    """Whether a relation has expressions of its own: then the types of its input matter."""
+    kind = relation.WhichOneof("rel_type")
+    return kind not in (None, "read", "local_relation", "sql", "range", "drop", "limit", "offset", "repartition", "set_op", "deduplicate")
+
+
+def _type(value):
+    kind = value.WhichOneof("kind") or "none"
+    if kind == "unparsed":
+        text = value.unparsed.data_type_string.strip().lower()
+        return re.split(r"[(<\s]", text)[0]
+    return kind
+
+
+def _sql(text):
+    """Nodes and functions of SQL text, by a parser of Spark's dialect."""
+    try:
+        import sqlglot
+        from sqlglot import exp
+    except ImportError:
+        return {"sql:unread"}
+    try:
+        trees = sqlglot.parse(text, read="spark", error_level=sqlglot.ErrorLevel.RAISE)
+    except Exception:  # noqa: BLE001 - whatever the parser cannot read is not proven
+        return {"sql:unread"}
+    out = set()
+    for tree in trees:
+        for node in tree.walk() if tree is not None else ():
+            kind = type(node).__name__
+            if isinstance(node, exp.Anonymous):
+                out.add(f"sql:function:{node.name.lower()}")
+            elif isinstance(node, (exp.Cast, exp.TryCast)):
+                out.add(f"sql:Cast:{_operand(node.this)}:{node.to.sql('spark').split('(')[0].split('<')[0].lower()}")
+            elif isinstance(node, exp.Join):
+                out.add(f"sql:Join:{node.side.lower()}:{node.kind.lower()}:{node.method.lower()}")
+            elif isinstance(node, exp.Command):
+                out.add(f"sql:Command:{str(node.this).lower()}")
+            elif isinstance(node, exp.Func) or isinstance(node, (exp.Neg, exp.Binary)):
+                out.add(f"sql:{kind}")
+                first = node.args.get("this")
+                if isinstance(first, exp.Literal) or isinstance(node, exp.Neg):
+                    out.add(f"sql:{kind}({_operand(first)})")
+            elif isinstance(node, exp.Table):
+                out.add(f"sql:Table:{len(node.parts)}")
+            elif not isinstance(node, (exp.Identifier, exp.Column, exp.Alias, exp.TableAlias)):
+                out.add(f"sql:{kind}")
+    return out
+
+
+def _operand(node):
+    from sqlglot import exp
+
+    if isinstance(node, exp.Literal):
+        return "string" if node.is_string else "number"
+    return type(node).__name__.lower() if node is not None else "none"
+
+
+def _local(schema):
+    """A frame made of the script's own values: the client rounds decimals and fits types by itself."""
+    return {f"local:{kind}" for kind in ("decimal", "struct", "map", "array", "interval", "char") if kind in schema.replace("struct", "", 1)}
+
+
+_SPECIAL = {
+    ("LocalRelation", "schema"): _local,
+    ("CommonInlineUserDefinedFunction", "python_udf"): lambda v: {f"udf:{v.eval_type}:{_type(v.output_type)}"},
+    ("MapPartitions", "func"): lambda v: {f"map:{v.python_udf.eval_type}"},
+    ("GroupMap", "func"): lambda v: {f"groupmap:{v.python_udf.eval_type}"},
+    ("CoGroupMap", "func"): lambda v: {f"cogroupmap:{v.python_udf.eval_type}"},
+    ("Cast", "eval_mode"): lambda v: {f"castmode:{v}"},
+    ("Join", "join_type"): lambda v: {f"join:{v}"},
+    ("SetOperation", "set_op_type"): lambda v: {f"setop:{v}"},
+    ("SetOperation", "is_all"): lambda v: {f"setop:all:{v}"},
+    ("SetOperation", "by_name"): lambda v: {f"setop:byname:{v}"},
+    ("SetOperation", "allow_missing_columns"): lambda v: {f"setop:missing:{v}"},
+    ("Aggregate", "group_type"): lambda v: {f"group:{v}"},
+    ("SortOrder", "null_ordering"): lambda v: {f"nulls:{v}"},
+    ("WindowFrame", "frame_type"): lambda v: {f"frame:{v}"},
+    ("SQL", "query"): _sql,
+    ("SqlCommand", "sql"): _sql,
+    ("ExpressionString", "expression"): lambda v: _sql(f"select {v}"),
+    ("DataSource", "format"): lambda v: {"read:files" if v.startswith("lakerun_files_") else f"read:{v}"},
+    ("WriteOperation", "source"): lambda v: {f"write:{v}"},
+    ("WriteOperation", "mode"): lambda v: {f"writemode:{v}"},
+    ("WriteOperationV2", "provider"): lambda v: {f"write2:{v}"},
+}
+#: Settled by the constructs above, or by what the files layer notes.
+_OPAQUE = {
+    ("CommonInlineUserDefinedFunction", "python_udf"), ("MapPartitions", "func"), ("GroupMap", "func"), ("CoGroupMap", "func"),
+    ("Cast", "type"), ("LocalRelation", "data"), ("Plan", "compression_operation"), ("Relation", "common"), ("Expression", "common"),
+}
+
+
+def _watch_client():
+    from pyspark.sql.connect.client.core import SparkConnectClient as Client
+
+    execute, fetch, analyze, config, failed = (
+        Client._execute, Client._execute_and_fetch_as_iterator, Client._analyze, Client.config, Client._handle_error)
+
+    cache = {}
+
+    def kinds(writer):
+        """The kinds of what is written, partition columns apart."""
+        found = columns(writer._spark.client, writer._write._child.plan(writer._spark.client))
+        keys = {name.lower() for name in writer._write.partitioning_cols}
+        return {("partition=" if name in keys else "kind=") + kind for name, kind in found.items()}
+
+    _state["kinds"] = kinds
+
+    def columns(client, relation):
+        from pyspark.sql.connect import proto
+
+        plan = proto.Plan()
+        plan.root.CopyFrom(relation)
+        key = plan.SerializeToString(deterministic=True)
+        if key not in cache:
+            if len(cache) > 256:
+                cache.clear()
+            found = analyze(client, "schema", plan=plan).schema
+            cache[key] = {f.name.lower(): _KINDS.get(_python_kind(f.dataType), "?") for f in found.fields}
+        return cache[key]
+
+    def check(client, plan):
+        found = constructs(plan, lambda relation: columns(client, relation))
+        if any(one.startswith("sql:") for one in found) and plan.HasField("root"):
+            found |= {f"sqltype:{kind}" for kind in columns(client, plan.root).values()}
+        note(*found)
+
+    def _execute(self, req):
+        check(self, req.plan)
+        return execute(self, req)
+
+    def _fetch(self, req, *args, **kwargs):
+        check(self, req.plan)
+        return fetch(self, req, *args, **kwargs)
+
+    def _analyze(self, method, **kwargs):
+        if kwargs.get("plan") is not None:
+            check(self, kwargs["plan"])
+        return analyze(self, method, **kwargs)
+
+    def _config(self, operation):
+        for pair in operation.set.pairs:
+            note(f"setting:{pair.key}={pair.value}")
+        return config(self, operation)
+
+    def _failed(self, error):
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+            move(f"an error of the engine ({str(error).splitlines()[0][:200] if str(error) else type(error).__name__})")
+        return failed(self, error)
+
+    Client._execute, Client._execute_and_fetch_as_iterator = _execute, _fetch
+    Client._analyze, Client.config, Client._handle_error = _analyze, _config, _failed
+
+
+def _python_kind(type_):
+    names = {"integer": "integer", "bigint": "long", "long": "long", "smallint": "short", "tinyint": "byte", "varchar": "string"}
+    name = type_.typeName()
+    return names.get(name, name)
+
+
+# readers and writers: their options do not all reach a plan, since the files layer obeys some by itself
+
+
+def _watch_files():
+    from pyspark.sql.connect import readwriter
+
+    load, save = readwriter.DataFrameReader.load, readwriter.DataFrameWriter.save
+
+    def _load(self, path=None, format=None, schema=None, **options):
+        kind = (format or self._format or "parquet").lower()
+        given = {**self._options, **{k: v for k, v in options.items() if v is not None}}
+        note(f"reader:{kind}", f"reader:{kind}:schema={bool(schema or self._schema)}",
+             *(_option("reader", kind, name, value) for name, value in given.items() if name != "path"))
+        return load(self, path, format, schema, **options)
+
+    def _save(self, path=None, format=None, mode=None, partitionBy=None, **options):
+        kind = (format or self._write.source or "parquet").lower()
+        given = {**self._write.options, **{k: v for k, v in options.items() if v is not None}}
+        if partitionBy is not None:
+            self.partitionBy(partitionBy)
+        note(f"writer:{kind}", f"writer:{kind}:partitioned={bool(partitionBy or self._write.partitioning_cols)}",
+             f"writer:mode:{mode or self._write.mode}", *(f"writer:{kind}:{one}" for one in sorted(_state["kinds"](self))),
+             *(_option("writer", kind, name, value) for name, value in given.items() if name != "path"))
+        return save(self, path, format, mode, partitionBy, **options)
+
+    readwriter.DataFrameReader.load, readwriter.DataFrameWriter.save = _load, _save
+
+
+def _option(side, kind, name, value):
+    text = str(value).lower()
+    return f"{side}:{kind}:{name.lower()}={text if len(text) <= 24 else '…'}"
+
+
+def _watch_missing():
+    """What the Connect client does not have, Apache Spark may."""
+    from pyspark.errors import PySparkAttributeError, PySparkNotImplementedError
+
+    for error in (PySparkAttributeError, PySparkNotImplementedError):
+        original = error.__init__
+
+        def init(self, *args, _original=original, **kwargs):
+            _original(self, *args, **kwargs)
+            move(str(self)[:200])
+
+        error.__init__ = init
+
+
+# effects that no attempt undoes
+
+
+def _watch_effects():
+    import botocore.client
+
+    own = {"127.0.0.1", "::1", "localhost"}
+    connect = socket.socket.connect
+
+    def _connect(self, address):
+        if isinstance(address, tuple) and address[0] not in own:
+            effect(f"a connection to {address[0]}:{address[1]}")
+        return connect(self, address)
+
+    socket.socket.connect = _connect
+    call = botocore.client.BaseClient._make_api_call
+
+    def _call(self, operation, parameters):
+        service = self.meta.service_model.service_name
+        if service != "s3" and not _READS.match(operation):
+            effect(f"the call {service}:{operation}")
+        return call(self, operation, parameters)
+
+    botocore.client.BaseClient._make_api_call = _call
