@@ -82,6 +82,11 @@ impl PythonEnvs {
         Self(Arc::new(Shared { cache, python, base, building, given: Some(env) }))
     }
 
+    /// The folder that holds the environments, and what else is fetched once for all data folders.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.0.cache
+    }
+
     /// The interpreter, looked for once. An error says what to install.
     pub async fn base(&self) -> Result<&Base, Error> {
         self.0.base.get_or_try_init(|| find_base(&self.0.python)).await
@@ -158,21 +163,7 @@ impl PythonEnvs {
         command.args(["-I", "-c", MAKE]).args([&partial, &env.root, &wanted, &pip]);
         command.read_only(&base.prefix).read_only(&base.executable).read_write(&partial).read_write(&pip);
         command.env("TMPDIR", &temporary).env("PIP_CACHE_DIR", &pip).env("PYTHONUNBUFFERED", "1").memory_mb(8192);
-        for (name, value) in std::env::vars_os() {
-            let Some(text) = name.to_str() else { continue };
-            if text == "PIP_CACHE_DIR" || !(text.starts_with("PIP_") || PASSED_ON.contains(&text)) {
-                continue;
-            }
-            if text == "HOME" {
-                command
-                    .read_only(Path::new(&value).join(".config/pip"))
-                    .read_only(Path::new(&value).join(".pip"))
-                    .read_only(Path::new(&value).join(".netrc"));
-            } else if Path::new(&value).is_absolute() {
-                command.read_only(&value);
-            }
-            command.env(&name, &value);
-        }
+        pass_on(&mut command);
         progress(&format!("making a Python {} environment in {}", base.version, env.root.display()));
         let mut child = command.spawn().await?;
         let mut said = Vec::new();
@@ -198,6 +189,26 @@ impl PythonEnvs {
         fs::rename(&partial, &env.root).map_err(Error::io(format!("renaming {}", partial.display())))?;
         progress(&format!("environment ready after {:.1} s", start.elapsed().as_secs_f64()));
         Ok(())
+    }
+}
+
+/// The operator's settings of pip, certificates and proxies.
+pub(crate) fn pass_on(command: &mut Command) {
+    for (name, value) in std::env::vars_os() {
+        let Some(text) = name.to_str() else { continue };
+        let wanted = text.starts_with("PIP_") || text == "LAKERUN_MAVEN" || PASSED_ON.contains(&text);
+        if text == "PIP_CACHE_DIR" || !wanted {
+            continue;
+        }
+        if text == "HOME" {
+            command
+                .read_only(Path::new(&value).join(".config/pip"))
+                .read_only(Path::new(&value).join(".pip"))
+                .read_only(Path::new(&value).join(".netrc"));
+        } else if Path::new(&value).is_absolute() {
+            command.read_only(&value);
+        }
+        command.env(&name, &value);
     }
 }
 
@@ -254,7 +265,7 @@ fn key(requirements: &str, base: &Base) -> String {
 }
 
 /// Another server may be building the same one.
-async fn lock_file(path: PathBuf) -> Result<fs::File, Error> {
+pub(crate) async fn lock_file(path: PathBuf) -> Result<fs::File, Error> {
     let context = format!("locking {}", path.display());
     let lock = tokio::task::spawn_blocking(move || {
         let file = fs::File::create(path)?;
@@ -265,7 +276,7 @@ async fn lock_file(path: PathBuf) -> Result<fs::File, Error> {
 }
 
 /// pip's own errors, or the last of what was said.
-fn why(said: &[String]) -> String {
+pub(crate) fn why(said: &[String]) -> String {
     let errors: Vec<_> = said.iter().filter_map(|line| line.strip_prefix("ERROR: ")).collect();
     if errors.is_empty() { said[said.len().saturating_sub(5)..].join("\n") } else { errors.join("\n") }
 }

@@ -1,6 +1,7 @@
-//! Glue's Spark jobs: a Python process of its own per run, holding the engine (Sail) and the script. The Python side is
-//! `runtimes/spark`, embedded here and laid out on disk at the first need; what it needs from PyPI is an environment of
-//! [`crate::pyenv`]. Starting engine and script takes about a second.
+//! Glue's Spark jobs: a Python process of its own per run, holding the engine (Sail, or Apache Spark's JVM) and the script. The
+//! Python side is `runtimes/spark`, embedded here and laid out on disk at the first need; what it needs from PyPI is an
+//! environment of [`crate::pyenv`], one for each engine. Starting engine and script takes about a second on Sail, five on
+//! Apache Spark.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,8 +17,14 @@ use crate::sandbox::{Command, Meter, Used, machine_memory_mb};
 use crate::worker::Workers;
 use crate::{Compute, Error};
 
+mod jars;
+
 /// What every job's environment holds.
 pub const REQUIREMENTS: &str = include_str!("../../../runtimes/spark/requirements.txt");
+/// The same for a job on Apache Spark.
+pub const SPARK_REQUIREMENTS: &str = include_str!("../../../runtimes/spark/requirements-spark.txt");
+/// The jars that Apache Spark's wheel lacks.
+const JARS: &str = include_str!("../../../runtimes/spark/jars.txt");
 
 macro_rules! runtime {
     ($($path:literal),+ $(,)?) => {
@@ -31,23 +38,62 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "awsglue/dynamicframe.py",
     "awsglue/gluetypes.py",
     "awsglue/job.py",
+    "awsglue/sources.py",
     "awsglue/transforms/__init__.py",
     "awsglue/utils.py",
     "lakerun_spark/__init__.py",
+    "lakerun_spark/classic.py",
     "lakerun_spark/compat.py",
     "lakerun_spark/context.py",
+    "lakerun_spark/decide.py",
     "lakerun_spark/files.py",
+    "lakerun_spark/jars.py",
     "lakerun_spark/launcher.py",
+    "lakerun_spark/metastore.py",
+    "lakerun_spark/proven.json",
     "lakerun_spark/s3.py",
+    "lakerun_spark/settings.py",
 ];
 /// The longest line that is kept whole: an event of CloudWatch Logs.
 const LINE_BYTES: u64 = 256 << 10;
 /// How long output may stay open after the process's end.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Who runs a job's plans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// Sail as far as its answers are proven to be Apache Spark's; at the first construct that is not, [`Outcome::Moved`].
+    #[default]
+    Auto,
+    Sail,
+    /// Apache Spark, in a JVM from PyPI.
+    Spark,
+}
+
+impl Engine {
+    /// As `--lakerun-engine` names it.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Auto),
+            "sail" => Some(Self::Sail),
+            "spark" => Some(Self::Spark),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Sail => "sail",
+            Self::Spark => "spark",
+        }
+    }
+}
+
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Job {
+    pub engine: Engine,
     /// `glueetl`, `gluestreaming` or `pythonshell`.
     pub kind: String,
     /// `s3://bucket/key` of the script.
@@ -74,6 +120,8 @@ pub enum Outcome {
     Succeeded,
     /// With Glue's ErrorMessage.
     Failed(String),
+    /// It has to start over on Apache Spark, for this reason; what it wrote counts for nothing.
+    Moved(String),
 }
 
 /// Runs jobs. Cheap to clone.
@@ -91,6 +139,7 @@ struct Shared {
 #[derive(Deserialize)]
 struct Report {
     error: Option<String>,
+    moved: Option<String>,
 }
 
 impl Spark {
@@ -125,8 +174,12 @@ impl Spark {
             return work.script(job).await;
         }
         let runtime = shared.runtime.get_or_try_init(|| async { lay_out(&shared.scratch) }).await?;
-        let requirements = job.modules.iter().fold(REQUIREMENTS.to_owned(), |all, one| all + "\n" + one);
-        let env = shared.envs.ensure(&requirements, &|line| tracing::info!("{line}")).await?;
+        let on_spark = job.engine == Engine::Spark && job.kind != "pythonshell";
+        let base = if on_spark { SPARK_REQUIREMENTS } else { REQUIREMENTS };
+        let requirements = job.modules.iter().fold(base.to_owned(), |all, one| all + "\n" + one);
+        let progress = |line: &str| tracing::info!("{line}");
+        let env = shared.envs.ensure(&requirements, &progress).await?;
+        let jars = if on_spark { Some(jars::ensure(shared.envs.cache(), &env, runtime, JARS, &progress).await?) } else { None };
         let memory_mb = job.memory_mb.min(machine_memory_mb() as u64 / 5 * 3).max(1024);
         // Workers are promised more than they use: a job must not keep every function of its pipeline waiting.
         let promised_mb = usize::try_from(memory_mb.min(2048)).unwrap_or(2048);
@@ -153,7 +206,14 @@ impl Spark {
             .env("TMPDIR", &temporary)
             .env("TZ", "UTC")
             .env("LAKERUN_RESULT", &result)
+            .env("LAKERUN_ENGINE", job.engine.name())
+            .env("LAKERUN_SPARK_CORES", job.parallelism.max(1).to_string())
+            // The rest is for the JVM's own needs and for Python's workers.
+            .env("LAKERUN_SPARK_HEAP_MB", (memory_mb / 2).max(512).to_string())
             .env("SAIL_EXECUTION__DEFAULT_PARALLELISM", job.parallelism.max(1).to_string());
+        if let Some(jars) = &jars {
+            command.read_only(jars).env("LAKERUN_SPARK_JARS", jars);
+        }
         // A private /tmp would hide what lies in the machine's.
         let mut needed = env.read_paths.iter().map(PathBuf::as_path).chain([runtime.as_path(), folder.path()]);
         if !needed.any(|path| path.starts_with("/tmp")) {
@@ -189,8 +249,9 @@ impl Spark {
         }
         let report = std::fs::read(&result).ok().and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
         Ok(match report {
-            Some(Report { error: None }) => Outcome::Succeeded,
-            Some(Report { error: Some(message) }) => Outcome::Failed(message),
+            Some(Report { moved: Some(reason), .. }) => Outcome::Moved(reason),
+            Some(Report { error: None, .. }) => Outcome::Succeeded,
+            Some(Report { error: Some(message), .. }) => Outcome::Failed(message),
             // It ended without the launcher: os._exit, a signal, a crash of the engine.
             None if exit.success() => Outcome::Succeeded,
             None => {
@@ -243,7 +304,7 @@ mod tests {
         for package in ["awsglue", "awsglue/transforms", "lakerun_spark"] {
             for entry in std::fs::read_dir(source.join(package)).unwrap() {
                 let path = entry.unwrap().path();
-                if path.extension().is_some_and(|e| e == "py") {
+                if path.extension().is_some_and(|e| e == "py" || e == "json") {
                     let copy = root.join(package).join(path.file_name().unwrap());
                     assert_eq!(std::fs::read(&path).unwrap(), std::fs::read(copy).unwrap(), "{}", path.display());
                 }

@@ -5,8 +5,8 @@ import sys
 
 import boto3
 
+from . import sources
 from .dynamicframe import DynamicFrame
-from .gluetypes import spark_type
 
 
 class GlueContext:
@@ -55,9 +55,8 @@ class GlueContext:
 
     def create_dynamic_frame_from_catalog(self, database=None, table_name=None, redshift_tmp_dir="", transformation_ctx="",
                                           push_down_predicate="", additional_options=None, catalog_id=None, **more):
-        frame = self._table(database or more.get("name_space"), table_name, catalog_id)
-        for predicate in filter(None, (push_down_predicate, (additional_options or {}).get("catalogPartitionPredicate"))):
-            frame = frame.filter(predicate)
+        table = self._describe(database or more.get("name_space"), table_name, catalog_id)
+        frame = sources.read_table(self.spark_session, table, [push_down_predicate], (additional_options or {}).get("catalogPartitionPredicate"))
         return DynamicFrame(frame, self, transformation_ctx)
 
     def create_data_frame_from_catalog(self, *args, **kwargs):
@@ -86,7 +85,7 @@ class GlueContext:
         sink = self.getSink("s3", path=table["StorageDescriptor"]["Location"], partitionKeys=keys,
                             enableUpdateCatalog=options.get("enableUpdateCatalog", False),
                             updateBehavior=options.get("updateBehavior", "UPDATE_IN_DATABASE"))
-        kind, format_options = _format_of(table)
+        kind, format_options = sources.format_of(table)
         sink.setFormat(kind, **format_options)
         sink.setCatalogInfo(catalogDatabase=table["DatabaseName"], catalogTableName=table["Name"])
         return sink.writeFrame(frame)
@@ -122,25 +121,9 @@ class GlueContext:
         more = {"CatalogId": catalog_id} if catalog_id else {}
         return boto3.client("glue").get_table(DatabaseName=database, Name=table_name, **more)["Table"]
 
-    def _table(self, database, table_name, catalog_id=None):
-        """A catalog table: its files, in its format, with its column names and types."""
-        table = self._describe(database, table_name, catalog_id)
-        kind, options = _format_of(table)
-        storage = table["StorageDescriptor"]
-        columns = [(c["Name"], spark_type(c["Type"])) for c in storage["Columns"]]
-        keys = [(c["Name"], spark_type(c["Type"])) for c in table.get("PartitionKeys", [])]
-        frame = self._read("s3", {"paths": [storage["Location"]]}, kind, options,
-                           ", ".join(f"`{n}` {t}" for n, t in columns) if kind != "parquet" else None)
-        from pyspark.sql import functions as F
-
-        have = {name.lower(): name for name in frame.columns}
-        picked = [F.col(f"`{have[n.lower()]}`").try_cast(t).alias(n) if n.lower() in have else F.lit(None).try_cast(t).alias(n)
-                  for n, t in columns + keys]
-        return frame.select(picked)
-
     def _read(self, connection_type, options, format, format_options, schema=None):
         if connection_type in ("s3", "file"):
-            return _read_files(self.spark_session, options, format, format_options, schema)
+            return sources.read_files(self.spark_session, options, format, format_options, schema)
         if connection_type == "dynamodb":
             return _read_dynamodb(self.spark_session, options)
         raise NotImplementedError(f"reading from connection_type {connection_type} is not in Lakerun")
@@ -257,40 +240,7 @@ class DataSink:
     write = writeFrame
 
 
-_WRITERS = {"glueparquet": "parquet", "parquet": "parquet", "csv": "csv", "json": "json"}
-
-
-def _read_files(spark, options, format, format_options, schema=None):
-    paths = options.get("paths") or ([options["path"]] if options.get("path") else [])
-    if isinstance(paths, str):
-        paths = [paths]
-    kind = _WRITERS.get((format or "parquet").lower())
-    if kind is None:
-        raise NotImplementedError(f"format {format} is not in Lakerun: csv, json, parquet and glueparquet are")
-    from lakerun_spark import s3
-
-    # Glue gives an empty frame for a folder without files, where Spark raises.
-    paths = [p for p in paths if not s3.is_s3(p) or any(item.size for item in s3.files(p))]
-    from pyspark.sql.types import StructType
-
-    if not paths:
-        return spark.createDataFrame([], schema or StructType([]))
-    reader = spark.read
-    if schema:
-        reader = reader.schema(schema)
-    if kind == "csv":
-        reader = reader.option("header", _flag(format_options, "withHeader")).option("multiLine", _flag(format_options, "multiline"))
-        reader = reader.option("escape", format_options.get("escaper", '"'))
-        for name, option in (("separator", "sep"), ("quoteChar", "quote")):
-            if format_options.get(name) not in (None, -1, "-1"):
-                reader = reader.option(option, format_options[name])
-    elif kind == "json":
-        reader = reader.option("multiLine", _flag(format_options, "multiline"))
-    return reader.format(kind).load(paths)
-
-
-def _flag(options, name):
-    return str(options.get(name, options.get(name.lower(), False))).lower() == "true"
+_WRITERS = sources.FORMATS
 
 
 def _write_files(frame, path, format, keys, format_options, compression=None):
@@ -308,23 +258,6 @@ def _write_files(frame, path, format, keys, format_options, compression=None):
     if codec:
         writer = writer.option("compression", codec)
     writer.format(kind).save(path)
-
-
-def _format_of(table):
-    """A catalog table's format and how to read it, from classification and SerDe."""
-    parameters = {**table["StorageDescriptor"].get("Parameters", {}), **table.get("Parameters", {})}
-    serde = table["StorageDescriptor"].get("SerdeInfo", {})
-    library, details = serde.get("SerializationLibrary", "").lower(), serde.get("Parameters", {})
-    kind = parameters.get("classification", "").lower()
-    if kind not in _WRITERS:
-        kind = next((k for mark, k in (("parquet", "parquet"), ("json", "json"), ("csv", "csv"), ("lazysimple", "csv")) if mark in library), kind)
-    options = {}
-    if kind == "csv":
-        options["separator"] = details.get("separatorChar") or details.get("field.delim") or parameters.get("delimiter") or ","
-        if details.get("quoteChar"):
-            options["quoteChar"] = details["quoteChar"]
-        options["withHeader"] = parameters.get("skip.header.line.count", "0") != "0"
-    return kind, options
 
 
 def _update_catalog(frame, path, format, keys, format_options, database, name, behaviour):

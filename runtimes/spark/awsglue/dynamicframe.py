@@ -1,5 +1,5 @@
-"""DynamicFrame over a DataFrame. Every column has one type here: the engine infers a type that holds all values (string
-where they conflict), so there are no ChoiceTypes, and resolveChoice has casts and projections left to do."""
+"""DynamicFrame over a DataFrame. A ChoiceType, a column whose records hold several types, is a struct with a field for each
+type, named like it, of which one has a value: `struct<int:int,string:string>`. So Glue shows it after toDF(), too."""
 
 from functools import reduce
 
@@ -68,7 +68,10 @@ class DynamicFrame:
         return self._df.schema
 
     def printSchema(self):
-        self._df.printSchema()
+        print("root")
+        for line in _schema_lines(self._df.schema, ""):
+            print(line)
+        print()
 
     def show(self, num_rows=20):
         for row in self._df.limit(num_rows).toJSON().collect() if hasattr(self._df, "toJSON") else self._df.take(num_rows):
@@ -141,20 +144,22 @@ class DynamicFrame:
         return self._with(frame.mapInArrow(keep, frame.schema))
 
     def map(self, f, *_, **__):
-        """A Python function from record to record; the new schema comes from the first rows."""
+        """A Python function from record to record. The new schema is that of all records: the function runs once over them for
+        their types, and once for their values."""
         frame = self._df
-        sample = [f(_Record(row.asDict(recursive=True))) for row in frame.limit(100).collect()]
-        if not sample:
+        shapes = frame.mapInArrow(_shapes_of(f), "shape string").distinct().collect()
+        target = _merged([row[0] for row in shapes])
+        if not target.fields:
             return self
-        target = self.glue_ctx.spark_session.createDataFrame([dict(row) for row in sample]).schema
 
         def apply(batches):
             import pyarrow as pa
+            from lakerun_spark import files
             from pyspark.sql.pandas.types import to_arrow_schema
 
+            schema = to_arrow_schema(target)
             for batch in batches:
-                rows = [dict(f(_Record(row))) for row in batch.to_pylist()]
-                yield pa.RecordBatch.from_pylist(rows, schema=to_arrow_schema(target))
+                yield pa.RecordBatch.from_pylist([dict(f(_Record(row))) for row in batch.to_pylist()], schema=schema)
 
         return self._with(frame.mapInArrow(apply, target))
 
@@ -188,22 +193,27 @@ class DynamicFrame:
         frame = self._df
         if specs and choice:
             raise ValueError("specs and choice cannot both be specified")
-        if choice == "match_catalog":
+        if choice.lower() == "match_catalog":
             kinds = self.glue_ctx.catalog_columns(database, table_name)
             for name, kind in kinds.items():
                 if name in frame.columns:
-                    frame = frame.withColumn(name, column(frame, name).try_cast(spark_type(kind)))
+                    frame = frame.withColumn(name, _resolved(column(frame, name), frame.schema[name].dataType, spark_type(kind)))
+        elif choice:
+            specs = [(name, choice) for name in frame.columns if choice_types(frame.schema[name].dataType)]
         for path, action in specs or []:
-            verb, _, kind = action.partition(":")
-            if verb not in ("cast", "project", "make_cols", "make_struct"):
-                raise ValueError(f"Invalid resolveChoice action: {action}")
-            if kind and _exists(frame, path):
-                parts, value = _parts(path), column(frame, path).try_cast(spark_type(kind))
-                if path in frame.columns or len(parts) == 1:
-                    frame = frame.withColumn(path.replace("`", ""), value)
-                else:
-                    frame = frame.withColumn(parts[0], frame[f"`{parts[0]}`"].withField(".".join(parts[1:]), value))
+            frame = _resolve(frame, path, action)
         return self._with(frame)
+
+    def unbox(self, path, format, *_, **options):
+        """A text column parsed as JSON, CSV or another record format: its value becomes a struct."""
+        if str(format).lower() != "json":
+            raise NotImplementedError(f"unbox of {format} is not in Lakerun: json is")
+        F, frame = _functions(), self._df
+        if path not in frame.columns:
+            raise ValueError(f"unbox: there is no top-level column {path}")
+        spark = self.glue_ctx.spark_session
+        shape = spark.read.json(frame.select(F.col(f"`{path}`")).rdd.map(lambda row: row[0]).filter(lambda text: text is not None)).schema
+        return self._with(frame.withColumn(path, F.from_json(F.col(f"`{path}`"), shape)))
 
     def unnest(self, *_, **__):
         """Structs become columns a.b; arrays stay."""
@@ -234,6 +244,85 @@ class DynamicFrame:
         return self
 
 
+def choice_types(kind):
+    """The types of a ChoiceType's struct, or nothing where a column is none."""
+    from pyspark.sql.types import StructType
+
+    if not isinstance(kind, StructType) or len(kind.fields) < 2:
+        return []
+    names = [f.name for f in kind.fields]
+    return names if all(_glue_name(f.dataType) == f.name for f in kind.fields) else []
+
+
+def _glue_name(kind):
+    return {"bigint": "long", "smallint": "short", "tinyint": "byte"}.get(kind.simpleString(), kind.simpleString())
+
+
+def _resolved(value, kind, target):
+    """A value as one type; of a choice, whichever alternative it holds."""
+    F, names = _functions(), choice_types(kind)
+    return F.coalesce(*[value.getField(n).try_cast(target) for n in names]) if names else value.try_cast(target)
+
+
+def _resolve(frame, path, action):
+    from pyspark.sql.types import StructType
+
+    verb, _, target = action.partition(":")
+    if verb not in ("cast", "project", "make_cols", "make_struct", "keep_as_struct"):
+        raise ValueError(f"Invalid resolveChoice action: {action}")
+    if not _exists(frame, path):
+        return frame
+    parts, name = _parts(path), path.replace("`", "")
+    value, top = column(frame, path), path in frame.columns or len(parts) == 1
+    kind = frame.schema[name].dataType if name in frame.columns else None
+    if kind is None:
+        kind = frame.schema
+        for part in parts:
+            kind = kind[part].dataType if isinstance(kind, StructType) else None
+    names = choice_types(kind)
+    if verb == "make_cols":
+        if not names or not top:
+            return frame
+        others = [frame[f"`{c}`"] for c in frame.columns if c != name]
+        return frame.select(*others, *[value.getField(n).alias(f"{name}_{n}") for n in names])
+    if verb in ("make_struct", "keep_as_struct"):
+        return frame
+    if not target:
+        raise ValueError(f"Invalid resolveChoice action: {action}")
+    wanted = spark_type(target)
+    value = _resolved(value, kind, wanted)
+    if top:
+        return frame.withColumn(name, value)
+    return frame.withColumn(parts[0], frame[f"`{parts[0]}`"].withField(".".join(parts[1:]), value))
+
+
+def _schema_lines(kind, indent):
+    """As Glue prints a schema: `|-- name: type`, choices with their alternatives."""
+    from pyspark.sql.types import ArrayType, MapType, StructType
+
+    def lines(name, type_, deep):
+        names = choice_types(type_)
+        if names:
+            yield f"{deep}|-- {name}: choice"
+            yield from (f"{deep}|    |-- {n}" for n in names)
+        elif isinstance(type_, StructType):
+            yield f"{deep}|-- {name}: struct"
+            for f in type_.fields:
+                yield from lines(f.name, f.dataType, deep + "|    ")
+        elif isinstance(type_, ArrayType):
+            yield f"{deep}|-- {name}: array"
+            yield from lines("element", type_.elementType, deep + "|    ")
+        elif isinstance(type_, MapType):
+            yield f"{deep}|-- {name}: map"
+            yield from lines("keyType", type_.keyType, deep + "|    ")
+            yield from lines("valueType", type_.valueType, deep + "|    ")
+        else:
+            yield f"{deep}|-- {name}: {_glue_name(type_)}"
+
+    for field in kind.fields:
+        yield from lines(field.name, field.dataType, indent)
+
+
 class _Record(dict):
     """A record in map and filter: rec["a"] and rec.a."""
 
@@ -242,6 +331,52 @@ class _Record(dict):
             return self[name]
         except KeyError as missing:
             raise AttributeError(name) from missing
+
+
+def _shapes_of(f):
+    """For mapInArrow: the types of the records that `f` makes, as JSON, each once a batch."""
+
+    def shapes(batches):
+        import pyarrow as pa
+        from pyspark.sql.types import _infer_schema
+
+        for batch in batches:
+            found = {_infer_schema(dict(f(_Record(row)))).json() for row in batch.to_pylist()}
+            yield pa.RecordBatch.from_arrays([pa.array(sorted(found), pa.string())], names=["shape"])
+
+    return shapes
+
+
+def _merged(shapes):
+    """One type for all of them; fields keep the order in which they were first seen."""
+    import json
+
+    from pyspark.sql.types import StructType
+
+    merged = StructType([])
+    for shape in sorted(shapes, key=len, reverse=True):
+        merged = _merge(merged, StructType.fromJson(json.loads(shape)), "record")
+    return merged
+
+
+def _merge(a, b, path):
+    from pyspark.sql.types import ArrayType, DoubleType, LongType, MapType, NullType, StructField, StructType
+
+    if a == b or isinstance(b, NullType):
+        return a
+    if isinstance(a, NullType):
+        return b
+    if {type(a), type(b)} == {LongType, DoubleType}:
+        return DoubleType()
+    if isinstance(a, StructType) and isinstance(b, StructType):
+        other = {f.name: f for f in b.fields}
+        fields = [StructField(f.name, _merge(f.dataType, other[f.name].dataType, f"{path}.{f.name}") if f.name in other else f.dataType) for f in a.fields]
+        return StructType(fields + [f for f in b.fields if f.name not in {x.name for x in a.fields}])
+    if isinstance(a, ArrayType) and isinstance(b, ArrayType):
+        return ArrayType(_merge(a.elementType, b.elementType, path + "[]"))
+    if isinstance(a, MapType) and isinstance(b, MapType):
+        return MapType(_merge(a.keyType, b.keyType, path), _merge(a.valueType, b.valueType, path + "{}"))
+    raise TypeError(f"map: {path} is {a.simpleString()} in one record and {b.simpleString()} in another; give it one type in the function")
 
 
 def _mapping(mapping):

@@ -67,6 +67,8 @@ def _install_reader(reader):
             raise AssertionError(f"assertion failed: Conflicting directory structures detected. Suspicious paths: {folders[:10]}. If provided paths "
                                  "are partition directories, please set \"basePath\" in the options of the data source to specify the root directory of the table.")
         partitions = s3.partition_types(inputs)
+        if _conf.get("spark.sql.sources.partitioncolumntypeinference.enabled", "true") == "false":
+            partitions = dict.fromkeys(partitions, "string")
         inputs = [item for item in inputs if item.size > 0]
         if kind == "parquet":
             frame = _parquet(self, engine_load, paths, inputs, partitions, given)

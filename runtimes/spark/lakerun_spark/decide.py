@@ -35,6 +35,11 @@ def record():
     _watch()
 
 
+def on_connect():
+    """Whether the engine is reached by Spark Connect (Sail), rather than Apache Spark's JVM."""
+    return bool(os.environ.get("SPARK_REMOTE"))
+
+
 def watching():
     """Whether constructs are of interest in this process."""
     return _state["moves"] or _state.get("records", False)
@@ -308,6 +313,7 @@ _SPECIAL = {
     ("SQL", "query"): _sql,
     ("SqlCommand", "sql"): _sql,
     ("ExpressionString", "expression"): lambda v: _sql(f"select {v}"),
+    ("NamedTable", "unparsed_identifier"): lambda v: {f"read:table:{len(v.split('.'))}"},
     ("DataSource", "format"): lambda v: {"read:files" if v.startswith("lakerun_files_") else f"read:{v}"},
     ("WriteOperation", "source"): lambda v: {f"write:{v}"},
     ("WriteOperation", "mode"): lambda v: {f"writemode:{v}"},

@@ -306,6 +306,10 @@ def json_type(values):
         return pa.list_(pa.field("element", json_type(items)))
     if kinds == {"long", "double"}:
         return pa.float64()
+    if "string" in kinds and kinds & {"long", "double"}:
+        from . import decide
+
+        decide.note("data:json:choice")
     simple = {"bool": pa.bool_(), "long": pa.int64(), "double": pa.float64()}
     return simple.get(kinds.pop(), pa.string()) if len(kinds) == 1 else pa.string()
 

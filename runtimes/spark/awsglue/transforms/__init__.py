@@ -32,6 +32,7 @@ SplitRows = _method("SplitRows", "split_rows")
 UnnestFrame = _method("UnnestFrame", "unnest")
 Filter = _method("Filter", "filter")
 Map = _method("Map", "map")
+Unbox = _method("Unbox", "unbox")
 
 
 class Join(GlueTransform):
@@ -64,10 +65,6 @@ class FindIncrementalMatches(_Refused):
 
 
 class FillMissingValues(_Refused):
-    pass
-
-
-class Unbox(_Refused):
     pass
 
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use compute::spark::Engine;
 use wire::Error;
 
 /// What becomes of an argument that Glue has a meaning for. All others are the script's.
@@ -74,7 +75,7 @@ pub(super) fn check(arguments: &BTreeMap<String, String>) -> Result<(), Error> {
             )));
         }
     }
-    Ok(())
+    engine(Some(arguments)).map(drop)
 }
 
 /// What the script is started with: Glue's own arguments first, then the run's over the job's defaults.
@@ -101,6 +102,19 @@ pub(super) fn merge(
 pub(super) fn modules(arguments: &BTreeMap<String, String>) -> Vec<String> {
     let listed = arguments.get("--additional-python-modules").map(String::as_str).unwrap_or_default();
     listed.split(',').map(str::trim).filter(|m| !m.is_empty()).map(str::to_owned).collect()
+}
+
+/// `--lakerun-engine`: what runs the plans of a Spark job.
+///
+/// # Errors
+/// `InvalidInputException` for another name.
+pub(super) fn engine(arguments: Option<&BTreeMap<String, String>>) -> Result<Engine, Error> {
+    let Some(name) = arguments.and_then(|all| all.get("--lakerun-engine")) else { return Ok(Engine::default()) };
+    Engine::named(name).ok_or_else(|| {
+        api_glue::error::invalid_input_exception(format!(
+            "--lakerun-engine is {name}: it takes auto (the default), sail or spark"
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -134,6 +148,9 @@ mod tests {
             argv("j", "jr_1", &map(&[("--a", "1"), ("--JOB_NAME", "other")])).join(" "),
             "--JOB_ID j --JOB_RUN_ID jr_1 --JOB_NAME j --job-bookmark-option job-bookmark-disable --a 1"
         );
+        assert_eq!(engine(None).unwrap(), Engine::Auto);
+        assert_eq!(engine(Some(&map(&[("--lakerun-engine", "spark")]))).unwrap(), Engine::Spark);
+        assert!(engine(Some(&map(&[("--lakerun-engine", "flink")]))).unwrap_err().message().contains("flink"));
         assert_eq!(modules(&map(&[("--additional-python-modules", "x==1, y")])), ["x==1", "y"]);
     }
 }

@@ -1,0 +1,328 @@
+"""Reading for DynamicFrames: files in S3 with Glue's options, and tables of the catalog by their own partitions."""
+
+import json
+import re
+import sys
+
+import boto3
+
+from .gluetypes import spark_type
+
+FORMATS = {"glueparquet": "parquet", "parquet": "parquet", "csv": "csv", "json": "json", "orc": "orc", "avro": "avro"}
+_OBEYED = {
+    "connection": {"path", "paths", "recurse", "exclusions", "boundedfiles", "boundedsize", "compressiontype"},
+    "csv": {"separator", "escaper", "quotechar", "multiline", "withheader", "writeheader", "skipfirst", "attachfilename"},
+    "json": {"multiline", "attachfilename", "jsonpath"},
+    "parquet": {"attachfilename", "compression"}, "orc": {"attachfilename"}, "avro": {"attachfilename"},
+}
+#: They change how fast or in what portions Glue reads, never what.
+_NO_EFFECT = {"groupfiles", "groupsize", "groupfilesbypath", "usesparkdatasource", "uses3listimplementation", "optimizeperformance",
+              "maxband", "maxfilesinband", "isfailfast", "aggregationpushdown", "blocksize", "pagesize", "version", "strictchecksumvalidation",
+              "connectionname", "database", "table", "dbtable", "jobbookmarkkeys", "jobbookmarkkeyssortorder", "partitionkeys"}
+
+
+def check(kind, given, what):
+    """Options that are not obeyed are said once in the job's log."""
+    for name in given:
+        low = name.lower()
+        if low not in _OBEYED[kind]:
+            why = "has no effect in Lakerun" if low in _NO_EFFECT else "is unknown and has no effect"
+            print(f"lakerun: {what} option {name} {why}", file=sys.stderr)
+
+
+def read_files(spark, options, format, format_options, schema=None):
+    """The files of connection_type s3 as a DataFrame, with Glue's defaults: no header is `col0`, a folder without files is
+    an empty frame, columns of several types are structs of them (`choices`)."""
+    from lakerun_spark import s3
+    from pyspark.sql import functions as F
+
+    kind = FORMATS.get((format or "parquet").lower())
+    if kind is None:
+        raise NotImplementedError(f"format {format} is not in Lakerun: {', '.join(FORMATS)} are")
+    check("connection", options, "connection")
+    check(kind, format_options, f"{kind} format")
+    given = {name.lower(): value for name, value in options.items()}
+    paths = given.get("paths") or given.get("path") or []
+    paths = [paths] if isinstance(paths, str) else list(paths)
+    recursive = flag(given, "recurse")
+    picks = recursive or any(given.get(name) for name in ("exclusions", "boundedfiles", "boundedsize"))
+    frame = None
+    for path in paths:
+        found = [item for item in s3.files(path, recursive=recursive) if item.size] if s3.is_s3(path) else None
+        if found is not None and picks:
+            found = _bounded(_without(found, given.get("exclusions")), given)
+        if found == []:
+            continue
+        base = path if found is not None and picks and any(item.partition for item in found) else None
+        part = _load(spark, kind, [item.url for item in found] if picks and found else path, format_options, schema, base)
+        frame = part if frame is None else frame.unionByName(part, allowMissingColumns=True)
+    if frame is None:
+        from pyspark.sql.types import StructType
+
+        return spark.createDataFrame([], schema or StructType([]))
+    name = format_options.get("attachFilename")
+    return frame.withColumn(name, F.input_file_name()) if name else frame
+
+
+def _load(spark, kind, paths, options, schema, base):
+    low = {name.lower(): value for name, value in options.items()}
+    reader = spark.read
+    if base:
+        reader = reader.option("basePath", base)
+    if schema:
+        reader = reader.schema(schema)
+    if kind == "csv":
+        return _csv(reader, paths, low, schema)
+    if kind == "json":
+        reader = reader.option("multiLine", flag(low, "multiline"))
+        frame = reader.format("json").load(paths)
+        if low.get("jsonpath"):
+            return _json_path(frame, low["jsonpath"])
+        return frame if schema or flag(low, "multiline") else choices(spark, frame, paths, base)
+    return reader.format(kind).load(paths)
+
+
+def _csv(reader, paths, options, schema):
+    header, skip = flag(options, "withheader"), flag(options, "skipfirst")
+    reader = reader.option("header", header or skip).option("multiLine", flag(options, "multiline"))
+    reader = reader.option("sep", options.get("separator") or ",")
+    quote = options.get("quotechar", '"')
+    if quote in (-1, "-1", "", None):
+        reader = reader.option("quote", "")
+    else:
+        reader = reader.option("quote", quote).option("escape", options.get("escaper") or quote)
+    frame = reader.format("csv").load(paths)
+    if header or schema:
+        return frame
+    partitions = [name for name in frame.columns if not re.fullmatch(r"_c\d+", name)] if not skip else []
+    names = iter(range(len(frame.columns)))
+    return frame.toDF(*[name if name in partitions else f"col{next(names)}" for name in frame.columns])
+
+
+def choices(spark, frame, paths, base=None):
+    """Columns in which some records hold a number and others text: Glue's ChoiceType, as struct<long:…,string:…>."""
+    from lakerun_spark import decide
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
+
+    texts = [f.name for f in frame.schema.fields if isinstance(f.dataType, StringType) and f.name != "_corrupt_record"]
+    if not texts or not hasattr(spark, "sparkContext") or decide.on_connect():
+        return frame
+    lines = spark.read.option("basePath", base) if base else spark.read
+    lines = lines.text(paths)
+    shape = {kind: StructType([StructField(name, kind()) for name in texts]) for kind in (LongType, DoubleType, StringType)}
+    parsed = lines.select(*(F.from_json("value", schema, {"mode": "PERMISSIVE"}).alias(kind.__name__) for kind, schema in shape.items()))
+    counts = parsed.agg(*(F.count(F.col(f"{kind}.`{name}`")).alias(f"{kind}{i}") for i, name in enumerate(texts)
+                          for kind in ("LongType", "DoubleType", "StringType"))).first()
+    mixed = {name: "LongType" if counts[f"LongType{i}"] == counts[f"DoubleType{i}"] else "DoubleType" for i, name in enumerate(texts)
+             if 0 < counts[f"DoubleType{i}"] < counts[f"StringType{i}"]}
+    if not mixed:
+        return frame
+    from pyspark.sql.types import IntegerType
+
+    full = StructType([f for f in frame.schema.fields])
+    record = lines.select(F.from_json("value", full).alias("r"), F.from_json("value", shape[LongType]).alias("l"),
+                          F.from_json("value", shape[DoubleType]).alias("n"), *[F.col(c) for c in lines.columns if c != "value"])
+    small = {name: record.agg(F.min(F.col(f"l.`{name}`")), F.max(F.col(f"l.`{name}`"))).first() for name, kind in mixed.items() if kind == "LongType"}
+    columns = []
+    for field in full.fields:
+        name = field.name
+        if name not in mixed:
+            columns.append(F.col(f"r.`{name}`").alias(name) if name not in lines.columns else F.col(f"`{name}`"))
+            continue
+        number = F.col(f"{'l' if mixed[name] == 'LongType' else 'n'}.`{name}`")
+        label = "double"
+        if mixed[name] == "LongType":
+            least, most = small[name]
+            label = "int" if -(2**31) <= least and most < 2**31 else "long"
+            number = number.cast(IntegerType()) if label == "int" else number
+        text = F.when(number.isNull(), F.col(f"r.`{name}`"))
+        columns.append(F.when(F.col(f"r.`{name}`").isNotNull(), F.struct(number.alias(label), text.alias("string"))).alias(name))
+    return record.select(columns)
+
+
+def _json_path(frame, path):
+    """`$.a.items[*]`: the objects at a path, each a record."""
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import ArrayType, StructType
+
+    steps = [s for s in re.split(r"\.", path.strip()) if s not in ("$", "")]
+    current = F.struct(*[F.col(f"`{c}`") for c in frame.columns])
+    frame = frame.select(current.alias("record"))
+    for step in steps:
+        name, many = step.replace("[*]", "").strip("[]'\""), step.endswith("[*]")
+        value = F.col("record").getField(name) if name and name != "*" else F.col("record")
+        frame = frame.select((F.explode(value) if many else value).alias("record"))
+    kind = frame.schema["record"].dataType
+    if isinstance(kind, ArrayType):
+        frame = frame.select(F.explode("record").alias("record"))
+        kind = kind.elementType
+    return frame.select("record.*") if isinstance(kind, StructType) else frame
+
+
+def _without(inputs, exclusions):
+    patterns = json.loads(exclusions) if isinstance(exclusions, str) else list(exclusions or [])
+    tests = [_glob(pattern) for pattern in patterns]
+    return [item for item in inputs if not any(t.fullmatch(item.url) or t.fullmatch(item.key) for t in tests)]
+
+
+def _glob(pattern):
+    """Glue's globs: `**` crosses folders, `*` and `?` do not."""
+    out = ""
+    for part in re.split(r"(\*\*|\*|\?)", pattern):
+        out += {"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part))
+    return re.compile(out)
+
+
+def _bounded(inputs, given):
+    """boundedFiles and boundedSize (bytes): no more of the not yet seen files than this, oldest names first."""
+    files, size = int(given.get("boundedfiles") or 0), int(given.get("boundedsize") or 0)
+    kept, total = [], 0
+    for item in inputs:
+        if (files and len(kept) >= files) or (size and kept and total + item.size > size):
+            break
+        kept.append(item)
+        total += item.size
+    return kept
+
+
+def flag(options, name):
+    return str(options.get(name, options.get(name.lower(), False))).lower() == "true"
+
+
+# tables of the catalog
+
+
+def format_of(table):
+    """A catalog table's format and how to read it, from classification and SerDe."""
+    parameters = {**table["StorageDescriptor"].get("Parameters", {}), **table.get("Parameters", {})}
+    serde = table["StorageDescriptor"].get("SerdeInfo", {})
+    library, details = serde.get("SerializationLibrary", "").lower(), serde.get("Parameters", {})
+    kind = parameters.get("classification", "").lower()
+    if kind not in FORMATS:
+        marks = (("parquet", "parquet"), ("json", "json"), ("csv", "csv"), ("lazysimple", "csv"), ("orc", "orc"), ("avro", "avro"))
+        kind = next((k for mark, k in marks if mark in library), kind)
+    options = {}
+    if kind == "csv":
+        options["separator"] = details.get("separatorChar") or details.get("field.delim") or parameters.get("delimiter") or ","
+        if details.get("quoteChar"):
+            options["quoteChar"] = details["quoteChar"]
+        options["withHeader"] = parameters.get("skip.header.line.count", "0") != "0"
+    return kind, options
+
+
+def read_table(spark, table, predicates=(), expression=None):
+    """A table: the files of its registered partitions, where the catalog says that they lie, with the catalog's names, types
+    and partition values. `predicates` (SQL over partition columns) choose partitions; `expression` is the catalog's own filter."""
+    from pyspark.sql import functions as F
+
+    kind, options = format_of(table)
+    storage = table["StorageDescriptor"]
+    columns = [(c["Name"], spark_type(c["Type"])) for c in storage.get("Columns", [])]
+    keys = [(c["Name"], spark_type(c["Type"])) for c in table.get("PartitionKeys", [])]
+    if not keys:
+        return _shaped(spark, kind, options, [storage["Location"]], columns)
+    partitions = _partitions(table, expression)
+    partitions = _chosen(spark, partitions, keys, predicates)
+    if partitions and all(_is_standard(storage["Location"], location, keys, values) for values, location in partitions):
+        frame = _shaped(spark, kind, options, [location for _, location in partitions], columns, storage["Location"], [n for n, _ in keys])
+        return frame.select(*[F.col(f"`{n}`") for n, _ in columns], *[F.col(f"`{n}`").cast(t).alias(n) for n, t in keys])
+    groups = {}
+    for values, location in partitions:
+        groups.setdefault(tuple(values), []).append(location)
+    frame = None
+    for values, locations in groups.items():
+        part = _shaped(spark, kind, options, locations, columns)
+        for (name, type_), value in zip(keys, values):
+            value = None if value == "__HIVE_DEFAULT_PARTITION__" else value
+            part = part.withColumn(name, F.lit(value).cast("string").cast(type_))
+        frame = part if frame is None else frame.unionByName(part)
+    if frame is None:
+        frame = spark.createDataFrame([], ", ".join(f"`{n}` {t}" for n, t in columns + keys))
+    return frame
+
+
+def _is_standard(base, location, keys, values):
+    """Whether a partition lies where its values say, so that all can be read at once."""
+    from urllib.parse import unquote
+
+    folders = [part.partition("=") for part in location[len(base.rstrip("/")) :].strip("/").split("/")]
+    return location.startswith(base.rstrip("/") + "/") and [(n, unquote(v)) for n, _, v in folders] == [(n, v) for (n, _), v in zip(keys, values)]
+
+
+def _partitions(table, expression):
+    more = {"Expression": expression} if expression else {}
+    pages = boto3.client("glue").get_paginator("get_partitions").paginate(DatabaseName=table["DatabaseName"], TableName=table["Name"], **more)
+    return [(p["Values"], p["StorageDescriptor"]["Location"]) for page in pages for p in page["Partitions"]]
+
+
+def _chosen(spark, partitions, keys, predicates):
+    predicates = [p for p in predicates if p]
+    if not predicates or not partitions:
+        return partitions
+    from pyspark.sql import functions as F
+
+    names = [name for name, _ in keys]
+    rows = [(i, *(None if v == "__HIVE_DEFAULT_PARTITION__" else v for v in values)) for i, (values, _) in enumerate(partitions)]
+    frame = spark.createDataFrame(rows, "__at int, " + ", ".join(f"`{n}` string" for n in names))
+    frame = frame.select("__at", *[F.col(f"`{n}`").cast(t).alias(n) for n, t in keys])
+    for predicate in predicates:
+        frame = frame.filter(predicate)
+    kept = {row[0] for row in frame.select("__at").collect()}
+    return [partition for i, partition in enumerate(partitions) if i in kept]
+
+
+def _shaped(spark, kind, options, locations, columns, base=None, keys=()):
+    """Files with the table's columns, whatever the case of the names in them, and with the text of their partition folders."""
+    setting = "spark.sql.sources.partitionColumnTypeInference.enabled"
+    before = spark.conf.get(setting, "true")
+    spark.conf.set(setting, "false")
+    try:
+        return _shape(spark, kind, options, locations, columns, base, keys)
+    finally:
+        spark.conf.set(setting, before)
+
+
+def _shape(spark, kind, options, locations, columns, base, keys):
+    from pyspark.sql import functions as F
+
+    text = ", ".join(f"`{n}` {t}" for n, t in columns)
+    paths = [location.rstrip("/") + "/" for location in locations]
+    if kind == "json":
+        frame = _all(spark, paths, kind, options, None, base)
+        schema = _as_written(spark, frame, text)
+        frame = _all(spark, paths, kind, options, schema, base) if frame.columns else frame
+    else:
+        frame = _all(spark, paths, kind, options, text if kind == "csv" else None, base)
+    have = {name.lower(): name for name in frame.columns}
+    return frame.select([F.col(f"`{have[n.lower()]}`").try_cast(t).alias(n) if n.lower() in have else F.lit(None).cast("string").cast(t).alias(n)
+                         for n, t in columns] + [F.col(f"`{name}`") for name in keys])
+
+
+def _all(spark, paths, kind, options, schema, base):
+    """Several folders in one read; those without files are passed over."""
+    from lakerun_spark import s3
+    from pyspark.sql.types import StructType
+
+    paths = [p for p in paths if not s3.is_s3(p) or any(item.size for item in s3.files(p))]
+    if not paths:
+        return spark.createDataFrame([], schema or StructType([]))
+    return _load(spark, kind, paths, options, schema, base)
+
+
+def _as_written(spark, frame, text):
+    """The table's schema with the spelling of names that the files have, in structs too."""
+    from pyspark.sql.types import ArrayType, MapType, StructField, StructType
+
+    def spell(wanted, found):
+        if isinstance(wanted, StructType):
+            written = {f.name.lower(): f for f in found.fields} if isinstance(found, StructType) else {}
+            return StructType([StructField(written[f.name.lower()].name, spell(f.dataType, written[f.name.lower()].dataType), True)
+                               if f.name.lower() in written else StructField(f.name, f.dataType, True) for f in wanted.fields])
+        if isinstance(wanted, ArrayType):
+            return ArrayType(spell(wanted.elementType, getattr(found, "elementType", None)), True)
+        if isinstance(wanted, MapType):
+            return MapType(wanted.keyType, spell(wanted.valueType, getattr(found, "valueType", None)), True)
+        return wanted
+
+    return spell(spark.createDataFrame([], text).schema, frame.schema)
