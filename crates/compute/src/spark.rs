@@ -179,7 +179,11 @@ impl Spark {
         let requirements = job.modules.iter().fold(base.to_owned(), |all, one| all + "\n" + one);
         let progress = |line: &str| tracing::info!("{line}");
         let env = shared.envs.ensure(&requirements, &progress).await?;
-        let jars = if on_spark { Some(jars::ensure(shared.envs.cache(), &env, runtime, JARS, &progress).await?) } else { None };
+        let jars = if on_spark {
+            Some(jars::ensure(shared.envs.cache(), &env, runtime, JARS, &progress).await?)
+        } else {
+            None
+        };
         let memory_mb = job.memory_mb.min(machine_memory_mb() as u64 / 5 * 3).max(1024);
         // Workers are promised more than they use: a job must not keep every function of its pipeline waiting.
         let promised_mb = usize::try_from(memory_mb.min(2048)).unwrap_or(2048);

@@ -45,12 +45,18 @@ pub(super) struct RunRecord {
     /// What the run took.
     #[serde(default)]
     pub(super) used: Option<::jobs::Used>,
+    /// Why it runs on Apache Spark though that was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) moved: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ended {
     pub(super) state: String,
     pub(super) message: Option<String>,
+    /// It has not ended: it starts over on Apache Spark, for this reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) moved: Option<String>,
 }
 
 impl RunRecord {
@@ -64,6 +70,7 @@ impl RunRecord {
             attempt: None,
             ended: None,
             used: None,
+            moved: None,
         }
     }
     pub(super) fn state(&self) -> &str {

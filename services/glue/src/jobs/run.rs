@@ -1,5 +1,5 @@
 //! A run as a job: the script under the role's keys, how it ended. Its lifecycle is `jobs`'. What a script wrote stays,
-//! however it ended, as on AWS.
+//! however it ended, as on AWS; but for a run that starts over on Apache Spark, of whose first part nothing stays.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use ::jobs::{Attempt, Ended as JobEnded, Kind, Limits, Loaded, Next, Used, Who, Worked};
 use async_trait::async_trait;
 use compute::sandbox;
-use compute::spark::{Job, Outcome};
+use compute::spark::{Engine, Job, Outcome};
 use service::Cx;
 use service::attempts::Outcome as Fate;
 use service::identity::Credentials;
@@ -20,6 +20,8 @@ use super::{Jobs, arguments, capacity, event, logs};
 
 /// Lines of output held before the script has to wait for the log.
 const LINES: usize = 1000;
+/// Of a run that asks for Apache Spark where it has it already.
+const NOT_AGAIN: &str = "the run asked to move to Apache Spark, where it was";
 
 pub(super) struct Runs(pub(super) Arc<Jobs>);
 
@@ -88,22 +90,23 @@ impl Kind for Runs {
         let (outcome, ()) = tokio::join!(run, logs::forward(&cx, &place.run, lines));
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         Worked::Ended(match outcome {
-            Ok(Outcome::Succeeded) => Ended { state: "SUCCEEDED".to_owned(), message: None },
+            Ok(Outcome::Succeeded) => Ended { state: "SUCCEEDED".to_owned(), message: None, moved: None },
+            Ok(Outcome::Moved(reason)) => Ended { moved: Some(reason), ..failed(NOT_AGAIN.to_owned()) },
             Ok(Outcome::Failed(message)) => failed(message),
             Err(error) => failed(error.to_string()),
         })
     }
 
     fn stopped(&self) -> Ended {
-        Ended { state: "STOPPED".to_owned(), message: None }
+        Ended { state: "STOPPED".to_owned(), message: None, moved: None }
     }
 
     fn timed_out(&self, _: &RunRecord) -> Ended {
-        Ended { state: "TIMEOUT".to_owned(), message: Some("Job run exceeded its timeout".to_owned()) }
+        Ended { state: "TIMEOUT".to_owned(), message: Some("Job run exceeded its timeout".to_owned()), moved: None }
     }
 
-    fn outcome(&self, _: &Ended) -> Fate {
-        Fate::Commit
+    fn outcome(&self, ended: &Ended) -> Fate {
+        if ended.moved.is_some() { Fate::Rollback } else { Fate::Commit }
     }
 
     fn end(&self, tx: &mut Tx<'_>, place: &Place, ended: &JobEnded<Ended>) -> Result<Next<Place>, Error> {
@@ -112,6 +115,13 @@ impl Kind for Runs {
             return Ok(Next::Over);
         }
         record.used = Some(ended.used);
+        if let Some(reason) = &ended.end.moved
+            && record.moved.is_none()
+        {
+            record.moved = Some(reason.clone());
+            tx.put_json(place.record(), &record)?;
+            return Ok(Next::Again(place.clone(), ended.at));
+        }
         finish(tx, place, &mut record, &ended.end, ended.at.into())?;
         retry(tx, place, &record, ended.at.into())?;
         Ok(Next::Over)
@@ -119,7 +129,7 @@ impl Kind for Runs {
 }
 
 fn failed(message: String) -> Ended {
-    Ended { state: "FAILED".to_owned(), message: Some(message) }
+    Ended { state: "FAILED".to_owned(), message: Some(message), moved: None }
 }
 
 impl Jobs {
@@ -137,7 +147,9 @@ impl Jobs {
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("LAKERUN_JOB_RUN_ID", &place.run),
         ];
+        let asked = arguments::engine(Some(&given)).unwrap_or_default();
         Job {
+            engine: if record.moved.is_some() { Engine::Spark } else { asked },
             kind: record.command.name.clone().unwrap_or_else(|| "glueetl".to_owned()),
             script: record.command.script_location.clone().unwrap_or_default(),
             arguments: arguments::argv(&place.job, &place.run, &given),
