@@ -91,8 +91,8 @@ impl Client {
     }
 
     pub(crate) async fn follow(self, ground: Ground, cx: Cx, ready: Arc<Semaphore>) {
-        let Ok(_ready) = ready.acquire().await else { return };
-        drop(_ready);
+        let Ok(is_ready) = ready.acquire().await else { return };
+        drop(is_ready);
         let outside = &ground.outside;
         let until = |at: jiff::Timestamp| Duration::try_from(at.duration_since(ground.clock.now())).unwrap_or_default();
         ground.clock.sleep(until(self.start_at)).await;

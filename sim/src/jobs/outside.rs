@@ -250,13 +250,11 @@ type Step<T> = Result<T, Stop>;
 impl Workforce {
     async fn hand(&self, key: &str) -> Hand {
         let platform = Cx::platform(&self.router, ACCOUNT, REGION);
-        let cx = match self.keys.credentials(key).await {
-            Ok(Some(keys)) => platform.with_credentials(keys),
-            _ => {
-                self.outside.fault(format!("a worker was given the key {key}, which is not valid"));
-                platform
-            }
+        let Ok(Some(keys)) = self.keys.credentials(key).await else {
+            self.outside.fault(format!("a worker was given the key {key}, which is not valid"));
+            platform
         };
+        let cx = platform.with_credentials(keys);
         let calm = self.outside.calm;
         let fate = self.outside.chance(|chance| match chance.below(if calm { 14 } else { 20 }) {
             0..14 => Fate::Works,

@@ -6,7 +6,7 @@ use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
 use crate::jobs::records::{JobRecord, job_key};
-use crate::jobs::{Jobs, arguments, role_arn};
+use crate::jobs::{Jobs, role_arn};
 use crate::scope::Scope;
 use crate::tags;
 

@@ -7,7 +7,7 @@ use wire::{Error, Timestamp};
 
 use super::create_job::check_command;
 use crate::jobs::records::{JobRecord, job_key, load_job};
-use crate::jobs::{Jobs, arguments, capacity, role_arn};
+use crate::jobs::{Jobs, capacity, role_arn};
 
 #[async_trait]
 impl Handle<UpdateJob> for Jobs {
