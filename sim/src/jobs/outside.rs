@@ -250,11 +250,12 @@ type Step<T> = Result<T, Stop>;
 impl Workforce {
     async fn hand(&self, key: &str) -> Hand {
         let platform = Cx::platform(&self.router, ACCOUNT, REGION);
-        let Ok(Some(keys)) = self.keys.credentials(key).await else {
+        let cx = if let Ok(Some(keys)) = self.keys.credentials(key).await {
+            platform.with_credentials(keys)
+        } else {
             self.outside.fault(format!("a worker was given the key {key}, which is not valid"));
             platform
         };
-        let cx = platform.with_credentials(keys);
         let calm = self.outside.calm;
         let fate = self.outside.chance(|chance| match chance.below(if calm { 14 } else { 20 }) {
             0..14 => Fate::Works,
