@@ -339,7 +339,8 @@ fn membership(query: InSubquery, schema: &DFSchema) -> Result<Expr> {
     };
     let mut query = query;
     query.expr = Box::new(coerced(*query.expr, &left, &ty));
-    if right != ty {
+    // DataFusion wants one expression at the head of the query, which VALUES has not.
+    if right != ty || !matches!(plan.as_ref(), LogicalPlan::Projection(_)) {
         let column = Expr::Column(plan.schema().columns()[0].clone());
         let value = coerced(column, &right, &ty).alias(field.name());
         let plan = LogicalPlanBuilder::from(plan.as_ref().clone()).project(vec![value])?.build()?;

@@ -120,10 +120,10 @@ fn hostile_requests_get_awss_errors_and_the_server_stays_up() {
     let code = |answer: &(u16, Value)| (answer.0, answer.1["__type"].as_str().unwrap_or_default().to_owned());
 
     let malformed = server.json(&root(), "dynamodb", "DynamoDB_20120810.GetItem", "{\"TableName\": ");
-    assert_eq!(code(&malformed), (400, "SerializationException".into()));
+    assert_eq!(code(&malformed), (400, "com.amazon.coral.service#SerializationException".into()));
     assert!(malformed.1["message"].as_str().unwrap().contains("line 1"), "says where: {malformed:?}");
     let mistyped = server.json(&root(), "dynamodb", "DynamoDB_20120810.GetItem", "{\"TableName\": 7, \"Key\": {}}");
-    assert_eq!(code(&mistyped), (400, "SerializationException".into()));
+    assert_eq!(code(&mistyped), (400, "com.amazon.coral.service#SerializationException".into()));
     let missing = server.json(&root(), "sqs", "AmazonSQS.SendMessage", "{}");
     assert_eq!(code(&missing), (400, "ValidationException".into()));
     let unknown = server.json(&root(), "sqs", "AmazonSQS.FlyToTheMoon", "{}");

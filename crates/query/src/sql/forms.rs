@@ -1,10 +1,12 @@
 //! Forms of Trino's language that DataFusion lacks, as others that mean the same: FETCH FIRST, patterns with an escape
 //! character, comparisons with ALL and ANY, rows compared with rows, UNNEST beside what it reads.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Query,
     Select as AstSelect, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableVersion,
-    TableWithJoins, UnaryOperator, Value,
+    TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -173,6 +175,58 @@ pub(super) fn quantified(expr: &Expr) -> Option<Expr> {
     let mut arguments = vec![left];
     arguments.extend(figures);
     template(&text, &arguments)
+}
+
+/// `x IN (query)` among what is selected, by numbers of the query's values: DataFusion joins a query only for a condition.
+pub(super) fn in_query(expr: &mut Expr) {
+    struct InQuery(usize);
+    impl VisitorMut for InQuery {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if self.0 == 0
+                && let Some(new) = counted(expr)
+            {
+                *expr = new;
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = VisitMut::visit(expr, &mut InQuery(0));
+}
+
+fn counted(expr: &Expr) -> Option<Expr> {
+    use BinaryOperator as Op;
+    let (left, query, negated) = match expr {
+        Expr::InSubquery { expr, subquery, negated } => (expr, subquery, *negated),
+        Expr::AnyOp { left, compare_op: Op::Eq, right, .. } | Expr::AllOp { left, compare_op: Op::NotEq, right } => {
+            let Expr::Subquery(query) = right.as_ref() else { return None };
+            (left, query, matches!(expr, Expr::AllOp { .. }))
+        }
+        _ => return None,
+    };
+    let (found, missing) = if negated { ("FALSE", "TRUE") } else { ("TRUE", "FALSE") };
+    let text = format!(
+        "CASE WHEN $2 = 0 THEN {missing} WHEN $1 IS NULL THEN NULL WHEN $4 > 0 THEN {found} WHEN $2 <> $3 THEN NULL ELSE {missing} END"
+    );
+    let Expr::Subquery(mut equal) = figure_of(query, "count(*)")? else { return None };
+    if let SetExpr::Select(select) = equal.body.as_mut() {
+        select.selection = template("c = $1", std::slice::from_ref(left.as_ref()));
+    }
+    template(
+        &text,
+        &[left.as_ref().clone(), figure_of(query, "count(*)")?, figure_of(query, "count(c)")?, Expr::Subquery(equal)],
+    )
 }
 
 /// `(SELECT <figure> FROM (<query>) AS quantified (c))`
@@ -416,9 +470,18 @@ mod tests {
         for (sql, expected) in [
             ("SELECT a FETCH FIRST 3 ROWS ONLY", "SELECT a LIMIT 3"),
             ("SELECT a OFFSET 1 ROWS FETCH NEXT ROW ONLY", "SELECT a LIMIT 1 OFFSET 1 ROWS"),
-            ("SELECT a LIKE 'x$%\\' ESCAPE '$'", "SELECT a LIKE 'x\\%\\\\'"),
-            ("SELECT a LIKE b ESCAPE '$'", "SELECT a LIKE like_pattern(b, '$')"),
-            ("SELECT a = ANY (SELECT 1)", "SELECT a IN (SELECT CAST(1 AS INTEGER))"),
+            (
+                "SELECT a LIKE 'x$%\\' ESCAPE '$'",
+                "SELECT \"$like\"(a, \"$literal\"(E'x\\\\%\\\\\\\\', E'text'), \"$literal\"(E'\\\\', E'text'))",
+            ),
+            (
+                "SELECT a LIKE b ESCAPE '$'",
+                "SELECT \"$like\"(a, like_pattern(b, \"$literal\"(E'$', E'text')), \"$literal\"(E'\\\\', E'text'))",
+            ),
+            (
+                "SELECT 1 FROM t WHERE a = ANY (SELECT 1)",
+                "SELECT CAST(1 AS INTEGER) FROM t WHERE a IN (SELECT CAST(1 AS INTEGER))",
+            ),
             ("SELECT 1 FROM t WHERE (a, b) = (c, d)", "SELECT CAST(1 AS INTEGER) FROM t WHERE ((a = c) AND (b = d))"),
             (
                 "SELECT 1 FROM t WHERE (a, b) IN (SELECT c, d FROM u)",

@@ -166,6 +166,11 @@ impl VisitorMut for Rewriter<'_> {
         for condition in select.selection.iter_mut().chain(select.having.iter_mut()) {
             forms::row_in_query(condition);
         }
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                forms::in_query(expr);
+            }
+        }
         let from_tables = select
             .from
             .iter()

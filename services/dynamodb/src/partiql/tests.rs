@@ -1,3 +1,5 @@
+//! Statements of PartiQL: parsed, planned, refused.
+
 use super::*;
 use crate::value::Item;
 

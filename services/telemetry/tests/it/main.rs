@@ -153,17 +153,20 @@ async fn what_cannot_be_is_refused() {
     let bench = bench();
     let put = |namespace: &str, datum: Value| json!({"Namespace": namespace, "MetricData": [datum]});
     let refused = async |input| bench.refusal("putMetricData", input).await;
-    assert_eq!(refused(put("AWS/States", json!({"MetricName": "m", "Value": 1}))).await, "InvalidParameterValue");
-    assert_eq!(refused(put("N", json!({"MetricName": "m"}))).await, "MissingParameter");
+    assert_eq!(
+        refused(put("AWS/States", json!({"MetricName": "m", "Value": 1}))).await,
+        "InvalidParameterValueException"
+    );
+    assert_eq!(refused(put("N", json!({"MetricName": "m"}))).await, "MissingRequiredParameterException");
     let both = json!({"MetricName": "m", "Value": 1, "Values": [1]});
-    assert_eq!(refused(put("N", both)).await, "InvalidParameterCombination");
+    assert_eq!(refused(put("N", both)).await, "InvalidParameterCombinationException");
     let old = json!({"MetricName": "m", "Value": 1, "Timestamp": "2020-01-01T00:00:00Z"});
-    assert_eq!(refused(put("N", old)).await, "InvalidParameterValue");
+    assert_eq!(refused(put("N", old)).await, "InvalidParameterValueException");
     let asked = |period: i64, statistic: &str| {
         json!({"Namespace": "N", "MetricName": "m", "Period": period, "StartTime": bench.at(-60 * 48),
             "EndTime": bench.at(0), "Statistics": [statistic]})
     };
     let refused = async |input| bench.refusal("getMetricStatistics", input).await;
-    assert_eq!(refused(asked(90, "Sum")).await, "InvalidParameterValue");
-    assert_eq!(refused(asked(60, "Sum")).await, "InvalidParameterCombination", "too many datapoints");
+    assert_eq!(refused(asked(90, "Sum")).await, "InvalidParameterValueException");
+    assert_eq!(refused(asked(60, "Sum")).await, "InvalidParameterCombinationException", "too many datapoints");
 }
