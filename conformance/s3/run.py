@@ -25,7 +25,16 @@ import urllib.error
 import urllib.request
 import uuid
 
-import boto3
+try:
+    import boto3
+except ImportError:
+    # The environment of the recorded Step Functions cases has it.
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("asl", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../asl/run.py"))
+    asl = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(asl)
+    sys.exit(subprocess.run([asl.environment(), os.path.abspath(__file__), *sys.argv[1:]]).returncode)
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -297,13 +306,28 @@ def acls(w):
     assert body(w.main, Bucket=preferred, Key="k") == b"3"
 
 
+class Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: it is the answer."""
+
+    def redirect_request(self, *_):
+        return None
+
+
 def raw(w, method, path, headers=None, data=None):
     request = urllib.request.Request(w.endpoint + path, data=data, headers=headers or {}, method=method)
     try:
-        with urllib.request.urlopen(request) as answer:
+        with urllib.request.build_opener(Stay).open(request) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), error.read()
+
+
+@case
+def refused_before_the_body(w):
+    """A client that waits for 100 (Continue) sends no body to a refusal: the connection must not wait for it either."""
+    b = w.bucket()
+    for _ in range(40):
+        refused("NoSuchKey", w.main.put_object, Bucket=b, Key="none", Body=b"2", IfMatch='"abc"')
 
 
 @case
@@ -370,7 +394,7 @@ def forms(w):
     assert post({"key": "anonymous"}, b"x")[0] == 403
     w.main.put_bucket_acl(Bucket=b, ACL="public-read-write")
     assert post({"key": "anonymous"}, b"x")[0] == 204
-    assert raw(w, "POST", f"/{b}", *form({"key": "redirected", "success_action_redirect": w.endpoint + "/" + b}.items(), b"y"))[0] in (200, 404)
+    assert raw(w, "POST", f"/{b}", *form({"key": "redirected", "success_action_redirect": w.endpoint + "/" + b}.items(), b"y"))[0] == 303
 
 
 @case
@@ -480,7 +504,7 @@ def attributes_and_checksums(w):
     w.main.put_object(Bucket=b, Key="e", Body=b"1", ContentEncoding="gzip, aws-chunked")
     assert w.main.head_object(Bucket=b, Key="e")["ContentEncoding"] == "gzip"
     w.main.put_object(Bucket=b, Key="a+b c", Body=b"plus", Tagging="a=1&b=2")
-    w.main.copy_object(Bucket=b, Key="copied", CopySource=f"{b}/a+b%20c")
+    w.main.copy_object(Bucket=b, Key="copied", CopySource=f"{b}/a+b c")
     assert body(w.main, Bucket=b, Key="copied") == b"plus"
     assert w.main.head_object(Bucket=b, Key="a+b c")["ResponseMetadata"]["HTTPHeaders"]["x-amz-tagging-count"] == "2"
 

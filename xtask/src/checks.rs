@@ -58,15 +58,16 @@ pub(crate) fn test() -> Result<()> {
     // The binary first: tests of workers and of the server start it.
     step("build", || cargo(&["build", "--workspace", "--bin", "lakerun"]))?;
     step("tests", || cargo(&["test", "--workspace", "--quiet"]))?;
-    step("DynamoDB by boto3", dynamodb)?;
+    step("DynamoDB by boto3", || boto3("dynamodb", "--binary"))?;
+    step("S3 by boto3", || boto3("s3", "--lakerun"))?;
     step("recorded cases", conformance)
 }
 
-/// Runs `conformance/dynamodb/run.py` against a server of its own.
-fn dynamodb() -> Result<()> {
-    let script = root().join("conformance/dynamodb/run.py");
+/// Runs `conformance/SERVICE/run.py` against a server of its own.
+fn boto3(service: &str, flag: &str) -> Result<()> {
+    let script = root().join("conformance").join(service).join("run.py");
     let python = std::env::var("LAKERUN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    command(&python, &[&script.display().to_string(), "--binary", &binary().display().to_string()])
+    command(&python, &[&script.display().to_string(), flag, &binary().display().to_string()])
 }
 
 /// Runs `conformance/asl/run.py` where the cases are at hand; says so where they are not.

@@ -132,7 +132,13 @@ impl Front {
             return unavailable(&request.into_parts().0, "stopping");
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let response = self.route(request).await;
+        let waits = request.headers().contains_key(http::header::EXPECT);
+        let mut response = self.route(request).await;
+        if waits && !response.status().is_success() {
+            // Who waited for 100 (Continue) keeps its body to itself now; what it sends next would be taken for that body
+            // (RFC 9110, 10.1.1).
+            response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+        }
         self.requests.fetch_sub(1, Ordering::Relaxed);
         response
     }
