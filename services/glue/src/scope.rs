@@ -61,7 +61,8 @@ pub(crate) fn page_where<T: DeserializeOwned, U>(
 ) -> Result<(Vec<U>, Option<String>), Error> {
     let mut after = match token {
         Some(token) => from_token(prefix, token)?,
-        None => prefix.as_bytes().to_vec(),
+        // A prefix may be a whole key: that record is wanted, too.
+        None => Vec::new(),
     };
     let mut out = Vec::new();
     loop {

@@ -11,12 +11,13 @@ use datafusion::common::{
 };
 use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, JoinType, LogicalPlan, LogicalPlanBuilder, Operator,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit, when,
 };
 use datafusion::sql::sqlparser::ast::{
-    Expr as SqlExpr, Join, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableSampleKind, Value,
+    Expr as SqlExpr, Ident, Join, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableSampleKind, Value,
 };
 
 use super::unnest::{Zip, columns_of};
@@ -38,18 +39,25 @@ impl RelationPlanner for Relations {
                 let left = LogicalPlanBuilder::empty(true).build()?;
                 Ok(planned(unnest(left, relation, false, context)?))
             }
-            TableFactor::NestedJoin { table_with_joins, alias: None } if matches!(table_with_joins.joins.last(), Some(join) if matches!(join.relation, TableFactor::UNNEST { .. })) =>
+            TableFactor::NestedJoin { table_with_joins, alias: None }
+                if table_with_joins.joins.last().is_some_and(is_ours) =>
             {
                 let Some(join) = table_with_joins.joins.pop() else {
                     return Ok(RelationPlanning::Original(Box::new(relation)));
                 };
-                let outer = is_outer(&join)?;
+                let by_names = by_names(&join)?;
+                let outer = by_names.is_none() && is_outer(&join)?;
                 let left = if table_with_joins.joins.is_empty() {
                     context.plan(table_with_joins.relation.clone())?
                 } else {
                     context.plan(relation)?
                 };
-                Ok(planned(unnest(left, join.relation, outer, context)?))
+                let Some((kind, names)) = by_names else {
+                    return Ok(planned(unnest(left, join.relation, outer, context)?));
+                };
+                let names: Vec<_> = names.into_iter().map(|name| context.normalize_ident(name)).collect();
+                let right = context.plan(join.relation)?;
+                Ok(planned(joined(left, right, kind, &names)?))
             }
             TableFactor::Table { sample, .. } | TableFactor::Derived { sample, .. } if sample.is_some() => {
                 let taken = sample.take();
@@ -67,6 +75,80 @@ fn planned(plan: LogicalPlan) -> RelationPlanning {
 
 fn refused(text: impl std::fmt::Display) -> DataFusionError {
     Error::not_supported(format_args!("line 1:1: {text}")).into()
+}
+
+fn is_ours(join: &Join) -> bool {
+    matches!(join.relation, TableFactor::UNNEST { .. }) || !matches!(by_names(join), Ok(None))
+}
+
+/// The columns of JOIN … USING.
+fn by_names(join: &Join) -> Result<Option<(JoinType, Vec<Ident>)>> {
+    let (kind, constraint) = match &join.join_operator {
+        JoinOperator::Inner(constraint) | JoinOperator::Join(constraint) => (JoinType::Inner, constraint),
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (JoinType::Left, constraint),
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => (JoinType::Right, constraint),
+        JoinOperator::FullOuter(constraint) => (JoinType::Full, constraint),
+        _ => return Ok(None),
+    };
+    match constraint {
+        JoinConstraint::Using(names) => {
+            let idents = names.iter().filter_map(|name| name.0.last()?.as_ident().cloned()).collect();
+            Ok(Some((kind, idents)))
+        }
+        JoinConstraint::Natural => Err(refused("Natural join not supported")),
+        _ => Ok(None),
+    }
+}
+
+/// `left JOIN right USING (names)`: the named columns come first and once, of whichever side has a row; the sides' own ones
+/// cannot be named any more (Trino's documentation of SELECT, "USING").
+fn joined(left: LogicalPlan, right: LogicalPlan, kind: JoinType, names: &[String]) -> Result<LogicalPlan> {
+    let column = |plan: &LogicalPlan, name: &String, side: &str| {
+        let found: Vec<_> = plan.schema().columns().into_iter().filter(|column| column.name == *name).collect();
+        match <[Column; 1]>::try_from(found) {
+            Ok([column]) => Ok(column),
+            Err(several) => {
+                let text = if several.is_empty() {
+                    format!("line 1:1: Column '{name}' is missing from {side} side of join")
+                } else {
+                    format!("line 1:1: Column '{name}' is ambiguous")
+                };
+                let code = if several.is_empty() { "COLUMN_NOT_FOUND" } else { "AMBIGUOUS_NAME" };
+                Err(DataFusionError::from(Error::user(1006, code, text)))
+            }
+        }
+    };
+    let (mut conditions, mut shown, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    for name in names {
+        let (l, r) = (column(&left, name, "left")?, column(&right, name, "right")?);
+        let types = (
+            Expr::Column(l.clone()).get_type(left.schema().as_ref())?,
+            Expr::Column(r.clone()).get_type(right.schema().as_ref())?,
+        );
+        let (mut one, mut other) = (Expr::Column(l.clone()), Expr::Column(r.clone()));
+        if types.0 != types.1 {
+            let common =
+                comparison_coercion(&types.0, &types.1).filter(|_| types.0.is_numeric() == types.1.is_numeric());
+            let common = common.ok_or_else(|| {
+                let (a, b) = (trino_data_type(&types.0), trino_data_type(&types.1));
+                let text = format!("line 1:1: Column '{name}' cannot be joined: {a} vs {b}");
+                DataFusionError::from(Error::user(1006, "TYPE_MISMATCH", text))
+            })?;
+            one = datafusion::logical_expr::cast(one, common.clone());
+            other = datafusion::logical_expr::cast(other, common);
+        }
+        conditions.push(one.clone().eq(other.clone()));
+        let value = match kind {
+            JoinType::Right => other,
+            JoinType::Full => when(one.clone().is_not_null(), one).otherwise(other)?,
+            _ => one,
+        };
+        shown.push(value.alias(name.as_str()));
+        keys.extend([l, r]);
+    }
+    let all = left.schema().columns().into_iter().chain(right.schema().columns());
+    shown.extend(all.filter(|column| !keys.contains(column)).map(Expr::Column));
+    LogicalPlanBuilder::from(left).join_on(right, kind, conditions)?.project(shown)?.build()
 }
 
 /// Whether rows without elements are kept.
@@ -113,12 +195,22 @@ fn unnest(
         names.extend(columns.into_iter().map(|(name, _)| name));
         arguments.push(expr);
     }
+    // Athena's guide names a row whole, `UNNEST(users) AS t (user)`, where Trino wants a name for each of its fields.
+    let given = alias.as_ref().map_or(0, |alias| alias.columns.len());
+    let whole =
+        arguments.len() == 1 && names.len() > 1 && given == 1 && !with_ordinality && is_list(&arguments[0], &schema)?;
+    if whole {
+        names = vec![None];
+    }
     if with_ordinality {
         names.push(None);
     }
     let (qualifier, names) = named(names, alias.as_ref(), context)?;
     let all = format!("{INTERNAL}unnest_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let zip = ScalarUDF::from(Zip::new(with_ordinality)).call(arguments);
+    let zip = match arguments.pop() {
+        Some(rows) if whole => rows,
+        last => ScalarUDF::from(Zip::new(with_ordinality)).call(arguments.into_iter().chain(last).collect()),
+    };
     let own: Vec<Expr> = left.schema().columns().into_iter().map(Expr::Column).collect();
     let mut with_list = own.clone();
     with_list.push(zip.alias(&all));
@@ -130,13 +222,19 @@ fn unnest(
     let mut last = own;
     for (i, name) in names.into_iter().enumerate() {
         let name = name.unwrap_or_else(|| format!("{all}_{i}"));
-        last.push(Expr::Column(column.clone()).field(format!("c{i}")).alias_qualified(qualifier.clone(), name));
+        let value = Expr::Column(column.clone());
+        let value = if whole { value } else { value.field(format!("c{i}")) };
+        last.push(value.alias_qualified(qualifier.clone(), name));
     }
     LogicalPlanBuilder::from(left)
         .project(with_list)?
         .unnest_column_with_options(column, options)?
         .project(last)?
         .build()
+}
+
+fn is_list(expr: &Expr, schema: &DFSchema) -> Result<bool> {
+    Ok(matches!(expr.get_type(schema)?, DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)))
 }
 
 type Named = (Option<TableReference>, Vec<Option<String>>);

@@ -4,9 +4,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, Query,
-    Select as AstSelect, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableVersion,
-    TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
+    BinaryOperator, Distinct, Expr, FunctionArguments, GroupByExpr, Ident, Join as AstJoin, JoinConstraint,
+    JoinOperator, LimitClause, ObjectName, ObjectNamePart, Query, Select as AstSelect, SelectItem, SetExpr,
+    SetOperator, SetQuantifier, TableAlias, TableAliasColumnDef, TableFactor, TableVersion, TableWithJoins,
+    UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -391,7 +392,7 @@ pub(super) fn group_unnest(select: &mut AstSelect) {
 }
 
 pub(super) fn group_joins(from: &mut TableWithJoins) {
-    while let Some(at) = from.joins.iter().position(|join| is_unnest(&join.relation)) {
+    while let Some(at) = from.joins.iter().position(is_planned_here) {
         let rest = from.joins.split_off(at + 1);
         let nothing = TableFactor::UNNEST {
             alias: None,
@@ -411,21 +412,60 @@ pub(super) fn group_joins(from: &mut TableWithJoins) {
 
 /// Whether joins in parentheses are grouped already: the only UNNEST is the last.
 pub(super) fn is_grouped(from: &TableWithJoins) -> bool {
-    from.joins.iter().position(|join| is_unnest(&join.relation)).is_none_or(|at| at + 1 == from.joins.len())
+    from.joins.iter().position(is_planned_here).is_none_or(|at| at + 1 == from.joins.len())
+}
+
+/// Joins that `plan::relations` plans: beside UNNEST, and by columns of the same name.
+fn is_planned_here(join: &AstJoin) -> bool {
+    is_unnest(&join.relation) || by_names(&join.join_operator)
+}
+
+fn by_names(operator: &JoinOperator) -> bool {
+    use JoinOperator as On;
+    let (On::Inner(constraint)
+    | On::Join(constraint)
+    | On::Left(constraint)
+    | On::LeftOuter(constraint)
+    | On::Right(constraint)
+    | On::RightOuter(constraint)
+    | On::FullOuter(constraint)) = operator
+    else {
+        return false;
+    };
+    matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural)
 }
 
 fn is_unnest(factor: &TableFactor) -> bool {
     matches!(factor, TableFactor::UNNEST { .. })
 }
 
-fn cross(relation: TableFactor) -> datafusion::sql::sqlparser::ast::Join {
-    datafusion::sql::sqlparser::ast::Join {
-        relation,
-        global: false,
-        join_operator: datafusion::sql::sqlparser::ast::JoinOperator::CrossJoin(
-            datafusion::sql::sqlparser::ast::JoinConstraint::None,
-        ),
+fn cross(relation: TableFactor) -> AstJoin {
+    AstJoin { relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) }
+}
+
+/// What sqlparser reads and Trino does not.
+pub(super) fn not_trinos(select: &AstSelect) -> Result<()> {
+    let unread = |what: &str| Err(Error::syntax(1, 1, format_args!("mismatched input '{what}'")));
+    if matches!(select.distinct, Some(Distinct::On(_))) {
+        return unread("ON");
     }
+    if select.qualify.is_some() {
+        return unread("QUALIFY");
+    }
+    if matches!(select.group_by, GroupByExpr::All(_)) {
+        return Err(Error::user(1006, "COLUMN_NOT_FOUND", "line 1:1: Column 'all' cannot be resolved"));
+    }
+    Ok(())
+}
+
+/// INTERSECT ALL and EXCEPT ALL count equal rows, which DataFusion's joins of such sets do not.
+pub(super) fn no_bags(body: &SetExpr) -> Result<()> {
+    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return Ok(()) };
+    if *set_quantifier == SetQuantifier::All && !matches!(op, SetOperator::Union) {
+        return Err(Error::not_supported(format_args!("{op} ALL")));
+    }
+    no_bags(left)?;
+    no_bags(right)
 }
 
 /// `GROUP BY (a, b)` is `GROUP BY a, b`.

@@ -157,10 +157,12 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         forms::table_query(&mut query.body);
-        self.check(forms::fetch(query))
+        let checked = forms::fetch(query).and_then(|()| forms::no_bags(&query.body));
+        self.check(checked)
     }
 
     fn pre_visit_select(&mut self, select: &mut AstSelect) -> ControlFlow<()> {
+        self.check(forms::not_trinos(select))?;
         forms::group_unnest(select);
         forms::flatten_group_by(select);
         for condition in select.selection.iter_mut().chain(select.having.iter_mut()) {

@@ -25,6 +25,7 @@ impl<'a> Source<'a> {
         while tokens.last().is_some_and(|token| token.token == Token::SemiColon) {
             tokens.pop();
         }
+        trinos(text, &mut tokens)?;
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         let source = Self { text, tokens, lines };
         if let Some(inner) = source.tokens.iter().find(|token| token.token == Token::SemiColon) {
@@ -89,6 +90,61 @@ impl<'a> Source<'a> {
         let end = self.tokens.last().map_or((1, 1), |last| (last.span.end.line, last.span.end.column));
         Error::syntax(end.0, end.1, format_args!("mismatched input '<EOF>'. {text}"))
     }
+}
+
+/// What sqlparser's tokens are and Trino's are not: `==`, texts side by side; and numbers as Trino writes them, `1_000`, `0xFF`.
+fn trinos(text: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
+    let mut at = 0;
+    while at < tokens.len() {
+        let next = tokens.get(at + 1).map(|next| (next.token.clone(), next.span));
+        let this = &mut tokens[at];
+        let start = this.span.start;
+        let unread = |place: Location, what: &str| {
+            Err(Error::syntax(place.line, place.column, format_args!("mismatched input '{what}'")))
+        };
+        match (&this.token, next) {
+            (Token::DoubleEq, _) => return unread(start, "="),
+            (Token::SingleQuotedString(_), Some((Token::SingleQuotedString(second), place))) => {
+                return unread(place.start, &format!("'{second}'"));
+            }
+            (Token::HexStringLiteral(digits), _) if character(text, start) == Some('0') => {
+                let digits = digits.replace('_', "");
+                match i64::from_str_radix(&digits, 16) {
+                    Ok(number) => this.token = Token::Number(number.to_string(), false),
+                    Err(_) => return unread(start, &format!("0x{digits}")),
+                }
+            }
+            (Token::Number(number, false), Some((Token::Word(word), place))) if place.start == this.span.end => {
+                let Some(number) = continued(number, &word.value) else { return unread(place.start, &word.value) };
+                this.token = Token::Number(number, false);
+                this.span.end = place.end;
+                tokens.remove(at + 1);
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// `1` and `_000`, `0` and `b101`, `0` and `o17`.
+fn continued(number: &str, rest: &str) -> Option<String> {
+    let digits = rest.trim_start_matches(['b', 'B', 'o', 'O', '_']).replace('_', "");
+    match (number, rest.chars().next()?.to_ascii_lowercase()) {
+        ("0", 'b') => i64::from_str_radix(&digits, 2).ok().map(|n| n.to_string()),
+        ("0", 'o') => i64::from_str_radix(&digits, 8).ok().map(|n| n.to_string()),
+        (_, '_') if rest[1..].chars().all(|c| c.is_ascii_digit() || c == '_') && !digits.is_empty() => {
+            Some(format!("{number}{digits}"))
+        }
+        _ => None,
+    }
+}
+
+fn character(text: &str, at: Location) -> Option<char> {
+    let (line, column) =
+        (usize::try_from(at.line).ok()?.checked_sub(1)?, usize::try_from(at.column).ok()?.checked_sub(1)?);
+    text.lines().nth(line)?.chars().nth(column)
 }
 
 /// Puts the parameters, which are texts of SQL literals, in the place of `?`, in order.

@@ -164,6 +164,13 @@ async fn partitions_are_filtered_and_paged() {
         }
     }
     assert_eq!(pages, [4, 4, 2]);
+    for (expression, found) in
+        [("year = '2014' AND month = '03'", 1), ("month = '03' AND year = '2013'", 1), ("year = '2013'", 12)]
+    {
+        let request =
+            GetPartitionsRequest { expression: Some(expression.into()), max_results: None, ..request.clone() };
+        assert_eq!(w.call::<GetPartitions>(request).await.unwrap().partitions.unwrap().len(), found, "{expression}");
+    }
     request.next_token = Some("nonsense".into());
     assert_eq!(code(w.call::<GetPartitions>(request.clone()).await), "InvalidInputException");
     request.next_token = None;
