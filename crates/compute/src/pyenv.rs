@@ -196,7 +196,7 @@ impl PythonEnvs {
 pub(crate) fn pass_on(command: &mut Command) {
     for (name, value) in std::env::vars_os() {
         let Some(text) = name.to_str() else { continue };
-        let wanted = text.starts_with("PIP_") || text == "LAKERUN_MAVEN" || PASSED_ON.contains(&text);
+        let wanted = text.starts_with("PIP_") || text == "LAKERUN_IVY_SETTINGS" || PASSED_ON.contains(&text);
         if text == "PIP_CACHE_DIR" || !wanted {
             continue;
         }

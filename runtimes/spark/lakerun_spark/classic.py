@@ -79,16 +79,12 @@ def defaults(folder):
         "path.style.access": "true",
         "endpoint.region": os.environ.get("AWS_REGION", "us-east-1"),
         "connection.ssl.enabled": "false" if (endpoint or "").startswith("http://") else "true",
-        "access.key": os.environ.get("AWS_ACCESS_KEY_ID", ""),
-        "secret.key": os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
+        # From the environment, and without state: hadoop-aws 3.3's TemporaryAWSCredentialsProvider says that it has no
+        # credentials when the first two requests of a file system come at the same time.
+        "aws.credentials.provider": "com.amazonaws.auth.EnvironmentVariableCredentialsProvider",
         "buffer.dir": os.path.join(folder, "s3a"),
         "attempts.maximum": "5",
     }
-    if os.environ.get("AWS_SESSION_TOKEN"):
-        s3a["session.token"] = os.environ["AWS_SESSION_TOKEN"]
-        s3a["aws.credentials.provider"] = "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider"
-    else:
-        s3a["aws.credentials.provider"] = "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
     if endpoint:
         s3a["endpoint"] = endpoint
     values.update({f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items() if value})
