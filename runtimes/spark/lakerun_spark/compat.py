@@ -18,7 +18,7 @@ import json
 import re
 import uuid
 
-from . import files, s3
+from . import decide, files, s3
 
 READ_FORMATS = ("csv", "json", "parquet")
 WRITE_FORMATS = ("csv", "json", "parquet")
@@ -122,6 +122,8 @@ def _text_files(self, kind, inputs, partitions, given):
 
     wanted = _schema_of(self)
     names = [f.name for f in wanted.fields] if wanted is not None else None
+    if names and "_corrupt_record" in names:
+        decide.note("reader:corrupt_record")
     casts = {name: type_ for name, type_ in partitions.items() if type_ != "string"}
     if kind == "csv":
         if wanted is not None:
@@ -129,6 +131,8 @@ def _text_files(self, kind, inputs, partitions, given):
             casts.update({f.name: f.dataType for f in wanted.fields if f.dataType.typeName() != "string"})
         else:
             columns = files.header_of(inputs[0], given) if inputs else []
+            if set(columns) & set(partitions):
+                decide.note("reader:partition_overlap")
             columns = [n for n in columns if n not in partitions]
             if files._true(given, "inferSchema") and columns:
                 tables = [files.csv_table(item, columns, given) for item in inputs]

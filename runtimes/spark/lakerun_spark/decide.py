@@ -202,6 +202,8 @@ def _walk(message, out, columns, schema):
     name = message.DESCRIPTOR.name
     if name == "Relation":
         columns = _columns(message, schema) if _computes(message) else {}
+        if _reads_text(message):
+            columns = {**columns, _TEXT: "s"}
         kind = message.WhichOneof("rel_type")
         if kind == "set_op":
             sides = [list(schema(getattr(message.set_op, side + "_input")).values()) for side in ("left", "right")]
@@ -214,7 +216,9 @@ def _walk(message, out, columns, schema):
         out.add(f"function:{message.function_name.lower()}({_kinds(message, columns)})")
     elif name == "Cast":
         target = _type(message.type) if message.HasField("type") else re.split(r"[(<]", message.type_str.strip().lower())[0]
-        out.add(f"cast:{_ALIASES.get(target, target)}({_kinds(message.expr, columns)})")
+        # The files layer's own casts of what it read; what is particular to texts of numbers in files, it notes itself.
+        name_of_cast = "readcast" if _TEXT in columns else "cast"
+        out.add(f"{name_of_cast}:{_ALIASES.get(target, target)}({_kinds(message.expr, columns)})")
     for field, value in message.ListFields():
         if field.containing_oneof is not None and name in ("Relation", "Expression", "Command", "Catalog", "Literal", "Plan"):
             out.add(f"{name.lower()}:{field.name}")
@@ -227,6 +231,15 @@ def _walk(message, out, columns, schema):
             continue
         for item in _messages(field, value):
             _walk(item, out, columns, schema)
+
+
+#: Marks the columns of a text file as it was read.
+_TEXT = "\0text"
+
+
+def _reads_text(relation):
+    return (relation.WhichOneof("rel_type") == "project" and relation.project.input.WhichOneof("rel_type") == "read"
+            and relation.project.input.read.data_source.format.startswith("lakerun_files_"))
 
 
 _NAMED_ALREADY = ("alias", "unresolved_attribute", "unresolved_star", "unresolved_regex")

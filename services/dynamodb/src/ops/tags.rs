@@ -24,7 +24,7 @@ impl Handle<TagResource> for DynamoDb {
         if req.tags.is_empty() {
             return Err(Error::validation("Atleast one Tag needs to be provided as Input."));
         }
-        let tags = tags_of(req.tags)?;
+        let tags = tags_of(cx, req.tags)?;
         cx.write(&self.store, move |tx| {
             let mut table = tagged(&home, tx, &req.resource_arn)?;
             table.tags.extend(tags.clone());
