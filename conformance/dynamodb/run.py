@@ -141,7 +141,7 @@ def one(value):
     return {"M": wire(value)}
 
 
-def until(ready, seconds=60):
+def until(ready, seconds=600):
     end = time.time() + seconds
     while True:
         found = ready()

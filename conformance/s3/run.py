@@ -480,7 +480,7 @@ def lifecycles(w):
     put = w.main.put_object(Bucket=b, Key="tmp/k", Body=b"1")
     w.main.put_object(Bucket=b, Key="kept/k", Body=b"1")
     assert 'rule-id="r"' in w.main.head_object(Bucket=b, Key="tmp/k").get("Expiration", ""), put
-    end = time.time() + 60
+    end = time.time() + 600
     while time.time() < end and len(w.main.list_objects_v2(Bucket=b)["Contents"]) > 1:
         time.sleep(0.5)
     assert [o["Key"] for o in w.main.list_objects_v2(Bucket=b)["Contents"]] == ["kept/k"]
@@ -529,7 +529,7 @@ def notifications(w):
     arn = w.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
     def take(wanted):
-        got, end = [], time.time() + 30
+        got, end = [], time.time() + 600
         while len(got) < wanted and time.time() < end:
             for message in w.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
                 w.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
@@ -619,7 +619,7 @@ def main():
         try:
             world = World(f"http://127.0.0.1:{port}")
             world.data = data
-            end = time.time() + 120
+            end = time.time() + 600
             while True:
                 try:
                     world.main.list_buckets()

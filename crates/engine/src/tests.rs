@@ -95,6 +95,6 @@ async fn who_waits_for_an_end_is_told_of_one_in_doubt() {
     disk.doubt.store(true, Ordering::Relaxed);
     let stop = Event::StopRequested { error: None, cause: None };
     assert!(engine.tell(&arn, stop, None).await.is_err());
-    let told = tokio::time::timeout(std::time::Duration::from_secs(10), waits).await;
+    let told = tokio::time::timeout(std::time::Duration::from_mins(10), waits).await;
     assert!(told.is_ok_and(|ended| ended.unwrap().is_ok()));
 }

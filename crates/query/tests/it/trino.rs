@@ -34,7 +34,7 @@ async fn recorded_cases() {
         let (own, sql) = (std::sync::Arc::clone(&lake), text("sql").to_owned());
         let task = tokio::spawn(async move { run(&own, &sql).await });
         let stop = task.abort_handle();
-        let got = if let Ok(done) = tokio::time::timeout(std::time::Duration::from_secs(20), task).await {
+        let got = if let Ok(done) = tokio::time::timeout(std::time::Duration::from_mins(2), task).await {
             done.unwrap_or_else(|_| Err("PANIC".to_owned()))
         } else {
             stop.abort();

@@ -90,8 +90,9 @@ impl Runner for Count {
     }
 }
 
+/// The time is there to end a test that hangs: a disk that is busy may take seconds over one commit.
 async fn until(what: impl AsyncFn() -> bool) {
-    tokio::time::timeout(Duration::from_secs(10), async {
+    tokio::time::timeout(Duration::from_mins(10), async {
         while !what().await {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

@@ -153,7 +153,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap()
+        tokio::time::timeout(Duration::from_mins(10), wait).await.unwrap()
     }
     async fn events(&self) -> Vec<String> {
         let input = api::DescribeStackEventsInput { stack_name: "demo".into(), ..Default::default() };

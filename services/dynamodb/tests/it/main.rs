@@ -335,7 +335,7 @@ async fn expired_items_are_deleted() {
             json!({"TableName": "flights", "TimeToLiveSpecification": {"Enabled": true, "AttributeName": "until"}}),
         )
         .await;
-    for _ in 0..200 {
+    for _ in 0..24_000 {
         let left = bench.call("scan", json!({"TableName": "flights", "Select": "COUNT"})).await;
         if left["Count"] == 1 {
             running.abort();
@@ -419,7 +419,7 @@ async fn large_indexes_are_filled_beside_writes() {
     bench.call("deleteItem", json!({"TableName": "flights", "Key": key("59", 24)})).await;
     bench.put("new", 1, json!({"kind": {"S": "k"}})).await;
     let running = bench.platform.dynamodb.start();
-    for _ in 0..400 {
+    for _ in 0..24_000 {
         let table = bench.call("describeTable", json!({"TableName": "flights"})).await;
         let index =
             table["Table"]["GlobalSecondaryIndexes"].as_array().unwrap().iter().find(|i| i["IndexName"] == "by-kind");

@@ -90,7 +90,7 @@ impl Bench {
 
     /// Waits for that many messages.
     async fn received(&self, count: usize) -> Vec<(String, String)> {
-        for _ in 0..400 {
+        for _ in 0..24_000 {
             if self.sink.0.lock().unwrap().len() >= count {
                 break;
             }

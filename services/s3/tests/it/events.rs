@@ -47,7 +47,7 @@ async fn changes_reach_the_bus() {
 
     let mut seen = Vec::new();
     while seen.len() < 2 {
-        let next = tokio::time::timeout(Duration::from_secs(10), receive.recv());
+        let next = tokio::time::timeout(Duration::from_mins(10), receive.recv());
         seen.push(next.await.unwrap().unwrap());
     }
     seen.sort_by_key(|e| e.detail_type.clone());

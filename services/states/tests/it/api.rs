@@ -190,7 +190,7 @@ async fn workers_take_tasks_even_after_a_restart() {
     let world = World::new();
     let activity = world.call("createActivity", json!({"Name": "work"})).await["ActivityArn"].clone();
     let execution = world.start(&works(&activity, &json!({})), &json!({"a": 1})).await;
-    for _ in 0..1000 {
+    for _ in 0..120_000 {
         if world.history(&execution).await.len() == 3 {
             break;
         }

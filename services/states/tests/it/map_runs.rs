@@ -370,7 +370,7 @@ async fn stopping_an_execution_stops_its_children() {
     let execution = world.start(&calling(&json!({})), &json!([{ "sleep": true }, { "sleep": true }])).await;
     world.until(|fakes| fakes.invoked.lock().unwrap().len() == 2).await;
     world.call("stopExecution", json!({ "ExecutionArn": execution, "Error": "E" })).await;
-    for _ in 0..2000 {
+    for _ in 0..120_000 {
         if map_run(&world, &execution).await["Status"] == "ABORTED" {
             break;
         }

@@ -19,7 +19,7 @@ async fn redrive(world: &World, execution: &str) -> Value {
 
 /// Until the run has that status.
 async fn run_with(world: &World, execution: &str, is: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..2000 {
+    for _ in 0..120_000 {
         let run = map_run(world, execution).await;
         if is(&run) {
             return run;

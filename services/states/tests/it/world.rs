@@ -112,7 +112,7 @@ impl World {
 
     /// The description of the execution once it has ended.
     pub(crate) async fn ended(&self, execution: &str) -> Value {
-        for _ in 0..2000 {
+        for _ in 0..120_000 {
             let described = self.call("describeExecution", json!({ "ExecutionArn": execution })).await;
             if described["Status"] != "RUNNING" {
                 return described;
@@ -143,7 +143,7 @@ impl World {
 
     /// Until the execution has noted that its job has been started.
     pub(crate) async fn until_waiting(&self, execution: &str) {
-        for _ in 0..2000 {
+        for _ in 0..120_000 {
             if self.history(execution).await.contains(&"TaskSubmitted".to_owned()) {
                 return;
             }
@@ -153,7 +153,7 @@ impl World {
     }
 
     pub(crate) async fn until(&self, mut done: impl FnMut(&Fakes) -> bool) {
-        for _ in 0..2000 {
+        for _ in 0..120_000 {
             if done(&self.fakes) {
                 return;
             }
