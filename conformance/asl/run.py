@@ -37,9 +37,10 @@ def environment():
 
 
 def serve(binary, data):
-    """Starts a server on a free port; the process and the variables that clients need."""
+    """Starts a server on a free port, whose buckets encrypt as those of the recordings; the process and the variables that clients need."""
     log = open(data / "server.log", "w")
-    process = subprocess.Popen([binary, "up", "--listen", "127.0.0.1:0", "--data", data / "data"], stderr=log, cwd=data)
+    process = subprocess.Popen([binary, "up", "--listen", "127.0.0.1:0", "--data", data / "data"], stderr=log, cwd=data,
+                               env=os.environ | {"LAKERUN_S3_DEFAULT_ENCRYPTION": "AES256"})
     file = data / "data/server.json"
     while not file.exists():
         if process.poll() is not None:

@@ -17,10 +17,22 @@ pub struct Settings {
     pub object_ownership: String,
     /// Whether a new bucket's public access is blocked.
     pub block_public_access: bool,
+    /// How a new bucket encrypts what is written without a word of it: AWS's buckets have AES256 since 2023.
+    pub default_encryption: DefaultEncryption,
     /// The ids of KMS keys that SSE-KMS may name, beside `alias/aws/s3`. Each is derived from the data folder's key.
     pub kms_keys: Vec<String>,
     /// How long a day of a lifecycle rule is. For trying rules out.
     pub lifecycle_day_seconds: u32,
+}
+
+/// `[s3] default_encryption`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum DefaultEncryption {
+    #[default]
+    #[serde(rename = "none")]
+    None,
+    #[serde(rename = "AES256")]
+    Aes256,
 }
 
 impl Default for Settings {
@@ -29,6 +41,7 @@ impl Default for Settings {
             accounts: Accounts::default(),
             object_ownership: "BucketOwnerEnforced".to_owned(),
             block_public_access: true,
+            default_encryption: DefaultEncryption::None,
             kms_keys: Vec::new(),
             lifecycle_day_seconds: 86_400,
         }

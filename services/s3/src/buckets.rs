@@ -1,17 +1,21 @@
 //! Buckets: made, found, listed, deleted. Their names are one space for all regions and accounts.
 
-use s3s::dto::PublicAccessBlockConfiguration;
+use s3s::dto::{
+    PublicAccessBlockConfiguration, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule,
+};
 use service::Cx;
 use wire::Error;
 
 use crate::S3;
+use crate::account::DefaultEncryption;
 use crate::acl::Grant;
 use crate::change::{self, Garbage};
 use crate::errors::{Result, no_such_bucket};
 use crate::keys;
 use crate::lock::DefaultRetention;
 use crate::records::{BucketRecord, PartRecord, UploadRecord, VERSION, Versioning};
-use crate::settings::{ACL, OBJECT_LOCK, OWNERSHIP, PUBLIC_ACCESS};
+use crate::settings::{ACL, ENCRYPTION, OBJECT_LOCK, OWNERSHIP, PUBLIC_ACCESS};
 use crate::tx::{any, delete_all, require_bucket};
 
 /// What a new bucket is given besides its name.
@@ -26,6 +30,21 @@ impl S3 {
     /// What is given where nothing is said.
     pub(crate) fn usual(&self) -> Made {
         Made { ownership: self.settings.object_ownership.clone(), grants: None, object_lock: false }
+    }
+
+    /// How a bucket encrypts by default of which nothing else was said.
+    pub(crate) fn usual_encryption(&self) -> Option<ServerSideEncryptionConfiguration> {
+        let default = match self.settings.default_encryption {
+            DefaultEncryption::None => return None,
+            DefaultEncryption::Aes256 => {
+                ServerSideEncryptionByDefault { sse_algorithm: "AES256".to_owned().into(), kms_master_key_id: None }
+            }
+        };
+        let rule = ServerSideEncryptionRule {
+            apply_server_side_encryption_by_default: Some(default),
+            bucket_key_enabled: Some(false),
+        };
+        Some(ServerSideEncryptionConfiguration { rules: vec![rule] })
     }
 
     pub(crate) async fn create_bucket(&self, cx: &Cx, name: &str, region: &str, made: Made) -> Result<BucketRecord> {
@@ -43,6 +62,7 @@ impl S3 {
             object_lock: made.object_lock,
         };
         let block = self.settings.block_public_access;
+        let encryption = self.usual_encryption();
         cx.write(&self.store, move |tx| {
             let key = keys::bucket(&record.name);
             if let Some(existing) = tx.get_json::<BucketRecord>(&key)? {
@@ -72,6 +92,9 @@ impl S3 {
                     restrict_public_buckets: Some(true),
                 };
                 tx.put_json(keys::setting(&record.name, PUBLIC_ACCESS), &all)?;
+            }
+            if let Some(encryption) = &encryption {
+                tx.put_json(keys::setting(&record.name, ENCRYPTION), encryption)?;
             }
             if let Some(grants) = &made.grants {
                 tx.put_json(keys::setting(&record.name, ACL), grants)?;

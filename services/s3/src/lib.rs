@@ -51,7 +51,7 @@ use service::{Accounts, Platform, Router};
 use store::objects::Objects;
 use store::{Cache, Store};
 
-pub use account::Settings;
+pub use account::{DefaultEncryption, Settings};
 pub use door::{Door, Peer};
 
 use account::Known;

@@ -357,7 +357,7 @@ impl s3s::S3 for Handler {
         &self,
         req: S3Request<DeleteBucketEncryptionInput>,
     ) -> Answer<DeleteBucketEncryptionOutput> {
-        settings::delete(&self.s3, &cx(&req)?, &req.input.bucket, crate::settings::ENCRYPTION).await
+        settings::delete_encryption(&self.s3, &cx(&req)?, &req.input.bucket).await
     }
     async fn get_public_access_block(
         &self,

@@ -360,6 +360,17 @@ pub(super) async fn put_encryption(
     put(s3, &cx(&req)?, &req.input.bucket, ENCRYPTION, value).await
 }
 
+/// Back to what a new bucket has.
+pub(super) async fn delete_encryption(s3: &S3, cx: &Cx, bucket: &str) -> Answer<DeleteBucketEncryptionOutput> {
+    match s3.usual_encryption() {
+        Some(usual) => {
+            s3.put_setting(cx, bucket, ENCRYPTION, &usual).await.map_err(error)?;
+            answer(DeleteBucketEncryptionOutput::default())
+        }
+        None => delete(s3, cx, bucket, ENCRYPTION).await,
+    }
+}
+
 pub(super) async fn put_cors(s3: &S3, req: S3Request<PutBucketCorsInput>) -> Answer<PutBucketCorsOutput> {
     let value = &req.input.cors_configuration;
     super::cors::check(value).map_err(error)?;

@@ -1,8 +1,14 @@
 //! S3's HTTP door, with signed requests and hostile ones.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
-use crate::World;
+use bytes::Bytes;
+use s3_service::{DefaultEncryption, Settings};
+use service::Router;
+use store::Store;
+use store::objects::Objects;
+
+use crate::{Keys, World};
 
 #[tokio::test]
 async fn objects_come_back() {
@@ -92,4 +98,24 @@ async fn writes_can_be_conditional() {
     assert_eq!(put(create).await.error(), "412 PreconditionFailed");
     assert_eq!(put([("if-match", "\"5d41402abc4b2a76b9719d911017c592\"")]).await.status, 200);
     assert_eq!(put([("if-match", "\"00000000000000000000000000000000\"")]).await.error(), "412 PreconditionFailed");
+}
+
+/// Source: S3 User Guide, "Setting default server-side encryption behavior": what is deleted is only what was set otherwise.
+#[tokio::test]
+async fn a_new_bucket_encrypts_as_the_settings_say() {
+    let router = Router::new();
+    router.set_identity(Arc::new(Keys));
+    let settings = Settings { default_encryption: DefaultEncryption::Aes256, ..Settings::default() };
+    let world = World::with(router, Store::memory(), Objects::memory(), settings);
+    world.root("PUT", "/bucket", "").await;
+    for changed in [false, true] {
+        if changed {
+            assert_eq!(world.root("DELETE", "/bucket?encryption", "").await.status, 204);
+        }
+        let told = world.root("GET", "/bucket?encryption", "").await;
+        assert!(told.text().contains("<SSEAlgorithm>AES256</SSEAlgorithm>"), "{}", told.text());
+        let put = world.root("PUT", "/bucket/k", "hello").await;
+        assert_eq!(put.headers["x-amz-server-side-encryption"], "AES256");
+        assert_eq!(world.root("GET", "/bucket/k", "").await.text(), "hello");
+    }
 }
