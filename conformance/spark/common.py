@@ -119,6 +119,48 @@ def cases():
     lines = "put('j/a.json', '{\"id\": 1, \"name\": \"ann\", \"lat\": 1.5, \"ok\": true}\\n{\"id\": 2, \"name\": null, \"lat\": 2}\\n')\n"
     yield "read", lines, "result = spark.read.json(base + 'j/')"
     yield "read", lines, "result = spark.read.schema('id INT, name STRING, lat DOUBLE').json(base + 'j/')"
+    yield from escapes()
+
+
+def escapes():
+    """JSON's valid escapes by kind: in values, names, nested values and values read as text, without a schema and with one."""
+    for text in (r'say \"hi\" \\ end\/', r"a\tb\nc\rd\fe\bf", r"caf\u00e9 \u4e2d\u6587 \u0041\u0009", r"O\u2019Hare \"Field\"\t\u00d1 \\n", r"\\", r"x\u0000y",
+                 "Zürich \u2019", r"\u00fc\\u00fc", r"\ud83d\ude00 \uD83D\uDE00", r'\u0022\u005c'):
+        lines = [f'{{"id": 1, "name": "{text}", "lat": 1.5}}', '{"id": 2, "name": null, "lat": 2}', f'{{"name": "{text}{text}", "id": 3}}']
+        put = f"put('e/a.json', {chr(10).join(lines)!r})\n"
+        yield "read", put, "result = spark.read.json(base + 'e/')"
+        yield "read", put, "result = spark.read.schema('id INT, name STRING, lat DOUBLE').json(base + 'e/')"
+        yield "read", put, "result = spark.read.schema('name STRING').json(base + 'e/').select('name', F.length('name').alias('n'), F.upper('name').alias('u'))"
+        yield "read", put, "result = spark.read.json(base + 'e/').groupBy('name').agg(F.count('*').alias('c'))"
+        nested = [f'{{"id": 1, "tags": ["{text}", "b"], "at": {{"city": "{text}", "n": 1}}}}', '{"id": 2, "tags": [], "at": {"city": "x", "n": 2}}']
+        put = f"put('e/a.json', {chr(10).join(nested)!r})\n"
+        yield "read", put, "result = spark.read.json(base + 'e/')"
+        yield "read", put, "result = spark.read.json(base + 'e/').select('id', 'at.city', F.explode('tags').alias('tag'))"
+        yield "read", put, "result = spark.read.schema('id INT, at STRING').json(base + 'e/')"
+        yield "read", put, "result = spark.read.schema('tags STRING, at STRUCT<city: STRING>').json(base + 'e/')"
+        whole = f"put('e/a.json', {('[' + ', '.join(lines) + ']')!r})\n"
+        yield "read", whole, "result = spark.read.json(base + 'e/', multiLine=True)"
+    for name in (r"a\"b", r"caf\u00e9", r"a\\b"):
+        put = f"""put('e/a.json', {f'{{"id": 1, "{name}": "v"}}{chr(10)}{{"id": 2}}'!r})\n"""
+        yield "read", put, "result = spark.read.json(base + 'e/')"
+    # Text of a value that is no text, as a column of text holds it.
+    for value in ("1.10", "1e3", "true", '{"b": 1.50, "a": [1, "ü", null]}', "[1.0, 2]", "12345678901234567890", "-0.0"):
+        put = f"""put('e/a.json', {f'{{"id": 1, "v": {value}}}{chr(10)}{{"id": 2, "v": "t"}}'!r})\n"""
+        yield "read", put, "result = spark.read.schema('id INT, v STRING').json(base + 'e/')"
+    for value in ("1e3", "-2.5E-3", "1E+2", "1e16", "1.0e-320", "1e400"):
+        put = f"""put('e/a.json', {f'{{"id": 1, "v": {value}, "w": [{value}, 1]}}{chr(10)}{{"id": 2, "v": 2}}'!r})\n"""
+        yield "read", put, "result = spark.read.json(base + 'e/')"
+        yield "read", put, "result = spark.read.schema('v DOUBLE, w ARRAY<DOUBLE>').json(base + 'e/')"
+        yield "read", put, "result = spark.read.schema('id INT, v BIGINT').json(base + 'e/')"
+        yield "read", put, "result = spark.read.schema('id INT, v DECIMAL(12,3)').json(base + 'e/')"
+    for text in (r"\ud83d", r"a\ude00b", r"\ude00\ud83d"):
+        put = f"""put('e/a.json', {f'{{"id": 1, "v": "{text}"}}{chr(10)}{{"id": 2, "v": "x"}}'!r})\n"""
+        yield "read", put, "result = spark.read.json(base + 'e/')"
+        yield "read", put, "result = spark.read.schema('id INT, v STRING').json(base + 'e/').select('id', F.length('v').alias('n'))"
+    for value in ("12345678.123456789", "0.1234567890123456", "1.005", "-7", '"3.14"', '"x"', "99999999999.5", "true"):
+        put = f"""put('e/a.json', {f'{{"id": 1, "v": {value}}}{chr(10)}{{"id": 2, "v": 2}}'!r})\n"""
+        for kind in ("DECIMAL(20,9)", "DECIMAL(12,2)"):
+            yield "read", put, f"result = spark.read.schema('id INT, v {kind}').json(base + 'e/')"
 
 
 for n, (kind, setup, code) in enumerate(cases(), 1):

@@ -124,7 +124,7 @@ def main():
     parser.add_argument("--endpoint", default=os.environ.get("AWS_ENDPOINT_URL"))
     parser.add_argument("--engine", choices=["sail", "spark"], default="sail", help="spark: only say how our layer on Apache Spark does")
     parser.add_argument("--area", action="append", help="with --engine spark: only these areas")
-    parser.add_argument("--got", help="what an earlier run kept, instead of a new run; or where to keep it")
+    parser.add_argument("--got", help="a file: what it holds of earlier runs is not run again, the rest is run and kept there")
     arguments = parser.parse_args()
     sys.path.insert(0, HERE)
     import run_cases
@@ -133,11 +133,13 @@ def main():
         cases = [case for case in map(json.loads, file) if not case.get("fresh")]
     if arguments.area:
         cases = [case for case in cases if case["area"] in arguments.area]
+    got = {}
     if arguments.got and os.path.exists(arguments.got):
         with open(arguments.got) as file:
             got = json.load(file)
-    else:
-        got = run(cases, arguments.python, arguments.endpoint, arguments.engine, 40 if arguments.engine == "sail" else 400)
+    missing = [case for case in cases if case["id"] not in got]
+    if missing:
+        got.update(run(missing, arguments.python, arguments.endpoint, arguments.engine, 40 if arguments.engine == "sail" else 400))
         if arguments.got:
             with open(arguments.got, "w") as file:
                 json.dump(got, file)

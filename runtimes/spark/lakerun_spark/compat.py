@@ -180,6 +180,8 @@ def _cast(column, type_, formats):
 def _json_field(field):
     import pyarrow as pa
 
+    if pa.types.is_decimal(field.type):
+        return files.exact(field)
     keep = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_list, pa.types.is_struct)
     return field if any(test(field.type) for test in keep) else pa.field(field.name, pa.string())
 

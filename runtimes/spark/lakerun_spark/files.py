@@ -6,6 +6,7 @@ strings (CSV) or by an inferred schema (JSON); types asked for are cast by the c
 
 import bz2
 import csv
+import decimal
 import gzip
 import io
 import json
@@ -49,7 +50,8 @@ class Spec:
     def table(self, item):
         if self.kind == "csv":
             return csv_table(item, self.columns, self.options)
-        return json_table(records(item, self.options), self.schema)
+        exact = any(_is_exact(field) for field in self.schema)
+        return json_table(records(item, self.options, exact), self.schema)
 
 
 def fetch(item):
@@ -77,7 +79,10 @@ def fetch(item):
 #: Contents whose reading has rules of its own, which a plan does not show.
 _DATA = {
     "csv": (("quote", rb'"'), ("escape", rb"\\"), ("return", rb"\r(?!\n)"), ("blank", rb"(?:^|,)[ \t]|[ \t](?:,|\r?$)"), ("suffix", rb"(?:^|,)[+-]?[\d.]+[dDfF](?:,|\r?$)")),
-    "json": (("single", rb"[{,]\s*(?:'|\w+\s*:)"), ("big", rb"\d{19,}"), ("escape", rb"\\"), ("exponent", rb"\d[eE][+-]?\d")),
+    "json": (("single", rb"[{,]\s*(?:'|\w+\s*:)"), ("big", rb"\d{19,}"), ("exponent", rb"\d[eE][+-]?\d"),
+             # Escapes by kind: those of one letter, code points, halves of pairs, and what JSON does not know.
+             ("escape", rb'\\["\\/bfnrt]'), ("codepoint", rb"\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}"), ("surrogate", rb"(?<!\\)(?:\\\\)*\\u[dD][89a-fA-F]"),
+             ("badescape", rb'(?<!\\)(?:\\\\)*\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})')),
 }
 
 
@@ -247,7 +252,35 @@ def _csv_type(values):
     return "string"
 
 
-def records(item, options):
+class _Number(float):
+    """A number with a fraction or an exponent, and how it is written."""
+
+    def __new__(cls, text):
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+
+def exact(field):
+    """A field of type decimal: it comes out as the text of the number that the file has, not of the double near it."""
+    return pa.field(field.name, pa.string(), metadata={b"lakerun": b"exact"})
+
+
+def _is_exact(field):
+    return bool(field.metadata) and field.metadata.get(b"lakerun") == b"exact"
+
+
+def _plain(value):
+    """A number without exponent, for a cast to a decimal of at most 38 digits."""
+    if not isinstance(value, _Number):
+        return _fit(value, pa.string())
+    number = decimal.Decimal(value.text)
+    if abs(number.adjusted()) > 100:
+        return "0" if number.adjusted() < 0 or number == 0 else None
+    return format(number, "f")
+
+
+def records(item, options, exact=False):
     """The records of one JSON file: one per line, or one document (object, array) with multiLine. Broken lines are
     kept as rows of nulls (PERMISSIVE), dropped (DROPMALFORMED) or an error (FAILFAST)."""
     mode = str(options.get("mode", "PERMISSIVE")).upper()
@@ -257,7 +290,7 @@ def records(item, options):
         if not part.strip():
             continue
         try:
-            value = json.loads(part, object_pairs_hook=_object)
+            value = json.loads(part, object_pairs_hook=_object, parse_float=_Number if exact else None)
             values = value if isinstance(value, list) else [value]
             if not all(isinstance(v, dict) for v in values):
                 raise ValueError("not an object")
@@ -328,7 +361,8 @@ def json_table(rows, schema):
 
     if decide.watching() and any(pa.types.is_struct(f.type) and any(row.get(f.name) is None for row in rows) for f in schema):
         decide.note("data:json:nullstruct")
-    arrays = [pa.array([_fit(row.get(field.name), field.type) for row in rows], field.type) for field in schema]
+    arrays = [pa.array([_plain(row.get(field.name)) if _is_exact(field) else _fit(row.get(field.name), field.type) for row in rows], field.type)
+              for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -336,7 +370,7 @@ def _fit(value, kind):
     if value is None:
         return None
     if pa.types.is_string(kind):
-        return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+        return value if isinstance(value, str) else json_text(value)
     if pa.types.is_floating(kind):
         return float(value) if isinstance(value, (int, float)) else None
     if pa.types.is_integer(kind):
@@ -348,6 +382,39 @@ def _fit(value, kind):
     if pa.types.is_struct(kind):
         return {f.name: _fit(value.get(f.name), f.type) for f in kind} if isinstance(value, dict) else None
     return value
+
+
+#: How Jackson writes characters: short escapes, others below a space by their code, and pairs of surrogates as such.
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+
+
+def json_text(value):
+    """A value as the text that Spark (Jackson) holds where a field's type is text."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json_text(k)}:{json_text(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(json_text, value)) + "]"
+    if isinstance(value, str):
+        return '"' + "".join(_escaped(c) for c in value) + '"'
+    return java_double(float(value)) if isinstance(value, float) else json.dumps(value)
+
+
+def _escaped(char):
+    if char >= " " and char <= "\uffff":
+        return _ESCAPES.get(char, char)
+    units = char.encode("utf-16-be")
+    return _ESCAPES.get(char) or "".join(f"\\u{units[i]:02X}{units[i + 1]:02X}" for i in range(0, len(units), 2))
+
+
+def java_double(value):
+    """Double.toString: plain between a thousandth and ten millions, else with an exponent."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(value)
+    sign, digits, exponent = decimal.Decimal(repr(value)).normalize().as_tuple()
+    text = "".join(map(str, digits))
+    return f"{'-' if sign else ''}{text[0]}.{text[1:] or '0'}E{exponent + len(text) - 1}"
 
 
 class _Slice(InputPartition):
