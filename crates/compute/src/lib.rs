@@ -35,6 +35,7 @@
 
 pub mod budget;
 mod error;
+mod once;
 pub mod pyenv;
 pub mod sandbox;
 pub mod spark;

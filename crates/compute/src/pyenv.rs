@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::OnceCell;
 
 use crate::Error;
+use crate::once;
 use crate::sandbox::{Capture, Command};
 
 /// Counts up when what is inside an environment changes, so that older ones are not taken for new.
@@ -116,10 +117,9 @@ impl PythonEnvs {
         if env.python.exists() {
             return Ok(env);
         }
-        fs::create_dir_all(&self.0.cache).map_err(Error::io(format!("making {}", self.0.cache.display())))?;
-        let _lock = lock_file(self.0.cache.join(format!("{key}.lock"))).await?;
-        if !env.python.exists() {
-            self.build(&requirements, base, &env, progress).await?;
+        if let Some(claim) = once::claim(&env.root, &env.python).await? {
+            self.build(&requirements, base, &env, &claim.partial, progress).await?;
+            claim.keep()?;
         }
         Ok(env)
     }
@@ -138,21 +138,16 @@ impl PythonEnvs {
         }
     }
 
-    /// Builds into a folder beside the final one, and renames it when it is whole.
+    /// Builds into `partial`, as it will be in its place.
     async fn build(
         &self,
         requirements: &str,
         base: &Base,
         env: &PyEnv,
+        partial: &Path,
         progress: &(dyn Fn(&str) + Send + Sync),
     ) -> Result<(), Error> {
         let start = std::time::Instant::now();
-        // Under this key's lock: whatever an earlier attempt left is nobody's.
-        let partial = env.root.with_extension("partial");
-        crate::sandbox::empty_folder(&partial)?;
-        if env.root.exists() {
-            fs::remove_dir_all(&env.root).map_err(Error::io(format!("removing {}", env.root.display())))?;
-        }
         let (pip, temporary, wanted) =
             (self.0.cache.join("pip"), partial.join("tmp"), partial.join("requirements.txt"));
         for folder in [&pip, &temporary] {
@@ -160,8 +155,8 @@ impl PythonEnvs {
         }
         fs::write(&wanted, requirements).map_err(Error::io(format!("writing {}", wanted.display())))?;
         let mut command = Command::new(&base.executable);
-        command.args(["-I", "-c", MAKE]).args([&partial, &env.root, &wanted, &pip]);
-        command.read_only(&base.prefix).read_only(&base.executable).read_write(&partial).read_write(&pip);
+        command.args(["-I", "-c", MAKE]).args([partial, &env.root, &wanted, &pip]);
+        command.read_only(&base.prefix).read_only(&base.executable).read_write(partial).read_write(&pip);
         command.env("TMPDIR", &temporary).env("PIP_CACHE_DIR", &pip).env("PYTHONUNBUFFERED", "1").memory_mb(8192);
         pass_on(&mut command);
         progress(&format!("making a Python {} environment in {}", base.version, env.root.display()));
@@ -182,11 +177,9 @@ impl PythonEnvs {
             }
         }
         if !child.wait().await?.success() {
-            let _ = fs::remove_dir_all(&partial);
             return Err(Error::Environment(why(&said)));
         }
         let _ = fs::remove_dir_all(&temporary);
-        fs::rename(&partial, &env.root).map_err(Error::io(format!("renaming {}", partial.display())))?;
         progress(&format!("environment ready after {:.1} s", start.elapsed().as_secs_f64()));
         Ok(())
     }
@@ -262,17 +255,6 @@ fn key(requirements: &str, base: &Base) -> String {
         hash.update([0]);
     }
     hex::encode(&hash.finalize()[..16])
-}
-
-/// Another server may be building the same one.
-pub(crate) async fn lock_file(path: PathBuf) -> Result<fs::File, Error> {
-    let context = format!("locking {}", path.display());
-    let lock = tokio::task::spawn_blocking(move || {
-        let file = fs::File::create(path)?;
-        file.lock()?;
-        Ok(file)
-    });
-    lock.await.map_err(std::io::Error::other).and_then(|done| done).map_err(Error::io(context))
 }
 
 /// pip's own errors, or the last of what was said.

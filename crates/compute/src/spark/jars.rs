@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
-use crate::pyenv::{PyEnv, lock_file, pass_on, why};
+use crate::once;
+use crate::pyenv::{PyEnv, pass_on, why};
 use crate::sandbox::{Capture, Command};
 
 /// How long all of them may take.
@@ -22,22 +23,14 @@ pub(super) async fn ensure(
     progress: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<PathBuf, Error> {
     let folder = cache.join(format!("jars-{}", &hex::encode(Sha256::digest(listing))[..16]));
-    if folder.exists() {
-        return Ok(folder);
-    }
-    fs::create_dir_all(cache).map_err(Error::io(format!("making {}", cache.display())))?;
-    let _lock = lock_file(folder.with_extension("lock")).await?;
-    if folder.exists() {
-        return Ok(folder);
-    }
-    let partial = folder.with_extension("partial");
-    crate::sandbox::empty_folder(&partial)?;
+    let Some(claim) = once::claim(&folder, &folder).await? else { return Ok(folder) };
+    let partial = &claim.partial;
     let wanted = partial.join("jars.txt");
     fs::write(&wanted, listing).map_err(Error::io(format!("writing {}", wanted.display())))?;
     progress("fetching the jars that Apache Spark needs for S3");
     let mut command = Command::new(&env.python);
-    command.args(["-m", "lakerun_spark.jars"]).args([&wanted, &partial]);
-    command.read_only(runtime).read_write(&partial).env("PYTHONPATH", runtime).merged();
+    command.args(["-m", "lakerun_spark.jars"]).args([&wanted, partial]);
+    command.read_only(runtime).read_write(partial).env("PYTHONPATH", runtime).merged();
     for path in &env.read_paths {
         command.read_only(path);
     }
@@ -45,9 +38,8 @@ pub(super) async fn ensure(
     let output = command.output(Capture { bytes: 16 << 10 }, Some(PATIENCE)).await?;
     if !output.exit.success() {
         let said: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
-        let _ = fs::remove_dir_all(&partial);
         return Err(Error::Environment(format!("Apache Spark's jars could not be fetched: {}", why(&said))));
     }
-    fs::rename(&partial, &folder).map_err(Error::io(format!("renaming {}", partial.display())))?;
+    claim.keep()?;
     Ok(folder)
 }
