@@ -60,6 +60,7 @@ pub(crate) fn test() -> Result<()> {
     step("tests", || cargo(&["test", "--workspace", "--quiet"]))?;
     step("DynamoDB by boto3", || boto3("dynamodb", "--binary"))?;
     step("S3 by boto3", || boto3("s3", "--lakerun"))?;
+    step("Glue jobs", || boto3("glue", "--lakerun"))?;
     step("recorded cases", conformance)
 }
 

@@ -34,6 +34,7 @@ macro_rules! runtime {
 
 const RUNTIME: &[(&str, &str)] = runtime![
     "awsglue/__init__.py",
+    "awsglue/bookmarks.py",
     "awsglue/context.py",
     "awsglue/dynamicframe.py",
     "awsglue/gluetypes.py",
@@ -104,6 +105,8 @@ pub struct Job {
     pub env: Vec<(String, String)>,
     /// Further lines for pip.
     pub modules: Vec<String>,
+    /// What earlier runs have read, as JSON; none where the job keeps no bookmark.
+    pub bookmark: Option<String>,
     pub memory_mb: u64,
     pub parallelism: usize,
 }
@@ -118,6 +121,8 @@ pub enum Stream {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Succeeded,
+    /// It succeeded and committed this bookmark, JSON.
+    Advanced(String),
     /// With Glue's ErrorMessage.
     Failed(String),
     /// It has to start over on Apache Spark, for this reason; what it wrote counts for nothing.
@@ -140,6 +145,7 @@ struct Shared {
 struct Report {
     error: Option<String>,
     moved: Option<String>,
+    bookmark: Option<serde_json::Value>,
 }
 
 impl Spark {
@@ -197,6 +203,10 @@ impl Spark {
             std::fs::create_dir(path).map_err(Error::io("making a job's folder"))?;
         }
         let result = folder.path().join("result.json");
+        let bookmark = folder.path().join("bookmark.json");
+        if let Some(state) = &job.bookmark {
+            std::fs::write(&bookmark, state).map_err(Error::io("writing a job's bookmark"))?;
+        }
         let mut command = Command::new(&env.python);
         command.args(["-m", "lakerun_spark.launcher", &job.kind, &job.script]).args(&job.arguments);
         command.folder(&work).read_only(runtime).read_write(folder.path()).memory_mb(memory_mb);
@@ -217,6 +227,9 @@ impl Spark {
             .env("SAIL_EXECUTION__DEFAULT_PARALLELISM", job.parallelism.max(1).to_string());
         if let Some(jars) = &jars {
             command.read_only(jars).env("LAKERUN_SPARK_JARS", jars);
+        }
+        if job.bookmark.is_some() {
+            command.env("LAKERUN_BOOKMARK", &bookmark);
         }
         // A private /tmp would hide what lies in the machine's.
         let mut needed = env.read_paths.iter().map(PathBuf::as_path).chain([runtime.as_path(), folder.path()]);
@@ -254,8 +267,9 @@ impl Spark {
         let report = std::fs::read(&result).ok().and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
         Ok(match report {
             Some(Report { moved: Some(reason), .. }) => Outcome::Moved(reason),
-            Some(Report { error: None, .. }) => Outcome::Succeeded,
             Some(Report { error: Some(message), .. }) => Outcome::Failed(message),
+            Some(Report { bookmark: Some(bookmark), .. }) => Outcome::Advanced(bookmark.to_string()),
+            Some(_) => Outcome::Succeeded,
             // It ended without the launcher: os._exit, a signal, a crash of the engine.
             None if exit.success() => Outcome::Succeeded,
             None => {

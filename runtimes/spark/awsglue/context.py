@@ -48,7 +48,7 @@ class GlueContext:
 
     def create_dynamic_frame_from_options(self, connection_type, connection_options=None, format=None, format_options=None,
                                           transformation_ctx="", push_down_predicate="", **_):
-        frame = self._read(connection_type, dict(connection_options or {}), format, dict(format_options or {}))
+        frame = self._read(connection_type, dict(connection_options or {}), format, dict(format_options or {}), ctx=transformation_ctx)
         if push_down_predicate:
             frame = frame.filter(push_down_predicate)
         return DynamicFrame(frame, self, transformation_ctx)
@@ -56,7 +56,7 @@ class GlueContext:
     def create_dynamic_frame_from_catalog(self, database=None, table_name=None, redshift_tmp_dir="", transformation_ctx="",
                                           push_down_predicate="", additional_options=None, catalog_id=None, **more):
         table = self._describe(database or more.get("name_space"), table_name, catalog_id)
-        frame = sources.read_table(self.spark_session, table, [push_down_predicate], (additional_options or {}).get("catalogPartitionPredicate"))
+        frame = sources.read_table(self.spark_session, table, [push_down_predicate], (additional_options or {}).get("catalogPartitionPredicate"), transformation_ctx)
         return DynamicFrame(frame, self, transformation_ctx)
 
     def create_data_frame_from_catalog(self, *args, **kwargs):
@@ -91,7 +91,7 @@ class GlueContext:
         return sink.writeFrame(frame)
 
     def getSource(self, connection_type, format=None, transformation_ctx="", push_down_predicate="", **options):
-        return DataSource(self, connection_type, options, format)
+        return DataSource(self, connection_type, options, format, transformation_ctx)
 
     def getSink(self, connection_type, format=None, transformation_ctx="", **options):
         if connection_type != "s3":
@@ -121,9 +121,9 @@ class GlueContext:
         more = {"CatalogId": catalog_id} if catalog_id else {}
         return boto3.client("glue").get_table(DatabaseName=database, Name=table_name, **more)["Table"]
 
-    def _read(self, connection_type, options, format, format_options, schema=None):
+    def _read(self, connection_type, options, format, format_options, schema=None, ctx=""):
         if connection_type in ("s3", "file"):
-            return sources.read_files(self.spark_session, options, format, format_options, schema)
+            return sources.read_files(self.spark_session, options, format, format_options, schema, ctx)
         if connection_type == "dynamodb":
             return _read_dynamodb(self.spark_session, options)
         raise NotImplementedError(f"reading from connection_type {connection_type} is not in Lakerun")
@@ -202,14 +202,15 @@ def _each(frame, write):
 
 
 class DataSource:
-    def __init__(self, glue_context, connection_type, options, format=None):
+    def __init__(self, glue_context, connection_type, options, format=None, ctx=""):
         self._glue, self._type, self._options, self._format, self._format_options = glue_context, connection_type, options, format, {}
+        self._ctx = ctx
 
     def setFormat(self, format, **options):
         self._format, self._format_options = format, options
 
     def getFrame(self):
-        return DynamicFrame(self._glue._read(self._type, self._options, self._format, self._format_options), self._glue)
+        return DynamicFrame(self._glue._read(self._type, self._options, self._format, self._format_options, ctx=self._ctx), self._glue)
 
 
 class DataSink:

@@ -1,4 +1,6 @@
-"""Job.init and commit. Bookmarks are not kept yet: a job that asks for them is refused rather than run without."""
+"""Job.init and commit: the beginning and the end of what a bookmark covers."""
+
+from . import bookmarks
 
 
 class Job:
@@ -7,9 +9,7 @@ class Job:
         self._name = None
 
     def init(self, job_name, args=None):
-        option = (args or {}).get("job_bookmark_option") or "job-bookmark-disable"
-        if option != "job-bookmark-disable":
-            raise NotImplementedError(f"{option}: Lakerun keeps no job bookmarks yet; set --job-bookmark-option to job-bookmark-disable")
+        bookmarks.begin(args)
         self._name = job_name
 
     def isInitialized(self):
@@ -18,3 +18,4 @@ class Job:
     def commit(self):
         if self._name is None:
             raise RuntimeError("Job.commit called before Job.init")
+        bookmarks.commit()

@@ -6,18 +6,19 @@ import sys
 
 import boto3
 
+from . import bookmarks
 from .gluetypes import spark_type
 
 FORMATS = {"glueparquet": "parquet", "parquet": "parquet", "csv": "csv", "json": "json", "orc": "orc", "avro": "avro"}
 _OBEYED = {
-    "connection": {"path", "paths", "recurse", "exclusions", "boundedfiles", "boundedsize", "compressiontype"},
+    "connection": {"path", "paths", "recurse", "exclusions", "boundedfiles", "boundedsize", "compressiontype", "maxband"},
     "csv": {"separator", "escaper", "quotechar", "multiline", "withheader", "writeheader", "skipfirst", "attachfilename"},
     "json": {"multiline", "attachfilename", "jsonpath"},
     "parquet": {"attachfilename", "compression"}, "orc": {"attachfilename"}, "avro": {"attachfilename"},
 }
 #: They change how fast or in what portions Glue reads, never what.
 _NO_EFFECT = {"groupfiles", "groupsize", "groupfilesbypath", "usesparkdatasource", "uses3listimplementation", "optimizeperformance",
-              "maxband", "maxfilesinband", "isfailfast", "aggregationpushdown", "blocksize", "pagesize", "version", "strictchecksumvalidation",
+              "maxfilesinband", "isfailfast", "aggregationpushdown", "blocksize", "pagesize", "version", "strictchecksumvalidation",
               "connectionname", "database", "table", "dbtable", "jobbookmarkkeys", "jobbookmarkkeyssortorder", "partitionkeys"}
 
 
@@ -30,7 +31,7 @@ def check(kind, given, what):
             print(f"lakerun: {what} option {name} {why}", file=sys.stderr)
 
 
-def read_files(spark, options, format, format_options, schema=None):
+def read_files(spark, options, format, format_options, schema=None, ctx=""):
     """The files of connection_type s3 as a DataFrame, with Glue's defaults: no header is `col0`, a folder without files is
     an empty frame, columns of several types are structs of them (`choices`)."""
     from lakerun_spark import s3
@@ -45,17 +46,19 @@ def read_files(spark, options, format, format_options, schema=None):
     paths = given.get("paths") or given.get("path") or []
     paths = [paths] if isinstance(paths, str) else list(paths)
     recursive = flag(given, "recurse")
-    picks = recursive or any(given.get(name) for name in ("exclusions", "boundedfiles", "boundedsize"))
-    frame = None
+    picks = recursive or any(given.get(name) for name in ("exclusions", "boundedfiles", "boundedsize")) or bookmarks.active(ctx)
+    frame, taken = None, []
     for path in paths:
         found = [item for item in s3.files(path, recursive=recursive) if item.size] if s3.is_s3(path) else None
         if found is not None and picks:
-            found = _bounded(_without(found, given.get("exclusions")), given)
+            found = _bounded(bookmarks.unread(ctx, _without(found, given.get("exclusions"))), given, taken)
+            taken += found
         if found == []:
             continue
         base = path if found is not None and picks and any(item.partition for item in found) else None
         part = _load(spark, kind, [item.url for item in found] if picks and found else path, format_options, schema, base)
         frame = part if frame is None else frame.unionByName(part, allowMissingColumns=True)
+    bookmarks.read(ctx, taken, given.get("maxband"))
     if frame is None:
         from pyspark.sql.types import StructType
 
@@ -174,15 +177,15 @@ def _glob(pattern):
     return re.compile(out)
 
 
-def _bounded(inputs, given):
-    """boundedFiles and boundedSize (bytes): no more of the not yet seen files than this, oldest names first."""
+def _bounded(inputs, given, taken):
+    """boundedFiles and boundedSize (bytes): no more of the not yet seen files than this, those `taken` from other paths counted."""
     files, size = int(given.get("boundedfiles") or 0), int(given.get("boundedsize") or 0)
-    kept, total = [], 0
+    kept, count, total = [], len(taken), sum(item.size for item in taken)
     for item in inputs:
-        if (files and len(kept) >= files) or (size and kept and total + item.size > size):
+        if (files and count >= files) or (size and count and total + item.size > size):
             break
         kept.append(item)
-        total += item.size
+        count, total = count + 1, total + item.size
     return kept
 
 
@@ -211,9 +214,10 @@ def format_of(table):
     return kind, options
 
 
-def read_table(spark, table, predicates=(), expression=None):
+def read_table(spark, table, predicates=(), expression=None, ctx=""):
     """A table: the files of its registered partitions, where the catalog says that they lie, with the catalog's names, types
-    and partition values. `predicates` (SQL over partition columns) choose partitions; `expression` is the catalog's own filter."""
+    and partition values. `predicates` (SQL over partition columns) choose partitions; `expression` is the catalog's own filter.
+    `ctx`: the transformation_ctx, of whose files only those that no earlier run has read."""
     from pyspark.sql import functions as F
 
     kind, options = format_of(table)
@@ -221,18 +225,18 @@ def read_table(spark, table, predicates=(), expression=None):
     columns = [(c["Name"], spark_type(c["Type"])) for c in storage.get("Columns", [])]
     keys = [(c["Name"], spark_type(c["Type"])) for c in table.get("PartitionKeys", [])]
     if not keys:
-        return _shaped(spark, kind, options, [storage["Location"]], columns)
+        return _shaped(spark, kind, options, [storage["Location"]], columns, ctx=ctx)
     partitions = _partitions(table, expression)
     partitions = _chosen(spark, partitions, keys, predicates)
     if partitions and all(_is_standard(storage["Location"], location, keys, values) for values, location in partitions):
-        frame = _shaped(spark, kind, options, [location for _, location in partitions], columns, storage["Location"], [n for n, _ in keys])
+        frame = _shaped(spark, kind, options, [location for _, location in partitions], columns, storage["Location"], [n for n, _ in keys], ctx)
         return frame.select(*[F.col(f"`{n}`") for n, _ in columns], *[F.col(f"`{n}`").cast(t).alias(n) for n, t in keys])
     groups = {}
     for values, location in partitions:
         groups.setdefault(tuple(values), []).append(location)
     frame = None
     for values, locations in groups.items():
-        part = _shaped(spark, kind, options, locations, columns)
+        part = _shaped(spark, kind, options, locations, columns, ctx=ctx)
         for (name, type_), value in zip(keys, values):
             value = None if value == "__HIVE_DEFAULT_PARTITION__" else value
             part = part.withColumn(name, F.lit(value).cast("string").cast(type_))
@@ -272,42 +276,44 @@ def _chosen(spark, partitions, keys, predicates):
     return [partition for i, partition in enumerate(partitions) if i in kept]
 
 
-def _shaped(spark, kind, options, locations, columns, base=None, keys=()):
+def _shaped(spark, kind, options, locations, columns, base=None, keys=(), ctx=""):
     """Files with the table's columns, whatever the case of the names in them, and with the text of their partition folders."""
     setting = "spark.sql.sources.partitionColumnTypeInference.enabled"
     before = spark.conf.get(setting, "true")
     spark.conf.set(setting, "false")
     try:
-        return _shape(spark, kind, options, locations, columns, base, keys)
+        return _shape(spark, kind, options, locations, columns, base, keys, ctx)
     finally:
         spark.conf.set(setting, before)
 
 
-def _shape(spark, kind, options, locations, columns, base, keys):
+def _shape(spark, kind, options, locations, columns, base, keys, ctx):
     from pyspark.sql import functions as F
 
     text = ", ".join(f"`{n}` {t}" for n, t in columns)
-    paths = [location.rstrip("/") + "/" for location in locations]
+    paths = _with_files([location.rstrip("/") + "/" for location in locations], ctx)
+    if not paths:
+        return spark.createDataFrame([], ", ".join([text, *(f"`{name}` string" for name in keys)]))
     if kind == "json":
-        frame = _all(spark, paths, kind, options, None, base)
+        frame = _load(spark, kind, paths, options, None, base)
         schema = _as_written(spark, frame, text)
-        frame = _all(spark, paths, kind, options, schema, base) if frame.columns else frame
+        frame = _load(spark, kind, paths, options, schema, base) if frame.columns else frame
     else:
-        frame = _all(spark, paths, kind, options, text if kind == "csv" else None, base)
+        frame = _load(spark, kind, paths, options, text if kind == "csv" else None, base)
     have = {name.lower(): name for name in frame.columns}
     return frame.select([F.col(f"`{have[n.lower()]}`").try_cast(t).alias(n) if n.lower() in have else F.lit(None).cast("string").cast(t).alias(n)
                          for n, t in columns] + [F.col(f"`{name}`") for name in keys])
 
 
-def _all(spark, paths, kind, options, schema, base):
-    """Several folders in one read; those without files are passed over."""
+def _with_files(paths, ctx):
+    """Of several folders those that have files; with a bookmark the files that no earlier run has read."""
     from lakerun_spark import s3
-    from pyspark.sql.types import StructType
 
-    paths = [p for p in paths if not s3.is_s3(p) or any(item.size for item in s3.files(p))]
-    if not paths:
-        return spark.createDataFrame([], schema or StructType([]))
-    return _load(spark, kind, paths, options, schema, base)
+    if not bookmarks.active(ctx):
+        return [p for p in paths if not s3.is_s3(p) or any(item.size for item in s3.files(p))]
+    found = bookmarks.unread(ctx, [item for p in paths for item in s3.files(p) if item.size])
+    bookmarks.read(ctx, found)
+    return [item.url for item in found]
 
 
 def _as_written(spark, frame, text):

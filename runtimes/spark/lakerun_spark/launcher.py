@@ -2,7 +2,7 @@
 
     python -m lakerun_spark.launcher glueetl|pythonshell SCRIPT [--KEY VALUE ...]     (SCRIPT: a file or s3://bucket/key)
 
-The outcome goes to the file named by LAKERUN_RESULT: {"error": null}, {"error": "SyntaxError: invalid syntax (job.py, line 3)"}, or
+The outcome goes to the file named by LAKERUN_RESULT: {"error": null, "bookmark": ...}, {"error": "SyntaxError: invalid syntax (job.py, line 3)"}, or
 {"moved": "function:soundex"}: nothing is decided, the run has to start over on Apache Spark for this reason (`decide`).
 """
 
@@ -98,11 +98,15 @@ def _print_traceback(failure):
     traceback.print_exception(type(failure), failure, frames, file=sys.stderr)
 
 
+#: What `Job.commit` left of the job's bookmark.
+bookmark = None
+
+
 def finish(error, moved=None):
     path = os.environ.get("LAKERUN_RESULT")
     if path:
         with open(path + ".tmp", "w") as file:
-            json.dump({"moved": moved} if moved else {"error": error}, file)
+            json.dump({"moved": moved} if moved else {"error": error, "bookmark": None if error else bookmark}, file)
         os.replace(path + ".tmp", path)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -132,10 +136,14 @@ def start(arguments, source, catalog):
     if engine == "spark":
         from . import classic
 
-        classic.start(arguments, jars(arguments), catalog)
+        print("lakerun: this run's engine is Apache Spark", file=sys.stderr)
+        classic.start(arguments, jars(arguments), catalog, (_value(arguments, "--user-jars-first") or "false").lower() == "true")
         return
     if _value(arguments, "--extra-jars") and engine == "sail":
         raise LaunchError("--extra-jars need Apache Spark: start the job with --lakerun-engine spark or auto")
+    if _value(arguments, "--user-jars-first") and not _value(arguments, "--extra-jars"):
+        print("lakerun: --user-jars-first has no effect without --extra-jars", file=sys.stderr)
+    print("lakerun: this run's engine is Sail" + (", as far as its answers are proven" if engine == "auto" else ""), file=sys.stderr)
     start_engine(catalog)
     from . import compat, settings
 

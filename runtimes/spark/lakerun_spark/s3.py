@@ -27,11 +27,15 @@ def split(path):
 
 
 def keys(bucket, prefix):
-    """(key, size) of every object under a prefix, folders' markers and hidden files left out as Hadoop does."""
+    """(key, size) of every object under a prefix, folders' markers left out as Hadoop does."""
+    return ((item["Key"], item["Size"]) for item in objects(bucket, prefix))
+
+
+def objects(bucket, prefix):
     for page in client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", []):
             if not item["Key"].endswith("/"):
-                yield item["Key"], item["Size"]
+                yield item
 
 
 def hidden(relative):
@@ -73,8 +77,9 @@ def _pattern(glob):
 class Input:
     """One file to read, with the values of the partition folders that lead to it."""
 
-    def __init__(self, bucket, key, size, partition):
+    def __init__(self, bucket, key, size, partition, modified=0):
         self.bucket, self.key, self.size, self.partition = bucket, key, size, partition
+        self.modified = modified  # ms since 1970
 
     @property
     def url(self):
@@ -90,23 +95,27 @@ def files(path, base_path=None, recursive=False):
     magic = GLOB.search(key)
     if magic:
         pattern = _pattern(key.rstrip("/"))
-        for name, size in keys(bucket, key[: magic.start()]):
+        for item in objects(bucket, key[: magic.start()]):
+            name = item["Key"]
             match = pattern.match(name)
             if match and (match.end() == len(name) or name[match.end()] == "/"):
                 root = base or (name[: match.end()] + "/" if match.end() < len(name) else name.rpartition("/")[0] + "/")
-                found.append((name, size, root))
+                found.append((item, root))
     else:
         folder = key.rstrip("/") + "/" if key else ""
-        for name, size in keys(bucket, key.rstrip("/")):
+        for item in objects(bucket, key.rstrip("/")):
+            name = item["Key"]
             if name == key:
-                found.append((name, size, base or name.rpartition("/")[0] + "/"))
+                found.append((item, base or name.rpartition("/")[0] + "/"))
             elif name.startswith(folder):
-                found.append((name, size, base or folder))
+                found.append((item, base or folder))
     out = []
-    for name, size, root in found:
+    for item, root in found:
+        name = item["Key"]
         relative = name[len(root) :] if name.startswith(root) else name
         if not hidden(relative) and (recursive or not nested(relative)):
-            out.append(Input(bucket, name, size, {} if recursive else _partition(relative)))
+            modified = int(item["LastModified"].timestamp() * 1000)
+            out.append(Input(bucket, name, item["Size"], {} if recursive else _partition(relative), modified))
     return out
 
 

@@ -2,9 +2,12 @@
 //! task `glue:jobrun` starts the script in [`compute::spark`] under the role's credentials, and the transaction that
 //! records how it ended also asks for the event (`glue:event`) and, after a failure, for the next attempt (MaxRetries).
 //!
-//! Not here: the Python side (`runtimes/spark`), job bookmarks (a script that asks for them fails in `Job.init`).
+//! What a job's runs have read (`bookmarks`) moves on in the transaction that records a run's success.
+//!
+//! Not here: the Python side (`runtimes/spark`).
 
 mod arguments;
+mod bookmarks;
 mod capacity;
 mod event;
 mod logs;
@@ -39,8 +42,8 @@ pub(crate) fn register(platform: &Platform, compute: &Compute) {
         spark: Spark::new(platform.data.join("tmp").join("spark"), compute),
         endpoint: platform.endpoint.clone(),
     });
-    operations!(platform.router, service, api_glue: BatchGetJobs, BatchStopJobRun, CreateJob, DeleteJob, GetJob, GetJobRun,
-        GetJobRuns, GetJobs, ListJobs, StartJobRun, UpdateJob);
+    operations!(platform.router, service, api_glue: BatchGetJobs, BatchStopJobRun, CreateJob, DeleteJob, GetJob,
+        GetJobBookmark, GetJobRun, GetJobRuns, GetJobs, ListJobs, ResetJobBookmark, StartJobRun, UpdateJob);
     ::jobs::register(&platform.control, &platform.router, Arc::new(run::Runs(service)), RUNS_AT_ONCE);
 }
 

@@ -57,6 +57,9 @@ pub(super) struct Ended {
     /// It has not ended: it starts over on Apache Spark, for this reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) moved: Option<String>,
+    /// The bookmark that the script committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bookmark: Option<String>,
 }
 
 impl RunRecord {
@@ -105,6 +108,16 @@ impl Place {
     }
     pub(super) fn active(&self) -> Key {
         self.under("jobrun-active").push(&self.run)
+    }
+    pub(super) fn bookmark(&self) -> Key {
+        self.under("bookmark")
+    }
+    /// How the job's runs left the bookmark.
+    pub(super) fn left_bookmarks(&self) -> Key {
+        self.under("bookmark-run")
+    }
+    pub(super) fn left_bookmark(&self) -> Key {
+        self.left_bookmarks().push(&self.run)
     }
     pub(super) fn load(&self, tx: &mut Tx<'_>) -> Result<RunRecord, Error> {
         tx.get_json(self.record())?.ok_or_else(|| run_not_found(&self.run))

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use wire::{Error, Timestamp};
 
 use super::records::{Ended, Place, RunRecord};
-use super::{Jobs, arguments, capacity, event, logs};
+use super::{Jobs, arguments, bookmarks, capacity, event, logs};
 
 /// Lines of output held before the script has to wait for the log.
 const LINES: usize = 1000;
@@ -25,39 +25,47 @@ const NOT_AGAIN: &str = "the run asked to move to Apache Spark, where it was";
 
 pub(super) struct Runs(pub(super) Arc<Jobs>);
 
+/// A run and what the job's earlier runs have read.
+pub(super) struct Plan {
+    record: RunRecord,
+    bookmark: Option<String>,
+}
+
 #[async_trait]
 impl Kind for Runs {
     const NAME: &'static str = "glue:jobrun";
     const OLD_STOP: Option<&'static str> = Some("glue:jobstop");
     const BEGINS: bool = false;
     type Place = Place;
-    type Plan = RunRecord;
+    type Plan = Plan;
     type End = Ended;
 
     fn scope(place: &Place) -> (&str, &str) {
         (&place.account, &place.region)
     }
 
-    fn load(&self, tx: &mut Tx<'_>, place: &Place) -> Result<Loaded<RunRecord>, Error> {
-        let record: Option<RunRecord> = tx.get_json(place.record())?;
-        Ok(match record {
-            Some(record) if record.state() == "STOPPING" => Loaded::Stopping(record),
-            Some(record) if !record.is_over() => Loaded::Todo(record),
-            _ => Loaded::Over,
-        })
+    fn load(&self, tx: &mut Tx<'_>, place: &Place) -> Result<Loaded<Plan>, Error> {
+        let Some(record) = tx.get_json::<RunRecord>(place.record())? else { return Ok(Loaded::Over) };
+        if record.is_over() {
+            return Ok(Loaded::Over);
+        }
+        let bookmark = bookmarks::given(tx, place, record.run.arguments.as_ref())?;
+        let stopping = record.state() == "STOPPING";
+        let plan = Plan { record, bookmark };
+        Ok(if stopping { Loaded::Stopping(plan) } else { Loaded::Todo(plan) })
     }
 
-    fn older(&self, record: &RunRecord) -> Option<String> {
+    fn older(&self, Plan { record, .. }: &Plan) -> Option<String> {
         // Had its end been noted already, what it wrote stays.
         record.attempt.as_ref().filter(|_| record.ended.is_none()).map(|attempt| attempt.id.clone())
     }
 
-    fn limits(&self, record: &RunRecord) -> Limits {
+    fn limits(&self, Plan { record, .. }: &Plan) -> Limits {
         let minutes = record.run.timeout.and_then(|m| u64::try_from(m).ok()).filter(|m| *m > 0).unwrap_or(2880);
         Limits { tries: 1, timeout: Some(Duration::from_secs(minutes * 60)) }
     }
 
-    async fn who(&self, _: &Place, record: &RunRecord, attempt: &str) -> Result<Who<Ended>, Error> {
+    async fn who(&self, _: &Place, Plan { record, .. }: &Plan, attempt: &str) -> Result<Who<Ended>, Error> {
         let identity = self.0.router.identity();
         match identity.role_session(&record.role, "GlueJobRunnerSession", Some(attempt)).await {
             Ok(principal) => Ok(Who::As(principal)),
@@ -68,7 +76,8 @@ impl Kind for Runs {
         }
     }
 
-    async fn work(&self, place: &Place, record: &RunRecord, attempt: &Attempt) -> Worked<Ended> {
+    async fn work(&self, place: &Place, plan: &Plan, attempt: &Attempt) -> Worked<Ended> {
+        let record = &plan.record;
         if let Some(ended) = &record.ended {
             return Worked::Ended(ended.clone());
         }
@@ -77,7 +86,7 @@ impl Kind for Runs {
             Ok(keys) => keys,
             Err(error) => return Worked::Ended(failed(error.to_string())),
         };
-        let job = self.0.job(place, record, keys);
+        let job = self.0.job(place, plan, keys);
         let (send, lines) = mpsc::channel(LINES);
         let started = async {
             attempt.started();
@@ -90,7 +99,8 @@ impl Kind for Runs {
         let (outcome, ()) = tokio::join!(run, logs::forward(&cx, &place.run, lines));
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         Worked::Ended(match outcome {
-            Ok(Outcome::Succeeded) => Ended { state: "SUCCEEDED".to_owned(), message: None, moved: None },
+            Ok(Outcome::Succeeded) => ended("SUCCEEDED", None),
+            Ok(Outcome::Advanced(bookmark)) => Ended { bookmark: Some(bookmark), ..ended("SUCCEEDED", None) },
             Ok(Outcome::Moved(reason)) => Ended { moved: Some(reason), ..failed(NOT_AGAIN.to_owned()) },
             Ok(Outcome::Failed(message)) => failed(message),
             Err(error) => failed(error.to_string()),
@@ -98,11 +108,11 @@ impl Kind for Runs {
     }
 
     fn stopped(&self) -> Ended {
-        Ended { state: "STOPPED".to_owned(), message: None, moved: None }
+        ended("STOPPED", None)
     }
 
-    fn timed_out(&self, _: &RunRecord) -> Ended {
-        Ended { state: "TIMEOUT".to_owned(), message: Some("Job run exceeded its timeout".to_owned()), moved: None }
+    fn timed_out(&self, _: &Plan) -> Ended {
+        ended("TIMEOUT", Some("Job run exceeded its timeout".to_owned()))
     }
 
     fn outcome(&self, ended: &Ended) -> Fate {
@@ -122,18 +132,28 @@ impl Kind for Runs {
             tx.put_json(place.record(), &record)?;
             return Ok(Next::Again(place.clone(), ended.at));
         }
-        finish(tx, place, &mut record, &ended.end, ended.at.into())?;
+        // The bookmark moves in the transaction that records the success, and only from where the run found it.
+        let refused = match &ended.end.bookmark {
+            Some(bookmark) => bookmarks::advance(tx, place, &record.run, bookmark)?,
+            None => None,
+        };
+        let end = refused.map_or_else(|| ended.end.clone(), failed);
+        finish(tx, place, &mut record, &end, ended.at.into())?;
         retry(tx, place, &record, ended.at.into())?;
         Ok(Next::Over)
     }
 }
 
 fn failed(message: String) -> Ended {
-    Ended { state: "FAILED".to_owned(), message: Some(message), moved: None }
+    ended("FAILED", Some(message))
+}
+
+fn ended(state: &str, message: Option<String>) -> Ended {
+    Ended { state: state.to_owned(), message, moved: None, bookmark: None }
 }
 
 impl Jobs {
-    fn job(&self, place: &Place, record: &RunRecord, credentials: &Credentials) -> Job {
+    fn job(&self, place: &Place, Plan { record, bookmark }: &Plan, credentials: &Credentials) -> Job {
         let given = record.run.arguments.clone().unwrap_or_default();
         let dpu = record.run.max_capacity.unwrap_or(1.0);
         let env = [
@@ -155,6 +175,7 @@ impl Jobs {
             arguments: arguments::argv(&place.job, &place.run, &given),
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             modules: arguments::modules(&given),
+            bookmark: bookmark.clone(),
             memory_mb: capacity::memory_mb(dpu),
             parallelism: capacity::cores(dpu),
         }

@@ -1,0 +1,213 @@
+//! Job bookmarks: what a job's runs have read, by transformation context. The state itself is the script's side to make and to
+//! understand (`runtimes/spark/awsglue/bookmarks.py`); here it is kept, and changed only by the run that started from it.
+//!
+//! Source: AWS Glue Developer Guide, "Tracking processed data using job bookmarks". There `job.commit()` moves the bookmark at once;
+//! here it moves when the run has succeeded, so a run that fails after its commit reads the same data again.
+
+use std::collections::BTreeMap;
+
+use api_glue::{JobBookmarkEntry, JobRun};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::Tx;
+use wire::Error;
+
+use super::records::Place;
+use crate::scope;
+
+const VERSION: u32 = 1;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Bookmark {
+    format: u32,
+    /// Counts its changes, resets too.
+    version: i32,
+    /// Counts the runs that moved it.
+    run: i32,
+    attempt: i32,
+    run_id: Option<String>,
+    previous_run_id: Option<String>,
+    /// By transformation context; empty after a reset.
+    state: Value,
+}
+
+impl Bookmark {
+    pub(super) fn entry(&self, job: &str) -> JobBookmarkEntry {
+        JobBookmarkEntry {
+            job_name: Some(job.to_owned()),
+            version: Some(self.version),
+            run: Some(self.run),
+            attempt: Some(self.attempt),
+            previous_run_id: self.previous_run_id.clone(),
+            run_id: self.run_id.clone(),
+            job_bookmark: Some(self.state.to_string()),
+        }
+    }
+}
+
+/// The bookmark as it is, or as the run of `place` left it.
+pub(super) fn find(tx: &mut Tx<'_>, place: &Place, of_run: bool) -> Result<Option<Bookmark>, Error> {
+    Ok(tx.get_json(if of_run { place.left_bookmark() } else { place.bookmark() })?)
+}
+
+pub(super) fn not_found(place: &Place) -> Error {
+    let run = if place.run.is_empty() { String::new() } else { format!(" and run {}", place.run) };
+    api_glue::error::entity_not_found_exception(format!("Continuation for job {}{run} not found", place.job))
+}
+
+/// What a script is told of the bookmark, as JSON; none where its arguments ask for none.
+pub(super) fn given(
+    tx: &mut Tx<'_>,
+    place: &Place,
+    arguments: Option<&BTreeMap<String, String>>,
+) -> Result<Option<String>, Error> {
+    let argument = |name: &str| arguments.and_then(|all| all.get(name)).map(String::as_str).filter(|v| !v.is_empty());
+    let option = argument("--job-bookmark-option").unwrap_or("job-bookmark-disable");
+    if option == "job-bookmark-disable" {
+        return Ok(None);
+    }
+    let current = find(tx, place, false)?;
+    let mut told = json!({
+        "option": option,
+        "version": current.as_ref().map_or(0, |b| b.version),
+        "state": current.map_or_else(|| json!({}), |b| b.state),
+    });
+    for name in ["from", "to"] {
+        let Some(run) = argument(&format!("--job-bookmark-{name}")) else { continue };
+        let of = Place { run: run.to_owned(), ..place.clone() };
+        match find(tx, &of, true)? {
+            Some(left) => told[name] = left.state,
+            None => told["error"] = json!(format!("--job-bookmark-{name}: {}", not_found(&of).message())),
+        }
+    }
+    Ok(Some(told.to_string()))
+}
+
+/// Moves the bookmark to what a run committed. Some: why it may not, because another run or a reset moved it meanwhile.
+pub(super) fn advance(tx: &mut Tx<'_>, place: &Place, run: &JobRun, committed: &str) -> Result<Option<String>, Error> {
+    #[derive(Deserialize)]
+    struct Committed {
+        version: i32,
+        state: Value,
+    }
+    let Ok(committed) = serde_json::from_str::<Committed>(committed) else {
+        return Ok(Some("the job's bookmark was committed in a form that is not known".to_owned()));
+    };
+    let old = find(tx, place, false)?;
+    let version = old.as_ref().map_or(0, |b| b.version);
+    if version != committed.version {
+        let by = old.and_then(|b| b.run_id).map_or_else(|| "a reset".to_owned(), |run| format!("run {run}"));
+        return Ok(Some(format!(
+            "VersionMismatchException: the bookmark of job {} is at version {version} since {by}; this run started from version {}",
+            place.job, committed.version
+        )));
+    }
+    let new = Bookmark {
+        format: VERSION,
+        version: version + 1,
+        run: old.as_ref().map_or(0, |b| b.run) + 1,
+        attempt: run.attempt.unwrap_or(0),
+        run_id: Some(place.run.clone()),
+        previous_run_id: old.and_then(|b| b.run_id),
+        state: committed.state,
+    };
+    tx.put_json(place.bookmark(), &new)?;
+    tx.put_json(place.left_bookmark(), &new)?;
+    Ok(None)
+}
+
+/// Back to the beginning, or to how the run of `place` left it.
+pub(super) fn reset(tx: &mut Tx<'_>, place: &Place) -> Result<Bookmark, Error> {
+    let old = find(tx, place, false)?.ok_or_else(|| not_found(place))?;
+    let target =
+        if place.run.is_empty() { None } else { Some(find(tx, place, true)?.ok_or_else(|| not_found(place))?) };
+    let new = Bookmark {
+        format: VERSION,
+        version: old.version + 1,
+        run: target.as_ref().map_or(0, |t| t.run),
+        attempt: target.as_ref().map_or(0, |t| t.attempt),
+        run_id: target.as_ref().and_then(|t| t.run_id.clone()),
+        previous_run_id: target.as_ref().and_then(|t| t.previous_run_id.clone()),
+        state: target.map_or_else(|| json!({}), |t| t.state),
+    };
+    tx.put_json(place.bookmark(), &new)?;
+    Ok(new)
+}
+
+/// Of a job that is deleted.
+pub(super) fn forget(tx: &mut Tx<'_>, place: &Place) -> Result<(), Error> {
+    tx.delete(place.bookmark())?;
+    Ok(scope::clear(tx, &place.left_bookmarks())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(run: &str) -> Place {
+        Place { account: "1".into(), region: "r".into(), job: "j".into(), run: run.into() }
+    }
+
+    fn committed(version: i32, state: &str) -> String {
+        json!({ "version": version, "state": { "src": state } }).to_string()
+    }
+
+    fn arguments(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| (format!("--job-bookmark-{k}"), (*v).to_owned())).collect()
+    }
+
+    #[tokio::test]
+    async fn only_the_run_that_started_from_a_bookmark_moves_it() {
+        let store = store::Store::memory();
+        store
+            .write(|tx| {
+                let run = JobRun::default();
+                assert!(find(tx, &place(""), false)?.is_none());
+                assert_eq!(advance(tx, &place("one"), &run, &committed(0, "a"))?, None);
+                let late = advance(tx, &place("two"), &run, &committed(0, "b"))?.unwrap_or_default();
+                assert!(late.starts_with("VersionMismatchException") && late.contains("run one"), "{late}");
+                assert_eq!(advance(tx, &place("three"), &run, &committed(1, "c"))?, None);
+                let now = find(tx, &place(""), false)?.unwrap().entry("j");
+                assert_eq!((now.version, now.run, now.run_id.as_deref()), (Some(2), Some(2), Some("three")));
+                assert_eq!(
+                    (now.previous_run_id.as_deref(), now.job_bookmark.as_deref()),
+                    (Some("one"), Some(r#"{"src":"c"}"#))
+                );
+
+                let back = reset(tx, &place("one"))?.entry("j");
+                assert_eq!((back.version, back.run_id.as_deref()), (Some(3), Some("one")));
+                let mixed = advance(tx, &place("four"), &run, &committed(2, "d"))?;
+                assert!(mixed.is_some(), "a reset counts as a change");
+                assert_eq!(reset(tx, &place(""))?.entry("j").job_bookmark.as_deref(), Some("{}"));
+                assert!(reset(tx, &place("none")).unwrap_err().is("EntityNotFoundException"));
+                forget(tx, &place(""))?;
+                assert!(find(tx, &place("one"), true)?.is_none());
+                assert!(reset(tx, &place("")).unwrap_err().is("EntityNotFoundException"));
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_script_is_told() {
+        let store = store::Store::memory();
+        store
+            .write(|tx| {
+                assert_eq!(given(tx, &place("x"), None)?, None);
+                assert_eq!(given(tx, &place("x"), Some(&arguments(&[("option", "job-bookmark-disable")])))?, None);
+                advance(tx, &place("one"), &JobRun::default(), &committed(0, "a"))?;
+                advance(tx, &place("two"), &JobRun::default(), &committed(1, "b"))?;
+                let pause = arguments(&[("option", "job-bookmark-pause"), ("from", "one"), ("to", "gone")]);
+                let told: Value = serde_json::from_str(&given(tx, &place("x"), Some(&pause))?.unwrap()).unwrap();
+                assert_eq!(
+                    (&told["version"], &told["state"], &told["from"]),
+                    (&json!(2), &json!({"src": "b"}), &json!({"src": "a"}))
+                );
+                assert_eq!(told["error"], json!("--job-bookmark-to: Continuation for job j and run gone not found"));
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
+    }
+}
