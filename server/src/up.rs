@@ -99,6 +99,9 @@ async fn serve(settings: Settings) -> Result<()> {
 
     let telemetry = Arc::clone(&wired.telemetry);
     let front = Arc::new(front::Front::new(&platform, wired.s3, wired.lambda, token));
+    if let Err(error) = front.hand_over(&platform.data) {
+        tracing::info!(%error, "workers read objects over HTTP alone");
+    }
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // It goes on while the server drains, to tell who comes when to come again.
     let accepting = tokio::spawn(front.clone().accept(listener));

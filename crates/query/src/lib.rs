@@ -18,6 +18,7 @@ mod analyze;
 pub mod catalog;
 mod error;
 mod functions;
+mod handed;
 mod plan;
 mod result;
 mod run;

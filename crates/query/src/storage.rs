@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,6 +20,7 @@ use object_store::{
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::handed::Handed;
 
 /// Where the platform listens, and as whom to speak to it.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,8 @@ pub struct Connection {
     pub access_key_id: String,
     pub secret_access_key: String,
     pub session_token: Option<String>,
+    /// The socket where the server hands over objects' open files.
+    pub files: Option<PathBuf>,
 }
 
 /// All buckets of one statement.
@@ -62,7 +66,13 @@ impl Storage {
         }
         let inner: Arc<dyn ObjectStore> = match &self.connection {
             None => Arc::new(object_store::memory::InMemory::new()),
-            Some(connection) => Arc::new(s3(connection, bucket)?),
+            Some(connection) => {
+                let remote = s3(connection, bucket)?;
+                match &connection.files {
+                    Some(socket) => Arc::new(Handed::new(remote, socket.clone())),
+                    None => Arc::new(remote),
+                }
+            }
         };
         let store: Arc<dyn ObjectStore> = Arc::new(Counted { inner, scanned: Arc::clone(&self.scanned) });
         stores.insert(bucket.to_owned(), Arc::clone(&store));

@@ -1,6 +1,7 @@
 //! One statement for a worker process: a JSON request in, a JSON reply out. Objects and catalog are reached through the
 //! platform's endpoint with the credentials of the attempt, signed and sent by the HTTP client that object_store brings.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub struct Request {
     pub session_token: Option<String>,
     pub threads: usize,
     pub memory_bytes: usize,
+    /// The socket where the server hands over objects' open files; none where all is read over HTTP.
+    pub files: Option<PathBuf>,
 }
 
 /// What it answers: one of the two.
@@ -61,6 +64,7 @@ async fn answer(request: Value) -> Reply {
         access_key_id: request.access_key_id,
         secret_access_key: request.secret_access_key,
         session_token: request.session_token,
+        files: request.files,
     };
     let job = Job {
         id: request.id,

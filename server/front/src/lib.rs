@@ -2,13 +2,14 @@
 //! console's paths to the console, everything else through the codecs to the Router.
 //!
 //! Map: this file HTTP/1.1 and what every request passes through · [`console`] the console's bundle, sessions and calls ·
-//! [`dynamodb`] what `DynamoDB`'s answers have that no other service's have.
+//! [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers.
 //!
 //! A crate of its own, because it and what it makes of hyper run for every request and are worth optimising fully, while the rest of
 //! the binary is quicker to build without.
 
 mod console;
 mod dynamodb;
+mod files;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -40,6 +41,8 @@ const MAX_BODY: usize = 70 << 20;
 const MAX_CONNECTIONS: usize = 4096;
 /// Where the links of `GetFunction` lead.
 const LAMBDA_CODE: &str = "/_lakerun/lambda/code/";
+
+pub use files::SOCKET;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;

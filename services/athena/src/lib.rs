@@ -31,6 +31,8 @@ pub struct Athena {
     compute: Compute,
     store: Store,
     endpoint: String,
+    /// The socket where workers get the open files of objects.
+    files: std::path::PathBuf,
 }
 
 impl std::fmt::Debug for Athena {
@@ -48,6 +50,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<Athena> {
         compute: compute.clone(),
         store: platform.control.store().clone(),
         endpoint: platform.endpoint.clone(),
+        files: platform.data.join("objects.sock"),
     });
     ops::register(&platform.router, &service);
     let queries = Arc::new(run::Queries(Arc::clone(&service)));

@@ -138,8 +138,9 @@ impl Kind for Queries {
             "secret_access_key": keys.secret_key,
             "session_token": keys.session_token,
             "memory_bytes": SPILL_BYTES,
+            "files": self.0.files,
         });
-        let limits = worker::Limits::new().memory_mb(WORKER_MEMORY_MB);
+        let limits = worker::Limits::new().memory_mb(WORKER_MEMORY_MB).read_only(&self.0.files);
         let (answer, used) = self.0.compute.workers.call("query", request, limits).await;
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         match answer {

@@ -297,6 +297,16 @@ impl Opened {
         Box::pin(futures::stream::iter(pieces).flat_map(|(source, range)| source.stream(range)))
     }
 
+    /// The files that hold its bytes one after the other, and how many each holds; `None` where not all of them lie in files as they
+    /// are.
+    pub(crate) fn files(&self) -> Option<Vec<(Arc<std::fs::File>, u64)>> {
+        let plain = |(source, size): &(Source, u64)| {
+            let file = source.blob.file().filter(|_| source.opener.is_none())?;
+            Some((Arc::clone(file), *size))
+        };
+        self.sources.iter().map(plain).collect()
+    }
+
     /// The bytes of its one segment as they are kept.
     pub(crate) async fn kept_bytes(self) -> Result<Bytes> {
         let Some((source, _)) = self.sources.into_iter().next() else { return Ok(Bytes::new()) };

@@ -52,7 +52,7 @@ use store::objects::Objects;
 use store::{Cache, Store};
 
 pub use account::{DefaultEncryption, Settings};
-pub use door::{Door, Peer};
+pub use door::{Door, Files, OpenFiles, Peer};
 
 use account::Known;
 use state::Bucket;

@@ -132,6 +132,14 @@ impl Blob {
         }
     }
 
+    /// The file that holds it, where one does: whoever has it reads the bytes without asking here, whatever becomes of the blob.
+    pub fn file(&self) -> Option<&Arc<std::fs::File>> {
+        match &self.0 {
+            Source::File(file) => Some(file),
+            Source::Bytes(_) => None,
+        }
+    }
+
     pub fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }

@@ -124,6 +124,24 @@ fn replace(response: &mut HttpResponse, from: &str, to: &str) {
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub std::net::IpAddr);
 
+/// Among the extensions of a request for a whole object, it asks for the open files that hold the bytes, instead of the bytes: what
+/// allows the one allows the other. Empty after the answer where the bytes do not lie in files as they are (small objects, encrypted
+/// ones); then the answer has them.
+#[derive(Clone, Debug, Default)]
+pub struct Files(Arc<std::sync::Mutex<OpenFiles>>);
+
+/// Files, and how many bytes of the object each holds.
+pub type OpenFiles = Vec<(Arc<std::fs::File>, u64)>;
+
+impl Files {
+    pub(crate) fn give(&self, files: OpenFiles) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = files;
+    }
+    pub fn take(&self) -> OpenFiles {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
 /// What a request is about.
 #[derive(Clone, Debug)]
 struct Target {

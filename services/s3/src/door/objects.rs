@@ -16,7 +16,7 @@ use super::convert::{
     self, checksums_of, condition, customer_key, describe, error, headers_of, making, set_checksums, set_encryption,
     source_customer_key,
 };
-use super::{Answer, answer, cx};
+use super::{Answer, Files, answer, cx};
 use crate::S3;
 use crate::archive;
 use crate::body::Expected;
@@ -85,6 +85,7 @@ pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetOb
             "Request specific response headers cannot be used for anonymous GET requests."
         ));
     }
+    let asks_files = req.extensions.get::<Files>().cloned();
     let input = req.input;
     let customer = customer_key!(input);
     let opened =
@@ -103,6 +104,12 @@ pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetOb
     output.version_id = s3.told_version(&input.bucket, &record).await;
     output.restore = archive::header(&record, now);
     output.expiration = s3.expiration(&input.bucket, &input.key, &record).await.map_err(error)?;
+    if let Some(asked) = asks_files.filter(|_| whole)
+        && let Some(files) = opened.files()
+    {
+        asked.give(files);
+        return answer(output);
+    }
     output.body = Some(StreamingBlob::wrap(opened.stream(range)));
     answer(output)
 }

@@ -100,6 +100,32 @@ async fn writes_can_be_conditional() {
     assert_eq!(put([("if-match", "\"00000000000000000000000000000000\"")]).await.error(), "412 PreconditionFailed");
 }
 
+#[tokio::test]
+async fn open_files_are_for_whom_the_bytes_are_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::over(Store::memory(), Objects::disk(folder.path()).unwrap());
+    world.root("PUT", "/bucket", "").await;
+    let large = Bytes::from(vec![7; 300_000]);
+    world.root("PUT", "/bucket/large", large.clone()).await;
+    world.root("PUT", "/bucket/small", "hello").await;
+    let sealed = [("x-amz-server-side-encryption", "AES256")];
+    world.send("root", "secret", None, "PUT", "/bucket/sealed", &sealed, large.clone()).await;
+
+    let (answer, files) = world.files("root", "/bucket/large").await;
+    assert_eq!((answer.status.as_u16(), answer.body.len(), files.len(), files[0].1), (200, 0, 1, 300_000));
+    world.root("PUT", "/bucket/large", "another").await;
+    let mut bytes = vec![0; 300_000];
+    std::os::unix::fs::FileExt::read_exact_at(&*files[0].0, &mut bytes, 0).unwrap();
+    assert_eq!(large, bytes, "what was handed over stays as it was");
+
+    for (key, size) in [("small", 5), ("sealed", 300_000)] {
+        let (answer, files) = world.files("root", &format!("/bucket/{key}")).await;
+        assert_eq!((answer.status.as_u16(), answer.body.len(), files.len()), (200, size, 0), "{key}");
+    }
+    let (answer, files) = world.files("nobody", "/bucket/sealed").await;
+    assert_eq!((answer.status.as_u16(), files.len()), (403, 0));
+}
+
 /// Source: S3 User Guide, "Setting default server-side encryption behavior": what is deleted is only what was set otherwise.
 #[tokio::test]
 async fn a_new_bucket_encrypts_as_the_settings_say() {

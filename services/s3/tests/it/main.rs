@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use s3_service::{Door, S3, Settings};
+use s3_service::{Door, Files, OpenFiles, S3, Settings};
 use service::identity::{Credentials, Identity};
 use service::{AccountSettings, Cx, Principal, Router};
 use store::Store;
@@ -132,6 +132,27 @@ impl World {
         headers: &[(&'static str, &str)],
         body: Bytes,
     ) -> Answer {
+        let request = Self::signed((access_key, secret_key, token), method, uri, headers, body);
+        Answer::of(self.door.serve(request).await).await
+    }
+
+    /// GetObject of one who asks for the open files.
+    pub(crate) async fn files(&self, access_key: &str, uri: &str) -> (Answer, OpenFiles) {
+        let token = (access_key != "root").then_some("t");
+        let mut request = Self::signed((access_key, "secret", token), "GET", uri, &[], Bytes::new());
+        let files = Files::default();
+        request.extensions_mut().insert(files.clone());
+        let answer = Answer::of(self.door.serve(request).await).await;
+        (answer, files.take())
+    }
+
+    fn signed(
+        (access_key, secret_key, token): (&str, &str, Option<&str>),
+        method: &str,
+        uri: &str,
+        headers: &[(&'static str, &str)],
+        body: Bytes,
+    ) -> Request<s3s::Body> {
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
         let mut map = HeaderMap::new();
         map.insert("host", "127.0.0.1:4566".parse().unwrap());
@@ -145,7 +166,7 @@ impl World {
         *request.method_mut() = method.parse().unwrap();
         *request.uri_mut() = uri.parse().unwrap();
         *request.headers_mut() = map;
-        Answer::of(self.door.serve(request).await).await
+        request
     }
 }
 
