@@ -14,7 +14,7 @@ FRAME = pd.DataFrame({"id": [1, 2, 3], "name": ["a", None, "c"], "d": pd.to_date
 
 @case
 def written_and_read():
-    wr.s3.to_parquet(FRAME, path=f"{PATH}/t/", dataset=True, database=DATABASE, table="t", partition_cols=["p"], description="d", columns_comments={"id": "the id"})
+    wr.s3.to_parquet(FRAME, path=f"{PATH}/t/", dataset=True, database=DATABASE, table="t", partition_cols=["p"], glue_table_settings={"description": "d", "columns_comments": {"id": "the id"}})
     for way in (dict(ctas_approach=True), dict(ctas_approach=False, unload_approach=True, s3_output=f"{OUT}unload/"), dict(ctas_approach=False)):
         frame = wr.athena.read_sql_query("SELECT * FROM t ORDER BY id", database=DATABASE, **{"s3_output": OUT, **way})
         check(f"read {way}", frame["id"].tolist() == [1, 2, 3] and frame["name"].isna().tolist() == [False, True, False], frame)
@@ -44,7 +44,7 @@ def statements():
     frame = wr.athena.read_sql_query("EXECUTE \"stmt\" USING 'y'", database=DATABASE, ctas_approach=False, s3_output=OUT)
     check("prepared", frame["id"].tolist() == [3], frame)
     wr.athena.delete_prepared_statement("stmt")
-    unloaded = wr.athena.unload("SELECT id FROM t", path=f"{PATH}/unloaded/", database=DATABASE, s3_output=OUT)
+    unloaded = wr.athena.unload("SELECT id FROM t", path=f"{PATH}/unloaded/", database=DATABASE)
     check("unload", len(wr.s3.list_objects(f"{PATH}/unloaded/")) >= 1, unloaded)
 
 
@@ -75,7 +75,7 @@ def catalog():
     check("filtered", len(wr.catalog.get_parquet_partitions(DATABASE, "t", expression="p='y'")) == 1)
     wr.catalog.upsert_table_parameters({"k": "v"}, DATABASE, "t")
     check("parameters", wr.catalog.get_table_parameters(DATABASE, "t")["k"] == "v")
-    wr.catalog.add_column(DATABASE, "t", "extra", "double")
+    wr.catalog.add_column(DATABASE, "t", "extra", "double", column_comment="more")
     wr.catalog.delete_column(DATABASE, "t", "extra")
     check("versions", wr.catalog.get_table_number_of_versions(DATABASE, "t") >= 2)
     check("searched", any(table["Name"] == "t" for table in wr.catalog.search_tables("t")))

@@ -1,8 +1,11 @@
 """PyAthena: every cursor, both parameter styles, unloaded and reused results, the SQLAlchemy dialect with reflection."""
+import functools
+import os
 from concurrent.futures import wait
 from datetime import date, datetime
 from decimal import Decimal
 
+import pyarrow.fs
 import sqlalchemy as sa
 from pyathena import connect
 from pyathena.arrow.cursor import ArrowCursor
@@ -14,6 +17,9 @@ from pyathena.s3fs.cursor import S3FSCursor
 from sqlalchemy.sql.ddl import CreateTable
 
 from checks import BUCKET, DATABASE, case, check, close, place
+
+# PyAthena opens pyarrow's file system without an endpoint, and pyarrow does not look for one in the environment.
+pyarrow.fs.S3FileSystem = functools.partial(pyarrow.fs.S3FileSystem, endpoint_override=os.environ["AWS_ENDPOINT_URL"])
 
 place()
 STAGING = f"s3://{BUCKET}/staging/"

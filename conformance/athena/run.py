@@ -3,8 +3,8 @@
 
     eval "$(lakerun env)" && python3 conformance/athena/run.py [pyathena|awswrangler|dbt ...]
 
-The pinned packages of requirements.txt are installed into an environment of their own (LAKERUN_CONFORMANCE_VENV names one to keep).
-Where they cannot be had, each client is skipped with the reason. Closes with 'N passed, N failed, N skipped'.
+The pinned packages of requirements.txt, and of requirements-dbt.txt for dbt, are installed into environments of their own
+(LAKERUN_CONFORMANCE_VENV names a folder to keep them in). Where they cannot be had, each client is skipped with the reason. Closes with 'N passed, N failed, N skipped'.
 """
 import os
 import pathlib
@@ -17,33 +17,33 @@ HERE = pathlib.Path(__file__).parent
 CLIENTS = ("pyathena", "awswrangler", "dbt")
 
 
-def environment(folder):
-    """The Python of the environment, or why there is none."""
-    home = pathlib.Path(os.environ.get("LAKERUN_CONFORMANCE_VENV", folder))
+def environment(folder, requirements):
+    """The Python of an environment with the requirements, or why there is none."""
+    home = pathlib.Path(os.environ.get("LAKERUN_CONFORMANCE_VENV", folder)) / requirements
     python = home / "bin" / "python"
     if not python.exists():
         made = subprocess.run([sys.executable, "-m", "venv", str(home)], capture_output=True, text=True)
         if made.returncode:
             return None, made.stderr.strip()[-300:]
-    done = subprocess.run([str(python), "-m", "pip", "install", "-q", "-r", str(HERE / "requirements.txt")], capture_output=True, text=True)
+    done = subprocess.run([str(python), "-m", "pip", "install", "-q", "-r", str(HERE / f"{requirements}.txt")], capture_output=True, text=True)
     return (python, None) if done.returncode == 0 else (None, done.stderr.strip()[-300:])
 
 
 def main():
     wanted = [name for name in CLIENTS if name in sys.argv[1:]] or list(CLIENTS)
+    failed = skipped = 0
     with tempfile.TemporaryDirectory() as folder:
-        python, why = environment(folder)
-        if python is None:
-            print(f"skipped: the clients' packages cannot be installed: {why}")
-            print(f"0 passed, 0 failed, {len(wanted)} skipped")
-            return 0
-        failed = 0
         for name in wanted:
+            python, why = environment(folder, "requirements-dbt" if name == "dbt" else "requirements")
+            if python is None:
+                print(f"skipped {name}: its packages cannot be installed: {why}")
+                skipped += 1
+                continue
             unique = uuid.uuid4().hex[:8]
             env = dict(os.environ, CONFORMANCE_BUCKET=f"conformance-{name}-{unique}", CONFORMANCE_DATABASE=f"conformance_{name}_{unique}")
             print(f"== {name}", flush=True)
             failed += subprocess.run([str(python), str(HERE / f"{name}_cases.py")], env=env, cwd=folder).returncode != 0
-    print(f"{len(wanted) - failed} passed, {failed} failed, 0 skipped")
+    print(f"{len(wanted) - failed - skipped} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 
 

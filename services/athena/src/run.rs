@@ -130,7 +130,8 @@ impl Kind for Queries {
             "sql": record.sql,
             "parameters": record.parameters,
             "catalog": context.catalog.unwrap_or_default(),
-            "database": context.database.unwrap_or_else(|| "default".to_owned()),
+            // awswrangler quotes the name as Hive does.
+            "database": context.database.as_deref().map_or("default", |name| name.trim_matches('`')),
             "output": record.folder,
             "endpoint": self.0.endpoint,
             "region": place.scope.region,

@@ -2,16 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_avro::compression::CompressionCodec;
+use arrow_avro::writer::AvroWriter;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
+use orc_rust::compression::CompressionType;
+use orc_rust::error::OrcError;
 use parquet::arrow::AsyncArrowWriter;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::catalog::Table;
 use crate::error::{Error, Result};
@@ -21,6 +28,8 @@ use crate::value::write_value;
 #[derive(Debug, Clone)]
 pub(super) enum Encoding {
     Parquet(Compression),
+    Orc(Option<CompressionType>),
+    Avro(Option<CompressionCodec>),
     Json(Pack),
     /// LazySimpleSerDe's text.
     Text {
@@ -42,6 +51,14 @@ pub(super) enum Encoding {
 pub(super) enum Pack {
     None,
     Gzip,
+    Bzip2,
+    Zstd,
+    /// Hadoop's DefaultCodec, a stream of zlib's.
+    Deflate,
+    /// Hadoop's blocks of snappy.
+    Snappy,
+    /// Hadoop's blocks of lz4.
+    Lz4,
 }
 
 /// SerDe, input format and output format of a table in a format.
@@ -98,12 +115,11 @@ impl Encoding {
             Ok(match codec {
                 None | Some("gzip") => Pack::Gzip,
                 Some("none" | "uncompressed") => Pack::None,
-                Some("zstd" | "bzip2" | "deflate" | "snappy" | "lz4") => {
-                    return Err(Error::not_supported(format_args!(
-                        "compression {} for {name}",
-                        codec.unwrap_or_default()
-                    )));
-                }
+                Some("bzip2") => Pack::Bzip2,
+                Some("zstd") => Pack::Zstd,
+                Some("deflate") => Pack::Deflate,
+                Some("snappy") => Pack::Snappy,
+                Some("lz4") => Pack::Lz4,
                 Some(_) => return Err(unknown()),
             })
         };
@@ -121,7 +137,23 @@ impl Encoding {
                 }
                 Some(_) => return Err(unknown()),
             })),
-            "ORC" | "AVRO" => Err(Error::not_supported(format_args!("writing format {name}"))),
+            // Athena's default for ORC is ZLIB.
+            "ORC" => Ok(Self::Orc(match codec {
+                None | Some("zlib" | "gzip") => Some(CompressionType::Zlib),
+                Some("snappy") => Some(CompressionType::Snappy),
+                Some("zstd") => Some(CompressionType::Zstd),
+                Some("lz4") => Some(CompressionType::Lz4),
+                Some("none" | "uncompressed") => None,
+                Some(_) => return Err(unknown()),
+            })),
+            "AVRO" => Ok(Self::Avro(match codec {
+                None | Some("gzip" | "deflate") => Some(CompressionCodec::Deflate),
+                Some("snappy") => Some(CompressionCodec::Snappy),
+                Some("zstd") => Some(CompressionCodec::ZStandard),
+                Some("bzip2") => Some(CompressionCodec::Bzip2),
+                Some("none" | "uncompressed") => None,
+                Some(_) => return Err(unknown()),
+            })),
             "JSON" => Ok(Self::Json(pack()?)),
             "TEXTFILE" => Ok(Self::Text {
                 pack: pack()?,
@@ -157,6 +189,8 @@ impl Encoding {
         let one = |key: &str| get(key).and_then(|text| text.chars().next());
         match library.rsplit('.').next().unwrap_or_default() {
             "ParquetHiveSerDe" => Self::named("PARQUET", compression("PARQUET").as_deref().or(Some("snappy")), None),
+            "OrcSerde" => Self::named("ORC", compression("ORC").as_deref(), None),
+            "AvroSerDe" => Self::named("AVRO", compression("AVRO").as_deref(), None),
             "JsonSerDe" => Self::named("JSON", compression("JSON").as_deref(), None),
             "LazySimpleSerDe" | "" => {
                 let Self::Text { pack, null, .. } = Self::named("TEXTFILE", compression("TEXTFILE").as_deref(), None)?
@@ -188,10 +222,17 @@ impl Encoding {
     fn extension(&self) -> &'static str {
         match self {
             Self::Parquet(_) => ".parquet",
+            Self::Orc(_) => ".orc",
+            Self::Avro(_) => ".avro",
             Self::Csv { .. } => "",
             Self::Json(pack) | Self::Text { pack, .. } => match pack {
                 Pack::None => "",
                 Pack::Gzip => ".gz",
+                Pack::Bzip2 => ".bz2",
+                Pack::Zstd => ".zst",
+                Pack::Deflate => ".deflate",
+                Pack::Snappy => ".snappy",
+                Pack::Lz4 => ".lz4",
             },
         }
     }
@@ -209,7 +250,130 @@ fn separators(field: Option<char>, collection: Option<char>, key: Option<char>) 
 
 enum Sink {
     Parquet(Box<AsyncArrowWriter<BufWriter>>),
+    Orc(Box<Orc>),
+    Avro(Box<Avro>),
     Lines(Box<Lines>),
+}
+
+/// A writer of Avro's blocks, and the bytes that it has done.
+struct Avro {
+    writer: AvroWriter<Shared>,
+    done: Shared,
+    schema: SchemaRef,
+    out: BufWriter,
+}
+
+/// A writer of ORC's stripes, which stays on its thread.
+struct Orc {
+    batches: mpsc::Sender<RecordBatch>,
+    writing: JoinHandle<std::result::Result<(), OrcError>>,
+    done: Shared,
+    out: BufWriter,
+}
+
+/// What a writer that owns its sink has written.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Shared {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Orc {
+    fn new(schema: &SchemaRef, compression: Option<CompressionType>, out: BufWriter) -> Result<Self> {
+        for field in schema.fields() {
+            if field.data_type().is_nested() || matches!(field.data_type(), DataType::Decimal128(..)) {
+                let ty = crate::types::hive_type(field);
+                return Err(Error::not_supported(format_args!("writing column {} of type {ty} to ORC", field.name())));
+            }
+        }
+        let done = Shared::default();
+        let mut builder = orc_rust::ArrowWriterBuilder::new(done.clone(), Arc::clone(schema));
+        if let Some(compression) = compression {
+            builder = builder.with_compression(compression);
+        }
+        let (batches, mut taken) = mpsc::channel::<RecordBatch>(2);
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut writer = builder.try_build()?;
+            while let Some(batch) = taken.blocking_recv() {
+                writer.write(&batch)?;
+            }
+            writer.close()
+        });
+        Ok(Self { batches, writing, done, out })
+    }
+
+    async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        // Nobody takes it when the writer has failed: closing says why.
+        let _ = self.batches.send(batch).await;
+        put(&mut self.out, &self.done.take()).await
+    }
+
+    async fn close(self) -> Result<()> {
+        let Self { batches, writing, done, mut out } = self;
+        drop(batches);
+        // The writer has no times with a fraction before 1970.
+        writing.await.map_err(Error::internal)?.map_err(|error| match error.to_string() {
+            text if text.starts_with("Cannot encode") => Error::not_supported(text),
+            text => Error::internal(text),
+        })?;
+        put(&mut out, &done.take()).await?;
+        out.shutdown().await.map_err(Error::internal)
+    }
+}
+
+impl Avro {
+    fn new(schema: &SchemaRef, codec: Option<CompressionCodec>, out: BufWriter) -> Result<Self> {
+        let fields = schema.fields().iter().map(|field| avro_field(field)).collect::<Result<Vec<_>>>()?;
+        let schema = Arc::new(Schema::new(fields));
+        let done = Shared::default();
+        let writer = arrow_avro::writer::WriterBuilder::new(schema.as_ref().clone())
+            .with_compression(codec)
+            .build(done.clone())
+            .map_err(Error::internal)?;
+        Ok(Self { writer, done, schema, out })
+    }
+}
+
+/// A column as Hive's `AvroSerDe` writes it: whole numbers of at least 32 bits, times as instants in UTC.
+fn avro_field(field: &Field) -> Result<Field> {
+    let ty = match field.data_type() {
+        DataType::Int8 | DataType::Int16 => DataType::Int32,
+        DataType::Timestamp(..) => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+        DataType::List(item) => DataType::List(Arc::new(avro_field(item)?)),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| avro_field(field)).collect::<Result<Vec<_>>>()?.into())
+        }
+        DataType::Map(entries, sorted) => {
+            let DataType::Struct(pair) = entries.data_type() else {
+                return Err(Error::internal("a map without entries"));
+            };
+            if pair[0].data_type() != &DataType::Utf8 {
+                return Err(Error::not_supported(format_args!(
+                    "column {}: maps in Avro have keys of type varchar",
+                    field.name()
+                )));
+            }
+            let pair = vec![pair[0].as_ref().clone(), avro_field(&pair[1])?];
+            let inner = Field::new(entries.name(), DataType::Struct(pair.into()), false);
+            DataType::Map(Arc::new(inner), *sorted)
+        }
+        other => other.clone(),
+    };
+    Ok(Field::new(field.name(), ty, field.is_nullable()))
 }
 
 /// Rows as text, packed as they come.
@@ -240,12 +404,14 @@ impl FileWriter {
                 let writer = AsyncArrowWriter::try_new(out, Arc::clone(schema), Some(properties));
                 Sink::Parquet(Box::new(writer.map_err(Error::internal)?))
             }
+            Encoding::Orc(compression) => Sink::Orc(Box::new(Orc::new(schema, *compression, out)?)),
+            Encoding::Avro(codec) => Sink::Avro(Box::new(Avro::new(schema, *codec, out)?)),
             lines => {
                 let pack = match lines {
                     Encoding::Json(pack) | Encoding::Text { pack, .. } => *pack,
                     _ => Pack::None,
                 };
-                Sink::Lines(Box::new(Lines { packer: Packer::new(pack), encoding: lines.clone(), out }))
+                Sink::Lines(Box::new(Lines { packer: Packer::new(pack)?, encoding: lines.clone(), out }))
             }
         };
         Ok(Self { sink, schema: Arc::clone(schema), rows: 0 })
@@ -255,6 +421,11 @@ impl FileWriter {
         self.rows += batch.num_rows() as u64;
         match &mut self.sink {
             Sink::Parquet(writer) => writer.write(batch).await.map_err(Error::internal),
+            Sink::Orc(to) => to.write(batch.clone()).await,
+            Sink::Avro(to) => {
+                to.writer.write(&as_schema(batch, &to.schema)?).map_err(Error::internal)?;
+                put(&mut to.out, &to.done.take()).await
+            }
             Sink::Lines(to) => {
                 let text = lines(batch, &to.encoding, &self.schema)?;
                 to.packer.write(text.as_bytes())?;
@@ -266,6 +437,13 @@ impl FileWriter {
     pub(super) async fn close(self) -> Result<()> {
         match self.sink {
             Sink::Parquet(writer) => writer.close().await.map(drop).map_err(Error::internal),
+            Sink::Orc(to) => to.close().await,
+            Sink::Avro(to) => {
+                let Avro { mut writer, done, mut out, .. } = *to;
+                writer.finish().map_err(Error::internal)?;
+                put(&mut out, &done.take()).await?;
+                out.shutdown().await.map_err(Error::internal)
+            }
             Sink::Lines(to) => {
                 let Lines { packer, mut out, .. } = *to;
                 put(&mut out, &packer.finish()?).await?;
@@ -273,6 +451,12 @@ impl FileWriter {
             }
         }
     }
+}
+
+fn as_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = schema.fields().iter().zip(batch.columns());
+    let columns = columns.map(|(field, column)| cast(column, field.data_type()).map_err(Error::internal));
+    RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_>>()?).map_err(Error::internal)
 }
 
 async fn put(out: &mut BufWriter, bytes: &[u8]) -> Result<()> {
@@ -283,21 +467,82 @@ async fn put(out: &mut BufWriter, bytes: &[u8]) -> Result<()> {
 enum Packer {
     None(Vec<u8>),
     Gzip(Box<flate2::write::GzEncoder<Vec<u8>>>),
+    Deflate(Box<flate2::write::ZlibEncoder<Vec<u8>>>),
+    Bzip2(Box<bzip2::write::BzEncoder<Vec<u8>>>),
+    Zstd(Box<zstd::stream::write::Encoder<'static, Vec<u8>>>),
+    Blocks(HadoopBlocks),
+}
+
+/// Hadoop's `BlockCompressorStream`: the length of a block, then its one chunk behind the chunk's own length.
+struct HadoopBlocks {
+    lz4: bool,
+    waiting: Vec<u8>,
+    done: Vec<u8>,
+}
+
+impl HadoopBlocks {
+    /// Readers have room for 256 KiB.
+    const BLOCK: usize = 128 << 10;
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.waiting.extend_from_slice(bytes);
+        while self.waiting.len() >= Self::BLOCK {
+            let rest = self.waiting.split_off(Self::BLOCK);
+            let block = std::mem::replace(&mut self.waiting, rest);
+            self.block(&block)?;
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, block: &[u8]) -> std::io::Result<()> {
+        let packed = if self.lz4 {
+            lz4_flex::block::compress(block)
+        } else {
+            snap::raw::Encoder::new().compress_vec(block).map_err(std::io::Error::other)?
+        };
+        for length in [block.len(), packed.len()] {
+            self.done.extend_from_slice(&u32::try_from(length).map_err(std::io::Error::other)?.to_be_bytes());
+        }
+        self.done.extend_from_slice(&packed);
+        Ok(())
+    }
+
+    fn finish(mut self) -> std::io::Result<Vec<u8>> {
+        let last = std::mem::take(&mut self.waiting);
+        if !last.is_empty() {
+            self.block(&last)?;
+        }
+        Ok(self.done)
+    }
 }
 
 impl Packer {
-    fn new(pack: Pack) -> Self {
+    fn new(pack: Pack) -> Result<Self> {
         let level = flate2::Compression::default();
-        match pack {
+        let blocks = |lz4| Self::Blocks(HadoopBlocks { lz4, waiting: Vec::new(), done: Vec::new() });
+        Ok(match pack {
             Pack::None => Self::None(Vec::new()),
             Pack::Gzip => Self::Gzip(Box::new(flate2::write::GzEncoder::new(Vec::new(), level))),
-        }
+            Pack::Deflate => Self::Deflate(Box::new(flate2::write::ZlibEncoder::new(Vec::new(), level))),
+            Pack::Bzip2 => {
+                Self::Bzip2(Box::new(bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default())))
+            }
+            Pack::Zstd => {
+                Self::Zstd(Box::new(zstd::stream::write::Encoder::new(Vec::new(), 0).map_err(Error::internal)?))
+            }
+            Pack::Snappy => blocks(false),
+            Pack::Lz4 => blocks(true),
+        })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match self {
             Self::None(out) => Write::write_all(out, bytes),
             Self::Gzip(out) => Write::write_all(out, bytes),
+            Self::Deflate(out) => Write::write_all(out, bytes),
+            Self::Bzip2(out) => Write::write_all(out, bytes),
+            Self::Zstd(out) => Write::write_all(out, bytes),
+            Self::Blocks(out) => out.write(bytes),
         }
         .map_err(Error::internal)
     }
@@ -306,6 +551,10 @@ impl Packer {
         std::mem::take(match self {
             Self::None(out) => out,
             Self::Gzip(out) => out.get_mut(),
+            Self::Deflate(out) => out.get_mut(),
+            Self::Bzip2(out) => out.get_mut(),
+            Self::Zstd(out) => out.get_mut(),
+            Self::Blocks(out) => &mut out.done,
         })
     }
 
@@ -313,6 +562,10 @@ impl Packer {
         match self {
             Self::None(out) => Ok(out),
             Self::Gzip(out) => out.finish(),
+            Self::Deflate(out) => out.finish(),
+            Self::Bzip2(out) => out.finish(),
+            Self::Zstd(out) => out.finish(),
+            Self::Blocks(out) => out.finish(),
         }
         .map_err(Error::internal)
     }
@@ -350,7 +603,9 @@ fn lines(batch: &RecordBatch, encoding: &Encoding, schema: &SchemaRef) -> Result
                     csv(column.as_ref(), row, *quote, *escape, &mut out)?;
                 }
             }
-            Encoding::Parquet(_) => return Err(Error::internal("no format of lines")),
+            Encoding::Parquet(_) | Encoding::Orc(_) | Encoding::Avro(_) => {
+                return Err(Error::internal("no format of lines"));
+            }
         }
         out.push('\n');
     }
@@ -440,7 +695,7 @@ fn csv(array: &dyn Array, row: usize, quote: char, escape: char, out: &mut Strin
             text = array.as_primitive::<datafusion::arrow::datatypes::Date32Type>().value(row).to_string();
         }
         DataType::Timestamp(..) => {
-            let millis = datafusion::arrow::compute::cast(array, &crate::types::TIMESTAMP).map_err(Error::internal)?;
+            let millis = cast(array, &crate::types::TIMESTAMP).map_err(Error::internal)?;
             text =
                 millis.as_primitive::<datafusion::arrow::datatypes::TimestampMillisecondType>().value(row).to_string();
         }

@@ -352,6 +352,16 @@ pub(super) fn named(plan: LogicalPlan, select: &Select) -> Result<LogicalPlan> {
     use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
     let fields: Vec<String> = plan.schema().fields().iter().map(|field| field.name().clone()).collect();
     let labels = select.labels.apply(&fields);
+    let lower = |label: &Option<String>| label.as_ref().map(|label| label.to_lowercase());
+    if let Some(twice) = labels.iter().enumerate().find_map(|(i, label)| {
+        lower(label).filter(|name| labels.iter().take(i).any(|earlier| lower(earlier).as_ref() == Some(name)))
+    }) {
+        return Err(Error::user(
+            1006,
+            "DUPLICATE_COLUMN_NAME",
+            format_args!("line 1:1: Column name '{twice}' specified more than once"),
+        ));
+    }
     let expressions: Vec<Expr> = plan
         .schema()
         .columns()

@@ -10,6 +10,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
+use trino_functions::Type;
 
 use super::ddl::{encoded, partition};
 use super::encode::{Encoding, FileWriter, HiveFormat, bucket, hive_format, texts};
@@ -163,6 +164,7 @@ impl Run<'_> {
             return Err(partitions_last(&keys));
         }
         known_types(&fields)?;
+        hive_types(&fields)?;
         let target = Target { root: &root, keys, buckets: None, encoding: &encoding };
         let written = self.write(&session, plan, &target).await?;
         Ok(Answer::Files { kind: FilesKind::Insert, files: written.files, rows: written.rows })
@@ -379,6 +381,35 @@ pub(super) fn known_types(fields: &datafusion::arrow::datatypes::Fields) -> Resu
     }
 }
 
+/// Types that no table of Hive's has are refused before anything is written, as Athena's Hive connector does.
+fn hive_types(fields: &datafusion::arrow::datatypes::Fields) -> Result<()> {
+    fn unknown(ty: &Type) -> Option<&Type> {
+        match ty {
+            Type::Array(item) => unknown(item),
+            Type::Map(key, value) => unknown(key).or_else(|| unknown(value)),
+            Type::Row(fields) => fields.iter().find_map(|field| unknown(&field.1)),
+            Type::Boolean
+            | Type::Tinyint
+            | Type::Smallint
+            | Type::Integer
+            | Type::Bigint
+            | Type::Real
+            | Type::Double
+            | Type::Decimal(..)
+            | Type::Varchar(_)
+            | Type::Char(_)
+            | Type::Varbinary
+            | Type::Date
+            | Type::Timestamp(_) => None,
+            other => Some(other),
+        }
+    }
+    match fields.iter().find_map(|field| unknown(&Type::of(field)).cloned()) {
+        None => Ok(()),
+        Some(ty) => Err(Error::not_supported(format_args!("Unsupported Hive type: {ty}"))),
+    }
+}
+
 /// The table that CTAS makes of a query's columns.
 fn ctas_table(
     ctas: &Ctas,
@@ -400,16 +431,8 @@ fn ctas_table(
             format_args!("line 1:1: Column name not specified at position {}", position + 1),
         ));
     }
-    if let Some(twice) = fields.iter().enumerate().find_map(|(i, field)| {
-        fields.iter().take(i).any(|earlier| earlier.name() == field.name()).then(|| field.name())
-    }) {
-        return Err(Error::user(
-            1006,
-            "DUPLICATE_COLUMN_NAME",
-            format_args!("line 1:1: Column name '{twice}' specified more than once"),
-        ));
-    }
     known_types(fields)?;
+    hive_types(fields)?;
     let split = fields.len().saturating_sub(properties.partitioned_by.len());
     let last: Vec<_> = fields.iter().skip(split).map(|field| field.name().clone()).collect();
     if last != properties.partitioned_by {

@@ -166,3 +166,47 @@ fn camel_case() -> Vec<u8> {
     writer.close().unwrap();
     file
 }
+
+/// What is written in a format and a compression is read back, by CTAS, INSERT and UNLOAD.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_format_and_compression_is_written_and_read() {
+    const QUERY: &str = "SELECT * FROM (VALUES (true, CAST(1 AS tinyint), CAST(2 AS smallint), 3, 4, REAL '1.5', 2.5e0, 'ü', \
+        CAST('v' AS varchar(3)), X'00ff', DATE '1969-12-31', TIMESTAMP '1969-12-31 23:59:59.123'), \
+        (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)) \
+        AS t (b, t, s, i, l, r, d, x, v, y, dt, ts)";
+    const NESTED: &str = ", CAST(ROW(1, 'a') AS ROW(p integer, q varchar)) AS w, ARRAY[1, NULL] AS a, MAP(ARRAY['k'], ARRAY[2]) AS m, \
+        DECIMAL '-1.50' AS c";
+    let lake = Lake::new().await;
+    let all = [
+        ("ORC", "zlib snappy zstd lz4 none"),
+        ("AVRO", "gzip snappy zstd bzip2 none"),
+        ("PARQUET", "gzip snappy zstd none"),
+        ("JSON", "gzip bzip2 zstd deflate snappy lz4 none"),
+        ("TEXTFILE", "gzip bzip2 zstd deflate snappy lz4 none"),
+    ];
+    for (format, codecs) in all {
+        let query =
+            if format == "ORC" { QUERY.replace("1969", "1971") } else { QUERY.replacen('*', &format!("*{NESTED}"), 1) };
+        for codec in codecs.split(' ') {
+            let name = format!("w_{format}_{codec}").to_lowercase();
+            let properties =
+                format!("format='{format}', write_compression='{codec}', external_location='s3://b/{name}/'");
+            lake.run(&format!("CREATE TABLE {name} WITH ({properties}) AS {query}")).await.unwrap();
+            lake.run(&format!("INSERT INTO {name} SELECT * FROM {name}")).await.unwrap();
+            let read = lake.run(&format!("SELECT * FROM {name} ORDER BY i")).await.unwrap();
+            let want = lake.run(&format!("{query} UNION ALL {query} ORDER BY i")).await.unwrap();
+            assert_eq!(lake.get(&read.output_location).await, lake.get(&want.output_location).await, "{name}");
+            let to = format!("UNLOAD ({query}) TO 's3://b/un_{name}/' WITH (format='{format}', compression='{codec}')");
+            assert_eq!(lake.run(&to).await.unwrap().update_count, 2, "{name}");
+        }
+    }
+    let refused = lake.fails("CREATE TABLE o WITH (format='ORC') AS SELECT ARRAY[1] AS a").await;
+    assert!(refused.contains("writing column a of type array<int> to ORC"), "{refused}");
+    let sql = "CREATE TABLE o WITH (format='ORC') AS SELECT TIMESTAMP '1969-12-31 23:59:59.123' AS a";
+    let refused = lake.fails(sql).await;
+    assert!(refused.contains("NOT_SUPPORTED: Cannot encode timestamp"), "{refused}");
+    let refused = lake.fails("CREATE TABLE o AS SELECT TIME '01:02:03.000' AS a").await;
+    assert!(refused.contains("Unsupported Hive type: time(3)"), "{refused}");
+    let refused = lake.fails("CREATE TABLE o AS SELECT 1 AS a, 2 AS A").await;
+    assert!(refused.contains("DUPLICATE_COLUMN_NAME: line 1:1: Column name 'a' specified more than once"), "{refused}");
+}

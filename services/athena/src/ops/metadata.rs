@@ -43,10 +43,16 @@ impl Athena {
     }
 }
 
-/// Glue's refusal in Athena's words.
-fn refused(error: &Error) -> Error {
+/// Glue's refusal in Athena's words: clients read the code inside the parentheses, PyAthena's dialect to tell that a table
+/// is missing (seen in noctua's issue 205).
+fn refused(cx: &Cx, error: &Error) -> Error {
     match error.code() {
-        "EntityNotFoundException" => metadata_exception(error.message()),
+        code @ ("EntityNotFoundException" | "AccessDeniedException" | "InvalidInputException") => {
+            let (text, id) = (error.message(), cx.request_id());
+            metadata_exception(format!(
+                "{text} (Service: AmazonDataCatalog; Status Code: 400; Error Code: {code}; Request ID: {id}; Proxy: null)"
+            ))
+        }
         _ => error.clone(),
     }
 }
@@ -65,7 +71,7 @@ impl Handle<GetDatabase> for Athena {
         self.check_catalog(cx, &req.catalog_name).await?;
         self.ensure_default(cx, &req.database_name).await;
         let request = GetDatabaseRequest { name: req.database_name, ..GetDatabaseRequest::default() };
-        let found = cx.call::<api_glue::GetDatabase>(request).await.map_err(|error| refused(&error))?;
+        let found = cx.call::<api_glue::GetDatabase>(request).await.map_err(|error| refused(cx, &error))?;
         Ok(GetDatabaseOutput { database: found.database.map(database) })
     }
 }
@@ -82,7 +88,7 @@ impl Handle<ListDatabases> for Athena {
             max_results: Some(most(req.max_results)),
             ..GetDatabasesRequest::default()
         };
-        let found = cx.call::<api_glue::GetDatabases>(request).await.map_err(|error| refused(&error))?;
+        let found = cx.call::<api_glue::GetDatabases>(request).await.map_err(|error| refused(cx, &error))?;
         let list = found.database_list.into_iter().map(database).collect();
         Ok(ListDatabasesOutput { database_list: Some(list), next_token: found.next_token })
     }
@@ -95,7 +101,7 @@ impl Handle<GetTableMetadata> for Athena {
         self.ensure_default(cx, &req.database_name).await;
         let request =
             GetTableRequest { database_name: req.database_name, name: req.table_name, ..GetTableRequest::default() };
-        let found = cx.call::<api_glue::GetTable>(request).await.map_err(|error| refused(&error))?;
+        let found = cx.call::<api_glue::GetTable>(request).await.map_err(|error| refused(cx, &error))?;
         Ok(GetTableMetadataOutput { table_metadata: found.table.map(|table| metadata(&table)) })
     }
 }
@@ -112,7 +118,7 @@ impl Handle<ListTableMetadata> for Athena {
             max_results: Some(most(req.max_results)),
             ..GetTablesRequest::default()
         };
-        let found = cx.call::<api_glue::GetTables>(request).await.map_err(|error| refused(&error))?;
+        let found = cx.call::<api_glue::GetTables>(request).await.map_err(|error| refused(cx, &error))?;
         let list = found.table_list.unwrap_or_default().iter().map(metadata).collect();
         Ok(ListTableMetadataOutput { table_metadata_list: Some(list), next_token: found.next_token })
     }
