@@ -8,6 +8,7 @@ use arrow::array::{Array, ArrayRef};
 use arrow::compute::{CastOptions, cast_with_options};
 
 use crate::cast;
+use crate::columns;
 use crate::error::{Error, Result};
 use crate::scalar;
 use crate::types::{Type, can_coerce, common};
@@ -83,6 +84,12 @@ impl Call {
             Kernel::Strict(_) => true,
             Kernel::Nullable(_) => false,
         };
+        if let ([column], [ty]) = (columns.as_slice(), self.params.as_slice())
+            && column.array.len() == rows
+            && let Some(done) = columns::part(self.name, ty, &column.array)
+        {
+            return Ok(done);
+        }
         let (Kernel::Strict(run) | Kernel::Nullable(run)) = self.kernel else {
             return Err(Error::internal("no such kernel"));
         };
@@ -128,6 +135,9 @@ pub fn cast_rows(array: &ArrayRef, from: &Type, to: &Type, lenient: bool) -> Res
         if let Ok(done) = cast_with_options(array, &data_type, &options) {
             return Ok(done);
         }
+    }
+    if let Some(done) = columns::cast(array, from, to) {
+        return Ok(done);
     }
     if !cast::is_possible(from, to) {
         return Err(Error::type_mismatch(format!("Cannot cast {from} to {to}")));

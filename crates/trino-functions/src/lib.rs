@@ -25,6 +25,7 @@ pub mod aggregate;
 pub mod call;
 pub mod cast;
 pub mod clock;
+mod columns;
 mod error;
 pub mod json;
 pub mod parse;

@@ -316,22 +316,57 @@ fn doubles(call: &Call, columns: &[Column], rows: usize) -> Result<ArrayRef> {
 }
 
 fn decimals(call: &Call, columns: &[Column], rows: usize) -> Result<ArrayRef> {
-    let (Type::Decimal(_, s1), Type::Decimal(_, s2), Type::Decimal(p, s)) =
+    let (Type::Decimal(p1, s1), Type::Decimal(p2, s2), Type::Decimal(p, s)) =
         (&call.params[0], &call.params[1], &call.returns)
     else {
         return Err(Error::internal("decimals"));
     };
-    let (a, b) = (columns[0].expanded(rows)?, columns[1].expanded(rows)?);
-    let (a, b) = (a.as_primitive::<Decimal128Type>(), b.as_primitive::<Decimal128Type>());
-    let mut values = Vec::with_capacity(rows);
-    for row in 0..rows {
-        values.push(if a.is_null(row) || b.is_null(row) {
-            None
-        } else {
-            Some(decimal(call.name, (a.value(row), *s1), (b.value(row), *s2), (*p, *s))?)
-        });
+    let (p1, s1, p2, s2, p, s) = (*p1, *s1, *p2, *s2, *p, *s);
+    let [a, b] = columns else { return Err(Error::internal("an operation on two")) };
+    let power = |digits: u8| 10i128.checked_pow(u32::from(digits)).unwrap_or(0);
+    let digits = (p1 - s1).max(p2 - s2) + s + 1;
+    let done = match call.name {
+        // As many digits as the types have cannot overflow: no row has to be looked at by itself.
+        "$mul" if p1 + p2 <= 38 => each(a, b, rows, i128::wrapping_mul)?,
+        "$add" if digits <= 38 => {
+            let (x, y) = (power(s - s1), power(s - s2));
+            each(a, b, rows, move |a, b| a.wrapping_mul(x).wrapping_add(b.wrapping_mul(y)))?
+        }
+        "$sub" if digits <= 38 => {
+            let (x, y) = (power(s - s1), power(s - s2));
+            each(a, b, rows, move |a, b| a.wrapping_mul(x).wrapping_sub(b.wrapping_mul(y)))?
+        }
+        name => {
+            let (a, b) = (a.expanded(rows)?, b.expanded(rows)?);
+            let (a, b) = (a.as_primitive::<Decimal128Type>(), b.as_primitive::<Decimal128Type>());
+            let mut values = Vec::with_capacity(rows);
+            for row in 0..rows {
+                values.push(if a.is_null(row) || b.is_null(row) {
+                    None
+                } else {
+                    Some(decimal(name, (a.value(row), s1), (b.value(row), s2), (p, s))?)
+                });
+            }
+            Decimal128Array::from(values)
+        }
+    };
+    Ok(Arc::new(done.with_precision_and_scale(p, s.cast_signed())?))
+}
+
+/// Applies what cannot fail to each pair; a null makes a null.
+fn each(a: &Column, b: &Column, rows: usize, f: impl Fn(i128, i128) -> i128) -> Result<Decimal128Array> {
+    let constant = |column: &Column| {
+        let array = column.array.as_primitive::<Decimal128Type>();
+        (column.constant && rows != 1 && array.is_valid(0)).then(|| array.value(0))
+    };
+    if let Some(x) = constant(a) {
+        return Ok(b.expanded(rows)?.as_primitive::<Decimal128Type>().unary(|y| f(x, y)));
     }
-    Ok(Arc::new(Decimal128Array::from(values).with_precision_and_scale(*p, s.cast_signed())?))
+    if let Some(y) = constant(b) {
+        return Ok(a.expanded(rows)?.as_primitive::<Decimal128Type>().unary(|x| f(x, y)));
+    }
+    let (a, b) = (a.expanded(rows)?, b.expanded(rows)?);
+    Ok(arrow::compute::binary(a.as_primitive::<Decimal128Type>(), b.as_primitive::<Decimal128Type>(), f)?)
 }
 
 fn decimal(name: &str, (a, s1): (i128, u8), (b, s2): (i128, u8), (_, s): (u8, u8)) -> Result<i128> {

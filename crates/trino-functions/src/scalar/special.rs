@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::call::{Argument, Call, Kernel, Rows, cast_rows};
+use crate::call::{Argument, Arrays, Call, Kernel, Rows, cast_rows};
 use crate::error::{Error, Result};
 use crate::parse;
 use crate::text::{to_text, write_decimal};
@@ -109,7 +109,7 @@ fn cast(name: &'static str, types: &[Type], target: &str) -> Result<Call> {
     if !crate::cast::is_possible(from, &to) {
         return Err(Error::type_mismatch(format!("Cannot cast {from} to {to}")));
     }
-    let kernel: crate::call::Arrays = if name == "$cast" {
+    let kernel: Arrays = if name == "$cast" {
         |call, columns, rows| cast_rows(&columns[0].expanded(rows)?, &call.params[0], &call.returns, false)
     } else {
         |call, columns, rows| cast_rows(&columns[0].expanded(rows)?, &call.params[0], &call.returns, true)
@@ -295,7 +295,7 @@ fn field(types: &[Type], name: &str) -> Result<Call> {
         }
         return Err(Error::new("COLUMN_NOT_FOUND", format!("Column '{name}' cannot be resolved")));
     };
-    let kernel: crate::call::Arrays = |call, columns, rows| {
+    let kernel: Arrays = |call, columns, rows| {
         let row = columns[0].expanded(rows)?;
         let name = columns[1].value(&VARCHAR, 0);
         let Type::Row(fields) = &call.params[0] else { return Err(Error::internal("no row")) };
@@ -495,16 +495,16 @@ fn extract(field: &str, rest: &[Argument]) -> Result<Call> {
         return Err(Error::type_mismatch(format!("Cannot extract {} from {ty}", field.to_uppercase())));
     };
     inner.params.insert(0, VARCHAR);
-    let kernel: Rows = |call, args| {
-        let name = EXTRACTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(args[0].as_str()));
-        let argument = Argument { ty: call.params[1].clone(), literal: None };
+    let kernel: Arrays = |call, columns, rows| {
+        let [field, column] = columns else { return Err(Error::internal("extract")) };
+        let field = field.value(&VARCHAR, 0);
+        let name = EXTRACTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(field.as_str()));
+        let ty = call.params[1].clone();
+        let argument = Argument { ty: ty.clone(), literal: None };
         let inner = crate::call::resolve(name.map_or("year", |(_, name)| name), &[argument])?;
-        match inner.kernel {
-            Kernel::Strict(run) | Kernel::Nullable(run) => run(&inner, &args[1..]),
-            Kernel::Arrays(_) => Err(Error::internal("extract")),
-        }
+        inner.run(std::slice::from_ref(column), &[ty], rows)
     };
-    Ok(call("$extract", inner.params, inner.returns, Kernel::Strict(kernel)))
+    Ok(call("$extract", inner.params, inner.returns, Kernel::Arrays(kernel)))
 }
 
 /// Says that an expression must be a boolean; `where` names the place.
