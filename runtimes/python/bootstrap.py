@@ -14,6 +14,7 @@ import time
 
 API = "/2018-06-01/runtime"
 HIDDEN = os.path.abspath(__file__)
+LAYERS = os.environ.pop("LAKERUN_LAYERS", "/opt")
 MARK = f"decimal-{os.urandom(8).hex()}-"
 DECIMAL = re.compile(f'"{MARK}(\\d+)"')
 
@@ -185,8 +186,14 @@ def stack(exception):
 
 
 def shown(text):
-    """What names files of the function, as if its folder were mounted where AWS mounts it."""
-    return text.replace(os.environ["LAMBDA_TASK_ROOT"] + "/", "/var/task/")
+    """What names files of the function and of Python, as if they lay where AWS has them."""
+    version = f"/lib/python{sys.version_info.major}.{sys.version_info.minor}/"
+    places = [(os.environ["LAMBDA_TASK_ROOT"] + "/", "/var/task/"), (LAYERS + "/", "/opt/")]
+    places += [(root + version, "/var/lang" + version) for root in (sys.prefix, os.path.realpath(sys.prefix), sys.base_prefix)]
+    for place, instead in places:
+        if place != instead and not place.startswith(("/usr/", "/var/lang/")):
+            text = text.replace(place, instead)
+    return text
 
 
 def load(name):
@@ -228,10 +235,17 @@ def to_json(value):
 
 def report(error):
     """What CloudWatch shows of an error."""
-    print(f"[ERROR] {error['errorType']}: {error['errorMessage']}")
-    if error["stackTrace"]:
-        print("Traceback (most recent call last):\n" + "".join(error["stackTrace"]).rstrip("\n"))
+    if is_json():
+        print(json.dumps({"timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "level": "ERROR", **error}, ensure_ascii=False))
+    else:
+        print(f"[ERROR] {error['errorType']}: {error['errorMessage']}")
+        if error["stackTrace"]:
+            print("Traceback (most recent call last):\n" + "".join(error["stackTrace"]).rstrip("\n"))
     flush()
+
+
+def is_json():
+    return os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON"
 
 
 def flush():
@@ -242,18 +256,59 @@ def flush():
             pass
 
 
+LEVELS = {"TRACE": "NOTSET", "DEBUG": "DEBUG", "INFO": "INFO", "WARN": "WARNING", "ERROR": "ERROR", "FATAL": "CRITICAL"}
+
+
+def json_formatter(logging):
+    """Records as AWS's client writes them: what a record has besides goes along, what it has not is left out."""
+    own = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "aws_request_id", "taskName"}
+
+    class JsonFormatter(logging.Formatter):
+        def format(self, record):
+            import traceback
+            error = record.exc_info if record.exc_info and record.exc_info[0] else None
+            message = record.msg if isinstance(record.msg, dict) and not record.args else record.getMessage()
+            line = {
+                "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)), "level": record.levelname,
+                "message": message, "logger": record.name,
+                "stackTrace": [shown(frame) for frame in traceback.format_tb(error[2])] if error else None,
+                "errorType": error[0].__name__ if error else None, "errorMessage": str(error[1]) if error else None,
+                "requestId": record.aws_request_id or None,
+                "location": f"{shown(record.pathname)}:{record.funcName}:{record.lineno}" if error else None,
+            }
+            line.update((name, value) for name, value in vars(record).items() if name not in own and name not in line)
+            return json.dumps({name: value for name, value in line.items() if value is not None}, ensure_ascii=False, default=str)
+
+    return JsonFormatter()
+
+
 def set_up_logging(logging):
     class RequestId(logging.Filter):
         def filter(self, record):
             record.aws_request_id = os.environ.get("_X_REQUEST_ID", "")
             return True
 
+    class Formatter(logging.Formatter):
+        converter = time.gmtime
+
+        def formatException(self, info):
+            return shown(super().formatException(info))
+
     handler = logging.StreamHandler(sys.stdout)
-    formatter = logging.Formatter("[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
+    if is_json():
+        handler.setFormatter(json_formatter(logging))
+        logging.getLogger().setLevel(LEVELS.get(os.environ.get("AWS_LAMBDA_LOG_LEVEL", "INFO"), "INFO"))
+    else:
+        handler.setFormatter(Formatter("[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s", "%Y-%m-%dT%H:%M:%S"))
     handler.addFilter(RequestId())
     logging.getLogger().addHandler(handler)
+
+
+def follow_layers(root, runtime):
+    """A function's own modules go first, then those of its layers, then the runtime's."""
+    versions = [runtime, f"python{sys.version_info.major}.{sys.version_info.minor}"]
+    places = [f"{root}/python/lib/{version}/site-packages" for version in dict.fromkeys(versions)] + [f"{root}/python"]
+    sys.path[1:1] = [place for place in places if os.path.isdir(place)]
 
 
 def take_credentials(headers):
@@ -300,6 +355,7 @@ def serve(runtime, handler):
 def main():
     address, token = os.environ["AWS_LAMBDA_RUNTIME_API"], os.environ.pop("LAKERUN_RUNTIME_TOKEN", "")
     sys.path[0] = os.environ["LAMBDA_TASK_ROOT"]
+    follow_layers(LAYERS, os.environ.get("AWS_EXECUTION_ENV", "").removeprefix("AWS_Lambda_"))
     if hasattr(sys.stdout, "reconfigure"):
         # What a function prints must never make it fail.
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)

@@ -104,7 +104,7 @@ pub(crate) async fn doctor(data: &Path) -> Result<()> {
         say(&format!("MISSING  {warning}"));
     }
     if warnings.is_empty() {
-        say("ok       sandbox: functions and jobs see only their own folders");
+        say("ok       sandbox: functions and jobs see only their own files and processes, and nothing outlives them");
     }
     match std::fs::create_dir_all(data) {
         Ok(()) => say(&format!("ok       data folder {}", data.display())),

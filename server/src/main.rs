@@ -108,7 +108,12 @@ impl DataFlag {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if matches!(command, Command::Up(_) | Command::Doctor(_)) {
+        // Before there are threads.
+        compute::sandbox::enter();
+    }
+    let outcome = match command {
         Command::Run { run, data } => block(async { executions::run(&client::Client::open(&data.path())?, run).await }),
         Command::TestState { test, data } => {
             block(async { executions::test_state(&client::Client::open(&data.path())?, test).await })

@@ -4,7 +4,16 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use identity::RootKeys;
+use serde::Deserialize;
 use service::Platform;
+
+/// Section `[compute]` of the settings.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ComputeSection {
+    /// The server does not start where functions and jobs could not be kept apart from the rest of the machine.
+    require_isolation: bool,
+}
 
 /// What the HTTP front needs of the wired services.
 pub(crate) struct Wired {
@@ -18,6 +27,10 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     let text = |e: String| anyhow!(e);
     let mut settings = compute::Settings::new(platform.data.join("scratch"));
     settings.env = vec![("AWS_ENDPOINT_URL".to_owned(), platform.endpoint.clone())];
+    let wanted: ComputeSection = platform.settings.section("compute").map_err(text)?;
+    if wanted.require_isolation {
+        compute::sandbox::require().await.map_err(|lacks| anyhow!("[compute] require_isolation: {lacks}"))?;
+    }
     let compute = compute::Compute::new(settings)?;
     let identity = identity::register(platform, root);
     let s3 = s3_service::register(platform)?;

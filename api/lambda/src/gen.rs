@@ -13,6 +13,28 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "lambda",
 };
 
+/// `lambda:AddLayerVersionPermission`.
+#[derive(Debug)]
+pub struct AddLayerVersionPermission;
+impl wire::Operation for AddLayerVersionPermission {
+    type Input = AddLayerVersionPermissionRequest;
+    type Output = AddLayerVersionPermissionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "AddLayerVersionPermission",
+        method: "POST",
+        uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy",
+        success_status: 201,
+        input: &S_ADD_LAYER_VERSION_PERMISSION_REQUEST,
+        output: &S_ADD_LAYER_VERSION_PERMISSION_RESPONSE,
+        result_wrapper: "",
+        resource: "",
+        readonly: false,
+        action: "lambda:AddLayerVersionPermission",
+        refused: &[("OrganizationId", &[])],
+    };
+}
+
 /// `lambda:AddPermission`.
 #[derive(Debug)]
 pub struct AddPermission;
@@ -236,6 +258,28 @@ impl wire::Operation for DeleteFunctionEventInvokeConfig {
     };
 }
 
+/// `lambda:DeleteLayerVersion`.
+#[derive(Debug)]
+pub struct DeleteLayerVersion;
+impl wire::Operation for DeleteLayerVersion {
+    type Input = DeleteLayerVersionRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteLayerVersion",
+        method: "DELETE",
+        uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}",
+        success_status: 204,
+        input: &S_DELETE_LAYER_VERSION_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        resource: "",
+        readonly: false,
+        action: "lambda:DeleteLayerVersion",
+        refused: &[],
+    };
+}
+
 /// `lambda:GetAlias`.
 #[derive(Debug)]
 pub struct GetAlias;
@@ -390,6 +434,72 @@ impl wire::Operation for GetFunctionEventInvokeConfig {
     };
 }
 
+/// `lambda:GetLayerVersion`.
+#[derive(Debug)]
+pub struct GetLayerVersion;
+impl wire::Operation for GetLayerVersion {
+    type Input = GetLayerVersionRequest;
+    type Output = GetLayerVersionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetLayerVersion",
+        method: "GET",
+        uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}",
+        success_status: 200,
+        input: &S_GET_LAYER_VERSION_REQUEST,
+        output: &S_GET_LAYER_VERSION_RESPONSE,
+        result_wrapper: "",
+        resource: "",
+        readonly: true,
+        action: "lambda:GetLayerVersion",
+        refused: &[],
+    };
+}
+
+/// `lambda:GetLayerVersionByArn`.
+#[derive(Debug)]
+pub struct GetLayerVersionByArn;
+impl wire::Operation for GetLayerVersionByArn {
+    type Input = GetLayerVersionByArnRequest;
+    type Output = GetLayerVersionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetLayerVersionByArn",
+        method: "GET",
+        uri: "/2018-10-31/layers?find=LayerVersion",
+        success_status: 200,
+        input: &S_GET_LAYER_VERSION_BY_ARN_REQUEST,
+        output: &S_GET_LAYER_VERSION_RESPONSE,
+        result_wrapper: "",
+        resource: "",
+        readonly: true,
+        action: "lambda:GetLayerVersionByArn",
+        refused: &[],
+    };
+}
+
+/// `lambda:GetLayerVersionPolicy`.
+#[derive(Debug)]
+pub struct GetLayerVersionPolicy;
+impl wire::Operation for GetLayerVersionPolicy {
+    type Input = GetLayerVersionPolicyRequest;
+    type Output = GetLayerVersionPolicyResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetLayerVersionPolicy",
+        method: "GET",
+        uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy",
+        success_status: 200,
+        input: &S_GET_LAYER_VERSION_POLICY_REQUEST,
+        output: &S_GET_LAYER_VERSION_POLICY_RESPONSE,
+        result_wrapper: "",
+        resource: "",
+        readonly: true,
+        action: "lambda:GetLayerVersionPolicy",
+        refused: &[],
+    };
+}
+
 /// `lambda:GetPolicy`.
 #[derive(Debug)]
 pub struct GetPolicy;
@@ -500,6 +610,50 @@ impl wire::Operation for ListFunctions {
     };
 }
 
+/// `lambda:ListLayerVersions`.
+#[derive(Debug)]
+pub struct ListLayerVersions;
+impl wire::Operation for ListLayerVersions {
+    type Input = ListLayerVersionsRequest;
+    type Output = ListLayerVersionsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListLayerVersions",
+        method: "GET",
+        uri: "/2018-10-31/layers/{LayerName}/versions",
+        success_status: 200,
+        input: &S_LIST_LAYER_VERSIONS_REQUEST,
+        output: &S_LIST_LAYER_VERSIONS_RESPONSE,
+        result_wrapper: "",
+        resource: "",
+        readonly: true,
+        action: "lambda:ListLayerVersions",
+        refused: &[],
+    };
+}
+
+/// `lambda:ListLayers`.
+#[derive(Debug)]
+pub struct ListLayers;
+impl wire::Operation for ListLayers {
+    type Input = ListLayersRequest;
+    type Output = ListLayersResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListLayers",
+        method: "GET",
+        uri: "/2018-10-31/layers",
+        success_status: 200,
+        input: &S_LIST_LAYERS_REQUEST,
+        output: &S_LIST_LAYERS_RESPONSE,
+        result_wrapper: "",
+        resource: "",
+        readonly: true,
+        action: "lambda:ListLayers",
+        refused: &[],
+    };
+}
+
 /// `lambda:ListTags`.
 #[derive(Debug)]
 pub struct ListTags;
@@ -541,6 +695,28 @@ impl wire::Operation for ListVersionsByFunction {
         readonly: true,
         action: "lambda:ListVersionsByFunction",
         refused: &[],
+    };
+}
+
+/// `lambda:PublishLayerVersion`.
+#[derive(Debug)]
+pub struct PublishLayerVersion;
+impl wire::Operation for PublishLayerVersion {
+    type Input = PublishLayerVersionRequest;
+    type Output = PublishLayerVersionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PublishLayerVersion",
+        method: "POST",
+        uri: "/2018-10-31/layers/{LayerName}/versions",
+        success_status: 201,
+        input: &S_PUBLISH_LAYER_VERSION_REQUEST,
+        output: &S_PUBLISH_LAYER_VERSION_RESPONSE,
+        result_wrapper: "",
+        resource: "",
+        readonly: false,
+        action: "lambda:PublishLayerVersion",
+        refused: &[("Content.S3ObjectStorageMode", &[])],
     };
 }
 
@@ -606,6 +782,28 @@ impl wire::Operation for PutFunctionEventInvokeConfig {
         resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
         action: "lambda:PutFunctionEventInvokeConfig",
+        refused: &[],
+    };
+}
+
+/// `lambda:RemoveLayerVersionPermission`.
+#[derive(Debug)]
+pub struct RemoveLayerVersionPermission;
+impl wire::Operation for RemoveLayerVersionPermission {
+    type Input = RemoveLayerVersionPermissionRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RemoveLayerVersionPermission",
+        method: "DELETE",
+        uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}",
+        success_status: 204,
+        input: &S_REMOVE_LAYER_VERSION_PERMISSION_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        resource: "",
+        readonly: false,
+        action: "lambda:RemoveLayerVersionPermission",
         refused: &[],
     };
 }
@@ -789,6 +987,27 @@ pub struct AcceleratorConfig {
     pub accelerator_memory_size: i32,
 }
 wire::shape!(AcceleratorConfig: "AcceleratorMemorySize" accelerator_memory_size,);
+
+/// `AddLayerVersionPermissionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddLayerVersionPermissionRequest {
+    pub layer_name: String,
+    pub version_number: i64,
+    pub statement_id: String,
+    pub action: String,
+    pub principal: String,
+    pub organization_id: Option<String>,
+    pub revision_id: Option<String>,
+}
+wire::shape!(AddLayerVersionPermissionRequest: "LayerName" layer_name, "VersionNumber" version_number, "StatementId" statement_id, "Action" action, "Principal" principal, "OrganizationId" organization_id, "RevisionId" revision_id,);
+
+/// `AddLayerVersionPermissionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddLayerVersionPermissionResponse {
+    pub statement: Option<String>,
+    pub revision_id: Option<String>,
+}
+wire::shape!(AddLayerVersionPermissionResponse: "Statement" statement, "RevisionId" revision_id,);
 
 /// `AddPermissionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -988,6 +1207,14 @@ pub struct DeleteFunctionResponse {
     pub status_code: Option<i32>,
 }
 wire::shape!(DeleteFunctionResponse: "StatusCode" status_code,);
+
+/// `DeleteLayerVersionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteLayerVersionRequest {
+    pub layer_name: String,
+    pub version_number: i64,
+}
+wire::shape!(DeleteLayerVersionRequest: "LayerName" layer_name, "VersionNumber" version_number,);
 
 /// `DestinationConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1309,6 +1536,52 @@ pub struct GetFunctionResponse {
 }
 wire::shape!(GetFunctionResponse: "Configuration" configuration, "Code" code, "Tags" tags, "TagsError" tags_error, "Concurrency" concurrency,);
 
+/// `GetLayerVersionByArnRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetLayerVersionByArnRequest {
+    pub arn: String,
+}
+wire::shape!(GetLayerVersionByArnRequest: "Arn" arn,);
+
+/// `GetLayerVersionPolicyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetLayerVersionPolicyRequest {
+    pub layer_name: String,
+    pub version_number: i64,
+}
+wire::shape!(GetLayerVersionPolicyRequest: "LayerName" layer_name, "VersionNumber" version_number,);
+
+/// `GetLayerVersionPolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetLayerVersionPolicyResponse {
+    pub policy: Option<String>,
+    pub revision_id: Option<String>,
+}
+wire::shape!(GetLayerVersionPolicyResponse: "Policy" policy, "RevisionId" revision_id,);
+
+/// `GetLayerVersionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetLayerVersionRequest {
+    pub layer_name: String,
+    pub version_number: i64,
+}
+wire::shape!(GetLayerVersionRequest: "LayerName" layer_name, "VersionNumber" version_number,);
+
+/// `GetLayerVersionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetLayerVersionResponse {
+    pub content: Option<LayerVersionContentOutput>,
+    pub layer_arn: Option<String>,
+    pub layer_version_arn: Option<String>,
+    pub description: Option<String>,
+    pub created_date: Option<String>,
+    pub version: Option<i64>,
+    pub compatible_architectures: Option<Vec<String>>,
+    pub compatible_runtimes: Option<Vec<String>>,
+    pub license_info: Option<String>,
+}
+wire::shape!(GetLayerVersionResponse: "Content" content, "LayerArn" layer_arn, "LayerVersionArn" layer_version_arn, "Description" description, "CreatedDate" created_date, "Version" version, "CompatibleArchitectures" compatible_architectures, "CompatibleRuntimes" compatible_runtimes, "LicenseInfo" license_info,);
+
 /// `GetPolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetPolicyRequest {
@@ -1420,6 +1693,51 @@ pub struct Layer {
 }
 wire::shape!(Layer: "Arn" arn, "CodeSize" code_size, "SigningProfileVersionArn" signing_profile_version_arn, "SigningJobArn" signing_job_arn,);
 
+/// `LayerVersionContentInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LayerVersionContentInput {
+    pub s3_bucket: Option<String>,
+    pub s3_key: Option<String>,
+    pub s3_object_version: Option<String>,
+    pub s3_object_storage_mode: Option<String>,
+    pub zip_file: Option<wire::Blob>,
+}
+wire::shape!(LayerVersionContentInput: "S3Bucket" s3_bucket, "S3Key" s3_key, "S3ObjectVersion" s3_object_version, "S3ObjectStorageMode" s3_object_storage_mode, "ZipFile" zip_file,);
+
+/// `LayerVersionContentOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LayerVersionContentOutput {
+    pub location: Option<String>,
+    pub code_sha256: Option<String>,
+    pub code_size: Option<i64>,
+    pub signing_profile_version_arn: Option<String>,
+    pub signing_job_arn: Option<String>,
+    pub resolved_s3_object: Option<ResolvedS3Object>,
+}
+wire::shape!(LayerVersionContentOutput: "Location" location, "CodeSha256" code_sha256, "CodeSize" code_size, "SigningProfileVersionArn" signing_profile_version_arn, "SigningJobArn" signing_job_arn, "ResolvedS3Object" resolved_s3_object,);
+
+/// `LayerVersionsListItem`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LayerVersionsListItem {
+    pub layer_version_arn: Option<String>,
+    pub version: Option<i64>,
+    pub description: Option<String>,
+    pub created_date: Option<String>,
+    pub compatible_architectures: Option<Vec<String>>,
+    pub compatible_runtimes: Option<Vec<String>>,
+    pub license_info: Option<String>,
+}
+wire::shape!(LayerVersionsListItem: "LayerVersionArn" layer_version_arn, "Version" version, "Description" description, "CreatedDate" created_date, "CompatibleArchitectures" compatible_architectures, "CompatibleRuntimes" compatible_runtimes, "LicenseInfo" license_info,);
+
+/// `LayersListItem`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LayersListItem {
+    pub layer_name: Option<String>,
+    pub layer_arn: Option<String>,
+    pub latest_matching_version: Option<LayerVersionsListItem>,
+}
+wire::shape!(LayersListItem: "LayerName" layer_name, "LayerArn" layer_arn, "LatestMatchingVersion" latest_matching_version,);
+
 /// `ListAliasesRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListAliasesRequest {
@@ -1473,6 +1791,43 @@ pub struct ListFunctionsResponse {
     pub functions: Option<Vec<FunctionConfiguration>>,
 }
 wire::shape!(ListFunctionsResponse: "NextMarker" next_marker, "Functions" functions,);
+
+/// `ListLayerVersionsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListLayerVersionsRequest {
+    pub compatible_architecture: Option<String>,
+    pub compatible_runtime: Option<String>,
+    pub layer_name: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+wire::shape!(ListLayerVersionsRequest: "CompatibleArchitecture" compatible_architecture, "CompatibleRuntime" compatible_runtime, "LayerName" layer_name, "Marker" marker, "MaxItems" max_items,);
+
+/// `ListLayerVersionsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListLayerVersionsResponse {
+    pub next_marker: Option<String>,
+    pub layer_versions: Option<Vec<LayerVersionsListItem>>,
+}
+wire::shape!(ListLayerVersionsResponse: "NextMarker" next_marker, "LayerVersions" layer_versions,);
+
+/// `ListLayersRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListLayersRequest {
+    pub compatible_architecture: Option<String>,
+    pub compatible_runtime: Option<String>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+wire::shape!(ListLayersRequest: "CompatibleArchitecture" compatible_architecture, "CompatibleRuntime" compatible_runtime, "Marker" marker, "MaxItems" max_items,);
+
+/// `ListLayersResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListLayersResponse {
+    pub next_marker: Option<String>,
+    pub layers: Option<Vec<LayersListItem>>,
+}
+wire::shape!(ListLayersResponse: "NextMarker" next_marker, "Layers" layers,);
 
 /// `ListTagsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1538,6 +1893,33 @@ pub struct ProvisionedPollerConfig {
 }
 wire::shape!(ProvisionedPollerConfig: "MinimumPollers" minimum_pollers, "MaximumPollers" maximum_pollers, "PollerGroupName" poller_group_name,);
 
+/// `PublishLayerVersionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PublishLayerVersionRequest {
+    pub layer_name: String,
+    pub description: Option<String>,
+    pub content: LayerVersionContentInput,
+    pub compatible_architectures: Option<Vec<String>>,
+    pub compatible_runtimes: Option<Vec<String>>,
+    pub license_info: Option<String>,
+}
+wire::shape!(PublishLayerVersionRequest: "LayerName" layer_name, "Description" description, "Content" content, "CompatibleArchitectures" compatible_architectures, "CompatibleRuntimes" compatible_runtimes, "LicenseInfo" license_info,);
+
+/// `PublishLayerVersionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PublishLayerVersionResponse {
+    pub content: Option<LayerVersionContentOutput>,
+    pub layer_arn: Option<String>,
+    pub layer_version_arn: Option<String>,
+    pub description: Option<String>,
+    pub created_date: Option<String>,
+    pub version: Option<i64>,
+    pub compatible_architectures: Option<Vec<String>>,
+    pub compatible_runtimes: Option<Vec<String>>,
+    pub license_info: Option<String>,
+}
+wire::shape!(PublishLayerVersionResponse: "Content" content, "LayerArn" layer_arn, "LayerVersionArn" layer_version_arn, "Description" description, "CreatedDate" created_date, "Version" version, "CompatibleArchitectures" compatible_architectures, "CompatibleRuntimes" compatible_runtimes, "LicenseInfo" license_info,);
+
 /// `PublishVersionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishVersionRequest {
@@ -1567,6 +1949,16 @@ pub struct PutFunctionEventInvokeConfigRequest {
     pub destination_config: Option<DestinationConfig>,
 }
 wire::shape!(PutFunctionEventInvokeConfigRequest: "FunctionName" function_name, "Qualifier" qualifier, "MaximumRetryAttempts" maximum_retry_attempts, "MaximumEventAgeInSeconds" maximum_event_age_in_seconds, "DestinationConfig" destination_config,);
+
+/// `RemoveLayerVersionPermissionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemoveLayerVersionPermissionRequest {
+    pub layer_name: String,
+    pub version_number: i64,
+    pub statement_id: String,
+    pub revision_id: Option<String>,
+}
+wire::shape!(RemoveLayerVersionPermissionRequest: "LayerName" layer_name, "VersionNumber" version_number, "StatementId" statement_id, "RevisionId" revision_id,);
 
 /// `RemovePermissionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1828,6 +2220,90 @@ static S_ACTION: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_ADD_LAYER_VERSION_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "AddLayerVersionPermissionRequest",
+    members: &[
+        Member {
+            name: "LayerName",
+            wire: "LayerName",
+            shape: &S_LAYER_NAME_OR_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionNumber",
+            wire: "VersionNumber",
+            shape: &S_LAYER_VERSION_NUMBER,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatementId",
+            wire: "",
+            shape: &S_STATEMENT_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Action",
+            wire: "",
+            shape: &S_LAYER_PERMISSION_ALLOWED_ACTION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Principal",
+            wire: "",
+            shape: &S_LAYER_PERMISSION_ALLOWED_PRINCIPAL,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OrganizationId",
+            wire: "",
+            shape: &S_ORGANIZATION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RevisionId",
+            wire: "RevisionId",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ADD_LAYER_VERSION_PERMISSION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "AddLayerVersionPermissionResponse",
+    members: &[
+        Member {
+            name: "Statement",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RevisionId",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ADD_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
     name: "AddPermissionRequest",
     members: &[
@@ -2110,6 +2586,10 @@ static S_COLLECTION_NAME: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_COMPATIBLE_ARCHITECTURES: Shape =
+    Shape::List(List { member: &S_ARCHITECTURE, element: "member", flattened: false, min: Some(0), max: Some(2) });
+static S_COMPATIBLE_RUNTIMES: Shape =
+    Shape::List(List { member: &S_RUNTIME, element: "member", flattened: false, min: Some(0), max: Some(15) });
 static S_CONCURRENCY: Shape = Shape::Structure(Structure {
     name: "Concurrency",
     members: &[Member {
@@ -2759,6 +3239,28 @@ static S_DELETE_FUNCTION_RESPONSE: Shape = Shape::Structure(Structure {
         location: Location::StatusCode,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_DELETE_LAYER_VERSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteLayerVersionRequest",
+    members: &[
+        Member {
+            name: "LayerName",
+            wire: "LayerName",
+            shape: &S_LAYER_NAME_OR_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionNumber",
+            wire: "VersionNumber",
+            shape: &S_LAYER_VERSION_NUMBER,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_DESCRIPTION: Shape =
@@ -4211,6 +4713,162 @@ static S_GET_FUNCTION_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_GET_LAYER_VERSION_BY_ARN_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetLayerVersionByArnRequest",
+    members: &[Member {
+        name: "Arn",
+        wire: "Arn",
+        shape: &S_LAYER_VERSION_ARN,
+        required: true,
+        location: Location::Query,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_LAYER_VERSION_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetLayerVersionPolicyRequest",
+    members: &[
+        Member {
+            name: "LayerName",
+            wire: "LayerName",
+            shape: &S_LAYER_NAME_OR_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionNumber",
+            wire: "VersionNumber",
+            shape: &S_LAYER_VERSION_NUMBER,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_LAYER_VERSION_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetLayerVersionPolicyResponse",
+    members: &[
+        Member {
+            name: "Policy",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RevisionId",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_LAYER_VERSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetLayerVersionRequest",
+    members: &[
+        Member {
+            name: "LayerName",
+            wire: "LayerName",
+            shape: &S_LAYER_NAME_OR_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionNumber",
+            wire: "VersionNumber",
+            shape: &S_LAYER_VERSION_NUMBER,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_LAYER_VERSION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetLayerVersionResponse",
+    members: &[
+        Member {
+            name: "Content",
+            wire: "",
+            shape: &S_LAYER_VERSION_CONTENT_OUTPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LayerArn",
+            wire: "",
+            shape: &S_LAYER_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LayerVersionArn",
+            wire: "",
+            shape: &S_LAYER_VERSION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedDate",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Version",
+            wire: "",
+            shape: &S_LAYER_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompatibleArchitectures",
+            wire: "",
+            shape: &S_COMPATIBLE_ARCHITECTURES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompatibleRuntimes",
+            wire: "",
+            shape: &S_COMPATIBLE_RUNTIMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LicenseInfo",
+            wire: "",
+            shape: &S_LICENSE_INFO,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GET_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetPolicyRequest",
     members: &[
@@ -4690,8 +5348,49 @@ static S_LAYER: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LAYER_ARN: Shape = Shape::String {
+    min: Some(1),
+    max: Some(2048),
+    pattern: Some(
+        "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+",
+    ),
+    values: &[],
+    sensitive: false,
+};
 static S_LAYER_LIST: Shape =
     Shape::List(List { member: &S_LAYER_VERSION_ARN, element: "member", flattened: false, min: None, max: None });
+static S_LAYER_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(140),
+    pattern: Some(
+        "(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+",
+    ),
+    values: &[],
+    sensitive: false,
+};
+static S_LAYER_NAME_OR_ARN: Shape = Shape::String {
+    min: Some(1),
+    max: Some(2048),
+    pattern: Some(
+        "(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]{1,140}|[a-zA-Z0-9-_]{1,140})",
+    ),
+    values: &[],
+    sensitive: false,
+};
+static S_LAYER_PERMISSION_ALLOWED_ACTION: Shape = Shape::String {
+    min: Some(0),
+    max: Some(22),
+    pattern: Some("lambda:GetLayerVersion"),
+    values: &[],
+    sensitive: false,
+};
+static S_LAYER_PERMISSION_ALLOWED_PRINCIPAL: Shape = Shape::String {
+    min: Some(0),
+    max: Some(10000),
+    pattern: Some("\\d{12}|\\*|arn:(aws[a-zA-Z-]*):iam::\\d{12}:root"),
+    values: &[],
+    sensitive: false,
+};
 static S_LAYER_VERSION_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(2048),
@@ -4701,8 +5400,212 @@ static S_LAYER_VERSION_ARN: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_LAYER_VERSION_CONTENT_INPUT: Shape = Shape::Structure(Structure {
+    name: "LayerVersionContentInput",
+    members: &[
+        Member {
+            name: "S3Bucket",
+            wire: "",
+            shape: &S_S3_BUCKET,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3Key",
+            wire: "",
+            shape: &S_S3_KEY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3ObjectVersion",
+            wire: "",
+            shape: &S_S3_OBJECT_VERSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3ObjectStorageMode",
+            wire: "",
+            shape: &S_S3_OBJECT_STORAGE_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ZipFile",
+            wire: "",
+            shape: &S_BLOB,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LAYER_VERSION_CONTENT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "LayerVersionContentOutput",
+    members: &[
+        Member {
+            name: "Location",
+            wire: "",
+            shape: &S_SENSITIVE_STRING_ON_SERVER_ONLY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CodeSha256",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CodeSize",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SigningProfileVersionArn",
+            wire: "",
+            shape: &S_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SigningJobArn",
+            wire: "",
+            shape: &S_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResolvedS3Object",
+            wire: "",
+            shape: &S_RESOLVED_S3_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LAYER_VERSION_NUMBER: Shape = Shape::Integer { min: None, max: None };
+static S_LAYER_VERSIONS_LIST: Shape = Shape::List(List {
+    member: &S_LAYER_VERSIONS_LIST_ITEM,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_LAYER_VERSIONS_LIST_ITEM: Shape = Shape::Structure(Structure {
+    name: "LayerVersionsListItem",
+    members: &[
+        Member {
+            name: "LayerVersionArn",
+            wire: "",
+            shape: &S_LAYER_VERSION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Version",
+            wire: "",
+            shape: &S_LAYER_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedDate",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompatibleArchitectures",
+            wire: "",
+            shape: &S_COMPATIBLE_ARCHITECTURES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompatibleRuntimes",
+            wire: "",
+            shape: &S_COMPATIBLE_RUNTIMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LicenseInfo",
+            wire: "",
+            shape: &S_LICENSE_INFO,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LAYERS_LIST: Shape =
+    Shape::List(List { member: &S_LAYERS_LIST_ITEM, element: "member", flattened: false, min: None, max: None });
+static S_LAYERS_LIST_ITEM: Shape = Shape::Structure(Structure {
+    name: "LayersListItem",
+    members: &[
+        Member {
+            name: "LayerName",
+            wire: "",
+            shape: &S_LAYER_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LayerArn",
+            wire: "",
+            shape: &S_LAYER_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LatestMatchingVersion",
+            wire: "",
+            shape: &S_LAYER_VERSIONS_LIST_ITEM,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LAYERS_REFERENCE_LIST: Shape =
     Shape::List(List { member: &S_LAYER, element: "member", flattened: false, min: None, max: None });
+static S_LICENSE_INFO: Shape =
+    Shape::String { min: Some(0), max: Some(512), pattern: Some(".*"), values: &[], sensitive: false };
 static S_LIST_ALIASES_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListAliasesRequest",
     members: &[
@@ -4883,6 +5786,134 @@ static S_LIST_FUNCTIONS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LIST_LAYER_VERSIONS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListLayerVersionsRequest",
+    members: &[
+        Member {
+            name: "CompatibleArchitecture",
+            wire: "CompatibleArchitecture",
+            shape: &S_ARCHITECTURE,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompatibleRuntime",
+            wire: "CompatibleRuntime",
+            shape: &S_RUNTIME,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LayerName",
+            wire: "LayerName",
+            shape: &S_LAYER_NAME_OR_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "Marker",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "MaxItems",
+            shape: &S_MAX_LAYER_LIST_ITEMS,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_LAYER_VERSIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListLayerVersionsResponse",
+    members: &[
+        Member {
+            name: "NextMarker",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LayerVersions",
+            wire: "",
+            shape: &S_LAYER_VERSIONS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_LAYERS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListLayersRequest",
+    members: &[
+        Member {
+            name: "CompatibleArchitecture",
+            wire: "CompatibleArchitecture",
+            shape: &S_ARCHITECTURE,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompatibleRuntime",
+            wire: "CompatibleRuntime",
+            shape: &S_RUNTIME,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "Marker",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "MaxItems",
+            shape: &S_MAX_LAYER_LIST_ITEMS,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_LAYERS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListLayersResponse",
+    members: &[
+        Member {
+            name: "NextMarker",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Layers",
+            wire: "",
+            shape: &S_LAYERS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_TAGS_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListTagsRequest",
     members: &[Member {
@@ -5023,6 +6054,7 @@ static S_MASTER_REGION: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_MAX_LAYER_LIST_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(50) };
 static S_MAX_LIST_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
 static S_MAXIMUM_BATCHING_WINDOW_IN_SECONDS: Shape = Shape::Integer { min: Some(0), max: Some(300) };
 static S_MAXIMUM_CONCURRENCY: Shape = Shape::Integer { min: Some(2), max: Some(1000) };
@@ -5085,6 +6117,8 @@ static S_ON_SUCCESS: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_ORGANIZATION_ID: Shape =
+    Shape::String { min: Some(0), max: Some(34), pattern: Some("o-[a-z0-9]{10,32}"), values: &[], sensitive: false };
 static S_PACKAGE_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Zip", "Image"], sensitive: false };
 static S_PARALLELIZATION_FACTOR: Shape = Shape::Integer { min: Some(1), max: Some(10) };
@@ -5127,6 +6161,138 @@ static S_PROVISIONED_POLLER_CONFIG: Shape = Shape::Structure(Structure {
 });
 static S_PROVISIONED_POLLER_GROUP_NAME: Shape =
     Shape::String { min: Some(0), max: Some(128), pattern: Some("[a-zA-Z0-9-_]*"), values: &[], sensitive: false };
+static S_PUBLISH_LAYER_VERSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PublishLayerVersionRequest",
+    members: &[
+        Member {
+            name: "LayerName",
+            wire: "LayerName",
+            shape: &S_LAYER_NAME_OR_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Content",
+            wire: "",
+            shape: &S_LAYER_VERSION_CONTENT_INPUT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompatibleArchitectures",
+            wire: "",
+            shape: &S_COMPATIBLE_ARCHITECTURES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompatibleRuntimes",
+            wire: "",
+            shape: &S_COMPATIBLE_RUNTIMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LicenseInfo",
+            wire: "",
+            shape: &S_LICENSE_INFO,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PUBLISH_LAYER_VERSION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "PublishLayerVersionResponse",
+    members: &[
+        Member {
+            name: "Content",
+            wire: "",
+            shape: &S_LAYER_VERSION_CONTENT_OUTPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LayerArn",
+            wire: "",
+            shape: &S_LAYER_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LayerVersionArn",
+            wire: "",
+            shape: &S_LAYER_VERSION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedDate",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Version",
+            wire: "",
+            shape: &S_LAYER_VERSION_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompatibleArchitectures",
+            wire: "",
+            shape: &S_COMPATIBLE_ARCHITECTURES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompatibleRuntimes",
+            wire: "",
+            shape: &S_COMPATIBLE_RUNTIMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LicenseInfo",
+            wire: "",
+            shape: &S_LICENSE_INFO,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_PUBLISH_VERSION_REQUEST: Shape = Shape::Structure(Structure {
     name: "PublishVersionRequest",
     members: &[
@@ -5245,6 +6411,44 @@ static S_QUEUE: Shape =
     Shape::String { min: Some(1), max: Some(1000), pattern: Some("[\\s\\S]*"), values: &[], sensitive: false };
 static S_QUEUES: Shape =
     Shape::List(List { member: &S_QUEUE, element: "member", flattened: false, min: Some(1), max: Some(1) });
+static S_REMOVE_LAYER_VERSION_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "RemoveLayerVersionPermissionRequest",
+    members: &[
+        Member {
+            name: "LayerName",
+            wire: "LayerName",
+            shape: &S_LAYER_NAME_OR_ARN,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionNumber",
+            wire: "VersionNumber",
+            shape: &S_LAYER_VERSION_NUMBER,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatementId",
+            wire: "StatementId",
+            shape: &S_STATEMENT_ID,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RevisionId",
+            wire: "RevisionId",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_REMOVE_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
     name: "RemovePermissionRequest",
     members: &[

@@ -2,7 +2,7 @@
 //!
 //! | module | what it gives |
 //! |---|---|
-//! | [`sandbox`] | [`sandbox::Command`]: a process group of its own that dies with the server, sees only the listed folders, within limits |
+//! | [`sandbox`] | [`sandbox::Command`]: processes of its own that die with the server, see only the listed folders, within limits |
 //! | [`budget`] | [`budget::Budget`]: one admission budget (processes, memory) with fair waiting |
 //! | [`pyenv`] | [`pyenv::PythonEnvs`]: virtual environments from a requirements text, built once, kept by content |
 //! | [`worker`] | [`worker::Workers`]: warm `lakerun worker KIND` children that answer JSON lines; [`worker::serve`] is their side |

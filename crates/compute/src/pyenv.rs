@@ -155,7 +155,8 @@ impl PythonEnvs {
         }
         fs::write(&wanted, requirements).map_err(Error::io(format!("writing {}", wanted.display())))?;
         let mut command = Command::new(&base.executable);
-        command.args(["-I", "-c", MAKE]).args([partial, &env.root, &wanted, &pip]);
+        // What it writes is everybody's.
+        command.as_server().args(["-I", "-c", MAKE]).args([partial, &env.root, &wanted, &pip]);
         command.read_only(&base.prefix).read_only(&base.executable).read_write(partial).read_write(&pip);
         command.env("TMPDIR", &temporary).env("PIP_CACHE_DIR", &pip).env("PYTHONUNBUFFERED", "1").memory_mb(8192);
         pass_on(&mut command);

@@ -1,15 +1,23 @@
-//! Running somebody else's code: a process group of its own that dies with the server, with a clean environment, bounded
-//! output, resource limits, and (Landlock) a view of only the folders it was given. The network is the host's.
+//! Running somebody else's code: processes that die with the server and leave nothing behind, with a clean environment, bounded
+//! output and resource limits. Where the machine allows it a unit has a root, processes and a user of its own ([`is_isolated`]);
+//! elsewhere Landlock gives it a view of only its folders. The network is the host's.
 
 mod filesystem;
+mod isolation;
 mod memory;
-mod mount;
+mod namespaces;
 mod orphans;
 mod output;
+mod privileges;
+mod root;
+mod sockets;
 mod spawner;
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -18,11 +26,13 @@ use std::time::Duration;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
 use crate::Error;
-pub use filesystem::warnings;
+pub use isolation::{is_isolated, require, warnings};
 pub use memory::{Meter, Used, machine_memory_mb};
-pub use mount::can_mount;
+pub use namespaces::enter;
 pub(crate) use orphans::reap;
 pub use output::{Capture, Output};
+
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// What to run and what it may touch. Its environment holds only what is set here and a plain `PATH` and `LANG`.
 #[derive(Clone, Debug)]
@@ -34,7 +44,9 @@ pub struct Command {
     folder: Option<PathBuf>,
     read: Vec<PathBuf>,
     write: Vec<PathBuf>,
-    mounts: Vec<(PathBuf, PathBuf)>,
+    mounts: Vec<(PathBuf, PathBuf, bool)>,
+    temporary_mb: Option<u64>,
+    as_server: bool,
     merged: bool,
     confined: bool,
     stdin: bool,
@@ -56,6 +68,8 @@ impl Command {
             read: Vec::new(),
             write: Vec::new(),
             mounts: Vec::new(),
+            temporary_mb: None,
+            as_server: false,
             merged: false,
             confined: true,
             stdin: false,
@@ -69,7 +83,7 @@ impl Command {
 
     /// The server's own binary, even when the file has since been replaced on disk.
     pub fn this_program() -> Self {
-        let mut command = Self::new("/proc/self/exe");
+        let mut command = Self::new(THIS_PROGRAM);
         command.name = std::env::args_os().next();
         command
     }
@@ -111,10 +125,33 @@ impl Command {
         self
     }
 
-    /// Shows the folder `host`, readable and writable, at `inside`: at an existing folder such as `/tmp`, or at `/mnt/NAME`.
-    /// Needs the right to make mounts (root, or user namespaces); see [`can_mount`]. Without it the process starts all the same.
+    /// Shows the folder `host`, readable and writable, at `inside`, such as `/tmp` or `/mnt/NAME`: where [`is_isolated`], else it
+    /// is seen where it is.
     pub fn mount(&mut self, host: impl AsRef<Path>, inside: impl AsRef<Path>) -> &mut Self {
-        self.mounts.push((host.as_ref().to_owned(), inside.as_ref().to_owned()));
+        self.mounts.push((host.as_ref().to_owned(), inside.as_ref().to_owned(), true));
+        self
+    }
+
+    /// As [`Command::mount`], for reading.
+    pub fn show(&mut self, host: impl AsRef<Path>, inside: impl AsRef<Path>) -> &mut Self {
+        self.mounts.push((host.as_ref().to_owned(), inside.as_ref().to_owned(), false));
+        self
+    }
+
+    /// A `/tmp` of this size, empty and its own, where [`is_isolated`]. It is in memory.
+    pub fn temporary_mb(&mut self, megabytes: u64) -> &mut Self {
+        self.temporary_mb = Some(megabytes);
+        self
+    }
+
+    /// Runs as the server's user though the server is root: for what writes to folders that are not its own.
+    pub fn as_server(&mut self) -> &mut Self {
+        self.as_server = true;
+        self
+    }
+
+    pub fn processes(&mut self, count: u64) -> &mut Self {
+        self.processes = count;
         self
     }
 
@@ -153,18 +190,24 @@ impl Command {
 
     /// Starts it with piped standard output and error.
     pub async fn spawn(&self) -> Result<Child, Error> {
-        let mut command = std::process::Command::new(&self.program);
-        if let Some(name) = &self.name {
-            std::os::unix::process::CommandExt::arg0(&mut command, name);
-        }
-        command
-            .args(&self.args)
-            .env_clear()
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .envs(orphans::mark());
-        if let Some(folder) = &self.folder {
-            command.current_dir(folder);
-        }
+        let isolated = self.confined && is_isolated().await;
+        self.spawn_apart(isolated).await
+    }
+
+    async fn spawn_apart(&self, isolated: bool) -> Result<Child, Error> {
+        let starting = || Error::io(format!("starting {}", self.program.display()));
+        let user = if isolated && !self.as_server { privileges::next_user() } else { None };
+        let (told, tells) = std::io::pipe().map_err(Error::io("making a pipe"))?;
+        let mut inherited = Vec::new();
+        let mut command = if isolated {
+            inherited.push(tells.as_raw_fd());
+            self.behind_init(tells.as_raw_fd(), &mut inherited).map_err(starting())?
+        } else {
+            self.plain()
+        };
+        command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value))).envs(orphans::mark());
+        let unit = if isolated { None } else { Some(orphans::unit()) };
+        command.envs(unit.as_ref().map(|unit| (orphans::UNIT, unit)));
         command
             .stdin(if self.stdin { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
@@ -176,27 +219,115 @@ impl Command {
             let reader = std::process::ChildStdout::from(std::os::fd::OwnedFd::from(reader));
             merged = Some(ChildStdout::from_std(reader).map_err(Error::io("making a pipe"))?);
         }
-        let view = if self.confined {
-            let mounted: Vec<_> = self.write.iter().chain(self.mounts.iter().map(|(host, _)| host)).collect();
-            filesystem::view(&self.program, &self.read, &mounted)
-        } else {
-            None
+        let confinement = spawner::Confinement {
+            limits: self.limits(),
+            root: if isolated { Some(self.root(user)?) } else { None },
+            view: self.view(isolated),
+            user,
+            confined: self.confined,
+            inherited,
         };
-        let mounts = mount::prepare(&self.mounts)?;
-        let limits = spawner::Limits {
+        let (mut inner, thread) = spawner::spawn(command, confinement).await.map_err(starting())?;
+        drop(tells);
+        let pid = inner.id().and_then(|id| i32::try_from(id).ok()).expect("a child that was just started has an id");
+        let (stdin, stdout, stderr) = (inner.stdin.take(), merged.or_else(|| inner.stdout.take()), inner.stderr.take());
+        let told = isolated.then(|| File::from(std::os::fd::OwnedFd::from(told)));
+        let (program, memory_mb) = (self.program.clone(), self.memory_mb);
+        Ok(Child {
+            inner,
+            program,
+            told,
+            unit,
+            _thread: thread,
+            group: Group(pid),
+            ended: false,
+            exit: None,
+            memory_mb,
+            stdin,
+            stdout,
+            stderr,
+        })
+    }
+
+    fn plain(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.program);
+        if let Some(name) = &self.name {
+            std::os::unix::process::CommandExt::arg0(&mut command, name);
+        }
+        command.args(&self.args);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command
+    }
+
+    /// The first process of a namespace, which starts the program and says on `tells` how it ended.
+    fn behind_init(
+        &self,
+        tells: std::os::fd::RawFd,
+        inherited: &mut Vec<std::os::fd::RawFd>,
+    ) -> std::io::Result<std::process::Command> {
+        let missing = || std::io::Error::other("the first process of a sandbox cannot be made");
+        let init = isolation::init().ok_or_else(missing)?;
+        let mut command = std::process::Command::new(format!("/proc/self/fd/{init}"));
+        let mut program = -1;
+        if self.program == Path::new(THIS_PROGRAM) {
+            program = isolation::this_program().ok_or_else(missing)?;
+            inherited.push(program);
+        }
+        std::os::unix::process::CommandExt::arg0(&mut command, "init");
+        command.arg(tells.to_string()).arg(program.to_string()).arg(&self.program);
+        command.arg(self.name.as_deref().unwrap_or(self.program.as_os_str())).args(&self.args);
+        Ok(command)
+    }
+
+    fn limits(&self) -> spawner::Limits {
+        spawner::Limits {
             // The watcher ends what grows past its memory; this only stops what grows faster than the watcher looks.
             data_bytes: self.memory_mb.map(|mb| (mb + 4096) << 20),
             open_files: self.open_files,
             file_size_bytes: self.file_size_mb << 20,
             processes: self.processes,
             cpu_seconds: self.cpu_seconds,
-        };
-        let mut inner = spawner::spawn(command, limits, mounts, view)
-            .await
-            .map_err(Error::io(format!("starting {}", self.program.display())))?;
-        let pid = inner.id().and_then(|id| i32::try_from(id).ok()).expect("a child that was just started has an id");
-        let (stdin, stdout, stderr) = (inner.stdin.take(), merged.or_else(|| inner.stdout.take()), inner.stderr.take());
-        Ok(Child { inner, group: Group(pid), ended: false, memory_mb: self.memory_mb, stdin, stdout, stderr })
+        }
+    }
+
+    fn view(&self, isolated: bool) -> Option<std::os::fd::OwnedFd> {
+        if isolated {
+            return filesystem::scopes();
+        }
+        if !self.confined {
+            return None;
+        }
+        let (mut read, mut write) = (self.read.clone(), self.write.clone());
+        for (host, _, writable) in &self.mounts {
+            if *writable { write.push(host.clone()) } else { read.push(host.clone()) }
+        }
+        filesystem::view(&self.program, &read, &write)
+    }
+
+    /// What it sees, by places; folders that it writes to become its user's.
+    fn root(&self, user: Option<u32>) -> Result<root::Plan, Error> {
+        let mut entries = BTreeMap::new();
+        if let Some(megabytes) = self.temporary_mb {
+            entries.insert(PathBuf::from("/tmp"), root::Entry::Memory { megabytes });
+        }
+        let program = Some(&self.program).filter(|program| program.as_path() != Path::new(THIS_PROGRAM));
+        for path in self.read.iter().chain(program) {
+            entries.insert(path.clone(), root::Entry::Host { path: path.clone(), writable: false });
+        }
+        for path in &self.write {
+            entries.insert(path.clone(), root::Entry::Host { path: path.clone(), writable: true });
+        }
+        for (host, inside, writable) in &self.mounts {
+            entries.insert(inside.clone(), root::Entry::Host { path: host.clone(), writable: *writable });
+        }
+        if let Some(user) = user {
+            let written =
+                self.write.iter().chain(self.mounts.iter().filter(|(.., writable)| *writable).map(|mount| &mount.0));
+            written.for_each(|path| give(path, user));
+        }
+        root::Plan::new(entries, self.folder.as_deref(), user)
     }
 
     /// Runs it to its end. Its last `capture.bytes` of each stream are kept; past `timeout` or its memory the group is killed.
@@ -209,8 +340,15 @@ impl Command {
 #[derive(Debug)]
 pub struct Child {
     inner: tokio::process::Child,
+    program: PathBuf,
+    /// What the first process of its namespace says of its end.
+    told: Option<File>,
+    /// By what its processes are known where it has no namespace.
+    unit: Option<String>,
+    _thread: Option<spawner::Thread>,
     group: Group,
     ended: bool,
+    exit: Option<ExitStatus>,
     memory_mb: Option<u64>,
     pub stdin: Option<ChildStdin>,
     pub stdout: Option<ChildStdout>,
@@ -235,19 +373,28 @@ impl Child {
     /// Waits for its end, then ends whatever it left behind in its group. Safe to cancel.
     pub async fn wait(&mut self) -> Result<Exit, Error> {
         let status = self.inner.wait().await.map_err(Error::io("waiting for a process"))?;
-        if !self.ended {
-            self.ended = true;
-            self.group.kill();
+        self.end();
+        match self.told.as_mut().and_then(isolation::told) {
+            // Kept, so that it can be asked for again.
+            Some(Ok(status)) => Ok(Exit(*self.exit.insert(ExitStatus::from_raw(status)))),
+            Some(Err(error)) => Err(Error::io(format!("starting {}", self.program.display()))(error)),
+            None => Ok(Exit(self.exit.unwrap_or(status))),
         }
-        Ok(Exit(status))
+    }
+
+    fn end(&mut self) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.group.kill();
+            if let Some(unit) = self.unit.take() {
+                orphans::sweep(unit);
+            }
+        }
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if !self.ended {
-            self.group.kill();
-        }
+        self.end();
     }
 }
 
@@ -260,6 +407,8 @@ impl Group {
         if let Some(pid) = rustix::process::Pid::from_raw(self.0) {
             // It may have gone already, which is what was wanted.
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+            // Where it is the first of its namespace everything in that ends with it.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
 
@@ -300,6 +449,19 @@ impl fmt::Display for Exit {
             libc::SIGTERM => f.write_str("signal: terminated"),
             libc::SIGXFSZ => f.write_str("signal: file size limit exceeded"),
             other => write!(f, "signal: signal {other}"),
+        }
+    }
+}
+
+/// Makes what lies in a folder a user's own. What cannot be given stays the server's, and shows as a refused write.
+fn give(path: &Path, user: u32) {
+    let _ = std::os::unix::fs::lchown(path, Some(user), Some(user));
+    // Links are not followed: the type is the entry's own.
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            give(&entry.path(), user);
+        } else {
+            let _ = std::os::unix::fs::lchown(entry.path(), Some(user), Some(user));
         }
     }
 }

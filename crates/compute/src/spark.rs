@@ -231,11 +231,8 @@ impl Spark {
         if job.bookmark.is_some() {
             command.env("LAKERUN_BOOKMARK", &bookmark);
         }
-        // A private /tmp would hide what lies in the machine's.
-        let mut needed = env.read_paths.iter().map(PathBuf::as_path).chain([runtime.as_path(), folder.path()]);
-        if !needed.any(|path| path.starts_with("/tmp")) {
-            command.mount(&temporary, "/tmp");
-        }
+        // On the disk: a job may write more than memory holds.
+        command.mount(&temporary, "/tmp");
         for (name, value) in &job.env {
             command.env(name, value);
         }

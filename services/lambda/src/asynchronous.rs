@@ -54,6 +54,8 @@ pub(crate) struct Prepare {
     pub(crate) region: String,
     pub(crate) function: String,
     pub(crate) code: String,
+    #[serde(default)]
+    pub(crate) layers: Vec<String>,
     pub(crate) runtime: String,
 }
 
@@ -270,7 +272,7 @@ impl Lambda {
     /// Unpacks and installs, then shows the function as active, or as failed and why.
     async fn run_prepare(&self, task: &Task) -> Result<Done, Error> {
         let wanted: Prepare = task.payload()?;
-        let outcome = self.preparer.ready(&wanted.code, &wanted.runtime).await.err();
+        let outcome = self.preparer.ready(&wanted.code, &wanted.layers, &wanted.runtime).await.err();
         if let Some(why) = &outcome {
             tracing::warn!(function = wanted.function, why, "a function cannot be made ready");
         }
@@ -280,13 +282,17 @@ impl Lambda {
             .write(move |tx| {
                 if let Some(mut function) = tx.get_json::<Function>(place.function(&wanted.function))?
                     && function.latest.code == wanted.code
+                    && function.latest.layers == wanted.layers
                 {
                     settle(&mut function.latest, outcome.as_deref());
                     tx.put_json(place.function(&wanted.function), &function)?;
                 }
                 for (key, value) in tx.scan_prefix(place.versions(&wanted.function), 10_000)? {
                     let Ok(mut version) = serde_json::from_slice::<Version>(&value) else { continue };
-                    if version.code == wanted.code && version.config.state.as_deref() == Some("Pending") {
+                    if version.code == wanted.code
+                        && version.layers == wanted.layers
+                        && version.config.state.as_deref() == Some("Pending")
+                    {
                         settle(&mut version, outcome.as_deref());
                         tx.put_json(key, &version)?;
                     }

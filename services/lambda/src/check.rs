@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api_lambda::{FileSystemConfig, error};
+use api_lambda::{EphemeralStorage, FileSystemConfig, LoggingConfig, SnapStart, error};
 use wire::Error;
 
 use crate::config::Config;
@@ -28,7 +28,6 @@ const RESERVED: &[&str] = &[
     "AWS_SESSION_TOKEN",
     "LAMBDA_RUNTIME_DIR",
     "LAMBDA_TASK_ROOT",
-    "TZ",
 ];
 const MAX_VARIABLES_BYTES: usize = 4096;
 
@@ -104,11 +103,29 @@ pub(crate) fn file_systems(systems: &[FileSystemConfig], config: &Config) -> Res
     }
 }
 
-pub(crate) fn layers(layers: &[String]) -> Result<(), Error> {
-    if layers.is_empty() {
-        return Ok(());
+/// The size of `/tmp`.
+pub(crate) fn storage(storage: Option<&EphemeralStorage>) -> Result<(), Error> {
+    storage.map_or(Ok(()), |storage| within("ephemeralStorage.size", storage.size, 512, 10_240))
+}
+
+pub(crate) fn snap_start(snap: Option<&SnapStart>) -> Result<(), Error> {
+    match snap.and_then(|snap| snap.apply_on.as_deref()) {
+        None | Some("None") => Ok(()),
+        Some(other) => Err(error::invalid_parameter_value_exception(format!(
+            "SnapStart is not supported here: ApplyOn {other} cannot be obeyed. Leave it out, or keep environments warm with provisioned concurrency."
+        ))),
     }
-    Err(error::invalid_parameter_value_exception("Layers are not supported here: put what they hold into the archive."))
+}
+
+/// Levels filter JSON alone; where a log group lies is checked by the model.
+pub(crate) fn logging(logging: &LoggingConfig) -> Result<(), Error> {
+    let has_level = logging.application_log_level.is_some() || logging.system_log_level.is_some();
+    if has_level && logging.log_format.as_deref() != Some("JSON") {
+        return Err(error::invalid_parameter_value_exception(
+            "To configure log levels, the log format must be JSON: ApplicationLogLevel and SystemLogLevel have no effect on Text.",
+        ));
+    }
+    Ok(())
 }
 
 /// A change made under the condition that nothing changed before.

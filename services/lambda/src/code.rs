@@ -12,7 +12,7 @@ use wire::Error;
 use zip::ZipArchive;
 
 /// AWS's limits.
-const MAX_UNPACKED_BYTES: u64 = 262_144_000;
+const MAX_UNPACKED_BYTES: u64 = crate::layer::MAX_UNPACKED_BYTES;
 pub(crate) const MAX_DIRECT_BYTES: usize = 52_428_800;
 const MAX_ENTRIES: usize = 100_000;
 
@@ -24,6 +24,7 @@ pub(crate) struct Code {
     /// Base64, as AWS shows it.
     pub(crate) sha256: String,
     pub(crate) bytes: i64,
+    pub(crate) unpacked_bytes: u64,
 }
 
 /// The folder that holds all functions' code.
@@ -45,11 +46,11 @@ impl Archive {
 
     /// Checks an archive and keeps it: on disk when this returns.
     pub(crate) fn keep(&self, zip: &[u8]) -> Result<Code, Error> {
-        check(zip)?;
+        let unpacked_bytes = check(zip)?;
         let hash = Sha256::digest(zip);
         let name = hex::encode(hash);
         let sha256 = base64::engine::general_purpose::STANDARD.encode(hash);
-        let code = Code { name, sha256, bytes: i64::try_from(zip.len()).unwrap_or(i64::MAX) };
+        let code = Code { name, sha256, bytes: i64::try_from(zip.len()).unwrap_or(i64::MAX), unpacked_bytes };
         let file = self.file(&code.name);
         if !file.exists() {
             self.write(&file, zip).map_err(Error::internal)?;
@@ -68,23 +69,47 @@ impl Archive {
 
     /// The folder with the code in it, unpacked now if it is not there.
     pub(crate) fn unpack(&self, name: &str) -> io::Result<PathBuf> {
-        let folder = self.folder(name);
+        self.unpack_all(&self.folder(name), std::slice::from_ref(&name))
+    }
+
+    /// The folder with all that these archives hold, of which a later one goes before an earlier one.
+    pub(crate) fn merge(&self, names: &[String]) -> io::Result<PathBuf> {
+        let hash = Sha256::digest(names.join("+"));
+        self.unpack_all(&self.folder(&format!("layers-{}", hex::encode(hash))), names)
+    }
+
+    fn unpack_all(&self, folder: &Path, names: &[impl AsRef<str>]) -> io::Result<PathBuf> {
         if folder.exists() {
-            return Ok(folder);
+            return Ok(folder.to_owned());
         }
         let partial = tempfile::Builder::new().prefix("unpacking").tempdir_in(&self.0)?;
-        let archive = ZipArchive::new(io::BufReader::new(File::open(self.file(name))?)).map_err(io::Error::other)?;
-        unpack(archive, partial.path())?;
-        fs::set_permissions(partial.path(), fs::Permissions::from_mode(0o755))?;
-        match fs::rename(partial.path(), &folder) {
+        for name in names {
+            let file = io::BufReader::new(File::open(self.file(name.as_ref()))?);
+            unpack(ZipArchive::new(file).map_err(io::Error::other)?, partial.path())?;
+        }
+        open_folders(partial.path())?;
+        match fs::rename(partial.path(), folder) {
             // Somebody else was quicker.
-            Err(_) if folder.exists() => Ok(folder),
-            renamed => renamed.map(|()| folder),
+            Err(_) if folder.exists() => Ok(folder.to_owned()),
+            renamed => renamed.map(|()| folder.to_owned()),
         }
     }
 }
 
-fn check(zip: &[u8]) -> Result<(), Error> {
+/// Functions run as users of their own, whatever the server's mask of permissions is.
+fn open_folders(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_folders(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// What it holds unpacked, in bytes, as its headers say.
+fn check(zip: &[u8]) -> Result<u64, Error> {
     let unusable = || {
         error::invalid_parameter_value_exception(
             "Could not unzip uploaded file. Please check your file, then try to upload again.",
@@ -107,7 +132,7 @@ fn check(zip: &[u8]) -> Result<(), Error> {
         let message = format!("Unzipped size must be smaller than {MAX_UNPACKED_BYTES} bytes");
         return Err(error::invalid_parameter_value_exception(message));
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// Files first and links last, so that nothing is ever written through a link.
@@ -130,6 +155,10 @@ fn unpack<R: io::Read + io::Seek>(mut archive: ZipArchive<R>, folder: &Path) -> 
             continue;
         }
         let mode = entry.unix_mode().unwrap_or(0o644);
+        // What an earlier archive has there is replaced, a link not followed.
+        if path.symlink_metadata().is_ok_and(|there| !there.is_dir()) {
+            fs::remove_file(&path)?;
+        }
         let mut file = File::create(&path)?;
         // What the header says of the size is not to be believed.
         let copied = io::copy(&mut entry.by_ref().take(left + 1), &mut file)?;

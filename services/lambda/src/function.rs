@@ -26,6 +26,12 @@ pub(crate) struct Function {
 pub(crate) struct Version {
     pub(crate) config: FunctionConfiguration,
     pub(crate) code: String,
+    /// Its layers' archives, in their order.
+    #[serde(default)]
+    pub(crate) layers: Vec<String>,
+    /// What its code holds unpacked.
+    #[serde(default)]
+    pub(crate) unpacked_bytes: u64,
 }
 
 impl Version {
@@ -94,7 +100,7 @@ fn invalid_name(text: &str) -> Error {
 }
 
 /// Where records are kept, for one account and region.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) account: String,
     pub(crate) region: String,

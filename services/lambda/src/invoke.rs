@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use api_lambda::error;
+use api_lambda::{LoggingConfig, error};
 use base64::Engine as _;
 use bytes::Bytes;
 use compute::budget::Permit;
@@ -16,6 +16,7 @@ use wire::Error;
 use crate::Lambda;
 use crate::failure;
 use crate::function::{Name, Place, Resolved};
+use crate::lines::{self, End, Report};
 use crate::prepare::Ready;
 use crate::runtime::{Answer, Blueprint, Environment, Found, Invocation, Keys, Kind, Outcome};
 
@@ -63,7 +64,7 @@ impl Lambda {
             function_arn: resolved.arn.clone(),
         };
         let runtime = config.runtime.clone().unwrap_or_default();
-        let ready = match self.preparer.ready(&resolved.version.code, &runtime).await {
+        let ready = match self.preparer.ready(&resolved.version.code, &resolved.version.layers, &runtime).await {
             Ok(ready) => ready,
             Err(why) => {
                 let kind = if runtime.starts_with("python") {
@@ -81,7 +82,7 @@ impl Lambda {
         let found = tokio::time::timeout(ADMISSION, self.pool.find(&blueprint.key, memory_mb)).await;
         let (found, mut place) = found
             .map_err(|_| throttled("this machine has no room for another environment", "CallerRateLimitExceeded"))?;
-        let is_custom = matches!(blueprint.kind, Kind::Custom);
+        let is_custom = matches!(blueprint.kind, Kind::Custom { .. });
         // A custom runtime keeps the keys of its start.
         let keys = match &found {
             Found::Warm(_) if is_custom => None,
@@ -95,7 +96,8 @@ impl Lambda {
         };
 
         let (request_id, version) = (&call.request_id, resolved.version.number());
-        environment.begin(format!("START RequestId: {request_id} Version: {version}\n")).await;
+        let first = lines::start(request_id, version, !warmed, &blueprint);
+        environment.begin(first).await;
         let mut clock = Instant::now();
         let mut outcome = if warmed { Ok(()) } else { environment.ready().await };
         place.started();
@@ -158,11 +160,19 @@ impl Lambda {
         });
         Blueprint {
             key: format!("{} {} {revision}", Place::of(cx).arn(&function, None), resolved.version.number()),
+            arn: resolved.arn.clone(),
             version: resolved.version.number().to_owned(),
             handler: config.handler.clone().unwrap_or_default(),
             runtime: config.runtime.clone().unwrap_or_default(),
             kind: ready.kind,
             code: ready.code,
+            layers: ready.layers,
+            storage_mb: config
+                .ephemeral_storage
+                .as_ref()
+                .and_then(|storage| u64::try_from(storage.size).ok())
+                .unwrap_or(512),
+            levels: levels(config.logging_config.as_ref()),
             memory_mb: config.memory_size.and_then(|size| u64::try_from(size).ok()).unwrap_or(128),
             timeout: Duration::from_secs(config.timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(3)),
             variables: config.environment.as_ref().and_then(|env| env.variables.clone()).unwrap_or_default(),
@@ -210,6 +220,13 @@ impl Drop for Revoked {
     }
 }
 
+/// The levels of application and platform of a function whose log is JSON.
+fn levels(logging: Option<&LoggingConfig>) -> Option<(String, String)> {
+    let logging = logging.filter(|logging| logging.log_format.as_deref() == Some("JSON"))?;
+    let level = |set: &Option<String>| set.clone().unwrap_or_else(|| "INFO".to_owned());
+    Some((level(&logging.application_log_level), level(&logging.system_log_level)))
+}
+
 /// Writes the closing lines of an invocation; answers its payload, whether it failed and whether the environment lives on.
 async fn report(
     environment: &mut Environment,
@@ -218,8 +235,8 @@ async fn report(
     took: Duration,
     outcome: Outcome,
 ) -> (Bytes, bool, bool) {
-    let mut status = String::new();
     let exited = |kind: &str, message: &str| (failure::of_request(request_id, kind, message), true, false);
+    let timed_out = matches!(outcome, Outcome::TimedOut);
     let result = match outcome {
         Outcome::Answer(Answer::Response(payload)) => (payload, false, true),
         Outcome::Answer(Answer::Error(payload)) => (payload, true, true),
@@ -231,34 +248,32 @@ async fn report(
         Outcome::OutOfMemory => exited("Runtime.OutOfMemory", "Runtime exited with error: signal: killed"),
         Outcome::TimedOut => {
             let message = format!("Task timed out after {:.2} seconds", blueprint.timeout.as_secs_f64());
-            "\tStatus: timeout".clone_into(&mut status);
             exited("Sandbox.Timedout", &message)
         }
     };
     let (payload, failed, alive) = &result;
-    if *failed && !alive {
-        let kind = failure::kind_of(payload).unwrap_or_default();
-        if kind == "Sandbox.Timedout" {
-            let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
-            let seconds = blueprint.timeout.as_secs_f64();
-            environment.say(format!("{now} {request_id} Task timed out after {seconds:.2} seconds\n")).await;
-        } else {
-            status = format!("\tStatus: error\tError Type: {kind}");
-        }
+    let end = if timed_out {
+        End::Timeout { after: blueprint.timeout }
+    } else if *failed && !alive {
+        End::Error { kind: failure::kind_of(payload).unwrap_or_default() }
+    } else {
+        End::Success { failed: *failed }
+    };
+    let report = Report {
+        request_id,
+        took,
+        start: environment.start_took(),
+        memory_mb: blueprint.memory_mb,
+        used_mb: environment.peak_memory_mb(),
+        end,
+    };
+    let lines = match &blueprint.levels {
+        Some((_, level)) => report.json(level),
+        None => report.text(),
+    };
+    for line in lines {
+        environment.say(line).await;
     }
-    environment.say(format!("END RequestId: {request_id}\n")).await;
-    let milliseconds = took.as_secs_f64() * 1000.0;
-    let billed = took.as_millis() + 1;
-    let (size, used) = (blueprint.memory_mb, environment.peak_memory_mb());
-    let start =
-        environment.start_took().map(|start| format!("Init Duration: {:.2} ms\t", start.as_secs_f64() * 1000.0));
-    let line = format!(
-        "REPORT RequestId: {request_id}\tDuration: {milliseconds:.2} ms\tBilled Duration: {billed} ms\tMemory Size: {size} MB\t\
-         Max Memory Used: {used} MB\t{}{}\n",
-        start.unwrap_or_default(),
-        status.trim_start_matches('\t'),
-    );
-    environment.say(line).await;
     result
 }
 

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `ops/` | one operation each |
 //! | [`function`] | records, names, versions and aliases |
+//! | [`layer`] | layers: records, names, what a function takes of them |
 //! | [`code`], [`prepare`] | archives on disk; unpacking; Python environments |
 //! | [`runtime`] | environments: process, Runtime API, output, warm pool |
 //! | [`invoke`] | one invocation from function to result |
 //! | [`asynchronous`], [`mapping`], [`stream`] | what runs off the durable queue: `Event` invocations; event source mappings of SQS and of streams |
-//! | [`logs`] | lines to CloudWatch Logs |
+//! | [`lines`], [`logs`] | the platform's own lines, as text and as JSON; lines to CloudWatch Logs |
 //!
-//! Not here: layers, container images, function URLs, managed runtimes other than Python (a `bootstrap` of one's own works),
+//! Not here: container images, function URLs, managed runtimes other than Python (a `bootstrap` of one's own works),
 //! isolation of the network.
 
 mod answers;
@@ -21,6 +22,8 @@ mod config;
 mod failure;
 mod function;
 mod invoke;
+mod layer;
+mod lines;
 mod logs;
 mod mapping;
 mod ops;
@@ -93,12 +96,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
     });
     operations!(
         platform.router, service, api_lambda:
-        AddPermission, CreateAlias, CreateEventSourceMapping, CreateFunction, DeleteAlias, DeleteEventSourceMapping,
-        DeleteFunction, DeleteFunctionConcurrency, DeleteFunctionEventInvokeConfig, GetAlias, GetEventSourceMapping,
-        GetFunction, GetFunctionCodeSigningConfig, GetFunctionConcurrency, GetFunctionConfiguration,
-        GetFunctionEventInvokeConfig, GetPolicy, Invoke, ListAliases, ListEventSourceMappings, ListFunctions, ListTags,
-        ListVersionsByFunction, PublishVersion, PutFunctionConcurrency, PutFunctionEventInvokeConfig, RemovePermission,
-        TagResource, UntagResource, UpdateAlias, UpdateEventSourceMapping, UpdateFunctionCode, UpdateFunctionConfiguration,
+        AddLayerVersionPermission, AddPermission, CreateAlias, CreateEventSourceMapping, CreateFunction, DeleteAlias, DeleteEventSourceMapping, DeleteFunction, DeleteFunctionConcurrency, DeleteFunctionEventInvokeConfig, DeleteLayerVersion, GetAlias, GetEventSourceMapping, GetFunction, GetFunctionCodeSigningConfig, GetFunctionConcurrency, GetFunctionConfiguration, GetFunctionEventInvokeConfig, GetLayerVersion, GetLayerVersionByArn, GetLayerVersionPolicy, GetPolicy, Invoke, ListAliases, ListEventSourceMappings, ListFunctions, ListLayerVersions, ListLayers, ListTags, ListVersionsByFunction, PublishLayerVersion, PublishVersion, PutFunctionConcurrency, PutFunctionEventInvokeConfig, RemoveLayerVersionPermission, RemovePermission, TagResource, UntagResource, UpdateAlias, UpdateEventSourceMapping, UpdateFunctionCode, UpdateFunctionConfiguration,
     );
     let events = Arc::new(asynchronous::Events(service.clone()));
     jobs::register(&platform.control, &platform.router, events, EVENTS_AT_ONCE);

@@ -1,5 +1,6 @@
 //! The operations, one a file, and the few steps that several of them share.
 
+mod add_layer_version_permission;
 mod add_permission;
 mod create_alias;
 mod create_event_source_mapping;
@@ -9,6 +10,7 @@ mod delete_event_source_mapping;
 mod delete_function;
 mod delete_function_concurrency;
 mod delete_function_event_invoke_config;
+mod delete_layer_version;
 mod get_alias;
 mod get_event_source_mapping;
 mod get_function;
@@ -16,16 +18,22 @@ mod get_function_code_signing_config;
 mod get_function_concurrency;
 mod get_function_configuration;
 mod get_function_event_invoke_config;
+mod get_layer_version;
+mod get_layer_version_policy;
 mod get_policy;
 mod invoke;
 mod list_aliases;
 mod list_event_source_mappings;
 mod list_functions;
+mod list_layer_versions;
+mod list_layers;
 mod list_tags;
 mod list_versions_by_function;
+mod publish_layer_version;
 mod publish_version;
 mod put_function_concurrency;
 mod put_function_event_invoke_config;
+mod remove_layer_version_permission;
 mod remove_permission;
 mod tag_resource;
 mod untag_resource;
@@ -46,6 +54,7 @@ use crate::Lambda;
 use crate::asynchronous::{PREPARE, Prepare};
 use crate::code::{Code, MAX_DIRECT_BYTES};
 use crate::function::{Function, Name, Place, Version};
+use crate::layer::Used;
 
 /// Where a request says that code is.
 struct Source {
@@ -106,10 +115,18 @@ impl Lambda {
 fn prepare(tx: &mut Tx<'_>, cx: (&str, &str), version: &Version) -> Result<(), Error> {
     let (account, region) = (cx.0.to_owned(), cx.1.to_owned());
     let function = version.config.function_name.clone().unwrap_or_default();
-    let id = format!("{PREPARE}:{account}:{region}:{function}:{}", version.code);
+    let id = format!("{PREPARE}:{account}:{region}:{function}:{}:{}", version.code, version.layers.join("+"));
     let runtime = version.config.runtime.clone().unwrap_or_default();
-    let task = Prepare { account, region, function, code: version.code.clone(), runtime };
+    let task =
+        Prepare { account, region, function, code: version.code.clone(), layers: version.layers.clone(), runtime };
     Ok(tx.enqueue(NewTask::new(PREPARE, id).payload(&task)?)?)
+}
+
+/// The layers of a version, as it runs and as it shows them.
+fn set_layers(version: &mut Version, used: Vec<Used>) {
+    version.layers = used.iter().map(|one| one.code.clone()).collect();
+    let shown: Vec<_> = used.into_iter().map(|one| one.shown).collect();
+    version.config.layers = Some(shown).filter(|layers| !layers.is_empty());
 }
 
 /// Freezes `$LATEST` as the next version, unless nothing changed since the last one.
@@ -151,7 +168,7 @@ fn alike(one: &Version, other: &Version) -> bool {
         last_update_status_reason_code: None,
         ..version.config.clone()
     };
-    one.code == other.code && essence(one) == essence(other)
+    one.code == other.code && one.layers == other.layers && essence(one) == essence(other)
 }
 
 /// Marks a change of `$LATEST`.
@@ -187,6 +204,19 @@ fn page<T: DeserializeOwned>(
         .map(|(_, value)| serde_json::from_slice(value).map_err(Error::internal))
         .collect::<Result<_, _>>()?;
     Ok((records, next))
+}
+
+/// One page of layers or their versions, which are few, with the marker of the next.
+fn layer_page<T>(all: Vec<T>, marker: Option<&str>, max: Option<i32>) -> Result<(Vec<T>, Option<String>), Error> {
+    let invalid = || error::invalid_parameter_value_exception("Invalid marker");
+    let start = marker.map_or(Ok(0), |marker| marker.parse::<usize>().map_err(|_| invalid()))?;
+    let max = usize::try_from(max.unwrap_or(50)).unwrap_or(50);
+    let next = (all.len() > start.saturating_add(max)).then(|| (start + max).to_string());
+    Ok((all.into_iter().skip(start).take(max).collect(), next))
+}
+
+fn layer_number(number: i64) -> Result<u64, Error> {
+    u64::try_from(number).map_err(|_| error::invalid_parameter_value_exception("Layer Version Cannot be less than 1."))
 }
 
 /// The function that a tagging operation's ARN names.

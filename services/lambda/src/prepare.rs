@@ -17,6 +17,8 @@ const BOOTSTRAP: &str = include_str!("../../../runtimes/python/bootstrap.py");
 #[derive(Clone, Debug)]
 pub(crate) struct Ready {
     pub(crate) code: PathBuf,
+    /// What its layers hold together.
+    pub(crate) layers: Option<PathBuf>,
     pub(crate) kind: Kind,
 }
 
@@ -24,7 +26,7 @@ pub(crate) struct Preparer {
     archive: Archive,
     envs: PythonEnvs,
     bootstrap: PathBuf,
-    ready: Mutex<BTreeMap<(String, bool), Ready>>,
+    ready: Mutex<BTreeMap<(String, Vec<String>, bool), Ready>>,
 }
 
 impl Preparer {
@@ -37,20 +39,26 @@ impl Preparer {
     }
 
     /// The error is for the function's owner.
-    pub(crate) async fn ready(&self, code: &str, runtime: &str) -> Result<Ready, String> {
+    pub(crate) async fn ready(&self, code: &str, layers: &[String], runtime: &str) -> Result<Ready, String> {
         let python = runtime.starts_with("python");
-        let key = (code.to_owned(), python);
+        let key = (code.to_owned(), layers.to_owned(), python);
         if let Some(ready) = self.remembered().get(&key)
             && ready.code.exists()
+            && ready.layers.as_ref().is_none_or(|layers| layers.exists())
         {
             return Ok(ready.clone());
         }
-        let (archive, name) = (self.archive.clone(), code.to_owned());
-        let unpacked = tokio::task::spawn_blocking(move || archive.unpack(&name)).await;
-        let folder =
-            unpacked.map_err(|error| error.to_string())?.map_err(|error| format!("unpacking the code: {error}"))?;
-        let kind = if python { self.python(&folder).await? } else { custom(&folder)? };
-        let ready = Ready { code: folder, kind };
+        let (archive, name, names) = (self.archive.clone(), code.to_owned(), layers.to_owned());
+        let unpacked = tokio::task::spawn_blocking(move || {
+            let layers = if names.is_empty() { None } else { Some(archive.merge(&names)?) };
+            Ok::<_, std::io::Error>((archive.unpack(&name)?, layers))
+        });
+        let (code, layers) = unpacked
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| format!("unpacking the code: {error}"))?;
+        let kind = if python { self.python(&code).await? } else { custom(&code, layers.as_deref())? };
+        let ready = Ready { code, layers, kind };
         self.remembered().insert(key, ready.clone());
         Ok(ready)
     }
@@ -63,14 +71,16 @@ impl Preparer {
         Ok(Kind::Python { env, bootstrap: self.bootstrap.clone() })
     }
 
-    fn remembered(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, bool), Ready>> {
+    fn remembered(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, Vec<String>, bool), Ready>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn custom(folder: &Path) -> Result<Kind, String> {
-    if folder.join("bootstrap").is_file() {
-        Ok(Kind::Custom)
+fn custom(code: &Path, layers: Option<&Path>) -> Result<Kind, String> {
+    if code.join("bootstrap").is_file() {
+        Ok(Kind::Custom { in_layer: false })
+    } else if layers.is_some_and(|layers| layers.join("bootstrap").is_file()) {
+        Ok(Kind::Custom { in_layer: true })
     } else {
         Err("Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]".to_owned())
     }

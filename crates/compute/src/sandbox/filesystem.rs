@@ -11,7 +11,7 @@ use landlock::{
 };
 
 /// Programs, libraries, certificates, name resolution, time zones, and what runtimes ask about the machine.
-const SYSTEM: &[&str] = &[
+pub(super) const SYSTEM: &[&str] = &[
     "/usr",
     "/lib",
     "/lib32",
@@ -29,12 +29,12 @@ const SYSTEM: &[&str] = &[
     "/sys/kernel/mm/transparent_hugepage",
     "/var/lib/ca-certificates",
 ];
-const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+pub(super) const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 /// Rules of newer kernels are left out on older ones.
 const NEWEST: ABI = ABI::V6;
 
 /// The rule set for a process that runs `program`; `None` where the kernel has no Landlock.
-pub(super) fn view(program: &Path, read: &[PathBuf], write: &[&PathBuf]) -> Option<OwnedFd> {
+pub(super) fn view(program: &Path, read: &[PathBuf], write: &[PathBuf]) -> Option<OwnedFd> {
     match rules(program, read, write) {
         Ok(rules) => rules.into(),
         Err(error) => {
@@ -45,7 +45,13 @@ pub(super) fn view(program: &Path, read: &[PathBuf], write: &[&PathBuf]) -> Opti
     }
 }
 
-fn rules(program: &Path, read: &[PathBuf], write: &[&PathBuf]) -> Result<RulesetCreated, RulesetError> {
+/// For a process that has a root of its own: no signals and no abstract sockets beyond it.
+pub(super) fn scopes() -> Option<OwnedFd> {
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::BestEffort);
+    ruleset.scope(Scope::from_all(NEWEST)).and_then(Ruleset::create).ok()?.into()
+}
+
+fn rules(program: &Path, read: &[PathBuf], write: &[PathBuf]) -> Result<RulesetCreated, RulesetError> {
     let system = SYSTEM.iter().map(Path::new).chain(std::iter::once(program));
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -58,28 +64,9 @@ fn rules(program: &Path, read: &[PathBuf], write: &[&PathBuf]) -> Result<Ruleset
         .add_rules(path_beneath_rules(write, AccessFs::from_all(NEWEST)))
 }
 
-/// What this machine lacks for confining children, and what that costs: lines for `lakerun doctor`.
-pub async fn warnings() -> Vec<String> {
-    let mut warnings = Vec::new();
-    if landlock_version() <= 0 {
-        warnings.push(
-        "This kernel has no Landlock: functions, jobs and models can read every file that the server's user can read, \
-         the data folder included. Run a kernel of 5.13 or later with `landlock` in its list of security modules."
-                .to_owned(),
-        );
-    }
-    if !super::can_mount().await {
-        warnings.push(
-            "This machine lets no process make mounts of its own: functions have no /tmp (they find their folder in TMPDIR) \
-             and no file systems at /mnt. Run as root, or allow user namespaces."
-                .to_owned(),
-        );
-    }
-    warnings
-}
-
 #[expect(unsafe_code, reason = "the version is asked by a plain system call")]
-fn landlock_version() -> i64 {
+/// 0 or less where there is none.
+pub(super) fn landlock_version() -> i64 {
     const VERSION: libc::c_uint = 1;
     // SAFETY: with this flag the call takes no memory of ours.
     unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0_usize, VERSION) }

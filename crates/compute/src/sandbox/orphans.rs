@@ -1,15 +1,34 @@
-//! Processes that outlived a server. Children die with it (PDEATHSIG), but what they started themselves may not: each carries
-//! in its environment whose it is, and the next server on the same folder ends those.
+//! Processes that outlive their unit or their server where units have no namespaces of their own. Children die with the server
+//! (PDEATHSIG), but what they started themselves may not: each carries in its environment whose it is; the end of its unit, and the
+//! next server on the same folder, end those.
 
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 const NAME: &str = "LAKERUN_OWNER";
 /// The folder of the server, and which of its servers it is.
 static OWNER: OnceLock<String> = OnceLock::new();
+
+/// The variable by which the processes of one unit are known.
+pub(super) const UNIT: &str = "LAKERUN_UNIT";
+
+/// A name for one unit, used once on this machine.
+pub(super) fn unit() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{}.{}.{}", std::process::id(), nanoseconds(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Ends, in the background, what a unit left behind outside of its process group.
+pub(super) fn sweep(unit: String) {
+    // Two looks: the first may meet a process that is just starting another.
+    let look = move || (0..2).for_each(|_| end_marked(&format!("{UNIT}="), |theirs| theirs == unit.as_bytes()));
+    // Without the thread the orphans stay until the next server; nothing else depends on it.
+    let _ = std::thread::Builder::new().name("sweep".into()).spawn(look);
+}
 
 /// The variable by which this server's processes are known.
 pub(super) fn mark() -> Option<(&'static str, &'static str)> {
@@ -31,13 +50,19 @@ pub(crate) fn reap(folder: &Path) {
 
 /// Ends the processes that are marked with `folder` and another turn than this.
 fn end_earlier(folder: &str, turn: &str) {
+    end_marked(folder, |theirs| theirs != turn.as_bytes());
+}
+
+/// Ends the processes that have a variable that begins so, and whose rest fits.
+fn end_marked(beginning: &str, fits: impl Fn(&[u8]) -> bool) {
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
             continue;
         };
         let Ok(environment) = fs::read(process.path().join("environ")) else { continue };
-        let mut owners = environment.split(|byte| *byte == 0).filter_map(|entry| entry.strip_prefix(folder.as_bytes()));
-        if owners.any(|theirs| theirs != turn.as_bytes()) {
+        let mut marks =
+            environment.split(|byte| *byte == 0).filter_map(|entry| entry.strip_prefix(beginning.as_bytes()));
+        if marks.any(&fits) {
             // It may have gone by itself meanwhile.
             let _ = kill_process(pid, Signal::KILL);
         }

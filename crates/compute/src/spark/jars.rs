@@ -29,7 +29,7 @@ pub(super) async fn ensure(
     fs::write(&wanted, listing).map_err(Error::io(format!("writing {}", wanted.display())))?;
     progress("fetching the jars that Apache Spark needs for S3");
     let mut command = Command::new(&env.python);
-    command.args(["-m", "lakerun_spark.jars"]).args([&wanted, partial]);
+    command.as_server().args(["-m", "lakerun_spark.jars"]).args([&wanted, partial]);
     command.read_only(runtime).read_write(partial).env("PYTHONPATH", runtime).merged();
     for path in &env.read_paths {
         command.read_only(path);

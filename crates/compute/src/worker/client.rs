@@ -228,14 +228,15 @@ mod tests {
 
     use super::*;
 
-    /// A worker in shell: answers its process id, or crashes, hangs or fails as it is told.
+    /// A worker in shell: answers a number of its own, or crashes, hangs or fails as it is told.
     const WORKER: &str = r#"#!/bin/sh
+number=$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 while read -r line; do
   case "$line" in
     *crash*) echo "about to crash" >&2; kill -SEGV $$ ;;
     *hang*) sleep 1000 ;;
     *fail*) echo '{"error":{"code":"Bad","message":"no"}}' ;;
-    *) echo "{\"ok\":$$}" ;;
+    *) echo "{\"ok\":$number}" ;;
   esac
 done
 "#;

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::{Source, prepare, publish, touch};
+use super::{Source, prepare, publish, set_layers, touch};
 use crate::function::{Function, LATEST, Name, Place, Version};
-use crate::{Lambda, check};
+use crate::{Lambda, check, layer};
 
 #[async_trait]
 impl Handle<CreateFunction> for Lambda {
@@ -39,15 +39,17 @@ impl Handle<CreateFunction> for Lambda {
         touch(&mut config, cx.now(), &cx.uuid());
         let function = Function {
             v: 1,
-            latest: Version { config, code: code.name },
+            latest: Version { config, code: code.name, layers: Vec::new(), unpacked_bytes: code.unpacked_bytes },
             tags: req.tags.unwrap_or_default(),
             reserved: None,
             last_version: 0,
         };
         let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
         let wants_version = req.publish == Some(true);
+        let (caller, layers) = (cx.clone(), req.layers.unwrap_or_default());
         cx.write(&self.store, move |tx| {
             let mut function = function.clone();
+            set_layers(&mut function.latest, layer::resolve(&caller, tx, &layers, code.unpacked_bytes)?);
             let name = function.latest.config.function_name.clone().unwrap_or_default();
             if tx.get(place.function(&name))?.is_some() {
                 let message = format!("Function already exist: {name}");
@@ -79,7 +81,9 @@ fn check_request(req: &CreateFunctionRequest, lambda: &Lambda) -> Result<(), Err
     check::memory_size(req.memory_size.unwrap_or(128))?;
     check::variables(&req.environment.clone().unwrap_or_default().variables.unwrap_or_default())?;
     check::file_systems(req.file_system_configs.as_deref().unwrap_or_default(), &lambda.config)?;
-    check::layers(req.layers.as_deref().unwrap_or_default())
+    check::storage(req.ephemeral_storage.as_ref())?;
+    check::snap_start(req.snap_start.as_ref())?;
+    check::logging(&req.logging_config.clone().unwrap_or_default())
 }
 
 fn configuration(place: &Place, name: &str, req: &CreateFunctionRequest) -> FunctionConfiguration {
@@ -134,11 +138,19 @@ fn configuration(place: &Place, name: &str, req: &CreateFunctionRequest) -> Func
             ),
             optimization_status: Some("Off".to_owned()),
         }),
-        logging_config: Some(LoggingConfig {
-            log_format: Some(logging.log_format.unwrap_or_else(|| "Text".to_owned())),
-            log_group: Some(logging.log_group.unwrap_or_else(|| format!("/aws/lambda/{name}"))),
-            ..logging
-        }),
+        logging_config: Some(settled(logging, name)),
         ..FunctionConfiguration::default()
+    }
+}
+
+/// With what AWS takes where nothing is said: levels are those of JSON alone.
+pub(super) fn settled(logging: LoggingConfig, name: &str) -> LoggingConfig {
+    let is_json = logging.log_format.as_deref() == Some("JSON");
+    let level = |set: Option<String>| if is_json { Some(set.unwrap_or_else(|| "INFO".to_owned())) } else { None };
+    LoggingConfig {
+        log_format: Some(logging.log_format.unwrap_or_else(|| "Text".to_owned())),
+        log_group: Some(logging.log_group.unwrap_or_else(|| format!("/aws/lambda/{name}"))),
+        application_log_level: level(logging.application_log_level),
+        system_log_level: level(logging.system_log_level),
     }
 }

@@ -24,6 +24,7 @@ impl Handle<UpdateFunctionCode> for Lambda {
             latest.config.code_size = Some(code.bytes);
             latest.config.code_sha256 = Some(code.sha256.clone());
             latest.code.clone_from(&code.name);
+            latest.unpacked_bytes = code.unpacked_bytes;
             if let Some(architectures) = &req.architectures {
                 latest.config.architectures = Some(architectures.clone());
             }

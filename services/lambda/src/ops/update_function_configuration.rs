@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::{prepare, touch};
+use super::create_function::settled;
+use super::{prepare, set_layers, touch};
 use crate::function::Name;
-use crate::{Lambda, check};
+use crate::{Lambda, check, layer};
 
 #[async_trait]
 impl Handle<UpdateFunctionConfiguration> for Lambda {
@@ -28,14 +29,19 @@ impl Handle<UpdateFunctionConfiguration> for Lambda {
         req.memory_size.map_or(Ok(()), check::memory_size)?;
         check::variables(&req.environment.clone().unwrap_or_default().variables.unwrap_or_default())?;
         check::file_systems(req.file_system_configs.as_deref().unwrap_or_default(), &self.config)?;
-        check::layers(req.layers.as_deref().unwrap_or_default())?;
+        check::storage(req.ephemeral_storage.as_ref())?;
+        check::snap_start(req.snap_start.as_ref())?;
         let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
         let (now, revision) = (cx.now(), cx.uuid());
         let function_name = req.function_name.clone();
+        let caller = cx.clone();
         let shown = self.change(cx, &function_name, move |tx, _, function| {
             let latest = &mut function.latest;
             check::revision(req.revision_id.as_deref(), latest.config.revision_id.as_deref())?;
-            apply(&mut latest.config, req.clone());
+            if let Some(arns) = &req.layers {
+                set_layers(latest, layer::resolve(&caller, tx, arns, latest.unpacked_bytes)?);
+            }
+            apply(&mut latest.config, req.clone())?;
             touch(&mut latest.config, now, &revision);
             latest.config.last_update_status = Some("InProgress".to_owned());
             latest.config.last_update_status_reason = Some("The function is being created.".to_owned());
@@ -49,7 +55,7 @@ impl Handle<UpdateFunctionConfiguration> for Lambda {
     }
 }
 
-fn apply(config: &mut FunctionConfiguration, req: UpdateFunctionConfigurationRequest) {
+fn apply(config: &mut FunctionConfiguration, req: UpdateFunctionConfigurationRequest) -> Result<(), Error> {
     fn set<T>(place: &mut Option<T>, new: Option<T>) {
         if new.is_some() {
             *place = new;
@@ -85,10 +91,18 @@ fn apply(config: &mut FunctionConfiguration, req: UpdateFunctionConfigurationReq
         });
     }
     if let Some(logging) = req.logging_config {
-        let current = config.logging_config.get_or_insert_default();
+        let name = config.function_name.clone().unwrap_or_default();
+        let mut current = config.logging_config.clone().unwrap_or_default();
         set(&mut current.log_format, logging.log_format);
         set(&mut current.log_group, logging.log_group);
+        if current.log_format.as_deref() != Some("JSON") {
+            // Levels that were set before go with the format.
+            (current.application_log_level, current.system_log_level) = (None, None);
+        }
         set(&mut current.application_log_level, logging.application_log_level);
         set(&mut current.system_log_level, logging.system_log_level);
+        check::logging(&current)?;
+        config.logging_config = Some(settled(current, &name));
     }
+    Ok(())
 }

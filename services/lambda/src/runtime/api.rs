@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use compute::sandbox::Group;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -47,6 +48,7 @@ pub(super) enum Phase {
 }
 
 pub(super) struct Api {
+    shared: Arc<Shared>,
     address: SocketAddr,
     deliveries: mpsc::Sender<Delivery>,
     phase: watch::Receiver<Phase>,
@@ -56,6 +58,8 @@ pub(super) struct Api {
 struct Shared {
     /// Our own runtimes prove with this that they belong to the environment; any process of the host can reach the port.
     token: Option<String>,
+    /// The environment's processes: of other runtimes the connection itself must be theirs.
+    owner: watch::Sender<Option<Group>>,
     deliveries: tokio::sync::Mutex<mpsc::Receiver<Delivery>>,
     current: Mutex<Option<(String, oneshot::Sender<Answer>)>>,
     phase: watch::Sender<Phase>,
@@ -68,9 +72,20 @@ impl Api {
         let (deliveries, receiver) = mpsc::channel(1);
         let (sender, phase) = watch::channel(Phase::Starting);
         let deliveries_receiver = tokio::sync::Mutex::new(receiver);
-        let shared = Shared { token, deliveries: deliveries_receiver, current: Mutex::default(), phase: sender };
-        let server = tokio::spawn(accept(listener, Arc::new(shared))).abort_handle();
-        Ok(Self { address, deliveries, phase, server })
+        let shared = Arc::new(Shared {
+            token,
+            owner: watch::Sender::new(None),
+            deliveries: deliveries_receiver,
+            current: Mutex::default(),
+            phase: sender,
+        });
+        let server = tokio::spawn(accept(listener, address, Arc::clone(&shared))).abort_handle();
+        Ok(Self { shared, address, deliveries, phase, server })
+    }
+
+    /// Says whose it is, once the process is there.
+    pub(super) fn belongs_to(&self, group: Group) {
+        self.shared.owner.send_replace(Some(group));
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -105,12 +120,12 @@ impl Drop for Api {
 }
 
 /// Connections end with this task.
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => { connections.spawn(serve(stream, Arc::clone(&shared))); }
+                Ok((stream, peer)) => { connections.spawn(serve(stream, (peer, address), Arc::clone(&shared))); }
                 Err(error) => {
                     tracing::warn!(%error, "the Runtime API cannot accept");
                     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -124,21 +139,29 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve(stream: TcpStream, ends: (SocketAddr, SocketAddr), shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
+    let is_theirs = shared.token.is_some() || shared.is_owners(ends).await;
     let service = service_fn(|request| {
         let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(shared.handle(request).await) }
+        async move { Ok::<_, Infallible>(if is_theirs { shared.handle(request).await } else { others() }) }
     });
     // A runtime that breaks the connection shows by its end.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 impl Shared {
+    async fn is_owners(&self, (peer, local): (SocketAddr, SocketAddr)) -> bool {
+        let mut owner = self.owner.subscribe();
+        let Ok(group) = owner.wait_for(Option::is_some).await.map(|group| *group) else { return false };
+        let held = tokio::task::spawn_blocking(move || group.is_some_and(|group| group.holds(peer, local)));
+        held.await.unwrap_or(false)
+    }
+
     async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let told = request.headers().get("lakerun-runtime-token").and_then(|value| value.to_str().ok());
         if self.token.is_some() && self.token.as_deref() != told {
-            return refuse(StatusCode::FORBIDDEN, "Forbidden", "This is another environment's Runtime API");
+            return others();
         }
         let (head, body) = request.into_parts();
         let Some(path) = head.uri.path().strip_prefix(PREFIX) else { return unknown() };
@@ -225,6 +248,10 @@ fn accepted() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(br#"{"status":"OK"}"#)));
     *response.status_mut() = StatusCode::ACCEPTED;
     response
+}
+
+fn others() -> Response<Full<Bytes>> {
+    refuse(StatusCode::FORBIDDEN, "Forbidden", "This is another environment's Runtime API")
 }
 
 fn unknown() -> Response<Full<Bytes>> {

@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     /// Our runtime in a Python environment.
     Python { env: PyEnv, bootstrap: PathBuf },
     /// The function's own `bootstrap`.
-    Custom,
+    Custom { in_layer: bool },
 }
 
 /// Everything that decides how an environment is made. Environments of one `key` are alike.
@@ -34,32 +34,28 @@ pub(crate) struct Blueprint {
     /// Function, version and revision.
     pub(crate) key: String,
     pub(crate) function: String,
+    pub(crate) arn: String,
     pub(crate) version: String,
     pub(crate) handler: String,
     pub(crate) runtime: String,
     pub(crate) kind: Kind,
     pub(crate) code: PathBuf,
+    /// What its layers hold together.
+    pub(crate) layers: Option<PathBuf>,
     pub(crate) memory_mb: u64,
+    /// The size of `/tmp`.
+    pub(crate) storage_mb: u64,
     pub(crate) timeout: Duration,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) log_group: String,
+    /// The levels of application and platform, where lines are JSON.
+    pub(crate) levels: Option<(String, String)>,
     pub(crate) region: String,
     pub(crate) endpoint: String,
     pub(crate) scratch: PathBuf,
     pub(crate) read: Vec<PathBuf>,
     /// Folder of the host, place inside.
     pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
-}
-
-impl Blueprint {
-    /// Whether anything that the process must see lies in this folder.
-    fn needs_folder(&self, folder: &str) -> bool {
-        let runtime = match &self.kind {
-            Kind::Python { env, bootstrap } => env.read_paths.iter().chain([bootstrap, &env.root]).collect(),
-            Kind::Custom => Vec::new(),
-        };
-        runtime.into_iter().chain(&self.read).chain([&self.code]).any(|path| path.starts_with(folder))
-    }
 }
 
 /// Keys of the function's role.
@@ -119,32 +115,40 @@ impl Environment {
         std::fs::create_dir_all(&blueprint.scratch).map_err(io("making a folder for functions"))?;
         let scratch = tempfile::tempdir_in(&blueprint.scratch).map_err(io("making a folder for a function"))?;
         let token = matches!(blueprint.kind, Kind::Python { .. }).then(|| cx.uuid());
+        let places = Places::of(blueprint).await;
         let api = Api::listen(token.clone()).await.map_err(io("listening for a runtime"))?;
         let stream = stream_name(cx, &blueprint.version);
 
         let mut command = match &blueprint.kind {
             Kind::Python { env, bootstrap } => {
-                let mut command = Command::new(&env.python);
-                command.args(["-s", "-u"]).arg(bootstrap).read_only(bootstrap);
+                let program = places.inside("/var/lang/bin/python", &env.python);
+                let mut command = Command::new(program);
+                let runtime = places.inside("/var/runtime/bootstrap.py", bootstrap);
+                command.args(["-s", "-u"]).arg(&runtime).show(bootstrap, runtime);
+                command.show(&env.root, places.inside("/var/lang", &env.root));
                 for path in &env.read_paths {
                     command.read_only(path);
                 }
                 command
             }
-            Kind::Custom => Command::new(blueprint.code.join("bootstrap")),
+            Kind::Custom { in_layer: true } => Command::new(places.layers.join("bootstrap")),
+            Kind::Custom { in_layer: false } => Command::new(places.code.join("bootstrap")),
         };
-        command
-            .folder(&blueprint.code)
-            .read_only(&blueprint.code)
-            .merged()
-            .memory_mb(blueprint.memory_mb)
-            .open_files(1024);
-        command.read_write(scratch.path());
-        // As on AWS, unless what the function needs lies there: a mount would hide it.
-        let private = !blueprint.needs_folder("/tmp") && compute::sandbox::can_mount().await;
-        let temporary = if private { Path::new("/tmp") } else { scratch.path() };
-        if private {
-            command.mount(scratch.path(), temporary);
+        command.folder(&places.code).show(&blueprint.code, &places.code);
+        if let Some(layers) = &blueprint.layers {
+            command.show(layers, &places.layers);
+        }
+        // The processes and open files of AWS's environments.
+        command.merged().memory_mb(blueprint.memory_mb).open_files(1024).processes(1024);
+        let temporary = places.inside("/tmp", scratch.path());
+        if places.isolated {
+            command.temporary_mb(blueprint.storage_mb);
+        } else {
+            command.read_write(scratch.path());
+        }
+        if !blueprint.mounts.is_empty() {
+            // What lies there is the server's user's.
+            command.as_server();
         }
         for path in &blueprint.read {
             command.read_only(path);
@@ -156,8 +160,11 @@ impl Environment {
         for (name, value) in &blueprint.variables {
             command.env(name, value);
         }
-        command.env("HOME", temporary).env("TMPDIR", temporary);
-        for (name, value) in variables(blueprint, &api.address().to_string(), &stream) {
+        command.env("HOME", &temporary);
+        if !places.isolated {
+            command.env("TMPDIR", &temporary);
+        }
+        for (name, value) in variables(blueprint, &places, &api.address().to_string(), &stream) {
             command.env(name, value);
         }
         command.env("AWS_ACCESS_KEY_ID", &keys.access_key).env("AWS_SECRET_ACCESS_KEY", &keys.secret_key);
@@ -169,6 +176,7 @@ impl Environment {
         }
         let started = Instant::now();
         let mut child = command.spawn().await?;
+        api.belongs_to(child.group());
         let pipe: OwnedFd = child
             .stdout
             .take()
@@ -282,12 +290,34 @@ fn trace_id(request_id: &str) -> String {
     format!("Root=1-{seconds:08x}-{rest};Parent={};Sampled=0", rest.get(..16).unwrap_or_default())
 }
 
-fn variables(blueprint: &Blueprint, api: &str, stream: &str) -> Vec<(&'static str, String)> {
-    let code = blueprint.code.to_string_lossy().into_owned();
-    let path = match &blueprint.kind {
-        Kind::Python { env, .. } => format!("{}/bin:/usr/local/bin:/usr/bin:/bin", env.root.display()),
-        Kind::Custom => "/usr/local/bin:/usr/bin:/bin".to_owned(),
+/// Where a process finds things: where AWS has them, where the machine allows that.
+struct Places {
+    isolated: bool,
+    code: PathBuf,
+    layers: PathBuf,
+}
+
+impl Places {
+    async fn of(blueprint: &Blueprint) -> Self {
+        let isolated = compute::sandbox::is_isolated().await;
+        let place = |inside: &str, host: &Path| if isolated { PathBuf::from(inside) } else { host.to_owned() };
+        let layers = blueprint.layers.as_deref().unwrap_or(Path::new("/opt"));
+        Self { isolated, code: place("/var/task", &blueprint.code), layers: place("/opt", layers) }
+    }
+
+    fn inside(&self, inside: &str, host: &Path) -> PathBuf {
+        if self.isolated { PathBuf::from(inside) } else { host.to_owned() }
+    }
+}
+
+/// As <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html> lists them.
+fn variables(blueprint: &Blueprint, places: &Places, api: &str, stream: &str) -> Vec<(&'static str, String)> {
+    let (code, layers) = (places.code.to_string_lossy().into_owned(), places.layers.to_string_lossy().into_owned());
+    let own_programs = match &blueprint.kind {
+        Kind::Python { env, .. } => format!("{}/bin:", places.inside("/var/lang", &env.root).display()),
+        Kind::Custom { .. } => String::new(),
     };
+    let runtime = if places.isolated { "/var/runtime".to_owned() } else { code.clone() };
     let mut variables = vec![
         ("AWS_LAMBDA_FUNCTION_NAME", blueprint.function.clone()),
         ("AWS_LAMBDA_FUNCTION_VERSION", blueprint.version.clone()),
@@ -304,12 +334,21 @@ fn variables(blueprint: &Blueprint, api: &str, stream: &str) -> Vec<(&'static st
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ("_HANDLER", blueprint.handler.clone()),
         ("LAMBDA_TASK_ROOT", code.clone()),
-        ("LAMBDA_RUNTIME_DIR", code),
-        ("PATH", path),
+        ("LAMBDA_RUNTIME_DIR", runtime),
+        ("LAKERUN_LAYERS", layers.clone()),
     ];
-    let own = |name: &str| blueprint.variables.contains_key(name);
-    if !own("TZ") {
-        variables.push(("TZ", ":UTC".to_owned()));
+    // Those that a function may set itself.
+    let defaults = [
+        ("TZ", ":UTC".to_owned()),
+        ("PATH", format!("{own_programs}/usr/local/bin:/usr/bin:/bin:{layers}/bin")),
+        ("LD_LIBRARY_PATH", format!("{code}:{code}/lib:{layers}/lib")),
+    ];
+    variables.extend(defaults.into_iter().filter(|(name, _)| !blueprint.variables.contains_key(*name)));
+    if let Some((application, _)) = &blueprint.levels {
+        variables.push(("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()));
+        variables.push(("AWS_LAMBDA_LOG_LEVEL", application.clone()));
+    } else {
+        variables.push(("AWS_LAMBDA_LOG_FORMAT", "Text".to_owned()));
     }
     if matches!(blueprint.kind, Kind::Python { .. }) {
         variables.push(("PYTHONDONTWRITEBYTECODE", "1".to_owned()));

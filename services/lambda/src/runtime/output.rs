@@ -99,7 +99,9 @@ impl Pump {
                 if starts_tail {
                     self.tail.clear();
                 }
-                self.pass_on(line).await;
+                for line in line.split_inclusive('\n') {
+                    self.pass_on(line.to_owned()).await;
+                }
                 let _ = said.send(());
             }
             Command::Tail(reply) => {
