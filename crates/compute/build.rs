@@ -1,7 +1,5 @@
 //! Builds `init/init.rs`, the first process of every sandbox, with the compiler that builds this crate: the server carries it.
 
-#![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a build script fails by panicking")]
-
 use std::path::PathBuf;
 use std::process::Command;
 

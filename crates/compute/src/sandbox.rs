@@ -34,6 +34,17 @@ pub use output::{Capture, Output};
 
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
+/// As whom a program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// A user of its own, confined.
+    Unit,
+    /// The server's user, confined.
+    Server,
+    /// The operator's own programs: not confined.
+    Operator,
+}
+
 /// What to run and what it may touch. Its environment holds only what is set here and a plain `PATH` and `LANG`.
 #[derive(Clone, Debug)]
 pub struct Command {
@@ -46,9 +57,8 @@ pub struct Command {
     write: Vec<PathBuf>,
     mounts: Vec<(PathBuf, PathBuf, bool)>,
     temporary_mb: Option<u64>,
-    as_server: bool,
     merged: bool,
-    confined: bool,
+    whose: Whose,
     stdin: bool,
     memory_mb: Option<u64>,
     open_files: u64,
@@ -69,9 +79,8 @@ impl Command {
             write: Vec::new(),
             mounts: Vec::new(),
             temporary_mb: None,
-            as_server: false,
             merged: false,
-            confined: true,
+            whose: Whose::Unit,
             stdin: false,
             memory_mb: None,
             open_files: 4096,
@@ -121,7 +130,7 @@ impl Command {
 
     /// Runs without Landlock: for the operator's own programs, never for a user's.
     pub(crate) fn unconfined(&mut self) -> &mut Self {
-        self.confined = false;
+        self.whose = Whose::Operator;
         self
     }
 
@@ -146,7 +155,7 @@ impl Command {
 
     /// Runs as the server's user though the server is root: for what writes to folders that are not its own.
     pub fn as_server(&mut self) -> &mut Self {
-        self.as_server = true;
+        self.whose = Whose::Server;
         self
     }
 
@@ -190,13 +199,13 @@ impl Command {
 
     /// Starts it with piped standard output and error.
     pub async fn spawn(&self) -> Result<Child, Error> {
-        let isolated = self.confined && is_isolated().await;
+        let isolated = self.whose != Whose::Operator && is_isolated().await;
         self.spawn_apart(isolated).await
     }
 
     async fn spawn_apart(&self, isolated: bool) -> Result<Child, Error> {
         let starting = || Error::io(format!("starting {}", self.program.display()));
-        let user = if isolated && !self.as_server { privileges::next_user() } else { None };
+        let user = if isolated && self.whose == Whose::Unit { privileges::next_user() } else { None };
         let (told, tells) = std::io::pipe().map_err(Error::io("making a pipe"))?;
         let mut inherited = Vec::new();
         let mut command = if isolated {
@@ -224,7 +233,7 @@ impl Command {
             root: if isolated { Some(self.root(user)?) } else { None },
             view: self.view(isolated),
             user,
-            confined: self.confined,
+            confined: self.whose != Whose::Operator,
             inherited,
         };
         let (mut inner, thread) = spawner::spawn(command, confinement).await.map_err(starting())?;
@@ -296,7 +305,7 @@ impl Command {
         if isolated {
             return filesystem::scopes();
         }
-        if !self.confined {
+        if self.whose == Whose::Operator {
             return None;
         }
         let (mut read, mut write) = (self.read.clone(), self.write.clone());

@@ -65,7 +65,7 @@ impl Runner for Lambda {
         let done = match task.kind.as_str() {
             PREPARE => self.run_prepare(&task).await,
             OUTCOME => self.run_outcome(&task).await,
-            _ => mapping::poll(self, &task).await,
+            _ => Box::pin(mapping::poll(self, &task)).await,
         };
         done.unwrap_or_else(|error| {
             tracing::warn!(%error, task = task.id, "a task of Lambda failed; it runs again");

@@ -22,11 +22,14 @@ pub(crate) struct Ready {
     pub(crate) kind: Kind,
 }
 
+/// Archives of code and layers, and the runtime.
+type Wanted = (String, Vec<String>, String);
+
 pub(crate) struct Preparer {
     archive: Archive,
     envs: PythonEnvs,
     bootstrap: PathBuf,
-    ready: Mutex<BTreeMap<(String, Vec<String>, bool), Ready>>,
+    ready: Mutex<BTreeMap<Wanted, Ready>>,
 }
 
 impl Preparer {
@@ -41,7 +44,7 @@ impl Preparer {
     /// The error is for the function's owner.
     pub(crate) async fn ready(&self, code: &str, layers: &[String], runtime: &str) -> Result<Ready, String> {
         let python = runtime.starts_with("python");
-        let key = (code.to_owned(), layers.to_owned(), python);
+        let key = (code.to_owned(), layers.to_owned(), runtime.to_owned());
         if let Some(ready) = self.remembered().get(&key)
             && ready.code.exists()
             && ready.layers.as_ref().is_none_or(|layers| layers.exists())
@@ -71,7 +74,7 @@ impl Preparer {
         Ok(Kind::Python { env, bootstrap: self.bootstrap.clone() })
     }
 
-    fn remembered(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, Vec<String>, bool), Ready>> {
+    fn remembered(&self) -> std::sync::MutexGuard<'_, BTreeMap<Wanted, Ready>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

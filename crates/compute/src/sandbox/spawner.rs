@@ -171,7 +171,7 @@ fn confine(command: &mut std::process::Command, confinement: Confinement) -> io:
             if libc::poll(&raw mut ended, 1, 0) > 0 {
                 return Err(io::Error::from_raw_os_error(libc::ESRCH));
             }
-            filters.map_or(Ok(()), |filters| privileges::filter(filters))
+            filters.map_or(Ok(()), privileges::filter)
         });
     }
     Ok(())

@@ -301,7 +301,7 @@ impl Places {
     async fn of(blueprint: &Blueprint) -> Self {
         let isolated = compute::sandbox::is_isolated().await;
         let place = |inside: &str, host: &Path| if isolated { PathBuf::from(inside) } else { host.to_owned() };
-        let layers = blueprint.layers.as_deref().unwrap_or(Path::new("/opt"));
+        let layers = blueprint.layers.as_deref().unwrap_or_else(|| Path::new("/opt"));
         Self { isolated, code: place("/var/task", &blueprint.code), layers: place("/opt", layers) }
     }
 

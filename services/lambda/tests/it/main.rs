@@ -420,7 +420,8 @@ async fn logs_are_json_where_that_is_asked_for() {
     bench.function("json", source, json!({ "LoggingConfig": logging })).await;
     let lines = |log: &str| log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
     let said = lines(&bench.invoke("json", Value::Null).await.log);
-    let kinds: Vec<_> = said.iter().map(|line| line["type"].as_str().or(line["level"].as_str()).unwrap()).collect();
+    let kinds: Vec<_> =
+        said.iter().map(|line| line["type"].as_str().or_else(|| line["level"].as_str()).unwrap()).collect();
     assert_eq!(kinds, ["platform.initStart", "platform.start", "WARNING", "ERROR", "platform.report"], "{said:?}");
     assert_eq!(
         (&said[2]["message"], &said[2]["job"], &said[2]["logger"]),
