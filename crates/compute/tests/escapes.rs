@@ -230,10 +230,10 @@ async fn python(folder: &Path) -> Base {
 
 /// A piece of memory of the machine's that everybody may read.
 fn shared_memory() {
-    let mode = libc::IPC_CREAT | 0o666;
+    let flags = libc::IPC_CREAT | 0o666;
     #[expect(unsafe_code, reason = "System V memory is made by a plain system call")]
     // SAFETY: takes no memory of ours.
-    let made = unsafe { libc::shmget(0x001a_4e12, 4096, mode) };
+    let made = unsafe { libc::shmget(0x001a_4e12, 4096, flags) };
     assert!(made >= 0);
 }
 
