@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Real clients of Athena against a server, as their users use them.
 
-    eval "$(lakerun env)" && python3 conformance/athena/run.py [pyathena|awswrangler|dbt ...]
+    eval "$(lakerun env)" && python3 conformance/athena/run.py [pyathena|awswrangler|dbt|pyiceberg ...]
 
-The pinned packages of requirements.txt, and of requirements-dbt.txt for dbt, are installed into environments of their own
+The pinned packages of requirements.txt, and of requirements-dbt.txt and requirements-pyiceberg.txt for those, are installed into environments of their own
 (LAKERUN_CONFORMANCE_VENV names a folder to keep them in). Where they cannot be had, each client is skipped with the reason. Closes with 'N passed, N failed, N skipped'.
 """
 import os
@@ -14,7 +14,7 @@ import tempfile
 import uuid
 
 HERE = pathlib.Path(__file__).parent
-CLIENTS = ("pyathena", "awswrangler", "dbt")
+CLIENTS = ("pyathena", "awswrangler", "dbt", "pyiceberg")
 
 
 def environment(folder, requirements):
@@ -34,7 +34,7 @@ def main():
     failed = skipped = 0
     with tempfile.TemporaryDirectory() as folder:
         for name in wanted:
-            python, why = environment(folder, "requirements-dbt" if name == "dbt" else "requirements")
+            python, why = environment(folder, f"requirements-{name}" if name in ("dbt", "pyiceberg") else "requirements")
             if python is None:
                 print(f"skipped {name}: its packages cannot be installed: {why}")
                 skipped += 1

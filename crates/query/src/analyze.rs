@@ -153,6 +153,11 @@ fn trino(name: &'static str, args: Vec<Expr>) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(TrinoScalar::new(name))), args))
 }
 
+/// An expression cast as Trino casts.
+pub(crate) fn cast_to(expr: Expr, to: &Type) -> Expr {
+    trino("$cast", vec![expr, Expr::Literal(ScalarValue::from(to.to_string()), None)])
+}
+
 /// An expression as one of another type that it may be coerced to.
 fn coerced(expr: Expr, from: &Type, to: &Type) -> Expr {
     if from == to || (from.data_type() == to.data_type() && matches!((from, to), (Type::Varchar(_), Type::Varchar(_))))
@@ -170,8 +175,7 @@ fn coerced(expr: Expr, from: &Type, to: &Type) -> Expr {
     if widens || finer {
         return Expr::Cast(Cast::new(Box::new(expr), to.data_type()));
     }
-    let target = Expr::Literal(ScalarValue::from(to.to_string()), None);
-    trino("$cast", vec![expr, target])
+    cast_to(expr, to)
 }
 
 fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {

@@ -5,6 +5,7 @@
 //! | `sql` | text to [`sql::Statement`]; Trino's words into DataFusion's |
 //! | `catalog` | the Glue catalog as a port, views as Athena stores them |
 //! | `scan` | tables over S3: partitions, listing, SerDes, Parquet |
+//! | `iceberg` | Iceberg tables: metadata, manifests, snapshots |
 //! | `plan` | relations that DataFusion does not plan: UNNEST, samples |
 //! | `functions` | Trino's functions, made known to DataFusion |
 //! | `analyze` | calls back into DataFusion's own expressions, where types are known |
@@ -19,6 +20,7 @@ pub mod catalog;
 mod error;
 mod functions;
 mod handed;
+mod iceberg;
 mod plan;
 mod result;
 mod run;

@@ -189,6 +189,8 @@ impl<'a> HiveType<'a> {
                 TIMESTAMP
             }
             "binary" => DataType::Binary,
+            // Of Iceberg's tables alone.
+            "timestamptz" => trino_functions::Type::TimestampTz(6).data_type(),
             "decimal" => {
                 let arguments = self.arguments()?;
                 let mut numbers = arguments.split(',').map(|n| n.trim().parse::<u8>());

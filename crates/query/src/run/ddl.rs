@@ -6,6 +6,7 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 
 use super::encode::{HiveFormat, hive_format};
+use super::iceberg::refuse;
 use super::{Answer, Run};
 use crate::catalog::{Column, Database, Partition, SerdeInfo, StorageDescriptor, Table};
 use crate::error::{Error, Result};
@@ -41,9 +42,15 @@ impl Run<'_> {
             }
             return Err(Error::ddl(format_args!("AlreadyExistsException(message:Table {} already exists)", name.name)));
         }
-        let properties: BTreeMap<String, String> = create.properties.into_iter().collect();
+        let properties: BTreeMap<String, String> = create.properties.iter().cloned().collect();
         if properties.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("iceberg")) {
-            return Err(Error::not_supported("Iceberg tables"));
+            if create.external {
+                return Err(Error::ddl("External keyword not supported for table type ICEBERG"));
+            }
+            return Box::pin(self.create_iceberg(&database, &name, create, properties)).await;
+        }
+        if create.columns.iter().chain(&create.partition_keys).any(|column| column.ty.contains("timestamptz")) {
+            return Err(Error::ddl("The type timestamptz is supported for table type ICEBERG only"));
         }
         if !create.external {
             return Err(Error::ddl("Only external tables are supported: use CREATE EXTERNAL TABLE"));
@@ -96,13 +103,42 @@ impl Run<'_> {
         Ok(done())
     }
 
+    /// CREATE TABLE of an Iceberg table, which has neither a SerDe nor buckets nor typed partition keys.
+    async fn create_iceberg(
+        &self,
+        database: &str,
+        name: &Name,
+        create: CreateTable,
+        properties: BTreeMap<String, String>,
+    ) -> Result<Answer> {
+        let hive_words = create.serde.is_some()
+            || create.delimited
+            || create.stored_as.is_some()
+            || create.input_format.is_some()
+            || !create.serde_properties.is_empty()
+            || create.buckets > 0
+            || !create.partition_keys.is_empty();
+        if hive_words {
+            return Err(Error::ddl(
+                "ROW FORMAT, STORED AS, CLUSTERED BY and partition columns with types are not supported for table type ICEBERG",
+            ));
+        }
+        let CreateTable { columns, partitioning, location, comment, .. } = create;
+        self.iceberg_create(database, name, columns, &partitioning, location, comment, properties).await
+    }
+
     pub(super) async fn drop_table(&mut self, name: Name, if_exists: bool) -> Result<Answer> {
         let database = self.database_of(&name);
         match self.catalog.table(&database, &name.name).await? {
             Some(table) if table.is_view() => {
                 return Err(Error::ddl("Cannot drop a view with DROP TABLE"));
             }
-            Some(_) => self.catalog.delete_table(&database, &name.name).await?,
+            Some(table) => {
+                self.catalog.delete_table(&database, &name.name).await?;
+                if table.is_iceberg() {
+                    Box::pin(self.iceberg_drop(&table)).await?;
+                }
+            }
             None if if_exists => {}
             None => return Err(Error::ddl_table_not_found(&name.name)),
         }
@@ -138,6 +174,9 @@ impl Run<'_> {
         }
         for table in tables {
             self.catalog.delete_table(name, &table.name).await?;
+            if table.is_iceberg() {
+                Box::pin(self.iceberg_drop(&table)).await?;
+            }
         }
         self.catalog.delete_database(name).await?;
         Ok(done())
@@ -150,6 +189,7 @@ impl Run<'_> {
         specs: Vec<PartitionSpec>,
     ) -> Result<Answer> {
         let (database, table) = self.table(name).await?;
+        refuse(&table, "ALTER TABLE ADD PARTITION")?;
         let mut partitions = Vec::new();
         for spec in specs {
             let values = ordered(&table, &spec.values)?;
@@ -172,6 +212,7 @@ impl Run<'_> {
         specs: Vec<Vec<(String, String)>>,
     ) -> Result<Answer> {
         let (database, table) = self.table(name).await?;
+        refuse(&table, "ALTER TABLE DROP PARTITION")?;
         for spec in specs {
             let values = ordered(&table, &spec)?;
             let dropped = self.catalog.delete_partition(&database, &table.name, &values).await?;
@@ -185,6 +226,7 @@ impl Run<'_> {
     /// MSCK REPAIR TABLE: adds the partitions whose `key=value` folders are there; removes none.
     pub(super) async fn repair(&mut self, name: &Name) -> Result<Answer> {
         let (database, table) = self.table(name).await?;
+        refuse(&table, "MSCK REPAIR TABLE")?;
         let root = Location::parse(table.location().ok_or_else(|| Error::ddl("the table has no location"))?)?;
         let prefix = root.path()?;
         let store = self.storage.bucket(&root.bucket)?;
@@ -246,6 +288,7 @@ impl Run<'_> {
         location: String,
     ) -> Result<Answer> {
         let (database, mut table) = self.table(name).await?;
+        refuse(&table, "ALTER TABLE SET LOCATION")?;
         Location::parse(&location)?;
         match spec {
             None => {
@@ -266,6 +309,9 @@ impl Run<'_> {
 
     pub(super) async fn set_properties(&mut self, name: &Name, properties: Vec<(String, String)>) -> Result<Answer> {
         let (database, mut table) = self.table(name).await?;
+        if table.is_iceberg() {
+            return Box::pin(self.iceberg_properties(&database, &table, &properties, &[])).await;
+        }
         table.parameters.extend(properties);
         self.catalog.update_table(&database, table).await?;
         Ok(done())
@@ -273,6 +319,9 @@ impl Run<'_> {
 
     pub(super) async fn unset_properties(&mut self, name: &Name, keys: &[String]) -> Result<Answer> {
         let (database, mut table) = self.table(name).await?;
+        if table.is_iceberg() {
+            return Box::pin(self.iceberg_properties(&database, &table, &[], keys)).await;
+        }
         table.parameters.retain(|key, _| !keys.contains(key));
         self.catalog.update_table(&database, table).await?;
         Ok(done())
@@ -321,6 +370,7 @@ impl Run<'_> {
         to: &[(String, String)],
     ) -> Result<Answer> {
         let (database, table) = self.table(name).await?;
+        refuse(&table, "ALTER TABLE RENAME PARTITION")?;
         let (from, to) = (ordered(&table, from)?, ordered(&table, to)?);
         let partitions = self.catalog.partitions(&database, &table.name).await?;
         if partitions.iter().any(|partition| partition.values == to) {
@@ -343,6 +393,9 @@ impl Run<'_> {
         place: Option<Place>,
     ) -> Result<Answer> {
         let (database, mut table) = self.table(name).await?;
+        if table.is_iceberg() {
+            return Box::pin(self.iceberg_change_column(&database, &table, old, &new, place)).await;
+        }
         if place.is_some() {
             return Err(Error::not_supported("CHANGE COLUMN with FIRST or AFTER in a Hive table"));
         }
@@ -360,6 +413,9 @@ impl Run<'_> {
 
     pub(super) async fn drop_column(&mut self, name: &Name, column: &str) -> Result<Answer> {
         let (database, mut table) = self.table(name).await?;
+        if table.is_iceberg() {
+            return Box::pin(self.iceberg_drop_column(&database, &table, column)).await;
+        }
         let columns = &mut table.storage_descriptor.get_or_insert_default().columns;
         let before = columns.len();
         columns.retain(|known| known.name != column);
@@ -372,6 +428,9 @@ impl Run<'_> {
 
     pub(super) async fn set_columns(&mut self, name: &Name, columns: Vec<Column>, replace: bool) -> Result<Answer> {
         let (database, mut table) = self.table(name).await?;
+        if table.is_iceberg() {
+            return Box::pin(self.iceberg_columns(&database, &table, &columns, replace)).await;
+        }
         let storage = table.storage_descriptor.get_or_insert_default();
         if replace {
             storage.columns = columns;

@@ -2,6 +2,7 @@
 
 mod ddl;
 mod encode;
+mod iceberg;
 mod select;
 mod session;
 mod show;
@@ -136,14 +137,11 @@ impl Run<'_> {
             Statement::Explain { statement, analyze, form } => self.explain(*statement, analyze, form).await,
             Statement::Unload { select, to, properties } => self.unload(*select, &to, &properties).await,
             Statement::Prepared => Ok(Answer::Lines { columns: Vec::new(), lines: Vec::new() }),
-            Statement::Delete(_)
-            | Statement::Update(_)
-            | Statement::Merge(_)
-            | Statement::Optimize { .. }
-            | Statement::Vacuum { .. } => Err(Error::not_supported(format_args!(
-                "{} needs an Iceberg table, which this engine does not have",
-                kind(&statement).1
-            ))),
+            Statement::Delete(delete) => Box::pin(self.delete(*delete)).await,
+            Statement::Update(update) => Box::pin(self.update(*update)).await,
+            Statement::Merge(merge) => Box::pin(self.merge(*merge)).await,
+            Statement::Optimize { table, condition } => Box::pin(self.optimize(table, condition)).await,
+            Statement::Vacuum { table } => Box::pin(self.vacuum(table)).await,
             Statement::CreateView { name, or_replace, sql, select } => {
                 self.create_view(name, or_replace, sql, *select).await
             }

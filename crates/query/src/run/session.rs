@@ -38,6 +38,12 @@ impl Session {
         &self.context
     }
 
+    /// Makes a relation known under a name.
+    pub(super) fn put(&self, database: &str, name: &str, provider: Arc<dyn TableProvider>) -> Result<()> {
+        self.schema(database)?.register_table(name.to_owned(), provider)?;
+        Ok(())
+    }
+
     fn schema(&self, database: &str) -> Result<Arc<dyn SchemaProvider>> {
         if let Some(schema) = self.catalog.schema(database) {
             return Ok(schema);
@@ -107,11 +113,22 @@ impl Run<'_> {
 
     /// The logical plan of a query, its tables looked up first.
     pub(super) async fn plan(&self, select: &Select) -> Result<(Session, LogicalPlan)> {
-        trino_functions::clock::set(chrono::Utc::now().timestamp_micros());
+        self.tick();
         let database = self.job.database.to_lowercase();
         let session = self.session(&database)?;
         let plan = Box::pin(self.plan_in(&session, select, &database, 0)).await?;
         Ok((session, plan))
+    }
+
+    /// A statement's moment: all of its queries have the same.
+    #[expect(clippy::unused_self, reason = "it is the statement's")]
+    pub(super) fn tick(&self) {
+        trino_functions::clock::set(chrono::Utc::now().timestamp_micros());
+    }
+
+    /// The plan of a query in a session that may know relations already.
+    pub(super) async fn plan_with(&self, session: &Session, select: &Select) -> Result<LogicalPlan> {
+        Box::pin(self.plan_in(session, select, &self.job.database.to_lowercase(), 0)).await
     }
 
     async fn plan_in(&self, session: &Session, select: &Select, database: &str, depth: usize) -> Result<LogicalPlan> {
@@ -165,6 +182,9 @@ impl Run<'_> {
             _ => (name, None),
         };
         let Some(table) = self.catalog.table(database, base).await? else { return Ok(None) };
+        if table.is_iceberg() {
+            return Box::pin(self.iceberg_provider(session, table, suffix, select)).await;
+        }
         if let Some(suffix) = suffix {
             return self.special(table, database, suffix).await;
         }
@@ -332,9 +352,11 @@ fn columns_of(table: &Table, place: &dyn Fn() -> Vec<Option<String>>) -> Vec<Vec
         .map(|(position, (column, extra))| {
             let ty = parse_hive_field(&column.name, &column.ty)
                 .map_or_else(|_| column.ty.clone(), |field| trino_type(&field));
+            // Iceberg's tables have microseconds.
+            let ty = if table.is_iceberg() { ty.replace("timestamp(3)", "timestamp(6)") } else { ty };
             let mut row = place();
             row.extend([
-                Some(column.name.clone()),
+                Some(column.name.to_lowercase()),
                 Some((position + 1).to_string()),
                 None,
                 Some("YES".to_owned()),

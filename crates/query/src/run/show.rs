@@ -52,8 +52,12 @@ impl Run<'_> {
 
     pub(super) async fn show_columns(&mut self, name: &Name) -> Result<Answer> {
         let (_, table) = self.table(name).await?;
+        let current = table
+            .columns()
+            .iter()
+            .filter(|column| column.parameters.get("iceberg.field.current").is_none_or(|current| current != "false"));
         let names =
-            table.columns().iter().chain(&table.partition_keys).map(|column| format!("{:<20}", column.name)).collect();
+            current.chain(&table.partition_keys).map(|column| format!("{:<20}", column.name.to_lowercase())).collect();
         Ok(lines("field", names))
     }
 
@@ -93,6 +97,9 @@ impl Run<'_> {
         let (database, table) = self.table(name).await?;
         if table.is_view() {
             return Err(Error::ddl(format_args!("{}.{} is a view: use SHOW CREATE VIEW", database, table.name)));
+        }
+        if table.is_iceberg() {
+            return Box::pin(self.iceberg_show_create(&database, &table)).await;
         }
         let mut text = String::new();
         let _ = writeln!(text, "CREATE EXTERNAL TABLE `{database}.{}`(", table.name);
@@ -136,6 +143,9 @@ impl Run<'_> {
 
     pub(super) async fn describe(&mut self, name: &Name, extended: bool) -> Result<Answer> {
         let (_, table) = self.table(name).await?;
+        if table.is_iceberg() {
+            return Box::pin(self.iceberg_describe(&table)).await;
+        }
         let row = |column: &crate::catalog::Column| {
             format!("{:<20}\t{:<20}\t{:<20}", column.name, column.ty, column.comment.as_deref().unwrap_or_default())
         };

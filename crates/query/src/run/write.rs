@@ -76,7 +76,7 @@ impl Run<'_> {
         }
         let properties = texts(&ctas.properties);
         if properties.get("table_type").is_some_and(|ty| ty.eq_ignore_ascii_case("iceberg")) {
-            return Err(Error::not_supported("Iceberg tables"));
+            return Box::pin(self.iceberg_ctas(&database, &ctas)).await;
         }
         let properties = hive_properties(&ctas)?;
         let (session, plan) = self.plan(&ctas.select).await?;
@@ -179,7 +179,7 @@ impl Run<'_> {
             return Err(Error::not_supported("line 1:1: Inserting into views is not supported"));
         }
         if table.is_iceberg() {
-            return Err(Error::not_supported("Iceberg tables"));
+            return Box::pin(self.iceberg_insert(&database, table, &columns, &select)).await;
         }
         if buckets(&table).is_some() {
             return Err(Error::not_supported(format_args!(
@@ -410,13 +410,8 @@ fn hive_types(fields: &datafusion::arrow::datatypes::Fields) -> Result<()> {
     }
 }
 
-/// The table that CTAS makes of a query's columns.
-fn ctas_table(
-    ctas: &Ctas,
-    properties: &HiveProperties,
-    fields: &datafusion::arrow::datatypes::Fields,
-    location: &str,
-) -> Result<Table> {
+/// Each column that CTAS makes has a name.
+pub(super) fn named_all(ctas: &Ctas, fields: &datafusion::arrow::datatypes::Fields) -> Result<()> {
     if let Some((position, _)) = ctas
         .select
         .labels
@@ -431,6 +426,17 @@ fn ctas_table(
             format_args!("line 1:1: Column name not specified at position {}", position + 1),
         ));
     }
+    Ok(())
+}
+
+/// The table that CTAS makes of a query's columns.
+fn ctas_table(
+    ctas: &Ctas,
+    properties: &HiveProperties,
+    fields: &datafusion::arrow::datatypes::Fields,
+    location: &str,
+) -> Result<Table> {
+    named_all(ctas, fields)?;
     known_types(fields)?;
     hive_types(fields)?;
     let split = fields.len().saturating_sub(properties.partitioned_by.len());

@@ -54,13 +54,18 @@ impl Adapter {
             return Ok(Arc::new(Literal::new(ScalarValue::try_from(field.data_type())?)));
         };
         let found = self.file.field(place);
-        let column = Arc::new(Column::new(found.name(), place)) as Arc<dyn PhysicalExpr>;
-        Ok(match conform(found, field)? {
-            Conform::Same => column,
-            // Statistics of the file are of use through a plain cast.
-            Conform::Cast(ty) if !ty.is_nested() => Arc::new(CastExpr::new(column, ty, None)),
-            how => Arc::new(ConformExpr { column, how, field: Arc::new(field.clone()) }),
-        })
+        Ok(read_as(found, place, conform(found, field)?, field))
+    }
+}
+
+/// A column at its place in a file, made the table's.
+pub(crate) fn read_as(found: &Field, place: usize, how: Conform, field: &Field) -> Arc<dyn PhysicalExpr> {
+    let column = Arc::new(Column::new(found.name(), place)) as Arc<dyn PhysicalExpr>;
+    match how {
+        Conform::Same => column,
+        // Statistics of the file are of use through a plain cast.
+        Conform::Cast(ty) if !ty.is_nested() => Arc::new(CastExpr::new(column, ty, None)),
+        how => Arc::new(ConformExpr { column, how, field: Arc::new(field.clone()) }),
     }
 }
 

@@ -15,6 +15,8 @@ use datafusion::arrow::datatypes::{
 use super::writers::Length;
 use crate::error::{Error, Result};
 
+const ZONED: trino_functions::Type = trino_functions::Type::TimestampTz(6);
+
 /// How to make a table's column of a file's: decided from the types, once for a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Conform {
@@ -25,6 +27,8 @@ pub(crate) enum Conform {
     Checked(DataType),
     /// To milliseconds, rounded half up.
     Millis,
+    /// A moment with its zone, as queries carry it.
+    Zoned,
     /// Bytes to text, what is no UTF-8 replaced.
     Text,
     /// The values of a dictionary, then on.
@@ -101,9 +105,13 @@ impl Conform {
                 T::Binary,
             )
             | (T::Date64, T::Date32)
+            | (T::Time32(_) | T::Time64(_), T::Time64(TimeUnit::Microsecond))
+            // Iceberg's tables have microseconds, with a zone or without.
+            | (T::Timestamp(..), T::Timestamp(TimeUnit::Microsecond, None))
             | (T::Null, _) => Self::Cast(to.clone()),
             (T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_), T::Utf8) => Self::Text,
             (T::Timestamp(..), T::Timestamp(TimeUnit::Millisecond, None)) => Self::Millis,
+            (T::Timestamp(_, Some(_)), T::Struct(_)) if *to == ZONED.data_type() => Self::Zoned,
             _ => return None,
         })
     }
@@ -115,6 +123,10 @@ impl Conform {
             Self::Checked(ty) => cast_with_options(array, ty, &CastOptions { safe: false, ..CastOptions::default() })
                 .map_err(|error| Error::bad_data(format_args!("{error}")))?,
             Self::Millis => millis(array)?,
+            Self::Zoned => {
+                let values = trino_functions::value::read_all(array.as_ref(), &ZONED);
+                trino_functions::value::build(&ZONED, &values)?
+            }
             Self::Text => {
                 let bytes = cast(array, &DataType::Binary).map_err(Error::internal)?;
                 let bytes = bytes.as_binary::<i32>();

@@ -39,6 +39,8 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use tokio::sync::Mutex;
 
+pub(crate) use columns::read_as;
+pub(crate) use conform::Conform;
 pub(crate) use format::Format;
 use layout::Layout;
 pub(crate) use listing::decode_partition_value;

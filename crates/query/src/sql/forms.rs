@@ -22,7 +22,10 @@ pub(crate) const AS_OF: &str = "as of ";
 pub(super) fn time_travel(factor: &mut TableFactor) {
     let TableFactor::Table { name, alias, version, .. } = factor else { return };
     let text = match version.take() {
-        Some(TableVersion::TimestampAsOf(expr)) => format!("timestamp {expr}"),
+        Some(TableVersion::TimestampAsOf(expr)) => match reference(&expr) {
+            Some(name) => format!("version '{}'", name.replace('\'', "''")),
+            None => format!("timestamp {expr}"),
+        },
         Some(TableVersion::VersionAsOf(expr)) => format!("version {expr}"),
         other => {
             *version = other;
@@ -35,6 +38,16 @@ pub(super) fn time_travel(factor: &mut TableFactor) {
     }
     let value = format!("{}${AS_OF}{text}", last.value.to_lowercase());
     name.0.push(ObjectNamePart::Identifier(Ident::with_quote('"', value)));
+}
+
+fn reference(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => text.strip_prefix(super::grammar::REFERENCE),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.

@@ -7,6 +7,9 @@ use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 /// The type that stands for one which sqlparser cannot read: its only modifier is the type's text.
 pub(super) const TYPE: &str = "trino_type";
 
+/// Begins a text that is no time but the name of a version.
+pub(super) const REFERENCE: char = '\u{1}';
+
 /// Types that sqlparser would misread or not read at all.
 const UNREADABLE: &[&str] = &[
     "ARRAY",
@@ -49,8 +52,14 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 ) && keyword(&tokens, at + 2) == Some("AS")
                     && keyword(&tokens, at + 3) == Some("OF") =>
             {
-                let word = match keyword(&tokens, at + 1) {
-                    Some("VERSION" | "SYSTEM_VERSION") => "VERSION",
+                let word = match (keyword(&tokens, at + 1), tokens.get(at + 4).map(|token| &token.token)) {
+                    // sqlparser has versions that are numbers only: a name travels where a time would.
+                    (Some("VERSION" | "SYSTEM_VERSION"), Some(Token::SingleQuotedString(name))) => {
+                        let name = Token::SingleQuotedString(format!("{REFERENCE}{name}"));
+                        changes.push(Change { from: at + 4, to: at + 5, with: vec![name] });
+                        "TIMESTAMP"
+                    }
+                    (Some("VERSION" | "SYSTEM_VERSION"), _) => "VERSION",
                     _ => "TIMESTAMP",
                 };
                 changes.push(Change { from: at, to: at + 2, with: vec![Token::make_keyword(word)] });

@@ -61,16 +61,12 @@ pub(crate) enum Statement {
     /// PREPARE and DEALLOCATE PREPARE: who started the statement has done what it asks.
     Prepared,
     Delete(Box<Delete>),
-    #[expect(dead_code, reason = "only Iceberg tables have rows that change")]
     Update(Box<Update>),
-    #[expect(dead_code, reason = "only Iceberg tables have rows that change")]
     Merge(Box<Merge>),
-    #[expect(dead_code, reason = "only Iceberg tables have rows that change")]
     Optimize {
         table: Name,
         condition: Option<String>,
     },
-    #[expect(dead_code, reason = "only Iceberg tables have rows that change")]
     Vacuum {
         table: Name,
     },
@@ -253,7 +249,6 @@ pub(crate) struct Delete {
 
 /// `UPDATE table SET a = x, … [WHERE condition]`
 #[derive(Debug)]
-#[expect(dead_code, reason = "only Iceberg tables have rows that change")]
 pub(crate) struct Update {
     pub(crate) table: Name,
     pub(crate) assignments: Vec<(String, String)>,
@@ -262,7 +257,6 @@ pub(crate) struct Update {
 
 /// `MERGE INTO table [alias] USING source ON condition WHEN …`
 #[derive(Debug)]
-#[expect(dead_code, reason = "only Iceberg tables have rows that change")]
 pub(crate) struct Merge {
     pub(crate) table: Name,
     pub(crate) alias: Option<String>,
@@ -274,7 +268,6 @@ pub(crate) struct Merge {
 }
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "only Iceberg tables have rows that change")]
 pub(crate) struct MergeClause {
     pub(crate) matched: bool,
     pub(crate) condition: Option<String>,
@@ -282,7 +275,6 @@ pub(crate) struct MergeClause {
 }
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "only Iceberg tables have rows that change")]
 pub(crate) enum MergeAction {
     Delete,
     Update(Vec<(String, String)>),

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what the tests share may fail as they do")]
 
 mod formats;
+mod iceberg;
 mod language;
 mod projection;
 mod properties;
@@ -91,9 +92,13 @@ impl Lake {
 
     /// A statement that must succeed, under an id of its own.
     pub(crate) async fn step(&self, sql: &str) -> Outcome {
+        self.try_step(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    pub(crate) async fn try_step(&self, sql: &str) -> Result<Outcome> {
         let number = self.steps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let job = Job { id: format!("0{number:07x}-2222-3333-4444-555555555555"), ..Self::job(sql, &[]) };
-        self.engine.run(&job).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+        self.engine.run(&job).await
     }
 
     pub(crate) async fn run_with(&self, sql: &str, parameters: &[&str]) -> Result<Outcome> {

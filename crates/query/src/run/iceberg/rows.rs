@@ -1,0 +1,305 @@
+//! DELETE, UPDATE and MERGE write the files anew that hold a row they touch (copy on write): the new snapshot has the
+//! same rows as Athena's, which keeps deleted positions beside the old files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::collect;
+
+use super::{changed, column_list, exposed, fit, relation};
+use crate::error::{Error, Result};
+use crate::iceberg::Loaded;
+use crate::iceberg::commit::Change;
+use crate::iceberg::files::DataWriter;
+use crate::iceberg::scan::IcebergScan;
+use crate::run::session::{Session, named};
+use crate::run::{Answer, Run, select};
+use crate::sql::{self, Delete, Merge, MergeAction, MergeClause, Update};
+
+/// The table's own name in the queries that are made here.
+pub(super) const TARGET: &str = "lakerun_target";
+const SOURCE: &str = "lakerun_source";
+
+impl Run<'_> {
+    /// A session that knows the table under its own name here, all of it or some of its files.
+    pub(super) async fn changing(
+        &self,
+        text: &str,
+        loaded: &Loaded,
+        files: Option<BTreeSet<String>>,
+        source: Option<&Arc<dyn TableProvider>>,
+    ) -> Result<(Session, LogicalPlan)> {
+        let select = sql::parse_query(text)?;
+        let scan = IcebergScan::new(Arc::clone(&self.storage), loaded.clone(), None, &["$path"])?;
+        let scan = match files {
+            Some(files) => scan.only(files),
+            None => scan,
+        };
+        let database = self.job.database.to_lowercase();
+        let session = self.session(&database)?;
+        session.put(&database, TARGET, Arc::new(scan))?;
+        if let Some(source) = source {
+            session.put(&database, SOURCE, Arc::clone(source))?;
+        }
+        let plan = self.plan_with(&session, &select).await?;
+        let plan = named(plan, &select)?;
+        Ok((session, plan))
+    }
+
+    /// Which files hold rows of a query `SELECT "$path", count(*) …`, and how many rows those are.
+    pub(super) async fn touched(&self, session: &Session, plan: LogicalPlan) -> Result<(BTreeSet<String>, u64)> {
+        let physical = select::physical(session, plan).await?;
+        let (mut files, mut rows) = (BTreeSet::new(), 0);
+        for batch in collect(physical, session.context().task_ctx()).await? {
+            let paths = cast(batch.column(0), &DataType::Utf8).map_err(Error::internal)?;
+            let counts = batch.column(1).as_primitive::<Int64Type>();
+            for row in 0..batch.num_rows() {
+                if !paths.is_null(row) {
+                    files.insert(paths.as_string::<i32>().value(row).to_owned());
+                }
+                rows += u64::try_from(counts.value(row)).unwrap_or(0);
+            }
+        }
+        Ok((files, rows))
+    }
+
+    pub(in crate::run) async fn delete(&self, delete: Delete) -> Result<Answer> {
+        let (database, loaded) = self.iceberg(&delete.table, "Modifying table rows (DELETE)").await?;
+        self.tick();
+        let condition = delete.condition.unwrap_or_else(|| "TRUE".to_owned());
+        let name = relation(&delete.table.name);
+        let text = format!("SELECT \"$path\", count(*) AS n FROM {TARGET} AS {name} WHERE {condition} GROUP BY 1");
+        let (session, plan) = self.changing(&text, &loaded, None, None).await?;
+        let (removed, rows) = self.touched(&session, plan).await?;
+        if removed.is_empty() {
+            return Ok(changed(rows));
+        }
+        let columns = column_list(&loaded, &name);
+        let text = format!("SELECT {columns} FROM {TARGET} AS {name} WHERE ({condition}) IS DISTINCT FROM TRUE");
+        let (session, plan) = self.changing(&text, &loaded, Some(removed.clone()), None).await?;
+        let (added, _) = self.write_rows(&session, plan, &loaded).await?;
+        let operation = if added.is_empty() { "delete" } else { "overwrite" };
+        self.committer(&database).snapshot(&loaded, Change { operation, added, removed }).await?;
+        Ok(changed(rows))
+    }
+
+    pub(in crate::run) async fn update(&self, update: Update) -> Result<Answer> {
+        let (database, loaded) = self.iceberg(&update.table, "Modifying table rows (UPDATE)").await?;
+        self.tick();
+        let condition = update.condition.unwrap_or_else(|| "TRUE".to_owned());
+        let name = relation(&update.table.name);
+        let text = format!("SELECT \"$path\", count(*) AS n FROM {TARGET} AS {name} WHERE {condition} GROUP BY 1");
+        let (session, plan) = self.changing(&text, &loaded, None, None).await?;
+        let (removed, rows) = self.touched(&session, plan).await?;
+        let assigned = assigned(&loaded, &update.assignments)?;
+        let fields = exposed(&loaded)?;
+        let columns: Vec<String> = fields
+            .fields()
+            .iter()
+            .map(|field| {
+                let column = relation(field.name());
+                match assigned.get(field.name().as_str()) {
+                    Some(value) => {
+                        format!("CASE WHEN ({condition}) THEN {value} ELSE {name}.{column} END AS {column}")
+                    }
+                    None => format!("{name}.{column} AS {column}"),
+                }
+            })
+            .collect();
+        let text = format!("SELECT {} FROM {TARGET} AS {name}", columns.join(", "));
+        let (session, plan) = self.changing(&text, &loaded, Some(removed.clone()), None).await?;
+        let plan = fit(plan, &fields, &[])?;
+        if removed.is_empty() {
+            return Ok(changed(rows));
+        }
+        let (added, _) = self.write_rows(&session, plan, &loaded).await?;
+        let change = Change { operation: "overwrite", added, removed };
+        self.committer(&database).snapshot(&loaded, change).await?;
+        Ok(changed(rows))
+    }
+
+    pub(in crate::run) async fn merge(&self, merge: Merge) -> Result<Answer> {
+        let (database, loaded) = self.iceberg(&merge.table, "Modifying table rows (MERGE)").await?;
+        // The source is asked once: each of the queries below sees the same rows.
+        let select = sql::parse_query(&format!("SELECT * FROM {}", merge.source))?;
+        let (session, plan) = self.plan(&select).await?;
+        let plan = named(plan, &select)?;
+        let physical = select::physical(&session, plan).await?;
+        let arrow = physical.schema();
+        let batches = collect(physical, session.context().task_ctx()).await?;
+        let source: Arc<dyn TableProvider> = Arc::new(MemTable::try_new(arrow, vec![batches])?);
+
+        let name = merge.alias.clone().unwrap_or_else(|| relation(&merge.table.name));
+        let join = format!(
+            "(SELECT *, \"$path\" AS lakerun_path, row_number() OVER () AS lakerun_row FROM {TARGET}) AS {name} JOIN {SOURCE} AS {} ON {}",
+            merge.source_name, merge.on
+        );
+        let matched = clauses(&merge.clauses, true);
+        let mut removed = BTreeSet::new();
+        let mut rows = 0;
+        if !matched.is_empty() {
+            let some = format!("({}) IS NOT NULL", which(&matched));
+            let text = format!(
+                "SELECT count(*) AS n FROM (SELECT {name}.lakerun_row FROM {join} WHERE {some} GROUP BY 1 HAVING count(*) > 1)"
+            );
+            let (session, plan) = self.changing(&text, &loaded, None, Some(&source)).await?;
+            if self.count(&session, plan).await? > 0 {
+                return Err(Error::user(
+                    1006,
+                    "MERGE_TARGET_ROW_MULTIPLE_MATCHES",
+                    "One MERGE target table row matched more than one source row",
+                ));
+            }
+            let text = format!("SELECT {name}.lakerun_path, count(*) AS n FROM {join} WHERE {some} GROUP BY 1");
+            let (session, plan) = self.changing(&text, &loaded, None, Some(&source)).await?;
+            (removed, rows) = self.touched(&session, plan).await?;
+        }
+        let fields = exposed(&loaded)?;
+        let mut writer = DataWriter::new(&self.storage, &loaded, &self.job.id)?;
+        let text = rewritten(&loaded, &merge, &matched, &name)?;
+        // Planned also where nothing matches: wrong types are said whatever the rows are.
+        let (session, plan) = self.changing(&text, &loaded, Some(removed.clone()), Some(&source)).await?;
+        let plan = fit(plan, &fields, &[])?;
+        if !removed.is_empty() {
+            self.write_into(&session, plan, &mut writer).await?;
+        }
+        let before = writer.rows;
+        let inserts = clauses(&merge.clauses, false);
+        for (at, clause) in inserts.iter().enumerate() {
+            let (text, columns) = inserted(&loaded, &merge, &inserts[..at], clause, &name)?;
+            let (session, plan) = self.changing(&text, &loaded, None, Some(&source)).await?;
+            let plan = fit(plan, &fields, &columns)?;
+            self.write_into(&session, plan, &mut writer).await?;
+        }
+        let rows = rows + (writer.rows - before);
+        let added = writer.finish().await?;
+        if !added.is_empty() || !removed.is_empty() {
+            // Rows are inserted because the table lacked them: others may have added them since.
+            self.committer(&database)
+                .snapshot_exactly(&loaded, Change { operation: "overwrite", added, removed })
+                .await?;
+        }
+        Ok(changed(rows))
+    }
+
+    async fn count(&self, session: &Session, plan: LogicalPlan) -> Result<i64> {
+        let physical = select::physical(session, plan).await?;
+        let batches = collect(physical, session.context().task_ctx()).await?;
+        let some = batches.iter().filter(|batch| batch.num_rows() > 0);
+        Ok(some.map(|batch| batch.column(0).as_primitive::<Int64Type>().value(0)).sum())
+    }
+}
+
+/// The assignments by column; each column must exist, and once.
+fn assigned<'a>(loaded: &Loaded, assignments: &'a [(String, String)]) -> Result<BTreeMap<&'a str, &'a str>> {
+    let mut all = BTreeMap::new();
+    for (column, value) in assignments {
+        if loaded.metadata.schema().position(column).is_none() {
+            return Err(Error::user(
+                1006,
+                "COLUMN_NOT_FOUND",
+                format_args!("line 1:1: The UPDATE SET target column {column} doesn't exist"),
+            ));
+        }
+        if all.insert(column.as_str(), value.as_str()).is_some() {
+            return Err(Error::user(
+                1006,
+                "SYNTAX_ERROR",
+                format_args!("line 1:1: The UPDATE SET column target {column} is assigned more than once"),
+            ));
+        }
+    }
+    Ok(all)
+}
+
+fn clauses(all: &[MergeClause], matched: bool) -> Vec<&MergeClause> {
+    all.iter().filter(|clause| clause.matched == matched).collect()
+}
+
+/// The number of the first clause whose condition holds, or null.
+fn which(clauses: &[&MergeClause]) -> String {
+    let whens: Vec<_> = clauses
+        .iter()
+        .enumerate()
+        .map(|(i, clause)| format!("WHEN {} THEN {i}", clause.condition.as_deref().unwrap_or("TRUE")))
+        .collect();
+    if whens.is_empty() { "CAST(NULL AS integer)".to_owned() } else { format!("CASE {} END", whens.join(" ")) }
+}
+
+/// The rows of the touched files after MERGE: changed, deleted or as they were.
+fn rewritten(loaded: &Loaded, merge: &Merge, matched: &[&MergeClause], name: &str) -> Result<String> {
+    let found = format!("{}.lakerun_found", merge.source_name);
+    let action = format!("CASE WHEN {found} THEN {} END", which(matched));
+    let mut columns = Vec::new();
+    for field in &loaded.metadata.schema().fields {
+        let column = relation(&field.name);
+        let mut whens = String::new();
+        for (i, clause) in matched.iter().enumerate() {
+            if let MergeAction::Update(assignments) = &clause.action
+                && let Some(value) = assigned(loaded, assignments)?.get(field.name.to_lowercase().as_str())
+            {
+                let _ = write!(whens, " WHEN ({action}) = {i} THEN {value}");
+            }
+        }
+        let plain = format!("{name}.{column}");
+        columns.push(if whens.is_empty() {
+            format!("{plain} AS {column}")
+        } else {
+            format!("CASE{whens} ELSE {plain} END AS {column}")
+        });
+    }
+    let deleting: Vec<String> = matched
+        .iter()
+        .enumerate()
+        .filter(|(_, clause)| matches!(clause.action, MergeAction::Delete))
+        .map(|(i, _)| format!("({action}) IS DISTINCT FROM {i}"))
+        .collect();
+    let keep = if deleting.is_empty() { "TRUE".to_owned() } else { deleting.join(" AND ") };
+    // A target row that matches several source rows comes once: those that no clause takes are as one.
+    Ok(format!(
+        "SELECT {} FROM {TARGET} AS {name} LEFT JOIN (SELECT *, TRUE AS lakerun_found FROM {SOURCE}) AS {} ON ({}) AND ({}) IS NOT NULL WHERE {keep}",
+        columns.join(", "),
+        merge.source_name,
+        merge.on,
+        which(matched),
+    ))
+}
+
+/// The rows that one WHEN NOT MATCHED clause inserts, and the columns that they are for.
+fn inserted(
+    loaded: &Loaded,
+    merge: &Merge,
+    earlier: &[&MergeClause],
+    clause: &MergeClause,
+    name: &str,
+) -> Result<(String, Vec<String>)> {
+    let MergeAction::Insert { columns, values } = &clause.action else {
+        return Err(Error::internal("a clause that does not insert"));
+    };
+    let all: Vec<String> = loaded.metadata.schema().fields.iter().map(|field| field.name.to_lowercase()).collect();
+    let columns = if columns.is_empty() { all } else { columns.clone() };
+    if columns.len() != values.len() {
+        return Err(Error::user(
+            1006,
+            "TYPE_MISMATCH",
+            format_args!("line 1:1: Insert query has mismatched column count: {} and {}", columns.len(), values.len()),
+        ));
+    }
+    let mut conditions = vec![format!("NOT EXISTS (SELECT 1 FROM {TARGET} AS {name} WHERE {})", merge.on)];
+    conditions.extend(clause.condition.as_ref().map(|condition| format!("({condition})")));
+    for clause in earlier {
+        let condition = clause.condition.as_deref().unwrap_or("TRUE");
+        conditions.push(format!("({condition}) IS DISTINCT FROM TRUE"));
+    }
+    let list: Vec<String> =
+        columns.iter().zip(values).map(|(column, value)| format!("{value} AS {}", relation(column))).collect();
+    let text =
+        format!("SELECT {} FROM {SOURCE} AS {} WHERE {}", list.join(", "), merge.source_name, conditions.join(" AND "));
+    Ok((text, columns))
+}
