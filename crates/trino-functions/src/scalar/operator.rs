@@ -336,21 +336,30 @@ fn decimals(call: &Call, columns: &[Column], rows: usize) -> Result<ArrayRef> {
             let (x, y) = (power(s - s1), power(s - s2));
             each(a, b, rows, move |a, b| a.wrapping_mul(x).wrapping_sub(b.wrapping_mul(y)))?
         }
-        name => {
-            let (a, b) = (a.expanded(rows)?, b.expanded(rows)?);
-            let (a, b) = (a.as_primitive::<Decimal128Type>(), b.as_primitive::<Decimal128Type>());
-            let mut values = Vec::with_capacity(rows);
-            for row in 0..rows {
-                values.push(if a.is_null(row) || b.is_null(row) {
-                    None
-                } else {
-                    Some(decimal(name, (a.value(row), s1), (b.value(row), s2), (p, s))?)
-                });
-            }
-            Decimal128Array::from(values)
+        "$mul" => each_or(a, b, rows, |a, b| {
+            a.checked_mul(b).filter(|value| fits(*value, 38)).ok_or_else(|| Error::out_of_range("Decimal overflow"))
+        })?,
+        "$div" if s + s2 - s1 <= 38 => {
+            let factor = power(s + s2 - s1);
+            each_or(a, b, rows, |a, b| {
+                if b == 0 {
+                    return Err(Error::division_by_zero());
+                }
+                let quotient = a.checked_mul(factor).map(|a| divide_half_up(a, b)).filter(|value| fits(*value, 38));
+                quotient.ok_or_else(|| Error::out_of_range("Decimal overflow"))
+            })?
         }
+        name => each_or(a, b, rows, |a, b| decimal(name, (a, s1), (b, s2), (p, s)))?,
     };
     Ok(Arc::new(done.with_precision_and_scale(p, s.cast_signed())?))
+}
+
+/// Applies what may fail to each pair without nulls.
+fn each_or(a: &Column, b: &Column, rows: usize, f: impl Fn(i128, i128) -> Result<i128>) -> Result<Decimal128Array> {
+    let (a, b) = (a.expanded(rows)?, b.expanded(rows)?);
+    let (a, b) = (a.as_primitive::<Decimal128Type>(), b.as_primitive::<Decimal128Type>());
+    let pair = |row: usize| (a.is_valid(row) && b.is_valid(row)).then(|| f(a.value(row), b.value(row))).transpose();
+    (0..rows).map(pair).collect()
 }
 
 /// Applies what cannot fail to each pair; a null makes a null.
