@@ -401,7 +401,7 @@ impl Identity for Everyone {
     }
     async fn role_session(&self, role_arn: &str, session: &str, _: Option<&str>) -> Result<Principal, Error> {
         let (role_arn, session) = (role_arn.to_owned(), session.to_owned());
-        Ok(Principal::Role { role_arn, session, policy: None, attempt: None, access_key: None })
+        Ok(Principal::role(role_arn, session, None))
     }
     async fn issue(&self, _: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
         Err(Error::not_implemented("keys"))

@@ -28,9 +28,13 @@ impl wire::Operation for BatchGetNamedQuery {
         input: &S_BATCH_GET_NAMED_QUERY_INPUT,
         output: &S_BATCH_GET_NAMED_QUERY_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "athena:BatchGetNamedQuery",
+        needs: &[wire::operation::Need {
+            action: "athena:BatchGetNamedQuery",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{NamedQueryIds[]|named-query}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -50,9 +54,13 @@ impl wire::Operation for BatchGetQueryExecution {
         input: &S_BATCH_GET_QUERY_EXECUTION_INPUT,
         output: &S_BATCH_GET_QUERY_EXECUTION_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "athena:BatchGetQueryExecution",
+        needs: &[wire::operation::Need {
+            action: "athena:BatchGetQueryExecution",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{QueryExecutionIds[]|query}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -72,9 +80,13 @@ impl wire::Operation for CreateDataCatalog {
         input: &S_CREATE_DATA_CATALOG_INPUT,
         output: &S_CREATE_DATA_CATALOG_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "athena:CreateDataCatalog",
+        needs: &[wire::operation::Need {
+            action: "athena:CreateDataCatalog",
+            resource: "arn:aws:athena:{region}:{account}:datacatalog/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -94,9 +106,13 @@ impl wire::Operation for CreateNamedQuery {
         input: &S_CREATE_NAMED_QUERY_INPUT,
         output: &S_CREATE_NAMED_QUERY_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
-        action: "athena:CreateNamedQuery",
+        needs: &[wire::operation::Need {
+            action: "athena:CreateNamedQuery",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -116,9 +132,13 @@ impl wire::Operation for CreatePreparedStatement {
         input: &S_CREATE_PREPARED_STATEMENT_INPUT,
         output: &S_CREATE_PREPARED_STATEMENT_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
-        action: "athena:CreatePreparedStatement",
+        needs: &[wire::operation::Need {
+            action: "athena:CreatePreparedStatement",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -138,9 +158,13 @@ impl wire::Operation for CreateWorkGroup {
         input: &S_CREATE_WORK_GROUP_INPUT,
         output: &S_CREATE_WORK_GROUP_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "athena:CreateWorkGroup",
+        needs: &[wire::operation::Need {
+            action: "athena:CreateWorkGroup",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[
             ("Configuration.MonitoringConfiguration", &[]),
             ("Configuration.EngineConfiguration", &[]),
@@ -168,9 +192,13 @@ impl wire::Operation for DeleteDataCatalog {
         input: &S_DELETE_DATA_CATALOG_INPUT,
         output: &S_DELETE_DATA_CATALOG_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "athena:DeleteDataCatalog",
+        needs: &[wire::operation::Need {
+            action: "athena:DeleteDataCatalog",
+            resource: "arn:aws:athena:{region}:{account}:datacatalog/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -190,9 +218,13 @@ impl wire::Operation for DeleteNamedQuery {
         input: &S_DELETE_NAMED_QUERY_INPUT,
         output: &S_DELETE_NAMED_QUERY_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "athena:DeleteNamedQuery",
+        needs: &[wire::operation::Need {
+            action: "athena:DeleteNamedQuery",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{NamedQueryId|named-query}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -212,9 +244,13 @@ impl wire::Operation for DeletePreparedStatement {
         input: &S_DELETE_PREPARED_STATEMENT_INPUT,
         output: &S_DELETE_PREPARED_STATEMENT_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
-        action: "athena:DeletePreparedStatement",
+        needs: &[wire::operation::Need {
+            action: "athena:DeletePreparedStatement",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -234,9 +270,13 @@ impl wire::Operation for DeleteWorkGroup {
         input: &S_DELETE_WORK_GROUP_INPUT,
         output: &S_DELETE_WORK_GROUP_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
-        action: "athena:DeleteWorkGroup",
+        needs: &[wire::operation::Need {
+            action: "athena:DeleteWorkGroup",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -256,9 +296,13 @@ impl wire::Operation for GetDataCatalog {
         input: &S_GET_DATA_CATALOG_INPUT,
         output: &S_GET_DATA_CATALOG_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
-        action: "athena:GetDataCatalog",
+        needs: &[wire::operation::Need {
+            action: "athena:GetDataCatalog",
+            resource: "arn:aws:athena:{region}:{account}:datacatalog/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -278,9 +322,13 @@ impl wire::Operation for GetDatabase {
         input: &S_GET_DATABASE_INPUT,
         output: &S_GET_DATABASE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
-        action: "athena:GetDatabase",
+        needs: &[wire::operation::Need {
+            action: "athena:GetDatabase",
+            resource: "arn:aws:athena:{region}:{account}:datacatalog/{CatalogName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -300,9 +348,13 @@ impl wire::Operation for GetNamedQuery {
         input: &S_GET_NAMED_QUERY_INPUT,
         output: &S_GET_NAMED_QUERY_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "athena:GetNamedQuery",
+        needs: &[wire::operation::Need {
+            action: "athena:GetNamedQuery",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{NamedQueryId|named-query}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -322,9 +374,13 @@ impl wire::Operation for GetPreparedStatement {
         input: &S_GET_PREPARED_STATEMENT_INPUT,
         output: &S_GET_PREPARED_STATEMENT_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
-        action: "athena:GetPreparedStatement",
+        needs: &[wire::operation::Need {
+            action: "athena:GetPreparedStatement",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -344,9 +400,13 @@ impl wire::Operation for GetQueryExecution {
         input: &S_GET_QUERY_EXECUTION_INPUT,
         output: &S_GET_QUERY_EXECUTION_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "athena:GetQueryExecution",
+        needs: &[wire::operation::Need {
+            action: "athena:GetQueryExecution",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{QueryExecutionId|query}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -366,9 +426,13 @@ impl wire::Operation for GetQueryResults {
         input: &S_GET_QUERY_RESULTS_INPUT,
         output: &S_GET_QUERY_RESULTS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "athena:GetQueryResults",
+        needs: &[wire::operation::Need {
+            action: "athena:GetQueryResults",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{QueryExecutionId|query}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("QueryResultType", &["DATA_ROWS"])],
     };
 }
@@ -388,9 +452,13 @@ impl wire::Operation for GetQueryRuntimeStatistics {
         input: &S_GET_QUERY_RUNTIME_STATISTICS_INPUT,
         output: &S_GET_QUERY_RUNTIME_STATISTICS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "athena:GetQueryRuntimeStatistics",
+        needs: &[wire::operation::Need {
+            action: "athena:GetQueryRuntimeStatistics",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{QueryExecutionId|query}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -410,9 +478,13 @@ impl wire::Operation for GetTableMetadata {
         input: &S_GET_TABLE_METADATA_INPUT,
         output: &S_GET_TABLE_METADATA_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
-        action: "athena:GetTableMetadata",
+        needs: &[wire::operation::Need {
+            action: "athena:GetTableMetadata",
+            resource: "arn:aws:athena:{region}:{account}:datacatalog/{CatalogName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -432,9 +504,13 @@ impl wire::Operation for GetWorkGroup {
         input: &S_GET_WORK_GROUP_INPUT,
         output: &S_GET_WORK_GROUP_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
-        action: "athena:GetWorkGroup",
+        needs: &[wire::operation::Need {
+            action: "athena:GetWorkGroup",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -454,9 +530,8 @@ impl wire::Operation for ListDataCatalogs {
         input: &S_LIST_DATA_CATALOGS_INPUT,
         output: &S_LIST_DATA_CATALOGS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
-        action: "athena:ListDataCatalogs",
+        needs: &[wire::operation::Need { action: "athena:ListDataCatalogs", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -476,9 +551,13 @@ impl wire::Operation for ListDatabases {
         input: &S_LIST_DATABASES_INPUT,
         output: &S_LIST_DATABASES_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
-        action: "athena:ListDatabases",
+        needs: &[wire::operation::Need {
+            action: "athena:ListDatabases",
+            resource: "arn:aws:athena:{region}:{account}:datacatalog/{CatalogName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -498,9 +577,8 @@ impl wire::Operation for ListEngineVersions {
         input: &S_LIST_ENGINE_VERSIONS_INPUT,
         output: &S_LIST_ENGINE_VERSIONS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "athena:ListEngineVersions",
+        needs: &[wire::operation::Need { action: "athena:ListEngineVersions", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -520,9 +598,13 @@ impl wire::Operation for ListNamedQueries {
         input: &S_LIST_NAMED_QUERIES_INPUT,
         output: &S_LIST_NAMED_QUERIES_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
-        action: "athena:ListNamedQueries",
+        needs: &[wire::operation::Need {
+            action: "athena:ListNamedQueries",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -542,9 +624,13 @@ impl wire::Operation for ListPreparedStatements {
         input: &S_LIST_PREPARED_STATEMENTS_INPUT,
         output: &S_LIST_PREPARED_STATEMENTS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
-        action: "athena:ListPreparedStatements",
+        needs: &[wire::operation::Need {
+            action: "athena:ListPreparedStatements",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -564,9 +650,13 @@ impl wire::Operation for ListQueryExecutions {
         input: &S_LIST_QUERY_EXECUTIONS_INPUT,
         output: &S_LIST_QUERY_EXECUTIONS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
-        action: "athena:ListQueryExecutions",
+        needs: &[wire::operation::Need {
+            action: "athena:ListQueryExecutions",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -586,9 +676,13 @@ impl wire::Operation for ListTableMetadata {
         input: &S_LIST_TABLE_METADATA_INPUT,
         output: &S_LIST_TABLE_METADATA_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: true,
-        action: "athena:ListTableMetadata",
+        needs: &[wire::operation::Need {
+            action: "athena:ListTableMetadata",
+            resource: "arn:aws:athena:{region}:{account}:datacatalog/{CatalogName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -608,9 +702,13 @@ impl wire::Operation for ListTagsForResource {
         input: &S_LIST_TAGS_FOR_RESOURCE_INPUT,
         output: &S_LIST_TAGS_FOR_RESOURCE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "athena:ListTagsForResource",
+        needs: &[wire::operation::Need {
+            action: "athena:ListTagsForResource",
+            resource: "arn:aws:athena:{region}:{account}:{ResourceARN}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -630,9 +728,8 @@ impl wire::Operation for ListWorkGroups {
         input: &S_LIST_WORK_GROUPS_INPUT,
         output: &S_LIST_WORK_GROUPS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "athena:ListWorkGroups",
+        needs: &[wire::operation::Need { action: "athena:ListWorkGroups", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -652,9 +749,13 @@ impl wire::Operation for StartQueryExecution {
         input: &S_START_QUERY_EXECUTION_INPUT,
         output: &S_START_QUERY_EXECUTION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
-        action: "athena:StartQueryExecution",
+        needs: &[wire::operation::Need {
+            action: "athena:StartQueryExecution",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("EngineConfiguration", &[])],
     };
 }
@@ -674,9 +775,13 @@ impl wire::Operation for StopQueryExecution {
         input: &S_STOP_QUERY_EXECUTION_INPUT,
         output: &S_STOP_QUERY_EXECUTION_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "athena:StopQueryExecution",
+        needs: &[wire::operation::Need {
+            action: "athena:StopQueryExecution",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{QueryExecutionId|query}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -696,9 +801,13 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_INPUT,
         output: &S_TAG_RESOURCE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "athena:TagResource",
+        needs: &[wire::operation::Need {
+            action: "athena:TagResource",
+            resource: "arn:aws:athena:{region}:{account}:{ResourceARN}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -718,9 +827,13 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_INPUT,
         output: &S_UNTAG_RESOURCE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "athena:UntagResource",
+        needs: &[wire::operation::Need {
+            action: "athena:UntagResource",
+            resource: "arn:aws:athena:{region}:{account}:{ResourceARN}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -740,9 +853,13 @@ impl wire::Operation for UpdateDataCatalog {
         input: &S_UPDATE_DATA_CATALOG_INPUT,
         output: &S_UPDATE_DATA_CATALOG_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "athena:UpdateDataCatalog",
+        needs: &[wire::operation::Need {
+            action: "athena:UpdateDataCatalog",
+            resource: "arn:aws:athena:{region}:{account}:datacatalog/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -762,9 +879,13 @@ impl wire::Operation for UpdateNamedQuery {
         input: &S_UPDATE_NAMED_QUERY_INPUT,
         output: &S_UPDATE_NAMED_QUERY_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "athena:UpdateNamedQuery",
+        needs: &[wire::operation::Need {
+            action: "athena:UpdateNamedQuery",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{NamedQueryId|named-query}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -784,9 +905,13 @@ impl wire::Operation for UpdatePreparedStatement {
         input: &S_UPDATE_PREPARED_STATEMENT_INPUT,
         output: &S_UPDATE_PREPARED_STATEMENT_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
-        action: "athena:UpdatePreparedStatement",
+        needs: &[wire::operation::Need {
+            action: "athena:UpdatePreparedStatement",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -806,9 +931,13 @@ impl wire::Operation for UpdateWorkGroup {
         input: &S_UPDATE_WORK_GROUP_INPUT,
         output: &S_UPDATE_WORK_GROUP_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup}",
         readonly: false,
-        action: "athena:UpdateWorkGroup",
+        needs: &[wire::operation::Need {
+            action: "athena:UpdateWorkGroup",
+            resource: "arn:aws:athena:{region}:{account}:workgroup/{WorkGroup:primary}",
+            when: None,
+            passes: "",
+        }],
         refused: &[
             ("ConfigurationUpdates.ManagedQueryResultsConfigurationUpdates", &[]),
             ("ConfigurationUpdates.CustomerContentEncryptionConfiguration", &[]),
@@ -819,6 +948,46 @@ impl wire::Operation for UpdateWorkGroup {
         ],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <BatchGetNamedQuery as wire::Operation>::SPEC,
+    <BatchGetQueryExecution as wire::Operation>::SPEC,
+    <CreateDataCatalog as wire::Operation>::SPEC,
+    <CreateNamedQuery as wire::Operation>::SPEC,
+    <CreatePreparedStatement as wire::Operation>::SPEC,
+    <CreateWorkGroup as wire::Operation>::SPEC,
+    <DeleteDataCatalog as wire::Operation>::SPEC,
+    <DeleteNamedQuery as wire::Operation>::SPEC,
+    <DeletePreparedStatement as wire::Operation>::SPEC,
+    <DeleteWorkGroup as wire::Operation>::SPEC,
+    <GetDataCatalog as wire::Operation>::SPEC,
+    <GetDatabase as wire::Operation>::SPEC,
+    <GetNamedQuery as wire::Operation>::SPEC,
+    <GetPreparedStatement as wire::Operation>::SPEC,
+    <GetQueryExecution as wire::Operation>::SPEC,
+    <GetQueryResults as wire::Operation>::SPEC,
+    <GetQueryRuntimeStatistics as wire::Operation>::SPEC,
+    <GetTableMetadata as wire::Operation>::SPEC,
+    <GetWorkGroup as wire::Operation>::SPEC,
+    <ListDataCatalogs as wire::Operation>::SPEC,
+    <ListDatabases as wire::Operation>::SPEC,
+    <ListEngineVersions as wire::Operation>::SPEC,
+    <ListNamedQueries as wire::Operation>::SPEC,
+    <ListPreparedStatements as wire::Operation>::SPEC,
+    <ListQueryExecutions as wire::Operation>::SPEC,
+    <ListTableMetadata as wire::Operation>::SPEC,
+    <ListTagsForResource as wire::Operation>::SPEC,
+    <ListWorkGroups as wire::Operation>::SPEC,
+    <StartQueryExecution as wire::Operation>::SPEC,
+    <StopQueryExecution as wire::Operation>::SPEC,
+    <TagResource as wire::Operation>::SPEC,
+    <UntagResource as wire::Operation>::SPEC,
+    <UpdateDataCatalog as wire::Operation>::SPEC,
+    <UpdateNamedQuery as wire::Operation>::SPEC,
+    <UpdatePreparedStatement as wire::Operation>::SPEC,
+    <UpdateWorkGroup as wire::Operation>::SPEC,
+];
 
 /// `AclConfiguration`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,9 +28,21 @@ impl wire::Operation for CreateChangeSet {
         input: &S_CREATE_CHANGE_SET_INPUT,
         output: &S_CREATE_CHANGE_SET_OUTPUT,
         result_wrapper: "CreateChangeSetResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
-        action: "cloudformation:CreateChangeSet",
+        needs: &[
+            wire::operation::Need {
+                action: "cloudformation:CreateChangeSet",
+                resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:cloudformation:{region}:{account}:{RoleARN}",
+                when: None,
+                passes: "cloudformation.amazonaws.com",
+            },
+        ],
         refused: &[
             ("ResourceTypes", &[]),
             ("RollbackConfiguration", &[]),
@@ -58,9 +70,21 @@ impl wire::Operation for CreateStack {
         input: &S_CREATE_STACK_INPUT,
         output: &S_CREATE_STACK_OUTPUT,
         result_wrapper: "CreateStackResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
-        action: "cloudformation:CreateStack",
+        needs: &[
+            wire::operation::Need {
+                action: "cloudformation:CreateStack",
+                resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:cloudformation:{region}:{account}:{RoleARN}",
+                when: None,
+                passes: "cloudformation.amazonaws.com",
+            },
+        ],
         refused: &[
             ("RollbackConfiguration", &[]),
             ("TimeoutInMinutes", &[]),
@@ -90,9 +114,13 @@ impl wire::Operation for DeleteChangeSet {
         input: &S_DELETE_CHANGE_SET_INPUT,
         output: &S_DELETE_CHANGE_SET_OUTPUT,
         result_wrapper: "DeleteChangeSetResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
-        action: "cloudformation:DeleteChangeSet",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:DeleteChangeSet",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/* ; arn:aws:cloudformation:{region}:{account}:{ChangeSetName|stack-of-change-set}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -112,9 +140,21 @@ impl wire::Operation for DeleteStack {
         input: &S_DELETE_STACK_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
-        action: "cloudformation:DeleteStack",
+        needs: &[
+            wire::operation::Need {
+                action: "cloudformation:DeleteStack",
+                resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:cloudformation:{region}:{account}:{RoleARN}",
+                when: None,
+                passes: "cloudformation.amazonaws.com",
+            },
+        ],
         refused: &[("DeletionMode", &["STANDARD"]), ("DeploymentConfig", &[])],
     };
 }
@@ -134,9 +174,13 @@ impl wire::Operation for DescribeChangeSet {
         input: &S_DESCRIBE_CHANGE_SET_INPUT,
         output: &S_DESCRIBE_CHANGE_SET_OUTPUT,
         result_wrapper: "DescribeChangeSetResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
-        action: "cloudformation:DescribeChangeSet",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:DescribeChangeSet",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/* ; arn:aws:cloudformation:{region}:{account}:{ChangeSetName|stack-of-change-set}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -156,9 +200,13 @@ impl wire::Operation for DescribeStackEvents {
         input: &S_DESCRIBE_STACK_EVENTS_INPUT,
         output: &S_DESCRIBE_STACK_EVENTS_OUTPUT,
         result_wrapper: "DescribeStackEventsResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
-        action: "cloudformation:DescribeStackEvents",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:DescribeStackEvents",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -178,9 +226,13 @@ impl wire::Operation for DescribeStackResource {
         input: &S_DESCRIBE_STACK_RESOURCE_INPUT,
         output: &S_DESCRIBE_STACK_RESOURCE_OUTPUT,
         result_wrapper: "DescribeStackResourceResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
-        action: "cloudformation:DescribeStackResource",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:DescribeStackResource",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -200,9 +252,13 @@ impl wire::Operation for DescribeStackResources {
         input: &S_DESCRIBE_STACK_RESOURCES_INPUT,
         output: &S_DESCRIBE_STACK_RESOURCES_OUTPUT,
         result_wrapper: "DescribeStackResourcesResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
-        action: "cloudformation:DescribeStackResources",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:DescribeStackResources",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/* ; *",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -222,9 +278,13 @@ impl wire::Operation for DescribeStacks {
         input: &S_DESCRIBE_STACKS_INPUT,
         output: &S_DESCRIBE_STACKS_OUTPUT,
         result_wrapper: "DescribeStacksResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
-        action: "cloudformation:DescribeStacks",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:DescribeStacks",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/* ; *",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -244,9 +304,13 @@ impl wire::Operation for ExecuteChangeSet {
         input: &S_EXECUTE_CHANGE_SET_INPUT,
         output: &S_EXECUTE_CHANGE_SET_OUTPUT,
         result_wrapper: "ExecuteChangeSetResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
-        action: "cloudformation:ExecuteChangeSet",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:ExecuteChangeSet",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/* ; arn:aws:cloudformation:{region}:{account}:{ChangeSetName|stack-of-change-set}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("RetainExceptOnCreate", &["false"])],
     };
 }
@@ -266,9 +330,13 @@ impl wire::Operation for GetTemplate {
         input: &S_GET_TEMPLATE_INPUT,
         output: &S_GET_TEMPLATE_OUTPUT,
         result_wrapper: "GetTemplateResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
-        action: "cloudformation:GetTemplate",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:GetTemplate",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/* ; *",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -288,9 +356,13 @@ impl wire::Operation for GetTemplateSummary {
         input: &S_GET_TEMPLATE_SUMMARY_INPUT,
         output: &S_GET_TEMPLATE_SUMMARY_OUTPUT,
         result_wrapper: "GetTemplateSummaryResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
-        action: "cloudformation:GetTemplateSummary",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:GetTemplateSummary",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/* ; *",
+            when: None,
+            passes: "",
+        }],
         refused: &[("StackSetName", &[]), ("CallAs", &["SELF"])],
     };
 }
@@ -310,9 +382,13 @@ impl wire::Operation for ListChangeSets {
         input: &S_LIST_CHANGE_SETS_INPUT,
         output: &S_LIST_CHANGE_SETS_OUTPUT,
         result_wrapper: "ListChangeSetsResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
-        action: "cloudformation:ListChangeSets",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:ListChangeSets",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -332,9 +408,13 @@ impl wire::Operation for ListStackResources {
         input: &S_LIST_STACK_RESOURCES_INPUT,
         output: &S_LIST_STACK_RESOURCES_OUTPUT,
         result_wrapper: "ListStackResourcesResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: true,
-        action: "cloudformation:ListStackResources",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:ListStackResources",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -354,9 +434,8 @@ impl wire::Operation for ListStacks {
         input: &S_LIST_STACKS_INPUT,
         output: &S_LIST_STACKS_OUTPUT,
         result_wrapper: "ListStacksResult",
-        resource: "",
         readonly: true,
-        action: "cloudformation:ListStacks",
+        needs: &[wire::operation::Need { action: "cloudformation:ListStacks", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -376,9 +455,21 @@ impl wire::Operation for UpdateStack {
         input: &S_UPDATE_STACK_INPUT,
         output: &S_UPDATE_STACK_OUTPUT,
         result_wrapper: "UpdateStackResult",
-        resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName}/*",
         readonly: false,
-        action: "cloudformation:UpdateStack",
+        needs: &[
+            wire::operation::Need {
+                action: "cloudformation:UpdateStack",
+                resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:cloudformation:{region}:{account}:{RoleARN}",
+                when: None,
+                passes: "cloudformation.amazonaws.com",
+            },
+        ],
         refused: &[
             ("StackPolicyDuringUpdateBody", &[]),
             ("StackPolicyDuringUpdateURL", &[]),
@@ -409,12 +500,37 @@ impl wire::Operation for ValidateTemplate {
         input: &S_VALIDATE_TEMPLATE_INPUT,
         output: &S_VALIDATE_TEMPLATE_OUTPUT,
         result_wrapper: "ValidateTemplateResult",
-        resource: "",
         readonly: true,
-        action: "cloudformation:ValidateTemplate",
+        needs: &[wire::operation::Need {
+            action: "cloudformation:ValidateTemplate",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <CreateChangeSet as wire::Operation>::SPEC,
+    <CreateStack as wire::Operation>::SPEC,
+    <DeleteChangeSet as wire::Operation>::SPEC,
+    <DeleteStack as wire::Operation>::SPEC,
+    <DescribeChangeSet as wire::Operation>::SPEC,
+    <DescribeStackEvents as wire::Operation>::SPEC,
+    <DescribeStackResource as wire::Operation>::SPEC,
+    <DescribeStackResources as wire::Operation>::SPEC,
+    <DescribeStacks as wire::Operation>::SPEC,
+    <ExecuteChangeSet as wire::Operation>::SPEC,
+    <GetTemplate as wire::Operation>::SPEC,
+    <GetTemplateSummary as wire::Operation>::SPEC,
+    <ListChangeSets as wire::Operation>::SPEC,
+    <ListStackResources as wire::Operation>::SPEC,
+    <ListStacks as wire::Operation>::SPEC,
+    <UpdateStack as wire::Operation>::SPEC,
+    <ValidateTemplate as wire::Operation>::SPEC,
+];
 
 /// `Change`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,9 +28,8 @@ impl wire::Operation for GetMetricData {
         input: &S_GET_METRIC_DATA_INPUT,
         output: &S_GET_METRIC_DATA_OUTPUT,
         result_wrapper: "GetMetricDataResult",
-        resource: "",
         readonly: true,
-        action: "cloudwatch:GetMetricData",
+        needs: &[wire::operation::Need { action: "cloudwatch:GetMetricData", resource: "*", when: None, passes: "" }],
         refused: &[("MetricDataQueries.Expression", &[]), ("MetricDataQueries.AccountId", &[])],
     };
 }
@@ -50,9 +49,13 @@ impl wire::Operation for GetMetricStatistics {
         input: &S_GET_METRIC_STATISTICS_INPUT,
         output: &S_GET_METRIC_STATISTICS_OUTPUT,
         result_wrapper: "GetMetricStatisticsResult",
-        resource: "",
         readonly: true,
-        action: "cloudwatch:GetMetricStatistics",
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:GetMetricStatistics",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -72,9 +75,8 @@ impl wire::Operation for ListMetrics {
         input: &S_LIST_METRICS_INPUT,
         output: &S_LIST_METRICS_OUTPUT,
         result_wrapper: "ListMetricsResult",
-        resource: "",
         readonly: true,
-        action: "cloudwatch:ListMetrics",
+        needs: &[wire::operation::Need { action: "cloudwatch:ListMetrics", resource: "*", when: None, passes: "" }],
         refused: &[("OwningAccount", &[])],
     };
 }
@@ -94,9 +96,8 @@ impl wire::Operation for PutMetricData {
         input: &S_PUT_METRIC_DATA_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "cloudwatch:PutMetricData",
+        needs: &[wire::operation::Need { action: "cloudwatch:PutMetricData", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -116,9 +117,13 @@ impl wire::Operation for PutMetricAlarm {
         input: &S_PUT_METRIC_ALARM_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "cloudwatch:PutMetricAlarm",
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:PutMetricAlarm",
+            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:{AlarmName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("Metrics.Expression", &[]), ("Metrics.AccountId", &[])],
     };
 }
@@ -138,9 +143,13 @@ impl wire::Operation for DescribeAlarms {
         input: &S_DESCRIBE_ALARMS_INPUT,
         output: &S_DESCRIBE_ALARMS_OUTPUT,
         result_wrapper: "DescribeAlarmsResult",
-        resource: "",
         readonly: true,
-        action: "cloudwatch:DescribeAlarms",
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:DescribeAlarms",
+            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -160,9 +169,13 @@ impl wire::Operation for DeleteAlarms {
         input: &S_DELETE_ALARMS_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "cloudwatch:DeleteAlarms",
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:DeleteAlarms",
+            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:{AlarmNames[]}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -182,9 +195,13 @@ impl wire::Operation for PutDashboard {
         input: &S_PUT_DASHBOARD_INPUT,
         output: &S_PUT_DASHBOARD_OUTPUT,
         result_wrapper: "PutDashboardResult",
-        resource: "",
         readonly: false,
-        action: "cloudwatch:PutDashboard",
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:PutDashboard",
+            resource: "arn:aws:cloudwatch::{account}:dashboard/{DashboardName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -204,9 +221,13 @@ impl wire::Operation for GetDashboard {
         input: &S_GET_DASHBOARD_INPUT,
         output: &S_GET_DASHBOARD_OUTPUT,
         result_wrapper: "GetDashboardResult",
-        resource: "",
         readonly: true,
-        action: "cloudwatch:GetDashboard",
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:GetDashboard",
+            resource: "arn:aws:cloudwatch::{account}:dashboard/{DashboardName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -226,9 +247,13 @@ impl wire::Operation for DeleteDashboards {
         input: &S_DELETE_DASHBOARDS_INPUT,
         output: &S_DELETE_DASHBOARDS_OUTPUT,
         result_wrapper: "DeleteDashboardsResult",
-        resource: "",
         readonly: false,
-        action: "cloudwatch:DeleteDashboards",
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:DeleteDashboards",
+            resource: "arn:aws:cloudwatch::{account}:dashboard/{DashboardNames[]}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -248,9 +273,13 @@ impl wire::Operation for ListTagsForResource {
         input: &S_LIST_TAGS_FOR_RESOURCE_INPUT,
         output: &S_LIST_TAGS_FOR_RESOURCE_OUTPUT,
         result_wrapper: "ListTagsForResourceResult",
-        resource: "",
         readonly: true,
-        action: "cloudwatch:ListTagsForResource",
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:ListTagsForResource",
+            resource: "arn:aws:cloudwatch:{region}:{account}:{ResourceARN}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -270,9 +299,13 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_INPUT,
         output: &S_TAG_RESOURCE_OUTPUT,
         result_wrapper: "TagResourceResult",
-        resource: "",
         readonly: false,
-        action: "cloudwatch:TagResource",
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:TagResource",
+            resource: "arn:aws:cloudwatch:{region}:{account}:{ResourceARN}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -292,12 +325,33 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_INPUT,
         output: &S_UNTAG_RESOURCE_OUTPUT,
         result_wrapper: "UntagResourceResult",
-        resource: "",
         readonly: false,
-        action: "cloudwatch:UntagResource",
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:UntagResource",
+            resource: "arn:aws:cloudwatch:{region}:{account}:{ResourceARN}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <GetMetricData as wire::Operation>::SPEC,
+    <GetMetricStatistics as wire::Operation>::SPEC,
+    <ListMetrics as wire::Operation>::SPEC,
+    <PutMetricData as wire::Operation>::SPEC,
+    <PutMetricAlarm as wire::Operation>::SPEC,
+    <DescribeAlarms as wire::Operation>::SPEC,
+    <DeleteAlarms as wire::Operation>::SPEC,
+    <PutDashboard as wire::Operation>::SPEC,
+    <GetDashboard as wire::Operation>::SPEC,
+    <DeleteDashboards as wire::Operation>::SPEC,
+    <ListTagsForResource as wire::Operation>::SPEC,
+    <TagResource as wire::Operation>::SPEC,
+    <UntagResource as wire::Operation>::SPEC,
+];
 
 /// `ActionConfiguration`.
 #[derive(Clone, Debug, Default, PartialEq)]

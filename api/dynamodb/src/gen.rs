@@ -28,9 +28,8 @@ impl wire::Operation for BatchExecuteStatement {
         input: &S_BATCH_EXECUTE_STATEMENT_INPUT,
         output: &S_BATCH_EXECUTE_STATEMENT_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "",
+        needs: &[],
         refused: &[],
     };
 }
@@ -50,9 +49,13 @@ impl wire::Operation for BatchGetItem {
         input: &S_BATCH_GET_ITEM_INPUT,
         output: &S_BATCH_GET_ITEM_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "dynamodb:BatchGetItem",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:BatchGetItem",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{RequestItems@keys}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -72,9 +75,13 @@ impl wire::Operation for BatchWriteItem {
         input: &S_BATCH_WRITE_ITEM_INPUT,
         output: &S_BATCH_WRITE_ITEM_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "dynamodb:BatchWriteItem",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:BatchWriteItem",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{RequestItems@keys}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -94,9 +101,13 @@ impl wire::Operation for CreateTable {
         input: &S_CREATE_TABLE_INPUT,
         output: &S_CREATE_TABLE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
-        action: "dynamodb:CreateTable",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:CreateTable",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("GlobalTableSettingsReplicationMode", &[]), ("VectorIndexes", &[])],
     };
 }
@@ -116,9 +127,13 @@ impl wire::Operation for DeleteItem {
         input: &S_DELETE_ITEM_INPUT,
         output: &S_DELETE_ITEM_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
-        action: "dynamodb:DeleteItem",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DeleteItem",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -138,9 +153,13 @@ impl wire::Operation for DeleteResourcePolicy {
         input: &S_DELETE_RESOURCE_POLICY_INPUT,
         output: &S_DELETE_RESOURCE_POLICY_OUTPUT,
         result_wrapper: "",
-        resource: "{ResourceArn}",
         readonly: false,
-        action: "dynamodb:DeleteResourcePolicy",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DeleteResourcePolicy",
+            resource: "arn:aws:dynamodb:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -160,9 +179,13 @@ impl wire::Operation for DeleteTable {
         input: &S_DELETE_TABLE_INPUT,
         output: &S_DELETE_TABLE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
-        action: "dynamodb:DeleteTable",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DeleteTable",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -182,9 +205,13 @@ impl wire::Operation for DescribeContinuousBackups {
         input: &S_DESCRIBE_CONTINUOUS_BACKUPS_INPUT,
         output: &S_DESCRIBE_CONTINUOUS_BACKUPS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: true,
-        action: "dynamodb:DescribeContinuousBackups",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DescribeContinuousBackups",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -204,9 +231,13 @@ impl wire::Operation for DescribeContributorInsights {
         input: &S_DESCRIBE_CONTRIBUTOR_INSIGHTS_INPUT,
         output: &S_DESCRIBE_CONTRIBUTOR_INSIGHTS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: true,
-        action: "dynamodb:DescribeContributorInsights",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DescribeContributorInsights",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}[/index/{IndexName}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -226,9 +257,8 @@ impl wire::Operation for DescribeEndpoints {
         input: &S_DESCRIBE_ENDPOINTS_REQUEST,
         output: &S_DESCRIBE_ENDPOINTS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "dynamodb:DescribeEndpoints",
+        needs: &[wire::operation::Need { action: "dynamodb:DescribeEndpoints", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -248,9 +278,13 @@ impl wire::Operation for DescribeKinesisStreamingDestination {
         input: &S_DESCRIBE_KINESIS_STREAMING_DESTINATION_INPUT,
         output: &S_DESCRIBE_KINESIS_STREAMING_DESTINATION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: true,
-        action: "dynamodb:DescribeKinesisStreamingDestination",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DescribeKinesisStreamingDestination",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -270,9 +304,8 @@ impl wire::Operation for DescribeLimits {
         input: &S_DESCRIBE_LIMITS_INPUT,
         output: &S_DESCRIBE_LIMITS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "dynamodb:DescribeLimits",
+        needs: &[wire::operation::Need { action: "dynamodb:DescribeLimits", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -292,9 +325,13 @@ impl wire::Operation for DescribeTable {
         input: &S_DESCRIBE_TABLE_INPUT,
         output: &S_DESCRIBE_TABLE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: true,
-        action: "dynamodb:DescribeTable",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DescribeTable",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -314,9 +351,13 @@ impl wire::Operation for DescribeTimeToLive {
         input: &S_DESCRIBE_TIME_TO_LIVE_INPUT,
         output: &S_DESCRIBE_TIME_TO_LIVE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: true,
-        action: "dynamodb:DescribeTimeToLive",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DescribeTimeToLive",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -336,9 +377,13 @@ impl wire::Operation for DisableKinesisStreamingDestination {
         input: &S_KINESIS_STREAMING_DESTINATION_INPUT,
         output: &S_KINESIS_STREAMING_DESTINATION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
-        action: "dynamodb:DisableKinesisStreamingDestination",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DisableKinesisStreamingDestination",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("EnableKinesisStreamingConfiguration", &[])],
     };
 }
@@ -358,9 +403,13 @@ impl wire::Operation for EnableKinesisStreamingDestination {
         input: &S_KINESIS_STREAMING_DESTINATION_INPUT,
         output: &S_KINESIS_STREAMING_DESTINATION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
-        action: "dynamodb:EnableKinesisStreamingDestination",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:EnableKinesisStreamingDestination",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("EnableKinesisStreamingConfiguration", &[])],
     };
 }
@@ -380,9 +429,8 @@ impl wire::Operation for ExecuteStatement {
         input: &S_EXECUTE_STATEMENT_INPUT,
         output: &S_EXECUTE_STATEMENT_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "",
+        needs: &[],
         refused: &[],
     };
 }
@@ -402,9 +450,8 @@ impl wire::Operation for ExecuteTransaction {
         input: &S_EXECUTE_TRANSACTION_INPUT,
         output: &S_EXECUTE_TRANSACTION_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "",
+        needs: &[],
         refused: &[],
     };
 }
@@ -424,9 +471,13 @@ impl wire::Operation for GetItem {
         input: &S_GET_ITEM_INPUT,
         output: &S_GET_ITEM_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: true,
-        action: "dynamodb:GetItem",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:GetItem",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -446,9 +497,13 @@ impl wire::Operation for GetResourcePolicy {
         input: &S_GET_RESOURCE_POLICY_INPUT,
         output: &S_GET_RESOURCE_POLICY_OUTPUT,
         result_wrapper: "",
-        resource: "{ResourceArn}",
         readonly: true,
-        action: "dynamodb:GetResourcePolicy",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:GetResourcePolicy",
+            resource: "arn:aws:dynamodb:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -468,9 +523,13 @@ impl wire::Operation for ListContributorInsights {
         input: &S_LIST_CONTRIBUTOR_INSIGHTS_INPUT,
         output: &S_LIST_CONTRIBUTOR_INSIGHTS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: true,
-        action: "dynamodb:ListContributorInsights",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:ListContributorInsights",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -490,9 +549,8 @@ impl wire::Operation for ListTables {
         input: &S_LIST_TABLES_INPUT,
         output: &S_LIST_TABLES_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "dynamodb:ListTables",
+        needs: &[wire::operation::Need { action: "dynamodb:ListTables", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -512,9 +570,13 @@ impl wire::Operation for ListTagsOfResource {
         input: &S_LIST_TAGS_OF_RESOURCE_INPUT,
         output: &S_LIST_TAGS_OF_RESOURCE_OUTPUT,
         result_wrapper: "",
-        resource: "{ResourceArn}",
         readonly: true,
-        action: "dynamodb:ListTagsOfResource",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:ListTagsOfResource",
+            resource: "arn:aws:dynamodb:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -534,9 +596,13 @@ impl wire::Operation for PutItem {
         input: &S_PUT_ITEM_INPUT,
         output: &S_PUT_ITEM_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
-        action: "dynamodb:PutItem",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:PutItem",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -556,9 +622,13 @@ impl wire::Operation for PutResourcePolicy {
         input: &S_PUT_RESOURCE_POLICY_INPUT,
         output: &S_PUT_RESOURCE_POLICY_OUTPUT,
         result_wrapper: "",
-        resource: "{ResourceArn}",
         readonly: false,
-        action: "dynamodb:PutResourcePolicy",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:PutResourcePolicy",
+            resource: "arn:aws:dynamodb:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -578,9 +648,13 @@ impl wire::Operation for Query {
         input: &S_QUERY_INPUT,
         output: &S_QUERY_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: true,
-        action: "dynamodb:Query",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:Query",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}[/index/{IndexName}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -600,9 +674,13 @@ impl wire::Operation for Scan {
         input: &S_SCAN_INPUT,
         output: &S_SCAN_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: true,
-        action: "dynamodb:Scan",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:Scan",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}[/index/{IndexName}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -622,9 +700,13 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "{ResourceArn}",
         readonly: false,
-        action: "dynamodb:TagResource",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:TagResource",
+            resource: "arn:aws:dynamodb:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -644,9 +726,13 @@ impl wire::Operation for TransactGetItems {
         input: &S_TRANSACT_GET_ITEMS_INPUT,
         output: &S_TRANSACT_GET_ITEMS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "dynamodb:TransactGetItems",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:GetItem",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TransactItems[].Get.TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -666,9 +752,33 @@ impl wire::Operation for TransactWriteItems {
         input: &S_TRANSACT_WRITE_ITEMS_INPUT,
         output: &S_TRANSACT_WRITE_ITEMS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "dynamodb:TransactWriteItems",
+        needs: &[
+            wire::operation::Need {
+                action: "dynamodb:ConditionCheckItem",
+                resource: "arn:aws:dynamodb:{region}:{account}:table/{TransactItems[].ConditionCheck.TableName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "dynamodb:DeleteItem",
+                resource: "arn:aws:dynamodb:{region}:{account}:table/{TransactItems[].Delete.TableName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "dynamodb:PutItem",
+                resource: "arn:aws:dynamodb:{region}:{account}:table/{TransactItems[].Put.TableName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "dynamodb:UpdateItem",
+                resource: "arn:aws:dynamodb:{region}:{account}:table/{TransactItems[].Update.TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -688,9 +798,13 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "{ResourceArn}",
         readonly: false,
-        action: "dynamodb:UntagResource",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:UntagResource",
+            resource: "arn:aws:dynamodb:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -710,9 +824,13 @@ impl wire::Operation for UpdateContinuousBackups {
         input: &S_UPDATE_CONTINUOUS_BACKUPS_INPUT,
         output: &S_UPDATE_CONTINUOUS_BACKUPS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
-        action: "dynamodb:UpdateContinuousBackups",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:UpdateContinuousBackups",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -732,9 +850,13 @@ impl wire::Operation for UpdateContributorInsights {
         input: &S_UPDATE_CONTRIBUTOR_INSIGHTS_INPUT,
         output: &S_UPDATE_CONTRIBUTOR_INSIGHTS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
-        action: "dynamodb:UpdateContributorInsights",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:UpdateContributorInsights",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}[/index/{IndexName}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -754,9 +876,13 @@ impl wire::Operation for UpdateItem {
         input: &S_UPDATE_ITEM_INPUT,
         output: &S_UPDATE_ITEM_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
-        action: "dynamodb:UpdateItem",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:UpdateItem",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -776,9 +902,13 @@ impl wire::Operation for UpdateTable {
         input: &S_UPDATE_TABLE_INPUT,
         output: &S_UPDATE_TABLE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
-        action: "dynamodb:UpdateTable",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:UpdateTable",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[
             ("GlobalTableSettingsReplicationMode", &[]),
             ("DisassociationProtectionEnabled", &["false"]),
@@ -802,12 +932,56 @@ impl wire::Operation for UpdateTimeToLive {
         input: &S_UPDATE_TIME_TO_LIVE_INPUT,
         output: &S_UPDATE_TIME_TO_LIVE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
         readonly: false,
-        action: "dynamodb:UpdateTimeToLive",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:UpdateTimeToLive",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <BatchExecuteStatement as wire::Operation>::SPEC,
+    <BatchGetItem as wire::Operation>::SPEC,
+    <BatchWriteItem as wire::Operation>::SPEC,
+    <CreateTable as wire::Operation>::SPEC,
+    <DeleteItem as wire::Operation>::SPEC,
+    <DeleteResourcePolicy as wire::Operation>::SPEC,
+    <DeleteTable as wire::Operation>::SPEC,
+    <DescribeContinuousBackups as wire::Operation>::SPEC,
+    <DescribeContributorInsights as wire::Operation>::SPEC,
+    <DescribeEndpoints as wire::Operation>::SPEC,
+    <DescribeKinesisStreamingDestination as wire::Operation>::SPEC,
+    <DescribeLimits as wire::Operation>::SPEC,
+    <DescribeTable as wire::Operation>::SPEC,
+    <DescribeTimeToLive as wire::Operation>::SPEC,
+    <DisableKinesisStreamingDestination as wire::Operation>::SPEC,
+    <EnableKinesisStreamingDestination as wire::Operation>::SPEC,
+    <ExecuteStatement as wire::Operation>::SPEC,
+    <ExecuteTransaction as wire::Operation>::SPEC,
+    <GetItem as wire::Operation>::SPEC,
+    <GetResourcePolicy as wire::Operation>::SPEC,
+    <ListContributorInsights as wire::Operation>::SPEC,
+    <ListTables as wire::Operation>::SPEC,
+    <ListTagsOfResource as wire::Operation>::SPEC,
+    <PutItem as wire::Operation>::SPEC,
+    <PutResourcePolicy as wire::Operation>::SPEC,
+    <Query as wire::Operation>::SPEC,
+    <Scan as wire::Operation>::SPEC,
+    <TagResource as wire::Operation>::SPEC,
+    <TransactGetItems as wire::Operation>::SPEC,
+    <TransactWriteItems as wire::Operation>::SPEC,
+    <UntagResource as wire::Operation>::SPEC,
+    <UpdateContinuousBackups as wire::Operation>::SPEC,
+    <UpdateContributorInsights as wire::Operation>::SPEC,
+    <UpdateItem as wire::Operation>::SPEC,
+    <UpdateTable as wire::Operation>::SPEC,
+    <UpdateTimeToLive as wire::Operation>::SPEC,
+];
 
 /// `ArchivalSummary`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,9 +28,13 @@ impl wire::Operation for DescribeStream {
         input: &S_DESCRIBE_STREAM_INPUT,
         output: &S_DESCRIBE_STREAM_OUTPUT,
         result_wrapper: "",
-        resource: "{StreamArn}",
         readonly: true,
-        action: "dynamodb:DescribeStream",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DescribeStream",
+            resource: "arn:aws:dynamodb:{region}:{account}:{StreamArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -50,9 +54,13 @@ impl wire::Operation for GetRecords {
         input: &S_GET_RECORDS_INPUT,
         output: &S_GET_RECORDS_OUTPUT,
         result_wrapper: "",
-        resource: "{ShardIterator}",
         readonly: true,
-        action: "dynamodb:GetRecords",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:GetRecords",
+            resource: "arn:aws:dynamodb:{region}:{account}:{ShardIterator|iterator}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -72,9 +80,13 @@ impl wire::Operation for GetShardIterator {
         input: &S_GET_SHARD_ITERATOR_INPUT,
         output: &S_GET_SHARD_ITERATOR_OUTPUT,
         result_wrapper: "",
-        resource: "{StreamArn}",
         readonly: true,
-        action: "dynamodb:GetShardIterator",
+        needs: &[wire::operation::Need {
+            action: "dynamodb:GetShardIterator",
+            resource: "arn:aws:dynamodb:{region}:{account}:{StreamArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("Timestamp", &[])],
     };
 }
@@ -94,12 +106,19 @@ impl wire::Operation for ListStreams {
         input: &S_LIST_STREAMS_INPUT,
         output: &S_LIST_STREAMS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "dynamodb:ListStreams",
+        needs: &[wire::operation::Need { action: "dynamodb:ListStreams", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <DescribeStream as wire::Operation>::SPEC,
+    <GetRecords as wire::Operation>::SPEC,
+    <GetShardIterator as wire::Operation>::SPEC,
+    <ListStreams as wire::Operation>::SPEC,
+];
 
 /// `AttributeValue`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,9 +28,13 @@ impl wire::Operation for CreateConnection {
         input: &S_CREATE_CONNECTION_REQUEST,
         output: &S_CREATE_CONNECTION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
         readonly: false,
-        action: "events:CreateConnection",
+        needs: &[wire::operation::Need {
+            action: "events:CreateConnection",
+            resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -50,9 +54,13 @@ impl wire::Operation for CreateEventBus {
         input: &S_CREATE_EVENT_BUS_REQUEST,
         output: &S_CREATE_EVENT_BUS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
         readonly: false,
-        action: "events:CreateEventBus",
+        needs: &[wire::operation::Need {
+            action: "events:CreateEventBus",
+            resource: "arn:aws:events:{region}:{account}:event-bus/{Name:default}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("KmsKeyIdentifier", &[]), ("DeadLetterConfig", &[]), ("LogConfig", &[])],
     };
 }
@@ -72,9 +80,13 @@ impl wire::Operation for DeauthorizeConnection {
         input: &S_DEAUTHORIZE_CONNECTION_REQUEST,
         output: &S_DEAUTHORIZE_CONNECTION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
         readonly: false,
-        action: "events:DeauthorizeConnection",
+        needs: &[wire::operation::Need {
+            action: "events:DeauthorizeConnection",
+            resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -94,9 +106,13 @@ impl wire::Operation for DeleteConnection {
         input: &S_DELETE_CONNECTION_REQUEST,
         output: &S_DELETE_CONNECTION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
         readonly: false,
-        action: "events:DeleteConnection",
+        needs: &[wire::operation::Need {
+            action: "events:DeleteConnection",
+            resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -116,9 +132,13 @@ impl wire::Operation for DeleteEventBus {
         input: &S_DELETE_EVENT_BUS_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
         readonly: false,
-        action: "events:DeleteEventBus",
+        needs: &[wire::operation::Need {
+            action: "events:DeleteEventBus",
+            resource: "arn:aws:events:{region}:{account}:event-bus/{Name:default}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -138,9 +158,13 @@ impl wire::Operation for DeleteRule {
         input: &S_DELETE_RULE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
-        action: "events:DeleteRule",
+        needs: &[wire::operation::Need {
+            action: "events:DeleteRule",
+            resource: "arn:aws:events:{region}:{account}:rule/[{EventBusName|bus}/]{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -160,9 +184,13 @@ impl wire::Operation for DescribeConnection {
         input: &S_DESCRIBE_CONNECTION_REQUEST,
         output: &S_DESCRIBE_CONNECTION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
         readonly: true,
-        action: "events:DescribeConnection",
+        needs: &[wire::operation::Need {
+            action: "events:DescribeConnection",
+            resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -182,9 +210,13 @@ impl wire::Operation for DescribeEventBus {
         input: &S_DESCRIBE_EVENT_BUS_REQUEST,
         output: &S_DESCRIBE_EVENT_BUS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:event-bus/{Name}",
         readonly: true,
-        action: "events:DescribeEventBus",
+        needs: &[wire::operation::Need {
+            action: "events:DescribeEventBus",
+            resource: "arn:aws:events:{region}:{account}:event-bus/{Name:default}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -204,9 +236,13 @@ impl wire::Operation for DescribeRule {
         input: &S_DESCRIBE_RULE_REQUEST,
         output: &S_DESCRIBE_RULE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: true,
-        action: "events:DescribeRule",
+        needs: &[wire::operation::Need {
+            action: "events:DescribeRule",
+            resource: "arn:aws:events:{region}:{account}:rule/[{EventBusName|bus}/]{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -226,9 +262,13 @@ impl wire::Operation for DisableRule {
         input: &S_DISABLE_RULE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
-        action: "events:DisableRule",
+        needs: &[wire::operation::Need {
+            action: "events:DisableRule",
+            resource: "arn:aws:events:{region}:{account}:rule/[{EventBusName|bus}/]{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -248,9 +288,13 @@ impl wire::Operation for EnableRule {
         input: &S_ENABLE_RULE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
-        action: "events:EnableRule",
+        needs: &[wire::operation::Need {
+            action: "events:EnableRule",
+            resource: "arn:aws:events:{region}:{account}:rule/[{EventBusName|bus}/]{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -270,9 +314,8 @@ impl wire::Operation for ListConnections {
         input: &S_LIST_CONNECTIONS_REQUEST,
         output: &S_LIST_CONNECTIONS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "events:ListConnections",
+        needs: &[wire::operation::Need { action: "events:ListConnections", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -292,9 +335,8 @@ impl wire::Operation for ListEventBuses {
         input: &S_LIST_EVENT_BUSES_REQUEST,
         output: &S_LIST_EVENT_BUSES_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "events:ListEventBuses",
+        needs: &[wire::operation::Need { action: "events:ListEventBuses", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -314,9 +356,13 @@ impl wire::Operation for ListRuleNamesByTarget {
         input: &S_LIST_RULE_NAMES_BY_TARGET_REQUEST,
         output: &S_LIST_RULE_NAMES_BY_TARGET_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "events:ListRuleNamesByTarget",
+        needs: &[wire::operation::Need {
+            action: "events:ListRuleNamesByTarget",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -336,9 +382,8 @@ impl wire::Operation for ListRules {
         input: &S_LIST_RULES_REQUEST,
         output: &S_LIST_RULES_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "events:ListRules",
+        needs: &[wire::operation::Need { action: "events:ListRules", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -358,9 +403,13 @@ impl wire::Operation for ListTagsForResource {
         input: &S_LIST_TAGS_FOR_RESOURCE_REQUEST,
         output: &S_LIST_TAGS_FOR_RESOURCE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "events:ListTagsForResource",
+        needs: &[wire::operation::Need {
+            action: "events:ListTagsForResource",
+            resource: "arn:aws:events:{region}:{account}:{ResourceARN}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -380,9 +429,13 @@ impl wire::Operation for ListTargetsByRule {
         input: &S_LIST_TARGETS_BY_RULE_REQUEST,
         output: &S_LIST_TARGETS_BY_RULE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:rule/{Rule}",
         readonly: true,
-        action: "events:ListTargetsByRule",
+        needs: &[wire::operation::Need {
+            action: "events:ListTargetsByRule",
+            resource: "arn:aws:events:{region}:{account}:rule/[{EventBusName|bus}/]{Rule}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -402,9 +455,13 @@ impl wire::Operation for PutEvents {
         input: &S_PUT_EVENTS_REQUEST,
         output: &S_PUT_EVENTS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "events:PutEvents",
+        needs: &[wire::operation::Need {
+            action: "events:PutEvents",
+            resource: "arn:aws:events:{region}:{account}:event-bus/{Entries[].EventBusName:default}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("EndpointId", &[])],
     };
 }
@@ -424,9 +481,21 @@ impl wire::Operation for PutRule {
         input: &S_PUT_RULE_REQUEST,
         output: &S_PUT_RULE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:rule/{Name}",
         readonly: false,
-        action: "events:PutRule",
+        needs: &[
+            wire::operation::Need {
+                action: "events:PutRule",
+                resource: "arn:aws:events:{region}:{account}:rule/[{EventBusName|bus}/]{Name}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:events:{region}:{account}:{RoleArn}",
+                when: None,
+                passes: "events.amazonaws.com",
+            },
+        ],
         refused: &[],
     };
 }
@@ -446,9 +515,21 @@ impl wire::Operation for PutTargets {
         input: &S_PUT_TARGETS_REQUEST,
         output: &S_PUT_TARGETS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:rule/{Rule}",
         readonly: false,
-        action: "events:PutTargets",
+        needs: &[
+            wire::operation::Need {
+                action: "events:PutTargets",
+                resource: "arn:aws:events:{region}:{account}:rule/[{EventBusName|bus}/]{Rule}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:events:{region}:{account}:{Targets[].RoleArn}",
+                when: None,
+                passes: "events.amazonaws.com",
+            },
+        ],
         refused: &[
             ("Targets.KinesisParameters", &[]),
             ("Targets.RunCommandParameters", &[]),
@@ -477,9 +558,13 @@ impl wire::Operation for RemoveTargets {
         input: &S_REMOVE_TARGETS_REQUEST,
         output: &S_REMOVE_TARGETS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:rule/{Rule}",
         readonly: false,
-        action: "events:RemoveTargets",
+        needs: &[wire::operation::Need {
+            action: "events:RemoveTargets",
+            resource: "arn:aws:events:{region}:{account}:rule/[{EventBusName|bus}/]{Rule}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -499,9 +584,13 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_REQUEST,
         output: &S_TAG_RESOURCE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "events:TagResource",
+        needs: &[wire::operation::Need {
+            action: "events:TagResource",
+            resource: "arn:aws:events:{region}:{account}:{ResourceARN}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -521,9 +610,8 @@ impl wire::Operation for TestEventPattern {
         input: &S_TEST_EVENT_PATTERN_REQUEST,
         output: &S_TEST_EVENT_PATTERN_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "events:TestEventPattern",
+        needs: &[wire::operation::Need { action: "events:TestEventPattern", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -543,9 +631,13 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_REQUEST,
         output: &S_UNTAG_RESOURCE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "events:UntagResource",
+        needs: &[wire::operation::Need {
+            action: "events:UntagResource",
+            resource: "arn:aws:events:{region}:{account}:{ResourceARN}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -565,12 +657,45 @@ impl wire::Operation for UpdateConnection {
         input: &S_UPDATE_CONNECTION_REQUEST,
         output: &S_UPDATE_CONNECTION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
         readonly: false,
-        action: "events:UpdateConnection",
+        needs: &[wire::operation::Need {
+            action: "events:UpdateConnection",
+            resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <CreateConnection as wire::Operation>::SPEC,
+    <CreateEventBus as wire::Operation>::SPEC,
+    <DeauthorizeConnection as wire::Operation>::SPEC,
+    <DeleteConnection as wire::Operation>::SPEC,
+    <DeleteEventBus as wire::Operation>::SPEC,
+    <DeleteRule as wire::Operation>::SPEC,
+    <DescribeConnection as wire::Operation>::SPEC,
+    <DescribeEventBus as wire::Operation>::SPEC,
+    <DescribeRule as wire::Operation>::SPEC,
+    <DisableRule as wire::Operation>::SPEC,
+    <EnableRule as wire::Operation>::SPEC,
+    <ListConnections as wire::Operation>::SPEC,
+    <ListEventBuses as wire::Operation>::SPEC,
+    <ListRuleNamesByTarget as wire::Operation>::SPEC,
+    <ListRules as wire::Operation>::SPEC,
+    <ListTagsForResource as wire::Operation>::SPEC,
+    <ListTargetsByRule as wire::Operation>::SPEC,
+    <PutEvents as wire::Operation>::SPEC,
+    <PutRule as wire::Operation>::SPEC,
+    <PutTargets as wire::Operation>::SPEC,
+    <RemoveTargets as wire::Operation>::SPEC,
+    <TagResource as wire::Operation>::SPEC,
+    <TestEventPattern as wire::Operation>::SPEC,
+    <UntagResource as wire::Operation>::SPEC,
+    <UpdateConnection as wire::Operation>::SPEC,
+];
 
 /// `AppSyncParameters`.
 #[derive(Clone, Debug, Default, PartialEq)]

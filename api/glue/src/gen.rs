@@ -28,9 +28,27 @@ impl wire::Operation for BatchCreatePartition {
         input: &S_BATCH_CREATE_PARTITION_REQUEST,
         output: &S_BATCH_CREATE_PARTITION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:BatchCreatePartition",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:BatchCreatePartition",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchCreatePartition",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchCreatePartition",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("PartitionInputList.StorageDescriptor.SchemaReference", &[])],
     };
 }
@@ -50,9 +68,27 @@ impl wire::Operation for BatchDeletePartition {
         input: &S_BATCH_DELETE_PARTITION_REQUEST,
         output: &S_BATCH_DELETE_PARTITION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:BatchDeletePartition",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:BatchDeletePartition",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchDeletePartition",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchDeletePartition",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -72,9 +108,27 @@ impl wire::Operation for BatchDeleteTable {
         input: &S_BATCH_DELETE_TABLE_REQUEST,
         output: &S_BATCH_DELETE_TABLE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:BatchDeleteTable",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:BatchDeleteTable",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchDeleteTable",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchDeleteTable",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TablesToDelete[]}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("TransactionId", &[])],
     };
 }
@@ -94,9 +148,13 @@ impl wire::Operation for BatchGetCrawlers {
         input: &S_BATCH_GET_CRAWLERS_REQUEST,
         output: &S_BATCH_GET_CRAWLERS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:BatchGetCrawlers",
+        needs: &[wire::operation::Need {
+            action: "glue:BatchGetCrawlers",
+            resource: "arn:aws:glue:{region}:{account}:crawler/{CrawlerNames[]}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -116,9 +174,13 @@ impl wire::Operation for BatchGetJobs {
         input: &S_BATCH_GET_JOBS_REQUEST,
         output: &S_BATCH_GET_JOBS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:BatchGetJobs",
+        needs: &[wire::operation::Need {
+            action: "glue:BatchGetJobs",
+            resource: "arn:aws:glue:{region}:{account}:job/{JobNames[]}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -138,9 +200,27 @@ impl wire::Operation for BatchGetPartition {
         input: &S_BATCH_GET_PARTITION_REQUEST,
         output: &S_BATCH_GET_PARTITION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
-        action: "glue:BatchGetPartition",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:BatchGetPartition",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchGetPartition",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchGetPartition",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -160,9 +240,13 @@ impl wire::Operation for BatchStopJobRun {
         input: &S_BATCH_STOP_JOB_RUN_REQUEST,
         output: &S_BATCH_STOP_JOB_RUN_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: false,
-        action: "glue:BatchStopJobRun",
+        needs: &[wire::operation::Need {
+            action: "glue:BatchStopJobRun",
+            resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -182,9 +266,27 @@ impl wire::Operation for BatchUpdatePartition {
         input: &S_BATCH_UPDATE_PARTITION_REQUEST,
         output: &S_BATCH_UPDATE_PARTITION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:BatchUpdatePartition",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:BatchUpdatePartition",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchUpdatePartition",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchUpdatePartition",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("Entries.PartitionInput.StorageDescriptor.SchemaReference", &[])],
     };
 }
@@ -204,9 +306,8 @@ impl wire::Operation for CreateClassifier {
         input: &S_CREATE_CLASSIFIER_REQUEST,
         output: &S_CREATE_CLASSIFIER_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:CreateClassifier",
+        needs: &[wire::operation::Need { action: "glue:CreateClassifier", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -226,9 +327,16 @@ impl wire::Operation for CreateCrawler {
         input: &S_CREATE_CRAWLER_REQUEST,
         output: &S_CREATE_CRAWLER_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:CreateCrawler",
+        needs: &[
+            wire::operation::Need { action: "glue:CreateCrawler", resource: "*", when: None, passes: "" },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:iam::{account}:role/{Role}",
+                when: None,
+                passes: "glue.amazonaws.com",
+            },
+        ],
         refused: &[
             ("Targets.S3Targets.ConnectionName", &[]),
             ("Targets.S3Targets.EventQueueArn", &[]),
@@ -258,9 +366,21 @@ impl wire::Operation for CreateDatabase {
         input: &S_CREATE_DATABASE_REQUEST,
         output: &S_CREATE_DATABASE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:CreateDatabase",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:CreateDatabase",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreateDatabase",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseInput.Name}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("DatabaseInput.FederatedDatabase", &[])],
     };
 }
@@ -280,9 +400,21 @@ impl wire::Operation for CreateJob {
         input: &S_CREATE_JOB_REQUEST,
         output: &S_CREATE_JOB_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:CreateJob",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:CreateJob",
+                resource: "arn:aws:glue:{region}:{account}:job/{Name}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:iam::{account}:role/{Role}",
+                when: None,
+                passes: "glue.amazonaws.com",
+            },
+        ],
         refused: &[
             ("Command.PythonVersion", &["3", "3.9", "3.10", "3.11"]),
             ("Command.Runtime", &[]),
@@ -306,9 +438,27 @@ impl wire::Operation for CreatePartition {
         input: &S_CREATE_PARTITION_REQUEST,
         output: &S_CREATE_PARTITION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:CreatePartition",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:CreatePartition",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreatePartition",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreatePartition",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("PartitionInput.StorageDescriptor.SchemaReference", &[])],
     };
 }
@@ -328,9 +478,27 @@ impl wire::Operation for CreateTable {
         input: &S_CREATE_TABLE_REQUEST,
         output: &S_CREATE_TABLE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:CreateTable",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:CreateTable",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreateTable",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreateTable",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableInput.Name} ; arn:aws:glue:{region}:{account}:table/{DatabaseName}/{Name}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[
             ("TableInput.StorageDescriptor.SchemaReference", &[]),
             ("TableInput.FederatedTable", &[]),
@@ -356,9 +524,13 @@ impl wire::Operation for CreateTrigger {
         input: &S_CREATE_TRIGGER_REQUEST,
         output: &S_CREATE_TRIGGER_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:CreateTrigger",
+        needs: &[wire::operation::Need {
+            action: "glue:CreateTrigger",
+            resource: "arn:aws:glue:{region}:{account}:trigger/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -378,9 +550,8 @@ impl wire::Operation for DeleteClassifier {
         input: &S_DELETE_CLASSIFIER_REQUEST,
         output: &S_DELETE_CLASSIFIER_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:DeleteClassifier",
+        needs: &[wire::operation::Need { action: "glue:DeleteClassifier", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -400,9 +571,13 @@ impl wire::Operation for DeleteCrawler {
         input: &S_DELETE_CRAWLER_REQUEST,
         output: &S_DELETE_CRAWLER_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:DeleteCrawler",
+        needs: &[wire::operation::Need {
+            action: "glue:DeleteCrawler",
+            resource: "arn:aws:glue:{region}:{account}:crawler/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -422,9 +597,33 @@ impl wire::Operation for DeleteDatabase {
         input: &S_DELETE_DATABASE_REQUEST,
         output: &S_DELETE_DATABASE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:DeleteDatabase",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:DeleteDatabase",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteDatabase",
+                resource: "arn:aws:glue:{region}:{account}:database/{Name}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteDatabase",
+                resource: "arn:aws:glue:{region}:{account}:table/{Name}/*",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteDatabase",
+                resource: "arn:aws:glue:{region}:{account}:userDefinedFunction/{Name}/*",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -444,9 +643,13 @@ impl wire::Operation for DeleteJob {
         input: &S_DELETE_JOB_REQUEST,
         output: &S_DELETE_JOB_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: false,
-        action: "glue:DeleteJob",
+        needs: &[wire::operation::Need {
+            action: "glue:DeleteJob",
+            resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -466,9 +669,27 @@ impl wire::Operation for DeletePartition {
         input: &S_DELETE_PARTITION_REQUEST,
         output: &S_DELETE_PARTITION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:DeletePartition",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:DeletePartition",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeletePartition",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeletePartition",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -488,9 +709,27 @@ impl wire::Operation for DeleteTable {
         input: &S_DELETE_TABLE_REQUEST,
         output: &S_DELETE_TABLE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:DeleteTable",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:DeleteTable",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteTable",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteTable",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{Name}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("TransactionId", &[])],
     };
 }
@@ -510,9 +749,27 @@ impl wire::Operation for DeleteTableVersion {
         input: &S_DELETE_TABLE_VERSION_REQUEST,
         output: &S_DELETE_TABLE_VERSION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:DeleteTableVersion",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:DeleteTableVersion",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteTableVersion",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteTableVersion",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -532,9 +789,13 @@ impl wire::Operation for DeleteTrigger {
         input: &S_DELETE_TRIGGER_REQUEST,
         output: &S_DELETE_TRIGGER_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:DeleteTrigger",
+        needs: &[wire::operation::Need {
+            action: "glue:DeleteTrigger",
+            resource: "arn:aws:glue:{region}:{account}:trigger/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -554,9 +815,8 @@ impl wire::Operation for GetClassifier {
         input: &S_GET_CLASSIFIER_REQUEST,
         output: &S_GET_CLASSIFIER_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:GetClassifier",
+        needs: &[wire::operation::Need { action: "glue:GetClassifier", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -576,9 +836,8 @@ impl wire::Operation for GetClassifiers {
         input: &S_GET_CLASSIFIERS_REQUEST,
         output: &S_GET_CLASSIFIERS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:GetClassifiers",
+        needs: &[wire::operation::Need { action: "glue:GetClassifiers", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -598,9 +857,13 @@ impl wire::Operation for GetCrawler {
         input: &S_GET_CRAWLER_REQUEST,
         output: &S_GET_CRAWLER_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:GetCrawler",
+        needs: &[wire::operation::Need {
+            action: "glue:GetCrawler",
+            resource: "arn:aws:glue:{region}:{account}:crawler/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -620,9 +883,8 @@ impl wire::Operation for GetCrawlerMetrics {
         input: &S_GET_CRAWLER_METRICS_REQUEST,
         output: &S_GET_CRAWLER_METRICS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:GetCrawlerMetrics",
+        needs: &[wire::operation::Need { action: "glue:GetCrawlerMetrics", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -642,9 +904,8 @@ impl wire::Operation for GetCrawlers {
         input: &S_GET_CRAWLERS_REQUEST,
         output: &S_GET_CRAWLERS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:GetCrawlers",
+        needs: &[wire::operation::Need { action: "glue:GetCrawlers", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -664,9 +925,21 @@ impl wire::Operation for GetDatabase {
         input: &S_GET_DATABASE_REQUEST,
         output: &S_GET_DATABASE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:GetDatabase",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetDatabase",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetDatabase",
+                resource: "arn:aws:glue:{region}:{account}:database/{Name}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -686,9 +959,21 @@ impl wire::Operation for GetDatabases {
         input: &S_GET_DATABASES_REQUEST,
         output: &S_GET_DATABASES_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:GetDatabases",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetDatabases",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetDatabases",
+                resource: "arn:aws:glue:{region}:{account}:database/*",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("ResourceShareType", &["ALL", "LOCAL"])],
     };
 }
@@ -708,9 +993,13 @@ impl wire::Operation for GetJob {
         input: &S_GET_JOB_REQUEST,
         output: &S_GET_JOB_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: true,
-        action: "glue:GetJob",
+        needs: &[wire::operation::Need {
+            action: "glue:GetJob",
+            resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -730,9 +1019,8 @@ impl wire::Operation for GetJobBookmark {
         input: &S_GET_JOB_BOOKMARK_REQUEST,
         output: &S_GET_JOB_BOOKMARK_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: true,
-        action: "glue:GetJobBookmark",
+        needs: &[wire::operation::Need { action: "glue:GetJobBookmark", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -752,9 +1040,13 @@ impl wire::Operation for GetJobRun {
         input: &S_GET_JOB_RUN_REQUEST,
         output: &S_GET_JOB_RUN_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: true,
-        action: "glue:GetJobRun",
+        needs: &[wire::operation::Need {
+            action: "glue:GetJobRun",
+            resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -774,9 +1066,13 @@ impl wire::Operation for GetJobRuns {
         input: &S_GET_JOB_RUNS_REQUEST,
         output: &S_GET_JOB_RUNS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: true,
-        action: "glue:GetJobRuns",
+        needs: &[wire::operation::Need {
+            action: "glue:GetJobRuns",
+            resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -796,9 +1092,8 @@ impl wire::Operation for GetJobs {
         input: &S_GET_JOBS_REQUEST,
         output: &S_GET_JOBS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:GetJobs",
+        needs: &[wire::operation::Need { action: "glue:GetJobs", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -818,9 +1113,27 @@ impl wire::Operation for GetPartition {
         input: &S_GET_PARTITION_REQUEST,
         output: &S_GET_PARTITION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
-        action: "glue:GetPartition",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetPartition",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetPartition",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetPartition",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -840,9 +1153,27 @@ impl wire::Operation for GetPartitionIndexes {
         input: &S_GET_PARTITION_INDEXES_REQUEST,
         output: &S_GET_PARTITION_INDEXES_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
-        action: "glue:GetPartitionIndexes",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetPartitionIndexes",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetPartitionIndexes",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetPartitionIndexes",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -862,9 +1193,27 @@ impl wire::Operation for GetPartitions {
         input: &S_GET_PARTITIONS_REQUEST,
         output: &S_GET_PARTITIONS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
-        action: "glue:GetPartitions",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetPartitions",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetPartitions",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetPartitions",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("TransactionId", &[]), ("QueryAsOfTime", &[])],
     };
 }
@@ -884,9 +1233,27 @@ impl wire::Operation for GetTable {
         input: &S_GET_TABLE_REQUEST,
         output: &S_GET_TABLE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
-        action: "glue:GetTable",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetTable",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetTable",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetTable",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{Name}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("TransactionId", &[]), ("QueryAsOfTime", &[])],
     };
 }
@@ -906,9 +1273,27 @@ impl wire::Operation for GetTableVersion {
         input: &S_GET_TABLE_VERSION_REQUEST,
         output: &S_GET_TABLE_VERSION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
-        action: "glue:GetTableVersion",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetTableVersion",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetTableVersion",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetTableVersion",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -928,9 +1313,27 @@ impl wire::Operation for GetTableVersions {
         input: &S_GET_TABLE_VERSIONS_REQUEST,
         output: &S_GET_TABLE_VERSIONS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
-        action: "glue:GetTableVersions",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetTableVersions",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetTableVersions",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetTableVersions",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -950,9 +1353,27 @@ impl wire::Operation for GetTables {
         input: &S_GET_TABLES_REQUEST,
         output: &S_GET_TABLES_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: true,
-        action: "glue:GetTables",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetTables",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetTables",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetTables",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/*",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("TransactionId", &[]), ("QueryAsOfTime", &[]), ("ResourceShareType", &["ALL", "LOCAL"])],
     };
 }
@@ -972,9 +1393,13 @@ impl wire::Operation for GetTags {
         input: &S_GET_TAGS_REQUEST,
         output: &S_GET_TAGS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:GetTags",
+        needs: &[wire::operation::Need {
+            action: "glue:GetTags",
+            resource: "arn:aws:glue:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -994,9 +1419,13 @@ impl wire::Operation for GetTrigger {
         input: &S_GET_TRIGGER_REQUEST,
         output: &S_GET_TRIGGER_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:GetTrigger",
+        needs: &[wire::operation::Need {
+            action: "glue:GetTrigger",
+            resource: "arn:aws:glue:{region}:{account}:trigger/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1016,9 +1445,8 @@ impl wire::Operation for ListCrawlers {
         input: &S_LIST_CRAWLERS_REQUEST,
         output: &S_LIST_CRAWLERS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:ListCrawlers",
+        needs: &[wire::operation::Need { action: "glue:ListCrawlers", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -1038,9 +1466,13 @@ impl wire::Operation for ListCrawls {
         input: &S_LIST_CRAWLS_REQUEST,
         output: &S_LIST_CRAWLS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:ListCrawls",
+        needs: &[wire::operation::Need {
+            action: "glue:ListCrawls",
+            resource: "arn:aws:glue:{region}:{account}:crawler/{CrawlerName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1060,9 +1492,8 @@ impl wire::Operation for ListJobs {
         input: &S_LIST_JOBS_REQUEST,
         output: &S_LIST_JOBS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:ListJobs",
+        needs: &[wire::operation::Need { action: "glue:ListJobs", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -1082,9 +1513,8 @@ impl wire::Operation for ResetJobBookmark {
         input: &S_RESET_JOB_BOOKMARK_REQUEST,
         output: &S_RESET_JOB_BOOKMARK_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: false,
-        action: "glue:ResetJobBookmark",
+        needs: &[wire::operation::Need { action: "glue:ResetJobBookmark", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -1104,9 +1534,27 @@ impl wire::Operation for SearchTables {
         input: &S_SEARCH_TABLES_REQUEST,
         output: &S_SEARCH_TABLES_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "glue:SearchTables",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:SearchTables",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:SearchTables",
+                resource: "arn:aws:glue:{region}:{account}:database/*",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:SearchTables",
+                resource: "arn:aws:glue:{region}:{account}:table/*/*",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[
             ("Filters.Comparator", &["EQUALS"]),
             ("SortCriteria", &[]),
@@ -1130,9 +1578,13 @@ impl wire::Operation for StartCrawler {
         input: &S_START_CRAWLER_REQUEST,
         output: &S_START_CRAWLER_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:StartCrawler",
+        needs: &[wire::operation::Need {
+            action: "glue:StartCrawler",
+            resource: "arn:aws:glue:{region}:{account}:crawler/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1152,9 +1604,8 @@ impl wire::Operation for StartCrawlerSchedule {
         input: &S_START_CRAWLER_SCHEDULE_REQUEST,
         output: &S_START_CRAWLER_SCHEDULE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:StartCrawlerSchedule",
+        needs: &[wire::operation::Need { action: "glue:StartCrawlerSchedule", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -1174,9 +1625,13 @@ impl wire::Operation for StartJobRun {
         input: &S_START_JOB_RUN_REQUEST,
         output: &S_START_JOB_RUN_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: false,
-        action: "glue:StartJobRun",
+        needs: &[wire::operation::Need {
+            action: "glue:StartJobRun",
+            resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("ExecutionRoleSessionPolicy", &[])],
     };
 }
@@ -1196,9 +1651,13 @@ impl wire::Operation for StopCrawler {
         input: &S_STOP_CRAWLER_REQUEST,
         output: &S_STOP_CRAWLER_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:StopCrawler",
+        needs: &[wire::operation::Need {
+            action: "glue:StopCrawler",
+            resource: "arn:aws:glue:{region}:{account}:crawler/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1218,9 +1677,8 @@ impl wire::Operation for StopCrawlerSchedule {
         input: &S_STOP_CRAWLER_SCHEDULE_REQUEST,
         output: &S_STOP_CRAWLER_SCHEDULE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:StopCrawlerSchedule",
+        needs: &[wire::operation::Need { action: "glue:StopCrawlerSchedule", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -1240,9 +1698,13 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_REQUEST,
         output: &S_TAG_RESOURCE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:TagResource",
+        needs: &[wire::operation::Need {
+            action: "glue:TagResource",
+            resource: "arn:aws:glue:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1262,9 +1724,13 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_REQUEST,
         output: &S_UNTAG_RESOURCE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:UntagResource",
+        needs: &[wire::operation::Need {
+            action: "glue:UntagResource",
+            resource: "arn:aws:glue:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1284,9 +1750,8 @@ impl wire::Operation for UpdateClassifier {
         input: &S_UPDATE_CLASSIFIER_REQUEST,
         output: &S_UPDATE_CLASSIFIER_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:UpdateClassifier",
+        needs: &[wire::operation::Need { action: "glue:UpdateClassifier", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -1306,9 +1771,21 @@ impl wire::Operation for UpdateCrawler {
         input: &S_UPDATE_CRAWLER_REQUEST,
         output: &S_UPDATE_CRAWLER_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:UpdateCrawler",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:UpdateCrawler",
+                resource: "arn:aws:glue:{region}:{account}:crawler/{Name}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:iam::{account}:role/{Role}",
+                when: None,
+                passes: "glue.amazonaws.com",
+            },
+        ],
         refused: &[
             ("Targets.S3Targets.ConnectionName", &[]),
             ("Targets.S3Targets.EventQueueArn", &[]),
@@ -1338,9 +1815,8 @@ impl wire::Operation for UpdateCrawlerSchedule {
         input: &S_UPDATE_CRAWLER_SCHEDULE_REQUEST,
         output: &S_UPDATE_CRAWLER_SCHEDULE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:UpdateCrawlerSchedule",
+        needs: &[wire::operation::Need { action: "glue:UpdateCrawlerSchedule", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -1360,9 +1836,21 @@ impl wire::Operation for UpdateDatabase {
         input: &S_UPDATE_DATABASE_REQUEST,
         output: &S_UPDATE_DATABASE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "glue:UpdateDatabase",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:UpdateDatabase",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateDatabase",
+                resource: "arn:aws:glue:{region}:{account}:database/{Name}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("DatabaseInput.FederatedDatabase", &[])],
     };
 }
@@ -1382,9 +1870,21 @@ impl wire::Operation for UpdateJob {
         input: &S_UPDATE_JOB_REQUEST,
         output: &S_UPDATE_JOB_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
         readonly: false,
-        action: "glue:UpdateJob",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:UpdateJob",
+                resource: "arn:aws:glue:{region}:{account}:job/{JobName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:iam::{account}:role/{JobUpdate.Role}",
+                when: None,
+                passes: "glue.amazonaws.com",
+            },
+        ],
         refused: &[
             ("JobUpdate.Command.PythonVersion", &["3", "3.9", "3.10", "3.11"]),
             ("JobUpdate.Command.Runtime", &[]),
@@ -1408,9 +1908,27 @@ impl wire::Operation for UpdatePartition {
         input: &S_UPDATE_PARTITION_REQUEST,
         output: &S_UPDATE_PARTITION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:UpdatePartition",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:UpdatePartition",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdatePartition",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdatePartition",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableName}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[("PartitionInput.StorageDescriptor.SchemaReference", &[])],
     };
 }
@@ -1430,9 +1948,27 @@ impl wire::Operation for UpdateTable {
         input: &S_UPDATE_TABLE_REQUEST,
         output: &S_UPDATE_TABLE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
         readonly: false,
-        action: "glue:UpdateTable",
+        needs: &[
+            wire::operation::Need {
+                action: "glue:UpdateTable",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateTable",
+                resource: "arn:aws:glue:{region}:{account}:database/{DatabaseName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateTable",
+                resource: "arn:aws:glue:{region}:{account}:table/{DatabaseName}/{TableInput.Name} ; arn:aws:glue:{region}:{account}:table/{DatabaseName}/{Name}",
+                when: None,
+                passes: "",
+            },
+        ],
         refused: &[
             ("TableInput.StorageDescriptor.SchemaReference", &[]),
             ("TableInput.FederatedTable", &[]),
@@ -1443,6 +1979,73 @@ impl wire::Operation for UpdateTable {
         ],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <BatchCreatePartition as wire::Operation>::SPEC,
+    <BatchDeletePartition as wire::Operation>::SPEC,
+    <BatchDeleteTable as wire::Operation>::SPEC,
+    <BatchGetCrawlers as wire::Operation>::SPEC,
+    <BatchGetJobs as wire::Operation>::SPEC,
+    <BatchGetPartition as wire::Operation>::SPEC,
+    <BatchStopJobRun as wire::Operation>::SPEC,
+    <BatchUpdatePartition as wire::Operation>::SPEC,
+    <CreateClassifier as wire::Operation>::SPEC,
+    <CreateCrawler as wire::Operation>::SPEC,
+    <CreateDatabase as wire::Operation>::SPEC,
+    <CreateJob as wire::Operation>::SPEC,
+    <CreatePartition as wire::Operation>::SPEC,
+    <CreateTable as wire::Operation>::SPEC,
+    <CreateTrigger as wire::Operation>::SPEC,
+    <DeleteClassifier as wire::Operation>::SPEC,
+    <DeleteCrawler as wire::Operation>::SPEC,
+    <DeleteDatabase as wire::Operation>::SPEC,
+    <DeleteJob as wire::Operation>::SPEC,
+    <DeletePartition as wire::Operation>::SPEC,
+    <DeleteTable as wire::Operation>::SPEC,
+    <DeleteTableVersion as wire::Operation>::SPEC,
+    <DeleteTrigger as wire::Operation>::SPEC,
+    <GetClassifier as wire::Operation>::SPEC,
+    <GetClassifiers as wire::Operation>::SPEC,
+    <GetCrawler as wire::Operation>::SPEC,
+    <GetCrawlerMetrics as wire::Operation>::SPEC,
+    <GetCrawlers as wire::Operation>::SPEC,
+    <GetDatabase as wire::Operation>::SPEC,
+    <GetDatabases as wire::Operation>::SPEC,
+    <GetJob as wire::Operation>::SPEC,
+    <GetJobBookmark as wire::Operation>::SPEC,
+    <GetJobRun as wire::Operation>::SPEC,
+    <GetJobRuns as wire::Operation>::SPEC,
+    <GetJobs as wire::Operation>::SPEC,
+    <GetPartition as wire::Operation>::SPEC,
+    <GetPartitionIndexes as wire::Operation>::SPEC,
+    <GetPartitions as wire::Operation>::SPEC,
+    <GetTable as wire::Operation>::SPEC,
+    <GetTableVersion as wire::Operation>::SPEC,
+    <GetTableVersions as wire::Operation>::SPEC,
+    <GetTables as wire::Operation>::SPEC,
+    <GetTags as wire::Operation>::SPEC,
+    <GetTrigger as wire::Operation>::SPEC,
+    <ListCrawlers as wire::Operation>::SPEC,
+    <ListCrawls as wire::Operation>::SPEC,
+    <ListJobs as wire::Operation>::SPEC,
+    <ResetJobBookmark as wire::Operation>::SPEC,
+    <SearchTables as wire::Operation>::SPEC,
+    <StartCrawler as wire::Operation>::SPEC,
+    <StartCrawlerSchedule as wire::Operation>::SPEC,
+    <StartJobRun as wire::Operation>::SPEC,
+    <StopCrawler as wire::Operation>::SPEC,
+    <StopCrawlerSchedule as wire::Operation>::SPEC,
+    <TagResource as wire::Operation>::SPEC,
+    <UntagResource as wire::Operation>::SPEC,
+    <UpdateClassifier as wire::Operation>::SPEC,
+    <UpdateCrawler as wire::Operation>::SPEC,
+    <UpdateCrawlerSchedule as wire::Operation>::SPEC,
+    <UpdateDatabase as wire::Operation>::SPEC,
+    <UpdateJob as wire::Operation>::SPEC,
+    <UpdatePartition as wire::Operation>::SPEC,
+    <UpdateTable as wire::Operation>::SPEC,
+];
 
 /// `Action`.
 #[derive(Clone, Debug, Default, PartialEq)]

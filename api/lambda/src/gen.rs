@@ -50,9 +50,13 @@ impl wire::Operation for AddPermission {
         input: &S_ADD_PERMISSION_REQUEST,
         output: &S_ADD_PERMISSION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:AddPermission",
+        needs: &[wire::operation::Need {
+            action: "lambda:AddPermission",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("InvokedViaFunctionUrl", &["false"]), ("RevisionId", &[])],
     };
 }
@@ -72,9 +76,13 @@ impl wire::Operation for CreateAlias {
         input: &S_CREATE_ALIAS_REQUEST,
         output: &S_ALIAS_CONFIGURATION,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:CreateAlias",
+        needs: &[wire::operation::Need {
+            action: "lambda:CreateAlias",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -94,9 +102,13 @@ impl wire::Operation for CreateEventSourceMapping {
         input: &S_CREATE_EVENT_SOURCE_MAPPING_REQUEST,
         output: &S_EVENT_SOURCE_MAPPING_CONFIGURATION,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:CreateEventSourceMapping",
+        needs: &[wire::operation::Need {
+            action: "lambda:CreateEventSourceMapping",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[
             ("KMSKeyArn", &[]),
             ("MetricsConfig", &[]),
@@ -128,9 +140,21 @@ impl wire::Operation for CreateFunction {
         input: &S_CREATE_FUNCTION_REQUEST,
         output: &S_FUNCTION_CONFIGURATION,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:CreateFunction",
+        needs: &[
+            wire::operation::Need {
+                action: "lambda:CreateFunction",
+                resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:lambda:{region}:{account}:{Role}",
+                when: None,
+                passes: "lambda.amazonaws.com",
+            },
+        ],
         refused: &[
             ("Code.S3ObjectStorageMode", &[]),
             ("Code.ImageUri", &[]),
@@ -163,9 +187,13 @@ impl wire::Operation for DeleteAlias {
         input: &S_DELETE_ALIAS_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:DeleteAlias",
+        needs: &[wire::operation::Need {
+            action: "lambda:DeleteAlias",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -185,9 +213,13 @@ impl wire::Operation for DeleteEventSourceMapping {
         input: &S_DELETE_EVENT_SOURCE_MAPPING_REQUEST,
         output: &S_EVENT_SOURCE_MAPPING_CONFIGURATION,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "lambda:DeleteEventSourceMapping",
+        needs: &[wire::operation::Need {
+            action: "lambda:DeleteEventSourceMapping",
+            resource: "arn:aws:lambda:{region}:{account}:event-source-mapping:{UUID}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -207,9 +239,13 @@ impl wire::Operation for DeleteFunction {
         input: &S_DELETE_FUNCTION_REQUEST,
         output: &S_DELETE_FUNCTION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:DeleteFunction",
+        needs: &[wire::operation::Need {
+            action: "lambda:DeleteFunction",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -229,9 +265,13 @@ impl wire::Operation for DeleteFunctionConcurrency {
         input: &S_DELETE_FUNCTION_CONCURRENCY_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:DeleteFunctionConcurrency",
+        needs: &[wire::operation::Need {
+            action: "lambda:DeleteFunctionConcurrency",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -251,9 +291,13 @@ impl wire::Operation for DeleteFunctionEventInvokeConfig {
         input: &S_DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:DeleteFunctionEventInvokeConfig",
+        needs: &[wire::operation::Need {
+            action: "lambda:DeleteFunctionEventInvokeConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -295,9 +339,13 @@ impl wire::Operation for GetAlias {
         input: &S_GET_ALIAS_REQUEST,
         output: &S_ALIAS_CONFIGURATION,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
-        action: "lambda:GetAlias",
+        needs: &[wire::operation::Need {
+            action: "lambda:GetAlias",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -317,9 +365,13 @@ impl wire::Operation for GetEventSourceMapping {
         input: &S_GET_EVENT_SOURCE_MAPPING_REQUEST,
         output: &S_EVENT_SOURCE_MAPPING_CONFIGURATION,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "lambda:GetEventSourceMapping",
+        needs: &[wire::operation::Need {
+            action: "lambda:GetEventSourceMapping",
+            resource: "arn:aws:lambda:{region}:{account}:event-source-mapping:{UUID}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -339,9 +391,13 @@ impl wire::Operation for GetFunction {
         input: &S_GET_FUNCTION_REQUEST,
         output: &S_GET_FUNCTION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
-        action: "lambda:GetFunction",
+        needs: &[wire::operation::Need {
+            action: "lambda:GetFunction",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -361,9 +417,13 @@ impl wire::Operation for GetFunctionCodeSigningConfig {
         input: &S_GET_FUNCTION_CODE_SIGNING_CONFIG_REQUEST,
         output: &S_GET_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
-        action: "lambda:GetFunctionCodeSigningConfig",
+        needs: &[wire::operation::Need {
+            action: "lambda:GetFunctionCodeSigningConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -383,9 +443,13 @@ impl wire::Operation for GetFunctionConcurrency {
         input: &S_GET_FUNCTION_CONCURRENCY_REQUEST,
         output: &S_GET_FUNCTION_CONCURRENCY_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
-        action: "lambda:GetFunctionConcurrency",
+        needs: &[wire::operation::Need {
+            action: "lambda:GetFunctionConcurrency",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -405,9 +469,13 @@ impl wire::Operation for GetFunctionConfiguration {
         input: &S_GET_FUNCTION_CONFIGURATION_REQUEST,
         output: &S_FUNCTION_CONFIGURATION,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
-        action: "lambda:GetFunctionConfiguration",
+        needs: &[wire::operation::Need {
+            action: "lambda:GetFunctionConfiguration",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -427,9 +495,13 @@ impl wire::Operation for GetFunctionEventInvokeConfig {
         input: &S_GET_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
         output: &S_FUNCTION_EVENT_INVOKE_CONFIG,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
-        action: "lambda:GetFunctionEventInvokeConfig",
+        needs: &[wire::operation::Need {
+            action: "lambda:GetFunctionEventInvokeConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -515,9 +587,13 @@ impl wire::Operation for GetPolicy {
         input: &S_GET_POLICY_REQUEST,
         output: &S_GET_POLICY_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
-        action: "lambda:GetPolicy",
+        needs: &[wire::operation::Need {
+            action: "lambda:GetPolicy",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -537,9 +613,13 @@ impl wire::Operation for Invoke {
         input: &S_INVOCATION_REQUEST,
         output: &S_INVOCATION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:InvokeFunction",
+        needs: &[wire::operation::Need {
+            action: "lambda:InvokeFunction",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[("DurableExecutionName", &[]), ("TenantId", &[])],
     };
 }
@@ -559,9 +639,13 @@ impl wire::Operation for ListAliases {
         input: &S_LIST_ALIASES_REQUEST,
         output: &S_LIST_ALIASES_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
-        action: "lambda:ListAliases",
+        needs: &[wire::operation::Need {
+            action: "lambda:ListAliases",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -581,9 +665,13 @@ impl wire::Operation for ListEventSourceMappings {
         input: &S_LIST_EVENT_SOURCE_MAPPINGS_REQUEST,
         output: &S_LIST_EVENT_SOURCE_MAPPINGS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
-        action: "lambda:ListEventSourceMappings",
+        needs: &[wire::operation::Need {
+            action: "lambda:ListEventSourceMappings",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -603,9 +691,8 @@ impl wire::Operation for ListFunctions {
         input: &S_LIST_FUNCTIONS_REQUEST,
         output: &S_LIST_FUNCTIONS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "lambda:ListFunctions",
+        needs: &[wire::operation::Need { action: "lambda:ListFunctions", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -669,9 +756,13 @@ impl wire::Operation for ListTags {
         input: &S_LIST_TAGS_REQUEST,
         output: &S_LIST_TAGS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "lambda:ListTags",
+        needs: &[wire::operation::Need {
+            action: "lambda:ListTags",
+            resource: "arn:aws:lambda:{region}:{account}:{Resource}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -691,9 +782,13 @@ impl wire::Operation for ListVersionsByFunction {
         input: &S_LIST_VERSIONS_BY_FUNCTION_REQUEST,
         output: &S_LIST_VERSIONS_BY_FUNCTION_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: true,
-        action: "lambda:ListVersionsByFunction",
+        needs: &[wire::operation::Need {
+            action: "lambda:ListVersionsByFunction",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -735,9 +830,13 @@ impl wire::Operation for PublishVersion {
         input: &S_PUBLISH_VERSION_REQUEST,
         output: &S_FUNCTION_CONFIGURATION,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:PublishVersion",
+        needs: &[wire::operation::Need {
+            action: "lambda:PublishVersion",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("PublishTo", &[])],
     };
 }
@@ -757,9 +856,13 @@ impl wire::Operation for PutFunctionConcurrency {
         input: &S_PUT_FUNCTION_CONCURRENCY_REQUEST,
         output: &S_CONCURRENCY,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:PutFunctionConcurrency",
+        needs: &[wire::operation::Need {
+            action: "lambda:PutFunctionConcurrency",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -779,9 +882,13 @@ impl wire::Operation for PutFunctionEventInvokeConfig {
         input: &S_PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
         output: &S_FUNCTION_EVENT_INVOKE_CONFIG,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:PutFunctionEventInvokeConfig",
+        needs: &[wire::operation::Need {
+            action: "lambda:PutFunctionEventInvokeConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -823,9 +930,13 @@ impl wire::Operation for RemovePermission {
         input: &S_REMOVE_PERMISSION_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:RemovePermission",
+        needs: &[wire::operation::Need {
+            action: "lambda:RemovePermission",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -845,9 +956,13 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "lambda:TagResource",
+        needs: &[wire::operation::Need {
+            action: "lambda:TagResource",
+            resource: "arn:aws:lambda:{region}:{account}:{Resource}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -867,9 +982,13 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "lambda:UntagResource",
+        needs: &[wire::operation::Need {
+            action: "lambda:UntagResource",
+            resource: "arn:aws:lambda:{region}:{account}:{Resource}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -889,9 +1008,13 @@ impl wire::Operation for UpdateAlias {
         input: &S_UPDATE_ALIAS_REQUEST,
         output: &S_ALIAS_CONFIGURATION,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:UpdateAlias",
+        needs: &[wire::operation::Need {
+            action: "lambda:UpdateAlias",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -911,9 +1034,13 @@ impl wire::Operation for UpdateEventSourceMapping {
         input: &S_UPDATE_EVENT_SOURCE_MAPPING_REQUEST,
         output: &S_EVENT_SOURCE_MAPPING_CONFIGURATION,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:UpdateEventSourceMapping",
+        needs: &[wire::operation::Need {
+            action: "lambda:UpdateEventSourceMapping",
+            resource: "arn:aws:lambda:{region}:{account}:event-source-mapping:{UUID}",
+            when: None,
+            passes: "",
+        }],
         refused: &[
             ("FilterCriteria", &[]),
             ("KMSKeyArn", &[]),
@@ -945,9 +1072,13 @@ impl wire::Operation for UpdateFunctionCode {
         input: &S_UPDATE_FUNCTION_CODE_REQUEST,
         output: &S_FUNCTION_CONFIGURATION,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:UpdateFunctionCode",
+        needs: &[wire::operation::Need {
+            action: "lambda:UpdateFunctionCode",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("S3ObjectStorageMode", &[]), ("ImageUri", &[]), ("PublishTo", &[]), ("SourceKMSKeyArn", &[])],
     };
 }
@@ -967,9 +1098,21 @@ impl wire::Operation for UpdateFunctionConfiguration {
         input: &S_UPDATE_FUNCTION_CONFIGURATION_REQUEST,
         output: &S_FUNCTION_CONFIGURATION,
         result_wrapper: "",
-        resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
         readonly: false,
-        action: "lambda:UpdateFunctionConfiguration",
+        needs: &[
+            wire::operation::Need {
+                action: "lambda:UpdateFunctionConfiguration",
+                resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:lambda:{region}:{account}:{Role}",
+                when: None,
+                passes: "lambda.amazonaws.com",
+            },
+        ],
         refused: &[
             ("FileSystemConfigs.S3FilesConfig", &[]),
             ("ImageConfig", &[]),
@@ -980,6 +1123,43 @@ impl wire::Operation for UpdateFunctionConfiguration {
         ],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <AddPermission as wire::Operation>::SPEC,
+    <CreateAlias as wire::Operation>::SPEC,
+    <CreateEventSourceMapping as wire::Operation>::SPEC,
+    <CreateFunction as wire::Operation>::SPEC,
+    <DeleteAlias as wire::Operation>::SPEC,
+    <DeleteEventSourceMapping as wire::Operation>::SPEC,
+    <DeleteFunction as wire::Operation>::SPEC,
+    <DeleteFunctionConcurrency as wire::Operation>::SPEC,
+    <DeleteFunctionEventInvokeConfig as wire::Operation>::SPEC,
+    <GetAlias as wire::Operation>::SPEC,
+    <GetEventSourceMapping as wire::Operation>::SPEC,
+    <GetFunction as wire::Operation>::SPEC,
+    <GetFunctionCodeSigningConfig as wire::Operation>::SPEC,
+    <GetFunctionConcurrency as wire::Operation>::SPEC,
+    <GetFunctionConfiguration as wire::Operation>::SPEC,
+    <GetFunctionEventInvokeConfig as wire::Operation>::SPEC,
+    <GetPolicy as wire::Operation>::SPEC,
+    <Invoke as wire::Operation>::SPEC,
+    <ListAliases as wire::Operation>::SPEC,
+    <ListEventSourceMappings as wire::Operation>::SPEC,
+    <ListFunctions as wire::Operation>::SPEC,
+    <ListTags as wire::Operation>::SPEC,
+    <ListVersionsByFunction as wire::Operation>::SPEC,
+    <PublishVersion as wire::Operation>::SPEC,
+    <PutFunctionConcurrency as wire::Operation>::SPEC,
+    <PutFunctionEventInvokeConfig as wire::Operation>::SPEC,
+    <RemovePermission as wire::Operation>::SPEC,
+    <TagResource as wire::Operation>::SPEC,
+    <UntagResource as wire::Operation>::SPEC,
+    <UpdateAlias as wire::Operation>::SPEC,
+    <UpdateEventSourceMapping as wire::Operation>::SPEC,
+    <UpdateFunctionCode as wire::Operation>::SPEC,
+    <UpdateFunctionConfiguration as wire::Operation>::SPEC,
+];
 
 /// `AcceleratorConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,9 +28,13 @@ impl wire::Operation for CreateLogGroup {
         input: &S_CREATE_LOG_GROUP_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
-        action: "logs:CreateLogGroup",
+        needs: &[wire::operation::Need {
+            action: "logs:CreateLogGroup",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[("deletionProtectionEnabled", &["false"])],
     };
 }
@@ -50,9 +54,13 @@ impl wire::Operation for CreateLogStream {
         input: &S_CREATE_LOG_STREAM_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
-        action: "logs:CreateLogStream",
+        needs: &[wire::operation::Need {
+            action: "logs:CreateLogStream",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:{logStreamName} ; arn:aws:logs:{region}:{account}:log-group:{logGroupIdentifier|log-group}:log-stream:{logStreamName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -72,9 +80,13 @@ impl wire::Operation for DeleteLogGroup {
         input: &S_DELETE_LOG_GROUP_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
-        action: "logs:DeleteLogGroup",
+        needs: &[wire::operation::Need {
+            action: "logs:DeleteLogGroup",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -94,9 +106,13 @@ impl wire::Operation for DeleteLogStream {
         input: &S_DELETE_LOG_STREAM_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
-        action: "logs:DeleteLogStream",
+        needs: &[wire::operation::Need {
+            action: "logs:DeleteLogStream",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:{logStreamName} ; arn:aws:logs:{region}:{account}:log-group:{logGroupIdentifier|log-group}:log-stream:{logStreamName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -116,9 +132,13 @@ impl wire::Operation for DeleteMetricFilter {
         input: &S_DELETE_METRIC_FILTER_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
-        action: "logs:DeleteMetricFilter",
+        needs: &[wire::operation::Need {
+            action: "logs:DeleteMetricFilter",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -138,9 +158,13 @@ impl wire::Operation for DeleteRetentionPolicy {
         input: &S_DELETE_RETENTION_POLICY_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
-        action: "logs:DeleteRetentionPolicy",
+        needs: &[wire::operation::Need {
+            action: "logs:DeleteRetentionPolicy",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -160,9 +184,13 @@ impl wire::Operation for DescribeLogGroups {
         input: &S_DESCRIBE_LOG_GROUPS_REQUEST,
         output: &S_DESCRIBE_LOG_GROUPS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "logs:DescribeLogGroups",
+        needs: &[wire::operation::Need {
+            action: "logs:DescribeLogGroups",
+            resource: "arn:aws:logs:{region}:{account}:log-group::log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[("accountIdentifiers", &[]), ("includeLinkedAccounts", &["false"]), ("logGroupIdentifiers", &[])],
     };
 }
@@ -182,9 +210,13 @@ impl wire::Operation for DescribeLogStreams {
         input: &S_DESCRIBE_LOG_STREAMS_REQUEST,
         output: &S_DESCRIBE_LOG_STREAMS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: true,
-        action: "logs:DescribeLogStreams",
+        needs: &[wire::operation::Need {
+            action: "logs:DescribeLogStreams",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream: ; arn:aws:logs:{region}:{account}:log-group:{logGroupIdentifier|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -204,9 +236,13 @@ impl wire::Operation for DescribeMetricFilters {
         input: &S_DESCRIBE_METRIC_FILTERS_REQUEST,
         output: &S_DESCRIBE_METRIC_FILTERS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: true,
-        action: "logs:DescribeMetricFilters",
+        needs: &[wire::operation::Need {
+            action: "logs:DescribeMetricFilters",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream: ; arn:aws:logs:{region}:{account}:log-group::log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -226,9 +262,13 @@ impl wire::Operation for FilterLogEvents {
         input: &S_FILTER_LOG_EVENTS_REQUEST,
         output: &S_FILTER_LOG_EVENTS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: true,
-        action: "logs:FilterLogEvents",
+        needs: &[wire::operation::Need {
+            action: "logs:FilterLogEvents",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream: ; arn:aws:logs:{region}:{account}:log-group:{logGroupIdentifier|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -248,9 +288,13 @@ impl wire::Operation for GetLogEvents {
         input: &S_GET_LOG_EVENTS_REQUEST,
         output: &S_GET_LOG_EVENTS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: true,
-        action: "logs:GetLogEvents",
+        needs: &[wire::operation::Need {
+            action: "logs:GetLogEvents",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:{logStreamName} ; arn:aws:logs:{region}:{account}:log-group:{logGroupIdentifier|log-group}:log-stream:{logStreamName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -270,9 +314,13 @@ impl wire::Operation for ListTagsForResource {
         input: &S_LIST_TAGS_FOR_RESOURCE_REQUEST,
         output: &S_LIST_TAGS_FOR_RESOURCE_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "logs:ListTagsForResource",
+        needs: &[wire::operation::Need {
+            action: "logs:ListTagsForResource",
+            resource: "arn:aws:logs:{region}:{account}:{resourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -292,9 +340,13 @@ impl wire::Operation for ListTagsLogGroup {
         input: &S_LIST_TAGS_LOG_GROUP_REQUEST,
         output: &S_LIST_TAGS_LOG_GROUP_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: true,
-        action: "logs:ListTagsLogGroup",
+        needs: &[wire::operation::Need {
+            action: "logs:ListTagsLogGroup",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -314,9 +366,13 @@ impl wire::Operation for PutLogEvents {
         input: &S_PUT_LOG_EVENTS_REQUEST,
         output: &S_PUT_LOG_EVENTS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
-        action: "logs:PutLogEvents",
+        needs: &[wire::operation::Need {
+            action: "logs:PutLogEvents",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:{logStreamName} ; arn:aws:logs:{region}:{account}:log-group:{logGroupIdentifier|log-group}:log-stream:{logStreamName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -336,9 +392,13 @@ impl wire::Operation for PutMetricFilter {
         input: &S_PUT_METRIC_FILTER_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
-        action: "logs:PutMetricFilter",
+        needs: &[wire::operation::Need {
+            action: "logs:PutMetricFilter",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -358,9 +418,13 @@ impl wire::Operation for PutRetentionPolicy {
         input: &S_PUT_RETENTION_POLICY_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
-        action: "logs:PutRetentionPolicy",
+        needs: &[wire::operation::Need {
+            action: "logs:PutRetentionPolicy",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -380,9 +444,13 @@ impl wire::Operation for TagLogGroup {
         input: &S_TAG_LOG_GROUP_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
         readonly: false,
-        action: "logs:TagLogGroup",
+        needs: &[wire::operation::Need {
+            action: "logs:TagLogGroup",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -402,9 +470,13 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "logs:TagResource",
+        needs: &[wire::operation::Need {
+            action: "logs:TagResource",
+            resource: "arn:aws:logs:{region}:{account}:{resourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -424,12 +496,39 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "logs:UntagResource",
+        needs: &[wire::operation::Need {
+            action: "logs:UntagResource",
+            resource: "arn:aws:logs:{region}:{account}:{resourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <CreateLogGroup as wire::Operation>::SPEC,
+    <CreateLogStream as wire::Operation>::SPEC,
+    <DeleteLogGroup as wire::Operation>::SPEC,
+    <DeleteLogStream as wire::Operation>::SPEC,
+    <DeleteMetricFilter as wire::Operation>::SPEC,
+    <DeleteRetentionPolicy as wire::Operation>::SPEC,
+    <DescribeLogGroups as wire::Operation>::SPEC,
+    <DescribeLogStreams as wire::Operation>::SPEC,
+    <DescribeMetricFilters as wire::Operation>::SPEC,
+    <FilterLogEvents as wire::Operation>::SPEC,
+    <GetLogEvents as wire::Operation>::SPEC,
+    <ListTagsForResource as wire::Operation>::SPEC,
+    <ListTagsLogGroup as wire::Operation>::SPEC,
+    <PutLogEvents as wire::Operation>::SPEC,
+    <PutMetricFilter as wire::Operation>::SPEC,
+    <PutRetentionPolicy as wire::Operation>::SPEC,
+    <TagLogGroup as wire::Operation>::SPEC,
+    <TagResource as wire::Operation>::SPEC,
+    <UntagResource as wire::Operation>::SPEC,
+];
 
 /// `CreateLogGroupRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,9 +28,33 @@ impl wire::Operation for CopyObject {
         input: &S_COPY_OBJECT_REQUEST,
         output: &S_COPY_OBJECT_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: false,
-        action: "s3:PutObject",
+        needs: &[
+            wire::operation::Need {
+                action: "s3:PutObject",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectTagging",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("Tagging", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectRetention",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("ObjectLockMode", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectLegalHold",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("ObjectLockLegalHoldStatus", true)),
+                passes: "",
+            },
+        ],
         refused: &[
             ("AnnotationDirective", &["COPY", "EXCLUDE"]),
             ("ObjectLockEventHold", &[]),
@@ -55,9 +79,13 @@ impl wire::Operation for CreateBucket {
         input: &S_CREATE_BUCKET_REQUEST,
         output: &S_CREATE_BUCKET_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:CreateBucket",
+        needs: &[wire::operation::Need {
+            action: "s3:CreateBucket",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("CreateBucketConfiguration.Bucket.DataRedundancy", &[]), ("BucketNamespace", &["global"])],
     };
 }
@@ -77,9 +105,13 @@ impl wire::Operation for DeleteBucket {
         input: &S_DELETE_BUCKET_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:DeleteBucket",
+        needs: &[wire::operation::Need {
+            action: "s3:DeleteBucket",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -99,9 +131,13 @@ impl wire::Operation for DeleteBucketPolicy {
         input: &S_DELETE_BUCKET_POLICY_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:DeleteBucketPolicy",
+        needs: &[wire::operation::Need {
+            action: "s3:DeleteBucketPolicy",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -121,9 +157,13 @@ impl wire::Operation for DeleteBucketTagging {
         input: &S_DELETE_BUCKET_TAGGING_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:DeleteBucketTagging",
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketTagging",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -143,9 +183,27 @@ impl wire::Operation for DeleteObject {
         input: &S_DELETE_OBJECT_REQUEST,
         output: &S_DELETE_OBJECT_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: false,
-        action: "s3:DeleteObject",
+        needs: &[
+            wire::operation::Need {
+                action: "s3:DeleteObject",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("VersionId", false)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:DeleteObjectVersion",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("VersionId", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:BypassGovernanceRetention",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("BypassGovernanceRetention", true)),
+                passes: "",
+            },
+        ],
         refused: &[("MFA", &[])],
     };
 }
@@ -165,9 +223,13 @@ impl wire::Operation for DeleteObjects {
         input: &S_DELETE_OBJECTS_REQUEST,
         output: &S_DELETE_OBJECTS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:DeleteObject",
+        needs: &[wire::operation::Need {
+            action: "s3:DeleteObject",
+            resource: "arn:aws:s3:::{Bucket}/{Delete.Objects[].Key}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("MFA", &[])],
     };
 }
@@ -187,9 +249,13 @@ impl wire::Operation for GetBucketLocation {
         input: &S_GET_BUCKET_LOCATION_REQUEST,
         output: &S_GET_BUCKET_LOCATION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
-        action: "s3:GetBucketLocation",
+        needs: &[wire::operation::Need {
+            action: "s3:GetBucketLocation",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -209,9 +275,13 @@ impl wire::Operation for GetBucketNotificationConfiguration {
         input: &S_GET_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST,
         output: &S_NOTIFICATION_CONFIGURATION,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
-        action: "s3:GetBucketNotification",
+        needs: &[wire::operation::Need {
+            action: "s3:GetBucketNotification",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -231,9 +301,13 @@ impl wire::Operation for GetBucketPolicy {
         input: &S_GET_BUCKET_POLICY_REQUEST,
         output: &S_GET_BUCKET_POLICY_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
-        action: "s3:GetBucketPolicy",
+        needs: &[wire::operation::Need {
+            action: "s3:GetBucketPolicy",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -253,9 +327,13 @@ impl wire::Operation for GetBucketTagging {
         input: &S_GET_BUCKET_TAGGING_REQUEST,
         output: &S_GET_BUCKET_TAGGING_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
-        action: "s3:GetBucketTagging",
+        needs: &[wire::operation::Need {
+            action: "s3:GetBucketTagging",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -275,9 +353,13 @@ impl wire::Operation for GetBucketVersioning {
         input: &S_GET_BUCKET_VERSIONING_REQUEST,
         output: &S_GET_BUCKET_VERSIONING_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
-        action: "s3:GetBucketVersioning",
+        needs: &[wire::operation::Need {
+            action: "s3:GetBucketVersioning",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -297,9 +379,21 @@ impl wire::Operation for GetObject {
         input: &S_GET_OBJECT_REQUEST,
         output: &S_GET_OBJECT_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: true,
-        action: "s3:GetObject",
+        needs: &[
+            wire::operation::Need {
+                action: "s3:GetObject",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("VersionId", false)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:GetObjectVersion",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("VersionId", true)),
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -319,9 +413,21 @@ impl wire::Operation for GetObjectTagging {
         input: &S_GET_OBJECT_TAGGING_REQUEST,
         output: &S_GET_OBJECT_TAGGING_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: true,
-        action: "s3:GetObjectTagging",
+        needs: &[
+            wire::operation::Need {
+                action: "s3:GetObjectTagging",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("VersionId", false)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:GetObjectVersionTagging",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("VersionId", true)),
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -341,9 +447,13 @@ impl wire::Operation for HeadBucket {
         input: &S_HEAD_BUCKET_REQUEST,
         output: &S_HEAD_BUCKET_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
-        action: "s3:ListBucket",
+        needs: &[wire::operation::Need {
+            action: "s3:ListBucket",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -363,9 +473,21 @@ impl wire::Operation for HeadObject {
         input: &S_HEAD_OBJECT_REQUEST,
         output: &S_HEAD_OBJECT_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: true,
-        action: "s3:GetObject",
+        needs: &[
+            wire::operation::Need {
+                action: "s3:GetObject",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("VersionId", false)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:GetObjectVersion",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("VersionId", true)),
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -385,9 +507,8 @@ impl wire::Operation for ListBuckets {
         input: &S_LIST_BUCKETS_REQUEST,
         output: &S_LIST_BUCKETS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "s3:ListAllMyBuckets",
+        needs: &[wire::operation::Need { action: "s3:ListAllMyBuckets", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -407,9 +528,13 @@ impl wire::Operation for ListObjects {
         input: &S_LIST_OBJECTS_REQUEST,
         output: &S_LIST_OBJECTS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
-        action: "s3:ListBucket",
+        needs: &[wire::operation::Need {
+            action: "s3:ListBucket",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -429,9 +554,13 @@ impl wire::Operation for ListObjectsV2 {
         input: &S_LIST_OBJECTS_V2_REQUEST,
         output: &S_LIST_OBJECTS_V2_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: true,
-        action: "s3:ListBucket",
+        needs: &[wire::operation::Need {
+            action: "s3:ListBucket",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -451,9 +580,13 @@ impl wire::Operation for PutBucketEncryption {
         input: &S_PUT_BUCKET_ENCRYPTION_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:PutEncryptionConfiguration",
+        needs: &[wire::operation::Need {
+            action: "s3:PutEncryptionConfiguration",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -473,9 +606,13 @@ impl wire::Operation for PutBucketLifecycleConfiguration {
         input: &S_PUT_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST,
         output: &S_PUT_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:PutLifecycleConfiguration",
+        needs: &[wire::operation::Need {
+            action: "s3:PutLifecycleConfiguration",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -495,9 +632,13 @@ impl wire::Operation for PutBucketNotificationConfiguration {
         input: &S_PUT_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:PutBucketNotification",
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketNotification",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -517,9 +658,13 @@ impl wire::Operation for PutBucketOwnershipControls {
         input: &S_PUT_BUCKET_OWNERSHIP_CONTROLS_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:PutBucketOwnershipControls",
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketOwnershipControls",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -539,9 +684,13 @@ impl wire::Operation for PutBucketPolicy {
         input: &S_PUT_BUCKET_POLICY_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:PutBucketPolicy",
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketPolicy",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -561,9 +710,13 @@ impl wire::Operation for PutBucketTagging {
         input: &S_PUT_BUCKET_TAGGING_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:PutBucketTagging",
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketTagging",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -583,9 +736,13 @@ impl wire::Operation for PutBucketVersioning {
         input: &S_PUT_BUCKET_VERSIONING_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:PutBucketVersioning",
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketVersioning",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("MFA", &[])],
     };
 }
@@ -605,9 +762,33 @@ impl wire::Operation for PutObject {
         input: &S_PUT_OBJECT_REQUEST,
         output: &S_PUT_OBJECT_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: false,
-        action: "s3:PutObject",
+        needs: &[
+            wire::operation::Need {
+                action: "s3:PutObject",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectTagging",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("Tagging", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectRetention",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("ObjectLockMode", true)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectLegalHold",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("ObjectLockLegalHoldStatus", true)),
+                passes: "",
+            },
+        ],
         refused: &[
             ("ChecksumSHA512", &[]),
             ("ChecksumMD5", &[]),
@@ -636,9 +817,21 @@ impl wire::Operation for PutObjectTagging {
         input: &S_PUT_OBJECT_TAGGING_REQUEST,
         output: &S_PUT_OBJECT_TAGGING_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}/{Key}",
         readonly: false,
-        action: "s3:PutObjectTagging",
+        needs: &[
+            wire::operation::Need {
+                action: "s3:PutObjectTagging",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("VersionId", false)),
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "s3:PutObjectVersionTagging",
+                resource: "arn:aws:s3:::{Bucket}/{Key}",
+                when: Some(("VersionId", true)),
+                passes: "",
+            },
+        ],
         refused: &[],
     };
 }
@@ -658,12 +851,49 @@ impl wire::Operation for PutPublicAccessBlock {
         input: &S_PUT_PUBLIC_ACCESS_BLOCK_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:s3:::{Bucket}",
         readonly: false,
-        action: "s3:PutBucketPublicAccessBlock",
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketPublicAccessBlock",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <CopyObject as wire::Operation>::SPEC,
+    <CreateBucket as wire::Operation>::SPEC,
+    <DeleteBucket as wire::Operation>::SPEC,
+    <DeleteBucketPolicy as wire::Operation>::SPEC,
+    <DeleteBucketTagging as wire::Operation>::SPEC,
+    <DeleteObject as wire::Operation>::SPEC,
+    <DeleteObjects as wire::Operation>::SPEC,
+    <GetBucketLocation as wire::Operation>::SPEC,
+    <GetBucketNotificationConfiguration as wire::Operation>::SPEC,
+    <GetBucketPolicy as wire::Operation>::SPEC,
+    <GetBucketTagging as wire::Operation>::SPEC,
+    <GetBucketVersioning as wire::Operation>::SPEC,
+    <GetObject as wire::Operation>::SPEC,
+    <GetObjectTagging as wire::Operation>::SPEC,
+    <HeadBucket as wire::Operation>::SPEC,
+    <HeadObject as wire::Operation>::SPEC,
+    <ListBuckets as wire::Operation>::SPEC,
+    <ListObjects as wire::Operation>::SPEC,
+    <ListObjectsV2 as wire::Operation>::SPEC,
+    <PutBucketEncryption as wire::Operation>::SPEC,
+    <PutBucketLifecycleConfiguration as wire::Operation>::SPEC,
+    <PutBucketNotificationConfiguration as wire::Operation>::SPEC,
+    <PutBucketOwnershipControls as wire::Operation>::SPEC,
+    <PutBucketPolicy as wire::Operation>::SPEC,
+    <PutBucketTagging as wire::Operation>::SPEC,
+    <PutBucketVersioning as wire::Operation>::SPEC,
+    <PutObject as wire::Operation>::SPEC,
+    <PutObjectTagging as wire::Operation>::SPEC,
+    <PutPublicAccessBlock as wire::Operation>::SPEC,
+];
 
 /// `AbortIncompleteMultipartUpload`.
 #[derive(Clone, Debug, Default, PartialEq)]

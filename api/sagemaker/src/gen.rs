@@ -28,9 +28,13 @@ impl wire::Operation for AddTags {
         input: &S_ADD_TAGS_INPUT,
         output: &S_ADD_TAGS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "sagemaker:AddTags",
+        needs: &[wire::operation::Need {
+            action: "sagemaker:AddTags",
+            resource: "arn:aws:sagemaker:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -50,9 +54,21 @@ impl wire::Operation for CreateModel {
         input: &S_CREATE_MODEL_INPUT,
         output: &S_CREATE_MODEL_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:sagemaker:{region}:{account}:model/{ModelName}",
         readonly: false,
-        action: "sagemaker:CreateModel",
+        needs: &[
+            wire::operation::Need {
+                action: "sagemaker:CreateModel",
+                resource: "arn:aws:sagemaker:{region}:{account}:model/{ModelName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:sagemaker:{region}:{account}:{ExecutionRoleArn}",
+                when: None,
+                passes: "sagemaker.amazonaws.com",
+            },
+        ],
         refused: &[
             ("PrimaryContainer.ImageConfig", &[]),
             ("PrimaryContainer.Mode", &["SingleModel"]),
@@ -95,9 +111,13 @@ impl wire::Operation for CreateTransformJob {
         input: &S_CREATE_TRANSFORM_JOB_REQUEST,
         output: &S_CREATE_TRANSFORM_JOB_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:sagemaker:{region}:{account}:transform-job/{TransformJobName}",
         readonly: false,
-        action: "sagemaker:CreateTransformJob",
+        needs: &[wire::operation::Need {
+            action: "sagemaker:CreateTransformJob",
+            resource: "arn:aws:sagemaker:{region}:{account}:transform-job/{TransformJobName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("DataCaptureConfig", &[])],
     };
 }
@@ -117,9 +137,13 @@ impl wire::Operation for DeleteModel {
         input: &S_DELETE_MODEL_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:sagemaker:{region}:{account}:model/{ModelName}",
         readonly: false,
-        action: "sagemaker:DeleteModel",
+        needs: &[wire::operation::Need {
+            action: "sagemaker:DeleteModel",
+            resource: "arn:aws:sagemaker:{region}:{account}:model/{ModelName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -139,9 +163,13 @@ impl wire::Operation for DeleteTags {
         input: &S_DELETE_TAGS_INPUT,
         output: &S_DELETE_TAGS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "sagemaker:DeleteTags",
+        needs: &[wire::operation::Need {
+            action: "sagemaker:DeleteTags",
+            resource: "arn:aws:sagemaker:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -161,9 +189,13 @@ impl wire::Operation for DescribeModel {
         input: &S_DESCRIBE_MODEL_INPUT,
         output: &S_DESCRIBE_MODEL_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:sagemaker:{region}:{account}:model/{ModelName}",
         readonly: true,
-        action: "sagemaker:DescribeModel",
+        needs: &[wire::operation::Need {
+            action: "sagemaker:DescribeModel",
+            resource: "arn:aws:sagemaker:{region}:{account}:model/{ModelName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -183,9 +215,13 @@ impl wire::Operation for DescribeTransformJob {
         input: &S_DESCRIBE_TRANSFORM_JOB_REQUEST,
         output: &S_DESCRIBE_TRANSFORM_JOB_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:sagemaker:{region}:{account}:transform-job/{TransformJobName}",
         readonly: true,
-        action: "sagemaker:DescribeTransformJob",
+        needs: &[wire::operation::Need {
+            action: "sagemaker:DescribeTransformJob",
+            resource: "arn:aws:sagemaker:{region}:{account}:transform-job/{TransformJobName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -205,9 +241,8 @@ impl wire::Operation for ListModels {
         input: &S_LIST_MODELS_INPUT,
         output: &S_LIST_MODELS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "sagemaker:ListModels",
+        needs: &[wire::operation::Need { action: "sagemaker:ListModels", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -227,9 +262,13 @@ impl wire::Operation for ListTags {
         input: &S_LIST_TAGS_INPUT,
         output: &S_LIST_TAGS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "sagemaker:ListTags",
+        needs: &[wire::operation::Need {
+            action: "sagemaker:ListTags",
+            resource: "arn:aws:sagemaker:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -249,9 +288,13 @@ impl wire::Operation for ListTransformJobs {
         input: &S_LIST_TRANSFORM_JOBS_REQUEST,
         output: &S_LIST_TRANSFORM_JOBS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "sagemaker:ListTransformJobs",
+        needs: &[wire::operation::Need {
+            action: "sagemaker:ListTransformJobs",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -271,12 +314,31 @@ impl wire::Operation for StopTransformJob {
         input: &S_STOP_TRANSFORM_JOB_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:sagemaker:{region}:{account}:transform-job/{TransformJobName}",
         readonly: false,
-        action: "sagemaker:StopTransformJob",
+        needs: &[wire::operation::Need {
+            action: "sagemaker:StopTransformJob",
+            resource: "arn:aws:sagemaker:{region}:{account}:transform-job/{TransformJobName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <AddTags as wire::Operation>::SPEC,
+    <CreateModel as wire::Operation>::SPEC,
+    <CreateTransformJob as wire::Operation>::SPEC,
+    <DeleteModel as wire::Operation>::SPEC,
+    <DeleteTags as wire::Operation>::SPEC,
+    <DescribeModel as wire::Operation>::SPEC,
+    <DescribeTransformJob as wire::Operation>::SPEC,
+    <ListModels as wire::Operation>::SPEC,
+    <ListTags as wire::Operation>::SPEC,
+    <ListTransformJobs as wire::Operation>::SPEC,
+    <StopTransformJob as wire::Operation>::SPEC,
+];
 
 /// `AddTagsInput`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,9 +28,21 @@ impl wire::Operation for CreateSchedule {
         input: &S_CREATE_SCHEDULE_INPUT,
         output: &S_CREATE_SCHEDULE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: false,
-        action: "scheduler:CreateSchedule",
+        needs: &[
+            wire::operation::Need {
+                action: "scheduler:CreateSchedule",
+                resource: "arn:aws:scheduler:{region}:{account}:schedule/{GroupName:default}/{Name}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:scheduler:{region}:{account}:{Target.RoleArn}",
+                when: None,
+                passes: "scheduler.amazonaws.com",
+            },
+        ],
         refused: &[
             ("Target.EcsParameters", &[]),
             ("Target.EventBridgePutEventsV2Parameters", &[]),
@@ -56,9 +68,13 @@ impl wire::Operation for CreateScheduleGroup {
         input: &S_CREATE_SCHEDULE_GROUP_INPUT,
         output: &S_CREATE_SCHEDULE_GROUP_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: false,
-        action: "scheduler:CreateScheduleGroup",
+        needs: &[wire::operation::Need {
+            action: "scheduler:CreateScheduleGroup",
+            resource: "arn:aws:scheduler:{region}:{account}:schedule-group/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -78,9 +94,13 @@ impl wire::Operation for DeleteSchedule {
         input: &S_DELETE_SCHEDULE_INPUT,
         output: &S_DELETE_SCHEDULE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: false,
-        action: "scheduler:DeleteSchedule",
+        needs: &[wire::operation::Need {
+            action: "scheduler:DeleteSchedule",
+            resource: "arn:aws:scheduler:{region}:{account}:schedule/{GroupName:default}/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -100,9 +120,13 @@ impl wire::Operation for DeleteScheduleGroup {
         input: &S_DELETE_SCHEDULE_GROUP_INPUT,
         output: &S_DELETE_SCHEDULE_GROUP_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: false,
-        action: "scheduler:DeleteScheduleGroup",
+        needs: &[wire::operation::Need {
+            action: "scheduler:DeleteScheduleGroup",
+            resource: "arn:aws:scheduler:{region}:{account}:schedule-group/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -122,9 +146,13 @@ impl wire::Operation for GetSchedule {
         input: &S_GET_SCHEDULE_INPUT,
         output: &S_GET_SCHEDULE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: true,
-        action: "scheduler:GetSchedule",
+        needs: &[wire::operation::Need {
+            action: "scheduler:GetSchedule",
+            resource: "arn:aws:scheduler:{region}:{account}:schedule/{GroupName:default}/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -144,9 +172,13 @@ impl wire::Operation for GetScheduleGroup {
         input: &S_GET_SCHEDULE_GROUP_INPUT,
         output: &S_GET_SCHEDULE_GROUP_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: true,
-        action: "scheduler:GetScheduleGroup",
+        needs: &[wire::operation::Need {
+            action: "scheduler:GetScheduleGroup",
+            resource: "arn:aws:scheduler:{region}:{account}:schedule-group/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -166,9 +198,13 @@ impl wire::Operation for ListScheduleGroups {
         input: &S_LIST_SCHEDULE_GROUPS_INPUT,
         output: &S_LIST_SCHEDULE_GROUPS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "scheduler:ListScheduleGroups",
+        needs: &[wire::operation::Need {
+            action: "scheduler:ListScheduleGroups",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -188,9 +224,8 @@ impl wire::Operation for ListSchedules {
         input: &S_LIST_SCHEDULES_INPUT,
         output: &S_LIST_SCHEDULES_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "scheduler:ListSchedules",
+        needs: &[wire::operation::Need { action: "scheduler:ListSchedules", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -210,9 +245,13 @@ impl wire::Operation for ListTagsForResource {
         input: &S_LIST_TAGS_FOR_RESOURCE_INPUT,
         output: &S_LIST_TAGS_FOR_RESOURCE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "scheduler:ListTagsForResource",
+        needs: &[wire::operation::Need {
+            action: "scheduler:ListTagsForResource",
+            resource: "arn:aws:scheduler:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -232,9 +271,13 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_INPUT,
         output: &S_TAG_RESOURCE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "scheduler:TagResource",
+        needs: &[wire::operation::Need {
+            action: "scheduler:TagResource",
+            resource: "arn:aws:scheduler:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -254,9 +297,13 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_INPUT,
         output: &S_UNTAG_RESOURCE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "scheduler:UntagResource",
+        needs: &[wire::operation::Need {
+            action: "scheduler:UntagResource",
+            resource: "arn:aws:scheduler:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -276,9 +323,21 @@ impl wire::Operation for UpdateSchedule {
         input: &S_UPDATE_SCHEDULE_INPUT,
         output: &S_UPDATE_SCHEDULE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:scheduler:{region}:{account}:schedule/*/{Name}",
         readonly: false,
-        action: "scheduler:UpdateSchedule",
+        needs: &[
+            wire::operation::Need {
+                action: "scheduler:UpdateSchedule",
+                resource: "arn:aws:scheduler:{region}:{account}:schedule/{GroupName:default}/{Name}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:scheduler:{region}:{account}:{Target.RoleArn}",
+                when: None,
+                passes: "scheduler.amazonaws.com",
+            },
+        ],
         refused: &[
             ("Target.EcsParameters", &[]),
             ("Target.EventBridgePutEventsV2Parameters", &[]),
@@ -288,6 +347,22 @@ impl wire::Operation for UpdateSchedule {
         ],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <CreateSchedule as wire::Operation>::SPEC,
+    <CreateScheduleGroup as wire::Operation>::SPEC,
+    <DeleteSchedule as wire::Operation>::SPEC,
+    <DeleteScheduleGroup as wire::Operation>::SPEC,
+    <GetSchedule as wire::Operation>::SPEC,
+    <GetScheduleGroup as wire::Operation>::SPEC,
+    <ListScheduleGroups as wire::Operation>::SPEC,
+    <ListSchedules as wire::Operation>::SPEC,
+    <ListTagsForResource as wire::Operation>::SPEC,
+    <TagResource as wire::Operation>::SPEC,
+    <UntagResource as wire::Operation>::SPEC,
+    <UpdateSchedule as wire::Operation>::SPEC,
+];
 
 /// `AwsVpcConfiguration`.
 #[derive(Clone, Debug, Default, PartialEq)]

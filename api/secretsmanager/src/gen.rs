@@ -28,9 +28,13 @@ impl wire::Operation for CreateSecret {
         input: &S_CREATE_SECRET_REQUEST,
         output: &S_CREATE_SECRET_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:secretsmanager:{region}:{account}:secret:{Name}",
         readonly: false,
-        action: "secretsmanager:CreateSecret",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:CreateSecret",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{Name}-??????",
+            when: None,
+            passes: "",
+        }],
         refused: &[
             ("AddReplicaRegions", &[]),
             ("ForceOverwriteReplicaSecret", &["false"]),
@@ -55,9 +59,13 @@ impl wire::Operation for DeleteSecret {
         input: &S_DELETE_SECRET_REQUEST,
         output: &S_DELETE_SECRET_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
-        action: "secretsmanager:DeleteSecret",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:DeleteSecret",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -77,9 +85,13 @@ impl wire::Operation for DescribeSecret {
         input: &S_DESCRIBE_SECRET_REQUEST,
         output: &S_DESCRIBE_SECRET_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: true,
-        action: "secretsmanager:DescribeSecret",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:DescribeSecret",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -99,9 +111,13 @@ impl wire::Operation for GetRandomPassword {
         input: &S_GET_RANDOM_PASSWORD_REQUEST,
         output: &S_GET_RANDOM_PASSWORD_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "secretsmanager:GetRandomPassword",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:GetRandomPassword",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -121,9 +137,13 @@ impl wire::Operation for GetResourcePolicy {
         input: &S_GET_RESOURCE_POLICY_REQUEST,
         output: &S_GET_RESOURCE_POLICY_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: true,
-        action: "secretsmanager:GetResourcePolicy",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:GetResourcePolicy",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("PolicyName", &[])],
     };
 }
@@ -143,9 +163,13 @@ impl wire::Operation for GetSecretValue {
         input: &S_GET_SECRET_VALUE_REQUEST,
         output: &S_GET_SECRET_VALUE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: true,
-        action: "secretsmanager:GetSecretValue",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:GetSecretValue",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -165,9 +189,13 @@ impl wire::Operation for ListSecretVersionIds {
         input: &S_LIST_SECRET_VERSION_IDS_REQUEST,
         output: &S_LIST_SECRET_VERSION_IDS_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: true,
-        action: "secretsmanager:ListSecretVersionIds",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:ListSecretVersionIds",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("IncludeDeprecated", &["false"])],
     };
 }
@@ -187,9 +215,8 @@ impl wire::Operation for ListSecrets {
         input: &S_LIST_SECRETS_REQUEST,
         output: &S_LIST_SECRETS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "secretsmanager:ListSecrets",
+        needs: &[wire::operation::Need { action: "secretsmanager:ListSecrets", resource: "*", when: None, passes: "" }],
         refused: &[("SortOrder", &[]), ("SortBy", &[])],
     };
 }
@@ -209,9 +236,13 @@ impl wire::Operation for PutSecretValue {
         input: &S_PUT_SECRET_VALUE_REQUEST,
         output: &S_PUT_SECRET_VALUE_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
-        action: "secretsmanager:PutSecretValue",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:PutSecretValue",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("RotationToken", &[])],
     };
 }
@@ -231,9 +262,13 @@ impl wire::Operation for RestoreSecret {
         input: &S_RESTORE_SECRET_REQUEST,
         output: &S_RESTORE_SECRET_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
-        action: "secretsmanager:RestoreSecret",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:RestoreSecret",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -253,9 +288,13 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
-        action: "secretsmanager:TagResource",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:TagResource",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -275,9 +314,13 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
-        action: "secretsmanager:UntagResource",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:UntagResource",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -297,12 +340,33 @@ impl wire::Operation for UpdateSecret {
         input: &S_UPDATE_SECRET_REQUEST,
         output: &S_UPDATE_SECRET_RESPONSE,
         result_wrapper: "",
-        resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId}",
         readonly: false,
-        action: "secretsmanager:UpdateSecret",
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:UpdateSecret",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("Type", &[])],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <CreateSecret as wire::Operation>::SPEC,
+    <DeleteSecret as wire::Operation>::SPEC,
+    <DescribeSecret as wire::Operation>::SPEC,
+    <GetRandomPassword as wire::Operation>::SPEC,
+    <GetResourcePolicy as wire::Operation>::SPEC,
+    <GetSecretValue as wire::Operation>::SPEC,
+    <ListSecretVersionIds as wire::Operation>::SPEC,
+    <ListSecrets as wire::Operation>::SPEC,
+    <PutSecretValue as wire::Operation>::SPEC,
+    <RestoreSecret as wire::Operation>::SPEC,
+    <TagResource as wire::Operation>::SPEC,
+    <UntagResource as wire::Operation>::SPEC,
+    <UpdateSecret as wire::Operation>::SPEC,
+];
 
 /// `CreateSecretRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]

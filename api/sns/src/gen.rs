@@ -28,9 +28,13 @@ impl wire::Operation for ConfirmSubscription {
         input: &S_CONFIRM_SUBSCRIPTION_INPUT,
         output: &S_CONFIRM_SUBSCRIPTION_RESPONSE,
         result_wrapper: "ConfirmSubscriptionResult",
-        resource: "{TopicArn}",
         readonly: false,
-        action: "sns:ConfirmSubscription",
+        needs: &[wire::operation::Need {
+            action: "sns:ConfirmSubscription",
+            resource: "arn:aws:sns:{region}:{account}:{TopicArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -50,9 +54,13 @@ impl wire::Operation for CreateTopic {
         input: &S_CREATE_TOPIC_INPUT,
         output: &S_CREATE_TOPIC_RESPONSE,
         result_wrapper: "CreateTopicResult",
-        resource: "",
         readonly: false,
-        action: "sns:CreateTopic",
+        needs: &[wire::operation::Need {
+            action: "sns:CreateTopic",
+            resource: "arn:aws:sns:{region}:{account}:{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -72,9 +80,13 @@ impl wire::Operation for DeleteTopic {
         input: &S_DELETE_TOPIC_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "{TopicArn}",
         readonly: false,
-        action: "sns:DeleteTopic",
+        needs: &[wire::operation::Need {
+            action: "sns:DeleteTopic",
+            resource: "arn:aws:sns:{region}:{account}:{TopicArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -94,9 +106,13 @@ impl wire::Operation for GetSubscriptionAttributes {
         input: &S_GET_SUBSCRIPTION_ATTRIBUTES_INPUT,
         output: &S_GET_SUBSCRIPTION_ATTRIBUTES_RESPONSE,
         result_wrapper: "GetSubscriptionAttributesResult",
-        resource: "",
         readonly: true,
-        action: "sns:GetSubscriptionAttributes",
+        needs: &[wire::operation::Need {
+            action: "sns:GetSubscriptionAttributes",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -116,9 +132,13 @@ impl wire::Operation for GetTopicAttributes {
         input: &S_GET_TOPIC_ATTRIBUTES_INPUT,
         output: &S_GET_TOPIC_ATTRIBUTES_RESPONSE,
         result_wrapper: "GetTopicAttributesResult",
-        resource: "{TopicArn}",
         readonly: true,
-        action: "sns:GetTopicAttributes",
+        needs: &[wire::operation::Need {
+            action: "sns:GetTopicAttributes",
+            resource: "arn:aws:sns:{region}:{account}:{TopicArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -138,9 +158,8 @@ impl wire::Operation for ListSubscriptions {
         input: &S_LIST_SUBSCRIPTIONS_INPUT,
         output: &S_LIST_SUBSCRIPTIONS_RESPONSE,
         result_wrapper: "ListSubscriptionsResult",
-        resource: "",
         readonly: true,
-        action: "sns:ListSubscriptions",
+        needs: &[wire::operation::Need { action: "sns:ListSubscriptions", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -160,9 +179,13 @@ impl wire::Operation for ListSubscriptionsByTopic {
         input: &S_LIST_SUBSCRIPTIONS_BY_TOPIC_INPUT,
         output: &S_LIST_SUBSCRIPTIONS_BY_TOPIC_RESPONSE,
         result_wrapper: "ListSubscriptionsByTopicResult",
-        resource: "{TopicArn}",
         readonly: true,
-        action: "sns:ListSubscriptionsByTopic",
+        needs: &[wire::operation::Need {
+            action: "sns:ListSubscriptionsByTopic",
+            resource: "arn:aws:sns:{region}:{account}:{TopicArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -182,9 +205,13 @@ impl wire::Operation for ListTagsForResource {
         input: &S_LIST_TAGS_FOR_RESOURCE_REQUEST,
         output: &S_LIST_TAGS_FOR_RESOURCE_RESPONSE,
         result_wrapper: "ListTagsForResourceResult",
-        resource: "{ResourceArn}",
         readonly: true,
-        action: "sns:ListTagsForResource",
+        needs: &[wire::operation::Need {
+            action: "sns:ListTagsForResource",
+            resource: "arn:aws:sns:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -204,9 +231,8 @@ impl wire::Operation for ListTopics {
         input: &S_LIST_TOPICS_INPUT,
         output: &S_LIST_TOPICS_RESPONSE,
         result_wrapper: "ListTopicsResult",
-        resource: "",
         readonly: true,
-        action: "sns:ListTopics",
+        needs: &[wire::operation::Need { action: "sns:ListTopics", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -226,9 +252,13 @@ impl wire::Operation for Publish {
         input: &S_PUBLISH_INPUT,
         output: &S_PUBLISH_RESPONSE,
         result_wrapper: "PublishResult",
-        resource: "{TopicArn}",
         readonly: false,
-        action: "sns:Publish",
+        needs: &[wire::operation::Need {
+            action: "sns:Publish",
+            resource: "arn:aws:sns:{region}:{account}:{TopicArn} ; arn:aws:sns:{region}:{account}:{TargetArn} ; *",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -248,9 +278,13 @@ impl wire::Operation for PublishBatch {
         input: &S_PUBLISH_BATCH_INPUT,
         output: &S_PUBLISH_BATCH_RESPONSE,
         result_wrapper: "PublishBatchResult",
-        resource: "{TopicArn}",
         readonly: false,
-        action: "sns:PublishBatch",
+        needs: &[wire::operation::Need {
+            action: "sns:Publish",
+            resource: "arn:aws:sns:{region}:{account}:{TopicArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -270,9 +304,13 @@ impl wire::Operation for SetSubscriptionAttributes {
         input: &S_SET_SUBSCRIPTION_ATTRIBUTES_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "sns:SetSubscriptionAttributes",
+        needs: &[wire::operation::Need {
+            action: "sns:SetSubscriptionAttributes",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -292,9 +330,13 @@ impl wire::Operation for SetTopicAttributes {
         input: &S_SET_TOPIC_ATTRIBUTES_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "{TopicArn}",
         readonly: false,
-        action: "sns:SetTopicAttributes",
+        needs: &[wire::operation::Need {
+            action: "sns:SetTopicAttributes",
+            resource: "arn:aws:sns:{region}:{account}:{TopicArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -314,9 +356,13 @@ impl wire::Operation for Subscribe {
         input: &S_SUBSCRIBE_INPUT,
         output: &S_SUBSCRIBE_RESPONSE,
         result_wrapper: "SubscribeResult",
-        resource: "{TopicArn}",
         readonly: false,
-        action: "sns:Subscribe",
+        needs: &[wire::operation::Need {
+            action: "sns:Subscribe",
+            resource: "arn:aws:sns:{region}:{account}:{TopicArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -336,9 +382,13 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_REQUEST,
         output: &S_TAG_RESOURCE_RESPONSE,
         result_wrapper: "TagResourceResult",
-        resource: "{ResourceArn}",
         readonly: false,
-        action: "sns:TagResource",
+        needs: &[wire::operation::Need {
+            action: "sns:TagResource",
+            resource: "arn:aws:sns:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -358,9 +408,8 @@ impl wire::Operation for Unsubscribe {
         input: &S_UNSUBSCRIBE_INPUT,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "sns:Unsubscribe",
+        needs: &[wire::operation::Need { action: "sns:Unsubscribe", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -380,12 +429,37 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_REQUEST,
         output: &S_UNTAG_RESOURCE_RESPONSE,
         result_wrapper: "UntagResourceResult",
-        resource: "{ResourceArn}",
         readonly: false,
-        action: "sns:UntagResource",
+        needs: &[wire::operation::Need {
+            action: "sns:UntagResource",
+            resource: "arn:aws:sns:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <ConfirmSubscription as wire::Operation>::SPEC,
+    <CreateTopic as wire::Operation>::SPEC,
+    <DeleteTopic as wire::Operation>::SPEC,
+    <GetSubscriptionAttributes as wire::Operation>::SPEC,
+    <GetTopicAttributes as wire::Operation>::SPEC,
+    <ListSubscriptions as wire::Operation>::SPEC,
+    <ListSubscriptionsByTopic as wire::Operation>::SPEC,
+    <ListTagsForResource as wire::Operation>::SPEC,
+    <ListTopics as wire::Operation>::SPEC,
+    <Publish as wire::Operation>::SPEC,
+    <PublishBatch as wire::Operation>::SPEC,
+    <SetSubscriptionAttributes as wire::Operation>::SPEC,
+    <SetTopicAttributes as wire::Operation>::SPEC,
+    <Subscribe as wire::Operation>::SPEC,
+    <TagResource as wire::Operation>::SPEC,
+    <Unsubscribe as wire::Operation>::SPEC,
+    <UntagResource as wire::Operation>::SPEC,
+];
 
 /// `BatchResultErrorEntry`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,9 +28,8 @@ impl wire::Operation for CancelMessageMoveTask {
         input: &S_CANCEL_MESSAGE_MOVE_TASK_REQUEST,
         output: &S_CANCEL_MESSAGE_MOVE_TASK_RESULT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "sqs:CancelMessageMoveTask",
+        needs: &[],
         refused: &[],
     };
 }
@@ -50,9 +49,13 @@ impl wire::Operation for ChangeMessageVisibility {
         input: &S_CHANGE_MESSAGE_VISIBILITY_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:ChangeMessageVisibility",
+        needs: &[wire::operation::Need {
+            action: "sqs:ChangeMessageVisibility",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -72,9 +75,13 @@ impl wire::Operation for ChangeMessageVisibilityBatch {
         input: &S_CHANGE_MESSAGE_VISIBILITY_BATCH_REQUEST,
         output: &S_CHANGE_MESSAGE_VISIBILITY_BATCH_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:ChangeMessageVisibility",
+        needs: &[wire::operation::Need {
+            action: "sqs:ChangeMessageVisibility",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -94,9 +101,13 @@ impl wire::Operation for CreateQueue {
         input: &S_CREATE_QUEUE_REQUEST,
         output: &S_CREATE_QUEUE_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueName}",
         readonly: false,
-        action: "sqs:CreateQueue",
+        needs: &[wire::operation::Need {
+            action: "sqs:CreateQueue",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -116,9 +127,13 @@ impl wire::Operation for DeleteMessage {
         input: &S_DELETE_MESSAGE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:DeleteMessage",
+        needs: &[wire::operation::Need {
+            action: "sqs:DeleteMessage",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -138,9 +153,13 @@ impl wire::Operation for DeleteMessageBatch {
         input: &S_DELETE_MESSAGE_BATCH_REQUEST,
         output: &S_DELETE_MESSAGE_BATCH_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:DeleteMessage",
+        needs: &[wire::operation::Need {
+            action: "sqs:DeleteMessage",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -160,9 +179,13 @@ impl wire::Operation for DeleteQueue {
         input: &S_DELETE_QUEUE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:DeleteQueue",
+        needs: &[wire::operation::Need {
+            action: "sqs:DeleteQueue",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -182,9 +205,13 @@ impl wire::Operation for GetQueueAttributes {
         input: &S_GET_QUEUE_ATTRIBUTES_REQUEST,
         output: &S_GET_QUEUE_ATTRIBUTES_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: true,
-        action: "sqs:GetQueueAttributes",
+        needs: &[wire::operation::Need {
+            action: "sqs:GetQueueAttributes",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -204,9 +231,13 @@ impl wire::Operation for GetQueueUrl {
         input: &S_GET_QUEUE_URL_REQUEST,
         output: &S_GET_QUEUE_URL_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueName}",
         readonly: true,
-        action: "sqs:GetQueueUrl",
+        needs: &[wire::operation::Need {
+            action: "sqs:GetQueueUrl",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -226,9 +257,13 @@ impl wire::Operation for ListDeadLetterSourceQueues {
         input: &S_LIST_DEAD_LETTER_SOURCE_QUEUES_REQUEST,
         output: &S_LIST_DEAD_LETTER_SOURCE_QUEUES_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: true,
-        action: "sqs:ListDeadLetterSourceQueues",
+        needs: &[wire::operation::Need {
+            action: "sqs:ListDeadLetterSourceQueues",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -248,9 +283,13 @@ impl wire::Operation for ListMessageMoveTasks {
         input: &S_LIST_MESSAGE_MOVE_TASKS_REQUEST,
         output: &S_LIST_MESSAGE_MOVE_TASKS_RESULT,
         result_wrapper: "",
-        resource: "{SourceArn}",
         readonly: true,
-        action: "sqs:ListMessageMoveTasks",
+        needs: &[wire::operation::Need {
+            action: "sqs:ListMessageMoveTasks",
+            resource: "arn:aws:sqs:{region}:{account}:{SourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -270,9 +309,13 @@ impl wire::Operation for ListQueueTags {
         input: &S_LIST_QUEUE_TAGS_REQUEST,
         output: &S_LIST_QUEUE_TAGS_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: true,
-        action: "sqs:ListQueueTags",
+        needs: &[wire::operation::Need {
+            action: "sqs:ListQueueTags",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -292,9 +335,8 @@ impl wire::Operation for ListQueues {
         input: &S_LIST_QUEUES_REQUEST,
         output: &S_LIST_QUEUES_RESULT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "sqs:ListQueues",
+        needs: &[wire::operation::Need { action: "sqs:ListQueues", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -314,9 +356,13 @@ impl wire::Operation for PurgeQueue {
         input: &S_PURGE_QUEUE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:PurgeQueue",
+        needs: &[wire::operation::Need {
+            action: "sqs:PurgeQueue",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -336,9 +382,13 @@ impl wire::Operation for ReceiveMessage {
         input: &S_RECEIVE_MESSAGE_REQUEST,
         output: &S_RECEIVE_MESSAGE_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:ReceiveMessage",
+        needs: &[wire::operation::Need {
+            action: "sqs:ReceiveMessage",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -358,9 +408,13 @@ impl wire::Operation for SendMessage {
         input: &S_SEND_MESSAGE_REQUEST,
         output: &S_SEND_MESSAGE_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:SendMessage",
+        needs: &[wire::operation::Need {
+            action: "sqs:SendMessage",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[
             ("MessageAttributes.StringListValues", &[]),
             ("MessageAttributes.BinaryListValues", &[]),
@@ -385,9 +439,13 @@ impl wire::Operation for SendMessageBatch {
         input: &S_SEND_MESSAGE_BATCH_REQUEST,
         output: &S_SEND_MESSAGE_BATCH_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:SendMessage",
+        needs: &[wire::operation::Need {
+            action: "sqs:SendMessage",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[
             ("Entries.MessageAttributes.StringListValues", &[]),
             ("Entries.MessageAttributes.BinaryListValues", &[]),
@@ -412,9 +470,13 @@ impl wire::Operation for SetQueueAttributes {
         input: &S_SET_QUEUE_ATTRIBUTES_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:SetQueueAttributes",
+        needs: &[wire::operation::Need {
+            action: "sqs:SetQueueAttributes",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -434,9 +496,13 @@ impl wire::Operation for StartMessageMoveTask {
         input: &S_START_MESSAGE_MOVE_TASK_REQUEST,
         output: &S_START_MESSAGE_MOVE_TASK_RESULT,
         result_wrapper: "",
-        resource: "{SourceArn}",
         readonly: false,
-        action: "sqs:StartMessageMoveTask",
+        needs: &[wire::operation::Need {
+            action: "sqs:StartMessageMoveTask",
+            resource: "arn:aws:sqs:{region}:{account}:{SourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -456,9 +522,13 @@ impl wire::Operation for TagQueue {
         input: &S_TAG_QUEUE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:TagQueue",
+        needs: &[wire::operation::Need {
+            action: "sqs:TagQueue",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -478,12 +548,41 @@ impl wire::Operation for UntagQueue {
         input: &S_UNTAG_QUEUE_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "arn:aws:sqs:{region}:{account}:{QueueUrl}",
         readonly: false,
-        action: "sqs:UntagQueue",
+        needs: &[wire::operation::Need {
+            action: "sqs:UntagQueue",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <CancelMessageMoveTask as wire::Operation>::SPEC,
+    <ChangeMessageVisibility as wire::Operation>::SPEC,
+    <ChangeMessageVisibilityBatch as wire::Operation>::SPEC,
+    <CreateQueue as wire::Operation>::SPEC,
+    <DeleteMessage as wire::Operation>::SPEC,
+    <DeleteMessageBatch as wire::Operation>::SPEC,
+    <DeleteQueue as wire::Operation>::SPEC,
+    <GetQueueAttributes as wire::Operation>::SPEC,
+    <GetQueueUrl as wire::Operation>::SPEC,
+    <ListDeadLetterSourceQueues as wire::Operation>::SPEC,
+    <ListMessageMoveTasks as wire::Operation>::SPEC,
+    <ListQueueTags as wire::Operation>::SPEC,
+    <ListQueues as wire::Operation>::SPEC,
+    <PurgeQueue as wire::Operation>::SPEC,
+    <ReceiveMessage as wire::Operation>::SPEC,
+    <SendMessage as wire::Operation>::SPEC,
+    <SendMessageBatch as wire::Operation>::SPEC,
+    <SetQueueAttributes as wire::Operation>::SPEC,
+    <StartMessageMoveTask as wire::Operation>::SPEC,
+    <TagQueue as wire::Operation>::SPEC,
+    <UntagQueue as wire::Operation>::SPEC,
+];
 
 /// `BatchResultErrorEntry`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,9 +28,13 @@ impl wire::Operation for AddTagsToResource {
         input: &S_ADD_TAGS_TO_RESOURCE_REQUEST,
         output: &S_ADD_TAGS_TO_RESOURCE_RESULT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "ssm:AddTagsToResource",
+        needs: &[wire::operation::Need {
+            action: "ssm:AddTagsToResource",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{ResourceId|parameter}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -50,9 +54,13 @@ impl wire::Operation for DeleteParameter {
         input: &S_DELETE_PARAMETER_REQUEST,
         output: &S_DELETE_PARAMETER_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:ssm:{region}:{account}:parameter/{Name}",
         readonly: false,
-        action: "ssm:DeleteParameter",
+        needs: &[wire::operation::Need {
+            action: "ssm:DeleteParameter",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{Name|parameter}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -72,9 +80,13 @@ impl wire::Operation for DeleteParameters {
         input: &S_DELETE_PARAMETERS_REQUEST,
         output: &S_DELETE_PARAMETERS_RESULT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "ssm:DeleteParameters",
+        needs: &[wire::operation::Need {
+            action: "ssm:DeleteParameters",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{Names[]|parameter}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -94,9 +106,8 @@ impl wire::Operation for DescribeParameters {
         input: &S_DESCRIBE_PARAMETERS_REQUEST,
         output: &S_DESCRIBE_PARAMETERS_RESULT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "ssm:DescribeParameters",
+        needs: &[wire::operation::Need { action: "ssm:DescribeParameters", resource: "*", when: None, passes: "" }],
         refused: &[("Shared", &["false"])],
     };
 }
@@ -116,9 +127,13 @@ impl wire::Operation for GetParameter {
         input: &S_GET_PARAMETER_REQUEST,
         output: &S_GET_PARAMETER_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:ssm:{region}:{account}:parameter/{Name}",
         readonly: true,
-        action: "ssm:GetParameter",
+        needs: &[wire::operation::Need {
+            action: "ssm:GetParameter",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{Name|parameter}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -138,9 +153,13 @@ impl wire::Operation for GetParameters {
         input: &S_GET_PARAMETERS_REQUEST,
         output: &S_GET_PARAMETERS_RESULT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "ssm:GetParameters",
+        needs: &[wire::operation::Need {
+            action: "ssm:GetParameters",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{Names[]|parameter}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -160,9 +179,13 @@ impl wire::Operation for GetParametersByPath {
         input: &S_GET_PARAMETERS_BY_PATH_REQUEST,
         output: &S_GET_PARAMETERS_BY_PATH_RESULT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "ssm:GetParametersByPath",
+        needs: &[wire::operation::Need {
+            action: "ssm:GetParametersByPath",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{Path|parameter}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -182,9 +205,13 @@ impl wire::Operation for ListTagsForResource {
         input: &S_LIST_TAGS_FOR_RESOURCE_REQUEST,
         output: &S_LIST_TAGS_FOR_RESOURCE_RESULT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "ssm:ListTagsForResource",
+        needs: &[wire::operation::Need {
+            action: "ssm:ListTagsForResource",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{ResourceId|parameter}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -204,9 +231,13 @@ impl wire::Operation for PutParameter {
         input: &S_PUT_PARAMETER_REQUEST,
         output: &S_PUT_PARAMETER_RESULT,
         result_wrapper: "",
-        resource: "arn:aws:ssm:{region}:{account}:parameter/{Name}",
         readonly: false,
-        action: "ssm:PutParameter",
+        needs: &[wire::operation::Need {
+            action: "ssm:PutParameter",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{Name|parameter}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -226,12 +257,30 @@ impl wire::Operation for RemoveTagsFromResource {
         input: &S_REMOVE_TAGS_FROM_RESOURCE_REQUEST,
         output: &S_REMOVE_TAGS_FROM_RESOURCE_RESULT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "ssm:RemoveTagsFromResource",
+        needs: &[wire::operation::Need {
+            action: "ssm:RemoveTagsFromResource",
+            resource: "arn:aws:ssm:{region}:{account}:parameter/{ResourceId|parameter}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <AddTagsToResource as wire::Operation>::SPEC,
+    <DeleteParameter as wire::Operation>::SPEC,
+    <DeleteParameters as wire::Operation>::SPEC,
+    <DescribeParameters as wire::Operation>::SPEC,
+    <GetParameter as wire::Operation>::SPEC,
+    <GetParameters as wire::Operation>::SPEC,
+    <GetParametersByPath as wire::Operation>::SPEC,
+    <ListTagsForResource as wire::Operation>::SPEC,
+    <PutParameter as wire::Operation>::SPEC,
+    <RemoveTagsFromResource as wire::Operation>::SPEC,
+];
 
 /// `AddTagsToResourceRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]

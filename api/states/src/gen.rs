@@ -28,9 +28,13 @@ impl wire::Operation for CreateActivity {
         input: &S_CREATE_ACTIVITY_INPUT,
         output: &S_CREATE_ACTIVITY_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:CreateActivity",
+        needs: &[wire::operation::Need {
+            action: "states:CreateActivity",
+            resource: "arn:aws:states:{region}:{account}:activity:{name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -50,9 +54,21 @@ impl wire::Operation for CreateStateMachine {
         input: &S_CREATE_STATE_MACHINE_INPUT,
         output: &S_CREATE_STATE_MACHINE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:CreateStateMachine",
+        needs: &[
+            wire::operation::Need {
+                action: "states:CreateStateMachine",
+                resource: "arn:aws:states:{region}:{account}:stateMachine:{name}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:states:{region}:{account}:{roleArn}",
+                when: None,
+                passes: "states.amazonaws.com",
+            },
+        ],
         refused: &[],
     };
 }
@@ -72,9 +88,13 @@ impl wire::Operation for CreateStateMachineAlias {
         input: &S_CREATE_STATE_MACHINE_ALIAS_INPUT,
         output: &S_CREATE_STATE_MACHINE_ALIAS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:CreateStateMachineAlias",
+        needs: &[wire::operation::Need {
+            action: "states:CreateStateMachineAlias",
+            resource: "arn:aws:states:{region}:{account}:{routingConfiguration[].stateMachineVersionArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -94,9 +114,13 @@ impl wire::Operation for DeleteActivity {
         input: &S_DELETE_ACTIVITY_INPUT,
         output: &S_DELETE_ACTIVITY_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:DeleteActivity",
+        needs: &[wire::operation::Need {
+            action: "states:DeleteActivity",
+            resource: "arn:aws:states:{region}:{account}:{activityArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -116,9 +140,13 @@ impl wire::Operation for DeleteStateMachine {
         input: &S_DELETE_STATE_MACHINE_INPUT,
         output: &S_DELETE_STATE_MACHINE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: false,
-        action: "states:DeleteStateMachine",
+        needs: &[wire::operation::Need {
+            action: "states:DeleteStateMachine",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -138,9 +166,13 @@ impl wire::Operation for DeleteStateMachineAlias {
         input: &S_DELETE_STATE_MACHINE_ALIAS_INPUT,
         output: &S_DELETE_STATE_MACHINE_ALIAS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:DeleteStateMachineAlias",
+        needs: &[wire::operation::Need {
+            action: "states:DeleteStateMachineAlias",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineAliasArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -160,9 +192,13 @@ impl wire::Operation for DeleteStateMachineVersion {
         input: &S_DELETE_STATE_MACHINE_VERSION_INPUT,
         output: &S_DELETE_STATE_MACHINE_VERSION_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:DeleteStateMachineVersion",
+        needs: &[wire::operation::Need {
+            action: "states:DeleteStateMachineVersion",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineVersionArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -182,9 +218,13 @@ impl wire::Operation for DescribeActivity {
         input: &S_DESCRIBE_ACTIVITY_INPUT,
         output: &S_DESCRIBE_ACTIVITY_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "states:DescribeActivity",
+        needs: &[wire::operation::Need {
+            action: "states:DescribeActivity",
+            resource: "arn:aws:states:{region}:{account}:{activityArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -204,9 +244,13 @@ impl wire::Operation for DescribeExecution {
         input: &S_DESCRIBE_EXECUTION_INPUT,
         output: &S_DESCRIBE_EXECUTION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: true,
-        action: "states:DescribeExecution",
+        needs: &[wire::operation::Need {
+            action: "states:DescribeExecution",
+            resource: "arn:aws:states:{region}:{account}:{executionArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -226,9 +270,13 @@ impl wire::Operation for DescribeMapRun {
         input: &S_DESCRIBE_MAP_RUN_INPUT,
         output: &S_DESCRIBE_MAP_RUN_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "states:DescribeMapRun",
+        needs: &[wire::operation::Need {
+            action: "states:DescribeMapRun",
+            resource: "arn:aws:states:{region}:{account}:{mapRunArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -248,9 +296,13 @@ impl wire::Operation for DescribeStateMachine {
         input: &S_DESCRIBE_STATE_MACHINE_INPUT,
         output: &S_DESCRIBE_STATE_MACHINE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: true,
-        action: "states:DescribeStateMachine",
+        needs: &[wire::operation::Need {
+            action: "states:DescribeStateMachine",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -270,9 +322,13 @@ impl wire::Operation for DescribeStateMachineAlias {
         input: &S_DESCRIBE_STATE_MACHINE_ALIAS_INPUT,
         output: &S_DESCRIBE_STATE_MACHINE_ALIAS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "states:DescribeStateMachineAlias",
+        needs: &[wire::operation::Need {
+            action: "states:DescribeStateMachineAlias",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineAliasArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -292,9 +348,13 @@ impl wire::Operation for DescribeStateMachineForExecution {
         input: &S_DESCRIBE_STATE_MACHINE_FOR_EXECUTION_INPUT,
         output: &S_DESCRIBE_STATE_MACHINE_FOR_EXECUTION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: true,
-        action: "states:DescribeStateMachineForExecution",
+        needs: &[wire::operation::Need {
+            action: "states:DescribeStateMachineForExecution",
+            resource: "arn:aws:states:{region}:{account}:{executionArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -314,9 +374,13 @@ impl wire::Operation for GetActivityTask {
         input: &S_GET_ACTIVITY_TASK_INPUT,
         output: &S_GET_ACTIVITY_TASK_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:GetActivityTask",
+        needs: &[wire::operation::Need {
+            action: "states:GetActivityTask",
+            resource: "arn:aws:states:{region}:{account}:{activityArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -336,9 +400,13 @@ impl wire::Operation for GetExecutionHistory {
         input: &S_GET_EXECUTION_HISTORY_INPUT,
         output: &S_GET_EXECUTION_HISTORY_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: true,
-        action: "states:GetExecutionHistory",
+        needs: &[wire::operation::Need {
+            action: "states:GetExecutionHistory",
+            resource: "arn:aws:states:{region}:{account}:{executionArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -358,9 +426,8 @@ impl wire::Operation for ListActivities {
         input: &S_LIST_ACTIVITIES_INPUT,
         output: &S_LIST_ACTIVITIES_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "states:ListActivities",
+        needs: &[wire::operation::Need { action: "states:ListActivities", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -380,9 +447,13 @@ impl wire::Operation for ListExecutions {
         input: &S_LIST_EXECUTIONS_INPUT,
         output: &S_LIST_EXECUTIONS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: true,
-        action: "states:ListExecutions",
+        needs: &[wire::operation::Need {
+            action: "states:ListExecutions",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineArn|machine} ; arn:aws:states:{region}:{account}:{mapRunArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -402,9 +473,13 @@ impl wire::Operation for ListMapRuns {
         input: &S_LIST_MAP_RUNS_INPUT,
         output: &S_LIST_MAP_RUNS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: true,
-        action: "states:ListMapRuns",
+        needs: &[wire::operation::Need {
+            action: "states:ListMapRuns",
+            resource: "arn:aws:states:{region}:{account}:{executionArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -424,9 +499,13 @@ impl wire::Operation for ListStateMachineAliases {
         input: &S_LIST_STATE_MACHINE_ALIASES_INPUT,
         output: &S_LIST_STATE_MACHINE_ALIASES_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: true,
-        action: "states:ListStateMachineAliases",
+        needs: &[wire::operation::Need {
+            action: "states:ListStateMachineAliases",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -446,9 +525,13 @@ impl wire::Operation for ListStateMachineVersions {
         input: &S_LIST_STATE_MACHINE_VERSIONS_INPUT,
         output: &S_LIST_STATE_MACHINE_VERSIONS_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: true,
-        action: "states:ListStateMachineVersions",
+        needs: &[wire::operation::Need {
+            action: "states:ListStateMachineVersions",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -468,9 +551,8 @@ impl wire::Operation for ListStateMachines {
         input: &S_LIST_STATE_MACHINES_INPUT,
         output: &S_LIST_STATE_MACHINES_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "states:ListStateMachines",
+        needs: &[wire::operation::Need { action: "states:ListStateMachines", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -490,9 +572,13 @@ impl wire::Operation for ListTagsForResource {
         input: &S_LIST_TAGS_FOR_RESOURCE_INPUT,
         output: &S_LIST_TAGS_FOR_RESOURCE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "states:ListTagsForResource",
+        needs: &[wire::operation::Need {
+            action: "states:ListTagsForResource",
+            resource: "arn:aws:states:{region}:{account}:{resourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -512,9 +598,13 @@ impl wire::Operation for PublishStateMachineVersion {
         input: &S_PUBLISH_STATE_MACHINE_VERSION_INPUT,
         output: &S_PUBLISH_STATE_MACHINE_VERSION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: false,
-        action: "states:PublishStateMachineVersion",
+        needs: &[wire::operation::Need {
+            action: "states:PublishStateMachineVersion",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -534,9 +624,13 @@ impl wire::Operation for RedriveExecution {
         input: &S_REDRIVE_EXECUTION_INPUT,
         output: &S_REDRIVE_EXECUTION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: false,
-        action: "states:RedriveExecution",
+        needs: &[wire::operation::Need {
+            action: "states:RedriveExecution",
+            resource: "arn:aws:states:{region}:{account}:{executionArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -556,9 +650,8 @@ impl wire::Operation for SendTaskFailure {
         input: &S_SEND_TASK_FAILURE_INPUT,
         output: &S_SEND_TASK_FAILURE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:SendTaskFailure",
+        needs: &[wire::operation::Need { action: "states:SendTaskFailure", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -578,9 +671,8 @@ impl wire::Operation for SendTaskHeartbeat {
         input: &S_SEND_TASK_HEARTBEAT_INPUT,
         output: &S_SEND_TASK_HEARTBEAT_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:SendTaskHeartbeat",
+        needs: &[wire::operation::Need { action: "states:SendTaskHeartbeat", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -600,9 +692,8 @@ impl wire::Operation for SendTaskSuccess {
         input: &S_SEND_TASK_SUCCESS_INPUT,
         output: &S_SEND_TASK_SUCCESS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:SendTaskSuccess",
+        needs: &[wire::operation::Need { action: "states:SendTaskSuccess", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -622,9 +713,13 @@ impl wire::Operation for StartExecution {
         input: &S_START_EXECUTION_INPUT,
         output: &S_START_EXECUTION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: false,
-        action: "states:StartExecution",
+        needs: &[wire::operation::Need {
+            action: "states:StartExecution",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -644,9 +739,13 @@ impl wire::Operation for StartSyncExecution {
         input: &S_START_SYNC_EXECUTION_INPUT,
         output: &S_START_SYNC_EXECUTION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: false,
-        action: "states:StartSyncExecution",
+        needs: &[wire::operation::Need {
+            action: "states:StartSyncExecution",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -666,9 +765,13 @@ impl wire::Operation for StopExecution {
         input: &S_STOP_EXECUTION_INPUT,
         output: &S_STOP_EXECUTION_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:execution:{executionArn}",
         readonly: false,
-        action: "states:StopExecution",
+        needs: &[wire::operation::Need {
+            action: "states:StopExecution",
+            resource: "arn:aws:states:{region}:{account}:{executionArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -688,9 +791,13 @@ impl wire::Operation for TagResource {
         input: &S_TAG_RESOURCE_INPUT,
         output: &S_TAG_RESOURCE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:TagResource",
+        needs: &[wire::operation::Need {
+            action: "states:TagResource",
+            resource: "arn:aws:states:{region}:{account}:{resourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -710,9 +817,16 @@ impl wire::Operation for TestState {
         input: &S_TEST_STATE_INPUT,
         output: &S_TEST_STATE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:TestState",
+        needs: &[
+            wire::operation::Need { action: "states:TestState", resource: "*", when: None, passes: "" },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:states:{region}:{account}:{roleArn}",
+                when: None,
+                passes: "states.amazonaws.com",
+            },
+        ],
         refused: &[],
     };
 }
@@ -732,9 +846,13 @@ impl wire::Operation for UntagResource {
         input: &S_UNTAG_RESOURCE_INPUT,
         output: &S_UNTAG_RESOURCE_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:UntagResource",
+        needs: &[wire::operation::Need {
+            action: "states:UntagResource",
+            resource: "arn:aws:states:{region}:{account}:{resourceArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -754,9 +872,13 @@ impl wire::Operation for UpdateMapRun {
         input: &S_UPDATE_MAP_RUN_INPUT,
         output: &S_UPDATE_MAP_RUN_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:UpdateMapRun",
+        needs: &[wire::operation::Need {
+            action: "states:UpdateMapRun",
+            resource: "arn:aws:states:{region}:{account}:{mapRunArn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -776,9 +898,21 @@ impl wire::Operation for UpdateStateMachine {
         input: &S_UPDATE_STATE_MACHINE_INPUT,
         output: &S_UPDATE_STATE_MACHINE_OUTPUT,
         result_wrapper: "",
-        resource: "arn:aws:states:{region}:{account}:stateMachine:{stateMachineArn}",
         readonly: false,
-        action: "states:UpdateStateMachine",
+        needs: &[
+            wire::operation::Need {
+                action: "states:UpdateStateMachine",
+                resource: "arn:aws:states:{region}:{account}:{stateMachineArn|machine}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:states:{region}:{account}:{roleArn}",
+                when: None,
+                passes: "states.amazonaws.com",
+            },
+        ],
         refused: &[],
     };
 }
@@ -798,9 +932,13 @@ impl wire::Operation for UpdateStateMachineAlias {
         input: &S_UPDATE_STATE_MACHINE_ALIAS_INPUT,
         output: &S_UPDATE_STATE_MACHINE_ALIAS_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "states:UpdateStateMachineAlias",
+        needs: &[wire::operation::Need {
+            action: "states:UpdateStateMachineAlias",
+            resource: "arn:aws:states:{region}:{account}:{stateMachineAliasArn|machine}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -820,12 +958,57 @@ impl wire::Operation for ValidateStateMachineDefinition {
         input: &S_VALIDATE_STATE_MACHINE_DEFINITION_INPUT,
         output: &S_VALIDATE_STATE_MACHINE_DEFINITION_OUTPUT,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "states:ValidateStateMachineDefinition",
+        needs: &[wire::operation::Need {
+            action: "states:ValidateStateMachineDefinition",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <CreateActivity as wire::Operation>::SPEC,
+    <CreateStateMachine as wire::Operation>::SPEC,
+    <CreateStateMachineAlias as wire::Operation>::SPEC,
+    <DeleteActivity as wire::Operation>::SPEC,
+    <DeleteStateMachine as wire::Operation>::SPEC,
+    <DeleteStateMachineAlias as wire::Operation>::SPEC,
+    <DeleteStateMachineVersion as wire::Operation>::SPEC,
+    <DescribeActivity as wire::Operation>::SPEC,
+    <DescribeExecution as wire::Operation>::SPEC,
+    <DescribeMapRun as wire::Operation>::SPEC,
+    <DescribeStateMachine as wire::Operation>::SPEC,
+    <DescribeStateMachineAlias as wire::Operation>::SPEC,
+    <DescribeStateMachineForExecution as wire::Operation>::SPEC,
+    <GetActivityTask as wire::Operation>::SPEC,
+    <GetExecutionHistory as wire::Operation>::SPEC,
+    <ListActivities as wire::Operation>::SPEC,
+    <ListExecutions as wire::Operation>::SPEC,
+    <ListMapRuns as wire::Operation>::SPEC,
+    <ListStateMachineAliases as wire::Operation>::SPEC,
+    <ListStateMachineVersions as wire::Operation>::SPEC,
+    <ListStateMachines as wire::Operation>::SPEC,
+    <ListTagsForResource as wire::Operation>::SPEC,
+    <PublishStateMachineVersion as wire::Operation>::SPEC,
+    <RedriveExecution as wire::Operation>::SPEC,
+    <SendTaskFailure as wire::Operation>::SPEC,
+    <SendTaskHeartbeat as wire::Operation>::SPEC,
+    <SendTaskSuccess as wire::Operation>::SPEC,
+    <StartExecution as wire::Operation>::SPEC,
+    <StartSyncExecution as wire::Operation>::SPEC,
+    <StopExecution as wire::Operation>::SPEC,
+    <TagResource as wire::Operation>::SPEC,
+    <TestState as wire::Operation>::SPEC,
+    <UntagResource as wire::Operation>::SPEC,
+    <UpdateMapRun as wire::Operation>::SPEC,
+    <UpdateStateMachine as wire::Operation>::SPEC,
+    <UpdateStateMachineAlias as wire::Operation>::SPEC,
+    <ValidateStateMachineDefinition as wire::Operation>::SPEC,
+];
 
 /// `ActivityFailedEventDetails`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,13 +28,9 @@ impl wire::Operation for AssumeRole {
         input: &S_ASSUME_ROLE_REQUEST,
         output: &S_ASSUME_ROLE_RESPONSE,
         result_wrapper: "AssumeRoleResult",
-        resource: "{RoleArn}",
         readonly: false,
-        action: "sts:AssumeRole",
+        needs: &[],
         refused: &[
-            ("PolicyArns", &[]),
-            ("Tags", &[]),
-            ("TransitiveTagKeys", &[]),
             ("SerialNumber", &[]),
             ("TokenCode", &[]),
             ("ProvidedContexts", &[]),
@@ -58,9 +54,8 @@ impl wire::Operation for GetCallerIdentity {
         input: &S_GET_CALLER_IDENTITY_REQUEST,
         output: &S_GET_CALLER_IDENTITY_RESPONSE,
         result_wrapper: "GetCallerIdentityResult",
-        resource: "",
         readonly: true,
-        action: "sts:GetCallerIdentity",
+        needs: &[],
         refused: &[],
     };
 }
@@ -80,12 +75,18 @@ impl wire::Operation for GetSessionToken {
         input: &S_GET_SESSION_TOKEN_REQUEST,
         output: &S_GET_SESSION_TOKEN_RESPONSE,
         result_wrapper: "GetSessionTokenResult",
-        resource: "",
         readonly: true,
-        action: "sts:GetSessionToken",
-        refused: &[],
+        needs: &[],
+        refused: &[("SerialNumber", &[]), ("TokenCode", &[]), ("MinimumSessionTokenSize", &[])],
     };
 }
+
+/// The rows of all operations here.
+pub static OPERATIONS: &[&OperationSpec] = &[
+    <AssumeRole as wire::Operation>::SPEC,
+    <GetCallerIdentity as wire::Operation>::SPEC,
+    <GetSessionToken as wire::Operation>::SPEC,
+];
 
 /// `AssumeRoleRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]

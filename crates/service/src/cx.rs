@@ -1,5 +1,7 @@
 //! The context of a call: who calls, for which account and region, on behalf of which task.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -33,10 +35,120 @@ pub enum Principal {
         /// The attempt of user code that holds these credentials (see [`crate::attempts`]).
         attempt: Option<String>,
         access_key: Option<String>,
+        #[serde(default)]
+        context: SessionContext,
+    },
+    /// A user of IAM, with keys of their own or with a session of `GetSessionToken`.
+    User {
+        /// `arn:aws:iam::000000000000:user/path/name`
+        user_arn: String,
+        /// As a role's: of the job that acts for the user.
+        attempt: Option<String>,
+        access_key: Option<String>,
+        /// Of temporary keys only.
+        context: Option<SessionContext>,
     },
 }
 
+/// What a session was made with, and policies may ask about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionContext {
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Keys of tags that sessions made with this one get, too.
+    #[serde(default)]
+    pub transitive: Vec<String>,
+    /// Managed policies that bound the session.
+    #[serde(default)]
+    pub policy_arns: Vec<String>,
+    #[serde(default)]
+    pub source_identity: Option<String>,
+    #[serde(default)]
+    pub issued_ms: Option<i64>,
+    /// The service that was given the role, where one acts by it.
+    #[serde(default)]
+    pub service: Option<String>,
+}
+
+/// Where a request came from.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub address: Option<IpAddr>,
+    /// It came by TLS, or never left the machine: a TLS proxy is one that connects from there.
+    pub secure: bool,
+    pub user_agent: Option<String>,
+    pub referer: Option<String>,
+}
+
+impl Origin {
+    pub fn new(address: Option<IpAddr>, user_agent: Option<&str>, referer: Option<&str>) -> Self {
+        let secure = address.is_none_or(|ip| ip.to_canonical().is_loopback());
+        Self { address, secure, user_agent: user_agent.map(str::to_owned), referer: referer.map(str::to_owned) }
+    }
+}
+
 impl Principal {
+    /// A session of a role, with nothing that bounds it.
+    pub fn role(role_arn: impl Into<String>, session: impl Into<String>, attempt: Option<String>) -> Self {
+        Self::Role {
+            role_arn: role_arn.into(),
+            session: session.into(),
+            policy: None,
+            attempt,
+            access_key: None,
+            context: SessionContext::default(),
+        }
+    }
+
+    /// The same, as a job's attempt that acts for it.
+    #[must_use]
+    pub fn for_attempt(mut self, of_job: &str) -> Self {
+        match &mut self {
+            Self::Role { attempt, access_key, .. } | Self::User { attempt, access_key, .. } => {
+                *attempt = Some(of_job.to_owned());
+                *access_key = None;
+            }
+            Self::Root | Self::Platform | Self::Anonymous => {}
+        }
+        self
+    }
+
+    /// Whether the caller has policies that decide what it may do.
+    pub fn has_policies(&self) -> bool {
+        matches!(self, Self::Role { .. } | Self::User { .. })
+    }
+
+    /// The account whose role or user it is.
+    pub fn account(&self) -> Option<&str> {
+        self.policy_arn()?.split(':').nth(4)
+    }
+
+    /// The ARN of what has the policies: the role's, not its session's.
+    pub fn policy_arn(&self) -> Option<&str> {
+        match self {
+            Self::Role { role_arn, .. } => Some(role_arn),
+            Self::User { user_arn, .. } => Some(user_arn),
+            _ => None,
+        }
+    }
+
+    /// What a session was made with; none for long-lived keys.
+    pub fn session(&self) -> Option<&SessionContext> {
+        match self {
+            Self::Role { context, .. } => Some(context),
+            Self::User { context, .. } => context.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// All the ARNs by which a policy may name the caller.
+    pub fn arns(&self, account: &str) -> Vec<String> {
+        let own = (!matches!(self, Self::Anonymous)).then(|| self.arn(account));
+        let mut all: Vec<String> = self.policy_arn().map(str::to_owned).into_iter().chain(own).collect();
+        all.dedup();
+        all
+    }
+
     /// The ARN that error messages, `GetCallerIdentity` and audit show.
     pub fn arn(&self, account: &str) -> String {
         match self {
@@ -45,14 +157,16 @@ impl Principal {
             Self::Anonymous => "anonymous".to_owned(),
             Self::Role { role_arn, session, .. } => {
                 let name = role_arn.rsplit('/').next().unwrap_or_default();
+                let account = role_arn.split(':').nth(4).filter(|own| !own.is_empty()).unwrap_or(account);
                 format!("arn:aws:sts::{account}:assumed-role/{name}/{session}")
             }
+            Self::User { user_arn, .. } => user_arn.clone(),
         }
     }
     /// Of a role's session; see [`Cx::attempt`].
     pub(crate) fn attempt(&self) -> Option<&str> {
         match self {
-            Self::Role { attempt, .. } => attempt.as_deref(),
+            Self::Role { attempt, .. } | Self::User { attempt, .. } => attempt.as_deref(),
             _ => None,
         }
     }
@@ -77,6 +191,7 @@ pub struct Cx {
     task: Option<Arc<(String, AtomicU32)>>,
     called_via: Option<&'static str>,
     attempt: Option<Arc<str>>,
+    origin: Option<Arc<Origin>>,
 }
 
 impl Cx {
@@ -91,6 +206,7 @@ impl Cx {
             task: None,
             called_via: None,
             attempt: None,
+            origin: None,
         }
     }
     /// The platform's own context, with all powers: for runners.
@@ -155,7 +271,17 @@ impl Cx {
     /// The service that makes the call for the principal, if one does: it may set what callers may not, as tags of `aws:`.
     /// Source: the context key `aws:CalledVia` of IAM.
     pub fn called_via(&self) -> Option<&str> {
-        self.called_via
+        // What a query's worker does with the caller's keys, Athena does for the caller.
+        let queries = self.attempt().is_some_and(|attempt| attempt.starts_with("athena:"));
+        self.called_via.or_else(|| queries.then_some("athena.amazonaws.com"))
+    }
+    /// Where the request came from; none for calls inside.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_deref()
+    }
+    #[must_use]
+    pub fn with_origin(&self, origin: Origin) -> Self {
+        Self { origin: Some(Arc::new(origin)), ..self.clone() }
     }
     #[must_use]
     pub fn as_principal(&self, principal: Principal) -> Self {

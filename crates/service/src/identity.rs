@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use wire::Error;
 
 use crate::Principal;
+use crate::authorization::Context;
 
 /// Keys as a client holds them.
 #[derive(Clone)]
@@ -68,31 +69,34 @@ pub trait Identity: Send + Sync {
     /// `AccessDeniedException` naming principal, action and resource.
     async fn authorize(&self, principal: &Principal, action: &str, resource: &str) -> Result<(), Error>;
 
-    /// As [`Identity::authorize`], with the values of the action's own condition keys, which policies may ask about.
-    async fn authorize_with(
-        &self,
-        principal: &Principal,
-        action: &str,
-        resource: &str,
-        _keys: &[(&str, &str)],
-    ) -> Result<(), Error> {
-        self.authorize(principal, action, resource).await
-    }
-
-    /// What the caller's own policies say, for a resource that has a policy too: a Deny of either is final, and in one account
-    /// the allowance of one is enough. With all condition keys that there are.
+    /// What the caller's own policies say; a resource may have a policy too ([`crate::Router::authorize`] asks both).
     async fn judge(
         &self,
         principal: &Principal,
         action: &str,
         resource: &str,
-        keys: &[(&str, &str)],
+        _context: &dyn Context,
     ) -> Result<Judgement, Error> {
-        match self.authorize_with(principal, action, resource, keys).await {
+        match self.authorize(principal, action, resource).await {
             Ok(()) => Ok(Judgement::Allowed),
             Err(error) if error.status() == 403 => Ok(Judgement::Silent(error)),
             Err(error) => Err(error),
         }
+    }
+
+    /// `aws:userid`: the unique id, with the session's name where there is one.
+    async fn user_id(&self, _principal: &Principal) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    /// The value of a tag of the caller: the session's, else the user's or role's.
+    async fn principal_tag(&self, _principal: &Principal, _key: &str) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
+
+    /// Notes that a user's own key was used, for `GetAccessKeyLastUsed`.
+    async fn used(&self, _access_key: &str, _service: &str, _region: &str) -> Result<(), Error> {
+        Ok(())
     }
 
     /// The principal of a role's session, for the platform's own use: no trust policy is asked for services that were

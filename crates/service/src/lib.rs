@@ -18,6 +18,7 @@
 //! Not here: HTTP, signatures (see `wire::sigv4` and the server), any service.
 
 pub mod attempts;
+pub mod authorization;
 mod cx;
 pub mod identity;
 pub mod listeners;
@@ -27,7 +28,7 @@ pub mod policy;
 mod refused;
 mod router;
 
-pub use cx::{Cx, Principal};
+pub use cx::{Cx, Origin, Principal, SessionContext};
 pub use platform::{AccountSettings, Accounts, Platform, Settings};
 pub use router::{Audience, Handle, Router, refusal};
 

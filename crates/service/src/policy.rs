@@ -7,6 +7,8 @@
 mod condition;
 mod glob;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 pub use condition::OPERATORS;
@@ -33,6 +35,8 @@ pub struct Caller<'a> {
     pub arns: &'a [String],
     /// The canonical user of the account, as S3 has them.
     pub canonical: &'a str,
+    /// The service of AWS that asks by itself: `sns.amazonaws.com`; empty where somebody else does.
+    pub service: &'a str,
 }
 
 /// What is asked for.
@@ -40,11 +44,10 @@ pub struct Caller<'a> {
 pub struct Asked<'a> {
     pub action: &'a str,
     pub resource: &'a str,
-    /// Values of condition keys; a key with several values stands several times.
+    /// Values of condition keys; a key with several values stands several times. One that is not among them has no value.
     pub keys: &'a [(&'a str, &'a str)],
-    /// Whether `keys` are all that there are: a key that is not among them has no value. Otherwise it may have one that is not
-    /// known here, and a condition that asks for it is taken for the worse.
-    pub complete: bool,
+    /// Keys that are not known here: a condition that asks for one is taken for the worse.
+    pub unknown: &'a [String],
 }
 
 /// What these policies together say to somebody whose own policies they are.
@@ -78,6 +81,52 @@ fn weigh(policies: &[Value], asked: Asked<'_>, who: impl Fn(&Value) -> Option<Ve
     verdict
 }
 
+/// The condition keys that statements about an action ask for, in conditions and in variables.
+pub fn asked_about(policies: &[Value], action: &str) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for statement in policies.iter().flat_map(statements).filter(|s| is_about(s, action)) {
+        for member in ["Resource", "NotResource"] {
+            one_or_many(&statement[member])
+                .filter_map(Value::as_str)
+                .for_each(|text| condition::variables(text, &mut keys));
+        }
+        for (key, wanted) in conditions(statement) {
+            keys.insert(key.clone());
+            one_or_many(wanted).filter_map(Value::as_str).for_each(|text| condition::variables(text, &mut keys));
+        }
+    }
+    keys
+}
+
+/// The condition keys of a policy, with the values that they are compared with.
+pub fn conditions(statement: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let operators = statement["Condition"].as_object().into_iter().flat_map(serde_json::Map::values);
+    operators.filter_map(Value::as_object).flatten()
+}
+
+fn is_about(statement: &Value, action: &str) -> bool {
+    let any = |patterns: &Value| one_or_many(patterns).filter_map(Value::as_str).any(|p| glob(p, action, true));
+    match (statement.get("Action"), statement.get("NotAction")) {
+        (Some(patterns), _) => any(patterns),
+        (None, Some(patterns)) => !any(patterns),
+        (None, None) => false,
+    }
+}
+
+/// Those of the keys that are not known, for which a statement that would allow this gave nothing.
+pub fn withheld(policies: &[Value], asked: Asked<'_>) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for statement in policies.iter().flat_map(statements) {
+        let applies = statement["Effect"] == "Allow"
+            && matches(statement, "Action", "NotAction", asked, true)
+            && matches(statement, "Resource", "NotResource", asked, false);
+        if applies {
+            keys.extend(conditions(statement).map(|(key, _)| key).filter(|key| asked.unknown.contains(key)).cloned());
+        }
+    }
+    keys
+}
+
 /// Whether a statement's principal is the caller: `Allowed` where it names the caller, `Delegated` where only the account.
 fn named(statement: &Value, caller: Caller<'_>) -> Option<Verdict> {
     let of = |principal: &Value| {
@@ -92,6 +141,9 @@ fn named(statement: &Value, caller: Caller<'_>) -> Option<Verdict> {
                 let root = format!("arn:aws:iam::{}:root", caller.account);
                 let found = match kind.as_str() {
                     "AWS" if name == "*" => Some(Verdict::Allowed),
+                    "Service" if name == caller.service || (name == "*" && !caller.service.is_empty()) => {
+                        Some(Verdict::Allowed)
+                    }
                     _ if caller.account.is_empty() => None,
                     "AWS" if caller.arns.iter().any(|arn| arn == name) => Some(Verdict::Allowed),
                     "AWS" if name == caller.account || name == root => Some(Verdict::Delegated),
@@ -148,15 +200,15 @@ mod tests {
     use super::*;
 
     fn asked<'a>(action: &'a str, keys: &'a [(&'a str, &'a str)]) -> Asked<'a> {
-        Asked { action, resource: "arn:aws:s3:::b/k", keys, complete: true }
+        Asked { action, resource: "arn:aws:s3:::b/k", keys, unknown: &[] }
     }
 
     #[test]
     fn principals() {
         let arns = ["arn:aws:iam::1:role/r".to_owned(), "arn:aws:sts::1:assumed-role/r/s".to_owned()];
-        let role = Caller { account: "1", arns: &arns, canonical: "c1" };
-        let other = Caller { account: "2", arns: &[], canonical: "c2" };
-        let nobody = Caller { account: "", arns: &[], canonical: "" };
+        let role = Caller { account: "1", arns: &arns, canonical: "c1", service: "" };
+        let other = Caller { account: "2", arns: &[], canonical: "c2", service: "" };
+        let nobody = Caller { account: "", arns: &[], canonical: "", service: "" };
         let say = |principal: &Value, caller| {
             let policy =
                 json!({"Statement": {"Effect": "Allow", "Principal": principal, "Action": "s3:*", "Resource": "*"}});

@@ -14,6 +14,7 @@ use wire::reflect::{self, Mismatch};
 use wire::{Error, Operation, OperationSpec};
 
 use crate::attempts::{Open, Outcome, Participant};
+use crate::authorization::Guard;
 use crate::identity::Identity;
 use crate::listeners::{Heard, Listener};
 use crate::meter::{Measured, Meter};
@@ -47,6 +48,7 @@ pub struct Router {
     listeners: RwLock<Vec<Arc<dyn Listener>>>,
     meter: OnceLock<Arc<dyn Meter>>,
     audience: OnceLock<Arc<dyn Audience>>,
+    guards: RwLock<BTreeMap<&'static str, Arc<dyn Guard>>>,
 }
 
 /// Who listens to events: asked before an event is made that nobody may want. Implemented by `services/events`.
@@ -68,8 +70,8 @@ impl Router {
     }
     /// A table whose calls see this time and chance.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let (table, identity, participants, attempts, listeners, meter, audience) = Default::default();
-        Arc::new(Self { clock, table, identity, participants, attempts, listeners, meter, audience })
+        let (table, identity, participants, attempts, listeners, meter, audience, guards) = Default::default();
+        Arc::new(Self { clock, table, identity, participants, attempts, listeners, meter, audience, guards })
     }
 
     /// Adds an operation to the table; see [`crate::operations!`].
@@ -100,6 +102,13 @@ impl Router {
     }
     pub fn identity(&self) -> &Arc<dyn Identity> {
         self.identity.get().expect("the server sets it before it serves")
+    }
+    /// Adds who knows the policies of a service's resources, by the service in their ARNs.
+    pub fn add_guard(&self, service: &'static str, guard: Arc<dyn Guard>) {
+        self.guards.write().unwrap_or_else(PoisonError::into_inner).insert(service, guard);
+    }
+    pub(crate) fn guard(&self, service: &str) -> Option<Arc<dyn Guard>> {
+        self.guards.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
     }
     pub fn set_audience(&self, audience: Arc<dyn Audience>) {
         assert!(self.audience.set(audience).is_ok(), "the audience is set once, at start");
@@ -203,51 +212,15 @@ impl Router {
         self.find(service, &asl::pascal(operation))
     }
 
-    /// Checks that the caller may use the operation on the resource that the input names.
-    pub async fn authorize(&self, cx: &Cx, action: &str, resource: &str) -> Result<(), Error> {
-        match cx.principal() {
-            Principal::Root | Principal::Platform => Ok(()),
-            role @ Principal::Role { .. } => self.identity().authorize(role, action, resource).await,
-            Principal::Anonymous => Err(nobody(action)),
-        }
-    }
-
-    /// The same, with the values of the action's own condition keys.
-    pub async fn authorize_with(
-        &self,
-        cx: &Cx,
-        action: &str,
-        resource: &str,
-        keys: &[(&str, &str)],
-    ) -> Result<(), Error> {
-        match cx.principal() {
-            Principal::Root | Principal::Platform => Ok(()),
-            role @ Principal::Role { .. } => self.identity().authorize_with(role, action, resource, keys).await,
-            Principal::Anonymous => Err(nobody(action)),
-        }
-    }
-
-    async fn admit(&self, cx: &Cx, spec: &OperationSpec, member: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
-        match cx.principal() {
-            Principal::Root | Principal::Platform => Ok(()),
-            // No policy is asked for it. Source: STS API Reference, GetCallerIdentity.
-            Principal::Role { .. } if spec.action == "sts:GetCallerIdentity" => Ok(()),
-            // What it does is known to the operation only: a statement of PartiQL.
-            Principal::Role { .. } if spec.action.is_empty() => Ok(()),
-            Principal::Role { .. } => self.authorize(cx, spec.action, &resource(spec, cx, member)).await,
-            Principal::Anonymous => Err(nobody(spec.action)),
-        }
-    }
-
     /// The typed door.
     pub async fn call<O: Operation>(&self, cx: &Cx, input: O::Input) -> Result<O::Output, Error> {
         let spec = O::SPEC;
         let Some(entry) = self.entry(spec.service.name, spec.name) else {
             return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
         };
-        if matches!(cx.principal(), Principal::Role { .. } | Principal::Anonymous) {
+        if !matches!(cx.principal(), Principal::Root | Principal::Platform) {
             let value = reflect::into_value(input.clone());
-            self.admit(cx, spec, |name| member_text(&value, name)).await?;
+            self.admit(cx, spec, &value).await?;
         }
         let output = (entry.call)(cx.clone(), Box::new(input)).await?;
         Ok(*downcast::<O::Output>(output)?)
@@ -258,7 +231,7 @@ impl Router {
         let Some(entry) = self.entry(spec.service.name, spec.name) else {
             return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
         };
-        self.admit(cx, spec, |name| member_text(&input, name)).await?;
+        self.admit(cx, spec, &input).await?;
         crate::refused::check(spec, &input)?;
         let input = (entry.decode)(input)
             .map_err(|e| Error::serialization(format!("{} of {}: {e}", spec.name, spec.service.name)))?;
@@ -295,49 +268,6 @@ pub fn refusal(spec: &OperationSpec, error: Error) -> Error {
     error
 }
 
-/// Only resources give anything to who has not signed, and this door asks none.
-fn nobody(action: &str) -> Error {
-    Error::access_denied(format!("User: anonymous is not authorized to perform: {action}"))
-}
-
 fn downcast<T: 'static>(erased: Erased) -> Result<Box<T>, Error> {
     erased.downcast().map_err(|_| Error::internal("a value of another operation"))
-}
-
-/// The resource's ARN out of the operation's template: `{Member}` of the input, `{region}`, `{account}`.
-fn resource(spec: &OperationSpec, cx: &Cx, member: impl Fn(&str) -> Option<String>) -> String {
-    if spec.resource.is_empty() {
-        return "*".to_owned();
-    }
-    let mut arn = String::new();
-    let mut rest = spec.resource;
-    while let Some((before, after)) = rest.split_once('{') {
-        arn.push_str(before);
-        let Some((name, after)) = after.split_once('}') else { break };
-        match name {
-            "region" => arn.push_str(cx.region()),
-            "account" => arn.push_str(cx.account()),
-            name => {
-                let value = member(name).unwrap_or_else(|| "*".to_owned());
-                // A member may hold the whole ARN, or the name that the template completes.
-                if value.starts_with("arn:") {
-                    // The iterator of a stream's shard begins with the stream's.
-                    return value.split_once('|').map_or_else(|| value.clone(), |(arn, _)| arn.to_owned());
-                }
-                // A queue's URL ends with its name.
-                arn.push_str(if value.starts_with("http") {
-                    value.rsplit('/').next().unwrap_or_default()
-                } else {
-                    &value
-                });
-            }
-        }
-        rest = after;
-    }
-    arn.push_str(rest);
-    arn
-}
-
-fn member_text(input: &Value, name: &str) -> Option<String> {
-    input.get(name).and_then(Value::as_str).map(str::to_owned)
 }

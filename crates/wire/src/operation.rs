@@ -45,14 +45,24 @@ pub struct OperationSpec {
     pub output: &'static Shape,
     /// Query protocol: the element around the result.
     pub result_wrapper: &'static str,
-    /// Template of the resource's ARN for authorisation, with `{Member}` of the input, `{region}`, `{account}`;
-    /// empty means `*`.
-    pub resource: &'static str,
     pub readonly: bool,
-    /// The IAM action, e.g. `lambda:InvokeFunction`.
-    pub action: &'static str,
+    /// What it asks of IAM, all of it; none where nothing is asked, or the handler asks itself.
+    pub needs: &'static [Need],
     /// Paths of the input's members that are refused when set, each with the values that it may have all the same.
     pub refused: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// A permission that an operation needs: `models/authorization.toml`, which also says how resources are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// The IAM action, e.g. `lambda:InvokeFunction`.
+    pub action: &'static str,
+    /// Templates of the resources' ARNs; `*` where the action is on none.
+    pub resource: &'static str,
+    /// Only where this member is set (or, with false, is not).
+    pub when: Option<(&'static str, bool)>,
+    /// The service that is passed a role; empty where the action is not `iam:PassRole`.
+    pub passes: &'static str,
 }
 
 /// A type that stands for an operation, generated: `api_sqs::SendMessage`.

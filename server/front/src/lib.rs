@@ -25,7 +25,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use service::{Cx, Platform, Principal, Router};
+use service::{Cx, Origin, Platform, Principal, Router};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, Sleep};
 use wire::codec::{self, cbor, query, rest};
@@ -181,7 +181,13 @@ impl Front {
             headers: &parts.headers,
             body: &body,
         };
-        let cx = Cx::new(self.router.clone(), Principal::Root, &self.account, &self.region);
+        let text = |name| parts.headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
+        let address = parts.extensions.get::<s3_service::Peer>().map(|peer| peer.0);
+        let cx = Cx::new(self.router.clone(), Principal::Root, &self.account, &self.region).with_origin(Origin::new(
+            address,
+            text(http::header::USER_AGENT),
+            text(http::header::REFERER),
+        ));
         let id = cx.request_id().to_owned();
         let is_dynamodb = dynamodb::is_meant(named, request.headers);
         if is_dynamodb && request.body.len() > dynamodb::MAX_BODY {
@@ -317,6 +323,9 @@ impl Front {
             payload_hash: said.filter(|s| s.len() != 64).unwrap_or(&hash),
         };
         self.signing_keys.check(claim, &signable, &keys.secret_key, cx.now())?;
+        if matches!(keys.principal, Principal::User { context: None, .. }) {
+            self.router.identity().used(&claim.access_key, &claim.service, &claim.region).await?;
+        }
         Ok(cx.with_credentials(keys).with_region(&claim.region))
     }
 }
@@ -391,6 +400,7 @@ fn named_service(parts: &http::request::Parts, claim: Option<&Claim>) -> Option<
         "logs" => "logs",
         "monitoring" => "cloudwatch",
         "secretsmanager" => "secretsmanager",
+        "kms" => "kms",
         "ssm" => "ssm",
         "cloudformation" => "cloudformation",
         _ => "unknown",
@@ -410,6 +420,7 @@ fn service_of_target(prefix: &str) -> Option<&'static str> {
         "Logs_20140328" => "logs",
         "secretsmanager" => "secretsmanager",
         "AmazonSSM" => "ssm",
+        "TrentService" => "kms",
         "GraniteServiceVersion20100801" => "cloudwatch",
         _ => return None,
     })

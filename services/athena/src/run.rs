@@ -99,12 +99,7 @@ impl Kind for Queries {
     }
 
     async fn who(&self, _: &Payload, record: &Record, attempt: &str) -> Result<Who<Reply>, Error> {
-        Ok(Who::As(match record.caller.clone().unwrap_or(Principal::Root) {
-            Principal::Role { role_arn, session, policy, .. } => {
-                Principal::Role { role_arn, session, policy, attempt: Some(attempt.to_owned()), access_key: None }
-            }
-            other => other,
-        }))
+        Ok(Who::As(record.caller.clone().unwrap_or(Principal::Root).for_attempt(attempt)))
     }
 
     fn begin(&self, tx: &mut Tx<'_>, place: &Payload, now: jiff::Timestamp) -> Result<(), Error> {

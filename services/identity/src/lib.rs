@@ -4,9 +4,9 @@
 //! Map: [`ops`] the operations, a file per resource · [`policy`] the policy language, pure · [`managed`] AWS's managed
 //! policies · [`records`] what is stored · [`port`] the port.
 //!
-//! Enforced: identity policies of roles (inline and attached) and session policies, with Allow, Deny, wildcards, resources and
-//! conditions; a condition on a key that the service does not tell is taken for the worse (an Allow gives nothing, a Deny denies).
-//! Resources' policies are S3's, which knows all keys of its requests. Not yet: permission boundaries, users and groups.
+//! Enforced: identity policies of roles, users and groups (inline and attached), permission boundaries and session policies, with Allow,
+//! Deny, wildcards, resources and conditions; a condition on a key that is not known here is taken for the worse (an Allow gives
+//! nothing, a Deny denies). What an operation asks for, and resources' policies, are `service::authorization`'s. See docs/iam.md.
 
 mod managed;
 mod ops;
@@ -32,20 +32,23 @@ pub struct Identity {
     root: RootKeys,
     /// The accounts beside the server's own.
     accounts: Accounts,
-    roles: Cache<KnownRole>,
+    principals: Cache<KnownPrincipal>,
     /// Keys of processes that end with this server.
     lent: Mutex<BTreeMap<String, SessionRecord>>,
 }
 
-/// What is asked of a role again and again.
-struct KnownRole {
+/// What is asked of a role or user again and again.
+struct KnownPrincipal {
     id: String,
-    /// Its policies, parsed.
+    /// Its policies, a user's groups' too, parsed.
     policies: Vec<Value>,
+    /// The permissions boundary, where there is one. One that is no more allows nothing.
+    boundary: Option<Vec<Value>>,
+    tags: BTreeMap<String, String>,
 }
 
-/// Roles that are kept in memory.
-const MAX_ROLES: usize = 1000;
+/// Roles and users that are kept in memory.
+const MAX_PRINCIPALS: usize = 1000;
 
 /// The keys of the server's owner.
 #[derive(Clone)]
@@ -57,18 +60,33 @@ pub struct RootKeys {
 /// Registers IAM's and STS's operations and becomes the platform's identity.
 pub fn register(platform: &Platform, root: RootKeys) -> Arc<Identity> {
     let store = platform.control.store().clone();
-    let roles = Cache::new(&store, MAX_ROLES, records::decides());
+    let principals = Cache::new(&store, MAX_PRINCIPALS, records::decides());
     let (account, lent) = (platform.account.clone(), Mutex::default());
     // S3, which gives accounts their names, refuses to start where they are set wrong.
     let accounts = platform.settings.accounts().unwrap_or_default();
-    let identity = Arc::new(Identity { store, account, root, accounts, roles, lent });
+    let identity = Arc::new(Identity { store, account, root, accounts, principals, lent });
     let router = &platform.router;
     operations!(router, identity, api_iam:
-        CreateRole, GetRole, UpdateRole, DeleteRole, ListRoles, UpdateAssumeRolePolicy, TagRole, UntagRole, ListRoleTags,
-        ListInstanceProfilesForRole, PutRolePolicy, GetRolePolicy, DeleteRolePolicy, ListRolePolicies, AttachRolePolicy,
-        DetachRolePolicy, ListAttachedRolePolicies, CreatePolicy, GetPolicy, DeletePolicy, ListPolicies, CreatePolicyVersion,
-        GetPolicyVersion, DeletePolicyVersion, ListPolicyVersions, TagPolicy, UntagPolicy);
-    operations!(router, identity, api_sts: GetCallerIdentity, AssumeRole);
+        AddRoleToInstanceProfile, AddUserToGroup, AttachGroupPolicy, AttachRolePolicy, AttachUserPolicy,
+        CreateAccessKey, CreateGroup, CreateInstanceProfile, CreatePolicy, CreatePolicyVersion, CreateRole,
+        CreateServiceLinkedRole, CreateUser, DeleteAccessKey, DeleteGroup, DeleteGroupPolicy, DeleteInstanceProfile,
+        DeleteLoginProfile, DeletePolicy, DeletePolicyVersion, DeleteRole, DeleteRolePermissionsBoundary,
+        DeleteRolePolicy, DeleteServiceLinkedRole, DeleteUser, DeleteUserPermissionsBoundary, DeleteUserPolicy,
+        DetachGroupPolicy, DetachRolePolicy, DetachUserPolicy, GetAccessKeyLastUsed, GetAccountAuthorizationDetails,
+        GetAccountSummary, GetContextKeysForCustomPolicy, GetContextKeysForPrincipalPolicy, GetGroup, GetGroupPolicy,
+        GetInstanceProfile, GetLoginProfile, GetPolicy, GetPolicyVersion, GetRole, GetRolePolicy,
+        GetServiceLinkedRoleDeletionStatus, GetUser, GetUserPolicy, ListAccessKeys, ListAccountAliases,
+        ListAttachedGroupPolicies, ListAttachedRolePolicies, ListAttachedUserPolicies, ListEntitiesForPolicy,
+        ListGroupPolicies, ListGroups, ListGroupsForUser, ListInstanceProfileTags, ListInstanceProfiles,
+        ListInstanceProfilesForRole, ListMFADevices, ListPolicies, ListPolicyTags, ListPolicyVersions,
+        ListRolePolicies, ListRoleTags, ListRoles, ListSSHPublicKeys, ListServiceSpecificCredentials,
+        ListSigningCertificates, ListUserPolicies, ListUserTags, ListUsers, PutGroupPolicy,
+        PutRolePermissionsBoundary, PutRolePolicy, PutUserPermissionsBoundary, PutUserPolicy,
+        RemoveRoleFromInstanceProfile, RemoveUserFromGroup, SetDefaultPolicyVersion, SimulateCustomPolicy,
+        SimulatePrincipalPolicy, TagInstanceProfile, TagPolicy, TagRole, TagUser, UntagInstanceProfile, UntagPolicy,
+        UntagRole, UntagUser, UpdateAccessKey, UpdateAssumeRolePolicy, UpdateGroup, UpdateRole,
+        UpdateRoleDescription, UpdateUser);
+    operations!(router, identity, api_sts: GetCallerIdentity, AssumeRole, GetSessionToken);
     router.set_identity(identity.clone());
     identity
 }

@@ -1,119 +1,96 @@
-//! AWS's managed policies that pipelines attach. Source: AWS Managed Policy Reference. Where AWS's text has conditions (which
-//! are not evaluated yet) or actions of services that Lakerun lacks, only what is effective here is kept.
+//! AWS's managed policies that people attach: their documents as AWS publishes them, in `managed.json.gz`, each in its
+//! newest version only. Source: AWS Managed Policy Reference.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::records::PolicyRecord;
 
-/// ARN without `arn:aws:iam::aws:policy/`, and what it allows.
-const POLICIES: &[(&str, &[&str])] = &[
-    ("AdministratorAccess", &["*"]),
-    ("AmazonAthenaFullAccess", &["athena:*", "glue:*", "s3:*"]),
-    ("AmazonDynamoDBFullAccess", &["dynamodb:*"]),
-    (
-        "AmazonDynamoDBReadOnlyAccess",
-        &[
-            "dynamodb:Get*",
-            "dynamodb:BatchGet*",
-            "dynamodb:Query",
-            "dynamodb:Scan",
-            "dynamodb:List*",
-            "dynamodb:Describe*",
-        ],
-    ),
-    ("AmazonEventBridgeFullAccess", &["events:*", "scheduler:*"]),
-    ("AmazonS3FullAccess", &["s3:*"]),
-    ("AmazonS3ReadOnlyAccess", &["s3:Get*", "s3:List*", "s3:Describe*"]),
-    ("AmazonSNSFullAccess", &["sns:*"]),
-    ("AmazonSQSFullAccess", &["sqs:*"]),
-    (
-        "AmazonSageMakerFullAccess",
-        &[
-            "sagemaker:*",
-            "s3:GetObject",
-            "s3:PutObject",
-            "s3:DeleteObject",
-            "s3:AbortMultipartUpload",
-            "s3:ListBucket",
-            "s3:GetBucketLocation",
-            "logs:*",
-            "cloudwatch:*",
-        ],
-    ),
-    ("AWSGlueConsoleFullAccess", &["glue:*", "s3:*", "iam:List*", "iam:GetRole", "logs:*"]),
-    ("AWSLambda_FullAccess", &["lambda:*", "logs:*", "iam:GetRole", "iam:ListRoles"]),
-    ("AWSStepFunctionsFullAccess", &["states:*"]),
-    ("CloudWatchFullAccess", &["cloudwatch:*", "logs:*", "sns:*"]),
-    ("CloudWatchLogsFullAccess", &["logs:*"]),
-    ("SecretsManagerReadWrite", &["secretsmanager:*"]),
-    (
-        "service-role/AWSGlueServiceRole",
-        &[
-            "glue:*",
-            "s3:GetBucketLocation",
-            "s3:ListBucket",
-            "s3:ListAllMyBuckets",
-            "s3:GetBucketAcl",
-            "iam:ListRolePolicies",
-            "iam:GetRole",
-            "iam:GetRolePolicy",
-            "cloudwatch:PutMetricData",
-            "logs:CreateLogGroup",
-            "logs:CreateLogStream",
-            "logs:PutLogEvents",
-        ],
-    ),
-    ("service-role/AWSLambdaBasicExecutionRole", &["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]),
-    ("service-role/AWSLambdaRole", &["lambda:InvokeFunction"]),
-    (
-        "service-role/AWSLambdaSQSQueueExecutionRole",
-        &[
-            "sqs:ReceiveMessage",
-            "sqs:DeleteMessage",
-            "sqs:GetQueueAttributes",
-            "logs:CreateLogGroup",
-            "logs:CreateLogStream",
-            "logs:PutLogEvents",
-        ],
-    ),
-];
+const PREFIX: &str = "arn:aws:iam::aws:policy";
 
-const PREFIX: &str = "arn:aws:iam::aws:policy/";
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Published {
+    name: String,
+    path: String,
+    version: String,
+    created: jiff::Timestamp,
+    updated: jiff::Timestamp,
+    document: Value,
+}
 
-/// The managed policy with this ARN.
-pub(crate) fn find(arn: &str) -> Option<PolicyRecord> {
-    let path = arn.strip_prefix(PREFIX)?;
-    let (_, actions) = POLICIES.iter().find(|(name, _)| *name == path)?;
-    let document: Value =
-        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]});
-    let (folder, name) = path.rsplit_once('/').map_or_else(|| ("/".to_owned(), path), |(f, n)| (format!("/{f}/"), n));
-    let epoch = wire::Timestamp::default();
-    Some(PolicyRecord {
+static POLICIES: LazyLock<BTreeMap<String, PolicyRecord>> = LazyLock::new(|| {
+    let packed: &[u8] = include_bytes!("managed.json.gz");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(packed).read_to_string(&mut text).expect("the file is part of the build");
+    let all: Vec<Published> = serde_json::from_str(&text).expect("the file is part of the build");
+    all.into_iter()
+        .map(|one| {
+            let arn = format!("{PREFIX}{}{}", one.path, one.name);
+            let record = record(one, &arn);
+            (arn, record)
+        })
+        .collect()
+});
+
+fn record(one: Published, arn: &str) -> PolicyRecord {
+    // Ids of AWS's own policies are nowhere published for all of them: one that stays the same for a name.
+    let id: String = one.name.to_ascii_uppercase().chars().filter(char::is_ascii_alphanumeric).take(17).collect();
+    PolicyRecord {
         policy: api_iam::Policy {
-            policy_name: Some(name.to_owned()),
-            policy_id: Some(format!(
-                "ANPA{}",
-                name.to_ascii_uppercase().chars().filter(char::is_ascii_alphanumeric).take(17).collect::<String>()
-            )),
+            policy_name: Some(one.name),
+            policy_id: Some(format!("ANPA{id:A<17}")),
             arn: Some(arn.to_owned()),
-            path: Some(folder),
-            default_version_id: Some("v1".to_owned()),
+            path: Some(one.path),
+            default_version_id: Some(one.version.clone()),
             is_attachable: Some(true),
-            create_date: Some(epoch),
-            update_date: Some(epoch),
+            attachment_count: Some(0),
+            permissions_boundary_usage_count: Some(0),
+            create_date: Some(one.created.into()),
+            update_date: Some(one.updated.into()),
             ..Default::default()
         },
         versions: vec![api_iam::PolicyVersion {
-            document: Some(document.to_string()),
-            version_id: Some("v1".to_owned()),
+            document: Some(one.document.to_string()),
+            version_id: Some(one.version.clone()),
             is_default_version: Some(true),
-            create_date: Some(epoch),
+            create_date: Some(one.updated.into()),
         }],
-        last_version: 1,
-    })
+        last_version: one.version.trim_start_matches('v').parse().unwrap_or(1),
+    }
+}
+
+/// The managed policy with this ARN.
+pub(crate) fn find(arn: &str) -> Option<PolicyRecord> {
+    POLICIES.get(arn).cloned()
 }
 
 /// All of them, for `ListPolicies`.
 pub(crate) fn all() -> impl Iterator<Item = PolicyRecord> {
-    POLICIES.iter().filter_map(|(name, _)| find(&format!("{PREFIX}{name}")))
+    POLICIES.values().cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_pipelines_attach() {
+        for (name, action) in [
+            ("service-role/AWSLambdaBasicExecutionRole", "logs:PutLogEvents"),
+            ("service-role/AWSGlueServiceRole", "glue:*"),
+            ("AmazonS3ReadOnlyAccess", "s3:Get*"),
+            ("PowerUserAccess", "iam:CreateServiceLinkedRole"),
+            ("AmazonAthenaFullAccess", "athena:*"),
+        ] {
+            let found = find(&format!("{PREFIX}/{name}")).unwrap();
+            assert!(found.versions[0].document.as_ref().unwrap().contains(action), "{name}");
+        }
+        assert!(all().count() > 80);
+        assert!(find("arn:aws:iam::aws:policy/Nothing").is_none());
+    }
 }

@@ -7,14 +7,19 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rand::Rng as _;
+use serde_json::Value;
 use service::Principal;
+use service::authorization::{Context, Nothing, gather};
 use service::identity::{Credentials, Judgement};
-use service::policy::{Asked, Verdict, evaluate};
+use service::policy::{Asked, Verdict, asked_about, evaluate, withheld};
 use wire::Error;
 use wire::arn::Arn;
 
-use crate::records::{self, SessionRecord, role_key, session_key, session_prefix};
-use crate::{Identity, KnownRole};
+use crate::records::{
+    self, GroupRecord, Holder as _, KeyRecord, SessionRecord, UsedRecord, UserRecord, holder_key, role_key,
+    session_key, session_prefix, used_key,
+};
+use crate::{Identity, KnownPrincipal};
 
 #[async_trait]
 impl service::identity::Identity for Identity {
@@ -43,6 +48,9 @@ impl service::identity::Identity for Identity {
                 attempt: None,
             }));
         }
+        if let Some(found) = self.users_key(access_key).await? {
+            return Ok(Some(found));
+        }
         let lent = self.lent().get(access_key).cloned();
         let found = match lent {
             Some(record) => Some(record),
@@ -60,17 +68,7 @@ impl service::identity::Identity for Identity {
     }
 
     async fn authorize(&self, principal: &Principal, action: &str, resource: &str) -> Result<(), Error> {
-        self.authorize_with(principal, action, resource, &[]).await
-    }
-
-    async fn authorize_with(
-        &self,
-        principal: &Principal,
-        action: &str,
-        resource: &str,
-        keys: &[(&str, &str)],
-    ) -> Result<(), Error> {
-        match self.weigh(principal, (action, resource), keys, false).await? {
+        match self.judge(principal, action, resource, &Nothing).await? {
             Judgement::Allowed => Ok(()),
             Judgement::Denied(error) | Judgement::Silent(error) => Err(error),
         }
@@ -81,9 +79,38 @@ impl service::identity::Identity for Identity {
         principal: &Principal,
         action: &str,
         resource: &str,
-        keys: &[(&str, &str)],
+        context: &dyn Context,
     ) -> Result<Judgement, Error> {
-        self.weigh(principal, (action, resource), keys, true).await
+        self.weigh(principal, (action, resource), context).await
+    }
+
+    async fn user_id(&self, principal: &Principal) -> Result<Option<String>, Error> {
+        Ok(match principal {
+            Principal::Root | Principal::Platform => Some(self.account.clone()),
+            Principal::Anonymous => None,
+            Principal::Role { session, .. } => self.known(principal).await?.map(|k| format!("{}:{session}", k.id)),
+            Principal::User { .. } => self.known(principal).await?.map(|known| known.id.clone()),
+        })
+    }
+
+    async fn principal_tag(&self, principal: &Principal, key: &str) -> Result<Option<String>, Error> {
+        // A session's tags come before those of its role. Source: IAM User Guide, "Pass session tags in AWS STS".
+        let of_session = principal.session().and_then(|session| session.tags.get(key)).cloned();
+        Ok(match of_session {
+            Some(value) => Some(value),
+            None => self.known(principal).await?.and_then(|known| known.tags.get(key).cloned()),
+        })
+    }
+
+    async fn used(&self, access_key: &str, service: &str, region: &str) -> Result<(), Error> {
+        let (key, now) = (used_key(access_key), self.store.clock().now_ms());
+        let last = self.store.read(|tx| tx.get_json::<UsedRecord>(&key)).await?;
+        if last.is_some_and(|last| last.service == service && last.region == region && now - last.at_ms < USED_EVERY_MS)
+        {
+            return Ok(());
+        }
+        let record = UsedRecord { at_ms: now, service: service.to_owned(), region: region.to_owned() };
+        Ok(self.store.write(move |tx| tx.put_json(&key, &record)).await?)
     }
 
     async fn role_session(&self, role_arn: &str, session: &str, attempt: Option<&str>) -> Result<Principal, Error> {
@@ -92,13 +119,11 @@ impl service::identity::Identity for Identity {
         if self.role(&account, &name).await?.is_none() {
             return Err(invalid());
         }
-        Ok(Principal::Role {
-            role_arn: role_arn.to_owned(),
-            session: session.to_owned(),
-            policy: None,
-            attempt: attempt.map(str::to_owned),
-            access_key: None,
-        })
+        let mut principal = Principal::role(role_arn, session, attempt.map(str::to_owned));
+        if let Principal::Role { context, .. } = &mut principal {
+            context.issued_ms = Some(self.store.clock().now_ms());
+        }
+        Ok(principal)
     }
 
     async fn issue(&self, principal: &Principal, valid: jiff::SignedDuration) -> Result<Credentials, Error> {
@@ -131,72 +156,177 @@ impl service::identity::Identity for Identity {
 }
 
 impl Identity {
-    /// `complete`: `keys` are all the condition keys that there are.
+    /// What all the policies that the caller has or is bounded by say together. Source: IAM User Guide, "Policy evaluation logic".
     async fn weigh(
         &self,
         principal: &Principal,
         (action, resource): (&str, &str),
-        keys: &[(&str, &str)],
-        complete: bool,
+        context: &dyn Context,
     ) -> Result<Judgement, Error> {
-        let (role_arn, policy) = match principal {
+        match principal {
             Principal::Root | Principal::Platform => return Ok(Judgement::Allowed),
-            Principal::Role { role_arn, policy, .. } => (role_arn, policy),
+            Principal::Role { .. } | Principal::User { .. } => {}
             Principal::Anonymous => {
                 let text = format!("User: anonymous is not authorized to perform: {action} on resource: {resource}");
                 return Ok(Judgement::Silent(Error::access_denied(text)));
             }
-        };
+        }
         let because = |why: &str| {
             let arn = principal.arn(&self.account);
             Error::access_denied(format!(
                 "User: {arn} is not authorized to perform: {action} on resource: {resource} {why}"
             ))
         };
-        let Some((account, name)) = split_role(role_arn) else {
-            return Ok(Judgement::Denied(because("because the role's ARN is malformed")));
-        };
-        let Some(role) = self.role(&account, &name).await? else {
-            return Ok(Judgement::Denied(because("because the role no longer exists")));
-        };
-        let asked = Asked { action, resource, keys, complete };
-        let identity = evaluate(&role.policies, asked);
-        if identity == Verdict::Denied {
-            return Ok(Judgement::Denied(because("with an explicit deny in an identity-based policy")));
+        // Source: STS API reference, GetSessionToken.
+        if matches!(principal, Principal::User { context: Some(_), .. }) && action.starts_with("iam:") {
+            return Ok(Judgement::Denied(because("because keys of GetSessionToken without MFA may not call IAM")));
         }
-        if let Some(text) = policy {
-            let session: Vec<_> = serde_json::from_str(text).into_iter().collect();
-            if evaluate(&session, asked) != Verdict::Allowed {
-                let why = format!("because no session policy allows the {action} action");
-                return Ok(Judgement::Denied(because(&why)));
+        let Some(known) = self.known(principal).await? else {
+            return Ok(Judgement::Denied(because("because the user or role no longer exists")));
+        };
+        let session = self.session_policies(principal).await?;
+        let mut about = asked_about(&known.policies, action);
+        for more in known.boundary.iter().chain(&session) {
+            about.extend(asked_about(more, action));
+        }
+        let gathered = gather(context, about).await?;
+        let keys = gathered.keys();
+        let asked = Asked { action, resource, keys: &keys, unknown: &gathered.unknown };
+        let says = |policies: &[Value]| evaluate(policies, asked);
+        // Keys that nobody here knows are told to whoever wrote them.
+        let unknown = |policies: &[Value]| {
+            let keys: Vec<String> = withheld(policies, asked).into_iter().collect();
+            match keys.as_slice() {
+                [] => String::new(),
+                keys => format!(
+                    " (statements that would allow it ask about condition keys that are not known here: {})",
+                    keys.join(", ")
+                ),
+            }
+        };
+        let denies = |policies: &[Value], what: &str| {
+            (says(policies) == Verdict::Denied)
+                .then(|| Judgement::Denied(because(&format!("with an explicit deny in {what}"))))
+        };
+        let lacks = |policies: &[Value], what: &str| {
+            let why = format!("because no {what} allows the {action} action{}", unknown(policies));
+            (says(policies) != Verdict::Allowed).then(|| Judgement::Denied(because(&why)))
+        };
+        let bounds = [(known.boundary.as_ref(), "permissions boundary"), (session.as_ref(), "session policy")];
+        if let Some(denied) = denies(&known.policies, "an identity-based policy") {
+            return Ok(denied);
+        }
+        for (policies, what) in bounds.iter().filter_map(|(policies, what)| Some((policies.as_ref()?, what))) {
+            if let Some(denied) = denies(policies, &format!("a {what}")).or_else(|| lacks(policies, what)) {
+                return Ok(denied);
             }
         }
-        Ok(match identity {
+        Ok(match says(&known.policies) {
             Verdict::Allowed => Judgement::Allowed,
-            _ => Judgement::Silent(because(&format!("because no identity-based policy allows the {action} action"))),
+            _ => Judgement::Silent(because(&format!(
+                "because no identity-based policy allows the {action} action{}",
+                unknown(&known.policies)
+            ))),
         })
     }
+
+    /// The policies that bound a session, where it has any: one of them has to allow what it does.
+    async fn session_policies(&self, principal: &Principal) -> Result<Option<Vec<Value>>, Error> {
+        let inline = match principal {
+            Principal::Role { policy, .. } => policy.as_deref(),
+            _ => None,
+        };
+        let arns = principal.session().map_or(&[][..], |session| session.policy_arns.as_slice());
+        if inline.is_none() && arns.is_empty() {
+            return Ok(None);
+        }
+        let mut all: Vec<Value> = inline.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
+        let account = principal.account().unwrap_or(&self.account).to_owned();
+        for arn in arns {
+            let (account, arn) = (account.clone(), arn.clone());
+            all.extend(self.store.read(move |tx| records::document(tx, &account, &arn)).await?);
+        }
+        Ok(Some(all))
+    }
 }
+
+/// The use of an access key is noted so often. AWS tells it with a delay, too.
+const USED_EVERY_MS: i64 = 15 * 60 * 1000;
 
 /// Keys lent out before those that have expired are looked for.
 const MAX_LENT: usize = 10_000;
 
 impl Identity {
     /// What is known of a role; `None` where there is no such role.
-    pub(crate) async fn role(&self, account: &str, name: &str) -> Result<Option<Arc<KnownRole>>, Error> {
-        self.roles
+    pub(crate) async fn role(&self, account: &str, name: &str) -> Result<Option<Arc<KnownPrincipal>>, Error> {
+        self.principals
             .find(role_key(account, name), |tx| {
                 let Some(role) = tx.get_json::<records::RoleRecord>(role_key(account, name))? else { return Ok(None) };
-                let mut documents: Vec<String> = role.inline.into_values().collect();
-                for arn in role.attached {
-                    let Ok(policy) = records::policy(tx, account, &arn) else { continue };
-                    let default = policy.versions.into_iter().find(|v| v.is_default_version == Some(true));
-                    documents.extend(default.and_then(|v| v.document));
-                }
-                let policies = documents.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
-                Ok(Some(KnownRole { id: role.role.role_id, policies }))
+                let policies = records::documents(tx, account, role.inline, &role.attached)?;
+                let boundary = role.role.permissions_boundary.and_then(|b| b.permissions_boundary_arn);
+                let boundary = boundary.map(|arn| records::document(tx, account, &arn)).transpose()?;
+                let boundary = boundary.map(|document| document.into_iter().collect());
+                let tags = records::tag_map(role.role.tags);
+                Ok(Some(KnownPrincipal { id: role.role.role_id, policies, boundary, tags }))
             })
             .await
+    }
+
+    /// What is known of the caller; `None` where the user or role is no more.
+    pub(crate) async fn known(&self, principal: &Principal) -> Result<Option<Arc<KnownPrincipal>>, Error> {
+        let arn = principal.policy_arn().and_then(Arn::parse);
+        match (principal, arn) {
+            (Principal::Role { .. }, Some(arn)) if arn.resource.starts_with("role/") => {
+                self.role(&arn.account, arn.name()).await
+            }
+            (Principal::User { .. }, Some(arn)) => self.user(&arn.account, arn.name()).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// What is known of a user, with the policies of the groups.
+    pub(crate) async fn user(&self, account: &str, name: &str) -> Result<Option<Arc<KnownPrincipal>>, Error> {
+        let key = holder_key::<UserRecord>(account, name);
+        self.principals
+            .find(key.clone(), |tx| {
+                let Some(user) = tx.get_json::<UserRecord>(&key)? else { return Ok(None) };
+                let boundary = user.boundary().map(|arn| records::document(tx, account, arn)).transpose()?;
+                let mut policies = records::documents(tx, account, user.inline, &user.attached)?;
+                for group in user.groups {
+                    if let Some(group) = tx.get_json::<GroupRecord>(holder_key::<GroupRecord>(account, &group))? {
+                        policies.extend(records::documents(tx, account, group.inline, &group.attached)?);
+                    }
+                }
+                Ok(Some(KnownPrincipal {
+                    id: user.user.user_id,
+                    policies,
+                    boundary: boundary.map(|document| document.into_iter().collect()),
+                    tags: records::tag_map(user.user.tags),
+                }))
+            })
+            .await
+    }
+
+    /// The credentials of a user's own key.
+    async fn users_key(&self, access_key: &str) -> Result<Option<Credentials>, Error> {
+        if !access_key.starts_with("AKIA") {
+            return Ok(None);
+        }
+        let found = self.store.read(|tx| tx.get_json::<KeyRecord>(records::access_key(access_key))).await?;
+        Ok(found.filter(|key| key.status == "Active").map(|key| Credentials {
+            access_key: access_key.to_owned(),
+            secret_key: key.secret,
+            session_token: None,
+            expires: None,
+            principal: Principal::User {
+                user_arn: key.user_arn,
+                attempt: None,
+                access_key: Some(access_key.to_owned()),
+                context: None,
+            },
+            account: key.account,
+            attempt: None,
+        }))
     }
 
     fn lent(&self) -> MutexGuard<'_, BTreeMap<String, SessionRecord>> {
@@ -228,7 +358,7 @@ impl Identity {
         let session_token = STANDARD.encode(token);
         let expires = jiff::Timestamp::now() + valid;
         let mut principal = principal.clone();
-        if let Principal::Role { access_key: held, .. } = &mut principal {
+        if let Principal::Role { access_key: held, .. } | Principal::User { access_key: held, .. } = &mut principal {
             *held = Some(access_key.clone());
         }
         let record = SessionRecord {

@@ -33,9 +33,9 @@ impl S3 {
             Ok(bucket) => bucket,
             Err(error) if error.is("NoSuchBucket") => {
                 // Its name may be in a role's policies; whether it exists is no secret.
-                if matches!(cx.principal(), Principal::Role { .. }) {
+                if cx.principal().has_policies() {
                     let resource = resource(ask);
-                    cx.router().authorize(cx, ask.action, &resource).await.map_err(refused)?;
+                    cx.router().authorize(cx, ask.action, &resource).await.map_err(|e| refused(&e, &resource))?;
                 }
                 return Err(no_such_bucket(ask.bucket));
             }
@@ -60,36 +60,38 @@ impl S3 {
     async fn weigh(&self, cx: &Cx, account: &str, bucket: &Bucket, ask: &Ask<'_>) -> Result<()> {
         let resource = resource(ask);
         let object = self.object_asked_about(bucket, ask).await?;
+        let tags = object.iter().flat_map(|o| &o.tags);
+        let tags: Vec<(String, &str)> =
+            tags.map(|(name, value)| (format!("s3:ExistingObjectTag/{name}"), value.as_str())).collect();
         let mut keys: Vec<(&str, &str)> = ask.keys.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let arn = cx.principal().arn(account);
-        let session = [cx.principal().role_arn().map(str::to_owned), Some(arn.clone())];
-        let arns: Vec<String> = session.into_iter().flatten().collect();
-        let now = cx.now();
-        let (time, epoch) = (now.to_string(), now.as_second().to_string());
-        keys.extend([("aws:CurrentTime", time.as_str()), ("aws:EpochTime", epoch.as_str())]);
-        keys.extend([("aws:SecureTransport", secure(ask)), ("aws:ResourceAccount", bucket.owner())]);
-        if account.is_empty() {
-            keys.push(("aws:PrincipalType", "Anonymous"));
-        } else {
-            keys.extend([("aws:PrincipalArn", arns[0].as_str()), ("aws:PrincipalAccount", account)]);
-            keys.push((
-                "aws:PrincipalType",
-                if matches!(cx.principal(), Principal::Role { .. }) { "AssumedRole" } else { "Account" },
-            ));
-        }
-        let tags: Vec<(String, &str)> = object
-            .iter()
-            .flat_map(|o| &o.tags)
-            .map(|(name, value)| (format!("s3:ExistingObjectTag/{name}"), value.as_str()))
-            .collect();
+        keys.extend([("aws:ResourceAccount", bucket.owner()), ("s3:ResourceAccount", bucket.owner())]);
         keys.extend(tags.iter().map(|(name, value)| (name.as_str(), *value)));
-
+        // A door that has no connection of its own says where the request came from among the keys.
+        if ask.keys.iter().any(|(name, _)| name == "aws:SourceIp") {
+            keys.push(("aws:SecureTransport", secure(ask)));
+        }
+        let arns = cx.principal().arns(account);
+        let request = service::authorization::Request {
+            cx,
+            action: ask.action,
+            resource: &resource,
+            keys: &keys,
+            input: Some(&serde_json::Value::Null),
+            operation: "",
+            passes: "",
+        };
         let canonical = self.known.canonical(account);
-        let asked = Asked { action: ask.action, resource: &resource, keys: &keys, complete: true };
         let same = account == bucket.owner();
         let by_policy = match &bucket.policy {
             None => Verdict::Silent,
-            Some(policy) => evaluate_for(policy, Caller { account, arns: &arns, canonical: &canonical }, asked),
+            Some(policy) => {
+                let about = service::policy::asked_about(std::slice::from_ref(policy), ask.action);
+                let gathered = service::authorization::gather(&request, about).await?;
+                let (keys, unknown) = (gathered.keys(), gathered.unknown.as_slice());
+                let asked = Asked { action: ask.action, resource: &resource, keys: &keys, unknown };
+                let caller = Caller { account, arns: &arns, canonical: &canonical, service: "" };
+                evaluate_for(policy, caller, asked)
+            }
         };
         if by_policy == Verdict::Denied {
             // The owner's root can always take a policy away that shuts everybody out.
@@ -115,8 +117,8 @@ impl S3 {
         let own = match cx.principal() {
             Principal::Anonymous => None,
             Principal::Root | Principal::Platform => Some(Judgement::Allowed),
-            principal @ Principal::Role { .. } => {
-                Some(self.router.identity().judge(principal, ask.action, &resource, &keys).await?)
+            principal @ (Principal::Role { .. } | Principal::User { .. }) => {
+                Some(self.router.identity().judge(principal, ask.action, &resource, &request).await?)
             }
         };
         let resource_allows = by_acl || matches!(by_policy, Verdict::Allowed | Verdict::Delegated);
@@ -125,7 +127,7 @@ impl S3 {
             Some(Judgement::Allowed) if same && !others_object(bucket, object.as_ref(), ask) => Ok(()),
             Some(Judgement::Silent(_)) if same && by_policy == Verdict::Allowed => Ok(()),
             Some(Judgement::Allowed) | None if resource_allows => Ok(()),
-            Some(Judgement::Denied(error) | Judgement::Silent(error)) => Err(refused(error)),
+            Some(Judgement::Denied(error) | Judgement::Silent(error)) => Err(refused(&error, &resource)),
             Some(Judgement::Allowed) | None => {
                 Err(denied(cx, account, ask.action, &resource, "because no resource-based policy allows the action"))
             }
@@ -237,6 +239,8 @@ fn denied(cx: &Cx, account: &str, action: &str, resource: &str, why: &str) -> Er
     access_denied(format!("User: {arn} is not authorized to perform: {action} on resource: \"{resource}\" {why}"))
 }
 
-fn refused(error: Error) -> Error {
-    if error.status() == 403 { access_denied(error.message()) } else { error }
+/// As S3 words it: it has the resource in quotes.
+fn refused(error: &Error, resource: &str) -> Error {
+    let (plain, quoted) = (format!("on resource: {resource} "), format!("on resource: \"{resource}\" "));
+    if error.status() == 403 { access_denied(error.message().replacen(&plain, &quoted, 1)) } else { error.clone() }
 }

@@ -117,7 +117,7 @@ impl Identity for Keys {
     }
     async fn role_session(&self, role_arn: &str, session: &str, attempt: Option<&str>) -> Result<Principal, Error> {
         let (role_arn, session, attempt) = (role_arn.to_owned(), session.to_owned(), attempt.map(str::to_owned));
-        Ok(Principal::Role { role_arn, session, policy: None, attempt, access_key: None })
+        Ok(Principal::role(role_arn, session, attempt))
     }
     async fn issue(&self, _: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
         Err(Error::not_implemented("keys that outlive the server"))

@@ -1,6 +1,14 @@
 //! IAM's and STS's operations, a file per resource.
 
+mod account;
+mod groups;
+mod holders;
+mod keys;
+mod linked;
+mod page;
 mod policies;
-mod role_policies;
+mod profiles;
 mod roles;
+mod simulate;
 mod sts;
+mod users;

@@ -1,12 +1,12 @@
 //! Roles: create, read, change, delete, tags.
 
-use api_iam::error::{delete_conflict_exception, entity_already_exists_exception, malformed_policy_document_exception};
+use api_iam::error::{delete_conflict_exception, entity_already_exists_exception, unmodifiable_entity_exception};
 use api_iam::{
     CreateRole, CreateRoleRequest, CreateRoleResponse, DeleteRole, DeleteRoleRequest, GetRole, GetRoleRequest,
-    GetRoleResponse, ListInstanceProfilesForRole, ListInstanceProfilesForRoleRequest,
-    ListInstanceProfilesForRoleResponse, ListRoleTags, ListRoleTagsRequest, ListRoleTagsResponse, ListRoles,
-    ListRolesRequest, ListRolesResponse, Role, Tag, TagRole, TagRoleRequest, UntagRole, UntagRoleRequest,
-    UpdateAssumeRolePolicy, UpdateAssumeRolePolicyRequest, UpdateRole, UpdateRoleRequest, UpdateRoleResponse,
+    GetRoleResponse, ListRoleTags, ListRoleTagsRequest, ListRoleTagsResponse, ListRoles, ListRolesRequest,
+    ListRolesResponse, Role, Tag, TagRole, TagRoleRequest, UntagRole, UntagRoleRequest, UpdateAssumeRolePolicy,
+    UpdateAssumeRolePolicyRequest, UpdateRole, UpdateRoleDescription, UpdateRoleDescriptionRequest,
+    UpdateRoleDescriptionResponse, UpdateRoleRequest, UpdateRoleResponse,
 };
 use async_trait::async_trait;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,20 +14,19 @@ use service::{Cx, Handle};
 use wire::Error;
 use wire::types::Empty;
 
+use super::page::page;
 use crate::Identity;
 use crate::port::random_text;
-use crate::records::{RoleRecord, role, role_key, role_prefix};
-
-/// Roles in one page.
-const PAGE: usize = 100;
+use crate::records::{ProfileRecord, RoleRecord, profile_prefix, role, role_key, role_prefix};
 
 #[async_trait]
 impl Handle<CreateRole> for Identity {
     async fn handle(&self, cx: &Cx, req: CreateRoleRequest) -> Result<CreateRoleResponse, Error> {
-        let trust: Result<serde_json::Value, _> = serde_json::from_str(&req.assume_role_policy_document);
-        if !trust.is_ok_and(|t| t.get("Statement").is_some()) {
-            return Err(malformed_policy_document_exception("This policy contains invalid Json"));
-        }
+        crate::policy::check_trust(&req.assume_role_policy_document)?;
+        let permissions_boundary = match req.permissions_boundary {
+            Some(arn) => Some(self.boundary(cx, arn).await?),
+            None => None,
+        };
         let path = req.path.unwrap_or_else(|| "/".to_owned());
         let account = cx.account().to_owned();
         let new = Role {
@@ -39,6 +38,7 @@ impl Handle<CreateRole> for Identity {
             assume_role_policy_document: Some(req.assume_role_policy_document),
             description: req.description,
             max_session_duration: Some(req.max_session_duration.unwrap_or(3600)),
+            permissions_boundary,
             tags: req.tags.filter(|t| !t.is_empty()),
             ..Default::default()
         };
@@ -65,7 +65,7 @@ impl Handle<CreateRole> for Identity {
 }
 
 /// IAM answers with URL-encoded documents.
-fn shown(mut role: Role) -> Role {
+pub(super) fn shown(mut role: Role) -> Role {
     role.assume_role_policy_document = role.assume_role_policy_document.map(|d| encode(&d));
     role
 }
@@ -82,25 +82,6 @@ impl Handle<GetRole> for Identity {
     }
 }
 
-impl Identity {
-    /// Loads, changes and stores a role in one transaction.
-    pub(super) async fn change_role(
-        &self,
-        cx: &Cx,
-        name: String,
-        mut change: impl FnMut(&mut RoleRecord) -> Result<(), Error> + Send + 'static,
-    ) -> Result<(), Error> {
-        let account = cx.account().to_owned();
-        cx.write(&self.store, move |tx| {
-            let mut record = role(tx, &account, &name)?;
-            change(&mut record)?;
-            tx.put_json(role_key(&account, &name), &record)?;
-            Ok(())
-        })
-        .await
-    }
-}
-
 #[async_trait]
 impl Handle<UpdateRole> for Identity {
     async fn handle(&self, cx: &Cx, req: UpdateRoleRequest) -> Result<UpdateRoleResponse, Error> {
@@ -113,7 +94,7 @@ impl Handle<UpdateRole> for Identity {
             }
             Ok(())
         };
-        self.change_role(cx, req.role_name, change).await?;
+        self.change(cx, req.role_name, change).await?;
         Ok(UpdateRoleResponse {})
     }
 }
@@ -122,7 +103,8 @@ impl Handle<UpdateRole> for Identity {
 impl Handle<UpdateAssumeRolePolicy> for Identity {
     async fn handle(&self, cx: &Cx, req: UpdateAssumeRolePolicyRequest) -> Result<Empty, Error> {
         let document = req.policy_document;
-        self.change_role(cx, req.role_name, move |r| {
+        crate::policy::check_trust(&document)?;
+        self.change(cx, req.role_name, move |r: &mut RoleRecord| {
             r.role.assume_role_policy_document = Some(document.clone());
             Ok(())
         })
@@ -143,6 +125,18 @@ impl Handle<DeleteRole> for Identity {
             if !record.inline.is_empty() {
                 return Err(delete_conflict_exception("Cannot delete entity, must delete policies first."));
             }
+            let profiles: Vec<ProfileRecord> = tx.list_json(profile_prefix(&account), usize::MAX)?;
+            if profiles.iter().any(|profile| profile.role.as_ref() == Some(&req.role_name)) {
+                return Err(delete_conflict_exception(
+                    "Cannot delete entity, must remove roles from instance profile first.",
+                ));
+            }
+            if record.role.path.starts_with("/aws-service-role/") {
+                return Err(unmodifiable_entity_exception(format!(
+                    "Cannot perform the operation on the protected role '{}' - this role is only modifiable by AWS",
+                    req.role_name
+                )));
+            }
             tx.delete(role_key(&account, &req.role_name))?;
             Ok(())
         })
@@ -154,18 +148,13 @@ impl Handle<DeleteRole> for Identity {
 #[async_trait]
 impl Handle<ListRoles> for Identity {
     async fn handle(&self, cx: &Cx, req: ListRolesRequest) -> Result<ListRolesResponse, Error> {
-        let limit = req.max_items.and_then(|n| usize::try_from(n).ok()).unwrap_or(PAGE);
-        let after = req.marker.map(|m| role_key(cx.account(), &m).into_bytes()).unwrap_or_default();
-        let prefix = role_prefix(cx.account());
-        let pairs = self.store.read(|tx| tx.scan_after(&prefix, &after, limit + 1)).await?;
-        let more = pairs.len() > limit;
+        let all: Vec<RoleRecord> = self.store.read(|tx| tx.list_json(role_prefix(cx.account()), usize::MAX)).await?;
         let path = req.path_prefix.unwrap_or_else(|| "/".to_owned());
-        let records: Result<Vec<RoleRecord>, _> =
-            pairs.iter().take(limit).map(|(k, v)| store::kv::decode(k, v)).collect();
-        let records = records?;
-        let marker = records.last().filter(|_| more).map(|r| r.role.role_name.clone());
-        let roles = records.into_iter().map(|r| shown(r.role)).filter(|r| r.path.starts_with(&path)).collect();
-        Ok(ListRolesResponse { roles, is_truncated: Some(more), marker })
+        let roles = all.into_iter().map(|r| shown(r.role)).filter(|r| r.path.starts_with(&path));
+        // Lists do not tell tags and boundaries. Source: IAM API reference, ListRoles.
+        let roles = roles.map(|r| Role { tags: None, permissions_boundary: None, ..r }).collect();
+        let (roles, is_truncated, marker) = page(roles, req.max_items, req.marker, |r: &Role| r.role_name.clone());
+        Ok(ListRolesResponse { roles, is_truncated, marker })
     }
 }
 
@@ -173,7 +162,7 @@ impl Handle<ListRoles> for Identity {
 impl Handle<TagRole> for Identity {
     async fn handle(&self, cx: &Cx, req: TagRoleRequest) -> Result<Empty, Error> {
         let tags = req.tags;
-        self.change_role(cx, req.role_name, move |r| {
+        self.change(cx, req.role_name, move |r: &mut RoleRecord| {
             r.role.tags = Some(merged(r.role.tags.take().unwrap_or_default(), &tags));
             Ok(())
         })
@@ -192,7 +181,7 @@ pub(super) fn merged(mut old: Vec<Tag>, new: &[Tag]) -> Vec<Tag> {
 impl Handle<UntagRole> for Identity {
     async fn handle(&self, cx: &Cx, req: UntagRoleRequest) -> Result<Empty, Error> {
         let keys = req.tag_keys;
-        self.change_role(cx, req.role_name, move |r| {
+        self.change(cx, req.role_name, move |r: &mut RoleRecord| {
             if let Some(tags) = &mut r.role.tags {
                 tags.retain(|t| !keys.contains(&t.key));
             }
@@ -207,19 +196,22 @@ impl Handle<UntagRole> for Identity {
 impl Handle<ListRoleTags> for Identity {
     async fn handle(&self, cx: &Cx, req: ListRoleTagsRequest) -> Result<ListRoleTagsResponse, Error> {
         let found = self.store.read(|tx| role(tx, cx.account(), &req.role_name)).await?;
-        Ok(ListRoleTagsResponse { tags: found.role.tags.unwrap_or_default(), is_truncated: Some(false), marker: None })
+        let tags = found.role.tags.unwrap_or_default();
+        let (tags, is_truncated, marker) = page(tags, req.max_items, req.marker, |t: &Tag| t.key.clone());
+        Ok(ListRoleTagsResponse { tags, is_truncated, marker })
     }
 }
 
 #[async_trait]
-impl Handle<ListInstanceProfilesForRole> for Identity {
-    /// There are no instances here, hence no profiles: a role is in none of them.
-    async fn handle(
-        &self,
-        cx: &Cx,
-        req: ListInstanceProfilesForRoleRequest,
-    ) -> Result<ListInstanceProfilesForRoleResponse, Error> {
-        self.store.read(|tx| role(tx, cx.account(), &req.role_name)).await?;
-        Ok(ListInstanceProfilesForRoleResponse { is_truncated: Some(false), ..Default::default() })
+impl Handle<UpdateRoleDescription> for Identity {
+    async fn handle(&self, cx: &Cx, req: UpdateRoleDescriptionRequest) -> Result<UpdateRoleDescriptionResponse, Error> {
+        let (name, description) = (req.role_name.clone(), req.description);
+        self.change(cx, name, move |r: &mut RoleRecord| {
+            r.role.description = Some(description.clone());
+            Ok(())
+        })
+        .await?;
+        let found: RoleRecord = self.holder(cx, &req.role_name).await?;
+        Ok(UpdateRoleDescriptionResponse { role: Some(shown(found.role)) })
     }
 }

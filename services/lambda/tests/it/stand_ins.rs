@@ -27,13 +27,7 @@ impl service::identity::Identity for Identity {
         if role_arn.ends_with("/nobody") {
             return Err(Error::access_denied("no such role"));
         }
-        Ok(Principal::Role {
-            role_arn: role_arn.to_owned(),
-            session: session.to_owned(),
-            policy: None,
-            attempt: attempt.map(str::to_owned),
-            access_key: None,
-        })
+        Ok(Principal::role(role_arn, session, attempt.map(str::to_owned)))
     }
     async fn issue(&self, principal: &Principal, _: jiff::SignedDuration) -> Result<Credentials, Error> {
         let number = self.0.fetch_add(1, Ordering::Relaxed);

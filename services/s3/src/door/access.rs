@@ -9,7 +9,7 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::dto::{DeleteObjectsInput, PutObjectTaggingInput};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
-use service::{Cx, Principal};
+use service::{Cx, Origin, Principal};
 
 use super::{Peer, convert};
 use crate::S3;
@@ -27,11 +27,11 @@ impl Access {
         Self { s3 }
     }
 
-    async fn cx(&self, acx: &S3AccessContext<'_>) -> S3Result<Cx> {
+    async fn cx(&self, acx: &mut S3AccessContext<'_>) -> S3Result<Cx> {
         let router = Arc::clone(&self.s3.router);
         let (own, home) = self.s3.known.own();
         let Some(credentials) = acx.credentials() else {
-            return Ok(Cx::new(router, Principal::Anonymous, own, home));
+            return Ok(Cx::new(router, Principal::Anonymous, own, home).with_origin(origin(acx)));
         };
         let found = router.identity().credentials(&credentials.access_key).await.map_err(convert::error)?;
         let Some(found) = found else { return Err(unknown_key()) };
@@ -39,8 +39,11 @@ impl Access {
         let header = acx.headers().get("x-amz-security-token").and_then(|v| v.to_str().ok()).map(str::to_owned);
         found.check_session(header.or(token).as_deref(), router.now()).map_err(session_error)?;
         let region = region(acx).unwrap_or_else(|| home.to_owned());
+        if matches!(found.principal, Principal::User { context: None, .. }) {
+            router.identity().used(&found.access_key, "s3", &region).await.map_err(convert::error)?;
+        }
         let account = if found.account.is_empty() { own.to_owned() } else { found.account.clone() };
-        Ok(Cx::platform(&router, &account, &region).with_credentials(found))
+        Ok(Cx::platform(&router, &account, &region).with_credentials(found).with_origin(origin(acx)))
     }
 }
 
@@ -64,7 +67,9 @@ impl S3Access for Access {
         let version = query(acx.uri().query().unwrap_or_default(), "versionId").filter(|v| !v.is_empty());
         let (bucket, key) = match acx.s3_path() {
             S3Path::Root => {
-                allow_account(&cx, &format!("s3:{}", action(operation))).await?;
+                for action in super::gate::actions(operation, "", acx.headers()) {
+                    allow_account(&cx, action, "*").await?;
+                }
                 acx.extensions_mut().insert(cx);
                 return Ok(());
             }
@@ -72,7 +77,7 @@ impl S3Access for Access {
             S3Path::Object { bucket, key } => (bucket.to_string(), Some(key.to_string())),
         };
         if operation == "CreateBucket" {
-            allow_account(&cx, "s3:CreateBucket").await?;
+            allow_account(&cx, "s3:CreateBucket", &format!("arn:aws:s3:::{bucket}")).await?;
             acx.extensions_mut().insert(cx);
             return Ok(());
         }
@@ -84,9 +89,12 @@ impl S3Access for Access {
             return Ok(());
         }
         let keys = request_keys(acx, version.as_deref()).map_err(convert::error)?;
-        for action in actions(operation, version.is_some(), acx.headers()) {
-            let ask =
-                Ask { action: &action, bucket: &bucket, key: key.as_deref(), version: version.as_deref(), keys: &keys };
+        // What the body says is asked for where it has been read.
+        let later = matches!(operation, "DeleteObjects" | "PutObjectTagging");
+        let text = acx.uri().query().unwrap_or_default();
+        let actions = if later { Vec::new() } else { super::gate::actions(operation, text, acx.headers()) };
+        for action in actions {
+            let ask = Ask { action, bucket: &bucket, key: key.as_deref(), version: version.as_deref(), keys: &keys };
             self.s3.permit(&cx, &ask).await.map_err(convert::error)?;
         }
         if matches!(operation, "CopyObject" | "UploadPartCopy") {
@@ -182,13 +190,13 @@ impl Access {
     }
 }
 
-/// An action that is on no bucket.
-async fn allow_account(cx: &Cx, action: &str) -> S3Result<()> {
-    cx.router().authorize(cx, action, "*").await.map_err(|error| {
+/// An action that is on no bucket that exists.
+async fn allow_account(cx: &Cx, action: &str, resource: &str) -> S3Result<()> {
+    cx.router().authorize(cx, action, resource).await.map_err(|error| {
         let anonymous = matches!(cx.principal(), Principal::Anonymous);
         S3Error::with_message(
             if error.status() == 403 { S3ErrorCode::AccessDenied } else { S3ErrorCode::InternalError },
-            if anonymous { "Access Denied".to_owned() } else { error.message().to_owned() },
+            if anonymous { "Access Denied".to_owned() } else { error.message().replacen(" on resource: *", "", 1) },
         )
     })
 }
@@ -205,6 +213,12 @@ pub(super) fn session_error(error: wire::Error) -> S3Error {
     } else {
         s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid.")
     }
+}
+
+/// Where the request came from.
+fn origin(acx: &mut S3AccessContext<'_>) -> Origin {
+    let address = acx.extensions_mut().get::<Peer>().map(|Peer(address)| *address);
+    Origin::new(address, header(acx.headers(), "user-agent"), header(acx.headers(), "referer"))
 }
 
 /// The region of the credential scope, in the header or the presigned URL.
@@ -273,86 +287,5 @@ fn tag_keys(keys: &mut Vec<(String, String)>, tags: &[(String, String)]) {
     for (name, value) in tags {
         keys.push((format!("s3:RequestObjectTag/{name}"), value.clone()));
         keys.push(("s3:RequestObjectTagKeys".to_owned(), name.clone()));
-    }
-}
-
-/// The actions that a request needs.
-fn actions(operation: &str, version: bool, headers: &HeaderMap) -> Vec<String> {
-    let mut all = Vec::new();
-    match operation {
-        // Asked for where the body has been read.
-        "DeleteObjects" | "PutObjectTagging" => {}
-        _ => all.push(format!("s3:{}", action(operation))),
-    }
-    if version {
-        for one in &mut all {
-            for plain in ["GetObject", "DeleteObject"] {
-                if let Some(rest) = one.strip_prefix(&format!("s3:{plain}"))
-                    && matches!(rest, "" | "Tagging" | "Acl" | "Attributes")
-                {
-                    *one = format!("s3:{plain}Version{rest}");
-                }
-            }
-            if one == "s3:PutObjectAcl" {
-                "s3:PutObjectVersionAcl".clone_into(one);
-            }
-        }
-    }
-    if operation == "GetObjectAttributes" {
-        all.push(if version { "s3:GetObjectVersion" } else { "s3:GetObject" }.to_owned());
-    }
-    if matches!(operation, "PutObject" | "CopyObject" | "CreateMultipartUpload") {
-        for (header, action) in [
-            ("x-amz-tagging", "s3:PutObjectTagging"),
-            ("x-amz-object-lock-mode", "s3:PutObjectRetention"),
-            ("x-amz-object-lock-legal-hold", "s3:PutObjectLegalHold"),
-        ] {
-            if headers.contains_key(header) {
-                all.push(action.to_owned());
-            }
-        }
-    }
-    if headers.get("x-amz-bypass-governance-retention").is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"true"))
-        && matches!(operation, "DeleteObject" | "PutObjectRetention")
-    {
-        all.push("s3:BypassGovernanceRetention".to_owned());
-    }
-    all
-}
-
-/// The IAM action of an operation, where it is not called the same.
-fn action(operation: &str) -> &str {
-    match operation {
-        "HeadObject" | "SelectObjectContent" => "GetObject",
-        "HeadBucket" | "ListObjects" | "ListObjectsV2" => "ListBucket",
-        "ListBuckets" => "ListAllMyBuckets",
-        "ListObjectVersions" => "ListBucketVersions",
-        "CreateMultipartUpload"
-        | "UploadPart"
-        | "UploadPartCopy"
-        | "CompleteMultipartUpload"
-        | "CopyObject"
-        | "PostObject" => "PutObject",
-        "ListParts" => "ListMultipartUploadParts",
-        "ListMultipartUploads" => "ListBucketMultipartUploads",
-        "GetBucketLifecycleConfiguration" => "GetLifecycleConfiguration",
-        "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle" => "PutLifecycleConfiguration",
-        "GetBucketEncryption" => "GetEncryptionConfiguration",
-        "PutBucketEncryption" | "DeleteBucketEncryption" => "PutEncryptionConfiguration",
-        "GetBucketNotificationConfiguration" => "GetBucketNotification",
-        "PutBucketNotificationConfiguration" => "PutBucketNotification",
-        "GetPublicAccessBlock" => "GetBucketPublicAccessBlock",
-        "PutPublicAccessBlock" | "DeletePublicAccessBlock" => "PutBucketPublicAccessBlock",
-        "GetBucketReplication" => "GetReplicationConfiguration",
-        "PutBucketReplication" | "DeleteBucketReplication" => "PutReplicationConfiguration",
-        "GetBucketCors" => "GetBucketCORS",
-        "PutBucketCors" | "DeleteBucketCors" => "PutBucketCORS",
-        "DeleteBucketTagging" => "PutBucketTagging",
-        "DeleteBucketOwnershipControls" => "PutBucketOwnershipControls",
-        "GetObjectLockConfiguration" => "GetBucketObjectLockConfiguration",
-        "PutObjectLockConfiguration" => "PutBucketObjectLockConfiguration",
-        "GetBucketAccelerateConfiguration" => "GetAccelerateConfiguration",
-        "PutBucketAccelerateConfiguration" => "PutAccelerateConfiguration",
-        same => same,
     }
 }

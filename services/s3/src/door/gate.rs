@@ -30,8 +30,46 @@ pub(super) struct Operation {
     pub(super) headers: &'static [&'static str],
     /// Query keys and headers that nothing here obeys, each with the values that it may have all the same: `models/refused.toml`.
     pub(super) refused: &'static [(&'static str, &'static [&'static str])],
+    /// What it asks of IAM: models/authorization.toml.
+    pub(super) actions: &'static [Action],
     /// Takes `x-amz-checksum-*` of its body.
     pub(super) checksums: bool,
+}
+
+/// An action that an operation stands for.
+#[derive(Debug)]
+pub(super) struct Action {
+    pub(super) name: &'static str,
+    /// Only where the request has this (or, with false, has it not).
+    pub(super) when: Option<(When, bool)>,
+}
+
+/// What a request may have.
+#[derive(Debug)]
+pub(super) enum When {
+    Query(&'static str),
+    Header(&'static str),
+}
+
+impl When {
+    fn given(&self, keys: &[(Cow<'_, str>, Cow<'_, str>)], headers: &HeaderMap) -> bool {
+        let value = match self {
+            Self::Query(name) => keys.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_bytes()),
+            Self::Header(name) => headers.get(*name).map(HeaderValue::as_bytes),
+        };
+        value.is_some_and(|value| !value.is_empty() && !value.eq_ignore_ascii_case(b"false"))
+    }
+}
+
+/// The actions that a request of an operation needs.
+pub(super) fn actions(operation: &str, query: &str, headers: &HeaderMap) -> Vec<&'static str> {
+    // The model does not describe a browser's upload, which is a PutObject.
+    let name = if operation == POST_OBJECT { "PutObject" } else { operation };
+    let keys = keys(query);
+    let of = OPERATIONS.iter().find(|one| one.name == name).map_or(&[][..], |one| one.actions);
+    let needed =
+        of.iter().filter(|action| action.when.as_ref().is_none_or(|(when, set)| when.given(&keys, headers) == *set));
+    needed.map(|action| action.name).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

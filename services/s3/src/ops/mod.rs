@@ -7,7 +7,7 @@ mod settings;
 use std::sync::Arc;
 
 use api_s3 as api;
-use service::{Cx, Principal, Router, operations};
+use service::{Cx, Router, operations};
 
 use crate::S3;
 use crate::access::Ask;
@@ -37,7 +37,7 @@ pub(super) async fn guard(
     action: &str,
     named: (&str, Option<&str>, Option<&str>),
 ) -> crate::errors::Result<()> {
-    if !matches!(cx.principal(), Principal::Role { .. }) {
+    if !cx.principal().has_policies() {
         return Ok(());
     }
     let (bucket, key, version) = named;

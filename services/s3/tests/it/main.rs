@@ -30,13 +30,7 @@ pub(crate) const OTHER: &str = "111111111111";
 struct Keys;
 
 fn role(name: &str, attempt: Option<&str>) -> Principal {
-    Principal::Role {
-        role_arn: format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
-        session: "s".into(),
-        policy: None,
-        attempt: attempt.map(str::to_owned),
-        access_key: None,
-    }
+    Principal::role(format!("arn:aws:iam::{ACCOUNT}:role/{name}"), "s", attempt.map(str::to_owned))
 }
 
 #[async_trait]

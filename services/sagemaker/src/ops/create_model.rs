@@ -17,9 +17,6 @@ impl Handle<CreateModel> for SageMaker {
         if req.containers.as_ref().is_some_and(|c| c.len() > 1) {
             return Err(Error::not_implemented("CreateModel with several containers"));
         }
-        if let Some(role) = &req.execution_role_arn {
-            self.router.authorize(cx, "iam:PassRole", role).await?;
-        }
         let arn = model_arn(cx, &req.model_name);
         let (key, tags) = (model_key(cx, &req.model_name), tags_key(cx, &arn));
         let labels = req.tags.unwrap_or_default();

@@ -1,0 +1,155 @@
+//! What an operation asks of IAM, and who decides: the actions and resources of its row (`models/authorization.toml`) with the condition
+//! keys of the request, weighed by the caller's own policies and by the policy of the resource.
+//!
+//! Map: [`resource`] the ARNs that an input names · [`context`] the condition keys · [`lookup`] what has to be asked for them ·
+//! [`keys`] the keys that there are, generated. Not here: the language of policies ([`crate::policy`]), who has which.
+
+mod context;
+mod keys;
+mod leading;
+mod lookup;
+mod resource;
+
+use serde_json::Value;
+use wire::{Error, OperationSpec};
+
+pub use context::{Context, Gathered, Nothing, Request, gather, known};
+pub use lookup::{BLOB_MARK, key_of_blob};
+
+use crate::identity::Judgement;
+use crate::policy::{Asked, Caller, Verdict, evaluate_for};
+use crate::{Cx, Principal, Router};
+
+impl Router {
+    /// Checks that the caller may use an action on a resource.
+    pub async fn authorize(&self, cx: &Cx, action: &str, resource: &str) -> Result<(), Error> {
+        self.authorize_with(cx, action, resource, &[]).await
+    }
+
+    /// The same, with the values of the action's own condition keys.
+    pub async fn authorize_with(
+        &self,
+        cx: &Cx,
+        action: &str,
+        resource: &str,
+        keys: &[(&str, &str)],
+    ) -> Result<(), Error> {
+        self.weigh(&Request { cx, action, resource, keys, input: None, operation: "", passes: "" }).await
+    }
+
+    /// Checks all that an operation needs for an input in its canonical form.
+    ///
+    /// # Errors
+    /// `AccessDeniedException`, as the doors answer it.
+    pub async fn admit(&self, cx: &Cx, spec: &OperationSpec, input: &Value) -> Result<(), Error> {
+        if matches!(cx.principal(), Principal::Root | Principal::Platform) {
+            return Ok(());
+        }
+        for need in spec.needs {
+            if let Some((member, set)) = need.when {
+                let given = context::at(input, member).is_some_and(|v| !matches!(v, Value::Null | Value::Bool(false)));
+                if given != set {
+                    continue;
+                }
+            }
+            for resource in resource::resources(need.resource, cx, input).await? {
+                // A role that is not given is not passed; one that is named is in the account.
+                if !need.passes.is_empty() && resource == "*" {
+                    continue;
+                }
+                let request = Request {
+                    cx,
+                    action: need.action,
+                    resource: &resource,
+                    keys: &[],
+                    input: Some(input),
+                    operation: spec.name,
+                    passes: need.passes,
+                };
+                self.weigh(&request).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The caller's own policies and the resource's, together: a Deny of either is final; in one account the allowance of one is enough,
+    /// from another account both have to allow. Source: IAM User Guide, "Policy evaluation logic".
+    async fn weigh(&self, request: &Request<'_>) -> Result<(), Error> {
+        let cx = request.cx;
+        if matches!(cx.principal(), Principal::Root | Principal::Platform) {
+            return Ok(());
+        }
+        let by_resource = match self.policy_of(request).await? {
+            None => None,
+            Some(policy) => Some((judged(&policy, request).await?, policy.must_allow)),
+        };
+        if let Some((Verdict::Denied, _)) = by_resource {
+            return Err(denied(request, "with an explicit deny in a resource-based policy"));
+        }
+        if matches!(cx.principal(), Principal::Anonymous) {
+            return match by_resource {
+                Some((Verdict::Allowed, _)) => Ok(()),
+                _ => Err(nobody(request.action)),
+            };
+        }
+        let own = self.identity().judge(cx.principal(), request.action, request.resource, request).await?;
+        match (own, by_resource) {
+            (Judgement::Denied(error), _) => Err(error),
+            (_, Some((Verdict::Allowed, _)))
+            | (Judgement::Allowed, None | Some((Verdict::Delegated, _) | (_, false))) => Ok(()),
+            (Judgement::Allowed, Some((_, true))) => {
+                Err(denied(request, &format!("because no resource-based policy allows the {} action", request.action)))
+            }
+            (Judgement::Silent(error), _) => Err(error),
+        }
+    }
+
+    async fn policy_of(&self, request: &Request<'_>) -> Result<Option<ResourcePolicy>, Error> {
+        let service = request.resource.split(':').nth(2).unwrap_or_default();
+        match self.guard(service) {
+            Some(guard) => guard.policy(request.cx, request.action, request.resource).await,
+            None => Ok(None),
+        }
+    }
+}
+
+/// The policy of a resource.
+#[derive(Clone, Debug)]
+pub struct ResourcePolicy {
+    pub policy: Value,
+    /// Without its allowance, or its word that the account decides by its own policies, nobody may do anything: a KMS key's.
+    pub must_allow: bool,
+}
+
+/// A service whose resources have policies.
+#[async_trait::async_trait]
+pub trait Guard: Send + Sync {
+    /// The policy that is asked for this action; `None` where the resource has none.
+    async fn policy(&self, cx: &Cx, action: &str, resource: &str) -> Result<Option<ResourcePolicy>, Error>;
+}
+
+async fn judged(policy: &ResourcePolicy, request: &Request<'_>) -> Result<Verdict, Error> {
+    let policies = std::slice::from_ref(&policy.policy);
+    let gathered = gather(request, crate::policy::asked_about(policies, request.action)).await?;
+    let arns = request.cx.principal().arns(request.cx.account());
+    let caller = Caller { account: request.cx.account(), arns: &arns, canonical: "", service: "" };
+    let caller = if matches!(request.cx.principal(), Principal::Anonymous) {
+        Caller { account: "", arns: &[], ..caller }
+    } else {
+        caller
+    };
+    let keys = gathered.keys();
+    let asked = Asked { action: request.action, resource: request.resource, keys: &keys, unknown: &gathered.unknown };
+    Ok(evaluate_for(&policy.policy, caller, asked))
+}
+
+fn denied(request: &Request<'_>, why: &str) -> Error {
+    let arn = request.cx.principal().arn(request.cx.account());
+    let (action, resource) = (request.action, request.resource);
+    Error::access_denied(format!("User: {arn} is not authorized to perform: {action} on resource: {resource} {why}"))
+}
+
+/// Only resources give anything to who has not signed.
+pub(crate) fn nobody(action: &str) -> Error {
+    Error::access_denied(format!("User: anonymous is not authorized to perform: {action}"))
+}
