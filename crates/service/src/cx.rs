@@ -36,7 +36,7 @@ pub enum Principal {
         attempt: Option<String>,
         access_key: Option<String>,
         #[serde(default)]
-        context: SessionContext,
+        context: Box<SessionContext>,
     },
     /// A user of IAM, with keys of their own or with a session of `GetSessionToken`.
     User {
@@ -46,7 +46,7 @@ pub enum Principal {
         attempt: Option<String>,
         access_key: Option<String>,
         /// Of temporary keys only.
-        context: Option<SessionContext>,
+        context: Option<Box<SessionContext>>,
     },
 }
 
@@ -96,7 +96,7 @@ impl Principal {
             policy: None,
             attempt,
             access_key: None,
-            context: SessionContext::default(),
+            context: Box::default(),
         }
     }
 
@@ -136,7 +136,7 @@ impl Principal {
     pub fn session(&self) -> Option<&SessionContext> {
         match self {
             Self::Role { context, .. } => Some(context),
-            Self::User { context, .. } => context.as_ref(),
+            Self::User { context, .. } => context.as_deref(),
             _ => None,
         }
     }

@@ -192,7 +192,11 @@ pub(crate) fn policy(tx: &mut Tx<'_>, account: &str, arn: &str) -> Result<Policy
 
 /// The default version of a managed policy, parsed; `None` where there is no such policy.
 pub(crate) fn document(tx: &mut Tx<'_>, account: &str, arn: &str) -> Result<Option<Value>, Error> {
-    let Ok(found) = policy(tx, account, arn) else { return Ok(None) };
+    let found = match policy(tx, account, arn) {
+        Ok(found) => found,
+        Err(error) if error.is("NoSuchEntity") => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let default = found.versions.into_iter().find(|v| v.is_default_version == Some(true));
     Ok(default.and_then(|v| v.document).and_then(|text| serde_json::from_str(&text).ok()))
 }

@@ -159,7 +159,7 @@ impl Request<'_> {
             "aws:referer" => some(cx.origin().and_then(|o| o.referer.as_deref())),
             "aws:calledvia" | "aws:calledviafirst" | "aws:calledvialast" => some(cx.called_via()),
             "aws:viaawsservice" => one(if cx.called_via().is_some() { "true" } else { "false" }),
-            "aws:principalaccount" => one(principal.account().unwrap_or(cx.account())),
+            "aws:principalaccount" => one(principal.account().unwrap_or_else(|| cx.account())),
             "aws:principalarn" => some(principal.policy_arn())
                 .into_iter()
                 .chain(principal.policy_arn().is_none().then(|| principal.arn(cx.account())))
@@ -216,7 +216,7 @@ impl Request<'_> {
         for member in MEMBERS {
             match self.input.and_then(|input| input.get(member)) {
                 Some(Value::Object(map)) => {
-                    found.extend(map.iter().map(|(k, v)| (k.clone(), text(v).unwrap_or_default())))
+                    found.extend(map.iter().map(|(k, v)| (k.clone(), text(v).unwrap_or_default())));
                 }
                 Some(Value::Array(list)) => found.extend(list.iter().filter_map(|tag| {
                     let part = |names: [&str; 3]| names.iter().find_map(|name| tag.get(name)).and_then(text);

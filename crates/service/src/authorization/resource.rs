@@ -63,8 +63,7 @@ fn items(input: &Value, list: &str, keys: bool) -> Vec<Value> {
 /// A template with its members in place; `None` where one is not set.
 async fn fill(template: &str, cx: &Cx, input: &Value, item: Option<(&str, &Value)>) -> Result<Option<String>, Error> {
     let (mut out, mut rest, mut filled) = (String::new(), template, false);
-    loop {
-        let Some(at) = rest.find(['{', '[']) else { break };
+    while let Some(at) = rest.find(['{', '[']) {
         // A list's brackets stand within braces only: this one opens what may be left out.
         if rest[at..].starts_with('[') {
             let end = closing(&rest[at..]).map_or(rest.len(), |end| at + end);

@@ -1,8 +1,23 @@
 //! What roles, users and groups have in common: inline policies, attached managed policies, permission boundaries.
 
 use api_iam::error::{invalid_input_exception, no_such_entity_exception};
-#[expect(clippy::wildcard_imports, reason = "most shapes of the service are about these")]
-use api_iam::*;
+use api_iam::{
+    AttachGroupPolicy, AttachGroupPolicyRequest, AttachRolePolicy, AttachRolePolicyRequest, AttachUserPolicy,
+    AttachUserPolicyRequest, AttachedPermissionsBoundary, AttachedPolicy, DeleteGroupPolicy, DeleteGroupPolicyRequest,
+    DeleteRolePermissionsBoundary, DeleteRolePermissionsBoundaryRequest, DeleteRolePolicy, DeleteRolePolicyRequest,
+    DeleteUserPermissionsBoundary, DeleteUserPermissionsBoundaryRequest, DeleteUserPolicy, DeleteUserPolicyRequest,
+    DetachGroupPolicy, DetachGroupPolicyRequest, DetachRolePolicy, DetachRolePolicyRequest, DetachUserPolicy,
+    DetachUserPolicyRequest, GetGroupPolicy, GetGroupPolicyRequest, GetGroupPolicyResponse, GetRolePolicy,
+    GetRolePolicyRequest, GetRolePolicyResponse, GetUserPolicy, GetUserPolicyRequest, GetUserPolicyResponse,
+    ListAttachedGroupPolicies, ListAttachedGroupPoliciesRequest, ListAttachedGroupPoliciesResponse,
+    ListAttachedRolePolicies, ListAttachedRolePoliciesRequest, ListAttachedRolePoliciesResponse,
+    ListAttachedUserPolicies, ListAttachedUserPoliciesRequest, ListAttachedUserPoliciesResponse, ListGroupPolicies,
+    ListGroupPoliciesRequest, ListGroupPoliciesResponse, ListRolePolicies, ListRolePoliciesRequest,
+    ListRolePoliciesResponse, ListUserPolicies, ListUserPoliciesRequest, ListUserPoliciesResponse, PutGroupPolicy,
+    PutGroupPolicyRequest, PutRolePermissionsBoundary, PutRolePermissionsBoundaryRequest, PutRolePolicy,
+    PutRolePolicyRequest, PutUserPermissionsBoundary, PutUserPermissionsBoundaryRequest, PutUserPolicy,
+    PutUserPolicyRequest,
+};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;

@@ -3,7 +3,8 @@
 /// Entries in one page, where the caller does not say.
 const PAGE: usize = 100;
 
-/// A page of a list that is in order of names: what comes after the marker, whether more does, and where.
+/// A page of a list, in order of names: what comes after the marker, whether more does, and where.
+#[expect(clippy::needless_pass_by_value, reason = "it is a member of a request that is used up")]
 pub(super) fn page<T>(
     all: Vec<T>,
     max_items: Option<i32>,
@@ -12,12 +13,12 @@ pub(super) fn page<T>(
 ) -> (Vec<T>, Option<bool>, Option<String>) {
     let limit = max_items.and_then(|n| usize::try_from(n).ok()).unwrap_or(PAGE);
     let mut all = all;
-    all.sort_by_key(|one| name(one));
+    all.sort_by_key(&name);
     let mut rest: Vec<T> =
         all.into_iter().filter(|one| marker.as_ref().is_none_or(|marker| name(one) > *marker)).collect();
     let more = rest.len() > limit;
     rest.truncate(limit);
-    let next = rest.last().filter(|_| more).map(|last| name(last));
+    let next = rest.last().filter(|_| more).map(name);
     (rest, Some(more), next)
 }
 

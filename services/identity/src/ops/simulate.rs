@@ -73,13 +73,12 @@ fn result(case: &Case, cx: &Cx, keys: &[(&str, &str)], (action, resource): (&str
     });
     let decision = match (own, bound, of_resource) {
         (Verdict::Denied, _, _) | (_, Some(Verdict::Denied), _) | (_, _, Some(Verdict::Denied)) => "explicitDeny",
-        (_, _, Some(Verdict::Allowed)) => "allowed",
-        (Verdict::Allowed, None | Some(Verdict::Allowed), _) => "allowed",
+        (_, _, Some(Verdict::Allowed)) | (Verdict::Allowed, None | Some(Verdict::Allowed), _) => "allowed",
         _ => "implicitDeny",
     };
     let given = |key: &String| keys.iter().any(|(name, _)| name.eq_ignore_ascii_case(key));
     let mut about = asked_about(&case.policies, action);
-    for more in case.boundary.iter() {
+    if let Some(more) = &case.boundary {
         about.extend(asked_about(more, action));
     }
     let missing = about.into_iter().filter(|key| !given(key)).collect();
@@ -169,9 +168,9 @@ impl Identity {
 fn context_keys(policies: &[Value]) -> GetContextKeysForPolicyResponse {
     let mut keys = BTreeSet::new();
     for statement in policies.iter().flat_map(service::policy::statements) {
-        let patterns = service::policy::one_or_many(&statement["Action"])
+        let mut patterns = service::policy::one_or_many(&statement["Action"])
             .chain(service::policy::one_or_many(&statement["NotAction"]));
-        let any = patterns.filter_map(Value::as_str).next().unwrap_or("*");
+        let any = patterns.find_map(Value::as_str).unwrap_or("*");
         // An action that the statement is about: its own pattern is one to itself.
         let action = if statement.get("NotAction").is_some() { "none:None" } else { any };
         keys.extend(asked_about(&[serde_json::json!({ "Statement": statement })], action));

@@ -37,7 +37,7 @@ impl Handle<GetCallerIdentity> for Identity {
         let gone = || Error::new("InvalidClientTokenId", 403, "The security token included in the request is invalid");
         Ok(GetCallerIdentityResponse {
             user_id: Some(user_id.ok_or_else(gone)?),
-            account: Some(principal.account().unwrap_or(cx.account()).to_owned()),
+            account: Some(principal.account().unwrap_or_else(|| cx.account()).to_owned()),
             arn: Some(principal.arn(cx.account())),
         })
     }
@@ -76,7 +76,7 @@ impl Handle<AssumeRole> for Identity {
             // What an attempt does under another role is still the attempt's.
             attempt: cx.attempt().map(str::to_owned),
             access_key: None,
-            context,
+            context: Box::new(context),
         };
         let keys = self.issue(&principal, jiff::SignedDuration::from_secs(seconds)).await?;
         Ok(AssumeRoleResponse {
@@ -209,7 +209,7 @@ impl Identity {
             actions.push("sts:SetSourceIdentity");
         }
         let arns = cx.principal().arns(cx.account());
-        let account = cx.principal().account().unwrap_or(cx.account());
+        let account = cx.principal().account().unwrap_or_else(|| cx.account());
         let same = found.role.arn.split(':').nth(4) == Some(account);
         for action in actions {
             let request = Request {
@@ -230,7 +230,7 @@ impl Identity {
             let own = self.judge(cx.principal(), action, &req.role_arn, &request).await?;
             match (trusted, own) {
                 (_, Judgement::Denied(error)) => return Err(as_denial(&error)),
-                (Verdict::Allowed, Judgement::Allowed) | (Verdict::Delegated, Judgement::Allowed) => {}
+                (Verdict::Allowed | Verdict::Delegated, Judgement::Allowed) => {}
                 (Verdict::Allowed, Judgement::Silent(_)) if same => {}
                 _ => return Err(denied(cx, action, &req.role_arn)),
             }
@@ -262,7 +262,7 @@ impl Handle<GetSessionToken> for Identity {
         let issued_ms = Some(cx.now().as_millisecond());
         let (principal, longest) = match cx.principal() {
             Principal::User { user_arn, context: None, .. } => {
-                let context = Some(SessionContext { issued_ms, ..SessionContext::default() });
+                let context = Some(Box::new(SessionContext { issued_ms, ..SessionContext::default() }));
                 let (user_arn, attempt) = (user_arn.clone(), cx.attempt().map(str::to_owned));
                 (Principal::User { user_arn, attempt, access_key: None, context }, 129_600)
             }

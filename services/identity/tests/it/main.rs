@@ -1,5 +1,7 @@
 //! What operations ask of IAM, and what policies make of it, over the real service with stand-ins for those that tell tags and schemas.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
 mod operations;
 mod policies;
 mod principals;
@@ -32,7 +34,7 @@ impl World {
         };
         let root = identity::RootKeys { access_key: "AKROOT".to_owned(), secret_key: "secret".to_owned() };
         identity::register(&platform, root);
-        let cx = Cx::new(platform.router.clone(), Principal::Root, ACCOUNT, REGION).with_origin(Origin::new(
+        let cx = Cx::new(platform.router, Principal::Root, ACCOUNT, REGION).with_origin(Origin::new(
             Some([203, 0, 113, 7].into()),
             Some("boto3"),
             None,
