@@ -28,9 +28,13 @@ impl wire::Operation for AddLayerVersionPermission {
         input: &S_ADD_LAYER_VERSION_PERMISSION_REQUEST,
         output: &S_ADD_LAYER_VERSION_PERMISSION_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "lambda:AddLayerVersionPermission",
+        needs: &[wire::operation::Need {
+            action: "lambda:AddLayerVersionPermission",
+            resource: "arn:aws:lambda:{region}:{account}:layer:{LayerName}:{VersionNumber}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("OrganizationId", &[])],
     };
 }
@@ -317,9 +321,13 @@ impl wire::Operation for DeleteLayerVersion {
         input: &S_DELETE_LAYER_VERSION_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "lambda:DeleteLayerVersion",
+        needs: &[wire::operation::Need {
+            action: "lambda:DeleteLayerVersion",
+            resource: "arn:aws:lambda:{region}:{account}:layer:{LayerName}:{VersionNumber}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -521,9 +529,13 @@ impl wire::Operation for GetLayerVersion {
         input: &S_GET_LAYER_VERSION_REQUEST,
         output: &S_GET_LAYER_VERSION_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "lambda:GetLayerVersion",
+        needs: &[wire::operation::Need {
+            action: "lambda:GetLayerVersion",
+            resource: "arn:aws:lambda:{region}:{account}:layer:{LayerName}:{VersionNumber}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -543,9 +555,13 @@ impl wire::Operation for GetLayerVersionByArn {
         input: &S_GET_LAYER_VERSION_BY_ARN_REQUEST,
         output: &S_GET_LAYER_VERSION_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "lambda:GetLayerVersionByArn",
+        needs: &[wire::operation::Need {
+            action: "lambda:GetLayerVersion",
+            resource: "arn:aws:lambda:{region}:{account}:{Arn}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -565,9 +581,13 @@ impl wire::Operation for GetLayerVersionPolicy {
         input: &S_GET_LAYER_VERSION_POLICY_REQUEST,
         output: &S_GET_LAYER_VERSION_POLICY_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "lambda:GetLayerVersionPolicy",
+        needs: &[wire::operation::Need {
+            action: "lambda:GetLayerVersionPolicy",
+            resource: "arn:aws:lambda:{region}:{account}:layer:{LayerName}:{VersionNumber}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -712,9 +732,8 @@ impl wire::Operation for ListLayerVersions {
         input: &S_LIST_LAYER_VERSIONS_REQUEST,
         output: &S_LIST_LAYER_VERSIONS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "lambda:ListLayerVersions",
+        needs: &[wire::operation::Need { action: "lambda:ListLayerVersions", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -734,9 +753,8 @@ impl wire::Operation for ListLayers {
         input: &S_LIST_LAYERS_REQUEST,
         output: &S_LIST_LAYERS_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: true,
-        action: "lambda:ListLayers",
+        needs: &[wire::operation::Need { action: "lambda:ListLayers", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -808,9 +826,13 @@ impl wire::Operation for PublishLayerVersion {
         input: &S_PUBLISH_LAYER_VERSION_REQUEST,
         output: &S_PUBLISH_LAYER_VERSION_RESPONSE,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "lambda:PublishLayerVersion",
+        needs: &[wire::operation::Need {
+            action: "lambda:PublishLayerVersion",
+            resource: "arn:aws:lambda:{region}:{account}:layer:{LayerName}",
+            when: None,
+            passes: "",
+        }],
         refused: &[("Content.S3ObjectStorageMode", &[])],
     };
 }
@@ -908,9 +930,13 @@ impl wire::Operation for RemoveLayerVersionPermission {
         input: &S_REMOVE_LAYER_VERSION_PERMISSION_REQUEST,
         output: &EMPTY,
         result_wrapper: "",
-        resource: "",
         readonly: false,
-        action: "lambda:RemoveLayerVersionPermission",
+        needs: &[wire::operation::Need {
+            action: "lambda:RemoveLayerVersionPermission",
+            resource: "arn:aws:lambda:{region}:{account}:layer:{LayerName}:{VersionNumber}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1126,6 +1152,7 @@ impl wire::Operation for UpdateFunctionConfiguration {
 
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
+    <AddLayerVersionPermission as wire::Operation>::SPEC,
     <AddPermission as wire::Operation>::SPEC,
     <CreateAlias as wire::Operation>::SPEC,
     <CreateEventSourceMapping as wire::Operation>::SPEC,
@@ -1135,6 +1162,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteFunction as wire::Operation>::SPEC,
     <DeleteFunctionConcurrency as wire::Operation>::SPEC,
     <DeleteFunctionEventInvokeConfig as wire::Operation>::SPEC,
+    <DeleteLayerVersion as wire::Operation>::SPEC,
     <GetAlias as wire::Operation>::SPEC,
     <GetEventSourceMapping as wire::Operation>::SPEC,
     <GetFunction as wire::Operation>::SPEC,
@@ -1142,16 +1170,23 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetFunctionConcurrency as wire::Operation>::SPEC,
     <GetFunctionConfiguration as wire::Operation>::SPEC,
     <GetFunctionEventInvokeConfig as wire::Operation>::SPEC,
+    <GetLayerVersion as wire::Operation>::SPEC,
+    <GetLayerVersionByArn as wire::Operation>::SPEC,
+    <GetLayerVersionPolicy as wire::Operation>::SPEC,
     <GetPolicy as wire::Operation>::SPEC,
     <Invoke as wire::Operation>::SPEC,
     <ListAliases as wire::Operation>::SPEC,
     <ListEventSourceMappings as wire::Operation>::SPEC,
     <ListFunctions as wire::Operation>::SPEC,
+    <ListLayerVersions as wire::Operation>::SPEC,
+    <ListLayers as wire::Operation>::SPEC,
     <ListTags as wire::Operation>::SPEC,
     <ListVersionsByFunction as wire::Operation>::SPEC,
+    <PublishLayerVersion as wire::Operation>::SPEC,
     <PublishVersion as wire::Operation>::SPEC,
     <PutFunctionConcurrency as wire::Operation>::SPEC,
     <PutFunctionEventInvokeConfig as wire::Operation>::SPEC,
+    <RemoveLayerVersionPermission as wire::Operation>::SPEC,
     <RemovePermission as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
