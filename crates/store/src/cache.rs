@@ -36,6 +36,31 @@ impl Watch {
     }
 }
 
+/// Tells who asks now and then whether anything was written to certain keys, at the cost of reading a number. What was committed
+/// before it was made does not count.
+#[derive(Clone)]
+pub struct Changes(Watch);
+
+impl std::fmt::Debug for Changes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Changes")
+    }
+}
+
+impl Changes {
+    /// Every one costs each later write a look at its keys: make few, at start.
+    pub fn new(store: &Store, concerns: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
+        let watch = Watch::new(concerns);
+        store.watch(watch.clone());
+        Self(watch)
+    }
+
+    /// How many commits have written such keys.
+    pub fn count(&self) -> u64 {
+        self.0.count()
+    }
+}
+
 /// Decoded records by key. A write of any key that the cache is about makes it empty: what is found is what a read that began now
 /// would find. To be made before the store is used.
 pub struct Cache<V> {
@@ -88,5 +113,31 @@ impl<V> Cache<V> {
             known.1.insert(key.to_vec(), found.clone());
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Changes;
+    use crate::{Error, Key, Store};
+
+    #[tokio::test]
+    async fn commits_are_counted_by_what_they_write() {
+        let store = Store::memory();
+        let owner = Key::new("a");
+        let changes = Changes::new(&store, move |key| key.starts_with(owner.as_bytes()));
+        let put = |key: Key| store.write(move |tx| tx.put(&key, b"1"));
+        put(Key::new("b").push("x")).await.unwrap();
+        assert_eq!(changes.count(), 0);
+        put(Key::new("a").push("x")).await.unwrap();
+        assert_eq!(changes.count(), 1);
+        let undone: Result<(), Error> = store
+            .write(|tx| {
+                tx.put(Key::new("a"), b"1")?;
+                Err(Error::Closed)
+            })
+            .await;
+        assert!(undone.is_err());
+        assert_eq!(changes.count(), 1, "what is undone is no change");
     }
 }

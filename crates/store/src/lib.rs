@@ -31,7 +31,7 @@ pub mod queue;
 mod sqlite;
 pub mod sweep;
 
-pub use cache::Cache;
+pub use cache::{Cache, Changes};
 pub use clock::{Clock, SystemClock};
 pub use dir::DataDir;
 pub use error::Error;
