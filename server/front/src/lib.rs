@@ -65,19 +65,27 @@ pub struct Front {
 
 impl Front {
     /// `token` opens the console.
-    pub fn new(platform: &Platform, s3: s3_service::Door, lambda: Arc<lambda::Lambda>, token: String) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// A text that says what of the settings is wrong.
+    pub fn new(
+        platform: &Platform,
+        s3: s3_service::Door,
+        lambda: Arc<lambda::Lambda>,
+        token: String,
+    ) -> Result<Self, String> {
+        Ok(Self {
             router: platform.router.clone(),
             account: platform.account.clone(),
             region: platform.region.clone(),
             s3,
             lambda,
-            console: console::Console::new(platform, token),
+            console: console::Console::new(platform, token)?,
             signing_keys: SigningKeys::default(),
             open: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
-        }
+        })
     }
 
     /// Serves connections until dropped.
@@ -150,7 +158,7 @@ impl Front {
         let (parts, body) = request.into_parts();
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let claim = Claim::of(&parts.headers, &query);
-        if matches!(claim, Ok(None)) && parts.uri.path().starts_with("/console") {
+        if matches!(claim, Ok(None)) && console::Console::is_meant(&parts) {
             return match collect(body, console::MAX_BODY).await {
                 Ok(body) => self.console.answer(&parts, body).await,
                 Err(e) => whole(codec::encode_error(Protocol::RestJson, &e, "")),
@@ -197,6 +205,8 @@ impl Front {
             Ok(spec) => spec,
             Err((protocol, e)) => {
                 // Who has no valid signature learns nothing of what exists.
+                let foreign = claim.as_ref().ok().and_then(Option::as_ref).filter(|_| named == Some("unknown"));
+                let e = foreign.map_or(e, |claim| not_here(&claim.service));
                 let e = self.authenticate(&cx, &claim, &request).await.err().unwrap_or(e);
                 let e = renamed(e, protocol);
                 return whole(if is_dynamodb {
@@ -405,6 +415,29 @@ fn named_service(parts: &http::request::Parts, claim: Option<&Claim>) -> Option<
         "cloudformation" => "cloudformation",
         _ => "unknown",
     })
+}
+
+/// A service that is AWS's alone, by the name that requests are signed with.
+fn not_here(service: &str) -> Error {
+    let name = match service {
+        "kinesis" => "Kinesis",
+        "firehose" => "Kinesis Data Firehose",
+        "ec2" => "EC2",
+        "ecs" => "ECS",
+        "ecr" => "ECR",
+        "kms" => "KMS",
+        "rds" => "RDS",
+        "redshift" => "Redshift",
+        "elasticmapreduce" => "EMR",
+        "execute-api" | "apigateway" => "API Gateway",
+        "cognito-idp" => "Cognito",
+        "lakeformation" => "Lake Formation",
+        "batch" => "Batch",
+        "ses" => "SES",
+        "xray" => "X-Ray",
+        other => other,
+    };
+    Error::new("UnknownOperationException", 400, format!("{name} is not part of Lakerun (COMPATIBILITY.md lists what is)"))
 }
 
 fn service_of_target(prefix: &str) -> Option<&'static str> {

@@ -1,0 +1,92 @@
+// Functions: configuration, a test, logs.
+
+import { useState } from "preact/hooks";
+import { all, call } from "../api.ts";
+import { Log } from "../execution/panel.tsx";
+import { link, setParams } from "../route.ts";
+import { bytes, duration } from "../time.ts";
+import { Arn, Badge, Failure, KeyValues, Loaded, Page, Table, Tabs, Time, useLoad, Value } from "../ui.tsx";
+
+interface Fn { FunctionName: string; FunctionArn: string; Runtime?: string; Handler?: string; MemorySize?: number; Timeout?: number; CodeSize?: number; LastModified?: string; Role?: string; State?: string; StateReason?: string; Environment?: { Variables?: Record<string, string> }; Description?: string }
+
+export default function Functions({ rest, params }: { rest: string; params: URLSearchParams }) {
+  return rest ? <One name={rest} params={params} /> : <List />;
+}
+
+function List() {
+  const loaded = useLoad(() => all<Fn>("lambda", "ListFunctions", {}, "Functions", "NextMarker"), [], ["lambda"]);
+  return (
+    <Page title="Functions">
+      <Loaded of={loaded}>{({ items }) => <Table rows={items} label="Functions" empty="No function yet." columns={[
+        { name: "Function", cell: (f) => <a href={link("functions", f.FunctionName)}>{f.FunctionName}</a>, sort: (f) => f.FunctionName, wide: true },
+        { name: "Runtime", cell: (f) => f.Runtime, sort: (f) => f.Runtime ?? "" },
+        { name: "Memory", numeric: true, cell: (f) => `${f.MemorySize} MB`, sort: (f) => f.MemorySize ?? 0 },
+        { name: "Timeout", numeric: true, cell: (f) => `${f.Timeout} s`, sort: (f) => f.Timeout ?? 0 },
+        { name: "Code", numeric: true, cell: (f) => bytes(f.CodeSize), sort: (f) => f.CodeSize ?? 0 },
+        { name: "Changed", cell: (f) => <Time at={f.LastModified} />, sort: (f) => f.LastModified ?? "" },
+      ]} />}</Loaded>
+    </Page>
+  );
+}
+
+function One({ name, params }: { name: string; params: URLSearchParams }) {
+  const loaded = useLoad(() => call<{ Configuration: Fn; Concurrency?: { ReservedConcurrentExecutions?: number } }>("lambda", "GetFunction", { FunctionName: name }), [name], ["lambda"]);
+  const tabs = ["Test", "Configuration", "Logs"];
+  const tab = tabs.includes(params.get("tab") ?? "") ? params.get("tab")! : "Test";
+  return (
+    <Page title={name} kind="Function" up={["Functions", "#/functions"]}>
+      <Loaded of={loaded}>{({ Configuration: f, Concurrency }) => (
+        <>
+          <Tabs names={tabs} now={tab} onPick={(t) => setParams({ tab: t })} />
+          <div role="tabpanel" aria-labelledby={`tab-${tab}`}>
+            {tab === "Test" ? <Test name={name} /> : null}
+            {tab === "Configuration" ? <div class="card"><KeyValues of={[
+              ["ARN", <Arn arn={f.FunctionArn} />], ["State", f.State ? <Badge status={f.State} /> : ""], ["Why", f.StateReason], ["Runtime", f.Runtime], ["Handler", f.Handler], ["Memory", `${f.MemorySize} MB`], ["Timeout", `${f.Timeout} s`], ["Code", bytes(f.CodeSize)],
+              ["Role", f.Role ? <Arn arn={f.Role} /> : ""], ["Reserved concurrency", Concurrency?.ReservedConcurrentExecutions], ["Changed", <Time at={f.LastModified} />],
+              ...Object.keys(f.Environment?.Variables ?? {}).map((key): [string, string] => [`$${key}`, "set"]),
+            ]} /></div> : null}
+            {tab === "Logs" ? <Logs group={`/aws/lambda/${name}`} /> : null}
+          </div>
+        </>
+      )}</Loaded>
+    </Page>
+  );
+}
+
+function Test({ name }: { name: string }) {
+  const saved = `lakerun:event:${name}`;
+  const [text, setText] = useState(localStorage.getItem(saved) ?? "{}");
+  const [answer, setAnswer] = useState<{ payload?: string; error?: string; log?: string; seconds: number }>();
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  const run = async (e: Event) => {
+    e.preventDefault();
+    setError(undefined);
+    setBusy(true);
+    const began = performance.now();
+    try {
+      JSON.parse(text);
+      localStorage.setItem(saved, text);
+      const found = await call<{ Payload?: string; FunctionError?: string; LogResult?: string }>("lambda", "Invoke", { FunctionName: name, Payload: btoa(String.fromCharCode(...new TextEncoder().encode(text))), LogType: "Tail" });
+      const plain = (b64?: string) => (b64 === undefined ? undefined : new TextDecoder().decode(Uint8Array.from(atob(b64), (c) => c.charCodeAt(0))));
+      setAnswer({ payload: plain(found.Payload), error: found.FunctionError, log: plain(found.LogResult), seconds: (performance.now() - began) / 1000 });
+    } catch (wrong) { setError(wrong); } finally { setBusy(false); }
+  };
+  return (
+    <form onSubmit={run}>
+      <label style="display:grid">Event (JSON) <textarea rows={8} value={text} spellcheck={false} onInput={(e) => setText(e.currentTarget.value)} /></label>
+      <p><button class="primary" disabled={busy}>{busy ? "Running…" : "Run"}</button></p>
+      {error ? <Failure error={error} /> : null}
+      {answer ? <div class="card"><p><Badge status={answer.error ? "FAILED" : "SUCCEEDED"} /> {answer.error} <span class="quiet">{duration(answer.seconds)}</span></p><Value title="Answer" text={answer.payload} />{answer.log ? <><h3>Log</h3><pre tabIndex={0}>{answer.log}</pre></> : null}</div> : null}
+    </form>
+  );
+}
+
+export function Logs({ group, streams }: { group: string; streams?: string[] }) {
+  const loaded = useLoad(async () => {
+    const { items } = await all<{ timestamp: number; message: string }>("logs", "FilterLogEvents", { logGroupName: group, startTime: Date.now() - 86_400_000, ...(streams ? { logStreamNames: streams } : {}) }, "events", "nextToken", 2000);
+    return items.sort((a, b) => a.timestamp - b.timestamp);
+  }, [group, streams?.join()], ["logs"]);
+  if (loaded.value === undefined && loaded.error) return <p class="quiet">No logs yet in {group}.</p>;
+  return <Loaded of={loaded}>{(events) => (events.length === 0 ? <p class="quiet">No logs of the last day in {group}.</p> : <Log events={events} />)}</Loaded>;
+}

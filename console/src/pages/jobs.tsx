@@ -1,0 +1,100 @@
+// What works on the lake: Glue jobs and their runs, crawlers, batch transforms.
+
+import { all, call } from "../api.ts";
+import { link, setParams } from "../route.ts";
+import { duration } from "../time.ts";
+import { Arn, Badge, fail, KeyValues, Loaded, Page, say, Table, Tabs, Time, useLoad } from "../ui.tsx";
+import { Logs } from "./functions.tsx";
+import { Place } from "./lake.tsx";
+
+interface Job { Name: string; Role?: string; Command?: { Name?: string; ScriptLocation?: string; PythonVersion?: string }; GlueVersion?: string; WorkerType?: string; NumberOfWorkers?: number; Timeout?: number; MaxRetries?: number; LastModifiedOn?: number; DefaultArguments?: Record<string, string> }
+interface JobRun { Id: string; JobName: string; JobRunState: string; StartedOn?: number; CompletedOn?: number; ExecutionTime?: number; ErrorMessage?: string; Attempt?: number; Arguments?: Record<string, string> }
+interface Crawler { Name: string; State: string; DatabaseName?: string; Role?: string; Targets?: { S3Targets?: { Path: string }[] }; LastCrawl?: { Status: string; ErrorMessage?: string; StartTime?: number } }
+interface Crawl { CrawlId: string; State: string; StartTime?: number; EndTime?: number; Summary?: string; ErrorMessage?: string }
+interface Transform { TransformJobName: string; TransformJobArn: string; TransformJobStatus: string; CreationTime: number; TransformEndTime?: number; FailureReason?: string }
+
+export default function Jobs({ rest, params }: { rest: string; params: URLSearchParams }) {
+  if (rest.startsWith("crawler/")) return <OneCrawler name={rest.slice(8)} />;
+  return rest ? <OneJob name={rest} params={params} /> : <List params={params} />;
+}
+
+function List({ params }: { params: URLSearchParams }) {
+  const tabs = ["Jobs", "Crawlers", "Transforms"];
+  const tab = tabs.includes(params.get("tab") ?? "") ? params.get("tab")! : "Jobs";
+  const loaded = useLoad(async () => {
+    const [jobs, crawlers, transforms] = await Promise.all([
+      all<Job>("glue", "GetJobs", {}, "Jobs", "NextToken"), all<Crawler>("glue", "GetCrawlers", {}, "Crawlers", "NextToken"),
+      all<Transform>("sagemaker", "ListTransformJobs", {}, "TransformJobSummaries", "NextToken", 200),
+    ]);
+    return { jobs: jobs.items, crawlers: crawlers.items, transforms: transforms.items };
+  }, [], ["glue", "sagemaker"]);
+  return (
+    <Page title="Jobs and crawlers">
+      <Tabs names={tabs} now={tab} onPick={(t) => setParams({ tab: t === "Jobs" ? undefined : t })} />
+      <div role="tabpanel" aria-labelledby={`tab-${tab}`}>
+        <Loaded of={loaded}>{({ jobs, crawlers, transforms }) => (tab === "Jobs" ? <Table rows={jobs} label="Jobs" empty="No job yet." columns={[
+          { name: "Job", cell: (j) => <a href={link("jobs", j.Name)}>{j.Name}</a>, sort: (j) => j.Name },
+          { name: "Kind", cell: (j) => j.Command?.Name }, { name: "Glue", cell: (j) => j.GlueVersion },
+          { name: "Script", wide: true, cell: (j) => <Place uri={j.Command?.ScriptLocation} /> }, { name: "Changed", cell: (j) => <Time at={j.LastModifiedOn} />, sort: (j) => j.LastModifiedOn ?? 0 },
+        ]} /> : tab === "Crawlers" ? <Table rows={crawlers} label="Crawlers" empty="No crawler yet." columns={[
+          { name: "Crawler", cell: (c) => <a href={link("jobs", `crawler/${c.Name}`)}>{c.Name}</a>, sort: (c) => c.Name },
+          { name: "State", cell: (c) => <Badge status={c.State} /> }, { name: "Database", cell: (c) => c.DatabaseName },
+          { name: "Last crawl", cell: (c) => (c.LastCrawl ? <><Badge status={c.LastCrawl.Status} /> <Time at={c.LastCrawl.StartTime} /></> : "") },
+          { name: "Reads", wide: true, cell: (c) => c.Targets?.S3Targets?.map((t) => <div><Place uri={t.Path} /></div>) },
+        ]} /> : <Table rows={transforms} label="Batch transforms" empty="No batch transform yet." columns={[
+          { name: "Transform", cell: (t) => t.TransformJobName, sort: (t) => t.TransformJobName }, { name: "Status", cell: (t) => <Badge status={t.TransformJobStatus} /> },
+          { name: "Started", cell: (t) => <Time at={t.CreationTime} />, sort: (t) => t.CreationTime }, { name: "Lasted", numeric: true, cell: (t) => (t.TransformEndTime ? duration(t.TransformEndTime - t.CreationTime) : "") },
+          { name: "Why", wide: true, cell: (t) => <span class="error">{t.FailureReason}</span> },
+        ]} />)}</Loaded>
+      </div>
+    </Page>
+  );
+}
+
+function OneJob({ name, params }: { name: string; params: URLSearchParams }) {
+  const loaded = useLoad(async () => {
+    const [{ Job }, runs] = await Promise.all([call<{ Job: Job }>("glue", "GetJob", { JobName: name }), all<JobRun>("glue", "GetJobRuns", { JobName: name }, "JobRuns", "NextToken", 200)]);
+    return { job: Job, runs: runs.items };
+  }, [name], ["glue"]);
+  const run = params.get("run");
+  const start = () => call<{ JobRunId: string }>("glue", "StartJobRun", { JobName: name }).then((made) => { say("Started"); setParams({ run: made.JobRunId }); loaded.again(); }, fail);
+  return (
+    <Page title={name} kind="Job" up={["Jobs", "#/jobs"]} actions={<button class="primary" onClick={start}>Run</button>}>
+      <Loaded of={loaded}>{({ job, runs }) => (
+        <>
+          <div class="card"><KeyValues of={[["Kind", job.Command?.Name], ["Script", <Place uri={job.Command?.ScriptLocation} />], ["Glue version", job.GlueVersion], ["Workers", job.NumberOfWorkers ? `${job.NumberOfWorkers} × ${job.WorkerType ?? ""}` : ""], ["Timeout", job.Timeout ? `${job.Timeout} min` : ""], ["Retries", job.MaxRetries], ["Role", job.Role?.startsWith("arn:") ? <Arn arn={job.Role} /> : job.Role], ...Object.entries(job.DefaultArguments ?? {})]} /></div>
+          <h2>Runs</h2>
+          <Table rows={runs} label="Runs" empty="It has not run yet." mark={(r) => r.Id === run} key={(r) => r.Id} columns={[
+            { name: "Run", cell: (r) => <button class="quiet-button" onClick={() => setParams({ run: r.Id === run ? undefined : r.Id })}>{r.Id}</button>, wide: true },
+            { name: "State", cell: (r) => <Badge status={r.JobRunState} />, sort: (r) => r.JobRunState }, { name: "Started", cell: (r) => <Time at={r.StartedOn} />, sort: (r) => r.StartedOn ?? 0 },
+            { name: "Lasted", numeric: true, cell: (r) => (r.StartedOn && r.CompletedOn ? duration(r.CompletedOn - r.StartedOn) : ""), sort: (r) => r.ExecutionTime ?? 0 },
+            { name: "Why", wide: true, cell: (r) => <span class="error">{r.ErrorMessage}</span> },
+            { name: "", cell: (r) => (["RUNNING", "STARTING", "WAITING"].includes(r.JobRunState) ? <button class="danger" onClick={() => call("glue", "BatchStopJobRun", { JobName: name, JobRunIds: [r.Id] }).then(loaded.again, fail)}>Stop</button> : "") },
+          ]} />
+          {run ? <><h2>Output of {run}</h2><Logs group="/aws-glue/jobs/output" streams={[run]} /><h2>Errors</h2><Logs group="/aws-glue/jobs/error" streams={[run]} /></> : null}
+        </>
+      )}</Loaded>
+    </Page>
+  );
+}
+
+function OneCrawler({ name }: { name: string }) {
+  const loaded = useLoad(async () => {
+    const [{ Crawler }, crawls] = await Promise.all([call<{ Crawler: Crawler }>("glue", "GetCrawler", { Name: name }), all<Crawl>("glue", "ListCrawls", { CrawlerName: name }, "Crawls", "NextToken", 200)]);
+    return { crawler: Crawler, crawls: crawls.items };
+  }, [name], ["glue"]);
+  return (
+    <Page title={name} kind="Crawler" up={["Crawlers", "#/jobs?tab=Crawlers"]} actions={<button class="primary" onClick={() => call("glue", "StartCrawler", { Name: name }).then(() => { say("Started"); loaded.again(); }, fail)}>Run</button>}>
+      <Loaded of={loaded}>{({ crawler, crawls }) => (
+        <>
+          <div class="card"><KeyValues of={[["State", <Badge status={crawler.State} />], ["Database", crawler.DatabaseName], ["Role", crawler.Role], ["Reads", crawler.Targets?.S3Targets?.map((t) => <div><Place uri={t.Path} /></div>)], ["Last error", crawler.LastCrawl?.ErrorMessage]]} /></div>
+          <h2>Crawls</h2>
+          <Table rows={crawls} label="Crawls" empty="It has not run yet." columns={[
+            { name: "State", cell: (c) => <Badge status={c.State} /> }, { name: "Started", cell: (c) => <Time at={c.StartTime} />, sort: (c) => c.StartTime ?? 0 },
+            { name: "Lasted", numeric: true, cell: (c) => (c.StartTime && c.EndTime ? duration(c.EndTime - c.StartTime) : "") }, { name: "Changed", wide: true, cell: (c) => <code>{c.Summary}</code> }, { name: "Why", wide: true, cell: (c) => <span class="error">{c.ErrorMessage}</span> },
+          ]} />
+        </>
+      )}</Loaded>
+    </Page>
+  );
+}

@@ -1,0 +1,180 @@
+// The lake: buckets and their objects, and the catalog's databases, tables, partitions and versions of schemas.
+
+import { useState } from "preact/hooks";
+import { all, call } from "../api.ts";
+import { link, setParams } from "../route.ts";
+import { bytes, count } from "../time.ts";
+import { Copy, fail, KeyValues, Loaded, Page, say, Table, Tabs, Time, useLoad } from "../ui.tsx";
+
+interface Column { Name: string; Type?: string; Comment?: string }
+interface CatalogTable { Name: string; DatabaseName: string; TableType?: string; UpdateTime?: number; CreateTime?: number; PartitionKeys?: Column[]; Parameters?: Record<string, string>; VersionId?: string; ViewOriginalText?: string; StorageDescriptor?: { Columns?: Column[]; Location?: string; InputFormat?: string; SerdeInfo?: { SerializationLibrary?: string; Parameters?: Record<string, string> } } }
+interface Stored { Key: string; Size: number; LastModified: number; ETag: string }
+
+export default function Lake({ rest, params }: { rest: string; params: URLSearchParams }) {
+  const [kind = "", first = "", ...others] = rest.split("/");
+  if (kind === "s3" && first) return <Bucket bucket={first} prefix={params.get("prefix") ?? ""} open={params.get("key") ?? undefined} />;
+  if (kind === "catalog" && first && others.length > 0) return <CatalogPage database={first} name={others.join("/")} params={params} />;
+  return <Home params={params} />;
+}
+
+function Home({ params }: { params: URLSearchParams }) {
+  const tab = params.get("tab") === "Buckets" ? "Buckets" : "Catalog";
+  const loaded = useLoad(async () => {
+    const [buckets, databases] = await Promise.all([
+      all<{ Name: string; CreationDate: number }>("s3", "ListBuckets", {}, "Buckets", "ContinuationToken"),
+      all<{ Name: string; Description?: string; LocationUri?: string }>("glue", "GetDatabases", {}, "DatabaseList", "NextToken"),
+    ]);
+    const tables = await Promise.all(databases.items.map((d) => all<CatalogTable>("glue", "GetTables", { DatabaseName: d.Name }, "TableList", "NextToken").then((t) => t.items)));
+    return { buckets: buckets.items, tables: tables.flat(), databases: databases.items };
+  }, [], ["glue"]);
+  return (
+    <Page title="Lake">
+      <Tabs names={["Catalog", "Buckets"]} now={tab} onPick={(name) => setParams({ tab: name === "Catalog" ? undefined : name })} />
+      <div role="tabpanel" aria-labelledby={`tab-${tab}`}>
+        <Loaded of={loaded}>{({ buckets, tables, databases }) => (tab === "Buckets"
+          ? <Table rows={buckets} label="Buckets" empty="No bucket yet." columns={[
+            { name: "Bucket", cell: (b) => <a href={link("lake", `s3/${b.Name}`)}>{b.Name}</a>, sort: (b) => b.Name }, { name: "Made", cell: (b) => <Time at={b.CreationDate} />, sort: (b) => b.CreationDate }]} />
+          : <>
+            <p class="quiet">{count(databases.length, "database")}, {count(tables.length, "table")}</p>
+            <Table rows={tables} label="Tables of the catalog" empty="The catalog has no tables: a crawler or CREATE TABLE makes them." columns={[
+              { name: "Table", cell: (t) => <a href={link("lake", `catalog/${t.DatabaseName}/${t.Name}`)}>{t.Name}</a>, sort: (t) => t.Name },
+              { name: "Database", cell: (t) => t.DatabaseName, sort: (t) => t.DatabaseName },
+              { name: "Columns", numeric: true, cell: (t) => (t.StorageDescriptor?.Columns?.length ?? 0) + (t.PartitionKeys?.length ?? 0) },
+              { name: "Format", cell: (t) => t.Parameters?.classification ?? t.Parameters?.table_type ?? t.TableType },
+              { name: "Location", wide: true, cell: (t) => <Place uri={t.StorageDescriptor?.Location} /> },
+              { name: "Changed", cell: (t) => <Time at={t.UpdateTime} />, sort: (t) => t.UpdateTime ?? 0 },
+            ]} />
+          </>)}</Loaded>
+      </div>
+    </Page>
+  );
+}
+
+export function Place({ uri }: { uri?: string }) {
+  const at = /^s3a?:\/\/([^/]+)\/?(.*)$/.exec(uri ?? "");
+  return at ? <a href={link("lake", `s3/${at[1]}`, { prefix: at[2] })}>{uri}</a> : <>{uri}</>;
+}
+
+const SHOWN = 256 * 1024;
+const UPLOAD = 8 << 20;
+
+function Bucket({ bucket, prefix, open }: { bucket: string; prefix: string; open?: string }) {
+  const [pages, setPages] = useState(1);
+  const loaded = useLoad(async () => {
+    const folders: string[] = [];
+    const objects: Stored[] = [];
+    let next: string | undefined;
+    for (let n = 0; n < pages; n++) {
+      const page = await call<{ Contents?: Stored[]; CommonPrefixes?: { Prefix: string }[]; NextContinuationToken?: string }>("s3", "ListObjectsV2", { Bucket: bucket, Delimiter: "/", ...(prefix ? { Prefix: prefix } : {}), ...(next ? { ContinuationToken: next } : {}) });
+      folders.push(...(page.CommonPrefixes ?? []).map((p) => p.Prefix));
+      objects.push(...(page.Contents ?? []));
+      next = page.NextContinuationToken;
+      if (!next) break;
+    }
+    return { folders, objects, more: Boolean(next) };
+  }, [bucket, prefix, pages]);
+  const upload = (e: Event) => {
+    const [file] = (e.currentTarget as HTMLInputElement).files ?? [];
+    if (!file) return;
+    if (file.size > UPLOAD) { fail(new Error("The console uploads files of up to 8 MiB; aws s3 cp takes any")); return; }
+    const reader = new FileReader();
+    reader.onload = () => {
+      const Body = String(reader.result).split(",", 2)[1] ?? "";
+      call("s3", "PutObject", { Bucket: bucket, Key: prefix + file.name, Body, ContentType: file.type || undefined }).then(() => { say(`Uploaded ${file.name}`); loaded.again(); }, fail);
+    };
+    reader.readAsDataURL(file);
+  };
+  const parts = prefix.split("/").filter(Boolean);
+  return (
+    <Page title={bucket} kind="Bucket" up={["Buckets", link("lake", "", { tab: "Buckets" })]}
+      actions={<label>Upload <input type="file" onChange={upload} /></label>}
+      note={<p><a href={link("lake", `s3/${bucket}`)}>{bucket}</a>{parts.map((part, n) => <> / <a href={link("lake", `s3/${bucket}`, { prefix: `${parts.slice(0, n + 1).join("/")}/` })}>{part}</a></>)} <Copy text={`s3://${bucket}/${prefix}`} /></p>}>
+      <Loaded of={loaded}>{({ folders, objects, more }) => (
+        <Table rows={[...folders.map((Key) => ({ Key, Size: -1, LastModified: 0, ETag: "" })), ...objects]} label="Objects" empty={prefix ? `Nothing is below ${prefix}` : "The bucket is empty."}
+          more={more ? () => setPages(pages + 1) : undefined} mark={(o) => o.Key === open} key={(o) => o.Key} columns={[
+            { name: "Name", wide: true, cell: (o) => (o.Size < 0 ? <a href={link("lake", `s3/${bucket}`, { prefix: o.Key })}>{o.Key.slice(prefix.length)}</a> : <button class="quiet-button" onClick={() => setParams({ key: o.Key === open ? undefined : o.Key })}>{o.Key.slice(prefix.length)}</button>) },
+            { name: "Size", numeric: true, cell: (o) => (o.Size < 0 ? "" : bytes(o.Size)), sort: (o) => o.Size },
+            { name: "Changed", cell: (o) => (o.Size < 0 ? "" : <Time at={o.LastModified} />), sort: (o) => o.LastModified },
+          ]} />
+      )}</Loaded>
+      {open ? <Stored bucket={bucket} name={open} /> : null}
+    </Page>
+  );
+}
+
+const decoded = (body: string): Uint8Array => Uint8Array.from(atob(body), (c) => c.charCodeAt(0));
+
+function Stored({ bucket, name }: { bucket: string; name: string }) {
+  const loaded = useLoad(async () => {
+    const head = await call<{ ContentLength: number; ContentType?: string; LastModified: number; ETag: string; VersionId?: string; Metadata?: Record<string, string> }>("s3", "HeadObject", { Bucket: bucket, Key: name });
+    const range = head.ContentLength > 0 ? { Range: `bytes=0-${Math.min(SHOWN, head.ContentLength) - 1}` } : {};
+    const { Body } = await call<{ Body: string }>("s3", "GetObject", { Bucket: bucket, Key: name, ...range });
+    const start = decoded(Body ?? "");
+    return { head, text: start.includes(0) ? undefined : new TextDecoder().decode(start) };
+  }, [bucket, name]);
+  const download = () => {
+    call<{ Body: string; ContentType?: string }>("s3", "GetObject", { Bucket: bucket, Key: name }).then(({ Body, ContentType }) => save(new Blob([decoded(Body) as BlobPart], { type: ContentType }), name.split("/").pop()!), fail);
+  };
+  return (
+    <div class="card">
+      <h2>{name}</h2>
+      <Loaded of={loaded}>{({ head, text }) => (
+        <>
+          <KeyValues of={[["Size", bytes(head.ContentLength)], ["Type", head.ContentType], ["Changed", <Time at={head.LastModified} />], ["ETag", head.ETag], ["Version", head.VersionId], ...Object.entries(head.Metadata ?? {}) as [string, string][]]} />
+          <p class="row"><button onClick={download} disabled={head.ContentLength > 64 << 20}>Download</button><Copy text={`s3://${bucket}/${name}`} label="Copy address" /></p>
+          {text === undefined ? <p class="quiet">This is not text. A table of the catalog over it can be asked in SQL.</p> : <pre tabIndex={0}>{text}{head.ContentLength > SHOWN ? "\n…" : ""}</pre>}
+        </>
+      )}</Loaded>
+    </div>
+  );
+}
+
+/** Hands a file to the browser. */
+export function save(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
+  const a = Object.assign(document.createElement("a"), { href: url, download: name });
+  a.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+interface Version { VersionId: string; Table: CatalogTable }
+
+function CatalogPage({ database, name, params }: { database: string; name: string; params: URLSearchParams }) {
+  const tabs = ["Schema", "Partitions", "Versions"];
+  const tab = tabs.includes(params.get("tab") ?? "") ? params.get("tab")! : "Schema";
+  const loaded = useLoad(async () => {
+    const of = { DatabaseName: database, TableName: name };
+    const [{ Table }, partitions, versions] = await Promise.all([
+      call<{ Table: CatalogTable }>("glue", "GetTable", { DatabaseName: database, Name: name }),
+      all<{ Values: string[]; CreationTime?: number; StorageDescriptor?: { Location?: string } }>("glue", "GetPartitions", of, "Partitions", "NextToken", 2000),
+      all<Version>("glue", "GetTableVersions", of, "TableVersions", "NextToken", 100).catch(() => ({ items: [] as Version[], more: false })),
+    ]);
+    return { table: Table, partitions, versions: versions.items };
+  }, [database, name], ["glue"]);
+  return (
+    <Page title={`${database}.${name}`} kind="Table" up={["Catalog", "#/lake"]} actions={<a href={link("sql", "", { statement: `SELECT * FROM "${database}"."${name}" LIMIT 100` })}>Ask in SQL</a>}>
+      <Loaded of={loaded}>{({ table, partitions, versions }) => {
+        const columns = (of: CatalogTable) => [...(of.StorageDescriptor?.Columns ?? []), ...(of.PartitionKeys ?? []).map((c) => ({ ...c, Comment: "partition key" }))];
+        return (
+          <>
+            <div class="card"><KeyValues of={[["Location", <Place uri={table.StorageDescriptor?.Location} />], ["Kind", table.TableType], ["Format", table.Parameters?.classification ?? table.Parameters?.table_type], ["SerDe", table.StorageDescriptor?.SerdeInfo?.SerializationLibrary], ["Made", <Time at={table.CreateTime} />], ["Changed", <Time at={table.UpdateTime} />]]} /></div>
+            <Tabs names={tabs} now={tab} onPick={(t) => setParams({ tab: t })} />
+            <div role="tabpanel" aria-labelledby={`tab-${tab}`}>
+              {tab === "Schema" ? <>
+                <Table rows={columns(table)} label="Columns" columns={[{ name: "Column", cell: (c) => c.Name, sort: (c) => c.Name }, { name: "Type", cell: (c) => <code>{c.Type}</code>, wide: true }, { name: "Comment", cell: (c) => c.Comment }]} />
+                <h2>Parameters</h2>
+                <KeyValues of={Object.entries({ ...table.StorageDescriptor?.SerdeInfo?.Parameters, ...table.Parameters })} />
+              </> : null}
+              {tab === "Partitions" ? <Table rows={partitions.items} label="Partitions" empty="The table has no partitions." columns={[
+                ...(table.PartitionKeys ?? []).map((key, at) => ({ name: key.Name, cell: (p: { Values: string[] }) => p.Values[at], sort: (p: { Values: string[] }) => p.Values[at] ?? "" })),
+                { name: "Location", wide: true, cell: (p) => <Place uri={p.StorageDescriptor?.Location} /> }, { name: "Made", cell: (p) => <Time at={p.CreationTime} /> }]} /> : null}
+              {tab === "Versions" ? <Table rows={versions} label="Versions of the schema" empty="Only the schema of now." columns={[
+                { name: "Version", cell: (v) => v.VersionId }, { name: "Changed", cell: (v) => <Time at={v.Table.UpdateTime} /> },
+                { name: "Columns", wide: true, cell: (v) => columns(v.Table).map((c) => `${c.Name} ${c.Type ?? ""}`).join(", ") }]} /> : null}
+            </div>
+          </>
+        );
+      }}</Loaded>
+    </Page>
+  );
+}

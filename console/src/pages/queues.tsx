@@ -1,0 +1,61 @@
+// Queues: how full they are, a look at messages, sending one, moving failed ones back.
+
+import { useState } from "preact/hooks";
+import { all, call, pool } from "../api.ts";
+import { link } from "../route.ts";
+import { Arn, fail, KeyValues, Loaded, Page, say, Table, Time, useLoad, Value } from "../ui.tsx";
+
+type Attributes = Record<string, string>;
+interface Message { MessageId: string; ReceiptHandle: string; Body: string; Attributes?: Attributes }
+
+const attributes = (QueueUrl: string) => call<{ Attributes: Attributes }>("sqs", "GetQueueAttributes", { QueueUrl, AttributeNames: ["All"] }).then((r) => r.Attributes);
+
+export default function Queues({ rest }: { rest: string; params: URLSearchParams }) {
+  return rest ? <One name={rest} /> : <List />;
+}
+
+function List() {
+  const loaded = useLoad(async () => {
+    const { items } = await all<string>("sqs", "ListQueues", { MaxResults: 1000 }, "QueueUrls", "NextToken");
+    return pool(items.slice(0, 300), 6, async (url) => ({ name: url.split("/").pop()!, of: await attributes(url) }));
+  }, [], ["sqs"]);
+  return <Page title="Queues"><Loaded of={loaded}>{(rows) => <Table rows={rows} label="Queues" empty="No queue yet." columns={[
+    { name: "Queue", cell: (q) => <a href={link("queues", q.name)}>{q.name}</a>, sort: (q) => q.name, wide: true },
+    { name: "Waiting", numeric: true, cell: (q) => q.of.ApproximateNumberOfMessages, sort: (q) => Number(q.of.ApproximateNumberOfMessages) },
+    { name: "In flight", numeric: true, cell: (q) => q.of.ApproximateNumberOfMessagesNotVisible, sort: (q) => Number(q.of.ApproximateNumberOfMessagesNotVisible) },
+    { name: "Delayed", numeric: true, cell: (q) => q.of.ApproximateNumberOfMessagesDelayed },
+    { name: "Failed messages go to", cell: (q) => (q.of.RedrivePolicy ? (JSON.parse(q.of.RedrivePolicy) as { deadLetterTargetArn: string }).deadLetterTargetArn.split(":").pop() : "") },
+  ]} />}</Loaded></Page>;
+}
+
+function One({ name }: { name: string }) {
+  const loaded = useLoad(async () => {
+    const { QueueUrl } = await call<{ QueueUrl: string }>("sqs", "GetQueueUrl", { QueueName: name });
+    const [of, sources] = await Promise.all([attributes(QueueUrl), call<{ queueUrls?: string[] }>("sqs", "ListDeadLetterSourceQueues", { QueueUrl }).then((r) => r.queueUrls ?? [], () => [])]);
+    return { url: QueueUrl, of, sources };
+  }, [name], ["sqs"]);
+  const [messages, setMessages] = useState<Message[]>();
+  const [body, setBody] = useState("");
+  const url = loaded.value?.url;
+  // A look shows messages again at once; it counts as a receive, which the page says.
+  const peek = () => call<{ Messages?: Message[] }>("sqs", "ReceiveMessage", { QueueUrl: url, MaxNumberOfMessages: 10, VisibilityTimeout: 0, MessageSystemAttributeNames: ["All"] }).then((r) => setMessages(r.Messages ?? []), fail);
+  const send = (e: Event) => { e.preventDefault(); call("sqs", "SendMessage", { QueueUrl: url, MessageBody: body }).then(() => { say("Sent"); setBody(""); }, fail); };
+  return (
+    <Page title={name} kind="Queue" up={["Queues", "#/queues"]}>
+      <Loaded of={loaded}>{({ of, sources }) => (
+        <>
+          <div class="cards">{([["Waiting", "ApproximateNumberOfMessages"], ["In flight", "ApproximateNumberOfMessagesNotVisible"], ["Delayed", "ApproximateNumberOfMessagesDelayed"]] as const).map(([label, key]) => <div class="figure"><span>{label}</span><b>{of[key]}</b></div>)}</div>
+          <div class="card"><KeyValues of={[["ARN", <Arn arn={of.QueueArn!} />], ["Visibility timeout", `${of.VisibilityTimeout} s`], ["Kept for", `${of.MessageRetentionPeriod} s`], ["FIFO", of.FifoQueue], ["Redrive policy", of.RedrivePolicy ? <code>{of.RedrivePolicy}</code> : ""], ["Dead letters of", sources.map((s) => s.split("/").pop()).join(", ")]]} />
+            {sources.length > 0 ? <p><button onClick={() => call("sqs", "StartMessageMoveTask", { SourceArn: of.QueueArn }).then(() => say("The messages go back to where they came from"), fail)}>Move all back to their queues</button></p> : null}
+          </div>
+          <p class="row"><button onClick={peek}>Look at messages</button> <span class="quiet">A look counts as a receive of each.</span></p>
+          {messages ? <Table rows={messages} label="Messages" empty="Nothing is visible now." columns={[
+            { name: "Message", wide: true, cell: (m) => <Value title="" text={m.Body} /> }, { name: "Sent", cell: (m) => <Time at={Number(m.Attributes?.SentTimestamp) / 1000} /> }, { name: "Received", numeric: true, cell: (m) => m.Attributes?.ApproximateReceiveCount },
+            { name: "", cell: (m) => <button class="danger" onClick={() => call("sqs", "DeleteMessage", { QueueUrl: url, ReceiptHandle: m.ReceiptHandle }).then(() => setMessages(messages.filter((o) => o !== m)), fail)}>Delete</button> },
+          ]} /> : null}
+          <form onSubmit={send}><h2>Send</h2><label style="display:grid">Body <textarea rows={4} value={body} required onInput={(e) => setBody(e.currentTarget.value)} /></label><p><button>Send</button></p></form>
+        </>
+      )}</Loaded>
+    </Page>
+  );
+}

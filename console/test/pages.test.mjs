@@ -1,0 +1,209 @@
+// Every page in a real browser over a filled server: light and dark, wide and narrow, without findings of axe, without errors in
+// the browser's console; by keyboard; and what the pages must say truly. SCREENSHOTS=DIR keeps pictures.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { ended, fill, signedIn } from "./fixture.mjs";
+import { browser as chromium, lacking, serve } from "./server.mjs";
+
+const PATIENCE = Number(process.env.PATIENCE ?? 600_000);
+const pictures = process.env.SCREENSHOTS;
+if (pictures) mkdirSync(pictures, { recursive: true });
+let server, made, api, browser;
+
+const skip = lacking ? { skip: lacking } : {};
+if (lacking) console.log(`skipped: ${lacking}`);
+
+before(async () => {
+  if (lacking) return;
+  const { chromium: launcher } = await import("playwright-core");
+  server = await serve();
+  api = await signedIn(server.endpoint, server.token);
+  made = await fill(api);
+  for (const name of ["orders", "caught", "retried", "many-files"]) await ended(api, made[name].execution);
+  browser = await launcher.launch({ executablePath: chromium, args: ["--no-sandbox"] });
+});
+after(async () => { await browser?.close(); await server?.stop(); });
+
+const axe = lacking ? "" : readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const address = (page, rest = "", query = "") => `#/${page}${rest ? `/${encodeURIComponent(rest)}` : ""}${query}`;
+
+/** A signed-in page; what its console says that is wrong is kept. */
+async function open(scheme = "light", width = 1440) {
+  const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: 900 }, reducedMotion: "reduce" });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  const wrong = [];
+  page.on("console", (m) => { if (m.type() === "error") wrong.push(m.text()); });
+  page.on("pageerror", (e) => wrong.push(String(e)));
+  await page.goto(`${server.endpoint}/console/#token=${server.token}`);
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+  return { page, context, wrong };
+}
+
+async function show(page, hash) {
+  await page.evaluate((to) => { location.hash = to; }, hash);
+  await page.locator("main h1").first().waitFor();
+  await page.waitForFunction(() => !document.querySelector(".skeleton") && document.querySelector("main h1"));
+}
+
+const PAGES = () => {
+  const bucket = "console-lake";
+  return [
+    ["overview", "#/"], ["machines", address("machines")], ["machine", address("machine", made.orders.machine)],
+    ["machine-definition", address("machine", made.orders.machine, "?tab=Definition")], ["failed", address("machines", "", "?status=FAILED")],
+    ["execution", address("execution", made.orders.execution, "?state=Price")], ["execution-caught", address("execution", made.caught.execution)],
+    ["execution-timeline", address("execution", made.retried.execution, "?tab=Timeline&state=Load")], ["execution-states", address("execution", made.orders.execution, "?tab=States")],
+    ["execution-events", address("execution", made.orders.execution, "?tab=Events")], ["compare", address("compare", made.orders.execution)],
+    ["lake", address("lake")], ["lake-buckets", address("lake", "", "?tab=Buckets")], ["lake-bucket", address("lake", `s3/${bucket}`, "?prefix=sales%2Fday%3D2024-05-01%2F&key=sales%2Fday%3D2024-05-01%2Fsales.csv")],
+    ["lake-table", address("lake", "catalog/sales/daily")], ["sql", address("sql")], ["functions", address("functions")], ["jobs", address("jobs")], ["job", address("jobs", "refine")], ["crawler", address("jobs", "crawler/sales")],
+    ["tables", address("tables")], ["table", address("tables", "files")], ["queues", address("queues")], ["queue", address("queues", "work")], ["topics", address("topics")],
+    ["rules", address("rules")], ["schedule", address("rules", "schedule/default/every-hour")], ["rule", address("rules", "rule/default/nightly")], ["stacks", address("stacks")], ["stack", address("stacks", "mail")],
+    ["roles", address("roles")], ["role", address("roles", "console")], ["secrets", address("secrets")], ["logs", address("logs")], ["metrics", address("metrics")], ["nowhere", address("nowhere")],
+  ];
+};
+
+for (const scheme of ["light", "dark"]) {
+  for (const width of [1440, 390]) {
+    test(`every page, ${scheme}, ${width} wide: no findings, no errors`, { ...skip, timeout: PATIENCE }, async () => {
+      const { page, context, wrong } = await open(scheme, width);
+      const findings = [];
+      for (const [name, hash] of PAGES()) {
+        await show(page, hash);
+        if (name.startsWith("execution")) await page.waitForFunction(() => document.querySelector("[data-state]") || document.querySelector(".virtual-row") || document.querySelector("td"));
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+        findings.push(...violations.map((v) => `${name}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.any[0]?.message ?? ""}`).join(" | ")}`));
+        const [wide, title] = await page.evaluate(() => [document.documentElement.scrollWidth - innerWidth, document.title]);
+        if (wide > 1) findings.push(`${name}: ${wide} px wider than the window`);
+        if (!title.endsWith("· Lakerun")) findings.push(`${name}: its title is ${title}`);
+        if (await page.locator(".failure").count() > 0 ) findings.push(`${name}: ${await page.locator(".failure").first().innerText()}`);
+        if (pictures) await page.screenshot({ path: join(pictures, `${name}-${scheme}-${width}.png`) });
+      }
+      assert.deepEqual(findings, []);
+      assert.deepEqual(wrong, []);
+      await context.close();
+    });
+  }
+}
+
+test("a caught failure shows the branch that failed, the one that it aborted, and that it was caught", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("execution", made.caught.execution));
+  const status = (name) => page.locator(`[data-state="${name}"]`).getAttribute("data-status");
+  await page.locator('[data-state="Extract"][data-status="caught"]').waitFor();
+  assert.deepEqual(await Promise.all(["Log in", "Read orders", "Read stock", "Check stock", "Publish", "Tell"].map(status)), ["succeeded", "failed", "aborted", "idle", "idle", "succeeded"]);
+  await context.close();
+});
+
+test("states are reached by keyboard, and iterations are picked", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("execution", made.orders.execution));
+  await page.locator('[data-state="Price"][data-status="succeeded"]').waitFor();
+  const state = page.getByRole("button", { name: /^Price, Pass, succeeded/ });
+  await state.focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Price", level: 2 }).waitFor();
+  await page.getByLabel("Iteration of Each order").selectOption("2");
+  await page.locator(".value", { hasText: "Output" }).getByText("103").waitFor();
+  const told = await page.locator("aside").innerText();
+  assert.match(told, /Input[\s\S]*n 3[\s\S]*Output/);
+  assert.match(page.url(), /pick=Each\+order%232/, "the pick is in the address");
+  // States called start and end are states, not dots.
+  assert.equal(await page.locator('[data-state="start"]').count(), 1);
+  assert.equal(await page.locator("circle.dot.Start, circle.dot.End").count(), 2);
+  await context.close();
+});
+
+test("a Distributed Map tells its counts and leads to its failed children", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("execution", made["many-files"].execution));
+  await page.locator('[data-state="Each file"][data-note^="36/40"]').waitFor();
+  await page.getByRole("button", { name: /^Each file/ }).first().click();
+  await page.getByRole("link", { name: "counts and children" }).click();
+  await page.getByRole("heading", { name: /Map Run/, level: 1 }).waitFor();
+  await page.locator("tbody tr").nth(3).waitFor();
+  assert.equal(await page.locator("tbody tr").count(), 4);
+  await context.close();
+});
+
+test("an open page with nothing changing asks nothing", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  for (const hash of ["#/", address("execution", made.waits.execution), address("machine", made.orders.machine)]) {
+    await show(page, hash);
+    await page.waitForTimeout(3000);
+    let asked = 0;
+    const count = () => { asked += 1; };
+    page.on("request", count);
+    await page.waitForTimeout(5000);
+    page.off("request", count);
+    assert.equal(asked, 0, hash);
+  }
+  await context.close();
+});
+
+test("a run that starts elsewhere shows by itself", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("machine", made.orders.machine));
+  await page.locator("tbody tr").first().waitFor();
+  await api.call("states", "StartExecution", { stateMachineArn: made.orders.machine, name: "from-elsewhere" });
+  await page.getByRole("link", { name: "from-elsewhere" }).waitFor();
+  await context.close();
+});
+
+test("SQL runs, shows its rows, and says what is wrong", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("sql", "", `?statement=${encodeURIComponent("SELECT city, amount FROM sales.daily ORDER BY id LIMIT 3")}`));
+  await page.getByRole("button", { name: /^Run/ }).click();
+  await page.getByRole("cell", { name: "city c" }).waitFor();
+  await show(page, address("sql", "", `?statement=${encodeURIComponent("SELECT nosuch FROM sales.daily")}`));
+  await page.reload();
+  await page.getByRole("button", { name: /^Run/ }).click();
+  await page.getByText(/COLUMN_NOT_FOUND/).first().waitFor();
+  await context.close();
+});
+
+test("the palette finds by keyboard alone", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "Find" }).waitFor();
+  await page.keyboard.type("many state machine");
+  await page.getByRole("option", { name: /many-files/ }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: /many-files/, level: 1 }).waitFor();
+  await context.close();
+});
+
+test("wrong tokens, unknown executions and empty filters are told truly", { ...skip, timeout: PATIENCE }, async () => {
+  const stranger = await browser.newContext();
+  const page = await stranger.newPage();
+  await page.goto(`${server.endpoint}/console/#token=wrong`);
+  await page.getByText("This link is of an earlier start of the server").waitFor();
+  await stranger.close();
+  const { page: own, context } = await open();
+  await show(own, address("execution", "arn:aws:states:us-east-1:000000000000:execution:orders:nosuch"));
+  await own.getByText("ExecutionDoesNotExist").waitFor();
+  await show(own, address("machine", made.orders.machine, "?status=ABORTED"));
+  await own.getByText("No execution is aborted.").waitFor();
+  assert.equal(await own.title(), "orders – State machine · Lakerun");
+  await context.close();
+});
+
+test("a session goes on after a restart", { ...skip, timeout: PATIENCE }, async () => {
+  const other = await serve();
+  const port = Number(new URL(other.endpoint).port);
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`${other.endpoint}/console/#token=${other.token}`);
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+  await other.stop(true);
+  const again = await serve(other.data, port);
+  await page.reload();
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+  await page.goto(`${again.endpoint}/console`);
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+  await context.close();
+  await again.stop();
+});
