@@ -76,12 +76,50 @@ impl Client {
         let (status, body) = self.send(Call { service, method: "POST", path: "/", headers: &headers, body }).await?;
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         if !status.is_success() {
-            bail!(
-                "{target}: {}: {}",
-                value["__type"].as_str().unwrap_or(status.as_str()),
-                value["message"].as_str().unwrap_or_default()
-            );
+            // The error says what is wrong; which call found it is of no use to whoever reads it.
+            bail!("{}", in_words(&value, status.as_str()));
         }
         Ok(value)
+    }
+
+    /// All items of a list operation, page by page, up to a limit. `token`: the member that names the next page.
+    pub(crate) async fn all(
+        &self,
+        (service, target): (&str, &str),
+        mut input: Value,
+        (member, token): (&str, &str),
+        limit: usize,
+    ) -> Result<Vec<Value>> {
+        let mut items = Vec::new();
+        loop {
+            let mut page = self.json(service, target, &input).await?;
+            if let Value::Array(found) = page[member].take() {
+                items.extend(found);
+            }
+            match page[token].take() {
+                Value::String(next) if items.len() < limit => input[token] = next.into(),
+                _ => return Ok(items),
+            }
+        }
+    }
+}
+
+/// An error of a JSON protocol as a sentence: its name without the namespace that some services put before it, and what it says.
+fn in_words(error: &Value, status: &str) -> String {
+    let name = error["__type"].as_str().unwrap_or(status);
+    let name = name.rsplit('#').next().unwrap_or(name);
+    let message = error["message"].as_str().or_else(|| error["Message"].as_str()).unwrap_or_default();
+    if message.is_empty() { name.to_owned() } else { format!("{name}: {message}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn errors_are_sentences() {
+        let error = json!({"__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "message": "no table"});
+        assert_eq!(super::in_words(&error, "400"), "ResourceNotFoundException: no table");
+        assert_eq!(super::in_words(&json!(null), "503"), "503");
     }
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod tree;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::client::Client;
+use crate::output::{self, Format, say};
 use tree::{Tree, seconds};
 
 /// How a shell knows a command that Ctrl-C ended.
@@ -44,6 +45,20 @@ pub(crate) struct ListArgs {
     /// At most so many, newest first
     #[arg(long, default_value_t = 50)]
     limit: usize,
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct StopArgs {
+    /// The execution's ARN, or MACHINE/NAME
+    execution: String,
+    /// The error that the execution ends with
+    #[arg(long)]
+    error: Option<String>,
+    /// Why, in words
+    #[arg(long)]
+    cause: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -112,7 +127,7 @@ pub(crate) async fn run(client: &Client, asked: RunArgs) -> Result<ExitCode> {
 /// Shows the states as they run, on stderr, until the execution is over.
 async fn follow(client: &Client, execution: &str) -> Result<()> {
     let mut tree = Tree::new(execution.rsplit(':').next().unwrap_or(execution));
-    let mut screen = Screen { drawn: 0, terminal: std::io::stderr().is_terminal() };
+    let mut screen = Screen { drawn: 0, terminal: output::is_terminal() };
     let (mut page, mut seen) = (Value::Null, 0);
     loop {
         let mut asked = json!({ "executionArn": execution, "maxResults": 1000 });
@@ -123,15 +138,16 @@ async fn follow(client: &Client, execution: &str) -> Result<()> {
         let events = history["events"].as_array().map(Vec::as_slice).unwrap_or_default();
         let mut over = false;
         for event in events.iter().skip(seen) {
-            let change = tree.take(event);
-            if let Some(change) = change.filter(|_| !screen.terminal) {
-                Screen::line(&change);
+            let changes = tree.take(event);
+            if !screen.terminal {
+                changes.iter().for_each(Screen::line);
             }
             over |= matches!(
                 event["type"].as_str(),
                 Some("ExecutionSucceeded" | "ExecutionFailed" | "ExecutionAborted" | "ExecutionTimedOut")
             );
         }
+        tell_map_runs(client, &mut tree, !screen.terminal).await;
         screen.draw(&tree);
         // A full page is behind us; the last one is read again until it is.
         match history.get("nextToken").filter(|next| !next.is_null()) {
@@ -147,6 +163,26 @@ async fn follow(client: &Client, execution: &str) -> Result<()> {
     }
 }
 
+/// How far the Map Runs are whose end has not been seen: their children are executions of their own.
+async fn tell_map_runs(client: &Client, tree: &mut Tree, aloud: bool) {
+    for (node, arn) in tree.map_runs() {
+        let Ok(run) = call(client, "DescribeMapRun", json!({ "mapRunArn": arn })).await else { continue };
+        let count = |name: &str| run["itemCounts"][name].as_u64().unwrap_or_default();
+        let failed = count("failed") + count("timedOut") + count("aborted");
+        let note = format!(
+            "{} of {} items succeeded, {failed} failed, {} running",
+            count("succeeded"),
+            count("total"),
+            count("running")
+        );
+        let over = run["status"] != "RUNNING";
+        if over && aloud {
+            let _ = writeln!(std::io::stderr(), "{}: {note}", tree.name(node));
+        }
+        tree.note(node, note, over);
+    }
+}
+
 /// Where progress is shown.
 struct Screen {
     /// Lines of the tree on the screen.
@@ -159,15 +195,18 @@ impl Screen {
         if !self.terminal {
             return;
         }
-        let mut frame = String::new();
+        // A line that wraps would take more of the screen than is known here: while the tree is drawn, the terminal cuts them
+        // (DECAWM, which all terminals since the VT100 have).
+        let mut frame = "\x1b[?7l".to_owned();
         if self.drawn > 0 {
-            frame = format!("\x1b[{}A\x1b[J", self.drawn);
+            frame = format!("{frame}\x1b[{}A\x1b[J", self.drawn);
         }
         let lines = tree.lines(now(), ROWS);
         for line in &lines {
             frame.push_str(line);
             frame.push('\n');
         }
+        frame.push_str("\x1b[?7h");
         self.drawn = lines.len();
         let _ = write!(std::io::stderr(), "{frame}");
     }
@@ -175,8 +214,8 @@ impl Screen {
     fn line(change: &tree::Change) {
         let at = jiff::Timestamp::from_nanosecond(nanoseconds(change.at)).unwrap_or_default();
         let lasted = change.lasted.map(|lasted| format!("  {}", seconds(lasted))).unwrap_or_default();
-        let (indent, mark) = ("  ".repeat(change.depth), change.status.mark());
-        let _ = writeln!(std::io::stderr(), "{}  {indent}{mark} {}{lasted}", at.strftime("%H:%M:%S%.3f"), change.name);
+        let (indent, mark, word) = ("  ".repeat(change.depth), change.status.mark(), change.status.word());
+        let _ = writeln!(std::io::stderr(), "{}  {indent}{mark} {}{lasted}{word}", at.strftime("%H:%M:%S%.3f"), change.name);
     }
 }
 
@@ -186,7 +225,7 @@ fn nanoseconds(seconds: f64) -> i128 {
     i128::from(millis) * 1_000_000
 }
 
-fn now() -> f64 {
+pub(crate) fn now() -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century fit a double")]
     let millis = jiff::Timestamp::now().as_millisecond() as f64;
     millis / 1000.0
@@ -199,7 +238,7 @@ fn tell_end(ended: &Value) -> ExitCode {
         say(&pretty(output));
     }
     if status != "SUCCEEDED" {
-        let part = |name: &str| ended[name].as_str().map(|text| format!(": {text}")).unwrap_or_default();
+        let part = |name: &str| ended[name].as_str().map(|text| format!(": {}", output::cause(text))).unwrap_or_default();
         let _ = writeln!(std::io::stderr(), "{status}{}{}", part("error"), part("cause"));
     }
     match status {
@@ -242,22 +281,72 @@ pub(crate) async fn list(client: &Client, asked: ListArgs) -> Result<()> {
     found.sort_by(|a, b| {
         b["startDate"].as_f64().unwrap_or_default().total_cmp(&a["startDate"].as_f64().unwrap_or_default())
     });
-    say(&format!("{:<11} {:<20} {:>9}  {:<24} {}", "STATUS", "STARTED", "LASTED", "STATE MACHINE", "NAME"));
-    for execution in found.iter().take(asked.limit) {
+    found.truncate(asked.limit);
+    if asked.output != Format::Table {
+        return output::document(asked.output, &json!({ "executions": found }));
+    }
+    let mut rows = Vec::new();
+    for execution in &found {
         let began = execution["startDate"].as_f64().unwrap_or_default();
         let ended = execution["stopDate"].as_f64().unwrap_or_else(now);
         let at = jiff::Timestamp::from_nanosecond(nanoseconds(began)).unwrap_or_default();
         let part = |name: &str| execution[name].as_str().unwrap_or_default();
         let machine = part("stateMachineArn").rsplit(':').next().unwrap_or_default();
-        say(&format!(
-            "{:<11} {:<20} {:>9}  {machine:<24} {}",
-            part("status"),
+        rows.push(vec![
+            part("status").to_owned(),
             at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
             seconds(ended - began),
-            part("name"),
-        ));
+            machine.to_owned(),
+            part("name").to_owned(),
+        ]);
     }
+    output::table(&["STATUS", "STARTED", "LASTED", "STATE MACHINE", "NAME"], &rows);
     Ok(())
+}
+
+/// `lakerun stop`.
+pub(crate) async fn stop(client: &Client, asked: StopArgs) -> Result<()> {
+    let arn = execution_arn(client, &asked.execution)?;
+    let now = described(client, &arn).await?;
+    if now["status"] != "RUNNING" {
+        bail!("{arn} has ended already: {}", now["status"].as_str().unwrap_or_default());
+    }
+    let mut input = json!({ "executionArn": arn });
+    for (name, given) in [("error", asked.error), ("cause", asked.cause)] {
+        if let Some(given) = given {
+            input[name] = given.into();
+        }
+    }
+    call(client, "StopExecution", input).await?;
+    say(&format!("stopped {arn}"));
+    Ok(())
+}
+
+/// `lakerun redrive`.
+pub(crate) async fn redrive(client: &Client, execution: &str) -> Result<()> {
+    let arn = execution_arn(client, execution)?;
+    described(client, &arn).await?;
+    call(client, "RedriveExecution", json!({ "executionArn": arn })).await?;
+    say(&format!("goes on {arn}"));
+    Ok(())
+}
+
+pub(crate) async fn described(client: &Client, arn: &str) -> Result<Value> {
+    call(client, "DescribeExecution", json!({ "executionArn": arn })).await.map_err(|error| {
+        let unknown = error.to_string().starts_with("ExecutionDoesNotExist");
+        if unknown { anyhow::anyhow!("there is no execution {arn} (lakerun executions lists them)") } else { error }
+    })
+}
+
+/// An execution by its ARN, or as MACHINE/NAME.
+fn execution_arn(client: &Client, execution: &str) -> Result<String> {
+    if execution.starts_with("arn:") {
+        return Ok(execution.to_owned());
+    }
+    let Some((machine, name)) = execution.split_once('/') else {
+        bail!("an execution is named by its ARN, or as MACHINE/NAME, not {execution:?}")
+    };
+    Ok(format!("arn:aws:states:{}:{}:execution:{machine}:{name}", client.server.region, client.server.account))
 }
 
 /// `lakerun test-state`.
@@ -296,13 +385,9 @@ pub(crate) async fn test_state(client: &Client, asked: TestStateArgs) -> Result<
     Ok(if tested["status"] == "FAILED" { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn call(client: &Client, operation: &str, input: Value) -> Result<Value> {
+pub(crate) async fn call(client: &Client, operation: &str, input: Value) -> Result<Value> {
     let target = format!("AWSStepFunctions.{operation}");
-    client.json("states", &target, &input).await.map_err(|error| {
-        // The error says what is wrong; which call found it is of no use here.
-        let text = error.to_string();
-        text.strip_prefix(&format!("{target}: ")).map_or(error, |rest| anyhow::anyhow!(rest.to_owned()))
-    })
+    client.json("states", &target, &input).await
 }
 
 /// That there is no such machine, and which there are.
@@ -329,7 +414,7 @@ async fn pages(client: &Client, operation: &str, mut input: Value, member: &str,
 }
 
 /// A machine by its ARN, or by its name in the server's account and region.
-fn machine_arn(client: &Client, machine: &str) -> String {
+pub(crate) fn machine_arn(client: &Client, machine: &str) -> String {
     if machine.starts_with("arn:") {
         return machine.to_owned();
     }
@@ -357,11 +442,7 @@ fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-fn pretty(json: &str) -> String {
+pub(crate) fn pretty(json: &str) -> String {
     let value = serde_json::from_str::<Value>(json).ok();
     value.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| json.to_owned())
-}
-
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

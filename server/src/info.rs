@@ -1,25 +1,27 @@
-//! Commands that only tell: `env`, `status`, `logs`, `doctor`.
+//! Commands that only tell: `env`, `status`, `open`, `logs`, `doctor`.
 
-use std::io::Write as _;
+use std::collections::BTreeSet;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::client::{Call, Client};
+use crate::output::{self, Format, say};
 
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
-}
-
 /// `lakerun env`: shell lines for `eval`.
-pub(crate) fn env(data: &Path) -> Result<()> {
-    let server = Client::open(data)?.server;
+pub(crate) async fn env(data: &Path) -> Result<()> {
+    let client = Client::open(data)?;
+    // A file that a server left when it was killed sends every client to a closed port.
+    client.send(answers()).await?;
+    let server = client.server;
     for (name, value) in [
         ("AWS_ENDPOINT_URL", server.endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", &server.access_key),
@@ -35,49 +37,126 @@ pub(crate) fn env(data: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Any request that is quickly answered.
+fn answers() -> Call<'static> {
+    Call { service: "s3", method: "GET", path: "/", headers: &[], body: Bytes::new() }
+}
+
 /// `lakerun status`: exit code 0 when the server answers.
-pub(crate) async fn status(data: &Path) -> Result<()> {
+pub(crate) async fn status(data: &Path, format: Format) -> Result<()> {
     let client = Client::open(data)?;
-    let call = Call { service: "s3", method: "GET", path: "/", headers: &[], body: bytes::Bytes::new() };
-    let (code, _) = client.send(call).await?;
+    let (code, buckets) = client.send(answers()).await?;
     let memory = std::fs::read_to_string(format!("/proc/{}/status", client.server.pid)).unwrap_or_default();
     let resident = memory.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or("unknown").trim().to_owned();
-    say(&format!("endpoint  {}", client.server.endpoint));
-    say(&format!("answers   {}", if code.is_success() { "yes" } else { code.as_str() }));
-    say(&format!("process   {} (resident {resident})", client.server.pid));
-    say(&format!("account   {}  region {}", client.server.account, client.server.region));
-    say(&format!("data      {}", data.display()));
-    say(&format!("console   {}/console/#token={}", client.server.endpoint, client.server.console_token));
+    let server = &client.server;
+    let mut told = json!({
+        "endpoint": server.endpoint,
+        "answers": if code.is_success() { "yes" } else { code.as_str() },
+        "process": server.pid,
+        "resident": resident,
+        "account": server.account,
+        "region": server.region,
+        "data": data.display().to_string(),
+        "console": format!("{}/console/#token={}", server.endpoint, server.console_token),
+    });
+    let holds = holds(&client, &String::from_utf8_lossy(&buckets)).await?;
+    if format != Format::Table {
+        told["holds"] = holds;
+        return output::document(format, &told);
+    }
+    output::record(&told);
+    let counts = holds.as_object().into_iter().flatten();
+    say(&format!("holds      {}", counts.map(|(what, n)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")));
+    Ok(())
+}
+
+/// How many there are of what one would look for.
+async fn holds(client: &Client, buckets: &str) -> Result<Value> {
+    const LISTS: [(&str, &str, &str, &str, &str); 6] = [
+        ("databases", "glue", "AWSGlue.GetDatabases", "DatabaseList", "NextToken"),
+        ("Glue jobs", "glue", "AWSGlue.GetJobs", "Jobs", "NextToken"),
+        ("queues", "sqs", "AmazonSQS.ListQueues", "QueueUrls", "NextToken"),
+        ("rules", "events", "AWSEvents.ListRules", "Rules", "NextToken"),
+        ("secrets", "secretsmanager", "secretsmanager.ListSecrets", "SecretList", "NextToken"),
+        ("log groups", "logs", "Logs_20140328.DescribeLogGroups", "logGroups", "nextToken"),
+    ];
+    let mut counts = serde_json::Map::new();
+    let states = ("states", "AWSStepFunctions.ListStateMachines");
+    let machines = client.all(states, json!({}), ("stateMachines", "nextToken"), usize::MAX).await?;
+    let mut running = 0;
+    for machine in machines.iter().filter(|machine| machine["type"] != "EXPRESS") {
+        let input = json!({ "stateMachineArn": machine["stateMachineArn"], "statusFilter": "RUNNING", "maxResults": 1000 });
+        let listed = ("states", "AWSStepFunctions.ListExecutions");
+        running += client.all(listed, input, ("executions", "nextToken"), usize::MAX).await?.len();
+    }
+    counts.insert("state machines".to_owned(), machines.len().into());
+    counts.insert("running executions".to_owned(), running.into());
+    counts.insert("buckets".to_owned(), buckets.matches("<Bucket>").count().into());
+    for (what, service, target, member, token) in LISTS {
+        let found = client.all((service, target), json!({}), (member, token), usize::MAX).await?;
+        counts.insert(what.to_owned(), found.len().into());
+    }
+    let functions = Call { path: "/2015-03-31/functions", service: "lambda", ..answers() };
+    let (_, body) = client.send(functions).await?;
+    let page: Value = serde_json::from_slice(&body).unwrap_or_default();
+    counts.insert("functions".to_owned(), page["Functions"].as_array().map_or(0, Vec::len).into());
+    Ok(Value::Object(counts))
+}
+
+/// `lakerun open`: the console's address, and a browser where there is one to start.
+pub(crate) async fn open(data: &Path, what: &str) -> Result<()> {
+    let client = Client::open(data)?;
+    client.send(answers()).await?;
+    let place = match what {
+        "" => String::new(),
+        arn if arn.contains(":execution:") => format!("&to=/execution/{arn}"),
+        arn if arn.contains(":stateMachine:") => format!("&to=/machine/{arn}"),
+        arn if arn.starts_with("arn:") => bail!("executions and state machines are opened by their ARN, not {arn}"),
+        page => format!("&to=/{}", page.trim_start_matches('/')),
+    };
+    let url = format!("{}/console/#token={}{place}", client.server.endpoint, client.server.console_token);
+    say(&url);
+    if std::io::stdout().is_terminal() {
+        let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let quiet = std::process::Stdio::null;
+        let started = std::process::Command::new(program).arg(&url).stdout(quiet()).stderr(quiet()).status();
+        if !started.is_ok_and(|status| status.success()) {
+            complain(&format!("no browser could be started ({program}): open the address yourself"));
+        }
+    }
     Ok(())
 }
 
 /// `lakerun logs`: events of every stream of the groups with this prefix, in order of time.
 pub(crate) async fn logs(data: &Path, prefix: &str, follow: bool) -> Result<()> {
     let client = Client::open(data)?;
-    let mut since = 0;
+    // What was told of the newest moment: more may come of it.
+    let (mut since, mut told) = (0, BTreeSet::new());
     loop {
-        let groups =
-            client.json("logs", "Logs_20140328.DescribeLogGroups", &json!({"logGroupNamePrefix": prefix})).await?;
+        let mut groups = json!({});
+        if !prefix.is_empty() {
+            groups["logGroupNamePrefix"] = prefix.into();
+        }
+        let groups = ("logs", "Logs_20140328.DescribeLogGroups", groups, "logGroups");
+        let groups = client.all((groups.0, groups.1), groups.2, (groups.3, "nextToken"), usize::MAX).await?;
         let mut events = Vec::new();
-        for group in groups["logGroups"].as_array().into_iter().flatten().filter_map(|g| g["logGroupName"].as_str()) {
-            let mut token = Value::Null;
-            loop {
-                let request = json!({"logGroupName": group, "startTime": since, "nextToken": token});
-                let page = client.json("logs", "Logs_20140328.FilterLogEvents", &request).await?;
-                for event in page["events"].as_array().into_iter().flatten() {
-                    let text = event["message"].as_str().unwrap_or_default().trim_end().to_owned();
-                    events.push((event["timestamp"].as_i64().unwrap_or_default(), group.to_owned(), text));
-                }
-                token = page["nextToken"].clone();
-                if token.is_null() {
-                    break;
-                }
+        for group in groups.iter().filter_map(|group| group["logGroupName"].as_str()) {
+            let input = json!({ "logGroupName": group, "startTime": since });
+            let filter = ("logs", "Logs_20140328.FilterLogEvents");
+            for event in client.all(filter, input, ("events", "nextToken"), usize::MAX).await? {
+                let text = |name: &str| event[name].as_str().unwrap_or_default().trim_end().to_owned();
+                events.push((event["timestamp"].as_i64().unwrap_or_default(), group.to_owned(), text("message"), text("eventId")));
             }
         }
-        events.sort_by_key(|(t, ..)| *t);
-        for (time, group, text) in &events {
-            say(&format!("{} {group} {text}", wire::Timestamp::from_millis(*time).to_iso()));
-            since = since.max(time + 1);
+        // Stable: what is of one moment stays in the order of its stream.
+        events.sort_by_key(|(time, ..)| *time);
+        for (time, group, text, id) in events {
+            if time > since {
+                (since, told) = (time, BTreeSet::new());
+            }
+            if told.insert(id) {
+                say(&format!("{} {group} {text}", wire::Timestamp::from_millis(time).to_iso()));
+            }
         }
         if !follow {
             return Ok(());
@@ -94,7 +173,10 @@ pub(crate) async fn doctor(data: &Path) -> Result<()> {
     let scratch = compute.scratch.clone();
     let compute = compute::Compute::new(compute)?;
     match compute.envs.base().await {
-        Ok(base) => say(&format!("ok       python: {base:?}")),
+        Ok(_) => {
+            let version = std::env::var("LAKERUN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+            say(&format!("ok       python: {version} makes environments for functions, jobs and models"));
+        }
         Err(e) => say(&format!(
             "MISSING  python 3.10 or later with venv: no Lambda functions in Python, Spark jobs or models ({e})"
         )),

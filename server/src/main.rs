@@ -1,14 +1,19 @@
 //! `lakerun`: the server and its command line. This crate wires: settings, HTTP, the services, workers, the console.
 //!
-//! Map: [`settings`] what can be set · [`up`] start and stop · [`services`] which services there are · [`http`] one port,
-//! every protocol · [`worker`] child processes' side · [`client`] the signed client that the other commands use.
+//! Map: [`settings`] what can be set · [`up`] start and stop · [`services`] which services there are · [`worker`] child
+//! processes' side · [`client`] the signed client that the other commands use, a file each: [`executions`], [`deploy`],
+//! [`look`], [`sql`], [`init`], [`info`] · [`output`] how they print.
 
 mod client;
 mod deploy;
 mod executions;
 mod info;
+mod init;
+mod look;
+mod output;
 mod services;
 mod settings;
+mod sql;
 mod up;
 mod worker;
 
@@ -18,16 +23,33 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
 
+use output::Format;
+
 /// Gives back what a busy hour took, and is quicker than the system's where many threads allocate.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Parser)]
-#[command(name = "lakerun", version, about = "Serverless data pipelines on your own machines, behind AWS's protocols")]
+#[command(
+    name = "lakerun",
+    version,
+    about = "Serverless data pipelines on your own machines, behind AWS's protocols",
+    after_help = EXIT_CODES
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    it is done; with run --follow: the execution succeeded
+  1    it failed, or the server does not answer; with run --follow: the execution failed
+  2    the command line is wrong; with run --follow: the execution timed out
+  3    with run --follow: the execution was stopped
+  130  Ctrl-C; an execution that is followed goes on
+
+Colours and redrawn lines only on terminals; NO_COLOR, CLICOLOR=0 and TERM=dumb are heeded.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -36,7 +58,25 @@ enum Command {
     /// Print what clients need in their environment: eval "$(lakerun env)"
     Env(DataFlag),
     /// Say whether the server runs, and what it holds
-    Status(DataFlag),
+    Status {
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+        #[command(flatten)]
+        data: DataFlag,
+    },
+    /// Open the console in a browser, signed in
+    Open {
+        /// What to open: an execution's or a state machine's ARN, or a page such as sql
+        #[arg(default_value = "")]
+        what: String,
+        #[command(flatten)]
+        data: DataFlag,
+    },
+    /// Write a pipeline to start from: a template, a state machine, ten lines of Python, one CSV
+    Init {
+        /// A folder, which is made; files that are there are kept
+        folder: PathBuf,
+    },
     /// Create or update a CloudFormation stack; local folders in the template are packaged
     Deploy {
         stack: String,
@@ -53,10 +93,10 @@ enum Command {
         #[command(flatten)]
         data: DataFlag,
     },
-    /// Print log events, newest groups first
+    /// Print log events of all groups, in order of time
     Logs {
         /// Only groups that begin with this, e.g. /aws/lambda/
-        #[arg(default_value = "/")]
+        #[arg(default_value = "")]
         prefix: String,
         /// Go on as new events come
         #[arg(short, long)]
@@ -78,6 +118,35 @@ enum Command {
         #[command(flatten)]
         data: DataFlag,
     },
+    /// Show a state machine, an execution, a stack, a function, a job, a table, a queue: by ARN or by name
+    Describe {
+        name: String,
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+        #[command(flatten)]
+        data: DataFlag,
+    },
+    /// Stop an execution
+    Stop {
+        #[command(flatten)]
+        stop: executions::StopArgs,
+        #[command(flatten)]
+        data: DataFlag,
+    },
+    /// Run an execution that has failed again, from the state that failed
+    Redrive {
+        /// The execution's ARN, or MACHINE/NAME
+        execution: String,
+        #[command(flatten)]
+        data: DataFlag,
+    },
+    /// Ask Athena: one statement, a file, or a prompt
+    Sql {
+        #[command(flatten)]
+        sql: sql::SqlArgs,
+        #[command(flatten)]
+        data: DataFlag,
+    },
     /// Run one state alone (TestState), and show what it makes of its input
     TestState {
         #[command(flatten)]
@@ -87,10 +156,8 @@ enum Command {
     },
     /// Say what this machine lacks, and what that costs
     Doctor(DataFlag),
-    #[command(hide = true)]
-    Worker { kind: String },
-    #[command(hide = true)]
-    Operations,
+    /// Print the completion of a shell, e.g. lakerun completion bash > /etc/bash_completion.d/lakerun
+    Completion { shell: clap_complete::Shell },
 }
 
 /// Which running server a command talks to.
@@ -107,19 +174,36 @@ impl DataFlag {
     }
 }
 
+/// What the server calls itself for, which no list of commands names.
+fn internal() -> Option<anyhow::Result<()>> {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (Some("worker"), Some(kind)) => Some(worker::run(&kind)),
+        (Some("operations"), None) => Some(services::print_operations()),
+        _ => None,
+    }
+}
+
 fn main() -> ExitCode {
+    if let Some(done) = internal() {
+        return finish(done.map(|()| ExitCode::SUCCESS));
+    }
     let command = Cli::parse().command;
     if matches!(command, Command::Up(_) | Command::Doctor(_)) {
         // Before there are threads.
         compute::sandbox::enter();
     }
-    let outcome = match command {
+    finish(match command {
         Command::Run { run, data } => block(async { executions::run(&client::Client::open(&data.path())?, run).await }),
         Command::TestState { test, data } => {
             block(async { executions::test_state(&client::Client::open(&data.path())?, test).await })
         }
+        Command::Sql { sql, data } => block(async { sql::run(&client::Client::open(&data.path())?, sql).await }),
         other => plain(other).map(|()| ExitCode::SUCCESS),
-    };
+    })
+}
+
+fn finish(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     outcome.unwrap_or_else(|e| {
         info::complain(&format!("lakerun: {e:#}"));
         ExitCode::FAILURE
@@ -130,8 +214,19 @@ fn main() -> ExitCode {
 fn plain(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Up(flags) => up::run(&flags),
-        Command::Env(data) => info::env(&data.path()),
-        Command::Status(data) => block(info::status(&data.path())),
+        Command::Env(data) => block(info::env(&data.path())),
+        Command::Status { output, data } => block(info::status(&data.path(), output)),
+        Command::Open { what, data } => block(info::open(&data.path(), &what)),
+        Command::Init { folder } => init::run(&folder),
+        Command::Describe { name, output, data } => {
+            block(async { look::describe(&client::Client::open(&data.path())?, &name, output).await })
+        }
+        Command::Stop { stop, data } => {
+            block(async { executions::stop(&client::Client::open(&data.path())?, stop).await })
+        }
+        Command::Redrive { execution, data } => {
+            block(async { executions::redrive(&client::Client::open(&data.path())?, &execution).await })
+        }
         Command::Deploy { stack, template, parameters, data } => {
             block(async { deploy::run(&client::Client::open(&data.path())?, &stack, &template, &parameters).await })
         }
@@ -143,9 +238,11 @@ fn plain(command: Command) -> anyhow::Result<()> {
             block(async { executions::list(&client::Client::open(&data.path())?, list).await })
         }
         Command::Doctor(data) => block(info::doctor(&data.path())),
-        Command::Worker { kind } => worker::run(&kind),
-        Command::Operations => services::print_operations(),
-        Command::Run { .. } | Command::TestState { .. } => Ok(()),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "lakerun", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Run { .. } | Command::TestState { .. } | Command::Sql { .. } => Ok(()),
     }
 }
 

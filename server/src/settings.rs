@@ -1,7 +1,7 @@
 //! What can be set: file, then environment (`LAKERUN_…`), then flags. Unknown keys are errors. Each key is described where it
 //! is declared: top-level ones here, a section's in the service that reads it.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Sections that services read with `Settings::section`.
-const SECTIONS: [&str; 9] = ["smtp", "lambda", "glue", "athena", "sagemaker", "s3", "states", "compute", "logs"];
+const SECTIONS: [&str; 6] = ["smtp", "lambda", "s3", "states", "compute", "console"];
 /// Variables with our prefix that are not settings of the server.
 const FOREIGN: [&str; 6] = ["cache", "python", "shared", "config", "demo_profile", "target"];
 
 /// Flags of `lakerun up`.
 #[derive(clap::Args, Debug, Serialize)]
 pub(crate) struct Flags {
-    /// Address to serve on [default: 127.0.0.1:4566]
+    /// Address to serve on, HOST:PORT; port 0 takes a free one [default: 127.0.0.1:4566]
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    listen: Option<SocketAddr>,
+    listen: Option<String>,
     /// Folder for everything that is kept [default: the user's data folder]
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub(crate) struct Flags {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Settings {
     /// Address to serve on. Port 0 takes a free one.
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: String,
     /// Folder for everything that is kept.
     pub(crate) data: PathBuf,
     /// The account that everything belongs to.
@@ -103,6 +103,18 @@ pub(crate) fn load(flags: &Flags) -> Result<Settings> {
 }
 
 impl Settings {
+    /// The addresses that `listen` names; of a name that has several, those of IPv4 first, which clients try first.
+    ///
+    /// # Errors
+    /// A text that says what is wrong with it.
+    pub(crate) fn addresses(&self) -> Result<Vec<SocketAddr>> {
+        let found = self.listen.to_socket_addrs();
+        let found = found.with_context(|| format!("listen: {:?} is no HOST:PORT that is known here", self.listen))?;
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(SocketAddr::is_ipv6);
+        Ok(found)
+    }
+
     pub(crate) fn sections(&self) -> service::Settings {
         service::Settings(Arc::new(self.sections.clone()))
     }

@@ -1,7 +1,7 @@
 //! `lakerun up`: open the data folder, wire the services, serve, drain, stop.
 
 use std::fs::OpenOptions;
-use std::io::{Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,14 +44,15 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     // s3s logs every error of a client as an error of its own.
     let filter =
         tracing_subscriber::EnvFilter::try_new(format!("s3s=off,{}", settings.log)).context("setting `log`")?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(crate::output::is_terminal()).with_target(false).init();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
 }
 
 async fn serve(settings: Settings) -> Result<()> {
     let dir = DataDir::open(&settings.data)?;
     let root = root_keys(&settings)?;
-    let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+    let addresses = settings.addresses()?;
+    let listener = TcpListener::bind(addresses.as_slice()).await.with_context(|| {
         format!("cannot listen on {}: is another server there? (choose another address with --listen)", settings.listen)
     })?;
     let address = listener.local_addr()?;
@@ -96,9 +97,11 @@ async fn serve(settings: Settings) -> Result<()> {
         })?,
     )?;
     tracing::info!(%endpoint, data = %settings.data.display(), "serving");
+    welcome(&settings, &endpoint, &token);
 
     let telemetry = Arc::clone(&wired.telemetry);
-    let front = Arc::new(front::Front::new(&platform, wired.s3, wired.lambda, token));
+    let front = front::Front::new(&platform, wired.s3, wired.lambda, token).map_err(|e| anyhow::anyhow!(e))?;
+    let front = Arc::new(front);
     if let Err(error) = front.hand_over(&platform.data) {
         tracing::info!(%error, "workers read objects over HTTP alone");
     }
@@ -117,6 +120,19 @@ async fn serve(settings: Settings) -> Result<()> {
     accepting.abort();
     let _ = std::fs::remove_file(settings.data.join(SERVER_FILE));
     Ok(())
+}
+
+/// Where to go now. The link that signs in is for the person at the terminal alone: what goes to a file is kept and read by others.
+fn welcome(settings: &Settings, endpoint: &str, token: &str) {
+    let link = if std::io::stdout().is_terminal() { format!("#token={token}") } else { String::new() };
+    let flag = if settings.data == settings::default_data() {
+        String::new()
+    } else {
+        format!(" --data {}", settings.data.display())
+    };
+    crate::output::say(&format!(
+        "Lakerun serves at {endpoint}\n  console  {endpoint}/console/{link}\n  clients  eval \"$(lakerun env{flag})\""
+    ));
 }
 
 /// The owner's keys: as set, else as made at first start.

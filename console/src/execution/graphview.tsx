@@ -55,10 +55,11 @@ export function Graph({ machine, summaries, notes, selected, onSelect }: GraphPr
             const note = notes?.get(name) ?? told(of) ?? (b.collapsed ? `${b.holds} states inside` : "");
             const words = `${name}, ${b.type}, ${of && of.visits > 0 ? status : "not reached"}${note ? `, ${note}` : ""}`;
             const short = name.length > 40 ? `${name.slice(0, 39)}…` : name;
+            // In SVG the attribute is case-sensitive: tabIndex would be an attribute that means nothing.
             // What is drawn on a box is not its name: a screen reader is told the state's in words.
             return (
               <g key={b.id} transform={`translate(${b.x - b.width / 2},${b.y - b.height / 2})`}>
-                <g data-state={name} data-status={status} data-note={note} class={selected === name ? "selected" : ""} tabIndex={0} role="button" aria-label={words} aria-pressed={selected === name}
+                <g data-state={name} data-status={status} data-note={note} class={selected === name ? "selected" : ""} tabindex={0} role="button" aria-label={words} aria-pressed={selected === name}
                   onClick={() => onSelect(name)} onDblClick={() => b.holds > 0 && toggle(name)}
                   onKeyDown={(e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); onSelect(name); } }}>
                   <rect width={b.width} height={b.height} rx={7} />

@@ -18,6 +18,7 @@ def main():
         return crash.run(args)
     began = time.monotonic()
     show = scene.Scene(args)
+    done = False
     summary = {"from": args.first.isoformat(), "to": args.last.isoformat(), "break": args.breaks}
     try:
         show.open()
@@ -29,11 +30,13 @@ def main():
             print(f"\n{'All assertions hold.' if not failures else f'{len(failures)} assertions do not hold.'} {show.work / 'summary.json'}")
         if failures or args.exit:
             return 1 if failures else 0
+        done = True
         where_to_look(show)
         signal.pause()
     except KeyboardInterrupt:
-        print("\nStopping.")
-        return 0
+        # Ctrl-C is how a demo that is over is left; before that it cuts something short, and a script has to see that.
+        print("\nStopping." if done else "\nInterrupted before the end.")
+        return 0 if done else 130
     finally:
         show.close()
 

@@ -15,6 +15,10 @@ pub(crate) struct Node {
     ended: Option<f64>,
     parent: usize,
     children: Vec<usize>,
+    /// The Map Run of a Distributed Map, how far it is, and whether that is the end.
+    map_run: Option<String>,
+    note: Option<String>,
+    settled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub(crate) enum Status {
     Running,
     Succeeded,
     Failed,
+    /// It failed, and a Catch took the error: the execution went on.
+    Caught,
     Aborted,
 }
 
@@ -41,6 +47,8 @@ pub(crate) struct Tree {
     nodes: Vec<Node>,
     /// Where the thread of events stands after each event: on a node, or inside it (before its next state).
     places: BTreeMap<u64, Place>,
+    /// What the event at hand has ended along with what it names.
+    cut: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,18 +63,20 @@ const SHOWN: usize = 8;
 
 impl Tree {
     pub(crate) fn new(name: &str) -> Self {
-        Self { nodes: vec![node(name, "", ROOT, 0.0)], places: BTreeMap::new() }
+        Self { nodes: vec![node(name, "", ROOT, 0.0)], places: BTreeMap::new(), cut: Vec::new() }
     }
 
     /// Takes an event of the history in; says what it changed.
-    pub(crate) fn take(&mut self, event: &Value) -> Option<Change> {
+    pub(crate) fn take(&mut self, event: &Value) -> Vec<Change> {
         let kind = event["type"].as_str().unwrap_or_default();
         let at = event["timestamp"].as_f64().unwrap_or_default();
         let before = event["previousEventId"].as_u64().and_then(|id| self.places.get(&id).copied());
         let before = before.unwrap_or(Place::Inside(ROOT));
         let (place, changed) = self.step(kind, event, at, before);
         self.places.insert(event["id"].as_u64().unwrap_or_default(), place);
-        changed.map(|index| self.change(index, at))
+        let mut all = std::mem::take(&mut self.cut);
+        all.extend(changed.filter(|index| !all.contains(index)));
+        all.into_iter().map(|index| self.change(index, at)).collect()
     }
 
     fn step(&mut self, kind: &str, event: &Value, at: f64, before: Place) -> (Place, Option<usize>) {
@@ -80,7 +90,11 @@ impl Tree {
         if kind.ends_with("StateExited") {
             let name = event["stateExitedEventDetails"]["name"].as_str().unwrap_or_default();
             let index = self.up(standing, |node| node.name == name && !node.kind.is_empty());
-            let status = if self.nodes[index].status == Status::Running { Status::Succeeded } else { Status::Failed };
+            let status = match self.nodes[index].status {
+                Status::Running => Status::Succeeded,
+                _ => Status::Caught,
+            };
+            self.end_below(index, at);
             self.end(index, status, at);
             return (Place::Inside(self.nodes[index].parent), Some(index));
         }
@@ -98,6 +112,18 @@ impl Tree {
             "MapStateSucceeded" => (Place::On(map(self)), None),
             "MapStateFailed" | "ParallelStateFailed" => {
                 let index = self.up(standing, |node| kind.starts_with(&node.kind) && !node.kind.is_empty());
+                self.end_below(index, at);
+                self.nodes[index].status = Status::Failed;
+                (Place::On(index), None)
+            }
+            "MapRunStarted" => {
+                let index = map(self);
+                let arn = event["mapRunStartedEventDetails"]["mapRunArn"].as_str();
+                self.nodes[index].map_run = arn.map(str::to_owned);
+                (before, None)
+            }
+            "MapRunFailed" => {
+                let index = map(self);
                 self.nodes[index].status = Status::Failed;
                 (Place::On(index), None)
             }
@@ -113,6 +139,7 @@ impl Tree {
                     "MapIterationFailed" => Status::Failed,
                     _ => Status::Aborted,
                 };
+                self.end_below(index, at);
                 self.end(index, status, at);
                 (Place::On(self.nodes[index].parent), None)
             }
@@ -138,18 +165,52 @@ impl Tree {
         }
     }
 
-    /// The execution is over, and with it what still runs: the innermost of it is told.
+    /// The execution is over, and with it what still runs.
     fn over(&mut self, status: Status, at: f64) -> (Place, Option<usize>) {
-        let mut last = None;
-        for index in 1..self.nodes.len() {
-            if self.nodes[index].ended.is_none() {
-                let failed = self.nodes[index].status == Status::Failed || status == Status::Failed;
-                self.end(index, if failed { Status::Failed } else { Status::Aborted }, at);
-                last = Some(index);
+        let open: Vec<_> = (1..self.nodes.len()).filter(|index| self.nodes[*index].ended.is_none()).collect();
+        if status == Status::Failed {
+            // What fails an execution is the state that it stands on: the one of the outermost that is open.
+            let outermost: Vec<_> = open.into_iter().filter(|index| self.nodes[*index].parent == ROOT).collect();
+            for index in outermost {
+                self.end_below(index, at);
+                self.end(index, Status::Failed, at);
+                self.cut.push(index);
             }
         }
+        self.end_below(ROOT, at);
         self.end(ROOT, status, at);
-        (Place::Inside(ROOT), last)
+        (Place::Inside(ROOT), None)
+    }
+
+    /// What of a state's branches or of an iteration still ran when it ended: what had failed is why, the rest was aborted.
+    /// A Fail state has no exit in the history, nor has a branch that another's failure cut off.
+    fn end_below(&mut self, above: usize, at: f64) {
+        for index in self.nodes[above].children.clone() {
+            self.end_below(index, at);
+            if self.nodes[index].ended.is_none() {
+                let failed = self.nodes[index].status == Status::Failed || self.nodes[index].kind == "Fail";
+                let cause = |child: &usize| self.nodes[*child].status == Status::Failed;
+                let failed = failed || self.nodes[index].children.iter().any(cause);
+                self.end(index, if failed { Status::Failed } else { Status::Aborted }, at);
+                self.cut.push(index);
+            }
+        }
+    }
+
+    /// The Map Runs whose end has not been told yet.
+    pub(crate) fn map_runs(&self) -> Vec<(usize, String)> {
+        let open = self.nodes.iter().enumerate().filter(|(_, node)| !node.settled);
+        open.filter_map(|(index, node)| Some((index, node.map_run.clone()?))).collect()
+    }
+
+    /// Says how far a Map Run is.
+    pub(crate) fn note(&mut self, index: usize, text: String, settled: bool) {
+        self.nodes[index].note = Some(text);
+        self.nodes[index].settled = settled;
+    }
+
+    pub(crate) fn name(&self, index: usize) -> &str {
+        &self.nodes[index].name
     }
 
     fn add(&mut self, name: &str, kind: &str, parent: usize, at: f64) -> usize {
@@ -200,7 +261,9 @@ impl Tree {
     fn draw(&self, index: usize, depth: usize, now: f64, lines: &mut Vec<String>) {
         let node = &self.nodes[index];
         let lasted = seconds(node.ended.unwrap_or_else(|| now.max(node.began)) - node.began);
-        lines.push(format!("{}{} {}  {lasted}", "  ".repeat(depth), node.status.mark(), node.name));
+        let word = node.status.word();
+        let note = node.note.as_deref().map(|note| format!("  {note}")).unwrap_or_default();
+        lines.push(format!("{}{} {}  {lasted}{word}{note}", "  ".repeat(depth), node.status.mark(), node.name));
         if node.kind == "Map" && node.children.len() > SHOWN {
             let count = |status| node.children.iter().filter(|child| self.nodes[**child].status == status).count();
             lines.push(format!(
@@ -209,7 +272,7 @@ impl Tree {
                 count(Status::Succeeded),
                 node.children.len(),
                 count(Status::Running),
-                count(Status::Failed),
+                count(Status::Failed) + count(Status::Aborted),
             ));
             let eventful = |child: &&usize| matches!(self.nodes[**child].status, Status::Running | Status::Failed);
             for child in node.children.iter().filter(eventful).take(SHOWN) {
@@ -225,7 +288,8 @@ impl Tree {
 
 fn node(name: &str, kind: &str, parent: usize, began: f64) -> Node {
     let (name, kind) = (name.to_owned(), kind.to_owned());
-    Node { name, kind, status: Status::Running, began, ended: None, parent, children: Vec::new() }
+    let (children, map_run, note, settled) = Default::default();
+    Node { name, kind, status: Status::Running, began, ended: None, parent, children, map_run, note, settled }
 }
 
 impl Status {
@@ -233,8 +297,17 @@ impl Status {
         match self {
             Self::Running => '●',
             Self::Succeeded => '✔',
-            Self::Failed => '✘',
+            Self::Failed | Self::Caught => '✘',
             Self::Aborted => '■',
+        }
+    }
+
+    /// What the mark does not tell.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Caught => "  (failed, caught)",
+            Self::Aborted => "  (aborted)",
+            Self::Running | Self::Succeeded | Self::Failed => "",
         }
     }
 }
@@ -293,10 +366,52 @@ mod tests {
             "    ✔ #0  5.00 s",
             "      ✔ T  3.00 s",
             "  ✘ P  6.00 s",
-            "    ✘ X  4.00 s",
-            "    ✘ Y  3.00 s",
+            "    ✘ X  3.00 s",
+            "    ■ Y  2.00 s  (aborted)",
         ];
         assert_eq!(tree.lines(0.0, 50), want);
         assert_eq!(tree.lines(0.0, 4).len(), 4);
+    }
+
+    #[test]
+    fn a_caught_failure_shows_which_branch_failed() {
+        let entered = |name: &str| json!({"stateEnteredEventDetails": {"name": name}});
+        let exited = |name: &str| json!({"stateExitedEventDetails": {"name": name}});
+        let none = json!({});
+        let run = json!({"mapRunStartedEventDetails": {"mapRunArn": "arn"}});
+        let mut tree = Tree::new("m");
+        for event in [
+            event(1, 0, "ExecutionStarted", &none),
+            event(2, 0, "ParallelStateEntered", &entered("P")),
+            event(3, 2, "ParallelStateStarted", &none),
+            event(4, 3, "FailStateEntered", &entered("F")),
+            event(5, 3, "WaitStateEntered", &entered("W")),
+            event(6, 4, "ParallelStateFailed", &none),
+            event(7, 6, "ParallelStateExited", &exited("P")),
+            event(8, 7, "MapStateEntered", &entered("D")),
+            event(9, 8, "MapStateStarted", &none),
+            event(10, 9, "MapRunStarted", &run),
+        ] {
+            tree.take(&event);
+        }
+        assert_eq!(tree.map_runs(), [(4, "arn".to_owned())]);
+        tree.note(4, "190 of 200".to_owned(), true);
+        assert!(tree.map_runs().is_empty());
+        for event in [
+            event(11, 10, "MapRunSucceeded", &none),
+            event(12, 11, "MapStateSucceeded", &none),
+            event(13, 12, "MapStateExited", &exited("D")),
+            event(14, 13, "ExecutionSucceeded", &none),
+        ] {
+            tree.take(&event);
+        }
+        let want = [
+            "✔ m  13 s",
+            "  ✘ P  5.00 s  (failed, caught)",
+            "    ✘ F  2.00 s",
+            "    ■ W  1.00 s  (aborted)",
+            "  ✔ D  5.00 s  190 of 200",
+        ];
+        assert_eq!(tree.lines(0.0, 50), want);
     }
 }

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use crate::{Server, root};
 
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Server {
-    fn lakerun(&self, arguments: &[&str], input: &str) -> Said {
+    pub(crate) fn lakerun(&self, arguments: &[&str], input: &str) -> Said {
         let mut child = Command::new(env!("CARGO_BIN_EXE_lakerun"))
             .args(arguments)
             .arg("--data")
@@ -31,7 +31,7 @@ impl Server {
         Said { code: done.status.code().unwrap_or(-1), out: text(&done.stdout), err: text(&done.stderr) }
     }
 
-    fn machine(&self, name: &str, kind: &str, definition: &Value) {
+    pub(crate) fn machine(&self, name: &str, kind: &str, definition: &Value) {
         let input = json!({"name": name, "type": kind, "definition": definition.to_string(), "roleArn": "arn:aws:iam::000000000000:role/any"});
         let made = self.json(&root(), "states", "AWSStepFunctions.CreateStateMachine", &input.to_string());
         assert_eq!(made.0, 200, "{made:?}");

@@ -4,6 +4,7 @@
 
 mod executions;
 mod protocols;
+mod surface;
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

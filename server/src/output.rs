@@ -1,0 +1,134 @@
+//! How answers are printed: aligned for people, JSON or YAML for programs.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use anyhow::Result;
+use serde_json::Value;
+
+/// `--output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned columns, for people
+    #[default]
+    Table,
+    /// One JSON document, with the members that AWS's API has
+    Json,
+    /// The same as YAML
+    Yaml,
+}
+
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Whether what goes to stderr may have colours and be drawn anew. Source: no-color.org, bixense.com/clicolors.
+pub(crate) fn is_terminal() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let refused = set("NO_COLOR") || std::env::var_os("CLICOLOR").is_some_and(|value| value == "0");
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    std::io::stderr().is_terminal() && !refused && !dumb
+}
+
+/// A document as JSON or YAML.
+pub(crate) fn document(format: Format, value: &Value) -> Result<()> {
+    let text = match format {
+        Format::Yaml => serde_yaml_ng::to_string(value)?,
+        Format::Json | Format::Table => serde_json::to_string_pretty(value)?,
+    };
+    say(text.trim_end());
+    Ok(())
+}
+
+/// Rows below their names, each column as wide as its widest cell.
+pub(crate) fn table(names: &[&str], rows: &[Vec<String>]) {
+    for line in aligned(names, rows) {
+        say(&line);
+    }
+}
+
+fn aligned(names: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let width = |text: &str| unicode_width::UnicodeWidthStr::width(text);
+    let widths: Vec<usize> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| rows.iter().filter_map(|row| row.get(at)).map(|c| width(c)).max().unwrap_or(0).max(width(name)))
+        .collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut line = String::new();
+        for (cell, wide) in cells.zip(&widths) {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(wide.saturating_sub(width(cell)) + 2));
+        }
+        line.trim_end().to_owned()
+    };
+    let mut lines = vec![line(&mut names.iter().copied())];
+    lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str))));
+    lines
+}
+
+/// One record: a line for each member, values that are structures as JSON.
+pub(crate) fn record(value: &Value) {
+    let Some(members) = value.as_object() else { return say(&plain(value)) };
+    let wide = members.keys().map(String::len).max().unwrap_or(0);
+    for (name, value) in members {
+        let text = plain(value);
+        if text.contains('\n') {
+            say(&format!("{name}\n  {}", text.replace('\n', "\n  ")));
+        } else {
+            say(&format!("{name:<wide$}  {text}"));
+        }
+    }
+}
+
+/// A value as a cell: texts without their quotes, JSON in a text as indented JSON.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(inner @ (Value::Object(_) | Value::Array(_))) => pretty(&inner),
+            _ => text.clone(),
+        },
+        Value::Null => String::new(),
+        Value::Array(_) | Value::Object(_) => pretty(value),
+        other => other.to_string(),
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// A cause in words: what Lambda and Spark put into JSON is taken out of it.
+pub(crate) fn cause(text: &str) -> String {
+    let Ok(Value::Object(parts)) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
+    let Some(message) = parts.get("errorMessage").or_else(|| parts.get("ErrorMessage")).and_then(Value::as_str) else {
+        return text.to_owned();
+    };
+    let mut words = match parts.get("errorType").and_then(Value::as_str) {
+        Some(kind) => format!("{kind}: {message}"),
+        None => message.to_owned(),
+    };
+    for line in parts.get("stackTrace").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        words.push_str("\n  ");
+        words.push_str(line.trim_end());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{aligned, cause};
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [vec!["日本".to_owned(), "1".to_owned()], vec!["a".to_owned(), "22".to_owned()]];
+        assert_eq!(aligned(&["C", "N"], &rows), ["C     N", "日本  1", "a     22"]);
+    }
+
+    #[test]
+    fn a_cause_in_json_becomes_words() {
+        let text = r#"{"errorMessage": "no such file", "errorType": "OSError", "stackTrace": ["  File \"x.py\", line 3\n"]}"#;
+        assert_eq!(cause(text), "OSError: no such file\n    File \"x.py\", line 3");
+        assert_eq!(cause("plain"), "plain");
+        assert_eq!(cause(r#"{"a": 1}"#), r#"{"a": 1}"#);
+    }
+}

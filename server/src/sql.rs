@@ -1,0 +1,250 @@
+//! `lakerun sql`: Athena from the command line: one statement, a file, or a prompt.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::client::{Call, Client};
+use crate::output::{self, say};
+
+const POLL: Duration = Duration::from_millis(50);
+/// Where results go whose workgroup names no place.
+const RESULTS: &str = "lakerun-query-results";
+
+#[derive(clap::Args)]
+pub(crate) struct SqlArgs {
+    /// The statement; a prompt where none is given (\d lists tables, \d TABLE describes one, \q leaves)
+    statement: Option<String>,
+    /// A file with one statement; - for what is piped in
+    #[arg(short, long, value_name = "FILE", conflicts_with = "statement")]
+    file: Option<PathBuf>,
+    /// The database of names without one
+    #[arg(long, default_value = "default")]
+    database: String,
+    #[arg(long, default_value = "primary")]
+    workgroup: String,
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, clap::ValueEnum)]
+enum Form {
+    /// Aligned columns, for people
+    #[default]
+    Table,
+    /// An array of objects, values as texts
+    Json,
+    Yaml,
+    /// RFC 4180; NULL is an empty field
+    Csv,
+}
+
+/// A result: names, and rows of texts; none is NULL.
+struct Answer {
+    names: Vec<String>,
+    rows: Vec<Vec<Option<String>>>,
+    scanned: u64,
+    millis: u64,
+}
+
+pub(crate) async fn run(client: &Client, asked: SqlArgs) -> Result<ExitCode> {
+    let statement = match (&asked.statement, &asked.file) {
+        (Some(statement), _) => statement.clone(),
+        (None, Some(path)) if path.as_os_str() == "-" => std::io::read_to_string(std::io::stdin())?,
+        (None, Some(path)) => {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
+        }
+        (None, None) if !std::io::stdin().is_terminal() => std::io::read_to_string(std::io::stdin())?,
+        (None, None) => return prompt(client, &asked).await,
+    };
+    show(&ask(client, &asked, &statement).await?, asked.output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a statement, and stops it at Ctrl-C.
+async fn ask(client: &Client, asked: &SqlArgs, statement: &str) -> Result<Answer> {
+    let mut input = json!({
+        "QueryString": statement.trim().trim_end_matches(';'), "WorkGroup": asked.workgroup,
+        "QueryExecutionContext": { "Database": asked.database },
+    });
+    let group = client.json("athena", "AmazonAthena.GetWorkGroup", &json!({ "WorkGroup": asked.workgroup })).await?;
+    if group["WorkGroup"]["Configuration"]["ResultConfiguration"]["OutputLocation"].as_str().is_none_or(str::is_empty) {
+        let path = format!("/{RESULTS}");
+        // A bucket that is there and ours is as good as a new one.
+        client.send(Call { service: "s3", method: "PUT", path: &path, headers: &[], body: Bytes::new() }).await?;
+        input["ResultConfiguration"] = json!({ "OutputLocation": format!("s3://{RESULTS}/") });
+    }
+    let started = client.json("athena", "AmazonAthena.StartQueryExecution", &input).await?;
+    let id = json!({ "QueryExecutionId": started["QueryExecutionId"] });
+    let done = tokio::select! {
+        done = wait(client, &id) => done?,
+        _ = tokio::signal::ctrl_c() => {
+            client.json("athena", "AmazonAthena.StopQueryExecution", &id).await?;
+            bail!("stopped");
+        }
+    };
+    let status = &done["Status"];
+    if status["State"] != "SUCCEEDED" {
+        bail!("{}", status["StateChangeReason"].as_str().or_else(|| status["State"].as_str()).unwrap_or_default());
+    }
+    let mut answer = results(client, &id, done["StatementType"] == "DML").await?;
+    answer.scanned = done["Statistics"]["DataScannedInBytes"].as_u64().unwrap_or_default();
+    answer.millis = done["Statistics"]["TotalExecutionTimeInMillis"].as_u64().unwrap_or_default();
+    Ok(answer)
+}
+
+async fn wait(client: &Client, id: &Value) -> Result<Value> {
+    loop {
+        let mut answer = client.json("athena", "AmazonAthena.GetQueryExecution", id).await?;
+        let execution = answer["QueryExecution"].take();
+        if !matches!(execution["Status"]["State"].as_str(), Some("QUEUED" | "RUNNING")) {
+            return Ok(execution);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// All rows. A SELECT's first row repeats the names.
+async fn results(client: &Client, id: &Value, dml: bool) -> Result<Answer> {
+    let mut answer = Answer { names: Vec::new(), rows: Vec::new(), scanned: 0, millis: 0 };
+    let mut input = id.clone();
+    loop {
+        let page = client.json("athena", "AmazonAthena.GetQueryResults", &input).await?;
+        let set = &page["ResultSet"];
+        if answer.names.is_empty() {
+            let columns = set["ResultSetMetadata"]["ColumnInfo"].as_array().map(Vec::as_slice).unwrap_or_default();
+            answer.names = columns.iter().filter_map(|c| c["Name"].as_str().map(str::to_owned)).collect();
+        }
+        for row in set["Rows"].as_array().into_iter().flatten() {
+            let cells = row["Data"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let cell = |at: usize| cells.get(at).and_then(|cell| cell["VarCharValue"].as_str()).map(str::to_owned);
+            answer.rows.push((0..answer.names.len().max(cells.len())).map(cell).collect());
+        }
+        match page["NextToken"].as_str() {
+            Some(next) => input["NextToken"] = next.into(),
+            None => break,
+        }
+    }
+    let repeats = |row: &Vec<Option<String>>| row.iter().zip(&answer.names).all(|(cell, name)| cell.as_ref() == Some(name));
+    if dml && answer.rows.first().is_some_and(repeats) {
+        answer.rows.remove(0);
+    }
+    Ok(answer)
+}
+
+fn show(answer: &Answer, form: Form) -> Result<()> {
+    match form {
+        Form::Csv => {
+            let mut out = String::new();
+            let mut line = |cells: &mut dyn Iterator<Item = &str>| {
+                out.push_str(&cells.map(field).collect::<Vec<_>>().join(","));
+                out.push('\n');
+            };
+            line(&mut answer.names.iter().map(String::as_str));
+            for row in &answer.rows {
+                line(&mut row.iter().map(|cell| cell.as_deref().unwrap_or_default()));
+            }
+            let _ = write!(std::io::stdout(), "{out}");
+        }
+        Form::Json | Form::Yaml => {
+            let object = |row: &Vec<Option<String>>| {
+                let members = answer.names.iter().cloned().zip(row.iter().map(|cell| json!(cell)));
+                Value::Object(members.collect())
+            };
+            let rows = Value::Array(answer.rows.iter().map(object).collect());
+            output::document(if form == Form::Yaml { output::Format::Yaml } else { output::Format::Json }, &rows)?;
+        }
+        Form::Table => {
+            let names: Vec<&str> = answer.names.iter().map(String::as_str).collect();
+            let cell = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "NULL".to_owned());
+            let rows: Vec<Vec<String>> = answer.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
+            output::table(&names, &rows);
+            let summary = format!("({} rows, {} ms, {} bytes scanned)", rows.len(), answer.millis, answer.scanned);
+            let _ = writeln!(std::io::stderr(), "{summary}");
+        }
+    }
+    Ok(())
+}
+
+/// A field of CSV. Source: RFC 4180, 2.
+fn field(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+/// Tables as `database.table`, with their columns.
+async fn catalog(client: &Client) -> Result<Vec<(String, Vec<(String, String)>)>> {
+    let mut tables = Vec::new();
+    let paged = ("NextToken", usize::MAX);
+    let databases =
+        client.all(("glue", "AWSGlue.GetDatabases"), json!({}), ("DatabaseList", paged.0), paged.1).await?;
+    for database in databases.iter().filter_map(|database| database["Name"].as_str()) {
+        let input = json!({ "DatabaseName": database });
+        for table in client.all(("glue", "AWSGlue.GetTables"), input, ("TableList", paged.0), paged.1).await? {
+            let columns = [&table["StorageDescriptor"]["Columns"], &table["PartitionKeys"]];
+            let columns = columns.into_iter().filter_map(Value::as_array).flatten().map(|column| {
+                let text = |name: &str| column[name].as_str().unwrap_or_default().to_owned();
+                (text("Name"), text("Type"))
+            });
+            tables.push((format!("{database}.{}", table["Name"].as_str().unwrap_or_default()), columns.collect()));
+        }
+    }
+    Ok(tables)
+}
+
+/// Statements end with `;`. The line is the terminal's: under `rlwrap` it has a history.
+async fn prompt(client: &Client, asked: &SqlArgs) -> Result<ExitCode> {
+    let mut statement = String::new();
+    loop {
+        let _ = write!(std::io::stderr(), "{}", if statement.is_empty() { "sql> " } else { "...> " });
+        let mut line = String::new();
+        if std::io::stdin().read_line(&mut line)? == 0 {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let command = line.trim();
+        if statement.is_empty() && (command.starts_with('\\') || ["quit", "exit", ""].contains(&command)) {
+            match command.strip_prefix("\\d") {
+                Some(name) => describe(&catalog(client).await?, name.trim()),
+                None if command.is_empty() => {}
+                None => return Ok(ExitCode::SUCCESS),
+            }
+            continue;
+        }
+        statement.push_str(&line);
+        if !command.ends_with(';') {
+            continue;
+        }
+        match ask(client, asked, &std::mem::take(&mut statement)).await {
+            Ok(answer) => show(&answer, asked.output)?,
+            Err(error) => crate::info::complain(&format!("{error:#}")),
+        }
+    }
+}
+
+/// `\d`, `\d TABLE`.
+fn describe(tables: &[(String, Vec<(String, String)>)], name: &str) {
+    let named = |table: &str| table == name || table.split_once('.').is_some_and(|(_, short)| short == name);
+    if name.is_empty() {
+        let rows = tables.iter().map(|(table, columns)| vec![table.clone(), columns.len().to_string()]);
+        return output::table(&["TABLE", "COLUMNS"], &rows.collect::<Vec<_>>());
+    }
+    for (table, columns) in tables.iter().filter(|(table, _)| named(table)) {
+        say(table);
+        let rows: Vec<_> = columns.iter().map(|(name, kind)| vec![name.clone(), kind.clone()]).collect();
+        output::table(&["COLUMN", "TYPE"], &rows);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::field;
+
+    #[test]
+    fn csv_quotes_what_needs_it() {
+        assert_eq!([field("a"), field("a,b"), field("a\"b"), field("")], ["a", "\"a,b\"", "\"a\"\"b\"", ""]);
+    }
+}

@@ -1,0 +1,121 @@
+//! What people meet first: the command line's words and exit codes, the console's door.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use wire::sigv4::SigningKeys;
+
+use crate::{Server, root};
+
+#[test]
+fn the_command_line_says_what_is() {
+    let server = Server::start();
+    let wait = json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 3600, "End": true}}});
+    server.machine("waits", "STANDARD", &wait);
+    let started = server.lakerun(&["run", "waits", "--name", "one"], "");
+    assert_eq!(started.code, 0, "{}", started.err);
+
+    let listed = server.lakerun(&["executions", "--output", "json"], "");
+    let listed: Value = serde_json::from_str(&listed.out).unwrap();
+    assert_eq!(listed["executions"][0]["name"], "one");
+    let described = server.lakerun(&["describe", "waits", "-o", "json"], "");
+    let described: Value = serde_json::from_str(&described.out).unwrap();
+    assert_eq!(described["status"], "ACTIVE");
+    let status = server.lakerun(&["status", "-o", "json"], "");
+    let status: Value = serde_json::from_str(&status.out).unwrap();
+    assert_eq!(status["holds"]["running executions"], 1);
+    let stopped = server.lakerun(&["stop", "waits/one", "--cause", "enough"], "");
+    assert_eq!(stopped.code, 0, "{}", stopped.err);
+    let again = server.lakerun(&["stop", "waits/one"], "");
+    assert!(again.code == 1 && again.err.contains("has ended already: ABORTED"), "{}", again.err);
+    let missing = server.lakerun(&["describe", "nosuch"], "");
+    assert!(missing.code == 1 && missing.err.contains("there is no state machine"), "{}", missing.err);
+    let opened = server.lakerun(&["open", "sql"], "");
+    assert!(opened.code == 0 && opened.out.trim_end().ends_with("&to=/sql"), "{}", opened.out);
+
+    for group in 0..60 {
+        let name = format!("/g/{group:02}");
+        for (target, body) in [
+            ("CreateLogGroup", json!({"logGroupName": name})),
+            ("CreateLogStream", json!({"logGroupName": name, "logStreamName": "s"})),
+            (
+                "PutLogEvents",
+                json!({"logGroupName": name, "logStreamName": "s", "logEvents": [
+                    {"timestamp": jiff::Timestamp::now().as_millisecond() - i64::from(group), "message": format!("of {group}")}]}),
+            ),
+        ] {
+            let answer = server.json(&root(), "logs", &format!("Logs_20140328.{target}"), &body.to_string());
+            assert_eq!(answer.0, 200, "{answer:?}");
+        }
+    }
+    let logs = server.lakerun(&["logs", "/g/"], "");
+    let lines: Vec<_> = logs.out.lines().collect();
+    assert_eq!(lines.len(), 60, "all groups are read");
+    assert!(lines.is_sorted(), "in order of time: {}", logs.out);
+
+    let hidden = server.lakerun(&["operation"], "");
+    assert!(hidden.code == 2 && !hidden.err.contains("'operations'"), "{}", hidden.err);
+}
+
+#[test]
+fn a_killed_server_gives_no_environment() {
+    let mut server = Server::start();
+    assert!(server.lakerun(&["env"], "").out.contains("AWS_ENDPOINT_URL"));
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    let dead = server.lakerun(&["env"], "");
+    assert!(dead.code == 1 && dead.out.is_empty() && dead.err.contains("does not answer"), "{}", dead.err);
+}
+
+#[test]
+fn settings_that_nothing_reads_are_refused() {
+    for (setting, says) in [
+        ("[lambda]\nno_such = 1\n", "no_such"),
+        ("[console]\nno_such = 1\n", "no_such"),
+        ("[glue]\nno_such = 1\n", "glue"),
+        ("listen = \"nowhere\"\n", "nowhere"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("lakerun.toml"), setting).unwrap();
+        let mut up = Command::new(env!("CARGO_BIN_EXE_lakerun"));
+        let listen: &[&str] = if setting.starts_with("listen") { &[] } else { &["--listen", "localhost:0"] };
+        let done = up.arg("up").args(listen).arg("--data").arg(folder.path()).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success() && said.contains(says), "{setting}: {said}");
+        assert!(!said.contains('\u{1b}'), "no colours where there is no terminal");
+    }
+}
+
+#[test]
+fn the_console_is_found_compressed_and_remembered_by_browsers() {
+    let server = Server::start();
+    let get = |path: &str, headers: &str| {
+        server.raw(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n").as_bytes())
+    };
+    for (path, headers) in [("/console", ""), ("/", "accept: text/html\r\n")] {
+        let moved = get(path, headers);
+        assert!(moved.starts_with("HTTP/1.1 302") && moved.contains("location: /console/"), "{moved}");
+    }
+    assert!(get("/", "").starts_with("HTTP/1.1 403"), "S3 answers who is no browser");
+    assert!(get("/console-data/x", "").starts_with("HTTP/1.1 404"), "a bucket may begin with the console's name");
+    let page = get("/console/", "");
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("<title>Lakerun</title>"), "{page}");
+    let packed = get("/console/app.js", "accept-encoding: gzip\r\n");
+    assert!(packed.contains("content-encoding: gzip"));
+    let etag = packed.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
+    assert!(get("/console/app.js", &format!("if-none-match: {etag}\r\n")).starts_with("HTTP/1.1 304"));
+    assert!(get("/console/../Cargo.toml", "").starts_with("HTTP/1.1 404"));
+    assert!(get("/console/api/session", "").starts_with("HTTP/1.1 401"));
+    assert!(get("/console/api/changes?topics=states", "").starts_with("HTTP/1.1 401"));
+}
+
+#[test]
+fn services_that_are_not_here_are_named() {
+    let server = Server::start();
+    let (status, answer) = server.json(&root(), "kinesis", "Kinesis_20131202.ListStreams", "{}");
+    assert_eq!(status, 400);
+    let said = answer["message"].as_str().unwrap();
+    assert!(said.starts_with("Kinesis is not part of Lakerun"), "{said}");
+    let wrong = SigningKeys { secret_key: "not it", ..root() };
+    assert_eq!(server.json(&wrong, "kinesis", "Kinesis_20131202.ListStreams", "{}").0, 403);
+}
