@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn errors_are_sentences() {
-        let error = json!({"__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "message": "no table"});
+        let error =
+            json!({"__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "message": "no table"});
         assert_eq!(super::in_words(&error, "400"), "ResourceNotFoundException: no table");
         assert_eq!(super::in_words(&json!(null), "503"), "503");
     }

@@ -215,7 +215,12 @@ impl Screen {
         let at = jiff::Timestamp::from_nanosecond(nanoseconds(change.at)).unwrap_or_default();
         let lasted = change.lasted.map(|lasted| format!("  {}", seconds(lasted))).unwrap_or_default();
         let (indent, mark, word) = ("  ".repeat(change.depth), change.status.mark(), change.status.word());
-        let _ = writeln!(std::io::stderr(), "{}  {indent}{mark} {}{lasted}{word}", at.strftime("%H:%M:%S%.3f"), change.name);
+        let _ = writeln!(
+            std::io::stderr(),
+            "{}  {indent}{mark} {}{lasted}{word}",
+            at.strftime("%H:%M:%S%.3f"),
+            change.name
+        );
     }
 }
 
@@ -238,7 +243,8 @@ fn tell_end(ended: &Value) -> ExitCode {
         say(&pretty(output));
     }
     if status != "SUCCEEDED" {
-        let part = |name: &str| ended[name].as_str().map(|text| format!(": {}", output::cause(text))).unwrap_or_default();
+        let part =
+            |name: &str| ended[name].as_str().map(|text| format!(": {}", output::cause(text))).unwrap_or_default();
         let _ = writeln!(std::io::stderr(), "{status}{}{}", part("error"), part("cause"));
     }
     match status {

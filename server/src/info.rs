@@ -85,7 +85,8 @@ async fn holds(client: &Client, buckets: &str) -> Result<Value> {
     let machines = client.all(states, json!({}), ("stateMachines", "nextToken"), usize::MAX).await?;
     let mut running = 0;
     for machine in machines.iter().filter(|machine| machine["type"] != "EXPRESS") {
-        let input = json!({ "stateMachineArn": machine["stateMachineArn"], "statusFilter": "RUNNING", "maxResults": 1000 });
+        let input =
+            json!({ "stateMachineArn": machine["stateMachineArn"], "statusFilter": "RUNNING", "maxResults": 1000 });
         let listed = ("states", "AWSStepFunctions.ListExecutions");
         running += client.all(listed, input, ("executions", "nextToken"), usize::MAX).await?.len();
     }
@@ -145,7 +146,12 @@ pub(crate) async fn logs(data: &Path, prefix: &str, follow: bool) -> Result<()> 
             let filter = ("logs", "Logs_20140328.FilterLogEvents");
             for event in client.all(filter, input, ("events", "nextToken"), usize::MAX).await? {
                 let text = |name: &str| event[name].as_str().unwrap_or_default().trim_end().to_owned();
-                events.push((event["timestamp"].as_i64().unwrap_or_default(), group.to_owned(), text("message"), text("eventId")));
+                events.push((
+                    event["timestamp"].as_i64().unwrap_or_default(),
+                    group.to_owned(),
+                    text("message"),
+                    text("eventId"),
+                ));
             }
         }
         // Stable: what is of one moment stays in the order of its stream.

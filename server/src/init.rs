@@ -27,7 +27,8 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
         say(&format!("written  {}", path.display()));
     }
     let stack = std::path::absolute(folder)?.file_name().map(|name| name.to_string_lossy().into_owned());
-    let stack: String = stack.unwrap_or_default().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let stack: String =
+        stack.unwrap_or_default().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     say(&format!(
         "\nNext\n  cd {folder}\n  lakerun deploy {stack} template.yaml\n  eval \"$(lakerun env)\"\n  \
          aws s3 cp sales.csv s3://{stack}-lake/incoming/\n  lakerun run {stack} --follow\n  \

@@ -27,7 +27,8 @@ pub(crate) async fn describe(client: &Client, name: &str, format: Format) -> Res
         return output::document(format, value);
     }
     if format != Format::Table {
-        let named: serde_json::Map<String, Value> = found.into_iter().map(|(kind, value)| (kind.to_owned(), value)).collect();
+        let named: serde_json::Map<String, Value> =
+            found.into_iter().map(|(kind, value)| (kind.to_owned(), value)).collect();
         return output::document(format, &Value::Object(named));
     }
     for (at, (kind, value)) in found.iter().enumerate() {

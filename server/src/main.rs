@@ -239,7 +239,12 @@ fn plain(command: Command) -> anyhow::Result<()> {
         }
         Command::Doctor(data) => block(info::doctor(&data.path())),
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut <Cli as clap::CommandFactory>::command(), "lakerun", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut <Cli as clap::CommandFactory>::command(),
+                "lakerun",
+                &mut std::io::stdout(),
+            );
             Ok(())
         }
         Command::Run { .. } | Command::TestState { .. } | Command::Sql { .. } => Ok(()),

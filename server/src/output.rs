@@ -51,7 +51,9 @@ fn aligned(names: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let widths: Vec<usize> = names
         .iter()
         .enumerate()
-        .map(|(at, name)| rows.iter().filter_map(|row| row.get(at)).map(|c| width(c)).max().unwrap_or(0).max(width(name)))
+        .map(|(at, name)| {
+            rows.iter().filter_map(|row| row.get(at)).map(|c| width(c)).max().unwrap_or(0).max(width(name))
+        })
         .collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
         let mut line = String::new();
@@ -126,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_cause_in_json_becomes_words() {
-        let text = r#"{"errorMessage": "no such file", "errorType": "OSError", "stackTrace": ["  File \"x.py\", line 3\n"]}"#;
+        let text =
+            r#"{"errorMessage": "no such file", "errorType": "OSError", "stackTrace": ["  File \"x.py\", line 3\n"]}"#;
         assert_eq!(cause(text), "OSError: no such file\n    File \"x.py\", line 3");
         assert_eq!(cause("plain"), "plain");
         assert_eq!(cause(r#"{"a": 1}"#), r#"{"a": 1}"#);

@@ -130,7 +130,8 @@ async fn results(client: &Client, id: &Value, dml: bool) -> Result<Answer> {
             None => break,
         }
     }
-    let repeats = |row: &Vec<Option<String>>| row.iter().zip(&answer.names).all(|(cell, name)| cell.as_ref() == Some(name));
+    let repeats =
+        |row: &Vec<Option<String>>| row.iter().zip(&answer.names).all(|(cell, name)| cell.as_ref() == Some(name));
     if dml && answer.rows.first().is_some_and(repeats) {
         answer.rows.remove(0);
     }
@@ -180,8 +181,7 @@ fn field(text: &str) -> String {
 async fn catalog(client: &Client) -> Result<Vec<(String, Vec<(String, String)>)>> {
     let mut tables = Vec::new();
     let paged = ("NextToken", usize::MAX);
-    let databases =
-        client.all(("glue", "AWSGlue.GetDatabases"), json!({}), ("DatabaseList", paged.0), paged.1).await?;
+    let databases = client.all(("glue", "AWSGlue.GetDatabases"), json!({}), ("DatabaseList", paged.0), paged.1).await?;
     for database in databases.iter().filter_map(|database| database["Name"].as_str()) {
         let input = json!({ "DatabaseName": database });
         for table in client.all(("glue", "AWSGlue.GetTables"), input, ("TableList", paged.0), paged.1).await? {

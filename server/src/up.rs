@@ -44,7 +44,12 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     // s3s logs every error of a client as an error of its own.
     let filter =
         tracing_subscriber::EnvFilter::try_new(format!("s3s=off,{}", settings.log)).context("setting `log`")?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(crate::output::is_terminal()).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(crate::output::is_terminal())
+        .with_target(false)
+        .init();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(settings))
 }
 

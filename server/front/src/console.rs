@@ -108,7 +108,8 @@ impl Console {
         let request: Value = serde_json::from_slice(body).map_err(|e| Error::validation(e.to_string()))?;
         let text = |name: &str| request[name].as_str().unwrap_or_default();
         let principal = if text("token").is_empty() {
-            let refused = || Error::new("AccessDenied", 403, "There are no such keys: access key and secret key do not match");
+            let refused =
+                || Error::new("AccessDenied", 403, "There are no such keys: access key and secret key do not match");
             let keys = self.router.identity().credentials(text("accessKey")).await?.ok_or_else(refused)?;
             if !same(&keys.secret_key, text("secretKey")) {
                 return Err(refused());
@@ -118,7 +119,8 @@ impl Console {
         } else if same(&self.token, text("token")) {
             Principal::Root
         } else {
-            let message = "This link is of an earlier start of the server: `lakerun open` or `lakerun status` makes a new one";
+            let message =
+                "This link is of an earlier start of the server: `lakerun open` or `lakerun status` makes a new one";
             return Err(Error::new("AccessDenied", 403, message));
         };
         let id = identity::random_token();

@@ -437,7 +437,11 @@ fn not_here(service: &str) -> Error {
         "xray" => "X-Ray",
         other => other,
     };
-    Error::new("UnknownOperationException", 400, format!("{name} is not part of Lakerun (COMPATIBILITY.md lists what is)"))
+    Error::new(
+        "UnknownOperationException",
+        400,
+        format!("{name} is not part of Lakerun (COMPATIBILITY.md lists what is)"),
+    )
 }
 
 fn service_of_target(prefix: &str) -> Option<&'static str> {

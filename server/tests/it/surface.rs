@@ -79,7 +79,8 @@ fn settings_that_nothing_reads_are_refused() {
         std::fs::write(folder.path().join("lakerun.toml"), setting).unwrap();
         let mut up = Command::new(env!("CARGO_BIN_EXE_lakerun"));
         let listen: &[&str] = if setting.starts_with("listen") { &[] } else { &["--listen", "localhost:0"] };
-        let done = up.arg("up").args(listen).arg("--data").arg(folder.path()).current_dir(folder.path()).output().unwrap();
+        let done =
+            up.arg("up").args(listen).arg("--data").arg(folder.path()).current_dir(folder.path()).output().unwrap();
         let said = String::from_utf8_lossy(&done.stderr).into_owned();
         assert!(!done.status.success() && said.contains(says), "{setting}: {said}");
         assert!(!said.contains('\u{1b}'), "no colours where there is no terminal");

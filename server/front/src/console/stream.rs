@@ -19,7 +19,18 @@ use crate::{BoxError, ResponseBody};
 
 /// Owners of records in the control store, by the name of what they concern.
 const CONTROL: [&str; 13] = [
-    "states", "glue", "athena", "lambda", "logs", "metrics", "sqs", "sns", "events", "cloudformation", "sagemaker", "iam",
+    "states",
+    "glue",
+    "athena",
+    "lambda",
+    "logs",
+    "metrics",
+    "sqs",
+    "sns",
+    "events",
+    "cloudformation",
+    "sagemaker",
+    "iam",
     "secretsmanager",
 ];
 /// How often the counts are looked at: a look is some reads of memory.
