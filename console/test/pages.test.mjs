@@ -36,7 +36,7 @@ async function open(scheme = "light", width = 1440) {
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   const wrong = [];
-  page.on("console", (m) => { if (m.type() === "error") wrong.push(m.text()); });
+  page.on("console", (m) => { if (m.type() === "error") wrong.push(`${m.text()} ${m.location().url}`); });
   page.on("pageerror", (e) => wrong.push(String(e)));
   await page.goto(`${server.endpoint}/console/#token=${server.token}`);
   await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();

@@ -15,7 +15,9 @@ export const lacking = !binary ? "no lakerun binary is built (cargo build --bin 
 
 /** Starts a server on a free port and a folder that goes with it. */
 export async function serve(data = mkdtempSync(join(tmpdir(), "lakerun-console-")), port = 0) {
-  const child = spawn(binary, ["up", "--listen", `127.0.0.1:${port}`, "--data", data], { env: { ...process.env, LAKERUN_CONSOLE_FILES: join(console_, "dist") }, cwd: data, stdio: ["ignore", "ignore", "pipe"] });
+  // Variables of whoever runs the tests are not settings of this server.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("LAKERUN_") || ["LAKERUN_CACHE", "LAKERUN_PYTHON"].includes(name)));
+  const child = spawn(binary, ["up", "--listen", `127.0.0.1:${port}`, "--data", data], { env: { ...env, LAKERUN_CONSOLE_FILES: join(console_, "dist") }, cwd: data, stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   await new Promise((done, failed) => {
     child.stderr.on("data", (text) => { said += text; if (said.includes("serving")) done(); });

@@ -1,6 +1,6 @@
 //! `lakerun deploy` and `lakerun delete`: what `aws cloudformation package` and `deploy` do, in one step, with progress.
 
-mod package;
+pub(crate) mod package;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -194,7 +194,7 @@ fn all<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
 }
 
 /// The text of the first element of this name.
-fn one(xml: &str, name: &str) -> Option<String> {
+pub(crate) fn one(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     let plain = text

@@ -30,8 +30,8 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
     let stack: String =
         stack.unwrap_or_default().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     say(&format!(
-        "\nNext\n  cd {folder}\n  lakerun deploy {stack} template.yaml\n  eval \"$(lakerun env)\"\n  \
-         aws s3 cp sales.csv s3://{stack}-lake/incoming/\n  lakerun run {stack} --follow\n  \
+        "\nNext\n  cd {folder}\n  lakerun deploy {stack} template.yaml\n  \
+         lakerun cp sales.csv s3://{stack}-lake/incoming/\n  lakerun run {stack} --follow\n  \
          lakerun sql 'SELECT country, sum(amount) AS total FROM {database}.sales GROUP BY country'",
         folder = folder.display(),
         database = stack.replace('-', "_").to_lowercase(),

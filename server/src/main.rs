@@ -2,7 +2,7 @@
 //!
 //! Map: [`settings`] what can be set · [`up`] start and stop · [`services`] which services there are · [`worker`] child
 //! processes' side · [`client`] the signed client that the other commands use, a file each: [`executions`], [`deploy`],
-//! [`look`], [`sql`], [`init`], [`info`] · [`output`] how they print.
+//! [`look`], [`sql`], [`objects`], [`init`], [`info`] · [`output`] how they print.
 
 mod client;
 mod deploy;
@@ -10,6 +10,7 @@ mod executions;
 mod info;
 mod init;
 mod look;
+mod objects;
 mod output;
 mod services;
 mod settings;
@@ -140,6 +141,15 @@ enum Command {
         #[command(flatten)]
         data: DataFlag,
     },
+    /// Copy a file to S3 or from it
+    Cp {
+        /// A file, or s3://BUCKET/KEY
+        from: String,
+        /// s3://BUCKET/KEY (a / at the end keeps the file's name), or a file or folder
+        to: String,
+        #[command(flatten)]
+        data: DataFlag,
+    },
     /// Ask Athena: one statement, a file, or a prompt
     Sql {
         #[command(flatten)]
@@ -223,6 +233,9 @@ fn plain(command: Command) -> anyhow::Result<()> {
         }
         Command::Stop { stop, data } => {
             block(async { executions::stop(&client::Client::open(&data.path())?, stop).await })
+        }
+        Command::Cp { from, to, data } => {
+            block(async { objects::copy(&client::Client::open(&data.path())?, &from, &to).await })
         }
         Command::Redrive { execution, data } => {
             block(async { executions::redrive(&client::Client::open(&data.path())?, &execution).await })

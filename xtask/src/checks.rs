@@ -61,7 +61,29 @@ pub(crate) fn test() -> Result<()> {
     step("DynamoDB by boto3", || boto3("dynamodb", "--binary"))?;
     step("S3 by boto3", || boto3("s3", "--lakerun"))?;
     step("Glue jobs", || boto3("glue", "--lakerun"))?;
-    step("recorded cases", conformance)
+    step("recorded cases", conformance)?;
+    step("console", console)
+}
+
+/// The console's bundle is what its sources make, its tests pass, and its pages hold in a browser. Says what is not at hand.
+fn console() -> Result<()> {
+    let folder = root().join("console");
+    let npm = |arguments: &[&str]| {
+        let mut run = Command::new("npm");
+        run.args(arguments).current_dir(&folder).env("LAKERUN_BINARY", binary());
+        let status = run.status().context("cannot run npm")?;
+        if status.success() { Ok(()) } else { bail!("npm {} ended with {status}", arguments.join(" ")) }
+    };
+    if Command::new("npm").arg("--version").output().is_err() {
+        say("skipped: npm is not installed, so that neither the console's bundle nor its pages are checked");
+        return Ok(());
+    }
+    npm(&["ci", "--silent"])?;
+    npm(&["run", "build"])?;
+    command("git", &["-C", &folder.display().to_string(), "diff", "--exit-code", "--stat", "dist"])
+        .context("console/dist is not what console/src makes: commit what npm run build wrote")?;
+    npm(&["test"])?;
+    npm(&["run", "test:pages"])
 }
 
 /// Runs `conformance/SERVICE/run.py` against a server of its own.

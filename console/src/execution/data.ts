@@ -35,9 +35,12 @@ export async function definition(executionArn: string): Promise<Machine> {
 const PAGE = 1000;
 const NEWS = 100;
 
-/** Reads the history from its beginning, without data. */
+const SHOW_MS = 400;
+
+/** Reads the history from its beginning, without data; what is there is shown now and then. */
 export async function load(executionArn: string, into: History, data: Data, seen: () => void): Promise<void> {
   let nextToken: string | undefined;
+  let shown = 0;
   do {
     data.mark(nextToken);
     const page: Page = await call("states", "GetExecutionHistory", {
@@ -45,7 +48,10 @@ export async function load(executionArn: string, into: History, data: Data, seen
     });
     into.add(page.events);
     nextToken = page.nextToken;
-    seen();
+    if (performance.now() - shown > SHOW_MS || !nextToken) {
+      seen();
+      shown = performance.now();
+    }
   } while (nextToken);
 }
 

@@ -9,7 +9,7 @@ import { Arn, Badge, Empty, Failure, KeyValues, Loading, Time, Value, parsed } f
 import type { Data } from "./data.ts";
 import { type Attempt, type History, type HistoryEvent, iterations, type Node, type Picked, picked } from "./states.ts";
 
-interface Shown { input?: string; output?: string; scheduled: Map<number, HistoryEvent>; answers: string[] }
+interface Shown { input?: string; output?: string; scheduled: Map<number, HistoryEvent>; answers: string[]; causes: Map<number, string> }
 
 const first = (event?: HistoryEvent): Record<string, unknown> =>
   (event ? (Object.entries(event).find(([name]) => name.endsWith("EventDetails"))?.[1] as Record<string, unknown>) : undefined) ?? {};
@@ -67,7 +67,13 @@ function Visit({ node, history, data }: { node: Node; history: History; data: Da
         const answer = first(await data.event(event.id)).output;
         if (typeof answer === "string") answers.push(answer);
       }
-      if (alive) setShown({ input: input as string | undefined, output: output as string | undefined, scheduled, answers });
+      // The history without data has the errors' names only.
+      const causes = new Map<number, string>();
+      for (const id of [node.failed, ...node.attempts.slice(0, 20).map((a) => a.over)]) {
+        const { cause } = id === undefined ? {} as { cause?: unknown } : first(await data.event(id));
+        if (typeof cause === "string") causes.set(id!, cause);
+      }
+      if (alive) setShown({ causes, input: input as string | undefined, output: output as string | undefined, scheduled, answers });
     };
     read().catch((e) => alive && setError(e));
     return () => { alive = false; };
@@ -79,7 +85,7 @@ function Visit({ node, history, data }: { node: Node; history: History; data: Da
         ["Lasted", duration((node.ended ?? Date.now() / 1000) - node.began)],
         ["Map Run", node.mapRun ? <a href={link("map-run", node.mapRun)}>counts and children</a> : undefined],
       ]} />
-      {node.error !== undefined || node.cause !== undefined ? <p class="error"><b>{node.error}</b> {words(node.cause)}</p> : null}
+      {node.error !== undefined || node.cause !== undefined ? <p class="error"><b>{node.error}</b> {words(node.cause ?? shown?.causes.get(node.failed ?? 0))}</p> : null}
       {error ? <Failure error={error} /> : null}
       {node.attempts.length > 0 ? (
         <>
@@ -89,7 +95,7 @@ function Visit({ node, history, data }: { node: Node; history: History; data: Da
               <li key={attempt.event}>
                 <Badge status={attempt.status} /> {duration((attempt.ended ?? Date.now() / 1000) - attempt.began)}
                 {n > 0 ? <span class="quiet"> after a wait of {duration(attempt.began - (node.attempts[n - 1]!.ended ?? attempt.began))}</span> : null}
-                {attempt.error ? <p class="error"><b>{attempt.error}</b> {words(attempt.cause)}</p> : null}
+                {attempt.error ? <p class="error"><b>{attempt.error}</b> {words(attempt.cause ?? shown?.causes.get(attempt.over ?? 0))}</p> : null}
               </li>
             ))}
           </ol>

@@ -25,6 +25,8 @@ export interface Attempt {
   parameters?: string;
   /** What it answered, or what its job was submitted with. */
   answer?: string;
+  /** The event that ended it: its data have the cause. */
+  over?: number;
   error?: string;
   cause?: string;
 }
@@ -45,6 +47,8 @@ export interface Node {
   /** The events whose data are the input and the output. */
   entered?: number;
   exited?: number;
+  /** The event that says why it failed. */
+  failed?: number;
   error?: string;
   cause?: string;
   variables?: Record<string, string>;
@@ -107,7 +111,7 @@ export class History {
         this.reopen(this.root);
         return { node: this.root, inside: true };
       case "ExecutionSucceeded": case "ExecutionFailed": case "ExecutionAborted": case "ExecutionTimedOut":
-        this.over(type, data, at);
+        this.over(event, data);
         return { node: this.root, inside: true };
       case "ParallelStateStarted":
         return { node: standing, inside: true };
@@ -117,6 +121,7 @@ export class History {
         const node = up(standing, (n) => type.startsWith(n.type));
         this.closeBelow(node, at);
         node.status = "failed";
+        node.failed = data.error === undefined ? cut(node)?.failed : event.id;
         node.error = text(data.error) ?? node.error ?? cut(node)?.error;
         node.cause = text(data.cause) ?? node.cause ?? cut(node)?.cause;
         return { node, inside: false };
@@ -129,7 +134,7 @@ export class History {
       }
       case "MapRunFailed": case "MapRunAborted": {
         const node = up(standing, (n) => n.type === "Map");
-        this.fail(node, type.endsWith("Aborted") ? "aborted" : "failed", data);
+        this.fail(node, type.endsWith("Aborted") ? "aborted" : "failed", data, event.id);
         return { node, inside: false };
       }
       case "MapIterationStarted": {
@@ -146,7 +151,7 @@ export class History {
         return { node: node.parent ?? this.root, inside: false };
       }
       case "EvaluationFailed":
-        this.fail(standing, "failed", data);
+        this.fail(standing, "failed", data, event.id);
         return before;
     }
     if (type.endsWith("StateAborted")) {
@@ -189,21 +194,24 @@ export class History {
       this.reopen(node);
     } else if (/(Failed|TimedOut)$/.test(type)) {
       if (current && current.ended === undefined) {
-        Object.assign(current, { ended: at, status: "failed", error: text(data.error), cause: text(data.cause) });
+        Object.assign(current, { ended: at, over: event.id, status: "failed", error: text(data.error), cause: text(data.cause) });
       }
-      this.fail(node, "failed", { error: data.error ?? (type.endsWith("TimedOut") ? "States.Timeout" : undefined), cause: data.cause });
+      this.fail(node, "failed", { error: data.error ?? (type.endsWith("TimedOut") ? "States.Timeout" : undefined), cause: data.cause }, event.id);
     } else if (/(Succeeded|Aborted)$/.test(type) && current && current.ended === undefined) {
       current.ended = at;
       current.status = type.endsWith("Aborted") ? "aborted" : "succeeded";
     }
   }
 
-  private over(type: string, data: Record<string, unknown>, at: number): void {
+  private over(event: HistoryEvent, data: Record<string, unknown>): void {
+    const { type, timestamp: at } = event;
     const status = type === "ExecutionSucceeded" ? "succeeded" : type === "ExecutionAborted" ? "aborted" : "failed";
     if (status === "failed") {
+      this.root.failed = event.id;
       // What fails an execution is the state that it stands on: the outermost that is open.
       for (const node of this.root.children.filter((n) => n.ended === undefined)) {
         this.closeBelow(node, at);
+        if (node.error === undefined) node.failed = event.id;
         node.error ??= text(data.error) ?? (type === "ExecutionTimedOut" ? "States.Timeout" : undefined);
         node.cause ??= text(data.cause);
         this.close(node, "failed", at);
@@ -233,8 +241,9 @@ export class History {
     }
   }
 
-  private fail(node: Node, status: Status, data: Record<string, unknown>): void {
+  private fail(node: Node, status: Status, data: Record<string, unknown>, event: number): void {
     node.status = status;
+    node.failed = event;
     node.error = text(data.error);
     node.cause = text(data.cause);
   }
@@ -244,6 +253,7 @@ export class History {
     for (let at: Node | undefined = node; at; at = at.parent) {
       at.status = "running";
       delete at.ended;
+      delete at.failed;
       delete at.error;
       delete at.cause;
     }

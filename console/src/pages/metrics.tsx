@@ -1,13 +1,12 @@
-// Metrics: any that CloudWatch has here, plotted; and alarms.
+// Metrics: any that CloudWatch has here, plotted.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { all, call } from "../api.ts";
 import { setParams } from "../route.ts";
-import { Badge, Empty, Failure, Loaded, Loading, Page, Table, useLoad } from "../ui.tsx";
+import { Empty, Failure, Loaded, Loading, Page, useLoad } from "../ui.tsx";
 
 interface Metric { Namespace: string; MetricName: string; Dimensions: { Name: string; Value: string }[] }
-interface Alarm { AlarmName: string; StateValue?: string; StateReason?: string; MetricName?: string; Namespace?: string; Threshold?: number; ComparisonOperator?: string }
 
 const SPANS: [string, string, number][] = [["3600", "1 hour", 60], ["86400", "1 day", 300], ["604800", "1 week", 3600]];
 const STATS = ["Sum", "Average", "Maximum", "Minimum", "SampleCount"];
@@ -17,7 +16,6 @@ const short = (m: Metric): string => m.Dimensions.map((d) => d.Value.split(":").
 
 export default function Metrics({ params }: { rest: string; params: URLSearchParams }) {
   const list = useLoad(() => all<Metric>("cloudwatch", "ListMetrics", {}, "Metrics", "NextToken", 5000).then((r) => r.items), []);
-  const alarms = useLoad(() => call<{ MetricAlarms?: Alarm[] }>("cloudwatch", "DescribeAlarms").then((r) => r.MetricAlarms ?? [], () => []), []);
   const [span, stat] = [params.get("span") ?? "3600", params.get("stat") ?? "Sum"];
   return (
     <Page title="Metrics">
@@ -37,8 +35,6 @@ export default function Metrics({ params }: { rest: string; params: URLSearchPar
           </>
         );
       }}</Loaded>
-      <h2>Alarms</h2>
-      <Loaded of={alarms}>{(found) => <Table rows={found} label="Alarms" empty="No alarm is set." columns={[{ name: "Alarm", cell: (a) => a.AlarmName }, { name: "State", cell: (a) => <Badge status={a.StateValue ?? ""} /> }, { name: "Metric", cell: (a) => `${a.Namespace ?? ""} ${a.MetricName ?? ""}` }, { name: "Why", wide: true, cell: (a) => a.StateReason }]} />}</Loaded>
     </Page>
   );
 }

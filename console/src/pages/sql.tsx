@@ -3,9 +3,10 @@
 import { autocompletion, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { sql, type SQLNamespace, StandardSQL } from "@codemirror/lang-sql";
-import { bracketMatching, defaultHighlightStyle, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
+import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { Compartment, EditorState, Prec } from "@codemirror/state";
 import { EditorView, keymap, lineNumbers } from "@codemirror/view";
+import { tags } from "@lezer/highlight";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { all, call, pool } from "../api.ts";
 import { link, setParams } from "../route.ts";
@@ -44,7 +45,10 @@ async function start(statement: string, database: string): Promise<string> {
 const describe = (id: string): Promise<Query> => call<{ QueryExecution: Query }>("athena", "GetQueryExecution", { QueryExecutionId: id }).then((r) => r.QueryExecution);
 const running = (q: Query) => ["QUEUED", "RUNNING"].includes(q.Status.State);
 
-const colours = HighlightStyle.define([]);
+const colours = HighlightStyle.define([
+  { tag: tags.keyword, color: "var(--accent)", fontWeight: "600" }, { tag: [tags.string, tags.special(tags.string)], color: "var(--succeeded-line)" },
+  { tag: [tags.number, tags.bool, tags.null], color: "var(--caught-line)" }, { tag: tags.comment, color: "var(--quiet)", fontStyle: "italic" }, { tag: tags.typeName, color: "var(--aborted-line)" },
+]);
 
 export default function Sql({ params }: { rest: string; params: URLSearchParams }) {
   const tables = useLoad(catalog, [], ["glue"]);
@@ -109,7 +113,7 @@ function Editor(props: { view: { current?: EditorView }; tables: Named[]; databa
       state: EditorState.create({
         doc: props.first,
         extensions: [
-          lineNumbers(), history(), bracketMatching(), autocompletion(), syntaxHighlighting(defaultHighlightStyle, { fallback: true }), syntaxHighlighting(colours),
+          lineNumbers(), history(), bracketMatching(), autocompletion(), syntaxHighlighting(colours),
           Prec.highest(keymap.of([{ key: "Mod-Enter", run: () => { onRun.current(); return true; } }])),
           // Tab indents; Escape and then Tab leaves the editor.
           keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),

@@ -165,7 +165,7 @@ async fn upload(client: &Client, bucket: &str, key: &str, bytes: Vec<u8>) -> Res
 }
 
 /// Percent-encodes all but RFC 3986's unreserved characters.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -1,1 +1,0 @@
-import{b as a,c as b}from"./chunk-5GHBAU6U.js";import"./chunk-R5GA6OUZ.js";import"./chunk-D7NCMCII.js";import"./chunk-GQUTEGQL.js";import"./chunk-SKH262CN.js";import"./chunk-IV4S5ZF6.js";export{b as Start,a as default};
