@@ -40,6 +40,8 @@ export const Empty = ({ children }: { children: ComponentChildren }) => <p class
 
 export const Loading = () => <div class="skeleton" role="status" aria-label="Loading"><i /><i /><i /></div>;
 
+const AGAIN_MS = 3000;
+
 /** Loads, and loads again when one of the topics changes; what was shown stays while it does. */
 export function useLoad<T>(load: () => Promise<T>, on: unknown[], topics: string[] = []): { value?: T; error?: unknown; again: () => void } {
   const [state, setState] = useState<{ value?: T; error?: unknown }>({});
@@ -56,7 +58,16 @@ export function useLoad<T>(load: () => Promise<T>, on: unknown[], topics: string
     again();
     return () => { run.current += 1; };
   }, on);
-  useEffect(() => (topics.length > 0 ? listen(topics, again) : undefined), [...on, topics.join()]);
+  useEffect(() => {
+    if (topics.length === 0) return undefined;
+    // What changes all the time is read again now and then.
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let last = 0;
+    const close = listen(topics, () => {
+      timer ??= setTimeout(() => { timer = undefined; last = Date.now(); again(); }, Math.max(0, last + AGAIN_MS - Date.now()));
+    });
+    return () => { clearTimeout(timer); close(); };
+  }, [...on, topics.join()]);
   return { ...state, again };
 }
 

@@ -23,10 +23,10 @@ export default function Logs({ params }: { rest: string; params: URLSearchParams
     const lists = await pool(names, 6, (logGroupName) =>
       all<Event>("logs", "FilterLogEvents", { logGroupName, startTime, ...(words ? { filterPattern: words } : {}) }, "events", "nextToken", LIMIT).then((r) => ({ ...r, group: logGroupName })));
     return { events: lists.flatMap((l) => l.items.map((e) => ({ ...e, group: l.group }))).sort((a, b) => b.timestamp - a.timestamp), cut: lists.filter((l) => l.more).map((l) => l.group) };
-  }, [groups.value, group, words, span], ["logs"]);
+  }, [groups.value, group, words, span]);
   return (
     <Page title="Logs">
-      <form class="row" onSubmit={(e) => { e.preventDefault(); setParams({ words: typed || undefined }); }}>
+      <form class="row" onSubmit={(e) => { e.preventDefault(); if (typed === words) found.again(); else setParams({ words: typed || undefined }); }}>
         <label>Group <select value={group} onChange={(e) => setParams({ group: e.currentTarget.value || undefined })}><option value="">all</option>{(groups.value ?? []).map((g) => <option value={g.logGroupName}>{g.logGroupName} ({bytes(g.storedBytes ?? 0)})</option>)}</select></label>
         <label>Words, as CloudWatch's filter patterns <input type="search" value={typed} onInput={(e) => setTyped(e.currentTarget.value)} /></label>
         <label>Of the last <select value={span} onChange={(e) => setParams({ span: e.currentTarget.value })}>{SPANS.map(([value, name]) => <option value={value}>{name}</option>)}</select></label>

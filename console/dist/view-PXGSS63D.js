@@ -1,1 +1,0 @@
-import{b as a,c as b}from"./chunk-AARNYGYO.js";import"./chunk-5KRDI2VY.js";import"./chunk-D7NCMCII.js";import"./chunk-MXWKQQRQ.js";import"./chunk-VDEOVXWO.js";import"./chunk-IV4S5ZF6.js";export{b as Start,a as default};
