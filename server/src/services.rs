@@ -44,7 +44,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     });
     dynamodb::register(platform);
     secrets::register(platform);
-    cloudformation::register(platform);
+    cloudformation::register(platform, Some(compute.envs.clone()));
     events::register(platform);
     messaging::register(platform).map_err(text)?;
     states::register(platform).map_err(text)?;

@@ -13,6 +13,66 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "cloudformation",
 };
 
+/// `cloudformation:CancelUpdateStack`.
+#[derive(Debug)]
+pub struct CancelUpdateStack;
+impl wire::Operation for CancelUpdateStack {
+    type Input = CancelUpdateStackInput;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CancelUpdateStack",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CANCEL_UPDATE_STACK_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "cloudformation:CancelUpdateStack",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `cloudformation:ContinueUpdateRollback`.
+#[derive(Debug)]
+pub struct ContinueUpdateRollback;
+impl wire::Operation for ContinueUpdateRollback {
+    type Input = ContinueUpdateRollbackInput;
+    type Output = ContinueUpdateRollbackOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ContinueUpdateRollback",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CONTINUE_UPDATE_ROLLBACK_INPUT,
+        output: &S_CONTINUE_UPDATE_ROLLBACK_OUTPUT,
+        result_wrapper: "ContinueUpdateRollbackResult",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "cloudformation:ContinueUpdateRollback",
+                resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "iam:PassRole",
+                resource: "arn:aws:cloudformation:{region}:{account}:{RoleARN}",
+                when: None,
+                passes: "cloudformation.amazonaws.com",
+            },
+        ],
+        refused: &[("ForceRollback", &["false"])],
+    };
+}
+
 /// `cloudformation:CreateChangeSet`.
 #[derive(Debug)]
 pub struct CreateChangeSet;
@@ -90,8 +150,6 @@ impl wire::Operation for CreateStack {
             ("TimeoutInMinutes", &[]),
             ("NotificationARNs", &[]),
             ("ResourceTypes", &[]),
-            ("StackPolicyBody", &[]),
-            ("StackPolicyURL", &[]),
             ("RetainExceptOnCreate", &["false"]),
             ("DeploymentConfig", &[]),
             ("DisableValidation", &["false"]),
@@ -315,6 +373,32 @@ impl wire::Operation for ExecuteChangeSet {
     };
 }
 
+/// `cloudformation:GetStackPolicy`.
+#[derive(Debug)]
+pub struct GetStackPolicy;
+impl wire::Operation for GetStackPolicy {
+    type Input = GetStackPolicyInput;
+    type Output = GetStackPolicyOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetStackPolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_STACK_POLICY_INPUT,
+        output: &S_GET_STACK_POLICY_OUTPUT,
+        result_wrapper: "GetStackPolicyResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "cloudformation:GetStackPolicy",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `cloudformation:GetTemplate`.
 #[derive(Debug)]
 pub struct GetTemplate;
@@ -393,6 +477,48 @@ impl wire::Operation for ListChangeSets {
     };
 }
 
+/// `cloudformation:ListExports`.
+#[derive(Debug)]
+pub struct ListExports;
+impl wire::Operation for ListExports {
+    type Input = ListExportsInput;
+    type Output = ListExportsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListExports",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_EXPORTS_INPUT,
+        output: &S_LIST_EXPORTS_OUTPUT,
+        result_wrapper: "ListExportsResult",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "cloudformation:ListExports", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `cloudformation:ListImports`.
+#[derive(Debug)]
+pub struct ListImports;
+impl wire::Operation for ListImports {
+    type Input = ListImportsInput;
+    type Output = ListImportsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListImports",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_IMPORTS_INPUT,
+        output: &S_LIST_IMPORTS_OUTPUT,
+        result_wrapper: "ListImportsResult",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "cloudformation:ListImports", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `cloudformation:ListStackResources`.
 #[derive(Debug)]
 pub struct ListStackResources;
@@ -440,6 +566,32 @@ impl wire::Operation for ListStacks {
     };
 }
 
+/// `cloudformation:SetStackPolicy`.
+#[derive(Debug)]
+pub struct SetStackPolicy;
+impl wire::Operation for SetStackPolicy {
+    type Input = SetStackPolicyInput;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "SetStackPolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_SET_STACK_POLICY_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "cloudformation:SetStackPolicy",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `cloudformation:UpdateStack`.
 #[derive(Debug)]
 pub struct UpdateStack;
@@ -471,17 +623,39 @@ impl wire::Operation for UpdateStack {
             },
         ],
         refused: &[
-            ("StackPolicyDuringUpdateBody", &[]),
-            ("StackPolicyDuringUpdateURL", &[]),
             ("ResourceTypes", &[]),
             ("RollbackConfiguration", &[]),
-            ("StackPolicyBody", &[]),
-            ("StackPolicyURL", &[]),
             ("NotificationARNs", &[]),
             ("RetainExceptOnCreate", &["false"]),
             ("DeploymentConfig", &[]),
             ("DisableValidation", &["false"]),
         ],
+    };
+}
+
+/// `cloudformation:UpdateTerminationProtection`.
+#[derive(Debug)]
+pub struct UpdateTerminationProtection;
+impl wire::Operation for UpdateTerminationProtection {
+    type Input = UpdateTerminationProtectionInput;
+    type Output = UpdateTerminationProtectionOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateTerminationProtection",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_TERMINATION_PROTECTION_INPUT,
+        output: &S_UPDATE_TERMINATION_PROTECTION_OUTPUT,
+        result_wrapper: "UpdateTerminationProtectionResult",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "cloudformation:UpdateTerminationProtection",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
     };
 }
 
@@ -513,6 +687,8 @@ impl wire::Operation for ValidateTemplate {
 
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
+    <CancelUpdateStack as wire::Operation>::SPEC,
+    <ContinueUpdateRollback as wire::Operation>::SPEC,
     <CreateChangeSet as wire::Operation>::SPEC,
     <CreateStack as wire::Operation>::SPEC,
     <DeleteChangeSet as wire::Operation>::SPEC,
@@ -523,14 +699,27 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DescribeStackResources as wire::Operation>::SPEC,
     <DescribeStacks as wire::Operation>::SPEC,
     <ExecuteChangeSet as wire::Operation>::SPEC,
+    <GetStackPolicy as wire::Operation>::SPEC,
     <GetTemplate as wire::Operation>::SPEC,
     <GetTemplateSummary as wire::Operation>::SPEC,
     <ListChangeSets as wire::Operation>::SPEC,
+    <ListExports as wire::Operation>::SPEC,
+    <ListImports as wire::Operation>::SPEC,
     <ListStackResources as wire::Operation>::SPEC,
     <ListStacks as wire::Operation>::SPEC,
+    <SetStackPolicy as wire::Operation>::SPEC,
     <UpdateStack as wire::Operation>::SPEC,
+    <UpdateTerminationProtection as wire::Operation>::SPEC,
     <ValidateTemplate as wire::Operation>::SPEC,
 ];
+
+/// `CancelUpdateStackInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancelUpdateStackInput {
+    pub stack_name: String,
+    pub client_request_token: Option<String>,
+}
+wire::shape!(CancelUpdateStackInput: "StackName" stack_name, "ClientRequestToken" client_request_token,);
 
 /// `Change`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -559,6 +748,22 @@ pub struct ChangeSetSummary {
     pub import_existing_resources: Option<bool>,
 }
 wire::shape!(ChangeSetSummary: "StackId" stack_id, "StackName" stack_name, "ChangeSetId" change_set_id, "ChangeSetName" change_set_name, "ExecutionStatus" execution_status, "Status" status, "StatusReason" status_reason, "CreationTime" creation_time, "Description" description, "IncludeNestedStacks" include_nested_stacks, "ParentChangeSetId" parent_change_set_id, "RootChangeSetId" root_change_set_id, "ImportExistingResources" import_existing_resources,);
+
+/// `ContinueUpdateRollbackInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContinueUpdateRollbackInput {
+    pub stack_name: String,
+    pub role_arn: Option<String>,
+    pub resources_to_skip: Option<Vec<String>>,
+    pub client_request_token: Option<String>,
+    pub force_rollback: Option<bool>,
+}
+wire::shape!(ContinueUpdateRollbackInput: "StackName" stack_name, "RoleARN" role_arn, "ResourcesToSkip" resources_to_skip, "ClientRequestToken" client_request_token, "ForceRollback" force_rollback,);
+
+/// `ContinueUpdateRollbackOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContinueUpdateRollbackOutput {}
+wire::shape!(ContinueUpdateRollbackOutput:);
 
 /// `CreateChangeSetInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -782,6 +987,29 @@ wire::shape!(ExecuteChangeSetInput: "ChangeSetName" change_set_name, "StackName"
 pub struct ExecuteChangeSetOutput {}
 wire::shape!(ExecuteChangeSetOutput:);
 
+/// `Export`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Export {
+    pub exporting_stack_id: Option<String>,
+    pub name: Option<String>,
+    pub value: Option<String>,
+}
+wire::shape!(Export: "ExportingStackId" exporting_stack_id, "Name" name, "Value" value,);
+
+/// `GetStackPolicyInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetStackPolicyInput {
+    pub stack_name: String,
+}
+wire::shape!(GetStackPolicyInput: "StackName" stack_name,);
+
+/// `GetStackPolicyOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetStackPolicyOutput {
+    pub stack_policy_body: Option<String>,
+}
+wire::shape!(GetStackPolicyOutput: "StackPolicyBody" stack_policy_body,);
+
 /// `GetTemplateInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetTemplateInput {
@@ -842,6 +1070,37 @@ pub struct ListChangeSetsOutput {
     pub next_token: Option<String>,
 }
 wire::shape!(ListChangeSetsOutput: "Summaries" summaries, "NextToken" next_token,);
+
+/// `ListExportsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListExportsInput {
+    pub next_token: Option<String>,
+}
+wire::shape!(ListExportsInput: "NextToken" next_token,);
+
+/// `ListExportsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListExportsOutput {
+    pub exports: Option<Vec<Export>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListExportsOutput: "Exports" exports, "NextToken" next_token,);
+
+/// `ListImportsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListImportsInput {
+    pub export_name: String,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListImportsInput: "ExportName" export_name, "NextToken" next_token,);
+
+/// `ListImportsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListImportsOutput {
+    pub imports: Option<Vec<String>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListImportsOutput: "Imports" imports, "NextToken" next_token,);
 
 /// `ListStackResourcesInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1027,6 +1286,15 @@ pub struct RollbackTrigger {
     pub r#type: String,
 }
 wire::shape!(RollbackTrigger: "Arn" arn, "Type" r#type,);
+
+/// `SetStackPolicyInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetStackPolicyInput {
+    pub stack_name: String,
+    pub stack_policy_body: Option<String>,
+    pub stack_policy_url: Option<String>,
+}
+wire::shape!(SetStackPolicyInput: "StackName" stack_name, "StackPolicyBody" stack_policy_body, "StackPolicyURL" stack_policy_url,);
 
 /// `Stack`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1245,6 +1513,21 @@ pub struct UpdateStackOutput {
 }
 wire::shape!(UpdateStackOutput: "StackId" stack_id, "OperationId" operation_id,);
 
+/// `UpdateTerminationProtectionInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateTerminationProtectionInput {
+    pub enable_termination_protection: bool,
+    pub stack_name: String,
+}
+wire::shape!(UpdateTerminationProtectionInput: "EnableTerminationProtection" enable_termination_protection, "StackName" stack_name,);
+
+/// `UpdateTerminationProtectionOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateTerminationProtectionOutput {
+    pub stack_id: Option<String>,
+}
+wire::shape!(UpdateTerminationProtectionOutput: "StackId" stack_id,);
+
 /// `ValidateTemplateInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ValidateTemplateInput {
@@ -1299,6 +1582,28 @@ static S_BEFORE_VALUE_FROM: Shape = Shape::String {
 };
 static S_CALL_AS: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["SELF", "DELEGATED_ADMIN"], sensitive: false };
+static S_CANCEL_UPDATE_STACK_INPUT: Shape = Shape::Structure(Structure {
+    name: "CancelUpdateStackInput",
+    members: &[
+        Member {
+            name: "StackName",
+            wire: "",
+            shape: &S_STACK_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientRequestToken",
+            wire: "",
+            shape: &S_CLIENT_REQUEST_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CAPABILITIES: Shape =
     Shape::List(List { member: &S_CAPABILITY, element: "member", flattened: false, min: None, max: None });
 static S_CAPABILITIES_REASON: Shape =
@@ -1523,6 +1828,54 @@ static S_CLIENT_REQUEST_TOKEN: Shape = Shape::String {
 };
 static S_CLIENT_TOKEN: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_CONTINUE_UPDATE_ROLLBACK_INPUT: Shape = Shape::Structure(Structure {
+    name: "ContinueUpdateRollbackInput",
+    members: &[
+        Member {
+            name: "StackName",
+            wire: "",
+            shape: &S_STACK_NAME_OR_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RoleARN",
+            wire: "",
+            shape: &S_ROLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResourcesToSkip",
+            wire: "",
+            shape: &S_RESOURCES_TO_SKIP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientRequestToken",
+            wire: "",
+            shape: &S_CLIENT_REQUEST_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ForceRollback",
+            wire: "",
+            shape: &S_FORCE_ROLLBACK,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONTINUE_UPDATE_ROLLBACK_OUTPUT: Shape =
+    Shape::Structure(Structure { name: "ContinueUpdateRollbackOutput", members: &[], payload: None });
 static S_CREATE_CHANGE_SET_INPUT: Shape = Shape::Structure(Structure {
     name: "CreateChangeSetInput",
     members: &[
@@ -2505,7 +2858,65 @@ static S_EXECUTION_STATUS: Shape = Shape::String {
     values: &["UNAVAILABLE", "AVAILABLE", "EXECUTE_IN_PROGRESS", "EXECUTE_COMPLETE", "EXECUTE_FAILED", "OBSOLETE"],
     sensitive: false,
 };
+static S_EXPORT: Shape = Shape::Structure(Structure {
+    name: "Export",
+    members: &[
+        Member {
+            name: "ExportingStackId",
+            wire: "",
+            shape: &S_STACK_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_EXPORT_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Value",
+            wire: "",
+            shape: &S_EXPORT_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_EXPORT_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EXPORT_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EXPORTS: Shape =
+    Shape::List(List { member: &S_EXPORT, element: "member", flattened: false, min: None, max: None });
+static S_FORCE_ROLLBACK: Shape = Shape::Boolean;
+static S_GET_STACK_POLICY_INPUT: Shape = Shape::Structure(Structure {
+    name: "GetStackPolicyInput",
+    members: &[Member {
+        name: "StackName",
+        wire: "",
+        shape: &S_STACK_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_STACK_POLICY_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "GetStackPolicyOutput",
+    members: &[Member {
+        name: "StackPolicyBody",
+        wire: "",
+        shape: &S_STACK_POLICY_BODY,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_GET_TEMPLATE_INPUT: Shape = Shape::Structure(Structure {
     name: "GetTemplateInput",
     members: &[
@@ -2722,6 +3133,8 @@ static S_HOOK_STATUS_REASON: Shape =
 static S_HOOK_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_IMPORT_EXISTING_RESOURCES: Shape = Shape::Boolean;
+static S_IMPORTS: Shape =
+    Shape::List(List { member: &S_STACK_NAME, element: "member", flattened: false, min: None, max: None });
 static S_INCLUDE_NESTED_STACKS: Shape = Shape::Boolean;
 static S_INCLUDE_PROPERTY_VALUES: Shape = Shape::Boolean;
 static S_LAST_OPERATIONS: Shape =
@@ -2756,6 +3169,84 @@ static S_LIST_CHANGE_SETS_OUTPUT: Shape = Shape::Structure(Structure {
             name: "Summaries",
             wire: "",
             shape: &S_CHANGE_SET_SUMMARIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_EXPORTS_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListExportsInput",
+    members: &[Member {
+        name: "NextToken",
+        wire: "",
+        shape: &S_NEXT_TOKEN,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_LIST_EXPORTS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ListExportsOutput",
+    members: &[
+        Member {
+            name: "Exports",
+            wire: "",
+            shape: &S_EXPORTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_IMPORTS_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListImportsInput",
+    members: &[
+        Member {
+            name: "ExportName",
+            wire: "",
+            shape: &S_EXPORT_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_IMPORTS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ListImportsOutput",
+    members: &[
+        Member {
+            name: "Imports",
+            wire: "",
+            shape: &S_IMPORTS,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3576,12 +4067,21 @@ static S_RESOURCE_TO_IMPORT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_RESOURCE_TO_SKIP: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: Some("[a-zA-Z0-9]+|[a-zA-Z][-a-zA-Z0-9]*\\.[a-zA-Z0-9]+"),
+    values: &[],
+    sensitive: false,
+};
 static S_RESOURCE_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_TYPES: Shape =
     Shape::List(List { member: &S_RESOURCE_TYPE, element: "member", flattened: false, min: None, max: None });
 static S_RESOURCES_TO_IMPORT: Shape =
     Shape::List(List { member: &S_RESOURCE_TO_IMPORT, element: "member", flattened: false, min: None, max: Some(200) });
+static S_RESOURCES_TO_SKIP: Shape =
+    Shape::List(List { member: &S_RESOURCE_TO_SKIP, element: "member", flattened: false, min: None, max: None });
 static S_RETAIN_EXCEPT_ON_CREATE: Shape = Shape::Boolean;
 static S_RETAIN_RESOURCES: Shape =
     Shape::List(List { member: &S_LOGICAL_RESOURCE_ID, element: "member", flattened: false, min: None, max: None });
@@ -3635,6 +4135,36 @@ static S_ROLLBACK_TRIGGERS: Shape =
     Shape::List(List { member: &S_ROLLBACK_TRIGGER, element: "member", flattened: false, min: None, max: Some(5) });
 static S_SCOPE: Shape =
     Shape::List(List { member: &S_RESOURCE_ATTRIBUTE, element: "member", flattened: false, min: None, max: None });
+static S_SET_STACK_POLICY_INPUT: Shape = Shape::Structure(Structure {
+    name: "SetStackPolicyInput",
+    members: &[
+        Member {
+            name: "StackName",
+            wire: "",
+            shape: &S_STACK_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StackPolicyBody",
+            wire: "",
+            shape: &S_STACK_POLICY_BODY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StackPolicyURL",
+            wire: "",
+            shape: &S_STACK_POLICY_URL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_STACK: Shape = Shape::Structure(Structure {
     name: "Stack",
     members: &[
@@ -4846,6 +5376,40 @@ static S_UPDATE_STACK_OUTPUT: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
     ],
+    payload: None,
+});
+static S_UPDATE_TERMINATION_PROTECTION_INPUT: Shape = Shape::Structure(Structure {
+    name: "UpdateTerminationProtectionInput",
+    members: &[
+        Member {
+            name: "EnableTerminationProtection",
+            wire: "",
+            shape: &S_ENABLE_TERMINATION_PROTECTION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StackName",
+            wire: "",
+            shape: &S_STACK_NAME_OR_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_TERMINATION_PROTECTION_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "UpdateTerminationProtectionOutput",
+    members: &[Member {
+        name: "StackId",
+        wire: "",
+        shape: &S_STACK_ID,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
     payload: None,
 });
 static S_USE_PREVIOUS_TEMPLATE: Shape = Shape::Boolean;

@@ -13,6 +13,214 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "cloudwatch",
 };
 
+/// `cloudwatch:DeleteAlarms`.
+#[derive(Debug)]
+pub struct DeleteAlarms;
+impl wire::Operation for DeleteAlarms {
+    type Input = DeleteAlarmsInput;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteAlarms",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_ALARMS_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:DeleteAlarms",
+            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:{AlarmNames[]}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `cloudwatch:DeleteDashboards`.
+#[derive(Debug)]
+pub struct DeleteDashboards;
+impl wire::Operation for DeleteDashboards {
+    type Input = DeleteDashboardsInput;
+    type Output = DeleteDashboardsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteDashboards",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_DASHBOARDS_INPUT,
+        output: &S_DELETE_DASHBOARDS_OUTPUT,
+        result_wrapper: "DeleteDashboardsResult",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:DeleteDashboards",
+            resource: "arn:aws:cloudwatch::{account}:dashboard/{DashboardNames[]}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `cloudwatch:DescribeAlarmHistory`.
+#[derive(Debug)]
+pub struct DescribeAlarmHistory;
+impl wire::Operation for DescribeAlarmHistory {
+    type Input = DescribeAlarmHistoryInput;
+    type Output = DescribeAlarmHistoryOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeAlarmHistory",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_ALARM_HISTORY_INPUT,
+        output: &S_DESCRIBE_ALARM_HISTORY_OUTPUT,
+        result_wrapper: "DescribeAlarmHistoryResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:DescribeAlarmHistory",
+            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:{AlarmName} ; arn:aws:cloudwatch:{region}:{account}:alarm:*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("AlarmContributorId", &[])],
+    };
+}
+
+/// `cloudwatch:DescribeAlarms`.
+#[derive(Debug)]
+pub struct DescribeAlarms;
+impl wire::Operation for DescribeAlarms {
+    type Input = DescribeAlarmsInput;
+    type Output = DescribeAlarmsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeAlarms",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_ALARMS_INPUT,
+        output: &S_DESCRIBE_ALARMS_OUTPUT,
+        result_wrapper: "DescribeAlarmsResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:DescribeAlarms",
+            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `cloudwatch:DescribeAlarmsForMetric`.
+#[derive(Debug)]
+pub struct DescribeAlarmsForMetric;
+impl wire::Operation for DescribeAlarmsForMetric {
+    type Input = DescribeAlarmsForMetricInput;
+    type Output = DescribeAlarmsForMetricOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeAlarmsForMetric",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_ALARMS_FOR_METRIC_INPUT,
+        output: &S_DESCRIBE_ALARMS_FOR_METRIC_OUTPUT,
+        result_wrapper: "DescribeAlarmsForMetricResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:DescribeAlarmsForMetric",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `cloudwatch:DisableAlarmActions`.
+#[derive(Debug)]
+pub struct DisableAlarmActions;
+impl wire::Operation for DisableAlarmActions {
+    type Input = DisableAlarmActionsInput;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DisableAlarmActions",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DISABLE_ALARM_ACTIONS_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:DisableAlarmActions",
+            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:{AlarmNames[]}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `cloudwatch:EnableAlarmActions`.
+#[derive(Debug)]
+pub struct EnableAlarmActions;
+impl wire::Operation for EnableAlarmActions {
+    type Input = EnableAlarmActionsInput;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "EnableAlarmActions",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_ENABLE_ALARM_ACTIONS_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:EnableAlarmActions",
+            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:{AlarmNames[]}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `cloudwatch:GetDashboard`.
+#[derive(Debug)]
+pub struct GetDashboard;
+impl wire::Operation for GetDashboard {
+    type Input = GetDashboardInput;
+    type Output = GetDashboardOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetDashboard",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_DASHBOARD_INPUT,
+        output: &S_GET_DASHBOARD_OUTPUT,
+        result_wrapper: "GetDashboardResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:GetDashboard",
+            resource: "arn:aws:cloudwatch::{account}:dashboard/{DashboardName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `cloudwatch:GetMetricData`.
 #[derive(Debug)]
 pub struct GetMetricData;
@@ -60,6 +268,27 @@ impl wire::Operation for GetMetricStatistics {
     };
 }
 
+/// `cloudwatch:ListDashboards`.
+#[derive(Debug)]
+pub struct ListDashboards;
+impl wire::Operation for ListDashboards {
+    type Input = ListDashboardsInput;
+    type Output = ListDashboardsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListDashboards",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_DASHBOARDS_INPUT,
+        output: &S_LIST_DASHBOARDS_OUTPUT,
+        result_wrapper: "ListDashboardsResult",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "cloudwatch:ListDashboards", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `cloudwatch:ListMetrics`.
 #[derive(Debug)]
 pub struct ListMetrics;
@@ -81,102 +310,60 @@ impl wire::Operation for ListMetrics {
     };
 }
 
-/// `cloudwatch:PutMetricData`.
+/// `cloudwatch:ListTagsForResource`.
 #[derive(Debug)]
-pub struct PutMetricData;
-impl wire::Operation for PutMetricData {
-    type Input = PutMetricDataInput;
-    type Output = wire::types::Empty;
+pub struct ListTagsForResource;
+impl wire::Operation for ListTagsForResource {
+    type Input = ListTagsForResourceInput;
+    type Output = ListTagsForResourceOutput;
     const SPEC: &'static OperationSpec = &OperationSpec {
         service: &SERVICE,
-        name: "PutMetricData",
+        name: "ListTagsForResource",
         method: "POST",
         uri: "/",
         success_status: 200,
-        input: &S_PUT_METRIC_DATA_INPUT,
-        output: &EMPTY,
-        result_wrapper: "",
-        readonly: false,
-        needs: &[wire::operation::Need { action: "cloudwatch:PutMetricData", resource: "*", when: None, passes: "" }],
+        input: &S_LIST_TAGS_FOR_RESOURCE_INPUT,
+        output: &S_LIST_TAGS_FOR_RESOURCE_OUTPUT,
+        result_wrapper: "ListTagsForResourceResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "cloudwatch:ListTagsForResource",
+            resource: "arn:aws:cloudwatch:{region}:{account}:{ResourceARN}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
 
-/// `cloudwatch:PutMetricAlarm`.
+/// `cloudwatch:PutCompositeAlarm`.
 #[derive(Debug)]
-pub struct PutMetricAlarm;
-impl wire::Operation for PutMetricAlarm {
-    type Input = PutMetricAlarmInput;
+pub struct PutCompositeAlarm;
+impl wire::Operation for PutCompositeAlarm {
+    type Input = PutCompositeAlarmInput;
     type Output = wire::types::Empty;
     const SPEC: &'static OperationSpec = &OperationSpec {
         service: &SERVICE,
-        name: "PutMetricAlarm",
+        name: "PutCompositeAlarm",
         method: "POST",
         uri: "/",
         success_status: 200,
-        input: &S_PUT_METRIC_ALARM_INPUT,
+        input: &S_PUT_COMPOSITE_ALARM_INPUT,
         output: &EMPTY,
         result_wrapper: "",
         readonly: false,
         needs: &[wire::operation::Need {
-            action: "cloudwatch:PutMetricAlarm",
+            action: "cloudwatch:PutCompositeAlarm",
             resource: "arn:aws:cloudwatch:{region}:{account}:alarm:{AlarmName}",
             when: None,
             passes: "",
         }],
-        refused: &[("Metrics.Expression", &[]), ("Metrics.AccountId", &[])],
-    };
-}
-
-/// `cloudwatch:DescribeAlarms`.
-#[derive(Debug)]
-pub struct DescribeAlarms;
-impl wire::Operation for DescribeAlarms {
-    type Input = DescribeAlarmsInput;
-    type Output = DescribeAlarmsOutput;
-    const SPEC: &'static OperationSpec = &OperationSpec {
-        service: &SERVICE,
-        name: "DescribeAlarms",
-        method: "POST",
-        uri: "/",
-        success_status: 200,
-        input: &S_DESCRIBE_ALARMS_INPUT,
-        output: &S_DESCRIBE_ALARMS_OUTPUT,
-        result_wrapper: "DescribeAlarmsResult",
-        readonly: true,
-        needs: &[wire::operation::Need {
-            action: "cloudwatch:DescribeAlarms",
-            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:*",
-            when: None,
-            passes: "",
-        }],
-        refused: &[],
-    };
-}
-
-/// `cloudwatch:DeleteAlarms`.
-#[derive(Debug)]
-pub struct DeleteAlarms;
-impl wire::Operation for DeleteAlarms {
-    type Input = DeleteAlarmsInput;
-    type Output = wire::types::Empty;
-    const SPEC: &'static OperationSpec = &OperationSpec {
-        service: &SERVICE,
-        name: "DeleteAlarms",
-        method: "POST",
-        uri: "/",
-        success_status: 200,
-        input: &S_DELETE_ALARMS_INPUT,
-        output: &EMPTY,
-        result_wrapper: "",
-        readonly: false,
-        needs: &[wire::operation::Need {
-            action: "cloudwatch:DeleteAlarms",
-            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:{AlarmNames[]}",
-            when: None,
-            passes: "",
-        }],
-        refused: &[],
+        refused: &[
+            ("ActionsSuppressor", &[]),
+            ("ActionsSuppressorWaitPeriod", &[]),
+            ("ActionsSuppressorExtensionPeriod", &[]),
+            ("ActionConfiguration", &[]),
+        ],
     };
 }
 
@@ -206,77 +393,79 @@ impl wire::Operation for PutDashboard {
     };
 }
 
-/// `cloudwatch:GetDashboard`.
+/// `cloudwatch:PutMetricAlarm`.
 #[derive(Debug)]
-pub struct GetDashboard;
-impl wire::Operation for GetDashboard {
-    type Input = GetDashboardInput;
-    type Output = GetDashboardOutput;
+pub struct PutMetricAlarm;
+impl wire::Operation for PutMetricAlarm {
+    type Input = PutMetricAlarmInput;
+    type Output = wire::types::Empty;
     const SPEC: &'static OperationSpec = &OperationSpec {
         service: &SERVICE,
-        name: "GetDashboard",
+        name: "PutMetricAlarm",
         method: "POST",
         uri: "/",
         success_status: 200,
-        input: &S_GET_DASHBOARD_INPUT,
-        output: &S_GET_DASHBOARD_OUTPUT,
-        result_wrapper: "GetDashboardResult",
-        readonly: true,
-        needs: &[wire::operation::Need {
-            action: "cloudwatch:GetDashboard",
-            resource: "arn:aws:cloudwatch::{account}:dashboard/{DashboardName}",
-            when: None,
-            passes: "",
-        }],
-        refused: &[],
-    };
-}
-
-/// `cloudwatch:DeleteDashboards`.
-#[derive(Debug)]
-pub struct DeleteDashboards;
-impl wire::Operation for DeleteDashboards {
-    type Input = DeleteDashboardsInput;
-    type Output = DeleteDashboardsOutput;
-    const SPEC: &'static OperationSpec = &OperationSpec {
-        service: &SERVICE,
-        name: "DeleteDashboards",
-        method: "POST",
-        uri: "/",
-        success_status: 200,
-        input: &S_DELETE_DASHBOARDS_INPUT,
-        output: &S_DELETE_DASHBOARDS_OUTPUT,
-        result_wrapper: "DeleteDashboardsResult",
+        input: &S_PUT_METRIC_ALARM_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
         readonly: false,
         needs: &[wire::operation::Need {
-            action: "cloudwatch:DeleteDashboards",
-            resource: "arn:aws:cloudwatch::{account}:dashboard/{DashboardNames[]}",
+            action: "cloudwatch:PutMetricAlarm",
+            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:{AlarmName}",
             when: None,
             passes: "",
         }],
+        refused: &[
+            ("ThresholdMetricId", &[]),
+            ("EvaluationWindow", &[]),
+            ("WarmUpConfiguration", &[]),
+            ("EvaluationCriteria", &[]),
+            ("EvaluationInterval", &[]),
+            ("ActionConfiguration", &[]),
+        ],
+    };
+}
+
+/// `cloudwatch:PutMetricData`.
+#[derive(Debug)]
+pub struct PutMetricData;
+impl wire::Operation for PutMetricData {
+    type Input = PutMetricDataInput;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutMetricData",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_PUT_METRIC_DATA_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need { action: "cloudwatch:PutMetricData", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
 
-/// `cloudwatch:ListTagsForResource`.
+/// `cloudwatch:SetAlarmState`.
 #[derive(Debug)]
-pub struct ListTagsForResource;
-impl wire::Operation for ListTagsForResource {
-    type Input = ListTagsForResourceInput;
-    type Output = ListTagsForResourceOutput;
+pub struct SetAlarmState;
+impl wire::Operation for SetAlarmState {
+    type Input = SetAlarmStateInput;
+    type Output = wire::types::Empty;
     const SPEC: &'static OperationSpec = &OperationSpec {
         service: &SERVICE,
-        name: "ListTagsForResource",
+        name: "SetAlarmState",
         method: "POST",
         uri: "/",
         success_status: 200,
-        input: &S_LIST_TAGS_FOR_RESOURCE_INPUT,
-        output: &S_LIST_TAGS_FOR_RESOURCE_OUTPUT,
-        result_wrapper: "ListTagsForResourceResult",
-        readonly: true,
+        input: &S_SET_ALARM_STATE_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
         needs: &[wire::operation::Need {
-            action: "cloudwatch:ListTagsForResource",
-            resource: "arn:aws:cloudwatch:{region}:{account}:{ResourceARN}",
+            action: "cloudwatch:SetAlarmState",
+            resource: "arn:aws:cloudwatch:{region}:{account}:alarm:{AlarmName}",
             when: None,
             passes: "",
         }],
@@ -338,17 +527,24 @@ impl wire::Operation for UntagResource {
 
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
+    <DeleteAlarms as wire::Operation>::SPEC,
+    <DeleteDashboards as wire::Operation>::SPEC,
+    <DescribeAlarmHistory as wire::Operation>::SPEC,
+    <DescribeAlarms as wire::Operation>::SPEC,
+    <DescribeAlarmsForMetric as wire::Operation>::SPEC,
+    <DisableAlarmActions as wire::Operation>::SPEC,
+    <EnableAlarmActions as wire::Operation>::SPEC,
+    <GetDashboard as wire::Operation>::SPEC,
     <GetMetricData as wire::Operation>::SPEC,
     <GetMetricStatistics as wire::Operation>::SPEC,
+    <ListDashboards as wire::Operation>::SPEC,
     <ListMetrics as wire::Operation>::SPEC,
-    <PutMetricData as wire::Operation>::SPEC,
-    <PutMetricAlarm as wire::Operation>::SPEC,
-    <DescribeAlarms as wire::Operation>::SPEC,
-    <DeleteAlarms as wire::Operation>::SPEC,
-    <PutDashboard as wire::Operation>::SPEC,
-    <GetDashboard as wire::Operation>::SPEC,
-    <DeleteDashboards as wire::Operation>::SPEC,
     <ListTagsForResource as wire::Operation>::SPEC,
+    <PutCompositeAlarm as wire::Operation>::SPEC,
+    <PutDashboard as wire::Operation>::SPEC,
+    <PutMetricAlarm as wire::Operation>::SPEC,
+    <PutMetricData as wire::Operation>::SPEC,
+    <SetAlarmState as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
 ];
@@ -359,6 +555,20 @@ pub struct ActionConfiguration {
     pub alarm_tags_propagation: Option<AlarmTagsPropagation>,
 }
 wire::shape!(ActionConfiguration: "AlarmTagsPropagation" alarm_tags_propagation,);
+
+/// `AlarmHistoryItem`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AlarmHistoryItem {
+    pub alarm_name: Option<String>,
+    pub alarm_contributor_id: Option<String>,
+    pub alarm_type: Option<String>,
+    pub timestamp: Option<wire::Timestamp>,
+    pub history_item_type: Option<String>,
+    pub history_summary: Option<String>,
+    pub history_data: Option<String>,
+    pub alarm_contributor_attributes: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(AlarmHistoryItem: "AlarmName" alarm_name, "AlarmContributorId" alarm_contributor_id, "AlarmType" alarm_type, "Timestamp" timestamp, "HistoryItemType" history_item_type, "HistorySummary" history_summary, "HistoryData" history_data, "AlarmContributorAttributes" alarm_contributor_attributes,);
 
 /// `AlarmPromQLCriteria`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -404,6 +614,16 @@ pub struct CompositeAlarm {
 }
 wire::shape!(CompositeAlarm: "ActionsEnabled" actions_enabled, "AlarmActions" alarm_actions, "AlarmArn" alarm_arn, "AlarmConfigurationUpdatedTimestamp" alarm_configuration_updated_timestamp, "AlarmDescription" alarm_description, "AlarmName" alarm_name, "AlarmRule" alarm_rule, "InsufficientDataActions" insufficient_data_actions, "OKActions" ok_actions, "StateReason" state_reason, "StateReasonData" state_reason_data, "StateUpdatedTimestamp" state_updated_timestamp, "StateValue" state_value, "StateTransitionedTimestamp" state_transitioned_timestamp, "ActionsSuppressedBy" actions_suppressed_by, "ActionsSuppressedReason" actions_suppressed_reason, "ActionsSuppressor" actions_suppressor, "ActionsSuppressorWaitPeriod" actions_suppressor_wait_period, "ActionsSuppressorExtensionPeriod" actions_suppressor_extension_period, "ActionConfiguration" action_configuration,);
 
+/// `DashboardEntry`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DashboardEntry {
+    pub dashboard_name: Option<String>,
+    pub dashboard_arn: Option<String>,
+    pub last_modified: Option<wire::Timestamp>,
+    pub size: Option<i64>,
+}
+wire::shape!(DashboardEntry: "DashboardName" dashboard_name, "DashboardArn" dashboard_arn, "LastModified" last_modified, "Size" size,);
+
 /// `DashboardValidationMessage`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DashboardValidationMessage {
@@ -445,6 +665,49 @@ wire::shape!(DeleteDashboardsInput: "DashboardNames" dashboard_names,);
 pub struct DeleteDashboardsOutput {}
 wire::shape!(DeleteDashboardsOutput:);
 
+/// `DescribeAlarmHistoryInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeAlarmHistoryInput {
+    pub alarm_name: Option<String>,
+    pub alarm_contributor_id: Option<String>,
+    pub alarm_types: Option<Vec<String>>,
+    pub history_item_type: Option<String>,
+    pub start_date: Option<wire::Timestamp>,
+    pub end_date: Option<wire::Timestamp>,
+    pub max_records: Option<i32>,
+    pub next_token: Option<String>,
+    pub scan_by: Option<String>,
+}
+wire::shape!(DescribeAlarmHistoryInput: "AlarmName" alarm_name, "AlarmContributorId" alarm_contributor_id, "AlarmTypes" alarm_types, "HistoryItemType" history_item_type, "StartDate" start_date, "EndDate" end_date, "MaxRecords" max_records, "NextToken" next_token, "ScanBy" scan_by,);
+
+/// `DescribeAlarmHistoryOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeAlarmHistoryOutput {
+    pub alarm_history_items: Option<Vec<AlarmHistoryItem>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(DescribeAlarmHistoryOutput: "AlarmHistoryItems" alarm_history_items, "NextToken" next_token,);
+
+/// `DescribeAlarmsForMetricInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeAlarmsForMetricInput {
+    pub metric_name: String,
+    pub namespace: String,
+    pub statistic: Option<String>,
+    pub extended_statistic: Option<String>,
+    pub dimensions: Option<Vec<Dimension>>,
+    pub period: Option<i32>,
+    pub unit: Option<String>,
+}
+wire::shape!(DescribeAlarmsForMetricInput: "MetricName" metric_name, "Namespace" namespace, "Statistic" statistic, "ExtendedStatistic" extended_statistic, "Dimensions" dimensions, "Period" period, "Unit" unit,);
+
+/// `DescribeAlarmsForMetricOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeAlarmsForMetricOutput {
+    pub metric_alarms: Option<Vec<MetricAlarm>>,
+}
+wire::shape!(DescribeAlarmsForMetricOutput: "MetricAlarms" metric_alarms,);
+
 /// `DescribeAlarmsInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeAlarmsInput {
@@ -485,6 +748,20 @@ pub struct DimensionFilter {
     pub value: Option<String>,
 }
 wire::shape!(DimensionFilter: "Name" name, "Value" value,);
+
+/// `DisableAlarmActionsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisableAlarmActionsInput {
+    pub alarm_names: Vec<String>,
+}
+wire::shape!(DisableAlarmActionsInput: "AlarmNames" alarm_names,);
+
+/// `EnableAlarmActionsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EnableAlarmActionsInput {
+    pub alarm_names: Vec<String>,
+}
+wire::shape!(EnableAlarmActionsInput: "AlarmNames" alarm_names,);
 
 /// `Entity`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -584,6 +861,22 @@ pub struct LabelOptions {
     pub timezone: Option<String>,
 }
 wire::shape!(LabelOptions: "Timezone" timezone,);
+
+/// `ListDashboardsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListDashboardsInput {
+    pub dashboard_name_prefix: Option<String>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListDashboardsInput: "DashboardNamePrefix" dashboard_name_prefix, "NextToken" next_token,);
+
+/// `ListDashboardsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListDashboardsOutput {
+    pub dashboard_entries: Option<Vec<DashboardEntry>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListDashboardsOutput: "DashboardEntries" dashboard_entries, "NextToken" next_token,);
 
 /// `ListMetricsInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -758,6 +1051,24 @@ pub struct MetricStat {
 }
 wire::shape!(MetricStat: "Metric" metric, "Period" period, "Stat" stat, "Unit" unit,);
 
+/// `PutCompositeAlarmInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutCompositeAlarmInput {
+    pub actions_enabled: Option<bool>,
+    pub alarm_actions: Option<Vec<String>>,
+    pub alarm_description: Option<String>,
+    pub alarm_name: String,
+    pub alarm_rule: String,
+    pub insufficient_data_actions: Option<Vec<String>>,
+    pub ok_actions: Option<Vec<String>>,
+    pub tags: Option<Vec<Tag>>,
+    pub actions_suppressor: Option<String>,
+    pub actions_suppressor_wait_period: Option<i32>,
+    pub actions_suppressor_extension_period: Option<i32>,
+    pub action_configuration: Option<ActionConfiguration>,
+}
+wire::shape!(PutCompositeAlarmInput: "ActionsEnabled" actions_enabled, "AlarmActions" alarm_actions, "AlarmDescription" alarm_description, "AlarmName" alarm_name, "AlarmRule" alarm_rule, "InsufficientDataActions" insufficient_data_actions, "OKActions" ok_actions, "Tags" tags, "ActionsSuppressor" actions_suppressor, "ActionsSuppressorWaitPeriod" actions_suppressor_wait_period, "ActionsSuppressorExtensionPeriod" actions_suppressor_extension_period, "ActionConfiguration" action_configuration,);
+
 /// `PutDashboardInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutDashboardInput {
@@ -838,6 +1149,16 @@ pub struct ScheduledQueryConfiguration {
     pub tags: Option<Vec<Tag>>,
 }
 wire::shape!(ScheduledQueryConfiguration: "QueryString" query_string, "LogGroupIdentifiers" log_group_identifiers, "QueryARN" query_arn, "ScheduledQueryRoleARN" scheduled_query_role_arn, "ScheduleConfiguration" schedule_configuration, "AggregationExpression" aggregation_expression, "Tags" tags,);
+
+/// `SetAlarmStateInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetAlarmStateInput {
+    pub alarm_name: String,
+    pub state_value: String,
+    pub state_reason: String,
+    pub state_reason_data: Option<String>,
+}
+wire::shape!(SetAlarmStateInput: "AlarmName" alarm_name, "StateValue" state_value, "StateReason" state_reason, "StateReasonData" state_reason_data,);
 
 /// `SlidingWindow`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -938,6 +1259,78 @@ static S_ALARM_ARN: Shape =
     Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
 static S_ALARM_DESCRIPTION: Shape =
     Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_ALARM_HISTORY_ITEM: Shape = Shape::Structure(Structure {
+    name: "AlarmHistoryItem",
+    members: &[
+        Member {
+            name: "AlarmName",
+            wire: "",
+            shape: &S_ALARM_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmContributorId",
+            wire: "",
+            shape: &S_CONTRIBUTOR_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmType",
+            wire: "",
+            shape: &S_ALARM_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Timestamp",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HistoryItemType",
+            wire: "",
+            shape: &S_HISTORY_ITEM_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HistorySummary",
+            wire: "",
+            shape: &S_HISTORY_SUMMARY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HistoryData",
+            wire: "",
+            shape: &S_HISTORY_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmContributorAttributes",
+            wire: "",
+            shape: &S_CONTRIBUTOR_ATTRIBUTES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ALARM_HISTORY_ITEMS: Shape =
+    Shape::List(List { member: &S_ALARM_HISTORY_ITEM, element: "member", flattened: false, min: None, max: None });
 static S_ALARM_NAME: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_ALARM_NAME_PREFIX: Shape =
@@ -1026,6 +1419,10 @@ static S_ALARM_TYPE: Shape = Shape::String {
 static S_ALARM_TYPES: Shape =
     Shape::List(List { member: &S_ALARM_TYPE, element: "member", flattened: false, min: None, max: None });
 static S_AMAZON_RESOURCE_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_ATTRIBUTE_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_ATTRIBUTE_VALUE: Shape =
     Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_COMPARISON_OPERATOR: Shape = Shape::String {
     min: None,
@@ -1210,11 +1607,63 @@ static S_COMPOSITE_ALARM: Shape = Shape::Structure(Structure {
 });
 static S_COMPOSITE_ALARMS: Shape =
     Shape::List(List { member: &S_COMPOSITE_ALARM, element: "member", flattened: false, min: None, max: None });
+static S_CONTRIBUTOR_ATTRIBUTES: Shape = Shape::Map(Map {
+    key: &S_ATTRIBUTE_NAME,
+    value: &S_ATTRIBUTE_VALUE,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: Some(150),
+});
+static S_CONTRIBUTOR_ID: Shape =
+    Shape::String { min: Some(1), max: Some(16), pattern: None, values: &[], sensitive: false };
 static S_COUNTS: Shape =
     Shape::List(List { member: &S_DATAPOINT_VALUE, element: "member", flattened: false, min: None, max: None });
 static S_DASHBOARD_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_DASHBOARD_BODY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_DASHBOARD_ENTRIES: Shape =
+    Shape::List(List { member: &S_DASHBOARD_ENTRY, element: "member", flattened: false, min: None, max: None });
+static S_DASHBOARD_ENTRY: Shape = Shape::Structure(Structure {
+    name: "DashboardEntry",
+    members: &[
+        Member {
+            name: "DashboardName",
+            wire: "",
+            shape: &S_DASHBOARD_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DashboardArn",
+            wire: "",
+            shape: &S_DASHBOARD_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModified",
+            wire: "",
+            shape: &S_LAST_MODIFIED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Size",
+            wire: "",
+            shape: &S_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DASHBOARD_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_DASHBOARD_NAME_PREFIX: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_DASHBOARD_NAMES: Shape =
     Shape::List(List { member: &S_DASHBOARD_NAME, element: "member", flattened: false, min: None, max: None });
 static S_DASHBOARD_VALIDATION_MESSAGE: Shape = Shape::Structure(Structure {
@@ -1357,6 +1806,180 @@ static S_DELETE_DASHBOARDS_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_DELETE_DASHBOARDS_OUTPUT: Shape =
     Shape::Structure(Structure { name: "DeleteDashboardsOutput", members: &[], payload: None });
+static S_DESCRIBE_ALARM_HISTORY_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeAlarmHistoryInput",
+    members: &[
+        Member {
+            name: "AlarmName",
+            wire: "",
+            shape: &S_ALARM_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmContributorId",
+            wire: "",
+            shape: &S_CONTRIBUTOR_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmTypes",
+            wire: "",
+            shape: &S_ALARM_TYPES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HistoryItemType",
+            wire: "",
+            shape: &S_HISTORY_ITEM_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartDate",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndDate",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxRecords",
+            wire: "",
+            shape: &S_MAX_RECORDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ScanBy",
+            wire: "",
+            shape: &S_SCAN_BY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_ALARM_HISTORY_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeAlarmHistoryOutput",
+    members: &[
+        Member {
+            name: "AlarmHistoryItems",
+            wire: "",
+            shape: &S_ALARM_HISTORY_ITEMS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_ALARMS_FOR_METRIC_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeAlarmsForMetricInput",
+    members: &[
+        Member {
+            name: "MetricName",
+            wire: "",
+            shape: &S_METRIC_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Namespace",
+            wire: "",
+            shape: &S_NAMESPACE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Statistic",
+            wire: "",
+            shape: &S_STATISTIC,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExtendedStatistic",
+            wire: "",
+            shape: &S_EXTENDED_STATISTIC,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Dimensions",
+            wire: "",
+            shape: &S_DIMENSIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Period",
+            wire: "",
+            shape: &S_PERIOD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Unit",
+            wire: "",
+            shape: &S_STANDARD_UNIT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_ALARMS_FOR_METRIC_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeAlarmsForMetricOutput",
+    members: &[Member {
+        name: "MetricAlarms",
+        wire: "",
+        shape: &S_METRIC_ALARMS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_DESCRIBE_ALARMS_INPUT: Shape = Shape::Structure(Structure {
     name: "DescribeAlarmsInput",
     members: &[
@@ -1525,6 +2148,30 @@ static S_DIMENSION_VALUE: Shape =
     Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_DIMENSIONS: Shape =
     Shape::List(List { member: &S_DIMENSION, element: "member", flattened: false, min: None, max: Some(30) });
+static S_DISABLE_ALARM_ACTIONS_INPUT: Shape = Shape::Structure(Structure {
+    name: "DisableAlarmActionsInput",
+    members: &[Member {
+        name: "AlarmNames",
+        wire: "",
+        shape: &S_ALARM_NAMES,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_ENABLE_ALARM_ACTIONS_INPUT: Shape = Shape::Structure(Structure {
+    name: "EnableAlarmActionsInput",
+    members: &[Member {
+        name: "AlarmNames",
+        wire: "",
+        shape: &S_ALARM_NAMES,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_END_TIME_OFFSET: Shape = Shape::Integer { min: Some(0), max: Some(2592000) };
 static S_ENTITY: Shape = Shape::Structure(Structure {
     name: "Entity",
@@ -1887,6 +2534,17 @@ static S_GET_METRIC_STATISTICS_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_HISTORY_DATA: Shape =
+    Shape::String { min: Some(1), max: Some(4095), pattern: None, values: &[], sensitive: false };
+static S_HISTORY_ITEM_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ConfigurationUpdate", "StateUpdate", "Action", "AlarmContributorStateUpdate", "AlarmContributorAction"],
+    sensitive: false,
+};
+static S_HISTORY_SUMMARY: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_INCLUDE_LINKED_ACCOUNTS: Shape = Shape::Boolean;
 static S_LABEL_OPTIONS: Shape = Shape::Structure(Structure {
     name: "LabelOptions",
@@ -1898,6 +2556,51 @@ static S_LABEL_OPTIONS: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_LAST_MODIFIED: Shape = Shape::Timestamp { iso: true };
+static S_LIST_DASHBOARDS_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListDashboardsInput",
+    members: &[
+        Member {
+            name: "DashboardNamePrefix",
+            wire: "",
+            shape: &S_DASHBOARD_NAME_PREFIX,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_DASHBOARDS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ListDashboardsOutput",
+    members: &[
+        Member {
+            name: "DashboardEntries",
+            wire: "",
+            shape: &S_DASHBOARD_ENTRIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_LIST_METRICS_INPUT: Shape = Shape::Structure(Structure {
@@ -2818,6 +3521,108 @@ static S_OWNING_ACCOUNTS: Shape =
     Shape::List(List { member: &S_ACCOUNT_ID, element: "member", flattened: false, min: None, max: None });
 static S_PENDING_PERIOD: Shape = Shape::Integer { min: Some(0), max: Some(86400) };
 static S_PERIOD: Shape = Shape::Integer { min: Some(1), max: None };
+static S_PUT_COMPOSITE_ALARM_INPUT: Shape = Shape::Structure(Structure {
+    name: "PutCompositeAlarmInput",
+    members: &[
+        Member {
+            name: "ActionsEnabled",
+            wire: "",
+            shape: &S_ACTIONS_ENABLED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmActions",
+            wire: "",
+            shape: &S_RESOURCE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmDescription",
+            wire: "",
+            shape: &S_ALARM_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmName",
+            wire: "",
+            shape: &S_ALARM_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AlarmRule",
+            wire: "",
+            shape: &S_ALARM_RULE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InsufficientDataActions",
+            wire: "",
+            shape: &S_RESOURCE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OKActions",
+            wire: "",
+            shape: &S_RESOURCE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAG_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionsSuppressor",
+            wire: "",
+            shape: &S_ALARM_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionsSuppressorWaitPeriod",
+            wire: "",
+            shape: &S_SUPPRESSOR_PERIOD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionsSuppressorExtensionPeriod",
+            wire: "",
+            shape: &S_SUPPRESSOR_PERIOD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionConfiguration",
+            wire: "",
+            shape: &S_ACTION_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_PUT_DASHBOARD_INPUT: Shape = Shape::Structure(Structure {
     name: "PutDashboardInput",
     members: &[
@@ -3234,6 +4039,45 @@ static S_SCHEDULED_QUERY_CONFIGURATION: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_SET_ALARM_STATE_INPUT: Shape = Shape::Structure(Structure {
+    name: "SetAlarmStateInput",
+    members: &[
+        Member {
+            name: "AlarmName",
+            wire: "",
+            shape: &S_ALARM_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateValue",
+            wire: "",
+            shape: &S_STATE_VALUE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_STATE_REASON,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReasonData",
+            wire: "",
+            shape: &S_STATE_REASON_DATA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SIZE: Shape = Shape::Integer { min: None, max: None };
 static S_SLIDING_WINDOW: Shape = Shape::Structure(Structure { name: "SlidingWindow", members: &[], payload: None });
 static S_STANDARD_UNIT: Shape = Shape::String {
     min: None,
@@ -3485,6 +4329,10 @@ pub mod error {
     /// `InternalServiceFault`.
     pub fn internal_service_fault(message: impl Into<String>) -> Error {
         Error::new("InternalServiceFault", 500, message).with_query_code("InternalServiceError")
+    }
+    /// `InvalidFormatFault`.
+    pub fn invalid_format_fault(message: impl Into<String>) -> Error {
+        Error::new("InvalidFormatFault", 400, message).with_query_code("InvalidFormat")
     }
     /// `InvalidNextToken`.
     pub fn invalid_next_token(message: impl Into<String>) -> Error {

@@ -659,6 +659,40 @@ impl wire::Operation for Query {
     };
 }
 
+/// `dynamodb:RestoreTableToPointInTime`.
+#[derive(Debug)]
+pub struct RestoreTableToPointInTime;
+impl wire::Operation for RestoreTableToPointInTime {
+    type Input = RestoreTableToPointInTimeInput;
+    type Output = RestoreTableToPointInTimeOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RestoreTableToPointInTime",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_RESTORE_TABLE_TO_POINT_IN_TIME_INPUT,
+        output: &S_RESTORE_TABLE_TO_POINT_IN_TIME_OUTPUT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "dynamodb:RestoreTableToPointInTime",
+                resource: "arn:aws:dynamodb:{region}:{account}:table/{SourceTableName} ; arn:aws:dynamodb:{region}:{account}:{SourceTableArn}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "dynamodb:RestoreTableToPointInTime",
+                resource: "arn:aws:dynamodb:{region}:{account}:table/{TargetTableName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[("SSESpecificationOverride", &[]), ("VectorIndexOverride", &[])],
+    };
+}
+
 /// `dynamodb:Scan`.
 #[derive(Debug)]
 pub struct Scan;
@@ -971,6 +1005,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <PutItem as wire::Operation>::SPEC,
     <PutResourcePolicy as wire::Operation>::SPEC,
     <Query as wire::Operation>::SPEC,
+    <RestoreTableToPointInTime as wire::Operation>::SPEC,
     <Scan as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <TransactGetItems as wire::Operation>::SPEC,
@@ -2005,6 +2040,31 @@ pub struct RestoreSummary {
     pub restore_in_progress: bool,
 }
 wire::shape!(RestoreSummary: "SourceBackupArn" source_backup_arn, "SourceTableArn" source_table_arn, "RestoreDateTime" restore_date_time, "RestoreInProgress" restore_in_progress,);
+
+/// `RestoreTableToPointInTimeInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RestoreTableToPointInTimeInput {
+    pub source_table_arn: Option<String>,
+    pub source_table_name: Option<String>,
+    pub target_table_name: String,
+    pub use_latest_restorable_time: Option<bool>,
+    pub restore_date_time: Option<wire::Timestamp>,
+    pub billing_mode_override: Option<String>,
+    pub global_secondary_index_override: Option<Vec<GlobalSecondaryIndex>>,
+    pub local_secondary_index_override: Option<Vec<LocalSecondaryIndex>>,
+    pub provisioned_throughput_override: Option<ProvisionedThroughput>,
+    pub on_demand_throughput_override: Option<OnDemandThroughput>,
+    pub sse_specification_override: Option<SSESpecification>,
+    pub vector_index_override: Option<Vec<VectorIndex>>,
+}
+wire::shape!(RestoreTableToPointInTimeInput: "SourceTableArn" source_table_arn, "SourceTableName" source_table_name, "TargetTableName" target_table_name, "UseLatestRestorableTime" use_latest_restorable_time, "RestoreDateTime" restore_date_time, "BillingModeOverride" billing_mode_override, "GlobalSecondaryIndexOverride" global_secondary_index_override, "LocalSecondaryIndexOverride" local_secondary_index_override, "ProvisionedThroughputOverride" provisioned_throughput_override, "OnDemandThroughputOverride" on_demand_throughput_override, "SSESpecificationOverride" sse_specification_override, "VectorIndexOverride" vector_index_override,);
+
+/// `RestoreTableToPointInTimeOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RestoreTableToPointInTimeOutput {
+    pub table_description: Option<TableDescription>,
+}
+wire::shape!(RestoreTableToPointInTimeOutput: "TableDescription" table_description,);
 
 /// `SSEDescription`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -6456,6 +6516,120 @@ static S_RESTORE_SUMMARY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_RESTORE_TABLE_TO_POINT_IN_TIME_INPUT: Shape = Shape::Structure(Structure {
+    name: "RestoreTableToPointInTimeInput",
+    members: &[
+        Member {
+            name: "SourceTableArn",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SourceTableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TargetTableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UseLatestRestorableTime",
+            wire: "",
+            shape: &S_BOOLEAN_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RestoreDateTime",
+            wire: "",
+            shape: &S_DATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BillingModeOverride",
+            wire: "",
+            shape: &S_BILLING_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GlobalSecondaryIndexOverride",
+            wire: "",
+            shape: &S_GLOBAL_SECONDARY_INDEX_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LocalSecondaryIndexOverride",
+            wire: "",
+            shape: &S_LOCAL_SECONDARY_INDEX_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProvisionedThroughputOverride",
+            wire: "",
+            shape: &S_PROVISIONED_THROUGHPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OnDemandThroughputOverride",
+            wire: "",
+            shape: &S_ON_DEMAND_THROUGHPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SSESpecificationOverride",
+            wire: "",
+            shape: &S_SSE_SPECIFICATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VectorIndexOverride",
+            wire: "",
+            shape: &S_VECTOR_INDEX_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_RESTORE_TABLE_TO_POINT_IN_TIME_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "RestoreTableToPointInTimeOutput",
+    members: &[Member {
+        name: "TableDescription",
+        wire: "",
+        shape: &S_TABLE_DESCRIPTION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_RETURN_CONSUMED_CAPACITY: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["INDEXES", "TOTAL", "NONE"], sensitive: false };
 static S_RETURN_ITEM_COLLECTION_METRICS: Shape =
@@ -8348,6 +8522,10 @@ pub mod error {
     pub fn internal_server_error(message: impl Into<String>) -> Error {
         Error::new("InternalServerError", 500, message)
     }
+    /// `InvalidRestoreTimeException`.
+    pub fn invalid_restore_time_exception(message: impl Into<String>) -> Error {
+        Error::new("InvalidRestoreTimeException", 400, message)
+    }
     /// `ItemCollectionSizeLimitExceededException`.
     pub fn item_collection_size_limit_exceeded_exception(message: impl Into<String>) -> Error {
         Error::new("ItemCollectionSizeLimitExceededException", 400, message)
@@ -8355,6 +8533,10 @@ pub mod error {
     /// `LimitExceededException`.
     pub fn limit_exceeded_exception(message: impl Into<String>) -> Error {
         Error::new("LimitExceededException", 400, message)
+    }
+    /// `PointInTimeRecoveryUnavailableException`.
+    pub fn point_in_time_recovery_unavailable_exception(message: impl Into<String>) -> Error {
+        Error::new("PointInTimeRecoveryUnavailableException", 400, message)
     }
     /// `PolicyNotFoundException`.
     pub fn policy_not_found_exception(message: impl Into<String>) -> Error {
@@ -8379,6 +8561,14 @@ pub mod error {
     /// `ResourceNotFoundException`.
     pub fn resource_not_found_exception(message: impl Into<String>) -> Error {
         Error::new("ResourceNotFoundException", 400, message)
+    }
+    /// `TableAlreadyExistsException`.
+    pub fn table_already_exists_exception(message: impl Into<String>) -> Error {
+        Error::new("TableAlreadyExistsException", 400, message)
+    }
+    /// `TableInUseException`.
+    pub fn table_in_use_exception(message: impl Into<String>) -> Error {
+        Error::new("TableInUseException", 400, message)
     }
     /// `TableNotFoundException`.
     pub fn table_not_found_exception(message: impl Into<String>) -> Error {

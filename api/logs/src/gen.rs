@@ -143,6 +143,48 @@ impl wire::Operation for DeleteMetricFilter {
     };
 }
 
+/// `logs:DeleteQueryDefinition`.
+#[derive(Debug)]
+pub struct DeleteQueryDefinition;
+impl wire::Operation for DeleteQueryDefinition {
+    type Input = DeleteQueryDefinitionRequest;
+    type Output = DeleteQueryDefinitionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteQueryDefinition",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_QUERY_DEFINITION_REQUEST,
+        output: &S_DELETE_QUERY_DEFINITION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need { action: "logs:DeleteQueryDefinition", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `logs:DeleteResourcePolicy`.
+#[derive(Debug)]
+pub struct DeleteResourcePolicy;
+impl wire::Operation for DeleteResourcePolicy {
+    type Input = DeleteResourcePolicyRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteResourcePolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_RESOURCE_POLICY_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need { action: "logs:DeleteResourcePolicy", resource: "*", when: None, passes: "" }],
+        refused: &[("resourceArn", &[]), ("expectedRevisionId", &[])],
+    };
+}
+
 /// `logs:DeleteRetentionPolicy`.
 #[derive(Debug)]
 pub struct DeleteRetentionPolicy;
@@ -161,6 +203,32 @@ impl wire::Operation for DeleteRetentionPolicy {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "logs:DeleteRetentionPolicy",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `logs:DeleteSubscriptionFilter`.
+#[derive(Debug)]
+pub struct DeleteSubscriptionFilter;
+impl wire::Operation for DeleteSubscriptionFilter {
+    type Input = DeleteSubscriptionFilterRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteSubscriptionFilter",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_SUBSCRIPTION_FILTER_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "logs:DeleteSubscriptionFilter",
             resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
             when: None,
             passes: "",
@@ -240,6 +308,84 @@ impl wire::Operation for DescribeMetricFilters {
         needs: &[wire::operation::Need {
             action: "logs:DescribeMetricFilters",
             resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream: ; arn:aws:logs:{region}:{account}:log-group::log-stream:",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `logs:DescribeQueryDefinitions`.
+#[derive(Debug)]
+pub struct DescribeQueryDefinitions;
+impl wire::Operation for DescribeQueryDefinitions {
+    type Input = DescribeQueryDefinitionsRequest;
+    type Output = DescribeQueryDefinitionsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeQueryDefinitions",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_QUERY_DEFINITIONS_REQUEST,
+        output: &S_DESCRIBE_QUERY_DEFINITIONS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "logs:DescribeQueryDefinitions",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `logs:DescribeResourcePolicies`.
+#[derive(Debug)]
+pub struct DescribeResourcePolicies;
+impl wire::Operation for DescribeResourcePolicies {
+    type Input = DescribeResourcePoliciesRequest;
+    type Output = DescribeResourcePoliciesResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeResourcePolicies",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_RESOURCE_POLICIES_REQUEST,
+        output: &S_DESCRIBE_RESOURCE_POLICIES_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "logs:DescribeResourcePolicies",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("resourceArn", &[]), ("policyScope", &["ACCOUNT"])],
+    };
+}
+
+/// `logs:DescribeSubscriptionFilters`.
+#[derive(Debug)]
+pub struct DescribeSubscriptionFilters;
+impl wire::Operation for DescribeSubscriptionFilters {
+    type Input = DescribeSubscriptionFiltersRequest;
+    type Output = DescribeSubscriptionFiltersResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeSubscriptionFilters",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST,
+        output: &S_DESCRIBE_SUBSCRIPTION_FILTERS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "logs:DescribeSubscriptionFilters",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
             when: None,
             passes: "",
         }],
@@ -399,7 +545,53 @@ impl wire::Operation for PutMetricFilter {
             when: None,
             passes: "",
         }],
+        refused: &[
+            ("applyOnTransformedLogs", &["false"]),
+            ("fieldSelectionCriteria", &[]),
+            ("emitSystemFieldDimensions", &[]),
+        ],
+    };
+}
+
+/// `logs:PutQueryDefinition`.
+#[derive(Debug)]
+pub struct PutQueryDefinition;
+impl wire::Operation for PutQueryDefinition {
+    type Input = PutQueryDefinitionRequest;
+    type Output = PutQueryDefinitionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutQueryDefinition",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_PUT_QUERY_DEFINITION_REQUEST,
+        output: &S_PUT_QUERY_DEFINITION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need { action: "logs:PutQueryDefinition", resource: "*", when: None, passes: "" }],
         refused: &[],
+    };
+}
+
+/// `logs:PutResourcePolicy`.
+#[derive(Debug)]
+pub struct PutResourcePolicy;
+impl wire::Operation for PutResourcePolicy {
+    type Input = PutResourcePolicyRequest;
+    type Output = PutResourcePolicyResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutResourcePolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_PUT_RESOURCE_POLICY_REQUEST,
+        output: &S_PUT_RESOURCE_POLICY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need { action: "logs:PutResourcePolicy", resource: "*", when: None, passes: "" }],
+        refused: &[("resourceArn", &[]), ("expectedRevisionId", &[])],
     };
 }
 
@@ -426,6 +618,32 @@ impl wire::Operation for PutRetentionPolicy {
             passes: "",
         }],
         refused: &[],
+    };
+}
+
+/// `logs:PutSubscriptionFilter`.
+#[derive(Debug)]
+pub struct PutSubscriptionFilter;
+impl wire::Operation for PutSubscriptionFilter {
+    type Input = PutSubscriptionFilterRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutSubscriptionFilter",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_PUT_SUBSCRIPTION_FILTER_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "logs:PutSubscriptionFilter",
+            resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName|log-group}:log-stream:",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("applyOnTransformedLogs", &["false"]), ("fieldSelectionCriteria", &[]), ("emitSystemFields", &[])],
     };
 }
 
@@ -481,6 +699,27 @@ impl wire::Operation for TagResource {
     };
 }
 
+/// `logs:TestMetricFilter`.
+#[derive(Debug)]
+pub struct TestMetricFilter;
+impl wire::Operation for TestMetricFilter {
+    type Input = TestMetricFilterRequest;
+    type Output = TestMetricFilterResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "TestMetricFilter",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_TEST_METRIC_FILTER_REQUEST,
+        output: &S_TEST_METRIC_FILTER_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need { action: "logs:TestMetricFilter", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `logs:UntagResource`.
 #[derive(Debug)]
 pub struct UntagResource;
@@ -514,19 +753,29 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteLogGroup as wire::Operation>::SPEC,
     <DeleteLogStream as wire::Operation>::SPEC,
     <DeleteMetricFilter as wire::Operation>::SPEC,
+    <DeleteQueryDefinition as wire::Operation>::SPEC,
+    <DeleteResourcePolicy as wire::Operation>::SPEC,
     <DeleteRetentionPolicy as wire::Operation>::SPEC,
+    <DeleteSubscriptionFilter as wire::Operation>::SPEC,
     <DescribeLogGroups as wire::Operation>::SPEC,
     <DescribeLogStreams as wire::Operation>::SPEC,
     <DescribeMetricFilters as wire::Operation>::SPEC,
+    <DescribeQueryDefinitions as wire::Operation>::SPEC,
+    <DescribeResourcePolicies as wire::Operation>::SPEC,
+    <DescribeSubscriptionFilters as wire::Operation>::SPEC,
     <FilterLogEvents as wire::Operation>::SPEC,
     <GetLogEvents as wire::Operation>::SPEC,
     <ListTagsForResource as wire::Operation>::SPEC,
     <ListTagsLogGroup as wire::Operation>::SPEC,
     <PutLogEvents as wire::Operation>::SPEC,
     <PutMetricFilter as wire::Operation>::SPEC,
+    <PutQueryDefinition as wire::Operation>::SPEC,
+    <PutResourcePolicy as wire::Operation>::SPEC,
     <PutRetentionPolicy as wire::Operation>::SPEC,
+    <PutSubscriptionFilter as wire::Operation>::SPEC,
     <TagLogGroup as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
+    <TestMetricFilter as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
 ];
 
@@ -572,12 +821,43 @@ pub struct DeleteMetricFilterRequest {
 }
 wire::shape!(DeleteMetricFilterRequest: "logGroupName" log_group_name, "filterName" filter_name,);
 
+/// `DeleteQueryDefinitionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteQueryDefinitionRequest {
+    pub query_definition_id: String,
+}
+wire::shape!(DeleteQueryDefinitionRequest: "queryDefinitionId" query_definition_id,);
+
+/// `DeleteQueryDefinitionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteQueryDefinitionResponse {
+    pub success: Option<bool>,
+}
+wire::shape!(DeleteQueryDefinitionResponse: "success" success,);
+
+/// `DeleteResourcePolicyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteResourcePolicyRequest {
+    pub policy_name: Option<String>,
+    pub resource_arn: Option<String>,
+    pub expected_revision_id: Option<String>,
+}
+wire::shape!(DeleteResourcePolicyRequest: "policyName" policy_name, "resourceArn" resource_arn, "expectedRevisionId" expected_revision_id,);
+
 /// `DeleteRetentionPolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRetentionPolicyRequest {
     pub log_group_name: String,
 }
 wire::shape!(DeleteRetentionPolicyRequest: "logGroupName" log_group_name,);
+
+/// `DeleteSubscriptionFilterRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteSubscriptionFilterRequest {
+    pub log_group_name: String,
+    pub filter_name: String,
+}
+wire::shape!(DeleteSubscriptionFilterRequest: "logGroupName" log_group_name, "filterName" filter_name,);
 
 /// `DescribeLogGroupsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -641,6 +921,60 @@ pub struct DescribeMetricFiltersResponse {
     pub next_token: Option<String>,
 }
 wire::shape!(DescribeMetricFiltersResponse: "metricFilters" metric_filters, "nextToken" next_token,);
+
+/// `DescribeQueryDefinitionsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeQueryDefinitionsRequest {
+    pub query_language: Option<String>,
+    pub query_definition_name_prefix: Option<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+wire::shape!(DescribeQueryDefinitionsRequest: "queryLanguage" query_language, "queryDefinitionNamePrefix" query_definition_name_prefix, "maxResults" max_results, "nextToken" next_token,);
+
+/// `DescribeQueryDefinitionsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeQueryDefinitionsResponse {
+    pub query_definitions: Option<Vec<QueryDefinition>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(DescribeQueryDefinitionsResponse: "queryDefinitions" query_definitions, "nextToken" next_token,);
+
+/// `DescribeResourcePoliciesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeResourcePoliciesRequest {
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+    pub resource_arn: Option<String>,
+    pub policy_scope: Option<String>,
+}
+wire::shape!(DescribeResourcePoliciesRequest: "nextToken" next_token, "limit" limit, "resourceArn" resource_arn, "policyScope" policy_scope,);
+
+/// `DescribeResourcePoliciesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeResourcePoliciesResponse {
+    pub resource_policies: Option<Vec<ResourcePolicy>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(DescribeResourcePoliciesResponse: "resourcePolicies" resource_policies, "nextToken" next_token,);
+
+/// `DescribeSubscriptionFiltersRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeSubscriptionFiltersRequest {
+    pub log_group_name: String,
+    pub filter_name_prefix: Option<String>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+}
+wire::shape!(DescribeSubscriptionFiltersRequest: "logGroupName" log_group_name, "filterNamePrefix" filter_name_prefix, "nextToken" next_token, "limit" limit,);
+
+/// `DescribeSubscriptionFiltersResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeSubscriptionFiltersResponse {
+    pub subscription_filters: Option<Vec<SubscriptionFilter>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(DescribeSubscriptionFiltersResponse: "subscriptionFilters" subscription_filters, "nextToken" next_token,);
 
 /// `Entity`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -796,6 +1130,15 @@ pub struct MetricFilter {
 }
 wire::shape!(MetricFilter: "filterName" filter_name, "filterPattern" filter_pattern, "metricTransformations" metric_transformations, "creationTime" creation_time, "logGroupName" log_group_name, "applyOnTransformedLogs" apply_on_transformed_logs, "fieldSelectionCriteria" field_selection_criteria, "emitSystemFieldDimensions" emit_system_field_dimensions,);
 
+/// `MetricFilterMatchRecord`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricFilterMatchRecord {
+    pub event_number: Option<i64>,
+    pub event_message: Option<String>,
+    pub extracted_values: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(MetricFilterMatchRecord: "eventNumber" event_number, "eventMessage" event_message, "extractedValues" extracted_values,);
+
 /// `MetricTransformation`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricTransformation {
@@ -850,6 +1193,44 @@ pub struct PutMetricFilterRequest {
 }
 wire::shape!(PutMetricFilterRequest: "logGroupName" log_group_name, "filterName" filter_name, "filterPattern" filter_pattern, "metricTransformations" metric_transformations, "applyOnTransformedLogs" apply_on_transformed_logs, "fieldSelectionCriteria" field_selection_criteria, "emitSystemFieldDimensions" emit_system_field_dimensions,);
 
+/// `PutQueryDefinitionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutQueryDefinitionRequest {
+    pub query_language: Option<String>,
+    pub name: String,
+    pub query_definition_id: Option<String>,
+    pub log_group_names: Option<Vec<String>>,
+    pub query_string: String,
+    pub client_token: Option<String>,
+    pub parameters: Option<Vec<QueryParameter>>,
+}
+wire::shape!(PutQueryDefinitionRequest: "queryLanguage" query_language, "name" name, "queryDefinitionId" query_definition_id, "logGroupNames" log_group_names, "queryString" query_string, "clientToken" client_token, "parameters" parameters,);
+
+/// `PutQueryDefinitionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutQueryDefinitionResponse {
+    pub query_definition_id: Option<String>,
+}
+wire::shape!(PutQueryDefinitionResponse: "queryDefinitionId" query_definition_id,);
+
+/// `PutResourcePolicyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutResourcePolicyRequest {
+    pub policy_name: Option<String>,
+    pub policy_document: Option<String>,
+    pub resource_arn: Option<String>,
+    pub expected_revision_id: Option<String>,
+}
+wire::shape!(PutResourcePolicyRequest: "policyName" policy_name, "policyDocument" policy_document, "resourceArn" resource_arn, "expectedRevisionId" expected_revision_id,);
+
+/// `PutResourcePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutResourcePolicyResponse {
+    pub resource_policy: Option<ResourcePolicy>,
+    pub revision_id: Option<String>,
+}
+wire::shape!(PutResourcePolicyResponse: "resourcePolicy" resource_policy, "revisionId" revision_id,);
+
 /// `PutRetentionPolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutRetentionPolicyRequest {
@@ -857,6 +1238,43 @@ pub struct PutRetentionPolicyRequest {
     pub retention_in_days: i32,
 }
 wire::shape!(PutRetentionPolicyRequest: "logGroupName" log_group_name, "retentionInDays" retention_in_days,);
+
+/// `PutSubscriptionFilterRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutSubscriptionFilterRequest {
+    pub log_group_name: String,
+    pub filter_name: String,
+    pub filter_pattern: String,
+    pub destination_arn: String,
+    pub role_arn: Option<String>,
+    pub distribution: Option<String>,
+    pub apply_on_transformed_logs: Option<bool>,
+    pub field_selection_criteria: Option<String>,
+    pub emit_system_fields: Option<Vec<String>>,
+}
+wire::shape!(PutSubscriptionFilterRequest: "logGroupName" log_group_name, "filterName" filter_name, "filterPattern" filter_pattern, "destinationArn" destination_arn, "roleArn" role_arn, "distribution" distribution, "applyOnTransformedLogs" apply_on_transformed_logs, "fieldSelectionCriteria" field_selection_criteria, "emitSystemFields" emit_system_fields,);
+
+/// `QueryDefinition`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueryDefinition {
+    pub query_language: Option<String>,
+    pub query_definition_id: Option<String>,
+    pub name: Option<String>,
+    pub query_string: Option<String>,
+    pub last_modified: Option<i64>,
+    pub log_group_names: Option<Vec<String>>,
+    pub parameters: Option<Vec<QueryParameter>>,
+}
+wire::shape!(QueryDefinition: "queryLanguage" query_language, "queryDefinitionId" query_definition_id, "name" name, "queryString" query_string, "lastModified" last_modified, "logGroupNames" log_group_names, "parameters" parameters,);
+
+/// `QueryParameter`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueryParameter {
+    pub name: String,
+    pub default_value: Option<String>,
+    pub description: Option<String>,
+}
+wire::shape!(QueryParameter: "name" name, "defaultValue" default_value, "description" description,);
 
 /// `RejectedEntityInfo`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -874,6 +1292,18 @@ pub struct RejectedLogEventsInfo {
 }
 wire::shape!(RejectedLogEventsInfo: "tooNewLogEventStartIndex" too_new_log_event_start_index, "tooOldLogEventEndIndex" too_old_log_event_end_index, "expiredLogEventEndIndex" expired_log_event_end_index,);
 
+/// `ResourcePolicy`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResourcePolicy {
+    pub policy_name: Option<String>,
+    pub policy_document: Option<String>,
+    pub last_updated_time: Option<i64>,
+    pub policy_scope: Option<String>,
+    pub resource_arn: Option<String>,
+    pub revision_id: Option<String>,
+}
+wire::shape!(ResourcePolicy: "policyName" policy_name, "policyDocument" policy_document, "lastUpdatedTime" last_updated_time, "policyScope" policy_scope, "resourceArn" resource_arn, "revisionId" revision_id,);
+
 /// `SearchedLogStream`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchedLogStream {
@@ -881,6 +1311,22 @@ pub struct SearchedLogStream {
     pub searched_completely: Option<bool>,
 }
 wire::shape!(SearchedLogStream: "logStreamName" log_stream_name, "searchedCompletely" searched_completely,);
+
+/// `SubscriptionFilter`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubscriptionFilter {
+    pub filter_name: Option<String>,
+    pub log_group_name: Option<String>,
+    pub filter_pattern: Option<String>,
+    pub destination_arn: Option<String>,
+    pub role_arn: Option<String>,
+    pub distribution: Option<String>,
+    pub apply_on_transformed_logs: Option<bool>,
+    pub creation_time: Option<i64>,
+    pub field_selection_criteria: Option<String>,
+    pub emit_system_fields: Option<Vec<String>>,
+}
+wire::shape!(SubscriptionFilter: "filterName" filter_name, "logGroupName" log_group_name, "filterPattern" filter_pattern, "destinationArn" destination_arn, "roleArn" role_arn, "distribution" distribution, "applyOnTransformedLogs" apply_on_transformed_logs, "creationTime" creation_time, "fieldSelectionCriteria" field_selection_criteria, "emitSystemFields" emit_system_fields,);
 
 /// `TagLogGroupRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -897,6 +1343,21 @@ pub struct TagResourceRequest {
     pub tags: std::collections::BTreeMap<String, String>,
 }
 wire::shape!(TagResourceRequest: "resourceArn" resource_arn, "tags" tags,);
+
+/// `TestMetricFilterRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TestMetricFilterRequest {
+    pub filter_pattern: String,
+    pub log_event_messages: Vec<String>,
+}
+wire::shape!(TestMetricFilterRequest: "filterPattern" filter_pattern, "logEventMessages" log_event_messages,);
+
+/// `TestMetricFilterResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TestMetricFilterResponse {
+    pub matches: Option<Vec<MetricFilterMatchRecord>>,
+}
+wire::shape!(TestMetricFilterResponse: "matches" matches,);
 
 /// `UntagResourceRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -915,6 +1376,8 @@ static S_AMAZON_RESOURCE_NAME: Shape =
 static S_APPLY_ON_TRANSFORMED_LOGS: Shape = Shape::Boolean;
 static S_ARN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_BEARER_TOKEN_AUTHENTICATION_ENABLED: Shape = Shape::Boolean;
+static S_CLIENT_TOKEN: Shape =
+    Shape::String { min: Some(36), max: Some(128), pattern: Some("\\S{36,128}"), values: &[], sensitive: false };
 static S_CREATE_LOG_GROUP_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateLogGroupRequest",
     members: &[
@@ -1048,6 +1511,60 @@ static S_DELETE_METRIC_FILTER_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DELETE_QUERY_DEFINITION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteQueryDefinitionRequest",
+    members: &[Member {
+        name: "queryDefinitionId",
+        wire: "",
+        shape: &S_QUERY_ID,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_QUERY_DEFINITION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DeleteQueryDefinitionResponse",
+    members: &[Member {
+        name: "success",
+        wire: "",
+        shape: &S_SUCCESS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteResourcePolicyRequest",
+    members: &[
+        Member {
+            name: "policyName",
+            wire: "",
+            shape: &S_POLICY_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "resourceArn",
+            wire: "",
+            shape: &S_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "expectedRevisionId",
+            wire: "",
+            shape: &S_EXPECTED_REVISION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DELETE_RETENTION_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteRetentionPolicyRequest",
     members: &[Member {
@@ -1058,6 +1575,28 @@ static S_DELETE_RETENTION_POLICY_REQUEST: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_DELETE_SUBSCRIPTION_FILTER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteSubscriptionFilterRequest",
+    members: &[
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "filterName",
+            wire: "",
+            shape: &S_FILTER_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_DELETION_PROTECTION_ENABLED: Shape = Shape::Boolean;
@@ -1322,6 +1861,188 @@ static S_DESCRIBE_METRIC_FILTERS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DESCRIBE_QUERY_DEFINITIONS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DescribeQueryDefinitionsRequest",
+    members: &[
+        Member {
+            name: "queryLanguage",
+            wire: "",
+            shape: &S_QUERY_LANGUAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "queryDefinitionNamePrefix",
+            wire: "",
+            shape: &S_QUERY_DEFINITION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "maxResults",
+            wire: "",
+            shape: &S_QUERY_LIST_MAX_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_QUERY_DEFINITIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DescribeQueryDefinitionsResponse",
+    members: &[
+        Member {
+            name: "queryDefinitions",
+            wire: "",
+            shape: &S_QUERY_DEFINITION_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_RESOURCE_POLICIES_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DescribeResourcePoliciesRequest",
+    members: &[
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "limit",
+            wire: "",
+            shape: &S_DESCRIBE_LIMIT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "resourceArn",
+            wire: "",
+            shape: &S_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "policyScope",
+            wire: "",
+            shape: &S_POLICY_SCOPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_RESOURCE_POLICIES_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DescribeResourcePoliciesResponse",
+    members: &[
+        Member {
+            name: "resourcePolicies",
+            wire: "",
+            shape: &S_RESOURCE_POLICIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DescribeSubscriptionFiltersRequest",
+    members: &[
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "filterNamePrefix",
+            wire: "",
+            shape: &S_FILTER_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "limit",
+            wire: "",
+            shape: &S_DESCRIBE_LIMIT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_SUBSCRIPTION_FILTERS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DescribeSubscriptionFiltersResponse",
+    members: &[
+        Member {
+            name: "subscriptionFilters",
+            wire: "",
+            shape: &S_SUBSCRIPTION_FILTERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "nextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESTINATION_ARN: Shape =
+    Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
 static S_DIMENSIONS: Shape = Shape::Map(Map {
     key: &S_DIMENSIONS_KEY,
     value: &S_DIMENSIONS_VALUE,
@@ -1334,6 +2055,8 @@ static S_DIMENSIONS_KEY: Shape =
     Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_DIMENSIONS_VALUE: Shape =
     Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_DISTRIBUTION: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Random", "ByLogStream"], sensitive: false };
 static S_EMIT_SYSTEM_FIELDS: Shape =
     Shape::List(List { member: &S_SYSTEM_FIELD, element: "member", flattened: false, min: None, max: None });
 static S_ENTITY: Shape = Shape::Structure(Structure {
@@ -1399,7 +2122,18 @@ static S_ENTITY_REJECTION_ERROR_TYPE: Shape = Shape::String {
 };
 static S_EVENT_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EVENT_MESSAGE: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
+static S_EVENT_NUMBER: Shape = Shape::Integer { min: None, max: None };
 static S_EVENTS_LIMIT: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
+static S_EXPECTED_REVISION_ID: Shape =
+    Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
+static S_EXTRACTED_VALUES: Shape = Shape::Map(Map {
+    key: &S_TOKEN,
+    value: &S_VALUE,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
+});
 static S_FIELD_SELECTION_CRITERIA: Shape =
     Shape::String { min: Some(0), max: Some(2000), pattern: None, values: &[], sensitive: false };
 static S_FILTER_COUNT: Shape = Shape::Integer { min: None, max: None };
@@ -1923,6 +2657,8 @@ static S_LOG_GROUP_NAME_PATTERN: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_LOG_GROUP_NAMES: Shape =
+    Shape::List(List { member: &S_LOG_GROUP_NAME, element: "member", flattened: false, min: None, max: None });
 static S_LOG_GROUPS: Shape =
     Shape::List(List { member: &S_LOG_GROUP, element: "member", flattened: false, min: None, max: None });
 static S_LOG_STREAM: Shape = Shape::Structure(Structure {
@@ -2070,6 +2806,43 @@ static S_METRIC_FILTER: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_METRIC_FILTER_MATCH_RECORD: Shape = Shape::Structure(Structure {
+    name: "MetricFilterMatchRecord",
+    members: &[
+        Member {
+            name: "eventNumber",
+            wire: "",
+            shape: &S_EVENT_NUMBER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "eventMessage",
+            wire: "",
+            shape: &S_EVENT_MESSAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "extractedValues",
+            wire: "",
+            shape: &S_EXTRACTED_VALUES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_METRIC_FILTER_MATCHES: Shape = Shape::List(List {
+    member: &S_METRIC_FILTER_MATCH_RECORD,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
 static S_METRIC_FILTERS: Shape =
     Shape::List(List { member: &S_METRIC_FILTER, element: "member", flattened: false, min: None, max: None });
 static S_METRIC_NAME: Shape =
@@ -2179,7 +2952,11 @@ static S_OUTPUT_LOG_EVENT: Shape = Shape::Structure(Structure {
 });
 static S_OUTPUT_LOG_EVENTS: Shape =
     Shape::List(List { member: &S_OUTPUT_LOG_EVENT, element: "member", flattened: false, min: None, max: None });
+static S_POLICY_DOCUMENT: Shape =
+    Shape::String { min: Some(1), max: Some(51200), pattern: None, values: &[], sensitive: false };
 static S_POLICY_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_POLICY_SCOPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ACCOUNT", "RESOURCE"], sensitive: false };
 static S_PUT_LOG_EVENTS_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutLogEventsRequest",
     members: &[
@@ -2318,6 +3095,140 @@ static S_PUT_METRIC_FILTER_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_PUT_QUERY_DEFINITION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutQueryDefinitionRequest",
+    members: &[
+        Member {
+            name: "queryLanguage",
+            wire: "",
+            shape: &S_QUERY_LANGUAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "name",
+            wire: "",
+            shape: &S_QUERY_DEFINITION_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "queryDefinitionId",
+            wire: "",
+            shape: &S_QUERY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupNames",
+            wire: "",
+            shape: &S_LOG_GROUP_NAMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "queryString",
+            wire: "",
+            shape: &S_QUERY_DEFINITION_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "clientToken",
+            wire: "",
+            shape: &S_CLIENT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: true,
+        },
+        Member {
+            name: "parameters",
+            wire: "",
+            shape: &S_QUERY_PARAMETER_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PUT_QUERY_DEFINITION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "PutQueryDefinitionResponse",
+    members: &[Member {
+        name: "queryDefinitionId",
+        wire: "",
+        shape: &S_QUERY_ID,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_PUT_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutResourcePolicyRequest",
+    members: &[
+        Member {
+            name: "policyName",
+            wire: "",
+            shape: &S_POLICY_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "policyDocument",
+            wire: "",
+            shape: &S_POLICY_DOCUMENT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "resourceArn",
+            wire: "",
+            shape: &S_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "expectedRevisionId",
+            wire: "",
+            shape: &S_EXPECTED_REVISION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PUT_RESOURCE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "PutResourcePolicyResponse",
+    members: &[
+        Member {
+            name: "resourcePolicy",
+            wire: "",
+            shape: &S_RESOURCE_POLICY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "revisionId",
+            wire: "",
+            shape: &S_EXPECTED_REVISION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_PUT_RETENTION_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutRetentionPolicyRequest",
     members: &[
@@ -2340,6 +3251,199 @@ static S_PUT_RETENTION_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_PUT_SUBSCRIPTION_FILTER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutSubscriptionFilterRequest",
+    members: &[
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "filterName",
+            wire: "",
+            shape: &S_FILTER_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "filterPattern",
+            wire: "",
+            shape: &S_FILTER_PATTERN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "destinationArn",
+            wire: "",
+            shape: &S_DESTINATION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "roleArn",
+            wire: "",
+            shape: &S_ROLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "distribution",
+            wire: "",
+            shape: &S_DISTRIBUTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "applyOnTransformedLogs",
+            wire: "",
+            shape: &S_APPLY_ON_TRANSFORMED_LOGS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "fieldSelectionCriteria",
+            wire: "",
+            shape: &S_FIELD_SELECTION_CRITERIA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "emitSystemFields",
+            wire: "",
+            shape: &S_EMIT_SYSTEM_FIELDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_QUERY_DEFINITION: Shape = Shape::Structure(Structure {
+    name: "QueryDefinition",
+    members: &[
+        Member {
+            name: "queryLanguage",
+            wire: "",
+            shape: &S_QUERY_LANGUAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "queryDefinitionId",
+            wire: "",
+            shape: &S_QUERY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "name",
+            wire: "",
+            shape: &S_QUERY_DEFINITION_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "queryString",
+            wire: "",
+            shape: &S_QUERY_DEFINITION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "lastModified",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupNames",
+            wire: "",
+            shape: &S_LOG_GROUP_NAMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "parameters",
+            wire: "",
+            shape: &S_QUERY_PARAMETER_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_QUERY_DEFINITION_LIST: Shape =
+    Shape::List(List { member: &S_QUERY_DEFINITION, element: "member", flattened: false, min: None, max: None });
+static S_QUERY_DEFINITION_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_QUERY_DEFINITION_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(10000), pattern: None, values: &[], sensitive: false };
+static S_QUERY_ID: Shape = Shape::String { min: Some(1), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_QUERY_LANGUAGE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["CWLI", "SQL", "PPL"], sensitive: false };
+static S_QUERY_LIST_MAX_RESULTS: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
+static S_QUERY_PARAMETER: Shape = Shape::Structure(Structure {
+    name: "QueryParameter",
+    members: &[
+        Member {
+            name: "name",
+            wire: "",
+            shape: &S_QUERY_PARAMETER_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "defaultValue",
+            wire: "",
+            shape: &S_QUERY_PARAMETER_DEFAULT_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "description",
+            wire: "",
+            shape: &S_QUERY_PARAMETER_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_QUERY_PARAMETER_DEFAULT_VALUE: Shape =
+    Shape::String { min: None, max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_QUERY_PARAMETER_DESCRIPTION: Shape =
+    Shape::String { min: None, max: Some(512), pattern: None, values: &[], sensitive: false };
+static S_QUERY_PARAMETER_LIST: Shape =
+    Shape::List(List { member: &S_QUERY_PARAMETER, element: "member", flattened: false, min: None, max: Some(20) });
+static S_QUERY_PARAMETER_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("^[a-zA-Z_][a-zA-Z0-9_]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_REJECTED_ENTITY_INFO: Shape = Shape::Structure(Structure {
     name: "RejectedEntityInfo",
     members: &[Member {
@@ -2382,6 +3486,63 @@ static S_REJECTED_LOG_EVENTS_INFO: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_RESOURCE_POLICIES: Shape =
+    Shape::List(List { member: &S_RESOURCE_POLICY, element: "member", flattened: false, min: None, max: None });
+static S_RESOURCE_POLICY: Shape = Shape::Structure(Structure {
+    name: "ResourcePolicy",
+    members: &[
+        Member {
+            name: "policyName",
+            wire: "",
+            shape: &S_POLICY_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "policyDocument",
+            wire: "",
+            shape: &S_POLICY_DOCUMENT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "lastUpdatedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "policyScope",
+            wire: "",
+            shape: &S_POLICY_SCOPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "resourceArn",
+            wire: "",
+            shape: &S_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "revisionId",
+            wire: "",
+            shape: &S_EXPECTED_REVISION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ROLE_ARN: Shape = Shape::String { min: Some(1), max: None, pattern: None, values: &[], sensitive: false };
 static S_SEARCHED_LOG_STREAM: Shape = Shape::Structure(Structure {
     name: "SearchedLogStream",
     members: &[
@@ -2445,6 +3606,95 @@ static S_STANDARD_UNIT: Shape = Shape::String {
 };
 static S_START_FROM_HEAD: Shape = Shape::Boolean;
 static S_STORED_BYTES: Shape = Shape::Integer { min: Some(0), max: None };
+static S_SUBSCRIPTION_FILTER: Shape = Shape::Structure(Structure {
+    name: "SubscriptionFilter",
+    members: &[
+        Member {
+            name: "filterName",
+            wire: "",
+            shape: &S_FILTER_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logGroupName",
+            wire: "",
+            shape: &S_LOG_GROUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "filterPattern",
+            wire: "",
+            shape: &S_FILTER_PATTERN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "destinationArn",
+            wire: "",
+            shape: &S_DESTINATION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "roleArn",
+            wire: "",
+            shape: &S_ROLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "distribution",
+            wire: "",
+            shape: &S_DISTRIBUTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "applyOnTransformedLogs",
+            wire: "",
+            shape: &S_APPLY_ON_TRANSFORMED_LOGS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "creationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "fieldSelectionCriteria",
+            wire: "",
+            shape: &S_FIELD_SELECTION_CRITERIA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "emitSystemFields",
+            wire: "",
+            shape: &S_EMIT_SYSTEM_FIELDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SUBSCRIPTION_FILTERS: Shape =
+    Shape::List(List { member: &S_SUBSCRIPTION_FILTER, element: "member", flattened: false, min: None, max: None });
+static S_SUCCESS: Shape = Shape::Boolean;
 static S_SYSTEM_FIELD: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_TAG_KEY: Shape = Shape::String {
     min: Some(1),
@@ -2514,7 +3764,44 @@ static S_TAGS: Shape = Shape::Map(Map {
     flattened: false,
     max: Some(50),
 });
+static S_TEST_EVENT_MESSAGES: Shape =
+    Shape::List(List { member: &S_EVENT_MESSAGE, element: "member", flattened: false, min: Some(1), max: Some(50) });
+static S_TEST_METRIC_FILTER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "TestMetricFilterRequest",
+    members: &[
+        Member {
+            name: "filterPattern",
+            wire: "",
+            shape: &S_FILTER_PATTERN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "logEventMessages",
+            wire: "",
+            shape: &S_TEST_EVENT_MESSAGES,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_TEST_METRIC_FILTER_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "TestMetricFilterResponse",
+    members: &[Member {
+        name: "matches",
+        wire: "",
+        shape: &S_METRIC_FILTER_MATCHES,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_TIMESTAMP: Shape = Shape::Integer { min: Some(0), max: None };
+static S_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_UNMASK: Shape = Shape::Boolean;
 static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     name: "UntagResourceRequest",
@@ -2538,6 +3825,7 @@ static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.

@@ -39,6 +39,87 @@ impl wire::Operation for AddTags {
     };
 }
 
+/// `sagemaker:CreateEndpoint`.
+#[derive(Debug)]
+pub struct CreateEndpoint;
+impl wire::Operation for CreateEndpoint {
+    type Input = CreateEndpointInput;
+    type Output = CreateEndpointOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateEndpoint",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_ENDPOINT_INPUT,
+        output: &S_CREATE_ENDPOINT_OUTPUT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "sagemaker:CreateEndpoint",
+                resource: "arn:aws:sagemaker:{region}:{account}:endpoint-config/{EndpointConfigName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "sagemaker:CreateEndpoint",
+                resource: "arn:aws:sagemaker:{region}:{account}:endpoint/{EndpointName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[("DeploymentConfig", &[])],
+    };
+}
+
+/// `sagemaker:CreateEndpointConfig`.
+#[derive(Debug)]
+pub struct CreateEndpointConfig;
+impl wire::Operation for CreateEndpointConfig {
+    type Input = CreateEndpointConfigInput;
+    type Output = CreateEndpointConfigOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateEndpointConfig",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_ENDPOINT_CONFIG_INPUT,
+        output: &S_CREATE_ENDPOINT_CONFIG_OUTPUT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "sagemaker:CreateEndpointConfig",
+            resource: "arn:aws:sagemaker:{region}:{account}:endpoint-config/{EndpointConfigName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[
+            ("ProductionVariants.InstancePools", &[]),
+            ("ProductionVariants.VariantInstanceProvisionTimeoutInSeconds", &[]),
+            ("ProductionVariants.AcceleratorType", &[]),
+            ("ProductionVariants.CoreDumpConfig", &[]),
+            ("ProductionVariants.EnableSSMAccess", &["false"]),
+            ("ProductionVariants.ManagedInstanceScaling", &[]),
+            ("ProductionVariants.RoutingConfig", &[]),
+            ("ProductionVariants.InferenceAmiVersion", &[]),
+            ("ProductionVariants.CapacityReservationConfig", &[]),
+            ("ProductionVariants.AcceleratorPartitionLayouts", &[]),
+            ("DataCaptureConfig", &[]),
+            ("KmsKeyId", &[]),
+            ("AsyncInferenceConfig", &[]),
+            ("ExplainerConfig", &[]),
+            ("ShadowProductionVariants", &[]),
+            ("ExecutionRoleArn", &[]),
+            ("VpcConfig", &[]),
+            ("EnableNetworkIsolation", &["false"]),
+            ("MetricsConfig", &[]),
+            ("CrossRegionTrafficConfig", &[]),
+        ],
+    };
+}
+
 /// `sagemaker:CreateModel`.
 #[derive(Debug)]
 pub struct CreateModel;
@@ -122,6 +203,58 @@ impl wire::Operation for CreateTransformJob {
     };
 }
 
+/// `sagemaker:DeleteEndpoint`.
+#[derive(Debug)]
+pub struct DeleteEndpoint;
+impl wire::Operation for DeleteEndpoint {
+    type Input = DeleteEndpointInput;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteEndpoint",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_ENDPOINT_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "sagemaker:DeleteEndpoint",
+            resource: "arn:aws:sagemaker:{region}:{account}:endpoint/{EndpointName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `sagemaker:DeleteEndpointConfig`.
+#[derive(Debug)]
+pub struct DeleteEndpointConfig;
+impl wire::Operation for DeleteEndpointConfig {
+    type Input = DeleteEndpointConfigInput;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteEndpointConfig",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_ENDPOINT_CONFIG_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "sagemaker:DeleteEndpointConfig",
+            resource: "arn:aws:sagemaker:{region}:{account}:endpoint-config/{EndpointConfigName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `sagemaker:DeleteModel`.
 #[derive(Debug)]
 pub struct DeleteModel;
@@ -167,6 +300,58 @@ impl wire::Operation for DeleteTags {
         needs: &[wire::operation::Need {
             action: "sagemaker:DeleteTags",
             resource: "arn:aws:sagemaker:{region}:{account}:{ResourceArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `sagemaker:DescribeEndpoint`.
+#[derive(Debug)]
+pub struct DescribeEndpoint;
+impl wire::Operation for DescribeEndpoint {
+    type Input = DescribeEndpointInput;
+    type Output = DescribeEndpointOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeEndpoint",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_ENDPOINT_INPUT,
+        output: &S_DESCRIBE_ENDPOINT_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "sagemaker:DescribeEndpoint",
+            resource: "arn:aws:sagemaker:{region}:{account}:endpoint/{EndpointName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `sagemaker:DescribeEndpointConfig`.
+#[derive(Debug)]
+pub struct DescribeEndpointConfig;
+impl wire::Operation for DescribeEndpointConfig {
+    type Input = DescribeEndpointConfigInput;
+    type Output = DescribeEndpointConfigOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeEndpointConfig",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_ENDPOINT_CONFIG_INPUT,
+        output: &S_DESCRIBE_ENDPOINT_CONFIG_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "sagemaker:DescribeEndpointConfig",
+            resource: "arn:aws:sagemaker:{region}:{account}:endpoint-config/{EndpointConfigName}",
             when: None,
             passes: "",
         }],
@@ -222,6 +407,53 @@ impl wire::Operation for DescribeTransformJob {
             when: None,
             passes: "",
         }],
+        refused: &[],
+    };
+}
+
+/// `sagemaker:ListEndpointConfigs`.
+#[derive(Debug)]
+pub struct ListEndpointConfigs;
+impl wire::Operation for ListEndpointConfigs {
+    type Input = ListEndpointConfigsInput;
+    type Output = ListEndpointConfigsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListEndpointConfigs",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_ENDPOINT_CONFIGS_INPUT,
+        output: &S_LIST_ENDPOINT_CONFIGS_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "sagemaker:ListEndpointConfigs",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `sagemaker:ListEndpoints`.
+#[derive(Debug)]
+pub struct ListEndpoints;
+impl wire::Operation for ListEndpoints {
+    type Input = ListEndpointsInput;
+    type Output = ListEndpointsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListEndpoints",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_ENDPOINTS_INPUT,
+        output: &S_LIST_ENDPOINTS_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "sagemaker:ListEndpoints", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -325,20 +557,75 @@ impl wire::Operation for StopTransformJob {
     };
 }
 
+/// `sagemaker:UpdateEndpoint`.
+#[derive(Debug)]
+pub struct UpdateEndpoint;
+impl wire::Operation for UpdateEndpoint {
+    type Input = UpdateEndpointInput;
+    type Output = UpdateEndpointOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateEndpoint",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_ENDPOINT_INPUT,
+        output: &S_UPDATE_ENDPOINT_OUTPUT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "sagemaker:UpdateEndpoint",
+                resource: "arn:aws:sagemaker:{region}:{account}:endpoint-config/{EndpointConfigName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "sagemaker:UpdateEndpoint",
+                resource: "arn:aws:sagemaker:{region}:{account}:endpoint/{EndpointName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[
+            ("RetainAllVariantProperties", &["false"]),
+            ("ExcludeRetainedVariantProperties", &[]),
+            ("DeploymentConfig", &[]),
+            ("RetainDeploymentConfig", &["false"]),
+        ],
+    };
+}
+
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <AddTags as wire::Operation>::SPEC,
+    <CreateEndpoint as wire::Operation>::SPEC,
+    <CreateEndpointConfig as wire::Operation>::SPEC,
     <CreateModel as wire::Operation>::SPEC,
     <CreateTransformJob as wire::Operation>::SPEC,
+    <DeleteEndpoint as wire::Operation>::SPEC,
+    <DeleteEndpointConfig as wire::Operation>::SPEC,
     <DeleteModel as wire::Operation>::SPEC,
     <DeleteTags as wire::Operation>::SPEC,
+    <DescribeEndpoint as wire::Operation>::SPEC,
+    <DescribeEndpointConfig as wire::Operation>::SPEC,
     <DescribeModel as wire::Operation>::SPEC,
     <DescribeTransformJob as wire::Operation>::SPEC,
+    <ListEndpointConfigs as wire::Operation>::SPEC,
+    <ListEndpoints as wire::Operation>::SPEC,
     <ListModels as wire::Operation>::SPEC,
     <ListTags as wire::Operation>::SPEC,
     <ListTransformJobs as wire::Operation>::SPEC,
     <StopTransformJob as wire::Operation>::SPEC,
+    <UpdateEndpoint as wire::Operation>::SPEC,
 ];
+
+/// `AcceleratorPartitionLayout`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcceleratorPartitionLayout {
+    pub accelerator_partition_types: Option<Vec<String>>,
+}
+wire::shape!(AcceleratorPartitionLayout: "AcceleratorPartitionTypes" accelerator_partition_types,);
 
 /// `AddTagsInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -363,6 +650,54 @@ pub struct AdditionalModelDataSource {
 }
 wire::shape!(AdditionalModelDataSource: "ChannelName" channel_name, "S3DataSource" s3_data_source,);
 
+/// `Alarm`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Alarm {
+    pub alarm_name: Option<String>,
+}
+wire::shape!(Alarm: "AlarmName" alarm_name,);
+
+/// `AsyncInferenceClientConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AsyncInferenceClientConfig {
+    pub max_concurrent_invocations_per_instance: Option<i32>,
+}
+wire::shape!(AsyncInferenceClientConfig: "MaxConcurrentInvocationsPerInstance" max_concurrent_invocations_per_instance,);
+
+/// `AsyncInferenceConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AsyncInferenceConfig {
+    pub client_config: Option<AsyncInferenceClientConfig>,
+    pub output_config: AsyncInferenceOutputConfig,
+}
+wire::shape!(AsyncInferenceConfig: "ClientConfig" client_config, "OutputConfig" output_config,);
+
+/// `AsyncInferenceNotificationConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AsyncInferenceNotificationConfig {
+    pub success_topic: Option<String>,
+    pub error_topic: Option<String>,
+    pub include_inference_response_in: Option<Vec<String>>,
+}
+wire::shape!(AsyncInferenceNotificationConfig: "SuccessTopic" success_topic, "ErrorTopic" error_topic, "IncludeInferenceResponseIn" include_inference_response_in,);
+
+/// `AsyncInferenceOutputConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AsyncInferenceOutputConfig {
+    pub kms_key_id: Option<String>,
+    pub s3_output_path: Option<String>,
+    pub notification_config: Option<AsyncInferenceNotificationConfig>,
+    pub s3_failure_path: Option<String>,
+}
+wire::shape!(AsyncInferenceOutputConfig: "KmsKeyId" kms_key_id, "S3OutputPath" s3_output_path, "NotificationConfig" notification_config, "S3FailurePath" s3_failure_path,);
+
+/// `AutoRollbackConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AutoRollbackConfig {
+    pub alarms: Option<Vec<Alarm>>,
+}
+wire::shape!(AutoRollbackConfig: "Alarms" alarms,);
+
 /// `BatchDataCaptureConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchDataCaptureConfig {
@@ -371,6 +706,92 @@ pub struct BatchDataCaptureConfig {
     pub generate_inference_id: Option<bool>,
 }
 wire::shape!(BatchDataCaptureConfig: "DestinationS3Uri" destination_s3_uri, "KmsKeyId" kms_key_id, "GenerateInferenceId" generate_inference_id,);
+
+/// `BlueGreenUpdatePolicy`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BlueGreenUpdatePolicy {
+    pub traffic_routing_configuration: TrafficRoutingConfig,
+    pub termination_wait_in_seconds: Option<i32>,
+    pub maximum_execution_timeout_in_seconds: Option<i32>,
+}
+wire::shape!(BlueGreenUpdatePolicy: "TrafficRoutingConfiguration" traffic_routing_configuration, "TerminationWaitInSeconds" termination_wait_in_seconds, "MaximumExecutionTimeoutInSeconds" maximum_execution_timeout_in_seconds,);
+
+/// `CapacitySize`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CapacitySize {
+    pub r#type: String,
+    pub value: i32,
+}
+wire::shape!(CapacitySize: "Type" r#type, "Value" value,);
+
+/// `CaptureContentTypeHeader`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CaptureContentTypeHeader {
+    pub csv_content_types: Option<Vec<String>>,
+    pub json_content_types: Option<Vec<String>>,
+}
+wire::shape!(CaptureContentTypeHeader: "CsvContentTypes" csv_content_types, "JsonContentTypes" json_content_types,);
+
+/// `CaptureOption`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CaptureOption {
+    pub capture_mode: String,
+}
+wire::shape!(CaptureOption: "CaptureMode" capture_mode,);
+
+/// `ClarifyExplainerConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClarifyExplainerConfig {
+    pub enable_explanations: Option<String>,
+    pub inference_config: Option<ClarifyInferenceConfig>,
+    pub shap_config: ClarifyShapConfig,
+}
+wire::shape!(ClarifyExplainerConfig: "EnableExplanations" enable_explanations, "InferenceConfig" inference_config, "ShapConfig" shap_config,);
+
+/// `ClarifyInferenceConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClarifyInferenceConfig {
+    pub features_attribute: Option<String>,
+    pub content_template: Option<String>,
+    pub max_record_count: Option<i32>,
+    pub max_payload_in_mb: Option<i32>,
+    pub probability_index: Option<i32>,
+    pub label_index: Option<i32>,
+    pub probability_attribute: Option<String>,
+    pub label_attribute: Option<String>,
+    pub label_headers: Option<Vec<String>>,
+    pub feature_headers: Option<Vec<String>>,
+    pub feature_types: Option<Vec<String>>,
+}
+wire::shape!(ClarifyInferenceConfig: "FeaturesAttribute" features_attribute, "ContentTemplate" content_template, "MaxRecordCount" max_record_count, "MaxPayloadInMB" max_payload_in_mb, "ProbabilityIndex" probability_index, "LabelIndex" label_index, "ProbabilityAttribute" probability_attribute, "LabelAttribute" label_attribute, "LabelHeaders" label_headers, "FeatureHeaders" feature_headers, "FeatureTypes" feature_types,);
+
+/// `ClarifyShapBaselineConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClarifyShapBaselineConfig {
+    pub mime_type: Option<String>,
+    pub shap_baseline: Option<String>,
+    pub shap_baseline_uri: Option<String>,
+}
+wire::shape!(ClarifyShapBaselineConfig: "MimeType" mime_type, "ShapBaseline" shap_baseline, "ShapBaselineUri" shap_baseline_uri,);
+
+/// `ClarifyShapConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClarifyShapConfig {
+    pub shap_baseline_config: ClarifyShapBaselineConfig,
+    pub number_of_samples: Option<i32>,
+    pub use_logit: Option<bool>,
+    pub seed: Option<i32>,
+    pub text_config: Option<ClarifyTextConfig>,
+}
+wire::shape!(ClarifyShapConfig: "ShapBaselineConfig" shap_baseline_config, "NumberOfSamples" number_of_samples, "UseLogit" use_logit, "Seed" seed, "TextConfig" text_config,);
+
+/// `ClarifyTextConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClarifyTextConfig {
+    pub language: String,
+    pub granularity: String,
+}
+wire::shape!(ClarifyTextConfig: "Language" language, "Granularity" granularity,);
 
 /// `ContainerDefinition`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -396,6 +817,49 @@ pub struct ContainerMetricsConfig {
     pub metrics_endpoints: Option<Vec<MetricsEndpoint>>,
 }
 wire::shape!(ContainerMetricsConfig: "MetricsEndpoints" metrics_endpoints,);
+
+/// `CreateEndpointConfigInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateEndpointConfigInput {
+    pub endpoint_config_name: String,
+    pub production_variants: Vec<ProductionVariant>,
+    pub data_capture_config: Option<DataCaptureConfig>,
+    pub tags: Option<Vec<Tag>>,
+    pub kms_key_id: Option<String>,
+    pub async_inference_config: Option<AsyncInferenceConfig>,
+    pub explainer_config: Option<ExplainerConfig>,
+    pub shadow_production_variants: Option<Vec<ProductionVariant>>,
+    pub execution_role_arn: Option<String>,
+    pub vpc_config: Option<VpcConfig>,
+    pub enable_network_isolation: Option<bool>,
+    pub metrics_config: Option<MetricsConfig>,
+    pub cross_region_traffic_config: Option<CrossRegionTrafficConfig>,
+}
+wire::shape!(CreateEndpointConfigInput: "EndpointConfigName" endpoint_config_name, "ProductionVariants" production_variants, "DataCaptureConfig" data_capture_config, "Tags" tags, "KmsKeyId" kms_key_id, "AsyncInferenceConfig" async_inference_config, "ExplainerConfig" explainer_config, "ShadowProductionVariants" shadow_production_variants, "ExecutionRoleArn" execution_role_arn, "VpcConfig" vpc_config, "EnableNetworkIsolation" enable_network_isolation, "MetricsConfig" metrics_config, "CrossRegionTrafficConfig" cross_region_traffic_config,);
+
+/// `CreateEndpointConfigOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateEndpointConfigOutput {
+    pub endpoint_config_arn: String,
+}
+wire::shape!(CreateEndpointConfigOutput: "EndpointConfigArn" endpoint_config_arn,);
+
+/// `CreateEndpointInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateEndpointInput {
+    pub endpoint_name: String,
+    pub endpoint_config_name: String,
+    pub deployment_config: Option<DeploymentConfig>,
+    pub tags: Option<Vec<Tag>>,
+}
+wire::shape!(CreateEndpointInput: "EndpointName" endpoint_name, "EndpointConfigName" endpoint_config_name, "DeploymentConfig" deployment_config, "Tags" tags,);
+
+/// `CreateEndpointOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateEndpointOutput {
+    pub endpoint_arn: String,
+}
+wire::shape!(CreateEndpointOutput: "EndpointArn" endpoint_arn,);
 
 /// `CreateModelInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -445,6 +909,37 @@ pub struct CreateTransformJobResponse {
 }
 wire::shape!(CreateTransformJobResponse: "TransformJobArn" transform_job_arn,);
 
+/// `CrossRegionTrafficConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CrossRegionTrafficConfig {
+    pub max_invocations_per_second_per_instance: i32,
+    pub max_cross_region_percent_per_endpoint: i32,
+}
+wire::shape!(CrossRegionTrafficConfig: "MaxInvocationsPerSecondPerInstance" max_invocations_per_second_per_instance, "MaxCrossRegionPercentPerEndpoint" max_cross_region_percent_per_endpoint,);
+
+/// `DataCaptureConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataCaptureConfig {
+    pub enable_capture: Option<bool>,
+    pub initial_sampling_percentage: i32,
+    pub destination_s3_uri: String,
+    pub kms_key_id: Option<String>,
+    pub capture_options: Vec<CaptureOption>,
+    pub capture_content_type_header: Option<CaptureContentTypeHeader>,
+}
+wire::shape!(DataCaptureConfig: "EnableCapture" enable_capture, "InitialSamplingPercentage" initial_sampling_percentage, "DestinationS3Uri" destination_s3_uri, "KmsKeyId" kms_key_id, "CaptureOptions" capture_options, "CaptureContentTypeHeader" capture_content_type_header,);
+
+/// `DataCaptureConfigSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataCaptureConfigSummary {
+    pub enable_capture: bool,
+    pub capture_status: String,
+    pub current_sampling_percentage: i32,
+    pub destination_s3_uri: String,
+    pub kms_key_id: String,
+}
+wire::shape!(DataCaptureConfigSummary: "EnableCapture" enable_capture, "CaptureStatus" capture_status, "CurrentSamplingPercentage" current_sampling_percentage, "DestinationS3Uri" destination_s3_uri, "KmsKeyId" kms_key_id,);
+
 /// `DataProcessing`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DataProcessing {
@@ -453,6 +948,20 @@ pub struct DataProcessing {
     pub join_source: Option<String>,
 }
 wire::shape!(DataProcessing: "InputFilter" input_filter, "OutputFilter" output_filter, "JoinSource" join_source,);
+
+/// `DeleteEndpointConfigInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteEndpointConfigInput {
+    pub endpoint_config_name: String,
+}
+wire::shape!(DeleteEndpointConfigInput: "EndpointConfigName" endpoint_config_name,);
+
+/// `DeleteEndpointInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteEndpointInput {
+    pub endpoint_name: String,
+}
+wire::shape!(DeleteEndpointInput: "EndpointName" endpoint_name,);
 
 /// `DeleteModelInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -474,6 +983,24 @@ wire::shape!(DeleteTagsInput: "ResourceArn" resource_arn, "TagKeys" tag_keys,);
 pub struct DeleteTagsOutput {}
 wire::shape!(DeleteTagsOutput:);
 
+/// `DeployedImage`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeployedImage {
+    pub specified_image: Option<String>,
+    pub resolved_image: Option<String>,
+    pub resolution_time: Option<wire::Timestamp>,
+}
+wire::shape!(DeployedImage: "SpecifiedImage" specified_image, "ResolvedImage" resolved_image, "ResolutionTime" resolution_time,);
+
+/// `DeploymentConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeploymentConfig {
+    pub blue_green_update_policy: Option<BlueGreenUpdatePolicy>,
+    pub rolling_update_policy: Option<RollingUpdatePolicy>,
+    pub auto_rollback_configuration: Option<AutoRollbackConfig>,
+}
+wire::shape!(DeploymentConfig: "BlueGreenUpdatePolicy" blue_green_update_policy, "RollingUpdatePolicy" rolling_update_policy, "AutoRollbackConfiguration" auto_rollback_configuration,);
+
 /// `DeploymentRecommendation`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeploymentRecommendation {
@@ -481,6 +1008,62 @@ pub struct DeploymentRecommendation {
     pub real_time_inference_recommendations: Option<Vec<RealTimeInferenceRecommendation>>,
 }
 wire::shape!(DeploymentRecommendation: "RecommendationStatus" recommendation_status, "RealTimeInferenceRecommendations" real_time_inference_recommendations,);
+
+/// `DescribeEndpointConfigInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeEndpointConfigInput {
+    pub endpoint_config_name: String,
+}
+wire::shape!(DescribeEndpointConfigInput: "EndpointConfigName" endpoint_config_name,);
+
+/// `DescribeEndpointConfigOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeEndpointConfigOutput {
+    pub endpoint_config_name: String,
+    pub endpoint_config_arn: String,
+    pub production_variants: Vec<ProductionVariant>,
+    pub data_capture_config: Option<DataCaptureConfig>,
+    pub kms_key_id: Option<String>,
+    pub creation_time: wire::Timestamp,
+    pub async_inference_config: Option<AsyncInferenceConfig>,
+    pub explainer_config: Option<ExplainerConfig>,
+    pub shadow_production_variants: Option<Vec<ProductionVariant>>,
+    pub execution_role_arn: Option<String>,
+    pub vpc_config: Option<VpcConfig>,
+    pub enable_network_isolation: Option<bool>,
+    pub metrics_config: Option<MetricsConfig>,
+    pub cross_region_traffic_config: Option<CrossRegionTrafficConfig>,
+}
+wire::shape!(DescribeEndpointConfigOutput: "EndpointConfigName" endpoint_config_name, "EndpointConfigArn" endpoint_config_arn, "ProductionVariants" production_variants, "DataCaptureConfig" data_capture_config, "KmsKeyId" kms_key_id, "CreationTime" creation_time, "AsyncInferenceConfig" async_inference_config, "ExplainerConfig" explainer_config, "ShadowProductionVariants" shadow_production_variants, "ExecutionRoleArn" execution_role_arn, "VpcConfig" vpc_config, "EnableNetworkIsolation" enable_network_isolation, "MetricsConfig" metrics_config, "CrossRegionTrafficConfig" cross_region_traffic_config,);
+
+/// `DescribeEndpointInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeEndpointInput {
+    pub endpoint_name: String,
+}
+wire::shape!(DescribeEndpointInput: "EndpointName" endpoint_name,);
+
+/// `DescribeEndpointOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeEndpointOutput {
+    pub endpoint_name: String,
+    pub endpoint_arn: String,
+    pub endpoint_config_name: Option<String>,
+    pub production_variants: Option<Vec<ProductionVariantSummary>>,
+    pub data_capture_config: Option<DataCaptureConfigSummary>,
+    pub endpoint_status: String,
+    pub failure_reason: Option<String>,
+    pub creation_time: wire::Timestamp,
+    pub last_modified_time: wire::Timestamp,
+    pub last_deployment_config: Option<DeploymentConfig>,
+    pub async_inference_config: Option<AsyncInferenceConfig>,
+    pub pending_deployment_summary: Option<PendingDeploymentSummary>,
+    pub explainer_config: Option<ExplainerConfig>,
+    pub shadow_production_variants: Option<Vec<ProductionVariantSummary>>,
+    pub metrics_config: Option<MetricsConfig>,
+    pub cross_region_traffic_config: Option<CrossRegionTrafficConfig>,
+}
+wire::shape!(DescribeEndpointOutput: "EndpointName" endpoint_name, "EndpointArn" endpoint_arn, "EndpointConfigName" endpoint_config_name, "ProductionVariants" production_variants, "DataCaptureConfig" data_capture_config, "EndpointStatus" endpoint_status, "FailureReason" failure_reason, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "LastDeploymentConfig" last_deployment_config, "AsyncInferenceConfig" async_inference_config, "PendingDeploymentSummary" pending_deployment_summary, "ExplainerConfig" explainer_config, "ShadowProductionVariants" shadow_production_variants, "MetricsConfig" metrics_config, "CrossRegionTrafficConfig" cross_region_traffic_config,);
 
 /// `DescribeModelInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -539,6 +1122,36 @@ pub struct DescribeTransformJobResponse {
 }
 wire::shape!(DescribeTransformJobResponse: "TransformJobName" transform_job_name, "TransformJobArn" transform_job_arn, "TransformJobStatus" transform_job_status, "FailureReason" failure_reason, "ModelName" model_name, "MaxConcurrentTransforms" max_concurrent_transforms, "ModelClientConfig" model_client_config, "MaxPayloadInMB" max_payload_in_mb, "BatchStrategy" batch_strategy, "Environment" environment, "TransformInput" transform_input, "TransformOutput" transform_output, "DataCaptureConfig" data_capture_config, "TransformResources" transform_resources, "CreationTime" creation_time, "TransformStartTime" transform_start_time, "TransformEndTime" transform_end_time, "LabelingJobArn" labeling_job_arn, "AutoMLJobArn" auto_ml_job_arn, "DataProcessing" data_processing, "ExperimentConfig" experiment_config,);
 
+/// `Ec2CapacityReservation`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ec2CapacityReservation {
+    pub ec2_capacity_reservation_id: Option<String>,
+    pub total_instance_count: Option<i32>,
+    pub available_instance_count: Option<i32>,
+    pub used_by_current_endpoint: Option<i32>,
+}
+wire::shape!(Ec2CapacityReservation: "Ec2CapacityReservationId" ec2_capacity_reservation_id, "TotalInstanceCount" total_instance_count, "AvailableInstanceCount" available_instance_count, "UsedByCurrentEndpoint" used_by_current_endpoint,);
+
+/// `EndpointConfigSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EndpointConfigSummary {
+    pub endpoint_config_name: String,
+    pub endpoint_config_arn: String,
+    pub creation_time: wire::Timestamp,
+}
+wire::shape!(EndpointConfigSummary: "EndpointConfigName" endpoint_config_name, "EndpointConfigArn" endpoint_config_arn, "CreationTime" creation_time,);
+
+/// `EndpointSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EndpointSummary {
+    pub endpoint_name: String,
+    pub endpoint_arn: String,
+    pub creation_time: wire::Timestamp,
+    pub last_modified_time: wire::Timestamp,
+    pub endpoint_status: String,
+}
+wire::shape!(EndpointSummary: "EndpointName" endpoint_name, "EndpointArn" endpoint_arn, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "EndpointStatus" endpoint_status,);
+
 /// `ExperimentConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExperimentConfig {
@@ -548,6 +1161,13 @@ pub struct ExperimentConfig {
     pub run_name: Option<String>,
 }
 wire::shape!(ExperimentConfig: "ExperimentName" experiment_name, "TrialName" trial_name, "TrialComponentDisplayName" trial_component_display_name, "RunName" run_name,);
+
+/// `ExplainerConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExplainerConfig {
+    pub clarify_explainer_config: Option<ClarifyExplainerConfig>,
+}
+wire::shape!(ExplainerConfig: "ClarifyExplainerConfig" clarify_explainer_config,);
 
 /// `ImageConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -570,6 +1190,68 @@ pub struct InferenceHubAccessConfig {
     pub hub_content_arn: String,
 }
 wire::shape!(InferenceHubAccessConfig: "HubContentArn" hub_content_arn,);
+
+/// `InstancePool`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InstancePool {
+    pub instance_type: String,
+    pub model_name_override: Option<String>,
+    pub priority: i32,
+}
+wire::shape!(InstancePool: "InstanceType" instance_type, "ModelNameOverride" model_name_override, "Priority" priority,);
+
+/// `InstancePoolSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InstancePoolSummary {
+    pub instance_type: String,
+    pub current_instance_count: i32,
+}
+wire::shape!(InstancePoolSummary: "InstanceType" instance_type, "CurrentInstanceCount" current_instance_count,);
+
+/// `ListEndpointConfigsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListEndpointConfigsInput {
+    pub sort_by: Option<String>,
+    pub sort_order: Option<String>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+    pub name_contains: Option<String>,
+    pub creation_time_before: Option<wire::Timestamp>,
+    pub creation_time_after: Option<wire::Timestamp>,
+}
+wire::shape!(ListEndpointConfigsInput: "SortBy" sort_by, "SortOrder" sort_order, "NextToken" next_token, "MaxResults" max_results, "NameContains" name_contains, "CreationTimeBefore" creation_time_before, "CreationTimeAfter" creation_time_after,);
+
+/// `ListEndpointConfigsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListEndpointConfigsOutput {
+    pub endpoint_configs: Vec<EndpointConfigSummary>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListEndpointConfigsOutput: "EndpointConfigs" endpoint_configs, "NextToken" next_token,);
+
+/// `ListEndpointsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListEndpointsInput {
+    pub sort_by: Option<String>,
+    pub sort_order: Option<String>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+    pub name_contains: Option<String>,
+    pub creation_time_before: Option<wire::Timestamp>,
+    pub creation_time_after: Option<wire::Timestamp>,
+    pub last_modified_time_before: Option<wire::Timestamp>,
+    pub last_modified_time_after: Option<wire::Timestamp>,
+    pub status_equals: Option<String>,
+}
+wire::shape!(ListEndpointsInput: "SortBy" sort_by, "SortOrder" sort_order, "NextToken" next_token, "MaxResults" max_results, "NameContains" name_contains, "CreationTimeBefore" creation_time_before, "CreationTimeAfter" creation_time_after, "LastModifiedTimeBefore" last_modified_time_before, "LastModifiedTimeAfter" last_modified_time_after, "StatusEquals" status_equals,);
+
+/// `ListEndpointsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListEndpointsOutput {
+    pub endpoints: Vec<EndpointSummary>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListEndpointsOutput: "Endpoints" endpoints, "NextToken" next_token,);
 
 /// `ListModelsInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -633,6 +1315,15 @@ pub struct ListTransformJobsResponse {
 }
 wire::shape!(ListTransformJobsResponse: "TransformJobSummaries" transform_job_summaries, "NextToken" next_token,);
 
+/// `MetricsConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricsConfig {
+    pub enable_enhanced_metrics: Option<bool>,
+    pub enable_detailed_observability: Option<bool>,
+    pub metric_publish_frequency_in_seconds: Option<i32>,
+}
+wire::shape!(MetricsConfig: "EnableEnhancedMetrics" enable_enhanced_metrics, "EnableDetailedObservability" enable_detailed_observability, "MetricPublishFrequencyInSeconds" metric_publish_frequency_in_seconds,);
+
 /// `MetricsEndpoint`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricsEndpoint {
@@ -679,6 +1370,163 @@ pub struct MultiModelConfig {
 }
 wire::shape!(MultiModelConfig: "ModelCacheSetting" model_cache_setting,);
 
+/// `PendingDeploymentSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PendingDeploymentSummary {
+    pub endpoint_config_name: String,
+    pub production_variants: Option<Vec<PendingProductionVariantSummary>>,
+    pub start_time: Option<wire::Timestamp>,
+    pub shadow_production_variants: Option<Vec<PendingProductionVariantSummary>>,
+}
+wire::shape!(PendingDeploymentSummary: "EndpointConfigName" endpoint_config_name, "ProductionVariants" production_variants, "StartTime" start_time, "ShadowProductionVariants" shadow_production_variants,);
+
+/// `PendingProductionVariantSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PendingProductionVariantSummary {
+    pub variant_name: String,
+    pub deployed_images: Option<Vec<DeployedImage>>,
+    pub current_weight: Option<f64>,
+    pub desired_weight: Option<f64>,
+    pub current_instance_count: Option<i32>,
+    pub desired_instance_count: Option<i32>,
+    pub instance_type: Option<String>,
+    pub instance_pools: Option<Vec<InstancePoolSummary>>,
+    pub accelerator_type: Option<String>,
+    pub variant_status: Option<Vec<ProductionVariantStatus>>,
+    pub current_serverless_config: Option<ProductionVariantServerlessConfig>,
+    pub desired_serverless_config: Option<ProductionVariantServerlessConfig>,
+    pub managed_instance_scaling: Option<ProductionVariantManagedInstanceScaling>,
+    pub routing_config: Option<ProductionVariantRoutingConfig>,
+    pub accelerator_partition_layouts: Option<Vec<AcceleratorPartitionLayout>>,
+}
+wire::shape!(PendingProductionVariantSummary: "VariantName" variant_name, "DeployedImages" deployed_images, "CurrentWeight" current_weight, "DesiredWeight" desired_weight, "CurrentInstanceCount" current_instance_count, "DesiredInstanceCount" desired_instance_count, "InstanceType" instance_type, "InstancePools" instance_pools, "AcceleratorType" accelerator_type, "VariantStatus" variant_status, "CurrentServerlessConfig" current_serverless_config, "DesiredServerlessConfig" desired_serverless_config, "ManagedInstanceScaling" managed_instance_scaling, "RoutingConfig" routing_config, "AcceleratorPartitionLayouts" accelerator_partition_layouts,);
+
+/// `PrefixAwareRoutingConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PrefixAwareRoutingConfig {
+    pub prefix_length: Option<i32>,
+    pub concurrency_threshold: Option<i32>,
+}
+wire::shape!(PrefixAwareRoutingConfig: "PrefixLength" prefix_length, "ConcurrencyThreshold" concurrency_threshold,);
+
+/// `ProductionVariant`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductionVariant {
+    pub variant_name: String,
+    pub model_name: Option<String>,
+    pub initial_instance_count: Option<i32>,
+    pub instance_type: Option<String>,
+    pub instance_pools: Option<Vec<InstancePool>>,
+    pub variant_instance_provision_timeout_in_seconds: Option<i32>,
+    pub initial_variant_weight: Option<f64>,
+    pub accelerator_type: Option<String>,
+    pub core_dump_config: Option<ProductionVariantCoreDumpConfig>,
+    pub serverless_config: Option<ProductionVariantServerlessConfig>,
+    pub volume_size_in_gb: Option<i32>,
+    pub model_data_download_timeout_in_seconds: Option<i32>,
+    pub container_startup_health_check_timeout_in_seconds: Option<i32>,
+    pub enable_ssm_access: Option<bool>,
+    pub managed_instance_scaling: Option<ProductionVariantManagedInstanceScaling>,
+    pub routing_config: Option<ProductionVariantRoutingConfig>,
+    pub inference_ami_version: Option<String>,
+    pub capacity_reservation_config: Option<ProductionVariantCapacityReservationConfig>,
+    pub accelerator_partition_layouts: Option<Vec<AcceleratorPartitionLayout>>,
+}
+wire::shape!(ProductionVariant: "VariantName" variant_name, "ModelName" model_name, "InitialInstanceCount" initial_instance_count, "InstanceType" instance_type, "InstancePools" instance_pools, "VariantInstanceProvisionTimeoutInSeconds" variant_instance_provision_timeout_in_seconds, "InitialVariantWeight" initial_variant_weight, "AcceleratorType" accelerator_type, "CoreDumpConfig" core_dump_config, "ServerlessConfig" serverless_config, "VolumeSizeInGB" volume_size_in_gb, "ModelDataDownloadTimeoutInSeconds" model_data_download_timeout_in_seconds, "ContainerStartupHealthCheckTimeoutInSeconds" container_startup_health_check_timeout_in_seconds, "EnableSSMAccess" enable_ssm_access, "ManagedInstanceScaling" managed_instance_scaling, "RoutingConfig" routing_config, "InferenceAmiVersion" inference_ami_version, "CapacityReservationConfig" capacity_reservation_config, "AcceleratorPartitionLayouts" accelerator_partition_layouts,);
+
+/// `ProductionVariantCapacityReservationConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductionVariantCapacityReservationConfig {
+    pub capacity_reservation_preference: Option<String>,
+    pub ml_reservation_arn: Option<String>,
+}
+wire::shape!(ProductionVariantCapacityReservationConfig: "CapacityReservationPreference" capacity_reservation_preference, "MlReservationArn" ml_reservation_arn,);
+
+/// `ProductionVariantCapacityReservationSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductionVariantCapacityReservationSummary {
+    pub ml_reservation_arn: Option<String>,
+    pub capacity_reservation_preference: Option<String>,
+    pub total_instance_count: Option<i32>,
+    pub available_instance_count: Option<i32>,
+    pub used_by_current_endpoint: Option<i32>,
+    pub ec2_capacity_reservations: Option<Vec<Ec2CapacityReservation>>,
+}
+wire::shape!(ProductionVariantCapacityReservationSummary: "MlReservationArn" ml_reservation_arn, "CapacityReservationPreference" capacity_reservation_preference, "TotalInstanceCount" total_instance_count, "AvailableInstanceCount" available_instance_count, "UsedByCurrentEndpoint" used_by_current_endpoint, "Ec2CapacityReservations" ec2_capacity_reservations,);
+
+/// `ProductionVariantCoreDumpConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductionVariantCoreDumpConfig {
+    pub destination_s3_uri: String,
+    pub kms_key_id: Option<String>,
+}
+wire::shape!(ProductionVariantCoreDumpConfig: "DestinationS3Uri" destination_s3_uri, "KmsKeyId" kms_key_id,);
+
+/// `ProductionVariantManagedInstanceScaling`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductionVariantManagedInstanceScaling {
+    pub status: Option<String>,
+    pub min_instance_count: Option<i32>,
+    pub max_instance_count: Option<i32>,
+    pub scale_in_policy: Option<ProductionVariantManagedInstanceScalingScaleInPolicy>,
+}
+wire::shape!(ProductionVariantManagedInstanceScaling: "Status" status, "MinInstanceCount" min_instance_count, "MaxInstanceCount" max_instance_count, "ScaleInPolicy" scale_in_policy,);
+
+/// `ProductionVariantManagedInstanceScalingScaleInPolicy`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductionVariantManagedInstanceScalingScaleInPolicy {
+    pub strategy: String,
+    pub maximum_step_size: Option<i32>,
+    pub cooldown_in_minutes: Option<i32>,
+}
+wire::shape!(ProductionVariantManagedInstanceScalingScaleInPolicy: "Strategy" strategy, "MaximumStepSize" maximum_step_size, "CooldownInMinutes" cooldown_in_minutes,);
+
+/// `ProductionVariantRoutingConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductionVariantRoutingConfig {
+    pub routing_strategy: String,
+    pub prefix_aware_routing_config: Option<PrefixAwareRoutingConfig>,
+}
+wire::shape!(ProductionVariantRoutingConfig: "RoutingStrategy" routing_strategy, "PrefixAwareRoutingConfig" prefix_aware_routing_config,);
+
+/// `ProductionVariantServerlessConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductionVariantServerlessConfig {
+    pub memory_size_in_mb: i32,
+    pub max_concurrency: i32,
+    pub provisioned_concurrency: Option<i32>,
+}
+wire::shape!(ProductionVariantServerlessConfig: "MemorySizeInMB" memory_size_in_mb, "MaxConcurrency" max_concurrency, "ProvisionedConcurrency" provisioned_concurrency,);
+
+/// `ProductionVariantStatus`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductionVariantStatus {
+    pub status: String,
+    pub status_message: Option<String>,
+    pub start_time: Option<wire::Timestamp>,
+}
+wire::shape!(ProductionVariantStatus: "Status" status, "StatusMessage" status_message, "StartTime" start_time,);
+
+/// `ProductionVariantSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductionVariantSummary {
+    pub variant_name: String,
+    pub deployed_images: Option<Vec<DeployedImage>>,
+    pub current_weight: Option<f64>,
+    pub desired_weight: Option<f64>,
+    pub current_instance_count: Option<i32>,
+    pub desired_instance_count: Option<i32>,
+    pub instance_pools: Option<Vec<InstancePoolSummary>>,
+    pub variant_status: Option<Vec<ProductionVariantStatus>>,
+    pub current_serverless_config: Option<ProductionVariantServerlessConfig>,
+    pub desired_serverless_config: Option<ProductionVariantServerlessConfig>,
+    pub managed_instance_scaling: Option<ProductionVariantManagedInstanceScaling>,
+    pub routing_config: Option<ProductionVariantRoutingConfig>,
+    pub capacity_reservation_config: Option<ProductionVariantCapacityReservationSummary>,
+    pub accelerator_partition_layouts: Option<Vec<AcceleratorPartitionLayout>>,
+}
+wire::shape!(ProductionVariantSummary: "VariantName" variant_name, "DeployedImages" deployed_images, "CurrentWeight" current_weight, "DesiredWeight" desired_weight, "CurrentInstanceCount" current_instance_count, "DesiredInstanceCount" desired_instance_count, "InstancePools" instance_pools, "VariantStatus" variant_status, "CurrentServerlessConfig" current_serverless_config, "DesiredServerlessConfig" desired_serverless_config, "ManagedInstanceScaling" managed_instance_scaling, "RoutingConfig" routing_config, "CapacityReservationConfig" capacity_reservation_config, "AcceleratorPartitionLayouts" accelerator_partition_layouts,);
+
 /// `RealTimeInferenceRecommendation`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RealTimeInferenceRecommendation {
@@ -694,6 +1542,16 @@ pub struct RepositoryAuthConfig {
     pub repository_credentials_provider_arn: String,
 }
 wire::shape!(RepositoryAuthConfig: "RepositoryCredentialsProviderArn" repository_credentials_provider_arn,);
+
+/// `RollingUpdatePolicy`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RollingUpdatePolicy {
+    pub maximum_batch_size: CapacitySize,
+    pub wait_interval_in_seconds: i32,
+    pub maximum_execution_timeout_in_seconds: Option<i32>,
+    pub rollback_maximum_batch_size: Option<CapacitySize>,
+}
+wire::shape!(RollingUpdatePolicy: "MaximumBatchSize" maximum_batch_size, "WaitIntervalInSeconds" wait_interval_in_seconds, "MaximumExecutionTimeoutInSeconds" maximum_execution_timeout_in_seconds, "RollbackMaximumBatchSize" rollback_maximum_batch_size,);
 
 /// `S3ModelDataSource`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -723,6 +1581,16 @@ pub struct Tag {
     pub value: String,
 }
 wire::shape!(Tag: "Key" key, "Value" value,);
+
+/// `TrafficRoutingConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrafficRoutingConfig {
+    pub r#type: String,
+    pub wait_interval_in_seconds: i32,
+    pub canary_size: Option<CapacitySize>,
+    pub linear_step_size: Option<CapacitySize>,
+}
+wire::shape!(TrafficRoutingConfig: "Type" r#type, "WaitIntervalInSeconds" wait_interval_in_seconds, "CanarySize" canary_size, "LinearStepSize" linear_step_size,);
 
 /// `TransformDataSource`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -782,6 +1650,32 @@ pub struct TransformS3DataSource {
 }
 wire::shape!(TransformS3DataSource: "S3DataType" s3_data_type, "S3Uri" s3_uri,);
 
+/// `UpdateEndpointInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateEndpointInput {
+    pub endpoint_name: String,
+    pub endpoint_config_name: String,
+    pub retain_all_variant_properties: Option<bool>,
+    pub exclude_retained_variant_properties: Option<Vec<VariantProperty>>,
+    pub deployment_config: Option<DeploymentConfig>,
+    pub retain_deployment_config: Option<bool>,
+}
+wire::shape!(UpdateEndpointInput: "EndpointName" endpoint_name, "EndpointConfigName" endpoint_config_name, "RetainAllVariantProperties" retain_all_variant_properties, "ExcludeRetainedVariantProperties" exclude_retained_variant_properties, "DeploymentConfig" deployment_config, "RetainDeploymentConfig" retain_deployment_config,);
+
+/// `UpdateEndpointOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateEndpointOutput {
+    pub endpoint_arn: String,
+}
+wire::shape!(UpdateEndpointOutput: "EndpointArn" endpoint_arn,);
+
+/// `VariantProperty`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VariantProperty {
+    pub variant_property_type: String,
+}
+wire::shape!(VariantProperty: "VariantPropertyType" variant_property_type,);
+
 /// `VpcConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VpcConfig {
@@ -790,6 +1684,39 @@ pub struct VpcConfig {
 }
 wire::shape!(VpcConfig: "SecurityGroupIds" security_group_ids, "Subnets" subnets,);
 
+static S_ACCELERATOR_PARTITION_LAYOUT: Shape = Shape::Structure(Structure {
+    name: "AcceleratorPartitionLayout",
+    members: &[Member {
+        name: "AcceleratorPartitionTypes",
+        wire: "",
+        shape: &S_ACCELERATOR_PARTITION_TYPE_LIST,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_ACCELERATOR_PARTITION_LAYOUTS: Shape = Shape::List(List {
+    member: &S_ACCELERATOR_PARTITION_LAYOUT,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(32),
+});
+static S_ACCELERATOR_PARTITION_TYPE: Shape = Shape::String {
+    min: Some(0),
+    max: Some(32),
+    pattern: Some("mig-[0-9]+g\\.[0-9]+gb([+-][a-z0-9.]+)*"),
+    values: &[],
+    sensitive: false,
+};
+static S_ACCELERATOR_PARTITION_TYPE_LIST: Shape = Shape::List(List {
+    member: &S_ACCELERATOR_PARTITION_TYPE,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(32),
+});
 static S_ACCEPT: Shape =
     Shape::String { min: Some(0), max: Some(256), pattern: Some(".*"), values: &[], sensitive: false };
 static S_ACCEPT_EULA: Shape = Shape::Boolean;
@@ -858,8 +1785,140 @@ static S_ADDITIONAL_MODEL_DATA_SOURCES: Shape = Shape::List(List {
     min: Some(0),
     max: Some(5),
 });
+static S_ALARM: Shape = Shape::Structure(Structure {
+    name: "Alarm",
+    members: &[Member {
+        name: "AlarmName",
+        wire: "",
+        shape: &S_ALARM_NAME,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_ALARM_LIST: Shape =
+    Shape::List(List { member: &S_ALARM, element: "member", flattened: false, min: Some(1), max: Some(10) });
+static S_ALARM_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(255), pattern: Some("(?!\\s*$).+"), values: &[], sensitive: false };
 static S_ASSEMBLY_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["None", "Line"], sensitive: false };
+static S_ASYNC_INFERENCE_CLIENT_CONFIG: Shape = Shape::Structure(Structure {
+    name: "AsyncInferenceClientConfig",
+    members: &[Member {
+        name: "MaxConcurrentInvocationsPerInstance",
+        wire: "",
+        shape: &S_MAX_CONCURRENT_INVOCATIONS_PER_INSTANCE,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_ASYNC_INFERENCE_CONFIG: Shape = Shape::Structure(Structure {
+    name: "AsyncInferenceConfig",
+    members: &[
+        Member {
+            name: "ClientConfig",
+            wire: "",
+            shape: &S_ASYNC_INFERENCE_CLIENT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OutputConfig",
+            wire: "",
+            shape: &S_ASYNC_INFERENCE_OUTPUT_CONFIG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ASYNC_INFERENCE_NOTIFICATION_CONFIG: Shape = Shape::Structure(Structure {
+    name: "AsyncInferenceNotificationConfig",
+    members: &[
+        Member {
+            name: "SuccessTopic",
+            wire: "",
+            shape: &S_SNS_TOPIC_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorTopic",
+            wire: "",
+            shape: &S_SNS_TOPIC_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IncludeInferenceResponseIn",
+            wire: "",
+            shape: &S_ASYNC_NOTIFICATION_TOPIC_TYPE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ASYNC_INFERENCE_OUTPUT_CONFIG: Shape = Shape::Structure(Structure {
+    name: "AsyncInferenceOutputConfig",
+    members: &[
+        Member {
+            name: "KmsKeyId",
+            wire: "",
+            shape: &S_KMS_KEY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3OutputPath",
+            wire: "",
+            shape: &S_DESTINATION_S3_URI,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NotificationConfig",
+            wire: "",
+            shape: &S_ASYNC_INFERENCE_NOTIFICATION_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "S3FailurePath",
+            wire: "",
+            shape: &S_DESTINATION_S3_URI,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ASYNC_NOTIFICATION_TOPIC_TYPE_LIST: Shape = Shape::List(List {
+    member: &S_ASYNC_NOTIFICATION_TOPIC_TYPES,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(2),
+});
+static S_ASYNC_NOTIFICATION_TOPIC_TYPES: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["SUCCESS_NOTIFICATION_TOPIC", "ERROR_NOTIFICATION_TOPIC"],
+    sensitive: false,
+};
 static S_AUTO_ML_JOB_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(256),
@@ -867,6 +1926,18 @@ static S_AUTO_ML_JOB_ARN: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_AUTO_ROLLBACK_CONFIG: Shape = Shape::Structure(Structure {
+    name: "AutoRollbackConfig",
+    members: &[Member {
+        name: "Alarms",
+        wire: "",
+        shape: &S_ALARM_LIST,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_BATCH_DATA_CAPTURE_CONFIG: Shape = Shape::Structure(Structure {
     name: "BatchDataCaptureConfig",
     members: &[
@@ -899,7 +1970,401 @@ static S_BATCH_DATA_CAPTURE_CONFIG: Shape = Shape::Structure(Structure {
 });
 static S_BATCH_STRATEGY: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["MultiRecord", "SingleRecord"], sensitive: false };
+static S_BLUE_GREEN_UPDATE_POLICY: Shape = Shape::Structure(Structure {
+    name: "BlueGreenUpdatePolicy",
+    members: &[
+        Member {
+            name: "TrafficRoutingConfiguration",
+            wire: "",
+            shape: &S_TRAFFIC_ROUTING_CONFIG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TerminationWaitInSeconds",
+            wire: "",
+            shape: &S_TERMINATION_WAIT_IN_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaximumExecutionTimeoutInSeconds",
+            wire: "",
+            shape: &S_MAXIMUM_EXECUTION_TIMEOUT_IN_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_BOOLEAN: Shape = Shape::Boolean;
+static S_CAPACITY_RESERVATION_PREFERENCE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["capacity-reservations-only"], sensitive: false };
+static S_CAPACITY_SIZE: Shape = Shape::Structure(Structure {
+    name: "CapacitySize",
+    members: &[
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_CAPACITY_SIZE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Value",
+            wire: "",
+            shape: &S_CAPACITY_SIZE_VALUE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CAPACITY_SIZE_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["INSTANCE_COUNT", "CAPACITY_PERCENT"],
+    sensitive: false,
+};
+static S_CAPACITY_SIZE_VALUE: Shape = Shape::Integer { min: Some(1), max: None };
+static S_CAPTURE_CONTENT_TYPE_HEADER: Shape = Shape::Structure(Structure {
+    name: "CaptureContentTypeHeader",
+    members: &[
+        Member {
+            name: "CsvContentTypes",
+            wire: "",
+            shape: &S_CSV_CONTENT_TYPES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JsonContentTypes",
+            wire: "",
+            shape: &S_JSON_CONTENT_TYPES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CAPTURE_MODE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["Input", "Output", "InputAndOutput"],
+    sensitive: false,
+};
+static S_CAPTURE_OPTION: Shape = Shape::Structure(Structure {
+    name: "CaptureOption",
+    members: &[Member {
+        name: "CaptureMode",
+        wire: "",
+        shape: &S_CAPTURE_MODE,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CAPTURE_OPTION_LIST: Shape =
+    Shape::List(List { member: &S_CAPTURE_OPTION, element: "member", flattened: false, min: Some(1), max: Some(32) });
+static S_CAPTURE_STATUS: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Started", "Stopped"], sensitive: false };
+static S_CLARIFY_CONTENT_TEMPLATE: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some(".*"), values: &[], sensitive: false };
+static S_CLARIFY_ENABLE_EXPLANATIONS: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some(".*"), values: &[], sensitive: false };
+static S_CLARIFY_EXPLAINER_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ClarifyExplainerConfig",
+    members: &[
+        Member {
+            name: "EnableExplanations",
+            wire: "",
+            shape: &S_CLARIFY_ENABLE_EXPLANATIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InferenceConfig",
+            wire: "",
+            shape: &S_CLARIFY_INFERENCE_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ShapConfig",
+            wire: "",
+            shape: &S_CLARIFY_SHAP_CONFIG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CLARIFY_FEATURE_HEADERS: Shape =
+    Shape::List(List { member: &S_CLARIFY_HEADER, element: "member", flattened: false, min: Some(1), max: Some(256) });
+static S_CLARIFY_FEATURE_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["numerical", "categorical", "text"],
+    sensitive: false,
+};
+static S_CLARIFY_FEATURE_TYPES: Shape = Shape::List(List {
+    member: &S_CLARIFY_FEATURE_TYPE,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(256),
+});
+static S_CLARIFY_FEATURES_ATTRIBUTE: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some(".*"), values: &[], sensitive: false };
+static S_CLARIFY_HEADER: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some(".*"), values: &[], sensitive: false };
+static S_CLARIFY_INFERENCE_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ClarifyInferenceConfig",
+    members: &[
+        Member {
+            name: "FeaturesAttribute",
+            wire: "",
+            shape: &S_CLARIFY_FEATURES_ATTRIBUTE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContentTemplate",
+            wire: "",
+            shape: &S_CLARIFY_CONTENT_TEMPLATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxRecordCount",
+            wire: "",
+            shape: &S_CLARIFY_MAX_RECORD_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxPayloadInMB",
+            wire: "",
+            shape: &S_CLARIFY_MAX_PAYLOAD_IN_MB,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProbabilityIndex",
+            wire: "",
+            shape: &S_CLARIFY_PROBABILITY_INDEX,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LabelIndex",
+            wire: "",
+            shape: &S_CLARIFY_LABEL_INDEX,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProbabilityAttribute",
+            wire: "",
+            shape: &S_CLARIFY_PROBABILITY_ATTRIBUTE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LabelAttribute",
+            wire: "",
+            shape: &S_CLARIFY_LABEL_ATTRIBUTE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LabelHeaders",
+            wire: "",
+            shape: &S_CLARIFY_LABEL_HEADERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FeatureHeaders",
+            wire: "",
+            shape: &S_CLARIFY_FEATURE_HEADERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FeatureTypes",
+            wire: "",
+            shape: &S_CLARIFY_FEATURE_TYPES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CLARIFY_LABEL_ATTRIBUTE: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some(".*"), values: &[], sensitive: false };
+static S_CLARIFY_LABEL_HEADERS: Shape =
+    Shape::List(List { member: &S_CLARIFY_HEADER, element: "member", flattened: false, min: Some(1), max: Some(16) });
+static S_CLARIFY_LABEL_INDEX: Shape = Shape::Integer { min: Some(0), max: None };
+static S_CLARIFY_MAX_PAYLOAD_IN_MB: Shape = Shape::Integer { min: Some(1), max: Some(25) };
+static S_CLARIFY_MAX_RECORD_COUNT: Shape = Shape::Integer { min: Some(1), max: None };
+static S_CLARIFY_MIME_TYPE: Shape = Shape::String {
+    min: Some(0),
+    max: Some(255),
+    pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9])*\\/[a-zA-Z0-9](-*[a-zA-Z0-9+.])*"),
+    values: &[],
+    sensitive: false,
+};
+static S_CLARIFY_PROBABILITY_ATTRIBUTE: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some(".*"), values: &[], sensitive: false };
+static S_CLARIFY_PROBABILITY_INDEX: Shape = Shape::Integer { min: Some(0), max: None };
+static S_CLARIFY_SHAP_BASELINE: Shape =
+    Shape::String { min: Some(1), max: Some(4096), pattern: Some("[\\s\\S]+"), values: &[], sensitive: false };
+static S_CLARIFY_SHAP_BASELINE_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ClarifyShapBaselineConfig",
+    members: &[
+        Member {
+            name: "MimeType",
+            wire: "",
+            shape: &S_CLARIFY_MIME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ShapBaseline",
+            wire: "",
+            shape: &S_CLARIFY_SHAP_BASELINE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ShapBaselineUri",
+            wire: "",
+            shape: &S_URL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CLARIFY_SHAP_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ClarifyShapConfig",
+    members: &[
+        Member {
+            name: "ShapBaselineConfig",
+            wire: "",
+            shape: &S_CLARIFY_SHAP_BASELINE_CONFIG,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NumberOfSamples",
+            wire: "",
+            shape: &S_CLARIFY_SHAP_NUMBER_OF_SAMPLES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UseLogit",
+            wire: "",
+            shape: &S_CLARIFY_SHAP_USE_LOGIT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Seed",
+            wire: "",
+            shape: &S_CLARIFY_SHAP_SEED,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TextConfig",
+            wire: "",
+            shape: &S_CLARIFY_TEXT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CLARIFY_SHAP_NUMBER_OF_SAMPLES: Shape = Shape::Integer { min: Some(1), max: None };
+static S_CLARIFY_SHAP_SEED: Shape = Shape::Integer { min: None, max: None };
+static S_CLARIFY_SHAP_USE_LOGIT: Shape = Shape::Boolean;
+static S_CLARIFY_TEXT_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ClarifyTextConfig",
+    members: &[
+        Member {
+            name: "Language",
+            wire: "",
+            shape: &S_CLARIFY_TEXT_LANGUAGE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Granularity",
+            wire: "",
+            shape: &S_CLARIFY_TEXT_GRANULARITY,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CLARIFY_TEXT_GRANULARITY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["token", "sentence", "paragraph"],
+    sensitive: false,
+};
+static S_CLARIFY_TEXT_LANGUAGE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &[
+        "af", "sq", "ar", "hy", "eu", "bn", "bg", "ca", "zh", "hr", "cs", "da", "nl", "en", "et", "fi", "fr", "de",
+        "el", "gu", "he", "hi", "hu", "is", "id", "ga", "it", "kn", "ky", "lv", "lt", "lb", "mk", "ml", "mr", "ne",
+        "nb", "fa", "pl", "pt", "ro", "ru", "sa", "sr", "tn", "si", "sk", "sl", "es", "sv", "tl", "ta", "tt", "te",
+        "tr", "uk", "ur", "yo", "lij", "xx",
+    ],
+    sensitive: false,
+};
 static S_COMPRESSION_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["None", "Gzip"], sensitive: false };
 static S_CONTAINER_DEFINITION: Shape = Shape::Structure(Structure {
@@ -1036,6 +2501,178 @@ static S_CONTAINER_MODE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["SingleModel", "MultiModel"], sensitive: false };
 static S_CONTENT_TYPE: Shape =
     Shape::String { min: Some(0), max: Some(256), pattern: Some(".*"), values: &[], sensitive: false };
+static S_CREATE_ENDPOINT_CONFIG_INPUT: Shape = Shape::Structure(Structure {
+    name: "CreateEndpointConfigInput",
+    members: &[
+        Member {
+            name: "EndpointConfigName",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProductionVariants",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataCaptureConfig",
+            wire: "",
+            shape: &S_DATA_CAPTURE_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAG_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyId",
+            wire: "",
+            shape: &S_KMS_KEY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AsyncInferenceConfig",
+            wire: "",
+            shape: &S_ASYNC_INFERENCE_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExplainerConfig",
+            wire: "",
+            shape: &S_EXPLAINER_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ShadowProductionVariants",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionRoleArn",
+            wire: "",
+            shape: &S_ROLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VpcConfig",
+            wire: "",
+            shape: &S_VPC_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EnableNetworkIsolation",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetricsConfig",
+            wire: "",
+            shape: &S_METRICS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CrossRegionTrafficConfig",
+            wire: "",
+            shape: &S_CROSS_REGION_TRAFFIC_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_ENDPOINT_CONFIG_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "CreateEndpointConfigOutput",
+    members: &[Member {
+        name: "EndpointConfigArn",
+        wire: "",
+        shape: &S_ENDPOINT_CONFIG_ARN,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CREATE_ENDPOINT_INPUT: Shape = Shape::Structure(Structure {
+    name: "CreateEndpointInput",
+    members: &[
+        Member {
+            name: "EndpointName",
+            wire: "",
+            shape: &S_ENDPOINT_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndpointConfigName",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DeploymentConfig",
+            wire: "",
+            shape: &S_DEPLOYMENT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAG_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_ENDPOINT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "CreateEndpointOutput",
+    members: &[Member {
+        name: "EndpointArn",
+        wire: "",
+        shape: &S_ENDPOINT_ARN,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_CREATE_MODEL_INPUT: Shape = Shape::Structure(Structure {
     name: "CreateModelInput",
     members: &[
@@ -1248,6 +2885,140 @@ static S_CREATE_TRANSFORM_JOB_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_CROSS_REGION_MAX_INVOCATIONS_PER_SECOND_PER_INSTANCE: Shape =
+    Shape::Integer { min: Some(1), max: Some(10000) };
+static S_CROSS_REGION_PERCENT_PER_ENDPOINT: Shape = Shape::Integer { min: Some(1), max: Some(100) };
+static S_CROSS_REGION_TRAFFIC_CONFIG: Shape = Shape::Structure(Structure {
+    name: "CrossRegionTrafficConfig",
+    members: &[
+        Member {
+            name: "MaxInvocationsPerSecondPerInstance",
+            wire: "",
+            shape: &S_CROSS_REGION_MAX_INVOCATIONS_PER_SECOND_PER_INSTANCE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxCrossRegionPercentPerEndpoint",
+            wire: "",
+            shape: &S_CROSS_REGION_PERCENT_PER_ENDPOINT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CSV_CONTENT_TYPE: Shape = Shape::String {
+    min: Some(1),
+    max: Some(256),
+    pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9])*\\/[a-zA-Z0-9](-*[a-zA-Z0-9.])*"),
+    values: &[],
+    sensitive: false,
+};
+static S_CSV_CONTENT_TYPES: Shape =
+    Shape::List(List { member: &S_CSV_CONTENT_TYPE, element: "member", flattened: false, min: Some(1), max: Some(10) });
+static S_DATA_CAPTURE_CONFIG: Shape = Shape::Structure(Structure {
+    name: "DataCaptureConfig",
+    members: &[
+        Member {
+            name: "EnableCapture",
+            wire: "",
+            shape: &S_ENABLE_CAPTURE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InitialSamplingPercentage",
+            wire: "",
+            shape: &S_SAMPLING_PERCENTAGE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DestinationS3Uri",
+            wire: "",
+            shape: &S_DESTINATION_S3_URI,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyId",
+            wire: "",
+            shape: &S_KMS_KEY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CaptureOptions",
+            wire: "",
+            shape: &S_CAPTURE_OPTION_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CaptureContentTypeHeader",
+            wire: "",
+            shape: &S_CAPTURE_CONTENT_TYPE_HEADER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_CAPTURE_CONFIG_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "DataCaptureConfigSummary",
+    members: &[
+        Member {
+            name: "EnableCapture",
+            wire: "",
+            shape: &S_ENABLE_CAPTURE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CaptureStatus",
+            wire: "",
+            shape: &S_CAPTURE_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CurrentSamplingPercentage",
+            wire: "",
+            shape: &S_SAMPLING_PERCENTAGE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DestinationS3Uri",
+            wire: "",
+            shape: &S_DESTINATION_S3_URI,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyId",
+            wire: "",
+            shape: &S_KMS_KEY_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DATA_PROCESSING: Shape = Shape::Structure(Structure {
     name: "DataProcessing",
     members: &[
@@ -1276,6 +3047,30 @@ static S_DATA_PROCESSING: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
     ],
+    payload: None,
+});
+static S_DELETE_ENDPOINT_CONFIG_INPUT: Shape = Shape::Structure(Structure {
+    name: "DeleteEndpointConfigInput",
+    members: &[Member {
+        name: "EndpointConfigName",
+        wire: "",
+        shape: &S_ENDPOINT_CONFIG_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_ENDPOINT_INPUT: Shape = Shape::Structure(Structure {
+    name: "DeleteEndpointInput",
+    members: &[Member {
+        name: "EndpointName",
+        wire: "",
+        shape: &S_ENDPOINT_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
     payload: None,
 });
 static S_DELETE_MODEL_INPUT: Shape = Shape::Structure(Structure {
@@ -1314,6 +3109,68 @@ static S_DELETE_TAGS_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_DELETE_TAGS_OUTPUT: Shape =
     Shape::Structure(Structure { name: "DeleteTagsOutput", members: &[], payload: None });
+static S_DEPLOYED_IMAGE: Shape = Shape::Structure(Structure {
+    name: "DeployedImage",
+    members: &[
+        Member {
+            name: "SpecifiedImage",
+            wire: "",
+            shape: &S_CONTAINER_IMAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResolvedImage",
+            wire: "",
+            shape: &S_CONTAINER_IMAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResolutionTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DEPLOYED_IMAGES: Shape =
+    Shape::List(List { member: &S_DEPLOYED_IMAGE, element: "member", flattened: false, min: None, max: None });
+static S_DEPLOYMENT_CONFIG: Shape = Shape::Structure(Structure {
+    name: "DeploymentConfig",
+    members: &[
+        Member {
+            name: "BlueGreenUpdatePolicy",
+            wire: "",
+            shape: &S_BLUE_GREEN_UPDATE_POLICY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RollingUpdatePolicy",
+            wire: "",
+            shape: &S_ROLLING_UPDATE_POLICY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AutoRollbackConfiguration",
+            wire: "",
+            shape: &S_AUTO_ROLLBACK_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DEPLOYMENT_RECOMMENDATION: Shape = Shape::Structure(Structure {
     name: "DeploymentRecommendation",
     members: &[
@@ -1329,6 +3186,282 @@ static S_DEPLOYMENT_RECOMMENDATION: Shape = Shape::Structure(Structure {
             name: "RealTimeInferenceRecommendations",
             wire: "",
             shape: &S_REAL_TIME_INFERENCE_RECOMMENDATIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_ENDPOINT_CONFIG_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeEndpointConfigInput",
+    members: &[Member {
+        name: "EndpointConfigName",
+        wire: "",
+        shape: &S_ENDPOINT_CONFIG_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_ENDPOINT_CONFIG_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeEndpointConfigOutput",
+    members: &[
+        Member {
+            name: "EndpointConfigName",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndpointConfigArn",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProductionVariants",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataCaptureConfig",
+            wire: "",
+            shape: &S_DATA_CAPTURE_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyId",
+            wire: "",
+            shape: &S_KMS_KEY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AsyncInferenceConfig",
+            wire: "",
+            shape: &S_ASYNC_INFERENCE_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExplainerConfig",
+            wire: "",
+            shape: &S_EXPLAINER_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ShadowProductionVariants",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExecutionRoleArn",
+            wire: "",
+            shape: &S_ROLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VpcConfig",
+            wire: "",
+            shape: &S_VPC_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EnableNetworkIsolation",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetricsConfig",
+            wire: "",
+            shape: &S_METRICS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CrossRegionTrafficConfig",
+            wire: "",
+            shape: &S_CROSS_REGION_TRAFFIC_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_ENDPOINT_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeEndpointInput",
+    members: &[Member {
+        name: "EndpointName",
+        wire: "",
+        shape: &S_ENDPOINT_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_ENDPOINT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeEndpointOutput",
+    members: &[
+        Member {
+            name: "EndpointName",
+            wire: "",
+            shape: &S_ENDPOINT_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndpointArn",
+            wire: "",
+            shape: &S_ENDPOINT_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndpointConfigName",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProductionVariants",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_SUMMARY_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataCaptureConfig",
+            wire: "",
+            shape: &S_DATA_CAPTURE_CONFIG_SUMMARY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndpointStatus",
+            wire: "",
+            shape: &S_ENDPOINT_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FailureReason",
+            wire: "",
+            shape: &S_FAILURE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastDeploymentConfig",
+            wire: "",
+            shape: &S_DEPLOYMENT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AsyncInferenceConfig",
+            wire: "",
+            shape: &S_ASYNC_INFERENCE_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PendingDeploymentSummary",
+            wire: "",
+            shape: &S_PENDING_DEPLOYMENT_SUMMARY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExplainerConfig",
+            wire: "",
+            shape: &S_EXPLAINER_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ShadowProductionVariants",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_SUMMARY_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetricsConfig",
+            wire: "",
+            shape: &S_METRICS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CrossRegionTrafficConfig",
+            wire: "",
+            shape: &S_CROSS_REGION_TRAFFIC_CONFIG,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -1620,6 +3753,201 @@ static S_DESCRIBE_TRANSFORM_JOB_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DESTINATION_S3_URI: Shape = Shape::String {
+    min: Some(0),
+    max: Some(512),
+    pattern: Some("(https|s3)://([^/])/?(.*)"),
+    values: &[],
+    sensitive: false,
+};
+static S_EC2_CAPACITY_RESERVATION: Shape = Shape::Structure(Structure {
+    name: "Ec2CapacityReservation",
+    members: &[
+        Member {
+            name: "Ec2CapacityReservationId",
+            wire: "",
+            shape: &S_EC2_CAPACITY_RESERVATION_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TotalInstanceCount",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AvailableInstanceCount",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UsedByCurrentEndpoint",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EC2_CAPACITY_RESERVATION_ID: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EC2_CAPACITY_RESERVATIONS_LIST: Shape = Shape::List(List {
+    member: &S_EC2_CAPACITY_RESERVATION,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_ENABLE_CAPTURE: Shape = Shape::Boolean;
+static S_ENABLE_DETAILED_OBSERVABILITY: Shape = Shape::Boolean;
+static S_ENABLE_ENHANCED_METRICS: Shape = Shape::Boolean;
+static S_ENDPOINT_ARN: Shape = Shape::String {
+    min: Some(20),
+    max: Some(2048),
+    pattern: Some("arn:aws[a-z\\-]*:sagemaker:[a-z0-9\\-]*:[0-9]{12}:endpoint/.*"),
+    values: &[],
+    sensitive: false,
+};
+static S_ENDPOINT_CONFIG_ARN: Shape = Shape::String {
+    min: Some(20),
+    max: Some(2048),
+    pattern: Some("arn:aws[a-z\\-]*:sagemaker:[a-z0-9\\-]*:[0-9]{12}:endpoint-config/.*"),
+    values: &[],
+    sensitive: false,
+};
+static S_ENDPOINT_CONFIG_NAME: Shape = Shape::String {
+    min: Some(0),
+    max: Some(63),
+    pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"),
+    values: &[],
+    sensitive: false,
+};
+static S_ENDPOINT_CONFIG_NAME_CONTAINS: Shape =
+    Shape::String { min: Some(0), max: Some(63), pattern: Some("[a-zA-Z0-9-]+"), values: &[], sensitive: false };
+static S_ENDPOINT_CONFIG_SORT_KEY: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["Name", "CreationTime"], sensitive: false };
+static S_ENDPOINT_CONFIG_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "EndpointConfigSummary",
+    members: &[
+        Member {
+            name: "EndpointConfigName",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndpointConfigArn",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ENDPOINT_CONFIG_SUMMARY_LIST: Shape =
+    Shape::List(List { member: &S_ENDPOINT_CONFIG_SUMMARY, element: "member", flattened: false, min: None, max: None });
+static S_ENDPOINT_NAME: Shape = Shape::String {
+    min: Some(0),
+    max: Some(63),
+    pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"),
+    values: &[],
+    sensitive: false,
+};
+static S_ENDPOINT_NAME_CONTAINS: Shape =
+    Shape::String { min: Some(0), max: Some(63), pattern: Some("[a-zA-Z0-9-]+"), values: &[], sensitive: false };
+static S_ENDPOINT_SORT_KEY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["Name", "CreationTime", "Status"],
+    sensitive: false,
+};
+static S_ENDPOINT_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &[
+        "OutOfService",
+        "Creating",
+        "Updating",
+        "SystemUpdating",
+        "RollingBack",
+        "InService",
+        "Deleting",
+        "Failed",
+        "UpdateRollbackFailed",
+    ],
+    sensitive: false,
+};
+static S_ENDPOINT_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "EndpointSummary",
+    members: &[
+        Member {
+            name: "EndpointName",
+            wire: "",
+            shape: &S_ENDPOINT_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndpointArn",
+            wire: "",
+            shape: &S_ENDPOINT_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndpointStatus",
+            wire: "",
+            shape: &S_ENDPOINT_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ENDPOINT_SUMMARY_LIST: Shape =
+    Shape::List(List { member: &S_ENDPOINT_SUMMARY, element: "member", flattened: false, min: None, max: None });
 static S_ENVIRONMENT_KEY: Shape = Shape::String {
     min: Some(0),
     max: Some(1024),
@@ -1682,6 +4010,18 @@ static S_EXPERIMENT_ENTITY_NAME: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_EXPLAINER_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ExplainerConfig",
+    members: &[Member {
+        name: "ClarifyExplainerConfig",
+        wire: "",
+        shape: &S_CLARIFY_EXPLAINER_CONFIG,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_FAILURE_REASON: Shape =
     Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_HUB_CONTENT_ARN: Shape =
@@ -1741,10 +4081,87 @@ static S_INFERENCE_SPECIFICATION_NAME: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_INITIAL_TASK_COUNT: Shape = Shape::Integer { min: Some(1), max: None };
+static S_INSTANCE_POOL: Shape = Shape::Structure(Structure {
+    name: "InstancePool",
+    members: &[
+        Member {
+            name: "InstanceType",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_INSTANCE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ModelNameOverride",
+            wire: "",
+            shape: &S_MODEL_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Priority",
+            wire: "",
+            shape: &S_INSTANCE_POOL_PRIORITY,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_INSTANCE_POOL_LIST: Shape =
+    Shape::List(List { member: &S_INSTANCE_POOL, element: "member", flattened: false, min: Some(1), max: Some(5) });
+static S_INSTANCE_POOL_PRIORITY: Shape = Shape::Integer { min: Some(1), max: Some(5) };
+static S_INSTANCE_POOL_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "InstancePoolSummary",
+    members: &[
+        Member {
+            name: "InstanceType",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_INSTANCE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CurrentInstanceCount",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_INSTANCE_POOL_SUMMARY_LIST: Shape = Shape::List(List {
+    member: &S_INSTANCE_POOL_SUMMARY,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: None,
+});
 static S_INVOCATIONS_MAX_RETRIES: Shape = Shape::Integer { min: Some(0), max: Some(3) };
 static S_INVOCATIONS_TIMEOUT_IN_SECONDS: Shape = Shape::Integer { min: Some(1), max: Some(3600) };
 static S_JOIN_SOURCE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Input", "None"], sensitive: false };
+static S_JSON_CONTENT_TYPE: Shape = Shape::String {
+    min: Some(1),
+    max: Some(256),
+    pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9])*\\/[a-zA-Z0-9](-*[a-zA-Z0-9.])*"),
+    values: &[],
+    sensitive: false,
+};
+static S_JSON_CONTENT_TYPES: Shape = Shape::List(List {
+    member: &S_JSON_CONTENT_TYPE,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(10),
+});
 static S_JSON_PATH: Shape = Shape::String { min: Some(0), max: Some(63), pattern: None, values: &[], sensitive: false };
 static S_KMS_KEY_ID: Shape =
     Shape::String { min: Some(0), max: Some(2048), pattern: Some("[a-zA-Z0-9:/_-]*"), values: &[], sensitive: false };
@@ -1755,6 +4172,198 @@ static S_LABELING_JOB_ARN: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_LIST_ENDPOINT_CONFIGS_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListEndpointConfigsInput",
+    members: &[
+        Member {
+            name: "SortBy",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_SORT_KEY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SortOrder",
+            wire: "",
+            shape: &S_ORDER_KEY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_PAGINATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_MAX_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NameContains",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_NAME_CONTAINS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTimeBefore",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTimeAfter",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_ENDPOINT_CONFIGS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ListEndpointConfigsOutput",
+    members: &[
+        Member {
+            name: "EndpointConfigs",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_SUMMARY_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_PAGINATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_ENDPOINTS_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListEndpointsInput",
+    members: &[
+        Member {
+            name: "SortBy",
+            wire: "",
+            shape: &S_ENDPOINT_SORT_KEY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SortOrder",
+            wire: "",
+            shape: &S_ORDER_KEY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_PAGINATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_MAX_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NameContains",
+            wire: "",
+            shape: &S_ENDPOINT_NAME_CONTAINS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTimeBefore",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTimeAfter",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTimeBefore",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTimeAfter",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatusEquals",
+            wire: "",
+            shape: &S_ENDPOINT_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_ENDPOINTS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ListEndpointsOutput",
+    members: &[
+        Member {
+            name: "Endpoints",
+            wire: "",
+            shape: &S_ENDPOINT_SUMMARY_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_PAGINATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_MODELS_INPUT: Shape = Shape::Structure(Structure {
     name: "ListModelsInput",
     members: &[
@@ -2000,10 +4609,50 @@ static S_LIST_TRANSFORM_JOBS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_MANAGED_INSTANCE_SCALING_COOLDOWN_IN_MINUTES: Shape = Shape::Integer { min: Some(5), max: Some(1440) };
+static S_MANAGED_INSTANCE_SCALING_MAX_INSTANCE_COUNT: Shape = Shape::Integer { min: Some(1), max: None };
+static S_MANAGED_INSTANCE_SCALING_MAXIMUM_STEP_SIZE: Shape = Shape::Integer { min: Some(1), max: Some(100) };
+static S_MANAGED_INSTANCE_SCALING_MIN_INSTANCE_COUNT: Shape = Shape::Integer { min: Some(0), max: None };
+static S_MANAGED_INSTANCE_SCALING_SCALE_IN_STRATEGY: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["IDLE_RELEASE", "CONSOLIDATION"], sensitive: false };
+static S_MANAGED_INSTANCE_SCALING_STATUS: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"], sensitive: false };
+static S_MAX_CONCURRENT_INVOCATIONS_PER_INSTANCE: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
 static S_MAX_CONCURRENT_TRANSFORMS: Shape = Shape::Integer { min: Some(0), max: None };
 static S_MAX_PAYLOAD_IN_MB: Shape = Shape::Integer { min: Some(0), max: None };
 static S_MAX_RESULTS: Shape = Shape::Integer { min: Some(1), max: Some(100) };
+static S_MAXIMUM_EXECUTION_TIMEOUT_IN_SECONDS: Shape = Shape::Integer { min: Some(600), max: Some(28800) };
 static S_METRIC_PUBLISH_FREQUENCY_IN_SECONDS: Shape = Shape::Integer { min: None, max: None };
+static S_METRICS_CONFIG: Shape = Shape::Structure(Structure {
+    name: "MetricsConfig",
+    members: &[
+        Member {
+            name: "EnableEnhancedMetrics",
+            wire: "",
+            shape: &S_ENABLE_ENHANCED_METRICS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EnableDetailedObservability",
+            wire: "",
+            shape: &S_ENABLE_DETAILED_OBSERVABILITY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetricPublishFrequencyInSeconds",
+            wire: "",
+            shape: &S_METRIC_PUBLISH_FREQUENCY_IN_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_METRICS_ENDPOINT: Shape = Shape::Structure(Structure {
     name: "MetricsEndpoint",
     members: &[
@@ -2032,6 +4681,13 @@ static S_METRICS_ENDPOINT_PATH: Shape = Shape::String {
     min: Some(0),
     max: Some(256),
     pattern: Some("/(?!.*\\.\\.)[a-zA-Z0-9/_.\\-]+"),
+    values: &[],
+    sensitive: false,
+};
+static S_ML_RESERVATION_ARN: Shape = Shape::String {
+    min: Some(20),
+    max: Some(258),
+    pattern: Some("arn:aws[a-z\\-]*:sagemaker:[a-z0-9\\-]*:[0-9]{12}:[a-z0-9\\-]{1,14}/.*"),
     values: &[],
     sensitive: false,
 };
@@ -2155,6 +4811,486 @@ static S_ORDER_KEY: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Ascending", "Descending"], sensitive: false };
 static S_PAGINATION_TOKEN: Shape =
     Shape::String { min: Some(0), max: Some(8192), pattern: Some(".*"), values: &[], sensitive: false };
+static S_PENDING_DEPLOYMENT_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "PendingDeploymentSummary",
+    members: &[
+        Member {
+            name: "EndpointConfigName",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProductionVariants",
+            wire: "",
+            shape: &S_PENDING_PRODUCTION_VARIANT_SUMMARY_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ShadowProductionVariants",
+            wire: "",
+            shape: &S_PENDING_PRODUCTION_VARIANT_SUMMARY_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PENDING_PRODUCTION_VARIANT_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "PendingProductionVariantSummary",
+    members: &[
+        Member {
+            name: "VariantName",
+            wire: "",
+            shape: &S_VARIANT_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DeployedImages",
+            wire: "",
+            shape: &S_DEPLOYED_IMAGES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CurrentWeight",
+            wire: "",
+            shape: &S_VARIANT_WEIGHT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DesiredWeight",
+            wire: "",
+            shape: &S_VARIANT_WEIGHT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CurrentInstanceCount",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DesiredInstanceCount",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InstanceType",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_INSTANCE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InstancePools",
+            wire: "",
+            shape: &S_INSTANCE_POOL_SUMMARY_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AcceleratorType",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_ACCELERATOR_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VariantStatus",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_STATUS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CurrentServerlessConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_SERVERLESS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DesiredServerlessConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_SERVERLESS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ManagedInstanceScaling",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_MANAGED_INSTANCE_SCALING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RoutingConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_ROUTING_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AcceleratorPartitionLayouts",
+            wire: "",
+            shape: &S_ACCELERATOR_PARTITION_LAYOUTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PENDING_PRODUCTION_VARIANT_SUMMARY_LIST: Shape = Shape::List(List {
+    member: &S_PENDING_PRODUCTION_VARIANT_SUMMARY,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: None,
+});
+static S_PREFIX_AWARE_ROUTING_CONCURRENCY_THRESHOLD: Shape = Shape::Integer { min: Some(1), max: Some(1024) };
+static S_PREFIX_AWARE_ROUTING_CONFIG: Shape = Shape::Structure(Structure {
+    name: "PrefixAwareRoutingConfig",
+    members: &[
+        Member {
+            name: "PrefixLength",
+            wire: "",
+            shape: &S_PREFIX_AWARE_ROUTING_PREFIX_LENGTH,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConcurrencyThreshold",
+            wire: "",
+            shape: &S_PREFIX_AWARE_ROUTING_CONCURRENCY_THRESHOLD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PREFIX_AWARE_ROUTING_PREFIX_LENGTH: Shape = Shape::Integer { min: Some(1024), max: Some(65536) };
+static S_PRODUCTION_VARIANT: Shape = Shape::Structure(Structure {
+    name: "ProductionVariant",
+    members: &[
+        Member {
+            name: "VariantName",
+            wire: "",
+            shape: &S_VARIANT_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ModelName",
+            wire: "",
+            shape: &S_MODEL_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InitialInstanceCount",
+            wire: "",
+            shape: &S_INITIAL_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InstanceType",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_INSTANCE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InstancePools",
+            wire: "",
+            shape: &S_INSTANCE_POOL_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VariantInstanceProvisionTimeoutInSeconds",
+            wire: "",
+            shape: &S_VARIANT_INSTANCE_PROVISION_TIMEOUT_IN_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InitialVariantWeight",
+            wire: "",
+            shape: &S_VARIANT_WEIGHT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AcceleratorType",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_ACCELERATOR_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CoreDumpConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_CORE_DUMP_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ServerlessConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_SERVERLESS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VolumeSizeInGB",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_VOLUME_SIZE_IN_GB,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ModelDataDownloadTimeoutInSeconds",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_MODEL_DATA_DOWNLOAD_TIMEOUT_IN_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContainerStartupHealthCheckTimeoutInSeconds",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_CONTAINER_STARTUP_HEALTH_CHECK_TIMEOUT_IN_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EnableSSMAccess",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_SSM_ACCESS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ManagedInstanceScaling",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_MANAGED_INSTANCE_SCALING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RoutingConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_ROUTING_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InferenceAmiVersion",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_INFERENCE_AMI_VERSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CapacityReservationConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_CAPACITY_RESERVATION_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AcceleratorPartitionLayouts",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_ACCELERATOR_PARTITION_LAYOUTS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PRODUCTION_VARIANT_ACCELERATOR_PARTITION_LAYOUTS_LIST: Shape = Shape::List(List {
+    member: &S_ACCELERATOR_PARTITION_LAYOUT,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(32),
+});
+static S_PRODUCTION_VARIANT_ACCELERATOR_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ml.eia1.medium", "ml.eia1.large", "ml.eia1.xlarge", "ml.eia2.medium", "ml.eia2.large", "ml.eia2.xlarge"],
+    sensitive: false,
+};
+static S_PRODUCTION_VARIANT_CAPACITY_RESERVATION_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ProductionVariantCapacityReservationConfig",
+    members: &[
+        Member {
+            name: "CapacityReservationPreference",
+            wire: "",
+            shape: &S_CAPACITY_RESERVATION_PREFERENCE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MlReservationArn",
+            wire: "",
+            shape: &S_ML_RESERVATION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PRODUCTION_VARIANT_CAPACITY_RESERVATION_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "ProductionVariantCapacityReservationSummary",
+    members: &[
+        Member {
+            name: "MlReservationArn",
+            wire: "",
+            shape: &S_ML_RESERVATION_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CapacityReservationPreference",
+            wire: "",
+            shape: &S_CAPACITY_RESERVATION_PREFERENCE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TotalInstanceCount",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AvailableInstanceCount",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UsedByCurrentEndpoint",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Ec2CapacityReservations",
+            wire: "",
+            shape: &S_EC2_CAPACITY_RESERVATIONS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PRODUCTION_VARIANT_CONTAINER_STARTUP_HEALTH_CHECK_TIMEOUT_IN_SECONDS: Shape =
+    Shape::Integer { min: Some(60), max: Some(3600) };
+static S_PRODUCTION_VARIANT_CORE_DUMP_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ProductionVariantCoreDumpConfig",
+    members: &[
+        Member {
+            name: "DestinationS3Uri",
+            wire: "",
+            shape: &S_DESTINATION_S3_URI,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyId",
+            wire: "",
+            shape: &S_KMS_KEY_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PRODUCTION_VARIANT_INFERENCE_AMI_VERSION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &[
+        "al2-ami-sagemaker-inference-gpu-2",
+        "al2-ami-sagemaker-inference-gpu-2-1",
+        "al2-ami-sagemaker-inference-gpu-3-1",
+        "al2-ami-sagemaker-inference-neuron-2",
+        "al2023-ami-sagemaker-inference-gpu-4-1",
+    ],
+    sensitive: false,
+};
 static S_PRODUCTION_VARIANT_INSTANCE_TYPE: Shape = Shape::String {
     min: None,
     max: None,
@@ -2440,6 +5576,299 @@ static S_PRODUCTION_VARIANT_INSTANCE_TYPE: Shape = Shape::String {
     ],
     sensitive: false,
 };
+static S_PRODUCTION_VARIANT_LIST: Shape = Shape::List(List {
+    member: &S_PRODUCTION_VARIANT,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(10),
+});
+static S_PRODUCTION_VARIANT_MANAGED_INSTANCE_SCALING: Shape = Shape::Structure(Structure {
+    name: "ProductionVariantManagedInstanceScaling",
+    members: &[
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_MANAGED_INSTANCE_SCALING_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MinInstanceCount",
+            wire: "",
+            shape: &S_MANAGED_INSTANCE_SCALING_MIN_INSTANCE_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxInstanceCount",
+            wire: "",
+            shape: &S_MANAGED_INSTANCE_SCALING_MAX_INSTANCE_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ScaleInPolicy",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_MANAGED_INSTANCE_SCALING_SCALE_IN_POLICY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PRODUCTION_VARIANT_MANAGED_INSTANCE_SCALING_SCALE_IN_POLICY: Shape = Shape::Structure(Structure {
+    name: "ProductionVariantManagedInstanceScalingScaleInPolicy",
+    members: &[
+        Member {
+            name: "Strategy",
+            wire: "",
+            shape: &S_MANAGED_INSTANCE_SCALING_SCALE_IN_STRATEGY,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaximumStepSize",
+            wire: "",
+            shape: &S_MANAGED_INSTANCE_SCALING_MAXIMUM_STEP_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CooldownInMinutes",
+            wire: "",
+            shape: &S_MANAGED_INSTANCE_SCALING_COOLDOWN_IN_MINUTES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PRODUCTION_VARIANT_MODEL_DATA_DOWNLOAD_TIMEOUT_IN_SECONDS: Shape =
+    Shape::Integer { min: Some(60), max: Some(3600) };
+static S_PRODUCTION_VARIANT_ROUTING_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ProductionVariantRoutingConfig",
+    members: &[
+        Member {
+            name: "RoutingStrategy",
+            wire: "",
+            shape: &S_ROUTING_STRATEGY,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PrefixAwareRoutingConfig",
+            wire: "",
+            shape: &S_PREFIX_AWARE_ROUTING_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PRODUCTION_VARIANT_SSM_ACCESS: Shape = Shape::Boolean;
+static S_PRODUCTION_VARIANT_SERVERLESS_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ProductionVariantServerlessConfig",
+    members: &[
+        Member {
+            name: "MemorySizeInMB",
+            wire: "",
+            shape: &S_SERVERLESS_MEMORY_SIZE_IN_MB,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxConcurrency",
+            wire: "",
+            shape: &S_SERVERLESS_MAX_CONCURRENCY,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProvisionedConcurrency",
+            wire: "",
+            shape: &S_SERVERLESS_PROVISIONED_CONCURRENCY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PRODUCTION_VARIANT_STATUS: Shape = Shape::Structure(Structure {
+    name: "ProductionVariantStatus",
+    members: &[
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_VARIANT_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatusMessage",
+            wire: "",
+            shape: &S_VARIANT_STATUS_MESSAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PRODUCTION_VARIANT_STATUS_LIST: Shape = Shape::List(List {
+    member: &S_PRODUCTION_VARIANT_STATUS,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(5),
+});
+static S_PRODUCTION_VARIANT_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "ProductionVariantSummary",
+    members: &[
+        Member {
+            name: "VariantName",
+            wire: "",
+            shape: &S_VARIANT_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DeployedImages",
+            wire: "",
+            shape: &S_DEPLOYED_IMAGES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CurrentWeight",
+            wire: "",
+            shape: &S_VARIANT_WEIGHT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DesiredWeight",
+            wire: "",
+            shape: &S_VARIANT_WEIGHT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CurrentInstanceCount",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DesiredInstanceCount",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InstancePools",
+            wire: "",
+            shape: &S_INSTANCE_POOL_SUMMARY_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VariantStatus",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_STATUS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CurrentServerlessConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_SERVERLESS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DesiredServerlessConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_SERVERLESS_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ManagedInstanceScaling",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_MANAGED_INSTANCE_SCALING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RoutingConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_ROUTING_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CapacityReservationConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_CAPACITY_RESERVATION_SUMMARY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AcceleratorPartitionLayouts",
+            wire: "",
+            shape: &S_ACCELERATOR_PARTITION_LAYOUTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PRODUCTION_VARIANT_SUMMARY_LIST: Shape = Shape::List(List {
+    member: &S_PRODUCTION_VARIANT_SUMMARY,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: None,
+});
+static S_PRODUCTION_VARIANT_VOLUME_SIZE_IN_GB: Shape = Shape::Integer { min: Some(1), max: Some(512) };
 static S_REAL_TIME_INFERENCE_RECOMMENDATION: Shape = Shape::Structure(Structure {
     name: "RealTimeInferenceRecommendation",
     members: &[
@@ -2512,6 +5941,51 @@ static S_ROLE_ARN: Shape = Shape::String {
     max: Some(2048),
     pattern: Some("arn:aws[a-z\\-]*:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+"),
     values: &[],
+    sensitive: false,
+};
+static S_ROLLING_UPDATE_POLICY: Shape = Shape::Structure(Structure {
+    name: "RollingUpdatePolicy",
+    members: &[
+        Member {
+            name: "MaximumBatchSize",
+            wire: "",
+            shape: &S_CAPACITY_SIZE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WaitIntervalInSeconds",
+            wire: "",
+            shape: &S_WAIT_INTERVAL_IN_SECONDS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaximumExecutionTimeoutInSeconds",
+            wire: "",
+            shape: &S_MAXIMUM_EXECUTION_TIMEOUT_IN_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RollbackMaximumBatchSize",
+            wire: "",
+            shape: &S_CAPACITY_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ROUTING_STRATEGY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["LEAST_OUTSTANDING_REQUESTS", "RANDOM", "PREFIX_AWARE", "KV_AWARE"],
     sensitive: false,
 };
 static S_S3_DATA_TYPE: Shape = Shape::String {
@@ -2607,8 +6081,19 @@ static S_S3_URI: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_SAMPLING_PERCENTAGE: Shape = Shape::Integer { min: Some(0), max: Some(100) };
 static S_SECURITY_GROUP_ID: Shape =
     Shape::String { min: Some(0), max: Some(32), pattern: Some("[-0-9a-zA-Z]+"), values: &[], sensitive: false };
+static S_SERVERLESS_MAX_CONCURRENCY: Shape = Shape::Integer { min: Some(1), max: Some(200) };
+static S_SERVERLESS_MEMORY_SIZE_IN_MB: Shape = Shape::Integer { min: Some(1024), max: Some(6144) };
+static S_SERVERLESS_PROVISIONED_CONCURRENCY: Shape = Shape::Integer { min: Some(1), max: Some(200) };
+static S_SNS_TOPIC_ARN: Shape = Shape::String {
+    min: Some(0),
+    max: Some(2048),
+    pattern: Some("arn:aws[a-z\\-]*:sns:[a-z0-9\\-]*:[0-9]{12}:[a-zA-Z0-9_.-]+"),
+    values: &[],
+    sensitive: false,
+};
 static S_SORT_BY: Shape = Shape::String {
     min: None,
     max: None,
@@ -2682,7 +6167,54 @@ static S_TAG_VALUE: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_TASK_COUNT: Shape = Shape::Integer { min: Some(0), max: None };
+static S_TERMINATION_WAIT_IN_SECONDS: Shape = Shape::Integer { min: Some(0), max: Some(3600) };
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
+static S_TRAFFIC_ROUTING_CONFIG: Shape = Shape::Structure(Structure {
+    name: "TrafficRoutingConfig",
+    members: &[
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_TRAFFIC_ROUTING_CONFIG_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WaitIntervalInSeconds",
+            wire: "",
+            shape: &S_WAIT_INTERVAL_IN_SECONDS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CanarySize",
+            wire: "",
+            shape: &S_CAPACITY_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LinearStepSize",
+            wire: "",
+            shape: &S_CAPACITY_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_TRAFFIC_ROUTING_CONFIG_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ALL_AT_ONCE", "CANARY", "LINEAR"],
+    sensitive: false,
+};
 static S_TRANSFORM_AMI_VERSION: Shape = Shape::String {
     min: Some(1),
     max: Some(63),
@@ -3065,6 +6597,72 @@ static S_TRANSFORM_S3_DATA_SOURCE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_UPDATE_ENDPOINT_INPUT: Shape = Shape::Structure(Structure {
+    name: "UpdateEndpointInput",
+    members: &[
+        Member {
+            name: "EndpointName",
+            wire: "",
+            shape: &S_ENDPOINT_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EndpointConfigName",
+            wire: "",
+            shape: &S_ENDPOINT_CONFIG_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RetainAllVariantProperties",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExcludeRetainedVariantProperties",
+            wire: "",
+            shape: &S_VARIANT_PROPERTY_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DeploymentConfig",
+            wire: "",
+            shape: &S_DEPLOYMENT_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RetainDeploymentConfig",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_ENDPOINT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "UpdateEndpointOutput",
+    members: &[Member {
+        name: "EndpointArn",
+        wire: "",
+        shape: &S_ENDPOINT_ARN,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_URL: Shape = Shape::String {
     min: Some(0),
     max: Some(1024),
@@ -3072,6 +6670,45 @@ static S_URL: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_VARIANT_INSTANCE_PROVISION_TIMEOUT_IN_SECONDS: Shape = Shape::Integer { min: Some(300), max: Some(3600) };
+static S_VARIANT_NAME: Shape = Shape::String {
+    min: Some(0),
+    max: Some(63),
+    pattern: Some("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"),
+    values: &[],
+    sensitive: false,
+};
+static S_VARIANT_PROPERTY: Shape = Shape::Structure(Structure {
+    name: "VariantProperty",
+    members: &[Member {
+        name: "VariantPropertyType",
+        wire: "",
+        shape: &S_VARIANT_PROPERTY_TYPE,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_VARIANT_PROPERTY_LIST: Shape =
+    Shape::List(List { member: &S_VARIANT_PROPERTY, element: "member", flattened: false, min: Some(0), max: Some(3) });
+static S_VARIANT_PROPERTY_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig"],
+    sensitive: false,
+};
+static S_VARIANT_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["Creating", "Updating", "Deleting", "ActivatingTraffic", "Baking"],
+    sensitive: false,
+};
+static S_VARIANT_STATUS_MESSAGE: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_VARIANT_WEIGHT: Shape = Shape::Float;
 static S_VERSIONED_ARN_OR_NAME: Shape = Shape::String {
     min: Some(1),
     max: Some(176),
@@ -3105,6 +6742,7 @@ static S_VPC_CONFIG: Shape = Shape::Structure(Structure {
 });
 static S_VPC_SECURITY_GROUP_IDS: Shape =
     Shape::List(List { member: &S_SECURITY_GROUP_ID, element: "member", flattened: false, min: Some(1), max: Some(5) });
+static S_WAIT_INTERVAL_IN_SECONDS: Shape = Shape::Integer { min: Some(0), max: Some(3600) };
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.

@@ -3,7 +3,7 @@
 //! behalf of this step, so that a step done twice counts once.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +18,8 @@ use crate::CloudFormation;
 use crate::Result;
 use crate::intrinsics::{Known, Pseudo, Scope};
 use crate::parameters::text;
-use crate::records::{Goal, OutputRecord, Phase, ResourceRecord, StackRecord};
+use crate::policy::{self, Action};
+use crate::records::{Goal, Operation, OutputRecord, Phase, ResourceRecord, StackRecord};
 use crate::resources::{self, Made, Place as ResourcePlace, Updated};
 use crate::stacks::{self, Place};
 use crate::template::{Resource, Template};
@@ -172,20 +173,39 @@ impl Run<'_> {
             Ok(template) => template,
             Err(error) => return self.fail(error.message()).await,
         };
+        let exports = match self.import(&stack, &template).await? {
+            Ok(exports) => exports,
+            Err(reason) => return self.fail(&reason).await,
+        };
         for name in template.order()? {
+            if stack.operation.as_ref().is_some_and(|operation| operation.cancelled) {
+                return self.fail("User Initiated").await;
+            }
             let resource = &template.resources[&name];
-            match self.step(&mut stack, &template, &name, resource).await {
+            match self.step(&mut stack, (&template, &exports), &name, resource).await {
                 Ok(()) => {}
-                Err(Stop::Failed(reason)) => return self.resource_failed(&name, resource, &reason).await,
+                Err(Stop::Failed(reason)) => return self.resource_failed(&name, resource, &reason, None).await,
+                Err(Stop::HalfMade(reason, made)) => {
+                    return self.resource_failed(&name, resource, &reason, Some(made)).await;
+                }
                 Err(Stop::Broken(error)) => return Err(error),
             }
         }
-        let outputs = match outputs(&stack, &template) {
+        let outputs = match outputs(&stack, &template, &exports) {
             Ok(outputs) => outputs,
             Err(error) => return self.fail(error.message()).await,
         };
+        if let Some(reason) = self.exports_refused(&stack, &outputs).await? {
+            return self.fail(&reason).await;
+        }
+        let imports = imported(&stack, &template, &operation.parameters);
         // What the new template does not have any more is deleted at the end.
         let kept: Vec<String> = kept(&stack, &template);
+        for (name, record) in stack.resources.iter().filter(|(name, _)| !kept.contains(name)) {
+            if let Err(Stop::Failed(reason)) = policy_allows(&stack, &operation, (name, &record.kind), Action::Delete) {
+                return self.fail(&reason).await;
+            }
+        }
         self.change(move |tx, stack, now| {
             let Some(operation) = stack.operation.as_mut() else { return Ok(()) };
             let gone: Vec<String> = stack.resources.keys().filter(|n| !kept.contains(n)).cloned().collect();
@@ -199,6 +219,8 @@ impl Run<'_> {
             stack.parameters.clone_from(&operation.parameters);
             stack.tags.clone_from(&operation.tags);
             stack.outputs.clone_from(&outputs);
+            stack.imports.clone_from(&imports);
+            stack.original.clone_from(&operation.original);
             if operation.goal == Goal::Update {
                 stacks::set_status(tx, stack, now, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", None)?;
             }
@@ -208,17 +230,69 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The exports of all stacks. Those that the template imports are noted in the stack, so that they stay meanwhile; the reason
+    /// where one is not there.
+    async fn import(
+        &self,
+        stack: &StackRecord,
+        template: &Template,
+    ) -> Result<std::result::Result<BTreeMap<String, String>, String>> {
+        let Some(operation) = &stack.operation else { return Ok(Ok(BTreeMap::new())) };
+        let wanted = imported(stack, template, &operation.parameters);
+        let (account, region) = (stack.account.clone(), stack.region.clone());
+        let read = move |tx: &mut store::Tx<'_>| {
+            let all = stacks::exports(tx, &account, &region)?;
+            Ok::<_, Error>(all.into_iter().map(|(name, value, _)| (name, value)).collect::<BTreeMap<_, _>>())
+        };
+        if wanted.is_empty() {
+            return Ok(Ok(self.service.store.read(read).await?));
+        }
+        let asked = wanted.clone();
+        self.change(move |_, stack, _| {
+            stack
+                .imports
+                .extend(asked.iter().filter(|name| !stack.imports.contains(name)).cloned().collect::<Vec<_>>());
+            Ok(())
+        })
+        .await?;
+        let exports = self.service.store.read(read).await?;
+        Ok(match wanted.into_iter().find(|name| !exports.contains_key(name)) {
+            Some(name) => Err(format!("No export named {name} found.")),
+            None => Ok(exports),
+        })
+    }
+
+    /// Why the stack cannot export what its outputs are now.
+    async fn exports_refused(&self, stack: &StackRecord, outputs: &[OutputRecord]) -> Result<Option<String>> {
+        let new: Vec<(String, String)> =
+            outputs.iter().filter_map(|o| Some((o.export.clone()?, o.value.clone()))).collect();
+        let stack = stack.clone();
+        self.service
+            .store
+            .read(move |tx| {
+                for (name, _, whose) in stacks::exports(tx, &stack.account, &stack.region)? {
+                    if whose != stack.id && new.iter().any(|(own, _)| *own == name) {
+                        let short = whose.split('/').nth(1).unwrap_or_default();
+                        return Ok(Some(format!("Export with name {name} is already exported by stack {short}. ")));
+                    }
+                }
+                let in_use = stacks::in_use(tx, &stack, &new)?;
+                Ok::<_, Error>(in_use.map(|reason| format!("Cannot update {reason}")))
+            })
+            .await
+    }
+
     /// One resource on the way forward; does nothing where it has been done.
     async fn step(
         &self,
         stack: &mut StackRecord,
-        template: &Template,
+        (template, exports): (&Template, &BTreeMap<String, String>),
         name: &str,
         resource: &Resource,
     ) -> Result<(), Stop> {
         let Some(operation) = stack.operation.clone() else { return Ok(()) };
         let known = known(stack);
-        let scope = scope(stack, template, &operation.parameters, &known);
+        let scope = scope(stack, template, &operation.parameters, (&known, exports));
         if let Some(condition) = &resource.condition
             && !scope.condition(condition).map_err(Stop::failed)?
         {
@@ -266,6 +340,7 @@ impl Run<'_> {
                 }
                 return Ok(());
             }
+            policy_allows(stack, &operation, (name, &resource.kind), Action::Modify)?;
             let under_way = ResourceRecord { status: "UPDATE_IN_PROGRESS".to_owned(), reason: None, ..old.clone() };
             *stack = self.note(name, under_way, before.clone()).await?;
             let was = Made { physical_id: old.physical_id.clone(), attributes: old.attributes.clone() };
@@ -279,7 +354,7 @@ impl Run<'_> {
                     *stack = self.note(name, made, before).await?;
                     return Ok(());
                 }
-                Updated::Replace => {}
+                Updated::Replace => policy_allows(stack, &operation, (name, &resource.kind), Action::Replace)?,
             }
         }
 
@@ -293,11 +368,23 @@ impl Run<'_> {
             );
         }
         *stack = self.note(name, under_way, before.clone()).await?;
+        let left = Mutex::new(None);
         let create = || async {
             let at = self.place(stack, name, generation, "create");
-            kind.create(&at, &properties).await
+            let made = kind.create(&at, &properties).await;
+            *left.lock().unwrap_or_else(PoisonError::into_inner) = at.left_behind();
+            made
         };
-        let made = self.insist(create).await.map_err(Stop::failed)?;
+        let made = match self.insist(create).await {
+            Ok(made) => made,
+            Err(error) => {
+                let left = left.into_inner().unwrap_or_else(PoisonError::into_inner);
+                return Err(match left {
+                    Some(made) => Stop::HalfMade(explain(&error), made),
+                    None => Stop::failed(error),
+                });
+            }
+        };
         let made = record(made, generation, &format!("{status}_COMPLETE"));
         let (logical_id, name, fresh) = (name, name.to_owned(), made.clone());
         let noted = self
@@ -373,11 +460,19 @@ impl Run<'_> {
             logical_id: name.to_owned(),
             generation,
             tags: stack.operation.as_ref().map_or_else(|| stack.tags.clone(), |o| o.tags.clone()),
+            capabilities: stack.capabilities.clone(),
+            half_made: Mutex::default(),
         }
     }
 
     /// A resource could not be made or changed: its event, then the way back.
-    async fn resource_failed(&self, name: &str, resource: &Resource, reason: &str) -> Result<()> {
+    async fn resource_failed(
+        &self,
+        name: &str,
+        resource: &Resource,
+        reason: &str,
+        half_made: Option<Made>,
+    ) -> Result<()> {
         let (name, kind, reason) = (name.to_owned(), resource.kind.clone(), reason.to_owned());
         let depends_on = resource.depends_on.clone();
         self.change(move |tx, stack, now| {
@@ -388,12 +483,18 @@ impl Run<'_> {
             }
             let record = ResourceRecord {
                 kind: kind.clone(),
-                physical_id: old.as_ref().map(|o| o.physical_id.clone()).unwrap_or_default(),
+                physical_id: match (&half_made, &old) {
+                    (Some(made), _) => made.physical_id.clone(),
+                    (None, old) => old.as_ref().map(|o| o.physical_id.clone()).unwrap_or_default(),
+                },
                 status: if updating { "UPDATE_FAILED" } else { "CREATE_FAILED" }.to_owned(),
                 reason: Some(reason.clone()),
                 updated_ms: now,
                 properties: old.as_ref().map_or(Value::Null, |o| o.properties.clone()),
-                attributes: old.as_ref().map_or(Value::Null, |o| o.attributes.clone()),
+                attributes: match (&half_made, &old) {
+                    (Some(made), _) => made.attributes.clone(),
+                    (None, old) => old.as_ref().map_or(Value::Null, |o| o.attributes.clone()),
+                },
                 depends_on: depends_on.clone(),
                 retain: old.as_ref().is_some_and(|o| o.retain),
                 generation: old.as_ref().map_or(stack.operations, |o| o.generation),
@@ -456,6 +557,13 @@ impl Run<'_> {
         let next = order.into_iter().find(|name| operation.journal.contains_key(name));
         let Some(name) = next.or_else(|| operation.journal.keys().next_back().cloned()) else {
             self.change(|tx, stack, now| {
+                // It imports what it did before.
+                stack.imports = match stack.operation.as_ref().map(|operation| operation.goal) {
+                    Some(Goal::Update) => Template::parse(&stack.template)
+                        .map(|template| imported(stack, &template, &stack.parameters))
+                        .unwrap_or_default(),
+                    _ => Vec::new(),
+                };
                 let operation = stack.operation.take();
                 let status = match operation.map(|o| (o.goal, o.on_failure)) {
                     Some((Goal::Create, failure)) if failure == "DELETE" => "DELETE_COMPLETE",
@@ -498,7 +606,8 @@ impl Run<'_> {
                     deletion_event(tx, stack, now, &name, record, "DELETE_FAILED", Some(reason))?;
                     let status = if created { "ROLLBACK_FAILED" } else { "UPDATE_ROLLBACK_FAILED" };
                     let text = format!("The following resource(s) failed to roll back: [{name}]. {reason}");
-                    stack.operation = None;
+                    let operation = stack.operation.take();
+                    stack.stuck = operation.filter(|_| !created);
                     return stacks::set_status(tx, stack, now, status, Some(&text));
                 }
                 _ => {}
@@ -614,16 +723,23 @@ impl Run<'_> {
         if is_begun(&record) {
             // Whether it was made nobody has heard. The same call again, by the name of the same task, answers as the first
             // did; what it makes now is deleted with the rest.
+            let left = Mutex::new(None);
             let create = || async {
                 let mut at = self.place(stack, name, record.generation, "create");
                 at.cx = self.cx.with_task(&step(&self.work.stack_id, record.generation, name, "create"));
-                kind.create(&at, &record.properties).await
+                let made = kind.create(&at, &record.properties).await;
+                *left.lock().unwrap_or_else(PoisonError::into_inner) = at.left_behind();
+                made
             };
-            match self.insist(create).await {
-                Ok(made) => (record.physical_id, record.attributes) = (made.physical_id, made.attributes),
+            let made = match self.insist(create).await {
+                Ok(made) => made,
                 Err(error) if error.status() >= 500 => return Err(explain(&error)),
-                Err(_) => return Ok(()),
-            }
+                Err(_) => match left.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                    Some(made) => made,
+                    None => return Ok(()),
+                },
+            };
+            (record.physical_id, record.attributes) = (made.physical_id, made.attributes);
         }
         if record.physical_id.is_empty() {
             return Ok(());
@@ -658,6 +774,8 @@ fn is_begun(record: &ResourceRecord) -> bool {
 enum Stop {
     /// The resource's fault, to be told as its reason.
     Failed(String),
+    /// The same, and this is there of it.
+    HalfMade(String, Made),
     /// The store's.
     Broken(Error),
 }
@@ -672,6 +790,21 @@ impl Stop {
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Broken(error)
+    }
+}
+
+/// Fails where the stack's policy, or the update's, forbids it.
+fn policy_allows(
+    stack: &StackRecord,
+    operation: &Operation,
+    (name, kind): (&str, &str),
+    action: Action,
+) -> Result<(), Stop> {
+    match operation.policy.as_ref().or(stack.policy.as_ref()) {
+        Some(text) if operation.goal == Goal::Update && !policy::allows(text, action, name, kind) => Err(Stop::Failed(
+            format!("Action denied by stack policy: Statement [#1] does not allow [{action:?}] for {name}"),
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -754,12 +887,13 @@ pub(crate) fn scope<'a>(
     stack: &StackRecord,
     template: &'a Template,
     parameters: &'a indexmap::IndexMap<String, String>,
-    resources: &'a BTreeMap<String, Known>,
+    (resources, exports): (&'a BTreeMap<String, Known>, &'a BTreeMap<String, String>),
 ) -> Scope<'a> {
     Scope {
         template,
         parameters,
         resources,
+        exports,
         pseudo: Pseudo {
             account: stack.account.clone(),
             region: stack.region.clone(),
@@ -773,15 +907,35 @@ pub(crate) fn scope<'a>(
 fn kept(stack: &StackRecord, template: &Template) -> Vec<String> {
     let known = known(stack);
     let Some(operation) = &stack.operation else { return Vec::new() };
-    let scope = scope(stack, template, &operation.parameters, &known);
+    let none = BTreeMap::new();
+    let scope = scope(stack, template, &operation.parameters, (&known, &none));
     let holds = |r: &Resource| r.condition.as_ref().is_none_or(|c| scope.condition(c).unwrap_or(false));
     template.resources.iter().filter(|(_, r)| holds(r)).map(|(name, _)| name.clone()).collect()
 }
 
-fn outputs(stack: &StackRecord, template: &Template) -> Result<Vec<OutputRecord>> {
+/// The names of the exports that the template imports where its conditions hold.
+fn imported(stack: &StackRecord, template: &Template, parameters: &indexmap::IndexMap<String, String>) -> Vec<String> {
+    let (known, none) = (known(stack), BTreeMap::new());
+    let scope = scope(stack, template, parameters, (&known, &none));
+    let holds = |condition: Option<&str>| condition.is_none_or(|name| scope.condition(name).unwrap_or(false));
+    let resources =
+        template.resources.values().filter(|r| holds(r.condition.as_deref())).map(|resource| &resource.properties);
+    let outputs = template.outputs.values().filter(|o| holds(o.get("Condition").and_then(Value::as_str)));
+    let mut names: Vec<String> = resources
+        .chain(outputs)
+        .flat_map(crate::template::imports)
+        .filter_map(|argument| scope.resolve(argument).ok())
+        .map(|name| text(&name))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn outputs(stack: &StackRecord, template: &Template, exports: &BTreeMap<String, String>) -> Result<Vec<OutputRecord>> {
     let known = known(stack);
     let Some(operation) = &stack.operation else { return Ok(Vec::new()) };
-    let scope = scope(stack, template, &operation.parameters, &known);
+    let scope = scope(stack, template, &operation.parameters, (&known, exports));
     let mut out = Vec::new();
     for (key, body) in &template.outputs {
         if let Some(condition) = body.get("Condition").and_then(Value::as_str)

@@ -1,6 +1,7 @@
 //! Values of a template's functions, given the parameters and what resources are known so far.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +25,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) parameters: &'a IndexMap<String, String>,
     pub(crate) resources: &'a BTreeMap<String, Known>,
     pub(crate) pseudo: Pseudo,
+    /// The exports of all stacks.
+    pub(crate) exports: &'a BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug)]
@@ -143,6 +146,18 @@ impl Scope<'_> {
                 let region = if region.is_empty() { self.pseudo.region.clone() } else { region };
                 ["a", "b", "c"].iter().map(|zone| Value::String(format!("{region}{zone}"))).collect()
             }
+            "Fn::ImportValue" => {
+                let export = text(&self.resolve(argument)?);
+                let value = self.exports.get(&export);
+                value
+                    .map(|value| value.as_str().into())
+                    .ok_or_else(|| validation(format!("No export named {export} found.")))?
+            }
+            "Fn::Cidr" => cidr(array(&self.resolve(argument)?))?,
+            "Fn::Transform" => {
+                let transform = text(&argument["Name"]);
+                return Err(validation(format!("No transform named {transform} found.")));
+            }
             "Fn::ToJsonString" => Value::String(self.resolve(argument)?.to_string()),
             "Fn::Length" => match self.resolve(argument)? {
                 Value::Array(items) => items.len().into(),
@@ -237,15 +252,28 @@ impl Scope<'_> {
     }
 
     fn find_in_map(&self, argument: &Value) -> Result<Value> {
-        let [map, first, second, ..] = array(argument) else {
-            return Err(wrong("Fn::FindInMap", "requires a list argument with 3 elements"));
+        let (map, first, second, default) = match array(argument) {
+            [map, first, second] => (map, first, second, None),
+            [map, first, second, Value::Object(more)] if more.len() == 1 && more.contains_key("DefaultValue") => {
+                (map, first, second, more.get("DefaultValue"))
+            }
+            _ => {
+                return Err(wrong(
+                    "Fn::FindInMap",
+                    "requires a list argument with 3 elements, and perhaps a DefaultValue",
+                ));
+            }
         };
         let keys = [text(&self.resolve(map)?), text(&self.resolve(first)?), text(&self.resolve(second)?)];
         let found = keys.iter().try_fold(&self.template.mappings, |value, key| value.get(key));
-        found.cloned().ok_or_else(|| {
-            let [map, first, second] = &keys;
-            validation(format!("Template error: Unable to get mapping for {map}::{first}::{second}"))
-        })
+        match (found, default) {
+            (Some(found), _) => Ok(found.clone()),
+            (None, Some(default)) => self.resolve(default),
+            (None, None) => {
+                let [map, first, second] = &keys;
+                Err(validation(format!("Template error: Unable to get mapping for {map}::{first}::{second}")))
+            }
+        }
     }
 
     fn pair(&self, name: &str, argument: &Value) -> Result<(Value, Value)> {
@@ -299,6 +327,44 @@ fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// Blocks of a block: `[block, how many, bits of each]`.
+fn cidr(arguments: &[Value]) -> Result<Value> {
+    let invalid =
+        || wrong("Fn::Cidr", "needs a CIDR block, a count of 1 to 256 and the bits of each block's addresses");
+    let (block, count, bits) = match arguments {
+        [block, count] => (block, count, None),
+        [block, count, bits] => (block, count, Some(bits)),
+        _ => return Err(invalid()),
+    };
+    let (block, prefix) = text(block).split_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())).ok_or_else(invalid)?;
+    let prefix: u32 = prefix.parse().map_err(|_| invalid())?;
+    let count: u128 = text(count).parse().ok().filter(|n| (1..=256).contains(n)).ok_or_else(invalid)?;
+    let address: IpAddr = block.parse().map_err(|_| invalid())?;
+    let (base, width) = match address {
+        IpAddr::V4(v4) => (u128::from(u32::from(v4)), 32),
+        IpAddr::V6(v6) => (u128::from(v6), 128),
+    };
+    let bits: u32 = match bits {
+        Some(bits) => text(bits).parse().map_err(|_| invalid())?,
+        // As many as are left when each has an equal part.
+        None => (width - prefix.min(width)).saturating_sub(count.next_power_of_two().trailing_zeros()),
+    };
+    let room = width.checked_sub(prefix).filter(|room| bits >= 1 && bits <= *room).ok_or_else(invalid)?;
+    if room < 128 && count << bits.min(100) > 1 << room {
+        return Err(wrong("Fn::Cidr", "asks for more blocks than there are"));
+    }
+    let mask = if room == 128 { 0 } else { u128::MAX << room };
+    let blocks = (0..count).map(|n| {
+        let at = (base & mask) + (n << bits);
+        let at = match address {
+            IpAddr::V4(_) => u32::try_from(at).map(|at| std::net::Ipv4Addr::from(at).to_string()).unwrap_or_default(),
+            IpAddr::V6(_) => std::net::Ipv6Addr::from(at).to_string(),
+        };
+        Value::String(format!("{at}/{}", width - bits))
+    });
+    Ok(blocks.collect())
+}
+
 fn wrong(function: &str, why: &str) -> wire::Error {
     validation(format!("Template error: {function} {why}"))
 }
@@ -324,7 +390,9 @@ mod tests {
             Known { physical_id: "r-1".into(), attributes: json!({"Arn": "arn:r", "Endpoint.Port": 1}) },
         )]);
         let pseudo = Pseudo { account: "0".into(), region: "eu".into(), stack_name: "s".into(), stack_id: "id".into() };
-        let scope = Scope { template: &template, parameters: &parameters, resources: &resources, pseudo };
+        let exports = BTreeMap::from([("shared".to_owned(), "from elsewhere".to_owned())]);
+        let scope =
+            Scope { template: &template, parameters: &parameters, resources: &resources, pseudo, exports: &exports };
         let cases = [
             (json!({"Ref": "R"}), json!("r-1")),
             (json!({"Ref": "L"}), json!(["x", "y"])),
@@ -342,13 +410,26 @@ mod tests {
                 json!({"b": []}),
             ),
             (json!({"Fn::Base64": "a"}), json!("YQ==")),
+            (json!({"Fn::ImportValue": {"Fn::Sub": "shared"}}), json!("from elsewhere")),
+            (json!({"Fn::FindInMap": ["M", "x", "b", {"DefaultValue": {"Ref": "P"}}]}), json!("p")),
+            (json!({"Fn::Length": {"Ref": "L"}}), json!(2)),
+            (json!({"Fn::ToJsonString": {"a": {"Ref": "P"}}}), json!("{\"a\":\"p\"}")),
+            // The reference's example, and one of IPv6.
+            (json!({"Fn::Select": [5, {"Fn::Cidr": ["192.168.0.0/24", 6, 5]}]}), json!("192.168.0.160/27")),
+            (json!({"Fn::Cidr": ["2001:db8::/56", 2, 64]}), json!(["2001:db8::/64", "2001:db8:0:1::/64"])),
         ];
         for (input, expected) in cases {
             assert_eq!(scope.resolve(&input).unwrap(), expected, "{input}");
         }
-        for bad in
-            [json!({"Fn::GetAtt": ["R", "Nope"]}), json!({"Fn::FindInMap": ["M", "x", "b"]}), json!({"Fn::Nope": 1})]
-        {
+        for bad in [
+            json!({"Fn::GetAtt": ["R", "Nope"]}),
+            json!({"Fn::FindInMap": ["M", "x", "b"]}),
+            json!({"Fn::Nope": 1}),
+            json!({"Fn::ImportValue": "nope"}),
+            json!({"Fn::Cidr": ["10.0.0.0/24", 9, 5]}),
+            json!({"Fn::Cidr": ["10.0.0.0", 1, 5]}),
+            json!({"Fn::Transform": {"Name": "Mine"}}),
+        ] {
             assert!(scope.resolve(&bad).unwrap_err().is("ValidationError"), "{bad}");
         }
     }

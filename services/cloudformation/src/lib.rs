@@ -4,14 +4,19 @@
 //! [`start`] beginning operations · [`engine`] carrying them out, a durable task each · [`resources`] one file per type ·
 //! [`ops`] the API.
 //!
-//! Not here: nested stacks, macros and transforms, imports and exports between stacks, drift, stack sets.
+//! [`process`] carrying out transforms, with [`serverless`] · [`policy`] which resources updates may touch.
+//!
+//! Not here: macros of one's own, custom resources, drift, stack sets.
 
 mod engine;
 mod intrinsics;
 mod ops;
 mod parameters;
+mod policy;
+mod process;
 mod records;
 mod resources;
+mod serverless;
 mod stacks;
 mod start;
 mod template;
@@ -19,20 +24,29 @@ mod template;
 use std::sync::Arc;
 
 use api_cloudformation as api;
+use compute::pyenv::PythonEnvs;
 use service::{Platform, Router, operations};
 use store::Store;
 
 type Result<T, E = wire::Error> = std::result::Result<T, E>;
 
 /// The service.
-#[derive(Debug)]
 pub struct CloudFormation {
     router: Arc<Router>,
     store: Store,
+    /// Where the Serverless transform runs; none in the simulation.
+    envs: Option<PythonEnvs>,
+}
+
+impl std::fmt::Debug for CloudFormation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CloudFormation")
+    }
 }
 
 /// Operations that are carried out side by side.
-const OPERATIONS_AT_ONCE: usize = 4;
+/// Stacks wait for the stacks within them, so there have to be more than are ever nested.
+const OPERATIONS_AT_ONCE: usize = 256;
 
 /// A template's text, JSON or YAML with short tags, as JSON with the long forms: for tools that change templates.
 ///
@@ -43,12 +57,14 @@ pub fn template_to_json(text: &str) -> Result<serde_json::Value> {
 }
 
 /// Makes the service, and registers its operations and its task runner.
-pub fn register(platform: &Platform) -> Arc<CloudFormation> {
-    let service = Arc::new(CloudFormation { router: platform.router.clone(), store: platform.control.store().clone() });
+pub fn register(platform: &Platform, envs: Option<PythonEnvs>) -> Arc<CloudFormation> {
+    let (router, store) = (platform.router.clone(), platform.control.store().clone());
+    let service = Arc::new(CloudFormation { router, store, envs });
     operations!(platform.router, service, api:
-        CreateChangeSet, CreateStack, DeleteChangeSet, DeleteStack, DescribeChangeSet, DescribeStackEvents,
-        DescribeStackResource, DescribeStackResources, DescribeStacks, ExecuteChangeSet, GetTemplate, GetTemplateSummary,
-        ListChangeSets, ListStackResources, ListStacks, UpdateStack, ValidateTemplate);
+        CancelUpdateStack, ContinueUpdateRollback, CreateChangeSet, CreateStack, DeleteChangeSet, DeleteStack, DescribeChangeSet, DescribeStackEvents,
+        DescribeStackResource, DescribeStackResources, DescribeStacks, ExecuteChangeSet, GetStackPolicy, GetTemplate,
+        GetTemplateSummary, ListChangeSets, ListExports, ListImports, ListStackResources, ListStacks, SetStackPolicy, UpdateStack,
+        UpdateTerminationProtection, ValidateTemplate);
     let operations = Arc::new(engine::Operations(service.clone()));
     jobs::register(&platform.control, &platform.router, operations, OPERATIONS_AT_ONCE);
     service

@@ -32,6 +32,18 @@ pub(crate) struct StackRecord {
     pub(crate) outputs: Vec<OutputRecord>,
     pub(crate) resources: BTreeMap<String, ResourceRecord>,
     pub(crate) protected: bool,
+    /// The template as it was given, where transforms have made another of it.
+    #[serde(default)]
+    pub(crate) original: Option<String>,
+    /// The names of the other stacks' exports that this one uses.
+    #[serde(default)]
+    pub(crate) imports: Vec<String>,
+    /// Which resources updates may touch.
+    #[serde(default)]
+    pub(crate) policy: Option<String>,
+    /// An update whose way back has failed, to go on with.
+    #[serde(default)]
+    pub(crate) stuck: Option<Operation>,
     pub(crate) change_set: Option<String>,
     /// Under way.
     pub(crate) operation: Option<Operation>,
@@ -92,6 +104,15 @@ pub(crate) struct Operation {
     /// Old resources whose replacements are in place, to be deleted at the end.
     pub(crate) superseded: Vec<(String, ResourceRecord)>,
     pub(crate) retained: Vec<String>,
+    /// As in the stack.
+    #[serde(default)]
+    pub(crate) original: Option<String>,
+    /// In the place of the stack's policy.
+    #[serde(default)]
+    pub(crate) policy: Option<String>,
+    /// It is to go back.
+    #[serde(default)]
+    pub(crate) cancelled: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +148,8 @@ pub(crate) struct ChangeSetRecord {
     pub(crate) reason: Option<String>,
     pub(crate) execution_status: String,
     pub(crate) template: String,
+    #[serde(default)]
+    pub(crate) original: Option<String>,
     pub(crate) parameters: IndexMap<String, String>,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) capabilities: Vec<String>,

@@ -40,6 +40,42 @@ impl Place {
     }
 }
 
+/// The exports of all stacks that are there: name, value, whose.
+pub(crate) fn exports(tx: &mut Tx<'_>, account: &str, region: &str) -> Result<Vec<(String, String, String)>> {
+    let all: Vec<StackRecord> = tx.list_json(records::stacks(account, region), usize::MAX)?;
+    let of = |stack: StackRecord| {
+        let id = stack.id;
+        stack.outputs.into_iter().filter_map(move |output| Some((output.export?, output.value, id.clone())))
+    };
+    Ok(all.into_iter().flat_map(of).collect())
+}
+
+/// Why the stack's exports cannot go or change, `kept` apart: `export x as it is in use by a and b`.
+pub(crate) fn in_use(tx: &mut Tx<'_>, stack: &StackRecord, kept: &[(String, String)]) -> Result<Option<String>> {
+    let gone: Vec<&String> = stack
+        .outputs
+        .iter()
+        .filter_map(|output| Some((output.export.as_ref()?, &output.value)))
+        .filter(|(name, value)| !kept.iter().any(|(kept, same)| kept == *name && same == *value))
+        .map(|(name, _)| name)
+        .collect();
+    if gone.is_empty() {
+        return Ok(None);
+    }
+    let all: Vec<StackRecord> = tx.list_json(records::stacks(&stack.account, &stack.region), usize::MAX)?;
+    for name in gone {
+        let users: Vec<&str> = all
+            .iter()
+            .filter(|other| other.id != stack.id && other.imports.contains(name))
+            .map(|other| other.name.as_str())
+            .collect();
+        if !users.is_empty() {
+            return Ok(Some(format!("export {name} as it is in use by {}", users.join(" and "))));
+        }
+    }
+    Ok(None)
+}
+
 /// Stores a stack where its state says: under its name, or among the deleted.
 pub(crate) fn save(tx: &mut Tx<'_>, stack: &StackRecord) -> Result<()> {
     let live: Key = records::stack(&stack.account, &stack.region, &stack.name);

@@ -12,7 +12,7 @@ use crate::parameters::{self, Given, text};
 use crate::records::{Goal, Operation, Phase, StackRecord, VERSION};
 use crate::stacks::{self, Place};
 use crate::template::{Template, validation};
-use crate::{CloudFormation, Result, resources};
+use crate::{CloudFormation, Result, policy, process, resources};
 
 /// What a caller wants of a stack.
 #[derive(Clone, Debug, Default)]
@@ -27,12 +27,19 @@ pub(crate) struct Wanted {
     pub(crate) role_arn: Option<String>,
     pub(crate) on_failure: Option<String>,
     pub(crate) protected: bool,
+    /// By a change set, in which what transforms make is looked at.
+    pub(crate) by_change_set: bool,
+    pub(crate) policy: Option<String>,
+    pub(crate) policy_of_update: Option<String>,
 }
 
 /// The same, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
+    /// Without transforms.
     pub(crate) text: String,
+    /// As it was given, where that is another.
+    pub(crate) original: Option<String>,
     pub(crate) template: Template,
     pub(crate) parameters: IndexMap<String, String>,
     pub(crate) tags: Vec<(String, String)>,
@@ -44,7 +51,9 @@ impl CloudFormation {
         match (&wanted.template_body, &wanted.template_url, previous) {
             (Some(body), None, _) => Ok(body.clone()),
             (None, Some(url), _) => fetch(cx, url).await,
-            (None, None, Some(stack)) if wanted.use_previous_template => Ok(stack.template.clone()),
+            (None, None, Some(stack)) if wanted.use_previous_template => {
+                Ok(stack.original.clone().unwrap_or_else(|| stack.template.clone()))
+            }
             _ => Err(validation("Either Template URL or Template Body must be specified.")),
         }
     }
@@ -52,6 +61,22 @@ impl CloudFormation {
     /// Template, parameters and capabilities of a request, checked. `previous`: the stack as it is.
     pub(crate) async fn prepare(&self, cx: &Cx, wanted: &Wanted, previous: Option<&StackRecord>) -> Result<Prepared> {
         let body = self.text_of(cx, wanted, previous).await?;
+        let (declared, transforms) = process::outline(&body)?;
+        let given = |name: &str| wanted.capabilities.iter().any(|c| c == name);
+        if !transforms.is_empty() && !wanted.by_change_set && !given("CAPABILITY_AUTO_EXPAND") {
+            return Err(api_cloudformation::error::insufficient_capabilities_exception(
+                "Requires capabilities : [CAPABILITY_AUTO_EXPAND]",
+            ));
+        }
+        let none = IndexMap::new();
+        let before = previous.map_or(&none, |s| &s.parameters);
+        let mut bound = parameters::bind(&declared, &wanted.parameters, before)?;
+        self.fetch_parameters(cx, &declared, &mut bound).await?;
+        let processed = self.process(cx, &body, &bound).await?;
+        let (body, original) = match processed {
+            Some(processed) => (processed, Some(body)),
+            None => (body, None),
+        };
         let template = Template::parse(&body)?;
         let mut unknown: Vec<&str> =
             template.resources.values().map(|r| r.kind.as_str()).filter(|k| resources::find(k).is_none()).collect();
@@ -61,17 +86,19 @@ impl CloudFormation {
             return Err(validation(text));
         }
         if let Some(needed) = template.needed_capability() {
-            let given = |name: &str| wanted.capabilities.iter().any(|c| c == name);
             // Who may make roles with names of their own may make others too.
             if !given(needed) && !given("CAPABILITY_NAMED_IAM") {
                 let text = format!("Requires capabilities : [{needed}]");
                 return Err(api_cloudformation::error::insufficient_capabilities_exception(text));
             }
         }
-        let none = IndexMap::new();
-        let before = previous.map_or(&none, |s| &s.parameters);
-        let mut bound = parameters::bind(&template, &wanted.parameters, before)?;
-        for (name, value) in &mut bound {
+        let tags = wanted.tags.clone().unwrap_or_else(|| previous.map(|s| s.tags.clone()).unwrap_or_default());
+        Ok(Prepared { text: body, original, template, parameters: bound, tags })
+    }
+
+    /// Puts the values of SSM's parameters in the place of their names.
+    async fn fetch_parameters(&self, cx: &Cx, template: &Template, bound: &mut IndexMap<String, String>) -> Result<()> {
+        for (name, value) in bound {
             let kind = template.parameters[name].get("Type").map(text).unwrap_or_default();
             if kind.starts_with("AWS::SSM::Parameter::Value<") {
                 let output =
@@ -82,8 +109,7 @@ impl CloudFormation {
                 *value = text(&output["Parameter"]["Value"]);
             }
         }
-        let tags = wanted.tags.clone().unwrap_or_else(|| previous.map(|s| s.tags.clone()).unwrap_or_default());
-        Ok(Prepared { text: body, template, parameters: bound, tags })
+        Ok(())
     }
 }
 
@@ -132,6 +158,10 @@ pub(crate) fn new_stack(cx: &Cx, wanted: &Wanted, status: &str) -> StackRecord {
         outputs: Vec::new(),
         resources: std::collections::BTreeMap::new(),
         protected: wanted.protected,
+        original: None,
+        imports: Vec::new(),
+        policy: wanted.policy.clone(),
+        stuck: None,
         change_set: None,
         operation: None,
         hidden: Vec::new(),
@@ -169,6 +199,27 @@ pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, opera
     stacks::save(tx, stack)
 }
 
+/// Goes on with an operation that had stopped.
+pub(crate) fn resume(
+    tx: &mut Tx<'_>,
+    stack: &mut StackRecord,
+    now_ms: i64,
+    operation: Operation,
+    status: &str,
+) -> Result<()> {
+    stack.operations += 1;
+    stack.operation = Some(operation);
+    stacks::set_status(tx, stack, now_ms, status, Some("User Initiated"))?;
+    let work = Work {
+        account: stack.account.clone(),
+        region: stack.region.clone(),
+        stack_id: stack.id.clone(),
+        number: stack.operations,
+    };
+    jobs::start::<Operations>(tx, &work.task(), &work)?;
+    stacks::save(tx, stack)
+}
+
 /// The values of the operation's NoEcho parameters.
 fn hidden(operation: &Operation) -> Vec<String> {
     let template = Template::parse(&operation.template).unwrap_or_default();
@@ -180,7 +231,8 @@ fn hidden(operation: &Operation) -> Vec<String> {
 }
 
 pub(crate) fn operation(cx: &Cx, goal: Goal, prepared: Option<Prepared>, on_failure: Option<String>) -> Operation {
-    let (template, parameters, tags) = prepared.map(|p| (p.text, p.parameters, p.tags)).unwrap_or_default();
+    let (template, original, parameters, tags) =
+        prepared.map(|p| (p.text, p.original, p.parameters, p.tags)).unwrap_or_default();
     Operation {
         goal,
         principal: cx.principal().clone(),
@@ -192,6 +244,9 @@ pub(crate) fn operation(cx: &Cx, goal: Goal, prepared: Option<Prepared>, on_fail
         journal: IndexMap::new(),
         superseded: Vec::new(),
         retained: Vec::new(),
+        original,
+        policy: None,
+        cancelled: false,
     }
 }
 
@@ -252,6 +307,7 @@ impl CloudFormation {
     /// Begins the making of a new stack; its id.
     pub(crate) async fn create(&self, cx: &Cx, wanted: Wanted) -> Result<String> {
         check_name(&wanted.stack_name)?;
+        wanted.policy.as_deref().map_or(Ok(()), policy::check)?;
         let prepared = self.prepare(cx, &wanted, None).await?;
         let fresh = new_stack(cx, &wanted, "CREATE_IN_PROGRESS");
         let operation = operation(cx, Goal::Create, Some(prepared), wanted.on_failure);
@@ -263,6 +319,7 @@ impl CloudFormation {
             }
             let mut stack = fresh.clone();
             stack.template.clone_from(&operation.template);
+            stack.original.clone_from(&operation.original);
             stack.parameters.clone_from(&operation.parameters);
             stack.tags.clone_from(&operation.tags);
             begin(tx, &mut stack, place.now_ms, operation.clone())?;
@@ -275,17 +332,23 @@ impl CloudFormation {
     pub(crate) async fn update(&self, cx: &Cx, wanted: Wanted) -> Result<String> {
         let stack = self.stack(cx, &wanted.stack_name).await?;
         check_updatable(&stack)?;
+        for given in [&wanted.policy, &wanted.policy_of_update].into_iter().flatten() {
+            policy::check(given)?;
+        }
         let prepared = self.prepare(cx, &wanted, Some(&stack)).await?;
         if unchanged(&stack, &prepared) {
             return Err(validation("No updates are to be performed."));
         }
-        let operation = operation(cx, Goal::Update, Some(prepared), wanted.on_failure);
+        let mut operation = operation(cx, Goal::Update, Some(prepared), wanted.on_failure);
+        operation.policy = wanted.policy_of_update;
+        let given_policy = wanted.policy;
         let (place, id, capabilities, role) = (Place::of(cx), stack.id, wanted.capabilities, wanted.role_arn);
         cx.write(&self.store, move |tx| {
             let mut stack = stacks::require(tx, &place, &id)?;
             check_updatable(&stack)?;
             stack.capabilities.clone_from(&capabilities);
             stack.role_arn = role.clone().or_else(|| stack.role_arn.clone());
+            stack.policy = given_policy.clone().or_else(|| stack.policy.clone());
             begin(tx, &mut stack, place.now_ms, operation.clone())?;
             Ok::<_, Error>(stack.id)
         })
@@ -305,6 +368,12 @@ impl CloudFormation {
             if stack.protected {
                 let text = format!("Stack [{}] cannot be deleted while TerminationProtection is enabled", stack.name);
                 return Err(validation(text));
+            }
+            if let Some(reason) = stacks::in_use(tx, &stack, &[])? {
+                let status = stack.status.clone();
+                let text = format!("Delete canceled. Cannot delete {reason}");
+                stacks::set_status(tx, &mut stack, place.now_ms, &status, Some(&text))?;
+                return stacks::save(tx, &stack);
             }
             if stack.operation.is_some() && !stack.status.starts_with("CREATE") {
                 let text = format!("Stack [{}] cannot be deleted while in status {}", stack.id, stack.status);

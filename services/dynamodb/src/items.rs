@@ -9,7 +9,7 @@ use wire::Error;
 
 use crate::table::{Index, Table};
 use crate::value::{Item, Value, item_size};
-use crate::{Invalid, streams};
+use crate::{Invalid, pitr, streams};
 
 /// Largest item.
 const MAX_ITEM_BYTES: usize = 400 * 1024;
@@ -90,6 +90,9 @@ pub(crate) fn replace(tx: &mut Tx<'_>, table: &Table, change: Change<'_>) -> Res
     }
     if let Some(stream) = &table.stream {
         streams::record(tx, table, stream, change)?;
+    }
+    if let Some(recovery) = table.recovery {
+        pitr::record(tx, table, recovery, change)?;
     }
     grown.save(tx, table)
 }

@@ -18,6 +18,7 @@ mod legacy;
 mod number;
 mod ops;
 mod partiql;
+mod pitr;
 mod read;
 mod streams;
 mod table;
@@ -48,7 +49,7 @@ pub fn register(platform: &Platform) -> Arc<DynamoDb> {
         DisableKinesisStreamingDestination, EnableKinesisStreamingDestination, ExecuteStatement, ExecuteTransaction,
         GetItem, GetResourcePolicy, ListContributorInsights, ListTables, ListTagsOfResource, PutItem,
         PutResourcePolicy, Query, Scan, TagResource, TransactGetItems, TransactWriteItems, UntagResource,
-        UpdateContinuousBackups, UpdateContributorInsights, UpdateItem, UpdateTable, UpdateTimeToLive,
+        RestoreTableToPointInTime, UpdateContinuousBackups, UpdateContributorInsights, UpdateItem, UpdateTable, UpdateTimeToLive,
     );
     operations!(platform.router, service, api_dynamodbstreams:
         DescribeStream, GetRecords, GetShardIterator, ListStreams,

@@ -7,6 +7,7 @@ use store::{Key, Tx};
 use wire::Error;
 
 use crate::Invalid;
+use crate::pitr::Recovery;
 use crate::value::{Item, Value};
 
 /// A table as stored.
@@ -45,6 +46,9 @@ pub(crate) struct Table {
     /// Most read and write units on demand.
     #[serde(default)]
     pub(crate) on_demand_limits: Option<(i64, i64)>,
+    /// That changes are kept to restore the table as it was.
+    #[serde(default)]
+    pub(crate) recovery: Option<Recovery>,
 }
 
 /// The stream of a table.

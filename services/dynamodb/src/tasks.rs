@@ -9,6 +9,7 @@ use store::{Done, Key, Runner, Store, Task, Tx};
 use wire::Error;
 
 use crate::items::{self, EXPIRE, Expire};
+use crate::pitr;
 use crate::streams::{self, Stream, TRIM};
 use crate::table::{Index, Table};
 use crate::write::Home;
@@ -75,6 +76,8 @@ impl Tasks {
         }
         self.clear(table.expiries()).await?;
         self.clear(table.contents_key()).await?;
+        self.clear(pitr::log(&table.id)).await?;
+        self.clear(pitr::counter(&table.id)).await?;
         Ok(Done::Finished)
     }
 

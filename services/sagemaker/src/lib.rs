@@ -5,14 +5,14 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `ops` | one operation a file |
-//! | `records` | models and transform jobs as stored, tags |
+//! | `records` | models, endpoints and transform jobs as stored, tags |
 //! | `transform` | a job's work and end; `event` |
 //! | [`worker`] | the child process: archive, ONNX session, formats, filters |
 //!
 //! Beyond AWS: content type `application/x-parquet`. Columns are matched to the model's inputs by name; with JoinSource=Input
 //! the output holds the input's columns and the predictions, and filters (`$['a','b']`) choose columns by name.
 //!
-//! Not here: endpoints, training, containers. The image of a model is not run.
+//! Endpoints and their configurations are kept, and not yet called. Not here: training, containers. The image of a model is not run.
 
 mod event;
 mod ops;
@@ -53,8 +53,10 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<SageMaker> {
         compute: compute.clone(),
         endpoint: platform.endpoint.clone(),
     });
-    operations!(platform.router, service, api_sagemaker: AddTags, CreateModel, CreateTransformJob, DeleteModel, DeleteTags,
-        DescribeModel, DescribeTransformJob, ListModels, ListTags, ListTransformJobs, StopTransformJob);
+    operations!(platform.router, service, api_sagemaker: AddTags, CreateEndpoint, CreateEndpointConfig, CreateModel,
+        CreateTransformJob, DeleteEndpoint, DeleteEndpointConfig, DeleteModel, DeleteTags, DescribeEndpoint,
+        DescribeEndpointConfig, DescribeModel, DescribeTransformJob, ListEndpointConfigs, ListEndpoints, ListModels, ListTags,
+        ListTransformJobs, StopTransformJob, UpdateEndpoint);
     let transforms = Arc::new(transform::Transforms(service.clone()));
     jobs::register(&platform.control, &platform.router, transforms, TRANSFORMS_AT_ONCE);
     service

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use api_sagemaker::{DescribeModelOutput, DescribeTransformJobResponse, Tag};
+use api_sagemaker::{
+    DescribeEndpointConfigOutput, DescribeEndpointOutput, DescribeModelOutput, DescribeTransformJobResponse, Tag,
+};
 use serde::{Deserialize, Serialize};
 use service::Cx;
 use store::{Key, Tx};
@@ -15,6 +17,18 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) struct ModelRecord {
     pub(crate) version: u32,
     pub(crate) model: DescribeModelOutput,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EndpointConfigRecord {
+    pub(crate) version: u32,
+    pub(crate) config: DescribeEndpointConfigOutput,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EndpointRecord {
+    pub(crate) version: u32,
+    pub(crate) endpoint: DescribeEndpointOutput,
 }
 
 /// The attempt that a server of an earlier version had under way.
@@ -101,6 +115,38 @@ pub(crate) fn model_arn(cx: &Cx, name: &str) -> String {
 
 pub(crate) fn job_arn(cx: &Cx, name: &str) -> String {
     cx.arn("sagemaker", format!("transform-job/{}", name.to_lowercase()))
+}
+
+pub(crate) fn endpoint_configs_key(cx: &Cx) -> Key {
+    under(cx, "endpoint-config")
+}
+
+pub(crate) fn endpoint_config_key(cx: &Cx, name: &str) -> Key {
+    endpoint_configs_key(cx).push(name)
+}
+
+pub(crate) fn endpoints_key(cx: &Cx) -> Key {
+    under(cx, "endpoint")
+}
+
+pub(crate) fn endpoint_key(cx: &Cx, name: &str) -> Key {
+    endpoints_key(cx).push(name)
+}
+
+pub(crate) fn endpoint_config_arn(cx: &Cx, name: &str) -> String {
+    cx.arn("sagemaker", format!("endpoint-config/{}", name.to_lowercase()))
+}
+
+pub(crate) fn endpoint_arn(cx: &Cx, name: &str) -> String {
+    cx.arn("sagemaker", format!("endpoint/{}", name.to_lowercase()))
+}
+
+pub(crate) fn no_endpoint_config(cx: &Cx, name: &str) -> Error {
+    Error::validation(format!("Could not find endpoint configuration \"{}\".", endpoint_config_arn(cx, name)))
+}
+
+pub(crate) fn no_endpoint(cx: &Cx, name: &str) -> Error {
+    Error::validation(format!("Could not find endpoint \"{}\".", endpoint_arn(cx, name)))
 }
 
 pub(crate) fn no_model(cx: &Cx, name: &str) -> Error {

@@ -2,13 +2,17 @@
 //!
 //! A `PutLogEvents` batch is one record, keyed by the time of its first event, so that a busy function costs few records.
 //!
-//! Map: [`logs`] what is stored and how it is read · [`ops`] the operations · [`pattern`] filter patterns · [`metrics`] CloudWatch's
-//! metrics. Not here yet: metric filters, alarms, Logs Insights.
+//! Map: [`logs`] what is stored and how it is read · [`ops`] the operations · [`pattern`] filter patterns · [`filters`] metric and
+//! subscription filters · [`emf`] metrics embedded in events · [`subscribe`] bringing events to functions · [`metrics`] CloudWatch's
+//! metrics, alarms and dashboards. Not here yet: Logs Insights.
 
+mod emf;
+mod filters;
 mod logs;
 mod metrics;
 mod ops;
 mod pattern;
+mod subscribe;
 
 use std::sync::Arc;
 
@@ -24,6 +28,9 @@ pub struct Telemetry {
     metrics: Arc<Metrics>,
 }
 
+/// Batches on their way to subscriptions' functions.
+const DELIVERIES_AT_ONCE: usize = 8;
+
 /// The daily task that forgets what is older than its group's retention.
 const RETAIN: &str = "logs:retain";
 
@@ -34,7 +41,11 @@ pub fn register(platform: &Platform) -> Arc<Telemetry> {
     operations!(platform.router, service, api_logs:
         CreateLogGroup, DeleteLogGroup, DescribeLogGroups, PutRetentionPolicy, DeleteRetentionPolicy, ListTagsForResource,
         ListTagsLogGroup, TagResource, UntagResource, TagLogGroup, CreateLogStream, DeleteLogStream, DescribeLogStreams,
-        PutLogEvents, GetLogEvents, FilterLogEvents);
+        PutLogEvents, GetLogEvents, FilterLogEvents, PutMetricFilter, DescribeMetricFilters, DeleteMetricFilter,
+        TestMetricFilter, PutSubscriptionFilter, DescribeSubscriptionFilters, DeleteSubscriptionFilter, PutResourcePolicy,
+        DescribeResourcePolicies, DeleteResourcePolicy, PutQueryDefinition, DescribeQueryDefinitions, DeleteQueryDefinition);
+    let subscriptions = Arc::new(subscribe::Subscriptions(Arc::clone(&platform.router)));
+    platform.control.register(filters::PASS_ON, DELIVERIES_AT_ONCE, subscriptions);
     platform.control.register(RETAIN, 1, service.clone());
     service
 }

@@ -77,6 +77,21 @@ impl Scope {
     pub(crate) fn batch(&self, group: &str, first_ms: i64, stream: &str, number: u64) -> Key {
         self.events(group).push_i64(first_ms).push(stream).push_u64(number)
     }
+    pub(crate) fn all_metric_filters(&self) -> Key {
+        self.0.clone().push("metric-filter")
+    }
+    pub(crate) fn metric_filters(&self, group: &str) -> Key {
+        self.all_metric_filters().push(group)
+    }
+    pub(crate) fn subscriptions(&self, group: &str) -> Key {
+        self.0.clone().push("subscription").push(group)
+    }
+    pub(crate) fn policies(&self) -> Key {
+        self.0.clone().push("policy")
+    }
+    pub(crate) fn queries(&self) -> Key {
+        self.0.clone().push("query")
+    }
     pub(crate) fn counter(&self) -> Key {
         self.0.clone().push("counter")
     }

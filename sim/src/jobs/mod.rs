@@ -238,7 +238,7 @@ fn platform(ground: &Ground) -> Cx {
     glue::register(&platform, &compute);
     athena::register(&platform, &compute);
     sagemaker::register(&platform, &compute);
-    cloudformation::register(&platform);
+    cloudformation::register(&platform, None);
     platform.control.start();
     platform.s3.start();
     ground.outside.born(&router);

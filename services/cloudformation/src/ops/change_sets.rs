@@ -1,5 +1,7 @@
 //! Change sets: an update looked at before it is made. `aws cloudformation deploy` works by them.
 
+use std::collections::BTreeMap;
+
 use api_cloudformation as api;
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -27,7 +29,8 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
             capabilities: input.capabilities.unwrap_or_default(),
             role_arn: input.role_arn,
             on_failure: input.on_stack_failure,
-            protected: false,
+            by_change_set: true,
+            ..Wanted::default()
         };
         let existing = self.stack_if_there(cx, &wanted.stack_name).await?;
         let creating = match (input.change_set_type.as_deref().unwrap_or("UPDATE"), &existing) {
@@ -55,6 +58,7 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
         };
         let previous = (!creating).then_some(&stack);
         let prepared = self.prepare(cx, &wanted, previous).await?;
+        let exports = self.exports(cx).await?.into_iter().map(|(name, value, _)| (name, value)).collect();
         let empty = !creating && start::unchanged(&stack, &prepared);
         let record = ChangeSetRecord {
             v: VERSION,
@@ -70,8 +74,9 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
                     .to_owned()
             }),
             execution_status: if empty { "UNAVAILABLE" } else { "AVAILABLE" }.to_owned(),
-            changes: changes(&stack, &prepared)?,
+            changes: changes(&stack, &prepared, &exports)?,
             template: prepared.text,
+            original: prepared.original,
             parameters: prepared.parameters,
             tags: prepared.tags,
             capabilities: wanted.capabilities,
@@ -155,10 +160,12 @@ impl Handle<api::ExecuteChangeSet> for CloudFormation {
             let on_failure = if no_rollback { Some("DO_NOTHING".to_owned()) } else { record.on_failure.clone() };
             let mut operation = start::operation(&principal, goal, None, on_failure);
             operation.template.clone_from(&record.template);
+            operation.original.clone_from(&record.original);
             operation.parameters.clone_from(&record.parameters);
             operation.tags.clone_from(&record.tags);
             if goal == Goal::Create {
                 stack.template.clone_from(&record.template);
+                stack.original.clone_from(&record.original);
                 stack.parameters.clone_from(&record.parameters);
                 stack.tags.clone_from(&record.tags);
             }
@@ -246,9 +253,9 @@ fn not_found(name: &str) -> Error {
 }
 
 /// What the template would change of the stack as it is.
-fn changes(stack: &StackRecord, prepared: &Prepared) -> Result<Vec<ChangeRecord>> {
+fn changes(stack: &StackRecord, prepared: &Prepared, exports: &BTreeMap<String, String>) -> Result<Vec<ChangeRecord>> {
     let known = known(stack);
-    let scope = scope(stack, &prepared.template, &prepared.parameters, &known);
+    let scope = scope(stack, &prepared.template, &prepared.parameters, (&known, exports));
     let mut out = Vec::new();
     for (name, resource) in &prepared.template.resources {
         if let Some(condition) = &resource.condition

@@ -1,6 +1,7 @@
 //! The API, by family.
 
 mod change_sets;
+mod control;
 mod describe;
 mod stacks;
 mod templates;

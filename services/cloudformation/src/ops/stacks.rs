@@ -27,6 +27,8 @@ impl Handle<api::CreateStack> for CloudFormation {
             role_arn: input.role_arn,
             on_failure,
             protected: input.enable_termination_protection.unwrap_or(false),
+            policy: self.policy_text(cx, input.stack_policy_body, input.stack_policy_url).await?,
+            ..Wanted::default()
         };
         let stack_id = self.create(cx, wanted).await?;
         Ok(api::CreateStackOutput { stack_id: Some(stack_id), ..Default::default() })
@@ -46,7 +48,11 @@ impl Handle<api::UpdateStack> for CloudFormation {
             capabilities: input.capabilities.unwrap_or_default(),
             role_arn: input.role_arn,
             on_failure: (input.disable_rollback == Some(true)).then(|| "DO_NOTHING".to_owned()),
-            protected: false,
+            policy: self.policy_text(cx, input.stack_policy_body, input.stack_policy_url).await?,
+            policy_of_update: self
+                .policy_text(cx, input.stack_policy_during_update_body, input.stack_policy_during_update_url)
+                .await?,
+            ..Wanted::default()
         };
         let stack_id = self.update(cx, wanted).await?;
         Ok(api::UpdateStackOutput { stack_id: Some(stack_id), ..Default::default() })

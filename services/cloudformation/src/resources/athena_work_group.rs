@@ -29,6 +29,7 @@ impl Kind for WorkGroup {
         }
         input.insert("Tags".to_owned(), at.tag_list(properties));
         at.call("athena", "CreateWorkGroup", input.into()).await?;
+        at.begun(&Made::new(name.clone(), json!({})));
         if properties.get("State").is_some_and(|s| s == "DISABLED") {
             at.call("athena", "UpdateWorkGroup", json!({ "WorkGroup": name, "State": "DISABLED" })).await?;
         }

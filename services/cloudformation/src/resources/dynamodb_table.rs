@@ -45,13 +45,15 @@ impl Kind for Table {
         input.insert("TableName".to_owned(), name.clone().into());
         input.insert("Tags".to_owned(), at.tag_list(properties));
         let output = at.call("dynamodb", "CreateTable", input.into()).await?;
-        apply(at, &name, properties).await?;
         let table = &output["TableDescription"];
         let mut attributes = json!({ "Arn": table["TableArn"] });
         if let Some(arn) = table.get("LatestStreamArn") {
             attributes["StreamArn"] = arn.clone();
         }
-        Ok(Made::new(name, attributes))
+        let made = Made::new(name, attributes);
+        at.begun(&made);
+        apply(at, &made.physical_id, properties).await?;
+        Ok(made)
     }
 
     async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {

@@ -26,6 +26,7 @@ impl Kind for Rule {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "Name", 64);
         let made = put(at, &name, properties).await?;
+        at.begun(&made);
         targets(at, &name, &json!({}), properties).await?;
         Ok(made)
     }

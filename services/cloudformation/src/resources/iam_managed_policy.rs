@@ -19,10 +19,12 @@ impl Kind for ManagedPolicy {
         input.insert("PolicyDocument".to_owned(), document(required(properties, "PolicyDocument")?).into());
         let output = at.call("iam", "CreatePolicy", input.into()).await?;
         let arn = text(&output["Policy"]["Arn"]);
+        let made = Made::new(arn.clone(), json!({ "PolicyArn": arn }));
+        at.begun(&made);
         for role in roles(properties) {
             at.call("iam", "AttachRolePolicy", json!({ "RoleName": role, "PolicyArn": arn })).await?;
         }
-        Ok(Made::new(arn.clone(), json!({ "PolicyArn": arn })))
+        Ok(made)
     }
 
     async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {

@@ -43,6 +43,7 @@ async fn put(at: &Place, properties: &Value) -> Result<String> {
     for role in roles(properties) {
         let input = json!({ "RoleName": role, "PolicyName": name, "PolicyDocument": document });
         at.call("iam", "PutRolePolicy", input).await?;
+        at.begun(&Made::new(name.clone(), json!({})));
     }
     Ok(name)
 }

@@ -31,9 +31,11 @@ impl Kind for Role {
         input.insert("AssumeRolePolicyDocument".to_owned(), trust.into());
         input.insert("Tags".to_owned(), at.tag_list(properties));
         let output = at.call("iam", "CreateRole", input.into()).await?;
-        policies(at, &name, &json!({}), properties).await?;
         let role = &output["Role"];
-        Ok(Made::new(name, json!({ "Arn": role["Arn"], "RoleId": role["RoleId"] })))
+        let made = Made::new(name, json!({ "Arn": role["Arn"], "RoleId": role["RoleId"] }));
+        at.begun(&made);
+        policies(at, &made.physical_id, &json!({}), properties).await?;
+        Ok(made)
     }
 
     async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {

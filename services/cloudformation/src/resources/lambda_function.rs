@@ -39,8 +39,10 @@ impl Kind for Function {
         input.insert("Code".to_owned(), code(required(properties, "Code")?, properties)?);
         input.insert("Tags".to_owned(), at.tag_map(properties));
         let output = call(at, "CreateFunction", input.into()).await?;
-        concurrency(at, &name, properties).await?;
-        Ok(Made::new(name, json!({ "Arn": output["FunctionArn"] })))
+        let made = Made::new(name, json!({ "Arn": output["FunctionArn"] }));
+        at.begun(&made);
+        concurrency(at, &made.physical_id, properties).await?;
+        Ok(made)
     }
 
     async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {

@@ -15,15 +15,23 @@ impl Kind for LogGroup {
     async fn create(&self, at: &Place, properties: &Value) -> Result<Made> {
         only(properties, &MEMBERS)?;
         let name = at.name(properties, "LogGroupName", 512);
-        at.call("logs", "CreateLogGroup", json!({ "logGroupName": name, "tags": at.tag_map(properties) })).await?;
-        retention(at, &name, properties).await?;
+        let mut input = json!({ "logGroupName": name, "tags": at.tag_map(properties) });
+        for (property, member) in [("KmsKeyId", "kmsKeyId"), ("LogGroupClass", "logGroupClass")] {
+            if let Some(value) = properties.get(property) {
+                input[member] = value.clone();
+            }
+        }
+        at.call("logs", "CreateLogGroup", input).await?;
         let arn = at.arn("logs", format!("log-group:{name}:*"));
-        Ok(Made::new(name, json!({ "Arn": arn })))
+        let made = Made::new(name, json!({ "Arn": arn }));
+        at.begun(&made);
+        retention(at, &made.physical_id, properties).await?;
+        Ok(made)
     }
 
     async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {
         only(new, &MEMBERS)?;
-        if differ(old, new, &["LogGroupName", "LogGroupClass"]) {
+        if differ(old, new, &["LogGroupName", "LogGroupClass", "KmsKeyId"]) {
             return Ok(Updated::Replace);
         }
         retention(at, &made.physical_id, new).await?;

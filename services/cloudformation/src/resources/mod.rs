@@ -3,6 +3,7 @@
 
 mod athena_named_query;
 mod athena_work_group;
+mod cloudformation_stack;
 mod dynamodb_table;
 mod events_connection;
 mod events_rule;
@@ -22,6 +23,7 @@ mod s3_bucket_policy;
 mod sagemaker_model;
 mod scheduler_schedule;
 mod secretsmanager_secret;
+mod simple;
 mod sns_subscription;
 mod sns_topic;
 mod sns_topic_policy;
@@ -33,6 +35,8 @@ mod states_state_machine;
 mod states_state_machine_alias;
 mod states_state_machine_version;
 mod zip;
+
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -88,6 +92,7 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
     Some(match name {
         "AWS::Athena::NamedQuery" => &athena_named_query::NamedQuery,
         "AWS::Athena::WorkGroup" => &athena_work_group::WorkGroup,
+        "AWS::CloudFormation::Stack" => &cloudformation_stack::Stack,
         "AWS::DynamoDB::Table" => &dynamodb_table::Table,
         "AWS::Events::Connection" => &events_connection::Connection,
         "AWS::Events::Rule" => &events_rule::Rule,
@@ -117,7 +122,7 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
         "AWS::StepFunctions::StateMachine" => &states_state_machine::StateMachine,
         "AWS::StepFunctions::StateMachineAlias" => &states_state_machine_alias::StateMachineAlias,
         "AWS::StepFunctions::StateMachineVersion" => &states_state_machine_version::StateMachineVersion,
-        _ => return None,
+        _ => return simple::find(name),
     })
 }
 
@@ -125,6 +130,7 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
 pub(crate) fn is_missing(error: &Error) -> bool {
     let codes = [
         "AWS.SimpleQueueService.NonExistentQueue",
+        "DashboardNotFoundError",
         "EntityNotFoundException",
         "NoSuchBucket",
         "NoSuchEntity",
@@ -137,7 +143,7 @@ pub(crate) fn is_missing(error: &Error) -> bool {
     ];
     error.status() == 404
         || codes.contains(&error.code())
-        || error.message().starts_with("Could not find model")
+        || error.message().starts_with("Could not find ")
         || error.is("InvalidRequestException") && error.message().ends_with("is not found.")
 }
 
@@ -149,9 +155,23 @@ pub(crate) struct Place {
     pub(crate) logical_id: String,
     pub(crate) generation: u32,
     pub(crate) tags: Vec<(String, String)>,
+    /// Those that the stack's caller acknowledged.
+    pub(crate) capabilities: Vec<String>,
+    /// What has been made of a resource whose making goes on.
+    pub(crate) half_made: Mutex<Option<Made>>,
 }
 
 impl Place {
+    /// Says what there is of a resource after the first of several calls: if a later one fails, this is deleted.
+    fn begun(&self, made: &Made) {
+        *self.half_made.lock().unwrap_or_else(PoisonError::into_inner) = Some(made.clone());
+    }
+
+    /// What there is of it although its making has failed.
+    pub(crate) fn left_behind(&self) -> Option<Made> {
+        self.half_made.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Calls an operation; scalars are made what its shape wants, as CloudFormation does (`"5"` for 5, 1 for `"1"`).
     async fn call(&self, service: &str, operation: &str, input: Value) -> Result<Value> {
         let input = match self.cx.router().find_asl(service, operation) {

@@ -32,7 +32,6 @@ impl Kind for Bucket {
             input["CreateBucketConfiguration"] = json!({ "LocationConstraint": region });
         }
         at.call("s3", "CreateBucket", input).await?;
-        apply(at, &name, &json!({}), properties).await?;
         let attributes = json!({
             "Arn": format!("arn:aws:s3:::{name}"),
             "DomainName": format!("{name}.s3.amazonaws.com"),
@@ -40,7 +39,10 @@ impl Kind for Bucket {
             "DualStackDomainName": format!("{name}.s3.dualstack.{region}.amazonaws.com"),
             "WebsiteURL": format!("http://{name}.s3-website-{region}.amazonaws.com"),
         });
-        Ok(Made::new(name, attributes))
+        let made = Made::new(name, attributes);
+        at.begun(&made);
+        apply(at, &made.physical_id, &json!({}), properties).await?;
+        Ok(made)
     }
 
     async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {

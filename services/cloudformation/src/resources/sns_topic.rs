@@ -32,8 +32,10 @@ impl Kind for Topic {
         let input = json!({ "Name": name, "Attributes": attributes, "Tags": at.tag_list(properties) });
         let output = at.call("sns", "CreateTopic", input).await?;
         let arn = text(&output["TopicArn"]);
+        let made = Made::new(arn.clone(), json!({ "TopicArn": arn, "TopicName": name }));
+        at.begun(&made);
         subscribe(at, &arn, &json!({}), properties).await?;
-        Ok(Made::new(arn.clone(), json!({ "TopicArn": arn, "TopicName": name })))
+        Ok(made)
     }
 
     async fn update(&self, at: &Place, made: &Made, old: &Value, new: &Value) -> Result<Updated> {

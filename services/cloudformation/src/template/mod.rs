@@ -1,6 +1,8 @@
 //! A template, parsed and checked: parameters, mappings, conditions, resources in the order of their making, outputs.
 
+pub(crate) mod extensions;
 mod graph;
+pub(crate) mod rules;
 mod yaml;
 
 use indexmap::IndexMap;
@@ -82,7 +84,7 @@ impl Template {
             return Err(validation(format!("Invalid template property or properties [{unknown}]")));
         }
         if top.contains_key("Transform") {
-            return Err(validation("Transforms (macros) are not implemented"));
+            return Err(validation("Template format error: transforms have to be carried out first"));
         }
         if let Some(version) = top.get("AWSTemplateFormatVersion")
             && version != "2010-09-09"
@@ -107,6 +109,8 @@ impl Template {
             template.resources.insert(name.clone(), resource(&name, body, &names)?);
         }
         template.check_references()?;
+        template.check_conditions()?;
+        template.check_exports()?;
         template.order()?;
         Ok(template)
     }
@@ -119,6 +123,42 @@ impl Template {
         let edges: Vec<(&str, &[String])> =
             self.resources.iter().map(|(name, r)| (name.as_str(), r.depends_on.as_slice())).collect();
         graph::order(&edges)
+    }
+
+    /// Every condition that is named is declared; conditions are about parameters.
+    fn check_conditions(&self) -> Result<()> {
+        let known = |name: &String| self.conditions.contains_key(name);
+        for (block, missing) in [
+            ("Resources", self.resources.values().flat_map(|r| conditions(&r.properties)).find(|name| !known(name))),
+            ("Outputs", self.outputs.values().flat_map(conditions).find(|name| !known(name))),
+            ("Conditions", self.conditions.values().flat_map(conditions).find(|name| !known(name))),
+        ] {
+            if let Some(name) = missing {
+                let text = format!("Unresolved condition dependency {name} in the {block} block of the template");
+                return Err(format_error(&text));
+            }
+        }
+        let mut named =
+            self.conditions.iter().flat_map(|(name, body)| references(body).into_iter().map(move |r| (name, r)));
+        match named.find(|(_, r)| !self.parameters.contains_key(r) && !PSEUDO.contains(&r.as_str())) {
+            None => Ok(()),
+            Some((_, target)) => Err(format_error(&format!(
+                "Unresolved dependencies [{target}]. Cannot reference resources in the Conditions block of the template"
+            ))),
+        }
+    }
+
+    /// The name of an export is known before there are resources.
+    fn check_exports(&self) -> Result<()> {
+        for (name, output) in &self.outputs {
+            let export = output.get("Export").map(references).unwrap_or_default();
+            if let Some(resource) = export.iter().find(|r| self.resources.contains_key(*r)) {
+                return Err(format_error(&format!(
+                    "Output {name} is malformed: the name of its Export cannot depend on the resource {resource}"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Every Ref, GetAtt and Sub names something that there is.
@@ -226,6 +266,40 @@ pub(crate) fn references(value: &Value) -> Vec<String> {
     found
 }
 
+/// All conditions that `Fn::If` and `Condition` name.
+fn conditions(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(conditions).collect(),
+        Value::Object(map) => map
+            .iter()
+            .flat_map(|(key, inner)| {
+                let mut found = conditions(inner);
+                match (key.as_str(), inner) {
+                    ("Fn::If", Value::Array(parts)) => {
+                        found.extend(parts.first().and_then(Value::as_str).map(str::to_owned));
+                    }
+                    ("Condition", Value::String(name)) if map.len() == 1 => found.push(name.clone()),
+                    _ => {}
+                }
+                found
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The arguments of all `Fn::ImportValue`.
+pub(crate) fn imports(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(imports).collect(),
+        Value::Object(map) => map
+            .iter()
+            .flat_map(|(key, inner)| if key == "Fn::ImportValue" { vec![inner] } else { imports(inner) })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
 fn collect(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
@@ -302,5 +376,10 @@ mod tests {
         assert!(error("{\"Resources\": ").contains("JSON not well-formed"));
         assert!(error("Foo: 1\nResources: {A: {Type: T}}").contains("[Foo]"));
         assert!(error("x").contains("unsupported structure"));
+        let unknown = "Resources: {A: {Type: T, Properties: {X: !If [Nope, 1, 2]}}}";
+        assert!(error(unknown).contains("condition dependency Nope in the Resources block"));
+        let outputs = "Resources: {A: {Type: T}}\nOutputs: {O: {Value: x, Export: {Name: !GetAtt A.Arn}}}";
+        assert!(error(outputs).contains("Export"));
+        assert!(error("Conditions: {C: !Equals [!Ref A, 1]}\nResources: {A: {Type: T}}").contains("[A]"));
     }
 }

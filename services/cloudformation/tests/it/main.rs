@@ -56,6 +56,9 @@ impl Handle<api_s3::DeleteBucket> for Cloud {
 #[async_trait]
 impl Handle<api_s3::PutBucketTagging> for Cloud {
     async fn handle(&self, _: &Cx, input: api_s3::PutBucketTaggingRequest) -> Result<Empty, Error> {
+        if input.bucket.contains("halfway") {
+            return Err(Error::new("AccessDenied", 403, "Access Denied"));
+        }
         self.call("PutBucketTagging", &input.bucket);
         Ok(Empty {})
     }
@@ -107,7 +110,7 @@ impl World {
             region: "us-east-1".into(),
             settings: Settings::default(),
         };
-        cloudformation::register(&platform);
+        cloudformation::register(&platform, None);
         let cloud = Arc::new(Cloud::default());
         operations!(router, cloud, api_s3: CreateBucket, DeleteBucket, PutBucketTagging);
         operations!(router, cloud, api_sqs: CreateQueue, DeleteQueue, SetQueueAttributes);
@@ -367,4 +370,145 @@ async fn hidden_parameters_are_not_shown() {
     );
     let parameters = world.stack("demo").await.unwrap().parameters.unwrap();
     assert_eq!(parameters[0].parameter_value.as_deref(), Some("****"));
+}
+
+impl World {
+    async fn make(&self, name: &str, template: &str) -> Result<String, Error> {
+        let input = api::CreateStackInput {
+            stack_name: name.into(),
+            template_body: Some(template.into()),
+            capabilities: Some(vec!["CAPABILITY_AUTO_EXPAND".into()]),
+            ..Default::default()
+        };
+        self.cx.call::<api::CreateStack>(input).await?;
+        Ok(self.settled(name).await)
+    }
+    async fn output(&self, name: &str) -> Vec<String> {
+        let outputs = self.stack(name).await.unwrap().outputs.unwrap();
+        outputs.into_iter().map(|output| output.output_value.unwrap()).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_is_half_made_is_deleted_again() {
+    let world = World::running();
+    let status = world.create("Resources: {Lake: {Type: AWS::S3::Bucket, Properties: {BucketName: halfway}}}").await;
+    assert_eq!(status.unwrap(), "ROLLBACK_COMPLETE");
+    assert_eq!(world.cloud.things(), Vec::<String>::new());
+    assert_eq!(world.cloud.count("DeleteBucket"), 1);
+    // Where nothing is to be taken back it stays known, and goes with the stack.
+    let input = api::CreateStackInput {
+        stack_name: "kept".into(),
+        template_body: Some("Resources: {Lake: {Type: AWS::S3::Bucket, Properties: {BucketName: halfway}}}".into()),
+        disable_rollback: Some(true),
+        ..Default::default()
+    };
+    world.cx.call::<api::CreateStack>(input).await.unwrap();
+    assert_eq!(world.settled("kept").await, "CREATE_FAILED");
+    assert_eq!(world.cloud.things(), ["halfway"]);
+    let id = world.stack("kept").await.unwrap().stack_id.unwrap();
+    let input = api::DeleteStackInput { stack_name: "kept".into(), ..Default::default() };
+    world.cx.call::<api::DeleteStack>(input).await.unwrap();
+    assert_eq!(world.settled(&id).await, "DELETE_COMPLETE");
+    assert_eq!(world.cloud.things(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn exports_stay_while_they_are_used() {
+    let world = World::running();
+    let exporting = |value: &str| {
+        format!(
+            "Resources: {{Q: {{Type: AWS::SQS::Queue}}}}\nOutputs: {{O: {{Value: {value}, Export: {{Name: shared}}}}}}"
+        )
+    };
+    let importing = "Resources: {Q: {Type: AWS::SQS::Queue, Properties: {QueueName: !ImportValue shared}}}";
+    assert_eq!(world.make("user", importing).await.unwrap(), "ROLLBACK_COMPLETE");
+    assert_eq!(world.make("demo", &exporting("one")).await.unwrap(), "CREATE_COMPLETE");
+    assert_eq!(world.make("other", &exporting("two")).await.unwrap(), "ROLLBACK_COMPLETE");
+    assert_eq!(world.make("user2", importing).await.unwrap(), "CREATE_COMPLETE");
+    assert!(world.cloud.things().contains(&"http://h/0/one".to_owned()));
+    assert_eq!(world.update(&exporting("three")).await.unwrap(), "UPDATE_ROLLBACK_COMPLETE");
+    let listed =
+        world.cx.call::<api::ListImports>(api::ListImportsInput { export_name: "shared".into(), next_token: None });
+    assert_eq!(listed.await.unwrap().imports.unwrap(), ["user2"]);
+    let delete = |name: &str| api::DeleteStackInput { stack_name: name.into(), ..Default::default() };
+    world.cx.call::<api::DeleteStack>(delete("demo")).await.unwrap();
+    let stack = world.stack("demo").await.unwrap();
+    assert_eq!(stack.stack_status, "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(
+        stack.stack_status_reason.as_deref(),
+        Some("Delete canceled. Cannot delete export shared as it is in use by user2")
+    );
+    let id = world.stack("user2").await.unwrap().stack_id.unwrap();
+    world.cx.call::<api::DeleteStack>(delete("user2")).await.unwrap();
+    assert_eq!(world.settled(&id).await, "DELETE_COMPLETE");
+    let id = stack.stack_id.unwrap();
+    world.cx.call::<api::DeleteStack>(delete("demo")).await.unwrap();
+    assert_eq!(world.settled(&id).await, "DELETE_COMPLETE");
+}
+
+#[tokio::test]
+async fn loops_are_written_out_with_parameters() {
+    let world = World::running();
+    let template = "
+Transform: AWS::LanguageExtensions
+Parameters: {Names: {Type: CommaDelimitedList, Default: 'a,b'}}
+Resources:
+  Fn::ForEach::Queues:
+    - Name
+    - !Ref Names
+    - Queue${Name}: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub 'of-${Name}'}}
+Outputs: {N: {Value: !Length {Ref: Names}}}
+";
+    let refused = world.create(template).await.unwrap_err();
+    assert_eq!(refused.message(), "Requires capabilities : [CAPABILITY_AUTO_EXPAND]");
+    assert_eq!(world.make("demo", template).await.unwrap(), "CREATE_COMPLETE");
+    assert_eq!(world.cloud.things(), ["http://h/0/of-a", "http://h/0/of-b"]);
+    assert_eq!(world.output("demo").await, ["2"]);
+    let stage = |stage: &str| api::GetTemplateInput {
+        stack_name: Some("demo".into()),
+        template_stage: Some(stage.into()),
+        ..Default::default()
+    };
+    let original = world.cx.call::<api::GetTemplate>(stage("Original")).await.unwrap().template_body.unwrap();
+    assert_eq!(original, template);
+    let processed = world.cx.call::<api::GetTemplate>(stage("Processed")).await.unwrap().template_body.unwrap();
+    assert!(processed.contains("Queueb") && !processed.contains("ForEach"), "{processed}");
+    let macros = world.make("m", "Transform: Mine\nResources: {Q: {Type: AWS::SQS::Queue}}").await.unwrap_err();
+    assert_eq!(macros.message(), "No transform named Mine found.");
+}
+
+#[tokio::test]
+async fn policies_and_protection_are_obeyed() {
+    let world = World::running();
+    let template = |seconds: u32| {
+        format!(
+            "Resources: {{Q: {{Type: AWS::SQS::Queue, Properties: {{QueueName: q, VisibilityTimeout: {seconds}}}}}}}"
+        )
+    };
+    assert_eq!(world.create(&template(1)).await.unwrap(), "CREATE_COMPLETE");
+    let policy = r#"{"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "Update:*", "Resource": "*"}]}"#;
+    let set = |body: &str| api::SetStackPolicyInput {
+        stack_name: "demo".into(),
+        stack_policy_body: Some(body.into()),
+        ..Default::default()
+    };
+    assert!(world.cx.call::<api::SetStackPolicy>(set("{}")).await.is_err());
+    world.cx.call::<api::SetStackPolicy>(set(policy)).await.unwrap();
+    assert_eq!(world.update(&template(2)).await.unwrap(), "UPDATE_ROLLBACK_COMPLETE");
+    let during = api::UpdateStackInput {
+        stack_name: "demo".into(),
+        template_body: Some(template(3)),
+        stack_policy_during_update_body: Some(policy.replace("Deny", "Allow")),
+        ..Default::default()
+    };
+    world.cx.call::<api::UpdateStack>(during).await.unwrap();
+    assert_eq!(world.settled("demo").await, "UPDATE_COMPLETE");
+    let protect =
+        |on| api::UpdateTerminationProtectionInput { stack_name: "demo".into(), enable_termination_protection: on };
+    world.cx.call::<api::UpdateTerminationProtection>(protect(true)).await.unwrap();
+    let delete = || api::DeleteStackInput { stack_name: "demo".into(), ..Default::default() };
+    assert!(world.cx.call::<api::DeleteStack>(delete()).await.is_err());
+    let cancel = api::CancelUpdateStackInput { stack_name: "demo".into(), ..Default::default() };
+    assert!(world.cx.call::<api::CancelUpdateStack>(cancel).await.is_err());
 }

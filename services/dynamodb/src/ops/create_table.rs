@@ -80,6 +80,7 @@ pub(super) fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
         on_demand_since_ms: None,
         insights: BTreeMap::new(),
         on_demand_limits: limits(req.on_demand_throughput.as_ref()),
+        recovery: None,
     };
     table.check_definitions()?;
     check_indexes(&table.indexes, billing)?;

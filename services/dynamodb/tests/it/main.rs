@@ -463,3 +463,58 @@ async fn statements_and_legacy_parameters() {
         "QueryFilter": {"hits": {"ComparisonOperator": "GE", "AttributeValueList": [{"N": "3"}]}}});
     assert_eq!(bench.call("query", read).await["Count"], 1);
 }
+
+#[tokio::test]
+async fn a_table_is_restored_as_it_was() {
+    let bench = bench();
+    bench.table().await;
+    let put = |pk: &str, city: &str| json!({"TableName": "flights", "Item": {"pk": {"S": pk}, "sk": {"N": "1"}, "city": {"S": city}}});
+    bench.call("putItem", put("kept", "Bonn")).await;
+    bench.call("putItem", put("changed", "Bonn")).await;
+    bench.call("putItem", put("deleted", "Bonn")).await;
+    let described = bench.call("describeContinuousBackups", json!({"TableName": "flights"})).await;
+    let status = &described["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"];
+    assert_eq!(status["PointInTimeRecoveryStatus"], "DISABLED");
+    let on = json!({"TableName": "flights", "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true}});
+    bench.call("updateContinuousBackups", on).await;
+    // The changes come in a later millisecond than this time.
+    let before = jiff::Timestamp::now();
+    while jiff::Timestamp::now().as_millisecond() <= before.as_millisecond() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    bench.call("putItem", put("changed", "Ulm")).await;
+    bench.call("putItem", put("changed", "Rom")).await;
+    bench.call("putItem", put("made", "Ulm")).await;
+    bench.call("deleteItem", json!({"TableName": "flights", "Key": {"pk": {"S": "deleted"}, "sk": {"N": "1"}}})).await;
+    let restore = |target: &str, at: Value| {
+        let mut input = json!({"SourceTableName": "flights", "TargetTableName": target});
+        input.as_object_mut().unwrap().extend(at.as_object().unwrap().clone());
+        input
+    };
+    bench.call("restoreTableToPointInTime", restore("then", json!({"RestoreDateTime": before.to_string()}))).await;
+    bench.call("restoreTableToPointInTime", restore("latest", json!({"UseLatestRestorableTime": true}))).await;
+    let cities = |table: &'static str| {
+        let bench = &bench;
+        async move {
+            let items = bench.call("scan", json!({"TableName": table})).await["Items"].clone();
+            let mut found: Vec<String> = items
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| format!("{} {}", item["pk"]["S"].as_str().unwrap(), item["city"]["S"].as_str().unwrap()))
+                .collect();
+            found.sort();
+            found
+        }
+    };
+    assert_eq!(cities("then").await, ["changed Bonn", "deleted Bonn", "kept Bonn"]);
+    assert_eq!(cities("latest").await, ["changed Rom", "kept Bonn", "made Ulm"]);
+    // Its indexes have entries.
+    let query = json!({"TableName": "then", "IndexName": "by-city", "KeyConditionExpression": "city = :c", "ExpressionAttributeValues": {":c": {"S": "Bonn"}}});
+    assert_eq!(bench.call("query", query).await["Count"], 3);
+    let early = before - jiff::SignedDuration::from_hours(1);
+    let error = bench
+        .try_call("restoreTableToPointInTime", restore("early", json!({"RestoreDateTime": early.to_string()})))
+        .await;
+    assert_eq!(error.unwrap_err().code(), "InvalidRestoreTimeException");
+}

@@ -7,6 +7,8 @@ mod delete_model;
 mod delete_tags;
 mod describe_model;
 mod describe_transform_job;
+mod endpoint_configs;
+mod endpoints;
 mod list_models;
 mod list_tags;
 mod list_transform_jobs;

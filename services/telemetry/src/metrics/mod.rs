@@ -4,13 +4,15 @@
 //! disk; a crash loses those of the last seconds. What PutMetricData brings is written before it is answered.
 //!
 //! Map: [`stat`] a minute's statistics · [`series`] what is measured, and where its minutes are · [`pending`] what is not yet written ·
-//! [`read`] minutes as periods · [`ops`] the operations. Not here: alarms, dashboards, metric math, resolutions below a minute.
+//! [`read`] minutes as periods · [`alarms`] · [`ops`] the operations. Not here: metric math, anomaly detection, resolutions below
+//! a minute.
 
+mod alarms;
 mod ops;
 mod pending;
 mod read;
-mod series;
-mod stat;
+pub(crate) mod series;
+pub(crate) mod stat;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,8 @@ use pending::Pending;
 const KEPT_DAYS: i64 = 15;
 /// How often measurements are written.
 const WRITTEN_EVERY: Duration = Duration::from_secs(5);
+/// Actions of alarms that are carried out side by side.
+const ACTIONS_AT_ONCE: usize = 8;
 /// The daily task that forgets.
 const FORGET: &str = "metrics:forget";
 
@@ -47,9 +51,13 @@ pub(crate) fn register(platform: &Platform) -> Arc<Metrics> {
     let store = platform.control.store().clone();
     let service = Arc::new(Metrics { store, router: Arc::clone(&platform.router), pending: Pending::default() });
     operations!(platform.router, service, api_cloudwatch:
-        GetMetricData, GetMetricStatistics, ListMetrics, PutMetricData);
+        GetMetricData, GetMetricStatistics, ListMetrics, PutMetricData, PutMetricAlarm, PutCompositeAlarm, DescribeAlarms,
+        DescribeAlarmsForMetric, DescribeAlarmHistory, DeleteAlarms, EnableAlarmActions, DisableAlarmActions, SetAlarmState,
+        PutDashboard, GetDashboard, ListDashboards, DeleteDashboards, ListTagsForResource, TagResource, UntagResource);
     platform.router.set_meter(service.clone());
     platform.control.register(FORGET, 1, service.clone());
+    platform.control.register(alarms::watch::WATCH, 1, Arc::new(alarms::watch::Watch(Arc::clone(&service))));
+    platform.control.register(alarms::act::ACT, ACTIONS_AT_ONCE, Arc::new(alarms::act::Actor(Arc::clone(&service))));
     service
 }
 
@@ -88,7 +96,12 @@ impl Metrics {
 impl Runner for Metrics {
     async fn run(&self, _: Task) -> Done {
         let oldest = (self.router.now() - SignedDuration::from_hours(24 * KEPT_DAYS)).as_second() / 60;
-        if let Err(error) = self.store.write(move |tx| series::forget(tx, oldest)).await {
+        let now_ms = self.router.now().as_millisecond();
+        let forgotten = self.store.write(move |tx| {
+            alarms::forget(tx, now_ms)?;
+            series::forget(tx, oldest)
+        });
+        if let Err(error) = forgotten.await {
             tracing::error!(%error, "old metrics could not be forgotten; it is tried again tomorrow");
         }
         Done::Retry(self.tomorrow())

@@ -10,23 +10,23 @@ use super::series::Home;
 use super::stat::Stat;
 
 /// What is asked for.
-pub(super) struct Wanted<'a> {
-    pub(super) namespace: &'a str,
-    pub(super) metric: &'a str,
-    pub(super) dimensions: &'a [Dimension],
-    pub(super) unit: Option<&'a str>,
+pub(in crate::metrics) struct Wanted<'a> {
+    pub(in crate::metrics) namespace: &'a str,
+    pub(in crate::metrics) metric: &'a str,
+    pub(in crate::metrics) dimensions: &'a [Dimension],
+    pub(in crate::metrics) unit: Option<&'a str>,
     /// In seconds since 1970.
-    pub(super) from: i64,
-    pub(super) to: i64,
-    pub(super) period: i64,
+    pub(in crate::metrics) from: i64,
+    pub(in crate::metrics) to: i64,
+    pub(in crate::metrics) period: i64,
 }
 
 /// Periods that have values, by their beginning, and the unit that the values are in.
-pub(super) type Periods = BTreeMap<i64, (Stat, String)>;
+pub(in crate::metrics) type Periods = BTreeMap<i64, (Stat, String)>;
 
 impl Wanted<'_> {
     /// Whole minutes, as all statistics here are.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(in crate::metrics) fn check(&self) -> Result<(), Error> {
         let wrong = |what: &str| Err(error::invalid_parameter_value_exception(what));
         if self.from >= self.to {
             return wrong("The parameter StartTime must be less than the parameter EndTime.");
@@ -40,7 +40,7 @@ impl Wanted<'_> {
 
 impl Metrics {
     /// Reads what has been measured until now.
-    pub(super) async fn periods(&self, home: &Home, wanted: &Wanted<'_>) -> Result<Periods, Error> {
+    pub(in crate::metrics) async fn periods(&self, home: &Home, wanted: &Wanted<'_>) -> Result<Periods, Error> {
         wanted.check()?;
         self.flush().await?;
         let dimensions: BTreeMap<_, _> =

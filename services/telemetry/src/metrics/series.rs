@@ -12,25 +12,25 @@ const OWNER: &str = "metrics";
 
 /// An account's metrics in a region.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Home {
-    pub(super) account: String,
-    pub(super) region: String,
+pub(crate) struct Home {
+    pub(crate) account: String,
+    pub(crate) region: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Series {
+pub(crate) struct Series {
     /// Version of the record's form.
-    pub(super) version: u32,
-    pub(super) namespace: String,
-    pub(super) metric: String,
-    pub(super) dimensions: BTreeMap<String, String>,
-    pub(super) unit: String,
+    pub(crate) version: u32,
+    pub(crate) namespace: String,
+    pub(crate) metric: String,
+    pub(crate) dimensions: BTreeMap<String, String>,
+    pub(crate) unit: String,
     /// The newest minute that has values.
-    pub(super) newest: i64,
+    pub(crate) newest: i64,
 }
 
 impl Home {
-    pub(super) fn of(cx: &Cx) -> Self {
+    pub(crate) fn of(cx: &Cx) -> Self {
         Self { account: cx.account().to_owned(), region: cx.region().to_owned() }
     }
 
@@ -43,7 +43,7 @@ impl Home {
     }
 
     /// Those that fit; a namespace and a metric narrow the search.
-    pub(super) fn series(
+    pub(crate) fn series(
         &self,
         tx: &mut Tx<'_>,
         namespace: Option<&str>,
@@ -58,7 +58,7 @@ impl Home {
     }
 
     /// Adds to a minute.
-    pub(super) fn add(&self, tx: &mut Tx<'_>, series: &Series, minute: i64, stat: &Stat) -> Result<(), store::Error> {
+    pub(crate) fn add(&self, tx: &mut Tx<'_>, series: &Series, minute: i64, stat: &Stat) -> Result<(), store::Error> {
         let key = series.key(self.data()).push_i64(minute);
         let known: Option<Stat> = tx.get_json(&key)?;
         if known.is_none() {
@@ -73,7 +73,7 @@ impl Home {
     }
 
     /// The minutes from one to before another.
-    pub(super) fn minutes(
+    pub(crate) fn minutes(
         &self,
         tx: &mut Tx<'_>,
         series: &Series,
@@ -100,7 +100,7 @@ fn minute_of(key: &[u8]) -> i64 {
 }
 
 /// Removes minutes before `oldest`, and series that have none left.
-pub(super) fn forget(tx: &mut Tx<'_>, oldest: i64) -> Result<(), store::Error> {
+pub(crate) fn forget(tx: &mut Tx<'_>, oldest: i64) -> Result<(), store::Error> {
     for (key, value) in tx.scan_prefix(Key::new(OWNER).push("series"), usize::MAX)? {
         let series: Series = store::kv::decode(&key, &value)?;
         let parts = Key::parts(&key);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Stat {
+pub(crate) struct Stat {
     /// How many values; clients may give fractions.
     #[serde(rename = "n")]
     count: f64,
@@ -27,12 +27,12 @@ fn step(value: f64) -> i32 {
 }
 
 impl Stat {
-    pub(super) fn add(&mut self, value: f64, count: f64) {
+    pub(crate) fn add(&mut self, value: f64, count: f64) {
         *self.steps.entry(step(value)).or_default() += count;
         self.add_set(count, value * count, value, value);
     }
 
-    pub(super) fn add_set(&mut self, count: f64, sum: f64, min: f64, max: f64) {
+    pub(crate) fn add_set(&mut self, count: f64, sum: f64, min: f64, max: f64) {
         let first = self.count == 0.0;
         self.min = if first { min } else { self.min.min(min) };
         self.max = if first { max } else { self.max.max(max) };
@@ -40,7 +40,7 @@ impl Stat {
         self.sum += sum;
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         if other.count == 0.0 {
             return;
         }
@@ -51,7 +51,7 @@ impl Stat {
     }
 
     /// `Sum`, `Average`, `p99.9`, …; `None` for other names, and for percentiles of what came without its values.
-    pub(super) fn value(&self, name: &str) -> Option<f64> {
+    pub(crate) fn value(&self, name: &str) -> Option<f64> {
         Some(match name {
             "SampleCount" => self.count,
             "Sum" => self.sum,
@@ -82,7 +82,7 @@ fn percent(name: &str) -> Option<f64> {
 }
 
 /// Whether there is such a statistic.
-pub(super) fn is_known(name: &str) -> bool {
+pub(crate) fn is_known(name: &str) -> bool {
     matches!(name, "SampleCount" | "Sum" | "Average" | "Minimum" | "Maximum") || percent(name).is_some()
 }
 

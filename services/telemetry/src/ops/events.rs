@@ -11,7 +11,9 @@ use wire::Error;
 
 use super::limit;
 use crate::Telemetry;
+use crate::filters;
 use crate::logs::{Batch, MAX_SPAN_MS, Scope};
+use crate::metrics::series::Home;
 use crate::pattern::Pattern;
 
 /// Source: PutLogEvents: a batch is at most 1,048,576 bytes, counting 26 for each event.
@@ -43,7 +45,7 @@ impl Handle<PutLogEvents> for Telemetry {
                 "Log events in a single PutLogEvents request must be in chronological order.",
             ));
         }
-        let (scope, now) = (Scope::of(cx), cx.now().as_millisecond());
+        let (scope, home, now) = (Scope::of(cx), Home::of(cx), cx.now().as_millisecond());
         let events: Vec<(i64, String)> = req.log_events.into_iter().map(|e| (e.timestamp, e.message)).collect();
         let batch = Batch { stream: req.log_stream_name, ingested_ms: now, events };
         let group = req.log_group_name;
@@ -56,6 +58,7 @@ impl Handle<PutLogEvents> for Telemetry {
             tx.put_json(scope.stream(&group, &batch.stream), &stream)?;
             let number = tx.next_number(scope.counter())?;
             tx.put_json(scope.batch(&group, first, &batch.stream, number), &batch)?;
+            filters::apply(tx, &scope, &home, &group, &batch, number)?;
             Ok::<_, Error>(())
         })
         .await?;

@@ -50,6 +50,8 @@ impl Handle<DeleteLogGroup> for Telemetry {
             scope.load_group(tx, name)?;
             clear(tx, &scope.streams(name))?;
             clear(tx, &scope.events(name))?;
+            clear(tx, &scope.metric_filters(name))?;
+            clear(tx, &scope.subscriptions(name))?;
             Ok::<_, Error>(tx.delete(scope.group(name))?)
         })
         .await?;
@@ -76,14 +78,19 @@ impl Handle<DescribeLogGroups> for Telemetry {
             page(groups, limit(req.limit, 50), |g| g.name.clone(), req.next_token.as_deref(), keep);
         let mut shown = Vec::new();
         for group in found {
-            let streams: Vec<Stream> =
-                self.store.read(|tx| tx.list_json(scope.streams(&group.name), usize::MAX)).await?;
+            let (streams, filters): (Vec<Stream>, usize) = self
+                .store
+                .read(|tx| {
+                    let filters = tx.scan_prefix(scope.metric_filters(&group.name), usize::MAX)?.len();
+                    Ok::<_, Error>((tx.list_json(scope.streams(&group.name), usize::MAX)?, filters))
+                })
+                .await?;
             let arn = cx.arn("logs", format!("log-group:{}", group.name));
             shown.push(LogGroup {
                 log_group_name: Some(group.name),
                 creation_time: Some(group.created_ms),
                 retention_in_days: group.retention_days,
-                metric_filter_count: Some(0),
+                metric_filter_count: i32::try_from(filters).ok(),
                 arn: Some(format!("{arn}:*")),
                 log_group_arn: Some(arn),
                 stored_bytes: Some(streams.iter().map(|s| s.bytes).sum()),

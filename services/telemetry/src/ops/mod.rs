@@ -1,8 +1,11 @@
-//! The operations: groups, streams, events.
+//! The operations: groups, streams, events, filters, policies, definitions of queries.
 
 mod events;
 mod groups;
+mod metric_filters;
+mod stored;
 mod streams;
+mod subscriptions;
 
 /// A page of at most `limit` records under a prefix, after the name in `token`; and the token of the next page.
 fn page<T>(

@@ -170,3 +170,107 @@ async fn what_cannot_be_is_refused() {
     assert_eq!(refused(asked(90, "Sum")).await, "InvalidParameterValueException");
     assert_eq!(refused(asked(60, "Sum")).await, "InvalidParameterCombinationException", "too many datapoints");
 }
+
+impl Bench {
+    async fn logs(&self, operation: &str, input: Value) -> Value {
+        let answer = self.cx.call_json("cloudwatchlogs", operation, input).await;
+        answer.unwrap_or_else(|error| panic!("{operation}: {error}"))
+    }
+
+    async fn say(&self, messages: &[&str]) {
+        let at = self.now.as_millisecond();
+        let events: Vec<Value> = messages.iter().map(|message| json!({"Timestamp": at, "Message": message})).collect();
+        self.logs("putLogEvents", json!({"LogGroupName": "g", "LogStreamName": "s", "LogEvents": events})).await;
+    }
+}
+
+#[tokio::test]
+async fn events_become_metrics_on_their_way_in() {
+    let bench = bench();
+    bench.logs("createLogGroup", json!({"LogGroupName": "g"})).await;
+    bench.logs("createLogStream", json!({"LogGroupName": "g", "LogStreamName": "s"})).await;
+    let filter = |name: &str, pattern: &str, transformation: Value| json!({"LogGroupName": "g", "FilterName": name, "FilterPattern": pattern, "MetricTransformations": [transformation]});
+    let counted = json!({"MetricName": "Errors", "MetricNamespace": "N", "MetricValue": "1", "DefaultValue": 0.0});
+    bench.logs("putMetricFilter", filter("errors", "?ERROR ?Traceback", counted)).await;
+    let slow = json!({"MetricName": "Slow", "MetricNamespace": "N", "MetricValue": "$.ms", "Unit": "Milliseconds", "Dimensions": {"Path": "$.path"}});
+    bench.logs("putMetricFilter", filter("slow", "{ $.ms > 100 }", slow)).await;
+    let before = json!({"Sum": 0.0, "SampleCount": 1.0});
+    bench.say(&["all is well"]).await;
+    let found = bench.statistics("N", "Errors", json!([]), json!({})).await;
+    assert_eq!((&found[0]["Sum"], &found[0]["SampleCount"]), (&before["Sum"], &before["SampleCount"]));
+    let embedded = r#"{"_aws": {"CloudWatchMetrics": [{"Namespace": "E", "Dimensions": [["fn"]], "Metrics": [{"Name": "rows"}]}]}, "fn": "f", "rows": 7}"#;
+    bench
+        .say(&[
+            "ERROR one",
+            "fine",
+            "Traceback two",
+            r#"{"ms": 250, "path": "/a"}"#,
+            r#"{"ms": 50, "path": "/a"}"#,
+            embedded,
+        ])
+        .await;
+    assert_eq!(bench.statistics("N", "Errors", json!([]), json!({})).await[0]["Sum"], json!(2.0));
+    let slow = bench.statistics("N", "Slow", json!([{"Name": "Path", "Value": "/a"}]), json!({})).await;
+    assert_eq!((&slow[0]["Sum"], &slow[0]["Unit"]), (&json!(250.0), &json!("Milliseconds")));
+    let rows = bench.statistics("E", "rows", json!([{"Name": "fn", "Value": "f"}]), json!({})).await;
+    assert_eq!(rows[0]["Maximum"], json!(7.0));
+    let listed = bench.logs("describeMetricFilters", json!({"LogGroupName": "g", "FilterNamePrefix": "s"})).await;
+    assert_eq!(listed["MetricFilters"][0]["FilterPattern"], "{ $.ms > 100 }");
+    bench.logs("deleteMetricFilter", json!({"LogGroupName": "g", "FilterName": "errors"})).await;
+    bench.say(&["ERROR three"]).await;
+    assert_eq!(bench.statistics("N", "Errors", json!([]), json!({})).await[0]["Sum"], json!(2.0));
+}
+
+#[tokio::test]
+async fn alarms_keep_what_they_are_told() {
+    let bench = bench();
+    let alarm = json!({
+        "AlarmName": "a", "Namespace": "N", "MetricName": "M", "Statistic": "Sum", "Period": 300, "EvaluationPeriods": 1,
+        "Threshold": 1.0, "ComparisonOperator": "GreaterThanOrEqualToThreshold", "TreatMissingData": "notBreaching",
+        "AlarmActions": ["arn:aws:sns:eu-west-1:000000000000:t"], "Tags": [{"Key": "k", "Value": "v"}],
+    });
+    bench.call("putMetricAlarm", alarm.clone()).await;
+    let found = bench.call("describeAlarms", json!({"AlarmNames": ["a"]})).await["MetricAlarms"][0].clone();
+    assert_eq!((&found["StateValue"], &found["Threshold"]), (&json!("INSUFFICIENT_DATA"), &json!(1.0)));
+    assert_eq!(found["AlarmArn"], "arn:aws:cloudwatch:eu-west-1:000000000000:alarm:a");
+    bench.call("setAlarmState", json!({"AlarmName": "a", "StateValue": "ALARM", "StateReason": "because"})).await;
+    bench.call("putCompositeAlarm", json!({"AlarmName": "c", "AlarmRule": "ALARM(a) AND NOT OK(a)"})).await;
+    let history = bench.call("describeAlarmHistory", json!({"AlarmName": "a"})).await["AlarmHistoryItems"].clone();
+    let kinds: Vec<&str> =
+        history.as_array().unwrap().iter().map(|item| item["HistoryItemType"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["StateUpdate", "ConfigurationUpdate"]);
+    // Put again it keeps its state.
+    bench.call("putMetricAlarm", alarm.clone()).await;
+    let alarms = bench.call("describeAlarms", json!({"StateValue": "ALARM"})).await;
+    assert_eq!(alarms["MetricAlarms"][0]["AlarmName"], "a");
+    let tags = bench.call("listTagsForResource", json!({"ResourceARN": found["AlarmArn"]})).await;
+    assert_eq!(tags["Tags"], json!([{"Key": "k", "Value": "v"}]));
+    for (member, value) in [
+        ("Period", json!(61)),
+        ("AlarmActions", json!(["arn:aws:automate:eu-west-1:ec2:stop"])),
+        ("DatapointsToAlarm", json!(2)),
+        ("ComparisonOperator", json!("GreaterThanUpperThreshold")),
+        ("TreatMissingData", json!("never")),
+    ] {
+        let mut bad = alarm.clone();
+        bad[member] = value;
+        assert!(!bench.refusal("putMetricAlarm", bad).await.is_empty(), "{member}");
+    }
+    bench.refusal("putCompositeAlarm", json!({"AlarmName": "d", "AlarmRule": "ALARM(nope)"})).await;
+    bench.call("deleteAlarms", json!({"AlarmNames": ["a", "c"]})).await;
+    assert_eq!(bench.call("describeAlarms", json!({})).await["MetricAlarms"], json!([]));
+}
+
+#[tokio::test]
+async fn dashboards_come_back_as_sent() {
+    let bench = bench();
+    let body = r#"{"widgets": [ {"type": "metric", "properties": {"metrics": [["N", "M"]]}}, {"type": "text"} ]}"#;
+    let put = bench.call("putDashboard", json!({"DashboardName": "d", "DashboardBody": body})).await;
+    assert_eq!(put["DashboardValidationMessages"][0]["DataPath"], "/widgets/1");
+    assert_eq!(bench.call("getDashboard", json!({"DashboardName": "d"})).await["DashboardBody"], body);
+    assert_eq!(bench.call("listDashboards", json!({})).await["DashboardEntries"][0]["DashboardName"], "d");
+    bench.refusal("putDashboard", json!({"DashboardName": "d", "DashboardBody": "{"})).await;
+    bench.refusal("deleteDashboards", json!({"DashboardNames": ["d", "nope"]})).await;
+    bench.call("deleteDashboards", json!({"DashboardNames": ["d"]})).await;
+    assert_eq!(bench.refusal("getDashboard", json!({"DashboardName": "d"})).await, "ResourceNotFound");
+}

@@ -1,0 +1,146 @@
+//! What becomes of log events on their way in: metric filters count them, embedded metrics are taken out of them, subscription
+//! filters pass them on. All in the transaction that stores them, so that each event counts once.
+
+use std::collections::BTreeMap;
+
+use api_logs::{MetricFilter, MetricTransformation, SubscriptionFilter};
+use serde::{Deserialize, Serialize};
+use store::{NewTask, Tx};
+use wire::Error;
+
+use crate::emf;
+use crate::logs::{Batch, Scope};
+use crate::metrics::series::{Home, Series};
+use crate::metrics::stat::Stat;
+use crate::pattern::Pattern;
+
+/// The task that brings a batch to a subscription's destination.
+pub(crate) const PASS_ON: &str = "logs:pass-on";
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MetricFilterRecord {
+    pub(crate) version: u32,
+    pub(crate) filter: MetricFilter,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SubscriptionRecord {
+    pub(crate) version: u32,
+    pub(crate) filter: SubscriptionFilter,
+}
+
+/// Events for a subscription's destination.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PassOn {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) group: String,
+    pub(crate) stream: String,
+    pub(crate) filter: String,
+    pub(crate) destination: String,
+    /// Id, time, message.
+    pub(crate) events: Vec<(String, i64, String)>,
+}
+
+/// A measurement: of what, in which minute.
+pub(crate) type Measured = (Series, i64, Stat);
+
+/// Does what the group's filters ask for with a batch that is being stored under this number.
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    home: &Home,
+    group: &str,
+    batch: &Batch,
+    number: u64,
+) -> Result<(), Error> {
+    let counted: Vec<MetricFilterRecord> = tx.list_json(scope.metric_filters(group), usize::MAX)?;
+    for record in &counted {
+        count(tx, home, &record.filter, batch)?;
+    }
+    for (series, minute, stat) in batch.events.iter().flat_map(|(at, message)| emf::metrics(*at, message)) {
+        home.add(tx, &series, minute, &stat)?;
+    }
+    let subscribed: Vec<SubscriptionRecord> = tx.list_json(scope.subscriptions(group), usize::MAX)?;
+    for record in &subscribed {
+        pass_on(tx, home, &record.filter, group, batch, number)?;
+    }
+    Ok(())
+}
+
+fn count(tx: &mut Tx<'_>, home: &Home, filter: &MetricFilter, batch: &Batch) -> Result<(), Error> {
+    let pattern = Pattern::parse(filter.filter_pattern.as_deref().unwrap_or_default())?;
+    for transformation in filter.metric_transformations.iter().flatten() {
+        let mut found = false;
+        for (at, message) in batch.events.iter().filter(|(_, message)| pattern.matches(message)) {
+            found = true;
+            if let Some((series, value)) = measure(&pattern, transformation, message) {
+                let mut stat = Stat::default();
+                stat.add(value, 1.0);
+                home.add(tx, &series, at.div_euclid(60_000), &stat)?;
+            }
+        }
+        // Where logs come and nothing matches, the default is the minute's value.
+        if let (false, Some(default), Some((at, _))) = (found, transformation.default_value, batch.events.first()) {
+            let (series, minute) = (series(transformation, BTreeMap::new()), at.div_euclid(60_000));
+            if home.minutes(tx, &series, minute, minute + 1)?.is_empty() {
+                let mut stat = Stat::default();
+                stat.add(default, 1.0);
+                home.add(tx, &series, minute, &stat)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The value that a matching message has, and its series; none where the value is no number or a dimension is not there.
+fn measure(pattern: &Pattern, transformation: &MetricTransformation, message: &str) -> Option<(Series, f64)> {
+    let value = transformation.metric_value.trim();
+    let value = if value.starts_with('$') { pattern.extract(message, value)? } else { value.to_owned() };
+    let value: f64 = value.parse().ok().filter(|value: &f64| value.is_finite())?;
+    let wanted = transformation.dimensions.iter().flatten();
+    let dimensions: Option<BTreeMap<_, _>> =
+        wanted.map(|(name, selector)| Some((name.clone(), pattern.extract(message, selector)?))).collect();
+    Some((series(transformation, dimensions?), value))
+}
+
+fn series(transformation: &MetricTransformation, dimensions: BTreeMap<String, String>) -> Series {
+    Series {
+        version: 1,
+        namespace: transformation.metric_namespace.clone(),
+        metric: transformation.metric_name.clone(),
+        dimensions,
+        unit: transformation.unit.clone().unwrap_or_else(|| "None".to_owned()),
+        newest: 0,
+    }
+}
+
+fn pass_on(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    filter: &SubscriptionFilter,
+    group: &str,
+    batch: &Batch,
+    number: u64,
+) -> Result<(), Error> {
+    let pattern = Pattern::parse(filter.filter_pattern.as_deref().unwrap_or_default())?;
+    let matching = batch.events.iter().enumerate().filter(|(_, (_, message))| pattern.matches(message));
+    let events: Vec<_> =
+        matching.map(|(i, (at, message))| (format!("{at:020}{number:012}{i:06}"), *at, message.clone())).collect();
+    if events.is_empty() {
+        return Ok(());
+    }
+    let (name, destination) =
+        (filter.filter_name.clone().unwrap_or_default(), filter.destination_arn.clone().unwrap_or_default());
+    let task = format!("{PASS_ON}/{}/{}/{group}/{name}/{number}", home.account, home.region);
+    let payload = PassOn {
+        account: home.account.clone(),
+        region: home.region.clone(),
+        group: group.to_owned(),
+        stream: batch.stream.clone(),
+        filter: name,
+        destination,
+        events,
+    };
+    Ok(tx.enqueue(NewTask::new(PASS_ON, task).payload(&payload)?)?)
+}

@@ -1,0 +1,139 @@
+//! Looking at all alarms now and then: one durable task, which is there as long as there are alarms.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api_cloudwatch::MetricAlarm;
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use serde_json::json;
+use store::{Done, NewTask, Runner, Task, Tx};
+use wire::{Error, Timestamp};
+
+use super::rule::Rule;
+use super::state::{evaluate, range};
+use super::{AlarmRecord, State, all};
+use crate::metrics::Metrics;
+use crate::metrics::read::Wanted;
+
+pub(in crate::metrics) const WATCH: &str = "cloudwatch:watch";
+/// How often.
+const EVERY: SignedDuration = SignedDuration::from_secs(10);
+
+/// Begins to look, where nobody does.
+pub(in crate::metrics) fn begin(tx: &mut Tx<'_>) -> Result<(), store::Error> {
+    if tx.has_task(WATCH)? { Ok(()) } else { tx.enqueue(NewTask::new(WATCH, WATCH)) }
+}
+
+pub(in crate::metrics) struct Watch(pub(in crate::metrics) Arc<Metrics>);
+
+#[async_trait]
+impl Runner for Watch {
+    async fn run(&self, _: Task) -> Done {
+        match self.look().await {
+            // The last alarm may have gone, and another one come since.
+            Ok(false) => {
+                let ended = self
+                    .0
+                    .store
+                    .write(|tx| {
+                        let none = all(tx)?.is_empty();
+                        if none {
+                            tx.finish_task(WATCH)?;
+                        }
+                        Ok::<_, store::Error>(none)
+                    })
+                    .await;
+                if matches!(ended, Ok(true)) { Done::Committed } else { self.again() }
+            }
+            Ok(true) => self.again(),
+            Err(error) => {
+                tracing::warn!(%error, "alarms could not be evaluated; it is tried again");
+                self.again()
+            }
+        }
+    }
+}
+
+impl Watch {
+    fn again(&self) -> Done {
+        Done::Retry(self.0.router.now() + EVERY)
+    }
+
+    /// Evaluates every alarm; whether there are any.
+    async fn look(&self) -> Result<bool, Error> {
+        let alarms = self.0.store.read(all).await?;
+        for alarm in &alarms {
+            if let Some(metric) = &alarm.metric
+                && let Some(state) = self.of_metric(alarm, metric).await?
+            {
+                self.change(alarm, state).await?;
+            }
+        }
+        // Composite alarms of composite alarms follow at the next look.
+        let now = self.0.store.read(all).await?;
+        for alarm in &now {
+            if let Some(state) = of_composite(alarm, &now) {
+                self.change(alarm, state).await?;
+            }
+        }
+        Ok(!alarms.is_empty())
+    }
+
+    async fn of_metric(&self, alarm: &AlarmRecord, metric: &MetricAlarm) -> Result<Option<State>, Error> {
+        let period = i64::from(metric.period.unwrap_or(60)).max(60);
+        let wanted_periods = range(metric);
+        // Whole minutes only: what is still being counted says nothing yet.
+        let end = self.0.router.now().as_second().div_euclid(60) * 60;
+        let begin = end - period * i64::try_from(wanted_periods).unwrap_or(1);
+        let wanted = Wanted {
+            namespace: metric.namespace.as_deref().unwrap_or_default(),
+            metric: metric.metric_name.as_deref().unwrap_or_default(),
+            dimensions: metric.dimensions.as_deref().unwrap_or_default(),
+            unit: metric.unit.as_deref(),
+            from: begin,
+            to: end,
+            period,
+        };
+        let found = self.0.periods(&alarm.home(), &wanted).await?;
+        let statistic = metric.statistic.as_deref().or(metric.extended_statistic.as_deref()).unwrap_or("Average");
+        let values: Vec<(i64, Option<f64>)> = (0..)
+            .take(wanted_periods)
+            .map(|n| begin + n * period)
+            .map(|at| (at, found.get(&at).and_then(|(stat, _)| stat.value(statistic))))
+            .collect();
+        Ok(evaluate(metric, &values, self.0.router.now()).filter(|state| state.value != alarm.state()))
+    }
+
+    async fn change(&self, alarm: &AlarmRecord, state: State) -> Result<(), Error> {
+        let (home, name, seen, now) =
+            (alarm.home(), alarm.name().to_owned(), alarm.state().to_owned(), Timestamp(self.0.router.now()));
+        self.0
+            .store
+            .write(move |tx| {
+                match AlarmRecord::load(tx, &home, &name)? {
+                    // Somebody may have set it meanwhile.
+                    Some(mut alarm) if alarm.state() == seen => alarm.become_state(tx, &state, now),
+                    _ => Ok(()),
+                }
+            })
+            .await
+    }
+}
+
+fn of_composite(alarm: &AlarmRecord, all: &[AlarmRecord]) -> Option<State> {
+    let composite = alarm.composite.as_ref()?;
+    let rule = Rule::parse(composite.alarm_rule.as_deref()?).ok()?;
+    let home = alarm.home();
+    let states: BTreeMap<&str, &str> =
+        all.iter().filter(|one| one.home() == home).map(|one| (one.name(), one.state())).collect();
+    let state = |name: &str| states.get(name).map_or_else(|| "INSUFFICIENT_DATA".to_owned(), |s| (*s).to_owned());
+    let value = if rule.holds(&state) { "ALARM" } else { "OK" };
+    if value == alarm.state() {
+        return None;
+    }
+    let children: Vec<_> =
+        rule.alarms().into_iter().map(|name| json!({ "name": name, "state": { "value": state(&name) } })).collect();
+    let reason = format!("{} transitioned to {value} because of the states of the alarms in its rule", alarm.arn());
+    Some(State { value: value.to_owned(), reason, data: Some(json!({ "triggeringAlarms": children }).to_string()) })
+}
