@@ -160,25 +160,32 @@ impl Committer<'_> {
             }
         }
         let mut added = Tally::default();
-        if !change.added.is_empty() {
-            change.added.iter().for_each(|file| added.count(file));
+        change.added.iter().for_each(|file| added.count(file));
+        // Files of deletes have manifests of their own.
+        for (content, name) in [(1, "deletes"), (0, "new")] {
+            let files = change.added.iter().filter(|file| i32::from(file.content != DATA) == content);
+            let entries: Vec<Entry> = files
+                .map(|file| Entry {
+                    status: ADDED,
+                    snapshot_id: Some(id),
+                    sequence: None,
+                    file_sequence: None,
+                    file: file.clone(),
+                })
+                .collect();
+            if entries.is_empty() {
+                continue;
+            }
             let new = NewManifest {
                 metadata,
                 schema: metadata.schema(),
                 spec: metadata.spec(),
-                path: format!("{folder}/{}-{attempt}-new.avro", self.id),
+                path: format!("{folder}/{}-{attempt}-{name}.avro", self.id),
                 snapshot_id: id,
                 sequence,
-                content: 0,
+                content,
             };
-            let entries = change.added.iter().map(|file| Entry {
-                status: ADDED,
-                snapshot_id: Some(id),
-                sequence: None,
-                file_sequence: None,
-                file: file.clone(),
-            });
-            manifests.insert(0, self.put_manifest(new, entries.collect()).await?);
+            manifests.insert(0, self.put_manifest(new, entries).await?);
         }
         let list = format!("{folder}/snap-{id}-{attempt}-{}.avro", self.id);
         let parent_id = parent.map(|parent| parent.id);

@@ -25,6 +25,9 @@ pub(crate) mod scan;
 pub(crate) mod transform;
 pub(crate) mod types;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
