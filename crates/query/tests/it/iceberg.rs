@@ -25,6 +25,19 @@ async fn a_table_lives_through_all_its_statements() {
         "\"1\",\"a\"\n\"2\",\"b\"\n\"3\",\n\"4\",\"d\"\n"
     );
 
+    for (sql, error) in [
+        (
+            "UPDATE t SET id = 'x', name = 'y'",
+            "TYPE_MISMATCH: line 1:1: UPDATE table column types don't match SET expressions: Table: [integer, varchar], Expressions: [varchar(1), varchar(1)]",
+        ),
+        ("UPDATE t SET nope = 1", "COLUMN_NOT_FOUND: line 1:1: The UPDATE SET target column nope doesn't exist"),
+        ("UPDATE t SET id = BIGINT '3000000000'", "NUMERIC_VALUE_OUT_OF_RANGE: Out of range for integer: 3000000000"),
+        ("DELETE FROM nothing", "TABLE_NOT_FOUND: line 1:13: Table 'awsdatacatalog.db.nothing' does not exist"),
+    ] {
+        assert_eq!(lake.fails(sql).await, error);
+    }
+    let missing = lake.fails("DELETE FROM t WHERE nope = 1").await;
+    assert!(missing.starts_with("COLUMN_NOT_FOUND: line 1:1: Column 'nope' cannot be resolved"), "{missing}");
     assert_eq!(lake.step("DELETE FROM t WHERE id = 3").await.update_count, 1);
     assert_eq!(lake.rows("SELECT id, name FROM t ORDER BY id").await, "\"1\",\"a\"\n\"2\",\"b\"\n\"4\",\"d\"\n");
     assert_eq!(lake.step("UPDATE t SET name = name || '!', id = id + 10 WHERE id >= 2").await.update_count, 2);
@@ -139,6 +152,38 @@ async fn rows_of_every_type_come_back() {
     assert!(lake.fails("INSERT INTO k (nope) VALUES (1)").await.contains("COLUMN_NOT_FOUND"));
     lake.step("INSERT INTO k (l, d) VALUES (3, 4)").await;
     assert_eq!(lake.rows("SELECT l, d FROM k WHERE l = 3").await, "\"3\",\"4.0\"\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conditions_ask_other_tables() {
+    let lake = Lake::new().await;
+    lake.step(
+        "CREATE TABLE t (id int, s string, d decimal(9,2)) LOCATION 's3://b/t' TBLPROPERTIES ('table_type'='ICEBERG')",
+    )
+    .await;
+    lake.step("CREATE TABLE src (id int, s string) LOCATION 's3://b/src' TBLPROPERTIES ('table_type'='ICEBERG')").await;
+    lake.step("INSERT INTO t SELECT n, 'x', 1 FROM UNNEST(sequence(1, 10)) AS u (n)").await;
+    lake.step("INSERT INTO src VALUES (1, 'a'), (2, 'b'), (50, 'c'), (NULL, 'n')").await;
+    // What is not among values and a null is neither in nor out: it stays.
+    assert_eq!(lake.step("DELETE FROM t WHERE id IN (SELECT id FROM src)").await.update_count, 2);
+    assert_eq!(lake.step("DELETE FROM t WHERE id NOT IN (SELECT id FROM src)").await.update_count, 0);
+    let exists = "DELETE FROM t WHERE EXISTS (SELECT 1 FROM src WHERE src.id + 2 = t.id)";
+    assert_eq!(lake.step(exists).await.update_count, 2);
+    assert_eq!(lake.step("UPDATE t SET s = (SELECT max(s) FROM src) WHERE id = 5").await.update_count, 1);
+    let sql = "UPDATE t SET d = d * 1.1, s = upper(s) WHERE id IN (SELECT id + 4 FROM src)";
+    assert_eq!(lake.step(sql).await.update_count, 2);
+    let rows = lake.rows("SELECT * FROM t WHERE id < 8 ORDER BY id").await;
+    assert_eq!(rows, "\"5\",\"N\",\"1.10\"\n\"6\",\"X\",\"1.10\"\n\"7\",\"x\",\"1.00\"\n");
+    let sql = "MERGE INTO t USING src ON t.id = src.id WHEN MATCHED THEN DELETE \
+               WHEN NOT MATCHED AND src.id IS NOT NULL THEN INSERT VALUES (src.id, src.s, 0)";
+    assert_eq!(lake.step(sql).await.update_count, 3);
+    let sql = "MERGE INTO \"db\".\"t\" \"target\" USING (SELECT * FROM src WHERE id > 1) AS \"source\" \
+               ON (\"target\".\"id\" = \"source\".\"id\") WHEN MATCHED AND \"target\".s = 'c' THEN UPDATE SET \"s\" = \"source\".\"s\" || '!', d = 7.5";
+    assert_eq!(lake.step(sql).await.update_count, 1);
+    assert_eq!(
+        lake.rows("SELECT * FROM t WHERE id < 3 OR id > 40 ORDER BY id").await,
+        "\"1\",\"a\",\"0.00\"\n\"2\",\"b\",\"0.00\"\n\"50\",\"c!\",\"7.50\"\n"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,6 +11,8 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::collect;
+use trino_functions::Type;
+use trino_functions::types::common;
 
 use super::{changed, column_list, exposed, fit, relation};
 use crate::error::{Error, Result};
@@ -47,9 +49,37 @@ impl Run<'_> {
         if let Some(source) = source {
             session.put(&database, SOURCE, Arc::clone(source))?;
         }
-        let plan = self.plan_with(&session, &select).await?;
+        let plan = self.plan_with(&session, &select).await.map_err(unplaced)?;
         let plan = named(plan, &select)?;
         Ok((session, plan))
+    }
+
+    /// The values of an UPDATE have types that may go into their columns.
+    async fn settable(&self, loaded: &Loaded, assigned: &BTreeMap<&str, &str>, name: &str) -> Result<()> {
+        let values: Vec<_> =
+            assigned.iter().map(|(column, value)| format!("{value} AS {}", relation(column))).collect();
+        let text = format!("SELECT {} FROM {TARGET} AS {name}", values.join(", "));
+        let (_, plan) = self.changing(&text, loaded, None, None).await?;
+        let fields = exposed(loaded)?;
+        let (mut table, mut given) = (Vec::new(), Vec::new());
+        for (at, column) in assigned.keys().enumerate() {
+            let known = fields.fields().iter().find(|field| field.name().eq_ignore_ascii_case(column));
+            table.extend(known.map(|field| Type::of(field)));
+            given.push(Type::of(plan.schema().field(at)));
+        }
+        if table.len() == given.len() && table.iter().zip(&given).all(|(to, from)| common(from, to).is_some()) {
+            return Ok(());
+        }
+        let list = |types: &[Type]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        Err(Error::user(
+            1006,
+            "TYPE_MISMATCH",
+            format_args!(
+                "line 1:1: UPDATE table column types don't match SET expressions: Table: [{}], Expressions: [{}]",
+                list(&table),
+                list(&given)
+            ),
+        ))
     }
 
     /// Which files hold rows of a query `SELECT "$path", count(*) …`, and how many rows those are.
@@ -96,8 +126,9 @@ impl Run<'_> {
         let name = relation(&update.table.name);
         let text = format!("SELECT \"$path\", count(*) AS n FROM {TARGET} AS {name} WHERE {condition} GROUP BY 1");
         let (session, plan) = self.changing(&text, &loaded, None, None).await?;
-        let (removed, rows) = self.touched(&session, plan).await?;
         let assigned = assigned(&loaded, &update.assignments)?;
+        let (removed, rows) = self.touched(&session, plan).await?;
+        self.settable(&loaded, &assigned, &name).await?;
         let fields = exposed(&loaded)?;
         let columns: Vec<String> = fields
             .fields()
@@ -193,6 +224,18 @@ impl Run<'_> {
         let batches = collect(physical, session.context().task_ctx()).await?;
         let some = batches.iter().filter(|batch| batch.num_rows() > 0);
         Ok(some.map(|batch| batch.column(0).as_primitive::<Int64Type>().value(0)).sum())
+    }
+}
+
+/// Places in the queries that are made here are none of the statement's.
+fn unplaced(error: Error) -> Error {
+    let at = error.message.find("line ");
+    let end = at.and_then(|at| Some(at + error.message[at..].find(": ")?));
+    match at.zip(end) {
+        Some((at, end)) if error.message[at + 5..end].bytes().all(|b| b.is_ascii_digit() || b == b':') => {
+            Error { message: format!("{}line 1:1{}", &error.message[..at], &error.message[end..]), ..error }
+        }
+        _ => error,
     }
 }
 
