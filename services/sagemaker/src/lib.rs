@@ -7,24 +7,29 @@
 //! | `ops` | one operation a file |
 //! | `records` | models, endpoints and transform jobs as stored, tags |
 //! | `transform` | a job's work and end; `event` |
+//! | `program` | transforms by the model's own `inference.py` |
 //! | [`worker`] | the child process: archive, ONNX session, formats, filters |
 //!
 //! Beyond AWS: content type `application/x-parquet`. Columns are matched to the model's inputs by name; with JoinSource=Input
 //! the output holds the input's columns and the predictions, and filters (`$['a','b']`) choose columns by name.
 //!
-//! Endpoints and their configurations are kept, and not yet called. Not here: training, containers. The image of a model is not run.
+//! Endpoints and their configurations are kept, and not yet called. Not here: training, containers. The image of a model is not run:
+//! its name says which packages its program finds.
 
 mod event;
 mod ops;
+mod program;
 mod records;
 mod transform;
 pub mod worker;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use compute::Compute;
 use service::{Platform, Router, operations};
 use store::Store;
+use tokio::sync::OnceCell;
 
 pub use transform::REQUIREMENTS;
 
@@ -34,6 +39,9 @@ pub struct SageMaker {
     router: Arc<Router>,
     compute: Compute,
     endpoint: String,
+    scratch: PathBuf,
+    /// Whether the scratch folder holds the program.
+    laid_out: OnceCell<()>,
 }
 
 impl std::fmt::Debug for SageMaker {
@@ -52,6 +60,8 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<SageMaker> {
         router: platform.router.clone(),
         compute: compute.clone(),
         endpoint: platform.endpoint.clone(),
+        scratch: platform.data.join("sagemaker").join("scratch"),
+        laid_out: OnceCell::new(),
     });
     operations!(platform.router, service, api_sagemaker: AddTags, CreateEndpoint, CreateEndpointConfig, CreateModel,
         CreateTransformJob, DeleteEndpoint, DeleteEndpointConfig, DeleteModel, DeleteTags, DescribeEndpoint,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api_sagemaker::ContainerDefinition;
 use async_trait::async_trait;
 use compute::worker;
 use jobs::{Attempt, Ended as JobEnded, Kind, Limits, Loaded, Next, Used, Who, Worked};
@@ -18,7 +19,7 @@ use crate::{SageMaker, event};
 /// The library out of PyPI's wheel; the newest with wheels for each Python.
 pub const REQUIREMENTS: &str =
     "onnxruntime==1.23.2; python_version < \"3.11\"\nonnxruntime==1.32.0; python_version >= \"3.11\"\n";
-const TIMEOUT: Duration = Duration::from_hours(24);
+pub(crate) const TIMEOUT: Duration = Duration::from_hours(24);
 const MEMORY_MB: u64 = 2048;
 
 pub(crate) struct Transforms(pub(crate) Arc<SageMaker>);
@@ -132,7 +133,10 @@ impl SageMaker {
             input: record.job.transform_input.clone(),
             output: record.job.transform_output.clone().unwrap_or_default(),
             processing: record.job.data_processing.clone().unwrap_or_default(),
+            named: container(record).and_then(|one| one.environment.as_ref()?.get("SAGEMAKER_PROGRAM").cloned()),
+            image: container(record).and_then(|one| one.image.clone()).unwrap_or_default(),
         };
+        let asked = request.clone();
         let request = serde_json::to_value(&request).map_err(|error| broken(error.to_string()))?;
         let mut limits = worker::Limits::new().memory_mb(MEMORY_MB);
         for path in library.1 {
@@ -142,7 +146,13 @@ impl SageMaker {
         let (answer, used) = self.compute.workers.call("onnx", request, limits).await;
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
         match answer {
-            Ok(_) => Ok(()),
+            Ok(answer) => match answer.get("needed") {
+                None => Ok(()),
+                Some(needed) => {
+                    let needed = serde_json::from_value(needed.clone()).map_err(|error| broken(error.to_string()))?;
+                    self.program(record, &asked.access, &asked, needed).await
+                }
+            },
             Err(compute::Error::Failed { code, message }) => Err(format!("{code}: {message}")),
             Err(error) => Err(format!("AlgorithmError: {error}")),
         }
@@ -167,9 +177,12 @@ impl SageMaker {
     }
 }
 
+fn container(record: &JobRecord) -> Option<&ContainerDefinition> {
+    record.model.primary_container.as_ref().or_else(|| record.model.containers.as_ref()?.first())
+}
+
 fn model_data(record: &JobRecord) -> String {
-    let container = record.model.primary_container.as_ref().or_else(|| record.model.containers.as_ref()?.first());
-    container
+    container(record)
         .and_then(|c| {
             let source = c.model_data_source.as_ref().and_then(|s| s.s3_data_source.as_ref()).map(|s| s.s3_uri.clone());
             c.model_data_url.clone().or(source)

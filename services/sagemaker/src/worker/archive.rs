@@ -11,14 +11,7 @@ const MOST_BYTES: u64 = 1 << 30;
 
 /// Regular files by path, without a leading `./`.
 pub(crate) fn files(archive: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    let mut tar = Vec::new();
-    MultiGzDecoder::new(archive)
-        .take(MOST_BYTES + 1)
-        .read_to_end(&mut tar)
-        .map_err(|e| format!("the model archive is not a whole gzip file: {e}"))?;
-    if tar.len() as u64 > MOST_BYTES {
-        return Err("the model archive unpacks to more than 1 GiB".to_owned());
-    }
+    let tar = unpack(archive).map_err(|error| format!("the model archive: {error}"))?;
     let mut files = BTreeMap::new();
     let (mut at, mut long_name) = (0, None);
     while at + BLOCK <= tar.len() && tar[at..at + BLOCK].iter().any(|b| *b != 0) {
@@ -38,6 +31,17 @@ pub(crate) fn files(archive: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String>
         at += BLOCK + size.div_ceil(BLOCK) * BLOCK;
     }
     Ok(files)
+}
+
+/// A whole gzip file.
+pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = MultiGzDecoder::new(packed).take(MOST_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| format!("it is not a whole gzip file: {error}"))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err("it unpacks to more than 1 GiB".to_owned());
+    }
+    Ok(bytes)
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -29,16 +29,23 @@ impl Filter {
         }
         let inner = rest.strip_prefix('[').and_then(|r| r.strip_suffix(']')).ok_or_else(wrong)?;
         let parts: Option<Vec<_>> = items(inner).iter().map(|item| selector(item.trim())).collect();
-        parts.filter(|p| !p.is_empty()).map(Self::Some).ok_or_else(wrong)
+        // One range, or a list of single ones: <https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-data-processing.html>
+        let fits = |parts: &Vec<Selector>| {
+            !parts.is_empty() && (parts.len() == 1 || !parts.iter().any(|part| matches!(part, Selector::Slice(..))))
+        };
+        parts.filter(fits).map(Self::Some).ok_or_else(wrong)
     }
 
-    /// Positions of the chosen columns. An index out of range is left out, a name that is not there is an error.
+    /// Positions of the chosen columns. An index out of range and a name that is not there are errors.
     pub(crate) fn positions(&self, columns: &[&str]) -> Result<Vec<usize>, String> {
         let Self::Some(selectors) = self else { return Ok((0..columns.len()).collect()) };
         let mut chosen = Vec::new();
         for selector in selectors {
             match selector {
-                Selector::Index(i) => chosen.extend(position(*i, columns.len())),
+                Selector::Index(i) => {
+                    let at = position(*i, columns.len());
+                    chosen.push(at.ok_or_else(|| format!("there is no column {i}, of {}", columns.len()))?);
+                }
                 Selector::Slice(from, to) => chosen.extend(bounds(*from, *to, columns.len())),
                 Selector::Name(name) => {
                     let at = columns.iter().position(|c| c == name);
@@ -127,7 +134,8 @@ mod tests {
         check("$[0,-1]", &[0, 3]);
         check("$['p', 'id']", &[3, 0]);
         check("$.a", &[1]);
-        check("$[7]", &[]);
+        assert!(Filter::parse(Some("$[7]")).unwrap().positions(&columns).unwrap_err().contains("no column 7"));
+        assert!(Filter::parse(Some("$[0:1,3:]")).is_err());
         assert_eq!(Filter::parse(None), Ok(Filter::All));
         assert!(Filter::parse(Some("$..a")).is_err());
         assert!(Filter::parse(Some("x")).is_err());

@@ -7,6 +7,7 @@ mod model;
 mod objects;
 mod table;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use api_sagemaker::{DataProcessing, TransformInput, TransformOutput};
@@ -16,8 +17,9 @@ use compute::worker::{Answer, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub(crate) use objects::Access;
+pub(crate) use objects::{Access, Object};
 
+use crate::program::Needed;
 use filter::Filter;
 use model::Model;
 use objects::client;
@@ -33,6 +35,11 @@ pub(crate) struct Request {
     pub(crate) input: TransformInput,
     pub(crate) output: TransformOutput,
     pub(crate) processing: DataProcessing,
+    /// The program that the container's environment names.
+    #[serde(default)]
+    pub(crate) named: Option<String>,
+    #[serde(default)]
+    pub(crate) image: String,
 }
 
 struct Plan {
@@ -41,6 +48,7 @@ struct Plan {
     input_filter: Filter,
     output_filter: Filter,
     join: bool,
+    gzip: bool,
 }
 
 /// Answers one request; for `compute::worker::serve`.
@@ -51,11 +59,24 @@ pub fn onnx(request: Value) -> Answer {
 async fn transform(request: Value) -> Result<Value, Failure> {
     let request: Request =
         serde_json::from_value(request).map_err(|e| Failure::new("InternalServerError", e.to_string()))?;
-    let plan = Plan::new(&request).map_err(client)?;
     let archive = request.access.get(&request.model_data_url).await?;
-    let mut model = load(&request, &archive).map_err(client)?;
+    let files = archive::files(&archive).map_err(client)?;
+    let objects = request.access.objects(&request.input.data_source.s3_data_source).await?;
+    let (mut needed, onnx) = needed(&request, &files).map_err(client)?;
+    let mut model = None;
+    if needed.is_none() && Format::of(&request).is_some() {
+        let (name, bytes) = onnx.ok_or_else(|| client("there is no model".to_owned()))?;
+        model = Model::load(&request.library, bytes).map_err(|e| client(format!("{name}: {e}")))?;
+    }
+    let Some(mut model) = model else {
+        // Formats and outputs that only Python's library gives.
+        let needed = needed.get_or_insert_with(|| Needed::builtin("onnx"));
+        needed.objects = objects;
+        return Ok(json!({ "needed": needed }));
+    };
+    let plan = Plan::new(&request).map_err(client)?;
     let (mut files, mut rows) = (0, 0);
-    for object in request.access.objects(&request.input.data_source.s3_data_source).await? {
+    for object in objects {
         let url = format!("s3://{}/{}", object.bucket, object.key);
         let bytes = request.access.get(&url).await?;
         let (count, out) = plan.transform(&mut model, bytes).map_err(|e| client(format!("{url}: {e}")))?;
@@ -67,14 +88,33 @@ async fn transform(request: Value) -> Result<Value, Failure> {
     Ok(json!({"files": files, "rows": rows}))
 }
 
-fn load(request: &Request, archive: &[u8]) -> Result<Model, String> {
-    let files = archive::files(archive)?;
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// The program that must run the model, or the ONNX file that needs none. A script goes before all else: who wrote one wants it.
+fn needed<'a>(request: &Request, files: &'a Files) -> Result<(Option<Needed>, Option<(&'a str, &'a [u8])>), String> {
+    let script = ["code/inference.py", "inference.py"].into_iter().find(|name| files.contains_key(*name));
+    let script = request.named.clone().or_else(|| script.map(|_| "inference.py".to_owned()));
+    if script.is_some() {
+        let wanted = files.get("code/requirements.txt").or_else(|| files.get("requirements.txt"));
+        let requirements = wanted.map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default();
+        return Ok((Some(Needed { program: script, builtin: None, requirements, objects: Vec::new() }), None));
+    }
     let onnx = files.keys().find(|name| *name == "model.onnx" || name.ends_with("/model.onnx"));
-    let Some(name) = onnx.or_else(|| files.keys().find(|name| is_onnx(name))) else {
-        let names: Vec<_> = files.keys().map(String::as_str).collect();
-        return Err(format!("{} holds no ONNX file (there are: {})", request.model_data_url, names.join(", ")));
-    };
-    Model::load(&request.library, &files[name]).map_err(|e| format!("{name}: {e}"))
+    if let Some(name) = onnx.or_else(|| files.keys().find(|name| is_onnx(name))) {
+        return Ok((None, Some((name, &files[name]))));
+    }
+    if request.image.contains("xgboost") {
+        return Ok((Some(Needed::builtin("xgboost")), None));
+    }
+    let names: Vec<_> = files.keys().map(String::as_str).collect();
+    Err(format!("{} holds no inference.py and no ONNX file (there are: {})", request.model_data_url, names.join(", ")))
+}
+
+impl Needed {
+    fn builtin(name: &str) -> Self {
+        let builtin = Some(name.to_owned());
+        Self { program: None, builtin, requirements: String::new(), objects: Vec::new() }
+    }
 }
 
 fn is_onnx(name: &str) -> bool {
@@ -86,7 +126,7 @@ impl Plan {
         let input = Format::parse(request.input.content_type.as_deref().unwrap_or("text/csv"))?;
         let output = request.output.accept.as_deref().filter(|a| !a.is_empty()).map_or(Ok(input), Format::parse)?;
         match request.input.compression_type.as_deref() {
-            None | Some("" | "None") => {}
+            None | Some("" | "None" | "Gzip") => {}
             Some(other) => return Err(format!("CompressionType {other} is not supported")),
         }
         let join = match request.processing.join_source.as_deref() {
@@ -100,11 +140,13 @@ impl Plan {
             input_filter: Filter::parse(request.processing.input_filter.as_deref())?,
             output_filter: Filter::parse(request.processing.output_filter.as_deref())?,
             join,
+            gzip: request.input.compression_type.as_deref() == Some("Gzip"),
         })
     }
 
     /// The number of rows, and the object to write.
     fn transform(&self, model: &mut Model, bytes: Bytes) -> Result<(usize, Vec<u8>), String> {
+        let bytes = if self.gzip { archive::unpack(&bytes)?.into() } else { bytes };
         let table = self.input.read(bytes)?;
         let predictions = model.predict(&choose(&table, &self.input_filter)?)?;
         let result = if self.join { join(&table, &predictions)? } else { predictions };

@@ -29,13 +29,15 @@ struct Input {
 }
 
 impl Model {
-    pub(crate) fn load(library: &std::path::Path, bytes: &[u8]) -> Result<Self, String> {
+    /// `None` for one with outputs that are no tensors, such as the maps that classifiers give: this library does not read those.
+    pub(crate) fn load(library: &std::path::Path, bytes: &[u8]) -> Result<Option<Self>, String> {
         let environment = environment(library)?;
         let session = Session::builder(environment)
             .and_then(|mut builder| builder.commit_from_memory(bytes))
             .map_err(|e| format!("the model could not be loaded: {e}"))?;
         let inputs = session.inputs().iter().map(|i| Input::new(i.name(), i.dtype())).collect::<Result<_, _>>()?;
-        Ok(Self { session, inputs })
+        let tensors = session.outputs().iter().all(|output| matches!(output.dtype(), ValueType::Tensor { .. }));
+        Ok(tensors.then_some(Self { session, inputs }))
     }
 
     /// The model's outputs for each row, as columns.
@@ -183,10 +185,11 @@ fn number(features: &RecordBatch, at: usize, kind: &DataType) -> Result<ArrayRef
     Ok(numbers)
 }
 
-/// A tensor of one value a row is a column of the output's name, one of several is `name_0`, `name_1`, …; other kinds of
-/// values (the maps that classifiers give besides) are left out.
+/// A tensor of one value a row is a column of the output's name, one of several is `name_0`, `name_1`, ….
 fn output_columns(name: &str, value: &DynValue, rows: usize) -> Result<Vec<(String, ArrayRef)>, String> {
-    let ValueType::Tensor { ty, shape, .. } = value.dtype() else { return Ok(Vec::new()) };
+    let ValueType::Tensor { ty, shape, .. } = value.dtype() else {
+        return Err(format!("the model's output {name} is no tensor"));
+    };
     let total: usize = shape.iter().map(|n| usize::try_from(*n).unwrap_or(0)).product();
     if rows == 0 || !total.is_multiple_of(rows) || shape.first().is_none_or(|n| usize::try_from(*n) != Ok(rows)) {
         return Err(format!("the model's output {name} has the shape {:?} for {rows} rows", &shape[..]));

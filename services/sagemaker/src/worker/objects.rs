@@ -22,7 +22,7 @@ pub(crate) struct Access {
 }
 
 /// One object to transform. `relative` names its output.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Object {
     pub(crate) bucket: String,
     pub(crate) key: String,
@@ -30,6 +30,16 @@ pub(crate) struct Object {
 }
 
 impl Access {
+    /// What a program finds in its environment.
+    pub(crate) fn set(&self, command: &mut compute::sandbox::Command) {
+        command.env("AWS_ENDPOINT_URL", &self.endpoint).env("AWS_REGION", &self.region);
+        command.env("AWS_DEFAULT_REGION", &self.region).env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_ACCESS_KEY_ID", &self.key_id).env("AWS_SECRET_ACCESS_KEY", &self.secret_key);
+        if let Some(token) = &self.session_token {
+            command.env("AWS_SESSION_TOKEN", token);
+        }
+    }
+
     fn bucket(&self, bucket: &str) -> Result<Arc<AmazonS3>, Failure> {
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)

@@ -19,6 +19,13 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// Of a request whose data and results are both tables that are read here.
+    pub(crate) fn of(request: &super::Request) -> Option<Self> {
+        let input = Self::parse(request.input.content_type.as_deref().unwrap_or("text/csv")).ok()?;
+        let accept = request.output.accept.as_deref().filter(|accept| !accept.is_empty());
+        accept.map_or(Some(input), |accept| Self::parse(accept).ok())
+    }
+
     /// By content type; parameters after `;` do not matter.
     pub(crate) fn parse(content_type: &str) -> Result<Self, String> {
         match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {

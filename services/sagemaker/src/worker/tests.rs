@@ -18,7 +18,7 @@ fn joined_and_filtered() {
 fn the_example_model_predicts() {
     let Some(library) = std::env::var_os("LAKERUN_TEST_ONNXRUNTIME") else { return };
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/flights/model/model.onnx");
-    let mut model = Model::load(library.as_ref(), &std::fs::read(path).unwrap()).unwrap();
+    let mut model = Model::load(library.as_ref(), &std::fs::read(path).unwrap()).unwrap().unwrap();
     let row = "10,5,15,3,1400,39,26,59,270,10.4,,0,1012,10,149,1999,29.98,-95.34";
     let predictions = model.predict(&csv(&format!("{row}\n{row}\n"))).unwrap();
     assert_eq!((predictions.num_rows(), predictions.num_columns()), (2, 1));

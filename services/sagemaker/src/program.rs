@@ -1,0 +1,164 @@
+//! Transforms by a program: a Python process of its own, in an environment that the model's image and its `requirements.txt` name.
+//! It runs `runtimes/sagemaker/transform.py`; what the worker found in the archive decides whether one is needed.
+
+use std::path::{Path, PathBuf};
+
+use compute::budget::Class;
+use compute::sandbox::{Capture, Command};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::SageMaker;
+use crate::records::JobRecord;
+use crate::transform::{REQUIREMENTS, TIMEOUT};
+use crate::worker::{Access, Object, Request};
+
+const PROGRAM: &str = include_str!("../../../runtimes/sagemaker/transform.py");
+const MEMORY_MB: u64 = 4096;
+const STORAGE_MB: u64 = 2048;
+/// AWS's, where a job does not say.
+const MAX_PAYLOAD_MB: i32 = 6;
+
+/// What the worker says where it does not transform itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Needed {
+    /// The model's own program, by its path in the archive or as `SAGEMAKER_PROGRAM` names it.
+    pub(crate) program: Option<String>,
+    /// `onnx` or `xgboost`, where it has none.
+    pub(crate) builtin: Option<String>,
+    /// The text of its `requirements.txt`.
+    pub(crate) requirements: String,
+    pub(crate) objects: Vec<Object>,
+}
+
+#[derive(Deserialize)]
+struct End {
+    code: Option<String>,
+    #[serde(default)]
+    message: String,
+}
+
+/// Lays the program out; `folder` is emptied.
+fn lay_out(folder: &Path) -> Result<(), String> {
+    compute::sandbox::empty_folder(folder).map_err(|error| error.to_string())?;
+    std::fs::write(folder.join("transform.py"), PROGRAM).map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+/// Packages that an image's name stands for, in the version of its tag where it has one.
+pub(crate) fn packages(image: &str) -> String {
+    let name = image.rsplit('/').next().unwrap_or_default();
+    let (name, tag) = name.split_once(':').unwrap_or((name, ""));
+    let version: Vec<&str> = tag.split(['-', '.']).take_while(|part| part.parse::<u32>().is_ok()).take(2).collect();
+    let number = |at: usize| version.get(at).and_then(|part| part.parse::<u32>().ok()).unwrap_or(u32::MAX);
+    let of = |package: &str| {
+        if version.len() == 2 && tag.contains('.') {
+            format!("{package}=={}.*", version.join("."))
+        } else {
+            package.to_owned()
+        }
+    };
+    // Wheels of before numpy 2 say nothing of it, and break with it.
+    let old = |major: u32, minor: u32| if (number(0), number(1)) < (major, minor) { "numpy<2\n" } else { "numpy\n" };
+    if name.contains("scikit-learn") || name.contains("sklearn") {
+        format!("{}\n{}pandas\n", of("scikit-learn"), old(1, 5))
+    } else if name.contains("xgboost") {
+        format!("{}\n{}pandas\n", of("xgboost"), old(2, 1))
+    } else if name.contains("lightgbm") {
+        format!("{}\n{}scikit-learn\npandas\n", of("lightgbm"), old(4, 4))
+    } else {
+        "numpy\n".to_owned()
+    }
+}
+
+impl SageMaker {
+    pub(crate) async fn program(
+        &self,
+        record: &JobRecord,
+        access: &Access,
+        request: &Request,
+        needed: Needed,
+    ) -> Result<(), String> {
+        let broken = |error: String| format!("InternalServerError: {error}");
+        let container = record.model.primary_container.as_ref();
+        let container = container.or_else(|| record.model.containers.as_ref()?.first());
+        let image = container.and_then(|container| container.image.clone()).unwrap_or_default();
+        let mut requirements = format!("boto3\n{}{}\n", packages(&image), needed.requirements);
+        if needed.builtin.as_deref() == Some("onnx") || image.contains("onnx") {
+            requirements.push_str(REQUIREMENTS);
+        }
+        if [&request.input.content_type, &request.output.accept]
+            .iter()
+            .any(|kind| kind.as_deref().is_some_and(|kind| kind.contains("parquet")))
+        {
+            requirements.push_str("pandas\npyarrow\n");
+        }
+        let log = |line: &str| tracing::info!("{line}");
+        let env = self.compute.envs.ensure(&requirements, &log).await;
+        let env = env.map_err(|error| format!("ClientError: the model's environment could not be made: {error}"))?;
+        self.laid_out.get_or_try_init(|| async { lay_out(&self.scratch) }).await.map_err(broken)?;
+        let _permit = self.compute.budget.acquire(Class::User, usize::try_from(MEMORY_MB / 2).unwrap_or(2048)).await;
+        let folder = tempfile::tempdir_in(&self.scratch).map_err(|error| broken(error.to_string()))?;
+        let at = |name: &str| folder.path().join(name);
+        let (asked, result, models) = (at("request.json"), at("result.json"), at("ml"));
+        std::fs::create_dir_all(models.join("model")).map_err(|error| broken(error.to_string()))?;
+        let job = &record.job;
+        let processing = &request.processing;
+        let text = json!({
+            "model_data_url": request.model_data_url, "program": needed.program, "builtin": needed.builtin,
+            "objects": needed.objects, "output": request.output.s3_output_path,
+            "content_type": request.input.content_type, "accept": request.output.accept,
+            "split": request.input.split_type, "gzip": request.input.compression_type.as_deref() == Some("Gzip"),
+            "assemble": request.output.assemble_with, "single": job.batch_strategy.as_deref() == Some("SingleRecord"),
+            "max_payload_mb": job.max_payload_in_mb.filter(|mb| *mb > 0).unwrap_or(MAX_PAYLOAD_MB),
+            "input_filter": processing.input_filter, "output_filter": processing.output_filter,
+            "join": processing.join_source.as_deref() == Some("Input"),
+        });
+        std::fs::write(&asked, text.to_string()).map_err(|error| broken(error.to_string()))?;
+        let isolated = compute::sandbox::is_isolated().await;
+        let model = if isolated { PathBuf::from("/opt/ml/model") } else { models.join("model") };
+        let runner = self.scratch.join("transform.py");
+        let mut command = Command::new(&env.python);
+        command.arg(&runner).args([&asked, &result]).read_only(&runner).folder(folder.path()).read_write(folder.path());
+        command.mount(&models, "/opt/ml").temporary_mb(STORAGE_MB).memory_mb(MEMORY_MB);
+        for path in &env.read_paths {
+            command.read_only(path);
+        }
+        let own = container.and_then(|container| container.environment.clone()).unwrap_or_default();
+        for (name, value) in own.into_iter().chain(job.environment.clone().unwrap_or_default()) {
+            command.env(name, value);
+        }
+        if !isolated {
+            command.env("TMPDIR", folder.path());
+        }
+        command.env("SM_MODEL_DIR", &model).env("HOME", folder.path()).env("PYTHONUNBUFFERED", "1");
+        access.set(&mut command);
+        let output = command.output(Capture { bytes: 16 << 10 }, Some(TIMEOUT)).await;
+        let output = output.map_err(|error| format!("AlgorithmError: {error}"))?;
+        // It may have put a link there: what is read must be its own file.
+        let is_file = result.symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+        let end = std::fs::read(&result).ok().filter(|_| is_file);
+        match end.and_then(|bytes| serde_json::from_slice::<End>(&bytes).ok()) {
+            Some(End { code: None, .. }) => Ok(()),
+            Some(End { code: Some(code), message }) => Err(format!("{code}: {message}")),
+            None => {
+                let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                Err(format!("AlgorithmError: the model's program ended: {}: {said}", output.exit))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packages;
+
+    #[test]
+    fn images_stand_for_packages() {
+        let account = "683313688378.dkr.ecr.us-east-1.amazonaws.com";
+        let of = |name: &str| packages(&format!("{account}/{name}"));
+        assert_eq!(of("sagemaker-scikit-learn:1.2-1-cpu-py3"), "scikit-learn==1.2.*\nnumpy<2\npandas\n");
+        assert_eq!(of("sagemaker-xgboost:3.0-5"), "xgboost==3.0.*\nnumpy\npandas\n");
+        assert_eq!(of("my-lightgbm:latest"), "lightgbm\nnumpy\nscikit-learn\npandas\n");
+        assert_eq!(of("pytorch-inference:2.3-cpu-py311"), "numpy\n");
+    }
+}
