@@ -62,17 +62,23 @@ async fn transform(request: Value) -> Result<Value, Failure> {
     let archive = request.access.get(&request.model_data_url).await?;
     let files = archive::files(&archive).map_err(client)?;
     let objects = request.access.objects(&request.input.data_source.s3_data_source).await?;
-    let (mut needed, onnx) = needed(&request, &files).map_err(client)?;
-    let mut model = None;
-    if needed.is_none() && Format::of(&request).is_some() {
-        let (name, bytes) = onnx.ok_or_else(|| client("there is no model".to_owned()))?;
-        model = Model::load(&request.library, bytes).map_err(|e| client(format!("{name}: {e}")))?;
-    }
-    let Some(mut model) = model else {
+    let how = match how(&request, &files).map_err(client)? {
         // Formats and outputs that only Python's library gives.
-        let needed = needed.get_or_insert_with(|| Needed::builtin("onnx"));
-        needed.objects = objects;
-        return Ok(json!({ "needed": needed }));
+        How::Onnx(..) if Format::of(&request).is_none() => How::Program(Needed::builtin("onnx")),
+        other => other,
+    };
+    let model = match how {
+        How::Program(needed) => Err(needed),
+        How::Onnx(name, bytes) => Model::load(&request.library, bytes)
+            .map_err(|e| client(format!("{name}: {e}")))?
+            .ok_or_else(|| Needed::builtin("onnx")),
+    };
+    let mut model = match model {
+        Ok(model) => model,
+        Err(mut needed) => {
+            needed.objects = objects;
+            return Ok(json!({ "needed": needed }));
+        }
     };
     let plan = Plan::new(&request).map_err(client)?;
     let (mut files, mut rows) = (0, 0);
@@ -90,21 +96,28 @@ async fn transform(request: Value) -> Result<Value, Failure> {
 
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// The program that must run the model, or the ONNX file that needs none. A script goes before all else: who wrote one wants it.
-fn needed<'a>(request: &Request, files: &'a Files) -> Result<(Option<Needed>, Option<(&'a str, &'a [u8])>), String> {
+/// What runs a model.
+enum How<'a> {
+    Program(Needed),
+    /// An ONNX file: its name and bytes.
+    Onnx(&'a str, &'a [u8]),
+}
+
+/// A script goes before all else: who wrote one wants it.
+fn how<'a>(request: &Request, files: &'a Files) -> Result<How<'a>, String> {
     let script = ["code/inference.py", "inference.py"].into_iter().find(|name| files.contains_key(*name));
     let script = request.named.clone().or_else(|| script.map(|_| "inference.py".to_owned()));
     if script.is_some() {
         let wanted = files.get("code/requirements.txt").or_else(|| files.get("requirements.txt"));
         let requirements = wanted.map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default();
-        return Ok((Some(Needed { program: script, builtin: None, requirements, objects: Vec::new() }), None));
+        return Ok(How::Program(Needed { program: script, builtin: None, requirements, objects: Vec::new() }));
     }
     let onnx = files.keys().find(|name| *name == "model.onnx" || name.ends_with("/model.onnx"));
     if let Some(name) = onnx.or_else(|| files.keys().find(|name| is_onnx(name))) {
-        return Ok((None, Some((name, &files[name]))));
+        return Ok(How::Onnx(name, &files[name]));
     }
     if request.image.contains("xgboost") {
-        return Ok((Some(Needed::builtin("xgboost")), None));
+        return Ok(How::Program(Needed::builtin("xgboost")));
     }
     let names: Vec<_> = files.keys().map(String::as_str).collect();
     Err(format!("{} holds no inference.py and no ONNX file (there are: {})", request.model_data_url, names.join(", ")))

@@ -26,3 +26,35 @@ fn the_example_model_predicts() {
     assert!(model.predict(&csv("1,2\n")).unwrap_err().contains("no column for"));
     assert!(Model::load(library.as_ref(), b"garbage").is_err_and(|e| e.contains("could not be loaded")));
 }
+
+#[test]
+fn a_script_goes_before_an_onnx_file() {
+    let asked = |image: &str, files: &[&str]| {
+        let request = Request {
+            access: Access {
+                endpoint: String::new(),
+                region: String::new(),
+                key_id: String::new(),
+                secret_key: String::new(),
+                session_token: None,
+            },
+            library: PathBuf::new(),
+            model_data_url: "s3://b/model.tar.gz".to_owned(),
+            input: TransformInput::default(),
+            output: TransformOutput::default(),
+            processing: DataProcessing::default(),
+            named: None,
+            image: image.to_owned(),
+        };
+        let files: Files = files.iter().map(|name| ((*name).to_owned(), b"x".to_vec())).collect();
+        how(&request, &files).map(|how| match how {
+            How::Program(needed) => (needed.program.or(needed.builtin).unwrap_or_default(), needed.requirements),
+            How::Onnx(name, _) => (name.to_owned(), String::new()),
+        })
+    };
+    let some = |name: &str, requirements: &str| Ok((name.to_owned(), requirements.to_owned()));
+    assert_eq!(asked("i", &["code/inference.py", "code/requirements.txt", "model.onnx"]), some("inference.py", "x"));
+    assert_eq!(asked("i", &["a.onnx", "sub/model.onnx"]), some("sub/model.onnx", ""));
+    assert_eq!(asked("sagemaker-xgboost:1.7-1", &["xgboost-model"]), some("xgboost", ""));
+    assert!(asked("i", &["weights.bin"]).unwrap_err().contains("weights.bin"));
+}
