@@ -150,6 +150,11 @@ impl Place {
     pub(crate) fn mapping(&self, uuid: &str) -> Key {
         self.mappings().push(uuid)
     }
+
+    /// Its tags.
+    pub(crate) fn mapping_tags(&self, uuid: &str) -> Key {
+        self.key("mapping-tags").push(uuid)
+    }
     /// How far a mapping of a stream has come.
     pub(crate) fn position(&self, uuid: &str) -> Key {
         self.key("mapping-position").push(uuid)

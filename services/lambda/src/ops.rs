@@ -29,6 +29,7 @@ mod list_layer_versions;
 mod list_layers;
 mod list_tags;
 mod list_versions_by_function;
+mod mapping_tags;
 mod publish_layer_version;
 mod publish_version;
 mod put_function_concurrency;

@@ -71,6 +71,7 @@ impl Handle<CreateEventSourceMapping> for Lambda {
             ..Default::default()
         };
         let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
+        let tags = req.tags.filter(|tags| !tags.is_empty());
         cx.write(&self.store, move |tx| {
             place.resolve(tx, &name, 1.0)?;
             let same = |other: &EventSourceMappingConfiguration| {
@@ -83,6 +84,9 @@ impl Handle<CreateEventSourceMapping> for Lambda {
                 )));
             }
             tx.put_json(place.mapping(configuration.uuid.as_deref().unwrap_or_default()), &configuration)?;
+            if let Some(tags) = &tags {
+                tx.put_json(place.mapping_tags(configuration.uuid.as_deref().unwrap_or_default()), tags)?;
+            }
             mapping::apply(tx, (&account, &region), &configuration)?;
             Ok(EventSourceMappingConfiguration { state: Some("Creating".to_owned()), ..configuration.clone() })
         })

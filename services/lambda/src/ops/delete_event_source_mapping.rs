@@ -21,6 +21,7 @@ impl Handle<DeleteEventSourceMapping> for Lambda {
             let found = tx.get_json::<EventSourceMappingConfiguration>(&key)?.ok_or_else(mapping::not_found)?;
             mapping::stop(tx, &req.uuid)?;
             tx.delete(place.position(&req.uuid))?;
+            tx.delete(place.mapping_tags(&req.uuid))?;
             tx.delete(key)?;
             Ok(EventSourceMappingConfiguration { state: Some("Deleting".to_owned()), ..found })
         })

@@ -1,10 +1,11 @@
-//! ListTags of a function.
+//! ListTags of a function or an event source mapping.
 
 use api_lambda::{ListTags, ListTagsRequest, ListTagsResponse};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
+use super::mapping_tags::tagged_mapping;
 use super::tagged;
 use crate::Lambda;
 use crate::function::Place;
@@ -12,6 +13,9 @@ use crate::function::Place;
 #[async_trait]
 impl Handle<ListTags> for Lambda {
     async fn handle(&self, cx: &Cx, req: ListTagsRequest) -> Result<ListTagsResponse, Error> {
+        if let Some(uuid) = tagged_mapping(&req.resource) {
+            return Ok(ListTagsResponse { tags: Some(self.mapping_tags(cx, uuid).await?) });
+        }
         let (place, name) = (Place::of(cx), tagged(&req.resource)?);
         let function = self.store.read(|tx| place.load(tx, &name)).await?;
         Ok(ListTagsResponse { tags: Some(function.tags) })
