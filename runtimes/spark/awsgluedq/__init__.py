@@ -1,0 +1,1 @@
+"""AWS Glue Data Quality for scripts, same import paths: `from awsgluedq.transforms import EvaluateDataQuality`."""
