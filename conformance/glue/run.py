@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Glue jobs as boto3 starts them: bookmarks, and what else a job's run leaves.
+"""Glue jobs as boto3 starts them: bookmarks, triggers, connections, data quality, databases.
 
-    python3 conformance/glue/run.py [--lakerun target/debug/lakerun] [--engine auto|sail|spark] [NAME ...]
+    python3 conformance/glue/run.py [--lakerun target/debug/lakerun] [--engine auto|sail|spark] [--no-spark] [NAME ...]
 
 Starts a server of its own, or uses that of AWS_ENDPOINT_URL with the keys of the environment; needs boto3. NAME picks cases. The first
 run makes the engine's Python environment from PyPI. Closes with 'N passed, N failed'.
@@ -34,6 +34,7 @@ from botocore.exceptions import ClientError
 
 HERE = pathlib.Path(__file__).resolve().parent
 CASES = {}
+ON_SPARK = ("scripts_on_both_engines", "data_quality", "databases", "databases_of_connections")
 HEAD = """
 import json, sys
 from awsglue.context import GlueContext
@@ -212,6 +213,220 @@ def bookmarks_of_tables(w):
     equal((w.run("parts")["told"], w.run("parts")["told"]), ([["c", "2"], ["d", "3"]], []))
 
 
+@case
+def triggers_on_demand_and_after_others(w):
+    """A trigger starts a job; a conditional one starts the next when both before it have succeeded; what nobody's trigger started is
+    not looked at."""
+    for name in ("t1", "t2", "t3"):
+        w.job(name, "tell(sys.argv[sys.argv.index('--word') + 1] if '--word' in sys.argv else None)\njob.commit()\n")
+    first, then = w.named("first"), w.named("then")
+    actions = [{"JobName": w.named("t1"), "Arguments": {"--word": "a"}}, {"JobName": w.named("t2")}]
+    w.glue.create_trigger(Name=first, Type="ON_DEMAND", Actions=actions)
+    equal(code(w.glue.create_trigger, Name=first, Type="ON_DEMAND", Actions=actions), "AlreadyExistsException")
+    equal(code(w.glue.create_trigger, Name=first, Type="ON_DEMAND", Actions=actions[:1]), "IdempotentParameterMismatchException")
+    conditions = [{"LogicalOperator": "EQUALS", "JobName": w.named(name), "State": "SUCCEEDED"} for name in ("t1", "t2")]
+    w.glue.create_trigger(Name=then, Type="CONDITIONAL", Predicate={"Logical": "AND", "Conditions": conditions}, StartOnCreation=True,
+                          Actions=[{"JobName": w.named("t3"), "Arguments": {"--word": "b"}}])
+    equal(w.glue.get_trigger(Name=then)["Trigger"]["State"], "ACTIVATED")
+    equal(w.run("t1")["JobRunState"], "SUCCEEDED")
+    equal(w.run("t2")["JobRunState"], "SUCCEEDED")
+    equal(w.glue.get_job_runs(JobName=w.named("t3"))["JobRuns"], [])
+    w.glue.start_trigger(Name=first)
+    while not (runs := w.glue.get_job_runs(JobName=w.named("t3"))["JobRuns"]):
+        time.sleep(0.2)
+    last = w.wait("t3", runs[0]["Id"])
+    equal((last["JobRunState"], last["told"], last["TriggerName"]), ("SUCCEEDED", "b", then))
+    whole = w.glue.get_job_run(JobName=w.named("t3"), RunId=last["Id"], PredecessorsIncluded=True)["JobRun"]
+    equal(sorted(p["JobName"] for p in whole["PredecessorRuns"]), [w.named("t1"), w.named("t2")])
+    equal(w.glue.get_triggers(DependentJobName=w.named("t3"))["Triggers"][0]["Name"], then)
+    for wrong in ({"Type": "SCHEDULED"}, {"Type": "SCHEDULED", "Schedule": "every day"}, {"Type": "CONDITIONAL"}, {"Type": "EVENT"},
+                  {"Type": "ON_DEMAND", "StartOnCreation": True}, {"Type": "ON_DEMAND", "WorkflowName": "w"}):
+        equal(code(w.glue.create_trigger, Name="wrong", Actions=actions, **wrong) is not None, True)
+    w.glue.create_trigger(Name=w.named("daily"), Type="SCHEDULED", Schedule="cron(0 3 * * ? *)", Actions=actions[:1], StartOnCreation=True)
+    equal(w.glue.stop_trigger(Name=w.named("daily"))["Name"], w.named("daily"))
+    equal(w.glue.get_trigger(Name=w.named("daily"))["Trigger"]["State"], "DEACTIVATED")
+    equal(w.glue.update_trigger(Name=w.named("daily"), TriggerUpdate={"Description": "d"})["Trigger"]["Schedule"], "cron(0 3 * * ? *)")
+    equal(w.glue.batch_get_triggers(TriggerNames=[first, "none"])["TriggersNotFound"], ["none"])
+    for name in (first, then, w.named("daily"), "none"):
+        w.glue.delete_trigger(Name=name)
+    equal(code(w.glue.get_trigger, Name=first), "EntityNotFoundException")
+
+
+@case
+def connections(w):
+    """Kept, told with and without the password, filtered, deleted."""
+    name = w.named("db")
+    properties = {"JDBC_CONNECTION_URL": "jdbc:postgresql://localhost:5432/db", "USERNAME": "u", "PASSWORD": "p"}
+    given = {"Name": name, "ConnectionType": "JDBC", "ConnectionProperties": properties}
+    w.glue.create_connection(ConnectionInput=given)
+    equal(code(w.glue.create_connection, ConnectionInput=given), "AlreadyExistsException")
+    equal(code(w.glue.create_connection, ConnectionInput={**given, "Name": "x", "ConnectionProperties": {}}), "InvalidInputException")
+    equal(w.glue.get_connection(Name=name)["Connection"]["ConnectionProperties"], properties)
+    equal("PASSWORD" in w.glue.get_connection(Name=name, HidePassword=True)["Connection"]["ConnectionProperties"], False)
+    w.glue.update_connection(Name=name, ConnectionInput={**given, "Description": "d", "MatchCriteria": ["m"]})
+    equal(w.glue.get_connections(Filter={"MatchCriteria": ["m"]})["ConnectionList"][0]["Description"], "d")
+    deleted = w.glue.batch_delete_connection(ConnectionNameList=[name, "none"])
+    equal((deleted["Succeeded"], list(deleted["Errors"])), ([name], ["none"]))
+    equal(code(w.glue.get_connection, Name=name), "EntityNotFoundException")
+
+
+@case
+def rulesets(w):
+    """Kept as text; what is none is refused."""
+    name = w.named("rules")
+    w.glue.create_data_quality_ruleset(Name=name, Ruleset="Rules = [ RowCount > 1 ]", TargetTable={"TableName": "t", "DatabaseName": w.database})
+    equal(code(w.glue.create_data_quality_ruleset, Name="x", Ruleset="RowCount"), "InvalidInputException")
+    w.glue.update_data_quality_ruleset(Name=name, Description="d")
+    found = w.glue.get_data_quality_ruleset(Name=name)
+    equal((found["Description"], found["Ruleset"]), ("d", "Rules = [ RowCount > 1 ]"))
+    equal([r["Name"] for r in w.glue.list_data_quality_rulesets(Filter={"Name": name})["Rulesets"]], [name])
+    w.glue.delete_data_quality_ruleset(Name=name)
+    equal(code(w.glue.get_data_quality_ruleset, Name=name), "EntityNotFoundException")
+
+
+QUALITY = """
+from awsgluedq.transforms import EvaluateDataQuality
+d = DynamicFrame.fromDF(spark.createDataFrame([(1, "a", 1.5), (2, None, 2.5), (2, "c", -1.0)], "id int, n string, v double"), glue, "d")
+ref = DynamicFrame.fromDF(spark.createDataFrame([(1,), (2,), (3,)], "id int"), glue, "r")
+rules = '''Rules = [ RowCount > 2, IsComplete "n", CustomSql "select count(*) from primary" > 1, (IsComplete "id") and (ColumnValues "v" between -5 and 3),
+  (IsComplete "n") or (IsUnique "id"), ColumnValues "v" > 0 with threshold > 0.6, ColumnValues "v" > 0 with threshold > 0.7, RowCountMatch "ref" = 1.0 ]
+  Analyzers = [ Completeness "n" ]'''
+o = EvaluateDataQuality.apply(frame=d, ruleset=rules, additional_data_sources={"ref": ref},
+                              publishing_options={"dataQualityEvaluationContext": "ctx", "enableDataQualityResultsPublishing": True})
+m = EvaluateDataQuality().process_rows(frame=d, ruleset='Rules = [ IsComplete "n", (IsComplete "n") or (IsUnique "id"), ColumnValues "v" > 0 ]')
+rows_ = SelectFromCollection.apply(dfc=m, key="rowLevelOutcomes").toDF().orderBy("v").collect()
+refused = []
+for bad in ('Rules = [ RowCount > avg(last(3)) ]', 'Rules = [ DetectAnomalies "RowCount" ]', 'Rules = [ Nope ]'):
+    try:
+        EvaluateDataQuality.apply(d, bad)
+    except (NotImplementedError, ValueError) as error:
+        refused.append(type(error).__name__)
+tell([[r["Outcome"] for r in o.toDF().collect()], o.toDF().columns, [r["DataQualityEvaluationResult"] for r in rows_],
+      list(rows_[0].asDict()), sorted(m.keys()), refused, {k: v for r in o.toDF().collect() for k, v in r["EvaluatedMetrics"].items()}])
+job.commit()
+"""
+
+
+@case
+def data_quality(w):
+    """On Apache Spark by AWS's own evaluation; what it found is published when the run is over."""
+    w.job("dq", QUALITY)
+    run = w.run("dq")
+    equal(run.get("ErrorMessage"), None)
+    outcomes, columns, records, names, keys, refused, metrics = run["told"]
+    equal(outcomes, ["Passed", "Failed", "Passed", "Passed", "Failed", "Passed", "Failed", "Passed"])
+    equal(columns, ["Rule", "Outcome", "FailureReason", "EvaluatedMetrics", "EvaluatedRule"])
+    equal(records, ["Failed", "Passed", "Failed"])
+    equal(names, ["id", "n", "v", "DataQualityRulesPass", "DataQualityRulesFail", "DataQualityRulesSkip", "DataQualityEvaluationResult"])
+    equal((keys, refused), (["originalData", "rowLevelOutcomes", "ruleOutcomes"], ["NotImplementedError", "NotImplementedError", "ValueError"]))
+    equal((metrics["Dataset.*.RowCount"], metrics["Column.n.Completeness"]), (3.0, 2 / 3))
+    listed = w.glue.list_data_quality_results(Filter={"JobName": w.named("dq")})["Results"]
+    equal(len(listed), 1)
+    result = w.glue.get_data_quality_result(ResultId=listed[0]["ResultId"])
+    equal((result["Score"], result["EvaluationContext"], [r["Result"] for r in result["RuleResults"]][:2]), (5 / 8, "ctx", ["PASS", "FAIL"]))
+
+
+DATABASE = """
+import os
+url = "jdbc:sqlite:" + os.path.join(os.environ["TMPDIR"], "x.db")
+to = {"url": url, "dbtable": "people"}
+one = DynamicFrame.fromDF(spark.createDataFrame([(1, "a"), (2, "b")], "id int, n string"), glue, "one")
+glue.write_dynamic_frame.from_options(one, connection_type="sqlite", connection_options=to)
+tell([rows(glue.create_dynamic_frame.from_options("sqlite", to)),
+      rows(glue.create_dynamic_frame.from_options("sqlite", {"url": url, "sampleQuery": "select id from people where id > 1"}))])
+job.commit()
+"""
+
+
+@case
+def databases(w):
+    """Written and read by JDBC, on Apache Spark."""
+    w.job("db", DATABASE)
+    run = w.run("db")
+    equal((run.get("ErrorMessage"), run["told"]), (None, [[[1, "a"], [2, "b"]], [[2]]]))
+
+
+POSTGRES = """
+d = glue.create_dynamic_frame.from_options("postgresql", {"useConnectionProperties": "true", "connectionName": args["JOB_NAME"], "dbtable": "orders"},
+                                           transformation_ctx="orders")
+t = glue.create_dynamic_frame.from_catalog(DB, "pgorders")
+tell([rows(d), t.count(), glue.extract_jdbc_conf(args["JOB_NAME"])["fullUrl"]])
+glue.write_dynamic_frame.from_jdbc_conf(d, catalog_connection=args["JOB_NAME"], connection_options={"dbtable": "copies"})
+job.commit()
+"""
+
+
+@case
+def databases_of_connections(w):
+    """A PostgreSQL server by a Glue connection, with its primary key as the bookmark's key. The server is that of PGURL
+    (postgresql://user:password@host:port/database)."""
+    url = os.environ.get("PGURL")
+    if not url:
+        print("      without a server: PGURL is not set")
+        return
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+
+    def sql(text):
+        subprocess.run(["psql", url, "-v", "ON_ERROR_STOP=1", "-q", "-c", text], check=True)
+
+    sql("drop table if exists orders, copies; create table orders (id bigint primary key, what text); insert into orders values (1, 'a'), (2, 'b')")
+    properties = {"JDBC_CONNECTION_URL": f"jdbc:postgresql://{parts.hostname}:{parts.port}{parts.path}", "USERNAME": parts.username, "PASSWORD": parts.password or "x"}
+    w.glue.create_connection(ConnectionInput={"Name": w.named("pg"), "ConnectionType": "JDBC", "ConnectionProperties": properties})
+    w.glue.create_table(DatabaseName=w.database, TableInput={
+        "Name": "pgorders", "Parameters": {"classification": "postgresql", "connectionName": w.named("pg")},
+        "StorageDescriptor": {"Columns": [{"Name": "id", "Type": "bigint"}, {"Name": "what", "Type": "string"}], "Location": "db.public.orders"}})
+    w.job("pg", POSTGRES, {"--job-bookmark-option": "job-bookmark-enable"})
+    first = w.run("pg")
+    equal((first.get("ErrorMessage"), first["told"]), (None, [[[1, "a"], [2, "b"]], 2, properties["JDBC_CONNECTION_URL"]]))
+    sql("insert into orders values (3, 'c'), (10, 'd')")
+    equal([w.run("pg")["told"][:2], w.run("pg")["told"][:2]], [[[[10, "d"], [3, "c"]], 4], [[], 4]])
+    counted = subprocess.run(["psql", url, "-At", "-c", "select count(*), sum(id) from copies"], check=True, capture_output=True, text=True).stdout.strip()
+    equal(counted, "4|16")
+
+
+INPUTS = {
+    "persons/a.json": '{"id": "p1", "name": "Ann", "address": {"city": "Oslo", "zip": "0150"}, "contacts": [{"type": "fax", "value": "1"}, {"type": "tel", "value": "2"}]}\n'
+                      '{"id": "p2", "name": "Bob", "address": {"city": "Rome", "zip": "00100"}, "contacts": [{"type": "tel", "value": "3"}]}\n',
+    "memberships/a.json": '{"person_id": "p1", "organization_id": "o1"}\n{"person_id": "p2", "organization_id": "o1"}\n{"person_id": "p2", "organization_id": "o2"}\n',
+    "orgs/a.json": '{"id": "o1", "name": "House", "note": "x"}\n{"id": "o2", "name": "Senate", "note": "y"}\n',
+    "choice/a.json": '{"id": 1, "provider": 10}\n{"id": 2, "provider": "20"}\n{"id": 3, "provider": "none"}\n',
+    "orders/a.csv": "order id,customer,amount,when,vip\n1,ann,12.5,2024-01-31,true\n2,bob,7,2024-02-29,false\n3,ann,250,bad,true\n",
+    "nulls/a.json": '{"id": 1, "a": {"x": 1, "y": null}, "gone": null, "n": "t"}\n{"id": 2, "a": {"x": 2, "y": null}, "gone": null, "n": null}\n',
+    "events/one/a.json": '{"id": 1, "at": "2024-01-01 10:00:00", "value": 5}\n{"id": 2, "at": "2024-01-02 10:00:00", "value": 50}\n',
+    "events/two/b.json": '{"id": 1, "at": "2024-03-01 10:00:00", "value": 15}\n',
+    "boxed/a.json": '{"id": 1, "payload": "{\\"a\\": 1, \\"b\\": {\\"c\\": \\"x\\"}}"}\n{"id": 2, "payload": "{\\"a\\": 2, \\"b\\": {\\"c\\": null}}"}\n',
+}
+
+
+@case
+def scripts_on_both_engines(w):
+    """Scripts as public examples are written: on auto and on Apache Spark they tell and write the same."""
+    faults = []
+    for path in sorted((HERE / "scripts").glob("*.py")):
+        came = {}
+        for engine in ("auto", "spark"):
+            own = World(engine)
+            for key, body in INPUTS.items():
+                own.put("in/" + key, body)
+            own.job(path.stem, path.read_text() + "\njob.commit()\n")
+            run = own.run(path.stem)
+            found = own.s3.list_objects_v2(Bucket=own.bucket, Prefix="out/").get("Contents", [])
+            keys = [item["Key"] for item in found if item["Size"] and not item["Key"].rpartition("/")[2].startswith(("_", "."))]
+            folders = sorted({key.rpartition("/")[0] for key in keys})
+            text = [key for key in keys if ".parquet" not in key]
+            lines = sorted(line for key in text for line in own.s3.get_object(Bucket=own.bucket, Key=key)["Body"].read().decode().splitlines())
+            came[engine] = [run["JobRunState"], run.get("ErrorMessage"), run["told"], folders, lines]
+            moved = next((line for line in run["log"] if "moves to" in line), None)
+            if engine == "auto":
+                print(f"      {path.stem}: {moved or 'stays on Sail'}")
+        if came["auto"] != came["spark"] or came["auto"][0] != "SUCCEEDED":
+            faults.append(f"{path.stem}:\n  auto  {came['auto']}\n  spark {came['spark']}")
+    if faults:
+        raise AssertionError("\n".join(faults))
+
+
 # the server
 
 
@@ -241,13 +456,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lakerun", help="the binary; without it the server of AWS_ENDPOINT_URL")
     parser.add_argument("--engine", default="auto", choices=["auto", "sail", "spark"])
+    parser.add_argument("--no-spark", action="store_true", help="leave out the cases that need Apache Spark: 400 MB from PyPI and Maven Central")
     parser.add_argument("names", nargs="*", metavar="NAME")
     arguments = parser.parse_args()
     server = Server(os.path.abspath(arguments.lakerun)) if arguments.lakerun else None
     passed, failed = 0, 0
     try:
         for name, run in CASES.items():
-            if arguments.names and name not in arguments.names:
+            if (arguments.names and name not in arguments.names) or (arguments.no_spark and name in ON_SPARK):
                 continue
             try:
                 run(World(arguments.engine))

@@ -58,9 +58,9 @@ pub(crate) fn test() -> Result<()> {
     // The binary first: tests of workers and of the server start it.
     step("build", || cargo(&["build", "--workspace", "--bin", "lakerun"]))?;
     step("tests", || cargo(&["test", "--workspace", "--quiet"]))?;
-    step("DynamoDB by boto3", || boto3("dynamodb", "--binary"))?;
-    step("S3 by boto3", || boto3("s3", "--lakerun"))?;
-    step("Glue jobs", || boto3("glue", "--lakerun"))?;
+    step("DynamoDB by boto3", || boto3("dynamodb", &["--binary"]))?;
+    step("S3 by boto3", || boto3("s3", &["--lakerun"]))?;
+    step("Glue jobs", || boto3("glue", &["--no-spark", "--lakerun"]))?;
     step("recorded cases", conformance)?;
     step("console", console)
 }
@@ -87,10 +87,11 @@ fn console() -> Result<()> {
 }
 
 /// Runs `conformance/SERVICE/run.py` against a server of its own.
-fn boto3(service: &str, flag: &str) -> Result<()> {
+fn boto3(service: &str, flags: &[&str]) -> Result<()> {
     let script = root().join("conformance").join(service).join("run.py");
     let python = std::env::var("LAKERUN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    command(&python, &[&script.display().to_string(), flag, &binary().display().to_string()])
+    let (script, binary) = (script.display().to_string(), binary().display().to_string());
+    command(&python, &[&[script.as_str()], flags, &[binary.as_str()]].concat())
 }
 
 /// Runs `conformance/asl/run.py` where the cases are at hand; says so where they are not.

@@ -53,6 +53,40 @@ impl wire::Operation for BatchCreatePartition {
     };
 }
 
+/// `glue:BatchDeleteConnection`.
+#[derive(Debug)]
+pub struct BatchDeleteConnection;
+impl wire::Operation for BatchDeleteConnection {
+    type Input = BatchDeleteConnectionRequest;
+    type Output = BatchDeleteConnectionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "BatchDeleteConnection",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_BATCH_DELETE_CONNECTION_REQUEST,
+        output: &S_BATCH_DELETE_CONNECTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:BatchDeleteConnection",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:BatchDeleteConnection",
+                resource: "arn:aws:glue:{region}:{account}:connection/{ConnectionNameList[]}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
 /// `glue:BatchDeletePartition`.
 #[derive(Debug)]
 pub struct BatchDeletePartition;
@@ -159,6 +193,32 @@ impl wire::Operation for BatchGetCrawlers {
     };
 }
 
+/// `glue:BatchGetDataQualityResult`.
+#[derive(Debug)]
+pub struct BatchGetDataQualityResult;
+impl wire::Operation for BatchGetDataQualityResult {
+    type Input = BatchGetDataQualityResultRequest;
+    type Output = BatchGetDataQualityResultResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "BatchGetDataQualityResult",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_BATCH_GET_DATA_QUALITY_RESULT_REQUEST,
+        output: &S_BATCH_GET_DATA_QUALITY_RESULT_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:BatchGetDataQualityResult",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:BatchGetJobs`.
 #[derive(Debug)]
 pub struct BatchGetJobs;
@@ -221,6 +281,32 @@ impl wire::Operation for BatchGetPartition {
                 passes: "",
             },
         ],
+        refused: &[],
+    };
+}
+
+/// `glue:BatchGetTriggers`.
+#[derive(Debug)]
+pub struct BatchGetTriggers;
+impl wire::Operation for BatchGetTriggers {
+    type Input = BatchGetTriggersRequest;
+    type Output = BatchGetTriggersResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "BatchGetTriggers",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_BATCH_GET_TRIGGERS_REQUEST,
+        output: &S_BATCH_GET_TRIGGERS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:BatchGetTriggers",
+            resource: "arn:aws:glue:{region}:{account}:trigger/{TriggerNames[]}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -312,6 +398,47 @@ impl wire::Operation for CreateClassifier {
     };
 }
 
+/// `glue:CreateConnection`.
+#[derive(Debug)]
+pub struct CreateConnection;
+impl wire::Operation for CreateConnection {
+    type Input = CreateConnectionRequest;
+    type Output = CreateConnectionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateConnection",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_CONNECTION_REQUEST,
+        output: &S_CREATE_CONNECTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:CreateConnection",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:CreateConnection",
+                resource: "arn:aws:glue:{region}:{account}:connection/{ConnectionInput.Name}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[
+            ("ConnectionInput.SparkProperties", &[]),
+            ("ConnectionInput.AthenaProperties", &[]),
+            ("ConnectionInput.PythonProperties", &[]),
+            ("ConnectionInput.AuthenticationConfiguration", &[]),
+            ("ConnectionInput.ValidateCredentials", &["false"]),
+            ("ConnectionInput.ValidateForComputeEnvironments", &[]),
+        ],
+    };
+}
+
 /// `glue:CreateCrawler`.
 #[derive(Debug)]
 pub struct CreateCrawler;
@@ -348,6 +475,32 @@ impl wire::Operation for CreateCrawler {
             ("LakeFormationConfiguration.AccountId", &[]),
             ("CatalogId", &[]),
         ],
+    };
+}
+
+/// `glue:CreateDataQualityRuleset`.
+#[derive(Debug)]
+pub struct CreateDataQualityRuleset;
+impl wire::Operation for CreateDataQualityRuleset {
+    type Input = CreateDataQualityRulesetRequest;
+    type Output = CreateDataQualityRulesetResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateDataQualityRuleset",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_DATA_QUALITY_RULESET_REQUEST,
+        output: &S_CREATE_DATA_QUALITY_RULESET_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:CreateDataQualityRuleset",
+            resource: "arn:aws:glue:{region}:{account}:dataQualityRuleset/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("DataQualitySecurityConfiguration", &[])],
     };
 }
 
@@ -531,7 +684,7 @@ impl wire::Operation for CreateTrigger {
             when: None,
             passes: "",
         }],
-        refused: &[],
+        refused: &[("WorkflowName", &[]), ("EventBatchingCondition", &[])],
     };
 }
 
@@ -556,6 +709,40 @@ impl wire::Operation for DeleteClassifier {
     };
 }
 
+/// `glue:DeleteConnection`.
+#[derive(Debug)]
+pub struct DeleteConnection;
+impl wire::Operation for DeleteConnection {
+    type Input = DeleteConnectionRequest;
+    type Output = DeleteConnectionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteConnection",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_CONNECTION_REQUEST,
+        output: &S_DELETE_CONNECTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:DeleteConnection",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:DeleteConnection",
+                resource: "arn:aws:glue:{region}:{account}:connection/{ConnectionName}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
 /// `glue:DeleteCrawler`.
 #[derive(Debug)]
 pub struct DeleteCrawler;
@@ -575,6 +762,32 @@ impl wire::Operation for DeleteCrawler {
         needs: &[wire::operation::Need {
             action: "glue:DeleteCrawler",
             resource: "arn:aws:glue:{region}:{account}:crawler/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:DeleteDataQualityRuleset`.
+#[derive(Debug)]
+pub struct DeleteDataQualityRuleset;
+impl wire::Operation for DeleteDataQualityRuleset {
+    type Input = DeleteDataQualityRulesetRequest;
+    type Output = DeleteDataQualityRulesetResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteDataQualityRuleset",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_DATA_QUALITY_RULESET_REQUEST,
+        output: &S_DELETE_DATA_QUALITY_RULESET_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:DeleteDataQualityRuleset",
+            resource: "arn:aws:glue:{region}:{account}:dataQualityRuleset/{Name}",
             when: None,
             passes: "",
         }],
@@ -842,6 +1055,74 @@ impl wire::Operation for GetClassifiers {
     };
 }
 
+/// `glue:GetConnection`.
+#[derive(Debug)]
+pub struct GetConnection;
+impl wire::Operation for GetConnection {
+    type Input = GetConnectionRequest;
+    type Output = GetConnectionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetConnection",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_CONNECTION_REQUEST,
+        output: &S_GET_CONNECTION_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetConnection",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetConnection",
+                resource: "arn:aws:glue:{region}:{account}:connection/{Name}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[("ApplyOverrideForComputeEnvironment", &[])],
+    };
+}
+
+/// `glue:GetConnections`.
+#[derive(Debug)]
+pub struct GetConnections;
+impl wire::Operation for GetConnections {
+    type Input = GetConnectionsRequest;
+    type Output = GetConnectionsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetConnections",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_CONNECTIONS_REQUEST,
+        output: &S_GET_CONNECTIONS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:GetConnections",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:GetConnections",
+                resource: "arn:aws:glue:{region}:{account}:connection/*",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[],
+    };
+}
+
 /// `glue:GetCrawler`.
 #[derive(Debug)]
 pub struct GetCrawler;
@@ -906,6 +1187,53 @@ impl wire::Operation for GetCrawlers {
         result_wrapper: "",
         readonly: true,
         needs: &[wire::operation::Need { action: "glue:GetCrawlers", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetDataQualityResult`.
+#[derive(Debug)]
+pub struct GetDataQualityResult;
+impl wire::Operation for GetDataQualityResult {
+    type Input = GetDataQualityResultRequest;
+    type Output = GetDataQualityResultResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetDataQualityResult",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_DATA_QUALITY_RESULT_REQUEST,
+        output: &S_GET_DATA_QUALITY_RESULT_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "glue:GetDataQualityResult", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetDataQualityRuleset`.
+#[derive(Debug)]
+pub struct GetDataQualityRuleset;
+impl wire::Operation for GetDataQualityRuleset {
+    type Input = GetDataQualityRulesetRequest;
+    type Output = GetDataQualityRulesetResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetDataQualityRuleset",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_DATA_QUALITY_RULESET_REQUEST,
+        output: &S_GET_DATA_QUALITY_RULESET_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetDataQualityRuleset",
+            resource: "arn:aws:glue:{region}:{account}:dataQualityRuleset/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1430,6 +1758,27 @@ impl wire::Operation for GetTrigger {
     };
 }
 
+/// `glue:GetTriggers`.
+#[derive(Debug)]
+pub struct GetTriggers;
+impl wire::Operation for GetTriggers {
+    type Input = GetTriggersRequest;
+    type Output = GetTriggersResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetTriggers",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_TRIGGERS_REQUEST,
+        output: &S_GET_TRIGGERS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "glue:GetTriggers", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `glue:ListCrawlers`.
 #[derive(Debug)]
 pub struct ListCrawlers;
@@ -1477,6 +1826,63 @@ impl wire::Operation for ListCrawls {
     };
 }
 
+/// `glue:ListDataQualityResults`.
+#[derive(Debug)]
+pub struct ListDataQualityResults;
+impl wire::Operation for ListDataQualityResults {
+    type Input = ListDataQualityResultsRequest;
+    type Output = ListDataQualityResultsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListDataQualityResults",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_DATA_QUALITY_RESULTS_REQUEST,
+        output: &S_LIST_DATA_QUALITY_RESULTS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:ListDataQualityResults",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[
+            ("Filter.DataSource.GlueTable", &[]),
+            ("Filter.DataSource.DataQualityGlueTable", &[]),
+            ("Filter.EvaluationRunMode", &[]),
+            ("Filter.DataQualityEvaluationConfig", &[]),
+        ],
+    };
+}
+
+/// `glue:ListDataQualityRulesets`.
+#[derive(Debug)]
+pub struct ListDataQualityRulesets;
+impl wire::Operation for ListDataQualityRulesets {
+    type Input = ListDataQualityRulesetsRequest;
+    type Output = ListDataQualityRulesetsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListDataQualityRulesets",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_DATA_QUALITY_RULESETS_REQUEST,
+        output: &S_LIST_DATA_QUALITY_RULESETS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:ListDataQualityRulesets",
+            resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:ListJobs`.
 #[derive(Debug)]
 pub struct ListJobs;
@@ -1494,6 +1900,27 @@ impl wire::Operation for ListJobs {
         result_wrapper: "",
         readonly: true,
         needs: &[wire::operation::Need { action: "glue:ListJobs", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:ListTriggers`.
+#[derive(Debug)]
+pub struct ListTriggers;
+impl wire::Operation for ListTriggers {
+    type Input = ListTriggersRequest;
+    type Output = ListTriggersResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListTriggers",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_TRIGGERS_REQUEST,
+        output: &S_LIST_TRIGGERS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "glue:ListTriggers", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -1636,6 +2063,32 @@ impl wire::Operation for StartJobRun {
     };
 }
 
+/// `glue:StartTrigger`.
+#[derive(Debug)]
+pub struct StartTrigger;
+impl wire::Operation for StartTrigger {
+    type Input = StartTriggerRequest;
+    type Output = StartTriggerResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StartTrigger",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_START_TRIGGER_REQUEST,
+        output: &S_START_TRIGGER_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:StartTrigger",
+            resource: "arn:aws:glue:{region}:{account}:trigger/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:StopCrawler`.
 #[derive(Debug)]
 pub struct StopCrawler;
@@ -1679,6 +2132,32 @@ impl wire::Operation for StopCrawlerSchedule {
         result_wrapper: "",
         readonly: false,
         needs: &[wire::operation::Need { action: "glue:StopCrawlerSchedule", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:StopTrigger`.
+#[derive(Debug)]
+pub struct StopTrigger;
+impl wire::Operation for StopTrigger {
+    type Input = StopTriggerRequest;
+    type Output = StopTriggerResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StopTrigger",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_STOP_TRIGGER_REQUEST,
+        output: &S_STOP_TRIGGER_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:StopTrigger",
+            resource: "arn:aws:glue:{region}:{account}:trigger/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1756,6 +2235,47 @@ impl wire::Operation for UpdateClassifier {
     };
 }
 
+/// `glue:UpdateConnection`.
+#[derive(Debug)]
+pub struct UpdateConnection;
+impl wire::Operation for UpdateConnection {
+    type Input = UpdateConnectionRequest;
+    type Output = UpdateConnectionResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateConnection",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_CONNECTION_REQUEST,
+        output: &S_UPDATE_CONNECTION_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "glue:UpdateConnection",
+                resource: "arn:aws:glue:{region}:{account}:catalog",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "glue:UpdateConnection",
+                resource: "arn:aws:glue:{region}:{account}:connection/{Name}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[
+            ("ConnectionInput.SparkProperties", &[]),
+            ("ConnectionInput.AthenaProperties", &[]),
+            ("ConnectionInput.PythonProperties", &[]),
+            ("ConnectionInput.AuthenticationConfiguration", &[]),
+            ("ConnectionInput.ValidateCredentials", &["false"]),
+            ("ConnectionInput.ValidateForComputeEnvironments", &[]),
+        ],
+    };
+}
+
 /// `glue:UpdateCrawler`.
 #[derive(Debug)]
 pub struct UpdateCrawler;
@@ -1817,6 +2337,32 @@ impl wire::Operation for UpdateCrawlerSchedule {
         result_wrapper: "",
         readonly: false,
         needs: &[wire::operation::Need { action: "glue:UpdateCrawlerSchedule", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:UpdateDataQualityRuleset`.
+#[derive(Debug)]
+pub struct UpdateDataQualityRuleset;
+impl wire::Operation for UpdateDataQualityRuleset {
+    type Input = UpdateDataQualityRulesetRequest;
+    type Output = UpdateDataQualityRulesetResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateDataQualityRuleset",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_DATA_QUALITY_RULESET_REQUEST,
+        output: &S_UPDATE_DATA_QUALITY_RULESET_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:UpdateDataQualityRuleset",
+            resource: "arn:aws:glue:{region}:{account}:dataQualityRuleset/{Name}",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -1980,25 +2526,58 @@ impl wire::Operation for UpdateTable {
     };
 }
 
+/// `glue:UpdateTrigger`.
+#[derive(Debug)]
+pub struct UpdateTrigger;
+impl wire::Operation for UpdateTrigger {
+    type Input = UpdateTriggerRequest;
+    type Output = UpdateTriggerResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateTrigger",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_TRIGGER_REQUEST,
+        output: &S_UPDATE_TRIGGER_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:UpdateTrigger",
+            resource: "arn:aws:glue:{region}:{account}:trigger/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("TriggerUpdate.EventBatchingCondition", &[])],
+    };
+}
+
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <BatchCreatePartition as wire::Operation>::SPEC,
+    <BatchDeleteConnection as wire::Operation>::SPEC,
     <BatchDeletePartition as wire::Operation>::SPEC,
     <BatchDeleteTable as wire::Operation>::SPEC,
     <BatchGetCrawlers as wire::Operation>::SPEC,
+    <BatchGetDataQualityResult as wire::Operation>::SPEC,
     <BatchGetJobs as wire::Operation>::SPEC,
     <BatchGetPartition as wire::Operation>::SPEC,
+    <BatchGetTriggers as wire::Operation>::SPEC,
     <BatchStopJobRun as wire::Operation>::SPEC,
     <BatchUpdatePartition as wire::Operation>::SPEC,
     <CreateClassifier as wire::Operation>::SPEC,
+    <CreateConnection as wire::Operation>::SPEC,
     <CreateCrawler as wire::Operation>::SPEC,
+    <CreateDataQualityRuleset as wire::Operation>::SPEC,
     <CreateDatabase as wire::Operation>::SPEC,
     <CreateJob as wire::Operation>::SPEC,
     <CreatePartition as wire::Operation>::SPEC,
     <CreateTable as wire::Operation>::SPEC,
     <CreateTrigger as wire::Operation>::SPEC,
     <DeleteClassifier as wire::Operation>::SPEC,
+    <DeleteConnection as wire::Operation>::SPEC,
     <DeleteCrawler as wire::Operation>::SPEC,
+    <DeleteDataQualityRuleset as wire::Operation>::SPEC,
     <DeleteDatabase as wire::Operation>::SPEC,
     <DeleteJob as wire::Operation>::SPEC,
     <DeletePartition as wire::Operation>::SPEC,
@@ -2007,9 +2586,13 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteTrigger as wire::Operation>::SPEC,
     <GetClassifier as wire::Operation>::SPEC,
     <GetClassifiers as wire::Operation>::SPEC,
+    <GetConnection as wire::Operation>::SPEC,
+    <GetConnections as wire::Operation>::SPEC,
     <GetCrawler as wire::Operation>::SPEC,
     <GetCrawlerMetrics as wire::Operation>::SPEC,
     <GetCrawlers as wire::Operation>::SPEC,
+    <GetDataQualityResult as wire::Operation>::SPEC,
+    <GetDataQualityRuleset as wire::Operation>::SPEC,
     <GetDatabase as wire::Operation>::SPEC,
     <GetDatabases as wire::Operation>::SPEC,
     <GetJob as wire::Operation>::SPEC,
@@ -2026,25 +2609,34 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetTables as wire::Operation>::SPEC,
     <GetTags as wire::Operation>::SPEC,
     <GetTrigger as wire::Operation>::SPEC,
+    <GetTriggers as wire::Operation>::SPEC,
     <ListCrawlers as wire::Operation>::SPEC,
     <ListCrawls as wire::Operation>::SPEC,
+    <ListDataQualityResults as wire::Operation>::SPEC,
+    <ListDataQualityRulesets as wire::Operation>::SPEC,
     <ListJobs as wire::Operation>::SPEC,
+    <ListTriggers as wire::Operation>::SPEC,
     <ResetJobBookmark as wire::Operation>::SPEC,
     <SearchTables as wire::Operation>::SPEC,
     <StartCrawler as wire::Operation>::SPEC,
     <StartCrawlerSchedule as wire::Operation>::SPEC,
     <StartJobRun as wire::Operation>::SPEC,
+    <StartTrigger as wire::Operation>::SPEC,
     <StopCrawler as wire::Operation>::SPEC,
     <StopCrawlerSchedule as wire::Operation>::SPEC,
+    <StopTrigger as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
     <UpdateClassifier as wire::Operation>::SPEC,
+    <UpdateConnection as wire::Operation>::SPEC,
     <UpdateCrawler as wire::Operation>::SPEC,
     <UpdateCrawlerSchedule as wire::Operation>::SPEC,
+    <UpdateDataQualityRuleset as wire::Operation>::SPEC,
     <UpdateDatabase as wire::Operation>::SPEC,
     <UpdateJob as wire::Operation>::SPEC,
     <UpdatePartition as wire::Operation>::SPEC,
     <UpdateTable as wire::Operation>::SPEC,
+    <UpdateTrigger as wire::Operation>::SPEC,
 ];
 
 /// `Action`.
@@ -2165,6 +2757,36 @@ pub struct AuditContext {
 }
 wire::shape!(AuditContext: "AdditionalAuditContext" additional_audit_context, "RequestedColumns" requested_columns, "AllColumnsRequested" all_columns_requested,);
 
+/// `AuthenticationConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuthenticationConfiguration {
+    pub authentication_type: Option<String>,
+    pub secret_arn: Option<String>,
+    pub kms_key_arn: Option<String>,
+    pub o_auth2_properties: Option<OAuth2Properties>,
+}
+wire::shape!(AuthenticationConfiguration: "AuthenticationType" authentication_type, "SecretArn" secret_arn, "KmsKeyArn" kms_key_arn, "OAuth2Properties" o_auth2_properties,);
+
+/// `AuthenticationConfigurationInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuthenticationConfigurationInput {
+    pub authentication_type: Option<String>,
+    pub o_auth2_properties: Option<OAuth2PropertiesInput>,
+    pub secret_arn: Option<String>,
+    pub kms_key_arn: Option<String>,
+    pub basic_authentication_credentials: Option<BasicAuthenticationCredentials>,
+    pub custom_authentication_credentials: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(AuthenticationConfigurationInput: "AuthenticationType" authentication_type, "OAuth2Properties" o_auth2_properties, "SecretArn" secret_arn, "KmsKeyArn" kms_key_arn, "BasicAuthenticationCredentials" basic_authentication_credentials, "CustomAuthenticationCredentials" custom_authentication_credentials,);
+
+/// `AuthorizationCodeProperties`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuthorizationCodeProperties {
+    pub authorization_code: Option<String>,
+    pub redirect_uri: Option<String>,
+}
+wire::shape!(AuthorizationCodeProperties: "AuthorizationCode" authorization_code, "RedirectUri" redirect_uri,);
+
 /// `AutoDataQuality`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AutoDataQuality {
@@ -2190,6 +2812,14 @@ pub struct BackfillError {
     pub partitions: Option<Vec<PartitionValueList>>,
 }
 wire::shape!(BackfillError: "Code" code, "Partitions" partitions,);
+
+/// `BasicAuthenticationCredentials`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BasicAuthenticationCredentials {
+    pub username: Option<String>,
+    pub password: Option<String>,
+}
+wire::shape!(BasicAuthenticationCredentials: "Username" username, "Password" password,);
 
 /// `BasicCatalogTarget`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2218,6 +2848,22 @@ pub struct BatchCreatePartitionResponse {
     pub errors: Option<Vec<PartitionError>>,
 }
 wire::shape!(BatchCreatePartitionResponse: "Errors" errors,);
+
+/// `BatchDeleteConnectionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchDeleteConnectionRequest {
+    pub catalog_id: Option<String>,
+    pub connection_name_list: Vec<String>,
+}
+wire::shape!(BatchDeleteConnectionRequest: "CatalogId" catalog_id, "ConnectionNameList" connection_name_list,);
+
+/// `BatchDeleteConnectionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchDeleteConnectionResponse {
+    pub succeeded: Option<Vec<String>>,
+    pub errors: Option<std::collections::BTreeMap<String, ErrorDetail>>,
+}
+wire::shape!(BatchDeleteConnectionResponse: "Succeeded" succeeded, "Errors" errors,);
 
 /// `BatchDeletePartitionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2268,6 +2914,21 @@ pub struct BatchGetCrawlersResponse {
 }
 wire::shape!(BatchGetCrawlersResponse: "Crawlers" crawlers, "CrawlersNotFound" crawlers_not_found,);
 
+/// `BatchGetDataQualityResultRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchGetDataQualityResultRequest {
+    pub result_ids: Vec<String>,
+}
+wire::shape!(BatchGetDataQualityResultRequest: "ResultIds" result_ids,);
+
+/// `BatchGetDataQualityResultResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchGetDataQualityResultResponse {
+    pub results: Vec<DataQualityResult>,
+    pub results_not_found: Option<Vec<String>>,
+}
+wire::shape!(BatchGetDataQualityResultResponse: "Results" results, "ResultsNotFound" results_not_found,);
+
 /// `BatchGetJobsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchGetJobsRequest {
@@ -2302,6 +2963,21 @@ pub struct BatchGetPartitionResponse {
     pub unprocessed_keys: Option<Vec<PartitionValueList>>,
 }
 wire::shape!(BatchGetPartitionResponse: "Partitions" partitions, "UnprocessedKeys" unprocessed_keys,);
+
+/// `BatchGetTriggersRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchGetTriggersRequest {
+    pub trigger_names: Vec<String>,
+}
+wire::shape!(BatchGetTriggersRequest: "TriggerNames" trigger_names,);
+
+/// `BatchGetTriggersResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchGetTriggersResponse {
+    pub triggers: Option<Vec<Trigger>>,
+    pub triggers_not_found: Option<Vec<String>>,
+}
+wire::shape!(BatchGetTriggersResponse: "Triggers" triggers, "TriggersNotFound" triggers_not_found,);
 
 /// `BatchStopJobRunError`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2583,6 +3259,48 @@ pub struct ConditionExpression {
 }
 wire::shape!(ConditionExpression: "Condition" condition, "Value" value, "TargetColumn" target_column,);
 
+/// `Connection`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Connection {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub connection_type: Option<String>,
+    pub match_criteria: Option<Vec<String>>,
+    pub connection_properties: Option<std::collections::BTreeMap<String, String>>,
+    pub spark_properties: Option<std::collections::BTreeMap<String, String>>,
+    pub athena_properties: Option<std::collections::BTreeMap<String, String>>,
+    pub python_properties: Option<std::collections::BTreeMap<String, String>>,
+    pub physical_connection_requirements: Option<PhysicalConnectionRequirements>,
+    pub creation_time: Option<wire::Timestamp>,
+    pub last_updated_time: Option<wire::Timestamp>,
+    pub last_updated_by: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub last_connection_validation_time: Option<wire::Timestamp>,
+    pub authentication_configuration: Option<AuthenticationConfiguration>,
+    pub connection_schema_version: Option<i32>,
+    pub compatible_compute_environments: Option<Vec<String>>,
+}
+wire::shape!(Connection: "Name" name, "Description" description, "ConnectionType" connection_type, "MatchCriteria" match_criteria, "ConnectionProperties" connection_properties, "SparkProperties" spark_properties, "AthenaProperties" athena_properties, "PythonProperties" python_properties, "PhysicalConnectionRequirements" physical_connection_requirements, "CreationTime" creation_time, "LastUpdatedTime" last_updated_time, "LastUpdatedBy" last_updated_by, "Status" status, "StatusReason" status_reason, "LastConnectionValidationTime" last_connection_validation_time, "AuthenticationConfiguration" authentication_configuration, "ConnectionSchemaVersion" connection_schema_version, "CompatibleComputeEnvironments" compatible_compute_environments,);
+
+/// `ConnectionInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectionInput {
+    pub name: String,
+    pub description: Option<String>,
+    pub connection_type: String,
+    pub match_criteria: Option<Vec<String>>,
+    pub connection_properties: std::collections::BTreeMap<String, String>,
+    pub spark_properties: Option<std::collections::BTreeMap<String, String>>,
+    pub athena_properties: Option<std::collections::BTreeMap<String, String>>,
+    pub python_properties: Option<std::collections::BTreeMap<String, String>>,
+    pub physical_connection_requirements: Option<PhysicalConnectionRequirements>,
+    pub authentication_configuration: Option<AuthenticationConfigurationInput>,
+    pub validate_credentials: Option<bool>,
+    pub validate_for_compute_environments: Option<Vec<String>>,
+}
+wire::shape!(ConnectionInput: "Name" name, "Description" description, "ConnectionType" connection_type, "MatchCriteria" match_criteria, "ConnectionProperties" connection_properties, "SparkProperties" spark_properties, "AthenaProperties" athena_properties, "PythonProperties" python_properties, "PhysicalConnectionRequirements" physical_connection_requirements, "AuthenticationConfiguration" authentication_configuration, "ValidateCredentials" validate_credentials, "ValidateForComputeEnvironments" validate_for_compute_environments,);
+
 /// `ConnectionsList`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionsList {
@@ -2705,6 +3423,22 @@ wire::shape!(CreateClassifierRequest: "GrokClassifier" grok_classifier, "XMLClas
 pub struct CreateClassifierResponse {}
 wire::shape!(CreateClassifierResponse:);
 
+/// `CreateConnectionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateConnectionRequest {
+    pub catalog_id: Option<String>,
+    pub connection_input: ConnectionInput,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(CreateConnectionRequest: "CatalogId" catalog_id, "ConnectionInput" connection_input, "Tags" tags,);
+
+/// `CreateConnectionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateConnectionResponse {
+    pub create_connection_status: Option<String>,
+}
+wire::shape!(CreateConnectionResponse: "CreateConnectionStatus" create_connection_status,);
+
 /// `CreateCrawlerRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateCrawlerRequest {
@@ -2747,6 +3481,26 @@ pub struct CreateCsvClassifierRequest {
     pub serde: Option<String>,
 }
 wire::shape!(CreateCsvClassifierRequest: "Name" name, "Delimiter" delimiter, "QuoteSymbol" quote_symbol, "ContainsHeader" contains_header, "Header" header, "DisableValueTrimming" disable_value_trimming, "AllowSingleColumn" allow_single_column, "CustomDatatypeConfigured" custom_datatype_configured, "CustomDatatypes" custom_datatypes, "Serde" serde,);
+
+/// `CreateDataQualityRulesetRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateDataQualityRulesetRequest {
+    pub name: String,
+    pub description: Option<String>,
+    pub ruleset: String,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+    pub target_table: Option<DataQualityTargetTable>,
+    pub data_quality_security_configuration: Option<String>,
+    pub client_token: Option<String>,
+}
+wire::shape!(CreateDataQualityRulesetRequest: "Name" name, "Description" description, "Ruleset" ruleset, "Tags" tags, "TargetTable" target_table, "DataQualitySecurityConfiguration" data_quality_security_configuration, "ClientToken" client_token,);
+
+/// `CreateDataQualityRulesetResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateDataQualityRulesetResponse {
+    pub name: Option<String>,
+}
+wire::shape!(CreateDataQualityRulesetResponse: "Name" name,);
 
 /// `CreateDatabaseRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2969,6 +3723,165 @@ pub struct DataLakePrincipal {
 }
 wire::shape!(DataLakePrincipal: "DataLakePrincipalIdentifier" data_lake_principal_identifier,);
 
+/// `DataQualityAggregatedMetrics`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityAggregatedMetrics {
+    pub total_rows_processed: Option<f64>,
+    pub total_rows_passed: Option<f64>,
+    pub total_rows_failed: Option<f64>,
+    pub total_rules_processed: Option<f64>,
+    pub total_rules_passed: Option<f64>,
+    pub total_rules_failed: Option<f64>,
+}
+wire::shape!(DataQualityAggregatedMetrics: "TotalRowsProcessed" total_rows_processed, "TotalRowsPassed" total_rows_passed, "TotalRowsFailed" total_rows_failed, "TotalRulesProcessed" total_rules_processed, "TotalRulesPassed" total_rules_passed, "TotalRulesFailed" total_rules_failed,);
+
+/// `DataQualityAnalyzerResult`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityAnalyzerResult {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub evaluation_message: Option<String>,
+    pub evaluated_metrics: Option<std::collections::BTreeMap<String, f64>>,
+    pub evaluated_distributions: Option<std::collections::BTreeMap<String, DistributionData>>,
+}
+wire::shape!(DataQualityAnalyzerResult: "Name" name, "Description" description, "EvaluationMessage" evaluation_message, "EvaluatedMetrics" evaluated_metrics, "EvaluatedDistributions" evaluated_distributions,);
+
+/// `DataQualityGlueTable`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityGlueTable {
+    pub database_name: String,
+    pub table_name: String,
+    pub catalog_id: Option<String>,
+    pub connection_name: Option<String>,
+    pub additional_options: Option<std::collections::BTreeMap<String, String>>,
+    pub pre_processing_query: Option<String>,
+}
+wire::shape!(DataQualityGlueTable: "DatabaseName" database_name, "TableName" table_name, "CatalogId" catalog_id, "ConnectionName" connection_name, "AdditionalOptions" additional_options, "PreProcessingQuery" pre_processing_query,);
+
+/// `DataQualityMetricValues`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityMetricValues {
+    pub actual_value: Option<f64>,
+    pub expected_value: Option<f64>,
+    pub lower_limit: Option<f64>,
+    pub upper_limit: Option<f64>,
+}
+wire::shape!(DataQualityMetricValues: "ActualValue" actual_value, "ExpectedValue" expected_value, "LowerLimit" lower_limit, "UpperLimit" upper_limit,);
+
+/// `DataQualityObservation`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityObservation {
+    pub description: Option<String>,
+    pub metric_based_observation: Option<MetricBasedObservation>,
+}
+wire::shape!(DataQualityObservation: "Description" description, "MetricBasedObservation" metric_based_observation,);
+
+/// `DataQualityResult`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityResult {
+    pub result_id: Option<String>,
+    pub evaluation_run_mode: Option<String>,
+    pub data_quality_evaluation_config: Option<String>,
+    pub profile_id: Option<String>,
+    pub score: Option<f64>,
+    pub data_source: Option<DataSource>,
+    pub ruleset_name: Option<String>,
+    pub evaluation_context: Option<String>,
+    pub started_on: Option<wire::Timestamp>,
+    pub completed_on: Option<wire::Timestamp>,
+    pub job_name: Option<String>,
+    pub job_run_id: Option<String>,
+    pub ruleset_evaluation_run_id: Option<String>,
+    pub rule_results: Option<Vec<DataQualityRuleResult>>,
+    pub analyzer_results: Option<Vec<DataQualityAnalyzerResult>>,
+    pub observations: Option<Vec<DataQualityObservation>>,
+    pub aggregated_metrics: Option<DataQualityAggregatedMetrics>,
+}
+wire::shape!(DataQualityResult: "ResultId" result_id, "EvaluationRunMode" evaluation_run_mode, "DataQualityEvaluationConfig" data_quality_evaluation_config, "ProfileId" profile_id, "Score" score, "DataSource" data_source, "RulesetName" ruleset_name, "EvaluationContext" evaluation_context, "StartedOn" started_on, "CompletedOn" completed_on, "JobName" job_name, "JobRunId" job_run_id, "RulesetEvaluationRunId" ruleset_evaluation_run_id, "RuleResults" rule_results, "AnalyzerResults" analyzer_results, "Observations" observations, "AggregatedMetrics" aggregated_metrics,);
+
+/// `DataQualityResultDescription`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityResultDescription {
+    pub result_id: Option<String>,
+    pub evaluation_run_mode: Option<String>,
+    pub data_quality_evaluation_config: Option<String>,
+    pub data_source: Option<DataSource>,
+    pub job_name: Option<String>,
+    pub job_run_id: Option<String>,
+    pub started_on: Option<wire::Timestamp>,
+}
+wire::shape!(DataQualityResultDescription: "ResultId" result_id, "EvaluationRunMode" evaluation_run_mode, "DataQualityEvaluationConfig" data_quality_evaluation_config, "DataSource" data_source, "JobName" job_name, "JobRunId" job_run_id, "StartedOn" started_on,);
+
+/// `DataQualityResultFilterCriteria`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityResultFilterCriteria {
+    pub data_source: Option<DataSource>,
+    pub job_name: Option<String>,
+    pub job_run_id: Option<String>,
+    pub started_after: Option<wire::Timestamp>,
+    pub started_before: Option<wire::Timestamp>,
+    pub evaluation_run_mode: Option<String>,
+    pub data_quality_evaluation_config: Option<String>,
+}
+wire::shape!(DataQualityResultFilterCriteria: "DataSource" data_source, "JobName" job_name, "JobRunId" job_run_id, "StartedAfter" started_after, "StartedBefore" started_before, "EvaluationRunMode" evaluation_run_mode, "DataQualityEvaluationConfig" data_quality_evaluation_config,);
+
+/// `DataQualityRuleResult`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityRuleResult {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub evaluation_message: Option<String>,
+    pub result: Option<String>,
+    pub evaluated_metrics: Option<std::collections::BTreeMap<String, f64>>,
+    pub evaluated_rule: Option<String>,
+    pub rule_metrics: Option<std::collections::BTreeMap<String, f64>>,
+    pub labels: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(DataQualityRuleResult: "Name" name, "Description" description, "EvaluationMessage" evaluation_message, "Result" result, "EvaluatedMetrics" evaluated_metrics, "EvaluatedRule" evaluated_rule, "RuleMetrics" rule_metrics, "Labels" labels,);
+
+/// `DataQualityRulesetFilterCriteria`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityRulesetFilterCriteria {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub created_before: Option<wire::Timestamp>,
+    pub created_after: Option<wire::Timestamp>,
+    pub last_modified_before: Option<wire::Timestamp>,
+    pub last_modified_after: Option<wire::Timestamp>,
+    pub target_table: Option<DataQualityTargetTable>,
+}
+wire::shape!(DataQualityRulesetFilterCriteria: "Name" name, "Description" description, "CreatedBefore" created_before, "CreatedAfter" created_after, "LastModifiedBefore" last_modified_before, "LastModifiedAfter" last_modified_after, "TargetTable" target_table,);
+
+/// `DataQualityRulesetListDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityRulesetListDetails {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub created_on: Option<wire::Timestamp>,
+    pub last_modified_on: Option<wire::Timestamp>,
+    pub target_table: Option<DataQualityTargetTable>,
+    pub recommendation_run_id: Option<String>,
+    pub rule_count: Option<i32>,
+}
+wire::shape!(DataQualityRulesetListDetails: "Name" name, "Description" description, "CreatedOn" created_on, "LastModifiedOn" last_modified_on, "TargetTable" target_table, "RecommendationRunId" recommendation_run_id, "RuleCount" rule_count,);
+
+/// `DataQualityTargetTable`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataQualityTargetTable {
+    pub table_name: String,
+    pub database_name: String,
+    pub catalog_id: Option<String>,
+}
+wire::shape!(DataQualityTargetTable: "TableName" table_name, "DatabaseName" database_name, "CatalogId" catalog_id,);
+
+/// `DataSource`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DataSource {
+    pub glue_table: Option<GlueTable>,
+    pub data_quality_glue_table: Option<DataQualityGlueTable>,
+}
+wire::shape!(DataSource: "GlueTable" glue_table, "DataQualityGlueTable" data_quality_glue_table,);
+
 /// `Database`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Database {
@@ -3026,6 +3939,19 @@ wire::shape!(DeleteClassifierRequest: "Name" name,);
 pub struct DeleteClassifierResponse {}
 wire::shape!(DeleteClassifierResponse:);
 
+/// `DeleteConnectionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteConnectionRequest {
+    pub catalog_id: Option<String>,
+    pub connection_name: String,
+}
+wire::shape!(DeleteConnectionRequest: "CatalogId" catalog_id, "ConnectionName" connection_name,);
+
+/// `DeleteConnectionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteConnectionResponse {}
+wire::shape!(DeleteConnectionResponse:);
+
 /// `DeleteCrawlerRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteCrawlerRequest {
@@ -3037,6 +3963,18 @@ wire::shape!(DeleteCrawlerRequest: "Name" name,);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteCrawlerResponse {}
 wire::shape!(DeleteCrawlerResponse:);
+
+/// `DeleteDataQualityRulesetRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteDataQualityRulesetRequest {
+    pub name: String,
+}
+wire::shape!(DeleteDataQualityRulesetRequest: "Name" name,);
+
+/// `DeleteDataQualityRulesetResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteDataQualityRulesetResponse {}
+wire::shape!(DeleteDataQualityRulesetResponse:);
 
 /// `DeleteDatabaseRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3178,6 +4116,15 @@ pub struct DirectSchemaChangePolicy {
     pub database: Option<String>,
 }
 wire::shape!(DirectSchemaChangePolicy: "EnableUpdateCatalog" enable_update_catalog, "UpdateBehavior" update_behavior, "Table" table, "Database" database,);
+
+/// `DistributionData`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DistributionData {
+    pub bin_edges: Option<Vec<String>>,
+    pub count: Option<Vec<i32>>,
+    pub data_type: Option<String>,
+}
+wire::shape!(DistributionData: "BinEdges" bin_edges, "Count" count, "DataType" data_type,);
 
 /// `DropDuplicates`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3384,6 +4331,51 @@ pub struct GetClassifiersResponse {
 }
 wire::shape!(GetClassifiersResponse: "Classifiers" classifiers, "NextToken" next_token,);
 
+/// `GetConnectionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetConnectionRequest {
+    pub catalog_id: Option<String>,
+    pub name: String,
+    pub hide_password: Option<bool>,
+    pub apply_override_for_compute_environment: Option<String>,
+}
+wire::shape!(GetConnectionRequest: "CatalogId" catalog_id, "Name" name, "HidePassword" hide_password, "ApplyOverrideForComputeEnvironment" apply_override_for_compute_environment,);
+
+/// `GetConnectionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetConnectionResponse {
+    pub connection: Option<Connection>,
+}
+wire::shape!(GetConnectionResponse: "Connection" connection,);
+
+/// `GetConnectionsFilter`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetConnectionsFilter {
+    pub match_criteria: Option<Vec<String>>,
+    pub connection_type: Option<String>,
+    pub connection_schema_version: Option<i32>,
+}
+wire::shape!(GetConnectionsFilter: "MatchCriteria" match_criteria, "ConnectionType" connection_type, "ConnectionSchemaVersion" connection_schema_version,);
+
+/// `GetConnectionsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetConnectionsRequest {
+    pub catalog_id: Option<String>,
+    pub filter: Option<GetConnectionsFilter>,
+    pub hide_password: Option<bool>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+wire::shape!(GetConnectionsRequest: "CatalogId" catalog_id, "Filter" filter, "HidePassword" hide_password, "NextToken" next_token, "MaxResults" max_results,);
+
+/// `GetConnectionsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetConnectionsResponse {
+    pub connection_list: Option<Vec<Connection>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(GetConnectionsResponse: "ConnectionList" connection_list, "NextToken" next_token,);
+
 /// `GetCrawlerMetricsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetCrawlerMetricsRequest {
@@ -3430,6 +4422,57 @@ pub struct GetCrawlersResponse {
     pub next_token: Option<String>,
 }
 wire::shape!(GetCrawlersResponse: "Crawlers" crawlers, "NextToken" next_token,);
+
+/// `GetDataQualityResultRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetDataQualityResultRequest {
+    pub result_id: String,
+}
+wire::shape!(GetDataQualityResultRequest: "ResultId" result_id,);
+
+/// `GetDataQualityResultResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetDataQualityResultResponse {
+    pub result_id: Option<String>,
+    pub evaluation_run_mode: Option<String>,
+    pub data_quality_evaluation_config: Option<String>,
+    pub profile_id: Option<String>,
+    pub score: Option<f64>,
+    pub data_source: Option<DataSource>,
+    pub ruleset_name: Option<String>,
+    pub evaluation_context: Option<String>,
+    pub started_on: Option<wire::Timestamp>,
+    pub completed_on: Option<wire::Timestamp>,
+    pub job_name: Option<String>,
+    pub job_run_id: Option<String>,
+    pub ruleset_evaluation_run_id: Option<String>,
+    pub rule_results: Option<Vec<DataQualityRuleResult>>,
+    pub analyzer_results: Option<Vec<DataQualityAnalyzerResult>>,
+    pub observations: Option<Vec<DataQualityObservation>>,
+    pub aggregated_metrics: Option<DataQualityAggregatedMetrics>,
+}
+wire::shape!(GetDataQualityResultResponse: "ResultId" result_id, "EvaluationRunMode" evaluation_run_mode, "DataQualityEvaluationConfig" data_quality_evaluation_config, "ProfileId" profile_id, "Score" score, "DataSource" data_source, "RulesetName" ruleset_name, "EvaluationContext" evaluation_context, "StartedOn" started_on, "CompletedOn" completed_on, "JobName" job_name, "JobRunId" job_run_id, "RulesetEvaluationRunId" ruleset_evaluation_run_id, "RuleResults" rule_results, "AnalyzerResults" analyzer_results, "Observations" observations, "AggregatedMetrics" aggregated_metrics,);
+
+/// `GetDataQualityRulesetRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetDataQualityRulesetRequest {
+    pub name: String,
+}
+wire::shape!(GetDataQualityRulesetRequest: "Name" name,);
+
+/// `GetDataQualityRulesetResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetDataQualityRulesetResponse {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub ruleset: Option<String>,
+    pub target_table: Option<DataQualityTargetTable>,
+    pub created_on: Option<wire::Timestamp>,
+    pub last_modified_on: Option<wire::Timestamp>,
+    pub recommendation_run_id: Option<String>,
+    pub data_quality_security_configuration: Option<String>,
+}
+wire::shape!(GetDataQualityRulesetResponse: "Name" name, "Description" description, "Ruleset" ruleset, "TargetTable" target_table, "CreatedOn" created_on, "LastModifiedOn" last_modified_on, "RecommendationRunId" recommendation_run_id, "DataQualitySecurityConfiguration" data_quality_security_configuration,);
 
 /// `GetDatabaseRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3716,6 +4759,23 @@ pub struct GetTriggerResponse {
 }
 wire::shape!(GetTriggerResponse: "Trigger" trigger,);
 
+/// `GetTriggersRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetTriggersRequest {
+    pub next_token: Option<String>,
+    pub dependent_job_name: Option<String>,
+    pub max_results: Option<i32>,
+}
+wire::shape!(GetTriggersRequest: "NextToken" next_token, "DependentJobName" dependent_job_name, "MaxResults" max_results,);
+
+/// `GetTriggersResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetTriggersResponse {
+    pub triggers: Option<Vec<Trigger>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(GetTriggersResponse: "Triggers" triggers, "NextToken" next_token,);
+
 /// `GlueSchema`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GlueSchema {
@@ -3731,6 +4791,17 @@ pub struct GlueStudioSchemaColumn {
     pub glue_studio_type: Option<String>,
 }
 wire::shape!(GlueStudioSchemaColumn: "Name" name, "Type" r#type, "GlueStudioType" glue_studio_type,);
+
+/// `GlueTable`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GlueTable {
+    pub database_name: String,
+    pub table_name: String,
+    pub catalog_id: Option<String>,
+    pub connection_name: Option<String>,
+    pub additional_options: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(GlueTable: "DatabaseName" database_name, "TableName" table_name, "CatalogId" catalog_id, "ConnectionName" connection_name, "AdditionalOptions" additional_options,);
 
 /// `GovernedCatalogSource`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4233,6 +5304,41 @@ pub struct ListCrawlsResponse {
 }
 wire::shape!(ListCrawlsResponse: "Crawls" crawls, "NextToken" next_token,);
 
+/// `ListDataQualityResultsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListDataQualityResultsRequest {
+    pub filter: Option<DataQualityResultFilterCriteria>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+wire::shape!(ListDataQualityResultsRequest: "Filter" filter, "NextToken" next_token, "MaxResults" max_results,);
+
+/// `ListDataQualityResultsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListDataQualityResultsResponse {
+    pub results: Vec<DataQualityResultDescription>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListDataQualityResultsResponse: "Results" results, "NextToken" next_token,);
+
+/// `ListDataQualityRulesetsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListDataQualityRulesetsRequest {
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+    pub filter: Option<DataQualityRulesetFilterCriteria>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(ListDataQualityRulesetsRequest: "NextToken" next_token, "MaxResults" max_results, "Filter" filter, "Tags" tags,);
+
+/// `ListDataQualityRulesetsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListDataQualityRulesetsResponse {
+    pub rulesets: Option<Vec<DataQualityRulesetListDetails>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListDataQualityRulesetsResponse: "Rulesets" rulesets, "NextToken" next_token,);
+
 /// `ListJobsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListJobsRequest {
@@ -4249,6 +5355,24 @@ pub struct ListJobsResponse {
     pub next_token: Option<String>,
 }
 wire::shape!(ListJobsResponse: "JobNames" job_names, "NextToken" next_token,);
+
+/// `ListTriggersRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListTriggersRequest {
+    pub next_token: Option<String>,
+    pub dependent_job_name: Option<String>,
+    pub max_results: Option<i32>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(ListTriggersRequest: "NextToken" next_token, "DependentJobName" dependent_job_name, "MaxResults" max_results, "Tags" tags,);
+
+/// `ListTriggersResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListTriggersResponse {
+    pub trigger_names: Option<Vec<String>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListTriggersResponse: "TriggerNames" trigger_names, "NextToken" next_token,);
 
 /// `Mapping`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4271,6 +5395,16 @@ pub struct Merge {
     pub primary_keys: Vec<Vec<String>>,
 }
 wire::shape!(Merge: "Name" name, "Inputs" inputs, "Source" source, "PrimaryKeys" primary_keys,);
+
+/// `MetricBasedObservation`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricBasedObservation {
+    pub metric_name: Option<String>,
+    pub statistic_id: Option<String>,
+    pub metric_values: Option<DataQualityMetricValues>,
+    pub new_rules: Option<Vec<String>>,
+}
+wire::shape!(MetricBasedObservation: "MetricName" metric_name, "StatisticId" statistic_id, "MetricValues" metric_values, "NewRules" new_rules,);
 
 /// `MicrosoftSQLServerCatalogSource`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4342,6 +5476,46 @@ pub struct NullValueField {
     pub datatype: Datatype,
 }
 wire::shape!(NullValueField: "Value" value, "Datatype" datatype,);
+
+/// `OAuth2ClientApplication`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OAuth2ClientApplication {
+    pub user_managed_client_application_client_id: Option<String>,
+    pub aws_managed_client_application_reference: Option<String>,
+}
+wire::shape!(OAuth2ClientApplication: "UserManagedClientApplicationClientId" user_managed_client_application_client_id, "AWSManagedClientApplicationReference" aws_managed_client_application_reference,);
+
+/// `OAuth2Credentials`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OAuth2Credentials {
+    pub user_managed_client_application_client_secret: Option<String>,
+    pub access_token: Option<String>,
+    pub refresh_token: Option<String>,
+    pub jwt_token: Option<String>,
+}
+wire::shape!(OAuth2Credentials: "UserManagedClientApplicationClientSecret" user_managed_client_application_client_secret, "AccessToken" access_token, "RefreshToken" refresh_token, "JwtToken" jwt_token,);
+
+/// `OAuth2Properties`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OAuth2Properties {
+    pub o_auth2_grant_type: Option<String>,
+    pub o_auth2_client_application: Option<OAuth2ClientApplication>,
+    pub token_url: Option<String>,
+    pub token_url_parameters_map: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(OAuth2Properties: "OAuth2GrantType" o_auth2_grant_type, "OAuth2ClientApplication" o_auth2_client_application, "TokenUrl" token_url, "TokenUrlParametersMap" token_url_parameters_map,);
+
+/// `OAuth2PropertiesInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OAuth2PropertiesInput {
+    pub o_auth2_grant_type: Option<String>,
+    pub o_auth2_client_application: Option<OAuth2ClientApplication>,
+    pub token_url: Option<String>,
+    pub token_url_parameters_map: Option<std::collections::BTreeMap<String, String>>,
+    pub authorization_code_properties: Option<AuthorizationCodeProperties>,
+    pub o_auth2_credentials: Option<OAuth2Credentials>,
+}
+wire::shape!(OAuth2PropertiesInput: "OAuth2GrantType" o_auth2_grant_type, "OAuth2ClientApplication" o_auth2_client_application, "TokenUrl" token_url, "TokenUrlParametersMap" token_url_parameters_map, "AuthorizationCodeProperties" authorization_code_properties, "OAuth2Credentials" o_auth2_credentials,);
 
 /// `OpenTableFormatInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4465,6 +5639,15 @@ pub struct PartitionValueList {
     pub values: Vec<String>,
 }
 wire::shape!(PartitionValueList: "Values" values,);
+
+/// `PhysicalConnectionRequirements`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PhysicalConnectionRequirements {
+    pub subnet_id: Option<String>,
+    pub security_group_id_list: Option<Vec<String>>,
+    pub availability_zone: Option<String>,
+}
+wire::shape!(PhysicalConnectionRequirements: "SubnetId" subnet_id, "SecurityGroupIdList" security_group_id_list, "AvailabilityZone" availability_zone,);
 
 /// `PostgreSQLCatalogSource`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5252,6 +6435,20 @@ pub struct StartJobRunResponse {
 }
 wire::shape!(StartJobRunResponse: "JobRunId" job_run_id,);
 
+/// `StartTriggerRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartTriggerRequest {
+    pub name: String,
+}
+wire::shape!(StartTriggerRequest: "Name" name,);
+
+/// `StartTriggerResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartTriggerResponse {
+    pub name: Option<String>,
+}
+wire::shape!(StartTriggerResponse: "Name" name,);
+
 /// `StatusDetails`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusDetails {
@@ -5283,6 +6480,20 @@ wire::shape!(StopCrawlerScheduleRequest: "CrawlerName" crawler_name,);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StopCrawlerScheduleResponse {}
 wire::shape!(StopCrawlerScheduleResponse:);
+
+/// `StopTriggerRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopTriggerRequest {
+    pub name: String,
+}
+wire::shape!(StopTriggerRequest: "Name" name,);
+
+/// `StopTriggerResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopTriggerResponse {
+    pub name: Option<String>,
+}
+wire::shape!(StopTriggerResponse: "Name" name,);
 
 /// `StorageDescriptor`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5459,6 +6670,18 @@ pub struct Trigger {
 }
 wire::shape!(Trigger: "Name" name, "WorkflowName" workflow_name, "Id" id, "Type" r#type, "State" state, "Description" description, "Schedule" schedule, "Actions" actions, "Predicate" predicate, "EventBatchingCondition" event_batching_condition,);
 
+/// `TriggerUpdate`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TriggerUpdate {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub schedule: Option<String>,
+    pub actions: Option<Vec<Action>>,
+    pub predicate: Option<Predicate>,
+    pub event_batching_condition: Option<EventBatchingCondition>,
+}
+wire::shape!(TriggerUpdate: "Name" name, "Description" description, "Schedule" schedule, "Actions" actions, "Predicate" predicate, "EventBatchingCondition" event_batching_condition,);
+
 /// `Union`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Union {
@@ -5495,6 +6718,20 @@ wire::shape!(UpdateClassifierRequest: "GrokClassifier" grok_classifier, "XMLClas
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateClassifierResponse {}
 wire::shape!(UpdateClassifierResponse:);
+
+/// `UpdateConnectionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateConnectionRequest {
+    pub catalog_id: Option<String>,
+    pub name: String,
+    pub connection_input: ConnectionInput,
+}
+wire::shape!(UpdateConnectionRequest: "CatalogId" catalog_id, "Name" name, "ConnectionInput" connection_input,);
+
+/// `UpdateConnectionResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateConnectionResponse {}
+wire::shape!(UpdateConnectionResponse:);
 
 /// `UpdateCrawlerRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5550,6 +6787,24 @@ pub struct UpdateCsvClassifierRequest {
     pub serde: Option<String>,
 }
 wire::shape!(UpdateCsvClassifierRequest: "Name" name, "Delimiter" delimiter, "QuoteSymbol" quote_symbol, "ContainsHeader" contains_header, "Header" header, "DisableValueTrimming" disable_value_trimming, "AllowSingleColumn" allow_single_column, "CustomDatatypeConfigured" custom_datatype_configured, "CustomDatatypes" custom_datatypes, "Serde" serde,);
+
+/// `UpdateDataQualityRulesetRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateDataQualityRulesetRequest {
+    pub name: String,
+    pub description: Option<String>,
+    pub ruleset: Option<String>,
+}
+wire::shape!(UpdateDataQualityRulesetRequest: "Name" name, "Description" description, "Ruleset" ruleset,);
+
+/// `UpdateDataQualityRulesetResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateDataQualityRulesetResponse {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub ruleset: Option<String>,
+}
+wire::shape!(UpdateDataQualityRulesetResponse: "Name" name, "Description" description, "Ruleset" ruleset,);
 
 /// `UpdateDatabaseRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5656,6 +6911,21 @@ wire::shape!(UpdateTableRequest: "CatalogId" catalog_id, "DatabaseName" database
 pub struct UpdateTableResponse {}
 wire::shape!(UpdateTableResponse:);
 
+/// `UpdateTriggerRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateTriggerRequest {
+    pub name: String,
+    pub trigger_update: TriggerUpdate,
+}
+wire::shape!(UpdateTriggerRequest: "Name" name, "TriggerUpdate" trigger_update,);
+
+/// `UpdateTriggerResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateTriggerResponse {
+    pub trigger: Option<Trigger>,
+}
+wire::shape!(UpdateTriggerResponse: "Trigger" trigger,);
+
 /// `UpdateXMLClassifierRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateXMLClassifierRequest {
@@ -5757,6 +7027,10 @@ pub struct XMLClassifier {
 }
 wire::shape!(XMLClassifier: "Name" name, "Classification" classification, "CreationTime" creation_time, "LastUpdated" last_updated, "Version" version, "RowTag" row_tag,);
 
+static S_AWS_MANAGED_CLIENT_APPLICATION_REFERENCE: Shape =
+    Shape::String { min: None, max: Some(2048), pattern: Some("\\S+"), values: &[], sensitive: false };
+static S_ACCESS_TOKEN: Shape =
+    Shape::String { min: None, max: Some(4096), pattern: Some("^[\\x20-\\x7E]*$"), values: &[], sensitive: true };
 static S_ACCOUNT_ID: Shape =
     Shape::String { min: Some(0), max: Some(12), pattern: None, values: &[], sensitive: false };
 static S_ACTION: Shape = Shape::Structure(Structure {
@@ -6352,6 +7626,129 @@ static S_AUDIT_CONTEXT: Shape = Shape::Structure(Structure {
 });
 static S_AUDIT_CONTEXT_STRING: Shape =
     Shape::String { min: Some(0), max: Some(2048), pattern: None, values: &[], sensitive: false };
+static S_AUTHENTICATION_CONFIGURATION: Shape = Shape::Structure(Structure {
+    name: "AuthenticationConfiguration",
+    members: &[
+        Member {
+            name: "AuthenticationType",
+            wire: "",
+            shape: &S_AUTHENTICATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecretArn",
+            wire: "",
+            shape: &S_SECRET_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OAuth2Properties",
+            wire: "",
+            shape: &S_O_AUTH2_PROPERTIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_AUTHENTICATION_CONFIGURATION_INPUT: Shape = Shape::Structure(Structure {
+    name: "AuthenticationConfigurationInput",
+    members: &[
+        Member {
+            name: "AuthenticationType",
+            wire: "",
+            shape: &S_AUTHENTICATION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OAuth2Properties",
+            wire: "",
+            shape: &S_O_AUTH2_PROPERTIES_INPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecretArn",
+            wire: "",
+            shape: &S_SECRET_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyArn",
+            wire: "",
+            shape: &S_KMS_KEY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BasicAuthenticationCredentials",
+            wire: "",
+            shape: &S_BASIC_AUTHENTICATION_CREDENTIALS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CustomAuthenticationCredentials",
+            wire: "",
+            shape: &S_CREDENTIAL_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_AUTHENTICATION_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["BASIC", "OAUTH2", "CUSTOM", "IAM"],
+    sensitive: false,
+};
+static S_AUTHORIZATION_CODE: Shape =
+    Shape::String { min: Some(1), max: Some(4096), pattern: Some("\\S+"), values: &[], sensitive: true };
+static S_AUTHORIZATION_CODE_PROPERTIES: Shape = Shape::Structure(Structure {
+    name: "AuthorizationCodeProperties",
+    members: &[
+        Member {
+            name: "AuthorizationCode",
+            wire: "",
+            shape: &S_AUTHORIZATION_CODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RedirectUri",
+            wire: "",
+            shape: &S_REDIRECT_URI,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_AUTO_DATA_QUALITY: Shape = Shape::Structure(Structure {
     name: "AutoDataQuality",
     members: &[
@@ -6458,6 +7855,28 @@ static S_BACKFILL_ERRORED_PARTITIONS_LIST: Shape =
     Shape::List(List { member: &S_PARTITION_VALUE_LIST, element: "member", flattened: false, min: None, max: None });
 static S_BACKFILL_ERRORS: Shape =
     Shape::List(List { member: &S_BACKFILL_ERROR, element: "member", flattened: false, min: None, max: None });
+static S_BASIC_AUTHENTICATION_CREDENTIALS: Shape = Shape::Structure(Structure {
+    name: "BasicAuthenticationCredentials",
+    members: &[
+        Member {
+            name: "Username",
+            wire: "",
+            shape: &S_USERNAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Password",
+            wire: "",
+            shape: &S_PASSWORD,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_BASIC_CATALOG_TARGET: Shape = Shape::Structure(Structure {
     name: "BasicCatalogTarget",
     members: &[
@@ -6552,6 +7971,50 @@ static S_BATCH_CREATE_PARTITION_RESPONSE: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_BATCH_DELETE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "BatchDeleteConnectionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionNameList",
+            wire: "",
+            shape: &S_DELETE_CONNECTION_NAME_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BATCH_DELETE_CONNECTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "BatchDeleteConnectionResponse",
+    members: &[
+        Member {
+            name: "Succeeded",
+            wire: "",
+            shape: &S_NAME_STRING_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Errors",
+            wire: "",
+            shape: &S_ERROR_BY_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_BATCH_DELETE_PARTITION_REQUEST: Shape = Shape::Structure(Structure {
@@ -6697,6 +8160,40 @@ static S_BATCH_GET_CRAWLERS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_BATCH_GET_DATA_QUALITY_RESULT_REQUEST: Shape = Shape::Structure(Structure {
+    name: "BatchGetDataQualityResultRequest",
+    members: &[Member {
+        name: "ResultIds",
+        wire: "",
+        shape: &S_DATA_QUALITY_RESULT_IDS,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_BATCH_GET_DATA_QUALITY_RESULT_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "BatchGetDataQualityResultResponse",
+    members: &[
+        Member {
+            name: "Results",
+            wire: "",
+            shape: &S_DATA_QUALITY_RESULTS_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResultsNotFound",
+            wire: "",
+            shape: &S_DATA_QUALITY_RESULT_IDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_BATCH_GET_JOBS_REQUEST: Shape = Shape::Structure(Structure {
     name: "BatchGetJobsRequest",
     members: &[Member {
@@ -6813,6 +8310,40 @@ static S_BATCH_GET_PARTITION_VALUE_LIST: Shape = Shape::List(List {
     flattened: false,
     min: Some(0),
     max: Some(1000),
+});
+static S_BATCH_GET_TRIGGERS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "BatchGetTriggersRequest",
+    members: &[Member {
+        name: "TriggerNames",
+        wire: "",
+        shape: &S_TRIGGER_NAME_LIST,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_BATCH_GET_TRIGGERS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "BatchGetTriggersResponse",
+    members: &[
+        Member {
+            name: "Triggers",
+            wire: "",
+            shape: &S_TRIGGER_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TriggersNotFound",
+            wire: "",
+            shape: &S_TRIGGER_NAME_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
 });
 static S_BATCH_SIZE: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_BATCH_STOP_JOB_RUN_ERROR: Shape = Shape::Structure(Structure {
@@ -7036,6 +8567,8 @@ static S_BATCH_UPDATE_PARTITION_RESPONSE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_BATCH_WINDOW: Shape = Shape::Integer { min: Some(1), max: Some(900) };
+static S_BIN_EDGES: Shape =
+    Shape::List(List { member: &S_GENERIC_STRING, element: "member", flattened: false, min: None, max: None });
 static S_BOOLEAN: Shape = Shape::Boolean;
 static S_BOOLEAN_NULLABLE: Shape = Shape::Boolean;
 static S_BOOLEAN_VALUE: Shape = Shape::Boolean;
@@ -8198,6 +9731,10 @@ static S_COMPARATOR: Shape = Shape::String {
 };
 static S_COMPRESSION_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["gzip", "bzip2"], sensitive: false };
+static S_COMPUTE_ENVIRONMENT: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["SPARK", "ATHENA", "PYTHON"], sensitive: false };
+static S_COMPUTE_ENVIRONMENT_LIST: Shape =
+    Shape::List(List { member: &S_COMPUTE_ENVIRONMENT, element: "member", flattened: false, min: None, max: None });
 static S_CONDITION: Shape = Shape::Structure(Structure {
     name: "Condition",
     members: &[
@@ -8278,11 +9815,438 @@ static S_CONDITION_EXPRESSION_LIST: Shape =
     Shape::List(List { member: &S_CONDITION_EXPRESSION, element: "member", flattened: false, min: None, max: None });
 static S_CONDITION_LIST: Shape =
     Shape::List(List { member: &S_CONDITION, element: "member", flattened: false, min: None, max: Some(500) });
+static S_CONNECTION: Shape = Shape::Structure(Structure {
+    name: "Connection",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionType",
+            wire: "",
+            shape: &S_CONNECTION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MatchCriteria",
+            wire: "",
+            shape: &S_MATCH_CRITERIA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionProperties",
+            wire: "",
+            shape: &S_CONNECTION_PROPERTIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SparkProperties",
+            wire: "",
+            shape: &S_PROPERTY_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AthenaProperties",
+            wire: "",
+            shape: &S_PROPERTY_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PythonProperties",
+            wire: "",
+            shape: &S_PROPERTY_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PhysicalConnectionRequirements",
+            wire: "",
+            shape: &S_PHYSICAL_CONNECTION_REQUIREMENTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastUpdatedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastUpdatedBy",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_CONNECTION_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatusReason",
+            wire: "",
+            shape: &S_LONG_VALUE_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastConnectionValidationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthenticationConfiguration",
+            wire: "",
+            shape: &S_AUTHENTICATION_CONFIGURATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionSchemaVersion",
+            wire: "",
+            shape: &S_CONNECTION_SCHEMA_VERSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompatibleComputeEnvironments",
+            wire: "",
+            shape: &S_COMPUTE_ENVIRONMENT_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONNECTION_INPUT: Shape = Shape::Structure(Structure {
+    name: "ConnectionInput",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionType",
+            wire: "",
+            shape: &S_CONNECTION_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MatchCriteria",
+            wire: "",
+            shape: &S_MATCH_CRITERIA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionProperties",
+            wire: "",
+            shape: &S_CONNECTION_PROPERTIES,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SparkProperties",
+            wire: "",
+            shape: &S_PROPERTY_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AthenaProperties",
+            wire: "",
+            shape: &S_PROPERTY_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PythonProperties",
+            wire: "",
+            shape: &S_PROPERTY_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PhysicalConnectionRequirements",
+            wire: "",
+            shape: &S_PHYSICAL_CONNECTION_REQUIREMENTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthenticationConfiguration",
+            wire: "",
+            shape: &S_AUTHENTICATION_CONFIGURATION_INPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ValidateCredentials",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ValidateForComputeEnvironments",
+            wire: "",
+            shape: &S_COMPUTE_ENVIRONMENT_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CONNECTION_LIST: Shape =
+    Shape::List(List { member: &S_CONNECTION, element: "member", flattened: false, min: None, max: None });
 static S_CONNECTION_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CONNECTION_PROPERTIES: Shape = Shape::Map(Map {
+    key: &S_CONNECTION_PROPERTY_KEY,
+    value: &S_VALUE_STRING,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: Some(100),
+});
+static S_CONNECTION_PROPERTY_KEY: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &[
+        "HOST",
+        "PORT",
+        "USERNAME",
+        "PASSWORD",
+        "ENCRYPTED_PASSWORD",
+        "JDBC_DRIVER_JAR_URI",
+        "JDBC_DRIVER_CLASS_NAME",
+        "JDBC_ENGINE",
+        "JDBC_ENGINE_VERSION",
+        "CONFIG_FILES",
+        "INSTANCE_ID",
+        "JDBC_CONNECTION_URL",
+        "JDBC_ENFORCE_SSL",
+        "CUSTOM_JDBC_CERT",
+        "SKIP_CUSTOM_JDBC_CERT_VALIDATION",
+        "CUSTOM_JDBC_CERT_STRING",
+        "CONNECTION_URL",
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "KAFKA_SSL_ENABLED",
+        "KAFKA_CUSTOM_CERT",
+        "KAFKA_SKIP_CUSTOM_CERT_VALIDATION",
+        "KAFKA_CLIENT_KEYSTORE",
+        "KAFKA_CLIENT_KEYSTORE_PASSWORD",
+        "KAFKA_CLIENT_KEY_PASSWORD",
+        "ENCRYPTED_KAFKA_CLIENT_KEYSTORE_PASSWORD",
+        "ENCRYPTED_KAFKA_CLIENT_KEY_PASSWORD",
+        "KAFKA_SASL_MECHANISM",
+        "KAFKA_SASL_PLAIN_USERNAME",
+        "KAFKA_SASL_PLAIN_PASSWORD",
+        "ENCRYPTED_KAFKA_SASL_PLAIN_PASSWORD",
+        "KAFKA_SASL_SCRAM_USERNAME",
+        "KAFKA_SASL_SCRAM_PASSWORD",
+        "KAFKA_SASL_SCRAM_SECRETS_ARN",
+        "ENCRYPTED_KAFKA_SASL_SCRAM_PASSWORD",
+        "KAFKA_SASL_GSSAPI_KEYTAB",
+        "KAFKA_SASL_GSSAPI_KRB5_CONF",
+        "KAFKA_SASL_GSSAPI_SERVICE",
+        "KAFKA_SASL_GSSAPI_PRINCIPAL",
+        "SECRET_ID",
+        "CONNECTOR_URL",
+        "CONNECTOR_TYPE",
+        "CONNECTOR_CLASS_NAME",
+        "ENDPOINT",
+        "ENDPOINT_TYPE",
+        "ROLE_ARN",
+        "REGION",
+        "WORKGROUP_NAME",
+        "CLUSTER_IDENTIFIER",
+        "DATABASE",
+    ],
+    sensitive: false,
+};
+static S_CONNECTION_SCHEMA_VERSION: Shape = Shape::Integer { min: Some(1), max: Some(2) };
+static S_CONNECTION_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["READY", "IN_PROGRESS", "FAILED"],
+    sensitive: false,
+};
 static S_CONNECTION_STRING: Shape =
     Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_CONNECTION_STRING_LIST: Shape =
     Shape::List(List { member: &S_CONNECTION_STRING, element: "member", flattened: false, min: None, max: Some(1000) });
+static S_CONNECTION_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &[
+        "JDBC",
+        "SFTP",
+        "MONGODB",
+        "KAFKA",
+        "NETWORK",
+        "MARKETPLACE",
+        "CUSTOM",
+        "SALESFORCE",
+        "VIEW_VALIDATION_REDSHIFT",
+        "VIEW_VALIDATION_ATHENA",
+        "GOOGLEADS",
+        "GOOGLESHEETS",
+        "GOOGLEANALYTICS4",
+        "SERVICENOW",
+        "MARKETO",
+        "SAPODATA",
+        "ZENDESK",
+        "JIRACLOUD",
+        "NETSUITEERP",
+        "HUBSPOT",
+        "FACEBOOKADS",
+        "INSTAGRAMADS",
+        "ZOHOCRM",
+        "SALESFORCEPARDOT",
+        "SALESFORCEMARKETINGCLOUD",
+        "ADOBEANALYTICS",
+        "SLACK",
+        "LINKEDIN",
+        "MIXPANEL",
+        "ASANA",
+        "STRIPE",
+        "SMARTSHEET",
+        "DATADOG",
+        "WOOCOMMERCE",
+        "INTERCOM",
+        "SNAPCHATADS",
+        "PAYPAL",
+        "QUICKBOOKS",
+        "FACEBOOKPAGEINSIGHTS",
+        "FRESHDESK",
+        "TWILIO",
+        "DOCUSIGNMONITOR",
+        "FRESHSALES",
+        "ZOOM",
+        "GOOGLESEARCHCONSOLE",
+        "SALESFORCECOMMERCECLOUD",
+        "SAPCONCUR",
+        "DYNATRACE",
+        "MICROSOFTDYNAMIC365FINANCEANDOPS",
+        "MICROSOFTTEAMS",
+        "BLACKBAUDRAISEREDGENXT",
+        "MAILCHIMP",
+        "GITLAB",
+        "PENDO",
+        "PRODUCTBOARD",
+        "CIRCLECI",
+        "PIPEDIVE",
+        "SENDGRID",
+        "AZURECOSMOS",
+        "AZURESQL",
+        "BIGQUERY",
+        "BLACKBAUD",
+        "CLOUDERAHIVE",
+        "CLOUDERAIMPALA",
+        "CLOUDWATCH",
+        "CLOUDWATCHMETRICS",
+        "CMDB",
+        "DATALAKEGEN2",
+        "DB2",
+        "DB2AS400",
+        "DOCUMENTDB",
+        "DOMO",
+        "DYNAMODB",
+        "GOOGLECLOUDSTORAGE",
+        "HBASE",
+        "KUSTOMER",
+        "MICROSOFTDYNAMICS365CRM",
+        "MONDAY",
+        "MYSQL",
+        "OKTA",
+        "OPENSEARCH",
+        "ORACLE",
+        "PIPEDRIVE",
+        "POSTGRESQL",
+        "SAPHANA",
+        "SQLSERVER",
+        "SYNAPSE",
+        "TERADATA",
+        "TERADATANOS",
+        "TIMESTREAM",
+        "TPCDS",
+        "VERTICA",
+    ],
+    sensitive: false,
+};
 static S_CONNECTIONS_LIST: Shape = Shape::Structure(Structure {
     name: "ConnectionsList",
     members: &[Member {
@@ -8383,6 +10347,8 @@ static S_CONTEXT_KEY: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_CONTEXT_VALUE: Shape =
     Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_COUNT: Shape =
+    Shape::List(List { member: &S_NULLABLE_INTEGER, element: "member", flattened: false, min: None, max: None });
 static S_CRAWL_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CRAWL_STATE: Shape = Shape::String {
     min: None,
@@ -8886,6 +10852,48 @@ static S_CREATE_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_CREATE_CLASSIFIER_RESPONSE: Shape =
     Shape::Structure(Structure { name: "CreateClassifierResponse", members: &[], payload: None });
+static S_CREATE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateConnectionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionInput",
+            wire: "",
+            shape: &S_CONNECTION_INPUT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_CONNECTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateConnectionResponse",
+    members: &[Member {
+        name: "CreateConnectionStatus",
+        wire: "",
+        shape: &S_CONNECTION_STATUS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_CREATE_CRAWLER_REQUEST: Shape = Shape::Structure(Structure {
     name: "CreateCrawlerRequest",
     members: &[
@@ -9106,6 +11114,80 @@ static S_CREATE_CSV_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
             idempotency_token: false,
         },
     ],
+    payload: None,
+});
+static S_CREATE_DATA_QUALITY_RULESET_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateDataQualityRulesetRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Ruleset",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULESET_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TargetTable",
+            wire: "",
+            shape: &S_DATA_QUALITY_TARGET_TABLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataQualitySecurityConfiguration",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ClientToken",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_DATA_QUALITY_RULESET_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateDataQualityRulesetResponse",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
     payload: None,
 });
 static S_CREATE_DATABASE_REQUEST: Shape = Shape::Structure(Structure {
@@ -9696,6 +11778,18 @@ static S_CREATE_XML_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_CREDENTIAL_KEY: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_CREDENTIAL_MAP: Shape = Shape::Map(Map {
+    key: &S_CREDENTIAL_KEY,
+    value: &S_CREDENTIAL_VALUE,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
+});
+static S_CREDENTIAL_VALUE: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_CRON_EXPRESSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CSV_CLASSIFIER: Shape = Shape::Structure(Structure {
     name: "CsvClassifier",
@@ -10057,6 +12151,796 @@ static S_DATA_LAKE_PRINCIPAL: Shape = Shape::Structure(Structure {
 });
 static S_DATA_LAKE_PRINCIPAL_STRING: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
+static S_DATA_QUALITY_AGGREGATED_METRICS: Shape = Shape::Structure(Structure {
+    name: "DataQualityAggregatedMetrics",
+    members: &[
+        Member {
+            name: "TotalRowsProcessed",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TotalRowsPassed",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TotalRowsFailed",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TotalRulesProcessed",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TotalRulesPassed",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TotalRulesFailed",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_ANALYZER_RESULT: Shape = Shape::Structure(Structure {
+    name: "DataQualityAnalyzerResult",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULE_RESULT_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluationMessage",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULE_RESULT_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluatedMetrics",
+            wire: "",
+            shape: &S_EVALUATED_METRICS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluatedDistributions",
+            wire: "",
+            shape: &S_EVALUATED_DISTRIBUTIONS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_ANALYZER_RESULTS: Shape = Shape::List(List {
+    member: &S_DATA_QUALITY_ANALYZER_RESULT,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(2000),
+});
+static S_DATA_QUALITY_EVALUATION_RUN_MODE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ON_DEMAND", "EVALUATION_CONFIG"],
+    sensitive: false,
+};
+static S_DATA_QUALITY_GLUE_TABLE: Shape = Shape::Structure(Structure {
+    name: "DataQualityGlueTable",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AdditionalOptions",
+            wire: "",
+            shape: &S_GLUE_TABLE_ADDITIONAL_OPTIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PreProcessingQuery",
+            wire: "",
+            shape: &S_PRE_PROCESSING_QUERY_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_METRIC_VALUES: Shape = Shape::Structure(Structure {
+    name: "DataQualityMetricValues",
+    members: &[
+        Member {
+            name: "ActualValue",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedValue",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LowerLimit",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UpperLimit",
+            wire: "",
+            shape: &S_NULLABLE_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_OBSERVATION: Shape = Shape::Structure(Structure {
+    name: "DataQualityObservation",
+    members: &[
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DATA_QUALITY_OBSERVATION_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetricBasedObservation",
+            wire: "",
+            shape: &S_METRIC_BASED_OBSERVATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_OBSERVATION_DESCRIPTION: Shape = Shape::String {
+    min: Some(0),
+    max: Some(2048),
+    pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
+    values: &[],
+    sensitive: true,
+};
+static S_DATA_QUALITY_OBSERVATIONS: Shape = Shape::List(List {
+    member: &S_DATA_QUALITY_OBSERVATION,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(50),
+});
+static S_DATA_QUALITY_RESULT: Shape = Shape::Structure(Structure {
+    name: "DataQualityResult",
+    members: &[
+        Member {
+            name: "ResultId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluationRunMode",
+            wire: "",
+            shape: &S_DATA_QUALITY_EVALUATION_RUN_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataQualityEvaluationConfig",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProfileId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Score",
+            wire: "",
+            shape: &S_GENERIC_BOUNDED_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataSource",
+            wire: "",
+            shape: &S_DATA_SOURCE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RulesetName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluationContext",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartedOn",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompletedOn",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobRunId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RulesetEvaluationRunId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RuleResults",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULE_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AnalyzerResults",
+            wire: "",
+            shape: &S_DATA_QUALITY_ANALYZER_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Observations",
+            wire: "",
+            shape: &S_DATA_QUALITY_OBSERVATIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AggregatedMetrics",
+            wire: "",
+            shape: &S_DATA_QUALITY_AGGREGATED_METRICS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_RESULT_DESCRIPTION: Shape = Shape::Structure(Structure {
+    name: "DataQualityResultDescription",
+    members: &[
+        Member {
+            name: "ResultId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluationRunMode",
+            wire: "",
+            shape: &S_DATA_QUALITY_EVALUATION_RUN_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataQualityEvaluationConfig",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataSource",
+            wire: "",
+            shape: &S_DATA_SOURCE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobRunId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartedOn",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_RESULT_DESCRIPTION_LIST: Shape = Shape::List(List {
+    member: &S_DATA_QUALITY_RESULT_DESCRIPTION,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_DATA_QUALITY_RESULT_FILTER_CRITERIA: Shape = Shape::Structure(Structure {
+    name: "DataQualityResultFilterCriteria",
+    members: &[
+        Member {
+            name: "DataSource",
+            wire: "",
+            shape: &S_DATA_SOURCE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobRunId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartedAfter",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartedBefore",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluationRunMode",
+            wire: "",
+            shape: &S_DATA_QUALITY_EVALUATION_RUN_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataQualityEvaluationConfig",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_RESULT_IDS: Shape =
+    Shape::List(List { member: &S_HASH_STRING, element: "member", flattened: false, min: Some(1), max: Some(100) });
+static S_DATA_QUALITY_RESULTS_LIST: Shape =
+    Shape::List(List { member: &S_DATA_QUALITY_RESULT, element: "member", flattened: false, min: None, max: None });
+static S_DATA_QUALITY_RULE_RESULT: Shape = Shape::Structure(Structure {
+    name: "DataQualityRuleResult",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULE_RESULT_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluationMessage",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULE_RESULT_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Result",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULE_RESULT_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluatedMetrics",
+            wire: "",
+            shape: &S_EVALUATED_METRICS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluatedRule",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULE_RESULT_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RuleMetrics",
+            wire: "",
+            shape: &S_RULE_METRICS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Labels",
+            wire: "",
+            shape: &S_LABELS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_RULE_RESULT_DESCRIPTION: Shape = Shape::String {
+    min: Some(0),
+    max: Some(2048),
+    pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
+    values: &[],
+    sensitive: true,
+};
+static S_DATA_QUALITY_RULE_RESULT_STATUS: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["PASS", "FAIL", "ERROR"], sensitive: false };
+static S_DATA_QUALITY_RULE_RESULTS: Shape = Shape::List(List {
+    member: &S_DATA_QUALITY_RULE_RESULT,
+    element: "member",
+    flattened: false,
+    min: Some(0),
+    max: Some(2000),
+});
+static S_DATA_QUALITY_RULESET_FILTER_CRITERIA: Shape = Shape::Structure(Structure {
+    name: "DataQualityRulesetFilterCriteria",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedBefore",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedAfter",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedBefore",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedAfter",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TargetTable",
+            wire: "",
+            shape: &S_DATA_QUALITY_TARGET_TABLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_RULESET_LIST: Shape = Shape::List(List {
+    member: &S_DATA_QUALITY_RULESET_LIST_DETAILS,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
+static S_DATA_QUALITY_RULESET_LIST_DETAILS: Shape = Shape::Structure(Structure {
+    name: "DataQualityRulesetListDetails",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedOn",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedOn",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TargetTable",
+            wire: "",
+            shape: &S_DATA_QUALITY_TARGET_TABLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RecommendationRunId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RuleCount",
+            wire: "",
+            shape: &S_NULLABLE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_QUALITY_RULESET_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(65536), pattern: None, values: &[], sensitive: false };
+static S_DATA_QUALITY_TARGET_TABLE: Shape = Shape::Structure(Structure {
+    name: "DataQualityTargetTable",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DATA_SOURCE: Shape = Shape::Structure(Structure {
+    name: "DataSource",
+    members: &[
+        Member {
+            name: "GlueTable",
+            wire: "",
+            shape: &S_GLUE_TABLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataQualityGlueTable",
+            wire: "",
+            shape: &S_DATA_QUALITY_GLUE_TABLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DATABASE: Shape = Shape::Structure(Structure {
     name: "Database",
     members: &[
@@ -10283,6 +13167,32 @@ static S_DELETE_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_DELETE_CLASSIFIER_RESPONSE: Shape =
     Shape::Structure(Structure { name: "DeleteClassifierResponse", members: &[], payload: None });
+static S_DELETE_CONNECTION_NAME_LIST: Shape =
+    Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: Some(0), max: Some(25) });
+static S_DELETE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteConnectionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_CONNECTION_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeleteConnectionResponse", members: &[], payload: None });
 static S_DELETE_CRAWLER_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteCrawlerRequest",
     members: &[Member {
@@ -10297,6 +13207,20 @@ static S_DELETE_CRAWLER_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_DELETE_CRAWLER_RESPONSE: Shape =
     Shape::Structure(Structure { name: "DeleteCrawlerResponse", members: &[], payload: None });
+static S_DELETE_DATA_QUALITY_RULESET_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteDataQualityRulesetRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_DATA_QUALITY_RULESET_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeleteDataQualityRulesetResponse", members: &[], payload: None });
 static S_DELETE_DATABASE_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteDatabaseRequest",
     members: &[
@@ -10737,6 +13661,36 @@ static S_DIRECT_SCHEMA_CHANGE_POLICY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DISTRIBUTION_DATA: Shape = Shape::Structure(Structure {
+    name: "DistributionData",
+    members: &[
+        Member {
+            name: "BinEdges",
+            wire: "",
+            shape: &S_BIN_EDGES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Count",
+            wire: "",
+            shape: &S_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataType",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DROP_DUPLICATES: Shape = Shape::Structure(Structure {
     name: "DropDuplicates",
     members: &[
@@ -11057,6 +14011,14 @@ static S_ENCRYPTION_KEY_ID_STRING: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_ERROR_BY_NAME: Shape = Shape::Map(Map {
+    key: &S_NAME_STRING,
+    value: &S_ERROR_DETAIL,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
+});
 static S_ERROR_DETAIL: Shape = Shape::Structure(Structure {
     name: "ErrorDetail",
     members: &[
@@ -11195,6 +14157,22 @@ static S_EVALUATE_DATA_QUALITY_MULTI_FRAME: Shape = Shape::Structure(Structure {
         },
     ],
     payload: None,
+});
+static S_EVALUATED_DISTRIBUTIONS_MAP: Shape = Shape::Map(Map {
+    key: &S_NAME_STRING,
+    value: &S_DISTRIBUTION_DATA,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
+});
+static S_EVALUATED_METRICS_MAP: Shape = Shape::Map(Map {
+    key: &S_NAME_STRING,
+    value: &S_NULLABLE_DOUBLE,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
 });
 static S_EVENT_BATCHING_CONDITION: Shape = Shape::Structure(Structure {
     name: "EventBatchingCondition",
@@ -11484,6 +14462,7 @@ static S_FORMAT_STRING: Shape = Shape::String {
 };
 static S_GENERIC512_CHAR_STRING: Shape =
     Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[], sensitive: false };
+static S_GENERIC_BOUNDED_DOUBLE: Shape = Shape::Float;
 static S_GENERIC_LIMITED_STRING: Shape =
     Shape::String { min: None, max: None, pattern: Some("[A-Za-z0-9_-]*"), values: &[], sensitive: false };
 static S_GENERIC_MAP: Shape = Shape::Map(Map {
@@ -11548,6 +14527,154 @@ static S_GET_CLASSIFIERS_RESPONSE: Shape = Shape::Structure(Structure {
             name: "Classifiers",
             wire: "",
             shape: &S_CLASSIFIER_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetConnectionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HidePassword",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ApplyOverrideForComputeEnvironment",
+            wire: "",
+            shape: &S_COMPUTE_ENVIRONMENT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_CONNECTION_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetConnectionResponse",
+    members: &[Member {
+        name: "Connection",
+        wire: "",
+        shape: &S_CONNECTION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_CONNECTIONS_FILTER: Shape = Shape::Structure(Structure {
+    name: "GetConnectionsFilter",
+    members: &[
+        Member {
+            name: "MatchCriteria",
+            wire: "",
+            shape: &S_MATCH_CRITERIA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionType",
+            wire: "",
+            shape: &S_CONNECTION_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionSchemaVersion",
+            wire: "",
+            shape: &S_CONNECTION_SCHEMA_VERSION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_CONNECTIONS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetConnectionsRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Filter",
+            wire: "",
+            shape: &S_GET_CONNECTIONS_FILTER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "HidePassword",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_PAGE_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_CONNECTIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetConnectionsResponse",
+    members: &[
+        Member {
+            name: "ConnectionList",
+            wire: "",
+            shape: &S_CONNECTION_LIST,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -11676,6 +14803,242 @@ static S_GET_CRAWLERS_RESPONSE: Shape = Shape::Structure(Structure {
             name: "NextToken",
             wire: "",
             shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_DATA_QUALITY_RESULT_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetDataQualityResultRequest",
+    members: &[Member {
+        name: "ResultId",
+        wire: "",
+        shape: &S_HASH_STRING,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_DATA_QUALITY_RESULT_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetDataQualityResultResponse",
+    members: &[
+        Member {
+            name: "ResultId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluationRunMode",
+            wire: "",
+            shape: &S_DATA_QUALITY_EVALUATION_RUN_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataQualityEvaluationConfig",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProfileId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Score",
+            wire: "",
+            shape: &S_GENERIC_BOUNDED_DOUBLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataSource",
+            wire: "",
+            shape: &S_DATA_SOURCE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RulesetName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EvaluationContext",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartedOn",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompletedOn",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobRunId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RulesetEvaluationRunId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RuleResults",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULE_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AnalyzerResults",
+            wire: "",
+            shape: &S_DATA_QUALITY_ANALYZER_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Observations",
+            wire: "",
+            shape: &S_DATA_QUALITY_OBSERVATIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AggregatedMetrics",
+            wire: "",
+            shape: &S_DATA_QUALITY_AGGREGATED_METRICS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_DATA_QUALITY_RULESET_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetDataQualityRulesetRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_DATA_QUALITY_RULESET_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetDataQualityRulesetResponse",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Ruleset",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULESET_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TargetTable",
+            wire: "",
+            shape: &S_DATA_QUALITY_TARGET_TABLE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedOn",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedOn",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RecommendationRunId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DataQualitySecurityConfiguration",
+            wire: "",
+            shape: &S_NAME_STRING,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -12597,6 +15960,58 @@ static S_GET_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_GET_TRIGGERS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetTriggersRequest",
+    members: &[
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DependentJobName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_ORCHESTRATION_PAGE_SIZE200,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_TRIGGERS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetTriggersResponse",
+    members: &[
+        Member {
+            name: "Triggers",
+            wire: "",
+            shape: &S_TRIGGER_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GLUE_RECORD_TYPE: Shape = Shape::String {
     min: None,
     max: None,
@@ -12675,6 +16090,60 @@ static S_GLUE_STUDIO_SCHEMA_COLUMN_LIST: Shape = Shape::List(List {
     flattened: false,
     min: None,
     max: None,
+});
+static S_GLUE_TABLE: Shape = Shape::Structure(Structure {
+    name: "GlueTable",
+    members: &[
+        Member {
+            name: "DatabaseName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AdditionalOptions",
+            wire: "",
+            shape: &S_GLUE_TABLE_ADDITIONAL_OPTIONS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GLUE_TABLE_ADDITIONAL_OPTIONS: Shape = Shape::Map(Map {
+    key: &S_NAME_STRING,
+    value: &S_DESCRIPTION_STRING,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: Some(10),
 });
 static S_GLUE_VERSION_STRING: Shape = Shape::String {
     min: Some(1),
@@ -14726,6 +18195,13 @@ static S_JSON_CLASSIFIER: Shape = Shape::Structure(Structure {
 });
 static S_JSON_PATH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_JSON_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_JWT_TOKEN: Shape = Shape::String {
+    min: None,
+    max: Some(8000),
+    pattern: Some("^([a-zA-Z0-9_=]+)\\.([a-zA-Z0-9_=]+)\\.([a-zA-Z0-9_\\-\\+\\/=]*)"),
+    values: &[],
+    sensitive: true,
+};
 static S_KAFKA_STREAMING_SOURCE_OPTIONS: Shape = Shape::Structure(Structure {
     name: "KafkaStreamingSourceOptions",
     members: &[
@@ -15099,6 +18575,16 @@ static S_KINESIS_STREAMING_SOURCE_OPTIONS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_KMS_KEY_ARN: Shape =
+    Shape::String { min: None, max: None, pattern: Some("^$|arn:aws[a-z0-9-]*:kms:.*"), values: &[], sensitive: false };
+static S_LABELS: Shape = Shape::Map(Map {
+    key: &S_NAME_STRING,
+    value: &S_NAME_STRING,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
+});
 static S_LAKE_FORMATION_CONFIGURATION: Shape = Shape::Structure(Structure {
     name: "LakeFormationConfiguration",
     members: &[
@@ -15312,6 +18798,118 @@ static S_LIST_CRAWLS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LIST_DATA_QUALITY_RESULTS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListDataQualityResultsRequest",
+    members: &[
+        Member {
+            name: "Filter",
+            wire: "",
+            shape: &S_DATA_QUALITY_RESULT_FILTER_CRITERIA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_PAGINATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_PAGE_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_DATA_QUALITY_RESULTS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListDataQualityResultsResponse",
+    members: &[
+        Member {
+            name: "Results",
+            wire: "",
+            shape: &S_DATA_QUALITY_RESULT_DESCRIPTION_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_PAGINATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_DATA_QUALITY_RULESETS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListDataQualityRulesetsRequest",
+    members: &[
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_PAGINATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_PAGE_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Filter",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULESET_FILTER_CRITERIA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_DATA_QUALITY_RULESETS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListDataQualityRulesetsResponse",
+    members: &[
+        Member {
+            name: "Rulesets",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULESET_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_PAGINATION_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_JOBS_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListJobsRequest",
     members: &[
@@ -15364,6 +18962,66 @@ static S_LIST_JOBS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LIST_TRIGGERS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListTriggersRequest",
+    members: &[
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DependentJobName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_ORCHESTRATION_PAGE_SIZE200,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_TRIGGERS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListTriggersResponse",
+    members: &[
+        Member {
+            name: "TriggerNames",
+            wire: "",
+            shape: &S_TRIGGER_NAME_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LOCATION_MAP: Shape = Shape::Map(Map {
     key: &S_COLUMN_VALUES_STRING,
     value: &S_COLUMN_VALUES_STRING,
@@ -15394,6 +19052,8 @@ static S_LOGICAL: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["AND", "ANY"], sensitive: false };
 static S_LOGICAL_OPERATOR: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["EQUALS"], sensitive: false };
+static S_LONG_VALUE_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(16384), pattern: None, values: &[], sensitive: false };
 static S_MAINTENANCE_WINDOW: Shape = Shape::String {
     min: None,
     max: None,
@@ -15461,6 +19121,8 @@ static S_MAPPINGS: Shape =
     Shape::List(List { member: &S_MAPPING, element: "member", flattened: false, min: None, max: None });
 static S_MASK_VALUE: Shape =
     Shape::String { min: Some(0), max: Some(256), pattern: Some("[*A-Za-z0-9_-]*"), values: &[], sensitive: false };
+static S_MATCH_CRITERIA: Shape =
+    Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: Some(0), max: Some(10) });
 static S_MAX_CONCURRENT_RUNS: Shape = Shape::Integer { min: None, max: None };
 static S_MAX_RETRIES: Shape = Shape::Integer { min: None, max: None };
 static S_MERGE: Shape = Shape::Structure(Structure {
@@ -15510,6 +19172,44 @@ static S_MESSAGE_PREFIX: Shape = Shape::String {
 };
 static S_METADATA_OPERATION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["CREATE"], sensitive: false };
+static S_METRIC_BASED_OBSERVATION: Shape = Shape::Structure(Structure {
+    name: "MetricBasedObservation",
+    members: &[
+        Member {
+            name: "MetricName",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatisticId",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MetricValues",
+            wire: "",
+            shape: &S_DATA_QUALITY_METRIC_VALUES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NewRules",
+            wire: "",
+            shape: &S_NEW_RULES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_MICROSOFT_SQL_SERVER_CATALOG_SOURCE: Shape = Shape::Structure(Structure {
     name: "MicrosoftSQLServerCatalogSource",
     members: &[
@@ -15688,6 +19388,8 @@ static S_NAME_STRING: Shape = Shape::String {
 };
 static S_NAME_STRING_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
+static S_NEW_RULES: Shape =
+    Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
 static S_NODE_ID: Shape =
     Shape::String { min: None, max: None, pattern: Some("[A-Za-z0-9_-]*"), values: &[], sensitive: false };
 static S_NODE_NAME: Shape =
@@ -15769,6 +19471,165 @@ static S_NULLABLE_LONG: Shape = Shape::Integer { min: None, max: None };
 static S_NULLABLE_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_NUMBER_TARGET_PARTITIONS_STRING: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_O_AUTH2_CLIENT_APPLICATION: Shape = Shape::Structure(Structure {
+    name: "OAuth2ClientApplication",
+    members: &[
+        Member {
+            name: "UserManagedClientApplicationClientId",
+            wire: "",
+            shape: &S_USER_MANAGED_CLIENT_APPLICATION_CLIENT_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AWSManagedClientApplicationReference",
+            wire: "",
+            shape: &S_AWS_MANAGED_CLIENT_APPLICATION_REFERENCE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_O_AUTH2_CREDENTIALS: Shape = Shape::Structure(Structure {
+    name: "OAuth2Credentials",
+    members: &[
+        Member {
+            name: "UserManagedClientApplicationClientSecret",
+            wire: "",
+            shape: &S_USER_MANAGED_CLIENT_APPLICATION_CLIENT_SECRET,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AccessToken",
+            wire: "",
+            shape: &S_ACCESS_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RefreshToken",
+            wire: "",
+            shape: &S_REFRESH_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JwtToken",
+            wire: "",
+            shape: &S_JWT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_O_AUTH2_GRANT_TYPE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["AUTHORIZATION_CODE", "CLIENT_CREDENTIALS", "JWT_BEARER", "REFRESH_TOKEN"],
+    sensitive: false,
+};
+static S_O_AUTH2_PROPERTIES: Shape = Shape::Structure(Structure {
+    name: "OAuth2Properties",
+    members: &[
+        Member {
+            name: "OAuth2GrantType",
+            wire: "",
+            shape: &S_O_AUTH2_GRANT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OAuth2ClientApplication",
+            wire: "",
+            shape: &S_O_AUTH2_CLIENT_APPLICATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TokenUrl",
+            wire: "",
+            shape: &S_TOKEN_URL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TokenUrlParametersMap",
+            wire: "",
+            shape: &S_TOKEN_URL_PARAMETERS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_O_AUTH2_PROPERTIES_INPUT: Shape = Shape::Structure(Structure {
+    name: "OAuth2PropertiesInput",
+    members: &[
+        Member {
+            name: "OAuth2GrantType",
+            wire: "",
+            shape: &S_O_AUTH2_GRANT_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OAuth2ClientApplication",
+            wire: "",
+            shape: &S_O_AUTH2_CLIENT_APPLICATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TokenUrl",
+            wire: "",
+            shape: &S_TOKEN_URL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TokenUrlParametersMap",
+            wire: "",
+            shape: &S_TOKEN_URL_PARAMETERS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthorizationCodeProperties",
+            wire: "",
+            shape: &S_AUTHORIZATION_CODE_PROPERTIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OAuth2Credentials",
+            wire: "",
+            shape: &S_O_AUTH2_CREDENTIALS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ONE_INPUT: Shape =
     Shape::List(List { member: &S_NODE_ID, element: "member", flattened: false, min: Some(1), max: Some(1) });
 static S_OPEN_TABLE_FORMAT_INPUT: Shape = Shape::Structure(Structure {
@@ -16041,6 +19902,7 @@ static S_PII_DETECTION: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_PAGE_SIZE: Shape = Shape::Integer { min: Some(1), max: Some(1000) };
+static S_PAGINATION_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PARAM_TYPE: Shape = Shape::String {
     min: None,
     max: None,
@@ -16317,6 +20179,8 @@ static S_PARTITION_VALUE_LIST: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_PASSWORD: Shape =
+    Shape::String { min: None, max: Some(512), pattern: Some(".*"), values: &[], sensitive: true };
 static S_PATH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_PATH_LIST: Shape =
     Shape::List(List { member: &S_PATH, element: "member", flattened: false, min: None, max: None });
@@ -16339,6 +20203,36 @@ static S_PERMISSION: Shape = Shape::String {
 };
 static S_PERMISSION_LIST: Shape =
     Shape::List(List { member: &S_PERMISSION, element: "member", flattened: false, min: None, max: None });
+static S_PHYSICAL_CONNECTION_REQUIREMENTS: Shape = Shape::Structure(Structure {
+    name: "PhysicalConnectionRequirements",
+    members: &[
+        Member {
+            name: "SubnetId",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SecurityGroupIdList",
+            wire: "",
+            shape: &S_SECURITY_GROUP_ID_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AvailabilityZone",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_PII_TYPE: Shape = Shape::String {
     min: None,
     max: None,
@@ -16424,6 +20318,13 @@ static S_POSTGRE_SQL_CATALOG_TARGET: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_PRE_PROCESSING_QUERY_STRING: Shape = Shape::String {
+    min: Some(0),
+    max: Some(51200),
+    pattern: Some("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"),
+    values: &[],
+    sensitive: false,
+};
 static S_PREDECESSOR: Shape = Shape::Structure(Structure {
     name: "Predecessor",
     members: &[
@@ -16502,6 +20403,16 @@ static S_PRINCIPAL_PERMISSIONS: Shape = Shape::Structure(Structure {
 static S_PRINCIPAL_PERMISSIONS_LIST: Shape =
     Shape::List(List { member: &S_PRINCIPAL_PERMISSIONS, element: "member", flattened: false, min: None, max: None });
 static S_PROB: Shape = Shape::Float;
+static S_PROPERTY_KEY: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_PROPERTY_MAP: Shape = Shape::Map(Map {
+    key: &S_PROPERTY_KEY,
+    value: &S_PROPERTY_VALUE,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
+});
 static S_PROPERTY_PREDICATE: Shape = Shape::Structure(Structure {
     name: "PropertyPredicate",
     members: &[
@@ -16532,6 +20443,8 @@ static S_PROPERTY_PREDICATE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_PROPERTY_VALUE: Shape =
+    Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_PYTHON_VERSION_STRING: Shape =
     Shape::String { min: None, max: None, pattern: Some("^([2-3]|3[.]9)$"), values: &[], sensitive: false };
 static S_QUERY_SESSION_CONTEXT: Shape = Shape::Structure(Structure {
@@ -16726,6 +20639,13 @@ static S_RECRAWL_POLICY: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_REDIRECT_URI: Shape = Shape::String {
+    min: None,
+    max: Some(512),
+    pattern: Some("^(https?):\\/\\/[^\\s/$.?#].[^\\s]*$"),
+    values: &[],
+    sensitive: false,
+};
 static S_REDSHIFT_SOURCE: Shape = Shape::Structure(Structure {
     name: "RedshiftSource",
     members: &[
@@ -16835,6 +20755,8 @@ static S_REDSHIFT_TARGET: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_REFRESH_SECONDS: Shape = Shape::Integer { min: None, max: None };
+static S_REFRESH_TOKEN: Shape =
+    Shape::String { min: None, max: Some(4096), pattern: Some("^[\\x20-\\x7E]*$"), values: &[], sensitive: true };
 static S_RELATIONAL_CATALOG_SOURCE: Shape = Shape::Structure(Structure {
     name: "RelationalCatalogSource",
     members: &[
@@ -16981,6 +20903,14 @@ static S_ROUTE: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_ROW_TAG: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_RULE_METRICS_MAP: Shape = Shape::Map(Map {
+    key: &S_NAME_STRING,
+    value: &S_NULLABLE_DOUBLE,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
+});
 static S_RUN_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_RUNTIME_NAME_STRING: Shape =
     Shape::String { min: None, max: Some(64), pattern: Some(".*"), values: &[], sensitive: false };
@@ -18852,6 +22782,15 @@ static S_SEARCH_TABLES_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_SECRET_ARN: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: Some("^arn:aws(-(cn|us-gov|iso(-[bef])?))?:secretsmanager:.*$"),
+    values: &[],
+    sensitive: false,
+};
+static S_SECURITY_GROUP_ID_LIST: Shape =
+    Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: Some(0), max: Some(50) });
 static S_SEGMENT: Shape = Shape::Structure(Structure {
     name: "Segment",
     members: &[
@@ -19776,6 +23715,30 @@ static S_START_JOB_RUN_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_START_TRIGGER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StartTriggerRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_START_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "StartTriggerResponse",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_STARTING_POSITION: Shape = Shape::String {
     min: None,
     max: None,
@@ -19833,6 +23796,30 @@ static S_STOP_CRAWLER_SCHEDULE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_STOP_CRAWLER_SCHEDULE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "StopCrawlerScheduleResponse", members: &[], payload: None });
+static S_STOP_TRIGGER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StopTriggerRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_STOP_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "StopTriggerResponse",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_STORAGE_DESCRIPTOR: Shape = Shape::Structure(Structure {
     name: "StorageDescriptor",
     members: &[
@@ -20618,6 +24605,25 @@ static S_TIMEOUT: Shape = Shape::Integer { min: Some(1), max: None };
 static S_TIMESTAMP: Shape = Shape::Timestamp { iso: false };
 static S_TIMESTAMP_VALUE: Shape = Shape::Timestamp { iso: false };
 static S_TOKEN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_TOKEN_URL: Shape = Shape::String {
+    min: None,
+    max: Some(256),
+    pattern: Some("^(https?)://[-a-zA-Z0-9+&@#/%?=~_|!:,.;]*[-a-zA-Z0-9+&@#/%=~_|]"),
+    values: &[],
+    sensitive: false,
+};
+static S_TOKEN_URL_PARAMETER_KEY: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
+static S_TOKEN_URL_PARAMETER_VALUE: Shape =
+    Shape::String { min: Some(1), max: Some(512), pattern: None, values: &[], sensitive: false };
+static S_TOKEN_URL_PARAMETERS_MAP: Shape = Shape::Map(Map {
+    key: &S_TOKEN_URL_PARAMETER_KEY,
+    value: &S_TOKEN_URL_PARAMETER_VALUE,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
+});
 static S_TOPK: Shape = Shape::Integer { min: Some(0), max: Some(100) };
 static S_TOTAL_SEGMENTS_INTEGER: Shape = Shape::Integer { min: Some(1), max: Some(10) };
 static S_TRANSACTION_ID_STRING: Shape = Shape::String {
@@ -20782,6 +24788,10 @@ static S_TRIGGER: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_TRIGGER_LIST: Shape =
+    Shape::List(List { member: &S_TRIGGER, element: "member", flattened: false, min: None, max: None });
+static S_TRIGGER_NAME_LIST: Shape =
+    Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
 static S_TRIGGER_STATE: Shape = Shape::String {
     min: None,
     max: None,
@@ -20796,6 +24806,60 @@ static S_TRIGGER_TYPE: Shape = Shape::String {
     values: &["SCHEDULED", "CONDITIONAL", "ON_DEMAND", "EVENT"],
     sensitive: false,
 };
+static S_TRIGGER_UPDATE: Shape = Shape::Structure(Structure {
+    name: "TriggerUpdate",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Schedule",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Actions",
+            wire: "",
+            shape: &S_ACTION_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Predicate",
+            wire: "",
+            shape: &S_PREDICATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventBatchingCondition",
+            wire: "",
+            shape: &S_EVENT_BATCHING_CONDITION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_TWO_INPUTS: Shape =
     Shape::List(List { member: &S_NODE_ID, element: "member", flattened: false, min: Some(2), max: Some(2) });
 static S_URI: Shape = Shape::String {
@@ -20905,6 +24969,38 @@ static S_UPDATE_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_UPDATE_CLASSIFIER_RESPONSE: Shape =
     Shape::Structure(Structure { name: "UpdateClassifierResponse", members: &[], payload: None });
+static S_UPDATE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateConnectionRequest",
+    members: &[
+        Member {
+            name: "CatalogId",
+            wire: "",
+            shape: &S_CATALOG_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ConnectionInput",
+            wire: "",
+            shape: &S_CONNECTION_INPUT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_CONNECTION_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "UpdateConnectionResponse", members: &[], payload: None });
 static S_UPDATE_CRAWLER_REQUEST: Shape = Shape::Structure(Structure {
     name: "UpdateCrawlerRequest",
     members: &[
@@ -21136,6 +25232,66 @@ static S_UPDATE_CSV_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
             name: "Serde",
             wire: "",
             shape: &S_CSV_SERDE_OPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_DATA_QUALITY_RULESET_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateDataQualityRulesetRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Ruleset",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULESET_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_DATA_QUALITY_RULESET_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateDataQualityRulesetResponse",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Ruleset",
+            wire: "",
+            shape: &S_DATA_QUALITY_RULESET_STRING,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -21441,6 +25597,40 @@ static S_UPDATE_TABLE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_UPDATE_TABLE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "UpdateTableResponse", members: &[], payload: None });
+static S_UPDATE_TRIGGER_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateTriggerRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TriggerUpdate",
+            wire: "",
+            shape: &S_TRIGGER_UPDATE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateTriggerResponse",
+    members: &[Member {
+        name: "Trigger",
+        wire: "",
+        shape: &S_TRIGGER,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_UPDATE_XML_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
     name: "UpdateXMLClassifierRequest",
     members: &[
@@ -21502,6 +25692,12 @@ static S_UPSERT_REDSHIFT_TARGET_OPTIONS: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_URI_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_USER_MANAGED_CLIENT_APPLICATION_CLIENT_ID: Shape =
+    Shape::String { min: None, max: Some(2048), pattern: Some("\\S+"), values: &[], sensitive: false };
+static S_USER_MANAGED_CLIENT_APPLICATION_CLIENT_SECRET: Shape =
+    Shape::String { min: None, max: Some(512), pattern: Some("^[\\x20-\\x7E]*$"), values: &[], sensitive: true };
+static S_USERNAME: Shape =
+    Shape::String { min: None, max: Some(512), pattern: Some("\\S+"), values: &[], sensitive: false };
 static S_VALUE_STRING: Shape =
     Shape::String { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_VALUE_STRING_LIST: Shape =

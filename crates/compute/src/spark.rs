@@ -38,10 +38,13 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "awsglue/context.py",
     "awsglue/dynamicframe.py",
     "awsglue/gluetypes.py",
+    "awsglue/jdbc.py",
     "awsglue/job.py",
     "awsglue/sources.py",
     "awsglue/transforms/__init__.py",
     "awsglue/utils.py",
+    "awsgluedq/__init__.py",
+    "awsgluedq/transforms.py",
     "lakerun_spark/__init__.py",
     "lakerun_spark/classic.py",
     "lakerun_spark/compat.py",
@@ -146,6 +149,8 @@ struct Report {
     error: Option<String>,
     moved: Option<String>,
     bookmark: Option<serde_json::Value>,
+    #[serde(default)]
+    quality: Vec<serde_json::Value>,
 }
 
 impl Spark {
@@ -166,18 +171,19 @@ impl Spark {
     }
 
     /// Waits for a place and for the environment, calls `started`, runs the script to its end. What it prints goes to
-    /// `lines`, a full channel holds it back; what it took goes to `used`. Dropping the future kills the job.
+    /// `lines`, a full channel holds it back; what it took goes to `used`. With the outcome come the results of data quality that the
+    /// script publishes. Dropping the future kills the job.
     pub async fn run(
         &self,
         job: &Job,
         lines: mpsc::Sender<(Stream, String)>,
         started: impl Future<Output = ()> + Send,
         used: &mut Used,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<(Outcome, Vec<serde_json::Value>), Error> {
         let shared = &self.0;
         if let Some(work) = shared.workers.work() {
             started.await;
-            return work.script(job).await;
+            return work.script(job).await.map(|outcome| (outcome, Vec::new()));
         }
         let runtime = shared.runtime.get_or_try_init(|| async { lay_out(&shared.scratch) }).await?;
         let on_spark = job.engine == Engine::Spark && job.kind != "pythonshell";
@@ -254,15 +260,17 @@ impl Spark {
                 () = &mut streams, if !drained => drained = true,
                 () = meter.exceeds(Some(memory_mb)) => {
                     *used = meter.used();
-                    return Ok(Outcome::Failed(format!("Command failed with exit code 137: the job used more than its {memory_mb} MB of memory (OutOfMemory)")));
+                    let message = format!("Command failed with exit code 137: the job used more than its {memory_mb} MB of memory (OutOfMemory)");
+                    return Ok((Outcome::Failed(message), Vec::new()));
                 }
             }
         };
         if !drained {
             let _ = tokio::time::timeout(LINGER, streams).await;
         }
-        let report = std::fs::read(&result).ok().and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
-        Ok(match report {
+        let mut report = std::fs::read(&result).ok().and_then(|bytes| serde_json::from_slice::<Report>(&bytes).ok());
+        let quality = report.as_mut().map(|report| std::mem::take(&mut report.quality)).unwrap_or_default();
+        let outcome = match report {
             Some(Report { moved: Some(reason), .. }) => Outcome::Moved(reason),
             Some(Report { error: Some(message), .. }) => Outcome::Failed(message),
             Some(Report { bookmark: Some(bookmark), .. }) => Outcome::Advanced(bookmark.to_string()),
@@ -273,7 +281,8 @@ impl Spark {
                 let code = exit.code().unwrap_or_else(|| 128 + exit.signal().unwrap_or_default());
                 Outcome::Failed(format!("Command failed with exit code {code}"))
             }
-        })
+        };
+        Ok((outcome, quality))
     }
 }
 
@@ -316,7 +325,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = lay_out(&folder.path().join("spark")).unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtimes/spark");
-        for package in ["awsglue", "awsglue/transforms", "lakerun_spark"] {
+        for package in ["awsglue", "awsglue/transforms", "awsgluedq", "lakerun_spark"] {
             for entry in std::fs::read_dir(source.join(package)).unwrap() {
                 let path = entry.unwrap().path();
                 if path.extension().is_some_and(|e| e == "py" || e == "json") {

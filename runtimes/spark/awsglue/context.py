@@ -5,7 +5,7 @@ import sys
 
 import boto3
 
-from . import sources
+from . import jdbc, sources
 from .dynamicframe import DynamicFrame
 
 
@@ -56,6 +56,10 @@ class GlueContext:
     def create_dynamic_frame_from_catalog(self, database=None, table_name=None, redshift_tmp_dir="", transformation_ctx="",
                                           push_down_predicate="", additional_options=None, catalog_id=None, **more):
         table = self._describe(database or more.get("name_space"), table_name, catalog_id)
+        source = _database_table(table)
+        if source:
+            frame = jdbc.read(self.spark_session, "jdbc", {**(additional_options or {}), **source}, transformation_ctx)
+            return DynamicFrame(frame.filter(push_down_predicate) if push_down_predicate else frame, self, transformation_ctx)
         frame = sources.read_table(self.spark_session, table, [push_down_predicate], (additional_options or {}).get("catalogPartitionPredicate"), transformation_ctx)
         return DynamicFrame(frame, self, transformation_ctx)
 
@@ -73,6 +77,8 @@ class GlueContext:
         elif connection_type == "s3":
             _write_files(frame.toDF(), options.get("path") or options.get("paths", [None])[0], format or "parquet",
                          options.get("partitionKeys") or [], dict(format_options or {}), options.get("compression"))
+        elif jdbc.is_jdbc(connection_type):
+            jdbc.write(frame.toDF(), connection_type, options)
         else:
             raise NotImplementedError(f"writing to connection_type {connection_type} is not in Lakerun")
         return frame
@@ -81,6 +87,10 @@ class GlueContext:
                                          additional_options=None, catalog_id=None, **more):
         table = self._describe(database or more.get("name_space"), table_name, catalog_id)
         options = dict(additional_options or {})
+        source = _database_table(table)
+        if source:
+            jdbc.write(frame.toDF(), "jdbc", {**options, **source})
+            return frame
         keys = options.get("partitionKeys") or [k["Name"] for k in table.get("PartitionKeys", [])]
         sink = self.getSink("s3", path=table["StorageDescriptor"]["Location"], partitionKeys=keys,
                             enableUpdateCatalog=options.get("enableUpdateCatalog", False),
@@ -90,12 +100,20 @@ class GlueContext:
         sink.setCatalogInfo(catalogDatabase=table["DatabaseName"], catalogTableName=table["Name"])
         return sink.writeFrame(frame)
 
+    def write_dynamic_frame_from_jdbc_conf(self, frame, catalog_connection, connection_options=None, redshift_tmp_dir="", transformation_ctx="",
+                                           catalog_id=None):
+        jdbc.write(frame.toDF(), "jdbc", {**(connection_options or {}), "connectionName": catalog_connection})
+        return frame
+
+    def extract_jdbc_conf(self, connection_name, catalog_id=None):
+        return jdbc.extract(connection_name)
+
     def getSource(self, connection_type, format=None, transformation_ctx="", push_down_predicate="", **options):
         return DataSource(self, connection_type, options, format, transformation_ctx)
 
     def getSink(self, connection_type, format=None, transformation_ctx="", **options):
         if connection_type != "s3":
-            raise NotImplementedError(f"a sink of type {connection_type} is not in Lakerun")
+            raise NotImplementedError(f"a sink of type {connection_type} is not in Lakerun: write_dynamic_frame.from_options writes to databases")
         return DataSink(self, options, format)
 
     def purge_s3_path(self, s3_path, options=None, transformation_ctx="", catalog_id=None):
@@ -126,6 +144,8 @@ class GlueContext:
             return sources.read_files(self.spark_session, options, format, format_options, schema, ctx)
         if connection_type == "dynamodb":
             return _read_dynamodb(self.spark_session, options)
+        if jdbc.is_jdbc(connection_type):
+            return jdbc.read(self.spark_session, connection_type, options, ctx)
         raise NotImplementedError(f"reading from connection_type {connection_type} is not in Lakerun")
 
 
@@ -188,6 +208,9 @@ class DynamicFrameWriter:
     def from_catalog(self, frame, *args, **kwargs):
         return _each(frame, lambda one: self._glue.write_dynamic_frame_from_catalog(one, *args, **kwargs))
 
+    def from_jdbc_conf(self, frame, *args, **kwargs):
+        return _each(frame, lambda one: self._glue.write_dynamic_frame_from_jdbc_conf(one, *args, **kwargs))
+
 
 class DataFrameWriter(DynamicFrameWriter):
     def from_options(self, frame, *args, **kwargs):
@@ -199,6 +222,15 @@ class DataFrameWriter(DynamicFrameWriter):
 
 def _each(frame, write):
     return [write(one) for one in frame.values()] if hasattr(frame, "values") else write(frame)
+
+
+def _database_table(table):
+    """What reads a catalog table that lies in a database: its connection, and its name there (`database.schema.table`, `database.table`)."""
+    name = {**table.get("StorageDescriptor", {}).get("Parameters", {}), **table.get("Parameters", {})}.get("connectionName")
+    where = table.get("StorageDescriptor", {}).get("Location", "")
+    if not name or "://" in where:
+        return None
+    return {"connectionName": name, "dbtable": where.partition(".")[2] or where}
 
 
 class DataSource:

@@ -100,13 +100,15 @@ def _print_traceback(failure):
 
 #: What `Job.commit` left of the job's bookmark.
 bookmark = None
+#: What `EvaluateDataQuality` found and is to be published.
+quality = []
 
 
 def finish(error, moved=None):
     path = os.environ.get("LAKERUN_RESULT")
     if path:
         with open(path + ".tmp", "w") as file:
-            json.dump({"moved": moved} if moved else {"error": error, "bookmark": None if error else bookmark}, file)
+            json.dump({"moved": moved} if moved else {"error": error, "bookmark": None if error else bookmark, "quality": quality}, file)
         os.replace(path + ".tmp", path)
     sys.stdout.flush()
     sys.stderr.flush()

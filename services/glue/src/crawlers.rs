@@ -13,6 +13,7 @@ mod record;
 mod run;
 pub(crate) mod schedule;
 
+pub(crate) use cron::Cron;
 pub(crate) use record::Record;
 
 use std::sync::Arc;
@@ -63,6 +64,11 @@ pub(crate) fn history(scope: &Scope, name: &str) -> Key {
 
 fn history_entry(scope: &Scope, name: &str, run: &record::Run) -> Key {
     history(scope, name).push_i64(-run.started.as_millis()).push(&run.id)
+}
+
+/// The trigger that started a crawl, where one did.
+pub(crate) fn origin(scope: &Scope, name: &str, run: &str) -> Key {
+    scope.key("crawl-trigger").push(name).push(run)
 }
 
 pub(crate) fn arn(scope: &Scope, name: &str) -> String {

@@ -5,17 +5,23 @@
 //! | `catalog` | records of databases, tables, versions and partitions, and where they lie |
 //! | `crawl` | the crawler as a library, without I/O of its own |
 //! | `crawlers` | crawler records, the durable crawl, its schedule |
+//! | `triggers` | what starts jobs and crawlers, and when |
+//! | `connections` | where databases are |
+//! | `quality` | rulesets of data quality, and what evaluations have found |
 //! | `worker` | the child process in which a crawl reads S3 |
 //! | `jobs` | job definitions and their runs, with operations of their own |
 //! | `ops` | one file for each operation or pair of them |
 
 mod catalog;
+mod connections;
 pub mod crawl;
 mod crawlers;
 mod jobs;
 mod ops;
+mod quality;
 mod scope;
 mod tags;
+mod triggers;
 pub mod worker;
 
 use std::sync::Arc;
@@ -48,6 +54,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<Glue> {
     ops::register(&platform.router, &service);
     platform.router.add_participant(service.clone());
     crawlers::register(&platform.control, &service);
+    triggers::register(&platform.control, &service);
     jobs::register(platform, compute);
     service
 }

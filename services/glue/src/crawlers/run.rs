@@ -22,6 +22,7 @@ use crate::Glue;
 use crate::catalog;
 use crate::crawl::{self, Delete, Known, Policies, Report, Request, Target};
 use crate::scope::Scope;
+use crate::triggers;
 use crate::worker::{Connection, Job};
 
 /// How often a crawl is begun again after its worker died, before it has failed.
@@ -322,7 +323,14 @@ fn finish(tx: &mut Tx<'_>, payload: &Payload, end: &End<'_>) -> Result<(), Error
         summary: Summary { log: Vec::new(), ..end.summary.clone() },
         log: end.log.clone(),
     };
-    event::announce(tx, payload, &task_id(&scope, &payload.crawler, &payload.run), &stage)
+    event::announce(tx, payload, &task_id(&scope, &payload.crawler, &payload.run), &stage)?;
+    let origin = super::origin(&scope, &payload.crawler, &payload.run);
+    if tx.get(&origin)?.is_some() {
+        tx.delete(&origin)?;
+        let crawl = triggers::Ended::Crawl { name: &payload.crawler, state: end.status };
+        triggers::observe(tx, &scope, &crawl, end.now)?;
+    }
+    Ok(())
 }
 
 fn ended(record: &Record, run: &Run, end: &End<'_>) -> CrawlerHistory {

@@ -15,6 +15,8 @@ mod ops;
 mod records;
 mod run;
 
+pub(crate) use ops::{Origin, begin};
+
 use std::sync::Arc;
 
 use compute::Compute;
@@ -49,7 +51,11 @@ pub(crate) fn register(platform: &Platform, compute: &Compute) {
 
 /// A role as a job names it: an ARN, or a name in the caller's account.
 fn role_arn(cx: &Cx, role: &str) -> String {
-    if role.starts_with("arn:") { role.to_owned() } else { format!("arn:aws:iam::{}:role/{role}", cx.account()) }
+    role_in(cx.account(), role)
+}
+
+fn role_in(account: &str, role: &str) -> String {
+    if role.starts_with("arn:") { role.to_owned() } else { format!("arn:aws:iam::{account}:role/{role}") }
 }
 
 fn job_not_found(name: &str) -> Error {

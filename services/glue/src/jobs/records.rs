@@ -7,6 +7,8 @@ use store::{Key, Tx};
 use wire::Error;
 
 use super::{job_not_found, run_not_found};
+use crate::quality;
+use crate::scope::Scope;
 
 /// Version 1 of both records.
 const VERSION: u32 = 1;
@@ -50,7 +52,7 @@ pub(super) struct RunRecord {
     pub(super) moved: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Ended {
     pub(super) state: String,
     pub(super) message: Option<String>,
@@ -60,6 +62,9 @@ pub(super) struct Ended {
     /// The bookmark that the script committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) bookmark: Option<String>,
+    /// What its evaluations of data quality found, to be published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) quality: Vec<quality::Found>,
 }
 
 impl RunRecord {
@@ -97,6 +102,9 @@ impl Place {
     pub(super) fn of(cx: &Cx, job: &str, run: &str) -> Self {
         Self { account: cx.account().into(), region: cx.region().into(), job: job.into(), run: run.into() }
     }
+    pub(super) fn scope(&self) -> Scope {
+        Scope { account: self.account.clone(), region: self.region.clone() }
+    }
     pub(super) fn task(&self) -> String {
         format!("glue:jobrun:{}", self.run)
     }
@@ -107,7 +115,14 @@ impl Place {
         self.under("jobrun").push(&self.run)
     }
     pub(super) fn active(&self) -> Key {
-        self.under("jobrun-active").push(&self.run)
+        self.actives().push(&self.run)
+    }
+    pub(super) fn job(&self) -> Key {
+        self.under("job")
+    }
+    /// The job's runs that are under way.
+    pub(super) fn actives(&self) -> Key {
+        self.under("jobrun-active")
     }
     pub(super) fn bookmark(&self) -> Key {
         self.under("bookmark")
@@ -134,10 +149,6 @@ pub(super) fn job_key(cx: &Cx, name: &str) -> Key {
 
 pub(super) fn runs_key(cx: &Cx, job: &str) -> Key {
     Key::new("glue").push(cx.account()).push(cx.region()).push("jobrun").push(job)
-}
-
-pub(super) fn active_key(cx: &Cx, job: &str) -> Key {
-    Key::new("glue").push(cx.account()).push(cx.region()).push("jobrun-active").push(job)
 }
 
 pub(super) fn load_job(tx: &mut Tx<'_>, key: &Key, name: &str) -> Result<Job, Error> {

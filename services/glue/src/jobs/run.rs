@@ -17,6 +17,7 @@ use wire::{Error, Timestamp};
 
 use super::records::{Ended, Place, RunRecord};
 use super::{Jobs, arguments, bookmarks, capacity, event, logs};
+use crate::{quality, triggers};
 
 /// Lines of output held before the script has to wait for the log.
 const LINES: usize = 1000;
@@ -96,15 +97,20 @@ impl Kind for Runs {
         };
         let mut used = sandbox::Used::default();
         let run = self.0.spark.run(&job, send, started, &mut used);
-        let (outcome, ()) = tokio::join!(run, logs::forward(&cx, &place.run, lines));
+        let (came, ()) = tokio::join!(run, logs::forward(&cx, &place.run, lines));
         attempt.use_up(Used { cpu_ms: used.cpu_ms, peak_bytes: used.peak_bytes, ..Used::default() });
-        Worked::Ended(match outcome {
+        let (outcome, quality) = match came {
+            Ok((outcome, quality)) => (Ok(outcome), quality::read(quality)),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        let end = match outcome {
             Ok(Outcome::Succeeded) => ended("SUCCEEDED", None),
             Ok(Outcome::Advanced(bookmark)) => Ended { bookmark: Some(bookmark), ..ended("SUCCEEDED", None) },
             Ok(Outcome::Moved(reason)) => Ended { moved: Some(reason), ..failed(NOT_AGAIN.to_owned()) },
             Ok(Outcome::Failed(message)) => failed(message),
             Err(error) => failed(error.to_string()),
-        })
+        };
+        Worked::Ended(Ended { quality, ..end })
     }
 
     fn stopped(&self) -> Ended {
@@ -139,7 +145,13 @@ impl Kind for Runs {
         };
         let end = refused.map_or_else(|| ended.end.clone(), failed);
         finish(tx, place, &mut record, &end, ended.at.into())?;
-        retry(tx, place, &record, ended.at.into())?;
+        quality::publish(tx, &place.scope(), &place.job, &record.run, &end.quality)?;
+        let again = retry(tx, place, &record, ended.at.into())?;
+        // What comes after a failure comes after its last attempt.
+        if !again && record.run.trigger_name.is_some() {
+            let job = triggers::Ended::Job { name: &place.job, run: &place.run, state: record.state() };
+            triggers::observe(tx, &place.scope(), &job, ended.at)?;
+        }
         Ok(Next::Over)
     }
 }
@@ -149,7 +161,7 @@ fn failed(message: String) -> Ended {
 }
 
 fn ended(state: &str, message: Option<String>) -> Ended {
-    Ended { state: state.to_owned(), message, moved: None, bookmark: None }
+    Ended { state: state.to_owned(), message, moved: None, bookmark: None, quality: Vec::new() }
 }
 
 impl Jobs {
@@ -212,11 +224,11 @@ fn finish(tx: &mut Tx<'_>, place: &Place, record: &mut RunRecord, ended: &Ended,
     event::enqueue(tx, place, record)
 }
 
-/// After a failure, up to MaxRetries times: a new run, `<first id>_attempt_<n>`.
-fn retry(tx: &mut Tx<'_>, place: &Place, record: &RunRecord, now: Timestamp) -> Result<(), Error> {
+/// After a failure, up to MaxRetries times: a new run, `<first id>_attempt_<n>`. Whether there is one.
+fn retry(tx: &mut Tx<'_>, place: &Place, record: &RunRecord, now: Timestamp) -> Result<bool, Error> {
     let attempt = record.run.attempt.unwrap_or(0);
     if !matches!(record.state(), "FAILED" | "TIMEOUT") || attempt >= record.max_retries {
-        return Ok(());
+        return Ok(false);
     }
     let first = place.run.split("_attempt_").next().unwrap_or(&place.run);
     let next = Place { run: format!("{first}_attempt_{}", attempt + 1), ..place.clone() };
@@ -232,7 +244,8 @@ fn retry(tx: &mut Tx<'_>, place: &Place, record: &RunRecord, now: Timestamp) -> 
     run.dpu_seconds = None;
     run.started_on = Some(now);
     run.last_modified_on = Some(now);
-    start(tx, &next, &record)
+    start(tx, &next, &record)?;
+    Ok(true)
 }
 
 /// Puts a run on the queue.

@@ -6,17 +6,23 @@ mod batch_delete_table;
 mod batch_get_partition;
 mod batch_update_partition;
 mod create_classifier;
+mod create_connection;
 mod create_crawler;
 mod create_database;
 mod create_partition;
 mod create_table;
+mod create_trigger;
+mod data_quality_results;
+mod data_quality_rulesets;
 mod delete_classifier;
+mod delete_connection;
 mod delete_crawler;
 mod delete_database;
 mod delete_partition;
 mod delete_table;
 mod delete_table_version;
 mod get_classifier;
+mod get_connection;
 mod get_crawler;
 mod get_crawler_metrics;
 mod get_database;
@@ -28,8 +34,10 @@ mod get_table;
 mod get_table_version;
 mod get_table_versions;
 mod get_tables;
+mod get_trigger;
 mod search_tables;
 mod start_crawler;
+mod start_trigger;
 mod stop_crawler;
 mod tag_resource;
 mod update_classifier;
@@ -61,14 +69,18 @@ mod prelude {
 
 pub(crate) fn register(router: &Router, service: &Arc<Glue>) {
     operations!(router, service, api_glue:
-        BatchCreatePartition, BatchDeletePartition, BatchDeleteTable, BatchGetCrawlers, BatchGetPartition,
-        BatchUpdatePartition, CreateClassifier, CreateCrawler, CreateDatabase, CreatePartition, CreateTable,
-        DeleteClassifier, DeleteCrawler, DeleteDatabase, DeletePartition, DeleteTable, DeleteTableVersion,
-        GetClassifier, GetClassifiers, GetCrawler, GetCrawlerMetrics, GetCrawlers, GetDatabase, GetDatabases,
-        GetPartition, GetPartitionIndexes, GetPartitions, GetTable, GetTableVersion, GetTableVersions, GetTables,
-        GetTags, ListCrawlers, ListCrawls, SearchTables, StartCrawler, StartCrawlerSchedule, StopCrawler,
-        StopCrawlerSchedule, TagResource, UntagResource, UpdateClassifier, UpdateCrawler, UpdateCrawlerSchedule,
-        UpdateDatabase, UpdatePartition, UpdateTable);
+        BatchCreatePartition, BatchDeleteConnection, BatchDeletePartition, BatchDeleteTable, BatchGetCrawlers,
+        BatchGetDataQualityResult, BatchGetPartition, BatchGetTriggers, BatchUpdatePartition, CreateClassifier,
+        CreateConnection, CreateCrawler, CreateDataQualityRuleset, CreateDatabase, CreatePartition, CreateTable,
+        CreateTrigger, DeleteClassifier, DeleteConnection, DeleteCrawler, DeleteDataQualityRuleset, DeleteDatabase,
+        DeletePartition, DeleteTable, DeleteTableVersion, DeleteTrigger, GetClassifier, GetClassifiers, GetConnection,
+        GetConnections, GetCrawler, GetCrawlerMetrics, GetCrawlers, GetDataQualityResult, GetDataQualityRuleset,
+        GetDatabase, GetDatabases, GetPartition, GetPartitionIndexes, GetPartitions, GetTable, GetTableVersion,
+        GetTableVersions, GetTables, GetTags, GetTrigger, GetTriggers, ListCrawlers, ListCrawls,
+        ListDataQualityResults, ListDataQualityRulesets, ListTriggers, SearchTables, StartCrawler,
+        StartCrawlerSchedule, StartTrigger, StopCrawler, StopCrawlerSchedule, StopTrigger, TagResource, UntagResource,
+        UpdateClassifier, UpdateConnection, UpdateCrawler, UpdateCrawlerSchedule, UpdateDataQualityRuleset,
+        UpdateDatabase, UpdatePartition, UpdateTable, UpdateTrigger);
 }
 
 fn detail(code: &str, message: &str) -> ErrorDetail {

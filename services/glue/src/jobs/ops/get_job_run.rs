@@ -13,7 +13,11 @@ impl Handle<GetJobRun> for Jobs {
     async fn handle(&self, cx: &Cx, req: GetJobRunRequest) -> Result<GetJobRunResponse, Error> {
         let place = Place::of(cx, &req.job_name, &req.run_id);
         let record = self.store.read(|tx| place.load(tx)).await?;
-        Ok(GetJobRunResponse { job_run: Some(seen(record, Timestamp(cx.now()))) })
+        let mut run = seen(record, Timestamp(cx.now()));
+        if req.predecessors_included != Some(true) {
+            run.predecessor_runs = Some(Vec::new());
+        }
+        Ok(GetJobRunResponse { job_run: Some(run) })
     }
 }
 

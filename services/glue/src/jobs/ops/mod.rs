@@ -13,3 +13,5 @@ mod list_jobs;
 mod reset_job_bookmark;
 mod start_job_run;
 mod update_job;
+
+pub(crate) use start_job_run::{Origin, begin};

@@ -2,15 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use api_glue::{Job, JobRun, StartJobRun, StartJobRunRequest, StartJobRunResponse};
+use api_glue::{Job, JobRun, Predecessor, StartJobRun, StartJobRunRequest, StartJobRunResponse};
 use async_trait::async_trait;
 use service::{Cx, Handle};
+use store::Tx;
 use wire::{Error, Timestamp};
 
 use crate::jobs::capacity::Capacity;
-use crate::jobs::records::{Place, RunRecord, active_key, job_key, load_job};
+use crate::jobs::records::{Place, RunRecord, load_job};
 use crate::jobs::run::start;
-use crate::jobs::{Jobs, arguments, role_arn, run_not_found};
+use crate::jobs::{Jobs, arguments, role_in, run_not_found};
+use crate::scope::Scope;
+
+/// The trigger that starts a run, and the runs whose end made it.
+pub(crate) struct Origin {
+    pub(crate) trigger: String,
+    pub(crate) predecessors: Vec<Predecessor>,
+}
 
 #[async_trait]
 impl Handle<StartJobRun> for Jobs {
@@ -19,32 +27,49 @@ impl Handle<StartJobRun> for Jobs {
             return Err(Error::not_implemented("StartJobRun with JobRunQueuingEnabled"));
         }
         let id = format!("jr_{:0>64}", (cx.uuid() + &cx.uuid()).replace('-', ""));
-        let place = Place::of(cx, &req.job_name, &id);
-        let (key, active, now) = (job_key(cx, &req.job_name), active_key(cx, &req.job_name), Timestamp(cx.now()));
-        let previous = req.job_run_id.as_ref().map(|id| Place::of(cx, &req.job_name, id));
-        let account = cx.clone();
-        cx.write(&self.store, move |tx| {
-            let job = load_job(tx, &key, &req.job_name)?;
-            let most = job.execution_property.as_ref().and_then(|p| p.max_concurrent_runs).unwrap_or(1);
-            let most = usize::try_from(most).unwrap_or(1);
-            if tx.scan_prefix(&active, most)?.len() >= most {
-                let message = format!("Concurrent runs exceeded for {}", req.job_name);
-                return Err(api_glue::error::concurrent_runs_exceeded_exception(message));
-            }
-            if let Some(previous) = &previous
-                && tx.get(previous.record())?.is_none()
-            {
-                return Err(run_not_found(&previous.run));
-            }
-            let run = run(&job, &req, &place, now);
-            arguments::check(run.arguments.as_ref().unwrap_or(&BTreeMap::new()))?;
-            let mut record = RunRecord::new(run, &job);
-            record.role = role_arn(&account, &record.role);
-            start(tx, &place, &record)?;
-            Ok(StartJobRunResponse { job_run_id: Some(place.run.clone()) })
-        })
-        .await
+        let (scope, now) = (Scope::of(cx), Timestamp(cx.now()));
+        cx.write(&self.store, move |tx| begin(tx, &scope, &req, &id, None, now)).await
     }
+}
+
+/// Puts a run on the queue.
+pub(crate) fn begin(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    req: &StartJobRunRequest,
+    id: &str,
+    origin: Option<Origin>,
+    now: Timestamp,
+) -> Result<StartJobRunResponse, Error> {
+    let of = |run: &str| Place {
+        account: scope.account.clone(),
+        region: scope.region.clone(),
+        job: req.job_name.clone(),
+        run: run.to_owned(),
+    };
+    let place = of(id);
+    let job = load_job(tx, &place.job(), &req.job_name)?;
+    let most = job.execution_property.as_ref().and_then(|p| p.max_concurrent_runs).unwrap_or(1);
+    let most = usize::try_from(most).unwrap_or(1);
+    if tx.scan_prefix(&place.actives(), most)?.len() >= most {
+        let message = format!("Concurrent runs exceeded for {}", req.job_name);
+        return Err(api_glue::error::concurrent_runs_exceeded_exception(message));
+    }
+    if let Some(previous) = req.job_run_id.as_deref().map(of)
+        && tx.get(previous.record())?.is_none()
+    {
+        return Err(run_not_found(&previous.run));
+    }
+    let mut run = run(&job, req, &place, now);
+    if let Some(origin) = origin {
+        run.trigger_name = Some(origin.trigger);
+        run.predecessor_runs = Some(origin.predecessors);
+    }
+    arguments::check(run.arguments.as_ref().unwrap_or(&BTreeMap::new()))?;
+    let mut record = RunRecord::new(run, &job);
+    record.role = role_in(&scope.account, &record.role);
+    start(tx, &place, &record)?;
+    Ok(StartJobRunResponse { job_run_id: Some(place.run.clone()) })
 }
 
 fn run(job: &Job, req: &StartJobRunRequest, place: &Place, now: Timestamp) -> JobRun {
