@@ -154,7 +154,6 @@ class DynamicFrame:
 
         def apply(batches):
             import pyarrow as pa
-            from lakerun_spark import files
             from pyspark.sql.pandas.types import to_arrow_schema
 
             schema = to_arrow_schema(target)

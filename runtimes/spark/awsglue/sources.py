@@ -109,7 +109,7 @@ def choices(spark, frame, paths, base=None):
     from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
     texts = [f.name for f in frame.schema.fields if isinstance(f.dataType, StringType) and f.name != "_corrupt_record"]
-    if not texts or not hasattr(spark, "sparkContext") or decide.on_connect():
+    if not texts or decide.on_connect():
         return frame
     lines = spark.read.option("basePath", base) if base else spark.read
     lines = lines.text(paths)

@@ -33,6 +33,8 @@ def start(arguments, jars=(), catalog=False, first=False):
     folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), "spark")
     conf = os.path.join(folder, "conf")
     os.makedirs(conf, exist_ok=True)
+    # Made ahead: of two tasks that make S3A's folder at once one would find "no valid local directory".
+    os.makedirs(os.path.join(folder, "s3a"), exist_ok=True)
     values = defaults(folder)
     if jars:
         values["spark.jars"] = ",".join("file://" + path for path in jars)

@@ -17,7 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+
+try:
+    from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+except ImportError:  # Apache Spark's own PySpark 3.5, which reads files by itself: what is used there is JSON's types and tables.
+    DataSource = DataSourceReader = InputPartition = object
 
 from . import s3
 

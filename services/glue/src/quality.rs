@@ -76,7 +76,7 @@ pub(crate) fn publish(tx: &mut Tx<'_>, scope: &Scope, job: &str, run: &JobRun, f
             format!("dqresult-{}{place:04x}", run_id.trim_start_matches("jr_").chars().take(60).collect::<String>());
         let at = jiff::Timestamp::from_millisecond(one.at).map(Timestamp).ok();
         #[expect(clippy::cast_precision_loss, reason = "a ruleset has at most 2,000 rules")]
-        let score = one.rules.iter().filter(|rule| rule.passed).count() as f64 / one.rules.len().max(1) as f64;
+        let passed = one.rules.iter().filter(|rule| rule.passed).count() as f64 / one.rules.len().max(1) as f64;
         let rules = one.rules.iter().enumerate().map(|(number, rule)| DataQualityRuleResult {
             name: Some(format!("Rule_{}", number + 1)),
             description: Some(rule.description.clone()),
@@ -88,7 +88,7 @@ pub(crate) fn publish(tx: &mut Tx<'_>, scope: &Scope, job: &str, run: &JobRun, f
         });
         let result = DataQualityResult {
             result_id: Some(id.clone()),
-            score: Some(score),
+            score: Some(passed),
             evaluation_context: one.context.clone(),
             started_on: at,
             completed_on: at,

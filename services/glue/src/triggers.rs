@@ -170,7 +170,7 @@ impl Ended<'_> {
 
 /// Tells the conditional triggers of an end, and fires those that now have what they wait for.
 pub(crate) fn observe(tx: &mut Tx<'_>, scope: &Scope, ended: &Ended<'_>, now: jiff::Timestamp) -> Result<(), Error> {
-    let records: Vec<Record> = tx.list_json(&all(scope), usize::MAX)?;
+    let records: Vec<Record> = tx.list_json(all(scope), usize::MAX)?;
     for mut record in records {
         if !record.is("CONDITIONAL") || record.trigger.state.as_deref() != Some("ACTIVATED") {
             continue;
@@ -184,8 +184,9 @@ pub(crate) fn observe(tx: &mut Tx<'_>, scope: &Scope, ended: &Ended<'_>, now: ji
             record.met.insert(place.to_string(), ended.predecessor());
         }
         if record.is_met() {
-            let predecessors = std::mem::take(&mut record.met).into_values().filter(|p| p.job_name.is_some()).collect();
-            fire(tx, scope, &record, predecessors, now)?;
+            let met = std::mem::take(&mut record.met).into_values();
+            let predecessors: Vec<_> = met.filter(|p| p.job_name.is_some()).collect();
+            fire(tx, scope, &record, &predecessors, now)?;
         }
         tx.put_json(key(scope, record.name()), &record)?;
     }
@@ -197,12 +198,12 @@ pub(crate) fn fire(
     tx: &mut Tx<'_>,
     scope: &Scope,
     record: &Record,
-    predecessors: Vec<Predecessor>,
+    predecessors: &[Predecessor],
     now: jiff::Timestamp,
 ) -> Result<(), Error> {
     for (place, action) in record.trigger.actions.iter().flatten().enumerate() {
-        let id = id(record.name(), place, &predecessors, now);
-        match start(tx, scope, record.name(), action, &id, predecessors.clone(), now) {
+        let id = id(record.name(), place, predecessors, now);
+        match start(tx, scope, record.name(), action, &id, predecessors, now) {
             Err(error) if error.status() < 500 => {
                 tracing::warn!(trigger = record.name(), %error, "an action of a trigger could not be started");
             }
@@ -218,7 +219,7 @@ fn start(
     trigger: &str,
     action: &Action,
     id: &str,
-    predecessors: Vec<Predecessor>,
+    predecessors: &[Predecessor],
     now: jiff::Timestamp,
 ) -> Result<(), Error> {
     if let Some(crawler) = &action.crawler_name {
@@ -233,19 +234,22 @@ fn start(
         notification_property: action.notification_property.clone(),
         ..StartJobRunRequest::default()
     };
-    let origin = Origin { trigger: trigger.to_owned(), predecessors };
+    let origin = Origin { trigger: trigger.to_owned(), predecessors: predecessors.to_vec() };
     jobs::begin(tx, scope, &request, &format!("jr_{id}"), Some(origin), now.into()).map(drop)
 }
 
 /// 64 digits that name what one firing starts, the same however often its transaction is tried.
 fn id(trigger: &str, place: usize, predecessors: &[Predecessor], now: jiff::Timestamp) -> String {
-    let part = |salt: u8| {
+    let part = |salt: u64| {
         let mut hasher = DefaultHasher::new();
         (salt, trigger, place, now.as_nanosecond()).hash(&mut hasher);
-        predecessors.iter().for_each(|p| p.run_id.hash(&mut hasher));
+        for predecessor in predecessors {
+            predecessor.run_id.hash(&mut hasher);
+        }
         hasher.finish()
     };
-    (0..4).map(|salt| format!("{:016x}", part(salt))).collect()
+    let [a, b, c, d] = [0, 1, 2, 3].map(part);
+    format!("{a:016x}{b:016x}{c:016x}{d:016x}")
 }
 
 // schedules
@@ -312,7 +316,7 @@ fn scheduled(tx: &mut Tx<'_>, firing: &Firing, task: &str, now: jiff::Timestamp)
     plan(tx, &scope, &record, now)?;
     if record.trigger.state.as_deref() == Some("ACTIVATED") {
         let at = jiff::Timestamp::from_millisecond(firing.at).unwrap_or(now);
-        fire(tx, &scope, &record, Vec::new(), at.max(now))?;
+        fire(tx, &scope, &record, &[], at.max(now))?;
     }
     Ok(())
 }

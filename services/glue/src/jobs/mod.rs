@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use compute::Compute;
 use compute::spark::Spark;
-use service::{Cx, Platform, Router, operations};
+use service::{Platform, Router, operations};
 use store::Store;
 use wire::Error;
 
@@ -49,11 +49,7 @@ pub(crate) fn register(platform: &Platform, compute: &Compute) {
     ::jobs::register(&platform.control, &platform.router, Arc::new(run::Runs(service)), RUNS_AT_ONCE);
 }
 
-/// A role as a job names it: an ARN, or a name in the caller's account.
-fn role_arn(cx: &Cx, role: &str) -> String {
-    role_in(cx.account(), role)
-}
-
+/// A role as a job names it: an ARN, or a name in its account.
 fn role_in(account: &str, role: &str) -> String {
     if role.starts_with("arn:") { role.to_owned() } else { format!("arn:aws:iam::{account}:role/{role}") }
 }

@@ -10,7 +10,7 @@ impl Handle<StartTrigger> for Glue {
         cx.write(&self.store, move |tx| {
             let mut record = triggers::find(tx, &scope, &req.name)?;
             if record.is("ON_DEMAND") {
-                triggers::fire(tx, &scope, &record, Vec::new(), now)?;
+                triggers::fire(tx, &scope, &record, &[], now)?;
             } else {
                 record.set_state("ACTIVATED");
                 triggers::plan(tx, &scope, &record, now)?;

@@ -51,7 +51,7 @@ pub(crate) fn begin(
     let job = load_job(tx, &place.job(), &req.job_name)?;
     let most = job.execution_property.as_ref().and_then(|p| p.max_concurrent_runs).unwrap_or(1);
     let most = usize::try_from(most).unwrap_or(1);
-    if tx.scan_prefix(&place.actives(), most)?.len() >= most {
+    if tx.scan_prefix(place.actives(), most)?.len() >= most {
         let message = format!("Concurrent runs exceeded for {}", req.job_name);
         return Err(api_glue::error::concurrent_runs_exceeded_exception(message));
     }
