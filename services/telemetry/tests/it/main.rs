@@ -272,5 +272,5 @@ async fn dashboards_come_back_as_sent() {
     bench.refusal("putDashboard", json!({"DashboardName": "d", "DashboardBody": "{"})).await;
     bench.refusal("deleteDashboards", json!({"DashboardNames": ["d", "nope"]})).await;
     bench.call("deleteDashboards", json!({"DashboardNames": ["d"]})).await;
-    assert_eq!(bench.refusal("getDashboard", json!({"DashboardName": "d"})).await, "ResourceNotFound");
+    assert_eq!(bench.refusal("getDashboard", json!({"DashboardName": "d"})).await, "DashboardNotFoundError");
 }
