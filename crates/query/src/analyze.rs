@@ -388,8 +388,13 @@ fn native_aggregates(aggregate: Aggregate) -> Result<LogicalPlan> {
             Some((from, to)) => {
                 let name = column.name.clone();
                 let value = Expr::Column(column);
-                let narrowed =
-                    if *to == Type::Bigint { trino("$sum_of_bigints", vec![value]) } else { coerced(value, from, to) };
+                let narrowed = if *to == Type::Bigint {
+                    trino("$sum_of_bigints", vec![value])
+                } else if from == to {
+                    trino("$sum_of_decimals", vec![value])
+                } else {
+                    coerced(value, from, to)
+                };
                 narrowed.alias(name)
             }
         }
@@ -430,7 +435,8 @@ fn native(expr: &Expr, schema: &DFSchema) -> Result<Option<(Expr, Option<(Type, 
             Some((with(sum_udaf(), coerced(argument, ty, &wide)), Some((sum, Type::Bigint))))
         }
         ("sum", ty @ Type::Decimal(_, s)) => {
-            Some((with(sum_udaf(), coerced(argument, ty, &Type::Decimal(38, *s))), None))
+            let wide = Type::Decimal(38, *s);
+            Some((with(sum_udaf(), coerced(argument, ty, &wide)), Some((wide.clone(), wide))))
         }
         ("avg", ty) if ty.is_integer() || *ty == Type::Double => {
             Some((with(avg_udaf(), coerced(argument, ty, &Type::Double)), None))

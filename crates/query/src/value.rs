@@ -237,7 +237,7 @@ pub(crate) fn write_double(value: f64, out: &mut String) {
     if value.is_nan() || value.is_infinite() || value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
         write_plain(format_args!("{value:?}"), value.is_infinite(), value < 0.0, out);
     } else {
-        write_scientific(&format!("{value:e}"), out);
+        write_scientific(&trino_functions::text::shortest(value), out);
     }
 }
 
@@ -246,7 +246,7 @@ pub(crate) fn write_float(value: f32, out: &mut String) {
     if value.is_nan() || value.is_infinite() || value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
         write_plain(format_args!("{value:?}"), value.is_infinite(), value < 0.0, out);
     } else {
-        write_scientific(&format!("{value:e}"), out);
+        write_scientific(&trino_functions::text::shortest_real(value), out);
     }
 }
 

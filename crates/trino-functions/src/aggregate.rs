@@ -190,7 +190,11 @@ fn extreme_n(rows: &[Vec<Value>], wanted: Ordering) -> Result<Value> {
     let Some(n) = several(rows, 1, "second argument of max_n/min_n")?.filter(|_| !values.is_empty()) else {
         return Ok(Value::Null);
     };
-    values.sort_by(|a, b| if wanted == Ordering::Less { order(a, b) } else { order(b, a) });
+    // What is no number comes last whichever way is sorted.
+    values.sort_by(|a, b| {
+        let numbers = is_nan(a).cmp(&is_nan(b));
+        numbers.then_with(|| if wanted == Ordering::Less { order(a, b) } else { order(b, a) })
+    });
     values.truncate(n);
     Ok(Value::Array(values))
 }

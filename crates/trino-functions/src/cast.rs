@@ -47,7 +47,7 @@ pub fn is_possible(from: &Type, to: &Type) -> bool {
             T::Varchar(_) | T::Date | T::Time(_) | T::TimeTz(_) | T::Timestamp(_) | T::TimestampTz(_),
         )
         | (T::IntervalDay | T::IntervalYear, T::Varchar(_))
-        | (T::Uuid | T::Ipaddress, T::Varchar(_) | T::Varbinary) => true,
+        | (T::Uuid | T::Ipaddress, T::Varchar(None) | T::Varbinary) => true,
         _ => false,
     }
 }

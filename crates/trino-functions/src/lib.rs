@@ -28,6 +28,7 @@ pub mod clock;
 mod columns;
 mod error;
 pub mod json;
+mod json_path;
 pub mod parse;
 mod random;
 pub mod scalar;

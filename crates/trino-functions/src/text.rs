@@ -209,7 +209,7 @@ fn write_scientific(value: f64, digits: usize, out: &mut String) {
     } else if value == 0.0 {
         out.push_str(if value.is_sign_negative() { "-0E0" } else { "0E0" });
     } else {
-        let shortest = format!("{value:e}");
+        let shortest = shortest(value);
         let text = match shortest.split_once('e') {
             Some((mantissa, _)) if mantissa.trim_start_matches('-').len() > digits + 2 => format!("{value:.digits$e}"),
             _ => shortest,
@@ -232,9 +232,18 @@ pub fn write_double(value: f64, out: &mut String) {
     if value.is_nan() || value.is_infinite() || value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
         write_plain(format_args!("{value:?}"), value.is_infinite(), value < 0.0, out);
     } else {
-        let short = format!("{value:e}");
-        write_exponent(&two_digits(short, format!("{value:.1e}"), |text| text.parse() == Ok(value)), out);
+        write_exponent(&shortest(value), out);
     }
+}
+
+/// A double in the fewest digits, with an exponent, as Java chooses them.
+pub fn shortest(value: f64) -> String {
+    two_digits(format!("{value:e}"), format!("{value:.1e}"), |text| text.parse() == Ok(value))
+}
+
+/// A real in the fewest digits, with an exponent, as Java chooses them.
+pub fn shortest_real(value: f32) -> String {
+    two_digits(format!("{value:e}"), format!("{value:.1e}"), |text| text.parse() == Ok(value))
 }
 
 /// Java gives two digits at least, the nearest two: 4.9E-324, not 5.0E-324.
@@ -251,8 +260,7 @@ pub fn write_float(value: f32, out: &mut String) {
     if value.is_nan() || value.is_infinite() || value == 0.0 || (1e-3..1e7).contains(&value.abs()) {
         write_plain(format_args!("{value:?}"), value.is_infinite(), value < 0.0, out);
     } else {
-        let short = format!("{value:e}");
-        write_exponent(&two_digits(short, format!("{value:.1e}"), |text| text.parse() == Ok(value)), out);
+        write_exponent(&shortest_real(value), out);
     }
 }
 

@@ -55,9 +55,11 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         "$localtime",
         "$localtimestamp",
         "$sum_of_bigints",
+        "$sum_of_decimals",
     ];
     trino_functions::call::names()
         .chain(OPERATORS.iter().copied())
+        .chain(trino_functions::scalar::JSON_STANDARD.iter().copied())
         .map(|name| Arc::new(ScalarUDF::from(TrinoScalar::new(name))))
         .collect()
 }

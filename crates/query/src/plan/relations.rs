@@ -324,7 +324,12 @@ impl ScalarUDFImpl for LikePattern {
         &self.signature
     }
 
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        if let Some(other) = types.first().filter(|ty| !ty.is_string() && !ty.is_null()) {
+            let ty = trino_data_type(other);
+            let text = format!("line 1:1: Pattern for LIKE expression must evaluate to a varchar (actual: {ty})");
+            return Err(Error::user(1006, "TYPE_MISMATCH", text).into());
+        }
         Ok(DataType::Utf8)
     }
 

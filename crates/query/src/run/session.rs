@@ -13,6 +13,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{AggregateUDF, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Spanned, Statement as SqlStatement, visit_relations};
@@ -81,7 +82,9 @@ impl Run<'_> {
         if self.job.memory_bytes > 0 {
             runtime = runtime.with_memory_limit(self.job.memory_bytes, 1.0);
         }
-        let mut analyzers: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(crate::analyze::TrinoAnalyzer)];
+        // GROUPING reads a column that only an aggregation itself has: before anything is put above one.
+        let mut analyzers: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+            vec![Arc::new(ResolveGroupingFunction::new()), Arc::new(crate::analyze::TrinoAnalyzer)];
         analyzers.extend(datafusion::optimizer::Analyzer::new().rules);
         let state = SessionStateBuilder::new()
             .with_config(config)

@@ -4,10 +4,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, FunctionArguments, GroupByExpr, Ident, Join as AstJoin, JoinConstraint,
-    JoinOperator, LimitClause, ObjectName, ObjectNamePart, Query, Select as AstSelect, SelectItem, SetExpr,
-    SetOperator, SetQuantifier, TableAlias, TableAliasColumnDef, TableFactor, TableVersion, TableWithJoins,
-    UnaryOperator, Value, VisitMut, VisitorMut,
+    Array, BinaryOperator, Distinct, Expr, FunctionArguments, GroupByExpr, Ident, Join as AstJoin, JoinConstraint,
+    JoinOperator, LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, ObjectNamePart, OrderByExpr,
+    OrderByKind, Query, Select as AstSelect, SelectItem, SetExpr, SetOperator, SetQuantifier, TableAlias,
+    TableAliasColumnDef, TableFactor, TableVersion, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
+    WindowSpec, WindowType, visit_expressions,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -53,13 +54,13 @@ fn reference(expr: &Expr) -> Option<&str> {
 /// `FETCH FIRST n ROWS ONLY` is `LIMIT n`.
 pub(super) fn fetch(query: &mut Query) -> Result<()> {
     let Some(fetch) = query.fetch.take() else { return Ok(()) };
-    if fetch.with_ties {
-        return Err(Error::not_supported("FETCH FIRST … WITH TIES"));
-    }
     if fetch.percent {
         return Err(Error::not_supported("FETCH FIRST … PERCENT"));
     }
     let count = fetch.quantity.unwrap_or_else(|| number(1));
+    if fetch.with_ties {
+        return with_ties(query, &count);
+    }
     match &mut query.limit_clause {
         None => {
             query.limit_clause =
@@ -221,6 +222,10 @@ pub(super) fn in_query(expr: &mut Expr) {
 
 fn counted(expr: &Expr) -> Option<Expr> {
     use BinaryOperator as Op;
+    if let Expr::Exists { subquery, negated } = expr {
+        let operator = if *negated { "=" } else { ">" };
+        return template(&format!("$1 {operator} 0"), &[Expr::Subquery(counting(subquery)?)]);
+    }
     let (left, query, negated) = match expr {
         Expr::InSubquery { expr, subquery, negated } => (expr, subquery, *negated),
         Expr::AnyOp { left, compare_op: Op::Eq, right, .. } | Expr::AllOp { left, compare_op: Op::NotEq, right } => {
@@ -241,6 +246,39 @@ fn counted(expr: &Expr) -> Option<Expr> {
         &text,
         &[left.as_ref().clone(), figure_of(query, "count(*)")?, figure_of(query, "count(c)")?, Expr::Subquery(equal)],
     )
+}
+
+/// How many rows a query has. A plain one counts them itself, so that what it names of the outer query stays near.
+fn counting(query: &Query) -> Option<Box<Query>> {
+    let mut outer =
+        Parser::new(&Trino).try_with_sql("SELECT count(*) FROM (SELECT 1) AS counting").ok()?.parse_query().ok()?;
+    if let SetExpr::Select(select) = query.body.as_ref()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none()
+        && select.having.is_none()
+        && select.distinct.is_none()
+        && matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty())
+        && !select.projection.iter().any(is_aggregate)
+    {
+        let SetExpr::Select(count) = outer.body.as_ref() else { return None };
+        let mut plain = Query { order_by: None, ..query.clone() };
+        let body = AstSelect { projection: count.projection.clone(), ..select.as_ref().clone() };
+        *plain.body = SetExpr::Select(Box::new(body));
+        return Some(Box::new(plain));
+    }
+    put_subquery(&mut outer, query)?;
+    Some(outer)
+}
+
+fn is_aggregate(item: &SelectItem) -> bool {
+    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { return false };
+    visit_expressions(expr, |expr| match expr {
+        Expr::Function(function) if name_of(function).is_some_and(|name| trino_functions::aggregate::exists(&name)) => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 /// `(SELECT <figure> FROM (<query>) AS quantified (c))`
@@ -387,6 +425,10 @@ fn exists(left: &[Expr], query: &Query, negated: bool) -> Option<Expr> {
 /// Puts each UNNEST into one factor with all that stands left of it, which its arguments may name: `a, UNNEST(a.x)` and
 /// `a JOIN b CROSS JOIN UNNEST(b.x)`. How such a factor is planned stands in `plan::relations`.
 pub(super) fn group_unnest(select: &mut AstSelect) {
+    for from in &mut select.from {
+        lateral_rows(&mut from.relation);
+        from.joins.iter_mut().for_each(|join| lateral_rows(&mut join.relation));
+    }
     let lateral = |from: &TableWithJoins| is_unnest(&from.relation);
     while let Some(at) = (1..select.from.len()).find(|at| lateral(&select.from[*at])) {
         let own = select.from.remove(at);
@@ -402,6 +444,84 @@ pub(super) fn group_unnest(select: &mut AstSelect) {
         }
     }
     select.from.iter_mut().for_each(group_joins);
+}
+
+/// `LATERAL (SELECT x * 2 AS y)` and `LATERAL (VALUES (x, 1), (y, 2))`, which read nothing, are rows to unnest.
+fn lateral_rows(factor: &mut TableFactor) {
+    let TableFactor::Derived { lateral: true, subquery, alias, sample: None } = factor else { return };
+    let only_body = subquery.with.is_none()
+        && subquery.order_by.is_none()
+        && subquery.limit_clause.is_none()
+        && subquery.fetch.is_none();
+    let (rows, mut names) = match subquery.body.as_ref() {
+        SetExpr::Select(select)
+            if only_body
+                && select.from.is_empty()
+                && select.selection.is_none()
+                && select.having.is_none()
+                && select.distinct.is_none()
+                && matches!(&select.group_by, GroupByExpr::Expressions(items, _) if items.is_empty())
+                && !select.projection.iter().any(is_aggregate) =>
+        {
+            let row = select.projection.iter().map(|item| match item {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr.clone()),
+                _ => None,
+            });
+            let Some(row) = row.collect::<Option<Vec<_>>>() else { return };
+            (vec![row], columns_of(&subquery.body))
+        }
+        SetExpr::Values(values) if only_body => (values.rows.iter().map(|row| row.content.clone()).collect(), None),
+        _ => return,
+    };
+    let given = alias.as_ref().map_or(0, |alias| alias.columns.len());
+    if given > 0 {
+        names = None;
+    }
+    let width = rows.first().map_or(0, Vec::len);
+    let alias = match names.map(|names| names.into_iter().collect::<Option<Vec<_>>>()) {
+        Some(None) => return,
+        Some(Some(names)) => Some(TableAlias {
+            explicit: true,
+            name: alias.as_ref().map_or_else(|| Ident::with_quote('"', "lateral_rows"), |alias| alias.name.clone()),
+            columns: names.into_iter().map(|name| TableAliasColumnDef { name, data_type: None }).collect(),
+            at: None,
+        }),
+        None if given == width => alias.take(),
+        None => return,
+    };
+    let rows = rows.into_iter().map(|row| function("row", row)).collect();
+    *factor = TableFactor::UNNEST {
+        alias,
+        array_exprs: vec![Expr::Array(Array { elem: rows, named: true })],
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: false,
+    };
+}
+
+/// `TABLE(sequence(1, 3))`
+pub(super) fn table_function(factor: &mut TableFactor) {
+    let TableFactor::TableFunction { expr: Expr::Function(call), alias } = factor else { return };
+    if name_of(call).as_deref() != Some("sequence") || plain_arguments(call).is_none_or(|args| args.len() < 2) {
+        return;
+    }
+    let column = TableAliasColumnDef::from_name("sequential_number");
+    let mut alias = alias.take().unwrap_or_else(|| TableAlias {
+        explicit: true,
+        name: Ident::new("sequence"),
+        columns: Vec::new(),
+        at: None,
+    });
+    if alias.columns.is_empty() {
+        alias.columns.push(column);
+    }
+    *factor = TableFactor::UNNEST {
+        alias: Some(alias),
+        array_exprs: vec![Expr::Function(call.clone())],
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: false,
+    };
 }
 
 pub(super) fn group_joins(from: &mut TableWithJoins) {
@@ -471,14 +591,177 @@ pub(super) fn not_trinos(select: &AstSelect) -> Result<()> {
     Ok(())
 }
 
-/// INTERSECT ALL and EXCEPT ALL count equal rows, which DataFusion's joins of such sets do not.
-pub(super) fn no_bags(body: &SetExpr) -> Result<()> {
+/// INTERSECT ALL and EXCEPT ALL count equal rows, which DataFusion's joins of such sets do not: the rows of each side are
+/// numbered among their equals, and the sets are of rows with their numbers.
+pub(super) fn bags(body: &mut SetExpr) -> Result<()> {
     let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return Ok(()) };
-    if *set_quantifier == SetQuantifier::All && !matches!(op, SetOperator::Union) {
-        return Err(Error::not_supported(format_args!("{op} ALL")));
+    bags(left)?;
+    bags(right)?;
+    if *set_quantifier != SetQuantifier::All || matches!(op, SetOperator::Union) {
+        return Ok(());
     }
-    no_bags(left)?;
-    no_bags(right)
+    let unknown = || Error::not_supported(format_args!("{op} ALL of queries whose columns are not listed"));
+    let names = columns_of(left).ok_or_else(unknown)?;
+    let columns: Vec<String> = (0..names.len()).map(|i| format!("bag_{i}")).collect();
+    let list = columns.join(", ");
+    let side = format!(
+        "SELECT {list}, row_number() OVER (PARTITION BY {list}) AS bag_row FROM (SELECT 1) AS bag_side ({list})"
+    );
+    let text = format!("SELECT {} FROM ({side} {op} {side}) AS bag", named_columns(&columns, &names));
+    let mut outer = Parser::new(&Trino).try_with_sql(&text).and_then(|mut parser| parser.parse_query());
+    let done = outer.as_mut().ok().and_then(|outer| {
+        let SetExpr::Select(select) = outer.body.as_mut() else { return None };
+        let TableFactor::Derived { subquery, .. } = &mut select.from.first_mut()?.relation else { return None };
+        let SetExpr::SetOperation { left: first, right: second, .. } = subquery.body.as_mut() else { return None };
+        put_body(first, left)?;
+        put_body(second, right)
+    });
+    match (outer, done) {
+        (Ok(outer), Some(())) => *body = *outer.body,
+        _ => return Err(unknown()),
+    }
+    Ok(())
+}
+
+/// Puts a query's body in the place of the only derived table of another's.
+fn put_body(outer: &mut SetExpr, inner: &mut SetExpr) -> Option<()> {
+    let SetExpr::Select(select) = outer else { return None };
+    let TableFactor::Derived { subquery, .. } = &mut select.from.first_mut()?.relation else { return None };
+    std::mem::swap(subquery.body.as_mut(), inner);
+    Some(())
+}
+
+/// The names of a query's columns as far as its text tells how many there are.
+fn columns_of(body: &SetExpr) -> Option<Vec<Option<Ident>>> {
+    match body {
+        SetExpr::Select(select) => select
+            .projection
+            .iter()
+            .map(|item| match item {
+                SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(Some(name.clone())),
+                SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => Some(parts.last().cloned()),
+                SelectItem::ExprWithAlias { alias, .. } => Some(Some(alias.clone())),
+                SelectItem::UnnamedExpr(_) => Some(None),
+                _ => None,
+            })
+            .collect(),
+        SetExpr::Values(values) => values.rows.first().map(|row| vec![None; row.len()]),
+        SetExpr::Query(query) => columns_of(&query.body),
+        SetExpr::SetOperation { left, .. } => columns_of(left),
+        _ => None,
+    }
+}
+
+fn named_columns(columns: &[String], names: &[Option<Ident>]) -> String {
+    let shown = columns.iter().zip(names).map(|(column, name)| match name {
+        Some(name) => format!("{column} AS \"{}\"", name.value.to_lowercase().replace('"', "\"\"")),
+        None => column.clone(),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// `FETCH FIRST n ROWS WITH TIES`: the rows whose rank in the order is at most `n`.
+fn with_ties(query: &mut Query, count: &Expr) -> Result<()> {
+    let Some(order) = query.order_by.clone() else {
+        let text = "line 1:1: FETCH FIRST WITH TIES clause requires ORDER BY";
+        return Err(Error::user(1006, "MISSING_ORDER_BY", text));
+    };
+    let unknown = || Error::not_supported("FETCH FIRST … WITH TIES where the order is not by columns of the result");
+    let OrderByKind::Expressions(items) = &order.kind else { return Err(unknown()) };
+    let names = columns_of(&query.body).ok_or_else(unknown)?;
+    let columns: Vec<String> = (0..names.len()).map(|i| format!("tie_{i}")).collect();
+    let mut keys = Vec::new();
+    for item in items {
+        let position = match &item.expr {
+            Expr::Identifier(name) => names
+                .iter()
+                .position(|known| known.as_ref().is_some_and(|known| known.value.eq_ignore_ascii_case(&name.value))),
+            Expr::Value(value) => match &value.value {
+                Value::Number(text, _) => text.parse::<usize>().ok().and_then(|n| n.checked_sub(1)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let column = position.and_then(|position| columns.get(position)).ok_or_else(unknown)?;
+        let key = OrderByExpr { expr: Expr::Identifier(Ident::new(column)), ..item.clone() };
+        keys.push(key.to_string());
+    }
+    let list = columns.join(", ");
+    let text = format!(
+        "SELECT {} FROM (SELECT {list}, rank() OVER (ORDER BY {}) AS tie_rank FROM (SELECT 1) AS tie ({list})) AS ties WHERE tie_rank <= {count}",
+        named_columns(&columns, &names),
+        keys.join(", ")
+    );
+    let mut outer =
+        Parser::new(&Trino).try_with_sql(&text).and_then(|mut parser| parser.parse_query()).map_err(|_| unknown())?;
+    let inner = Query { with: None, ..query.clone() };
+    let SetExpr::Select(select) = outer.body.as_mut() else { return Err(unknown()) };
+    let Some(TableFactor::Derived { subquery: ranked, .. }) = select.from.first_mut().map(|from| &mut from.relation)
+    else {
+        return Err(unknown());
+    };
+    put_subquery(ranked, &inner).ok_or_else(unknown)?;
+    query.body = outer.body;
+    query.limit_clause = None;
+    Ok(())
+}
+
+/// Windows that have names are put where they are named: DataFusion passes over the name in `OVER (w ROWS 1 PRECEDING)`.
+pub(super) fn inline_windows(select: &mut AstSelect) {
+    struct Inline(Vec<(String, WindowSpec)>);
+    impl Inline {
+        fn of(&self, name: &Ident) -> Option<&WindowSpec> {
+            self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name.value)).map(|(_, spec)| spec)
+        }
+
+        fn fill(&self, spec: &mut WindowSpec) {
+            let Some(base) = spec.window_name.as_ref().and_then(|name| self.of(name)) else { return };
+            spec.window_name = None;
+            if spec.partition_by.is_empty() {
+                spec.partition_by.clone_from(&base.partition_by);
+            }
+            if spec.order_by.is_empty() {
+                spec.order_by.clone_from(&base.order_by);
+            }
+            if spec.window_frame.is_none() {
+                spec.window_frame.clone_from(&base.window_frame);
+            }
+        }
+    }
+    impl VisitorMut for Inline {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Function(function) = expr {
+                match &mut function.over {
+                    Some(WindowType::WindowSpec(spec)) => self.fill(spec),
+                    Some(WindowType::NamedWindow(name)) => {
+                        if let Some(spec) = self.of(name) {
+                            function.over = Some(WindowType::WindowSpec(spec.clone()));
+                        }
+                    }
+                    None => {}
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    if select.named_window.is_empty() {
+        return;
+    }
+    let mut known = Inline(Vec::new());
+    for NamedWindowDefinition(name, window) in std::mem::take(&mut select.named_window) {
+        let spec = match window {
+            NamedWindowExpr::WindowSpec(mut spec) => {
+                known.fill(&mut spec);
+                Some(spec)
+            }
+            NamedWindowExpr::NamedWindow(other) => known.of(&other).cloned(),
+        };
+        known.0.extend(spec.map(|spec| (name.value.clone(), spec)));
+    }
+    for item in &mut select.projection {
+        let _ = VisitMut::visit(item, &mut known);
+    }
 }
 
 /// `GROUP BY (a, b)` is `GROUP BY a, b`.

@@ -37,9 +37,27 @@ const AFTER_VALUES: &[&str] = &["ORDER", "LIMIT", "OFFSET", "FETCH", "UNION", "E
 pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut changes: Vec<Change> = Vec::new();
     for at in 0..tokens.len() {
+        if let Some((to, with)) = super::json_forms::call(&tokens, at) {
+            changes.push(Change { from: at, to, with });
+        }
         match keyword(&tokens, at) {
             Some("CAST" | "TRY_CAST") if tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen) => {
                 cast_type(&tokens, at + 1, &mut changes);
+            }
+            // `IPADDRESS '::1'` → `CAST('::1' AS trino_type('ipaddress'))`
+            Some("IPADDRESS") => {
+                if let Some(Token::SingleQuotedString(text)) = tokens.get(at + 1).map(|next| &next.token) {
+                    let mut with = vec![Token::make_keyword("CAST"), Token::LParen];
+                    with.extend([Token::SingleQuotedString(text.clone()), Token::make_keyword("AS")]);
+                    with.extend([Token::make_word(TYPE, None), Token::LParen]);
+                    with.extend([Token::SingleQuotedString("ipaddress".to_owned()), Token::RParen, Token::RParen]);
+                    changes.push(Change { from: at, to: at + 2, with });
+                }
+            }
+            // `TRIM(LEADING FROM x)` → `TRIM(LEADING ' ' FROM x)`
+            Some("LEADING" | "TRAILING" | "BOTH") if keyword(&tokens, at + 1) == Some("FROM") => {
+                let with = vec![Token::SingleQuotedString(" ".to_owned())];
+                changes.push(Change { from: at + 1, to: at + 1, with });
             }
             Some("VALUES") => {
                 values(&tokens, at + 1, &mut changes);
@@ -111,12 +129,16 @@ fn keyword(tokens: &[TokenWithSpan], at: usize) -> Option<&'static str> {
         "AS",
         "OF",
         "ROW",
+        "FROM",
+        "LEADING",
+        "TRAILING",
+        "BOTH",
     ];
     let word = bare(tokens, at)?;
     KNOWN.iter().chain(UNREADABLE).chain(AFTER_VALUES).find(|known| word.eq_ignore_ascii_case(known)).copied()
 }
 
-fn bare(tokens: &[TokenWithSpan], at: usize) -> Option<&str> {
+pub(super) fn bare(tokens: &[TokenWithSpan], at: usize) -> Option<&str> {
     match &tokens.get(at)?.token {
         Token::Word(Word { value, quote_style: None, .. }) => Some(value),
         _ => None,
@@ -124,7 +146,7 @@ fn bare(tokens: &[TokenWithSpan], at: usize) -> Option<&str> {
 }
 
 /// The parenthesis or bracket that closes the one at `open`.
-fn closing(tokens: &[TokenWithSpan], open: usize) -> Option<usize> {
+pub(super) fn closing(tokens: &[TokenWithSpan], open: usize) -> Option<usize> {
     let mut depth = 0usize;
     for (at, token) in tokens.iter().enumerate().skip(open) {
         match token.token {
@@ -164,7 +186,7 @@ fn cast_type(tokens: &[TokenWithSpan], open: usize, changes: &mut Vec<Change>) {
 }
 
 /// A type's text with single blanks, quoted names as they are.
-fn text_of(tokens: &[TokenWithSpan]) -> String {
+pub(super) fn text_of(tokens: &[TokenWithSpan]) -> String {
     let mut text = String::new();
     for token in tokens {
         let word = matches!(token.token, Token::Word(_) | Token::Number(..));
@@ -190,10 +212,28 @@ fn text_of(tokens: &[TokenWithSpan]) -> String {
 /// `ALL (VALUES …)` → `ALL (SELECT * FROM (VALUES …) AS quantified_values)`
 fn quantified_values(tokens: &[TokenWithSpan], values: usize, changes: &mut Vec<Change>) {
     let Some(open) = values.checked_sub(1).filter(|open| tokens[*open].token == Token::LParen) else { return };
-    let quantified = open
-        .checked_sub(1)
+    // Where an expression stands: behind such a word or an operator.
+    const BEFORE: &[&str] =
+        &["ALL", "ANY", "SOME", "EXISTS", "SELECT", "WHEN", "THEN", "ELSE", "AND", "OR", "NOT", "WHERE"];
+    let before = open.checked_sub(1);
+    let quantified = before
         .and_then(|at| bare(tokens, at))
-        .is_some_and(|word| ["ALL", "ANY", "SOME"].iter().any(|quantifier| word.eq_ignore_ascii_case(quantifier)));
+        .is_some_and(|word| BEFORE.iter().any(|known| word.eq_ignore_ascii_case(known)))
+        || before.is_some_and(|at| {
+            matches!(
+                tokens[at].token,
+                Token::Eq
+                    | Token::Neq
+                    | Token::Lt
+                    | Token::LtEq
+                    | Token::Gt
+                    | Token::GtEq
+                    | Token::Plus
+                    | Token::Minus
+                    | Token::Mul
+                    | Token::Div
+            )
+        });
     let (true, Some(close)) = (quantified, closing(tokens, open)) else { return };
     let with = vec![Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM"), Token::LParen];
     changes.push(Change { from: values, to: values, with });

@@ -8,8 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Fetch, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval,
     LambdaFunction, LambdaFunctionParameter, LambdaSyntax, LimitClause, NullTreatment, ObjectName, ObjectNamePart,
-    OneOrManyWithParens, OrderByExpr, OrderByKind, Query, SetExpr, Subscript, TrimWhereField, TypedString,
-    UnaryOperator, Value, VisitMut, VisitorMut, WindowFrame, WindowType,
+    OneOrManyWithParens, OrderByExpr, OrderByKind, Parens, Query, SetExpr, Subscript, TrimWhereField, TypedString,
+    UnaryOperator, Value, VisitMut, VisitorMut, WindowFrame, WindowType, visit_expressions,
 };
 use trino_functions::Type;
 use trino_functions::call::Argument;
@@ -96,7 +96,11 @@ pub(super) fn is_refused(name: &str) -> bool {
 /// Whether users may call a function of this name.
 pub(super) fn is_known(name: &str) -> bool {
     let exists = trino_functions::call::exists(name) || trino_functions::aggregate::exists(name);
-    !name.starts_with('$') && exists || WINDOW.contains(&name) || LAMBDA.contains(&name) || GRAMMAR.contains(&name)
+    trino_functions::scalar::JSON_STANDARD.contains(&name)
+        || !name.starts_with('$') && exists
+        || WINDOW.contains(&name)
+        || LAMBDA.contains(&name)
+        || GRAMMAR.contains(&name)
 }
 
 /// Lowers a query; what is told back are the names of aggregates made on the way.
@@ -247,6 +251,7 @@ impl VisitorMut for Lowering {
 
     fn post_visit_select(&mut self, select: &mut datafusion::sql::sqlparser::ast::Select) -> ControlFlow<()> {
         select_ordinals(select, release);
+        super::rewrite::make_unnamed_unique(select);
         ControlFlow::Continue(())
     }
 
@@ -264,6 +269,17 @@ impl VisitorMut for Lowering {
                     && let Value::Number(text, _) = &value.value
                 {
                     *expr = literal(&format!("-{text}"), "number");
+                }
+            }
+            Expr::Lambda(lambda) => {
+                if let Some(name) = aggregated(&lambda.body) {
+                    return self.fail(Error::user(
+                        1006,
+                        "EXPRESSION_NOT_SCALAR",
+                        format_args!(
+                            "line 1:8: Lambda expression cannot contain aggregations, window functions or grouping operations: [{name}]"
+                        ),
+                    ));
                 }
             }
             Expr::Function(function) => {
@@ -439,6 +455,9 @@ impl Lowering {
             "map" => function.name = named("$map"),
             "array_sort" if has_lambda => function.name = named("$array_sort_by"),
             "regexp_replace" if has_lambda => function.name = named("$regexp_replace_by"),
+            "current_date" if function.args != FunctionArguments::None => {
+                return Err(Error::syntax(1, 1, "mismatched input '('"));
+            }
             "current_timestamp" | "current_date" | "current_time" | "localtime" | "localtimestamp" => {
                 return Ok(Some(call(&format!("${name}"), Vec::new())));
             }
@@ -462,6 +481,35 @@ impl Lowering {
             _ => {}
         }
         if windowed {
+            if let Some(WindowType::WindowSpec(spec)) = &function.over
+                && let Some(name) = &spec.window_name
+            {
+                let text = format!("line 1:8: Cannot resolve WINDOW name {}", name.value);
+                return Err(Error::user(1006, "INVALID_WINDOW_REFERENCE", text));
+            }
+            if matches!(name.as_str(), "lag" | "lead")
+                && let Some(WindowType::WindowSpec(spec)) = &function.over
+            {
+                if spec.order_by.is_empty() {
+                    let text = format!("line 1:8: {name} function requires an ORDER BY window clause");
+                    return Err(Error::user(1006, "MISSING_ORDER_BY", text));
+                }
+                if spec.window_frame.is_some() {
+                    let text = format!("line 1:8: Cannot specify window frame for {name} function");
+                    return Err(Error::user(1006, "INVALID_WINDOW_FRAME", text));
+                }
+            }
+            if name == "nth_value"
+                && let Some(Expr::Function(offset)) = arguments(function).get(1)
+                && offset.name == named("$literal")
+                && arguments(offset)
+                    .first()
+                    .and_then(raw_text)
+                    .and_then(|text| text.parse::<i64>().ok())
+                    .is_some_and(|n| n < 1)
+            {
+                return Err(Error::user(1203, "INVALID_FUNCTION_ARGUMENT", "Offset must be at least 1"));
+            }
             if function.filter.is_some() {
                 return Err(Error::not_supported("line 1:8: FILTER is not yet supported for window functions"));
             }
@@ -519,6 +567,22 @@ impl Lowering {
     }
 }
 
+/// The first aggregate or window function in a lambda's body, `TRY`'s excepted, which is a lambda here and not in Trino.
+fn aggregated(body: &Expr) -> Option<String> {
+    let mut found = None;
+    let _ = visit_expressions(body, |expr| {
+        if let Expr::Function(function) = expr
+            && let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice()
+            && (function.over.is_some() || trino_functions::aggregate::exists(&name.value.to_lowercase()))
+        {
+            found = Some(function.to_string());
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    found
+}
+
 fn lambda(parameter: &str, body: Expr) -> Expr {
     Expr::Lambda(LambdaFunction {
         params: OneOrManyWithParens::One(LambdaFunctionParameter { name: Ident::new(parameter), data_type: None }),
@@ -543,7 +607,13 @@ fn arguments(function: &Function) -> Vec<Expr> {
 
 /// `r[1]` may be a field of a row, for which the number must be seen.
 fn subscript(value: Expr, index: Expr) -> Expr {
-    call("$subscript", vec![value, index])
+    let number = match &index {
+        Expr::Function(function) if function.name == named("$literal") => {
+            arguments(function).first().and_then(raw_text).map(raw)
+        }
+        _ => None,
+    };
+    call("$subscript", [value, index].into_iter().chain(number).collect())
 }
 
 fn concat(left: Expr, right: Expr) -> Expr {
@@ -622,6 +692,8 @@ fn values(body: &mut SetExpr) -> Result<()> {
             format_args!("line 1:1: Values rows have mismatched sizes: {width} vs {}", other.len()),
         ));
     }
+    rows_of_values(&mut values.rows)?;
+    let width = values.rows.first().map_or(width, |row| row.len());
     for column in 0..width {
         let mut common = Type::Unknown;
         let mut types = Vec::with_capacity(values.rows.len());
@@ -646,6 +718,24 @@ fn values(body: &mut SetExpr) -> Result<()> {
                 *cell = call("$cast", vec![take(cell), raw(&common.to_string())]);
             }
         }
+    }
+    Ok(())
+}
+
+/// `VALUES CAST(ROW(1, 'a') AS ROW(id integer, name varchar))`: an item of a row's type is the row, in Trino.
+fn rows_of_values(rows: &mut [Parens<Vec<Expr>>]) -> Result<()> {
+    let mut width = None;
+    for row in rows.iter() {
+        let [only] = row.content.as_slice() else { return Ok(()) };
+        match infer(only) {
+            Some(Ok(Argument { ty: Type::Row(fields), .. })) if *width.get_or_insert(fields.len()) == fields.len() => {}
+            _ => return Ok(()),
+        }
+    }
+    for row in rows {
+        let [only] = row.content.as_slice() else { continue };
+        let fields = (1..=width.unwrap_or(0)).map(|i| subscript(only.clone(), literal(&i.to_string(), "number")));
+        row.content = fields.collect();
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod dialect;
 mod dml;
 mod forms;
 mod grammar;
+mod json_forms;
 mod lower;
 pub(crate) mod rewrite;
 mod text;
@@ -295,12 +296,12 @@ pub(crate) fn parse_query(sql: &str) -> Result<Select> {
 
 /// Reads the tokens from `start` on as a query.
 pub(crate) fn select(source: &Source<'_>, start: usize) -> Result<Select> {
-    let tokens = source.tokens_from(start);
+    // Names of fields in types keep their casing, other quoted names do not.
+    let tokens = grammar::readable(source.tokens_from(start).to_vec());
     let dialect = Trino;
     let mut hidden = Vec::new();
     let tokens: Vec<TokenWithSpan> = tokens
-        .iter()
-        .cloned()
+        .into_iter()
         .map(|mut token| {
             if let Token::Word(word) = &mut token.token
                 && word.quote_style.is_some()
@@ -323,7 +324,6 @@ pub(crate) fn select(source: &Source<'_>, start: usize) -> Result<Select> {
             "backquoted identifiers are not supported; use double quotes to quote identifiers",
         ));
     }
-    let tokens = grammar::readable(tokens);
     let mut parser = Parser::new(&dialect).with_recursion_limit(100).with_tokens_with_locations(tokens);
     let query = parser.parse_query().map_err(|error| source.parse_error(&error))?;
     let next = parser.peek_token();

@@ -103,19 +103,49 @@ fn written(name: &Ident, source: &Source<'_>) -> String {
     }
 }
 
+/// Columns without names never stand in each other's way.
+pub(super) fn make_unnamed_unique(select: &mut AstSelect) {
+    let mut seen: Vec<String> = Vec::new();
+    for (i, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            continue;
+        }
+        let name = expr.to_string();
+        // DataFusion finds what ORDER BY's ordinals mean by names, and windows have several.
+        if seen.contains(&name) || name.contains(" OVER (") {
+            let alias = Ident::with_quote('"', format!("{INTERNAL}{i}"));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        } else {
+            seen.push(name);
+        }
+    }
+}
+
 /// Trino lets two columns of a result share a name, DataFusion does not.
 fn make_unique(body: &mut SetExpr) {
     let SetExpr::Select(select) = body else { return };
     let mut seen: Vec<String> = Vec::new();
+    let starred = select
+        .projection
+        .iter()
+        .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
     for (i, item) in select.projection.iter_mut().enumerate() {
         let name = match &*item {
             SelectItem::UnnamedExpr(Expr::Identifier(name)) => name.value.to_lowercase(),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) if starred => {
+                parts.last().map(|name| name.value.to_lowercase()).unwrap_or_default()
+            }
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(_)) => continue,
             SelectItem::UnnamedExpr(other) => other.to_string(),
             SelectItem::ExprWithAlias { alias, .. } => alias.value.to_lowercase(),
             _ => continue,
         };
-        if !seen.contains(&name) {
+        // Queries all look the same to DataFusion, and what `*` brings is not known yet.
+        let queries = matches!(item, SelectItem::UnnamedExpr(_)) && name.contains("SELECT ");
+        let unknown =
+            starred && matches!(item, SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)));
+        if !seen.contains(&name) && !queries && !unknown {
             seen.push(name);
             continue;
         }
@@ -157,12 +187,13 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         forms::table_query(&mut query.body);
-        let checked = forms::fetch(query).and_then(|()| forms::no_bags(&query.body));
+        let checked = forms::fetch(query).and_then(|()| forms::bags(&mut query.body));
         self.check(checked)
     }
 
     fn pre_visit_select(&mut self, select: &mut AstSelect) -> ControlFlow<()> {
         self.check(forms::not_trinos(select))?;
+        forms::inline_windows(select);
         forms::group_unnest(select);
         forms::flatten_group_by(select);
         for condition in select.selection.iter_mut().chain(select.having.iter_mut()) {
@@ -192,6 +223,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         forms::time_travel(factor);
+        forms::table_function(factor);
         if let TableFactor::NestedJoin { table_with_joins, .. } = factor
             && !forms::is_grouped(table_with_joins)
         {
@@ -213,6 +245,14 @@ impl VisitorMut for Rewriter<'_> {
             let text = format!("line {}:{}: Function '{name}' not registered", at.line.max(1), at.column.max(1));
             self.error = Some(Error::user(1006, "FUNCTION_NOT_FOUND", text));
             return ControlFlow::Break(());
+        }
+        if let Expr::Function(function) = expr
+            && name_of(function).as_deref() == Some("normalize")
+            && let FunctionArguments::List(list) = &mut function.args
+            && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(form))) = list.args.get_mut(1)
+            && let Expr::Identifier(word) = form
+        {
+            *form = Expr::Value(Value::SingleQuotedString(word.value.to_uppercase()).into());
         }
         if let Some(new) = forms::quantified(expr).or_else(|| forms::rows(expr)) {
             *expr = new;

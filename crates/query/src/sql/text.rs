@@ -97,6 +97,8 @@ fn trinos(text: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
     let mut at = 0;
     while at < tokens.len() {
         let next = tokens.get(at + 1).map(|next| (next.token.clone(), next.span));
+        let limited = at > 0
+            && matches!(&tokens[at - 1].token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("LIMIT"));
         let this = &mut tokens[at];
         let start = this.span.start;
         let unread = |place: Location, what: &str| {
@@ -104,6 +106,12 @@ fn trinos(text: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
         };
         match (&this.token, next) {
             (Token::DoubleEq, _) => return unread(start, "="),
+            // OFFSET stands before LIMIT.
+            (Token::Number(..), Some((Token::Word(word), place)))
+                if limited && word.quote_style.is_none() && word.value.eq_ignore_ascii_case("OFFSET") =>
+            {
+                return unread(place.start, "OFFSET");
+            }
             (Token::SingleQuotedString(_), Some((Token::SingleQuotedString(second), place))) => {
                 return unread(place.start, &format!("'{second}'"));
             }

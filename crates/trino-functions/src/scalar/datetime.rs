@@ -148,6 +148,10 @@ const DATE_ADD: Rows = |_, a| {
 
 /// Whole months from one time to another.
 fn months_between(from: i128, to: i128) -> i64 {
+    // Back is as far as forth.
+    if to < from {
+        return -months_between(to, from);
+    }
     let (Some(a), Some(b)) = (civil((from.div_euclid(DAY)) as i64), civil((to.div_euclid(DAY)) as i64)) else {
         return 0;
     };
@@ -155,8 +159,6 @@ fn months_between(from: i128, to: i128) -> i64 {
     let moved = |months: i64| add_months_to(from, months).unwrap_or(from);
     if months > 0 && moved(months) > to {
         months -= 1;
-    } else if months < 0 && moved(months) < to {
-        months += 1;
     }
     months
 }
@@ -261,7 +263,8 @@ const WITH_TIMEZONE: Rows = |_, a| {
 };
 
 fn unix(seconds: f64) -> Result<i128> {
-    let millis = (seconds * 1000.0).round();
+    // `Math.round` makes 0 of what is no number.
+    let millis = if seconds.is_nan() { 0.0 } else { (seconds * 1000.0).round() };
     if !millis.is_finite() || millis.abs() > 9.2e18 {
         return Err(Error::argument(format!("Timestamp overflow: {seconds}")));
     }

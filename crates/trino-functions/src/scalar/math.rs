@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use arrow::array::Decimal128Array;
+
 use super::Row;
-use crate::call::{Call, Kernel::Strict, Rows};
+use crate::call::{Arrays, Call, Kernel, Kernel::Strict, Rows};
 use crate::cast::fits;
 use crate::error::{Error, Result};
 use crate::parse;
@@ -457,6 +459,17 @@ const SUM_OF_BIGINTS: Rows = |_, a| match &a[0] {
     other => Ok(other.clone()),
 };
 
+/// DataFusion's sums go on beyond 38 digits.
+const SUM_OF_DECIMALS: Arrays = |_, columns, rows| {
+    let array = columns[0].expanded(rows)?;
+    let Some(sums) = array.as_any().downcast_ref::<Decimal128Array>() else { return Ok(array) };
+    let most = 10i128.pow(38);
+    if sums.iter().flatten().any(|sum| sum.unsigned_abs() >= most.unsigned_abs()) {
+        return Err(Error::out_of_range("Decimal overflow"));
+    }
+    Ok(array)
+};
+
 const RANDOM: Rows = |_, _| Ok(((crate::random::next() >> 11) as f64 / (1u64 << 53) as f64).into());
 
 const RANDOM_BELOW: Rows = |_, a| {
@@ -552,6 +565,7 @@ pub(super) const TABLE: &[Row] = &[
     ("random", "integer, integer -> integer", Strict(RANDOM_BELOW)),
     ("random", "bigint, bigint -> bigint", Strict(RANDOM_BELOW)),
     ("$sum_of_bigints", "decimal(p,s) -> bigint", Strict(SUM_OF_BIGINTS)),
+    ("$sum_of_decimals", "decimal(p,s) -> decimal(p,s)", Kernel::Arrays(SUM_OF_DECIMALS)),
     ("bit_count", "bigint, bigint -> bigint", Strict(BIT_COUNT)),
     ("bitwise_and", "bigint, bigint -> bigint", longs!(|a, b| a & b)),
     ("bitwise_or", "bigint, bigint -> bigint", longs!(|a, b| a | b)),

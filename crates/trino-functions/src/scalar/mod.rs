@@ -5,6 +5,7 @@ mod binary;
 mod datetime;
 mod datetime_format;
 mod json;
+mod json_standard;
 mod map;
 mod math;
 pub mod operator;
@@ -17,6 +18,7 @@ mod url;
 use crate::call::{Argument, Call, Kernel};
 use crate::error::Result;
 
+pub use json_standard::JSON_STANDARD;
 pub use map::build as map_of;
 pub use regexp::matches;
 pub use special::EXTRACTED;
@@ -64,5 +66,7 @@ pub fn is_special(name: &str) -> bool {
 
 /// Operators and the functions of [`SPECIAL`].
 pub fn special(name: &str, arguments: &[Argument]) -> Option<Result<Call>> {
-    operator::resolve(name, arguments).or_else(|| special::resolve(name, arguments))
+    operator::resolve(name, arguments)
+        .or_else(|| special::resolve(name, arguments))
+        .or_else(|| json_standard::resolve(name, arguments))
 }

@@ -46,7 +46,11 @@ pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>
             Ok(call("row", types.clone(), Type::row(types), Kernel::Nullable(|_, args| Ok(Value::Row(args.to_vec())))))
         }
         "$typed" => Ok(call("$typed", types, Type::parse(text(1)?)?, Kernel::Nullable(|_, a| Ok(a[0].clone())))),
-        "$subscript" => subscript(&types, arguments[1].literal.as_ref()),
+        // The text of an index that is written as a number comes third.
+        "$subscript" => {
+            let index = text(2).and_then(|text| text.parse().ok()).map(Value::Int);
+            subscript(&types[..2], index.as_ref().or(arguments[1].literal.as_ref()))
+        }
         "$field" => field(&types, text(1)?),
         "$case" => case(types),
         "$in" => among(types),
