@@ -670,9 +670,15 @@ fn descend(item: &Json, name: &str, found: &mut Vec<Json>) {
     match item {
         Json::Object(members) => {
             found.extend(members.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()));
-            members.iter().for_each(|(_, value)| descend(value, name, found));
+            for (_, value) in members {
+                descend(value, name, found);
+            }
         }
-        Json::Array(items) => items.iter().for_each(|item| descend(item, name, found)),
+        Json::Array(items) => {
+            for item in items {
+                descend(item, name, found);
+            }
+        }
         _ => {}
     }
 }

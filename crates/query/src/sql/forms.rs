@@ -478,8 +478,8 @@ fn lateral_rows(factor: &mut TableFactor) {
         names = None;
     }
     let width = rows.first().map_or(0, Vec::len);
-    let alias = match names.map(|names| names.into_iter().collect::<Option<Vec<_>>>()) {
-        Some(None) => return,
+    let names = names.map(|names| names.into_iter().collect::<Option<Vec<_>>>());
+    let alias = match names {
         Some(Some(names)) => Some(TableAlias {
             explicit: true,
             name: alias.as_ref().map_or_else(|| Ident::with_quote('"', "lateral_rows"), |alias| alias.name.clone()),
@@ -487,7 +487,7 @@ fn lateral_rows(factor: &mut TableFactor) {
             at: None,
         }),
         None if given == width => alias.take(),
-        None => return,
+        _ => return,
     };
     let rows = rows.into_iter().map(|row| function("row", row)).collect();
     *factor = TableFactor::UNNEST {

@@ -209,16 +209,17 @@ pub(super) fn text_of(tokens: &[TokenWithSpan]) -> String {
     text
 }
 
+/// Words behind which an expression stands.
+const BEFORE_EXPRESSIONS: &[&str] =
+    &["ALL", "ANY", "SOME", "EXISTS", "SELECT", "WHEN", "THEN", "ELSE", "AND", "OR", "NOT", "WHERE"];
+
 /// `ALL (VALUES …)` → `ALL (SELECT * FROM (VALUES …) AS quantified_values)`
 fn quantified_values(tokens: &[TokenWithSpan], values: usize, changes: &mut Vec<Change>) {
     let Some(open) = values.checked_sub(1).filter(|open| tokens[*open].token == Token::LParen) else { return };
-    // Where an expression stands: behind such a word or an operator.
-    const BEFORE: &[&str] =
-        &["ALL", "ANY", "SOME", "EXISTS", "SELECT", "WHEN", "THEN", "ELSE", "AND", "OR", "NOT", "WHERE"];
     let before = open.checked_sub(1);
     let quantified = before
         .and_then(|at| bare(tokens, at))
-        .is_some_and(|word| BEFORE.iter().any(|known| word.eq_ignore_ascii_case(known)))
+        .is_some_and(|word| BEFORE_EXPRESSIONS.iter().any(|known| word.eq_ignore_ascii_case(known)))
         || before.is_some_and(|at| {
             matches!(
                 tokens[at].token,

@@ -82,14 +82,14 @@ fn parts(tokens: &[TokenWithSpan]) -> Vec<&[TokenWithSpan]> {
 }
 
 /// Cuts `words` off the end.
-fn cut<'a>(tokens: &mut &'a [TokenWithSpan], words: &[&str]) -> bool {
+fn cut(tokens: &mut &[TokenWithSpan], words: &[&str]) -> bool {
     let Some(at) = tokens.len().checked_sub(words.len()).filter(|at| is(tokens, *at, words)) else { return false };
     *tokens = &tokens[..at];
     true
 }
 
 /// Cuts `RETURNING type [FORMAT JSON]` off the end.
-fn cut_returning<'a>(tokens: &mut &'a [TokenWithSpan], spec: &mut Vec<String>) {
+fn cut_returning(tokens: &mut &[TokenWithSpan], spec: &mut Vec<String>) {
     let Some(at) = top(tokens).into_iter().find(|at| is(tokens, *at, &["RETURNING"])) else { return };
     let mut ty = &tokens[at + 1..];
     cut(&mut ty, &["FORMAT", "JSON"]);
@@ -182,7 +182,7 @@ fn over_path(name: &str, mut tokens: &[TokenWithSpan]) -> Option<Vec<Argument>> 
     let error = cut_on(&mut tokens, "ERROR", &mut spec)?;
     let empty = cut_on(&mut tokens, "EMPTY", &mut spec)?;
     if name == "json_query" {
-        if cut(&mut tokens, &["ON", "SCALAR", "STRING"]) {}
+        cut(&mut tokens, &["ON", "SCALAR", "STRING"]);
         if cut(&mut tokens, &["OMIT", "QUOTES"]) {
             spec.push("quotes=omit".to_owned());
         } else {

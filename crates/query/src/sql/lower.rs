@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Fetch, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval,
     LambdaFunction, LambdaFunctionParameter, LambdaSyntax, LimitClause, NullTreatment, ObjectName, ObjectNamePart,
-    OneOrManyWithParens, OrderByExpr, OrderByKind, Parens, Query, SetExpr, Subscript, TrimWhereField, TypedString,
+    OneOrManyWithParens, OrderByExpr, OrderByKind, Query, SetExpr, Subscript, TrimWhereField, TypedString,
     UnaryOperator, Value, VisitMut, VisitorMut, WindowFrame, WindowType, visit_expressions,
 };
 use trino_functions::Type;
@@ -692,8 +692,6 @@ fn values(body: &mut SetExpr) -> Result<()> {
             format_args!("line 1:1: Values rows have mismatched sizes: {width} vs {}", other.len()),
         ));
     }
-    rows_of_values(&mut values.rows)?;
-    let width = values.rows.first().map_or(width, |row| row.len());
     for column in 0..width {
         let mut common = Type::Unknown;
         let mut types = Vec::with_capacity(values.rows.len());
@@ -718,24 +716,6 @@ fn values(body: &mut SetExpr) -> Result<()> {
                 *cell = call("$cast", vec![take(cell), raw(&common.to_string())]);
             }
         }
-    }
-    Ok(())
-}
-
-/// `VALUES CAST(ROW(1, 'a') AS ROW(id integer, name varchar))`: an item of a row's type is the row, in Trino.
-fn rows_of_values(rows: &mut [Parens<Vec<Expr>>]) -> Result<()> {
-    let mut width = None;
-    for row in rows.iter() {
-        let [only] = row.content.as_slice() else { return Ok(()) };
-        match infer(only) {
-            Some(Ok(Argument { ty: Type::Row(fields), .. })) if *width.get_or_insert(fields.len()) == fields.len() => {}
-            _ => return Ok(()),
-        }
-    }
-    for row in rows {
-        let [only] = row.content.as_slice() else { continue };
-        let fields = (1..=width.unwrap_or(0)).map(|i| subscript(only.clone(), literal(&i.to_string(), "number")));
-        row.content = fields.collect();
     }
     Ok(())
 }
