@@ -34,7 +34,7 @@ from botocore.exceptions import ClientError
 
 HERE = pathlib.Path(__file__).resolve().parent
 CASES = {}
-ON_SPARK = ("scripts_on_both_engines", "data_quality", "databases", "databases_of_connections")
+ON_SPARK = ("scripts_on_both_engines", "bookmarks_of_tables", "data_quality", "databases", "databases_of_connections")
 HEAD = """
 import json, sys
 from awsglue.context import GlueContext
@@ -456,7 +456,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lakerun", help="the binary; without it the server of AWS_ENDPOINT_URL")
     parser.add_argument("--engine", default="auto", choices=["auto", "sail", "spark"])
-    parser.add_argument("--no-spark", action="store_true", help="leave out the cases that need Apache Spark: 400 MB from PyPI and Maven Central")
+    parser.add_argument("--no-spark", action="store_true", help="leave out the cases that need Apache Spark or move to it: 400 MB from PyPI and Maven Central")
     parser.add_argument("names", nargs="*", metavar="NAME")
     arguments = parser.parse_args()
     server = Server(os.path.abspath(arguments.lakerun)) if arguments.lakerun else None
