@@ -51,3 +51,61 @@ fn the_books_first_pipeline_runs_as_it_is_written() {
         assert!(out.contains(line) && page.contains(line), "{line}: {out}\n{err}");
     }
 }
+
+/// What stands in round brackets after square ones.
+fn links(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split("](").skip(1).zip(text.split("](")).filter_map(|(after, before)| {
+        let target = after.split(')').next()?;
+        Some((before.rsplit('[').next().unwrap_or_default(), target))
+    })
+}
+
+#[test]
+fn the_books_links_lead_somewhere() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let mut pages = vec![docs.join("../README.md"), docs.join("../CONTRIBUTING.md"), docs.join("../SECURITY.md")];
+    for entry in std::fs::read_dir(&docs).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|kind| kind == "md") {
+            pages.push(path);
+        }
+    }
+    let mut wrong = Vec::new();
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for (name, target) in links(&text).filter(|(_, target)| !target.contains("://") && !target.starts_with('#')) {
+            let path = page.parent().unwrap().join(target.split('#').next().unwrap());
+            if !path.exists() {
+                wrong.push(format!("{}: {target}", page.display()));
+                continue;
+            }
+            // A test that a cell names is in the file that it leads to.
+            let named = name.trim_matches('`');
+            let of_tests = path.extension().is_some_and(|kind| kind == "rs");
+            let is_test = of_tests && named.bytes().all(|b| b.is_ascii_lowercase() || b"_0123456789".contains(&b));
+            if is_test && !std::fs::read_to_string(&path).unwrap().contains(&format!("fn {named}(")) {
+                wrong.push(format!("{}: {target} has no {named}", page.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_promise_is_held_by_a_test_that_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/promises.md")).unwrap();
+    let (mut file, mut held) = (String::new(), 0);
+    for quoted in page.split('`').skip(1).step_by(2) {
+        if quoted.contains('/') {
+            file = std::fs::read_to_string(root.join(quoted)).unwrap_or_else(|e| panic!("{quoted}: {e}"));
+            held += 1;
+        } else if quoted.contains('_')
+            && !quoted.contains(' ')
+            && quoted.bytes().all(|b| b != b'.' && !b.is_ascii_uppercase())
+        {
+            assert!(file.contains(&format!("fn {quoted}(")), "no test {quoted}");
+        }
+    }
+    assert!(held > 10, "the page names files");
+}
