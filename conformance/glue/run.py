@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -432,15 +431,12 @@ def scripts_on_both_engines(w):
 
 class Server:
     def __init__(self, binary):
-        self.folder = tempfile.TemporaryDirectory(dir=os.environ.get("LAKERUN_TEST_TMP"))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.process = subprocess.Popen([binary, "up", "--listen", f"127.0.0.1:{port}", "--data", self.folder.name], stderr=subprocess.DEVNULL)
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            if self.process.poll() is not None:
-                sys.exit("the server ended")
-            time.sleep(0.1)
+        self.folder = tempfile.TemporaryDirectory()
+        # Port 0: a port that is looked for first may be taken by the look itself, or by another.
+        self.process = subprocess.Popen([binary, "up", "--listen", "127.0.0.1:0", "--data", self.folder.name], stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, text=True)
+        if "serves at" not in self.process.stdout.readline():
+            sys.exit("the server ended")
         for line in subprocess.run([binary, "env", "--data", self.folder.name], capture_output=True, text=True, check=True).stdout.splitlines():
             if line.startswith("export "):
                 name, _, value = line[7:].partition("=")
