@@ -578,6 +578,43 @@ def error_bodies(w):
     assert page["Contents"][0]["Key"] == "a%01b"
 
 
+@case
+def headers_that_say_nothing(w):
+    b = w.bucket()
+    w.main.put_object(Bucket=b, Key="k", Body=b"hello")
+    for bad in ("bytes=3-1", "bytes=0-1,3-4", "lines=1-2", "nonsense"):
+        got = w.main.get_object(Bucket=b, Key="k", Range=bad)
+        assert got["ResponseMetadata"]["HTTPStatusCode"] == 200 and got["Body"].read() == b"hello", bad
+        refused("AccessDenied", w.nobody.get_object, Bucket=b, Key="k", Range=bad)
+        refused("AccessDenied", w.alt.get_object, Bucket=b, Key="k", Range=bad)
+    assert w.main.head_object(Bucket=b, Key="k", Range="bytes=1-2")["ResponseMetadata"]["HTTPStatusCode"] == 206
+    refused("InvalidRange", w.main.get_object, Bucket=b, Key="k", Range="bytes=9-")
+
+
+@case
+def authorizations_that_are_none(w):
+    b = w.bucket()
+    for value, status, code in (("", 403, b"AccessDenied"), ("AWS none", 400, b"InvalidArgument"), ("Bearer x", 400, b"InvalidArgument"),
+                                ("AWS4-HMAC-SHA256 x", 400, b"AuthorizationHeaderMalformed"), ("AWS a:b", 403, b"AccessDenied")):
+        got, _, text = raw(w, "GET", f"/{b}/k", {"Authorization": value})
+        assert got == status and b"<Code>" + code + b"</Code>" in text, (value, got, text)
+    refused("AccessDenied", w.nobody.list_buckets)
+
+
+@case
+def names_tags_and_places(w):
+    for name in ("a.-b", "a-.b", "abc-s3alias", "sthree-a", "amzn-s3-demo-a", "abc.mrap"):
+        refused("InvalidBucketName", w.main.create_bucket, Bucket=name)
+    where = {"LocationConstraint": "nowhere"}
+    refused("InvalidLocationConstraint", w.main.create_bucket, Bucket="b-" + uuid.uuid4().hex[:12], CreateBucketConfiguration=where)
+    b = w.bucket()
+    for tag in ({"Key": "a!", "Value": ""}, {"Key": "a", "Value": "b#"}):
+        refused("InvalidTag", w.main.put_object_tagging, Bucket=w.main.put_object(Bucket=b, Key="k", Body=b"") and b, Key="k", Tagging={"TagSet": [tag]})
+    refused("InvalidRedirectLocation", w.main.put_object, Bucket=b, Key="k", Body=b"", WebsiteRedirectLocation="elsewhere")
+    refused("NoSuchConfiguration", w.main.get_bucket_inventory_configuration, Bucket=b, Id="i")
+    assert "InventoryConfigurationList" not in w.main.list_bucket_inventory_configurations(Bucket=b)
+
+
 def run(world, names):
     passed, failed = 0, 0
     for one in cases:

@@ -48,7 +48,7 @@ impl S3 {
     }
 
     pub(crate) async fn create_bucket(&self, cx: &Cx, name: &str, region: &str, made: Made) -> Result<BucketRecord> {
-        if !s3s::path::check_bucket_name(name) {
+        if !s3s::path::check_bucket_name(name) || !is_name(name) {
             return Err(Error::new("InvalidBucketName", 400, "The specified bucket is not valid."));
         }
         let record = BucketRecord {
@@ -213,6 +213,62 @@ impl S3 {
     }
 }
 
+/// What S3 wants of a name besides its characters: labels that DNS takes, and no beginning or end that stands for something else.
+/// Source: S3 User Guide, "General purpose bucket naming rules".
+fn is_name(name: &str) -> bool {
+    const STARTS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+    const ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+    let label = |label: &str| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-');
+    name.split('.').all(label)
+        && !STARTS.iter().any(|start| name.starts_with(start))
+        && !ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// Is it called as regions are, such as `eu-west-1` or `us-gov-east-1`?
+pub(crate) fn is_region(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    let letters = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    parts.len() >= 3
+        && (2..=3).contains(&parts[0].len())
+        && parts[..parts.len() - 1].iter().all(letters)
+        && parts[1..].iter().any(|part| DIRECTIONS.iter().any(|direction| part.contains(direction)))
+        && parts.last().is_some_and(|last| last.len() <= 2 && last.bytes().all(|b| b.is_ascii_digit()))
+}
+
+const DIRECTIONS: [&str; 5] = ["north", "south", "east", "west", "central"];
+
 pub(crate) fn now_ms(cx: &Cx) -> i64 {
     cx.now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_name, is_region};
+
+    #[test]
+    fn names_and_regions() {
+        for good in ["a.b", "abc", "my-lake.2024", "s3alias", "x-s3"] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in [
+            "a.-b",
+            "a-.b",
+            "xn--a",
+            "sthree-a",
+            "amzn-s3-demo-a",
+            "a-s3alias",
+            "a--ol-s3",
+            "a.mrap",
+            "a--x-s3",
+            "a--table-s3",
+        ] {
+            assert!(!is_name(bad), "{bad}");
+        }
+        for good in ["us-east-1", "eu-central-2", "us-gov-west-1", "ap-southeast-5", "cn-northwest-1", "mx-central-1"] {
+            assert!(is_region(good), "{good}");
+        }
+        for bad in ["", "xx-1", "foo", "us-east", "us--east-1", "eu-west-1a", "default"] {
+            assert!(!is_region(bad), "{bad}");
+        }
+    }
 }

@@ -67,3 +67,8 @@ pub(crate) fn not_implemented(what: &str) -> Error {
 pub(crate) fn internal(cause: impl fmt::Display) -> Error {
     Error::new("InternalError", 500, cause.to_string())
 }
+
+/// Of inventory, metrics, analytics and intelligent tiering, which no bucket has.
+pub(crate) fn no_such_configuration() -> Error {
+    Error::new("NoSuchConfiguration", 404, "The specified configuration does not exist.")
+}

@@ -56,7 +56,7 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
     if !matches!(rule.status.as_str(), "Enabled" | "Disabled") {
         return Err(malformed_xml());
     }
-    if rule.filter.is_some() && rule.prefix.is_some() {
+    if rule.filter.is_some() == rule.prefix.is_some() {
         return Err(malformed_xml());
     }
     if let Some(filter) = &rule.filter {
@@ -69,6 +69,17 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
         ];
         if named.iter().filter(|named| **named).count() > 1 {
             return Err(malformed_xml());
+        }
+        if let Some(and) = &filter.and {
+            let tags = and.tags.as_deref().unwrap_or_default();
+            let others =
+                [and.prefix.is_some(), and.object_size_greater_than.is_some(), and.object_size_less_than.is_some()];
+            if others.iter().filter(|named| **named).count() + tags.len() < 2 {
+                return Err(malformed_xml());
+            }
+            if tags.iter().enumerate().any(|(n, tag)| tags[..n].iter().any(|earlier| earlier.key == tag.key)) {
+                return Err(invalid_request("Duplicate Tag Keys are not allowed."));
+            }
         }
         if let Some(and) = &filter.and
             && let (Some(more), Some(less)) = (and.object_size_greater_than, and.object_size_less_than)
@@ -140,6 +151,7 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
             ));
         }
     }
+    check_transitions(rule)?;
     for transition in rule.noncurrent_version_transitions.iter().flatten() {
         acts = true;
         if transition.noncurrent_days.is_none_or(|days| days < 0) {
@@ -151,6 +163,28 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
         return Ok(());
     }
     Err(invalid_request("At least one action needs to be specified in a rule"))
+}
+
+/// What holds of a rule's transitions together: no class twice, and no mixture of days and dates.
+fn check_transitions(rule: &LifecycleRule) -> Result<()> {
+    let transitions = rule.transitions.as_deref().unwrap_or_default();
+    let place = prefix(rule);
+    let class = |n: usize| transitions[n].storage_class.as_ref().map(TransitionStorageClass::as_str);
+    if (0..transitions.len()).any(|n| (0..n).any(|earlier| class(earlier) == class(n))) {
+        return Err(invalid_argument(format!(
+            "'StorageClass' must be different for 'Transition' actions in same 'Rule' with filter '(prefix={place})'"
+        )));
+    }
+    let expires = rule.expiration.iter().filter(|expiration| expiration.expired_object_delete_marker.is_none());
+    let dated: Vec<bool> =
+        transitions.iter().map(|t| t.date.is_some()).chain(expires.map(|e| e.date.is_some())).collect();
+    if dated.iter().any(|date| *date) && dated.iter().any(|date| !*date) {
+        return Err(invalid_request(format!(
+            "Found mixed 'Date' and 'Days' based Expiration and Transition actions in lifecycle rule for filter \
+             '(prefix={place})'"
+        )));
+    }
+    Ok(())
 }
 
 fn class(name: Option<&str>) -> Result<()> {
@@ -542,19 +576,45 @@ mod tests {
         };
         assert_eq!(put(json!({"status": "Enabled", "prefix": "", "expiration": {"days": 1}})), "00000123456789");
         let bad = [
-            (json!({"status": "enabled", "expiration": {"days": 1}}), "MalformedXML"),
-            (json!({"status": "Enabled"}), "InvalidRequest"),
-            (json!({"status": "Enabled", "expiration": {"days": 0}}), "InvalidArgument"),
+            (json!({"status": "enabled", "prefix": "", "expiration": {"days": 1}}), "MalformedXML"),
+            (json!({"status": "Enabled", "prefix": ""}), "InvalidRequest"),
+            (json!({"status": "Enabled", "prefix": "", "expiration": {"days": 0}}), "InvalidArgument"),
             (
-                json!({"status": "Enabled", "expiration": {"days": 1, "expired_object_delete_marker": true}}),
+                json!({"status": "Enabled", "prefix": "", "expiration": {"days": 1, "expired_object_delete_marker": true}}),
                 "MalformedXML",
             ),
             (
                 json!({"status": "Enabled", "prefix": "a", "filter": {"prefix": "a"}, "expiration": {"days": 1}}),
                 "MalformedXML",
             ),
-            (json!({"status": "Enabled", "transitions": [{"days": 1, "storage_class": "COLD"}]}), "MalformedXML"),
-            (json!({"status": "Enabled", "id": "x".repeat(256), "expiration": {"days": 1}}), "InvalidArgument"),
+            (
+                json!({"status": "Enabled", "prefix": "", "transitions": [{"days": 1, "storage_class": "COLD"}]}),
+                "MalformedXML",
+            ),
+            (
+                json!({"status": "Enabled", "prefix": "", "id": "x".repeat(256), "expiration": {"days": 1}}),
+                "InvalidArgument",
+            ),
+            (json!({"status": "Enabled", "expiration": {"days": 1}}), "MalformedXML"),
+            (
+                json!({"status": "Enabled", "filter": {"and": {"prefix": "a"}}, "expiration": {"days": 1}}),
+                "MalformedXML",
+            ),
+            (
+                json!({"status": "Enabled", "expiration": {"days": 1}, "filter": {"and": {"tags": [
+                    {"key": "a", "value": "1"}, {"key": "a", "value": "2"}]}}}),
+                "InvalidRequest",
+            ),
+            (
+                json!({"status": "Enabled", "prefix": "", "transitions": [
+                    {"days": 40, "storage_class": "GLACIER"}, {"days": 50, "storage_class": "GLACIER"}]}),
+                "InvalidArgument",
+            ),
+            (
+                json!({"status": "Enabled", "prefix": "", "expiration": {"days": 100}, "transitions": [
+                    {"date": "2030-01-01T00:00:00Z", "storage_class": "GLACIER"}]}),
+                "InvalidRequest",
+            ),
         ];
         for (rule, code) in bad {
             assert_eq!(put(rule.clone()), code, "{rule}");

@@ -13,7 +13,7 @@ use crate::buckets::now_ms;
 use crate::change::{self, Garbage};
 use crate::checksum::{COMPOSITE, Checksums, FULL_OBJECT, composite, multipart_etag};
 use crate::conditions::Conditions;
-use crate::errors::{Result, internal, invalid_argument, invalid_range, invalid_request, no_such_upload};
+use crate::errors::{Result, internal, invalid_argument, invalid_request, no_such_upload};
 use crate::events::Change;
 use crate::keys;
 use crate::put::{Attributes, Commit, Stored};
@@ -65,6 +65,9 @@ impl S3 {
         (algorithm, kind): (Option<String>, Option<String>),
     ) -> Result<UploadRecord> {
         attributes.check(&key)?;
+        if let Some(kind) = kind.as_deref().filter(|kind| ![COMPOSITE, FULL_OBJECT].contains(kind)) {
+            return Err(invalid_request(format!("Value for x-amz-checksum-type header is invalid: {kind}")));
+        }
         let kind = match (algorithm.as_deref(), kind) {
             (None, Some(_)) => {
                 return Err(invalid_request(
@@ -204,7 +207,8 @@ impl S3 {
                         )
                     })?;
                 if last >= size {
-                    return Err(invalid_range());
+                    let text = format!("Range specified is not valid for source object of size: {size}");
+                    return Err(invalid_argument(text));
                 }
                 first..last + 1
             }

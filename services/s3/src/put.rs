@@ -50,6 +50,15 @@ impl Attributes {
             return Err(wire::Error::new("InvalidStorageClass", 400, "The storage class you specified is not valid")
                 .with("StorageClassRequested", class.as_str()));
         }
+        if let Some(place) = &self.headers.website_redirect_location
+            && !["/", "http://", "https://"].iter().any(|start| place.starts_with(start))
+        {
+            return Err(wire::Error::new(
+                "InvalidRedirectLocation",
+                400,
+                "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+            ));
+        }
         let size: usize = self.metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
         if size > 2048 {
             return Err(wire::Error::new(
@@ -258,10 +267,10 @@ pub(crate) fn check_tags(tags: &[(String, String)], max: usize) -> Result<()> {
         return Err(wire::Error::new(if max == 10 { "BadRequest" } else { "InvalidTag" }, 400, message));
     }
     for (i, (name, value)) in tags.iter().enumerate() {
-        if name.is_empty() || name.chars().count() > 128 {
+        if name.is_empty() || name.chars().count() > 128 || !name.chars().all(is_of_tags) {
             return Err(wire::Error::new("InvalidTag", 400, "The TagKey you have provided is invalid"));
         }
-        if value.chars().count() > 256 {
+        if value.chars().count() > 256 || !value.chars().all(is_of_tags) {
             return Err(wire::Error::new("InvalidTag", 400, "The TagValue you have provided is invalid"));
         }
         if tags[..i].iter().any(|(n, _)| n == name) {
@@ -269,6 +278,11 @@ pub(crate) fn check_tags(tags: &[(String, String)], max: usize) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Source: S3 User Guide, "Categorizing your objects using tags": letters, numbers and spaces of any script, and `+ - = . _ : / @`.
+fn is_of_tags(c: char) -> bool {
+    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "+-=._:/@".contains(c)
 }
 
 pub(crate) fn url_decode(text: &str) -> Option<String> {

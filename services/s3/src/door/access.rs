@@ -47,6 +47,23 @@ impl Access {
     }
 }
 
+/// Who was found to send a request that may be made; for those who go on without [`Access`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Caller(pub(super) Arc<std::sync::OnceLock<Cx>>);
+
+/// For requests that [`Access`] has let through, with their [`Cx`].
+pub(super) struct Passed;
+
+#[async_trait::async_trait]
+impl S3Access for Passed {
+    async fn check(&self, acx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        match acx.extensions_mut().get::<Cx>() {
+            Some(_) => Ok(()),
+            None => Err(s3_error!(AccessDenied, "Access Denied")),
+        }
+    }
+}
+
 /// The condition keys of a request, kept for operations whose body says what they are about.
 #[derive(Clone)]
 struct RequestKeys(Arc<Vec<(String, String)>>);
@@ -55,6 +72,61 @@ struct RequestKeys(Arc<Vec<(String, String)>>);
 impl S3Access for Access {
     async fn check(&self, acx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let cx = self.cx(acx).await?;
+        let caller = acx.extensions_mut().get::<Caller>().cloned();
+        self.may(acx, cx.clone()).await?;
+        if let Some(Caller(caller)) = caller {
+            drop(caller.set(cx));
+        }
+        Ok(())
+    }
+
+    /// The keys are in the body: each is asked for, and what may not be deleted is told in the answer.
+    async fn delete_objects(&self, req: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
+        let cx = super::cx(req)?;
+        let keys = req.extensions.get::<RequestKeys>().map(|k| Arc::clone(&k.0)).unwrap_or_default();
+        let bucket = req.input.bucket.clone();
+        let mut refused = Vec::new();
+        for object in &req.input.delete.objects {
+            let action = if object.version_id.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+            let ask = Ask {
+                action,
+                bucket: &bucket,
+                key: Some(&object.key),
+                version: object.version_id.as_deref(),
+                keys: &keys,
+            };
+            match self.s3.permit(&cx, &ask).await {
+                Ok(()) => {}
+                Err(error) if error.status() == 403 => refused.push((object.key.clone(), object.version_id.clone())),
+                Err(error) => return Err(convert::error(error)),
+            }
+        }
+        if matches!(cx.principal(), Principal::Anonymous) && refused.len() == req.input.delete.objects.len() {
+            return Err(s3_error!(AccessDenied, "Access Denied"));
+        }
+        req.input.delete.objects.retain(|o| !refused.iter().any(|(k, v)| *k == o.key && *v == o.version_id));
+        req.extensions.insert(Refused(refused));
+        Ok(())
+    }
+
+    async fn put_object_tagging(&self, req: &mut S3Request<PutObjectTaggingInput>) -> S3Result<()> {
+        let cx = super::cx(req)?;
+        let mut keys = req.extensions.get::<RequestKeys>().map(|k| k.0.to_vec()).unwrap_or_default();
+        tag_keys(&mut keys, &convert::tags(req.input.tagging.tag_set.clone()));
+        let version = req.input.version_id.as_deref();
+        let action = if version.is_some() { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
+        let ask = Ask { action, bucket: &req.input.bucket, key: Some(&req.input.key), version, keys: &keys };
+        self.s3.permit(&cx, &ask).await.map_err(convert::error)
+    }
+}
+
+/// The keys of a DeleteObjects that may not be deleted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refused(pub(super) Vec<(String, Option<String>)>);
+
+impl Access {
+    /// Is all allowed that the request stands for? Leaves the caller's context with it.
+    async fn may(&self, acx: &mut S3AccessContext<'_>, cx: Cx) -> S3Result<()> {
         let operation: String = acx.s3_op().name().to_owned();
         let operation = operation.as_str();
         super::gate::check(
@@ -105,51 +177,6 @@ impl S3Access for Access {
         Ok(())
     }
 
-    /// The keys are in the body: each is asked for, and what may not be deleted is told in the answer.
-    async fn delete_objects(&self, req: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
-        let cx = super::cx(req)?;
-        let keys = req.extensions.get::<RequestKeys>().map(|k| Arc::clone(&k.0)).unwrap_or_default();
-        let bucket = req.input.bucket.clone();
-        let mut refused = Vec::new();
-        for object in &req.input.delete.objects {
-            let action = if object.version_id.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
-            let ask = Ask {
-                action,
-                bucket: &bucket,
-                key: Some(&object.key),
-                version: object.version_id.as_deref(),
-                keys: &keys,
-            };
-            match self.s3.permit(&cx, &ask).await {
-                Ok(()) => {}
-                Err(error) if error.status() == 403 => refused.push((object.key.clone(), object.version_id.clone())),
-                Err(error) => return Err(convert::error(error)),
-            }
-        }
-        if matches!(cx.principal(), Principal::Anonymous) && refused.len() == req.input.delete.objects.len() {
-            return Err(s3_error!(AccessDenied, "Access Denied"));
-        }
-        req.input.delete.objects.retain(|o| !refused.iter().any(|(k, v)| *k == o.key && *v == o.version_id));
-        req.extensions.insert(Refused(refused));
-        Ok(())
-    }
-
-    async fn put_object_tagging(&self, req: &mut S3Request<PutObjectTaggingInput>) -> S3Result<()> {
-        let cx = super::cx(req)?;
-        let mut keys = req.extensions.get::<RequestKeys>().map(|k| k.0.to_vec()).unwrap_or_default();
-        tag_keys(&mut keys, &convert::tags(req.input.tagging.tag_set.clone()));
-        let version = req.input.version_id.as_deref();
-        let action = if version.is_some() { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
-        let ask = Ask { action, bucket: &req.input.bucket, key: Some(&req.input.key), version, keys: &keys };
-        self.s3.permit(&cx, &ask).await.map_err(convert::error)
-    }
-}
-
-/// The keys of a DeleteObjects that may not be deleted.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Refused(pub(super) Vec<(String, Option<String>)>);
-
-impl Access {
     async fn source(&self, cx: &Cx, headers: &HeaderMap, keys: &[(String, String)]) -> S3Result<()> {
         let text = header(headers, "x-amz-copy-source").unwrap_or_default();
         let Named { bucket, key, version } = crate::ops::source(text).map_err(convert::error)?;
@@ -195,7 +222,7 @@ async fn allow_account(cx: &Cx, action: &str, resource: &str) -> S3Result<()> {
     cx.router().authorize(cx, action, resource).await.map_err(|error| {
         let anonymous = matches!(cx.principal(), Principal::Anonymous);
         S3Error::with_message(
-            if error.status() == 403 { S3ErrorCode::AccessDenied } else { S3ErrorCode::InternalError },
+            if anonymous || error.status() == 403 { S3ErrorCode::AccessDenied } else { S3ErrorCode::InternalError },
             if anonymous { "Access Denied".to_owned() } else { error.message().replacen(" on resource: *", "", 1) },
         )
     })

@@ -40,6 +40,56 @@ pub(super) fn finish(response: &mut HttpResponse, path: &str, id: &str) {
     }
 }
 
+/// What S3 says where s3s has words of its own: of signatures that cannot be read, and of numbers that are none.
+/// Source: API reference, "Error responses", and AWS's answers as clients' issues quote them.
+pub(super) fn in_own_words(response: &mut HttpResponse, authorization: Option<&HeaderValue>) {
+    if response.status() != StatusCode::BAD_REQUEST {
+        return;
+    }
+    let Some(bytes) = response.body().bytes() else { return };
+    let text = String::from_utf8_lossy(&bytes);
+    let says = |words: &str| text.contains(words);
+    let (status, code, message, argument) = if says("<Message>invalid header: authorization</Message>") {
+        let value = authorization.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let argument = Some(("Authorization", value.to_owned()));
+        let (status, code, message) = match value.split(' ').next().unwrap_or_default() {
+            "" => (StatusCode::FORBIDDEN, "AccessDenied", "Access Denied"),
+            "AWS" => (
+                StatusCode::BAD_REQUEST,
+                "InvalidArgument",
+                "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature",
+            ),
+            scheme if scheme.starts_with("AWS4-") => (
+                StatusCode::BAD_REQUEST,
+                "AuthorizationHeaderMalformed",
+                "The authorization header is malformed; the authorization header requires three components: Credential, \
+                 SignedHeaders, and Signature.",
+            ),
+            _ => (StatusCode::BAD_REQUEST, "InvalidArgument", "Unsupported Authorization Type"),
+        };
+        (status, code, message, argument.filter(|_| code == "InvalidArgument"))
+    } else if says("header: x-amz-date") || says("<Message>missing date</Message>") {
+        let message = "AWS authentication requires a valid Date or x-amz-date header";
+        (StatusCode::FORBIDDEN, "AccessDenied", message, None)
+    } else if let Some((_, rest)) = text.split_once("<Message>invalid query: max-keys: ") {
+        let value = rest.split('<').next().unwrap_or_default();
+        let message = "Provided max-keys not an integer or within integer range";
+        (StatusCode::BAD_REQUEST, "InvalidArgument", message, Some(("max-keys", value.to_owned())))
+    } else {
+        return;
+    };
+    let told = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    *response.status_mut() = status;
+    response.headers_mut().remove(CONTENT_LENGTH);
+    if let Some((name, value)) = argument {
+        let members = serde_json::json!({"ArgumentName": name, "ArgumentValue": value}).to_string();
+        if let Ok(members) = HeaderValue::try_from(hex::encode(members)) {
+            response.headers_mut().insert(MEMBERS, members);
+        }
+    }
+    *response.body_mut() = told.into_bytes().into();
+}
+
 fn error(text: &str, members: Option<&HeaderValue>, path: &str, id: &str) -> String {
     let within = |name: &str| {
         let (open, close) = (format!("<{name}>"), format!("</{name}>"));

@@ -80,16 +80,20 @@ pub(super) enum Target {
 }
 
 /// The operations that the door serves: those that [`super::Handler`] has a function for.
-const SERVED: [&str; 72] = [
+const SERVED: [&str; 84] = [
     "AbortMultipartUpload",
     "CompleteMultipartUpload",
     "CopyObject",
     "CreateBucket",
     "CreateMultipartUpload",
     "DeleteBucket",
+    "DeleteBucketAnalyticsConfiguration",
     "DeleteBucketCors",
     "DeleteBucketEncryption",
+    "DeleteBucketIntelligentTieringConfiguration",
+    "DeleteBucketInventoryConfiguration",
     "DeleteBucketLifecycle",
+    "DeleteBucketMetricsConfiguration",
     "DeleteBucketOwnershipControls",
     "DeleteBucketPolicy",
     "DeleteBucketReplication",
@@ -101,11 +105,15 @@ const SERVED: [&str; 72] = [
     "DeletePublicAccessBlock",
     "GetBucketAccelerateConfiguration",
     "GetBucketAcl",
+    "GetBucketAnalyticsConfiguration",
     "GetBucketCors",
     "GetBucketEncryption",
+    "GetBucketIntelligentTieringConfiguration",
+    "GetBucketInventoryConfiguration",
     "GetBucketLifecycleConfiguration",
     "GetBucketLocation",
     "GetBucketLogging",
+    "GetBucketMetricsConfiguration",
     "GetBucketNotificationConfiguration",
     "GetBucketOwnershipControls",
     "GetBucketPolicy",
@@ -125,6 +133,10 @@ const SERVED: [&str; 72] = [
     "GetPublicAccessBlock",
     "HeadBucket",
     "HeadObject",
+    "ListBucketAnalyticsConfigurations",
+    "ListBucketIntelligentTieringConfigurations",
+    "ListBucketInventoryConfigurations",
+    "ListBucketMetricsConfigurations",
     "ListBuckets",
     "ListMultipartUploads",
     "ListObjectVersions",
@@ -213,6 +225,9 @@ pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &Heade
                 "A header you provided implies functionality that is not implemented: {name}"
             )));
         }
+    }
+    if headers.get("content-md5").is_some_and(HeaderValue::is_empty) {
+        return Err(S3Error::with_message(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified is not valid."));
     }
     for (name, unless) in operation.refused {
         let key = keys.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref());

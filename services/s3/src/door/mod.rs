@@ -8,6 +8,7 @@ mod cors;
 mod form;
 mod gate;
 mod host;
+mod lenient;
 mod listing;
 mod objects;
 mod requests;
@@ -30,6 +31,8 @@ use crate::S3;
 #[derive(Clone)]
 pub struct Door {
     service: S3Service,
+    /// Without signatures and permissions, for requests that have passed both.
+    passed: S3Service,
     s3: Arc<S3>,
 }
 
@@ -47,7 +50,10 @@ impl Door {
         builder.set_auth(auth::Keys::new(Arc::clone(&service.router)));
         builder.set_access(access::Access::new(service.clone()));
         builder.set_host(host::Localhost);
-        Self { service: builder.build(), s3: service }
+        let mut passed = S3ServiceBuilder::new(Handler { s3: service.clone() });
+        passed.set_access(access::Passed);
+        passed.set_host(host::Localhost);
+        Self { service: builder.build(), passed: passed.build(), s3: service }
     }
 
     /// Answers one request. Never fails: what goes wrong is an S3 error in XML.
@@ -63,6 +69,7 @@ impl Door {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let named = host::names_bucket(request.headers());
         let path = uri.path().to_owned();
+        let authorization = request.headers().get(http::header::AUTHORIZATION).cloned();
         let origin = request.headers().get(http::header::ORIGIN).cloned();
         let crossing = origin.map(|origin| (origin, request.method().clone(), Target::of(&request)));
         let mut response = match self.answered(request).await {
@@ -80,6 +87,13 @@ impl Door {
                 replace(&mut response, "Unknown operation", &format!("{name} is not implemented"));
             }
             *response.status_mut() = http::StatusCode::BAD_REQUEST;
+        }
+        answer::in_own_words(&mut response, authorization.as_ref());
+        if method == http::Method::HEAD
+            && response.status() == http::StatusCode::OK
+            && response.headers().contains_key(http::header::CONTENT_RANGE)
+        {
+            *response.status_mut() = http::StatusCode::PARTIAL_CONTENT;
         }
         answer::finish(&mut response, &path, &id);
         if let Some((origin, method, Some(target))) = crossing
@@ -103,11 +117,32 @@ impl Door {
         if form::is_form(&request) {
             return self.s3.post_form(request).await;
         }
-        self.service.call(request).await.map_err(|error| {
-            tracing::error!(?error, "an S3 request could not be answered");
-            s3s::S3Error::new(s3s::S3ErrorCode::InternalError)
-        })
+        if lenient::has_void_headers(&request) {
+            return self.without_void_headers(request).await;
+        }
+        self.service.call(request).await.map_err(failed)
     }
+
+    /// Reads once as it came, for its signature and permissions, and once without the headers that are to be passed over.
+    async fn without_void_headers(&self, mut request: HttpRequest) -> S3Result<HttpResponse> {
+        let mut plain = lenient::plain(&request);
+        let caller = access::Caller::default();
+        request.extensions_mut().insert(caller.clone());
+        let response = self.service.call(request).await.map_err(failed)?;
+        match caller.0.get() {
+            Some(cx) => {
+                plain.extensions_mut().insert(cx.clone());
+                self.passed.call(plain).await.map_err(failed)
+            }
+            None => Ok(response),
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
+fn failed(error: s3s::HttpError) -> s3s::S3Error {
+    tracing::error!(?error, "an S3 request could not be answered");
+    s3s::S3Error::new(s3s::S3ErrorCode::InternalError)
 }
 
 fn replace(response: &mut HttpResponse, from: &str, to: &str) {
@@ -515,6 +550,91 @@ impl s3s::S3 for Handler {
         req: S3Request<DeleteBucketWebsiteInput>,
     ) -> Answer<DeleteBucketWebsiteOutput> {
         settings::delete(&self.s3, &cx(&req)?, &req.input.bucket, crate::settings::WEBSITE).await
+    }
+    // Settings that none can have here, for a request to have them is refused.
+    async fn get_bucket_analytics_configuration(
+        &self,
+        req: S3Request<GetBucketAnalyticsConfigurationInput>,
+    ) -> Answer<GetBucketAnalyticsConfigurationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        Err(convert::error(crate::errors::no_such_configuration()))
+    }
+    async fn delete_bucket_analytics_configuration(
+        &self,
+        req: S3Request<DeleteBucketAnalyticsConfigurationInput>,
+    ) -> Answer<DeleteBucketAnalyticsConfigurationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        Err(convert::error(crate::errors::no_such_configuration()))
+    }
+    async fn list_bucket_analytics_configurations(
+        &self,
+        req: S3Request<ListBucketAnalyticsConfigurationsInput>,
+    ) -> Answer<ListBucketAnalyticsConfigurationsOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        answer(ListBucketAnalyticsConfigurationsOutput { is_truncated: Some(false), ..Default::default() })
+    }
+    async fn get_bucket_intelligent_tiering_configuration(
+        &self,
+        req: S3Request<GetBucketIntelligentTieringConfigurationInput>,
+    ) -> Answer<GetBucketIntelligentTieringConfigurationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        Err(convert::error(crate::errors::no_such_configuration()))
+    }
+    async fn delete_bucket_intelligent_tiering_configuration(
+        &self,
+        req: S3Request<DeleteBucketIntelligentTieringConfigurationInput>,
+    ) -> Answer<DeleteBucketIntelligentTieringConfigurationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        Err(convert::error(crate::errors::no_such_configuration()))
+    }
+    async fn list_bucket_intelligent_tiering_configurations(
+        &self,
+        req: S3Request<ListBucketIntelligentTieringConfigurationsInput>,
+    ) -> Answer<ListBucketIntelligentTieringConfigurationsOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        answer(ListBucketIntelligentTieringConfigurationsOutput { is_truncated: Some(false), ..Default::default() })
+    }
+    async fn get_bucket_inventory_configuration(
+        &self,
+        req: S3Request<GetBucketInventoryConfigurationInput>,
+    ) -> Answer<GetBucketInventoryConfigurationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        Err(convert::error(crate::errors::no_such_configuration()))
+    }
+    async fn delete_bucket_inventory_configuration(
+        &self,
+        req: S3Request<DeleteBucketInventoryConfigurationInput>,
+    ) -> Answer<DeleteBucketInventoryConfigurationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        Err(convert::error(crate::errors::no_such_configuration()))
+    }
+    async fn list_bucket_inventory_configurations(
+        &self,
+        req: S3Request<ListBucketInventoryConfigurationsInput>,
+    ) -> Answer<ListBucketInventoryConfigurationsOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        answer(ListBucketInventoryConfigurationsOutput { is_truncated: Some(false), ..Default::default() })
+    }
+    async fn get_bucket_metrics_configuration(
+        &self,
+        req: S3Request<GetBucketMetricsConfigurationInput>,
+    ) -> Answer<GetBucketMetricsConfigurationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        Err(convert::error(crate::errors::no_such_configuration()))
+    }
+    async fn delete_bucket_metrics_configuration(
+        &self,
+        req: S3Request<DeleteBucketMetricsConfigurationInput>,
+    ) -> Answer<DeleteBucketMetricsConfigurationOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        Err(convert::error(crate::errors::no_such_configuration()))
+    }
+    async fn list_bucket_metrics_configurations(
+        &self,
+        req: S3Request<ListBucketMetricsConfigurationsInput>,
+    ) -> Answer<ListBucketMetricsConfigurationsOutput> {
+        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
+        answer(ListBucketMetricsConfigurationsOutput { is_truncated: Some(false), ..Default::default() })
     }
     async fn delete_bucket_replication(
         &self,

@@ -318,7 +318,7 @@ pub(super) async fn delete_many(s3: &S3, req: S3Request<DeleteObjectsInput>) -> 
     let bypass = req.input.bypass_governance_retention.unwrap_or(false);
     let Delete { objects, quiet } = req.input.delete;
     let asked = objects.len() + refused.len();
-    if asked == 0 || asked > 1000 {
+    if asked == 0 || asked > 1000 || objects.iter().any(|object| object.key.is_empty()) {
         return Err(error(crate::errors::malformed_xml()));
     }
     if bypass {

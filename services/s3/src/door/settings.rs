@@ -74,6 +74,9 @@ pub(super) async fn create_bucket(s3: &S3, req: S3Request<CreateBucketInput>) ->
     let constraint = input.create_bucket_configuration.and_then(|c| c.location_constraint);
     let region = match constraint.as_ref().map(BucketLocationConstraint::as_str).filter(|c| !c.is_empty()) {
         Some("EU") => "eu-west-1",
+        Some(constraint) if constraint != cx.region() && !crate::buckets::is_region(constraint) => {
+            return Err(s3_error!(InvalidLocationConstraint, "The specified location-constraint is not valid"));
+        }
         Some(constraint) if constraint == cx.region() || cx.region() == "us-east-1" => constraint,
         Some(constraint) => {
             return Err(s3_error!(
