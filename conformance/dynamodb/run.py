@@ -933,6 +933,83 @@ def protocol():
 
 
 @case
+def backups_and_restores():
+    index = {"IndexName": "by-g", "KeySchema": keys("g"), "Projection": {"ProjectionType": "ALL"}}
+    with Table(definitions=types(p="S", c="N", g="S"), GlobalSecondaryIndexes=[index]) as table:
+        # More than are copied in one piece.
+        for start in range(0, 1200, 25):
+            batch = [{"PutRequest": {"Item": wire({"p": "x", "c": at, "g": f"g{at % 3}"})}} for at in range(start, start + 25)]
+            client.batch_write_item(RequestItems={table.name: batch})
+        made = table.call("create_backup", BackupName="first")["BackupDetails"]
+        # What is written after it is not in it, whether the copy has come to it or not.
+        table.put(p="x", c=5000, g="late")
+        table.call("delete_item", Key=wire({"p": "x", "c": 1150}))
+        table.call("update_item", Key=wire({"p": "x", "c": 1199}), UpdateExpression="SET g = :g", ExpressionAttributeValues={":g": {"S": "late"}})
+        arn = made["BackupArn"]
+        until(lambda: client.describe_backup(BackupArn=arn)["BackupDescription"]["BackupDetails"]["BackupStatus"] == "AVAILABLE")
+        described = client.describe_backup(BackupArn=arn)["BackupDescription"]
+        expect((described["SourceTableDetails"]["ItemCount"], described["BackupDetails"]["BackupName"]), (1200, "first"))
+        expect([one["BackupArn"] for one in client.list_backups(TableName=table.name)["BackupSummaries"]], [arn])
+        fails("TableAlreadyExistsException", "Table already exists", client.restore_table_from_backup, TargetTableName=table.name, BackupArn=arn)
+        fails("BackupNotFoundException", "Backup not found", client.restore_table_from_backup, TargetTableName="some-table", BackupArn=arn + "x")
+        target = f"{table.name}-restored"
+        answer = client.restore_table_from_backup(TargetTableName=target, BackupArn=arn)["TableDescription"]
+        expect((answer["TableStatus"], answer["RestoreSummary"]["SourceBackupArn"]), ("CREATING", arn))
+        until(lambda: client.describe_table(TableName=target)["Table"]["TableStatus"] == "ACTIVE")
+        restored = client.describe_table(TableName=target)["Table"]
+        expect((restored["ItemCount"], restored["GlobalSecondaryIndexes"][0]["ItemCount"], restored["RestoreSummary"]["RestoreInProgress"]), (1200, 1200, False))
+        query = dict(TableName=target, IndexName="by-g", KeyConditionExpression="g = :g", Select="COUNT")
+        expect(client.query(**query, ExpressionAttributeValues={":g": {"S": "late"}})["Count"], 0)
+        expect(client.query(**query, ExpressionAttributeValues={":g": {"S": "g1"}})["Count"], 400)
+        client.delete_table(TableName=target)
+        bare = f"{table.name}-bare"
+        client.restore_table_from_backup(TargetTableName=bare, BackupArn=arn, GlobalSecondaryIndexOverride=[])
+        until(lambda: client.describe_table(TableName=bare)["Table"]["TableStatus"] == "ACTIVE")
+        assert "GlobalSecondaryIndexes" not in client.describe_table(TableName=bare)["Table"]
+        client.delete_table(TableName=bare)
+        expect(client.delete_backup(BackupArn=arn)["BackupDescription"]["BackupDetails"]["BackupStatus"], "DELETED")
+        fails("BackupNotFoundException", "", client.describe_backup, BackupArn=arn)
+    fails("TableNotFoundException", "Table not found", client.create_backup, TableName="no-such-table", BackupName="none")
+
+
+@case
+def points_in_time():
+    with Table(definitions=types(p="S", c="N")) as table:
+        found = table.call("describe_continuous_backups")["ContinuousBackupsDescription"]
+        expect((found["ContinuousBackupsStatus"], found["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]), ("ENABLED", "DISABLED"))
+        target = f"{table.name}-then"
+        restore = lambda **more: client.restore_table_to_point_in_time(SourceTableName=table.name, TargetTableName=target, **more)
+        fails("PointInTimeRecoveryUnavailableException", "not enabled", restore, UseLatestRestorableTime=True)
+        table.put(p="x", c=1, a="before")
+        table.call("update_continuous_backups", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 3})
+        found = table.call("describe_continuous_backups")["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+        expect((found["PointInTimeRecoveryStatus"], found["RecoveryPeriodInDays"]), ("ENABLED", 3))
+        assert found["EarliestRestorableDateTime"] <= found["LatestRestorableDateTime"]
+        table.put(p="x", c=2, a="kept")
+        table.put(p="x", c=3, a="old")
+        time.sleep(1.1)
+        then = time.time()
+        time.sleep(1.1)
+        table.put(p="x", c=3, a="new")
+        table.put(p="x", c=3, a="newer")
+        table.call("delete_item", Key=wire({"p": "x", "c": 2}))
+        table.put(p="x", c=4, a="late")
+        fails("InvalidRestoreTimeException", "", restore, RestoreDateTime=then + 3600)
+        fails("InvalidRestoreTimeException", "", restore, RestoreDateTime=then - 3600)
+        restore(RestoreDateTime=then)
+        until(lambda: client.describe_table(TableName=target)["Table"]["TableStatus"] == "ACTIVE")
+        items = client.scan(TableName=target)["Items"]
+        expect(sorted((item["c"]["N"], item["a"]["S"]) for item in items), [("1", "before"), ("2", "kept"), ("3", "old")])
+        client.delete_table(TableName=target)
+        restore(UseLatestRestorableTime=True)
+        until(lambda: client.describe_table(TableName=target)["Table"]["TableStatus"] == "ACTIVE")
+        expect(sorted(item["c"]["N"] for item in client.scan(TableName=target)["Items"]), ["1", "3", "4"])
+        client.delete_table(TableName=target)
+        table.call("update_continuous_backups", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False})
+        fails("PointInTimeRecoveryUnavailableException", "not enabled", restore, UseLatestRestorableTime=True)
+
+
+@case
 def settings_that_are_kept_or_refused():
     with Table() as table:
         expect(table.call("describe_contributor_insights")["ContributorInsightsStatus"], "DISABLED")

@@ -86,6 +86,32 @@ impl wire::Operation for BatchWriteItem {
     };
 }
 
+/// `dynamodb:CreateBackup`.
+#[derive(Debug)]
+pub struct CreateBackup;
+impl wire::Operation for CreateBackup {
+    type Input = CreateBackupInput;
+    type Output = CreateBackupOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateBackup",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_BACKUP_INPUT,
+        output: &S_CREATE_BACKUP_OUTPUT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "dynamodb:CreateBackup",
+            resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `dynamodb:CreateTable`.
 #[derive(Debug)]
 pub struct CreateTable;
@@ -109,6 +135,32 @@ impl wire::Operation for CreateTable {
             passes: "",
         }],
         refused: &[("GlobalTableSettingsReplicationMode", &[]), ("VectorIndexes", &[])],
+    };
+}
+
+/// `dynamodb:DeleteBackup`.
+#[derive(Debug)]
+pub struct DeleteBackup;
+impl wire::Operation for DeleteBackup {
+    type Input = DeleteBackupInput;
+    type Output = DeleteBackupOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteBackup",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_BACKUP_INPUT,
+        output: &S_DELETE_BACKUP_OUTPUT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DeleteBackup",
+            resource: "arn:aws:dynamodb:{region}:{account}:{BackupArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
     };
 }
 
@@ -183,6 +235,32 @@ impl wire::Operation for DeleteTable {
         needs: &[wire::operation::Need {
             action: "dynamodb:DeleteTable",
             resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `dynamodb:DescribeBackup`.
+#[derive(Debug)]
+pub struct DescribeBackup;
+impl wire::Operation for DescribeBackup {
+    type Input = DescribeBackupInput;
+    type Output = DescribeBackupOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeBackup",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_BACKUP_INPUT,
+        output: &S_DESCRIBE_BACKUP_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "dynamodb:DescribeBackup",
+            resource: "arn:aws:dynamodb:{region}:{account}:{BackupArn}",
             when: None,
             passes: "",
         }],
@@ -508,6 +586,27 @@ impl wire::Operation for GetResourcePolicy {
     };
 }
 
+/// `dynamodb:ListBackups`.
+#[derive(Debug)]
+pub struct ListBackups;
+impl wire::Operation for ListBackups {
+    type Input = ListBackupsInput;
+    type Output = ListBackupsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListBackups",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_BACKUPS_INPUT,
+        output: &S_LIST_BACKUPS_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "dynamodb:ListBackups", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `dynamodb:ListContributorInsights`.
 #[derive(Debug)]
 pub struct ListContributorInsights;
@@ -659,6 +758,40 @@ impl wire::Operation for Query {
     };
 }
 
+/// `dynamodb:RestoreTableFromBackup`.
+#[derive(Debug)]
+pub struct RestoreTableFromBackup;
+impl wire::Operation for RestoreTableFromBackup {
+    type Input = RestoreTableFromBackupInput;
+    type Output = RestoreTableFromBackupOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RestoreTableFromBackup",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_RESTORE_TABLE_FROM_BACKUP_INPUT,
+        output: &S_RESTORE_TABLE_FROM_BACKUP_OUTPUT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "dynamodb:RestoreTableFromBackup",
+                resource: "arn:aws:dynamodb:{region}:{account}:table/{TargetTableName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "dynamodb:RestoreTableFromBackup",
+                resource: "arn:aws:dynamodb:{region}:{account}:{BackupArn}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[("VectorIndexOverride", &[])],
+    };
+}
+
 /// `dynamodb:RestoreTableToPointInTime`.
 #[derive(Debug)]
 pub struct RestoreTableToPointInTime;
@@ -689,7 +822,7 @@ impl wire::Operation for RestoreTableToPointInTime {
                 passes: "",
             },
         ],
-        refused: &[("SSESpecificationOverride", &[]), ("VectorIndexOverride", &[])],
+        refused: &[("VectorIndexOverride", &[])],
     };
 }
 
@@ -982,10 +1115,13 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <BatchExecuteStatement as wire::Operation>::SPEC,
     <BatchGetItem as wire::Operation>::SPEC,
     <BatchWriteItem as wire::Operation>::SPEC,
+    <CreateBackup as wire::Operation>::SPEC,
     <CreateTable as wire::Operation>::SPEC,
+    <DeleteBackup as wire::Operation>::SPEC,
     <DeleteItem as wire::Operation>::SPEC,
     <DeleteResourcePolicy as wire::Operation>::SPEC,
     <DeleteTable as wire::Operation>::SPEC,
+    <DescribeBackup as wire::Operation>::SPEC,
     <DescribeContinuousBackups as wire::Operation>::SPEC,
     <DescribeContributorInsights as wire::Operation>::SPEC,
     <DescribeEndpoints as wire::Operation>::SPEC,
@@ -999,12 +1135,14 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ExecuteTransaction as wire::Operation>::SPEC,
     <GetItem as wire::Operation>::SPEC,
     <GetResourcePolicy as wire::Operation>::SPEC,
+    <ListBackups as wire::Operation>::SPEC,
     <ListContributorInsights as wire::Operation>::SPEC,
     <ListTables as wire::Operation>::SPEC,
     <ListTagsOfResource as wire::Operation>::SPEC,
     <PutItem as wire::Operation>::SPEC,
     <PutResourcePolicy as wire::Operation>::SPEC,
     <Query as wire::Operation>::SPEC,
+    <RestoreTableFromBackup as wire::Operation>::SPEC,
     <RestoreTableToPointInTime as wire::Operation>::SPEC,
     <Scan as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
@@ -1058,6 +1196,44 @@ pub struct AttributeValueUpdate {
     pub action: Option<String>,
 }
 wire::shape!(AttributeValueUpdate: "Value" value, "Action" action,);
+
+/// `BackupDescription`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BackupDescription {
+    pub backup_details: Option<BackupDetails>,
+    pub source_table_details: Option<SourceTableDetails>,
+    pub source_table_feature_details: Option<SourceTableFeatureDetails>,
+}
+wire::shape!(BackupDescription: "BackupDetails" backup_details, "SourceTableDetails" source_table_details, "SourceTableFeatureDetails" source_table_feature_details,);
+
+/// `BackupDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BackupDetails {
+    pub backup_arn: String,
+    pub backup_name: String,
+    pub backup_size_bytes: Option<i64>,
+    pub backup_status: String,
+    pub backup_type: String,
+    pub backup_creation_date_time: wire::Timestamp,
+    pub backup_expiry_date_time: Option<wire::Timestamp>,
+}
+wire::shape!(BackupDetails: "BackupArn" backup_arn, "BackupName" backup_name, "BackupSizeBytes" backup_size_bytes, "BackupStatus" backup_status, "BackupType" backup_type, "BackupCreationDateTime" backup_creation_date_time, "BackupExpiryDateTime" backup_expiry_date_time,);
+
+/// `BackupSummary`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BackupSummary {
+    pub table_name: Option<String>,
+    pub table_id: Option<String>,
+    pub table_arn: Option<String>,
+    pub backup_arn: Option<String>,
+    pub backup_name: Option<String>,
+    pub backup_creation_date_time: Option<wire::Timestamp>,
+    pub backup_expiry_date_time: Option<wire::Timestamp>,
+    pub backup_status: Option<String>,
+    pub backup_type: Option<String>,
+    pub backup_size_bytes: Option<i64>,
+}
+wire::shape!(BackupSummary: "TableName" table_name, "TableId" table_id, "TableArn" table_arn, "BackupArn" backup_arn, "BackupName" backup_name, "BackupCreationDateTime" backup_creation_date_time, "BackupExpiryDateTime" backup_expiry_date_time, "BackupStatus" backup_status, "BackupType" backup_type, "BackupSizeBytes" backup_size_bytes,);
 
 /// `BatchExecuteStatementInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1207,6 +1383,21 @@ pub struct ContributorInsightsSummary {
 }
 wire::shape!(ContributorInsightsSummary: "TableName" table_name, "IndexName" index_name, "ContributorInsightsStatus" contributor_insights_status, "ContributorInsightsMode" contributor_insights_mode,);
 
+/// `CreateBackupInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateBackupInput {
+    pub table_name: String,
+    pub backup_name: String,
+}
+wire::shape!(CreateBackupInput: "TableName" table_name, "BackupName" backup_name,);
+
+/// `CreateBackupOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateBackupOutput {
+    pub backup_details: Option<BackupDetails>,
+}
+wire::shape!(CreateBackupOutput: "BackupDetails" backup_details,);
+
 /// `CreateGlobalSecondaryIndexAction`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateGlobalSecondaryIndexAction {
@@ -1292,6 +1483,20 @@ pub struct Delete {
     pub return_values_on_condition_check_failure: Option<String>,
 }
 wire::shape!(Delete: "Key" key, "TableName" table_name, "ConditionExpression" condition_expression, "ExpressionAttributeNames" expression_attribute_names, "ExpressionAttributeValues" expression_attribute_values, "ReturnValuesOnConditionCheckFailure" return_values_on_condition_check_failure,);
+
+/// `DeleteBackupInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteBackupInput {
+    pub backup_arn: String,
+}
+wire::shape!(DeleteBackupInput: "BackupArn" backup_arn,);
+
+/// `DeleteBackupOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteBackupOutput {
+    pub backup_description: Option<BackupDescription>,
+}
+wire::shape!(DeleteBackupOutput: "BackupDescription" backup_description,);
 
 /// `DeleteGlobalSecondaryIndexAction`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1382,6 +1587,20 @@ pub struct DeleteVectorIndexAction {
     pub index_name: String,
 }
 wire::shape!(DeleteVectorIndexAction: "IndexName" index_name,);
+
+/// `DescribeBackupInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeBackupInput {
+    pub backup_arn: String,
+}
+wire::shape!(DescribeBackupInput: "BackupArn" backup_arn,);
+
+/// `DescribeBackupOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeBackupOutput {
+    pub backup_description: Option<BackupDescription>,
+}
+wire::shape!(DescribeBackupOutput: "BackupDescription" backup_description,);
 
 /// `DescribeContinuousBackupsInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1644,6 +1863,17 @@ pub struct GlobalSecondaryIndexDescription {
 }
 wire::shape!(GlobalSecondaryIndexDescription: "IndexName" index_name, "KeySchema" key_schema, "Projection" projection, "IndexStatus" index_status, "Backfilling" backfilling, "ProvisionedThroughput" provisioned_throughput, "IndexSizeBytes" index_size_bytes, "ItemCount" item_count, "IndexArn" index_arn, "OnDemandThroughput" on_demand_throughput, "WarmThroughput" warm_throughput,);
 
+/// `GlobalSecondaryIndexInfo`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GlobalSecondaryIndexInfo {
+    pub index_name: Option<String>,
+    pub key_schema: Option<Vec<KeySchemaElement>>,
+    pub projection: Option<Projection>,
+    pub provisioned_throughput: Option<ProvisionedThroughput>,
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+}
+wire::shape!(GlobalSecondaryIndexInfo: "IndexName" index_name, "KeySchema" key_schema, "Projection" projection, "ProvisionedThroughput" provisioned_throughput, "OnDemandThroughput" on_demand_throughput,);
+
 /// `GlobalSecondaryIndexUpdate`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GlobalSecondaryIndexUpdate {
@@ -1741,6 +1971,26 @@ pub struct KinesisStreamingDestinationOutput {
 }
 wire::shape!(KinesisStreamingDestinationOutput: "TableName" table_name, "StreamArn" stream_arn, "DestinationStatus" destination_status, "EnableKinesisStreamingConfiguration" enable_kinesis_streaming_configuration,);
 
+/// `ListBackupsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListBackupsInput {
+    pub table_name: Option<String>,
+    pub limit: Option<i32>,
+    pub time_range_lower_bound: Option<wire::Timestamp>,
+    pub time_range_upper_bound: Option<wire::Timestamp>,
+    pub exclusive_start_backup_arn: Option<String>,
+    pub backup_type: Option<String>,
+}
+wire::shape!(ListBackupsInput: "TableName" table_name, "Limit" limit, "TimeRangeLowerBound" time_range_lower_bound, "TimeRangeUpperBound" time_range_upper_bound, "ExclusiveStartBackupArn" exclusive_start_backup_arn, "BackupType" backup_type,);
+
+/// `ListBackupsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListBackupsOutput {
+    pub backup_summaries: Option<Vec<BackupSummary>>,
+    pub last_evaluated_backup_arn: Option<String>,
+}
+wire::shape!(ListBackupsOutput: "BackupSummaries" backup_summaries, "LastEvaluatedBackupArn" last_evaluated_backup_arn,);
+
 /// `ListContributorInsightsInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListContributorInsightsInput {
@@ -1810,6 +2060,15 @@ pub struct LocalSecondaryIndexDescription {
     pub index_arn: Option<String>,
 }
 wire::shape!(LocalSecondaryIndexDescription: "IndexName" index_name, "KeySchema" key_schema, "Projection" projection, "IndexSizeBytes" index_size_bytes, "ItemCount" item_count, "IndexArn" index_arn,);
+
+/// `LocalSecondaryIndexInfo`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LocalSecondaryIndexInfo {
+    pub index_name: Option<String>,
+    pub key_schema: Option<Vec<KeySchemaElement>>,
+    pub projection: Option<Projection>,
+}
+wire::shape!(LocalSecondaryIndexInfo: "IndexName" index_name, "KeySchema" key_schema, "Projection" projection,);
 
 /// `OnDemandThroughput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2041,6 +2300,28 @@ pub struct RestoreSummary {
 }
 wire::shape!(RestoreSummary: "SourceBackupArn" source_backup_arn, "SourceTableArn" source_table_arn, "RestoreDateTime" restore_date_time, "RestoreInProgress" restore_in_progress,);
 
+/// `RestoreTableFromBackupInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RestoreTableFromBackupInput {
+    pub target_table_name: String,
+    pub backup_arn: String,
+    pub billing_mode_override: Option<String>,
+    pub global_secondary_index_override: Option<Vec<GlobalSecondaryIndex>>,
+    pub local_secondary_index_override: Option<Vec<LocalSecondaryIndex>>,
+    pub provisioned_throughput_override: Option<ProvisionedThroughput>,
+    pub on_demand_throughput_override: Option<OnDemandThroughput>,
+    pub sse_specification_override: Option<SSESpecification>,
+    pub vector_index_override: Option<Vec<VectorIndex>>,
+}
+wire::shape!(RestoreTableFromBackupInput: "TargetTableName" target_table_name, "BackupArn" backup_arn, "BillingModeOverride" billing_mode_override, "GlobalSecondaryIndexOverride" global_secondary_index_override, "LocalSecondaryIndexOverride" local_secondary_index_override, "ProvisionedThroughputOverride" provisioned_throughput_override, "OnDemandThroughputOverride" on_demand_throughput_override, "SSESpecificationOverride" sse_specification_override, "VectorIndexOverride" vector_index_override,);
+
+/// `RestoreTableFromBackupOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RestoreTableFromBackupOutput {
+    pub table_description: Option<TableDescription>,
+}
+wire::shape!(RestoreTableFromBackupOutput: "TableDescription" table_description,);
+
 /// `RestoreTableToPointInTimeInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RestoreTableToPointInTimeInput {
@@ -2125,6 +2406,34 @@ pub struct SearchSchemaElement {
     pub search_schema_element_type: String,
 }
 wire::shape!(SearchSchemaElement: "AttributeName" attribute_name, "SearchSchemaElementType" search_schema_element_type,);
+
+/// `SourceTableDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceTableDetails {
+    pub table_name: String,
+    pub table_id: String,
+    pub table_arn: Option<String>,
+    pub table_size_bytes: Option<i64>,
+    pub key_schema: Vec<KeySchemaElement>,
+    pub table_creation_date_time: wire::Timestamp,
+    pub provisioned_throughput: ProvisionedThroughput,
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    pub item_count: Option<i64>,
+    pub billing_mode: Option<String>,
+}
+wire::shape!(SourceTableDetails: "TableName" table_name, "TableId" table_id, "TableArn" table_arn, "TableSizeBytes" table_size_bytes, "KeySchema" key_schema, "TableCreationDateTime" table_creation_date_time, "ProvisionedThroughput" provisioned_throughput, "OnDemandThroughput" on_demand_throughput, "ItemCount" item_count, "BillingMode" billing_mode,);
+
+/// `SourceTableFeatureDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceTableFeatureDetails {
+    pub local_secondary_indexes: Option<Vec<LocalSecondaryIndexInfo>>,
+    pub global_secondary_indexes: Option<Vec<GlobalSecondaryIndexInfo>>,
+    pub stream_description: Option<StreamSpecification>,
+    pub time_to_live_description: Option<TimeToLiveDescription>,
+    pub sse_description: Option<SSEDescription>,
+    pub vector_indexes: Option<Vec<VectorIndexInfo>>,
+}
+wire::shape!(SourceTableFeatureDetails: "LocalSecondaryIndexes" local_secondary_indexes, "GlobalSecondaryIndexes" global_secondary_indexes, "StreamDescription" stream_description, "TimeToLiveDescription" time_to_live_description, "SSEDescription" sse_description, "VectorIndexes" vector_indexes,);
 
 /// `StreamSpecification`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2465,6 +2774,18 @@ pub struct VectorIndexDescription {
 }
 wire::shape!(VectorIndexDescription: "IndexName" index_name, "SearchSchema" search_schema, "Projection" projection, "VectorAttribute" vector_attribute, "Dimensions" dimensions, "DistanceFunction" distance_function, "IndexStatus" index_status, "Backfilling" backfilling, "IndexSizeBytes" index_size_bytes, "ItemCount" item_count, "IndexArn" index_arn,);
 
+/// `VectorIndexInfo`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VectorIndexInfo {
+    pub index_name: Option<String>,
+    pub vector_attribute: Option<VectorAttributeDefinition>,
+    pub search_schema: Option<Vec<SearchSchemaElement>>,
+    pub projection: Option<Projection>,
+    pub dimensions: Option<i64>,
+    pub distance_function: Option<String>,
+}
+wire::shape!(VectorIndexInfo: "IndexName" index_name, "VectorAttribute" vector_attribute, "SearchSchema" search_schema, "Projection" projection, "Dimensions" dimensions, "DistanceFunction" distance_function,);
+
 /// `VectorIndexUpdate`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VectorIndexUpdate {
@@ -2681,6 +3002,207 @@ static S_ATTRIBUTE_VALUE_UPDATE: Shape = Shape::Structure(Structure {
 static S_BACKFILLING: Shape = Shape::Boolean;
 static S_BACKUP_ARN: Shape =
     Shape::String { min: Some(37), max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_BACKUP_CREATION_DATE_TIME: Shape = Shape::Timestamp { iso: false };
+static S_BACKUP_DESCRIPTION: Shape = Shape::Structure(Structure {
+    name: "BackupDescription",
+    members: &[
+        Member {
+            name: "BackupDetails",
+            wire: "",
+            shape: &S_BACKUP_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SourceTableDetails",
+            wire: "",
+            shape: &S_SOURCE_TABLE_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SourceTableFeatureDetails",
+            wire: "",
+            shape: &S_SOURCE_TABLE_FEATURE_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BACKUP_DETAILS: Shape = Shape::Structure(Structure {
+    name: "BackupDetails",
+    members: &[
+        Member {
+            name: "BackupArn",
+            wire: "",
+            shape: &S_BACKUP_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupName",
+            wire: "",
+            shape: &S_BACKUP_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupSizeBytes",
+            wire: "",
+            shape: &S_BACKUP_SIZE_BYTES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupStatus",
+            wire: "",
+            shape: &S_BACKUP_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupType",
+            wire: "",
+            shape: &S_BACKUP_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupCreationDateTime",
+            wire: "",
+            shape: &S_BACKUP_CREATION_DATE_TIME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupExpiryDateTime",
+            wire: "",
+            shape: &S_DATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BACKUP_NAME: Shape =
+    Shape::String { min: Some(3), max: Some(255), pattern: Some("[a-zA-Z0-9_.-]+"), values: &[], sensitive: false };
+static S_BACKUP_SIZE_BYTES: Shape = Shape::Integer { min: Some(0), max: None };
+static S_BACKUP_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["CREATING", "DELETED", "AVAILABLE"],
+    sensitive: false,
+};
+static S_BACKUP_SUMMARIES: Shape =
+    Shape::List(List { member: &S_BACKUP_SUMMARY, element: "member", flattened: false, min: None, max: None });
+static S_BACKUP_SUMMARY: Shape = Shape::Structure(Structure {
+    name: "BackupSummary",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableId",
+            wire: "",
+            shape: &S_TABLE_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableArn",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupArn",
+            wire: "",
+            shape: &S_BACKUP_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupName",
+            wire: "",
+            shape: &S_BACKUP_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupCreationDateTime",
+            wire: "",
+            shape: &S_BACKUP_CREATION_DATE_TIME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupExpiryDateTime",
+            wire: "",
+            shape: &S_DATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupStatus",
+            wire: "",
+            shape: &S_BACKUP_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupType",
+            wire: "",
+            shape: &S_BACKUP_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupSizeBytes",
+            wire: "",
+            shape: &S_BACKUP_SIZE_BYTES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BACKUP_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["USER", "SYSTEM", "AWS_BACKUP"], sensitive: false };
+static S_BACKUP_TYPE_FILTER: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["USER", "SYSTEM", "AWS_BACKUP", "ALL"],
+    sensitive: false,
+};
+static S_BACKUPS_INPUT_LIMIT: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_BATCH_EXECUTE_STATEMENT_INPUT: Shape = Shape::Structure(Structure {
     name: "BatchExecuteStatementInput",
     members: &[
@@ -3319,6 +3841,40 @@ static S_CONTRIBUTOR_INSIGHTS_SUMMARY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_CREATE_BACKUP_INPUT: Shape = Shape::Structure(Structure {
+    name: "CreateBackupInput",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupName",
+            wire: "",
+            shape: &S_BACKUP_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_BACKUP_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "CreateBackupOutput",
+    members: &[Member {
+        name: "BackupDetails",
+        wire: "",
+        shape: &S_BACKUP_DETAILS,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_CREATE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(Structure {
     name: "CreateGlobalSecondaryIndexAction",
     members: &[
@@ -3710,6 +4266,30 @@ static S_DELETE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DELETE_BACKUP_INPUT: Shape = Shape::Structure(Structure {
+    name: "DeleteBackupInput",
+    members: &[Member {
+        name: "BackupArn",
+        wire: "",
+        shape: &S_BACKUP_ARN,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_BACKUP_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DeleteBackupOutput",
+    members: &[Member {
+        name: "BackupDescription",
+        wire: "",
+        shape: &S_BACKUP_DESCRIPTION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_DELETE_GLOBAL_SECONDARY_INDEX_ACTION: Shape = Shape::Structure(Structure {
     name: "DeleteGlobalSecondaryIndexAction",
     members: &[Member {
@@ -3953,6 +4533,30 @@ static S_DELETE_VECTOR_INDEX_ACTION: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_DELETION_PROTECTION_ENABLED: Shape = Shape::Boolean;
+static S_DESCRIBE_BACKUP_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeBackupInput",
+    members: &[Member {
+        name: "BackupArn",
+        wire: "",
+        shape: &S_BACKUP_ARN,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_BACKUP_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeBackupOutput",
+    members: &[Member {
+        name: "BackupDescription",
+        wire: "",
+        shape: &S_BACKUP_DESCRIPTION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_DESCRIBE_CONTINUOUS_BACKUPS_INPUT: Shape = Shape::Structure(Structure {
     name: "DescribeContinuousBackupsInput",
     members: &[Member {
@@ -4827,6 +5431,52 @@ static S_GLOBAL_SECONDARY_INDEX_DESCRIPTION_LIST: Shape = Shape::List(List {
     min: None,
     max: None,
 });
+static S_GLOBAL_SECONDARY_INDEX_INFO: Shape = Shape::Structure(Structure {
+    name: "GlobalSecondaryIndexInfo",
+    members: &[
+        Member {
+            name: "IndexName",
+            wire: "",
+            shape: &S_INDEX_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeySchema",
+            wire: "",
+            shape: &S_KEY_SCHEMA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Projection",
+            wire: "",
+            shape: &S_PROJECTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProvisionedThroughput",
+            wire: "",
+            shape: &S_PROVISIONED_THROUGHPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OnDemandThroughput",
+            wire: "",
+            shape: &S_ON_DEMAND_THROUGHPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GLOBAL_SECONDARY_INDEX_LIST: Shape =
     Shape::List(List { member: &S_GLOBAL_SECONDARY_INDEX, element: "member", flattened: false, min: None, max: None });
 static S_GLOBAL_SECONDARY_INDEX_UPDATE: Shape = Shape::Structure(Structure {
@@ -4895,6 +5545,13 @@ static S_GLOBAL_SECONDARY_INDEX_WARM_THROUGHPUT_DESCRIPTION: Shape = Shape::Stru
         },
     ],
     payload: None,
+});
+static S_GLOBAL_SECONDARY_INDEXES: Shape = Shape::List(List {
+    member: &S_GLOBAL_SECONDARY_INDEX_INFO,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
 });
 static S_GLOBAL_TABLE_SETTINGS_REPLICATION_MODE: Shape = Shape::String {
     min: None,
@@ -5019,6 +5676,7 @@ static S_ITEM_COLLECTION_SIZE_ESTIMATE_RANGE: Shape = Shape::List(List {
     min: None,
     max: None,
 });
+static S_ITEM_COUNT: Shape = Shape::Integer { min: Some(0), max: None };
 static S_ITEM_LIST: Shape =
     Shape::List(List { member: &S_ATTRIBUTE_MAP, element: "member", flattened: false, min: None, max: None });
 static S_ITEM_RESPONSE: Shape = Shape::Structure(Structure {
@@ -5248,6 +5906,82 @@ static S_KINESIS_STREAMING_DESTINATION_OUTPUT: Shape = Shape::Structure(Structur
 static S_LAST_UPDATE_DATE_TIME: Shape = Shape::Timestamp { iso: false };
 static S_LIST_ATTRIBUTE_VALUE: Shape =
     Shape::List(List { member: &S_ATTRIBUTE_VALUE, element: "member", flattened: false, min: None, max: None });
+static S_LIST_BACKUPS_INPUT: Shape = Shape::Structure(Structure {
+    name: "ListBackupsInput",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Limit",
+            wire: "",
+            shape: &S_BACKUPS_INPUT_LIMIT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TimeRangeLowerBound",
+            wire: "",
+            shape: &S_TIME_RANGE_LOWER_BOUND,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TimeRangeUpperBound",
+            wire: "",
+            shape: &S_TIME_RANGE_UPPER_BOUND,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExclusiveStartBackupArn",
+            wire: "",
+            shape: &S_BACKUP_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupType",
+            wire: "",
+            shape: &S_BACKUP_TYPE_FILTER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_BACKUPS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "ListBackupsOutput",
+    members: &[
+        Member {
+            name: "BackupSummaries",
+            wire: "",
+            shape: &S_BACKUP_SUMMARIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastEvaluatedBackupArn",
+            wire: "",
+            shape: &S_BACKUP_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_CONTRIBUTOR_INSIGHTS_INPUT: Shape = Shape::Structure(Structure {
     name: "ListContributorInsightsInput",
     members: &[
@@ -5481,8 +6215,45 @@ static S_LOCAL_SECONDARY_INDEX_DESCRIPTION_LIST: Shape = Shape::List(List {
     min: None,
     max: None,
 });
+static S_LOCAL_SECONDARY_INDEX_INFO: Shape = Shape::Structure(Structure {
+    name: "LocalSecondaryIndexInfo",
+    members: &[
+        Member {
+            name: "IndexName",
+            wire: "",
+            shape: &S_INDEX_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeySchema",
+            wire: "",
+            shape: &S_KEY_SCHEMA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Projection",
+            wire: "",
+            shape: &S_PROJECTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LOCAL_SECONDARY_INDEX_LIST: Shape =
     Shape::List(List { member: &S_LOCAL_SECONDARY_INDEX, element: "member", flattened: false, min: None, max: None });
+static S_LOCAL_SECONDARY_INDEXES: Shape = Shape::List(List {
+    member: &S_LOCAL_SECONDARY_INDEX_INFO,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
 static S_LONG: Shape = Shape::Integer { min: None, max: None };
 static S_LONG_OBJECT: Shape = Shape::Integer { min: None, max: None };
 static S_MAP_ATTRIBUTE_VALUE: Shape = Shape::Map(Map {
@@ -6516,6 +7287,96 @@ static S_RESTORE_SUMMARY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_RESTORE_TABLE_FROM_BACKUP_INPUT: Shape = Shape::Structure(Structure {
+    name: "RestoreTableFromBackupInput",
+    members: &[
+        Member {
+            name: "TargetTableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BackupArn",
+            wire: "",
+            shape: &S_BACKUP_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BillingModeOverride",
+            wire: "",
+            shape: &S_BILLING_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GlobalSecondaryIndexOverride",
+            wire: "",
+            shape: &S_GLOBAL_SECONDARY_INDEX_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LocalSecondaryIndexOverride",
+            wire: "",
+            shape: &S_LOCAL_SECONDARY_INDEX_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProvisionedThroughputOverride",
+            wire: "",
+            shape: &S_PROVISIONED_THROUGHPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OnDemandThroughputOverride",
+            wire: "",
+            shape: &S_ON_DEMAND_THROUGHPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SSESpecificationOverride",
+            wire: "",
+            shape: &S_SSE_SPECIFICATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VectorIndexOverride",
+            wire: "",
+            shape: &S_VECTOR_INDEX_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_RESTORE_TABLE_FROM_BACKUP_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "RestoreTableFromBackupOutput",
+    members: &[Member {
+        name: "TableDescription",
+        wire: "",
+        shape: &S_TABLE_DESCRIPTION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_RESTORE_TABLE_TO_POINT_IN_TIME_INPUT: Shape = Shape::Structure(Structure {
     name: "RestoreTableToPointInTimeInput",
     members: &[
@@ -6951,6 +7812,146 @@ static S_SELECT: Shape = Shape::String {
     values: &["ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "SPECIFIC_ATTRIBUTES", "COUNT"],
     sensitive: false,
 };
+static S_SOURCE_TABLE_DETAILS: Shape = Shape::Structure(Structure {
+    name: "SourceTableDetails",
+    members: &[
+        Member {
+            name: "TableName",
+            wire: "",
+            shape: &S_TABLE_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableId",
+            wire: "",
+            shape: &S_TABLE_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableArn",
+            wire: "",
+            shape: &S_TABLE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableSizeBytes",
+            wire: "",
+            shape: &S_LONG_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KeySchema",
+            wire: "",
+            shape: &S_KEY_SCHEMA,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TableCreationDateTime",
+            wire: "",
+            shape: &S_TABLE_CREATION_DATE_TIME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProvisionedThroughput",
+            wire: "",
+            shape: &S_PROVISIONED_THROUGHPUT,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "OnDemandThroughput",
+            wire: "",
+            shape: &S_ON_DEMAND_THROUGHPUT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ItemCount",
+            wire: "",
+            shape: &S_ITEM_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BillingMode",
+            wire: "",
+            shape: &S_BILLING_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_SOURCE_TABLE_FEATURE_DETAILS: Shape = Shape::Structure(Structure {
+    name: "SourceTableFeatureDetails",
+    members: &[
+        Member {
+            name: "LocalSecondaryIndexes",
+            wire: "",
+            shape: &S_LOCAL_SECONDARY_INDEXES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "GlobalSecondaryIndexes",
+            wire: "",
+            shape: &S_GLOBAL_SECONDARY_INDEXES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StreamDescription",
+            wire: "",
+            shape: &S_STREAM_SPECIFICATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TimeToLiveDescription",
+            wire: "",
+            shape: &S_TIME_TO_LIVE_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SSEDescription",
+            wire: "",
+            shape: &S_SSE_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VectorIndexes",
+            wire: "",
+            shape: &S_VECTOR_INDEXES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_STREAM_ARN: Shape =
     Shape::String { min: Some(37), max: Some(1024), pattern: None, values: &[], sensitive: false };
 static S_STREAM_ENABLED: Shape = Shape::Boolean;
@@ -7019,6 +8020,7 @@ static S_TABLE_CLASS_SUMMARY: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_TABLE_CREATION_DATE_TIME: Shape = Shape::Timestamp { iso: false };
 static S_TABLE_DESCRIPTION: Shape = Shape::Structure(Structure {
     name: "TableDescription",
     members: &[
@@ -7374,6 +8376,8 @@ static S_TAG_RESOURCE_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_TAG_VALUE_STRING: Shape =
     Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
+static S_TIME_RANGE_LOWER_BOUND: Shape = Shape::Timestamp { iso: false };
+static S_TIME_RANGE_UPPER_BOUND: Shape = Shape::Timestamp { iso: false };
 static S_TIME_TO_LIVE_ATTRIBUTE_NAME: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_TIME_TO_LIVE_DESCRIPTION: Shape = Shape::Structure(Structure {
@@ -8410,6 +9414,60 @@ static S_VECTOR_INDEX_DESCRIPTION_LIST: Shape = Shape::List(List {
     min: None,
     max: None,
 });
+static S_VECTOR_INDEX_INFO: Shape = Shape::Structure(Structure {
+    name: "VectorIndexInfo",
+    members: &[
+        Member {
+            name: "IndexName",
+            wire: "",
+            shape: &S_INDEX_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VectorAttribute",
+            wire: "",
+            shape: &S_VECTOR_ATTRIBUTE_DEFINITION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SearchSchema",
+            wire: "",
+            shape: &S_SEARCH_SCHEMA,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Projection",
+            wire: "",
+            shape: &S_PROJECTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Dimensions",
+            wire: "",
+            shape: &S_POSITIVE_LONG_OBJECT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DistanceFunction",
+            wire: "",
+            shape: &S_VECTOR_DISTANCE_FUNCTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_VECTOR_INDEX_LIST: Shape =
     Shape::List(List { member: &S_VECTOR_INDEX, element: "member", flattened: false, min: None, max: None });
 static S_VECTOR_INDEX_UPDATE: Shape = Shape::Structure(Structure {
@@ -8436,6 +9494,8 @@ static S_VECTOR_INDEX_UPDATE: Shape = Shape::Structure(Structure {
 });
 static S_VECTOR_INDEX_UPDATE_LIST: Shape =
     Shape::List(List { member: &S_VECTOR_INDEX_UPDATE, element: "member", flattened: false, min: None, max: None });
+static S_VECTOR_INDEXES: Shape =
+    Shape::List(List { member: &S_VECTOR_INDEX_INFO, element: "member", flattened: false, min: None, max: None });
 static S_VECTOR_INDEXES_CAPACITY_MAP: Shape = Shape::Map(Map {
     key: &S_INDEX_NAME,
     value: &S_VECTOR_CAPACITY,
@@ -8502,6 +9562,14 @@ static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], 
 /// The service's exceptions.
 pub mod error {
     use wire::Error;
+    /// `BackupInUseException`.
+    pub fn backup_in_use_exception(message: impl Into<String>) -> Error {
+        Error::new("BackupInUseException", 400, message)
+    }
+    /// `BackupNotFoundException`.
+    pub fn backup_not_found_exception(message: impl Into<String>) -> Error {
+        Error::new("BackupNotFoundException", 400, message)
+    }
     /// `ConditionalCheckFailedException`.
     pub fn conditional_check_failed_exception(message: impl Into<String>) -> Error {
         Error::new("ConditionalCheckFailedException", 400, message)

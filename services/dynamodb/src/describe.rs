@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api_dynamodb::{
     AttributeDefinition, BillingModeSummary, GlobalSecondaryIndexDescription, KeySchemaElement,
     LocalSecondaryIndexDescription, OnDemandThroughput, Projection, ProvisionedThroughput,
-    ProvisionedThroughputDescription, StreamSpecification, TableClassSummary, TableDescription,
+    ProvisionedThroughputDescription, RestoreSummary, StreamSpecification, TableClassSummary, TableDescription,
 };
 use wire::Timestamp;
 
@@ -57,6 +57,12 @@ impl Table {
                 .class
                 .clone()
                 .map(|class| TableClassSummary { table_class: Some(class), ..TableClassSummary::default() }),
+            restore_summary: self.origin.as_ref().map(|origin| RestoreSummary {
+                source_backup_arn: origin.backup_arn.clone(),
+                source_table_arn: origin.source_arn.clone(),
+                restore_date_time: Timestamp::from_millis(origin.at_ms),
+                restore_in_progress: origin.in_progress,
+            }),
             deletion_protection_enabled: Some(self.deletion_protection),
             ..TableDescription::default()
         }

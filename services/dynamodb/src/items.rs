@@ -9,7 +9,7 @@ use wire::Error;
 
 use crate::table::{Index, Table};
 use crate::value::{Item, Value, item_size};
-use crate::{Invalid, pitr, streams};
+use crate::{Invalid, backups, streams};
 
 /// Largest item.
 const MAX_ITEM_BYTES: usize = 400 * 1024;
@@ -75,6 +75,10 @@ pub(crate) fn replace(tx: &mut Tx<'_>, table: &Table, change: Change<'_>) -> Res
     if old == new {
         return Ok(());
     }
+    backups::keep(tx, table, key, old)?;
+    if table.recovery.is_some() {
+        backups::recovery::record(tx, table, key, old)?;
+    }
     match new {
         Some(new) => tx.put_json(key, new)?,
         None => tx.delete(key)?,
@@ -90,9 +94,6 @@ pub(crate) fn replace(tx: &mut Tx<'_>, table: &Table, change: Change<'_>) -> Res
     }
     if let Some(stream) = &table.stream {
         streams::record(tx, table, stream, change)?;
-    }
-    if let Some(recovery) = table.recovery {
-        pitr::record(tx, table, recovery, change)?;
     }
     grown.save(tx, table)
 }

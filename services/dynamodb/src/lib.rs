@@ -7,8 +7,11 @@
 //!
 //! [`streams`] what is kept of changes · [`legacy`] parameters of before expressions · [`partiql`] statements.
 //!
-//! Not here: backups, point-in-time recovery, export and import, resource policies, global tables.
+//! [`backups`] backups, snapshots and point-in-time recovery.
+//!
+//! Not here: export and import, resource policies, global tables.
 
+mod backups;
 mod capacity;
 mod convert;
 mod describe;
@@ -18,7 +21,6 @@ mod legacy;
 mod number;
 mod ops;
 mod partiql;
-mod pitr;
 mod read;
 mod streams;
 mod table;
@@ -43,13 +45,13 @@ pub fn register(platform: &Platform) -> Arc<DynamoDb> {
     let store = platform.dynamodb.store().clone();
     let service = Arc::new(DynamoDb { store: store.clone(), endpoint: platform.endpoint.clone() });
     operations!(platform.router, service, api_dynamodb:
-        BatchExecuteStatement, BatchGetItem, BatchWriteItem, CreateTable, DeleteItem, DeleteResourcePolicy,
-        DeleteTable, DescribeContinuousBackups, DescribeContributorInsights, DescribeEndpoints,
+        BatchExecuteStatement, BatchGetItem, BatchWriteItem, CreateBackup, CreateTable, DeleteBackup, DeleteItem,
+        DeleteResourcePolicy, DeleteTable, DescribeBackup, DescribeContinuousBackups, DescribeContributorInsights, DescribeEndpoints,
         DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable, DescribeTimeToLive,
         DisableKinesisStreamingDestination, EnableKinesisStreamingDestination, ExecuteStatement, ExecuteTransaction,
-        GetItem, GetResourcePolicy, ListContributorInsights, ListTables, ListTagsOfResource, PutItem,
-        PutResourcePolicy, Query, Scan, TagResource, TransactGetItems, TransactWriteItems, UntagResource,
-        RestoreTableToPointInTime, UpdateContinuousBackups, UpdateContributorInsights, UpdateItem, UpdateTable, UpdateTimeToLive,
+        GetItem, GetResourcePolicy, ListBackups, ListContributorInsights, ListTables, ListTagsOfResource, PutItem,
+        PutResourcePolicy, Query, RestoreTableFromBackup, RestoreTableToPointInTime, Scan, TagResource, TransactGetItems, TransactWriteItems, UntagResource,
+        UpdateContinuousBackups, UpdateContributorInsights, UpdateItem, UpdateTable, UpdateTimeToLive,
     );
     operations!(platform.router, service, api_dynamodbstreams:
         DescribeStream, GetRecords, GetShardIterator, ListStreams,

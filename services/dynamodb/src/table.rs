@@ -7,7 +7,9 @@ use store::{Key, Tx};
 use wire::Error;
 
 use crate::Invalid;
-use crate::pitr::Recovery;
+use crate::backups::Snapshot;
+use crate::backups::recovery::Recovery;
+use crate::backups::restore::Origin;
 use crate::value::{Item, Value};
 
 /// A table as stored.
@@ -46,9 +48,15 @@ pub(crate) struct Table {
     /// Most read and write units on demand.
     #[serde(default)]
     pub(crate) on_demand_limits: Option<(i64, i64)>,
-    /// That changes are kept to restore the table as it was.
+    /// Copies that are being made of its items.
+    #[serde(default)]
+    pub(crate) snapshots: Vec<Snapshot>,
+    /// Point-in-time recovery, where it is on.
     #[serde(default)]
     pub(crate) recovery: Option<Recovery>,
+    /// What it was restored from.
+    #[serde(default)]
+    pub(crate) origin: Option<Origin>,
 }
 
 /// The stream of a table.
@@ -152,6 +160,27 @@ impl Table {
     /// Where the records of all tables of an account and region are.
     pub(crate) fn records(account: &str, region: &str) -> Key {
         Key::new(OWNER).push("table").push(account).push(region)
+    }
+
+    /// Is it still taking what it is restored from?
+    pub(crate) fn is_being_restored(&self) -> bool {
+        self.origin.as_ref().is_some_and(|origin| origin.in_progress)
+    }
+
+    /// `CREATING` as long as it is restored, `ACTIVE` otherwise.
+    pub(crate) fn status(&self) -> &'static str {
+        if self.is_being_restored() { "CREATING" } else { "ACTIVE" }
+    }
+
+    /// Fails for a table that is being made.
+    pub(crate) fn may_change(&self) -> Result<(), Error> {
+        if self.is_being_restored() {
+            return Err(api_dynamodb::error::resource_in_use_exception(format!(
+                "Attempt to change a resource which is still in use: Table is being created: {}",
+                self.name
+            )));
+        }
+        Ok(())
     }
 
     pub(crate) fn save(&self, tx: &mut Tx<'_>) -> Result<(), Error> {

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use store::{Done, Key, Runner, Store, Task, Tx};
 use wire::Error;
 
+use crate::backups::recovery::{self, TRIM_LOG};
+use crate::backups::restore::{self, CLEAR_COPIES, RESTORE, Restore};
+use crate::backups::{self, Backup, COPY, Copy, Then};
 use crate::items::{self, EXPIRE, Expire};
-use crate::pitr;
 use crate::streams::{self, Stream, TRIM};
 use crate::table::{Index, Table};
 use crate::write::Home;
@@ -17,7 +19,7 @@ use crate::write::Home;
 pub(crate) const CLEAR: &str = "dynamodb:clear";
 pub(crate) const CLEAR_INDEX: &str = "dynamodb:clear-index";
 pub(crate) const BACKFILL: &str = "dynamodb:backfill";
-pub(crate) const KINDS: [&str; 5] = [EXPIRE, CLEAR, CLEAR_INDEX, BACKFILL, TRIM];
+pub(crate) const KINDS: [&str; 9] = [EXPIRE, CLEAR, CLEAR_INDEX, BACKFILL, TRIM, COPY, RESTORE, CLEAR_COPIES, TRIM_LOG];
 
 /// An index that is being filled, and how far it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +44,10 @@ impl Runner for Tasks {
             CLEAR => self.clear_table(&task).await,
             BACKFILL => self.backfill(&task).await,
             TRIM => self.trim(&task).await,
+            COPY => self.copy(&task).await,
+            RESTORE => self.restore(&task).await,
+            CLEAR_COPIES => self.clear_copies(&task).await,
+            TRIM_LOG => self.trim_log(&task).await,
             _ => self.clear_index(&task).await,
         };
         result.unwrap_or_else(|error| {
@@ -76,8 +82,7 @@ impl Tasks {
         }
         self.clear(table.expiries()).await?;
         self.clear(table.contents_key()).await?;
-        self.clear(pitr::log(&table.id)).await?;
-        self.clear(pitr::counter(&table.id)).await?;
+        self.clear(recovery::changes(&table.id)).await?;
         Ok(Done::Finished)
     }
 
@@ -134,6 +139,74 @@ impl Tasks {
                 })
                 .await?;
             if done {
+                return Ok(Done::Committed);
+            }
+        }
+    }
+
+    /// Goes on with a snapshot; with its last piece goes what it was made for.
+    async fn copy(&self, task: &Task) -> Result<Done, Error> {
+        let about: Copy = task.payload()?;
+        loop {
+            let about = about.clone();
+            let step = move |tx: &mut Tx<'_>| {
+                let home = Home { account: about.account.clone(), region: about.region.clone() };
+                let now = home.find(tx, &about.table)?.filter(|now| now.id == about.table_id);
+                let Some(mut table) = now.map(Arc::unwrap_or_clone) else { return Ok(true) };
+                let complete = backups::copy(tx, &mut table, &about.snapshot, BATCH)?;
+                match &about.then {
+                    Then::Backup(arn) if complete => {
+                        backups::end(&mut table, &about.snapshot);
+                        if let Some(mut backup) = Backup::find(tx, &home, arn)? {
+                            backup.complete = true;
+                            backup.save(tx)?;
+                        }
+                    }
+                    Then::Restore(restore) if complete => restore::enqueue(tx, restore)?,
+                    _ => {}
+                }
+                table.save(tx)?;
+                Ok::<_, Error>(complete)
+            };
+            if self.store.write(step).await? {
+                return Ok(Done::Finished);
+            }
+        }
+    }
+
+    async fn restore(&self, task: &Task) -> Result<Done, Error> {
+        let mut about: Restore = task.payload()?;
+        loop {
+            let from = about.clone();
+            let step = move |tx: &mut Tx<'_>| {
+                let mut next = from.clone();
+                let done = restore::step(tx, &mut next, BATCH)?;
+                Ok::<_, Error>((next, done))
+            };
+            let (next, done) = self.store.write(step).await?;
+            if done {
+                return Ok(Done::Finished);
+            }
+            about = next;
+        }
+    }
+
+    async fn clear_copies(&self, task: &Task) -> Result<Done, Error> {
+        let snapshot: String = task.payload()?;
+        self.clear(backups::copies(&snapshot)).await?;
+        Ok(Done::Finished)
+    }
+
+    async fn trim_log(&self, task: &Task) -> Result<Done, Error> {
+        let about: recovery::Trim = task.payload()?;
+        let id = task.id.clone();
+        loop {
+            let (about, id) = (about.clone(), id.clone());
+            let step = move |tx: &mut Tx<'_>| {
+                tx.finish_task(&id)?;
+                recovery::trim(tx, &about, Timestamp::now().as_millisecond(), BATCH)
+            };
+            if self.store.write(step).await? {
                 return Ok(Done::Committed);
             }
         }

@@ -31,7 +31,8 @@ impl Home {
 
     /// The table of this name or ARN.
     pub(crate) fn table(&self, tx: &mut Tx<'_>, name: &str) -> Result<Arc<Table>, Error> {
-        self.find(tx, name)?.ok_or_else(|| error::resource_not_found_exception("Requested resource not found"))
+        let found = self.find(tx, name)?.filter(|table| !table.is_being_restored());
+        found.ok_or_else(|| error::resource_not_found_exception("Requested resource not found"))
     }
 
     /// As `table`, with the message that operations on tables themselves have.
@@ -46,7 +47,9 @@ impl Home {
 
     /// The same, to be changed and saved.
     pub(crate) fn table_to_change(&self, tx: &mut Tx<'_>, name: &str) -> Result<Table, Error> {
-        Ok(Arc::unwrap_or_clone(self.named_table(tx, name)?))
+        let table = self.named_table(tx, name)?;
+        table.may_change()?;
+        Ok(Arc::unwrap_or_clone(table))
     }
 
     pub(crate) fn find(&self, tx: &mut Tx<'_>, name: &str) -> Result<Option<Arc<Table>>, Error> {

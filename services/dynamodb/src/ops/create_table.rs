@@ -80,7 +80,9 @@ pub(super) fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
         on_demand_since_ms: None,
         insights: BTreeMap::new(),
         on_demand_limits: limits(req.on_demand_throughput.as_ref()),
+        snapshots: Vec::new(),
         recovery: None,
+        origin: None,
     };
     table.check_definitions()?;
     check_indexes(&table.indexes, billing)?;
@@ -101,11 +103,27 @@ pub(super) fn tags_of(cx: &Cx, list: Vec<Tag>) -> Result<BTreeMap<String, String
                 "One or more parameter values were invalid: Tag keys that begin with aws: are reserved: {key}"
             )));
         }
+        if let Some(name) = [&key, &value].into_iter().find(|text| !text.chars().all(is_of_tags)) {
+            return Err(Invalid::new(format!(
+                "One or more parameter values were invalid: Invalid characters in tag: {name}"
+            )));
+        }
         if tags.insert(key.clone(), value).is_some() {
             return Err(Invalid::new(format!("One or more parameter values were invalid: Duplicate tag key: {key}")));
         }
     }
+    if tags.len() > MAX_TAGS {
+        return Err(Invalid::new("One or more parameter values were invalid: Too many Tags"));
+    }
     Ok(tags)
+}
+
+/// Tags of one table.
+const MAX_TAGS: usize = 50;
+
+/// Source: DynamoDB Developer Guide, "Tagging restrictions in DynamoDB".
+fn is_of_tags(c: char) -> bool {
+    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "+-=._:/@".contains(c)
 }
 
 /// The indexes of a table that is made, each checked by itself.

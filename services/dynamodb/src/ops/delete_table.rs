@@ -1,6 +1,6 @@
 //! DeleteTable: the table is gone at once; a task clears what it held.
 
-use api_dynamodb::{DeleteTable, DeleteTableInput, DeleteTableOutput};
+use api_dynamodb::{DeleteTable, DeleteTableInput, DeleteTableOutput, error};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use store::NewTask;
@@ -23,6 +23,13 @@ impl Handle<DeleteTable> for DynamoDb {
                         "Resource cannot be deleted as it is currently protected against deletion. Disable deletion \
                          protection first.",
                     ));
+                }
+                if !table.snapshots.is_empty() {
+                    return Err(error::resource_in_use_exception(format!(
+                        "Attempt to change a resource which is still in use: Table is being backed up or restored from: \
+                         {}",
+                        table.name
+                    )));
                 }
                 let contents = table.contents(tx)?;
                 streams::disable(tx, &mut table, now)?;

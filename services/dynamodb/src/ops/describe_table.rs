@@ -16,7 +16,7 @@ impl Handle<DescribeTable> for DynamoDb {
             .store
             .read(|tx| {
                 let table = home.named_table(tx, &req.table_name)?;
-                Ok::<_, Error>(table.describe(&table.contents(tx)?, "ACTIVE"))
+                Ok::<_, Error>(table.describe(&table.contents(tx)?, table.status()))
             })
             .await?;
         Ok(DescribeTableOutput { table: Some(description) })

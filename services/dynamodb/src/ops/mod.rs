@@ -1,5 +1,6 @@
 //! One operation, one file.
 
+mod backups;
 mod batch_get_item;
 mod batch_write_item;
 mod continuous_backups;
@@ -14,6 +15,7 @@ mod list_tables;
 mod partiql;
 mod put_item;
 mod query;
+mod restores;
 mod scan;
 mod settings;
 mod streams;

@@ -19,6 +19,9 @@ use crate::{DynamoDb, convert, items};
 /// For how long a client token is remembered.
 const TOKEN_MS: i64 = 10 * 60 * 1000;
 
+/// Most bytes that the items of a transaction have together. Source: API reference, TransactWriteItems.
+const MAX_BYTES: usize = 4 << 20;
+
 /// A transaction that a client token stands for.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Token {
@@ -174,11 +177,13 @@ fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write]) -> Result<BTreeMap<String
         }
     }
     let mut units: BTreeMap<String, Units> = BTreeMap::new();
+    let mut bytes = 0;
     let mut reasons = Vec::with_capacity(writes.len());
     for write in writes {
         let table = home.table(tx, &write.table)?;
         match write.apply(tx, &table) {
             Ok(written) => {
+                bytes += written.new.as_ref().or(written.old.as_ref()).map_or(0, item_size);
                 units.entry(write.table.clone()).or_default().add(Units::of_write(&table, &written, 2.0));
                 reasons.push(None);
             }
@@ -188,6 +193,11 @@ fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write]) -> Result<BTreeMap<String
     }
     if reasons.iter().any(Option::is_some) {
         return Err(cancelled(&reasons));
+    }
+    if bytes > MAX_BYTES {
+        return Err(Error::validation(
+            "Transaction size exceeded the limit: the aggregate size of the items in the transaction cannot exceed 4 MB",
+        ));
     }
     Ok(units)
 }

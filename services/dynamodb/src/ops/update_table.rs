@@ -40,7 +40,7 @@ impl Handle<UpdateTable> for DynamoDb {
                 let mut table = home.table_to_change(tx, &req.table_name)?;
                 apply(tx, &mut table, req.clone(), &id, now)?;
                 table.save(tx)?;
-                Ok::<_, Error>(table.describe(&table.contents(tx)?, "ACTIVE"))
+                Ok::<_, Error>(table.describe(&table.contents(tx)?, table.status()))
             })
             .await?;
         Ok(UpdateTableOutput { table_description: Some(description) })
