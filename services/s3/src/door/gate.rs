@@ -352,6 +352,12 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_served_that_no_permission_is_asked_for() {
+        let actions = |name: &&str| OPERATIONS.iter().find(|one| one.name == *name).map_or(0, |one| one.actions.len());
+        assert_eq!(SERVED.iter().filter(|name| actions(name) == 0).collect::<Vec<_>>(), Vec::<&&str>::new());
+    }
+
+    #[test]
     fn a_presigned_url_carries_headers_but_no_checksums() {
         let lifted = |query: &str| {
             let mut headers = HeaderMap::new();

@@ -269,7 +269,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:PutAnalyticsConfiguration", when: None }],
         checksums: false,
     },
     Operation {
@@ -308,7 +308,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:PutIntelligentTieringConfiguration", when: None }],
         checksums: false,
     },
     Operation {
@@ -321,7 +321,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:PutInventoryConfiguration", when: None }],
         checksums: false,
     },
     Operation {
@@ -373,7 +373,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:PutMetricsConfiguration", when: None }],
         checksums: false,
     },
     Operation {
@@ -579,7 +579,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:GetAnalyticsConfiguration", when: None }],
         checksums: false,
     },
     Operation {
@@ -618,7 +618,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:GetIntelligentTieringConfiguration", when: None }],
         checksums: false,
     },
     Operation {
@@ -631,7 +631,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:GetInventoryConfiguration", when: None }],
         checksums: false,
     },
     Operation {
@@ -709,7 +709,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:GetMetricsConfiguration", when: None }],
         checksums: false,
     },
     Operation {
@@ -1062,7 +1062,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:GetAnalyticsConfiguration", when: None }],
         checksums: false,
     },
     Operation {
@@ -1075,7 +1075,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:GetIntelligentTieringConfiguration", when: None }],
         checksums: false,
     },
     Operation {
@@ -1088,7 +1088,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:GetInventoryConfiguration", when: None }],
         checksums: false,
     },
     Operation {
@@ -1101,7 +1101,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         needs_headers: &[],
         headers: &["x-amz-expected-bucket-owner"],
         refused: &[],
-        actions: &[],
+        actions: &[Action { name: "s3:GetMetricsConfiguration", when: None }],
         checksums: false,
     },
     Operation {
