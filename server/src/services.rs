@@ -43,6 +43,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
         }
     });
     dynamodb::register(platform);
+    kms::register(platform).map_err(text)?;
     secrets::register(platform);
     cloudformation::register(platform, Some(compute.envs.clone()));
     events::register(platform);

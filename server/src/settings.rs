@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Sections that services read with `Settings::section`.
-const SECTIONS: [&str; 6] = ["smtp", "lambda", "s3", "states", "compute", "console"];
+const SECTIONS: [&str; 7] = ["smtp", "lambda", "s3", "states", "compute", "console", "kms"];
 /// Variables with our prefix that are not settings of the server.
 const FOREIGN: [&str; 6] = ["cache", "python", "shared", "config", "demo_profile", "target"];
 

@@ -1,11 +1,12 @@
 //! Secrets Manager and SSM Parameter Store: small named values with versions.
 //!
-//! Map: [`secret`] what is stored of a secret and its rules · [`ops`] the operations, a file per resource.
+//! Map: [`secret`] what is stored of a secret and its rules · [`seal`] how values are encrypted · [`ops`] the operations, a file per
+//! resource.
 //!
-//! Values lie in the control store, which only the server's user can read; they are not encrypted by a key of their own (there
-//! is no KMS yet): put the data folder on an encrypted disk. Not here: rotation, replication.
+//! Values of secrets and of parameters of type `SecureString` are kept encrypted by KMS. Not here: rotation, replication.
 
 mod ops;
+mod seal;
 mod secret;
 
 use std::sync::Arc;

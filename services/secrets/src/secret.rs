@@ -9,6 +9,8 @@ use service::Cx;
 use store::{Key, Tx};
 use wire::{Blob, Error, Timestamp};
 
+use crate::seal::{self, Context};
+
 /// Kind of the task that deletes a secret after its recovery window.
 pub(crate) const EXPIRE: &str = "secrets:expire";
 pub(crate) const CURRENT: &str = "AWSCURRENT";
@@ -29,8 +31,14 @@ pub(crate) struct Secret {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Version {
+    /// In the clear only as long as it is in memory, and in records of versions before 0.2, which had no KMS.
     pub(crate) text: Option<String>,
     pub(crate) binary: Option<Blob>,
+    /// Encrypted by KMS.
+    #[serde(default)]
+    pub(crate) sealed: Option<Blob>,
+    #[serde(default)]
+    pub(crate) sealed_text: bool,
     pub(crate) created: Timestamp,
     pub(crate) stages: Vec<String>,
 }
@@ -72,11 +80,35 @@ pub(crate) fn find_live(tx: &mut Tx<'_>, prefix: &Key, id: &str) -> Result<(Key,
     Ok((key, secret))
 }
 
+impl Version {
+    /// The same, with its value encrypted.
+    pub(crate) async fn sealed(self, cx: &Cx, key: Option<&str>, arn: &str, id: &str) -> Result<Self, Error> {
+        let plain = match (&self.text, &self.binary) {
+            (Some(text), _) => text.as_bytes(),
+            (None, Some(binary)) => binary.as_bytes(),
+            (None, None) => return Ok(self),
+        };
+        let sealed = seal::seal(cx, seal::SECRETS, key, Secret::context(arn, id), plain).await?;
+        Ok(Self { sealed_text: self.text.is_some(), sealed: Some(sealed), text: None, binary: None, ..self })
+    }
+
+    /// The same, with its value as it was given.
+    pub(crate) async fn opened(self, cx: &Cx, arn: &str, id: &str) -> Result<Self, Error> {
+        let Some(sealed) = &self.sealed else { return Ok(self) };
+        let plain = seal::open(cx, seal::SECRETS, Secret::context(arn, id), sealed).await?;
+        if self.sealed_text {
+            let text = String::from_utf8(plain).map_err(|_| Error::internal("a secret's text is damaged"))?;
+            return Ok(Self { text: Some(text), sealed: None, ..self });
+        }
+        Ok(Self { binary: Some(Blob::new(plain)), sealed: None, ..self })
+    }
+}
+
 impl Secret {
-    /// Adds a version and moves the stages to it. The same token with the same value again changes nothing.
-    pub(crate) fn put(&mut self, id: &str, version: Version, stages: &[String]) -> Result<(), Error> {
-        if let Some(old) = self.versions.get(id) {
-            if (&old.text, &old.binary) != (&version.text, &version.binary) {
+    /// Adds a version and moves the stages to it. The same token with the same value again changes nothing; `same` says that it is.
+    pub(crate) fn put(&mut self, id: &str, version: Version, stages: &[String], same: bool) -> Result<(), Error> {
+        if self.versions.contains_key(id) {
+            if !same {
                 return Err(resource_exists_exception(
                     "A resource with the ID you requested already exists with a different value.",
                 ));
@@ -107,6 +139,12 @@ impl Secret {
         }
     }
 
+    /// What a version's encryption is bound to.
+    pub(crate) fn context(arn: &str, version: &str) -> Context {
+        let pairs = [("SecretARN", arn), ("SecretVersionId", version)];
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+    }
+
     pub(crate) fn stages(&self) -> BTreeMap<String, Vec<String>> {
         self.versions.iter().map(|(id, v)| (id.clone(), v.stages.clone())).collect()
     }
@@ -122,14 +160,14 @@ mod tests {
         let version = |text: &str| Version { text: Some(text.to_owned()), ..Version::default() };
         let current = [CURRENT.to_owned()];
         for id in ["1", "2", "3"] {
-            secret.put(id, version(id), &current).unwrap();
+            secret.put(id, version(id), &current, false).unwrap();
         }
         assert_eq!(
             secret.stages(),
             BTreeMap::from([("2".to_owned(), vec![PREVIOUS.to_owned()]), ("3".to_owned(), vec![CURRENT.to_owned()]),])
         );
-        secret.put("3", version("3"), &current).unwrap();
-        assert_eq!(secret.put("3", version("x"), &current).unwrap_err().code(), "ResourceExistsException");
+        secret.put("3", version("3"), &current, true).unwrap();
+        assert_eq!(secret.put("3", version("x"), &current, false).unwrap_err().code(), "ResourceExistsException");
     }
 
     #[test]

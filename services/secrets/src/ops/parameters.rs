@@ -14,12 +14,14 @@ use api_ssm::{
     RemoveTagsFromResourceRequest, RemoveTagsFromResourceResult, Tag,
 };
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use service::{Cx, Handle};
 use store::{Key, Tx};
-use wire::{Error, Timestamp};
+use wire::{Blob, Error, Timestamp};
 
-use crate::Secrets;
+use crate::{Secrets, seal};
 
 /// Versions kept of one parameter. Source: Parameter Store quotas.
 const MAX_VERSIONS: usize = 100;
@@ -38,6 +40,34 @@ struct Record {
     changed_by: String,
     /// Oldest first.
     versions: Vec<(i64, String, Timestamp)>,
+}
+
+/// Begins a value that KMS has encrypted; no value that a caller gives can.
+const SEALED: &str = "\u{0}kms:";
+
+fn context(arn: &str) -> seal::Context {
+    [("PARAMETER_ARN".to_owned(), arn.to_owned())].into()
+}
+
+/// A parameter as it is told: of a `SecureString` its ciphertext, unless the caller wants it decrypted.
+async fn told(cx: &Cx, mut parameter: Parameter, key: Option<&str>, decrypt: bool) -> Result<Parameter, Error> {
+    if parameter.r#type.as_deref() != Some("SecureString") {
+        return Ok(parameter);
+    }
+    let (arn, value) = (parameter.arn.clone().unwrap_or_default(), parameter.value.take().unwrap_or_default());
+    let sealed = match value.strip_prefix(SEALED) {
+        Some(text) => Blob::new(STANDARD.decode(text).map_err(|_| Error::internal("a parameter is damaged"))?),
+        // A record of versions before 0.2, which had no KMS.
+        None if decrypt => return Ok(Parameter { value: Some(value), ..parameter }),
+        None => seal::seal(cx, seal::PARAMETERS, key, context(&arn), value.as_bytes()).await?,
+    };
+    let value = if decrypt {
+        let plain = seal::open(cx, seal::PARAMETERS, context(&arn), &sealed).await?;
+        String::from_utf8(plain).map_err(|_| Error::internal("a parameter is damaged"))?
+    } else {
+        STANDARD.encode(sealed.as_bytes())
+    };
+    Ok(Parameter { value: Some(value), ..parameter })
 }
 
 fn prefix(cx: &Cx) -> Key {
@@ -105,6 +135,15 @@ impl Handle<PutParameter> for Secrets {
         let prefix = prefix(cx);
         let arn = cx.arn("ssm", format!("parameter/{}", req.name.trim_start_matches('/')));
         let (now, by) = (Timestamp::from(cx.now()), cx.principal().arn(cx.account()));
+        let name = prefix.clone().push(&req.name);
+        let before: Option<Record> = self.store.read(|tx| tx.get_json(&name)).await?;
+        let kind = req.r#type.clone().or_else(|| before.as_ref().map(|old| old.kind.clone()));
+        let mut value = req.value.clone();
+        if kind.as_deref() == Some("SecureString") {
+            let key = req.key_id.clone().or_else(|| before.and_then(|old| old.key_id));
+            let sealed = seal::seal(cx, seal::PARAMETERS, key.as_deref(), context(&arn), value.as_bytes()).await?;
+            value = format!("{SEALED}{}", STANDARD.encode(sealed.as_bytes()));
+        }
         cx.write(&self.store, move |tx| {
             let key = prefix.clone().push(&req.name);
             let old: Option<Record> = tx.get_json(&key)?;
@@ -125,7 +164,7 @@ impl Handle<PutParameter> for Secrets {
                 versions: Vec::new(),
             });
             let number = record.versions.last().map_or(1, |v| v.0 + 1);
-            record.versions.push((number, req.value.clone(), now));
+            record.versions.push((number, value.clone(), now));
             if record.versions.len() > MAX_VERSIONS {
                 record.versions.remove(0);
             }
@@ -149,7 +188,9 @@ impl Handle<GetParameter> for Secrets {
         let (name, version) = selected(&req.name);
         let prefix = prefix(cx);
         let record = self.store.read(|tx| load(tx, &prefix, &name)).await?;
-        Ok(GetParameterResult { parameter: Some(record.shown(version)?) })
+        let decrypt = req.with_decryption == Some(true);
+        let shown = told(cx, record.shown(version)?, record.key_id.as_deref(), decrypt).await?;
+        Ok(GetParameterResult { parameter: Some(shown) })
     }
 }
 
@@ -163,7 +204,7 @@ impl Handle<GetParameters> for Secrets {
                 let (mut found, mut missing) = (Vec::new(), Vec::new());
                 for id in &req.names {
                     let (name, version) = selected(id);
-                    match load(tx, &prefix, &name).and_then(|r| r.shown(version)) {
+                    match load(tx, &prefix, &name).and_then(|r| Ok((r.shown(version)?, r.key_id))) {
                         Ok(parameter) => found.push(parameter),
                         Err(_) => missing.push(id.clone()),
                     }
@@ -171,7 +212,12 @@ impl Handle<GetParameters> for Secrets {
                 Ok::<_, Error>((found, missing))
             })
             .await?;
-        Ok(GetParametersResult { parameters: Some(found), invalid_parameters: Some(missing) })
+        let decrypt = req.with_decryption == Some(true);
+        let mut parameters = Vec::new();
+        for (parameter, key) in found {
+            parameters.push(told(cx, parameter, key.as_deref(), decrypt).await?);
+        }
+        Ok(GetParametersResult { parameters: Some(parameters), invalid_parameters: Some(missing) })
     }
 }
 
@@ -213,8 +259,12 @@ impl Handle<GetParametersByPath> for Secrets {
         let recursive = req.recursive == Some(true);
         let keep = |r: &Record| r.name.strip_prefix(&path).is_some_and(|rest| recursive || !rest.contains('/'));
         let (records, next_token) = self.page(cx, req.next_token, req.max_results.or(Some(10)), keep).await?;
-        let parameters: Result<_, _> = records.iter().map(|r| r.shown(None)).collect();
-        Ok(GetParametersByPathResult { parameters: Some(parameters?), next_token })
+        let decrypt = req.with_decryption == Some(true);
+        let mut parameters = Vec::new();
+        for record in &records {
+            parameters.push(told(cx, record.shown(None)?, record.key_id.as_deref(), decrypt).await?);
+        }
+        Ok(GetParametersByPathResult { parameters: Some(parameters), next_token })
     }
 }
 

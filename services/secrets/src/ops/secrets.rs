@@ -37,7 +37,44 @@ fn version(cx: &Cx, text: Option<String>, binary: Option<Blob>) -> Result<Option
             "The secret value is {size} bytes; at most {MAX_VALUE} are allowed."
         ))),
         (None, None) => Ok(None),
-        _ => Ok(Some(Version { text, binary, created: cx.now().into(), stages: Vec::new() })),
+        _ => Ok(Some(Version { text, binary, created: cx.now().into(), ..Version::default() })),
+    }
+}
+
+impl Secrets {
+    /// A new value as it is kept, and whether the version that it is for has it already. `fresh`: the ARN and key of a secret that is
+    /// about to be made, where there is none of the name.
+    async fn for_version(
+        &self,
+        cx: &Cx,
+        (secret_id, token): (&str, &str),
+        new: Option<Version>,
+        (fresh, key): (Option<&str>, Option<&str>),
+    ) -> Result<(Option<Version>, bool), Error> {
+        let Some(new) = new else { return Ok((None, false)) };
+        let prefix = prefix(cx);
+        let found = self.store.read(|tx| find(tx, &prefix, secret_id)).await;
+        let found = match found {
+            Ok((_, secret)) => Some(secret),
+            Err(error) if error.is("ResourceNotFoundException") => None,
+            Err(error) => return Err(error),
+        };
+        let old = found.as_ref().and_then(|secret| Some((secret.arn.clone(), secret.versions.get(token)?.clone())));
+        let same = match old {
+            Some((arn, version)) => {
+                let version = version.opened(cx, &arn, token).await?;
+                (&version.text, &version.binary) == (&new.text, &new.binary)
+            }
+            None => false,
+        };
+        let arn = match (&found, fresh) {
+            (_, Some(fresh)) => fresh.to_owned(),
+            (Some(secret), None) => secret.arn.clone(),
+            // The handler says that there is none.
+            (None, None) => return Ok((Some(new), false)),
+        };
+        let key = key.map(str::to_owned).or_else(|| found.and_then(|secret| secret.kms_key_id));
+        Ok((Some(new.sealed(cx, key.as_deref(), &arn, token).await?), same))
     }
 }
 
@@ -62,6 +99,8 @@ impl Handle<CreateSecret> for Secrets {
             changed: cx.now().into(),
             ..Secret::default()
         };
+        let (id, fresh) = ((new.name.as_str(), token.as_str()), (Some(new.arn.as_str()), new.kms_key_id.as_deref()));
+        let (first, same) = self.for_version(cx, id, first, fresh).await?;
         let prefix = prefix(cx);
         cx.write(&self.store, move |tx| {
             let key = prefix.clone().push(&new.name);
@@ -77,7 +116,7 @@ impl Handle<CreateSecret> for Secrets {
                 secret = old;
             }
             if let Some(version) = &first {
-                secret.put(&token, version.clone(), &[CURRENT.to_owned()])?;
+                secret.put(&token, version.clone(), &[CURRENT.to_owned()], same)?;
             }
             tx.put_json(&key, &secret)?;
             Ok(CreateSecretResponse {
@@ -114,6 +153,7 @@ impl Handle<GetSecretValue> for Secrets {
                 None => format!("Secrets Manager can't find the specified secret value for staging label: {stage}"),
             })
         })?;
+        let version = version.clone().opened(cx, &secret.arn, id).await?;
         Ok(GetSecretValueResponse {
             arn: Some(secret.arn.clone()),
             name: Some(secret.name.clone()),
@@ -133,10 +173,12 @@ impl Handle<PutSecretValue> for Secrets {
             .ok_or_else(|| invalid_parameter_exception("You must provide either SecretString or SecretBinary."))?;
         let token = req.client_request_token.unwrap_or_else(|| cx.uuid());
         let stages = req.version_stages.unwrap_or_else(|| vec![CURRENT.to_owned()]);
+        let (new, same) = self.for_version(cx, (&req.secret_id, &token), Some(new), (None, None)).await?;
+        let new = new.unwrap_or_default();
         let prefix = prefix(cx);
         cx.write(&self.store, move |tx| {
             let (key, mut secret) = find_live(tx, &prefix, &req.secret_id)?;
-            secret.put(&token, new.clone(), &stages)?;
+            secret.put(&token, new.clone(), &stages, same)?;
             tx.put_json(key, &secret)?;
             Ok(PutSecretValueResponse {
                 version_stages: secret.versions.get(&token).map(|v| v.stages.clone()),
@@ -154,11 +196,13 @@ impl Handle<UpdateSecret> for Secrets {
     async fn handle(&self, cx: &Cx, req: UpdateSecretRequest) -> Result<UpdateSecretResponse, Error> {
         let new = version(cx, req.secret_string.clone(), req.secret_binary.clone())?;
         let token = req.client_request_token.clone().unwrap_or_else(|| cx.uuid());
+        let key = (None, req.kms_key_id.as_deref());
+        let (new, same) = self.for_version(cx, (&req.secret_id, &token), new, key).await?;
         let (prefix, now) = (prefix(cx), cx.now().into());
         cx.write(&self.store, move |tx| {
             let (key, mut secret) = find_live(tx, &prefix, &req.secret_id)?;
             if let Some(new) = &new {
-                secret.put(&token, new.clone(), &[CURRENT.to_owned()])?;
+                secret.put(&token, new.clone(), &[CURRENT.to_owned()], same)?;
             }
             secret.description = req.description.clone().or(secret.description);
             secret.kms_key_id = req.kms_key_id.clone().or(secret.kms_key_id);

@@ -1,0 +1,141 @@
+//! KMS over the real service, as the owner calls it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use serde_json::{Value, json};
+use service::{Cx, Platform, Principal, Router};
+
+fn world() -> Cx {
+    let queue = || store::Queue::new(store::Store::memory());
+    let root = json!({ "root_key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=" });
+    let settings = serde_json::Map::from_iter([("kms".to_owned(), root)]);
+    let platform = Platform {
+        router: Router::new(),
+        control: queue(),
+        s3: queue(),
+        dynamodb: queue(),
+        data: std::env::temp_dir(),
+        endpoint: "http://127.0.0.1:1".to_owned(),
+        account: "000000000000".to_owned(),
+        region: "us-east-1".to_owned(),
+        settings: service::Settings(std::sync::Arc::new(settings)),
+    };
+    kms::register(&platform).unwrap();
+    Cx::new(platform.router, Principal::Root, "000000000000", "us-east-1")
+}
+
+/// A call in the canonical form, in which bytes are base64.
+async fn answer(cx: &Cx, operation: &str, input: Value) -> Result<Value, wire::Error> {
+    let name = operation[..1].to_uppercase() + &operation[1..];
+    let spec = cx.router().find("kms", &name).unwrap_or_else(|| panic!("no operation {name}"));
+    cx.router().call_canonical(cx, spec, input).await
+}
+
+async fn call(cx: &Cx, operation: &str, input: Value) -> Value {
+    answer(cx, operation, input).await.unwrap_or_else(|e| panic!("{operation}: {} {}", e.code(), e.message()))
+}
+
+async fn code(cx: &Cx, operation: &str, input: Value) -> String {
+    answer(cx, operation, input).await.expect_err(operation).code().to_owned()
+}
+
+async fn key(cx: &Cx, input: Value) -> String {
+    call(cx, "createKey", input).await["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_is_encrypted_is_decrypted_with_its_context_also_after_rotations() {
+    let cx = world();
+    let id = key(&cx, json!({})).await;
+    call(&cx, "createAlias", json!({"AliasName": "alias/app", "TargetKeyId": id})).await;
+    let context = json!({"tenant": "a", "run": "1"});
+    let plain = json!("aGVsbG8=");
+    let before =
+        call(&cx, "encrypt", json!({"KeyId": "alias/app", "Plaintext": plain, "EncryptionContext": context})).await;
+    call(&cx, "rotateKeyOnDemand", json!({"KeyId": id})).await;
+    let after = call(&cx, "encrypt", json!({"KeyId": id, "Plaintext": plain, "EncryptionContext": context})).await;
+    for blob in [&before["CiphertextBlob"], &after["CiphertextBlob"]] {
+        let opened = call(&cx, "decrypt", json!({"CiphertextBlob": blob, "EncryptionContext": context})).await;
+        assert_eq!(opened["Plaintext"], plain);
+        assert_eq!(opened["KeyId"], format!("arn:aws:kms:us-east-1:000000000000:key/{id}"));
+        for wrong in [json!({}), json!({"tenant": "b", "run": "1"})] {
+            let refused = code(&cx, "decrypt", json!({"CiphertextBlob": blob, "EncryptionContext": wrong})).await;
+            assert_eq!(refused, "InvalidCiphertextException");
+        }
+    }
+    let other = key(&cx, json!({})).await;
+    let named = json!({"CiphertextBlob": before["CiphertextBlob"], "EncryptionContext": context, "KeyId": other});
+    assert_eq!(code(&cx, "decrypt", named).await, "IncorrectKeyException");
+    let moved = call(&cx, "reEncrypt", json!({"CiphertextBlob": before["CiphertextBlob"], "SourceEncryptionContext": context, "DestinationKeyId": other})).await;
+    let opened = call(&cx, "decrypt", json!({"CiphertextBlob": moved["CiphertextBlob"]})).await;
+    assert_eq!(opened["Plaintext"], plain);
+    let rotations = call(&cx, "listKeyRotations", json!({"KeyId": id})).await;
+    assert_eq!(rotations["Rotations"][0]["RotationType"], "ON_DEMAND");
+}
+
+#[tokio::test]
+async fn data_keys_codes_and_random_bytes() {
+    let cx = world();
+    let id = key(&cx, json!({})).await;
+    let made = call(&cx, "generateDataKey", json!({"KeyId": id, "KeySpec": "AES_256"})).await;
+    let opened = call(&cx, "decrypt", json!({"CiphertextBlob": made["CiphertextBlob"]})).await;
+    assert_eq!(opened["Plaintext"], made["Plaintext"]);
+    assert_eq!(code(&cx, "generateDataKey", json!({"KeyId": id})).await, "ValidationException");
+    let mac = key(&cx, json!({"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"})).await;
+    let signed =
+        call(&cx, "generateMac", json!({"KeyId": mac, "Message": "aGk=", "MacAlgorithm": "HMAC_SHA_256"})).await;
+    let check =
+        |message: &str| json!({"KeyId": mac, "Message": message, "Mac": signed["Mac"], "MacAlgorithm": "HMAC_SHA_256"});
+    assert_eq!(call(&cx, "verifyMac", check("aGk=")).await["MacValid"], true);
+    assert_eq!(code(&cx, "verifyMac", check("aGo=")).await, "KMSInvalidMacException");
+    assert_eq!(code(&cx, "encrypt", json!({"KeyId": mac, "Plaintext": "aGk="})).await, "InvalidKeyUsageException");
+    assert_eq!(
+        code(&cx, "createKey", json!({"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"})).await,
+        "UnsupportedOperationException"
+    );
+}
+
+#[tokio::test]
+async fn states_of_keys() {
+    let cx = world();
+    let id = key(&cx, json!({"Description": "d", "Tags": [{"TagKey": "a", "TagValue": "b"}]})).await;
+    call(&cx, "disableKey", json!({"KeyId": id})).await;
+    assert_eq!(code(&cx, "encrypt", json!({"KeyId": id, "Plaintext": "aGk="})).await, "DisabledException");
+    call(&cx, "enableKey", json!({"KeyId": id})).await;
+    let scheduled = call(&cx, "scheduleKeyDeletion", json!({"KeyId": id, "PendingWindowInDays": 7})).await;
+    assert_eq!(scheduled["KeyState"], "PendingDeletion");
+    assert_eq!(code(&cx, "encrypt", json!({"KeyId": id, "Plaintext": "aGk="})).await, "KMSInvalidStateException");
+    call(&cx, "cancelKeyDeletion", json!({"KeyId": id})).await;
+    assert_eq!(call(&cx, "describeKey", json!({"KeyId": id})).await["KeyMetadata"]["KeyState"], "Disabled");
+    assert_eq!(call(&cx, "listResourceTags", json!({"KeyId": id})).await["Tags"][0]["TagKey"], "a");
+    assert_eq!(code(&cx, "describeKey", json!({"KeyId": "alias/none"})).await, "NotFoundException");
+    assert_eq!(
+        code(&cx, "createAlias", json!({"AliasName": "alias/aws/x", "TargetKeyId": id})).await,
+        "InvalidAliasNameException"
+    );
+    let own = call(&cx, "describeKey", json!({"KeyId": "alias/aws/dynamodb"})).await;
+    assert_eq!(own["KeyMetadata"]["KeyManager"], "AWS");
+    let arn = own["KeyMetadata"]["Arn"].clone();
+    assert_eq!(call(&cx, "describeKey", json!({"KeyId": "alias/aws/dynamodb"})).await["KeyMetadata"]["Arn"], arn);
+    assert_eq!(code(&cx, "disableKey", json!({"KeyId": arn})).await, "UnsupportedOperationException");
+    let lockout = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:role/x"}, "Action": "kms:*", "Resource": "*"}]});
+    assert_eq!(
+        code(&cx, "putKeyPolicy", json!({"KeyId": id, "Policy": lockout.to_string()})).await,
+        "MalformedPolicyDocumentException"
+    );
+}
+
+#[tokio::test]
+async fn rotation_and_grants_are_told() {
+    let cx = world();
+    let id = key(&cx, json!({})).await;
+    call(&cx, "enableKeyRotation", json!({"KeyId": id, "RotationPeriodInDays": 90})).await;
+    let status = call(&cx, "getKeyRotationStatus", json!({"KeyId": id})).await;
+    assert_eq!((&status["KeyRotationEnabled"], &status["RotationPeriodInDays"]), (&json!(true), &json!(90)));
+    let grantee = "arn:aws:iam::000000000000:role/x";
+    let grant =
+        call(&cx, "createGrant", json!({"KeyId": id, "GranteePrincipal": grantee, "Operations": ["Decrypt"]})).await;
+    assert_eq!(call(&cx, "listGrants", json!({"KeyId": id})).await["Grants"][0]["GranteePrincipal"], grantee);
+    call(&cx, "retireGrant", json!({"GrantToken": grant["GrantToken"]})).await;
+    assert_eq!(call(&cx, "listGrants", json!({"KeyId": id})).await["Grants"], json!([]));
+}
