@@ -221,7 +221,7 @@ fn sources(service: &str) -> Result<Vec<String>> {
         "cloudwatch" | "logs" => "telemetry",
         "dynamodbstreams" => "dynamodb",
         "iam" | "sts" => "identity",
-        "secretsmanager" | "ssm" | "kms" => "secrets",
+        "secretsmanager" | "ssm" => "secrets",
         "sns" | "sqs" => "messaging",
         "scheduler" | "pipes" => "events",
         other => other,
