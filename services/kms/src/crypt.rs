@@ -37,6 +37,16 @@ pub(crate) fn random_bytes(length: usize) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// An id of 32 random bytes, in hex.
+pub(crate) fn random_id() -> Result<String, Error> {
+    use std::fmt::Write as _;
+    let mut id = String::new();
+    for byte in random::<32>()? {
+        let _ = write!(id, "{byte:02x}");
+    }
+    Ok(id)
+}
+
 /// The key under which all key material is kept.
 pub(crate) struct Root([u8; 32]);
 

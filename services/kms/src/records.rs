@@ -81,17 +81,15 @@ impl Place {
 
 /// The place of a key by its id, its ARN, its alias or its alias's ARN. An alias has to exist.
 pub(crate) fn place(tx: &mut Tx<'_>, cx: &Cx, id: &str) -> Result<Place, Error> {
-    let (account, region, name) = match id.starts_with("arn:") {
-        true => {
-            let arn = Arn::parse(id)
-                .filter(|arn| arn.service == "kms")
-                .ok_or_else(|| invalid_arn_exception(format!("Invalid arn {id}")))?;
-            if arn.region != cx.region() {
-                return Err(invalid_arn_exception(format!("Invalid arn {}", arn.region)));
-            }
-            (arn.account, arn.region, arn.resource)
+    let (account, region, name) = if id.starts_with("arn:") {
+        let invalid = |what: &str| invalid_arn_exception(format!("Invalid arn {what}"));
+        let arn = Arn::parse(id).filter(|arn| arn.service == "kms").ok_or_else(|| invalid(id))?;
+        if arn.region != cx.region() {
+            return Err(invalid(&arn.region));
         }
-        false => (cx.account().to_owned(), cx.region().to_owned(), id.to_owned()),
+        (arn.account, arn.region, arn.resource)
+    } else {
+        (cx.account().to_owned(), cx.region().to_owned(), id.to_owned())
     };
     if name.starts_with("alias/") {
         let found: Option<AliasRecord> = tx.get_json(alias_key((&account, &region), &name))?;

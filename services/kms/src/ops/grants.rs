@@ -15,7 +15,7 @@ use wire::types::Empty;
 
 use super::page::page;
 use crate::Kms;
-use crate::crypt::random;
+use crate::crypt::{random, random_id};
 use crate::records::{Grant, KeyRecord, find, key_prefix};
 
 fn principal(arn: &str) -> Result<(), Error> {
@@ -33,7 +33,7 @@ impl Handle<CreateGrant> for Kms {
         if let Some(retiring) = &req.retiring_principal {
             principal(retiring)?;
         }
-        let id: String = random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = random_id()?;
         let token = URL_SAFE_NO_PAD.encode(random::<48>()?);
         let account = cx.principal().account().unwrap_or_else(|| cx.account());
         let entry = GrantListEntry {

@@ -79,7 +79,7 @@ impl Kms {
     }
 
     pub(super) fn new_material(&self, cx: &Cx, place: &Place, by: Option<&str>) -> Result<Material, Error> {
-        let id: String = crate::crypt::random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = crate::crypt::random_id()?;
         let sealed = self.root.new_material(&place.arn())?;
         Ok(Material { id, sealed, since: cx.now().into(), by: by.map(str::to_owned) })
     }
