@@ -16,8 +16,10 @@ use crate::checks::root;
 use crate::codegen::{self, document, snake};
 
 /// Refused, although a word of the sources looks like reading them: handlers that keep all of an input would keep these too.
-const KEPT_AND_REFUSED: [(&str, &str, &str); 3] = [
+const KEPT_AND_REFUSED: [(&str, &str, &str); 5] = [
     ("glue", "CreateJobRequest", "CodeGenConfigurationNodes"),
+    ("kms", "CreateKeyRequest", "MultiRegion"),
+    ("kms", "CreateKeyRequest", "Origin"),
     ("sagemaker", "CreateTransformJobRequest", "DataCaptureConfig"),
     ("secretsmanager", "GetResourcePolicyRequest", "PolicyName"),
 ];

@@ -33,6 +33,7 @@ const MANAGED: [&str; 11] =
 const DELETION_DAYS: i32 = 30;
 const MAX_POLICY: usize = 32 * 1024;
 const MAX_TAGS: usize = 50;
+const MAX_TAG_VALUE: usize = 256;
 
 impl Kms {
     /// What a new key is, with its first material.
@@ -170,6 +171,9 @@ fn check_policy(cx: &Cx, text: &str, arn: &str, bypass: bool) -> Result<(), Erro
 
 fn check_tags(tags: &[Tag]) -> Result<(), Error> {
     let reserved = tags.iter().any(|tag| tag.tag_key.to_ascii_lowercase().starts_with("aws:"));
+    if tags.iter().any(|tag| tag.tag_value.chars().count() > MAX_TAG_VALUE) {
+        return Err(tag_exception("A tag's value has at most 256 characters."));
+    }
     if reserved || tags.len() > MAX_TAGS {
         return Err(tag_exception("A tag's key may not begin with aws:, and a key has at most 50 tags."));
     }

@@ -65,6 +65,10 @@ impl Handle<StartMessageMoveTask> for Sqs {
                      time.",
                 ));
             }
+            // Of two that are started within a millisecond the second is the newer one too.
+            if let Some(newest) = known.first() {
+                task.started_ms = task.started_ms.max(newest.started_ms + 1);
+            }
             for old in known.iter().skip(KNOWN - 1) {
                 old.forget(tx, &queue)?;
             }
