@@ -11,6 +11,17 @@ use std::path::{Path, PathBuf};
 use super::filesystem::{DEVICES, SYSTEM};
 use crate::Error;
 
+/// Makes an empty folder or file where nothing is.
+fn found(place: &Path, is_folder: bool) -> io::Result<()> {
+    if is_folder {
+        return fs::create_dir_all(place);
+    }
+    if let Some(folder) = place.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::OpenOptions::new().append(true).create(true).open(place).map(drop)
+}
+
 /// What stands at a place inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
@@ -108,9 +119,14 @@ impl Plan {
                 },
                 Entry::Memory { .. } => true,
             };
-            // In a folder of the host's the place has to be there.
-            if !matches!(within, Some((_, Entry::Host { .. }))) {
-                self.make(place, is_folder, &mut made)?;
+            match within {
+                // In a folder of the host's the place has to be there: a data folder below /tmp, and another folder shown as /tmp.
+                Some((outer, Entry::Host { path, writable: true })) => {
+                    let there = path.join(place.strip_prefix(outer).unwrap_or(place));
+                    found(&there, is_folder).map_err(Error::io(format!("making {}", there.display())))?;
+                }
+                Some((_, Entry::Host { .. })) => {}
+                _ => self.make(place, is_folder, &mut made)?,
             }
             let target = text(relative(place).as_os_str().as_bytes())?;
             match entry {

@@ -107,3 +107,26 @@ async fn merged_output_keeps_its_order() {
     let output = shell("echo 1; echo 2 >&2; echo 3").merged().output(KEEP, None).await.unwrap();
     assert_eq!(output.stdout, b"1\n2\n3\n");
 }
+
+/// A data folder below /tmp: what a unit is given lies in what is hidden by its own /tmp.
+#[tokio::test]
+async fn folders_below_tmp_are_seen_beside_a_tmp_of_its_own() {
+    let folder = tempfile::Builder::new().tempdir_in("/tmp").unwrap();
+    let (given, temporary) = (folder.path().join("given"), folder.path().join("tmp"));
+    for path in [&given, &temporary] {
+        std::fs::create_dir(path).unwrap();
+    }
+    std::fs::write(given.join("file"), "hello").unwrap();
+    let mut command = shell("cat file && echo mine > /tmp/own && cat /tmp/own");
+    command.folder(&given).read_write(folder.path()).mount(&temporary, "/tmp");
+    let output = command.output(KEEP, None).await.unwrap();
+    if super::is_isolated().await {
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "hellomine\n",
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(std::fs::read_to_string(temporary.join("own")).unwrap(), "mine\n");
+    }
+}
