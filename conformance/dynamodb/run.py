@@ -217,6 +217,13 @@ def tables_are_updated():
         table.call("update_table", DeletionProtectionEnabled=True)
         table.invalid("protected against deletion", "delete_table")
         table.call("update_table", DeletionProtectionEnabled=False)
+        table.invalid("SSEType", "update_table", SSESpecification={"Enabled": True, "SSEType": "AES256"})
+        fails("NotFoundException", "", table.call, operation="update_table", SSESpecification={"Enabled": True, "KMSMasterKeyId": "alias/none"})
+        table.call("update_table", SSESpecification={"Enabled": True})
+        told = table.call("describe_table")["Table"]["SSEDescription"]
+        expect((told["Status"], told["SSEType"], ":key/" in told["KMSMasterKeyArn"]), ("ENABLED", "KMS", True))
+        table.call("update_table", SSESpecification={"Enabled": False})
+        expect(table.call("describe_table")["Table"].get("SSEDescription"), None)
         for at in range(30):
             table.put(p=str(at), **({"x": at} if at % 2 else {"x": "text"}))
         create = {"IndexName": "by-x", "KeySchema": keys("x"), "Projection": {"ProjectionType": "ALL"}}

@@ -63,6 +63,7 @@ impl Table {
                 restore_date_time: Timestamp::from_millis(origin.at_ms),
                 restore_in_progress: origin.in_progress,
             }),
+            sse_description: self.sse_key.as_deref().map(crate::encryption::description),
             deletion_protection_enabled: Some(self.deletion_protection),
             ..TableDescription::default()
         }

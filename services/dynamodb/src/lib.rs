@@ -15,6 +15,7 @@ mod backups;
 mod capacity;
 mod convert;
 mod describe;
+mod encryption;
 mod expr;
 mod items;
 mod legacy;

@@ -57,6 +57,9 @@ pub(crate) struct Table {
     /// What it was restored from.
     #[serde(default)]
     pub(crate) origin: Option<Origin>,
+    /// The ARN of the key that it names, see [`crate::encryption`].
+    #[serde(default)]
+    pub(crate) sse_key: Option<String>,
 }
 
 /// The stream of a table.

@@ -19,7 +19,9 @@ use crate::{DynamoDb, Invalid, streams};
 impl Handle<CreateTable> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: CreateTableInput) -> Result<CreateTableOutput, Error> {
         let stream = view_of(req.stream_specification.as_ref())?;
-        let table = table(cx, req)?;
+        let sse = req.sse_specification.clone();
+        let mut table = table(cx, req)?;
+        table.sse_key = crate::encryption::key(cx, sse.as_ref()).await?;
         let home = Home::of(cx);
         let (stream_id, now) = (cx.uuid(), cx.now().as_millisecond());
         let description = cx
@@ -83,6 +85,7 @@ pub(super) fn table(cx: &Cx, req: CreateTableInput) -> Result<Table, Error> {
         snapshots: Vec::new(),
         recovery: None,
         origin: None,
+        sse_key: None,
     };
     table.check_definitions()?;
     check_indexes(&table.indexes, billing)?;
@@ -187,9 +190,7 @@ pub(super) fn indexes(
 
 /// What would be promised and not kept is refused.
 fn refuse_unknown(req: &CreateTableInput) -> Result<(), Error> {
-    let keys = req.sse_specification.as_ref().is_some_and(|sse| sse.enabled == Some(true));
     let refused = [
-        ("SSESpecification with KMS keys", keys),
         ("ResourcePolicy", req.resource_policy.is_some()),
         ("GlobalTableSourceArn", req.global_table_source_arn.is_some()),
     ];

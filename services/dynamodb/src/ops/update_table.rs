@@ -22,9 +22,7 @@ const FILLED_AT_ONCE: usize = 1000;
 #[async_trait]
 impl Handle<UpdateTable> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: UpdateTableInput) -> Result<UpdateTableOutput, Error> {
-        let keys = req.sse_specification.as_ref().is_some_and(|sse| sse.enabled == Some(true));
         let refused = [
-            ("SSESpecification with KMS keys", keys),
             ("ReplicaUpdates", req.replica_updates.is_some()),
             ("MultiRegionConsistency", req.multi_region_consistency.is_some()),
             ("GlobalTableWitnessUpdates", req.global_table_witness_updates.is_some()),
@@ -33,12 +31,17 @@ impl Handle<UpdateTable> for DynamoDb {
             return Err(Error::not_implemented(format!("UpdateTable: {what}")));
         }
         check_something_is_asked(&req)?;
+        let asks_key = req.sse_specification.is_some();
+        let key = crate::encryption::key(cx, req.sse_specification.as_ref()).await?;
         let home = Home::of(cx);
         let (id, now) = (cx.uuid(), cx.now().as_millisecond());
         let description = cx
             .write(&self.store, move |tx| {
                 let mut table = home.table_to_change(tx, &req.table_name)?;
                 apply(tx, &mut table, req.clone(), &id, now)?;
+                if asks_key {
+                    table.sse_key.clone_from(&key);
+                }
                 table.save(tx)?;
                 Ok::<_, Error>(table.describe(&table.contents(tx)?, table.status()))
             })
