@@ -1,6 +1,6 @@
 //! CreateAlias: a name for a version.
 
-use api_lambda::{AliasConfiguration, CreateAlias, CreateAliasRequest, error};
+use api_lambda::{AliasConfiguration, AliasRoutingConfiguration, CreateAlias, CreateAliasRequest, error};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use store::Tx;
@@ -33,7 +33,8 @@ impl Handle<CreateAlias> for Lambda {
                 name: Some(req.name.clone()),
                 function_version: Some(req.function_version.clone()),
                 description: Some(req.description.clone().unwrap_or_default()),
-                routing_config: req.routing_config.clone(),
+                // No weights are told as no routing; Terraform sends such and compares.
+                routing_config: req.routing_config.clone().filter(is_weighted),
                 revision_id: Some(revision.clone()),
             };
             tx.put_json(key, &alias)?;
@@ -41,6 +42,10 @@ impl Handle<CreateAlias> for Lambda {
         })
         .await
     }
+}
+
+pub(super) fn is_weighted(routing: &AliasRoutingConfiguration) -> bool {
+    routing.additional_version_weights.as_ref().is_some_and(|weights| !weights.is_empty())
 }
 
 pub(super) fn check_version(tx: &mut Tx<'_>, place: &Place, name: &str, version: &str) -> Result<(), Error> {

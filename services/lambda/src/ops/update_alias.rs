@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::create_alias::{check_version, not_found};
+use super::create_alias::{check_version, is_weighted, not_found};
 use crate::{Lambda, check};
 
 #[async_trait]
@@ -26,8 +26,7 @@ impl Handle<UpdateAlias> for Lambda {
                 alias.description.clone_from(&req.description);
             }
             if let Some(routing) = &req.routing_config {
-                let weighted = routing.additional_version_weights.as_ref().is_some_and(|weights| !weights.is_empty());
-                alias.routing_config = weighted.then(|| routing.clone());
+                alias.routing_config = Some(routing.clone()).filter(is_weighted);
             }
             alias.revision_id = Some(revision.clone());
             tx.put_json(key, &alias)?;

@@ -538,7 +538,10 @@ async fn versions_and_aliases() {
     assert_eq!(published["FunctionArn"], "arn:aws:lambda:eu-west-1:000000000000:function:f:2");
     assert_eq!(bench.call("PublishVersion", json!({ "FunctionName": "f" })).await["Version"], "2", "nothing changed");
 
-    bench.call("CreateAlias", json!({ "FunctionName": "f", "Name": "live", "FunctionVersion": "1" })).await;
+    // Terraform sends routing without weights, and compares.
+    let none = json!({ "AdditionalVersionWeights": {} });
+    let live = json!({ "FunctionName": "f", "Name": "live", "FunctionVersion": "1", "RoutingConfig": none });
+    assert_eq!(bench.call("CreateAlias", live).await["RoutingConfig"], Value::Null);
     assert_eq!(bench.invoke("f:live", json!({})).await.payload, json!(["one", "1"]));
     bench.call("UpdateAlias", json!({ "FunctionName": "f", "Name": "live", "FunctionVersion": "2" })).await;
     assert_eq!(bench.invoke("f:live", json!({})).await.payload, json!(["two", "2"]));
