@@ -2,10 +2,12 @@
 """Real clients of Athena against a server, as their users use them.
 
     eval "$(lakerun env)" && python3 conformance/athena/run.py [pyathena|awswrangler|dbt|pyiceberg ...]
+    python3 conformance/athena/run.py --lakerun target/debug/lakerun        # against a server of its own
 
 The pinned packages of requirements.txt, and of requirements-dbt.txt and requirements-pyiceberg.txt for those, are installed into environments of their own
-(LAKERUN_CONFORMANCE_VENV names a folder to keep them in). Where they cannot be had, each client is skipped with the reason. Closes with 'N passed, N failed, N skipped'.
+(CONFORMANCE_VENV names a folder to keep them in). Where they cannot be had, each client is skipped with the reason. Closes with 'N passed, N failed, N skipped'.
 """
+import argparse
 import os
 import pathlib
 import subprocess
@@ -19,7 +21,7 @@ CLIENTS = ("pyathena", "awswrangler", "dbt", "pyiceberg")
 
 def environment(folder, requirements):
     """The Python of an environment with the requirements, or why there is none."""
-    home = pathlib.Path(os.environ.get("LAKERUN_CONFORMANCE_VENV", folder)) / requirements
+    home = pathlib.Path(os.environ.get("CONFORMANCE_VENV", folder)) / requirements
     python = home / "bin" / "python"
     if not python.exists():
         made = subprocess.run([sys.executable, "-m", "venv", str(home)], capture_output=True, text=True)
@@ -29,8 +31,35 @@ def environment(folder, requirements):
     return (python, None) if done.returncode == 0 else (None, done.stderr.strip()[-300:])
 
 
+def serve(binary, folder):
+    """A server of its own, and its clients' settings in the environment."""
+    process = subprocess.Popen([binary, "up", "--listen", "127.0.0.1:0", "--data", folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    if "serves at" not in process.stdout.readline():
+        sys.exit("the server ended")
+    for line in subprocess.run([binary, "env", "--data", folder], capture_output=True, text=True, check=True).stdout.splitlines():
+        if line.startswith("export "):
+            name, _, value = line[7:].partition("=")
+            os.environ[name] = value
+    return process
+
+
 def main():
-    wanted = [name for name in CLIENTS if name in sys.argv[1:]] or list(CLIENTS)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lakerun", help="the binary; without it the server of AWS_ENDPOINT_URL")
+    parser.add_argument("clients", nargs="*", metavar="CLIENT", choices=[*CLIENTS, []])
+    given = parser.parse_args()
+    if given.lakerun:
+        with tempfile.TemporaryDirectory() as data:
+            process = serve(os.path.abspath(given.lakerun), data)
+            try:
+                return run(given.clients or CLIENTS)
+            finally:
+                process.terminate()
+                process.wait()
+    return run(given.clients or CLIENTS)
+
+
+def run(wanted):
     failed = skipped = 0
     with tempfile.TemporaryDirectory() as folder:
         for name in wanted:
