@@ -29,7 +29,7 @@ pub use writer::{Body, Digest, Seal, Writer, Written};
 pub const INLINE_LIMIT: usize = 16 * 1024;
 
 /// How much one read brings into memory.
-const READ_CHUNK: u64 = 256 * 1024;
+const READ_CHUNK: u64 = 1024 * 1024;
 
 /// A place for blobs: a folder, or memory in tests. Cheap to clone.
 #[derive(Clone, Debug)]
