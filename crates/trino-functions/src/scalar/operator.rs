@@ -1,6 +1,7 @@
 //! Arithmetic and comparison: which types go together, and how far a result reaches.
 
 use std::cmp::Ordering;
+use std::ops::{Add, Div, Mul, Rem, Sub};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Datum, Decimal128Array, PrimitiveArray, Scalar};
@@ -279,40 +280,31 @@ fn integer(name: &str, ty: &Type, x: i64, y: i64) -> Result<Value> {
 }
 
 fn doubles(call: &Call, columns: &[Column], rows: usize) -> Result<ArrayRef> {
-    fn run<T: ArrowPrimitiveType>(
-        a: &ArrayRef,
-        b: &ArrayRef,
-        f: fn(T::Native, T::Native) -> T::Native,
-    ) -> Result<ArrayRef> {
+    fn run<T: ArrowPrimitiveType>(name: &str, a: &ArrayRef, b: &ArrayRef) -> Result<ArrayRef>
+    where
+        T::Native: Add<Output = T::Native>
+            + Sub<Output = T::Native>
+            + Mul<Output = T::Native>
+            + Div<Output = T::Native>
+            + Rem<Output = T::Native>,
+    {
+        let f: fn(T::Native, T::Native) -> T::Native = match name {
+            "$add" => |a, b| a + b,
+            "$sub" => |a, b| a - b,
+            "$mul" => |a, b| a * b,
+            "$div" => |a, b| a / b,
+            _ => |a, b| a % b,
+        };
         let done: PrimitiveArray<T> = arrow::compute::binary(a.as_primitive::<T>(), b.as_primitive::<T>(), f)?;
         Ok(Arc::new(done))
     }
     let [a, b] = columns else { return Err(Error::internal("an operation on two")) };
     let (a, b) = (a.expanded(rows)?, b.expanded(rows)?);
     if call.returns == Type::Real {
-        return run::<Float32Type>(
-            &a,
-            &b,
-            match call.name {
-                "$add" => |a, b| a + b,
-                "$sub" => |a, b| a - b,
-                "$mul" => |a, b| a * b,
-                "$div" => |a, b| a / b,
-                _ => |a, b| a % b,
-            },
-        );
+        run::<Float32Type>(call.name, &a, &b)
+    } else {
+        run::<Float64Type>(call.name, &a, &b)
     }
-    run::<Float64Type>(
-        &a,
-        &b,
-        match call.name {
-            "$add" => |a, b| a + b,
-            "$sub" => |a, b| a - b,
-            "$mul" => |a, b| a * b,
-            "$div" => |a, b| a / b,
-            _ => |a, b| a % b,
-        },
-    )
 }
 
 fn decimals(call: &Call, columns: &[Column], rows: usize) -> Result<ArrayRef> {
@@ -389,9 +381,9 @@ fn decimal(name: &str, (a, s1): (i128, u8), (b, s2): (i128, u8), (_, s): (u8, u8
         "$add" | "$sub" => aligned(a, s - s1)
             .zip(aligned(b, s - s2))
             .and_then(|(a, b)| if name == "$add" { a.checked_add(b) } else { a.checked_sub(b) }),
-        "$mul" => a.checked_mul(b),
         "$div" => aligned(a, s + s2 - s1).map(|a| divide_half_up(a, b)),
-        _ => aligned(a, s - s1).zip(aligned(b, s - s2)).map(|(a, b)| a % b),
+        "$mod" => aligned(a, s - s1).zip(aligned(b, s - s2)).map(|(a, b)| a % b),
+        _ => None,
     };
     let result = match small {
         Some(result) => Some(result),
