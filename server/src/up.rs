@@ -107,7 +107,7 @@ async fn serve(settings: Settings) -> Result<()> {
     let telemetry = Arc::clone(&wired.telemetry);
     let front = front::Front::new(&platform, wired.s3, wired.lambda, token).map_err(|e| anyhow::anyhow!(e))?;
     let front = Arc::new(front);
-    if let Err(error) = front.hand_over(&platform.data) {
+    if let Err(error) = front.hand_over(&platform.objects_socket()) {
         tracing::info!(%error, "workers read objects over HTTP alone");
     }
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -27,6 +27,13 @@ pub struct Platform {
     pub settings: Settings,
 }
 
+impl Platform {
+    /// The socket where workers are handed the open files of objects.
+    pub fn objects_socket(&self) -> PathBuf {
+        self.data.join("objects.sock")
+    }
+}
+
 /// Settings by section, as merged by the server out of file, environment and flags.
 #[derive(Clone, Debug, Default)]
 pub struct Settings(pub Arc<serde_json::Map<String, serde_json::Value>>);

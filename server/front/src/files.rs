@@ -4,7 +4,7 @@
 //!
 //! Asked is a line of JSON, [`Asked`]; answered a line of JSON, [`Answered`], with the descriptors beside its first byte.
 
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -14,11 +14,10 @@ use std::time::Duration;
 
 use sendfd::SendWithFd as _;
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 use crate::Front;
 
-/// The socket's name in the data folder.
-pub const SOCKET: &str = "objects.sock";
 /// Objects of more parts are got over HTTP. A message carries at most 253 descriptors (Linux, SCM_MAX_FD).
 const MOST_FILES: usize = 128;
 const LONGEST_LINE: u64 = 64 << 10;
@@ -46,15 +45,14 @@ impl Front {
     ///
     /// # Errors
     /// When it cannot be made: a path of more than 107 bytes, a file system without sockets. Workers then use HTTP.
-    pub fn hand_over(self: &Arc<Self>, data: &Path) -> io::Result<()> {
-        let path = data.join(SOCKET);
-        match std::fs::remove_file(&path) {
+    pub fn hand_over(self: &Arc<Self>, path: &Path) -> io::Result<()> {
+        match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(&path)?;
+        let listener = UnixListener::bind(path)?;
         // Workers run as users of their own; what they may have is in the signature of what they ask.
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
         listener.set_nonblocking(true)?;
         let listener = tokio::net::UnixListener::from_std(listener)?;
         let front = Arc::clone(self);
@@ -79,17 +77,12 @@ impl Front {
         Ok(())
     }
 
-    async fn hand(&self, stream: tokio::net::UnixStream) -> io::Result<()> {
-        let stream = stream.into_std()?;
-        stream.set_nonblocking(false)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        let (stream, asked) = blocking(move || {
-            let mut line = String::new();
-            BufReader::new(&stream).take(LONGEST_LINE).read_line(&mut line)?;
-            Ok((stream, serde_json::from_str::<Asked>(&line)?))
-        })
-        .await?;
+    async fn hand(&self, mut stream: tokio::net::UnixStream) -> io::Result<()> {
+        let mut line = String::new();
+        // Who connects and asks nothing holds no thread.
+        let mut asking = BufReader::new((&mut stream).take(LONGEST_LINE));
+        tokio::time::timeout(PATIENCE, asking.read_line(&mut line)).await??;
+        let asked: Asked = serde_json::from_str(&line)?;
         let given = s3_service::Files::default();
         let request = http::Request::get(asked.uri)
             .header(http::header::HOST, asked.host)
@@ -109,7 +102,11 @@ impl Front {
             etag: header(http::header::ETAG),
             last_modified: header(http::header::LAST_MODIFIED),
         };
-        blocking(move || send(&stream, &answered, &files)).await
+        let stream = stream.into_std()?;
+        stream.set_nonblocking(false)?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let sending = tokio::task::spawn_blocking(move || send(&stream, &answered, &files));
+        sending.await.map_err(io::Error::other)?
     }
 }
 
@@ -121,8 +118,4 @@ fn send(mut stream: &UnixStream, answered: &Answered, files: &s3_service::OpenFi
     // Bytes that are sent with descriptors may be cut short as others may.
     let sent = if descriptors.is_empty() { 0 } else { stream.send_with_fd(&line, &descriptors)? };
     stream.write_all(&line[sent..])
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

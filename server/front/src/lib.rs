@@ -42,8 +42,6 @@ const MAX_CONNECTIONS: usize = 4096;
 /// Where the links of `GetFunction` lead.
 const LAMBDA_CODE: &str = "/_lakerun/lambda/code/";
 
-pub use files::SOCKET;
-
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 

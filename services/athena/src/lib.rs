@@ -50,7 +50,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<Athena> {
         compute: compute.clone(),
         store: platform.control.store().clone(),
         endpoint: platform.endpoint.clone(),
-        files: platform.data.join("objects.sock"),
+        files: platform.objects_socket(),
     });
     ops::register(&platform.router, &service);
     let queries = Arc::new(run::Queries(Arc::clone(&service)));
