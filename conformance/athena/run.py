@@ -16,6 +16,10 @@ import tempfile
 import uuid
 
 HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from server import Server  # noqa: E402
+
 CLIENTS = ("pyathena", "awswrangler", "dbt", "pyiceberg")
 
 
@@ -31,32 +35,17 @@ def environment(folder, requirements):
     return (python, None) if done.returncode == 0 else (None, done.stderr.strip()[-300:])
 
 
-def serve(binary, folder):
-    """A server of its own, and its clients' settings in the environment."""
-    process = subprocess.Popen([binary, "up", "--listen", "127.0.0.1:0", "--data", folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    if "serves at" not in process.stdout.readline():
-        sys.exit("the server ended")
-    for line in subprocess.run([binary, "env", "--data", folder], capture_output=True, text=True, check=True).stdout.splitlines():
-        if line.startswith("export "):
-            name, _, value = line[7:].partition("=")
-            os.environ[name] = value
-    return process
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lakerun", help="the binary; without it the server of AWS_ENDPOINT_URL")
     parser.add_argument("clients", nargs="*", metavar="CLIENT", choices=[*CLIENTS, []])
     given = parser.parse_args()
-    if given.lakerun:
-        with tempfile.TemporaryDirectory() as data:
-            process = serve(os.path.abspath(given.lakerun), data)
-            try:
-                return run(given.clients or CLIENTS)
-            finally:
-                process.terminate()
-                process.wait()
-    return run(given.clients or CLIENTS)
+    server = Server(os.path.abspath(given.lakerun)) if given.lakerun else None
+    try:
+        return run(given.clients or CLIENTS)
+    finally:
+        if server:
+            server.stop()
 
 
 def run(wanted):

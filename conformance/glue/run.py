@@ -10,10 +10,8 @@ import argparse
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 import uuid
@@ -32,6 +30,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from server import Server  # noqa: E402
+
 CASES = {}
 ON_SPARK = ("scripts_on_both_engines", "bookmarks_of_tables", "data_quality", "databases", "databases_of_connections")
 HEAD = """
@@ -424,28 +426,6 @@ def scripts_on_both_engines(w):
             faults.append(f"{path.stem}:\n  auto  {came['auto']}\n  spark {came['spark']}")
     if faults:
         raise AssertionError("\n".join(faults))
-
-
-# the server
-
-
-class Server:
-    def __init__(self, binary):
-        self.folder = tempfile.TemporaryDirectory()
-        # Port 0: a port that is looked for first may be taken by the look itself, or by another.
-        self.process = subprocess.Popen([binary, "up", "--listen", "127.0.0.1:0", "--data", self.folder.name], stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True)
-        if "serves at" not in self.process.stdout.readline():
-            sys.exit("the server ended")
-        for line in subprocess.run([binary, "env", "--data", self.folder.name], capture_output=True, text=True, check=True).stdout.splitlines():
-            if line.startswith("export "):
-                name, _, value = line[7:].partition("=")
-                os.environ[name] = value
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
-        self.folder.cleanup()
 
 
 def main():
