@@ -199,11 +199,14 @@ impl Batch {
         self.add_dirty(arn, execution)
     }
 
-    /// The events of a turn are one record, under the first one's number.
-    fn add_history(&mut self, arn: &ExecutionArn, events: Vec<HistoryEvent>) -> Result<(), store::Error> {
-        let Some(first) = events.first() else { return Ok(()) };
-        let key = records::history(arn, first.id);
-        self.puts.push((key, history::encode(events)?));
+    /// The events of a turn are one record, under the first one's number; those of a long turn several, so that a page of the
+    /// history reads little more than itself.
+    fn add_history(&mut self, arn: &ExecutionArn, mut events: Vec<HistoryEvent>) -> Result<(), store::Error> {
+        while let Some(first) = events.first() {
+            let key = records::history(arn, first.id);
+            let rest = events.split_off(events.len().min(history::MOST));
+            self.puts.push((key, history::encode(std::mem::replace(&mut events, rest))?));
+        }
         Ok(())
     }
 

@@ -6,6 +6,8 @@
 use asl::{HistoryEvent, Payload};
 use serde::{Deserialize, Serialize};
 
+/// Events of one record.
+pub(crate) const MOST: usize = 250;
 /// Texts up to this length are cheaper to repeat than to refer to.
 const MIN_SHARED: usize = 40;
 /// How far back a text is looked for: it is that of the event before, or of a few states that work side by side.

@@ -175,7 +175,7 @@ impl Deliver {
                 .await?;
             let redrives = summary.as_ref().map_or(0, |summary| summary.redrive.count);
             let logging = summary.and_then(|summary| summary.logging);
-            let events = self.0.history(arn, from + 1, EVENTS, false).await?;
+            let events = self.0.history(arn, from + 1, EVENTS, (false, true)).await?;
             let last = events.last().map_or(from, |event| event.id);
             if let Some(logging) = &logging {
                 let lines: Vec<_> = events.iter().filter_map(|event| logging.line(arn, event, redrives)).collect();

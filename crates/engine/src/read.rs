@@ -145,18 +145,18 @@ impl Engine {
         Ok(payload)
     }
 
-    /// History from event `from` on, or back from it; at most `limit` events.
+    /// History from event `from` on, or back from it; at most `limit` events. Without data, large texts are not looked up.
     pub async fn history(
         &self,
         arn: &ExecutionArn,
         from: u64,
         limit: usize,
-        reverse: bool,
+        (reverse, with_data): (bool, bool),
     ) -> Result<Vec<HistoryEvent>, Error> {
         self.store()
             .read(|tx| {
                 let mut events = history_from(tx, arn, from, limit, reverse)?;
-                for event in &mut events {
+                for event in events.iter_mut().filter(|_| with_data) {
                     if let Some(payload) = event.payload_mut() {
                         fetch(tx, arn, payload)?;
                     }

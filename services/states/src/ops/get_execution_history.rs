@@ -26,7 +26,7 @@ impl Handle<GetExecutionHistory> for States {
             }
         };
         let with_data = input.include_execution_data != Some(false);
-        let found = self.engine.history(&arn, from, size, reverse).await?;
+        let found = self.engine.history(&arn, from, size, (reverse, with_data)).await?;
         let next = found.last().map(|event| if reverse { event.id - 1 } else { event.id + 1 });
         let more = next.filter(|next| if reverse { *next > 0 } else { *next <= last });
         let events = found
