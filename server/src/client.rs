@@ -45,6 +45,23 @@ impl Client {
 
     /// Sends a call; status and body of the answer.
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<(http::StatusCode, Bytes)> {
+        let response = self.answer(call).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
+    }
+
+    /// The headers of an object.
+    pub(crate) async fn head(&self, path: &str) -> Result<http::HeaderMap> {
+        let call = Call { service: "s3", method: "HEAD", path, headers: &[], body: Bytes::new() };
+        let response = self.answer(call).await?;
+        match response.status() {
+            http::StatusCode::NOT_FOUND => bail!("there is no object {}", path.trim_start_matches('/')),
+            status if !status.is_success() => bail!("HeadObject: {status}"),
+            _ => Ok(response.headers().clone()),
+        }
+    }
+
+    async fn answer(&self, call: Call<'_>) -> Result<http::Response<hyper::body::Incoming>> {
         let uri: http::Uri = format!("{}{}", self.server.endpoint, call.path).parse()?;
         let authority = uri.authority().context("the server's endpoint has no host")?.to_string();
         let mut request = http::Request::new(Full::new(call.body.clone()));
@@ -62,11 +79,9 @@ impl Client {
         let target = (call.method, uri.path(), uri.query().unwrap_or_default());
         sign_request(target, headers, &call.body, (&self.server.region, call.service), &keys, jiff::Timestamp::now());
         *request.uri_mut() = uri;
-        let response = self.http.request(request).await.with_context(|| {
+        self.http.request(request).await.with_context(|| {
             format!("the server at {} does not answer (process {})", self.server.endpoint, self.server.pid)
-        })?;
-        let status = response.status();
-        Ok((status, response.into_body().collect().await?.to_bytes()))
+        })
     }
 
     /// Calls an operation of an awsJson service. `target`: e.g. `Logs_20140328.DescribeLogGroups`.

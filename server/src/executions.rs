@@ -224,6 +224,12 @@ impl Screen {
     }
 }
 
+/// A time of the API, in the machine's words for people.
+pub(crate) fn moment(seconds: f64) -> String {
+    let at = jiff::Timestamp::from_nanosecond(nanoseconds(seconds)).unwrap_or_default();
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
 fn nanoseconds(seconds: f64) -> i128 {
     #[expect(clippy::cast_possible_truncation, reason = "milliseconds of this century fit")]
     let millis = (seconds * 1000.0).round() as i64;
@@ -295,12 +301,11 @@ pub(crate) async fn list(client: &Client, asked: ListArgs) -> Result<()> {
     for execution in &found {
         let began = execution["startDate"].as_f64().unwrap_or_default();
         let ended = execution["stopDate"].as_f64().unwrap_or_else(now);
-        let at = jiff::Timestamp::from_nanosecond(nanoseconds(began)).unwrap_or_default();
         let part = |name: &str| execution[name].as_str().unwrap_or_default();
         let machine = part("stateMachineArn").rsplit(':').next().unwrap_or_default();
         rows.push(vec![
             part("status").to_owned(),
-            at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+            moment(began),
             seconds(ended - began),
             machine.to_owned(),
             part("name").to_owned(),

@@ -8,6 +8,8 @@ use crate::client::{Call, Client};
 use crate::executions;
 use crate::output::{self, Format};
 
+mod lineage;
+
 /// What is looked for by a name: service, target, the input's member, and what the answer has it in.
 const JSON: [(&str, &str, &str, &str, &str); 7] = [
     ("Glue job", "glue", "AWSGlue.GetJob", "JobName", "Job"),
@@ -37,12 +39,18 @@ pub(crate) async fn describe(client: &Client, name: &str, format: Format) -> Res
         }
         output::say(&format!("{kind} {name}"));
         output::record(value);
+        if ["execution", "Map Run", "object"].contains(kind) {
+            lineage::tell(client, name).await?;
+        }
     }
     Ok(())
 }
 
 /// All that have this name, or the one with this ARN.
 async fn find(client: &Client, name: &str) -> Result<Vec<(&'static str, Value)>> {
+    if let Some(place) = name.strip_prefix("s3://") {
+        return Ok(vec![("object", object(client, place).await?)]);
+    }
     if name.contains(":execution:") {
         return Ok(vec![("execution", executions::described(client, name).await?)]);
     }
@@ -86,6 +94,23 @@ async fn find(client: &Client, name: &str) -> Result<Vec<(&'static str, Value)>>
         );
     }
     Ok(found)
+}
+
+/// What HeadObject tells.
+async fn object(client: &Client, place: &str) -> Result<Value> {
+    let Some((bucket, key)) = place.split_once('/').filter(|(_, key)| !key.is_empty()) else {
+        bail!("an object is named s3://BUCKET/KEY, not s3://{place}")
+    };
+    let key: Vec<String> = key.split('/').map(crate::deploy::package::escape).collect();
+    let path = format!("/{bucket}/{}", key.join("/"));
+    let headers = client.head(&path).await?;
+    let mut told = serde_json::Map::new();
+    for name in ["content-length", "content-type", "last-modified", "etag", "x-amz-version-id"] {
+        if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
+            told.insert(name.to_owned(), value.into());
+        }
+    }
+    Ok(Value::Object(told))
 }
 
 async fn function(client: &Client, name: &str) -> Result<Option<Value>> {

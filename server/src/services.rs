@@ -20,6 +20,7 @@ pub(crate) struct Wired {
     pub(crate) s3: s3_service::Door,
     pub(crate) lambda: Arc<lambda::Lambda>,
     pub(crate) telemetry: Arc<telemetry::Telemetry>,
+    pub(crate) lineage: Arc<lineage::Lineage>,
 }
 
 /// Makes every service and registers its operations and task runners.
@@ -44,6 +45,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     });
     dynamodb::register(platform);
     kms::register(platform).map_err(text)?;
+    let lineage = lineage::register(platform);
     secrets::register(platform);
     cloudformation::register(platform, Some(compute.envs.clone()));
     events::register(platform);
@@ -60,7 +62,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     let stores = [&platform.control, &platform.s3, &platform.dynamodb].map(|queue| queue.store().clone());
     tokio::spawn(store::sweep::run(stores.to_vec()));
     tokio::spawn(jobs::sweep::run(platform.router.clone(), platform.control.store().clone()));
-    Ok(Wired { s3: s3_service::Door::new(s3, &platform.account, &platform.region), lambda, telemetry })
+    Ok(Wired { s3: s3_service::Door::new(s3, &platform.account, &platform.region), lambda, telemetry, lineage })
 }
 
 /// `lakerun operations`: every operation that exists, for COMPATIBILITY.md.

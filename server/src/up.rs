@@ -104,7 +104,7 @@ async fn serve(settings: Settings) -> Result<()> {
     tracing::info!(%endpoint, data = %settings.data.display(), "serving");
     welcome(&settings, &endpoint, &token);
 
-    let telemetry = Arc::clone(&wired.telemetry);
+    let (telemetry, lineage) = (Arc::clone(&wired.telemetry), Arc::clone(&wired.lineage));
     let front = front::Front::new(&platform, wired.s3, wired.lambda, token).map_err(|e| anyhow::anyhow!(e))?;
     let front = Arc::new(front);
     if let Err(error) = front.hand_over(&platform.objects_socket()) {
@@ -122,6 +122,7 @@ async fn serve(settings: Settings) -> Result<()> {
         queue.abort();
     }
     telemetry.flush().await?;
+    lineage.flush().await?;
     accepting.abort();
     let _ = std::fs::remove_file(settings.data.join(SERVER_FILE));
     Ok(())

@@ -98,7 +98,11 @@ fn rustfmt(code: &str) -> Result<String> {
     Ok(String::from_utf8(out.stdout)?)
 }
 
+/// A service's model: AWS's, or one of ours.
 pub(crate) fn document(root: &Path, name: &str) -> Result<Value> {
+    if let Ok(own) = std::fs::read_to_string(root.join(format!("models/{name}.json"))) {
+        return Ok(serde_json::from_str(&own)?);
+    }
     Ok(serde_json::from_str(&unpacked(&root.join(format!("models/{name}.json.gz")))?)?)
 }
 

@@ -175,6 +175,7 @@ impl<K: Kind> Job<'_, K> {
 
     /// Notes how the work ended, where that must be known before what it wrote is confirmed.
     async fn note(&self, end: K::End, used: Used) -> Result<Done, Error> {
+        self.jobs.router.keep_lineage(&self.task.id).await?;
         if self.jobs.router.holds_attempts(&self.task.id).await? {
             let noted = Noted { end: serde_json::to_value(&end).map_err(Error::internal)?, used };
             let id = self.task.id.clone();

@@ -15,6 +15,7 @@ use wire::{Error, Operation};
 use crate::Router;
 use crate::attempts::job_of;
 use crate::identity::Credentials;
+use crate::lineage::Worker;
 
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,6 +193,7 @@ pub struct Cx {
     called_via: Option<&'static str>,
     attempt: Option<Arc<str>>,
     origin: Option<Arc<Origin>>,
+    worker: Option<Arc<Worker>>,
 }
 
 impl Cx {
@@ -207,6 +209,7 @@ impl Cx {
             called_via: None,
             attempt: None,
             origin: None,
+            worker: None,
         }
     }
     /// The platform's own context, with all powers: for runners.
@@ -282,6 +285,24 @@ impl Cx {
     #[must_use]
     pub fn with_origin(&self, origin: Origin) -> Self {
         Self { origin: Some(Arc::new(origin)), ..self.clone() }
+    }
+    /// The same, on behalf of a state that calls a service itself.
+    #[must_use]
+    pub fn for_worker(&self, worker: Worker) -> Self {
+        Self { worker: Some(Arc::new(worker)), ..self.clone() }
+    }
+    /// Who does this, where it is an execution's state, a job or an invocation.
+    pub fn worker(&self) -> Option<Worker> {
+        if let Some(worker) = &self.worker {
+            return Some(Worker::clone(worker));
+        }
+        if let Some(attempt) = self.attempt() {
+            return Some(Worker::Job(job_of(attempt).to_owned()));
+        }
+        match self.principal() {
+            Principal::Role { access_key: Some(key), .. } => self.router.noting().holder(key),
+            _ => None,
+        }
     }
     #[must_use]
     pub fn as_principal(&self, principal: Principal) -> Self {

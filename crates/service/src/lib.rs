@@ -21,6 +21,7 @@ pub mod attempts;
 pub mod authorization;
 mod cx;
 pub mod identity;
+pub mod lineage;
 pub mod listeners;
 pub mod meter;
 mod platform;

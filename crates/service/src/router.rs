@@ -16,6 +16,7 @@ use wire::{Error, Operation, OperationSpec};
 use crate::attempts::{Open, Outcome, Participant};
 use crate::authorization::Guard;
 use crate::identity::Identity;
+use crate::lineage::{self, Lineage, Noting, Worker};
 use crate::listeners::{Heard, Listener};
 use crate::meter::{Measured, Meter};
 use crate::{Cx, Principal};
@@ -49,6 +50,7 @@ pub struct Router {
     meter: OnceLock<Arc<dyn Meter>>,
     audience: OnceLock<Arc<dyn Audience>>,
     guards: RwLock<BTreeMap<&'static str, Arc<dyn Guard>>>,
+    noting: Noting,
 }
 
 /// Who listens to events: asked before an event is made that nobody may want. Implemented by `services/events`.
@@ -71,7 +73,8 @@ impl Router {
     /// A table whose calls see this time and chance.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Arc<Self> {
         let (table, identity, participants, attempts, listeners, meter, audience, guards) = Default::default();
-        Arc::new(Self { clock, table, identity, participants, attempts, listeners, meter, audience, guards })
+        let noting = Noting::default();
+        Arc::new(Self { clock, table, identity, participants, attempts, listeners, meter, audience, guards, noting })
     }
 
     /// Adds an operation to the table; see [`crate::operations!`].
@@ -133,6 +136,27 @@ impl Router {
             meter.measure(measured);
         }
     }
+    /// Names who keeps the lineage of data.
+    pub fn set_lineage(&self, keeper: Arc<dyn Lineage>) {
+        self.noting.set(keeper);
+    }
+    pub(crate) fn noting(&self) -> &Noting {
+        &self.noting
+    }
+    /// What is done with these keys is this worker's, until they are taken back.
+    pub fn lend_to(&self, access_key: &str, worker: Worker) {
+        self.noting.lend(access_key, worker);
+    }
+    pub fn take_back(&self, access_key: &str) {
+        self.noting.take_back(access_key);
+    }
+    /// Writes what a job is known to have read and written: before its end is noted.
+    pub async fn keep_lineage(&self, job: &str) -> Result<(), Error> {
+        match self.noting.keeper() {
+            Some(keeper) => keeper.keep(job).await,
+            None => Ok(()),
+        }
+    }
     /// Adds a service that hears the platform's events.
     pub fn add_listener(&self, listener: Arc<dyn Listener>) {
         self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
@@ -159,6 +183,9 @@ impl Router {
         let mut bytes = 0;
         for participant in self.participants() {
             bytes += participant.finish(job, outcome).await?;
+        }
+        if let Some(keeper) = self.noting.keeper() {
+            keeper.finish(job, outcome).await?;
         }
         Ok(bytes)
     }
@@ -218,11 +245,14 @@ impl Router {
         let Some(entry) = self.entry(spec.service.name, spec.name) else {
             return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
         };
+        let mut touched = Vec::new();
         if !matches!(cx.principal(), Principal::Root | Principal::Platform) {
             let value = reflect::into_value(input.clone());
             self.admit(cx, spec, &value).await?;
+            touched = self.touches(cx, spec, &value);
         }
         let output = (entry.call)(cx.clone(), Box::new(input)).await?;
+        note(cx, touched);
         Ok(*downcast::<O::Output>(output)?)
     }
 
@@ -233,9 +263,21 @@ impl Router {
         };
         self.admit(cx, spec, &input).await?;
         crate::refused::check(spec, &input)?;
+        let touched = self.touches(cx, spec, &input);
         let input = (entry.decode)(input)
             .map_err(|e| Error::serialization(format!("{} of {}: {e}", spec.name, spec.service.name)))?;
-        (entry.encode)((entry.call)(cx.clone(), input).await?)
+        let output = (entry.call)(cx.clone(), input).await?;
+        note(cx, touched);
+        (entry.encode)(output)
+    }
+
+    /// The data that a worker's call names; S3 notes by itself.
+    fn touches(&self, cx: &Cx, spec: &OperationSpec, input: &Value) -> Vec<(lineage::Did, String)> {
+        let service = spec.service.name;
+        if self.noting.keeper().is_none() || !matches!(service, "dynamodb" | "glue") || cx.worker().is_none() {
+            return Vec::new();
+        }
+        lineage::named(service, spec.name, input)
     }
 
     /// The door of services that call by name.
@@ -257,6 +299,12 @@ impl Router {
         let input = asl::decode(spec.input, parameters).map_err(|error| refusal(spec, error))?;
         let output = self.call_canonical(cx, spec, input).await?;
         Ok(asl::encode(spec.output, output, style))
+    }
+}
+
+fn note(cx: &Cx, touched: Vec<(lineage::Did, String)>) {
+    for (did, data) in touched {
+        cx.touched(did, || data, 0, None);
     }
 }
 

@@ -90,7 +90,7 @@ pub(crate) fn check_classifiers(tx: &mut Tx<'_>, scope: &Scope, record: &Record)
     Ok(())
 }
 
-fn task_id(scope: &Scope, name: &str, run: &str) -> String {
+pub(crate) fn task_id(scope: &Scope, name: &str, run: &str) -> String {
     format!("glue:crawl:{}:{}:{name}:{run}", scope.account, scope.region)
 }
 

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 use compute::budget::Permit;
 use rand::RngExt as _;
+use service::lineage::Worker;
 use service::{Cx, Router};
 use wire::Error;
 
@@ -89,6 +90,14 @@ impl Lambda {
             _ => Some(self.issue(cx, &resolved, &call.request_id, is_custom, attempt).await?),
         };
         let _revoked = keys.as_ref().filter(|_| !is_custom).map(|keys| Revoked::at_end(cx, keys));
+        if attempt.is_none() {
+            let worker = Worker::Invocation { function: resolved.arn.clone(), request: call.request_id.clone() };
+            cx.began(worker.clone());
+            // A custom runtime's keys are several invocations': what it does is nobody's.
+            if let Some(keys) = keys.as_ref().filter(|_| !is_custom) {
+                cx.router().lend_to(&keys.access_key, worker);
+            }
+        }
         let warmed = matches!(found, Found::Warm(_));
         let mut environment = match found {
             Found::Warm(environment) => *environment,
@@ -212,6 +221,7 @@ impl Revoked {
 impl Drop for Revoked {
     fn drop(&mut self) {
         let (router, access_key) = (Arc::clone(&self.router), std::mem::take(&mut self.access_key));
+        router.take_back(&access_key);
         tokio::spawn(async move {
             if let Err(error) = router.identity().revoke(&access_key).await {
                 tracing::warn!(%error, "an invocation's keys could not be revoked; they expire");

@@ -83,6 +83,7 @@ impl S3 {
         self.check_write(&copy.target.0, &copy.target.1, &copy.conditions).await?;
         let sealing = Sealing { sse: attributes.sse.clone(), customer: copy.customer };
         let (etag, checksums, segment, inline) = self.second(opened, copy.algorithm, &sealing).await?;
+        crate::lineage::read(cx, &named.bucket, &named.key, &record, &(0..record.size));
         let source_version = record.version.clone().or_else(|| copy.source.version.clone());
         let stored = self
             .commit(

@@ -40,7 +40,7 @@ type Outcome = Result<Deleted, (String, Option<String>, wire::Error)>;
 impl S3 {
     /// Deletes the keys in one transaction; each has its own outcome.
     pub(crate) async fn delete_objects(&self, cx: &Cx, bucket: &str, doomed: Vec<Doomed>) -> Result<Vec<Outcome>> {
-        let bucket = bucket.to_owned();
+        let (place, bucket) = (bucket.to_owned(), bucket.to_owned());
         let attempt = crate::attempts::of(cx);
         let (origin, now) = (events::Origin::of(cx), now_ms(cx));
         let chance = self.objects.new_id().to_string();
@@ -96,6 +96,9 @@ impl S3 {
             })
             .await?;
         self.objects.delete(garbage).await;
+        for Deleted { key, .. } in outcomes.iter().flatten() {
+            crate::lineage::deleted(cx, &place, key);
+        }
         Ok(outcomes)
     }
 

@@ -28,6 +28,7 @@ mod errors;
 mod events;
 mod keys;
 mod lifecycle;
+mod lineage;
 mod list;
 mod lock;
 mod make;

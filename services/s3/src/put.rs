@@ -187,6 +187,7 @@ impl S3 {
             restored_until_ms: None,
         };
         let (bucket, key, conditions) = (commit.bucket, commit.key, commit.conditions);
+        let place = (bucket.clone(), key.clone());
         let (inline, change, blobs, upload) = (commit.inline, commit.change, own.clone(), commit.upload);
         let (origin, random) = (events::Origin::of(cx), self.objects.new_id().to_string());
         let result = cx
@@ -230,6 +231,9 @@ impl S3 {
                 Ok::<_, wire::Error>(stored)
             })
             .await;
+        if let Ok(stored) = &result {
+            crate::lineage::wrote(cx, &place, stored);
+        }
         match &result {
             // The first reply of a repeated call: its bytes are in place, ours are not needed.
             Ok(stored) if stored.blobs != own => self.objects.delete(own).await,

@@ -18,7 +18,7 @@ use wire::Error;
 use crate::{BoxError, ResponseBody};
 
 /// Owners of records in the control store, by the name of what they concern.
-const CONTROL: [&str; 13] = [
+const CONTROL: [&str; 14] = [
     "states",
     "glue",
     "athena",
@@ -32,6 +32,7 @@ const CONTROL: [&str; 13] = [
     "sagemaker",
     "iam",
     "secretsmanager",
+    "lineage",
 ];
 /// How often the counts are looked at: a look is some reads of memory.
 const LOOK: Duration = Duration::from_millis(200);

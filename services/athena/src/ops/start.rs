@@ -8,6 +8,7 @@ use api_athena::{
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use service::lineage::Worker;
 use service::{Cx, Handle};
 use store::Tx;
 use wire::Error;
@@ -126,6 +127,8 @@ impl Handle<StartQueryExecution> for Athena {
                 Ok(id.clone())
             })
             .await?;
+        let payload = Payload { scope: Scope::of(cx), id: id.clone() };
+        cx.began(Worker::Job(payload.task()));
         Ok(StartQueryExecutionOutput { query_execution_id: Some(id) })
     }
 }

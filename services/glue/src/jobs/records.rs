@@ -105,7 +105,7 @@ impl Place {
     pub(super) fn scope(&self) -> Scope {
         Scope { account: self.account.clone(), region: self.region.clone() }
     }
-    pub(super) fn task(&self) -> String {
+    pub(crate) fn task(&self) -> String {
         format!("glue:jobrun:{}", self.run)
     }
     fn under(&self, what: &str) -> Key {

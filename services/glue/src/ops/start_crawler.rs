@@ -2,13 +2,21 @@
 
 use super::prelude::*;
 
+use service::lineage::Worker;
+
 use crate::crawlers;
 
 #[async_trait]
 impl Handle<StartCrawler> for Glue {
     async fn handle(&self, cx: &Cx, req: StartCrawlerRequest) -> Result<StartCrawlerResponse, Error> {
         let (scope, now, run) = (Scope::of(cx), cx.now(), cx.uuid());
-        cx.write(&self.store, move |tx| crawlers::start(tx, &scope, &req.name, &run, now)).await?;
+        let task = cx
+            .write(&self.store, move |tx| {
+                crawlers::start(tx, &scope, &req.name, &run, now)?;
+                Ok::<_, Error>(crawlers::task_id(&scope, &req.name, &run))
+            })
+            .await?;
+        cx.began(Worker::Job(task));
         Ok(StartCrawlerResponse::default())
     }
 }

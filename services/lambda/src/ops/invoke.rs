@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
+use service::lineage::Worker;
 use service::{Cx, Handle};
 use wire::Error;
 
@@ -87,11 +88,14 @@ impl Lambda {
             failures: 0,
             throttles: 0,
         };
-        cx.write(&self.store, move |tx| {
-            place.resolve_call(tx, &call.name, 1.0)?;
-            jobs::start::<Events>(tx, &event.task(), &event)
-        })
-        .await?;
+        let task = cx
+            .write(&self.store, move |tx| {
+                place.resolve_call(tx, &call.name, 1.0)?;
+                jobs::start::<Events>(tx, &event.task(), &event)?;
+                Ok::<_, Error>(event.task())
+            })
+            .await?;
+        cx.began(Worker::Job(task));
         Ok(InvocationResponse { status_code: Some(202), ..Default::default() })
     }
 }

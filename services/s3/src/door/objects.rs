@@ -78,7 +78,8 @@ pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutOb
 }
 
 pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
-    let now = now_ms(&cx(&req)?);
+    let called = cx(&req)?;
+    let now = now_ms(&called);
     if req.credentials.is_none() && overrides(&req.input) {
         return Err(s3_error!(
             InvalidRequest,
@@ -94,6 +95,7 @@ pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetOb
     check_read(&record, &read_conditions(&input))?;
     archive::check_readable(&record, now, false).map_err(error)?;
     let (range, partial) = wanted(&record, input.range, input.part_number)?;
+    crate::lineage::read(&called, &input.bucket, &input.key, &record, &range);
     let mut output = GetObjectOutput::default();
     let whole = !partial;
     describe!(output, record, whole && input.checksum_mode.is_some());

@@ -180,6 +180,7 @@ impl Handle<api::GetObject> for S3 {
                 range.check(record.size).map_err(|_| invalid_range())?
             }
         };
+        crate::lineage::read(cx, &input.bucket, &input.key, &record, &range);
         let mut output = api::GetObjectOutput::default();
         describe!(output, record);
         output.content_length = i64::try_from(range.end - range.start).ok();

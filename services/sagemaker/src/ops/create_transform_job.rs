@@ -4,6 +4,7 @@ use api_sagemaker::{
     CreateTransformJob, CreateTransformJobRequest, CreateTransformJobResponse, DescribeTransformJobResponse,
 };
 use async_trait::async_trait;
+use service::lineage::Worker;
 use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
@@ -28,7 +29,8 @@ impl Handle<CreateTransformJob> for SageMaker {
         let missing = no_model(cx, &req.model_name);
         let labels = req.tags.clone().unwrap_or_default();
         let job = described(req, arn.clone(), now);
-        cx.write(&self.store, move |tx| {
+        let task = place.task();
+        let made = cx.write(&self.store, move |tx| {
             if tx.get(place.record())?.is_some() {
                 let message = format!("Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})");
                 return Err(api_sagemaker::error::resource_in_use(message));
@@ -40,8 +42,10 @@ impl Handle<CreateTransformJob> for SageMaker {
             jobs::start::<Transforms>(tx, &place.task(), &place)?;
             event::enqueue(tx, &place, &record, now)?;
             Ok(CreateTransformJobResponse { transform_job_arn: arn.clone() })
-        })
-        .await
+        });
+        let made = made.await?;
+        cx.began(Worker::Job(task));
+        Ok(made)
     }
 }
 

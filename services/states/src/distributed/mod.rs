@@ -16,6 +16,7 @@ use asl::{Child, Event, Item, RunEnded, Status};
 use async_trait::async_trait;
 use engine::{Engine, MapRunArn, News, OpenRun, Told};
 use futures::stream::{self, StreamExt as _};
+use service::lineage::Worker;
 use service::{Cx, Router};
 use store::{Done, Runner, Task};
 use wire::Error;
@@ -155,7 +156,8 @@ impl MapRuns {
             open.info.name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).take(64).collect();
         let cx = Cx::platform(&self.router, open.arn.account(), open.arn.region());
         let role_arn = &open.info.role_arn;
-        cx.assume(role_arn, &session)
+        cx.for_worker(Worker::Execution(open.run.arn.clone()))
+            .assume(role_arn, &session)
             .await
             .map_err(|error| format!("The role {role_arn} cannot be assumed: {}", error.message()))
     }

@@ -322,6 +322,9 @@ pub(super) const EXCEPTIONS: &[(&str, &[(&str, &str)])] = &[
         ("TooManyRequestsException", "TooManyRequestsException"),
         ("UnsupportedMediaTypeException", "UnsupportedMediaTypeException"),
     ]),
+    ("lineage", &[
+        ("ValidationException", "ValidationException"),
+    ]),
     ("logs", &[
         ("AccessDeniedException", "AccessDeniedException"),
         ("ConflictException", "ConflictException"),

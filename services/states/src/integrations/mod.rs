@@ -22,6 +22,7 @@ use asl::{Event, TaskId};
 use async_trait::async_trait;
 use engine::{Engine, ExecutionArn, TaskPayload};
 use serde_json::{Value, json};
+use service::lineage::Worker;
 use service::{Cx, Router};
 use store::{Done, Runner, Task};
 use wire::Error;
@@ -131,6 +132,7 @@ impl Tasks {
         };
         let mut parameters = self.engine.fetched(&payload.execution, &payload.parameters).await?.value().clone();
         events::signed(&resource, &payload.execution, &mut parameters);
+        let cx = cx.for_worker(state_of(payload));
         let calling = cx.with_task(&task.id);
         let site = Site::of(&self.http, &payload.execution);
         if let Pattern::Sync { version } = resource.pattern {
@@ -194,6 +196,7 @@ impl Tasks {
         };
         let acting = self.acting(&payload.execution, &payload.role_arn, &payload.name);
         let cx = acting.await.map_err(|error| Failure::named("States.TaskFailed", error.message()))??;
+        let cx = cx.for_worker(state_of(payload));
         let site = Site::of(&self.http, &payload.execution);
         let mut parameters = payload.parameters.value().clone();
         events::signed(&resource, &payload.execution, &mut parameters);
@@ -213,6 +216,11 @@ impl Tasks {
             Failure::named("States.TaskFailed", cause)
         }))
     }
+}
+
+/// As whom a task's calls read and write.
+fn state_of(payload: &TaskPayload) -> Worker {
+    Worker::State { execution: payload.execution.as_str().to_owned(), state: payload.state.clone() }
 }
 
 /// The text of a result; quicker than by way of `Display`.

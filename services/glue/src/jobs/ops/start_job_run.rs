@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use api_glue::{Job, JobRun, Predecessor, StartJobRun, StartJobRunRequest, StartJobRunResponse};
 use async_trait::async_trait;
+use service::lineage::Worker;
 use service::{Cx, Handle};
 use store::Tx;
 use wire::{Error, Timestamp};
@@ -28,7 +29,13 @@ impl Handle<StartJobRun> for Jobs {
         }
         let id = format!("jr_{:0>64}", (cx.uuid() + &cx.uuid()).replace('-', ""));
         let (scope, now) = (Scope::of(cx), Timestamp(cx.now()));
-        cx.write(&self.store, move |tx| begin(tx, &scope, &req, &id, None, now)).await
+        let name = req.job_name.clone();
+        let place =
+            Place { account: scope.account.clone(), region: scope.region.clone(), job: name, run: String::new() };
+        let begun = cx.write(&self.store, move |tx| begin(tx, &scope, &req, &id, None, now)).await?;
+        let run = begun.job_run_id.clone().unwrap_or_default();
+        cx.began(Worker::Job(Place { run, ..place }.task()));
+        Ok(begun)
     }
 }
 

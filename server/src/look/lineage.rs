@@ -1,0 +1,99 @@
+//! Who has read and written: a list of it below what `lakerun describe` shows.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::output::{self, say};
+
+/// Edges of data that are shown.
+const ROWS: usize = 40;
+
+pub(super) async fn tell(client: &Client, resource: &str) -> Result<()> {
+    // An object is told by itself, an execution by folders.
+    let is_object = resource.starts_with("s3://");
+    let input = json!({
+        "Resource": resource,
+        "Detail": if is_object { "OBJECT" } else { "FOLDER" },
+        "MaxDepth": if is_object { 1 } else { 12 },
+    });
+    let answer = client.json("lineage", "Lineage.GetLineage", &input).await?;
+    let rows = rows(&answer, is_object.then_some(resource));
+    say("");
+    if rows.is_empty() {
+        say("Lineage    nothing is recorded (calls with keys of users and of the owner are not)");
+        return Ok(());
+    }
+    output::table(&["WHO", "DID", "WHAT", "LAST"], &rows[..rows.len().min(ROWS)]);
+    if rows.len() > ROWS {
+        say(&format!("… {} more: the console shows all", rows.len() - ROWS));
+    }
+    Ok(())
+}
+
+fn rows(answer: &Value, only: Option<&str>) -> Vec<Vec<String>> {
+    let nodes = answer["Nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let node = |id: &Value| nodes.iter().find(|node| node["Id"] == *id);
+    let edges = answer["Edges"].as_array().into_iter().flatten();
+    let mut rows = Vec::new();
+    for edge in edges {
+        let (who, data) = if edge["Type"] == "READ" {
+            (&edge["Target"], &edge["Source"])
+        } else {
+            (&edge["Source"], &edge["Target"])
+        };
+        if edge["Type"] == "STARTED" || only.is_some_and(|only| data != only) {
+            continue;
+        }
+        let data = node(data).and_then(|data| data["Name"].as_str()).unwrap_or_default();
+        let last = edge["LastTime"].as_f64().unwrap_or_default();
+        rows.push(vec![
+            told(answer, who),
+            edge["Type"].as_str().unwrap_or_default().to_lowercase(),
+            data.to_owned(),
+            crate::executions::moment(last),
+        ]);
+    }
+    rows
+}
+
+/// A worker with the state and the execution that it works for.
+fn told(answer: &Value, id: &Value) -> String {
+    let nodes = answer["Nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let edges = answer["Edges"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut words = Vec::new();
+    let mut at = id.clone();
+    // As many steps as there are nodes: nobody asks for themselves.
+    for _ in nodes {
+        let Some(node) = nodes.iter().find(|node| node["Id"] == at) else { break };
+        let kind = node["Type"].as_str().unwrap_or_default().to_lowercase().replace('_', " ");
+        words.push(format!("{kind} {}", node["Name"].as_str().unwrap_or_default()));
+        match edges.iter().find(|edge| edge["Type"] == "STARTED" && edge["Target"] == at) {
+            Some(edge) => at = edge["Source"].clone(),
+            None => break,
+        }
+    }
+    words.join(" for ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_told_with_whom_it_works_for() {
+        let answer = json!({
+            "Nodes": [
+                { "Id": "e", "Type": "EXECUTION", "Name": "run" }, { "Id": "e#S", "Type": "STATE", "Name": "S" },
+                { "Id": "j", "Type": "JOB_RUN", "Name": "jr_1" }, { "Id": "s3://b/", "Type": "FOLDER", "Name": "s3://b/" },
+            ],
+            "Edges": [
+                { "Source": "j", "Target": "s3://b/", "Type": "WROTE", "LastTime": 0.0 },
+                { "Source": "e", "Target": "e#S", "Type": "STARTED" }, { "Source": "e#S", "Target": "j", "Type": "STARTED" },
+            ],
+        });
+        let rows = rows(&answer, None);
+        assert_eq!(rows[0][..3], ["job run jr_1 for state S for execution run", "wrote", "s3://b/"].map(str::to_owned));
+        assert!(super::rows(&answer, Some("s3://other")).is_empty());
+    }
+}
