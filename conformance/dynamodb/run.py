@@ -331,7 +331,9 @@ def values_that_no_item_has():
             table.invalid(text, "put_item", Item={**wire({"p": "x", "c": "y"}), "a": value})
 
         put("may not be empty", {"SS": []})
-        put("duplicates", {"SS": ["a", "a"]})
+        put("Binary sets should not be empty", {"BS": []})
+        put("Input collection [a, a] contains duplicates.", {"SS": ["a", "a"]})
+        put("Input collection [Yg==, Yg==]of type BS contains duplicates.", {"BS": [b"b", b"b"]})
         put("duplicates", {"NS": ["1", "1.0"]})
         put("exactly one of the supported datatypes", {})
         put("more than one datatypes", {"S": "a", "N": "1"})

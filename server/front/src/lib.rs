@@ -32,6 +32,8 @@ use wire::codec::{self, cbor, query, rest};
 use wire::sigv4::{Claim, Signable, SigningKey, sha256_hex};
 use wire::{Error, OperationSpec, Protocol};
 
+/// 2 KB of an object's metadata may be several hundred short headers; hyper takes 100 where nothing is said.
+const MAX_HEADERS: usize = 512;
 /// A request's head must come within this.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between two pieces of a body.
@@ -118,6 +120,7 @@ impl Front {
                 let connection = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEADER_TIMEOUT)
+                    .max_headers(MAX_HEADERS)
                     .serve_connection(TokioIo::new(stream), service);
                 if let Err(e) = connection.await {
                     tracing::debug!(error = %e, "connection ended");

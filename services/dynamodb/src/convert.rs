@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api_dynamodb::AttributeValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use wire::Blob;
 
 use crate::Invalid;
@@ -52,13 +54,17 @@ fn value(attribute: AttributeValue, depth: usize) -> Result<Value, Invalid> {
     }
     found.extend(b.map(|bytes| Value::B(bytes.0.to_vec())));
     if let Some(list) = ss {
-        found.push(Value::Ss(set(list, "string", Ok)?));
+        found.push(Value::Ss(set(list, String::clone, Ok).map_err(|wrong| wrong.invalid("string"))?));
     }
     if let Some(list) = ns {
-        found.push(Value::Ns(set(list, "number", |text| text.parse::<Number>())?));
+        found.push(Value::Ns(
+            set(list, String::clone, |text| text.parse::<Number>()).map_err(|wrong| wrong.invalid("number"))?,
+        ));
     }
     if let Some(list) = bs {
-        found.push(Value::Bs(set(list, "binary", |bytes| Ok(bytes.0.to_vec()))?));
+        let told = |bytes: &Blob| STANDARD.encode(&bytes.0);
+        let bytes = |bytes: Blob| Ok(bytes.0.to_vec());
+        found.push(Value::Bs(set(list, told, bytes).map_err(|wrong| wrong.invalid("binary"))?));
     }
     if let Some(map) = m {
         found.push(Value::M(items_at(map, depth - 1)?));
@@ -88,22 +94,47 @@ fn value(attribute: AttributeValue, depth: usize) -> Result<Value, Invalid> {
     Ok(only)
 }
 
+/// What is wrong with a set.
+enum WrongSet {
+    Empty,
+    /// Its elements as they came.
+    Duplicates(Vec<String>),
+    Element(Invalid),
+}
+
+impl WrongSet {
+    /// As DynamoDB words it, which is not alike for the three kinds.
+    fn invalid(self, kind: &str) -> Invalid {
+        let what = match (self, kind) {
+            (Self::Element(invalid), _) => return invalid,
+            (Self::Empty, "binary") => "Binary sets should not be empty".to_owned(),
+            (Self::Empty, kind) => format!("An {kind} set  may not be empty"),
+            (Self::Duplicates(_), "number") => "Input collection contains duplicates.".to_owned(),
+            (Self::Duplicates(all), kind) => {
+                let of = if kind == "binary" { "of type BS" } else { "" };
+                format!("Input collection [{}]{of} contains duplicates.", all.join(", "))
+            }
+        };
+        Invalid::new(format!("One or more parameter values were invalid: {what}"))
+    }
+}
+
 fn set<T, V: Ord>(
     list: Vec<T>,
-    kind: &str,
+    told: impl Fn(&T) -> String,
     mut convert: impl FnMut(T) -> Result<V, Invalid>,
-) -> Result<BTreeSet<V>, Invalid> {
+) -> Result<BTreeSet<V>, WrongSet> {
     if list.is_empty() {
-        return Err(Invalid::new(format!(
-            "One or more parameter values were invalid: An {kind} set  may not be empty"
-        )));
+        return Err(WrongSet::Empty);
     }
-    let count = list.len();
-    let set = list.into_iter().map(&mut convert).collect::<Result<BTreeSet<_>, _>>()?;
-    if set.len() != count {
-        return Err(Invalid::new("One or more parameter values were invalid: Input collection contains duplicates."));
+    let mut set = BTreeSet::new();
+    let mut seen = Vec::with_capacity(list.len());
+    let mut twice = false;
+    for element in list {
+        seen.push(told(&element));
+        twice |= !set.insert(convert(element).map_err(WrongSet::Element)?);
     }
-    Ok(set)
+    if twice { Err(WrongSet::Duplicates(seen)) } else { Ok(set) }
 }
 
 /// The two models have a shape each for the same thing.

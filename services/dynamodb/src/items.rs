@@ -35,7 +35,7 @@ pub(crate) fn get(tx: &mut Tx<'_>, key: &Key) -> Result<Option<Item>, Error> {
 
 /// Fails for an item that no table can hold.
 pub(crate) fn check(table: &Table, item: &Item, updated: bool) -> Result<(), Invalid> {
-    table.check_index_keys(item)?;
+    table.check_index_keys(item, updated)?;
     if item.contains_key("") {
         return Err(Invalid::new("One or more parameter values were invalid: An attribute name must not be empty"));
     }

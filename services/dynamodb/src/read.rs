@@ -20,6 +20,8 @@ const CHUNK: usize = 100;
 pub(crate) struct Range {
     pub(crate) from: Vec<u8>,
     pub(crate) to: Option<Vec<u8>>,
+    /// What the keys of a query's partition begin with.
+    partition: Option<Vec<u8>>,
 }
 
 pub(crate) struct Request<'a> {
@@ -69,14 +71,14 @@ impl Range {
                 (prefix, to)
             }
         };
-        Self { from, to }
+        Self { from, to, partition: Some(start(&all)) }
     }
 
     /// All items or entries, or one segment of them.
     pub(crate) fn of_scan(table: &Table, index: Option<&Index>, segment: Option<(u32, u32)>) -> Self {
         let prefix = index.map_or_else(|| table.items(), |index| table.entries(index));
         let Some((segment, total)) = segment else {
-            return Self { from: prefix.as_bytes().to_vec(), to: prefix_end(prefix.as_bytes()) };
+            return Self { from: prefix.as_bytes().to_vec(), to: prefix_end(prefix.as_bytes()), partition: None };
         };
         let bound = |number: u32| {
             let hash = (u64::from(number) << 32) / u64::from(total);
@@ -85,6 +87,7 @@ impl Range {
         Self {
             from: bound(segment).unwrap_or_default(),
             to: bound(segment + 1).or_else(|| prefix_end(prefix.as_bytes())),
+            partition: None,
         }
     }
 
@@ -125,9 +128,13 @@ impl Range {
         let mut key = key.into_bytes();
         let outside = key < self.from || self.to.as_ref().is_some_and(|to| key >= *to);
         if outside {
-            return Err(Invalid::new(
-                "The provided starting key is outside query boundaries based on provided conditions",
-            ));
+            // Of the partition that is asked for, it is the sort key's condition that it does not meet.
+            let within = self.partition.as_ref().is_some_and(|partition| key.starts_with(partition));
+            return Err(Invalid::new(if within {
+                "The provided starting key does not match the range key predicate"
+            } else {
+                "The provided starting key is outside query boundaries based on provided conditions"
+            }));
         }
         if reverse {
             self.to = Some(key);

@@ -271,11 +271,16 @@ impl Table {
     }
 
     /// Fails when an attribute that an index is keyed by has a type or value that no key can have.
-    pub(crate) fn check_index_keys(&self, item: &Item) -> Result<(), Invalid> {
+    pub(crate) fn check_index_keys(&self, item: &Item, updated: bool) -> Result<(), Invalid> {
         for index in &self.indexes {
             for name in index.key.names() {
                 let Some(value) = item.get(name).filter(|_| !self.key.contains(name)) else { continue };
                 let expected = self.attributes.get(name).map_or("S", String::as_str);
+                if value.type_name() != expected && updated {
+                    return Err(Invalid::new(
+                        "The update expression attempted to update the secondary index key to unsupported type",
+                    ));
+                }
                 if value.type_name() != expected {
                     return Err(Invalid::new(format!(
                         "One or more parameter values were invalid: Type mismatch for Index Key {name} Expected: \
@@ -286,6 +291,12 @@ impl Table {
                 }
                 if value.length() == Some(0) {
                     let what = if expected == "B" { "binary" } else { "string" };
+                    if updated {
+                        return Err(Invalid::new(format!(
+                            "The update expression attempted to update the secondary index key to a value that is not \
+                             supported. The AttributeValue for a key attribute cannot contain an empty {what} value."
+                        )));
+                    }
                     return Err(Invalid::new(format!(
                         "One or more parameter values are not valid. A value specified for a secondary index key is \
                          not supported. The AttributeValue for a key attribute cannot contain an empty {what} value. \

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use service::Cx;
 use store::objects::{Blob, Body, Seal};
 
 use crate::S3;
-use crate::checksum::{Checksums, Digests, Hasher};
+use crate::checksum::{Checksums, Digests, Hasher, OWN};
 use crate::errors::{
     Result, entity_too_large, internal, invalid_argument, key_too_long, method_not_allowed, no_such_key,
     no_such_version,
@@ -30,13 +31,50 @@ pub(crate) struct Expected {
     /// An algorithm to compute although no value was sent with it.
     pub(crate) algorithm: Option<String>,
     pub(crate) length: Option<u64>,
+    /// Compute S3's own checksum beside what is asked for.
+    pub(crate) with_own: bool,
+}
+
+impl Expected {
+    /// The algorithms that the client names, with values or without.
+    pub(crate) fn named(&self) -> Vec<String> {
+        let mut named: Vec<String> = self.checksums.algorithms().into_iter().map(str::to_owned).collect();
+        named.extend(self.algorithm.as_ref().map(|name| name.to_ascii_uppercase()));
+        named
+    }
 }
 
 /// How bytes that come in are encrypted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sealing {
-    pub(crate) sse: Option<Sse>,
-    pub(crate) customer: Option<CustomerKey>,
+    sse: Option<Sse>,
+    customer: Option<CustomerKey>,
+    /// Who asks, and for which object: KMS wants to know.
+    cx: Cx,
+    object: String,
+}
+
+impl Sealing {
+    pub(crate) fn of(cx: &Cx, (bucket, key): (&str, &str), sse: Option<Sse>, customer: Option<CustomerKey>) -> Self {
+        Self { sse, customer, cx: cx.clone(), object: arn(bucket, key) }
+    }
+
+    /// Are bytes that are encrypted so, or not at all, good under this too?
+    pub(crate) fn is_like(&self, other: Option<&Sse>) -> bool {
+        // Keys of SSE-S3 are kept encrypted under one key, whatever the object.
+        self.sse.as_ref() == other && matches!(self.sse, None | Some(Sse::Managed))
+    }
+}
+
+fn arn(bucket: &str, key: &str) -> String {
+    format!("arn:aws:s3:::{bucket}/{key}")
+}
+
+/// Who reads an object, with the key that the client has sent along.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'a> {
+    pub(crate) cx: &'a Cx,
+    pub(crate) customer: Option<&'a CustomerKey>,
 }
 
 /// A body that is durable, or small enough to go with its metadata.
@@ -63,10 +101,18 @@ impl S3 {
         {
             algorithms.push(known_algorithm(&algorithm)?);
         }
+        // What S3 adds since December 2024 where a client asks for none.
+        if algorithms.is_empty() || (expected.with_own && !algorithms.contains(&OWN)) {
+            algorithms.push(OWN);
+        }
         let (seal, key) = match &sealing.sse {
             None => (None, None),
             Some(sse) => {
-                let (key, kept) = self.keys.make(sse, sealing.customer.as_ref())?;
+                let of_kms = crate::kms::data_key(&sealing.cx, sse, &self.settings.kms_keys, &sealing.object).await?;
+                let (key, kept) = match of_kms {
+                    Some(made) => made,
+                    None => self.keys.make(sse, sealing.customer.as_ref())?,
+                };
                 (Some(Box::new(key.sealer()?) as Box<dyn Seal>), Some(kept))
             }
         };
@@ -106,14 +152,13 @@ impl S3 {
         Ok(Received { segment, inline, digests })
     }
 
-    /// An object (or a version of it) with its bytes opened, so that they stay readable whatever happens to the key. `customer`: the
-    /// key that the client has sent along.
+    /// An object (or a version of it) with its bytes opened, so that they stay readable whatever happens to the key.
     pub(crate) async fn open(
         &self,
         bucket: &str,
         key: &str,
         version: Option<&str>,
-        customer: Option<&CustomerKey>,
+        reader: Reader<'_>,
     ) -> Result<Opened> {
         // A key that is overwritten between the two steps has lost the old blob: then the new record is read.
         for _ in 0..8 {
@@ -129,9 +174,9 @@ impl S3 {
                     Ok::<_, wire::Error>((record, inline))
                 })
                 .await?;
-            sse::check_customer(record.sse.as_ref(), customer)?;
+            sse::check_customer(record.sse.as_ref(), reader.customer)?;
             match self.open_segments(&record, inline).await {
-                Ok(blobs) => return self.opened(record, blobs, customer),
+                Ok(blobs) => return self.opened(record, blobs, reader, &arn(bucket, key)).await,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(internal(error)),
             }
@@ -139,41 +184,30 @@ impl S3 {
         Err(internal(format!("the bytes of {bucket}/{key} are missing")))
     }
 
-    /// The bytes of one segment.
-    pub(crate) async fn read_segment(
-        &self,
-        segment: &Segment,
-        sse: Option<&Sse>,
-        customer: Option<&CustomerKey>,
-    ) -> Result<BoxSync> {
-        let blob = if segment.inline {
-            let place = keys::inline(&segment.id);
-            let bytes = self.store.read(|tx| Ok::<_, wire::Error>(tx.get(&place)?)).await?;
-            Blob::from_bytes(bytes.unwrap_or_default().into())
-        } else {
-            self.objects.open(&segment.id).await.map_err(internal)?
-        };
-        let source = self.source(blob, segment, sse, customer)?;
-        Ok(source.stream(0..segment.size))
-    }
-
-    fn opened(&self, record: ObjectRecord, blobs: Vec<Blob>, customer: Option<&CustomerKey>) -> Result<Opened> {
+    async fn opened(&self, record: ObjectRecord, blobs: Vec<Blob>, reader: Reader<'_>, object: &str) -> Result<Opened> {
         let mut sources = Vec::with_capacity(blobs.len());
         for (blob, segment) in blobs.into_iter().zip(&record.segments) {
-            sources.push((self.source(blob, segment, record.sse.as_ref(), customer)?, segment.size));
+            let source = self.source(blob, segment, record.sse.as_ref(), (reader, object)).await?;
+            sources.push((source, segment.size));
         }
         Ok(Opened { record, sources })
     }
 
-    fn source(
+    async fn source(
         &self,
         blob: Blob,
         segment: &Segment,
         sse: Option<&Sse>,
-        customer: Option<&CustomerKey>,
+        (reader, object): (Reader<'_>, &str),
     ) -> Result<Source> {
         let opener = match (&segment.key, sse) {
-            (Some(kept), Some(sse)) => Some(Arc::new(self.keys.unwrap(sse, customer, kept)?.opener(segment.size)?)),
+            (Some(kept), Some(sse)) => {
+                let key = match crate::kms::open(reader.cx, sse, kept, object).await? {
+                    Some(key) => key,
+                    None => self.keys.unwrap(sse, reader.customer, kept)?,
+                };
+                Some(Arc::new(key.opener(segment.size)?))
+            }
             (None, _) => None,
             (Some(_), None) => return Err(internal("a segment is encrypted and its object is not")),
         };
@@ -215,9 +249,11 @@ pub(crate) fn readable(tx: &mut Tx<'_>, bucket: &str, key: &str, version: Option
             .with("ArgumentValue", id));
     }
     match version::find(tx, bucket, key, id)? {
-        Some(marker) if marker.marker => {
-            Err(method_not_allowed().with(DELETE_MARKER, true).with(VERSION_ID, id).with(MODIFIED, marker.modified_ms))
-        }
+        Some(marker) if marker.marker => Err(method_not_allowed()
+            .with(DELETE_MARKER, true)
+            .with(VERSION_ID, id)
+            .with(MODIFIED, marker.modified_ms)
+            .with(ALLOW, "DELETE")),
         Some(record) => Ok(record),
         None => Err(no_such_version(key, id)),
     }
@@ -227,6 +263,7 @@ pub(crate) fn readable(tx: &mut Tx<'_>, bucket: &str, key: &str, version: Option
 pub(crate) const DELETE_MARKER: &str = "x-amz-delete-marker";
 pub(crate) const VERSION_ID: &str = "x-amz-version-id";
 pub(crate) const MODIFIED: &str = "last-modified";
+pub(crate) const ALLOW: &str = "allow";
 
 /// Bytes that are read, decrypted where they were encrypted.
 #[derive(Clone)]

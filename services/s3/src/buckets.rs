@@ -2,7 +2,7 @@
 
 use s3s::dto::{
     PublicAccessBlockConfiguration, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
-    ServerSideEncryptionRule,
+    ServerSideEncryptionRule, TagSet, Tagging,
 };
 use service::Cx;
 use wire::Error;
@@ -15,7 +15,7 @@ use crate::errors::{Result, no_such_bucket};
 use crate::keys;
 use crate::lock::DefaultRetention;
 use crate::records::{BucketRecord, PartRecord, UploadRecord, VERSION, Versioning};
-use crate::settings::{ACL, ENCRYPTION, OBJECT_LOCK, OWNERSHIP, PUBLIC_ACCESS};
+use crate::settings::{ACL, ENCRYPTION, OBJECT_LOCK, OWNERSHIP, PUBLIC_ACCESS, TAGGING};
 use crate::tx::{any, delete_all, require_bucket};
 
 /// What a new bucket is given besides its name.
@@ -24,12 +24,18 @@ pub(crate) struct Made {
     pub(crate) ownership: String,
     pub(crate) grants: Option<Vec<Grant>>,
     pub(crate) object_lock: bool,
+    pub(crate) tags: TagSet,
 }
 
 impl S3 {
     /// What is given where nothing is said.
     pub(crate) fn usual(&self) -> Made {
-        Made { ownership: self.settings.object_ownership.clone(), grants: None, object_lock: false }
+        Made {
+            ownership: self.settings.object_ownership.clone(),
+            grants: None,
+            object_lock: false,
+            tags: TagSet::new(),
+        }
     }
 
     /// How a bucket encrypts by default of which nothing else was said.
@@ -95,6 +101,10 @@ impl S3 {
             }
             if let Some(encryption) = &encryption {
                 tx.put_json(keys::setting(&record.name, ENCRYPTION), encryption)?;
+            }
+            if !made.tags.is_empty() {
+                let tagging = Tagging { tag_set: made.tags.clone() };
+                tx.put_json(keys::setting(&record.name, TAGGING), &tagging)?;
             }
             if let Some(grants) = &made.grants {
                 tx.put_json(keys::setting(&record.name, ACL), grants)?;

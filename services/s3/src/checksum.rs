@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crc_fast::{CrcAlgorithm, checksum_combine};
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ pub(crate) struct Checksums {
     pub(crate) kind: Option<String>,
 }
 
+/// The algorithm that S3 computes by itself.
+pub(crate) const OWN: &str = "CRC64NVME";
 pub(crate) const FULL_OBJECT: &str = "FULL_OBJECT";
 pub(crate) const COMPOSITE: &str = "COMPOSITE";
 
@@ -64,6 +67,18 @@ impl Checksums {
             "SHA256" => self.sha256 = Some(value),
             _ => {}
         }
+    }
+
+    /// Those of these algorithms.
+    pub(crate) fn only(&self, algorithms: &[String]) -> Self {
+        let mut kept = Self::default();
+        for (name, value) in self.named() {
+            if let Some(value) = value.filter(|_| algorithms.iter().any(|a| a == name)) {
+                kept.set(name, value.to_owned());
+                kept.kind.clone_from(&self.kind);
+            }
+        }
+        kept
     }
 
     /// Fails when a value that the client sent is not the one computed.
@@ -176,6 +191,24 @@ pub(crate) fn composite(algorithm: &str, parts: &[&str]) -> Result<String> {
     Ok(format!("{}-{}", sums.of(algorithm).unwrap_or_default(), parts.len()))
 }
 
+/// The checksum over bytes of which those of the parts, with their lengths, are known: a CRC of them one after the other.
+pub(crate) fn combined(algorithm: &str, parts: &[(String, u64)]) -> Result<String> {
+    let (kind, width) = match algorithm {
+        "CRC32" => (CrcAlgorithm::Crc32IsoHdlc, 4),
+        "CRC32C" => (CrcAlgorithm::Crc32Iscsi, 4),
+        "CRC64NVME" => (CrcAlgorithm::Crc64Nvme, 8),
+        _ => return Err(invalid_request(format!("{algorithm} is no checksum of a full object in parts"))),
+    };
+    let mut whole: Option<u64> = None;
+    for (sum, size) in parts {
+        let raw = STANDARD.decode(sum).map_err(|_| bad_digest("A part's checksum is not valid."))?;
+        let next = raw.iter().fold(0, |value, byte| (value << 8) | u64::from(*byte));
+        whole = Some(whole.map_or(next, |first| checksum_combine(kind, first, next, *size)));
+    }
+    let bytes = whole.unwrap_or_default().to_be_bytes();
+    Ok(STANDARD.encode(&bytes[8 - width..]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +227,21 @@ mod tests {
         let wrong = Checksums { crc32: Some("AAAAAA==".into()), ..Checksums::default() };
         assert!(wrong.check(&digests.checksums).unwrap_err().is("BadDigest"));
         assert!(Hasher::new(&["CRC9"]).is_err());
+    }
+
+    #[test]
+    fn parts_make_the_whole() {
+        let of = |algorithm: &str, bytes: &[u8]| {
+            let mut hasher = Hasher::new(&[algorithm]).unwrap();
+            hasher.update(bytes);
+            hasher.finish().checksums.of(algorithm).unwrap().to_owned()
+        };
+        for algorithm in ["CRC32", "CRC32C", "CRC64NVME"] {
+            let parts = [b"hello ".as_slice(), b"", b"wide ", b"world"];
+            let sums: Vec<_> = parts.iter().map(|part| (of(algorithm, part), part.len() as u64)).collect();
+            assert_eq!(combined(algorithm, &sums).unwrap(), of(algorithm, &parts.concat()), "{algorithm}");
+        }
+        assert!(combined("SHA1", &[]).is_err());
     }
 
     #[test]

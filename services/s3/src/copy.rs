@@ -6,7 +6,7 @@ use service::Cx;
 
 use crate::S3;
 use crate::archive;
-use crate::body::{Expected, Opened, Received, Sealing};
+use crate::body::{Expected, Opened, Reader, Received, Sealing};
 use crate::buckets::now_ms;
 use crate::checksum::Checksums;
 use crate::conditions::Conditions;
@@ -14,7 +14,7 @@ use crate::errors::{Result, internal, invalid_request};
 use crate::events::Change;
 use crate::put::{Attributes, Commit, Stored};
 use crate::records::Segment;
-use crate::sse::{CustomerKey, Sse};
+use crate::sse::CustomerKey;
 use crate::tags::Named;
 
 #[derive(Clone, Debug)]
@@ -33,6 +33,16 @@ pub(crate) struct Copy {
     /// The request asks for an encryption, as opposed to what the bucket gives.
     pub(crate) asks_encryption: bool,
     pub(crate) algorithm: Option<String>,
+}
+
+/// A delete marker is no source. Source: API reference, CopyObject.
+pub(crate) fn of_source(error: wire::Error) -> wire::Error {
+    if error.is("MethodNotAllowed") {
+        return invalid_request(
+            "The source of a copy request may not specifically refer to a delete marker by version id.",
+        );
+    }
+    error
 }
 
 /// What was copied, and of which version.
@@ -58,8 +68,8 @@ impl S3 {
             ));
         }
         let named = &copy.source;
-        let opened =
-            self.open(&named.bucket, &named.key, named.version.as_deref(), copy.source_customer.as_ref()).await?;
+        let reader = Reader { cx, customer: copy.source_customer.as_ref() };
+        let opened = self.open(&named.bucket, &named.key, named.version.as_deref(), reader).await.map_err(of_source)?;
         let record = opened.record.clone();
         copy.source_conditions.check_source(&record)?;
         archive::check_readable(&record, now_ms(cx), true)?;
@@ -81,7 +91,8 @@ impl S3 {
         }
         attributes.check(&copy.target.1)?;
         self.check_write(&copy.target.0, &copy.target.1, &copy.conditions).await?;
-        let sealing = Sealing { sse: attributes.sse.clone(), customer: copy.customer };
+        let target = (copy.target.0.as_str(), copy.target.1.as_str());
+        let sealing = Sealing::of(cx, target, attributes.sse.clone(), copy.customer);
         let (etag, checksums, segment, inline) = self.second(opened, copy.algorithm, &sealing).await?;
         crate::lineage::read(cx, &named.bucket, &named.key, &record, &(0..record.size));
         let source_version = record.version.clone().or_else(|| copy.source.version.clone());
@@ -114,8 +125,7 @@ impl S3 {
     ) -> Result<(String, Checksums, Segment, Option<bytes::Bytes>)> {
         let record = &opened.record;
         let known = algorithm.as_deref().is_none_or(|a| record.checksums.of(a).is_some());
-        // Keys of SSE-S3 are kept encrypted under one key, whatever the object.
-        let alike = record.sse == sealing.sse && matches!(sealing.sse, None | Some(Sse::Managed));
+        let alike = sealing.is_like(record.sse.as_ref());
         if let ([segment], true, true, true) = (record.segments.as_slice(), known, record.parts.is_none(), alike) {
             let (etag, checksums, segment) = (record.etag.clone(), record.checksums.clone(), segment.clone());
             if segment.inline {

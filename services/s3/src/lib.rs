@@ -9,7 +9,7 @@
 //! [`attempts`] undo of superseded attempts · [`events`] · [`sweep`] garbage after a crash.
 //!
 //! [`version`] the versions of a key · [`access`], [`policy`], [`acl`] who may · [`state`] what governs a bucket · [`lock`], [`sse`],
-//! [`archive`], [`account`].
+//! [`kms`], [`archive`], [`account`].
 
 mod access;
 mod account;
@@ -27,6 +27,7 @@ mod door;
 mod errors;
 mod events;
 mod keys;
+mod kms;
 mod lifecycle;
 mod lineage;
 mod list;

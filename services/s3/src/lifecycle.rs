@@ -19,23 +19,33 @@ use crate::keys;
 use crate::lock;
 use crate::put::STORAGE_CLASSES;
 use crate::records::{BucketRecord, ObjectRecord, UploadRecord};
-use crate::settings::LIFECYCLE;
+use crate::settings::{LIFECYCLE, LIFECYCLE_SMALLEST};
 use crate::tx::{Tx, require_bucket};
 use crate::version;
 
 /// The kind of task that looks for what is to be expired.
 pub(crate) const TASK: &str = "s3:lifecycle";
 const TASK_ID: &str = "s3-lifecycle";
+/// Of `TransitionDefaultMinimumObjectSize`; the other value is the usual one.
+pub(crate) const VARIES: &str = "varies_by_storage_class";
 const MAX_RULES: usize = 1000;
+const DAY_MS: i64 = 86_400_000;
 
-/// What is put: checked, and each rule with an id.
-pub(crate) fn check(mut config: BucketLifecycleConfiguration, chance: &str) -> Result<BucketLifecycleConfiguration> {
+/// What is put: checked, and each rule with an id. `day_ms`: where days are shorter than days, a month is none either.
+pub(crate) fn check(
+    mut config: BucketLifecycleConfiguration,
+    chance: &str,
+    day_ms: i64,
+) -> Result<BucketLifecycleConfiguration> {
     if config.rules.is_empty() || config.rules.len() > MAX_RULES {
         return Err(malformed_xml());
     }
     let mut ids: Vec<String> = Vec::new();
     for (n, rule) in config.rules.iter_mut().enumerate() {
         check_rule(rule)?;
+        if day_ms == DAY_MS {
+            check_months(rule)?;
+        }
         let id = match rule.id.clone().filter(|id| !id.is_empty()) {
             Some(id) if id.chars().count() > 255 => {
                 return Err(invalid_argument("ID length should not exceed allowed limit of 255"));
@@ -165,6 +175,40 @@ fn check_rule(rule: &LifecycleRule) -> Result<()> {
     Err(invalid_request("At least one action needs to be specified in a rule"))
 }
 
+/// The infrequent-access classes keep an object for 30 days at least, before and after. Source: S3 User Guide, "Transitioning objects using
+/// Amazon S3 Lifecycle", "Constraints and considerations".
+fn check_months(rule: &LifecycleRule) -> Result<()> {
+    let infrequent = |class: &str| matches!(class, "STANDARD_IA" | "ONEZONE_IA");
+    let transitions = rule.transitions.iter().flatten();
+    let mut planned: Vec<(i32, &str)> =
+        transitions.filter_map(|t| Some((t.days?, t.storage_class.as_ref()?.as_str()))).collect();
+    planned.sort_by_key(|(days, _)| *days);
+    let old = rule.noncurrent_version_transitions.iter().flatten();
+    let old = old.filter_map(|t| Some((t.noncurrent_days?, t.storage_class.as_ref()?.as_str())));
+    let early = |(days, class): &(i32, &str)| infrequent(class) && *days < 30;
+    if let Some((_, class)) = planned.iter().find(|one| early(one)) {
+        return Err(invalid_argument(format!(
+            "'Days' in Transition action must be greater than or equal to 30 for storageClass '{class}'"
+        )));
+    }
+    if let Some((_, class)) = old.into_iter().find(|one| early(one)) {
+        return Err(invalid_argument(format!(
+            "'NoncurrentDays' in NoncurrentVersionTransition action must be greater than or equal to 30 for storageClass \
+             '{class}'"
+        )));
+    }
+    let hasty = planned.windows(2).find(|pair| infrequent(pair[0].1) && pair[1].0 - pair[0].0 < 30);
+    if let Some(pair) = hasty {
+        let place = prefix(rule);
+        return Err(invalid_argument(format!(
+            "'Days' in the 'Transition' action for StorageClass '{}' for filter '(prefix={place})' must be 30 days more than \
+             'filter '(prefix={place})'' in the 'Transition' action for StorageClass '{}'",
+            pair[1].1, pair[0].1
+        )));
+    }
+    Ok(())
+}
+
 /// What holds of a rule's transitions together: no class twice, and no mixture of days and dates.
 fn check_transitions(rule: &LifecycleRule) -> Result<()> {
     let transitions = rule.transitions.as_deref().unwrap_or_default();
@@ -262,11 +306,15 @@ fn expires<'a>(rules: &'a [LifecycleRule], key: &str, record: &ObjectRecord, day
 }
 
 /// The class that the rules have put an object in by now.
-fn transition(rules: &[LifecycleRule], key: &str, record: &ObjectRecord, now: i64, day_ms: i64) -> Option<String> {
+fn transition(rules: &[LifecycleRule], key: &str, record: &ObjectRecord, now: i64, terms: Terms) -> Option<String> {
+    let day_ms = terms.day_ms;
     rules
         .iter()
         .filter(|rule| concerns(rule, key, record))
-        .flat_map(|rule| rule.transitions.iter().flatten())
+        .flat_map(|rule| {
+            let large = |class: Option<&TransitionStorageClass>| terms.takes(rule, record, class);
+            rule.transitions.iter().flatten().filter(move |t| large(t.storage_class.as_ref()))
+        })
         .filter_map(|t| {
             let at = match (t.days, &t.date) {
                 (Some(days), _) => due(record.modified_ms, days, day_ms),
@@ -279,6 +327,26 @@ fn transition(rules: &[LifecycleRule], key: &str, record: &ObjectRecord, now: i6
         .max()
         .filter(|(rank_, _)| *rank_ > rank(record.headers.storage_class.as_deref().unwrap_or("STANDARD")))
         .map(|(_, class)| class)
+}
+
+/// What beside its rules a bucket's lifecycle goes by.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    day_ms: i64,
+    /// `varies_by_storage_class`, as opposed to `all_storage_classes_128K`.
+    varies: bool,
+}
+
+impl Terms {
+    /// Is the object large enough to be moved to the class? A rule that speaks of sizes itself says so.
+    fn takes(self, rule: &LifecycleRule, record: &ObjectRecord, class: Option<&TransitionStorageClass>) -> bool {
+        let filter = rule.filter.as_ref();
+        let and = filter.and_then(|f| f.and.as_ref());
+        let more = filter.and_then(|f| f.object_size_greater_than).or(and.and_then(|a| a.object_size_greater_than));
+        let less = filter.and_then(|f| f.object_size_less_than).or(and.and_then(|a| a.object_size_less_than));
+        let archive = matches!(class.map(TransitionStorageClass::as_str), Some("GLACIER" | "DEEP_ARCHIVE"));
+        more.is_some() || less.is_some() || record.size >= 128 * 1024 || (self.varies && archive)
+    }
 }
 
 /// Objects go down this list, never up.
@@ -300,7 +368,8 @@ enum Fate {
 }
 
 /// One key's versions, the newest first.
-fn fates(rules: &[LifecycleRule], key: &str, versions: &[ObjectRecord], now: i64, day_ms: i64) -> Vec<Fate> {
+fn fates(rules: &[LifecycleRule], key: &str, versions: &[ObjectRecord], now: i64, terms: Terms) -> Vec<Fate> {
+    let day_ms = terms.day_ms;
     let mut fates = Vec::with_capacity(versions.len());
     for (n, record) in versions.iter().enumerate() {
         fates.push(match n {
@@ -318,7 +387,7 @@ fn fates(rules: &[LifecycleRule], key: &str, versions: &[ObjectRecord], now: i64
             }
             0 => match expires(rules, key, record, day_ms) {
                 Some((at, _)) if at <= now => Fate::Expires,
-                _ => transition(rules, key, record, now, day_ms).map_or(Fate::Stays, Fate::Moves),
+                _ => transition(rules, key, record, now, terms).map_or(Fate::Stays, Fate::Moves),
             },
             _ => {
                 // Noncurrent since the next newer version was made; how many noncurrent ones are newer: n - 1.
@@ -334,7 +403,11 @@ fn fates(rules: &[LifecycleRule], key: &str, versions: &[ObjectRecord], now: i64
                     rules
                         .iter()
                         .filter(|rule| concerns(rule, key, record))
-                        .flat_map(|rule| rule.noncurrent_version_transitions.iter().flatten())
+                        .flat_map(|rule| {
+                            let large = |class: Option<&TransitionStorageClass>| terms.takes(rule, record, class);
+                            let moves = rule.noncurrent_version_transitions.iter().flatten();
+                            moves.filter(move |t| large(t.storage_class.as_ref()))
+                        })
                         .filter(|t| t.noncurrent_days.is_some_and(|days| due(since, days, day_ms) <= now))
                         .filter(|t| t.newer_noncurrent_versions.is_none_or(|keep| newer >= keep))
                         .filter_map(|t| t.storage_class.as_ref().map(|c| c.as_str().to_owned()))
@@ -369,7 +442,21 @@ impl S3 {
         Ok(Some(format!("expiry-date=\"{date}\", rule-id=\"{id}\"")))
     }
 
-    fn day_ms(&self) -> i64 {
+    /// The same of what a key holds now.
+    pub(crate) async fn expiration_of(&self, bucket: &str, key: &str) -> Result<Option<String>> {
+        if self.governed(bucket).await?.lifecycle.is_none() {
+            return Ok(None);
+        }
+        let named = crate::tags::Named { bucket: bucket.to_owned(), key: key.to_owned(), version: None };
+        match self.head(&named).await {
+            Ok(record) => self.expiration(bucket, key, &record).await,
+            // Deleted since.
+            Err(error) if error.status() == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn day_ms(&self) -> i64 {
         i64::from(self.settings.lifecycle_day_seconds.max(1)) * 1000
     }
 
@@ -405,13 +492,16 @@ impl S3 {
                 Err(error) => return Err(error),
             };
             let Some(config) = config else { continue };
-            done += self.sweep_bucket(&bucket.name, &config.rules).await?;
+            let smallest: Option<String> = self.setting(&bucket.name, LIFECYCLE_SMALLEST).await?;
+            let varies = smallest.as_deref() == Some(VARIES);
+            let terms = Terms { day_ms: self.day_ms(), varies };
+            done += self.sweep_bucket(&bucket.name, &config.rules, terms).await?;
             done += self.abort_stale(&bucket.name, &config.rules).await?;
         }
         Ok(done)
     }
 
-    async fn sweep_bucket(&self, bucket: &str, rules: &[LifecycleRule]) -> Result<usize> {
+    async fn sweep_bucket(&self, bucket: &str, rules: &[LifecycleRule], terms: Terms) -> Result<usize> {
         let (mut from, mut done) = (String::new(), 0);
         loop {
             let start = from.clone();
@@ -434,20 +524,19 @@ impl S3 {
             from = format!("{last}\0");
             for (key, versions) in &page {
                 let now = self.router.now().as_millisecond();
-                if fates(rules, key, versions, now, self.day_ms()).iter().any(|fate| *fate != Fate::Stays) {
-                    done += self.carry_out(bucket, key, rules).await?;
+                if fates(rules, key, versions, now, terms).iter().any(|fate| *fate != Fate::Stays) {
+                    done += self.carry_out(bucket, key, rules, terms).await?;
                 }
             }
         }
     }
 
     /// One key, looked at again inside the transaction that changes it.
-    async fn carry_out(&self, bucket: &str, key: &str, rules: &[LifecycleRule]) -> Result<usize> {
+    async fn carry_out(&self, bucket: &str, key: &str, rules: &[LifecycleRule], terms: Terms) -> Result<usize> {
         let cx = Cx::platform(&self.router, self.known.own().0, self.known.own().1);
         let origin = events::Origin::of(&cx);
         let (bucket, key, rules) = (bucket.to_owned(), key.to_owned(), rules.to_vec());
-        let (now, day_ms, chance) =
-            (self.router.now().as_millisecond(), self.day_ms(), self.objects.new_id().to_string());
+        let (now, chance) = (self.router.now().as_millisecond(), self.objects.new_id().to_string());
         let (done, garbage) = self
             .store
             .write(move |tx| {
@@ -455,7 +544,7 @@ impl S3 {
                 let versions = versions(tx, &bucket, &key)?;
                 let place = change::Place { bucket: &home, key: &key, attempt: None, chance: &chance };
                 let (mut garbage, mut done) = (Garbage::new(), 0);
-                for (record, fate) in versions.iter().zip(fates(&rules, &key, &versions, now, day_ms)) {
+                for (record, fate) in versions.iter().zip(fates(&rules, &key, &versions, now, terms)) {
                     let id = record.version_id();
                     let (gone, what) = match fate {
                         Fate::Stays => continue,
@@ -525,6 +614,7 @@ mod tests {
     use super::*;
 
     const DAY: i64 = 86_400_000;
+    const TERMS: Terms = Terms { day_ms: DAY, varies: false };
 
     fn rules(value: serde_json::Value) -> Vec<LifecycleRule> {
         serde_json::from_value(value).unwrap()
@@ -542,8 +632,9 @@ mod tests {
     fn what_is_due() {
         let expire =
             rules(json!([{"status": "Enabled", "id": "r", "filter": {"prefix": "x/"}, "expiration": {"days": 1}}]));
-        let fate =
-            |rules: &[LifecycleRule], key: &str, versions: &[ObjectRecord], now| fates(rules, key, versions, now, DAY);
+        let fate = |rules: &[LifecycleRule], key: &str, versions: &[ObjectRecord], now| {
+            fates(rules, key, versions, now, TERMS)
+        };
         // Written at noon of day 0: a day later is noon of day 1, and the next midnight begins day 2.
         let noon = record(DAY / 2, 0, false);
         assert_eq!(fate(&expire, "x/1", std::slice::from_ref(&noon), 2 * DAY - 1), [Fate::Stays]);
@@ -563,6 +654,13 @@ mod tests {
         assert_eq!(fate(&marker, "k", &[record(DAY, 1, true), noon.clone()], 2 * DAY), [Fate::Stays, Fate::Stays]);
         let moves = rules(json!([{"status": "Enabled", "transitions": [
             {"days": 1, "storage_class": "STANDARD_IA"}, {"days": 3, "storage_class": "GLACIER"}]}]));
+        assert_eq!(fate(&moves, "k", std::slice::from_ref(&noon), 9 * DAY), [Fate::Stays], "too small");
+        let varies = Terms { varies: true, ..TERMS };
+        let archived = fates(&moves, "k", std::slice::from_ref(&noon), 2 * DAY, varies);
+        assert_eq!(archived, [Fate::Stays], "STANDARD_IA takes no small objects either way");
+        let archived = fates(&moves, "k", std::slice::from_ref(&noon), 9 * DAY, varies);
+        assert_eq!(archived, [Fate::Moves("GLACIER".into())]);
+        let noon = ObjectRecord { size: 128 * 1024, ..noon };
         assert_eq!(fate(&moves, "k", std::slice::from_ref(&noon), 2 * DAY), [Fate::Moves("STANDARD_IA".into())]);
         assert_eq!(fate(&moves, "k", &[noon], 9 * DAY), [Fate::Moves("GLACIER".into())]);
     }
@@ -571,7 +669,7 @@ mod tests {
     fn what_is_refused() {
         let put = |rule: serde_json::Value| {
             let config = BucketLifecycleConfiguration { rules: rules(json!([rule])) };
-            check(config, "0123456789")
+            check(config, "0123456789", DAY)
                 .map_or_else(|e| e.code().to_owned(), |c| c.rules[0].id.clone().unwrap_or_default())
         };
         assert_eq!(put(json!({"status": "Enabled", "prefix": "", "expiration": {"days": 1}})), "00000123456789");
@@ -590,6 +688,15 @@ mod tests {
             (
                 json!({"status": "Enabled", "prefix": "", "transitions": [{"days": 1, "storage_class": "COLD"}]}),
                 "MalformedXML",
+            ),
+            (
+                json!({"status": "Enabled", "prefix": "", "transitions": [{"days": 29, "storage_class": "STANDARD_IA"}]}),
+                "InvalidArgument",
+            ),
+            (
+                json!({"status": "Enabled", "prefix": "", "transitions": [
+                    {"days": 30, "storage_class": "STANDARD_IA"}, {"days": 40, "storage_class": "GLACIER"}]}),
+                "InvalidArgument",
             ),
             (
                 json!({"status": "Enabled", "prefix": "", "id": "x".repeat(256), "expiration": {"days": 1}}),

@@ -61,7 +61,13 @@ impl Making {
 
 impl S3 {
     /// Adds owner, grants, lock and encryption to what else a new object has.
-    pub(crate) fn make(&self, cx: &Cx, bucket: &Bucket, making: &Making, attributes: Attributes) -> Result<Attributes> {
+    pub(crate) async fn make(
+        &self,
+        cx: &Cx,
+        bucket: &Bucket,
+        making: &Making,
+        attributes: Attributes,
+    ) -> Result<Attributes> {
         let writer = caller(cx);
         let grants = self.grants_asked(bucket, making.canned.as_deref(), &making.grants, writer, false)?;
         let foreign = bucket.acls() && writer != bucket.owner();
@@ -76,7 +82,7 @@ impl S3 {
             owner: (foreign && !handed_over).then(|| writer.to_owned()),
             grants: if handed_over { None } else { grants },
             lock,
-            sse: self.encryption(bucket, making)?,
+            sse: self.encryption(cx, bucket, making).await?,
             ..attributes
         })
     }
@@ -120,7 +126,7 @@ impl S3 {
     }
 
     /// How a new object is encrypted: as it is asked for, else as its bucket does by default, else not.
-    pub(crate) fn encryption(&self, bucket: &Bucket, making: &Making) -> Result<Option<Sse>> {
+    async fn encryption(&self, cx: &Cx, bucket: &Bucket, making: &Making) -> Result<Option<Sse>> {
         if let Some(customer) = &making.customer {
             if making.encryption.is_some() {
                 return Err(invalid_argument(
@@ -140,7 +146,8 @@ impl S3 {
             )),
             Some("AES256") => Ok(Some(Sse::Managed)),
             Some("aws:kms") => {
-                Ok(Some(self.kms(bucket, making.kms_key.as_deref(), making.kms_context.clone(), making.bucket_key)?))
+                let (key, context) = (making.kms_key.as_deref(), making.kms_context.clone());
+                Ok(Some(self.kms(cx, bucket, key, context, making.bucket_key).await?))
             }
             Some("aws:kms:dsse") => Err(not_implemented("Dual-layer server-side encryption (aws:kms:dsse)")),
             Some(_) => Err(invalid_argument("The encryption method specified is not supported")
@@ -150,53 +157,53 @@ impl S3 {
                 let Some(rule) = rule else { return Ok(None) };
                 let Some(default) = &rule.apply_server_side_encryption_by_default else { return Ok(None) };
                 let bucket_key = rule.bucket_key_enabled.unwrap_or(false);
-                self.default_encryption(bucket, default, bucket_key).map(Some)
+                self.default_encryption(cx, bucket, default, bucket_key).await.map(Some)
             }
         }
     }
 
-    pub(crate) fn default_encryption(
+    pub(crate) async fn default_encryption(
         &self,
+        cx: &Cx,
         bucket: &Bucket,
         default: &ServerSideEncryptionByDefault,
         bucket_key: bool,
     ) -> Result<Sse> {
         match default.sse_algorithm.as_str() {
             "AES256" => Ok(Sse::Managed),
-            "aws:kms" => self.kms(bucket, default.kms_master_key_id.as_deref(), None, bucket_key),
+            "aws:kms" => self.kms(cx, bucket, default.kms_master_key_id.as_deref(), None, bucket_key).await,
             _ => Err(not_implemented("Dual-layer server-side encryption (aws:kms:dsse)")),
         }
     }
 
-    /// A key by its id, ARN or alias. There is the account's own, and what the settings name.
-    fn kms(&self, bucket: &Bucket, asked: Option<&str>, context: Option<String>, bucket_key: bool) -> Result<Sse> {
+    /// A key by its id, ARN or alias: one of KMS, `alias/aws/s3`, or one that the settings name; the last two are derived from the
+    /// data folder's key.
+    async fn kms(
+        &self,
+        cx: &Cx,
+        bucket: &Bucket,
+        asked: Option<&str>,
+        context: Option<String>,
+        bucket_key: bool,
+    ) -> Result<Sse> {
         let home = format!("arn:aws:kms:{}:{}:", bucket.record.region, bucket.owner());
         let own = "alias/aws/s3";
         let id = asked.unwrap_or(own);
-        let id = id.strip_prefix(&home).unwrap_or(id);
-        let key = match id {
-            id if id == own => format!("{home}{own}"),
-            id => {
-                let id = id.strip_prefix("key/").unwrap_or(id);
-                if !self.settings.kms_keys.iter().any(|k| k == id) {
-                    let message = format!("Key '{home}key/{id}' does not exist");
-                    return Err(Error::new("KMS.NotFoundException", 400, message));
-                }
-                format!("{home}key/{id}")
-            }
+        let short = id.strip_prefix(&home).unwrap_or(id);
+        let plain = short.strip_prefix("key/").unwrap_or(short);
+        let key = if short == own {
+            format!("{home}{own}")
+        } else if self.settings.kms_keys.iter().any(|k| k == plain) {
+            format!("{home}key/{plain}")
+        } else {
+            crate::kms::arn(cx, id, &home).await?
         };
-        if let Some(context) = &context {
-            use base64::Engine as _;
-            let valid = base64::engine::general_purpose::STANDARD
-                .decode(context)
-                .ok()
-                .and_then(|json| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&json).ok())
-                .is_some_and(|map| map.values().all(serde_json::Value::is_string));
-            if !valid {
-                return Err(invalid_argument(
-                    "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map",
-                ));
-            }
+        if let Some(context) = &context
+            && crate::kms::parse_context(context).is_none()
+        {
+            return Err(invalid_argument(
+                "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map",
+            ));
         }
         Ok(Sse::Kms { key, context, bucket_key })
     }

@@ -8,10 +8,10 @@ use store::objects::BlobId;
 use wire::Error;
 
 use crate::S3;
-use crate::body::{Expected, Received, Sealing};
+use crate::body::{Expected, Reader, Received, Sealing};
 use crate::buckets::now_ms;
 use crate::change::{self, Garbage};
-use crate::checksum::{COMPOSITE, Checksums, FULL_OBJECT, composite, multipart_etag};
+use crate::checksum::{COMPOSITE, Checksums, FULL_OBJECT, OWN, combined, composite, multipart_etag};
 use crate::conditions::Conditions;
 use crate::errors::{Result, internal, invalid_argument, invalid_request, no_such_upload};
 use crate::events::Change;
@@ -132,21 +132,31 @@ impl S3 {
             .filter(|n| (1..=MAX_PARTS).contains(n))
             .ok_or_else(|| invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))?;
         let record = self.upload(&upload).await?;
+        check_algorithm(&record, &expected)?;
         if expected.algorithm.is_none() && expected.checksums.is_empty() {
             expected.algorithm.clone_from(&record.algorithm);
         }
+        expected.with_own = record.algorithm.is_none();
         check_upload_key(&record, customer.as_ref())?;
-        let sealing = Sealing { sse: record.sse.clone(), customer };
+        let sealing = Sealing::of(cx, (&upload.bucket, &upload.key), record.sse.clone(), customer);
         let Received { segment, inline, digests } = self.receive(body, &expected, &sealing, trailing).await?;
         let own: Vec<BlobId> = (!segment.inline).then(|| segment.id.clone()).into_iter().collect();
+        let etag = digests.etag();
+        let (mut checksums, mut crc64nvme) = (digests.checksums, None);
+        // Of an upload that asks for no checksum a part tells only of one that came with it.
+        if record.algorithm.is_none() {
+            crc64nvme = checksums.crc64nvme.clone();
+            checksums = checksums.only(&expected.named());
+        }
         let part = PartRecord {
             v: VERSION,
             number,
-            etag: digests.etag(),
+            etag,
             size: segment.size,
             modified_ms: now_ms(cx),
             segment,
-            checksums: digests.checksums,
+            checksums,
+            crc64nvme,
         };
         let result = cx
             .write(&self.store, move |tx| {
@@ -186,8 +196,11 @@ impl S3 {
         (source, conditions, source_customer): (Named, Conditions, Option<CustomerKey>),
         range: Option<&str>,
     ) -> Result<(PartRecord, Option<Sse>, Option<String>)> {
-        let opened =
-            self.open(&source.bucket, &source.key, source.version.as_deref(), source_customer.as_ref()).await?;
+        let reader = Reader { cx, customer: source_customer.as_ref() };
+        let opened = self
+            .open(&source.bucket, &source.key, source.version.as_deref(), reader)
+            .await
+            .map_err(crate::copy::of_source)?;
         conditions.check_source(&opened.record)?;
         crate::archive::check_readable(&opened.record, now_ms(cx), true)?;
         let version = opened.record.version.clone();
@@ -275,7 +288,20 @@ impl S3 {
             Err(error) if error.is("NoSuchUpload") => return self.completed(&upload).await,
             Err(error) => return Err(error),
         };
+        if customer.is_some() {
+            check_upload_key(&record, customer.as_ref())?;
+        }
         let chosen = choose(&claims, &parts)?;
+        if let (Some(algorithm), Some(COMPOSITE)) = (record.algorithm.as_deref(), record.checksum_type.as_deref())
+            && let Some(claim) = claims.iter().find(|claim| claim.checksums.of(algorithm).is_none())
+        {
+            return Err(invalid_request(format!(
+                "The upload was created using a {} checksum. The complete request must include the checksum for each part. It \
+                 was missing for part {} in the request.",
+                algorithm.to_ascii_lowercase(),
+                claim.number
+            )));
+        }
         let size: u64 = chosen.iter().map(|p| p.size).sum();
         if expected.length.is_some_and(|length| length != size) {
             return Err(invalid_request(format!(
@@ -283,7 +309,7 @@ impl S3 {
                 expected.length.unwrap_or_default()
             )));
         }
-        let checksums = self.checksums_of(&record, &chosen, customer.as_ref()).await?;
+        let checksums = checksums_of(&record, &chosen)?;
         if !expected.checksums.is_empty() && checksums.kind.is_some() {
             expected.checksums.check(&checksums)?;
         }
@@ -324,33 +350,42 @@ impl S3 {
             .map(|d| d.stored)
             .ok_or_else(no_such_upload)
     }
+}
 
-    /// The checksums of the whole: composed of the parts' (COMPOSITE), or computed over all bytes (FULL_OBJECT).
-    async fn checksums_of(
-        &self,
-        record: &UploadRecord,
-        chosen: &[&PartRecord],
-        customer: Option<&CustomerKey>,
-    ) -> Result<Checksums> {
-        let Some(algorithm) = record.algorithm.as_deref() else { return Ok(Checksums::default()) };
-        let mut checksums = Checksums { kind: record.checksum_type.clone(), ..Checksums::default() };
-        let value = if record.checksum_type.as_deref() == Some(FULL_OBJECT) {
-            let mut hasher = crate::checksum::Hasher::new(&[algorithm])?;
-            for part in chosen {
-                let mut bytes = std::pin::pin!(self.read_segment(&part.segment, record.sse.as_ref(), customer).await?);
-                while let Some(chunk) = bytes.try_next().await.map_err(internal)? {
-                    store::objects::Digest::update(&mut hasher, &chunk);
-                }
-            }
-            hasher.finish().checksums.of(algorithm).unwrap_or_default().to_owned()
-        } else {
-            let Some(sums) = chosen.iter().map(|p| p.checksums.of(algorithm)).collect::<Option<Vec<_>>>() else {
-                return Ok(Checksums::default());
-            };
-            composite(algorithm, &sums)?
-        };
-        checksums.set(algorithm, value);
-        Ok(checksums)
+/// The checksums of the whole: composed of the parts' (COMPOSITE), or what one over all bytes would be (FULL_OBJECT), which a CRC is
+/// put together of. An upload that asked for none has S3's own. Source: S3 User Guide, "Checking object integrity".
+fn checksums_of(record: &UploadRecord, chosen: &[&PartRecord]) -> Result<Checksums> {
+    let asked = record.algorithm.as_deref();
+    let algorithm = asked.unwrap_or(OWN);
+    let full = asked.is_none() || record.checksum_type.as_deref() == Some(FULL_OBJECT);
+    let sum = |part: &&PartRecord| match asked {
+        Some(algorithm) => part.checksums.of(algorithm).map(str::to_owned),
+        None => part.crc64nvme.clone(),
+    };
+    let Some(sums) = chosen.iter().map(|part| sum(part).map(|sum| (sum, part.size))).collect::<Option<Vec<_>>>() else {
+        return Ok(Checksums::default());
+    };
+    let value = if full {
+        combined(algorithm, &sums)?
+    } else {
+        composite(algorithm, &sums.iter().map(|(sum, _)| sum.as_str()).collect::<Vec<_>>())?
+    };
+    let kind = if full { FULL_OBJECT } else { COMPOSITE };
+    let mut checksums = Checksums { kind: Some(kind.to_owned()), ..Checksums::default() };
+    checksums.set(algorithm, value);
+    Ok(checksums)
+}
+
+/// A part has the checksum that its upload was begun with.
+fn check_algorithm(record: &UploadRecord, expected: &Expected) -> Result<()> {
+    let Some(wanted) = record.algorithm.as_deref() else { return Ok(()) };
+    match expected.named().into_iter().next() {
+        Some(sent) if sent != wanted => Err(invalid_request(format!(
+            "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+            wanted.to_ascii_lowercase(),
+            sent.to_ascii_lowercase()
+        ))),
+        _ => Ok(()),
     }
 }
 

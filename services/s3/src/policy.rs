@@ -66,6 +66,9 @@ fn check(statement: &Value, bucket: &str, known: &Known) -> Result<()> {
         (None, None) => Err(malformed(format!("Missing required field {positive}"))),
     };
     principal(either("Principal", "NotPrincipal")?, known)?;
+    if statement["Effect"] == "Allow" && statement.get("NotPrincipal").is_some() {
+        return Err(malformed("Allow with NotPrincipal is not allowed."));
+    }
     let actions = either("Action", "NotAction")?;
     for action in one_or_many(actions) {
         let valid = action.as_str().is_some_and(|a| a == "*" || a.to_ascii_lowercase().starts_with("s3:"));
@@ -233,6 +236,7 @@ mod tests {
             json!({"Condition": {"Sounds": {"aws:SourceIp": "1.2.3.4"}}}),
             json!({"Condition": {"StringEquals": {"x": "y"}}}),
             json!({"Whatever": 1}),
+            json!({"Principal": null, "NotPrincipal": {"AWS": "000000000000"}}),
         ];
         for more in bad {
             let refused = parse(&statement(&more).to_string(), "b", &known()).unwrap_err();

@@ -129,7 +129,7 @@ impl S3 {
         attributes.check(&key)?;
         // Before a long body: is there a bucket, and could the condition hold?
         self.check_write(&bucket, &key, &conditions).await?;
-        let sealing = Sealing { sse: attributes.sse.clone(), customer };
+        let sealing = Sealing::of(cx, (&bucket, &key), attributes.sse.clone(), customer);
         let Received { segment, inline, digests } = self.receive(body, &expected, &sealing, trailing).await?;
         let etag = digests.etag();
         self.commit(
@@ -274,6 +274,9 @@ pub(crate) fn check_tags(tags: &[(String, String)], max: usize) -> Result<()> {
         if name.is_empty() || name.chars().count() > 128 || !name.chars().all(is_of_tags) {
             return Err(wire::Error::new("InvalidTag", 400, "The TagKey you have provided is invalid"));
         }
+        if max == 10 && is_of_system(name) {
+            return Err(wire::Error::new("InvalidTag", 400, "Your TagKey cannot be prefixed with aws:"));
+        }
         if value.chars().count() > 256 || !value.chars().all(is_of_tags) {
             return Err(wire::Error::new("InvalidTag", 400, "The TagValue you have provided is invalid"));
         }
@@ -282,6 +285,11 @@ pub(crate) fn check_tags(tags: &[(String, String)], max: usize) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The prefix that AWS keeps for itself.
+pub(crate) fn is_of_system(name: &str) -> bool {
+    name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
 }
 
 /// Source: S3 User Guide, "Categorizing your objects using tags": letters, numbers and spaces of any script, and `+ - = . _ : / @`.

@@ -177,6 +177,9 @@ pub(crate) struct PartRecord {
     pub(crate) modified_ms: i64,
     pub(crate) segment: Segment,
     pub(crate) checksums: Checksums,
+    /// Of an upload that asked for no checksum: what S3's own is put together of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crc64nvme: Option<String>,
 }
 
 /// What a key held before an attempt of user code first changed it.

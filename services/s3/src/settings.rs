@@ -17,6 +17,8 @@ pub(crate) const ACL: &str = "acl";
 pub(crate) const CORS: &str = "cors";
 pub(crate) const ENCRYPTION: &str = "encryption";
 pub(crate) const LIFECYCLE: &str = "lifecycle";
+/// `TransitionDefaultMinimumObjectSize`, where it is not the usual one.
+pub(crate) const LIFECYCLE_SMALLEST: &str = "lifecycle-smallest";
 pub(crate) const LOGGING: &str = "logging";
 pub(crate) const NOTIFICATION: &str = "notification";
 pub(crate) const OBJECT_LOCK: &str = "object-lock";

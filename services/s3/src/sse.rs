@@ -1,6 +1,6 @@
 //! Encryption at rest. Every object (every part of a multipart upload) has a key of its own, which encrypts its bytes with
-//! AES-256-GCM in pieces of 64 KiB; that key is kept encrypted: under a key of the data folder (SSE-S3), under one derived for a KMS
-//! key (SSE-KMS), or under the client's (SSE-C), which is never kept. Sources: S3 User Guide, "Protecting data with encryption";
+//! AES-256-GCM in pieces of 64 KiB; that key is kept encrypted: under a key of the data folder (SSE-S3), by KMS or under a key
+//! derived for a name of the settings (SSE-KMS), or under the client's (SSE-C), which is never kept. Sources: S3 User Guide, "Protecting data with encryption";
 //! the construction is STREAM of "Online Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance" (piece number and a mark of
 //! the last piece in the nonce).
 
@@ -245,6 +245,9 @@ fn context(sse: &Sse) -> Vec<u8> {
 pub(crate) struct DataKey([u8; 32]);
 
 impl DataKey {
+    pub(crate) fn new(key: [u8; 32]) -> Self {
+        Self(key)
+    }
     fn cipher(&self) -> Result<LessSafeKey> {
         Ok(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &self.0).map_err(internal)?))
     }

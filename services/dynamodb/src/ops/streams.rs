@@ -175,6 +175,12 @@ impl Handle<GetRecords> for DynamoDb {
                 "Iterator expired. The iterator was created more than 15 minutes ago.",
             ));
         }
+        if let Some(asked) = req.limit.filter(|asked| usize::try_from(*asked).is_ok_and(|asked| asked > MOST_RECORDS)) {
+            return Err(Error::validation(format!(
+                "1 validation error detected: Value '{asked}' at 'limit' failed to satisfy constraint: Member must have value \
+                 less than or equal to {MOST_RECORDS}"
+            )));
+        }
         let limit = limit(req.limit, MOST_RECORDS);
         let (stream, records, written) = self
             .store

@@ -20,13 +20,13 @@ impl Handle<UpdateTimeToLive> for DynamoDb {
             let asked = &req.time_to_live_specification;
             let mut table = home.table_to_change(tx, &req.table_name)?;
             match (&table.ttl, asked.enabled) {
-                (Some(_), true) => return Err(Error::validation("TimeToLive is already enabled")),
                 (None, false) => return Err(Error::validation("TimeToLive is already disabled")),
-                (Some(own), false) if *own != asked.attribute_name => {
+                (Some(own), _) if *own != asked.attribute_name => {
                     return Err(Error::validation(format!(
                         "TimeToLive is active on a different AttributeName: current AttributeName is {own}"
                     )));
                 }
+                (Some(_), true) => return Err(Error::validation("TimeToLive is already enabled")),
                 _ => {}
             }
             if asked.enabled {

@@ -9,6 +9,25 @@ use s3s::HttpResponse;
 /// A header that never leaves: members of an error, as hexadecimal JSON.
 pub(super) const MEMBERS: &str = "x-lakerun-error-members";
 
+/// A header that never leaves: the status of an answer that has another than s3s gives its operation.
+pub(super) const STATUS: &str = "x-lakerun-status";
+
+/// Marks an answer with a status of its own.
+pub(super) fn with_status<T>(output: T, status: StatusCode) -> s3s::S3Response<T> {
+    let mut response = s3s::S3Response::new(output);
+    response.headers.insert(STATUS, HeaderValue::from(status.as_u16()));
+    response
+}
+
+/// Gives it that status.
+pub(super) fn set_status(response: &mut HttpResponse) {
+    let told = response.headers_mut().remove(STATUS);
+    let told = told.and_then(|told| StatusCode::from_bytes(told.as_bytes()).ok());
+    if let Some(status) = told.filter(|_| response.status() == StatusCode::OK) {
+        *response.status_mut() = status;
+    }
+}
+
 /// Largest body that is looked through: lists of a thousand keys are within it.
 const MAX_XML: usize = 16 << 20;
 
@@ -38,6 +57,15 @@ pub(super) fn finish(response: &mut HttpResponse, path: &str, id: &str) {
         response.headers_mut().remove(CONTENT_LENGTH);
         *response.body_mut() = references(&bytes).into();
     }
+}
+
+/// GetObjectAttributes alone tells an ETag without quotes. Source: AWS CLI reference, get-object-attributes, "Examples".
+pub(super) fn bare_etag(response: &mut HttpResponse) {
+    let Some(bytes) = response.body().bytes().filter(|_| response.status() == StatusCode::OK) else { return };
+    let text = String::from_utf8_lossy(&bytes);
+    let bare = text.replace("<ETag>\"", "<ETag>").replace("\"</ETag>", "</ETag>");
+    response.headers_mut().remove(CONTENT_LENGTH);
+    *response.body_mut() = bare.into_bytes().into();
 }
 
 /// What S3 says where s3s has words of its own: of signatures that cannot be read, and of numbers that are none.

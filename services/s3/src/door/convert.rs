@@ -44,7 +44,7 @@ pub(super) fn error(error: wire::Error) -> S3Error {
                     headers.insert(http::header::LAST_MODIFIED, value);
                 }
             }
-            name if name.starts_with("x-amz-") => {
+            name if name.starts_with("x-amz-") || name == crate::body::ALLOW => {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 if let (Ok(name), Ok(value)) =
                     (http::HeaderName::from_bytes(name.as_bytes()), http::HeaderValue::from_str(&text))

@@ -79,12 +79,12 @@ impl S3 {
         };
         self.form_allowed(&cx, &target.bucket, &key, &fields, peer).await?;
         let making = making(&fields)?;
-        let attributes = self.make(&cx, &bucket, &making, attributes(&fields)?)?;
+        let attributes = self.make(&cx, &bucket, &making, attributes(&fields)?).await?;
         let expected = Expected {
             md5: fields.get("content-md5").cloned(),
             checksums: checksums(&fields),
             algorithm: fields.get("x-amz-checksum-algorithm").cloned(),
-            length: None,
+            ..Expected::default()
         };
         let place = (target.bucket.clone(), key.clone());
         let what = (Conditions::default(), expected, making.customer);
@@ -262,8 +262,9 @@ fn check_policy(
             }
         }
     }
-    for name in fields.keys() {
-        if !named.contains(&name.as_str()) && !FREE.contains(&name.as_str()) && !name.starts_with("x-ignore-") {
+    // The bucket is a field that the address brings.
+    for name in fields.keys().map(String::as_str).chain(["bucket"]) {
+        if !named.contains(&name) && !FREE.contains(&name) && !name.starts_with("x-ignore-") {
             return Err(refused(format!("Extra input fields: {name}")));
         }
     }

@@ -190,6 +190,9 @@ const COMMON: [&str; 10] = [
 /// Query keys of the older signature.
 const SIGNATURE_2: [&str; 3] = ["AWSAccessKeyId", "Signature", "Expires"];
 
+/// Headers that were signed with it, which SDKs write into the URL as well: of no meaning there.
+const SIGNED_2: [&str; 2] = ["content-type", "content-md5"];
+
 /// Query keys of a presigned URL that are the signature's own, in lower case.
 const SIGNATURE_4: [&str; 8] = [
     "x-amz-algorithm",
@@ -215,7 +218,9 @@ pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &Heade
     let keys = keys(query);
     let operation = find(method.as_str(), target, &keys, headers)
         .ok_or_else(|| not_implemented(format!("{method} of {target:?} is no operation of S3")))?;
-    if let Some((key, _)) = keys.iter().find(|(key, _)| !operation.takes_key(key)) {
+    let old = SIGNATURE_2.iter().all(|name| keys.iter().any(|(key, _)| key == name));
+    let signed = |key: &str| old && SIGNED_2.iter().any(|name| key.eq_ignore_ascii_case(name));
+    if let Some((key, _)) = keys.iter().find(|(key, _)| !operation.takes_key(key) && !signed(key)) {
         return Err(not_implemented(format!("A query parameter you provided is not one of {}: {key}", operation.name)));
     }
     for name in headers.keys().map(HeaderName::as_str) {
@@ -225,6 +230,11 @@ pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &Heade
                 "A header you provided implies functionality that is not implemented: {name}"
             )));
         }
+    }
+    let sums = headers.keys().filter(|name| is_checksum(name.as_str())).count();
+    if sums > 1 && operation.checksums {
+        let message = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.";
+        return Err(S3Error::with_message(S3ErrorCode::InvalidRequest, message));
     }
     if headers.get("content-md5").is_some_and(HeaderValue::is_empty) {
         return Err(S3Error::with_message(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified is not valid."));
@@ -242,6 +252,12 @@ pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &Heade
     Ok(())
 }
 
+/// A header with a checksum's value.
+fn is_checksum(name: &str) -> bool {
+    let algorithm = name.strip_prefix("x-amz-checksum-");
+    algorithm.is_some_and(|name| ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"].contains(&name))
+}
+
 /// The operation that s3s knows nothing of, by its path below a host that may name the bucket.
 pub(super) fn name(method: &Method, host_has_bucket: bool, uri: &http::Uri) -> Option<&'static str> {
     let path = uri.path().trim_start_matches('/');
@@ -251,6 +267,16 @@ pub(super) fn name(method: &Method, host_has_bucket: bool, uri: &http::Uri) -> O
         _ => Target::Object,
     };
     find(method.as_str(), target, &keys(uri.query().unwrap_or_default()), &HeaderMap::new()).map(|found| found.name)
+}
+
+/// Is it the query of GetObjectAttributes?
+pub(super) fn asks_attributes(query: &str) -> bool {
+    query.split('&').any(|pair| pair.split('=').next() == Some("attributes"))
+}
+
+/// A PUT of a bucket itself.
+pub(super) fn makes_bucket(method: &Method, host_has_bucket: bool, uri: &http::Uri) -> bool {
+    *method == Method::PUT && name(method, host_has_bucket, uri) == Some("CreateBucket")
 }
 
 /// The headers that a presigned URL has among its query: to S3 they are the same, but for checksums, which it passes over there. SDKs

@@ -68,6 +68,7 @@ impl Door {
         let id = Cx::platform(&self.s3.router, "", "").request_id().to_owned();
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let named = host::names_bucket(request.headers());
+        let tells_attributes = method == http::Method::GET && uri.query().is_some_and(gate::asks_attributes);
         let path = uri.path().to_owned();
         let authorization = request.headers().get(http::header::AUTHORIZATION).cloned();
         let origin = request.headers().get(http::header::ORIGIN).cloned();
@@ -89,11 +90,9 @@ impl Door {
             *response.status_mut() = http::StatusCode::BAD_REQUEST;
         }
         answer::in_own_words(&mut response, authorization.as_ref());
-        if method == http::Method::HEAD
-            && response.status() == http::StatusCode::OK
-            && response.headers().contains_key(http::header::CONTENT_RANGE)
-        {
-            *response.status_mut() = http::StatusCode::PARTIAL_CONTENT;
+        answer::set_status(&mut response);
+        if tells_attributes {
+            answer::bare_etag(&mut response);
         }
         answer::finish(&mut response, &path, &id);
         if let Some((origin, method, Some(target))) = crossing
@@ -109,10 +108,13 @@ impl Door {
         response
     }
 
-    async fn answered(&self, request: HttpRequest) -> S3Result<HttpResponse> {
+    async fn answered(&self, mut request: HttpRequest) -> S3Result<HttpResponse> {
         if request.method() == http::Method::OPTIONS {
             let target = Target::of(&request);
             return self.s3.preflight(target.as_ref(), request.headers()).await.map_err(convert::error);
+        }
+        if gate::makes_bucket(request.method(), host::names_bucket(request.headers()), request.uri()) {
+            settings::lift_tags(&mut request).await?;
         }
         if form::is_form(&request) {
             return self.s3.post_form(request).await;

@@ -19,7 +19,7 @@ use super::convert::{
 use super::{Answer, Files, answer, cx};
 use crate::S3;
 use crate::archive;
-use crate::body::Expected;
+use crate::body::{Expected, Reader};
 use crate::buckets::now_ms;
 use crate::conditions::Conditions;
 use crate::copy::{Copied, Copy};
@@ -45,7 +45,7 @@ pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutOb
         tags: parse_tags(input.tagging.as_deref().unwrap_or_default()).map_err(error)?,
         ..Attributes::default()
     };
-    let attributes = s3.make(&cx, &bucket, &making, attributes).map_err(error)?;
+    let attributes = s3.make(&cx, &bucket, &making, attributes).await.map_err(error)?;
     let conditions = Conditions {
         if_match: condition(input.if_match.as_ref()),
         if_none_match: condition(input.if_none_match.as_ref()),
@@ -56,8 +56,10 @@ pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutOb
         checksums: checksums_of!(input),
         algorithm: announced.or_else(|| input.checksum_algorithm.as_ref().map(|a| a.as_str().to_owned())),
         length: input.content_length.and_then(|n| u64::try_from(n).ok()),
+        ..Expected::default()
     };
     let body = convert::body(input.body);
+    let (home, key) = (input.bucket.clone(), input.key.clone());
     let stored = s3
         .put_object(
             &cx,
@@ -74,6 +76,7 @@ pub(super) async fn put(s3: &S3, req: S3Request<PutObjectInput>) -> Answer<PutOb
     set_encryption!(output, stored.sse.as_ref());
     set_checksums!(output, stored.checksums);
     output.checksum_type = stored.checksums.kind.map(Into::into);
+    output.expiration = s3.expiration_of(&home, &key).await.map_err(error)?;
     answer(output)
 }
 
@@ -89,8 +92,8 @@ pub(super) async fn get(s3: &S3, req: S3Request<GetObjectInput>) -> Answer<GetOb
     let asks_files = req.extensions.get::<Files>().cloned();
     let input = req.input;
     let customer = customer_key!(input);
-    let opened =
-        s3.open(&input.bucket, &input.key, input.version_id.as_deref(), customer.as_ref()).await.map_err(error)?;
+    let reader = Reader { cx: &called, customer: customer.as_ref() };
+    let opened = s3.open(&input.bucket, &input.key, input.version_id.as_deref(), reader).await.map_err(error)?;
     let record = opened.record.clone();
     check_read(&record, &read_conditions(&input))?;
     archive::check_readable(&record, now, false).map_err(error)?;
@@ -140,11 +143,11 @@ pub(super) async fn head(s3: &S3, req: S3Request<HeadObjectInput>) -> Answer<Hea
     output.version_id = s3.told_version(&input.bucket, &record).await;
     output.restore = archive::header(&record, now);
     output.expiration = s3.expiration(&input.bucket, &input.key, &record).await.map_err(error)?;
-    let mut response = s3s::S3Response::new(output);
+    let status = if partial { http::StatusCode::PARTIAL_CONTENT } else { http::StatusCode::OK };
+    let mut response = answer::with_status(output, status);
     if !record.tags.is_empty() {
         response.headers.insert("x-amz-tagging-count", HeaderValue::from(record.tags.len()));
     }
-    response.status = partial.then_some(http::StatusCode::PARTIAL_CONTENT);
     Ok(response)
 }
 
@@ -240,7 +243,7 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
     };
     // s3s has no members for them: CopyObject has had conditions on its target since 2025.
     let target = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(crate::conditions::Tag::parse);
-    let mut attributes = s3.make(&cx, &bucket, &making, attributes).map_err(error)?;
+    let mut attributes = s3.make(&cx, &bucket, &making, attributes).await.map_err(error)?;
     // Unlike elsewhere, the class STANDARD is a class that is asked for.
     attributes.headers.storage_class = input.storage_class.as_ref().map(|c| c.as_str().to_owned());
     let copy = Copy {
@@ -267,6 +270,7 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
         algorithm: input.checksum_algorithm.map(|a| a.as_str().to_owned()),
         target: (input.bucket, input.key),
     };
+    let (home, key) = copy.target.clone();
     let Copied { stored, source_version } = s3.copy_object(&cx, copy).await.map_err(error)?;
     let mut result = CopyObjectResult {
         e_tag: Some(convert::etag(&stored.etag)),
@@ -282,6 +286,7 @@ pub(super) async fn copy(s3: &S3, req: S3Request<CopyObjectInput>) -> Answer<Cop
         ..Default::default()
     };
     set_encryption!(output, stored.sse.as_ref());
+    output.expiration = s3.expiration_of(&home, &key).await.map_err(error)?;
     answer(output)
 }
 

@@ -2,7 +2,7 @@
 
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "every operation brings its types"))]
 use s3s::dto::*;
-use s3s::{S3Request, S3Result, s3_error};
+use s3s::{HttpRequest, S3Request, S3Result, s3_error};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service::Cx;
@@ -17,14 +17,46 @@ use crate::lock::{self, Mode};
 use crate::make::Grants;
 use crate::records::Versioning;
 use crate::settings::{
-    ACL, CORS, ENCRYPTION, LIFECYCLE, LOGGING, NOTIFICATION, OBJECT_LOCK, OWNERSHIP, POLICY, PUBLIC_ACCESS,
-    REQUEST_PAYMENT, TAGGING,
+    ACL, CORS, ENCRYPTION, LIFECYCLE, LIFECYCLE_SMALLEST, LOGGING, NOTIFICATION, OBJECT_LOCK, OWNERSHIP, POLICY,
+    PUBLIC_ACCESS, REQUEST_PAYMENT, TAGGING,
 };
 use crate::state::Ownership;
 use crate::tags::Named;
 
+/// The tags of a bucket that is to be made, which s3s has no member for.
+#[derive(Clone, Debug, Default)]
+struct NewTags(TagSet);
+
+/// Reads the tags out of the body of what can only be a CreateBucket; its other members s3s reads.
+pub(super) async fn lift_tags(request: &mut HttpRequest) -> S3Result<()> {
+    let body = request.body_mut().store_all_limited(64 * 1024).await;
+    let body = body.map_err(|_| error(crate::errors::malformed_xml()))?;
+    if body.is_empty() {
+        return Ok(());
+    }
+    let mut tags = TagSet::new();
+    let mut reader = s3s::xml::Deserializer::new(&body);
+    let read = reader.named_element("CreateBucketConfiguration", |d| {
+        d.for_each_element(|d, name| {
+            match name {
+                b"Tags" => tags = d.list_content("Tag")?,
+                b"LocationConstraint" => d.text(|_| Ok(()))?,
+                // Of directory buckets.
+                _ => d.for_each_element(|d, _| d.text(|_| Ok(())))?,
+            }
+            Ok(())
+        })
+    });
+    // What is no such document s3s refuses in its own words.
+    if read.is_ok() && !tags.is_empty() {
+        request.extensions_mut().insert(NewTags(tags));
+    }
+    Ok(())
+}
+
 pub(super) async fn create_bucket(s3: &S3, req: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
     let cx = cx(&req)?;
+    let NewTags(tags) = req.extensions.get::<NewTags>().cloned().unwrap_or_default();
     let input = req.input;
     let usual = s3.usual();
     let ownership = input.object_ownership.as_ref().map(|o| o.as_str().to_owned());
@@ -66,10 +98,12 @@ pub(super) async fn create_bucket(s3: &S3, req: S3Request<CreateBucketInput>) ->
             "Bucket cannot have public ACLs set with BlockPublicAccess enabled",
         )));
     }
+    check_bucket_tags(&tags).map_err(error)?;
     let made = Made {
         ownership,
         grants: list.filter(|_| parsed != Ownership::BucketOwnerEnforced),
         object_lock: input.object_lock_enabled_for_bucket.unwrap_or(false),
+        tags,
     };
     let constraint = input.create_bucket_configuration.and_then(|c| c.location_constraint);
     let region = match constraint.as_ref().map(BucketLocationConstraint::as_str).filter(|c| !c.is_empty()) {
@@ -126,9 +160,7 @@ pub(super) async fn policy(s3: &S3, bucket: &str) -> Answer<GetBucketPolicyOutpu
 pub(super) async fn put_policy(s3: &S3, req: S3Request<PutBucketPolicyInput>) -> Answer<PutBucketPolicyOutput> {
     let cx = cx(&req)?;
     s3.put_policy(&cx, &req.input.bucket, &req.input.policy).await.map_err(error)?;
-    let mut response = s3s::S3Response::new(PutBucketPolicyOutput::default());
-    response.status = Some(http::StatusCode::NO_CONTENT);
-    Ok(response)
+    Ok(answer::with_status(PutBucketPolicyOutput::default(), http::StatusCode::NO_CONTENT))
 }
 
 pub(super) async fn policy_status(s3: &S3, bucket: &str) -> Answer<GetBucketPolicyStatusOutput> {
@@ -268,12 +300,16 @@ fn listed(s3: &S3, policy: AccessControlPolicy, owner: &str) -> crate::errors::R
 
 pub(super) async fn lifecycle(s3: &S3, bucket: &str) -> Answer<GetBucketLifecycleConfigurationOutput> {
     let found: BucketLifecycleConfiguration = get(s3, bucket, LIFECYCLE).await?;
+    let smallest: Option<String> = s3.setting(bucket, LIFECYCLE_SMALLEST).await.map_err(error)?;
     answer(GetBucketLifecycleConfigurationOutput {
         rules: Some(found.rules),
-        transition_default_minimum_object_size: Some(TransitionDefaultMinimumObjectSize::from_static(
-            TransitionDefaultMinimumObjectSize::ALL_STORAGE_CLASSES_128K,
-        )),
+        transition_default_minimum_object_size: Some(smallest.map_or_else(usual_smallest, Into::into)),
     })
+}
+
+/// The smallest objects that rules move where nothing is said.
+fn usual_smallest() -> TransitionDefaultMinimumObjectSize {
+    TransitionDefaultMinimumObjectSize::from_static(TransitionDefaultMinimumObjectSize::ALL_STORAGE_CLASSES_128K)
 }
 
 pub(super) async fn put_lifecycle(
@@ -284,11 +320,15 @@ pub(super) async fn put_lifecycle(
         return Err(s3_error!(MissingRequestBodyError, "Request Body is empty"));
     };
     let cx = cx(&req)?;
-    let value = crate::lifecycle::check(value.clone(), &cx.uuid()).map_err(error)?;
+    let value = crate::lifecycle::check(value.clone(), &cx.uuid(), s3.day_ms()).map_err(error)?;
+    let smallest = req.input.transition_default_minimum_object_size.clone().unwrap_or_else(usual_smallest);
+    let known = [crate::lifecycle::VARIES, TransitionDefaultMinimumObjectSize::ALL_STORAGE_CLASSES_128K];
+    if !known.contains(&smallest.as_str()) {
+        return Err(s3_error!(InvalidArgument, "Invalid TransitionDefaultMinimumObjectSize found"));
+    }
+    s3.put_setting(&cx, &req.input.bucket, LIFECYCLE_SMALLEST, &smallest.as_str()).await.map_err(error)?;
     put::<PutBucketLifecycleConfigurationOutput>(s3, &cx, &req.input.bucket, LIFECYCLE, &value).await?;
-    let size =
-        TransitionDefaultMinimumObjectSize::from_static(TransitionDefaultMinimumObjectSize::ALL_STORAGE_CLASSES_128K);
-    answer(PutBucketLifecycleConfigurationOutput { transition_default_minimum_object_size: Some(size) })
+    answer(PutBucketLifecycleConfigurationOutput { transition_default_minimum_object_size: Some(smallest) })
 }
 
 pub(super) async fn ownership(s3: &S3, bucket: &str) -> Answer<GetBucketOwnershipControlsOutput> {
@@ -359,8 +399,9 @@ pub(super) async fn put_encryption(
         ));
     }
     let bucket = s3.governed(&req.input.bucket).await.map_err(error)?;
-    s3.default_encryption(&bucket, default, false).map_err(error)?;
-    put(s3, &cx(&req)?, &req.input.bucket, ENCRYPTION, value).await
+    let cx = cx(&req)?;
+    s3.default_encryption(&cx, &bucket, default, false).await.map_err(error)?;
+    put(s3, &cx, &req.input.bucket, ENCRYPTION, value).await
 }
 
 /// Back to what a new bucket has.
@@ -554,6 +595,10 @@ pub(super) async fn restore(s3: &S3, req: S3Request<RestoreObjectInput>) -> Answ
     if asked.type_.is_some() || asked.select_parameters.is_some() || asked.output_location.is_some() {
         return Err(error(crate::errors::not_implemented("Restoring with a SELECT")));
     }
+    let tier = asked.tier.as_ref().or_else(|| asked.glacier_job_parameters.as_ref().map(|g| &g.tier));
+    if tier.is_some_and(|tier| !["Standard", "Bulk", "Expedited"].contains(&tier.as_str())) {
+        return Err(error(crate::errors::malformed_xml()));
+    }
     let days = asked.days.ok_or_else(|| error(crate::errors::malformed_xml()))?;
     if days <= 0 {
         return Err(s3_error!(InvalidArgument, "The days must be a positive integer"));
@@ -569,9 +614,8 @@ pub(super) async fn restore(s3: &S3, req: S3Request<RestoreObjectInput>) -> Answ
     }
     let until = crate::buckets::now_ms(&cx) + i64::from(days) * 86_400_000;
     let was = s3.restore(&cx, named, until).await.map_err(error)?;
-    let mut response = s3s::S3Response::new(RestoreObjectOutput::default());
-    response.status = Some(if was { http::StatusCode::OK } else { http::StatusCode::ACCEPTED });
-    Ok(response)
+    let status = if was { http::StatusCode::OK } else { http::StatusCode::ACCEPTED };
+    Ok(answer::with_status(RestoreObjectOutput::default(), status))
 }
 
 pub(super) async fn put_logging(s3: &S3, req: S3Request<PutBucketLoggingInput>) -> Answer<PutBucketLoggingOutput> {
@@ -596,9 +640,18 @@ pub(super) async fn put_logging(s3: &S3, req: S3Request<PutBucketLoggingInput>) 
 }
 
 pub(super) async fn put_tagging(s3: &S3, req: S3Request<PutBucketTaggingInput>) -> Answer<PutBucketTaggingOutput> {
-    let tags = convert::tags(req.input.tagging.tag_set.clone());
-    crate::put::check_tags(&tags, 50).map_err(error)?;
-    put(s3, &cx(&req)?, &req.input.bucket, TAGGING, &req.input.tagging).await
+    check_bucket_tags(&req.input.tagging.tag_set).map_err(error)?;
+    s3.put_setting(&cx(&req)?, &req.input.bucket, TAGGING, &req.input.tagging).await.map_err(error)?;
+    // Source: API reference, PutBucketTagging, "Sample Response".
+    Ok(answer::with_status(PutBucketTaggingOutput::default(), http::StatusCode::NO_CONTENT))
+}
+
+fn check_bucket_tags(tags: &TagSet) -> crate::errors::Result<()> {
+    if tags.iter().any(|tag| tag.key.as_deref().is_some_and(crate::put::is_of_system)) {
+        let message = "System tags cannot be added/updated by requester";
+        return Err(wire::Error::new("InvalidTag", 400, message));
+    }
+    crate::put::check_tags(&convert::tags(tags.clone()), 50)
 }
 
 pub(super) async fn versioning(s3: &S3, bucket: &str) -> Answer<GetBucketVersioningOutput> {

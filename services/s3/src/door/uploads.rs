@@ -28,7 +28,7 @@ pub(super) async fn create(s3: &S3, req: S3Request<CreateMultipartUploadInput>) 
         tags: parse_tags(input.tagging.as_deref().unwrap_or_default()).map_err(error)?,
         ..Attributes::default()
     };
-    let attributes = s3.make(&cx, &home, &making, attributes).map_err(error)?;
+    let attributes = s3.make(&cx, &home, &making, attributes).await.map_err(error)?;
     let checksum = (
         input.checksum_algorithm.as_ref().map(|a| a.as_str().to_ascii_uppercase()),
         input.checksum_type.as_ref().map(|t| t.as_str().to_owned()),
@@ -58,6 +58,7 @@ pub(super) async fn part(s3: &S3, req: S3Request<UploadPartInput>) -> Answer<Upl
         checksums: checksums_of!(input),
         algorithm: announced.or_else(|| input.checksum_algorithm.as_ref().map(|a| a.as_str().to_owned())),
         length: input.content_length.and_then(|n| u64::try_from(n).ok()),
+        ..Expected::default()
     };
     let upload = Upload { bucket: input.bucket, key: input.key, id: input.upload_id };
     let body = convert::body(input.body);
@@ -124,6 +125,7 @@ pub(super) async fn complete(
     };
     let upload = Upload { bucket: input.bucket.clone(), key: input.key.clone(), id: input.upload_id };
     let customer = customer_key!(input);
+    let (home, key) = (input.bucket.clone(), input.key.clone());
     let stored = s3.complete_upload(&cx, upload, claims, (conditions, expected, customer)).await.map_err(error)?;
     let mut output = CompleteMultipartUploadOutput {
         location: Some(format!("http://{host}/{}/{}", input.bucket, encode(&input.key, true))),
@@ -137,6 +139,7 @@ pub(super) async fn complete(
     output.ssekms_key_id = stored.sse.as_ref().and_then(Sse::kms_key).map(str::to_owned);
     set_checksums!(output, stored.checksums);
     output.checksum_type = stored.checksums.kind.map(Into::into);
+    output.expiration = s3.expiration_of(&home, &key).await.map_err(error)?;
     answer(output)
 }
 

@@ -15,7 +15,7 @@ use crate::records::ObjectRecord;
 #[async_trait]
 impl Handle<api::CreateBucket> for S3 {
     async fn handle(&self, cx: &Cx, input: api::CreateBucketRequest) -> Result<api::CreateBucketOutput> {
-        let asked = input.create_bucket_configuration.and_then(|c| c.location_constraint);
+        let asked = input.create_bucket_configuration.as_ref().and_then(|c| c.location_constraint.clone());
         let region = asked.unwrap_or_else(|| cx.region().to_owned());
         let unserved = [
             ("ACL", input.acl.is_some()),
@@ -26,11 +26,17 @@ impl Handle<api::CreateBucket> for S3 {
             ("GrantWriteACP", input.grant_write_acp.is_some()),
         ];
         super::refuse(&unserved)?;
+        let asked = input.create_bucket_configuration.as_ref().and_then(|c| c.tags.clone()).unwrap_or_default();
+        let tags: Vec<(String, String)> = asked.into_iter().map(|tag| (tag.key, tag.value)).collect();
+        crate::put::check_tags(&tags, 50)?;
+        let one = |(key, value)| s3s::dto::Tag { key: Some(key), value: Some(value) };
+        let tags = tags.into_iter().map(one).collect();
         let usual = self.usual();
         let made = Made {
             ownership: input.object_ownership.unwrap_or(usual.ownership),
             grants: None,
             object_lock: input.object_lock_enabled_for_bucket.unwrap_or(false),
+            tags,
         };
         if crate::state::Ownership::parse(&made.ownership).is_none() {
             return Err(bad_member("ObjectOwnership"));

@@ -9,7 +9,7 @@ use wire::{Blob, Timestamp};
 use super::buckets::bad_member;
 use crate::S3;
 use crate::access::Ask;
-use crate::body::Expected;
+use crate::body::{Expected, Reader};
 use crate::checksum::Checksums;
 use crate::conditions::{Conditions, Tag};
 use crate::copy::{Copied, Copy};
@@ -110,7 +110,7 @@ impl Handle<api::PutObject> for S3 {
             tags: parse_tags(input.tagging.as_deref().unwrap_or_default())?,
             ..Attributes::default()
         };
-        let attributes = self.make(cx, &bucket, &making, attributes)?;
+        let attributes = self.make(cx, &bucket, &making, attributes).await?;
         let conditions = Conditions {
             if_match: input.if_match.as_deref().map(Tag::parse),
             if_none_match: input.if_none_match.as_deref().map(Tag::parse),
@@ -127,7 +127,7 @@ impl Handle<api::PutObject> for S3 {
                 kind: None,
             },
             algorithm: input.checksum_algorithm,
-            length: None,
+            ..Expected::default()
         };
         let body = futures::stream::iter([Ok(input.body.unwrap_or_default().0)]);
         let stored = self
@@ -162,7 +162,8 @@ impl Handle<api::GetObject> for S3 {
         super::guard(self, cx, action, (&input.bucket, Some(&input.key), input.version_id.as_deref())).await?;
         let customer = customer_key!(input);
         let version = input.version_id.as_deref();
-        let opened = self.open(&input.bucket, &input.key, version, customer.as_ref()).await?;
+        let reader = Reader { cx, customer: customer.as_ref() };
+        let opened = self.open(&input.bucket, &input.key, version, reader).await?;
         let record = opened.record.clone();
         crate::archive::check_readable(&record, self.router.now().as_millisecond(), false)?;
         let conditions = Conditions {
@@ -240,7 +241,7 @@ impl Handle<api::CopyObject> for S3 {
             tags: parse_tags(input.tagging.as_deref().unwrap_or_default())?,
             ..Attributes::default()
         };
-        attributes = self.make(cx, &home, &making, attributes)?;
+        attributes = self.make(cx, &home, &making, attributes).await?;
         attributes.headers.storage_class.clone_from(&input.storage_class);
         let copy = Copy {
             source,

@@ -43,7 +43,7 @@ impl Handle<api::PutBucketLifecycleConfiguration> for S3 {
     ) -> Result<api::PutBucketLifecycleConfigurationOutput> {
         let value: dto::BucketLifecycleConfiguration =
             renamed(&input.lifecycle_configuration, "LifecycleConfiguration")?;
-        let value = crate::lifecycle::check(value, &cx.uuid())?;
+        let value = crate::lifecycle::check(value, &cx.uuid(), self.day_ms())?;
         self.put_setting(cx, &input.bucket, LIFECYCLE, &value).await?;
         Ok(api::PutBucketLifecycleConfigurationOutput::default())
     }
