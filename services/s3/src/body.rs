@@ -108,7 +108,8 @@ impl S3 {
         let (seal, key) = match &sealing.sse {
             None => (None, None),
             Some(sse) => {
-                let of_kms = crate::kms::data_key(&sealing.cx, sse, &self.settings.kms_keys, &sealing.object).await?;
+                let of_kms =
+                    Box::pin(crate::kms::data_key(&sealing.cx, sse, &self.settings.kms_keys, &sealing.object)).await?;
                 let (key, kept) = match of_kms {
                     Some(made) => made,
                     None => self.keys.make(sse, sealing.customer.as_ref())?,
@@ -202,7 +203,7 @@ impl S3 {
     ) -> Result<Source> {
         let opener = match (&segment.key, sse) {
             (Some(kept), Some(sse)) => {
-                let key = match crate::kms::open(reader.cx, sse, kept, object).await? {
+                let key = match Box::pin(crate::kms::open(reader.cx, sse, kept, object)).await? {
                     Some(key) => key,
                     None => self.keys.unwrap(sse, reader.customer, kept)?,
                 };

@@ -117,7 +117,7 @@ pub(crate) fn parse_context(header: &str) -> Option<BTreeMap<String, String>> {
 fn named(error: Error) -> Error {
     match error.code() {
         "AccessDeniedException" => access_denied(error.message().to_owned()),
-        code if error.status() < 500 => Error::new(&format!("KMS.{code}"), 400, error.message().to_owned()),
+        code if error.status() < 500 => Error::new(format!("KMS.{code}"), 400, error.message().to_owned()),
         _ => error,
     }
 }

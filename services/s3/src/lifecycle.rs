@@ -342,8 +342,9 @@ impl Terms {
     fn takes(self, rule: &LifecycleRule, record: &ObjectRecord, class: Option<&TransitionStorageClass>) -> bool {
         let filter = rule.filter.as_ref();
         let and = filter.and_then(|f| f.and.as_ref());
-        let more = filter.and_then(|f| f.object_size_greater_than).or(and.and_then(|a| a.object_size_greater_than));
-        let less = filter.and_then(|f| f.object_size_less_than).or(and.and_then(|a| a.object_size_less_than));
+        let more =
+            filter.and_then(|f| f.object_size_greater_than).or_else(|| and.and_then(|a| a.object_size_greater_than));
+        let less = filter.and_then(|f| f.object_size_less_than).or_else(|| and.and_then(|a| a.object_size_less_than));
         let archive = matches!(class.map(TransitionStorageClass::as_str), Some("GLACIER" | "DEEP_ARCHIVE"));
         more.is_some() || less.is_some() || record.size >= 128 * 1024 || (self.varies && archive)
     }

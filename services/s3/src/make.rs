@@ -196,7 +196,7 @@ impl S3 {
         } else if self.settings.kms_keys.iter().any(|k| k == plain) {
             format!("{home}key/{plain}")
         } else {
-            crate::kms::arn(cx, id, &home).await?
+            Box::pin(crate::kms::arn(cx, id, &home)).await?
         };
         if let Some(context) = &context
             && crate::kms::parse_context(context).is_none()

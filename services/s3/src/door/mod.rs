@@ -254,7 +254,7 @@ impl s3s::S3 for Handler {
         objects::attributes(&self.s3, req).await
     }
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
-        objects::copy(&self.s3, req).await
+        Box::pin(objects::copy(&self.s3, req)).await
     }
     async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
         objects::delete(&self.s3, req).await
