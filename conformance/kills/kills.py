@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Kills a server (kill -9) again and again while queries, tables made by queries, inserts, crawls, stack operations and
-asynchronous invocations are under way, some of them being stopped; then tells how each ended, and what was left behind.
+"""Kills a server (kill -9) again and again while queries, tables made by queries, inserts, crawls, Spark jobs, transforms, stack
+operations and asynchronous invocations are under way, some of them being stopped; then tells how each ended, and what was left behind.
 
 kills.py --binary target/debug/lakerun [--kills 200] [--seed 1]; needs boto3. Data folder and port are temporary. Every job must
 end once; what it did must be there once, or not at all; nothing else may be there.
@@ -15,6 +15,7 @@ import random
 import shutil
 import sqlite3
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -22,7 +23,8 @@ import zipfile
 
 import botocore.exceptions
 
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../bench"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "../../bench"))
 from recover import Server  # noqa: E402
 
 LAKE = "lake"
@@ -38,31 +40,40 @@ class World:
     def __init__(self, server, seed):
         self.server, self.chance = server, random.Random(seed)
         self.lock, self.faults, self.ends = threading.Lock(), [], collections.Counter()
-        self.over = False
+        self.over, self.inserted = False, 0
+        self.clients = threading.local()
 
-    def call(self, service, operation, **parameters):
-        """A call that is repeated until the server is there to answer it."""
-        until = time.time() + 120
+    def client(self, service):
+        """To make one takes longer than most calls: each thread keeps its own. Address and keys outlive the server."""
+        known = self.clients.__dict__.setdefault("known", {})
+        if service not in known:
+            known[service] = self.server.client(service)
+        return known[service]
+
+    def call(self, service, operation, taken=None, **parameters):
+        """A call that is repeated until the server is there to answer it. Where a repetition would do it twice, `taken` says
+        whether one that was not answered was done all the same."""
+        until, tries = time.time() + 120, 0
         while True:
             try:
-                return getattr(self.server.client(service), operation)(**parameters)
-            except (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectionClosedError):
-                pass
-            except (botocore.exceptions.ReadTimeoutError, botocore.exceptions.ConnectTimeoutError, OSError, ValueError):
-                pass
-            except botocore.exceptions.HTTPClientError:
-                pass
+                return getattr(self.client(service), operation)(**parameters)
+            except (botocore.exceptions.HTTPClientError, botocore.exceptions.EndpointConnectionError, OSError, ValueError) as error:
+                why = error
             except botocore.exceptions.ClientError as error:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
                     raise
+                why = error
+            tries += 1
             if time.time() > until:
-                raise TimeoutError(f"{service} {operation} was not answered for two minutes")
+                raise TimeoutError(f"{service} {operation} was not answered for two minutes, {tries} times; at last: {why!r}")
             time.sleep(0.05)
+            if taken is not None and taken():
+                return None
 
-    def refused(self, service, operation, **parameters):
+    def refused(self, service, operation, taken=None, **parameters):
         """The code of the refusal; None where it is done."""
         try:
-            self.call(service, operation, **parameters)
+            self.call(service, operation, taken, **parameters)
             return None
         except botocore.exceptions.ClientError as error:
             return error.response["Error"]["Code"]
@@ -148,7 +159,7 @@ def insert(world, n):
     checked(world, "insert", n, state, reason, stop, len(mine) >= 1, True)
     with world.lock:
         if state == "SUCCEEDED":
-            world.ends[("inserted", "rows")] += 2000
+            world.inserted += 2000
 
 
 def crawl(world, n):
@@ -157,7 +168,12 @@ def crawl(world, n):
     again = world.refused("glue", "create_crawler", Name=name, Role=world.role, DatabaseName=database, Targets=targets)
     if again not in (None, "AlreadyExistsException"):
         return world.fault(f"crawler {n}: {again}")
-    world.refused("glue", "start_crawler", Name=name)
+
+    def taken():
+        crawls = world.call("glue", "list_crawls", CrawlerName=name)["Crawls"]
+        return bool(crawls) or world.call("glue", "get_crawler", Name=name)["Crawler"]["State"] != "READY"
+
+    world.refused("glue", "start_crawler", taken, Name=name)
     stop = stop_after(world)
     if stop is not None:
         time.sleep(stop)
@@ -215,14 +231,13 @@ def invoke(world, n):
     sent = False
     while not sent:
         try:
-            world.server.client("lambda").invoke(
+            world.client("lambda").invoke(
                 FunctionName="writer", InvocationType="Event", Payload=json.dumps({"n": n}).encode()
             )
             sent = True
         except Exception:
             # Whether it was taken is not known: the next one is an event of its own.
-            world.fault_free.add(n)
-            return world.ended("invocation", "unknown")
+            return world.ended("invocation", "not known")
     until = time.time() + 240
     while time.time() < until:
         found = world.keys(f"async/{n}/")
@@ -234,6 +249,92 @@ def invoke(world, n):
     world.ended("invocation", "done" if len(found) == 2 else "broken")
     if len(found) != 2 or len({key.split("/")[-1].rsplit("-", 1)[0] for key in found}) != 1:
         world.fault(f"invocation {n} has {found}")
+
+
+SCRIPT = """
+import sys, time
+from awsglue.context import GlueContext
+from awsglue.job import Job
+from awsglue.utils import getResolvedOptions
+from pyspark.context import SparkContext
+glue = GlueContext(SparkContext.getOrCreate())
+args = getResolvedOptions(sys.argv, ["JOB_NAME", "n"])
+job = Job(glue)
+job.init(args["JOB_NAME"], args)
+rows = glue.spark_session.read.csv("s3://lake/src/", header=True)
+for part in ("a", "b"):
+    rows.coalesce(1).write.mode("append").parquet(f"s3://lake/spark/{args['n']}/{part}/")
+    time.sleep(0.3)
+job.commit()
+"""
+
+
+def spark(world, n):
+    """A script that appends twice: what is run twice shows as a second file."""
+    name = f"j{n}"
+    again = world.refused(
+        "glue", "create_job", Name=name, Role=world.role, GlueVersion="4.0", WorkerType="G.1X", NumberOfWorkers=2,
+        Command={"Name": "glueetl", "ScriptLocation": f"s3://{LAKE}/scripts/job.py", "PythonVersion": "3"},
+        DefaultArguments={"--lakerun-engine": "sail", "--n": str(n)},
+    )
+    if again not in (None, "AlreadyExistsException"):
+        return world.fault(f"job {n}: {again}")
+    again = world.refused("glue", "start_job_run", lambda: world.call("glue", "get_job_runs", JobName=name)["JobRuns"], JobName=name)
+    if again is not None:
+        return world.fault(f"job {n}: {again}")
+    runs = world.call("glue", "get_job_runs", JobName=name)["JobRuns"]
+    if len(runs) != 1:
+        return world.fault(f"job {n} has {len(runs)} runs")
+    stop = stop_after(world)
+    if stop is not None:
+        time.sleep(2 * stop)
+        world.call("glue", "batch_stop_job_run", JobName=name, JobRunIds=[runs[0]["Id"]])
+    while (run := world.call("glue", "get_job_runs", JobName=name)["JobRuns"][0])["JobRunState"] in ("STARTING", "RUNNING", "STOPPING", "WAITING"):
+        time.sleep(0.3)
+    state = run["JobRunState"]
+    world.ended("spark job", state)
+    files = [len([key for key in world.keys(f"spark/{n}/{part}/") if key.endswith(".parquet")]) for part in ("a", "b")]
+    if state == "SUCCEEDED" and files != [1, 1]:
+        world.fault(f"job {n} succeeded, and there are {files} files")
+    elif files[0] > 1 or files[1] > files[0]:
+        world.fault(f"job {n} ended {state}, and there are {files} files")
+    if state != "SUCCEEDED" and stop is None:
+        world.fault(f"job {n} ended {state}: {run.get('ErrorMessage')}")
+
+
+def transform(world, n):
+    name, out = f"x{n}", f"transformed/{n}/"
+    again = world.refused(
+        "sagemaker", "create_transform_job", TransformJobName=name, ModelName="model",
+        TransformInput={
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{LAKE}/features/"}},
+            "ContentType": "text/csv", "SplitType": "Line",
+        },
+        TransformOutput={"S3OutputPath": f"s3://{LAKE}/{out}", "Accept": "text/csv", "AssembleWith": "Line"},
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    if again not in (None, "ResourceInUse"):
+        return world.fault(f"transform {n}: {again}")
+    stop = stop_after(world)
+    if stop is not None:
+        time.sleep(stop)
+        world.refused("sagemaker", "stop_transform_job", TransformJobName=name)
+    while True:
+        job = world.call("sagemaker", "describe_transform_job", TransformJobName=name)
+        if job["TransformJobStatus"] in ("Completed", "Failed", "Stopped"):
+            break
+        time.sleep(0.2)
+    state = job["TransformJobStatus"]
+    world.ended("transform", state)
+    expected = [f"{out}a.csv.out", f"{out}b.csv.out"] if state == "Completed" else []
+    if world.keys(out) != expected:
+        world.fault(f"transform {n} ended {state}, and there are {world.keys(out)}")
+    if state == "Failed" or (state == "Stopped" and stop is None):
+        world.fault(f"transform {n} ended {state}: {job.get('FailureReason')}")
+    for key in expected:
+        lines = world.call("s3", "get_object", Bucket=LAKE, Key=key)["Body"].read().splitlines()
+        if len(lines) != 3000:
+            world.fault(f"transform {n}: {key} has {len(lines)} lines")
 
 
 CODE = """
@@ -248,11 +349,12 @@ def handle(event, context):
 
 
 def prepare(world):
-    trust = {"Effect": "Allow", "Principal": {"Service": ["glue.amazonaws.com", "lambda.amazonaws.com"]}}
+    services = ["glue.amazonaws.com", "lambda.amazonaws.com", "sagemaker.amazonaws.com"]
+    trust = {"Effect": "Allow", "Principal": {"Service": services}}
     trust = {"Version": "2012-10-17", "Statement": [{**trust, "Action": "sts:AssumeRole"}]}
     role = world.call("iam", "create_role", RoleName="kills", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     world.call("iam", "attach_role_policy", RoleName="kills", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-    world.role, world.fault_free = role, set()
+    world.role = role
     world.call("s3", "create_bucket", Bucket=LAKE)
     body = "n,t\n" + "".join(f"{n},text {n}\n" for n in range(2000))
     world.call("s3", "put_object", Bucket=LAKE, Key="src/a.csv", Body=body.encode())
@@ -278,6 +380,21 @@ def prepare(world):
             break
         time.sleep(0.2)
     assert state == "Active", state
+    world.call("s3", "put_object", Bucket=LAKE, Key="scripts/job.py", Body=SCRIPT.encode())
+    model = io.BytesIO()
+    with tarfile.open(fileobj=model, mode="w:gz") as file:
+        file.add(os.path.join(HERE, "../../examples/flights/model/model.onnx"), "model.onnx")
+    world.call("s3", "put_object", Bucket=LAKE, Key="model.tar.gz", Body=model.getvalue())
+    features = "".join(",".join(str((n * 7 + column) % 50) for column in range(18)) + "\n" for n in range(3000))
+    for name in ("a", "b"):
+        world.call("s3", "put_object", Bucket=LAKE, Key=f"features/{name}.csv", Body=features.encode())
+    image = "763104351884.dkr.ecr.us-east-1.amazonaws.com/sagemaker-onnx:latest"
+    container = {"Image": image, "ModelDataUrl": f"s3://{LAKE}/model.tar.gz"}
+    world.call("sagemaker", "create_model", ModelName="model", ExecutionRoleArn=role, PrimaryContainer=container)
+    # Their environments are made before anything is killed: that may take minutes.
+    spark(world, "first")
+    transform(world, "first")
+    assert not world.faults
 
 
 def worker(world, kinds, first, step):
@@ -338,7 +455,7 @@ def main():
     arguments.add_argument("--binary", required=True)
     arguments.add_argument("--kills", type=int, default=200)
     arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--clients", type=int, default=6)
+    arguments.add_argument("--clients", type=int, default=8)
     arguments.add_argument("--longest", type=float, default=6.0, help="seconds from a start to the next kill, at most")
     given = arguments.parse_args()
     folder = tempfile.mkdtemp(prefix="kills-")
@@ -347,7 +464,7 @@ def main():
     world = World(server, given.seed)
     begun = time.time()
     prepare(world)
-    kinds = [select, ctas, insert, crawl, stack, invoke]
+    kinds = [select, ctas, insert, crawl, stack, invoke, spark, transform]
     threads = [threading.Thread(target=worker, args=(world, kinds, n, given.clients)) for n in range(given.clients)]
     for thread in threads:
         thread.start()
@@ -360,8 +477,7 @@ def main():
     world.over = True
     for thread in threads:
         thread.join()
-    inserted = world.ends.pop(("inserted", "rows"), 0)
-    rows(world, "SELECT count(*) FROM facts", inserted, "all inserts")
+    rows(world, "SELECT count(*) FROM facts", world.inserted, "all inserts")
     uploads = world.call("s3", "list_multipart_uploads", Bucket=LAKE).get("Uploads", [])
     if uploads:
         world.fault(f"{len(uploads)} uploads are left, such as {uploads[0]['Key']}")
