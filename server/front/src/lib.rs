@@ -2,7 +2,8 @@
 //! console's paths to the console, everything else through the codecs to the Router.
 //!
 //! Map: this file HTTP/1.1 and what every request passes through · [`console`] the console's bundle, sessions and calls ·
-//! [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers.
+//! [`dynamodb`] what `DynamoDB`'s answers have that no other service's have · [`files`] open files of objects for workers · [`quiet`]
+//! a connection's own wakes.
 //!
 //! A crate of its own, because it and what it makes of hyper run for every request and are worth optimising fully, while the rest of
 //! the binary is quicker to build without.
@@ -10,6 +11,7 @@
 mod console;
 mod dynamodb;
 mod files;
+mod quiet;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -122,7 +124,7 @@ impl Front {
                     .header_read_timeout(HEADER_TIMEOUT)
                     .max_headers(MAX_HEADERS)
                     .serve_connection(TokioIo::new(stream), service);
-                if let Err(e) = connection.await {
+                if let Err(e) = quiet::Quiet::new(connection).await {
                     tracing::debug!(error = %e, "connection ended");
                 }
                 front.open.fetch_sub(1, Ordering::Relaxed);
