@@ -246,6 +246,10 @@ impl Cx {
     pub fn uuid(&self) -> String {
         self.router.uuid()
     }
+    /// A random UUID that sorts behind those made before it; for names of records that are many.
+    pub fn uuid_in_order(&self) -> String {
+        self.router.uuid_in_order()
+    }
     /// An ARN in the caller's account and region.
     pub fn arn(&self, service: &str, resource: impl Into<String>) -> String {
         wire::arn::Arn::new(service, &self.region, &self.account, resource).to_string()

@@ -41,8 +41,10 @@ pub trait Job: Send {
 /// What a backend offers. Three exist: SQLite for servers, memory for tests, and the one of `sim/`, which fails.
 pub trait Backend: Send + Sync {
     fn read(&self, f: &mut dyn FnMut(&mut dyn RawTx)) -> Result<(), Error>;
-    /// Queues the job; it is acknowledged by `done` after its commit is on disk.
+    /// Takes the job; it is acknowledged by `done` after its commit is on disk.
     fn write(&self, job: Box<dyn Job>);
+    /// Gives back memory that is kept for quick answers: nothing is asked at the moment.
+    fn rest(&self) {}
 }
 
 /// A transaction. Reads see the transaction's own writes.
@@ -219,6 +221,11 @@ impl Store {
 
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Gives back memory that is kept for quick answers, when nothing is asked for a while.
+    pub fn rest(&self) {
+        self.backend.rest();
     }
 
     pub(crate) fn watch(&self, watch: Watch) {

@@ -109,6 +109,11 @@ impl Log {
         Ok(())
     }
 
+    /// Keeps no room for what is not to be written soon.
+    pub(crate) fn rest(&mut self) {
+        self.buffer = Vec::new();
+    }
+
     /// Goes on in the other file, from its beginning: all that it held must be in the database.
     pub(crate) fn turn(&mut self) {
         self.current ^= 1;

@@ -3,12 +3,16 @@
 //! brought there in key order, with one sync, when there is enough of it or it is old enough. So a record that changes with every
 //! commit, or that comes and goes (a task), is written to SQLite seldom or never.
 //!
+//! A request that comes alone, with none before it for a while, is committed by the thread that brings it, as long as the disk is
+//! quick: two threads that wake each other and move to cold caches cost more than the commit itself.
+//!
 //! SQLite: `WITHOUT ROWID`, WAL, `synchronous=FULL`. The number of the last record that it holds is in the table `applied`, written in
 //! the same transaction; when a store is opened, later records are taken from the log.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -30,20 +34,46 @@ const MAX_AGE: Duration = Duration::from_secs(1);
 const MAX_WAITING_BYTES: usize = 64 << 20;
 /// What an entry in memory costs beside its bytes, about.
 const ENTRY_BYTES: usize = 64;
+/// A request comes alone when the last commit ended so long ago.
+const APART: Duration = Duration::from_millis(1);
+/// Commits of a quick disk take no longer, on the average of the last few.
+const QUICK: Duration = Duration::from_micros(700);
+
+/// A thread commits by itself: one of the process at a time, so that no more than one stands still for a disk.
+static COMMITS_ITSELF: AtomicBool = AtomicBool::new(false);
 
 pub(crate) struct Sqlite {
-    jobs: Mutex<Sender<Box<dyn Job>>>,
+    asked: Sender<Ask>,
+    writer: Arc<Mutex<Writer>>,
+    /// Requests on their way to the writer's thread, those of its commit under way included.
+    waiting: Arc<AtomicUsize>,
     layers: Arc<RwLock<Layers>>,
     readers: Mutex<Vec<Connection>>,
-    path: PathBuf,
+    mover: Sender<Move>,
+    path: Arc<Path>,
+}
+
+/// What the writer's thread is asked for.
+enum Ask {
+    Commit(Box<dyn Job>),
+    /// There is something to be brought into SQLite, when it is time.
+    Look,
+}
+
+/// What the mover is asked for.
+enum Move {
+    Bring(Arc<Writes>, u64),
+    Rest,
 }
 
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let mut database = connect(path)?;
         database.execute_batch(
-            "CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;
+            "BEGIN;
+             CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID;
              CREATE TABLE IF NOT EXISTS applied (id INTEGER PRIMARY KEY CHECK (id = 0), record INTEGER NOT NULL);
+             COMMIT;
              PRAGMA cache_size=-16384;",
         )?;
         let applied = database.query_row("SELECT record FROM applied", [], |row| row.get::<_, i64>(0)).optional()?;
@@ -51,25 +81,66 @@ impl Sqlite {
         let (log, left) = Log::open(path, applied)?;
         apply(&mut database, &left, log.last())?;
         let layers: Arc<RwLock<Layers>> = Arc::default();
-        let (jobs, inbox) = channel();
+        let (asked, inbox) = channel();
         let (leave, leaving) = channel();
         let (left, told) = channel();
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let mover = Mover { database, layers: Arc::clone(&layers), leaving, left };
         std::thread::Builder::new().name(format!("store-{name}-file")).spawn(move || mover.run())?;
         let writer = Writer {
-            base: Base::new(connect(path)?),
+            base: Base::new(path.into(), None),
             layers: Arc::clone(&layers),
             log,
             bytes: 0,
             oldest: None,
+            ended: None,
+            takes: Duration::ZERO,
             is_moving: false,
-            leave,
+            leave: leave.clone(),
             told,
         };
-        std::thread::Builder::new().name(format!("store-{name}")).spawn(move || writer.run(&inbox))?;
-        Ok(Self { jobs: Mutex::new(jobs), layers, readers: Mutex::default(), path: path.to_owned() })
+        let (writer, waiting) = (Arc::new(Mutex::new(writer)), Arc::new(AtomicUsize::new(0)));
+        let (of_thread, counted) = (Arc::clone(&writer), Arc::clone(&waiting));
+        std::thread::Builder::new().name(format!("store-{name}")).spawn(move || run(&of_thread, &counted, &inbox))?;
+        Ok(Self { asked, writer, waiting, layers, readers: Mutex::default(), mover: leave, path: path.into() })
     }
+
+    /// Commits a request that comes alone; gives back one that the writer's thread had better commit.
+    fn commit_alone(&self, job: Box<dyn Job>) -> Option<Box<dyn Job>> {
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            return Some(job);
+        }
+        // Where the lock is held the thread commits or moves.
+        let Ok(mut writer) = self.writer.try_lock() else { return Some(job) };
+        if !writer.is_idle() || COMMITS_ITSELF.swap(true, Ordering::AcqRel) {
+            return Some(job);
+        }
+        let was_empty = writer.oldest.is_none();
+        let mut batch = Vec::with_capacity(1);
+        let committed = writer.commit(job, None, &mut batch);
+        COMMITS_ITSELF.store(false, Ordering::Release);
+        let looks = writer.is_full() || (was_empty && writer.oldest.is_some());
+        drop(writer);
+        if looks {
+            let _ = self.asked.send(Ask::Look);
+        }
+        finish(batch, &committed);
+        None
+    }
+}
+
+/// Tells those who asked.
+fn finish(batch: Vec<Box<dyn Job>>, committed: &Result<(), Error>) {
+    if let Err(error) = committed {
+        tracing::error!(%error, requests = batch.len(), "commit failed");
+    }
+    for job in batch {
+        job.done(committed.clone());
+    }
+}
+
+fn lock(writer: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    writer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Of a new database the pages are larger than usual: of a record that takes more than a quarter of a page most lies in a page of its
@@ -95,32 +166,44 @@ fn write(layers: &RwLock<Layers>) -> RwLockWriteGuard<'_, Layers> {
 impl Backend for Sqlite {
     fn read(&self, f: &mut dyn FnMut(&mut dyn RawTx)) -> Result<(), Error> {
         let pooled = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut base = Base::new(match pooled {
-            Some(connection) => connection,
-            None => connect(&self.path)?,
-        });
+        let mut base = Base::new(Arc::clone(&self.path), pooled);
         {
             // As long as this is held nothing is committed in memory, and what moves into SQLite meanwhile is still here as well.
             let layers = read(&self.layers);
             f(&mut ReadTx(View { layers: &layers, base: &mut base }));
         }
         base.end()?;
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < READERS {
-            readers.push(base.connection);
+        if let Some(connection) = base.connection {
+            let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            if readers.len() < READERS {
+                readers.push(connection);
+            }
         }
         Ok(())
     }
 
     fn write(&self, job: Box<dyn Job>) {
-        let sent = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).send(job);
-        if let Err(unsent) = sent {
-            unsent.0.done(Err(Error::Closed));
+        let Some(job) = self.commit_alone(job) else { return };
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        if let Err(unsent) = self.asked.send(Ask::Commit(job))
+            && let Ask::Commit(job) = unsent.0
+        {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            job.done(Err(Error::Closed));
         }
+    }
+
+    fn rest(&self) {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Ok(mut writer) = self.writer.try_lock() {
+            writer.base.connection = None;
+            writer.log.rest();
+        }
+        let _ = self.mover.send(Move::Rest);
     }
 }
 
-/// The thread that commits.
+/// What commits: under a lock that the writer's thread holds while it works.
 struct Writer {
     base: Base,
     layers: Arc<RwLock<Layers>>,
@@ -128,40 +211,43 @@ struct Writer {
     /// In memory since the last move into SQLite, and since when.
     bytes: usize,
     oldest: Option<Instant>,
+    /// When the last commit ended, and how long commits take of late.
+    ended: Option<Instant>,
+    takes: Duration,
     is_moving: bool,
-    leave: Sender<(Arc<Writes>, u64)>,
+    leave: Sender<Move>,
     told: Receiver<()>,
 }
 
-impl Writer {
-    fn run(mut self, inbox: &Receiver<Box<dyn Job>>) {
-        loop {
-            let first = match self.oldest {
-                Some(oldest) => inbox.recv_timeout(MAX_AGE.saturating_sub(oldest.elapsed())),
-                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match first {
-                Ok(first) => {
-                    let mut batch = Vec::new();
-                    let committed = self.commit(first, inbox, &mut batch);
-                    if let Err(error) = &committed {
-                        tracing::error!(%error, requests = batch.len(), "commit failed");
-                    }
-                    for job in batch {
-                        job.done(committed.clone());
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.move_all(),
+/// The thread that commits what does not come alone.
+fn run(writer: &Mutex<Writer>, waiting: &AtomicUsize, inbox: &Receiver<Ask>) {
+    loop {
+        let oldest = lock(writer).oldest;
+        let first = match oldest {
+            Some(oldest) => inbox.recv_timeout(MAX_AGE.saturating_sub(oldest.elapsed())),
+            None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match first {
+            Ok(Ask::Commit(first)) => {
+                let mut batch = Vec::new();
+                let mut taken = 1;
+                let committed = lock(writer).commit(first, Some((inbox, &mut taken)), &mut batch);
+                waiting.fetch_sub(taken, Ordering::AcqRel);
+                finish(batch, &committed);
             }
-            self.move_some();
+            Ok(Ask::Look) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return lock(writer).move_all(),
         }
+        lock(writer).move_some();
     }
+}
 
+impl Writer {
+    /// Commits a request, and those that wait behind it; `behind` counts all that were taken.
     fn commit(
         &mut self,
         first: Box<dyn Job>,
-        inbox: &Receiver<Box<dyn Job>>,
+        mut behind: Option<(&Receiver<Ask>, &mut usize)>,
         batch: &mut Vec<Box<dyn Job>>,
     ) -> Result<(), Error> {
         let mut overlay = Overlay::default();
@@ -185,9 +271,13 @@ impl Writer {
                 if batch.len() >= MAX_BATCH {
                     break;
                 }
-                match inbox.try_recv() {
-                    Ok(next) => batch.push(next),
-                    Err(_) => break,
+                let Some((inbox, taken)) = &mut behind else { break };
+                match inbox.try_iter().find_map(|ask| if let Ask::Commit(job) = ask { Some(job) } else { None }) {
+                    Some(next) => {
+                        **taken += 1;
+                        batch.push(next);
+                    }
+                    None => break,
                 }
             }
         }
@@ -196,19 +286,31 @@ impl Writer {
         if written.is_empty() {
             return Ok(());
         }
+        let begun = Instant::now();
         self.log.append(&written)?;
+        let ended = Instant::now();
+        self.takes = (self.takes * 3 + (ended - begun)) / 4;
+        self.ended = Some(ended);
         self.bytes +=
             written.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + ENTRY_BYTES).sum::<usize>();
-        self.oldest.get_or_insert_with(Instant::now);
+        self.oldest.get_or_insert(ended);
         write(&self.layers).active.extend(written);
         Ok(())
     }
 
+    /// Nothing was committed a moment ago, the disk is quick, and nothing has to wait for what is being moved.
+    fn is_idle(&self) -> bool {
+        self.takes <= QUICK && !self.is_full() && self.ended.is_none_or(|ended| ended.elapsed() >= APART)
+    }
+
+    /// There is so much in memory or in the log that it is to be brought into SQLite.
+    fn is_full(&self) -> bool {
+        self.bytes >= MAX_ACTIVE_BYTES || self.log.bytes() >= MAX_LOG_BYTES
+    }
+
     /// Lets what is in memory go into SQLite, if it is time.
     fn move_some(&mut self) {
-        let is_due = self.bytes >= MAX_ACTIVE_BYTES
-            || self.log.bytes() >= MAX_LOG_BYTES
-            || self.oldest.is_some_and(|oldest| oldest.elapsed() >= MAX_AGE);
+        let is_due = self.is_full() || self.oldest.is_some_and(|oldest| oldest.elapsed() >= MAX_AGE);
         if !is_due {
             return;
         }
@@ -232,11 +334,11 @@ impl Writer {
         let last = self.log.last();
         self.log.turn();
         // The mover lives as long as this end of the channel.
-        let _ = self.leave.send((leaving, last));
+        let _ = self.leave.send(Move::Bring(leaving, last));
     }
 
     /// The store is closed: leave the log empty.
-    fn move_all(mut self) {
+    fn move_all(&mut self) {
         if self.is_moving {
             let _ = self.told.recv();
             self.is_moving = false;
@@ -253,13 +355,17 @@ impl Writer {
 struct Mover {
     database: Connection,
     layers: Arc<RwLock<Layers>>,
-    leaving: Receiver<(Arc<Writes>, u64)>,
+    leaving: Receiver<Move>,
     left: Sender<()>,
 }
 
 impl Mover {
     fn run(mut self) {
-        while let Ok((writes, last)) = self.leaving.recv() {
+        while let Ok(asked) = self.leaving.recv() {
+            let Move::Bring(writes, last) = asked else {
+                let _ = self.database.execute_batch("PRAGMA shrink_memory");
+                continue;
+            };
             while let Err(error) = apply(&mut self.database, &writes, last) {
                 tracing::error!(%error, "records cannot be brought from the log into the database; trying again in a second");
                 std::thread::sleep(Duration::from_secs(1));
@@ -318,28 +424,37 @@ fn delete(database: &Connection, keys: &[&[u8]]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What is in SQLite: one snapshot from the first look at it until [`Base::end`].
+/// What is in SQLite: one snapshot from the first look at it until [`Base::end`]. Most of what is looked for stands above it.
 struct Base {
-    connection: Connection,
+    path: Arc<Path>,
+    /// Made at the first look.
+    connection: Option<Connection>,
     has_begun: bool,
 }
 
 impl Base {
-    fn new(connection: Connection) -> Self {
-        Self { connection, has_begun: false }
+    fn new(path: Arc<Path>, connection: Option<Connection>) -> Self {
+        Self { path, connection, has_begun: false }
     }
 
     fn begin(&mut self) -> Result<&Connection, Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.path)?,
+        };
+        let connection = self.connection.insert(connection);
         if !self.has_begun {
-            self.connection.prepare_cached("BEGIN")?.execute([])?;
+            connection.prepare_cached("BEGIN")?.execute([])?;
             self.has_begun = true;
         }
-        Ok(&self.connection)
+        Ok(connection)
     }
 
     fn end(&mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.has_begun) {
-            self.connection.prepare_cached("COMMIT")?.execute([])?;
+        if std::mem::take(&mut self.has_begun)
+            && let Some(connection) = &self.connection
+        {
+            connection.prepare_cached("COMMIT")?.execute([])?;
         }
         Ok(())
     }

@@ -271,3 +271,57 @@ fn what_was_acknowledged_survives_kill_9() {
         });
     }
 }
+
+fn count() -> Key {
+    Key::new("n")
+}
+
+async fn next(store: Store) -> u64 {
+    store.write(move |tx| tx.next_number(count())).await.unwrap()
+}
+
+/// Requests that come alone are committed by whoever brings them, those that come together by the writer's thread: each counts once, and
+/// is seen by who comes after its answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn requests_alone_and_together_count_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("t.db")).unwrap();
+    let mut expected = 0;
+    for round in 0..4 {
+        for _ in 0..20 {
+            expected += 1;
+            assert_eq!(next(store.clone()).await, expected, "alone");
+            let seen = store.read(|tx| tx.get(count())).await.unwrap();
+            assert_eq!(seen, Some(expected.to_be_bytes().to_vec()));
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let together: Vec<_> = (0..8)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let mut mine = Vec::new();
+                    for _ in 0..50 {
+                        mine.push(next(store.clone()).await);
+                    }
+                    mine
+                })
+            })
+            .collect();
+        let mut drawn = Vec::new();
+        for one in together {
+            let mine = one.await.unwrap();
+            assert!(mine.is_sorted(), "who asks in order is answered in order");
+            drawn.extend(mine);
+        }
+        drawn.sort_unstable();
+        assert!(drawn.into_iter().eq(expected + 1..=expected + 400), "round {round}");
+        expected += 400;
+        store.rest();
+        expected += 1;
+        assert_eq!(next(store.clone()).await, expected, "after a rest");
+        let panics = store.write(|_| -> Result<(), Error> { unreachable!("as some request may") }).await;
+        assert!(panics.is_err());
+        expected += 1;
+        assert_eq!(next(store.clone()).await, expected, "after one that panicked");
+    }
+}

@@ -68,7 +68,7 @@ impl States {
         }
         // Called again by the same task, it names the same execution.
         let is_unseen = name.is_none() && cx.task_id().is_none();
-        let name = name.unwrap_or_else(|| cx.task_id().map_or_else(|| cx.uuid(), task_execution_name));
+        let name = name.unwrap_or_else(|| cx.task_id().map_or_else(|| cx.uuid_in_order(), task_execution_name));
         check_name(&name)?;
         let input = input.unwrap_or_else(|| "{}".to_owned());
         check_input(&input)?;
