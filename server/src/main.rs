@@ -1,6 +1,7 @@
 //! `lakerun`: the server and its command line. This crate wires: settings, HTTP, the services, workers, the console.
 //!
-//! Map: [`settings`] what can be set · [`up`] start and stop · [`services`] which services there are · [`worker`] child
+//! Map: [`settings`] what can be set · [`up`] start and stop · [`services`] which services there are · [`memory`] what is
+//! given back when there is nothing to do · [`worker`] child
 //! processes' side · [`client`] the signed client that the other commands use, a file each: [`executions`], [`deploy`],
 //! [`look`], [`sql`], [`objects`], [`init`], [`info`] · [`output`] how they print.
 
@@ -10,6 +11,7 @@ mod executions;
 mod info;
 mod init;
 mod look;
+mod memory;
 mod objects;
 mod output;
 mod services;

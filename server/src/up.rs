@@ -62,8 +62,12 @@ async fn serve(settings: Settings) -> Result<()> {
     })?;
     let address = listener.local_addr()?;
     let endpoint = format!("http://{address}");
-    let queues = ["control", "s3", "dynamodb"].map(|name| dir.store(name).map(Queue::new));
-    let [control, s3, dynamodb] = queues;
+    // Side by side: each waits for the disk.
+    let [control, s3, dynamodb] = std::thread::scope(|scope| {
+        ["control", "s3", "dynamodb"]
+            .map(|name| scope.spawn(|| dir.store(name).map(Queue::new)))
+            .map(|opening| opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
     let platform = service::Platform {
         router: service::Router::new(),
         control: control?,
@@ -89,7 +93,8 @@ async fn serve(settings: Settings) -> Result<()> {
         }
     };
     let running: Vec<_> = [&platform.control, &platform.s3, &platform.dynamodb].into_iter().map(Queue::start).collect();
-    write_private(
+    // Of use only as long as this server runs: it need not outlive the machine.
+    write_private_unsynced(
         &settings.data.join(SERVER_FILE),
         &serde_json::to_vec_pretty(&ServerFile {
             pid: std::process::id(),
@@ -110,6 +115,8 @@ async fn serve(settings: Settings) -> Result<()> {
     if let Err(error) = front.hand_over(&platform.objects_socket()) {
         tracing::info!(%error, "workers read objects over HTTP alone");
     }
+    let stores = [&platform.control, &platform.s3, &platform.dynamodb].map(|queue| queue.store().clone());
+    tokio::spawn(crate::memory::watch(stores.to_vec()));
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // It goes on while the server drains, to tell who comes when to come again.
     let accepting = tokio::spawn(front.clone().accept(listener));
@@ -167,10 +174,19 @@ fn root_keys(settings: &Settings) -> Result<RootKeys> {
 
 /// Writes whole or not at all, readable by the owner alone.
 fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_private_and(path, bytes, std::fs::File::sync_all)
+}
+
+/// The same as long as the machine runs.
+fn write_private_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_private_and(path, bytes, |_| Ok(()))
+}
+
+fn write_private_and(path: &Path, bytes: &[u8], sync: fn(&std::fs::File) -> std::io::Result<()>) -> Result<()> {
     let temporary = path.with_extension("tmp");
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
+    sync(&file)?;
     std::fs::rename(&temporary, path)?;
     Ok(())
 }

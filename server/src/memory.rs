@@ -1,0 +1,100 @@
+//! Gives memory back when the server has nothing to do: caches of the stores, what the allocators keep for themselves, and the pages of the
+//! program that only the start or the last load needed. What is needed again comes back by itself.
+
+use std::time::Duration;
+
+use store::Store;
+
+const EVERY: Duration = Duration::from_secs(5);
+/// CPU time within that time of a server that has nothing to do: background work goes on.
+const QUIET_MS: u64 = 100;
+/// CPU time after which there may be something to give back again.
+const WORTH_MS: u64 = 200;
+/// The stores' threads give back theirs within this.
+const MEANWHILE: Duration = Duration::from_millis(500);
+
+/// Watches for ever.
+pub(crate) async fn watch(stores: Vec<Store>) {
+    let (mut before, mut given_back) = (cpu_ms(), None);
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let now = cpu_ms();
+        let is_quiet = now - before <= QUIET_MS;
+        before = now;
+        if is_quiet && given_back.is_none_or(|at| now - at >= WORTH_MS) {
+            stores.iter().for_each(Store::rest);
+            tokio::time::sleep(MEANWHILE).await;
+            give_back();
+            before = cpu_ms();
+            given_back = Some(before);
+        }
+    }
+}
+
+/// CPU time of this process. Source: proc(5), `/proc/pid/stat`, fields 14 and 15, in hundredths of a second.
+fn cpu_ms() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10
+}
+
+#[expect(unsafe_code, reason = "allocators and the kernel are told by plain calls")]
+fn give_back() {
+    // SAFETY: it may be called at any time, from any thread.
+    unsafe { libmimalloc_sys::mi_collect(true) };
+    // SQLite's memory is the system's allocator's.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: as above.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    #[cfg(target_os = "linux")]
+    for (begin, bytes) in program() {
+        // SAFETY: these pages are never written, so that what is in the file comes back at the next look at them.
+        unsafe {
+            libc::madvise(std::ptr::without_provenance_mut(begin), bytes, libc::MADV_DONTNEED);
+        }
+    }
+}
+
+/// Where the program's file is mapped, but for what the loader has written to: code, and constants before it.
+/// Source: proc(5), `/proc/pid/maps`.
+#[cfg(target_os = "linux")]
+fn program() -> Vec<(usize, usize)> {
+    let Some(path) = std::env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok()) else {
+        return Vec::new();
+    };
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    maps.lines().filter_map(|line| unwritten(line, &path)).collect()
+}
+
+/// Begin and length of a mapping of that file, where it holds what the file holds: it is executed, or the file's beginning.
+fn unwritten(line: &str, path: &str) -> Option<(usize, usize)> {
+    let mut fields = line.split_ascii_whitespace();
+    let (range, access, offset) = (fields.next()?, fields.next()?, fields.next()?);
+    let is_same = line.strip_suffix(path).is_some_and(|head| head.ends_with(' '));
+    let is_unwritten = access == "r-xp" || (access == "r--p" && usize::from_str_radix(offset, 16) == Ok(0));
+    let (begin, end) = range.split_once('-')?;
+    let (begin, end) = (usize::from_str_radix(begin, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+    (is_same && is_unwritten).then_some((begin, end - begin))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_what_is_never_written_is_given_back() {
+        let lines = [
+            ("55d0a0000000-55d0a0003000 r--p 00000000 fe:00 12   /opt/lake run", Some((0x55d0_a000_0000, 0x3000))),
+            ("55d0a0003000-55d0a0004000 r-xp 00003000 fe:00 12   /opt/lake run", Some((0x55d0_a000_3000, 0x1000))),
+            ("55d0a0004000-55d0a0005000 r--p 00004000 fe:00 12   /opt/lake run", None),
+            ("55d0a0005000-55d0a0006000 rw-p 00005000 fe:00 12   /opt/lake run", None),
+            ("7f00a0000000-7f00a0003000 r-xp 00000000 fe:00 13   /lib/opt/lake run", None),
+            ("7f00a0000000-7f00a0003000 r-xp 00000000 00:00 0", None),
+        ];
+        for (line, expected) in lines {
+            assert_eq!(super::unwritten(line, "/opt/lake run"), expected, "{line}");
+        }
+        assert!(!super::program().is_empty());
+        super::give_back();
+    }
+}
