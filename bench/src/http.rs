@@ -25,6 +25,9 @@ pub(crate) enum Load {
         executions: usize,
         #[arg(long, default_value_t = 16)]
         clients: usize,
+        /// Starts a second to be held to, evenly apart; as many as go when not given
+        #[arg(long)]
+        rate: Option<usize>,
     },
     /// A chain of Pass states, again and again
     Chain {
@@ -47,7 +50,7 @@ pub(crate) enum Load {
         #[arg(long, default_value_t = 600)]
         executions: usize,
         /// Executions under way at once
-        #[arg(long, default_value_t = 200)]
+        #[arg(long, default_value_t = 600)]
         clients: usize,
         /// Transitions a second to be held to; as many as go when not given
         #[arg(long)]
@@ -70,9 +73,9 @@ pub(crate) async fn run(load: Load, data: Option<PathBuf>) -> Result<()> {
     let mut client = Client::connect(&bench.server).await?;
     let role = role(&mut client).await?;
     match load {
-        Load::Starts { states, executions, clients } => {
+        Load::Starts { states, executions, clients, rate } => {
             let machine = machine(&mut client, &machines::chain(states), &role).await?;
-            bench.starts(&machine, executions, clients).await
+            bench.starts(&machine, executions, clients, rate).await
         }
         Load::Chain { states, runs } => {
             let machine = machine(&mut client, &machines::chain(states), &role).await?;
@@ -142,15 +145,21 @@ async fn start(client: &mut Client, machine: &str, input: &Value) -> Result<Stri
     text(&client.states("StartExecution", &input).await?, "executionArn")
 }
 
-async fn ended(client: &mut Client, execution: &str, poll: Duration) -> Result<()> {
+/// Waits for the end; answers when it was, in seconds since 1970.
+async fn ended(client: &mut Client, execution: &str, poll: Duration) -> Result<f64> {
     loop {
         let described = client.states("DescribeExecution", &json!({ "executionArn": execution })).await?;
         if described["status"] != "RUNNING" {
             ensure!(described["status"] == "SUCCEEDED", "{described}");
-            return Ok(());
+            return described["stopDate"].as_f64().context("a time");
         }
         tokio::time::sleep(poll).await;
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit a double")]
+fn count_ms(at: jiff::Timestamp) -> f64 {
+    at.as_millisecond() as f64
 }
 
 struct Bench {
@@ -163,7 +172,7 @@ impl Bench {
         Ok((Fsyncs::beside(&self.data), Instant::now(), cpu_ms(self.server.pid)?))
     }
 
-    async fn starts(&self, machine: &str, executions: usize, clients: usize) -> Result<()> {
+    async fn starts(&self, machine: &str, executions: usize, clients: usize, rate: Option<usize>) -> Result<()> {
         let (fsyncs, begun, cpu) = self.measured()?;
         let mut running = tokio::task::JoinSet::new();
         for n in 0..clients {
@@ -172,7 +181,11 @@ impl Bench {
             running.spawn(async move {
                 let mut client = Client::connect(&server).await?;
                 let mut took = Vec::new();
-                for _ in 0..mine {
+                for round in 0..mine {
+                    if let Some(rate) = rate {
+                        let at = Duration::from_secs_f64(count(n + round * clients) / count(rate));
+                        tokio::time::sleep_until(tokio::time::Instant::from_std(begun + at)).await;
+                    }
                     let begun = Instant::now();
                     let execution = start(&mut client, &machine, &json!({})).await?;
                     ended(&mut client, &execution, SOON).await?;
@@ -238,13 +251,18 @@ impl Bench {
         rate: Option<usize>,
     ) -> Result<()> {
         let (fsyncs, begun, cpu) = self.measured()?;
+        let began = count_ms(jiff::Timestamp::now()) / 1000.0;
         let mut running = tokio::task::JoinSet::new();
-        let mut took = Vec::new();
+        let (mut took, mut last) = (Vec::new(), began);
+        let mut note = |(entered, ended): (f64, f64)| {
+            took.push(entered);
+            last = last.max(ended);
+        };
         for n in 0..executions {
             if running.len() >= clients
                 && let Some(done) = running.join_next().await
             {
-                took.push(done??);
+                note(done??);
             }
             if let Some(rate) = rate {
                 let at = Duration::from_secs_f64(count(n * states) / count(rate));
@@ -256,21 +274,21 @@ impl Bench {
                 let begun = Instant::now();
                 let execution = start(&mut client, &machine, &json!({})).await?;
                 let entered = ms(begun.elapsed());
-                ended(&mut client, &execution, SELDOM).await?;
-                anyhow::Ok(entered)
+                anyhow::Ok((entered, ended(&mut client, &execution, SELDOM).await?))
             });
         }
         while let Some(done) = running.join_next().await {
-            took.push(done??);
+            note(done??);
         }
-        let (wall, cpu) = (begun.elapsed(), cpu_ms(self.server.pid)? - cpu);
+        // The end is asked for seldom, not to be a load itself: what counts is when the server says that it was.
+        let (wall, cpu) = (last - began, cpu_ms(self.server.pid)? - cpu);
         let transitions = executions * states;
         let (took, fsync) = (Spread::of(took), fsyncs.end()?);
         say(
             "tasks",
             &[
                 ("transitions", transitions.to_string()),
-                ("per second", format!("{:.0}", count(transitions) / wall.as_secs_f64())),
+                ("per second", format!("{:.0}", count(transitions) / wall)),
                 ("server cpu us each", format!("{:.1}", cpu * 1000.0 / count(transitions))),
                 ("start to first state ms", took.show()),
                 ("fsync ms", fsync.show()),
