@@ -119,7 +119,8 @@ def checked(world, kind, n, state, reason, stopped, there, once):
     world.ended(kind, state)
     if state == "FAILED" and stopped is None:
         world.fault(f"{kind} {n} failed: {reason}")
-    expected = once if state == "SUCCEEDED" else type(once)()
+    nothing = tuple(False for _ in once) if isinstance(once, tuple) else False
+    expected = once if state == "SUCCEEDED" else nothing
     if there != expected:
         world.fault(f"{kind} {n} ended {state}, and there is {there}, not {expected}")
 
