@@ -225,7 +225,7 @@ fn sources(service: &str) -> Result<Vec<String>> {
         "iam" | "sts" => "identity",
         "secretsmanager" | "ssm" => "secrets",
         "sns" | "sqs" => "messaging",
-        "scheduler" | "pipes" => "events",
+        "scheduler" | "pipes" | "lakerun" => "events",
         other => other,
     };
     let mut found = Vec::new();

@@ -414,6 +414,8 @@ fn named_service(parts: &http::request::Parts, claim: Option<&Claim>) -> Option<
         "monitoring" => "cloudwatch",
         "secretsmanager" => "secretsmanager",
         "kms" => "kms",
+        "lineage" => "lineage",
+        "lakerun" => "lakerun",
         "ssm" => "ssm",
         "cloudformation" => "cloudformation",
         _ => "unknown",
@@ -461,6 +463,8 @@ fn service_of_target(prefix: &str) -> Option<&'static str> {
         "secretsmanager" => "secretsmanager",
         "AmazonSSM" => "ssm",
         "TrentService" => "kms",
+        "Lineage" => "lineage",
+        "Lakerun" => "lakerun",
         "GraniteServiceVersion20100801" => "cloudwatch",
         _ => return None,
     })

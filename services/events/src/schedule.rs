@@ -47,6 +47,22 @@ impl Schedule {
         }
     }
 
+    /// The first firings after `after`, of which `next` tells each.
+    pub(crate) fn times(
+        most: Option<i32>,
+        after: Timestamp,
+        mut next: impl FnMut(Timestamp) -> Result<Option<Timestamp>, wire::Error>,
+    ) -> Result<Vec<wire::Timestamp>, wire::Error> {
+        let most = usize::try_from(most.unwrap_or(10)).unwrap_or_default();
+        let (mut at, mut found) = (after, Vec::new());
+        while found.len() < most {
+            let Some(then) = next(at)? else { break };
+            found.push(wire::Timestamp(then));
+            at = then;
+        }
+        Ok(found)
+    }
+
     pub(crate) fn is_once(&self) -> bool {
         matches!(self, Self::At(_))
     }

@@ -22,13 +22,18 @@ fn task_id(home: &Home, name: &str) -> String {
 /// Puts the rule's next firing on the queue, or takes it off.
 pub(super) fn plan(tx: &mut Tx<'_>, rule: &Rule, now: Timestamp) -> Result<(), Error> {
     let id = task_id(&rule.home(), &rule.name);
-    let schedule = rule.schedule.as_deref().filter(|_| rule.is_enabled()).map(Schedule::parse).transpose()?;
-    let anchor = Timestamp::from_millisecond(rule.anchor_ms).unwrap_or(now);
-    let next = schedule.and_then(|schedule| schedule.next(now, anchor, &TimeZone::UTC));
+    let next = if rule.is_enabled() { next(rule, now)? } else { None };
     match next {
         Some(at) => Ok(tx.enqueue(NewTask::new(FIRE, id).payload(&(rule.home(), &rule.name))?.at(at))?),
         None => cancel(tx, &rule.home(), &rule.name),
     }
+}
+
+/// When it would fire after `after`: of a disabled rule too, as if it were enabled.
+pub(super) fn next(rule: &Rule, after: Timestamp) -> Result<Option<Timestamp>, Error> {
+    let schedule = rule.schedule.as_deref().map(Schedule::parse).transpose()?;
+    let anchor = Timestamp::from_millisecond(rule.anchor_ms).unwrap_or(after);
+    Ok(schedule.and_then(|schedule| schedule.next(after, anchor, &TimeZone::UTC)))
 }
 
 pub(super) fn cancel(tx: &mut Tx<'_>, home: &Home, name: &str) -> Result<(), Error> {

@@ -26,5 +26,6 @@ pub(crate) fn register(platform: &Platform) {
         ListEventBuses, ListRuleNamesByTarget, ListRules, ListTagsForResource, ListTargetsByRule, PutEvents, PutRule,
         PutTargets, RemoveTargets, TagResource, TestEventPattern, UntagResource,
     );
+    operations!(platform.router, service, api_lakerun: ListRuleTimes);
     platform.control.register(fire::FIRE, 2, Arc::new(fire::Firer(store)));
 }

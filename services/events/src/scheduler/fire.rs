@@ -46,7 +46,8 @@ pub(super) fn cancel(tx: &mut Tx<'_>, place: &Place) -> Result<(), Error> {
     if tx.has_task(&id)? { Ok(tx.cancel_task(&id)?) } else { Ok(()) }
 }
 
-fn next(record: &Record, after: Timestamp) -> Result<Option<Timestamp>, Error> {
+/// When it would fire after `after`: of a disabled schedule too, as if it were enabled.
+pub(super) fn next(record: &Record, after: Timestamp) -> Result<Option<Timestamp>, Error> {
     let shown = &record.shown;
     let schedule = Schedule::parse(shown.schedule_expression.as_deref().unwrap_or_default())?;
     let zone =

@@ -22,5 +22,6 @@ pub(crate) fn register(platform: &Platform) {
         CreateSchedule, CreateScheduleGroup, DeleteSchedule, DeleteScheduleGroup, GetSchedule, GetScheduleGroup,
         ListScheduleGroups, ListSchedules, ListTagsForResource, TagResource, UntagResource, UpdateSchedule,
     );
+    operations!(platform.router, service, api_lakerun: ListScheduleTimes);
     platform.control.register(fire::FIRE, 2, Arc::new(fire::Firer(store)));
 }

@@ -153,3 +153,27 @@ async fn a_schedule_fires_once_and_goes() {
     let gone = bench.cx.call_json("scheduler", "getSchedule", json!({"Name": "once"})).await.unwrap_err();
     assert_eq!(gone.code(), "ResourceNotFoundException");
 }
+
+#[tokio::test]
+async fn schedules_and_rules_tell_when_they_come_next() {
+    let bench = bench();
+    let end = "2099-01-03T12:00:00Z".parse::<jiff::Timestamp>().unwrap().as_second();
+    let schedule = json!({"Name": "nightly", "ScheduleExpression": "cron(30 2 ? 1 * 2099)", "EndDate": end,
+        "ScheduleExpressionTimezone": "Europe/Oslo", "State": "DISABLED", "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": {"Arn": queue("q"), "RoleArn": "arn:aws:iam::000000000000:role/r"}});
+    bench.cx.call_json("scheduler", "createSchedule", schedule).await.unwrap();
+    let told = bench.cx.call_json("lakerun", "listScheduleTimes", json!({"Name": "nightly"})).await.unwrap();
+    let day = |n: i32| format!("2099-01-{n:02}T01:30:00Z");
+    assert_eq!(told["Times"], json!([day(1), day(2), day(3)]), "in its zone, and none after its end");
+
+    let rule = json!({"Name": "often", "ScheduleExpression": "rate(2 hours)"});
+    bench.cx.call_json("events", "putRule", rule).await.unwrap();
+    let asked = json!({"Name": "often", "MaxResults": 4});
+    let told = bench.cx.call_json("lakerun", "listRuleTimes", asked).await.unwrap();
+    let times: Vec<jiff::Timestamp> =
+        told["Times"].as_array().unwrap().iter().map(|t| t.as_str().unwrap().parse().unwrap()).collect();
+    assert_eq!(times.len(), 4);
+    assert!(times.windows(2).all(|pair| pair[1].duration_since(pair[0]) == jiff::SignedDuration::from_hours(2)));
+    let unknown = bench.cx.call_json("lakerun", "listRuleTimes", json!({"Name": "nosuch"})).await.unwrap_err();
+    assert_eq!(unknown.code(), "ResourceNotFoundException");
+}

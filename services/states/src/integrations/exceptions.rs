@@ -262,6 +262,10 @@ pub(super) const EXCEPTIONS: &[(&str, &[(&str, &str)])] = &[
         ("XksProxyVpcEndpointServiceInvalidConfigurationException", "XksProxyVpcEndpointServiceInvalidConfigurationException"),
         ("XksProxyVpcEndpointServiceNotFoundException", "XksProxyVpcEndpointServiceNotFoundException"),
     ]),
+    ("lakerun", &[
+        ("ResourceNotFoundException", "ResourceNotFoundException"),
+        ("ValidationException", "ValidationException"),
+    ]),
     ("lambda", &[
         ("AliasLimitExceededException", "AliasLimitExceededException"),
         ("CallbackTimeoutException", "CallbackTimeoutException"),

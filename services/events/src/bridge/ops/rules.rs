@@ -1,9 +1,10 @@
-//! DescribeRule, DeleteRule, EnableRule and DisableRule.
+//! DescribeRule, DeleteRule, EnableRule and DisableRule; ListRuleTimes, which AWS does not have.
 
 use api_events::{
     DeleteRule, DeleteRuleRequest, DescribeRule, DescribeRuleRequest, DescribeRuleResponse, DisableRule,
     DisableRuleRequest, EnableRule, EnableRuleRequest,
 };
+use api_lakerun::{ListRuleTimes, ListRuleTimesRequest, TimesResponse};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
@@ -11,6 +12,7 @@ use wire::types::Empty;
 
 use crate::bridge::rule::Home;
 use crate::bridge::{Bridge, fire};
+use crate::schedule::Schedule;
 
 #[async_trait]
 impl Handle<DescribeRule> for Bridge {
@@ -29,6 +31,15 @@ impl Handle<DescribeRule> for Bridge {
             created_by: Some(rule.account),
             ..DescribeRuleResponse::default()
         })
+    }
+}
+
+#[async_trait]
+impl Handle<ListRuleTimes> for Bridge {
+    async fn handle(&self, cx: &Cx, req: ListRuleTimesRequest) -> Result<TimesResponse, Error> {
+        let home = Home::new(cx, req.event_bus_name.as_deref());
+        let rule = self.store.read(|tx| home.rule(tx, &req.name)).await?;
+        Ok(TimesResponse { times: Schedule::times(req.max_results, cx.now(), |after| fire::next(&rule, after))? })
     }
 }
 

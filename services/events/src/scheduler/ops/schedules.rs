@@ -1,5 +1,6 @@
-//! GetSchedule and DeleteSchedule.
+//! GetSchedule and DeleteSchedule; ListScheduleTimes, which AWS does not have.
 
+use api_lakerun::{ListScheduleTimes, ListScheduleTimesRequest, TimesResponse};
 use api_scheduler::{
     DeleteSchedule, DeleteScheduleInput, DeleteScheduleOutput, GetSchedule, GetScheduleInput, GetScheduleOutput,
 };
@@ -7,6 +8,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
+use crate::schedule::Schedule;
 use crate::scheduler::record::Place;
 use crate::scheduler::{Scheduler, fire};
 
@@ -29,5 +31,15 @@ impl Handle<DeleteSchedule> for Scheduler {
         })
         .await?;
         Ok(DeleteScheduleOutput {})
+    }
+}
+
+#[async_trait]
+impl Handle<ListScheduleTimes> for Scheduler {
+    async fn handle(&self, cx: &Cx, req: ListScheduleTimesRequest) -> Result<TimesResponse, Error> {
+        let place = Place::new(cx, req.group_name.as_deref(), &req.name);
+        let record = self.store.read(|tx| place.load(tx)).await?;
+        let times = Schedule::times(req.max_results, cx.now(), |after| fire::next(&record, after))?;
+        Ok(TimesResponse { times })
     }
 }
