@@ -106,6 +106,57 @@ pub(crate) async fn delete(client: &Client, stack: &str) -> Result<()> {
     }
 }
 
+/// The stack's resources of a type: their names in the template and their ids.
+pub(crate) async fn resources(client: &Client, stack: &str, kind: &str) -> Result<Vec<(String, String)>> {
+    let xml = query(client, "DescribeStackResources", &[("StackName".to_owned(), stack.to_owned())]).await?;
+    let of_kind = all(&xml, "member").filter(|member| one(member, "ResourceType").as_deref() == Some(kind));
+    Ok(of_kind
+        .filter_map(|member| Some((one(member, "LogicalResourceId")?, one(member, "PhysicalResourceId")?)))
+        .collect())
+}
+
+/// Deletes all versions of all objects of the stack's buckets.
+pub(crate) async fn empty_buckets(client: &Client, stack: &str) -> Result<()> {
+    if status(client, stack).await?.is_none() {
+        return Ok(());
+    }
+    for (_, bucket) in resources(client, stack, "AWS::S3::Bucket").await? {
+        let mut gone = 0_u64;
+        loop {
+            let path = format!("/{bucket}?versions");
+            let call = Call { service: "s3", method: "GET", path: &path, headers: &[], body: Bytes::new() };
+            let (code, body) = client.send(call).await?;
+            if code == http::StatusCode::NOT_FOUND {
+                break;
+            }
+            let xml = String::from_utf8_lossy(&body).into_owned();
+            let versions: Vec<_> = ["Version", "DeleteMarker"]
+                .into_iter()
+                .flat_map(|kind| all(&xml, kind))
+                .filter_map(|version| Some((one(version, "Key")?, one(version, "VersionId")?)))
+                .collect();
+            if !code.is_success() || versions.is_empty() {
+                break;
+            }
+            for (key, version) in versions {
+                let key: Vec<_> = key.split('/').map(package::escape).collect();
+                let path = format!("/{bucket}/{}?versionId={}", key.join("/"), package::escape(&version));
+                let call = Call { service: "s3", method: "DELETE", path: &path, headers: &[], body: Bytes::new() };
+                let (code, body) = client.send(call).await?;
+                if !code.is_success() {
+                    let text = String::from_utf8_lossy(&body).into_owned();
+                    bail!("{bucket} cannot be emptied: {}", one(&text, "Message").unwrap_or(text));
+                }
+                gone += 1;
+            }
+        }
+        if gone > 0 {
+            say(&format!("{gone} objects of {bucket} deleted"));
+        }
+    }
+    Ok(())
+}
+
 /// Tells events as they come, or only remembers them, until no operation is under way; the status then.
 async fn follow(client: &Client, stack: &str, told: &mut BTreeSet<String>, aloud: bool) -> Result<String> {
     loop {
@@ -191,6 +242,11 @@ fn all<'a>(xml: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
         .filter_map(move |part| part.rfind(&open).map(|at| &part[at + open.len()..]))
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+/// The texts of all innermost elements of this name.
+pub(crate) fn texts(xml: &str, name: &str) -> Vec<String> {
+    all(xml, name).filter_map(|text| one(&format!("<x>{text}</x>"), "x")).collect()
 }
 
 /// The text of the first element of this name.

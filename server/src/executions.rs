@@ -15,7 +15,7 @@ use crate::output::{self, Format, say};
 use tree::{Tree, seconds};
 
 /// How a shell knows a command that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 const POLL: Duration = Duration::from_millis(100);
 /// Lines that a drawn tree may take.
 const ROWS: usize = 20;
@@ -33,6 +33,13 @@ pub(crate) struct RunArgs {
     /// Show the states as they run; end with 0 when the execution succeeds, 1 when it fails, 2 when it times out, 3 when it is stopped
     #[arg(short, long)]
     follow: bool,
+}
+
+impl RunArgs {
+    /// A run that is followed to its end.
+    pub(crate) fn followed(state_machine: &str, input: &str) -> Self {
+        Self { state_machine: state_machine.to_owned(), input: input.to_owned(), name: None, follow: true }
+    }
 }
 
 #[derive(clap::Args)]
@@ -350,7 +357,7 @@ pub(crate) async fn described(client: &Client, arn: &str) -> Result<Value> {
 }
 
 /// An execution by its ARN, or as MACHINE/NAME.
-fn execution_arn(client: &Client, execution: &str) -> Result<String> {
+pub(crate) fn execution_arn(client: &Client, execution: &str) -> Result<String> {
     if execution.starts_with("arn:") {
         return Ok(execution.to_owned());
     }

@@ -171,6 +171,21 @@ pub(crate) async fn logs(data: &Path, prefix: &str, follow: bool) -> Result<()> 
     }
 }
 
+/// `lakerun logs --execution`.
+pub(crate) async fn logs_of(data: &Path, execution: &str, prefix: &str) -> Result<()> {
+    let client = Client::open(data)?;
+    let arn = crate::executions::execution_arn(&client, execution)?;
+    let lines = crate::execution_logs::lines(&client, &arn).await?;
+    let wanted: Vec<_> = lines.into_iter().filter(|(_, group, _)| group.starts_with(prefix)).collect();
+    if wanted.is_empty() {
+        complain("nothing was logged by what this execution has started");
+    }
+    for (time, group, text) in wanted {
+        say(&format!("{} {group} {text}", wire::Timestamp::from_millis(time).to_iso()));
+    }
+    Ok(())
+}
+
 /// `lakerun doctor`: one line per thing, `ok` or what is missing and what that costs.
 pub(crate) async fn doctor(data: &Path) -> Result<()> {
     let mut compute =

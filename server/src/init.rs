@@ -26,9 +26,7 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         say(&format!("written  {}", path.display()));
     }
-    let stack = std::path::absolute(folder)?.file_name().map(|name| name.to_string_lossy().into_owned());
-    let stack: String =
-        stack.unwrap_or_default().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let stack = stack_of(folder)?;
     say(&format!(
         "\nNext\n  cd {folder}\n  lakerun deploy {stack} template.yaml\n  \
          lakerun cp sales.csv s3://{stack}-lake/incoming/\n  lakerun run {stack} --follow\n  \
@@ -37,4 +35,11 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
         database = stack.replace('-', "_").to_lowercase(),
     ));
     Ok(())
+}
+
+/// The name of a folder as that of a stack.
+pub(crate) fn stack_of(folder: &Path) -> Result<String> {
+    let whole = folder.canonicalize().or_else(|_| std::path::absolute(folder))?;
+    let name = whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect())
 }

@@ -3,10 +3,12 @@
 //! Map: [`settings`] what can be set · [`up`] start and stop · [`services`] which services there are · [`memory`] what is
 //! given back when there is nothing to do · [`worker`] child
 //! processes' side · [`client`] the signed client that the other commands use, a file each: [`executions`], [`deploy`],
-//! [`look`], [`sql`], [`objects`], [`init`], [`info`] · [`output`] how they print.
+//! [`dev`], [`execution_logs`], [`look`], [`sql`], [`objects`], [`init`], [`info`] · [`output`] how they print.
 
 mod client;
 mod deploy;
+mod dev;
+mod execution_logs;
 mod executions;
 mod info;
 mod init;
@@ -90,9 +92,20 @@ enum Command {
         #[command(flatten)]
         data: DataFlag,
     },
+    /// Deploy a folder's template, run its state machine, and do both again whenever a file is saved
+    #[command(after_help = EXIT_CODES)]
+    Dev {
+        #[command(flatten)]
+        dev: dev::DevArgs,
+        #[command(flatten)]
+        data: DataFlag,
+    },
     /// Delete a CloudFormation stack
     Delete {
         stack: String,
+        /// Delete what its buckets hold first: a bucket that is not empty cannot be deleted
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         data: DataFlag,
     },
@@ -104,10 +117,14 @@ enum Command {
         /// Go on as new events come
         #[arg(short, long)]
         follow: bool,
+        /// Only what the functions, jobs and crawls wrote that this execution has started: its ARN, or MACHINE/NAME
+        #[arg(short, long, value_name = "EXECUTION", conflicts_with = "follow")]
+        execution: Option<String>,
         #[command(flatten)]
         data: DataFlag,
     },
     /// Start an execution of a state machine, and follow it
+    #[command(after_help = EXIT_CODES)]
     Run {
         #[command(flatten)]
         run: executions::RunArgs,
@@ -170,6 +187,8 @@ enum Command {
     Doctor(DataFlag),
     /// Print the completion of a shell, e.g. lakerun completion bash > /etc/bash_completion.d/lakerun
     Completion { shell: clap_complete::Shell },
+    /// Write the man pages into a folder, one for each command
+    Man { folder: PathBuf },
 }
 
 /// Which running server a command talks to.
@@ -210,6 +229,7 @@ fn main() -> ExitCode {
         Command::TestState { test, data } => {
             block(async { executions::test_state(&client::Client::open(&data.path())?, test).await })
         }
+        Command::Dev { dev, data } => block(async { dev::run(&client::Client::open(&data.path())?, dev).await }),
         Command::Sql { sql, data } => block(async { sql::run(&client::Client::open(&data.path())?, sql).await }),
         other => plain(other).map(|()| ExitCode::SUCCESS),
     })
@@ -245,10 +265,17 @@ fn plain(command: Command) -> anyhow::Result<()> {
         Command::Deploy { stack, template, parameters, data } => {
             block(async { deploy::run(&client::Client::open(&data.path())?, &stack, &template, &parameters).await })
         }
-        Command::Delete { stack, data } => {
-            block(async { deploy::delete(&client::Client::open(&data.path())?, &stack).await })
+        Command::Delete { stack, force, data } => block(async {
+            let client = client::Client::open(&data.path())?;
+            if force {
+                deploy::empty_buckets(&client, &stack).await?;
+            }
+            deploy::delete(&client, &stack).await
+        }),
+        Command::Logs { execution: Some(execution), prefix, data, .. } => {
+            block(info::logs_of(&data.path(), &execution, &prefix))
         }
-        Command::Logs { prefix, follow, data } => block(info::logs(&data.path(), &prefix, follow)),
+        Command::Logs { prefix, follow, data, .. } => block(info::logs(&data.path(), &prefix, follow)),
         Command::Executions { list, data } => {
             block(async { executions::list(&client::Client::open(&data.path())?, list).await })
         }
@@ -262,7 +289,11 @@ fn plain(command: Command) -> anyhow::Result<()> {
             );
             Ok(())
         }
-        Command::Run { .. } | Command::TestState { .. } | Command::Sql { .. } => Ok(()),
+        Command::Man { folder } => {
+            std::fs::create_dir_all(&folder)?;
+            Ok(clap_mangen::generate_to(<Cli as clap::CommandFactory>::command(), folder)?)
+        }
+        Command::Run { .. } | Command::TestState { .. } | Command::Sql { .. } | Command::Dev { .. } => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `lakerun sql`: Athena from the command line: one statement, a file, or a prompt.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,6 +30,9 @@ pub(crate) struct SqlArgs {
     workgroup: String,
     #[arg(short, long, value_enum, default_value_t)]
     output: Form,
+    /// Where Parquet goes: a file, or a folder where there are several
+    #[arg(long, value_name = "FILE", required_if_eq("output", "parquet"))]
+    to: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, clap::ValueEnum)]
@@ -42,6 +45,8 @@ enum Form {
     Yaml,
     /// RFC 4180; NULL is an empty field
     Csv,
+    /// Files of Parquet with the types of the columns, by UNLOAD; --to names where they go
+    Parquet,
 }
 
 /// A result: names, and rows of texts; none is NULL.
@@ -62,6 +67,10 @@ pub(crate) async fn run(client: &Client, asked: SqlArgs) -> Result<ExitCode> {
         (None, None) if !std::io::stdin().is_terminal() => std::io::read_to_string(std::io::stdin())?,
         (None, None) => return prompt(client, &asked).await,
     };
+    if let (Form::Parquet, Some(to)) = (asked.output, &asked.to) {
+        unload(client, &asked, &statement, to).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     show(&ask(client, &asked, &statement).await?, asked.output)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -160,7 +169,8 @@ fn show(answer: &Answer, form: Form) -> Result<()> {
             let rows = Value::Array(answer.rows.iter().map(object).collect());
             output::document(if form == Form::Yaml { output::Format::Yaml } else { output::Format::Json }, &rows)?;
         }
-        Form::Table => {
+        // By UNLOAD where it is asked for; the prompt shows a table.
+        Form::Table | Form::Parquet => {
             let names: Vec<&str> = answer.names.iter().map(String::as_str).collect();
             let cell = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "NULL".to_owned());
             let rows: Vec<Vec<String>> = answer.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
@@ -168,6 +178,38 @@ fn show(answer: &Answer, form: Form) -> Result<()> {
             let summary = format!("({} rows, {} ms, {} bytes scanned)", rows.len(), answer.millis, answer.scanned);
             let _ = writeln!(std::io::stderr(), "{summary}");
         }
+    }
+    Ok(())
+}
+
+/// Has Athena write the result as Parquet, and brings the files.
+async fn unload(client: &Client, asked: &SqlArgs, statement: &str, to: &Path) -> Result<()> {
+    let path = format!("/{RESULTS}");
+    client.send(Call { service: "s3", method: "PUT", path: &path, headers: &[], body: Bytes::new() }).await?;
+    let prefix = format!("unload/{}-{}/", jiff::Timestamp::now().as_nanosecond(), std::process::id());
+    let query = statement.trim().trim_end_matches(';');
+    ask(client, asked, &format!("UNLOAD ({query}) TO 's3://{RESULTS}/{prefix}' WITH (format = 'PARQUET')")).await?;
+    let path = format!("/{RESULTS}?list-type=2&prefix={}", crate::deploy::package::escape(&prefix));
+    let (_, body) =
+        client.send(Call { service: "s3", method: "GET", path: &path, headers: &[], body: Bytes::new() }).await?;
+    let keys = crate::deploy::texts(&String::from_utf8_lossy(&body), "Key");
+    match keys.as_slice() {
+        [] => bail!("the statement has no rows: no file is written"),
+        [key] if !to.is_dir() => {
+            crate::objects::copy(client, &format!("s3://{RESULTS}/{key}"), &to.display().to_string()).await?
+        }
+        _ => {
+            std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+            for (at, key) in keys.iter().enumerate() {
+                let file = to.join(format!("part-{at:04}.parquet"));
+                crate::objects::copy(client, &format!("s3://{RESULTS}/{key}"), &file.display().to_string()).await?;
+            }
+        }
+    }
+    // They were made for this alone.
+    for key in &keys {
+        let path = format!("/{RESULTS}/{key}");
+        client.send(Call { service: "s3", method: "DELETE", path: &path, headers: &[], body: Bytes::new() }).await?;
     }
     Ok(())
 }

@@ -34,7 +34,9 @@ pub(super) async fn tell(client: &Client, resource: &str) -> Result<()> {
 fn rows(answer: &Value, only: Option<&str>) -> Vec<Vec<String>> {
     let nodes = answer["Nodes"].as_array().map(Vec::as_slice).unwrap_or_default();
     let node = |id: &Value| nodes.iter().find(|node| node["Id"] == *id);
-    let edges = answer["Edges"].as_array().into_iter().flatten();
+    let mut edges: Vec<&Value> = answer["Edges"].as_array().into_iter().flatten().collect();
+    let last = |edge: &Value| edge["LastTime"].as_f64().unwrap_or_default();
+    edges.sort_by(|a, b| last(b).total_cmp(&last(a)));
     let mut rows = Vec::new();
     for edge in edges {
         let (who, data) = if edge["Type"] == "READ" {
@@ -46,12 +48,11 @@ fn rows(answer: &Value, only: Option<&str>) -> Vec<Vec<String>> {
             continue;
         }
         let data = node(data).and_then(|data| data["Name"].as_str()).unwrap_or_default();
-        let last = edge["LastTime"].as_f64().unwrap_or_default();
         rows.push(vec![
             told(answer, who),
             edge["Type"].as_str().unwrap_or_default().to_lowercase(),
             data.to_owned(),
-            crate::executions::moment(last),
+            crate::executions::moment(last(edge)),
         ]);
     }
     rows
@@ -70,7 +71,12 @@ fn told(answer: &Value, id: &Value) -> String {
         words.push(format!("{kind} {}", node["Name"].as_str().unwrap_or_default()));
         match edges.iter().find(|edge| edge["Type"] == "STARTED" && edge["Target"] == at) {
             Some(edge) => at = edge["Source"].clone(),
-            None => break,
+            None => {
+                // Its principal's name, without account and kind.
+                let asked = node["AskedBy"].as_str().and_then(|arn| arn.splitn(6, ':').nth(5));
+                words.extend(asked.map(str::to_owned));
+                break;
+            }
         }
     }
     words.join(" for ")

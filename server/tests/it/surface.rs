@@ -120,3 +120,76 @@ fn services_that_are_not_here_are_named() {
     let wrong = SigningKeys { secret_key: "not it", ..root() };
     assert_eq!(server.json(&wrong, "kinesis", "Kinesis_20131202.ListStreams", "{}").0, 403);
 }
+
+/// A stack that writes an object: nothing that needs Python.
+const TEMPLATE: &str = r#"
+Resources:
+  Lake: {Type: AWS::S3::Bucket, Properties: {BucketName: !Sub "${AWS::StackName}-lake"}}
+  Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "sts:AssumeRole", Principal: {Service: states.amazonaws.com}}]}
+      Policies:
+        - PolicyName: lake
+          PolicyDocument: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:PutObject", Resource: !Sub "${Lake.Arn}/*"}]}
+  Pipeline:
+    Type: AWS::StepFunctions::StateMachine
+    Properties:
+      StateMachineName: !Ref AWS::StackName
+      DefinitionS3Location: pipeline.asl.json
+      DefinitionSubstitutions: {Lake: !Ref Lake}
+      RoleArn: !GetAtt Role.Arn
+"#;
+const DEFINITION: &str = r#"{"StartAt": "Store", "States": {"Store": {"Type": "Task", "End": true,
+  "Resource": "arn:aws:states:::aws-sdk:s3:putObject", "Parameters": {"Bucket": "${Lake}", "Key": "day=1/x.json", "Body.$": "$"}}}}"#;
+
+#[test]
+fn a_folder_is_deployed_run_looked_at_and_taken_away() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display().to_string();
+    std::fs::write(folder.path().join("template.yaml"), TEMPLATE).unwrap();
+    std::fs::write(folder.path().join("pipeline.asl.json"), DEFINITION).unwrap();
+    let ran = server.lakerun(&["dev", &path, "--stack", "st", "--input", r#"{"n": 1}"#, "--once"], "");
+    assert!(ran.code == 0 && ran.out.contains("ETag"), "{}\n{}", ran.out, ran.err);
+    // What was saved is deployed; the run ends as the execution does.
+    std::fs::write(folder.path().join("pipeline.asl.json"), DEFINITION.replace("${Lake}", "no-such-bucket")).unwrap();
+    let failed = server.lakerun(&["dev", &path, "--stack", "st", "--once"], "");
+    assert!(failed.code == 1 && failed.err.contains("FAILED"), "{}\n{}", failed.out, failed.err);
+
+    let object = server.lakerun(&["describe", "s3://st-lake/day=1/x.json"], "");
+    assert!(object.code == 0 && object.out.contains("state Store for execution"), "{}\n{}", object.out, object.err);
+    let missing = server.lakerun(&["describe", "s3://st-lake/nowhere"], "");
+    assert!(missing.code == 1 && missing.err.contains("there is no object st-lake/nowhere"), "{}", missing.err);
+    let listed = server.lakerun(&["executions", "st", "-o", "json"], "");
+    let listed: Value = serde_json::from_str(&listed.out).unwrap();
+    let first = listed["executions"][1]["executionArn"].as_str().unwrap();
+    let execution = server.lakerun(&["describe", first], "");
+    assert!(execution.out.contains("wrote") && execution.out.contains("s3://st-lake/"), "{}", execution.out);
+    let quiet = server.lakerun(&["logs", "--execution", first], "");
+    assert!(quiet.code == 0 && quiet.out.is_empty() && quiet.err.contains("nothing was logged"), "{}", quiet.err);
+
+    let full = server.lakerun(&["delete", "st"], "");
+    assert!(full.code == 1 && full.err.contains("not empty"), "{}\n{}", full.out, full.err);
+    let gone = server.lakerun(&["delete", "st", "--force"], "");
+    assert!(gone.code == 0 && gone.out.contains("1 objects of st-lake deleted"), "{}\n{}", gone.out, gone.err);
+}
+
+#[test]
+fn results_are_written_as_parquet_and_pages_for_man() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.parquet");
+    let to = file.display().to_string();
+    let asked = server.lakerun(&["sql", "SELECT 1 AS n, 'x' AS word", "-o", "parquet", "--to", &to], "");
+    assert_eq!(asked.code, 0, "{}", asked.err);
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+    let without = server.lakerun(&["sql", "SELECT 1", "-o", "parquet"], "");
+    assert!(without.code == 2 && without.err.contains("--to"), "{}", without.err);
+    let pages = folder.path().join("man").display().to_string();
+    let made = Command::new(env!("CARGO_BIN_EXE_lakerun")).args(["man", &pages]).status().unwrap();
+    assert!(made.success());
+    let page = std::fs::read_to_string(folder.path().join("man/lakerun-dev.1")).unwrap();
+    assert!(page.contains(".TH lakerun-dev 1") && page.contains("Exit codes"), "{page}");
+}

@@ -64,6 +64,8 @@ struct Walk {
     edges: BTreeMap<(String, String), Access>,
     workers: BTreeMap<String, Worker>,
     principals: BTreeMap<String, String>,
+    /// What was asked for itself, and what it has started, whether they touched anything or not.
+    own: BTreeSet<String>,
     /// Asked, by whom.
     started: BTreeSet<(String, String)>,
     truncated: bool,
@@ -92,6 +94,7 @@ impl Walk {
                     self.truncated = true;
                     break;
                 }
+                self.own.insert(id.clone());
                 own.extend(records::children(tx, &id, MOST_WORKERS)?);
                 // All that it did is part of the answer, whatever way it is.
                 for (data, access) in self.all(tx, &id)? {
@@ -162,12 +165,19 @@ impl Walk {
     /// Who asked for each worker, up to the execution or the principal.
     fn climb(&mut self, tx: &mut Tx<'_>) -> Result<(), store::Error> {
         let mut queue: VecDeque<String> = self.edges.keys().map(|(worker, _)| worker.clone()).collect();
+        queue.extend(self.own.iter().cloned());
         let mut seen = BTreeSet::new();
         while let Some(id) = queue.pop_front() {
             if !seen.insert(id.clone()) {
                 continue;
             }
             let Some(known) = records::known(tx, &id)? else {
+                if self.own.contains(&id)
+                    && !self.edges.keys().any(|(worker, _)| *worker == id)
+                    && self.started.iter().all(|(by, _)| *by != id)
+                {
+                    continue;
+                }
                 // An execution that a client began before this was kept, or by way of another account.
                 self.workers.insert(id.clone(), Worker::Execution(id));
                 continue;
