@@ -20,6 +20,7 @@ const PAGES: Record<string, () => Promise<{ default: View }>> = {
   "map-run": lazy(() => import("./pages/maprun.tsx")),
   compare: lazy(() => import("./pages/compare.tsx")),
   lake: lazy(() => import("./pages/lake.tsx")),
+  lineage: lazy(() => import("./pages/lineage.tsx")),
   sql: lazy(() => import("./pages/sql.tsx")),
   functions: lazy(() => import("./pages/functions.tsx")),
   jobs: lazy(() => import("./pages/jobs.tsx")),
@@ -36,7 +37,7 @@ const PAGES: Record<string, () => Promise<{ default: View }>> = {
 
 export const NAVIGATION: [string, [string, string][]][] = [
   ["Pipelines", [["", "Overview"], ["machines", "State machines"]]],
-  ["Data", [["lake", "Lake"], ["sql", "SQL"], ["tables", "Tables' items"]]],
+  ["Data", [["lake", "Lake"], ["lineage", "Lineage"], ["sql", "SQL"], ["tables", "Tables' items"]]],
   ["Compute", [["functions", "Functions"], ["jobs", "Jobs and crawlers"]]],
   ["Messages", [["queues", "Queues"], ["topics", "Topics"], ["rules", "Schedules and rules"]]],
   ["Watch", [["logs", "Logs"], ["metrics", "Metrics"]]],

@@ -1,6 +1,6 @@
 // What all pages are made of: headings, states of loading, badges, tables, tabs, values, dialogs, messages.
 
-import { type ComponentChildren, Fragment, type VNode } from "preact";
+import { type ComponentChildren, type ComponentType, Fragment, type VNode } from "preact";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, listen } from "./api.ts";
 import { arnLink } from "./route.ts";
@@ -34,6 +34,18 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
       {retry ? <button onClick={retry}>Try again</button> : null}
     </div>
   );
+}
+
+/** A component whose code is fetched when it is first shown. */
+export function late<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
+  let found: ComponentType<P> | undefined;
+  return (props: P) => {
+    const [error, setError] = useState<unknown>();
+    const [, shown] = useState(0);
+    useEffect(() => { if (!found) load().then((c) => { found = c; shown((n) => n + 1); }, setError); }, []);
+    const Found = found;
+    return Found ? <Found {...props} /> : error ? <Failure error={error} retry={() => location.reload()} /> : <Loading />;
+  };
 }
 
 export const Empty = ({ children }: { children: ComponentChildren }) => <p class="empty">{children}</p>;

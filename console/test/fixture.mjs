@@ -118,8 +118,23 @@ export async function fill({ call }) {
   await call("logs", "CreateLogStream", { logGroupName: "/aws/vendedlogs/orders", logStreamName: "one" });
   await call("logs", "PutLogEvents", { logGroupName: "/aws/vendedlogs/orders", logStreamName: "one", logEvents: [1, 2, 3].map((n) => ({ timestamp: Date.now() - 4000 + n, message: `order ${n} ${n === 2 ? "ERROR too late" : "priced"}` })) });
   await call("cloudformation", "CreateStack", { StackName: "mail", TemplateBody: JSON.stringify({ Resources: { Queue: { Type: "AWS::SQS::Queue" }, Topic: { Type: "AWS::SNS::Topic" } } }) });
+  // Parquet, by a table that is made of the CSV.
+  const packing = await call("athena", "StartQueryExecution", { QueryString: "CREATE TABLE sales.packed WITH (format = 'PARQUET', external_location = 's3://console-lake/packed/') AS SELECT * FROM sales.daily", ResultConfiguration: { OutputLocation: "s3://console-lake/results/" } });
+  made.packed = await queried({ call }, packing.QueryExecutionId);
+  const { Contents } = await call("s3", "ListObjectsV2", { Bucket: "console-lake", Prefix: "packed/" });
+  made.parquet = Contents[0].Key;
   await call("athena", "StartQueryExecution", { QueryString: "SELECT city, amount FROM sales.daily ORDER BY id", ResultConfiguration: { OutputLocation: "s3://console-lake/results/" } });
   return made;
+}
+
+/** Waits until a query is over. */
+export async function queried({ call }, QueryExecutionId) {
+  for (;;) {
+    const { QueryExecution } = await call("athena", "GetQueryExecution", { QueryExecutionId });
+    if (QueryExecution.Status.State === "SUCCEEDED") return QueryExecutionId;
+    if (!["QUEUED", "RUNNING"].includes(QueryExecution.Status.State)) throw new Error(QueryExecution.Status.StateChangeReason);
+    await new Promise((done) => setTimeout(done, 100));
+  }
 }
 
 /** Waits until an execution is over. */

@@ -56,7 +56,9 @@ const PAGES = () => {
     ["machine-definition", address("machine", made.orders.machine, "?tab=Definition")], ["failed", address("machines", "", "?status=FAILED")],
     ["execution", address("execution", made.orders.execution, "?state=Price")], ["execution-caught", address("execution", made.caught.execution)],
     ["execution-timeline", address("execution", made.retried.execution, "?tab=Timeline&state=Load")], ["execution-states", address("execution", made.orders.execution, "?tab=States")],
-    ["execution-events", address("execution", made.orders.execution, "?tab=Events")], ["compare", address("compare", made.orders.execution)],
+    ["execution-events", address("execution", made.orders.execution, "?tab=Events")], ["execution-data", address("execution", made.orders.execution, "?tab=Data")], ["execution-costs", address("execution", made.orders.execution, "?tab=Costs")],
+    ["machine-times", address("machine", made.orders.machine, "?tab=Times")], ["compare", address("compare", made.orders.execution)], ["lineage", address("lineage", "s3://console-lake/sales/")], ["lineage-empty", address("lineage")],
+    ["lake-parquet", address("lake", `s3/${bucket}`, `?prefix=packed%2F&key=${encodeURIComponent(made.parquet)}`)], ["lake-table-lineage", address("lake", "catalog/sales/packed", "?tab=Lineage")],
     ["lake", address("lake")], ["lake-buckets", address("lake", "", "?tab=Buckets")], ["lake-bucket", address("lake", `s3/${bucket}`, "?prefix=sales%2Fday%3D2024-05-01%2F&key=sales%2Fday%3D2024-05-01%2Fsales.csv")],
     ["lake-table", address("lake", "catalog/sales/daily")], ["sql", address("sql")], ["functions", address("functions")], ["jobs", address("jobs")], ["job", address("jobs", "refine")], ["crawler", address("jobs", "crawler/sales")],
     ["tables", address("tables")], ["table", address("tables", "files")], ["queues", address("queues")], ["queue", address("queues", "work")], ["topics", address("topics")],
@@ -141,6 +143,116 @@ test("an open page with nothing changing asks nothing", { ...skip, timeout: PATI
     page.off("request", count);
     assert.equal(asked, 0, hash);
   }
+  await context.close();
+});
+
+test("lineage tells which state wrote an object, and what came of a file", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  // The state Store of orders wrote it, as its last execution; the object's page says so.
+  await show(page, address("lake", "s3/console-lake", "?prefix=orders%2F&key=orders%2Fresult.json"));
+  const by = page.locator("dd", { hasText: "for execution" });
+  await by.getByRole("link", { name: "Store" }).waitFor();
+  // From the CSV by the query to Parquet, as a graph.
+  await show(page, address("lineage", "s3://console-lake/sales/day=2024-05-01/sales.csv"));
+  await page.locator('[data-kind="work"]').first().waitFor();
+  const nodes = await page.locator("[data-node]").evaluateAll((all) => all.map((n) => n.getAttribute("data-node")));
+  assert.ok(nodes.includes("s3://console-lake/packed/"), nodes.join());
+  assert.ok(nodes.includes(`athena:query:${made.packed}`), nodes.join());
+  // What nobody noted is said.
+  await show(page, address("lineage", "s3://console-lake/nowhere.csv"));
+  await page.getByText("Nothing is recorded of s3://console-lake/nowhere.csv").waitFor();
+  await context.close();
+});
+
+test("Parquet shows its rows, its schema and its row groups", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("lake", "s3/console-lake", `?prefix=packed%2F&key=${encodeURIComponent(made.parquet)}`));
+  await page.getByRole("cell", { name: "city c" }).waitFor();
+  await page.getByRole("tab", { name: "Schema" }).click();
+  await page.getByRole("cell", { name: "amount" }).waitFor();
+  await page.getByRole("tab", { name: "Row groups" }).click();
+  const row = page.getByRole("row", { name: /amount/ });
+  await row.waitFor();
+  assert.match(await row.innerText(), /67\.5/, "the greatest amount");
+  await context.close();
+});
+
+test("a plan shows rows and time of each operator", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("sql", "", `?statement=${encodeURIComponent("SELECT count(*) AS n FROM sales.daily WHERE amount > 30")}`));
+  await page.getByRole("button", { name: "Explain", exact: true }).click();
+  await page.getByRole("region", { name: "Plan" }).waitFor();
+  const rows = await page.getByRole("region", { name: "Plan" }).locator("tbody tr").evaluateAll((all) => all.map((r) => [...r.cells].map((c) => c.innerText)));
+  assert.ok(rows.some(([name, out]) => name.startsWith("AggregateExec") && out === "1"), JSON.stringify(rows));
+  // Tabs are kept: a second one, and the first as it was.
+  await page.getByRole("button", { name: "New tab" }).click();
+  await page.keyboard.press("Control+a");
+  await page.getByRole("button", { name: /^SELECT count/ }).click();
+  await page.reload();
+  await page.getByRole("button", { name: /^SELECT count/ }).waitFor();
+  await context.close();
+});
+
+test("a definition is checked while it is typed", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("machine", made.waits.machine, "?tab=Definition"));
+  const editor = page.getByRole("textbox", { name: "Definition" });
+  await editor.click();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.insertText('{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "Nowhere"}}}');
+  await page.getByText("MISSING_TRANSITION_TARGET").first().waitFor();
+  assert.equal(await page.getByRole("button", { name: "Save" }).isDisabled(), true);
+  await page.keyboard.press("Control+a");
+  await page.keyboard.insertText('{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Succeed"}}}');
+  await page.locator('[data-state="B"]').waitFor();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.insertText("{");
+  await page.getByText("This is not JSON yet.").waitFor();
+  await context.close();
+});
+
+test("costs are AWS's list prices of what ran", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("execution", made.retried.execution, "?tab=Costs"));
+  // One state, and two retries.
+  await page.getByRole("cell", { name: "3 transitions" }).waitFor();
+  await page.getByRole("cell", { name: "$0.000075" }).waitFor();
+  await context.close();
+});
+
+test("a schedule tells its next ten times", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  for (const rest of ["schedule/default/every-hour", "rule/default/nightly"]) {
+    await show(page, address("rules", rest));
+    await page.locator("ol li").nth(9).waitFor();
+    assert.equal(await page.locator("ol li").count(), 10);
+  }
+  await context.close();
+});
+
+test("a role is asked whether it may", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("roles", "console"));
+  await page.getByRole("button", { name: "Simulate" }).click();
+  await page.getByRole("cell", { name: "allowed", exact: true }).first().waitFor();
+  await context.close();
+});
+
+test("a long history opens, and its rows are made as they come into sight", { ...skip, timeout: PATIENCE }, async (t) => {
+  const letters = [..."ABCDEFGHIJK"];
+  const passes = Object.fromEntries(letters.map((name, i) => [name, { Type: "Pass", ...(i < letters.length - 1 ? { Next: letters[i + 1] } : { End: true }) }]));
+  const definition = { StartAt: "Numbers", States: {
+    Numbers: { Type: "Pass", Parameters: { "items.$": "States.ArrayRange(1, 1000, 1)" }, Next: "Each" },
+    Each: { Type: "Map", ItemsPath: "$.items", ResultPath: null, End: true, ItemProcessor: { ProcessorConfig: { Mode: "INLINE" }, StartAt: "A", States: passes } } } };
+  const machine = await api.call("states", "CreateStateMachine", { name: "long", definition: JSON.stringify(definition), roleArn: "arn:aws:iam::000000000000:role/console" });
+  const { executionArn } = await api.call("states", "StartExecution", { stateMachineArn: machine.stateMachineArn });
+  assert.equal((await ended(api, executionArn)).status, "SUCCEEDED");
+  const { page, context } = await open();
+  const began = performance.now();
+  await show(page, address("execution", executionArn, "?tab=Events"));
+  await page.getByText("24,008 of 24,008").waitFor();
+  t.diagnostic(`24,008 events in ${Math.round(performance.now() - began)} ms`);
+  assert.ok(await page.locator(".virtual-row").count() < 100);
   await context.close();
 });
 

@@ -41,13 +41,17 @@ const SHOW_MS = 400;
 export async function load(executionArn: string, into: History, data: Data, seen: () => void): Promise<void> {
   let nextToken: string | undefined;
   let shown = 0;
+  const ask = (token?: string): Promise<Page> => call("states", "GetExecutionHistory", {
+    executionArn, maxResults: PAGE, includeExecutionData: false, ...(token ? { nextToken: token } : {}),
+  });
+  let asked = ask();
   do {
     data.mark(nextToken);
-    const page: Page = await call("states", "GetExecutionHistory", {
-      executionArn, maxResults: PAGE, includeExecutionData: false, ...(nextToken ? { nextToken } : {}),
-    });
-    into.add(page.events);
+    const page: Page = await asked;
     nextToken = page.nextToken;
+    // The next page comes while this one is taken in.
+    if (nextToken) asked = ask(nextToken);
+    into.add(page.events);
     if (performance.now() - shown > SHOW_MS || !nextToken) {
       seen();
       shown = performance.now();

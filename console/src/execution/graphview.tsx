@@ -12,11 +12,12 @@ const path = (points: { x: number; y: number }[]): string =>
 
 const STEP = 1.25;
 
-export interface GraphProps { machine: Machine; summaries: Map<string, Summary>; notes?: Map<string, string>; selected?: string; onSelect: (name: string) => void }
+export interface GraphProps { machine: Machine; summaries: Map<string, Summary>; notes?: Map<string, string>; selected?: string; /** Begins with the colours of time. */ hot?: boolean; onSelect: (name: string) => void }
 
-export function Graph({ machine, summaries, notes, selected, onSelect }: GraphProps) {
+export function Graph({ machine, summaries, notes, selected, hot, onSelect }: GraphProps) {
   const [collapsed, setCollapsed] = useState<ReadonlySet<string>>(new Set());
   const [zoom, setZoom] = useState<number>();
+  const [heat, setHeat] = useState(hot ?? false);
   const canvas = useRef<HTMLDivElement>(null);
   const drawing = useMemo(() => layout(machine, collapsed), [machine, collapsed]);
   const groups = useMemo(() => layout(machine, new Set()).boxes.filter((b) => b.holds > 0).map((b) => b.name!), [machine]);
@@ -24,6 +25,9 @@ export function Graph({ machine, summaries, notes, selected, onSelect }: GraphPr
   const fit = () => Math.min(1, Math.max(0.55, ((canvas.current?.clientWidth ?? 800) - 4) / drawing.width));
   useEffect(() => { setZoom(fit()); }, [machine]);
   const scale = zoom ?? 1;
+  // The time of states that hold no others: what a Map waits for is its states' own.
+  const own = (name: string) => (groups.includes(name) && summaries.get(name) && drawing.boxes.find((b) => b.name === name)?.collapsed === false ? 0 : (summaries.get(name)?.seconds ?? 0));
+  const spent = drawing.boxes.reduce((n, b) => n + (b.name === undefined ? 0 : own(b.name)), 0);
   const toggle = (name: string) => setCollapsed((old) => {
     const next = new Set(old);
     if (!next.delete(name)) next.add(name);
@@ -38,6 +42,7 @@ export function Graph({ machine, summaries, notes, selected, onSelect }: GraphPr
         {groups.length > 0 ? (collapsed.size < groups.length
           ? <button onClick={() => setCollapsed(new Set(groups))}>Collapse all</button>
           : <button onClick={() => setCollapsed(new Set())}>Expand all</button>) : null}
+        {spent > 0 ? <button aria-pressed={heat} onClick={() => setHeat(!heat)}>Where the time goes</button> : null}
         {selected && groups.includes(selected) ? <button onClick={() => toggle(selected)}>{collapsed.has(selected) ? "Expand" : "Collapse"} {selected}</button> : null}
       </div>
       <div class="canvas" ref={canvas} tabIndex={0} role="region" aria-label="Graph of the state machine">
@@ -53,7 +58,8 @@ export function Graph({ machine, summaries, notes, selected, onSelect }: GraphPr
             const of = summaries.get(name);
             const status = of?.status ?? "idle";
             const note = notes?.get(name) ?? told(of) ?? (b.collapsed ? `${b.holds} states inside` : "");
-            const words = `${name}, ${b.type}, ${of && of.visits > 0 ? status : "not reached"}${note ? `, ${note}` : ""}`;
+            const share = heat && spent > 0 ? own(name) / spent : undefined;
+            const words = `${name}, ${b.type}, ${of && of.visits > 0 ? status : "not reached"}${note ? `, ${note}` : ""}${share === undefined ? "" : `, ${Math.round(share * 100)} % of the time`}`;
             const short = name.length > 40 ? `${name.slice(0, 39)}…` : name;
             // In SVG the attribute is case-sensitive: tabIndex would be an attribute that means nothing.
             // What is drawn on a box is not its name: a screen reader is told the state's in words.
@@ -62,11 +68,11 @@ export function Graph({ machine, summaries, notes, selected, onSelect }: GraphPr
                 <g data-state={name} data-status={status} data-note={note} class={selected === name ? "selected" : ""} tabindex={0} role="button" aria-label={words} aria-pressed={selected === name}
                   onClick={() => onSelect(name)} onDblClick={() => b.holds > 0 && toggle(name)}
                   onKeyDown={(e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); onSelect(name); } }}>
-                  <rect width={b.width} height={b.height} rx={7} />
+                  <rect width={b.width} height={b.height} rx={7} style={share === undefined ? undefined : { fill: `color-mix(in srgb, var(--heat) ${Math.round(share * 100)}%, var(--card))` }} />
                 </g>
                 <g class="label" aria-hidden="true">
                   <text x={b.width / 2} y={note ? 18 : 26}>{status === "idle" ? "" : `${SIGNS[status]} `}{short}</text>
-                  {note ? <text class="note" x={b.width / 2} y={33}>{note}</text> : null}
+                  {note ? <text class="note" x={b.width / 2} y={33}>{note}{share === undefined ? "" : ` · ${Math.round(share * 100)} %`}</text> : null}
                 </g>
               </g>
             );

@@ -4,14 +4,21 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { listen } from "../api.ts";
 import { link, setParams } from "../route.ts";
 import { count, duration } from "../time.ts";
-import { Arn, Badge, Dialog, Failure, fail, KeyValues, Loading, Page, say, SIGNS, Table, Tabs, Time, Value, Virtual } from "../ui.tsx";
-import { counted, Data, definition, type Described, describe, load, mapRun, news, redrive, start, stop } from "./data.ts";
+import { Arn, Badge, Dialog, Failure, fail, KeyValues, late, Loading, Page, say, SIGNS, Table, Tabs, Time, Value, Virtual } from "../ui.tsx";
+import { counted, Data, definition, type Described, describe, load, mapRun, news, redrive, stop } from "./data.ts";
 import { type Machine, states } from "./graph.ts";
 import { Graph } from "./graphview.tsx";
 import { Panel, words } from "./panel.tsx";
 import { History, type HistoryEvent, iterations, type Node, picked, summary } from "./states.ts";
 
-const TABS = ["Graph", "Timeline", "States", "Events"];
+// What is shown on demand is fetched on demand.
+const Start = late(() => import("./start.tsx").then((m) => m.Start));
+const Costs = late(() => import("../pages/costs.tsx").then((m) => m.Costs));
+const Drawn = late(() => import("../pages/lineage.tsx").then((m) => m.Drawn));
+
+/** Tabs that take the whole width. */
+const WIDE = new Set(["Data", "Costs"]);
+const TABS = ["Graph", "Timeline", "States", "Events", "Data", "Costs"];
 
 export default function Execution({ rest: arn, params }: { rest: string; params: URLSearchParams }) {
   const [described, setDescribed] = useState<Described>();
@@ -116,17 +123,19 @@ export default function Execution({ rest: arn, params }: { rest: string; params:
       {error ? <Failure error={error} /> : null}
       {described.mapRunArn ? <p>A child of <a href={link("map-run", described.mapRunArn)}>a Map Run</a></p> : null}
       {described.error || described.cause ? <p class="error"><b>{described.error}</b> {words(described.cause)}</p> : null}
-      <div class="split">
+      <div class={WIDE.has(tab) ? "" : "split"}>
         <div>
           <Tabs names={TABS} now={tab} onPick={(name) => setParams({ tab: name === "Graph" ? undefined : name })} />
           <div role="tabpanel" aria-labelledby={`tab-${tab}`}>
             {tab === "Graph" ? (machine ? <Graph machine={machine} summaries={summaries} notes={notes} selected={selected} onSelect={select} /> : <Loading />) : null}
             {tab === "Timeline" ? <Timeline history={history} version={version} onSelect={select} /> : null}
             {tab === "States" ? <States history={history} machine={machine} version={version} onSelect={select} /> : null}
+            {tab === "Data" ? <Drawn resource={arn} topics={described.status === "RUNNING" ? ["lineage"] : []} /> : null}
+            {tab === "Costs" ? <Costs history={history} data={data} version={version} /> : null}
             {tab === "Events" ? <Events history={history} data={data} version={version} start={described.startDate} params={params} /> : null}
           </div>
         </div>
-        <aside class="card" aria-label="Details">
+        {WIDE.has(tab) ? null : <aside class="card" aria-label="Details">
           {selected ? (
             <>
               <p><button class="quiet-button" onClick={() => setParams({ state: undefined })}>← The execution</button></p>
@@ -140,7 +149,7 @@ export default function Execution({ rest: arn, params }: { rest: string; params:
               <Value title="Output" text={described.output} />
             </>
           )}
-        </aside>
+        </aside>}
       </div>
       {asking === "stop" ? (
         <Dialog title="Stop this execution?" onClose={() => setAsking(undefined)}>
@@ -153,36 +162,6 @@ export default function Execution({ rest: arn, params }: { rest: string; params:
       ) : null}
       {asking === "again" ? <Start machine={described.stateMachineArn} input={described.input ?? "{}"} onClose={() => setAsking(undefined)} /> : null}
     </Page>
-  );
-}
-
-/** The form that starts an execution. */
-export function Start({ machine, input, onClose }: { machine: string; input: string; onClose: () => void }) {
-  const pretty = useMemo(() => { try { return JSON.stringify(JSON.parse(input), null, 2); } catch { return input; } }, [input]);
-  const saved = `lakerun:input:${machine}`;
-  const [text, setText] = useState(pretty);
-  const [name, setName] = useState("");
-  const [error, setError] = useState<unknown>();
-  const submit = (e: Event) => {
-    e.preventDefault();
-    try { JSON.parse(text); } catch (wrong) { setError(new Error(`The input is not JSON: ${(wrong as Error).message}`)); return; }
-    start(machine, text, name || undefined).then((made) => {
-      localStorage.setItem(saved, text);
-      onClose();
-      location.hash = link("execution", made.executionArn);
-    }, setError);
-  };
-  const last = localStorage.getItem(saved);
-  return (
-    <Dialog title="Start an execution" onClose={onClose}>
-      <form onSubmit={submit}>
-        <p><label>Name (one is made where you give none) <input value={name} onInput={(e) => setName(e.currentTarget.value)} /></label></p>
-        <label style="display:grid">Input (JSON) <textarea rows={12} value={text} spellcheck={false} onInput={(e) => setText(e.currentTarget.value)} /></label>
-        {error ? <Failure error={error} /> : null}
-        <p class="row"><button class="primary">Start</button><button type="button" onClick={onClose}>Cancel</button>
-          {last && last !== text ? <button type="button" class="quiet-button" onClick={() => setText(last)}>Use the last input</button> : null}</p>
-      </form>
-    </Dialog>
   );
 }
 

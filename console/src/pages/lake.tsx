@@ -4,11 +4,15 @@ import { useState } from "preact/hooks";
 import { all, call } from "../api.ts";
 import { link, setParams } from "../route.ts";
 import { bytes, count } from "../time.ts";
-import { Copy, fail, KeyValues, Loaded, Page, say, Table, Tabs, Time, useLoad } from "../ui.tsx";
+import { lineage, type LineageNode, nodeLink } from "./lineage.tsx";
+import { Copy, fail, KeyValues, late, Loaded, Page, say, Table, Tabs, Time, useLoad } from "../ui.tsx";
 
 interface Column { Name: string; Type?: string; Comment?: string }
 interface CatalogTable { Name: string; DatabaseName: string; TableType?: string; UpdateTime?: number; CreateTime?: number; PartitionKeys?: Column[]; Parameters?: Record<string, string>; VersionId?: string; ViewOriginalText?: string; StorageDescriptor?: { Columns?: Column[]; Location?: string; InputFormat?: string; SerdeInfo?: { SerializationLibrary?: string; Parameters?: Record<string, string> } } }
 interface Stored { Key: string; Size: number; LastModified: number; ETag: string }
+
+const Preview = late(() => import("./preview.tsx").then((m) => m.Preview));
+const Drawn = late(() => import("./lineage.tsx").then((m) => m.Drawn));
 
 export default function Lake({ rest, params }: { rest: string; params: URLSearchParams }) {
   const [kind = "", first = "", ...others] = rest.split("/");
@@ -55,7 +59,6 @@ export function Place({ uri }: { uri?: string }) {
   return at ? <a href={link("lake", `s3/${at[1]}`, { prefix: at[2] })}>{uri}</a> : <>{uri}</>;
 }
 
-const SHOWN = 256 * 1024;
 const UPLOAD = 8 << 20;
 
 function Bucket({ bucket, prefix, open }: { bucket: string; prefix: string; open?: string }) {
@@ -88,7 +91,7 @@ function Bucket({ bucket, prefix, open }: { bucket: string; prefix: string; open
   return (
     <Page title={bucket} kind="Bucket" up={["Buckets", link("lake", "", { tab: "Buckets" })]}
       actions={<label>Upload <input type="file" onChange={upload} /></label>}
-      note={<p><a href={link("lake", `s3/${bucket}`)}>{bucket}</a>{parts.map((part, n) => <> / <a href={link("lake", `s3/${bucket}`, { prefix: `${parts.slice(0, n + 1).join("/")}/` })}>{part}</a></>)} <Copy text={`s3://${bucket}/${prefix}`} /></p>}>
+      note={<p><a href={link("lake", `s3/${bucket}`)}>{bucket}</a>{parts.map((part, n) => <> / <a href={link("lake", `s3/${bucket}`, { prefix: `${parts.slice(0, n + 1).join("/")}/` })}>{part}</a></>)} <Copy text={`s3://${bucket}/${prefix}`} /> <a href={link("lineage", `s3://${bucket}/${prefix}`)}>Lineage</a></p>}>
       <Loaded of={loaded}>{({ folders, objects, more }) => (
         <Table rows={[...folders.map((Key) => ({ Key, Size: -1, LastModified: 0, ETag: "" })), ...objects]} label="Objects" empty={prefix ? `Nothing is below ${prefix}` : "The bucket is empty."}
           more={more ? () => setPages(pages + 1) : undefined} mark={(o) => o.Key === open} key={(o) => o.Key} columns={[
@@ -102,31 +105,47 @@ function Bucket({ bucket, prefix, open }: { bucket: string; prefix: string; open
   );
 }
 
-const decoded = (body: string): Uint8Array => Uint8Array.from(atob(body), (c) => c.charCodeAt(0));
-
 function Stored({ bucket, name }: { bucket: string; name: string }) {
-  const loaded = useLoad(async () => {
-    const head = await call<{ ContentLength: number; ContentType?: string; LastModified: number; ETag: string; VersionId?: string; Metadata?: Record<string, string> }>("s3", "HeadObject", { Bucket: bucket, Key: name });
-    const range = head.ContentLength > 0 ? { Range: `bytes=0-${Math.min(SHOWN, head.ContentLength) - 1}` } : {};
-    const { Body } = await call<{ Body: string }>("s3", "GetObject", { Bucket: bucket, Key: name, ...range });
-    const start = decoded(Body ?? "");
-    return { head, text: start.includes(0) ? undefined : new TextDecoder().decode(start) };
-  }, [bucket, name]);
+  const loaded = useLoad(() => call<{ ContentLength: number; ContentType?: string; LastModified: number; ETag: string; VersionId?: string; Metadata?: Record<string, string> }>("s3", "HeadObject", { Bucket: bucket, Key: name }), [bucket, name]);
+  const uri = `s3://${bucket}/${name}`;
   const download = () => {
-    call<{ Body: string; ContentType?: string }>("s3", "GetObject", { Bucket: bucket, Key: name }).then(({ Body, ContentType }) => save(new Blob([decoded(Body) as BlobPart], { type: ContentType }), name.split("/").pop()!), fail);
+    call<{ Body: string; ContentType?: string }>("s3", "GetObject", { Bucket: bucket, Key: name }).then(({ Body, ContentType }) => save(new Blob([Uint8Array.from(atob(Body ?? ""), (c) => c.charCodeAt(0)) as BlobPart], { type: ContentType }), name.split("/").pop()!), fail);
   };
   return (
     <div class="card">
       <h2>{name}</h2>
-      <Loaded of={loaded}>{({ head, text }) => (
+      <Loaded of={loaded}>{(head) => (
         <>
-          <KeyValues of={[["Size", bytes(head.ContentLength)], ["Type", head.ContentType], ["Changed", <Time at={head.LastModified} />], ["ETag", head.ETag], ["Version", head.VersionId], ...Object.entries(head.Metadata ?? {}) as [string, string][]]} />
-          <p class="row"><button onClick={download} disabled={head.ContentLength > 64 << 20}>Download</button><Copy text={`s3://${bucket}/${name}`} label="Copy address" /></p>
-          {text === undefined ? <p class="quiet">This is not text. A table of the catalog over it can be asked in SQL.</p> : <pre tabIndex={0}>{text}{head.ContentLength > SHOWN ? "\n…" : ""}</pre>}
+          <KeyValues of={[["Size", bytes(head.ContentLength)], ["Type", head.ContentType], ["Changed", <Time at={head.LastModified} />], ["ETag", head.ETag], ["Version", head.VersionId], ["Written by", <Writer uri={uri} etag={head.ETag} />], ...Object.entries(head.Metadata ?? {}) as [string, string][]]} />
+          <p class="row"><button onClick={download} disabled={head.ContentLength > 64 << 20}>Download</button><Copy text={uri} label="Copy address" /><a href={link("lineage", uri, { detail: "OBJECT" })}>Lineage</a><Sql uri={uri} /></p>
+          {head.ContentLength > 0 ? <Preview bucket={bucket} name={name} size={head.ContentLength} /> : <p class="quiet">It is empty.</p>}
         </>
       )}</Loaded>
     </div>
   );
+}
+
+/** Who wrote what is there now: the worker whose content has this ETag. */
+function Writer({ uri, etag }: { uri: string; etag: string }) {
+  const found = useLoad(() => lineage(uri, "OBJECT", "UPSTREAM"), [uri, etag]);
+  if (found.error) return <span class="quiet">not to be seen: {String((found.error as Error).message)}</span>;
+  if (!found.value) return <span class="quiet">…</span>;
+  const { Nodes, Edges } = found.value;
+  // Of several who wrote the same content, the last.
+  const [wrote] = Edges.filter((e) => e.Type === "WROTE" && e.Target === uri && e.ETag === etag.replace(/"/g, "")).sort((a, b) => (b.LastTime ?? 0) - (a.LastTime ?? 0));
+  const chain: LineageNode[] = [];
+  for (let at = wrote?.Source; at && chain.length < 20; at = Edges.find((e) => e.Type === "STARTED" && e.Target === at)?.Source) { const node = Nodes.find((n) => n.Id === at); if (node) chain.push(node); }
+  if (chain.length === 0) return <span class="quiet">not recorded (keys of users and of the owner leave no writer)</span>;
+  return <>{chain.map((node, n) => <>{n > 0 ? " for " : ""}{node.Type.toLowerCase().replace("_", " ")} <a href={nodeLink(node)}>{node.Name}</a></>)}</>;
+}
+
+/** The tables of the catalog whose location an object lies below. */
+function Sql({ uri }: { uri: string }) {
+  const found = useLoad(async () => {
+    const { items } = await all<CatalogTable>("glue", "SearchTables", {}, "TableList", "NextToken");
+    return items.filter((t) => { const at = t.StorageDescriptor?.Location?.replace(/^s3a:/, "s3:").replace(/\/?$/, "/"); return at !== undefined && uri.startsWith(at); });
+  }, [uri]);
+  return <>{(found.value ?? []).map((t) => <a href={link("sql", "", { statement: `SELECT *\nFROM "${t.DatabaseName}"."${t.Name}"\nWHERE "$path" = '${uri.replace(/'/g, "''")}'\nLIMIT 100` })}>Rows of it in {t.DatabaseName}.{t.Name}</a>)}</>;
 }
 
 /** Hands a file to the browser. */
@@ -140,7 +159,7 @@ export function save(blob: Blob, name: string): void {
 interface Version { VersionId: string; Table: CatalogTable }
 
 function CatalogPage({ database, name, params }: { database: string; name: string; params: URLSearchParams }) {
-  const tabs = ["Schema", "Partitions", "Versions"];
+  const tabs = ["Schema", "Partitions", "Versions", "Lineage"];
   const tab = tabs.includes(params.get("tab") ?? "") ? params.get("tab")! : "Schema";
   const loaded = useLoad(async () => {
     const of = { DatabaseName: database, TableName: name };
@@ -168,6 +187,7 @@ function CatalogPage({ database, name, params }: { database: string; name: strin
               {tab === "Partitions" ? <Table rows={partitions.items} label="Partitions" empty="The table has no partitions." columns={[
                 ...(table.PartitionKeys ?? []).map((key, at) => ({ name: key.Name, cell: (p: { Values: string[] }) => p.Values[at], sort: (p: { Values: string[] }) => p.Values[at] ?? "" })),
                 { name: "Location", wide: true, cell: (p) => <Place uri={p.StorageDescriptor?.Location} /> }, { name: "Made", cell: (p) => <Time at={p.CreationTime} /> }]} /> : null}
+              {tab === "Lineage" ? (table.StorageDescriptor?.Location?.startsWith("s3") ? <><h2>Its files</h2><Drawn resource={table.StorageDescriptor.Location.replace(/^s3a:/, "s3:").replace(/\/?$/, "/")} /><h2>Its entry in the catalog</h2><Drawn resource={`glue://${database}/${name}`} /></> : <Drawn resource={`glue://${database}/${name}`} />) : null}
               {tab === "Versions" ? <Table rows={versions} label="Versions of the schema" empty="Only the schema of now." columns={[
                 { name: "Version", cell: (v) => v.VersionId }, { name: "Changed", cell: (v) => <Time at={v.Table.UpdateTime} /> },
                 { name: "Columns", wide: true, cell: (v) => columns(v.Table).map((c) => `${c.Name} ${c.Type ?? ""}`).join(", ") }]} /> : null}

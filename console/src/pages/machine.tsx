@@ -2,17 +2,19 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { all, call, listen } from "../api.ts";
-import type { Machine as Definition } from "../execution/graph.ts";
-import { Graph } from "../execution/graphview.tsx";
-import { Start } from "../execution/view.tsx";
 import { setParams } from "../route.ts";
 import { count, duration } from "../time.ts";
-import { Arn, Badge, Copy, Failure, fail, KeyValues, Loaded, Page, say, Table, Tabs, Time, useLoad } from "../ui.tsx";
+import { Arn, Badge, Failure, fail, late, Loaded, Page, Table, Tabs, Time, useLoad } from "../ui.tsx";
 import { figures, type Run, runColumns, runsOf, STATUSES } from "./runs.tsx";
 
-interface Described { stateMachineArn: string; name: string; status: string; definition: string; roleArn: string; type: string; creationDate: number; revisionId?: string; description?: string; loggingConfiguration?: { level?: string; destinations?: { cloudWatchLogsLogGroup?: { logGroupArn?: string } }[] } }
+export interface Described { stateMachineArn: string; name: string; status: string; definition: string; roleArn: string; type: string; creationDate: number; revisionId?: string; description?: string; loggingConfiguration?: { level?: string; destinations?: { cloudWatchLogsLogGroup?: { logGroupArn?: string } }[] } }
 
-const TABS = ["Executions", "Definition", "Versions"];
+// What is shown on demand is fetched on demand.
+const Start = late(() => import("../execution/start.tsx").then((m) => m.Start));
+const Defined = late(() => import("./definition.tsx").then((m) => m.Defined));
+const Times = late(() => import("./times.tsx").then((m) => m.Times));
+
+const TABS = ["Executions", "Definition", "Times", "Versions"];
 
 export default function Machine({ rest: arn, params }: { rest: string; params: URLSearchParams }) {
   const machine = useLoad(() => call<Described>("states", "DescribeStateMachine", { stateMachineArn: arn }), [arn]);
@@ -29,6 +31,7 @@ export default function Machine({ rest: arn, params }: { rest: string; params: U
           <div role="tabpanel" aria-labelledby={`tab-${tab}`}>
             {tab === "Executions" ? (m.type === "EXPRESS" ? <Express of={m} /> : <Executions arn={arn} params={params} />) : null}
             {tab === "Definition" ? <Defined of={m} onSaved={machine.again} /> : null}
+            {tab === "Times" ? (m.type === "EXPRESS" ? <Express of={m} /> : <Times of={m} />) : null}
             {tab === "Versions" ? <Versions arn={base} of={m} /> : null}
           </div>
         </>
@@ -83,39 +86,6 @@ function Executions({ arn, params }: { arn: string; params: URLSearchParams }) {
       {runs ? <Table rows={shown} label="Executions" columns={runColumns(false)} key={(r) => r.executionArn} more={more}
         empty={status || name ? `No execution ${name ? `with “${name}” in its name ` : ""}${status ? `is ${status.toLowerCase().replace("_", " ")}` : "was found"}.` : "It has not run yet: Start… runs it."} /> : null}
     </>
-  );
-}
-
-interface Diagnostic { severity: string; code: string; message: string; location?: string }
-
-function Defined({ of, onSaved }: { of: Described; onSaved: () => void }) {
-  const [text, setText] = useState(of.definition);
-  const [found, setFound] = useState<Diagnostic[]>([]);
-  const [drawn, setDrawn] = useState<Definition>(() => JSON.parse(of.definition) as Definition);
-  const [selected, setSelected] = useState<string>();
-  // Checked by the server while it is typed, once the typing pauses.
-  useEffect(() => {
-    if (text === of.definition) { setFound([]); return undefined; }
-    const timer = setTimeout(() => {
-      call<{ result: string; diagnostics: Diagnostic[] }>("states", "ValidateStateMachineDefinition", { definition: text, type: of.type }).then((answer) => {
-        setFound(answer.diagnostics);
-        if (answer.result === "OK") setDrawn(JSON.parse(text) as Definition);
-      }, (e: Error) => setFound([{ severity: "ERROR", code: "", message: e.message }]));
-    }, 500);
-    return () => clearTimeout(timer);
-  }, [text]);
-  const save = () => call("states", "UpdateStateMachine", { stateMachineArn: of.stateMachineArn, definition: text }).then(() => { say("Saved: executions that start from now on follow it"); onSaved(); }, fail);
-  const pretty = () => { try { setText(JSON.stringify(JSON.parse(text), null, 2)); } catch (e) { fail(e); } };
-  return (
-    <div class="halves">
-      <div>
-        <label style="display:grid">Definition (Amazon States Language) <textarea rows={28} spellcheck={false} value={text} onInput={(e) => setText(e.currentTarget.value)} /></label>
-        <p class="row"><button class="primary" disabled={text === of.definition || found.some((d) => d.severity === "ERROR")} onClick={save}>Save</button><button onClick={pretty}>Format</button><button disabled={text === of.definition} onClick={() => setText(of.definition)}>Undo</button><Copy text={text} /></p>
-        {found.map((d) => <p class={d.severity === "ERROR" ? "error" : "quiet"}><b>{d.code}</b> {d.message} {d.location ? <code>{d.location}</code> : null}</p>)}
-        <KeyValues of={[["Role", <Arn arn={of.roleArn} />], ["Made", <Time at={of.creationDate} />], ["Revision", of.revisionId], ["Logging", of.loggingConfiguration?.level]]} />
-      </div>
-      <Graph machine={drawn} summaries={new Map()} selected={selected} onSelect={setSelected} />
-    </div>
   );
 }
 

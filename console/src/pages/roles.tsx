@@ -1,8 +1,9 @@
 // Roles: who may take them, and what their policies give.
 
+import { useState } from "preact/hooks";
 import { all, call, pool } from "../api.ts";
 import { link } from "../route.ts";
-import { Arn, KeyValues, Loaded, Page, Table, Time, useLoad, Value } from "../ui.tsx";
+import { Arn, Badge, Failure, KeyValues, Loaded, Page, Table, Time, useLoad, Value } from "../ui.tsx";
 
 interface Role { RoleName: string; Arn: string; CreateDate: number; AssumeRolePolicyDocument: string; Description?: string; MaxSessionDuration?: number }
 
@@ -38,8 +39,38 @@ function One({ name }: { name: string }) {
           {attached.map((p) => <p><Arn arn={p.PolicyArn} /></p>)}
           {policies.map((p) => <div class="card"><Value title={p.PolicyName} text={decodeURIComponent(p.PolicyDocument)} /></div>)}
           {attached.length + policies.length === 0 ? <p class="quiet">It may do nothing.</p> : null}
+          <Simulate arn={role.Arn} />
         </>
       )}</Loaded>
     </Page>
+  );
+}
+
+interface Evaluated { EvalActionName: string; EvalResourceName?: string; EvalDecision: string; MatchedStatements?: { SourcePolicyId?: string }[]; MissingContextValues?: string[] }
+
+/** Whether the role may do something: SimulatePrincipalPolicy. */
+function Simulate({ arn }: { arn: string }) {
+  const [actions, setActions] = useState("s3:GetObject, s3:PutObject");
+  const [resources, setResources] = useState("*");
+  const [found, setFound] = useState<Evaluated[]>();
+  const [error, setError] = useState<unknown>();
+  const list = (text: string) => text.split(/[\s,]+/).filter(Boolean);
+  const ask = (e: Event) => {
+    e.preventDefault();
+    setError(undefined);
+    call<{ EvaluationResults: Evaluated[] }>("iam", "SimulatePrincipalPolicy", { PolicySourceArn: arn, ActionNames: list(actions), ResourceArns: list(resources) }).then((r) => setFound(r.EvaluationResults), setError);
+  };
+  return (
+    <form onSubmit={ask}>
+      <h2>May it?</h2>
+      <div class="row"><label style="flex:1">Actions <input style="width:100%" value={actions} required onInput={(e) => setActions(e.currentTarget.value)} /></label><label style="flex:2">Resources <input style="width:100%" value={resources} required onInput={(e) => setResources(e.currentTarget.value)} /></label><button>Simulate</button></div>
+      {error ? <Failure error={error} /> : null}
+      {found ? <Table rows={found} label="Decisions" columns={[
+        { name: "Action", cell: (r) => r.EvalActionName }, { name: "Resource", wide: true, cell: (r) => r.EvalResourceName ?? "*" },
+        { name: "Decision", cell: (r) => <Badge status={r.EvalDecision === "allowed" ? "SUCCEEDED" : "FAILED"} /> }, { name: "Why", cell: (r) => ({ allowed: "allowed", explicitDeny: "denied by a statement", implicitDeny: "nothing allows it" })[r.EvalDecision] ?? r.EvalDecision },
+        { name: "By", wide: true, cell: (r) => r.MatchedStatements?.map((s) => s.SourcePolicyId).filter(Boolean).join(", ") },
+      ]} /> : null}
+      {found ? <p class="quiet">Identity policies alone, without context keys of a request. A bucket's or key's own policy may say otherwise.</p> : null}
+    </form>
   );
 }

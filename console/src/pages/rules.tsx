@@ -46,7 +46,7 @@ function OneSchedule({ group, name }: { group: string; name: string }) {
       <Loaded of={loaded}>{(s) => <div class="card"><KeyValues of={[
         ["ARN", <Arn arn={s.Arn} />], ["State", <Badge status={s.State} />], ["When", s.ScheduleExpression], ["Time zone", s.ScheduleExpressionTimezone], ["From", <Time at={s.StartDate} />], ["Until", <Time at={s.EndDate} />],
         ["Window", s.FlexibleTimeWindow?.Mode === "FLEXIBLE" ? `${s.FlexibleTimeWindow.MaximumWindowInMinutes} min` : "exactly then"], ["Starts", <Arn arn={s.Target.Arn} />], ["As", s.Target.RoleArn ? <Arn arn={s.Target.RoleArn} /> : ""], ["Description", s.Description],
-      ]} /><Value title="Input" text={s.Target.Input} /></div>}</Loaded>
+      ]} /><Value title="Input" text={s.Target.Input} /><Times of={s.State} ask={["ListScheduleTimes", { GroupName: group, Name: name }]} zone={s.ScheduleExpressionTimezone} /></div>}</Loaded>
     </Page>
   );
 }
@@ -64,6 +64,7 @@ function OneRule({ bus, name }: { bus: string; name: string }) {
       <Loaded of={loaded}>{({ rule, targets }) => (
         <>
           <div class="card"><KeyValues of={[["ARN", <Arn arn={rule.Arn} />], ["State", <Badge status={rule.State} />], ["When", rule.ScheduleExpression], ["Description", rule.Description]]} /><Value title="Pattern" text={rule.EventPattern} />
+            {rule.ScheduleExpression ? <Times of={rule.State} ask={["ListRuleTimes", { EventBusName: bus, Name: name }]} zone="UTC" /> : null}
             <p><button onClick={() => turn(rule.State !== "ENABLED")}>{rule.State === "ENABLED" ? "Disable" : "Enable"}</button></p></div>
           <h2>Targets</h2>
           <Table rows={targets} label="Targets" empty="It starts nothing." columns={[{ name: "Id", cell: (t) => t.Id }, { name: "Target", wide: true, cell: (t) => <Arn arn={t.Arn} /> }]} />
@@ -74,5 +75,17 @@ function OneRule({ bus, name }: { bus: string; name: string }) {
         </>
       )}</Loaded>
     </Page>
+  );
+}
+
+/** When it starts its target next, as the server reckons it: here and in its own time zone. */
+function Times({ of, ask, zone }: { of: string; ask: [string, object]; zone?: string }) {
+  const loaded = useLoad(() => call<{ Times: number[] }>("lakerun", ask[0], { ...ask[1], MaxResults: 10 }), [JSON.stringify(ask), of]);
+  const own = zone ? new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", timeZone: zone }) : undefined;
+  return (
+    <>
+      <h2>The next times{of === "ENABLED" ? "" : ", were it enabled"}</h2>
+      <Loaded of={loaded}>{({ Times: times }) => (times.length === 0 ? <p class="quiet">It does not come again.</p> : <ol>{times.map((t) => <li><Time at={t} />{own ? <span class="quiet"> · {own.format(t * 1000)} {zone}</span> : null}</li>)}</ol>)}</Loaded>
+    </>
   );
 }

@@ -1,17 +1,14 @@
-// SQL: an editor that knows the catalog, results in pages, the history, cancel, CSV.
+// SQL: an editor that knows the catalog, in several tabs; results in pages, as a chart, as a plan with rows and time per operator; saved
+// queries, the history, cancel, CSV.
 
-import { autocompletion, completionKeymap } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { sql, type SQLNamespace, StandardSQL } from "@codemirror/lang-sql";
-import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
-import { Compartment, EditorState, Prec } from "@codemirror/state";
-import { EditorView, keymap, lineNumbers } from "@codemirror/view";
-import { tags } from "@lezer/highlight";
-import { useEffect, useRef, useState } from "preact/hooks";
+import type { EditorView } from "@codemirror/view";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { all, call, pool } from "../api.ts";
+import { Editor, replace } from "../editor/editor.tsx";
 import { link, setParams } from "../route.ts";
 import { bytes, duration } from "../time.ts";
-import { Badge, Failure, fail, Loaded, Loading, Page, Table, Time, useLoad } from "../ui.tsx";
+import { Badge, Failure, fail, late, Loaded, Loading, Page, say, Table, Time, useLoad } from "../ui.tsx";
 import { save } from "./lake.tsx";
 
 interface Query { QueryExecutionId: string; Query: string; StatementType?: string; Status: { State: string; StateChangeReason?: string; SubmissionDateTime?: number }; Statistics?: { DataScannedInBytes?: number; TotalExecutionTimeInMillis?: number; QueryQueueTimeInMillis?: number }; ResultConfiguration?: { OutputLocation?: string } }
@@ -19,7 +16,8 @@ interface ResultPage { ResultSet: { Rows: { Data: { VarCharValue?: string }[] }[
 interface Named { database: string; table: string; columns: { Name: string; Type?: string }[] }
 
 const RESULTS = "lakerun-query-results";
-const KEPT = "lakerun:sql";
+const KEPT = "lakerun:sql:tabs";
+const Chart = late(() => import("./chart.tsx").then((m) => m.Chart));
 
 async function catalog(): Promise<Named[]> {
   const { items } = await all<{ Name: string }>("glue", "GetDatabases", {}, "DatabaseList", "NextToken");
@@ -45,37 +43,77 @@ async function start(statement: string, database: string): Promise<string> {
 const describe = (id: string): Promise<Query> => call<{ QueryExecution: Query }>("athena", "GetQueryExecution", { QueryExecutionId: id }).then((r) => r.QueryExecution);
 const running = (q: Query) => ["QUEUED", "RUNNING"].includes(q.Status.State);
 
-const colours = HighlightStyle.define([
-  { tag: tags.keyword, color: "var(--accent)", fontWeight: "600" }, { tag: [tags.string, tags.special(tags.string)], color: "var(--succeeded-line)" },
-  { tag: [tags.number, tags.bool, tags.null], color: "var(--caught-line)" }, { tag: tags.comment, color: "var(--quiet)", fontStyle: "italic" }, { tag: tags.typeName, color: "var(--aborted-line)" },
-]);
+export interface Tab { id: number; text: string; query?: string }
+
+const FIRST = "SELECT 1";
+
+/** The tabs as they were left; a statement in the address opens one of its own. */
+function opened(statement: string | null, query: string | undefined): { tabs: Tab[]; at: number } {
+  const kept = JSON.parse(localStorage.getItem(KEPT) ?? "null") as { tabs: Tab[]; at: number } | null;
+  const { tabs, at } = kept && Array.isArray(kept.tabs) && kept.tabs.length > 0 ? kept : { tabs: [{ id: 1, text: FIRST }], at: 1 };
+  if (statement !== null) {
+    const same = tabs.find((t) => t.text === statement);
+    if (same) return { tabs, at: same.id };
+    const id = Math.max(...tabs.map((t) => t.id)) + 1;
+    return { tabs: [...tabs, { id, text: statement, query }], at: id };
+  }
+  return { tabs: query ? tabs.map((t) => (t.id === at ? { ...t, query } : t)) : tabs, at };
+}
 
 export default function Sql({ params }: { rest: string; params: URLSearchParams }) {
   const tables = useLoad(catalog, [], ["glue"]);
   const [database, setDatabase] = useState("default");
-  const id = params.get("query") ?? undefined;
+  const asked = params.get("query") ?? undefined;
+  const [{ tabs, at }, setOpen] = useState(() => opened(params.get("statement"), asked));
+  const now = tabs.find((t) => t.id === at) ?? tabs[0]!;
   const [error, setError] = useState<unknown>();
   const editor = useRef<EditorView | undefined>(undefined);
-  const run = () => {
+  useEffect(() => { localStorage.setItem(KEPT, JSON.stringify({ tabs, at })); }, [tabs, at]);
+  const change = (of: Partial<Tab>) => setOpen((old) => ({ ...old, tabs: old.tabs.map((t) => (t.id === old.at ? { ...t, ...of } : t)) }));
+  const go = (id: number) => { const tab = tabs.find((t) => t.id === id); setError(undefined); setOpen({ tabs, at: id }); setParams({ query: tab?.query, statement: undefined }); };
+  const more = () => { const id = Math.max(...tabs.map((t) => t.id)) + 1; setOpen({ tabs: [...tabs, { id, text: "" }], at: id }); setParams({ query: undefined, statement: undefined }); };
+  const close = (id: number) => {
+    const left = tabs.filter((t) => t.id !== id);
+    const next = left.length > 0 ? left : [{ id: 1, text: "" }];
+    const to = id === at ? next[next.length - 1]! : now;
+    setOpen({ tabs: next, at: to.id });
+    setParams({ query: to.query, statement: undefined });
+  };
+  const chosen = () => {
     const view = editor.current!;
     const { from, to } = view.state.selection.main;
-    const text = from === to ? view.state.doc.toString() : view.state.sliceDoc(from, to);
-    setError(undefined);
-    if (text.trim() === "") { setError(new Error("There is no statement to run")); return; }
-    start(text, database).then((query) => setParams({ query, statement: undefined }), setError);
+    return (from === to ? view.state.doc.toString() : view.state.sliceDoc(from, to)).trim().replace(/;+\s*$/, "");
   };
+  const send = (statement: string) => {
+    setError(undefined);
+    if (statement === "") { setError(new Error("There is no statement to run")); return; }
+    start(statement, database).then((query) => { change({ query }); setParams({ query, statement: undefined }); }, setError);
+  };
+  const run = () => send(chosen());
+  const explain = () => { const statement = chosen(); send(/^explain\b/i.test(statement) || statement === "" ? statement : `EXPLAIN ANALYZE ${statement}`); };
   const insert = (text: string) => { const view = editor.current!; view.dispatch(view.state.replaceSelection(text)); view.focus(); };
   const databases = [...new Set(["default", ...(tables.value ?? []).map((t) => t.database)])];
+  const language = useMemo(() => {
+    const schema: Record<string, SQLNamespace> = {};
+    for (const t of tables.value ?? []) ((schema[t.database] ??= {}) as Record<string, string[]>)[t.table] = t.columns.map((c) => c.Name);
+    return sql({ dialect: StandardSQL, schema, defaultSchema: database, upperCaseKeywords: true });
+  }, [tables.value, database]);
   return (
     <Page title="SQL" actions={<>
       <label>Database <select value={database} onChange={(e) => setDatabase(e.currentTarget.value)}>{databases.map((d) => <option>{d}</option>)}</select></label>
+      <button onClick={explain} title="Runs the statement, and shows each operator with its rows and time">Explain</button>
       <button class="primary" onClick={run}>Run <span class="kbd">(Ctrl-Enter)</span></button>
     </>}>
       <div class="split">
         <div>
-          <Editor view={editor} tables={tables.value ?? []} database={database} first={params.get("statement") ?? localStorage.getItem(KEPT) ?? "SELECT 1"} onRun={run} />
+          <div class="tabline" role="group" aria-label="Statements">
+            {tabs.map((t) => <button key={t.id} aria-current={t.id === at} onClick={() => go(t.id)}>{t.text.trim().replace(/\s+/g, " ").slice(0, 24) || "empty"}</button>)}
+            <button onClick={more} aria-label="New tab">+</button>
+            <button onClick={() => close(at)}>Close tab</button>
+          </div>
+          <Editor key={at} label="SQL statement" text={now.text} language={language} view={editor} onText={(text) => change({ text })} onRun={run} />
           {error ? <Failure error={error} /> : null}
-          {id ? <Answer key={id} id={id} /> : null}
+          {now.query ? <Answer key={now.query} id={now.query} /> : null}
         </div>
         <aside class="card sidebar" aria-label="Catalog and history" tabIndex={0}>
           <h2>Catalog</h2>
@@ -85,50 +123,35 @@ export default function Sql({ params }: { rest: string; params: URLSearchParams 
               <ul><li><button class="quiet-button" onClick={() => insert(`"${t.database}"."${t.table}"`)}>insert name</button></li>{t.columns.map((c) => <li><button class="quiet-button" onClick={() => insert(c.Name)}>{c.Name}</button> <span class="quiet">{c.Type}</span></li>)}</ul>
             </details>
           ))}</>)}</Loaded>
-          <History now={id} onTake={(text) => { const view = editor.current!; view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } }); }} />
+          <Saved text={now.text} onTake={(text) => replace(editor.current, text)} />
+          <History now={now.query} onTake={(text) => replace(editor.current, text)} />
         </aside>
       </div>
     </Page>
   );
 }
 
-function Editor(props: { view: { current?: EditorView }; tables: Named[]; database: string; first: string; onRun: () => void }) {
-  const box = useRef<HTMLDivElement>(null);
-  const words = useRef(new Compartment());
-  const onRun = useRef(props.onRun);
-  onRun.current = props.onRun;
-  const language = () => {
-    const schema: Record<string, SQLNamespace> = {};
-    for (const t of props.tables) {
-      const columns = t.columns.map((c) => c.Name);
-      const inner = (schema[t.database] ?? {}) as Record<string, string[]>;
-      inner[t.table] = columns;
-      schema[t.database] = inner;
-    }
-    return sql({ dialect: StandardSQL, schema, defaultSchema: props.database, upperCaseKeywords: true });
+interface NamedQuery { NamedQueryId: string; Name: string; QueryString: string; Database: string }
+
+/** Named queries of the workgroup: kept by the server, for everybody. */
+function Saved({ text, onTake }: { text: string; onTake: (text: string) => void }) {
+  const loaded = useLoad(async () => {
+    const { items } = await all<string>("athena", "ListNamedQueries", {}, "NamedQueryIds", "NextToken", 50);
+    if (items.length === 0) return [];
+    return (await call<{ NamedQueries: NamedQuery[] }>("athena", "BatchGetNamedQuery", { NamedQueryIds: items.slice(0, 50) })).NamedQueries;
+  }, [], ["athena"]);
+  const keep = () => {
+    const Name = prompt("Save the statement as");
+    if (Name) call("athena", "CreateNamedQuery", { Name, Database: "default", QueryString: text }).then(() => { say("Saved for everybody"); loaded.again(); }, fail);
   };
-  useEffect(() => {
-    const view = new EditorView({
-      parent: box.current!,
-      state: EditorState.create({
-        doc: props.first,
-        extensions: [
-          lineNumbers(), history(), bracketMatching(), autocompletion(), syntaxHighlighting(colours),
-          Prec.highest(keymap.of([{ key: "Mod-Enter", run: () => { onRun.current(); return true; } }])),
-          // Tab indents; Escape and then Tab leaves the editor.
-          keymap.of([...completionKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),
-          words.current.of(language()), EditorView.lineWrapping,
-          EditorView.contentAttributes.of({ "aria-label": "SQL statement" }),
-          EditorView.updateListener.of((u) => { if (u.docChanged) localStorage.setItem(KEPT, u.state.doc.toString()); }),
-          EditorView.theme({ "&": { minHeight: "160px", maxHeight: "44vh" }, ".cm-scroller": { overflow: "auto" }, ".cm-gutters": { background: "transparent", color: "var(--quiet)", border: "0" }, "&.cm-focused": { outline: "2px solid var(--accent)" }, ".cm-content": { caretColor: "var(--fg)" }, ".cm-tooltip": { background: "var(--card)", color: "var(--fg)" } }, { dark: matchMedia("(prefers-color-scheme: dark)").matches }),
-        ],
-      }),
-    });
-    props.view.current = view;
-    return () => view.destroy();
-  }, []);
-  useEffect(() => { props.view.current?.dispatch({ effects: words.current.reconfigure(language()) }); }, [props.tables, props.database]);
-  return <div class="editor" ref={box} />;
+  const drop = (query: NamedQuery) => { if (confirm(`Delete the saved query ${query.Name}?`)) call("athena", "DeleteNamedQuery", { NamedQueryId: query.NamedQueryId }).then(loaded.again, fail); };
+  return (
+    <>
+      <h2>Saved</h2>
+      <p><button class="quiet-button" onClick={keep}>Save this statement…</button></p>
+      <Loaded of={loaded}>{(found) => <>{found.map((q) => <p key={q.NamedQueryId}><button class="quiet-button" title={q.QueryString} onClick={() => onTake(q.QueryString)}>{q.Name}</button> <button class="quiet-button" onClick={() => drop(q)}>delete</button></p>)}</>}</Loaded>
+    </>
+  );
 }
 
 function Answer({ id }: { id: string }) {
@@ -155,8 +178,59 @@ function Answer({ id }: { id: string }) {
         {running(query) ? <button onClick={() => call("athena", "StopQueryExecution", { QueryExecutionId: id }).catch(fail)}>Cancel</button> : null}
         <span class="quiet">{told?.TotalExecutionTimeInMillis === undefined ? "" : duration(told.TotalExecutionTimeInMillis / 1000)}{told?.DataScannedInBytes === undefined ? "" : ` · ${bytes(told.DataScannedInBytes)} scanned`}</span></p>
       {query.Status.State === "FAILED" ? <p class="error" role="alert">{query.Status.StateChangeReason}</p> : null}
-      {query.Status.State === "SUCCEEDED" ? <Rows query={query} /> : null}
+      {query.Status.State === "SUCCEEDED" ? (/^\s*explain\b/i.test(query.Query) ? <Plan query={query} /> : <Rows query={query} />) : null}
     </div>
+  );
+}
+
+/** The lines of a plan: each operator with what it says of its rows and its time. */
+export function operators(lines: string[]): { depth: number; name: string; about: string; rows?: number; ns?: number }[] {
+  return lines.filter((line) => /^\s*\w+/.test(line)).map((line) => {
+    const [, indent = "", name = "", rest = ""] = /^(\s*)([\w ]+?)(?::\s*(.*))?$/.exec(line) ?? [];
+    const cut = rest.indexOf("metrics=[");
+    const said = cut < 0 ? "" : rest.slice(cut + 9);
+    const rows = /(?:^|[\s,[])output_rows=([\d.]+)( [KMB])?/.exec(said);
+    const time = /(?:^|[\s,[])elapsed_compute=([\d.]+)(ns|µs|ms|s|m)\b/.exec(said);
+    const scale: Record<string, number> = { ns: 1, "µs": 1e3, ms: 1e6, s: 1e9, m: 6e10 };
+    const times: Record<string, number> = { " K": 1e3, " M": 1e6, " B": 1e9 };
+    return {
+      depth: indent.length / 2, name, about: (cut < 0 ? rest : rest.slice(0, cut)).replace(/,\s*$/, ""),
+      ...(rows ? { rows: Number(rows[1]) * (times[rows[2] ?? ""] ?? 1) } : {}), ...(time ? { ns: Number(time[1]) * scale[time[2]!]! } : {}),
+    };
+  });
+}
+
+/** Times shorter than a page otherwise shows. */
+const brief = (ns: number): string => (ns < 1e3 ? `${ns} ns` : ns < 1e6 ? `${(ns / 1e3).toFixed(1)} µs` : ns < 1e9 ? `${(ns / 1e6).toFixed(1)} ms` : duration(ns / 1e9));
+
+/** A plan as a tree; the bar is an operator's share of all operators' time. */
+function Plan({ query }: { query: Query }) {
+  const loaded = useLoad(async () => {
+    const page = await call<ResultPage>("athena", "GetQueryResults", { QueryExecutionId: query.QueryExecutionId, MaxResults: 1000 });
+    return page.ResultSet.Rows.flatMap((r) => (r.Data[0]?.VarCharValue ?? "").split("\n")).filter((line) => line !== "Query Plan");
+  }, [query.QueryExecutionId]);
+  return (
+    <Loaded of={loaded}>{(lines) => {
+      const all = operators(lines);
+      const whole = all.reduce((n, o) => n + (o.ns ?? 0), 0);
+      return (
+        <>
+          <div class="scroll" tabIndex={0} role="region" aria-label="Plan">
+            <table>
+              <thead><tr><th scope="col">Operator</th><th scope="col" class="number">Rows out</th><th scope="col" class="number">Time of its own</th><th scope="col">Share</th></tr></thead>
+              <tbody>{all.map((o) => (
+                <tr>
+                  <td class="wide" style={{ paddingLeft: `${12 + o.depth * 18}px` }}><b>{o.name}</b> <span class="quiet">{o.about}</span></td>
+                  <td class="number">{o.rows?.toLocaleString() ?? <span class="quiet">not said</span>}</td>
+                  <td class="number">{o.ns === undefined ? <span class="quiet">not said</span> : brief(o.ns)}</td>
+                  <td>{o.ns !== undefined && whole > 0 ? <div class="operator-bar" style={{ width: `${Math.max(1, (o.ns / whole) * 100)}px` }} title={`${Math.round((o.ns / whole) * 100)} %`} /> : null}</td>
+                </tr>))}</tbody>
+            </table>
+          </div>
+          <details><summary>As the engine writes it</summary><pre tabIndex={0}>{lines.join("\n")}</pre></details>
+        </>
+      );
+    }}</Loaded>
   );
 }
 
@@ -189,11 +263,14 @@ function Rows({ query }: { query: Query }) {
     } while (token);
     save(new Blob([`${lines.join("\n")}\n`], { type: "text/csv" }), `${id}.csv`);
   };
+  const [chart, setChart] = useState(false);
   if (!names) return <Loading />;
   const numeric = (type: string) => /int|double|float|decimal|real/.test(type);
+  const drawable = rows.length > 1 && names.some((c) => numeric(c.Type));
   return (
     <>
-      <p class="row"><button onClick={() => void csv().catch(fail)}>Download CSV</button> <span class="quiet">{rows.length.toLocaleString()} rows{next ? " so far" : ""}</span></p>
+      <p class="row"><button onClick={() => void csv().catch(fail)}>Download CSV</button>{drawable ? <button aria-pressed={chart} onClick={() => setChart(!chart)}>Chart</button> : null} <span class="quiet">{rows.length.toLocaleString()} rows{next ? " so far" : ""}</span></p>
+      {chart && drawable ? <Chart names={names.map((c) => c.Name)} numeric={names.map((c) => numeric(c.Type))} rows={rows} /> : null}
       <Table rows={rows} label="Result" empty="No rows." more={next ? () => void add(next) : undefined} columns={names.map((c, at) => ({
         name: `${c.Name}`, numeric: numeric(c.Type), cell: (r: (string | undefined)[]) => r[at] ?? <span class="quiet">NULL</span>,
         sort: (r: (string | undefined)[]) => (numeric(c.Type) ? Number(r[at] ?? Number.NEGATIVE_INFINITY) : (r[at] ?? "")),

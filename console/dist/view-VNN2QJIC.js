@@ -1,1 +1,0 @@
-import{b as a,c as b}from"./chunk-W4UTO6RT.js";import"./chunk-OKD34HYN.js";import"./chunk-D7NCMCII.js";import"./chunk-MXWKQQRQ.js";import"./chunk-PVAGNVOG.js";import"./chunk-5AZWODRF.js";export{b as Start,a as default};

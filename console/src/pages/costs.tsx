@@ -1,0 +1,97 @@
+// What an execution would have cost at AWS's list prices: an estimate from what is known here of what it ran, row by row, and what is
+// left out said.
+
+import prices from "../../../models/prices.json";
+import { call, pool } from "../api.ts";
+import type { History, Node } from "../execution/states.ts";
+import type { Data } from "../execution/data.ts";
+import { bytes, count, duration } from "../time.ts";
+import { Loaded, parsed, Table, useLoad } from "../ui.tsx";
+
+const usd = (name: keyof typeof prices.prices): number => prices.prices[name].usd;
+
+export const money = (n: number): string => (n === 0 ? "$0" : n < 0.01 ? `$${n.toPrecision(2).replace(/e-(\d+)$/, (_, p: string) => ` × 10⁻${p}`)}` : `$${n.toFixed(2)}`);
+
+export interface Cost { what: string; state: string; amount: string; usd: number }
+
+/** Transitions: each state entered, and each retry. Source: Step Functions' pricing page, "State transitions". */
+export const transitions = (history: History): number => history.visits.reduce((n, v) => n + 1 + Math.max(0, v.attempts.length - 1), 0);
+
+/** GB-seconds of an attempt of a function: its time here, rounded up to a millisecond. */
+export const lambda = (seconds: number, memoryMb: number): number => (Math.ceil(seconds * 1000) / 1000) * (memoryMb / 1024) * usd("lambda.gb_second") + usd("lambda.request");
+
+export const athena = (scanned: number): number => (Math.max(scanned, 10e6) / 1e12) * usd("athena.terabyte");
+
+export const glue = (seconds: number, dpus: number): number => (Math.max(60, seconds) / 3600) * dpus * usd("glue.dpu_hour");
+
+const DPUS: Record<string, number> = { "G.025X": 0.25, "G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8, Standard: 1, "Z.2X": 2 };
+
+const MOST = 200;
+
+async function estimate(history: History, data: Data): Promise<{ rows: Cost[]; lacking: string[] }> {
+  const rows: Cost[] = [];
+  const lacking = new Set<string>();
+  const n = transitions(history);
+  rows.push({ what: "Step Functions", state: "", amount: count(n, "transition"), usd: n * usd("states.transition") });
+  const memory = new Map<string, Promise<number>>();
+  const tasks = history.visits.flatMap((visit) => visit.attempts.map((attempt) => ({ visit, attempt })));
+  if (tasks.length > MOST) lacking.add(`all but the first ${MOST} of ${tasks.length} attempts`);
+  const details = async (id: number | undefined) => (id === undefined ? {} : (Object.entries((await data.event(id)) ?? {}).find(([k]) => k.endsWith("EventDetails"))?.[1] ?? {}) as Record<string, unknown>);
+  await pool(tasks.slice(0, MOST), 6, async ({ visit, attempt }) => {
+    const scheduled = await details(attempt.event);
+    const parameters = (parsed(scheduled.parameters as string | undefined) ?? {}) as Record<string, unknown>;
+    const resource = attempt.resource || String(scheduled.resource ?? "");
+    const seconds = (attempt.ended ?? Date.now() / 1000) - attempt.began;
+    if (resource.startsWith("lambda:") || resource.includes(":function:")) {
+      const name = String(parameters.FunctionName ?? resource);
+      if (!memory.has(name)) memory.set(name, call<{ MemorySize?: number }>("lambda", "GetFunctionConfiguration", { FunctionName: name }).then((f) => f.MemorySize ?? 128));
+      const mb = await memory.get(name)!.catch(() => { lacking.add(`function ${name}, which is gone`); return 0; });
+      if (mb > 0) rows.push({ what: "Lambda", state: visit.name, amount: `${duration(seconds)} × ${mb} MB`, usd: lambda(seconds, mb) });
+    } else if (/^athena:startQueryExecution/.test(resource)) {
+      const id = await answerOf(history, data, visit, ["QueryExecutionId"]);
+      const scanned = id ? await call<{ QueryExecution: { Statistics?: { DataScannedInBytes?: number } } }>("athena", "GetQueryExecution", { QueryExecutionId: id }).then((q) => q.QueryExecution.Statistics?.DataScannedInBytes, () => undefined) : undefined;
+      if (scanned === undefined) lacking.add(`the query of ${visit.name}`);
+      else rows.push({ what: "Athena", state: visit.name, amount: `${bytes(scanned)} scanned`, usd: athena(scanned) });
+    } else if (/^glue:startJobRun/.test(resource)) {
+      const [run, job] = [await answerOf(history, data, visit, ["JobRunId", "Id"]), String(parameters.JobName ?? "")];
+      const found = run ? await call<{ JobRun: { ExecutionTime?: number; WorkerType?: string; NumberOfWorkers?: number; MaxCapacity?: number } }>("glue", "GetJobRun", { JobName: job, RunId: run }).then((r) => r.JobRun, () => undefined) : undefined;
+      if (!found) lacking.add(`the job run of ${visit.name}`);
+      else {
+        const dpus = found.NumberOfWorkers && found.WorkerType ? found.NumberOfWorkers * (DPUS[found.WorkerType] ?? 1) : (found.MaxCapacity ?? 10);
+        rows.push({ what: "Glue", state: visit.name, amount: `${duration(found.ExecutionTime ?? seconds)} × ${dpus} DPU`, usd: glue(found.ExecutionTime ?? seconds, dpus) });
+      }
+    } else if (/^states:startExecution/.test(resource)) lacking.add("nested executions: see them by themselves");
+    else if (/^(sagemaker|ecs|batch|emr)/.test(resource)) lacking.add(`what ${visit.name} ran (${resource.split(":")[0]} is priced by instances)`);
+  });
+  if (history.visits.some((v) => v.mapRun)) lacking.add("children of Map Runs: see them by themselves");
+  return { rows, lacking: [...lacking] };
+}
+
+/** What a job was submitted with, by its answer. */
+async function answerOf(history: History, data: Data, visit: Node, names: string[]): Promise<string | undefined> {
+  for (const event of history.events.filter((e) => /(Submitted|Succeeded)$/.test(e.type) && history.of(e.id) === visit).slice(0, 20)) {
+    const whole = await data.event(event.id);
+    const output = (Object.entries(whole ?? {}).find(([k]) => k.endsWith("EventDetails"))?.[1] as { output?: string } | undefined)?.output;
+    const value = parsed(output) as Record<string, unknown> | undefined;
+    const inner = (value?.QueryExecution as Record<string, unknown> | undefined) ?? value;
+    for (const name of names) if (typeof inner?.[name] === "string") return inner[name] as string;
+  }
+  return undefined;
+}
+
+export function Costs({ history, data, version }: { history: History; data: Data; version: number }) {
+  const loaded = useLoad(() => estimate(history, data), [history.root.ended === undefined ? version : 0]);
+  return (
+    <Loaded of={loaded}>{({ rows, lacking }) => (
+      <>
+        <p><b class="total">{money(rows.reduce((n, r) => n + r.usd, 0))}</b> <span class="quiet">is an estimate: what AWS's list prices of {prices.date} in {prices.region} make of what ran here, without free tiers, discounts, storage, requests and transfer. It costs nothing here.</span></p>
+        <Table rows={rows} label="Costs" columns={[
+          { name: "Service", cell: (r) => r.what, sort: (r) => r.what }, { name: "State", cell: (r) => r.state, sort: (r) => r.state, wide: true }, { name: "Amount", cell: (r) => r.amount },
+          { name: "At AWS's price", numeric: true, cell: (r) => money(r.usd), sort: (r) => r.usd },
+        ]} />
+        {lacking.length > 0 ? <p class="quiet">Not in it: {lacking.join("; ")}.</p> : null}
+        <details><summary>Prices</summary><Table rows={Object.values(prices.prices)} label="Prices" columns={[{ name: "USD", numeric: true, cell: (p) => p.usd }, { name: "for a", cell: (p) => p.per }]} /><p class="quiet">{prices.source}</p></details>
+      </>
+    )}</Loaded>
+  );
+}
