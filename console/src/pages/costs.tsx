@@ -1,30 +1,17 @@
 // What an execution would have cost at AWS's list prices: an estimate from what is known here of what it ran, row by row, and what is
 // left out said.
 
-import prices from "../../../models/prices.json";
 import { call, pool } from "../api.ts";
 import type { History, Node } from "../execution/states.ts";
 import type { Data } from "../execution/data.ts";
 import { bytes, count, duration } from "../time.ts";
 import { Loaded, parsed, Table, useLoad } from "../ui.tsx";
-
-const usd = (name: keyof typeof prices.prices): number => prices.prices[name].usd;
-
-export const money = (n: number): string => (n === 0 ? "$0" : n < 0.01 ? `$${n.toPrecision(2).replace(/e-(\d+)$/, (_, p: string) => ` × 10⁻${p}`)}` : `$${n.toFixed(2)}`);
+import { athena, DPUS, glue, lambda, money, prices, usd } from "./prices.ts";
 
 export interface Cost { what: string; state: string; amount: string; usd: number }
 
 /** Transitions: each state entered, and each retry. Source: Step Functions' pricing page, "State transitions". */
 export const transitions = (history: History): number => history.visits.reduce((n, v) => n + 1 + Math.max(0, v.attempts.length - 1), 0);
-
-/** GB-seconds of an attempt of a function: its time here, rounded up to a millisecond. */
-export const lambda = (seconds: number, memoryMb: number): number => (Math.ceil(seconds * 1000) / 1000) * (memoryMb / 1024) * usd("lambda.gb_second") + usd("lambda.request");
-
-export const athena = (scanned: number): number => (Math.max(scanned, 10e6) / 1e12) * usd("athena.terabyte");
-
-export const glue = (seconds: number, dpus: number): number => (Math.max(60, seconds) / 3600) * dpus * usd("glue.dpu_hour");
-
-const DPUS: Record<string, number> = { "G.025X": 0.25, "G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8, Standard: 1, "Z.2X": 2 };
 
 const MOST = 200;
 

@@ -120,7 +120,8 @@ impl Walk {
                 self.edges.insert((worker.clone(), data.clone()), access);
                 if at < depth && data.starts_with("s3://") {
                     let place = (data.as_str(), folder);
-                    self.follow(tx, place, Some(&done), (&into, way), &mut |next| queue.push_back((next, at + 1)))?;
+                    let from = Some((&worker, &done));
+                    self.follow(tx, place, from, (&into, way), &mut |next| queue.push_back((next, at + 1)))?;
                 }
             }
         }
@@ -138,7 +139,7 @@ impl Walk {
         &mut self,
         tx: &mut Tx<'_>,
         (data, prefix): (&str, bool),
-        from: Option<&Seen>,
+        from: Option<(&String, &Seen)>,
         (into, way): (&[Did], Way),
         found: &mut dyn FnMut(String),
     ) -> Result<(), store::Error> {
@@ -150,10 +151,17 @@ impl Walk {
         }
         for (touched, worker) in rows {
             let Some(access) = records::access(tx, &worker, &touched)? else { continue };
-            let linked = access
-                .done
-                .iter()
-                .any(|(did, seen)| into.contains(did) && from.is_none_or(|from| same_content((way, *did), from, seen)));
+            let mut linked = false;
+            for (did, seen) in access.done.iter().filter(|(did, _)| into.contains(did)) {
+                linked |= match (from, prefix || access.folder || *did == Did::Deleted) {
+                    (None, _) => true,
+                    (Some((_, from)), true) => same_content(way, from, seen),
+                    (Some((by, from)), false) => {
+                        let (writer, read) = if way == Way::Up { (&worker, from) } else { (by, seen) };
+                        same_content(way, from, seen) && last_writer(tx, data, read)?.is_none_or(|last| last == *writer)
+                    }
+                };
+            }
             if linked {
                 self.edges.insert((worker.clone(), touched), access);
                 found(worker);
@@ -243,7 +251,7 @@ impl Walk {
 }
 
 /// Whether both are about one content: by its ETag where it is known, else by the order of time.
-fn same_content((way, _): (Way, Did), from: &Seen, to: &Seen) -> bool {
+fn same_content(way: Way, from: &Seen, to: &Seen) -> bool {
     let (wrote, read) = if way == Way::Up { (to, from) } else { (from, to) };
     if wrote.first_ms > read.last_ms {
         return false;
@@ -252,6 +260,22 @@ fn same_content((way, _): (Way, Did), from: &Seen, to: &Seen) -> bool {
         (Some(wrote), Some(read)) => wrote == read,
         _ => true,
     }
+}
+
+/// Of all who wrote the content that was read, the last before: the same content may have been written again.
+fn last_writer(tx: &mut Tx<'_>, data: &str, read: &Seen) -> Result<Option<String>, store::Error> {
+    let mut last: Option<(i64, String)> = None;
+    for (_, worker) in records::touching(tx, data, false, MOST_ROWS)? {
+        let Some(access) = records::access(tx, &worker, data)? else { continue };
+        let Some(wrote) = access.done.get(&Did::Wrote) else { continue };
+        let same = wrote.etag.is_none() || read.etag.is_none() || wrote.etag == read.etag;
+        // What it wrote after the reading was not what was read; when it wrote before, its first time tells.
+        let at = if wrote.last_ms <= read.last_ms { wrote.last_ms } else { wrote.first_ms };
+        if same && at <= read.last_ms && last.as_ref().is_none_or(|(known, _)| at >= *known) {
+            last = Some((at, worker));
+        }
+    }
+    Ok(last.map(|(_, worker)| worker))
 }
 
 /// The folder of an object, without the folders of Hive's partitions (`day=2024-05-01/`).
@@ -333,7 +357,7 @@ mod tests {
             bytes: 0,
             etag: Some(etag.to_owned()).filter(|e| !e.is_empty()),
         };
-        let up = |wrote: Seen, read: Seen| same_content((Way::Up, Did::Wrote), &read, &wrote);
+        let up = |wrote: Seen, read: Seen| same_content(Way::Up, &read, &wrote);
         assert!(up(seen(1, 1, "a"), seen(2, 2, "a")));
         assert!(!up(seen(1, 1, "b"), seen(2, 2, "a")), "it was overwritten in between");
         assert!(!up(seen(3, 3, "a"), seen(2, 2, "a")), "it was written later");

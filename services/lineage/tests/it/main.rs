@@ -106,6 +106,28 @@ async fn a_content_that_was_overwritten_is_not_the_one_that_was_read() {
 }
 
 #[tokio::test]
+async fn a_content_that_was_written_again_is_the_last_ones() {
+    let (lineage, cx) = world(&store::Store::memory());
+    let pause = || tokio::time::sleep(std::time::Duration::from_millis(3));
+    // Two days' runs write the same; each day's reader has read its own day's.
+    for day in ["1", "2"] {
+        did(&lineage, &job(&format!("glue:jobrun:w{day}")), Did::Wrote, "s3://lake/k", "same");
+        pause().await;
+        did(&lineage, &job(&format!("glue:jobrun:r{day}")), Did::Read, "s3://lake/k", "same");
+        did(&lineage, &job(&format!("glue:jobrun:r{day}")), Did::Wrote, &format!("s3://lake/out{day}"), day);
+        pause().await;
+    }
+    for (day, other) in [("1", "2"), ("2", "1")] {
+        let up = edges(&cx, &format!("s3://lake/out{day}"), "UPSTREAM").await;
+        assert!(up.iter().any(|edge| edge.contains(&format!(":w{day} "))), "{up:?}");
+        assert!(!up.iter().any(|edge| edge.contains(&format!(":w{other} "))), "{up:?}");
+        let down = edges(&cx, &format!("glue:jobrun:w{day}"), "DOWNSTREAM").await;
+        assert!(down.iter().any(|edge| edge.ends_with(&format!(":r{day}"))), "{down:?}");
+        assert!(!down.iter().any(|edge| edge.ends_with(&format!(":r{other}"))), "{down:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_an_attempt_wrote_that_was_rolled_back_was_not_written() {
     let (lineage, cx) = world(&store::Store::memory());
     let worker = job("glue:jobrun:jr_2");

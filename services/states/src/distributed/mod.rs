@@ -156,7 +156,9 @@ impl MapRuns {
             open.info.name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).take(64).collect();
         let cx = Cx::platform(&self.router, open.arn.account(), open.arn.region());
         let role_arn = &open.info.role_arn;
-        cx.for_worker(Worker::Execution(open.run.arn.clone()))
+        let run = Worker::Execution(open.run.arn.clone());
+        cx.for_worker(Worker::Execution(open.run.execution_arn.clone())).began(run.clone());
+        cx.for_worker(run)
             .assume(role_arn, &session)
             .await
             .map_err(|error| format!("The role {role_arn} cannot be assumed: {}", error.message()))

@@ -1,0 +1,16 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { athena, glue, lambda, money } from "./prices.ts";
+
+test("amounts are priced as AWS's pages say", () => {
+  assert.equal(athena(1e12), 5);
+  assert.equal(athena(92), 0.00005, "at least 10 MB");
+  assert.equal(glue(30, 2), (2 * 0.44) / 60, "at least a minute");
+  assert.equal(glue(3600, 10), 4.4);
+  assert.ok(Math.abs(lambda(1, 1024) - 0.0000168667) < 1e-12);
+  assert.ok(lambda(0.0101, 1024) === lambda(0.011, 1024), "by the millisecond, rounded up");
+});
+
+test("small money is not nothing", () => {
+  assert.deepEqual([0, 0.000075, 0.0000002, 0.5, 12.345].map(money), ["$0", "$0.000075", "$0.00000020", "$0.50", "$12.35"]);
+});
