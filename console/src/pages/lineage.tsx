@@ -14,7 +14,7 @@ export interface Graph { Nodes: LineageNode[]; Edges: LineageEdge[]; Truncated: 
 
 const DATA = new Set(["OBJECT", "FOLDER", "CATALOG_TABLE", "DYNAMODB_TABLE"]);
 const KINDS: Record<string, string> = {
-  OBJECT: "object", FOLDER: "folder", CATALOG_TABLE: "catalog table", DYNAMODB_TABLE: "DynamoDB table", STATE: "state", EXECUTION: "execution", MAP_RUN: "Map Run",
+  OBJECT: "object", FOLDER: "folder", CATALOG_TABLE: "catalog table", DYNAMODB_TABLE: "DynamoDB table", STATE: "state", EXECUTION: "execution", MAP_RUN: "Map Run", STATE_MACHINE: "state machine",
   QUERY: "query", JOB_RUN: "Glue job run", CRAWL: "crawl", TRANSFORM_JOB: "batch transform", INVOCATION: "function", JOB: "job",
 };
 
@@ -22,6 +22,8 @@ export const lineage = (Resource: string, Detail = "FOLDER", Direction = "BOTH")
 
 /** The page of a node. */
 export function nodeLink(node: LineageNode): string {
+  if (node.Type === "STATE" && node.ExecutionArn?.includes(":stateMachine:")) return link("machine", node.ExecutionArn);
+  if (node.Type === "STATE_MACHINE") return link("machine", node.Id);
   if (node.Type === "STATE") return link("execution", node.ExecutionArn, { state: node.StateName });
   if (node.Type === "EXECUTION") return link("execution", node.Id);
   if (node.Type === "MAP_RUN") return link("map-run", node.Id);

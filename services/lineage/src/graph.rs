@@ -186,7 +186,14 @@ impl Walk {
                 {
                     continue;
                 }
-                // An execution that a client began before this was kept, or by way of another account.
+                // A state that only asked for others; else an execution that began before this was kept.
+                if let Some((execution, state)) = id.split_once('#').filter(|(arn, _)| arn.contains(":states:")) {
+                    let (execution, state) = (execution.to_owned(), state.to_owned());
+                    self.started.insert((execution.clone(), id.clone()));
+                    queue.push_back(execution.clone());
+                    self.workers.insert(id, Worker::State { execution, state });
+                    continue;
+                }
                 self.workers.insert(id.clone(), Worker::Execution(id));
                 continue;
             };
@@ -311,6 +318,7 @@ fn worker_node(id: &str, worker: &Worker, principal: Option<&String>) -> Node {
             ("STATE", state.clone())
         }
         Worker::Execution(arn) if arn.contains(":mapRun:") => ("MAP_RUN", last(arn)),
+        Worker::Execution(arn) if arn.contains(":stateMachine:") => ("STATE_MACHINE", last(arn)),
         Worker::Execution(arn) => {
             node.execution_arn = Some(arn.clone());
             ("EXECUTION", last(arn))

@@ -8,7 +8,10 @@ use service::lineage::{Did, Touched, Worker};
 /// Objects of one folder that are told apart for one worker; of more of them only the folder is kept.
 const APART: usize = 1000;
 /// A worker of which nothing was heard for so long has ended.
-const IDLE_MS: i64 = 10 * 60_000;
+const IDLE_MS: i64 = 60_000;
+/// Workers that are known in memory; of more, those that were quiet for a moment are taken as ended.
+const MOST_ACTIVE: usize = 20_000;
+const MOMENT_MS: i64 = 2_000;
 
 /// How often something was done, since when and until when.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +106,8 @@ impl Batch {
 pub(crate) struct Pending {
     batch: Batch,
     active: BTreeMap<String, Active>,
+    /// Invocations that no execution waits for: they count once they touch something.
+    begun: BTreeMap<String, Known>,
 }
 
 #[derive(Debug, Default)]
@@ -121,6 +126,7 @@ impl Pending {
             };
             let (worker, principal) = (worker.clone(), String::new());
             let known = Known { version: 1, worker, asked, principal, first_ms: now };
+            let known = self.begun.remove(&id).unwrap_or(known);
             self.batch.workers.entry(id.clone()).or_insert(known);
             Active::default()
         });
@@ -149,6 +155,22 @@ impl Pending {
     }
 
     pub(crate) fn began(&mut self, worker: Worker, asked: Option<&Worker>, principal: &str, now: i64) {
+        let known = Known {
+            version: 1,
+            asked: asked.map(ToString::to_string),
+            principal: principal.to_owned(),
+            first_ms: now,
+            worker,
+        };
+        let waited_for =
+            asked.is_some_and(|by| matches!(by, Worker::State { execution, .. } if execution.contains(":execution:")));
+        if matches!(known.worker, Worker::Invocation { .. }) && !waited_for {
+            if self.begun.len() >= MOST_ACTIVE {
+                self.begun.clear();
+            }
+            self.begun.insert(known.worker.to_string(), known);
+            return;
+        }
         if let Some(by @ Worker::State { execution, .. }) = asked {
             // The state itself may touch nothing.
             let known = Known {
@@ -160,25 +182,20 @@ impl Pending {
             };
             self.batch.workers.entry(by.to_string()).or_insert(known);
         }
-        let known = Known {
-            version: 1,
-            asked: asked.map(ToString::to_string),
-            principal: principal.to_owned(),
-            first_ms: now,
-            worker,
-        };
         // What was begun is said by who began it, though the worker was quicker to touch something.
         self.batch.workers.insert(known.worker.to_string(), known);
     }
 
     pub(crate) fn has(&self, worker: &str) -> bool {
-        self.batch.accesses.keys().any(|(of, _)| of == worker)
+        let mut from = self.batch.accesses.range((worker.to_owned(), String::new())..);
+        from.next().is_some_and(|((of, _), _)| of == worker)
     }
 
     /// All that is to be written; who was not heard of for long is forgotten here.
     pub(crate) fn take(&mut self, now: i64) -> Batch {
         if !self.active.is_empty() {
-            self.active.retain(|_, active| now - active.last_ms < IDLE_MS);
+            let most = if self.active.len() > MOST_ACTIVE { MOMENT_MS } else { IDLE_MS };
+            self.active.retain(|_, active| now - active.last_ms < most);
         }
         std::mem::take(&mut self.batch)
     }
@@ -229,6 +246,22 @@ mod tests {
         assert!(many.folder);
         assert_eq!((many.done[&Did::Wrote].count, &many.done[&Did::Wrote].etag), (5, &None));
         assert_eq!(batch.accesses.len(), APART + 2);
+    }
+
+    #[test]
+    fn an_invocation_that_nobody_waits_for_counts_once_it_touches_something() {
+        let mut pending = Pending::default();
+        let invocation = |n: u32| Worker::Invocation { function: "f".to_owned(), request: n.to_string() };
+        pending.began(invocation(1), None, "root", 1);
+        pending.began(invocation(2), None, "root", 1);
+        let data = "s3://b/k".to_owned();
+        pending.touched(&invocation(2), Touched { did: Did::Read, data, bytes: 1, etag: None }, 2);
+        let state = Worker::State { execution: "arn:aws:states:r:0:execution:m:e".to_owned(), state: "S".to_owned() };
+        pending.began(invocation(3), Some(&state), "role", 3);
+        let batch = pending.take(4);
+        let ids: Vec<_> = batch.workers.keys().map(String::as_str).collect();
+        assert_eq!(ids, ["arn:aws:states:r:0:execution:m:e#S", "f#2", "f#3"]);
+        assert_eq!(batch.workers["f#2"].principal, "root");
     }
 
     #[test]

@@ -218,9 +218,16 @@ impl Tasks {
     }
 }
 
-/// As whom a task's calls read and write.
+/// As whom a task's calls read and write. Of Express executions, which are many and of which nothing else is kept, it is the state of
+/// their machine.
 fn state_of(payload: &TaskPayload) -> Worker {
-    Worker::State { execution: payload.execution.as_str().to_owned(), state: payload.state.clone() }
+    let arn = &payload.execution;
+    let execution = if arn.is_express() {
+        format!("arn:aws:states:{}:{}:stateMachine:{}", arn.region(), arn.account(), arn.machine())
+    } else {
+        arn.as_str().to_owned()
+    };
+    Worker::State { execution, state: payload.state.clone() }
 }
 
 /// The text of a result; quicker than by way of `Display`.

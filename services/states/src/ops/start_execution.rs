@@ -19,16 +19,14 @@ impl Handle<StartExecution> for States {
     async fn handle(&self, cx: &Cx, input: StartExecutionInput) -> Result<StartExecutionOutput, Error> {
         let new = self.new_execution(cx, &input.state_machine_arn, input.name, input.input, input.trace_header).await?;
         let arn = new.arn.clone();
-        let begun = || cx.began(Worker::Execution(arn.to_string()));
         if arn.is_express() {
             let start_date = wire::Timestamp::from_millis(new.info.started.0);
             self.express.start(cx, new).await?;
-            begun();
             return Ok(StartExecutionOutput { execution_arn: arn.to_string(), start_date });
         }
         match self.engine.start(cx, new).await? {
             Started::At(ms) => {
-                begun();
+                cx.began(Worker::Execution(arn.to_string()));
                 let start_date = wire::Timestamp::from_millis(ms);
                 Ok(StartExecutionOutput { execution_arn: arn.to_string(), start_date })
             }
