@@ -296,3 +296,11 @@ export const Spark = ({ values, label }: { values: number[]; label: string }) =>
   const points = values.map((v, i) => `${(i / Math.max(1, values.length - 1)) * 98 + 1},${23 - (v / most) * 20}`).join(" ");
   return <svg class="spark" viewBox="0 0 100 24" role="img" aria-label={label} preserveAspectRatio="none"><polyline points={points} /></svg>;
 };
+
+/** Hands a file to the browser. */
+export function save(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
+  const a = Object.assign(document.createElement("a"), { href: url, download: name });
+  a.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

@@ -64,15 +64,14 @@ fn descendants(graph: &Value, execution: &str) -> BTreeSet<String> {
 
 /// An environment works on one invocation at a time: what lies between its START and its REPORT is its own.
 async fn invocation(client: &Client, id: &str) -> Result<Vec<Line>> {
-    let (groups, request) = match id.split_once('#') {
-        Some((function, request)) => (vec![group_of(client, function).await?], request),
-        None => {
-            let input = json!({ "logGroupNamePrefix": "/aws/lambda/" });
-            let target = ("logs", "Logs_20140328.DescribeLogGroups");
-            let found = client.all(target, input, ("logGroups", "nextToken"), usize::MAX).await?;
-            let names = found.iter().filter_map(|group| group["logGroupName"].as_str().map(str::to_owned));
-            (names.collect(), id.rsplit(':').next().unwrap_or_default())
-        }
+    let (groups, request) = if let Some((function, request)) = id.split_once('#') {
+        (vec![group_of(client, function).await?], request)
+    } else {
+        let input = json!({ "logGroupNamePrefix": "/aws/lambda/" });
+        let target = ("logs", "Logs_20140328.DescribeLogGroups");
+        let found = client.all(target, input, ("logGroups", "nextToken"), usize::MAX).await?;
+        let names = found.iter().filter_map(|group| group["logGroupName"].as_str().map(str::to_owned));
+        (names.collect(), id.rsplit(':').next().unwrap_or_default())
     };
     let mut lines = Vec::new();
     for group in groups {

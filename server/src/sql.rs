@@ -196,7 +196,7 @@ async fn unload(client: &Client, asked: &SqlArgs, statement: &str, to: &Path) ->
     match keys.as_slice() {
         [] => bail!("the statement has no rows: no file is written"),
         [key] if !to.is_dir() => {
-            crate::objects::copy(client, &format!("s3://{RESULTS}/{key}"), &to.display().to_string()).await?
+            crate::objects::copy(client, &format!("s3://{RESULTS}/{key}"), &to.display().to_string()).await?;
         }
         _ => {
             std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;

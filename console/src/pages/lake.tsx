@@ -4,8 +4,8 @@ import { useState } from "preact/hooks";
 import { all, call } from "../api.ts";
 import { link, setParams } from "../route.ts";
 import { bytes, count } from "../time.ts";
-import { lineage, type LineageNode, nodeLink } from "./lineage.tsx";
-import { Copy, fail, KeyValues, late, Loaded, Page, say, Table, Tabs, Time, useLoad } from "../ui.tsx";
+import { lineage, type LineageNode, nodeLink } from "./linked.ts";
+import { Copy, fail, KeyValues, late, Loaded, Page, save, say, Table, Tabs, Time, useLoad } from "../ui.tsx";
 
 interface Column { Name: string; Type?: string; Comment?: string }
 interface CatalogTable { Name: string; DatabaseName: string; TableType?: string; UpdateTime?: number; CreateTime?: number; PartitionKeys?: Column[]; Parameters?: Record<string, string>; VersionId?: string; ViewOriginalText?: string; StorageDescriptor?: { Columns?: Column[]; Location?: string; InputFormat?: string; SerdeInfo?: { SerializationLibrary?: string; Parameters?: Record<string, string> } } }
@@ -146,14 +146,6 @@ function Sql({ uri }: { uri: string }) {
     return items.filter((t) => { const at = t.StorageDescriptor?.Location?.replace(/^s3a:/, "s3:").replace(/\/?$/, "/"); return at !== undefined && uri.startsWith(at); });
   }, [uri]);
   return <>{(found.value ?? []).map((t) => <a href={link("sql", "", { statement: `SELECT *\nFROM "${t.DatabaseName}"."${t.Name}"\nWHERE "$path" = '${uri.replace(/'/g, "''")}'\nLIMIT 100` })}>Rows of it in {t.DatabaseName}.{t.Name}</a>)}</>;
-}
-
-/** Hands a file to the browser. */
-export function save(blob: Blob, name: string): void {
-  const url = URL.createObjectURL(blob);
-  const a = Object.assign(document.createElement("a"), { href: url, download: name });
-  a.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 interface Version { VersionId: string; Table: CatalogTable }

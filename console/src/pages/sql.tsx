@@ -8,8 +8,7 @@ import { all, call, pool } from "../api.ts";
 import { Editor, replace } from "../editor/editor.tsx";
 import { link, setParams } from "../route.ts";
 import { bytes, duration } from "../time.ts";
-import { Badge, Failure, fail, late, Loaded, Loading, Page, say, Table, Time, useLoad } from "../ui.tsx";
-import { save } from "./lake.tsx";
+import { Badge, Failure, fail, late, Loaded, Loading, Page, save, say, Table, Time, useLoad } from "../ui.tsx";
 import { operators } from "./plan.ts";
 
 interface Query { QueryExecutionId: string; Query: string; StatementType?: string; Status: { State: string; StateChangeReason?: string; SubmissionDateTime?: number }; Statistics?: { DataScannedInBytes?: number; TotalExecutionTimeInMillis?: number; QueryQueueTimeInMillis?: number }; ResultConfiguration?: { OutputLocation?: string } }

@@ -69,15 +69,13 @@ fn told(answer: &Value, id: &Value) -> String {
         let Some(node) = nodes.iter().find(|node| node["Id"] == at) else { break };
         let kind = node["Type"].as_str().unwrap_or_default().to_lowercase().replace('_', " ");
         words.push(format!("{kind} {}", node["Name"].as_str().unwrap_or_default()));
-        match edges.iter().find(|edge| edge["Type"] == "STARTED" && edge["Target"] == at) {
-            Some(edge) => at = edge["Source"].clone(),
-            None => {
-                // Its principal's name, without account and kind.
-                let asked = node["AskedBy"].as_str().and_then(|arn| arn.splitn(6, ':').nth(5));
-                words.extend(asked.map(str::to_owned));
-                break;
-            }
-        }
+        let Some(edge) = edges.iter().find(|edge| edge["Type"] == "STARTED" && edge["Target"] == at) else {
+            // Its principal's name, without account and kind.
+            let asked = node["AskedBy"].as_str().and_then(|arn| arn.splitn(6, ':').nth(5));
+            words.extend(asked.map(str::to_owned));
+            break;
+        };
+        at = edge["Source"].clone();
     }
     words.join(" for ")
 }
