@@ -316,6 +316,7 @@ static S_NODE_TYPE: Shape = Shape::String {
         "STATE",
         "EXECUTION",
         "MAP_RUN",
+        "STATE_MACHINE",
         "QUERY",
         "JOB_RUN",
         "CRAWL",
