@@ -123,6 +123,10 @@ export async function fill({ call }) {
   made.packed = await queried({ call }, packing.QueryExecutionId);
   const { Contents } = await call("s3", "ListObjectsV2", { Bucket: "console-lake", Prefix: "packed/" });
   made.parquet = Contents[0].Key;
+  // A second version of the table's schema.
+  const wider = storage("");
+  wider.Columns.push({ Name: "note", Type: "string" });
+  await call("glue", "UpdateTable", { DatabaseName: "sales", TableInput: { Name: "daily", TableType: "EXTERNAL_TABLE", StorageDescriptor: wider, PartitionKeys: [{ Name: "day", Type: "string" }], Parameters: { "skip.header.line.count": "1", classification: "csv" } } });
   await call("athena", "StartQueryExecution", { QueryString: "SELECT city, amount FROM sales.daily ORDER BY id", ResultConfiguration: { OutputLocation: "s3://console-lake/results/" } });
   return made;
 }

@@ -58,10 +58,10 @@ const PAGES = () => {
     ["execution-timeline", address("execution", made.retried.execution, "?tab=Timeline&state=Load")], ["execution-states", address("execution", made.orders.execution, "?tab=States")],
     ["execution-events", address("execution", made.orders.execution, "?tab=Events")], ["execution-data", address("execution", made.orders.execution, "?tab=Data")], ["execution-costs", address("execution", made.orders.execution, "?tab=Costs")],
     ["machine-times", address("machine", made.orders.machine, "?tab=Times")], ["compare", address("compare", made.orders.execution)], ["lineage", address("lineage", "s3://console-lake/sales/")], ["lineage-empty", address("lineage")],
-    ["lake-parquet", address("lake", `s3/${bucket}`, `?prefix=packed%2F&key=${encodeURIComponent(made.parquet)}`)], ["lake-table-lineage", address("lake", "catalog/sales/packed", "?tab=Lineage")],
+    ["lake-parquet", address("lake", `s3/${bucket}`, `?prefix=packed%2F&key=${encodeURIComponent(made.parquet)}`)], ["lake-table-versions", address("lake", "catalog/sales/daily", "?tab=Versions")], ["lake-table-lineage", address("lake", "catalog/sales/packed", "?tab=Lineage")],
     ["lake", address("lake")], ["lake-buckets", address("lake", "", "?tab=Buckets")], ["lake-bucket", address("lake", `s3/${bucket}`, "?prefix=sales%2Fday%3D2024-05-01%2F&key=sales%2Fday%3D2024-05-01%2Fsales.csv")],
     ["lake-table", address("lake", "catalog/sales/daily")], ["sql", address("sql")], ["functions", address("functions")], ["jobs", address("jobs")], ["job", address("jobs", "refine")], ["crawler", address("jobs", "crawler/sales")],
-    ["tables", address("tables")], ["table", address("tables", "files")], ["queues", address("queues")], ["queue", address("queues", "work")], ["topics", address("topics")],
+    ["tables", address("tables")], ["table", address("tables", "files")], ["table-query", address("tables", "files", "?key=file-3")], ["queues", address("queues")], ["queue", address("queues", "work")], ["topics", address("topics")],
     ["rules", address("rules")], ["schedule", address("rules", "schedule/default/every-hour")], ["rule", address("rules", "rule/default/nightly")], ["stacks", address("stacks")], ["stack", address("stacks", "mail")],
     ["roles", address("roles")], ["role", address("roles", "console")], ["secrets", address("secrets")], ["logs", address("logs")], ["metrics", address("metrics")], ["nowhere", address("nowhere")],
   ];
@@ -217,6 +217,20 @@ test("costs are AWS's list prices of what ran", { ...skip, timeout: PATIENCE }, 
   // One state, and two retries.
   await page.getByRole("cell", { name: "3 transitions" }).waitFor();
   await page.getByRole("cell", { name: "$0.000075" }).waitFor();
+  await context.close();
+});
+
+test("items are asked for by key, and two versions of a schema stand side by side", { ...skip, timeout: PATIENCE }, async () => {
+  const { page, context } = await open();
+  await show(page, address("tables", "files"));
+  await page.getByRole("textbox", { name: "name =" }).fill("file-3");
+  await page.getByRole("button", { name: "Query" }).click();
+  await page.getByRole("cell", { name: "3072" }).waitFor();
+  await page.waitForFunction(() => document.querySelectorAll('[aria-label="Items"] tbody tr').length === 1);
+  assert.match(page.url(), /key=file-3/, "the query is in the address");
+  await show(page, address("lake", "catalog/sales/daily", "?tab=Versions"));
+  const row = page.getByRole("region", { name: "Columns of both versions" }).getByRole("row", { name: /note/ });
+  assert.match(await row.innerText(), /not there\s+string\s+added/);
   await context.close();
 });
 

@@ -1,4 +1,4 @@
-// Two executions, state by state: status, time, and where the outputs part.
+// Two executions, state by state: status, time, and where inputs and outputs part.
 
 import { useState } from "preact/hooks";
 import { Data, definition, describe, load } from "../execution/data.ts";
@@ -44,12 +44,13 @@ interface Row { name: string; a?: Node[]; b?: Node[] }
 function Both({ one, other }: { one: Whole; other: string }) {
   const second = useLoad(() => read(other), [other]);
   const [open, setOpen] = useState<Row>();
-  const output = async (of: Whole, visits?: Node[]) => {
+  /** Input and output of the last visit. */
+  const shown = async (of: Whole, visits?: Node[]) => {
     const last = visits?.[visits.length - 1];
-    const event = last?.exited ? await of.data.event(last.exited) : undefined;
-    return event?.stateExitedEventDetails?.output;
+    const [entered, exited] = await Promise.all([last?.entered, last?.exited].map((id) => (id ? of.data.event(id) : undefined)));
+    return { input: entered?.stateEnteredEventDetails?.input, output: exited?.stateExitedEventDetails?.output };
   };
-  const outputs = useLoad(async () => (open && second.value ? Promise.all([output(one, open.a), output(second.value, open.b)]) : [undefined, undefined]), [open, second.value]);
+  const both = useLoad(async () => (open && second.value ? Promise.all([shown(one, open.a), shown(second.value, open.b)]) : [{}, {}] as { input?: string; output?: string }[]), [open, second.value]);
   return (
     <Loaded of={second}>{(two) => {
       const names = new Set([...states(one.machine), ...states(two.machine)].map(([name]) => name));
@@ -64,7 +65,7 @@ function Both({ one, other }: { one: Whole; other: string }) {
             { name: two.described.name.slice(0, 18), cell: (r) => cell(r.b), sort: (r) => seconds(r.b) },
             { name: "Longer by", numeric: true, cell: (r) => (r.a && r.b ? `${seconds(r.b) >= seconds(r.a) ? "+" : "−"}${duration(Math.abs(seconds(r.b) - seconds(r.a)))}` : ""), sort: (r) => seconds(r.b) - seconds(r.a) },
           ]} />
-          {open ? <div class="halves"><div class="card"><h2>{open.name}, first</h2><Value title="Output" text={outputs.value?.[0]} /></div><div class="card"><h2>{open.name}, second</h2><Value title="Output" text={outputs.value?.[1]} before={parsed(outputs.value?.[0])} compared /></div></div> : <p class="quiet">A state's name shows both outputs, what differs marked.</p>}
+          {open ? <div class="halves"><div class="card"><h2>{open.name}, first</h2><Value title="Input" text={both.value?.[0]?.input} /><Value title="Output" text={both.value?.[0]?.output} /></div><div class="card"><h2>{open.name}, second</h2><Value title="Input" text={both.value?.[1]?.input} before={parsed(both.value?.[0]?.input)} compared /><Value title="Output" text={both.value?.[1]?.output} before={parsed(both.value?.[0]?.output)} compared /></div></div> : <p class="quiet">A state's name shows both inputs and outputs, what differs marked.</p>}
         </>
       );
     }}</Loaded>

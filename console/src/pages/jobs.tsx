@@ -71,7 +71,7 @@ function OneJob({ name, params }: { name: string; params: URLSearchParams }) {
             { name: "Why", wide: true, cell: (r) => <span class="error">{r.ErrorMessage}</span> },
             { name: "", cell: (r) => (["RUNNING", "STARTING", "WAITING"].includes(r.JobRunState) ? <button class="danger" onClick={() => call("glue", "BatchStopJobRun", { JobName: name, JobRunIds: [r.Id] }).then(loaded.again, fail)}>Stop</button> : "") },
           ]} />
-          {run ? <><h2>Output of {run}</h2><Logs group="/aws-glue/jobs/output" streams={[run]} /><h2>Errors</h2><Logs group="/aws-glue/jobs/error" streams={[run]} /></> : null}
+          {run ? <><p><a href={link("lineage", `glue:jobrun:${run}`)}>What it read and wrote</a></p><h2>Output of {run}</h2><Logs group="/aws-glue/jobs/output" streams={[run]} /><h2>Errors</h2><Logs group="/aws-glue/jobs/error" streams={[run]} /></> : null}
         </>
       )}</Loaded>
     </Page>

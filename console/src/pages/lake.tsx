@@ -5,6 +5,7 @@ import { all, call } from "../api.ts";
 import { link, setParams } from "../route.ts";
 import { bytes, count } from "../time.ts";
 import { lineage, type LineageNode, nodeLink } from "./linked.ts";
+import { compared } from "./schema.ts";
 import { Copy, fail, KeyValues, late, Loaded, Page, save, say, Table, Tabs, Time, useLoad } from "../ui.tsx";
 
 interface Column { Name: string; Type?: string; Comment?: string }
@@ -180,13 +181,38 @@ function CatalogPage({ database, name, params }: { database: string; name: strin
                 ...(table.PartitionKeys ?? []).map((key, at) => ({ name: key.Name, cell: (p: { Values: string[] }) => p.Values[at], sort: (p: { Values: string[] }) => p.Values[at] ?? "" })),
                 { name: "Location", wide: true, cell: (p) => <Place uri={p.StorageDescriptor?.Location} /> }, { name: "Made", cell: (p) => <Time at={p.CreationTime} /> }]} /> : null}
               {tab === "Lineage" ? (table.StorageDescriptor?.Location?.startsWith("s3") ? <><h2>Its files</h2><Drawn resource={table.StorageDescriptor.Location.replace(/^s3a:/, "s3:").replace(/\/?$/, "/")} /><h2>Its entry in the catalog</h2><Drawn resource={`glue://${database}/${name}`} /></> : <Drawn resource={`glue://${database}/${name}`} />) : null}
-              {tab === "Versions" ? <Table rows={versions} label="Versions of the schema" empty="Only the schema of now." columns={[
-                { name: "Version", cell: (v) => v.VersionId }, { name: "Changed", cell: (v) => <Time at={v.Table.UpdateTime} /> },
-                { name: "Columns", wide: true, cell: (v) => columns(v.Table).map((c) => `${c.Name} ${c.Type ?? ""}`).join(", ") }]} /> : null}
+              {tab === "Versions" ? <>
+                {versions.length > 1 ? <SideBySide versions={versions} columns={columns} params={params} /> : null}
+                <h2>All versions</h2>
+                <Table rows={versions} label="Versions of the schema" empty="Only the schema of now." columns={[
+                  { name: "Version", cell: (v) => v.VersionId }, { name: "Changed", cell: (v) => <Time at={v.Table.UpdateTime} /> },
+                  { name: "Columns", wide: true, cell: (v) => columns(v.Table).map((c) => `${c.Name} ${c.Type ?? ""}`).join(", ") }]} />
+              </> : null}
             </div>
           </>
         );
       }}</Loaded>
     </Page>
+  );
+}
+
+const WHAT = { same: "", added: "added", removed: "removed", type: "another type", moved: "moved" };
+
+/** Two versions of a schema, column by column; the newest two at first. */
+function SideBySide({ versions, columns, params }: { versions: Version[]; columns: (of: CatalogTable) => Column[]; params: URLSearchParams }) {
+  const find = (id: string | null, or: number) => versions.find((v) => v.VersionId === id) ?? versions[or]!;
+  const [after, before] = [find(params.get("after"), 0), find(params.get("before"), 1)];
+  const rows = compared(columns(before.Table), columns(after.Table));
+  const pick = (name: string, label: string, now: Version) => (
+    <label>{label} <select value={now.VersionId} onChange={(e) => setParams({ [name]: e.currentTarget.value })}>{versions.map((v) => <option value={v.VersionId}>version {v.VersionId}</option>)}</select></label>
+  );
+  return (
+    <>
+      <p class="row">{pick("before", "Before", before)}{pick("after", "After", after)}<span class="quiet">{rows.every((r) => r.what === "same") ? "Their columns are the same." : `${count(rows.filter((r) => r.what !== "same").length, "column differs", "columns differ")}.`}</span></p>
+      <Table rows={rows} label="Columns of both versions" mark={(r) => r.what !== "same"} columns={[
+        { name: "Column", cell: (r) => r.name }, { name: `Version ${before.VersionId}`, cell: (r) => (r.before === undefined ? <span class="quiet">not there</span> : <code>{r.before}</code>) },
+        { name: `Version ${after.VersionId}`, cell: (r) => (r.after === undefined ? <span class="quiet">not there</span> : <code>{r.after}</code>) }, { name: "What", cell: (r) => WHAT[r.what] },
+      ]} />
+    </>
   );
 }

@@ -176,7 +176,7 @@ function Answer({ id }: { id: string }) {
     <div>
       <p class="row"><Badge status={query.Status.State} />
         {running(query) ? <button onClick={() => call("athena", "StopQueryExecution", { QueryExecutionId: id }).catch(fail)}>Cancel</button> : null}
-        <span class="quiet">{told?.TotalExecutionTimeInMillis === undefined ? "" : duration(told.TotalExecutionTimeInMillis / 1000)}{told?.DataScannedInBytes === undefined ? "" : ` · ${bytes(told.DataScannedInBytes)} scanned`}</span></p>
+        <span class="quiet">{told?.TotalExecutionTimeInMillis === undefined ? "" : duration(told.TotalExecutionTimeInMillis / 1000)}{told?.DataScannedInBytes === undefined ? "" : ` · ${bytes(told.DataScannedInBytes)} scanned`}</span> {running(query) ? null : <a href={link("lineage", `athena:query:${id}`)}>Lineage</a>}</p>
       {query.Status.State === "FAILED" ? <p class="error" role="alert">{query.Status.StateChangeReason}</p> : null}
       {query.Status.State === "SUCCEEDED" ? (/^\s*explain\b/i.test(query.Query) ? <Plan query={query} /> : <Rows query={query} />) : null}
     </div>

@@ -7,7 +7,9 @@ import { bytes, count } from "../time.ts";
 import { Arn, Badge, Dialog, Failure, fail, KeyValues, Loaded, Page, say, Table, Time, Tree, useLoad } from "../ui.tsx";
 
 type Item = Record<string, Record<string, unknown>>;
-interface Described { TableName: string; TableArn: string; TableStatus: string; ItemCount: number; TableSizeBytes: number; CreationDateTime: number; KeySchema: { AttributeName: string; KeyType: string }[]; AttributeDefinitions: { AttributeName: string; AttributeType: string }[]; GlobalSecondaryIndexes?: { IndexName: string }[]; StreamSpecification?: { StreamViewType: string } }
+interface Key { AttributeName: string; KeyType: string }
+interface Index { IndexName: string; KeySchema: Key[] }
+interface Described { TableName: string; TableArn: string; TableStatus: string; ItemCount: number; TableSizeBytes: number; CreationDateTime: number; KeySchema: { AttributeName: string; KeyType: string }[]; AttributeDefinitions: { AttributeName: string; AttributeType: string }[]; GlobalSecondaryIndexes?: Index[]; LocalSecondaryIndexes?: Index[]; StreamSpecification?: { StreamViewType: string } }
 
 export default function Tables({ rest, params }: { rest: string; params: URLSearchParams }) {
   return rest ? <One name={rest} params={params} /> : <List />;
@@ -38,12 +40,17 @@ function One({ name, params }: { name: string; params: URLSearchParams }) {
   const [error, setError] = useState<unknown>();
   const [open, setOpen] = useState<Item>();
   const read = (after?: unknown) => {
-    const page = statement
+    const wanted = params.get("key");
+    if (wanted !== null && !statement && !table.value) return;
+    const page = wanted !== null && !statement
+      ? call<{ Items: Item[]; LastEvaluatedKey?: Item }>("dynamodb", "Query", { ...asQuery(table.value!, params), Limit: 100, ...(after ? { ExclusiveStartKey: after } : {}) }).then((r) => ({ items: r.Items, next: r.LastEvaluatedKey as unknown }))
+      : statement
       ? call<{ Items: Item[]; NextToken?: string }>("dynamodb", "ExecuteStatement", { Statement: statement, Limit: 100, ...(after ? { NextToken: after } : {}) }).then((r) => ({ items: r.Items, next: r.NextToken as unknown }))
       : call<{ Items: Item[]; LastEvaluatedKey?: Item }>("dynamodb", "Scan", { TableName: name, Limit: 100, ...(after ? { ExclusiveStartKey: after } : {}) }).then((r) => ({ items: r.Items, next: r.LastEvaluatedKey as unknown }));
     page.then((found) => { setItems((old) => [...(after ? (old ?? []) : []), ...found.items]); setNext(found.next); setError(undefined); }, setError);
   };
-  useEffect(() => { setItems(undefined); read(); }, [name, statement]);
+  const query = ["key", "index", "op", "sort"].map((p) => params.get(p)).join("\n");
+  useEffect(() => { setItems(undefined); read(); }, [name, statement, query, params.get("key") === null || table.value !== undefined]);
   return (
     <Page title={name} kind="Table" up={["Tables", "#/tables"]} actions={<button onClick={() => setOpen({})}>New item…</button>}>
       <Loaded of={table}>{(t) => {
@@ -52,12 +59,13 @@ function One({ name, params }: { name: string; params: URLSearchParams }) {
         return (
           <>
             <div class="card"><KeyValues of={[["ARN", <Arn arn={t.TableArn} />], ["Status", <Badge status={t.TableStatus} />], ["Key", t.KeySchema.map((k) => `${k.AttributeName} (${k.KeyType.toLowerCase()})`).join(", ")], ["Items", `${count(t.ItemCount, "item")}, ${bytes(t.TableSizeBytes)}`], ["Indexes", t.GlobalSecondaryIndexes?.map((i) => i.IndexName).join(", ")], ["Stream", t.StreamSpecification?.StreamViewType], ["Made", <Time at={t.CreationDateTime} />]]} /></div>
-            <form class="row" onSubmit={(e) => { e.preventDefault(); setParams({ statement: asked || undefined }); }}>
+            <ByKey table={t} params={params} />
+            <form class="row" onSubmit={(e) => { e.preventDefault(); setParams({ statement: asked || undefined, key: undefined, sort: undefined, op: undefined, index: undefined }); }}>
               <label style="flex:1">PartiQL <input style="width:100%" value={asked} placeholder={`SELECT * FROM "${name}" WHERE ${keys[0]} = '…'`} onInput={(e) => setAsked(e.currentTarget.value)} /></label><button>Ask</button>
             </form>
             {error ? <Failure error={error} /> : null}
             <p />
-            {items ? <Table rows={items} label="Items" empty={statement ? "No item is like that." : "The table is empty."} more={next ? () => read(next) : undefined}
+            {items ? <Table rows={items} label="Items" empty={statement || params.get("key") !== null ? "No item is like that." : "The table is empty."} more={next ? () => read(next) : undefined}
               columns={attributes.map((a) => ({ name: a, cell: (i: Item) => {
                 const value = plain(i[a]);
                 if (a === keys[0]) return <button class="quiet-button" onClick={() => setOpen(i)}>{String(value)}</button>;
@@ -68,6 +76,52 @@ function One({ name, params }: { name: string; params: URLSearchParams }) {
         );
       }}</Loaded>
     </Page>
+  );
+}
+
+const OPERATORS: Record<string, string> = { "=": "#s = :s", "<": "#s < :s", "<=": "#s <= :s", ">": "#s > :s", ">=": "#s >= :s", "begins with": "begins_with(#s, :s)" };
+
+const keysOf = (table: Described, index: string): Key[] =>
+  [...(table.GlobalSecondaryIndexes ?? []), ...(table.LocalSecondaryIndexes ?? [])].find((i) => i.IndexName === index)?.KeySchema ?? table.KeySchema;
+
+/** The form's values as Query takes them: each with the type that the table says its attribute has. */
+function asQuery(table: Described, params: URLSearchParams): object {
+  const index = params.get("index") ?? "";
+  const keys = keysOf(table, index);
+  const typed = (kind: string, text: string) => {
+    const name = keys.find((k) => k.KeyType === kind)!.AttributeName;
+    return { name, value: { [table.AttributeDefinitions.find((a) => a.AttributeName === name)?.AttributeType ?? "S"]: text } };
+  };
+  const hash = typed("HASH", params.get("key") ?? "");
+  const sort = params.get("sort");
+  const range = sort && keys.some((k) => k.KeyType === "RANGE") ? typed("RANGE", sort) : undefined;
+  return {
+    TableName: table.TableName, ...(index ? { IndexName: index } : {}),
+    KeyConditionExpression: `#p = :p${range ? ` AND ${OPERATORS[params.get("op") ?? "="] ?? OPERATORS["="]}` : ""}`,
+    ExpressionAttributeNames: { "#p": hash.name, ...(range ? { "#s": range.name } : {}) },
+    ExpressionAttributeValues: { ":p": hash.value, ...(range ? { ":s": range.value } : {}) },
+  };
+}
+
+/** A query by key, of the table or of one of its indexes. */
+function ByKey({ table, params }: { table: Described; params: URLSearchParams }) {
+  const [index, setIndex] = useState(params.get("index") ?? "");
+  const indexes = [...(table.GlobalSecondaryIndexes ?? []), ...(table.LocalSecondaryIndexes ?? [])];
+  const keys = keysOf(table, index);
+  const sort = keys.find((k) => k.KeyType === "RANGE");
+  const submit = (e: Event) => {
+    e.preventDefault();
+    const form = new FormData(e.currentTarget as HTMLFormElement);
+    const text = (name: string) => String(form.get(name) ?? "") || undefined;
+    setParams({ key: text("key"), sort: text("sort"), op: text("sort") ? text("op") : undefined, index: index || undefined, statement: undefined });
+  };
+  return (
+    <form class="row" onSubmit={submit}>
+      {indexes.length > 0 ? <label>Of <select value={index} onChange={(e) => setIndex(e.currentTarget.value)}><option value="">the table</option>{indexes.map((i) => <option value={i.IndexName}>index {i.IndexName}</option>)}</select></label> : null}
+      <label>{keys.find((k) => k.KeyType === "HASH")?.AttributeName} = <input name="key" defaultValue={params.get("key") ?? ""} /></label>
+      {sort ? <><label>{sort.AttributeName} <select name="op" defaultValue={params.get("op") ?? "="}>{Object.keys(OPERATORS).map((o) => <option>{o}</option>)}</select></label><label>Value <input name="sort" defaultValue={params.get("sort") ?? ""} /></label></> : null}
+      <button>Query</button> {params.get("key") !== null ? <button type="button" class="quiet-button" onClick={() => setParams({ key: undefined, sort: undefined, op: undefined, index: undefined })}>All items</button> : null}
+    </form>
   );
 }
 
