@@ -14,7 +14,7 @@ interface Shown { input?: string; output?: string; scheduled: Map<number, Histor
 const first = (event?: HistoryEvent): Record<string, unknown> =>
   (event ? (Object.entries(event).find(([name]) => name.endsWith("EventDetails"))?.[1] as Record<string, unknown>) : undefined) ?? {};
 
-export function Panel(props: { history: History; data: Data; name: string; picks: Picked; onPick: (map: string, index?: number) => void; visit: number; onVisit: (n: number) => void; size: number }) {
+export function Panel(props: { arn: string; history: History; data: Data; name: string; picks: Picked; onPick: (map: string, index?: number) => void; visit: number; onVisit: (n: number) => void; size: number }) {
   const all = props.history.byState.get(props.name) ?? [];
   const visits = picked(all, props.picks);
   const at = Math.min(Math.max(0, props.visit), visits.length - 1);
@@ -43,6 +43,7 @@ export function Panel(props: { history: History; data: Data; name: string; picks
           <button aria-label="Later visit" disabled={at >= visits.length - 1} onClick={() => props.onVisit(at + 1)}>›</button>
         </p>
       ) : null}
+      {node?.type === "Task" ? <p><a href={link("lineage", `${props.arn}#${props.name}`, { detail: "OBJECT" })}>What it read and wrote</a></p> : null}
       {node ? <Visit key={node.id} node={node} history={props.history} data={props.data} size={props.size} /> : <Empty>This state was not reached.</Empty>}
     </div>
   );

@@ -139,7 +139,7 @@ export default function Execution({ rest: arn, params }: { rest: string; params:
           {selected ? (
             <>
               <p><button class="quiet-button" onClick={() => setParams({ state: undefined })}>← The execution</button></p>
-              <Panel history={history} data={data} name={selected} picks={picks} onPick={pick} visit={Number(params.get("visit") ?? 0)} onVisit={(n) => setParams({ visit: String(n) })} size={version} />
+              <Panel arn={arn} history={history} data={data} name={selected} picks={picks} onPick={pick} visit={Number(params.get("visit") ?? 0)} onVisit={(n) => setParams({ visit: String(n) })} size={version} />
             </>
           ) : (
             <>

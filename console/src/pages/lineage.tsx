@@ -59,6 +59,8 @@ const Unrecorded = ({ resource }: { resource: string }) => (
   <p class="empty">Nothing is recorded of {resource}. {resource.startsWith("arn:") ? "It has read and written nothing itself, or before lineage was kept." : "No state, job or function has read or written it; what is done with keys of users and of the owner is not recorded."}</p>
 );
 
+/** A picture of more takes long to lay out, and nobody finds their way in it. */
+const MOST_DRAWN = 300;
 const WIDTH = 210;
 const HEIGHT = 44;
 /** Names that are ids are told by their beginning; the whole is in the link. */
@@ -69,6 +71,7 @@ const short = (text: string, most = 30) => (text.length > most ? `…${text.slic
 function Flow({ graph, of }: { graph: Graph; of: string }) {
   const chains = useMemo(() => forWhom(graph), [graph]);
   const drawing = useMemo(() => {
+    if (graph.Nodes.length > MOST_DRAWN) return undefined;
     const g = new dagre.graphlib.Graph({ multigraph: true });
     g.setGraph({ rankdir: "LR", nodesep: 18, ranksep: 56, marginx: 12, marginy: 12 });
     g.setDefaultEdgeLabel(() => ({}));
@@ -81,6 +84,7 @@ function Flow({ graph, of }: { graph: Graph; of: string }) {
     const arrows = g.edges().map((e) => g.edge(e) as unknown as { points: { x: number; y: number }[]; type: string });
     return { boxes, arrows, width: g.graph().width ?? 0, height: g.graph().height ?? 0 };
   }, [graph]);
+  if (!drawing) return <p class="quiet">{graph.Nodes.length.toLocaleString()} nodes are too many for a picture: the table has them all. Ask for a folder or an object of it.</p>;
   const path = (points: { x: number; y: number }[]) => points.map((p, i) => `${i === 0 ? "M" : "L"}${p.x.toFixed(1)},${p.y.toFixed(1)}`).join("");
   return (
     <div class="canvas" tabIndex={0} role="region" aria-label={`Graph of the lineage of ${of}`}>
