@@ -43,7 +43,7 @@ export function Panel(props: { arn: string; history: History; data: Data; name: 
           <button aria-label="Later visit" disabled={at >= visits.length - 1} onClick={() => props.onVisit(at + 1)}>›</button>
         </p>
       ) : null}
-      {node?.type === "Task" ? <p><a href={link("lineage", `${props.arn}#${props.name}`, { detail: "OBJECT" })}>What it read and wrote</a></p> : null}
+      {node?.type === "Task" ? <p><a href={link("lineage", `${props.arn}#${props.name}`, { detail: "OBJECT", depth: "1" })}>What it read and wrote</a></p> : null}
       {node ? <Visit key={node.id} node={node} history={props.history} data={props.data} size={props.size} /> : <Empty>This state was not reached.</Empty>}
     </div>
   );

@@ -2,7 +2,7 @@
 // not recorded is said.
 
 import dagre from "@dagrejs/dagre";
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { link, setParams } from "../route.ts";
 import { bytes, count } from "../time.ts";
 import { Loaded, Page, Table, Time, useLoad } from "../ui.tsx";
@@ -22,23 +22,28 @@ function forWhom(graph: Graph): Map<string, LineageNode[]> {
 export default function Lineage({ rest, params }: { rest: string; params: URLSearchParams }) {
   const [asked, setAsked] = useState(rest);
   const detail = params.get("detail") === "OBJECT" ? "OBJECT" : "FOLDER";
+  const way = ["UPSTREAM", "DOWNSTREAM"].includes(params.get("way") ?? "") ? params.get("way")! : "BOTH";
+  const depth = Number(params.get("depth")) || undefined;
   const go = (e: Event) => { e.preventDefault(); location.hash = link("lineage", asked.trim()); };
   return (
     <Page title={rest ? rest.replace(/^arn:aws:states:[^:]*:[^:]*:/, "") : "Lineage"} kind={rest ? "Lineage" : undefined} up={rest ? ["Lake", "#/lake"] : undefined}
-      actions={rest ? <label>Show <select value={detail} onChange={(e) => setParams({ detail: e.currentTarget.value === "OBJECT" ? "OBJECT" : undefined })}><option value="FOLDER">folders</option><option value="OBJECT">every object</option></select></label> : null}>
+      actions={rest ? <>
+        <label>Way <select value={way} onChange={(e) => setParams({ way: e.currentTarget.value === "BOTH" ? undefined : e.currentTarget.value })}><option value="BOTH">both</option><option value="UPSTREAM">where it comes from</option><option value="DOWNSTREAM">where it goes</option></select></label>
+        <label>Steps <select value={depth ?? ""} onChange={(e) => setParams({ depth: e.currentTarget.value || undefined })}><option value="">all</option>{[1, 2, 3, 5].map((n) => <option>{n}</option>)}</select></label>
+        <label>Show <select value={detail} onChange={(e) => setParams({ detail: e.currentTarget.value === "OBJECT" ? "OBJECT" : undefined })}><option value="FOLDER">folders</option><option value="OBJECT">every object</option></select></label></> : null}>
       <form class="row" onSubmit={go}>
         <label style="flex:1">An object, a folder, a table or an execution <input style="width:100%" value={asked} placeholder="s3://bucket/key, s3://bucket/folder/, glue://database/table, dynamodb://table, an execution's ARN" onInput={(e) => setAsked(e.currentTarget.value)} /></label>
         <button>Show</button>
       </form>
       <p />
-      {rest ? <Drawn key={`${rest} ${detail}`} resource={rest} detail={detail} /> : <p class="quiet">The server notes which state, job and function reads and writes which data. Give what you want to know of, or follow “Lineage” on an object, a table or an execution.</p>}
+      {rest ? <Drawn key={`${rest} ${detail} ${way} ${depth}`} resource={rest} detail={detail} way={way} depth={depth} /> : <p class="quiet">The server notes which state, job and function reads and writes which data. Give what you want to know of, or follow “Lineage” on an object, a table or an execution.</p>}
     </Page>
   );
 }
 
 /** The graph of a resource with its table. */
-export function Drawn({ resource, detail = "FOLDER", topics = [] }: { resource: string; detail?: string; topics?: string[] }) {
-  const loaded = useLoad(() => lineage(resource, detail), [resource, detail], topics);
+export function Drawn({ resource, detail = "FOLDER", way = "BOTH", depth, topics = [] }: { resource: string; detail?: string; way?: string; depth?: number; topics?: string[] }) {
+  const loaded = useLoad(() => lineage(resource, detail, way, depth), [resource, detail, way, depth], topics);
   return (
     <Loaded of={loaded}>{(graph) => {
       const data = graph.Edges.filter((e) => e.Type !== "STARTED");
@@ -84,10 +89,16 @@ function Flow({ graph, of }: { graph: Graph; of: string }) {
     const arrows = g.edges().map((e) => g.edge(e) as unknown as { points: { x: number; y: number }[]; type: string });
     return { boxes, arrows, width: g.graph().width ?? 0, height: g.graph().height ?? 0 };
   }, [graph]);
+  // What was asked for is in sight; else what stands first.
+  const canvas = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const first = drawing?.boxes.find((b) => b.node.Id === of) ?? [...(drawing?.boxes ?? [])].sort((a, b) => a.x - b.x || a.y - b.y)[0];
+    if (first && canvas.current) canvas.current.scrollTo({ left: first.x - canvas.current.clientWidth / 3, top: first.y - canvas.current.clientHeight / 2 });
+  }, [drawing]);
   if (!drawing) return <p class="quiet">{graph.Nodes.length.toLocaleString()} nodes are too many for a picture: the table has them all. Ask for a folder or an object of it.</p>;
   const path = (points: { x: number; y: number }[]) => points.map((p, i) => `${i === 0 ? "M" : "L"}${p.x.toFixed(1)},${p.y.toFixed(1)}`).join("");
   return (
-    <div class="canvas" tabIndex={0} role="region" aria-label={`Graph of the lineage of ${of}`}>
+    <div class="canvas" ref={canvas} tabIndex={0} role="region" aria-label={`Graph of the lineage of ${of}`}>
       <svg class="graph flow" viewBox={`0 0 ${drawing.width} ${drawing.height}`} width={drawing.width} height={drawing.height}>
         <defs><marker id="flow-head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0,0L8,4L0,8z" /></marker></defs>
         {drawing.arrows.map((a) => <path class={`arrow ${a.type === "DELETED" ? "catch" : ""}`} d={path(a.points)} marker-end="url(#flow-head)" />)}

@@ -14,7 +14,8 @@ export const KINDS: Record<string, string> = {
   QUERY: "query", JOB_RUN: "Glue job run", CRAWL: "crawl", TRANSFORM_JOB: "batch transform", INVOCATION: "function", JOB: "job",
 };
 
-export const lineage = (Resource: string, Detail = "FOLDER", Direction = "BOTH"): Promise<Graph> => call("lineage", "GetLineage", { Resource, Detail, Direction });
+export const lineage = (Resource: string, Detail = "FOLDER", Direction = "BOTH", MaxDepth?: number): Promise<Graph> =>
+  call("lineage", "GetLineage", { Resource, Detail, Direction, ...(MaxDepth ? { MaxDepth } : {}) });
 
 /** The page of a node. */
 export function nodeLink(node: LineageNode): string {
