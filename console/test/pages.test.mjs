@@ -270,6 +270,19 @@ test("a long history opens, and its rows are made as they come into sight", { ..
   await context.close();
 });
 
+test("the first page is small, and what edits and draws comes with the pages that do", { ...skip, timeout: PATIENCE }, async (t) => {
+  for (const [name, hash, most] of [["overview", "#/", 60], ["execution", address("execution", made.orders.execution), 110], ["sql", address("sql"), 260]]) {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${server.endpoint}/console/#token=${server.token}&to=${encodeURIComponent(hash.slice(1))}`);
+    await page.waitForFunction(() => document.querySelector("main h1") && !document.querySelector(".skeleton"));
+    const bytes = await page.evaluate(() => performance.getEntriesByType("resource").filter((e) => /\.(js|css)$/.test(e.name)).reduce((n, e) => n + e.encodedBodySize, 0));
+    t.diagnostic(`${name}: ${Math.round(bytes / 1000)} kB`);
+    assert.ok(bytes > 10_000 && bytes < most * 1000, `${name}: ${bytes} bytes`);
+    await context.close();
+  }
+});
+
 test("a run that starts elsewhere shows by itself", { ...skip, timeout: PATIENCE }, async () => {
   const { page, context } = await open();
   await show(page, address("machine", made.orders.machine));
