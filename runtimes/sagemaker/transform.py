@@ -24,6 +24,12 @@ MOST_BYTES = 1 << 30
 
 class Refused(Exception):
     """What the job's author asked for cannot be done: a ClientError."""
+    status = 400
+
+
+class Unsupported(Refused):
+    """A content type that nothing here reads or writes, as the toolkit's UnsupportedFormatError."""
+    status = 415
 
 
 def media(content_type):
@@ -140,8 +146,14 @@ def arguments(function, *given):
 
 def decode(data, content_type):
     """As sagemaker_inference.decoder."""
+    try:
+        return decoded(data, media(content_type))
+    except ValueError as error:
+        raise Refused(f"the data are not {content_type}: {error}") from None
+
+
+def decoded(data, content_type):
     import numpy
-    content_type = media(content_type)
     if content_type == "application/x-npy":
         return numpy.load(io.BytesIO(data))
     if content_type == "application/json":
@@ -154,15 +166,20 @@ def decode(data, content_type):
         except ValueError as error:
             raise Refused(f"the data are no numbers: {error}") from None
     if content_type in ("application/x-parquet", "application/parquet", "application/vnd.apache.parquet"):
-        import pandas
-        return pandas.read_parquet(io.BytesIO(data))
-    raise Refused(f"content type {content_type!r} is not supported without an input_fn")
+        try:
+            import pandas
+            return pandas.read_parquet(io.BytesIO(data))
+        except ImportError as error:
+            raise Unsupported(f"content type {content_type!r} needs pandas and pyarrow in the model's requirements.txt: {error}") from None
+    raise Unsupported(f"content type {content_type!r} is not supported without an input_fn")
 
 
 def encode(prediction, accept):
     """As sagemaker_inference.encoder."""
     import numpy
     accept = media(accept)
+    if accept in ("application/json", "*/*", ""):
+        return json.dumps(prediction, default=lambda value: value.tolist() if hasattr(value, "tolist") else json.JSONEncoder().default(value))
     array = prediction if isinstance(prediction, list) else numpy.asarray(prediction)
     if accept == "application/x-npy":
         out = io.BytesIO()
@@ -174,9 +191,7 @@ def encode(prediction, accept):
         return Csv.write([list(row.values()) if isinstance(row, dict) else row for row in rows])
     if accept in JSON_LINES:
         return JsonLines.write(rows)
-    if accept in ("application/json", "*/*", ""):
-        return json.dumps(rows)
-    raise Refused(f"Accept {accept!r} is not supported without an output_fn")
+    raise Unsupported(f"Accept {accept!r} is not supported without an output_fn")
 
 
 class Onnx:
@@ -196,13 +211,16 @@ class Onnx:
             if one.type not in kinds:
                 raise Refused(f"the model's input {one.name} has the type {one.type}, which is not supported")
         if hasattr(data, "dtype") and data.dtype == object:
+            data = numpy.atleast_1d(data)
+            if not all(isinstance(row, dict) for row in data):
+                raise Refused("the data are neither rows of numbers nor objects by the names of the model's inputs")
             missing = [one.name for one in inputs for row in data if one.name not in row]
             if missing:
                 raise Refused(f"the data has no value for the model's input {missing[0]}")
             feed = {one.name: numpy.array([row[one.name] for row in data]) for one in inputs}
         else:
             data = numpy.asarray(data)
-            data = data.reshape(1, -1) if data.ndim == 1 else data
+            data = data.reshape(1, -1) if data.ndim < 2 else data
             columns = [data] if len(inputs) == 1 else [data[:, at] for at in range(data.shape[1])]
             if len(columns) != len(inputs):
                 raise Refused(f"the model takes {len(inputs)} inputs, the data has {len(columns)} columns")
@@ -262,6 +280,15 @@ class Handlers:
         return encode(prediction, accept), accept
 
 
+def loaded(s3, request):
+    """The handlers of a model, whose archive is fetched and unpacked first."""
+    bucket, _, key = request["model_data_url"].removeprefix("s3://").partition("/")
+    data = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
+        archive.extractall(MODEL, filter="data")
+    return Handlers(request["program"], {"onnx": Onnx, "xgboost": XGBoost}.get(request["builtin"]))
+
+
 def answer(output, accept):
     return output if isinstance(output, tuple) else (output, accept)
 
@@ -298,15 +325,8 @@ class Job:
     def get(self, bucket, key):
         return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
-    def unpack(self):
-        bucket, _, key = self.request["model_data_url"].removeprefix("s3://").partition("/")
-        with tarfile.open(fileobj=io.BytesIO(self.get(bucket, key)), mode="r:*") as archive:
-            archive.extractall(MODEL, filter="data")
-
     def run(self):
-        self.unpack()
-        builtin = {"onnx": Onnx, "xgboost": XGBoost}.get(self.request["builtin"])
-        handlers = Handlers(self.request["program"], builtin)
+        handlers = loaded(self.s3, self.request)
         for file in self.request["objects"]:
             url = f"s3://{file['bucket']}/{file['key']}"
             try:
@@ -357,10 +377,10 @@ class Job:
         return self.kind.write([choose(record, self.filters[1], self.request["output_filter"]) for record in joined])
 
 
-def main(request, result):
+def ended(result, work):
+    """Does the work and writes how it ended."""
     try:
-        with open(request) as file:
-            Job(json.load(file)).run()
+        work()
         end = {}
     except Refused as error:
         end = {"code": "ClientError", "message": str(error)}
@@ -371,6 +391,12 @@ def main(request, result):
         traceback.print_exc()
     with open(result, "w") as file:
         json.dump(end, file)
+
+
+def main(request, result):
+    with open(request) as file:
+        asked = json.load(file)
+    ended(result, lambda: Job(asked).run())
 
 
 if __name__ == "__main__":

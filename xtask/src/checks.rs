@@ -60,6 +60,8 @@ pub(crate) fn test() -> Result<()> {
     step("tests", || cargo(&["test", "--workspace", "--quiet"]))?;
     step("DynamoDB by boto3", || boto3("dynamodb", &["--binary"]))?;
     step("S3 by boto3", || boto3("s3", &["--lakerun"]))?;
+    step("Lambda by boto3", || boto3("lambda", &[]))?;
+    step("SageMaker by boto3", || boto3("sagemaker", &[]))?;
     step("Glue jobs", || boto3("glue", &["--no-spark", "--lakerun"]))?;
     step("recorded cases", conformance)?;
     step("console", console)

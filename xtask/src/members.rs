@@ -223,6 +223,7 @@ fn sources(service: &str) -> Result<Vec<String>> {
         "cloudwatch" | "logs" => "telemetry",
         "dynamodbstreams" => "dynamodb",
         "iam" | "sts" => "identity",
+        "sagemakerruntime" => "sagemaker",
         "secretsmanager" | "ssm" => "secrets",
         "sns" | "sqs" => "messaging",
         "scheduler" | "pipes" | "lakerun" => "events",

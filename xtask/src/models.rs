@@ -77,7 +77,11 @@ fn fetch() -> Result<PathBuf> {
 
 /// The model of a service in its newest version.
 fn newest(botocore: &Path, name: &str) -> Result<Value> {
-    let folder = botocore.join("data").join(if name == "states" { "stepfunctions" } else { name });
+    let folder = botocore.join("data").join(match name {
+        "states" => "stepfunctions",
+        "sagemakerruntime" => "sagemaker-runtime",
+        name => name,
+    });
     let entries = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
     let mut versions: Vec<PathBuf> = entries.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
     versions.sort();

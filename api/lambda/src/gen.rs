@@ -1068,7 +1068,6 @@ impl wire::Operation for UpdateEventSourceMapping {
             passes: "",
         }],
         refused: &[
-            ("FilterCriteria", &[]),
             ("KMSKeyArn", &[]),
             ("MetricsConfig", &[]),
             ("LoggingConfig", &[]),

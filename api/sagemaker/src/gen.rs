@@ -108,7 +108,8 @@ impl wire::Operation for CreateEndpointConfig {
             ("ProductionVariants.AcceleratorPartitionLayouts", &[]),
             ("DataCaptureConfig", &[]),
             ("KmsKeyId", &[]),
-            ("AsyncInferenceConfig", &[]),
+            ("AsyncInferenceConfig.OutputConfig.KmsKeyId", &[]),
+            ("AsyncInferenceConfig.OutputConfig.NotificationConfig.IncludeInferenceResponseIn", &[]),
             ("ExplainerConfig", &[]),
             ("ShadowProductionVariants", &[]),
             ("ExecutionRoleArn", &[]),
@@ -596,6 +597,32 @@ impl wire::Operation for UpdateEndpoint {
     };
 }
 
+/// `sagemaker:UpdateEndpointWeightsAndCapacities`.
+#[derive(Debug)]
+pub struct UpdateEndpointWeightsAndCapacities;
+impl wire::Operation for UpdateEndpointWeightsAndCapacities {
+    type Input = UpdateEndpointWeightsAndCapacitiesInput;
+    type Output = UpdateEndpointWeightsAndCapacitiesOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateEndpointWeightsAndCapacities",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_ENDPOINT_WEIGHTS_AND_CAPACITIES_INPUT,
+        output: &S_UPDATE_ENDPOINT_WEIGHTS_AND_CAPACITIES_OUTPUT,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "sagemaker:UpdateEndpointWeightsAndCapacities",
+            resource: "arn:aws:sagemaker:{region}:{account}:endpoint/{EndpointName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <AddTags as wire::Operation>::SPEC,
@@ -618,6 +645,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListTransformJobs as wire::Operation>::SPEC,
     <StopTransformJob as wire::Operation>::SPEC,
     <UpdateEndpoint as wire::Operation>::SPEC,
+    <UpdateEndpointWeightsAndCapacities as wire::Operation>::SPEC,
 ];
 
 /// `AcceleratorPartitionLayout`.
@@ -1122,6 +1150,16 @@ pub struct DescribeTransformJobResponse {
 }
 wire::shape!(DescribeTransformJobResponse: "TransformJobName" transform_job_name, "TransformJobArn" transform_job_arn, "TransformJobStatus" transform_job_status, "FailureReason" failure_reason, "ModelName" model_name, "MaxConcurrentTransforms" max_concurrent_transforms, "ModelClientConfig" model_client_config, "MaxPayloadInMB" max_payload_in_mb, "BatchStrategy" batch_strategy, "Environment" environment, "TransformInput" transform_input, "TransformOutput" transform_output, "DataCaptureConfig" data_capture_config, "TransformResources" transform_resources, "CreationTime" creation_time, "TransformStartTime" transform_start_time, "TransformEndTime" transform_end_time, "LabelingJobArn" labeling_job_arn, "AutoMLJobArn" auto_ml_job_arn, "DataProcessing" data_processing, "ExperimentConfig" experiment_config,);
 
+/// `DesiredWeightAndCapacity`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DesiredWeightAndCapacity {
+    pub variant_name: String,
+    pub desired_weight: Option<f64>,
+    pub desired_instance_count: Option<i32>,
+    pub serverless_update_config: Option<ProductionVariantServerlessUpdateConfig>,
+}
+wire::shape!(DesiredWeightAndCapacity: "VariantName" variant_name, "DesiredWeight" desired_weight, "DesiredInstanceCount" desired_instance_count, "ServerlessUpdateConfig" serverless_update_config,);
+
 /// `Ec2CapacityReservation`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ec2CapacityReservation {
@@ -1498,6 +1536,14 @@ pub struct ProductionVariantServerlessConfig {
 }
 wire::shape!(ProductionVariantServerlessConfig: "MemorySizeInMB" memory_size_in_mb, "MaxConcurrency" max_concurrency, "ProvisionedConcurrency" provisioned_concurrency,);
 
+/// `ProductionVariantServerlessUpdateConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProductionVariantServerlessUpdateConfig {
+    pub max_concurrency: Option<i32>,
+    pub provisioned_concurrency: Option<i32>,
+}
+wire::shape!(ProductionVariantServerlessUpdateConfig: "MaxConcurrency" max_concurrency, "ProvisionedConcurrency" provisioned_concurrency,);
+
 /// `ProductionVariantStatus`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProductionVariantStatus {
@@ -1668,6 +1714,21 @@ pub struct UpdateEndpointOutput {
     pub endpoint_arn: String,
 }
 wire::shape!(UpdateEndpointOutput: "EndpointArn" endpoint_arn,);
+
+/// `UpdateEndpointWeightsAndCapacitiesInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateEndpointWeightsAndCapacitiesInput {
+    pub endpoint_name: String,
+    pub desired_weights_and_capacities: Vec<DesiredWeightAndCapacity>,
+}
+wire::shape!(UpdateEndpointWeightsAndCapacitiesInput: "EndpointName" endpoint_name, "DesiredWeightsAndCapacities" desired_weights_and_capacities,);
+
+/// `UpdateEndpointWeightsAndCapacitiesOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateEndpointWeightsAndCapacitiesOutput {
+    pub endpoint_arn: String,
+}
+wire::shape!(UpdateEndpointWeightsAndCapacitiesOutput: "EndpointArn" endpoint_arn,);
 
 /// `VariantProperty`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3753,6 +3814,51 @@ static S_DESCRIBE_TRANSFORM_JOB_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DESIRED_WEIGHT_AND_CAPACITY: Shape = Shape::Structure(Structure {
+    name: "DesiredWeightAndCapacity",
+    members: &[
+        Member {
+            name: "VariantName",
+            wire: "",
+            shape: &S_VARIANT_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DesiredWeight",
+            wire: "",
+            shape: &S_VARIANT_WEIGHT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DesiredInstanceCount",
+            wire: "",
+            shape: &S_TASK_COUNT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ServerlessUpdateConfig",
+            wire: "",
+            shape: &S_PRODUCTION_VARIANT_SERVERLESS_UPDATE_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESIRED_WEIGHT_AND_CAPACITY_LIST: Shape = Shape::List(List {
+    member: &S_DESIRED_WEIGHT_AND_CAPACITY,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: None,
+});
 static S_DESTINATION_S3_URI: Shape = Shape::String {
     min: Some(0),
     max: Some(512),
@@ -5706,6 +5812,28 @@ static S_PRODUCTION_VARIANT_SERVERLESS_CONFIG: Shape = Shape::Structure(Structur
     ],
     payload: None,
 });
+static S_PRODUCTION_VARIANT_SERVERLESS_UPDATE_CONFIG: Shape = Shape::Structure(Structure {
+    name: "ProductionVariantServerlessUpdateConfig",
+    members: &[
+        Member {
+            name: "MaxConcurrency",
+            wire: "",
+            shape: &S_SERVERLESS_MAX_CONCURRENCY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProvisionedConcurrency",
+            wire: "",
+            shape: &S_SERVERLESS_PROVISIONED_CONCURRENCY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_PRODUCTION_VARIANT_STATUS: Shape = Shape::Structure(Structure {
     name: "ProductionVariantStatus",
     members: &[
@@ -6653,6 +6781,40 @@ static S_UPDATE_ENDPOINT_INPUT: Shape = Shape::Structure(Structure {
 });
 static S_UPDATE_ENDPOINT_OUTPUT: Shape = Shape::Structure(Structure {
     name: "UpdateEndpointOutput",
+    members: &[Member {
+        name: "EndpointArn",
+        wire: "",
+        shape: &S_ENDPOINT_ARN,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_UPDATE_ENDPOINT_WEIGHTS_AND_CAPACITIES_INPUT: Shape = Shape::Structure(Structure {
+    name: "UpdateEndpointWeightsAndCapacitiesInput",
+    members: &[
+        Member {
+            name: "EndpointName",
+            wire: "",
+            shape: &S_ENDPOINT_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DesiredWeightsAndCapacities",
+            wire: "",
+            shape: &S_DESIRED_WEIGHT_AND_CAPACITY_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_ENDPOINT_WEIGHTS_AND_CAPACITIES_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "UpdateEndpointWeightsAndCapacitiesOutput",
     members: &[Member {
         name: "EndpointArn",
         wire: "",

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`sandbox`] | [`sandbox::Command`]: processes of its own that die with the server, see only the listed folders, within limits |
 //! | [`budget`] | [`budget::Budget`]: one admission budget (processes, memory) with fair waiting |
+//! | [`pool`] | [`pool::Pool`]: processes kept warm for those who come next, by what they are alike in |
+//! | [`node`] | Node.js of a version, and packages of npm |
 //! | [`pyenv`] | [`pyenv::PythonEnvs`]: virtual environments from a requirements text, built once, kept by content |
 //! | [`worker`] | [`worker::Workers`]: warm `lakerun worker KIND` children that answer JSON lines; [`worker::serve`] is their side |
 //!
@@ -35,7 +37,9 @@
 
 pub mod budget;
 mod error;
+pub mod node;
 mod once;
+pub mod pool;
 pub mod pyenv;
 pub mod sandbox;
 pub mod spark;

@@ -1,6 +1,8 @@
 //! Python virtual environments made from a requirements text: built once, found by the hash of what they are made of, shared
 //! by every data folder of this user. The system's own packages are never seen.
 
+mod versions;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ use crate::sandbox::{Capture, Command};
 /// Counts up when what is inside an environment changes, so that older ones are not taken for new.
 const FORMAT: &str = "1";
 const MAKE: &str = include_str!("pyenv/make.py");
+/// `3.10`: what Lakerun's own programs need.
+const OLDEST: u32 = 10;
 /// Settings of pip and of certificates that the operator made are the environment builder's too.
 const PASSED_ON: &[&str] = &[
     "SSL_CERT_FILE",
@@ -50,6 +54,8 @@ struct Shared {
     base: OnceCell<Base>,
     building: Mutex<BTreeMap<String, Weak<tokio::sync::Mutex<()>>>>,
     given: Option<PyEnv>,
+    /// Of other versions of Python, as far as they have been looked for.
+    others: tokio::sync::Mutex<BTreeMap<u32, Option<PythonEnvs>>>,
 }
 
 /// The interpreter that environments are made from.
@@ -60,6 +66,13 @@ pub struct Base {
     /// Such as `3.11.7`.
     pub version: String,
     machine: String,
+}
+
+impl Base {
+    /// The second part of its version.
+    pub fn minor(&self) -> Option<u32> {
+        self.version.strip_prefix("3.")?.split('.').next()?.parse().ok()
+    }
 }
 
 /// A finished environment.
@@ -74,13 +87,38 @@ pub struct PyEnv {
 
 impl PythonEnvs {
     pub fn new(cache: PathBuf, python: PathBuf) -> Self {
-        Self(Arc::new(Shared { cache, python, base: OnceCell::new(), building: Mutex::default(), given: None }))
+        Self::made(cache, python, None)
     }
 
     /// This one, whatever is asked for: for the simulation, which makes none.
     pub fn given(env: PyEnv) -> Self {
-        let (cache, python, base, building) = (env.root.clone(), env.python.clone(), OnceCell::new(), Mutex::default());
-        Self(Arc::new(Shared { cache, python, base, building, given: Some(env) }))
+        Self::made(env.root.clone(), env.python.clone(), Some(env))
+    }
+
+    fn made(cache: PathBuf, python: PathBuf, given: Option<PyEnv>) -> Self {
+        let (base, building, others) = (OnceCell::new(), Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Shared { cache, python, base, building, given, others }))
+    }
+
+    /// Environments of Python 3.`minor`, where this machine has it; looked for once.
+    pub async fn of_version(&self, minor: u32) -> Result<Option<Self>, Error> {
+        if self.0.given.is_some() || self.base().await?.minor() == Some(minor) {
+            return Ok(Some(self.clone()));
+        }
+        let mut others = self.0.others.lock().await;
+        if let Some(known) = others.get(&minor) {
+            return Ok(known.clone());
+        }
+        let mut found = None;
+        for candidate in versions::candidates(minor) {
+            let envs = Self::new(self.0.cache.clone(), candidate);
+            if envs.base().await.is_ok_and(|base| base.minor() == Some(minor)) {
+                found = Some(envs);
+                break;
+            }
+        }
+        others.insert(minor, found.clone());
+        Ok(found)
     }
 
     /// The folder that holds the environments, and what else is fetched once for all data folders.
@@ -228,9 +266,7 @@ async fn find_base(python: &Path) -> Result<Base, Error> {
             String::from_utf8_lossy(&output.stderr).trim()
         ))
     })?;
-    let minor =
-        base.version.strip_prefix("3.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok()).unwrap_or(0);
-    if minor < 10 {
+    if base.minor().is_none_or(|minor| minor < OLDEST) {
         return Err(Error::Environment(format!("{} is Python {}. {wanted}", python.display(), base.version)));
     }
     Ok(base)

@@ -31,6 +31,7 @@ pub use memory::{Meter, Used, machine_memory_mb};
 pub use namespaces::enter;
 pub(crate) use orphans::reap;
 pub use output::{Capture, Output};
+pub use sockets::connect;
 
 const THIS_PROGRAM: &str = "/proc/self/exe";
 

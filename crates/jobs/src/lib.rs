@@ -20,10 +20,12 @@
 //! | `life` | what is stored of a job's course, beside the service's own record |
 //! | `run` | the steps |
 //! | [`event`] | events about jobs, sent once |
+//! | [`log`] | what processes say, to CloudWatch Logs |
 //! | [`sweep`] | what no job needs any more |
 
 pub mod event;
 mod life;
+pub mod log;
 mod run;
 pub mod sweep;
 

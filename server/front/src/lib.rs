@@ -278,7 +278,7 @@ impl Front {
             return Err((Protocol::AwsJson10, Error::unknown_operation(service, "without X-Amz-Target")));
         }
         let params = query::Params::parse(request);
-        let rest = matches!(service, "lambda" | "scheduler");
+        let rest = matches!(service, "lambda" | "sagemakerruntime" | "scheduler");
         if rest || (params.action().is_none() && (request.method != "POST" || request.path != "/")) {
             let operations = self.router.operations();
             let own = operations.iter().filter(|o| rest && o.service.name == service);
@@ -407,6 +407,8 @@ fn named_service(parts: &http::request::Parts, claim: Option<&Claim>) -> Option<
         "lambda" => "lambda",
         "glue" => "glue",
         "athena" => "athena",
+        // Two services sign with one name, and one of them has a protocol with a target.
+        "sagemaker" if parts.uri.path().starts_with("/endpoints/") => "sagemakerruntime",
         "sagemaker" => "sagemaker",
         "events" => "events",
         "scheduler" => "scheduler",

@@ -6,6 +6,7 @@ use api_lambda::{EphemeralStorage, FileSystemConfig, LoggingConfig, SnapStart, e
 use wire::Error;
 
 use crate::config::Config;
+use crate::prepare::Language;
 
 /// Set by the platform.
 const RESERVED: &[&str] = &[
@@ -32,12 +33,12 @@ const RESERVED: &[&str] = &[
 const MAX_VARIABLES_BYTES: usize = 4096;
 
 pub(crate) fn runtime(runtime: &str) -> Result<(), Error> {
-    let python = runtime.strip_prefix("python3.").is_some_and(|minor| minor.parse::<u8>().is_ok());
-    if python || matches!(runtime, "provided" | "provided.al2" | "provided.al2023") {
+    if Language::of(runtime).is_some() {
         return Ok(());
     }
     Err(error::invalid_parameter_value_exception(format!(
-        "The runtime parameter of {runtime} is not supported here: use python3.x, or provided.al2023 with a bootstrap in the archive."
+        "The runtime parameter of {runtime} is not supported here: use python3.8 to python3.14, nodejs18.x to nodejs24.x, or \
+         provided.al2023 with a bootstrap in the archive."
     )))
 }
 
@@ -145,7 +146,9 @@ mod tests {
     #[test]
     fn what_is_refused() {
         assert!(runtime("python3.12").is_ok() && runtime("provided.al2023").is_ok());
-        assert!(runtime("python2.7").is_err() && runtime("nodejs22.x").is_err());
+        assert!(runtime("nodejs22.x").is_ok() && runtime("nodejs18.x").is_ok());
+        assert!(runtime("python2.7").is_err() && runtime("python3.99").is_err() && runtime("nodejs12.x").is_err());
+        assert!(runtime("java21").is_err() && runtime("nodejs22").is_err());
         assert!(timeout(0).is_err() && timeout(901).is_err() && timeout(900).is_ok());
         let one = |name: &str, value: &str| variables(&BTreeMap::from([(name.to_owned(), value.to_owned())]));
         assert!(one("A", "b").is_ok());

@@ -16,10 +16,18 @@ pub(crate) struct Config {
     pub(crate) idle_seconds: u64,
     /// Environments that may be in use at once, as the account's concurrency.
     pub(crate) concurrency: usize,
+    /// Functions whose version of Python or Node.js cannot be had are refused, not run on the nearest.
+    pub(crate) exact_runtimes: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { read_paths: Vec::new(), mounts: BTreeMap::new(), idle_seconds: 60, concurrency: 1000 }
+        Self {
+            read_paths: Vec::new(),
+            mounts: BTreeMap::new(),
+            idle_seconds: 60,
+            concurrency: 1000,
+            exact_runtimes: false,
+        }
     }
 }

@@ -9,6 +9,7 @@ use api_lambda::{LoggingConfig, error};
 use base64::Engine as _;
 use bytes::Bytes;
 use compute::budget::Permit;
+use compute::pool::Found;
 use rand::RngExt as _;
 use service::lineage::Worker;
 use service::{Cx, Router};
@@ -18,8 +19,8 @@ use crate::Lambda;
 use crate::failure;
 use crate::function::{Name, Place, Resolved};
 use crate::lines::{self, End, Report};
-use crate::prepare::Ready;
-use crate::runtime::{Answer, Blueprint, Environment, Found, Invocation, Keys, Kind, Outcome};
+use crate::prepare::{Language, Ready};
+use crate::runtime::{Answer, Blueprint, Environment, Invocation, Keys, Outcome};
 
 /// How long a call waits for a place on this machine before it is throttled.
 const ADMISSION: Duration = Duration::from_mins(5);
@@ -68,10 +69,9 @@ impl Lambda {
         let ready = match self.preparer.ready(&resolved.version.code, &resolved.version.layers, &runtime).await {
             Ok(ready) => ready,
             Err(why) => {
-                let kind = if runtime.starts_with("python") {
-                    "Runtime.InvalidRequirements"
-                } else {
-                    "Runtime.InvalidEntrypoint"
+                let kind = match Language::of(&runtime) {
+                    Some(Language::Python(_)) => "Runtime.InvalidRequirements",
+                    _ => "Runtime.InvalidEntrypoint",
                 };
                 return Ok(finished(failure::of_request(&call.request_id, kind, &why), true, why.as_bytes()));
             }
@@ -83,18 +83,17 @@ impl Lambda {
         let found = tokio::time::timeout(ADMISSION, self.pool.find(&blueprint.key, memory_mb)).await;
         let (found, mut place) = found
             .map_err(|_| throttled("this machine has no room for another environment", "CallerRateLimitExceeded"))?;
-        let is_custom = matches!(blueprint.kind, Kind::Custom { .. });
-        // A custom runtime keeps the keys of its start.
+        let keeps_keys = blueprint.kind.keeps_keys();
         let keys = match &found {
-            Found::Warm(_) if is_custom => None,
-            _ => Some(self.issue(cx, &resolved, &call.request_id, is_custom, attempt).await?),
+            Found::Warm(_) if keeps_keys => None,
+            _ => Some(self.issue(cx, &resolved, &call.request_id, keeps_keys, attempt).await?),
         };
-        let _revoked = keys.as_ref().filter(|_| !is_custom).map(|keys| Revoked::at_end(cx, keys));
+        let _revoked = keys.as_ref().filter(|_| !keeps_keys).map(|keys| Revoked::at_end(cx, keys));
         if attempt.is_none() {
             let worker = Worker::Invocation { function: resolved.arn.clone(), request: call.request_id.clone() };
             cx.began(worker.clone());
-            // A custom runtime's keys are several invocations': what it does is nobody's.
-            if let Some(keys) = keys.as_ref().filter(|_| !is_custom) {
+            // Keys that a runtime keeps are several invocations': what it does is nobody's.
+            if let Some(keys) = keys.as_ref().filter(|_| !keeps_keys) {
                 cx.router().lend_to(&keys.access_key, worker);
             }
         }
@@ -107,6 +106,9 @@ impl Lambda {
         let (request_id, version) = (&call.request_id, resolved.version.number());
         let first = lines::start(request_id, version, !warmed, &blueprint);
         environment.begin(first).await;
+        if let Some(note) = blueprint.note.as_ref().filter(|_| !warmed) {
+            environment.say(lines::note(note, &blueprint)).await;
+        }
         let mut clock = Instant::now();
         let mut outcome = if warmed { Ok(()) } else { environment.ready().await };
         place.started();
@@ -174,6 +176,7 @@ impl Lambda {
             handler: config.handler.clone().unwrap_or_default(),
             runtime: config.runtime.clone().unwrap_or_default(),
             kind: ready.kind,
+            note: ready.note,
             code: ready.code,
             layers: ready.layers,
             storage_mb: config
@@ -250,6 +253,7 @@ async fn report(
     let result = match outcome {
         Outcome::Answer(Answer::Response(payload)) => (payload, false, true),
         Outcome::Answer(Answer::Error(payload)) => (payload, true, true),
+        Outcome::Answer(Answer::Last(payload)) => (payload, true, false),
         Outcome::StartFailed(error) => (failure::of_start(request_id, &error), true, false),
         Outcome::Exited(exit) if exit.success() => {
             exited("Runtime.ExitError", "Runtime exited without providing a reason")

@@ -8,10 +8,11 @@
 //! | [`code`], [`prepare`] | archives on disk; unpacking; Python environments |
 //! | [`runtime`] | environments: process, Runtime API, output, warm pool |
 //! | [`invoke`] | one invocation from function to result |
+//! | [`filters`] | which events of a source a function wants |
 //! | [`asynchronous`], [`mapping`], [`stream`] | what runs off the durable queue: `Event` invocations; event source mappings of SQS and of streams |
-//! | [`lines`], [`logs`] | the platform's own lines, as text and as JSON; lines to CloudWatch Logs |
+//! | [`lines`] | the platform's own lines, as text and as JSON |
 //!
-//! Not here: container images, function URLs, managed runtimes other than Python (a `bootstrap` of one's own works),
+//! Not here: container images, function URLs, managed runtimes other than Python and Node.js (a `bootstrap` of one's own works),
 //! isolation of the network.
 
 mod answers;
@@ -20,11 +21,11 @@ mod check;
 mod code;
 mod config;
 mod failure;
+mod filters;
 mod function;
 mod invoke;
 mod layer;
 mod lines;
-mod logs;
 mod mapping;
 mod ops;
 mod prepare;
@@ -37,6 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use compute::Compute;
+use compute::pool::Pool;
 use service::{Platform, Router, operations};
 use store::Store;
 
@@ -45,7 +47,7 @@ use crate::code::Archive;
 use crate::config::Config;
 use crate::invoke::Slots;
 use crate::prepare::Preparer;
-use crate::runtime::Pool;
+use crate::runtime::Environment;
 
 /// Asynchronous invocations that run side by side.
 const EVENTS_AT_ONCE: usize = 64;
@@ -60,7 +62,7 @@ pub struct Lambda {
     config: Config,
     archive: Archive,
     preparer: Preparer,
-    pool: Pool,
+    pool: Pool<Environment>,
     slots: Slots,
     answers: Answers,
     scratch: PathBuf,
@@ -78,7 +80,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
     let scratch = folder.join("scratch");
     compute::sandbox::empty_folder(&scratch).map_err(|error| error.to_string())?;
     let archive = Archive::new(folder.join("code"));
-    let preparer = Preparer::new(archive.clone(), compute.envs.clone(), folder.join("runtime").join("bootstrap.py"))?;
+    let preparer = Preparer::new(archive.clone(), compute.envs.clone(), folder.join("runtime"))?;
     let pool = Pool::new(compute.budget.clone(), Duration::from_secs(config.idle_seconds));
     let service = Arc::new_cyclic(|me| Lambda {
         me: me.clone(),

@@ -47,6 +47,15 @@ pub(crate) fn start(request_id: &str, version: &str, is_first: bool, blueprint: 
     lines
 }
 
+/// What the platform has to say of a function's start.
+pub(crate) fn note(text: &str, blueprint: &Blueprint) -> String {
+    if blueprint.levels.is_none() {
+        return format!("[WARNING] Lakerun: {text}\n");
+    }
+    let timestamp = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
+    format!("{}\n", json!({ "timestamp": timestamp, "level": "WARN", "message": format!("Lakerun: {text}") }))
+}
+
 impl Report<'_> {
     fn milliseconds(duration: Duration) -> f64 {
         (duration.as_secs_f64() * 1e5).round() / 100.0

@@ -20,6 +20,7 @@ use wire::arn::Arn;
 
 use crate::Lambda;
 use crate::asynchronous::queue_url;
+use crate::filters::Filters;
 use crate::function::{Name, Place};
 use crate::invoke::{Call, Finished};
 use crate::stream;
@@ -118,6 +119,7 @@ struct Source {
     window: Duration,
     concurrency: usize,
     partial: bool,
+    filters: Filters,
 }
 
 impl Source {
@@ -131,6 +133,7 @@ impl Source {
             window: Duration::from_secs(seconds.unwrap_or(0)),
             concurrency: limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(DEFAULT_CONCURRENCY).max(1),
             partial: mapping.function_response_types.iter().flatten().any(|kind| kind == "ReportBatchItemFailures"),
+            filters: Filters::of(mapping.filter_criteria.as_ref()),
         }
     }
 
@@ -176,7 +179,15 @@ impl Source {
 
     /// Invokes the function; what it has done leaves the queue, the rest comes again after its visibility timeout.
     async fn deliver(&self, lambda: &Lambda, cx: &Cx, role: &Cx, messages: Vec<Message>) {
-        let records: Vec<_> = messages.iter().map(|message| record(message, &self.queue_arn, cx.region())).collect();
+        let shown = |message: &Message| record(message, &self.queue_arn, cx.region());
+        // What is not wanted leaves the queue as if it had been dealt with.
+        let (messages, unwanted): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| self.filters.want_message(&shown(message)));
+        self.delete(cx, role, &unwanted.iter().collect::<Vec<_>>()).await;
+        if messages.is_empty() {
+            return;
+        }
+        let records: Vec<_> = messages.iter().map(shown).collect();
         let Ok(name) = Name::parse(&self.function_arn, None) else { return };
         let payload = json!({ "Records": records }).to_string().into();
         let call = Call { name, payload, client_context: None, request_id: cx.uuid() };
@@ -187,6 +198,10 @@ impl Source {
                 Vec::new()
             }
         };
+        self.delete(cx, role, &done).await;
+    }
+
+    async fn delete(&self, cx: &Cx, role: &Cx, done: &[&Message]) {
         for chunk in done.chunks(10) {
             let entries = chunk.iter().enumerate().map(|(index, message)| DeleteMessageBatchRequestEntry {
                 id: index.to_string(),

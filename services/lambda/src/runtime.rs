@@ -3,8 +3,6 @@
 mod api;
 mod environment;
 mod output;
-mod pool;
 
 pub(crate) use api::{Answer, MAX_RESPONSE_BYTES};
 pub(crate) use environment::{Blueprint, Environment, Invocation, Keys, Kind, Outcome};
-pub(crate) use pool::{Found, Pool};

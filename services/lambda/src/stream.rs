@@ -16,6 +16,7 @@ use wire::{Error, reflect};
 
 use crate::Lambda;
 use crate::asynchronous::send;
+use crate::filters::Filters;
 use crate::function::{Name, Place};
 use crate::invoke::{Call, Finished};
 use crate::mapping::failures;
@@ -50,6 +51,7 @@ struct Source {
     bisect: bool,
     partial: bool,
     on_failure: Option<String>,
+    filters: Filters,
 }
 
 /// Runs until the mapping is changed or deleted.
@@ -92,6 +94,7 @@ impl Source {
             bisect: mapping.bisect_batch_on_function_error == Some(true),
             partial: mapping.function_response_types.iter().flatten().any(|kind| kind == "ReportBatchItemFailures"),
             on_failure: on_failure.and_then(|failure| failure.destination.clone()),
+            filters: Filters::of(mapping.filter_criteria.as_ref()),
         }
     }
 
@@ -119,8 +122,10 @@ impl Source {
             };
             let (records, next) = self.gather(&role, now).await?;
             let own: Vec<Record> = records.into_iter().filter(|record| self.is_own(record, &position)).collect();
-            if !own.is_empty() {
-                self.deliver(lambda, cx, &role, &mut position, own).await?;
+            if let Some(last) = own.last().cloned() {
+                let wanted = own.into_iter().filter(|record| self.filters.want(&event(record, &self.stream))).collect();
+                self.deliver(lambda, cx, &role, &mut position, wanted).await?;
+                self.done(lambda, &place, &mut position, &[last]).await?;
             }
             iterator = next;
         }

@@ -8,15 +8,19 @@
 //! | `records` | models, endpoints and transform jobs as stored, tags |
 //! | `transform` | a job's work and end; `event` |
 //! | `program` | transforms by the model's own `inference.py` |
+//! | `endpoint` | endpoints: models that stay loaded and are called |
+//! | `listing` | what all lists have in common |
 //! | [`worker`] | the child process: archive, ONNX session, formats, filters |
 //!
 //! Beyond AWS: content type `application/x-parquet`. Columns are matched to the model's inputs by name; with JoinSource=Input
 //! the output holds the input's columns and the predictions, and filters (`$['a','b']`) choose columns by name.
 //!
-//! Endpoints and their configurations are kept, and not yet called. Not here: training, containers. The image of a model is not run:
+//! Not here: training, containers. The image of a model is not run:
 //! its name says which packages its program finds.
 
+mod endpoint;
 mod event;
+mod listing;
 mod ops;
 mod program;
 mod records;
@@ -27,9 +31,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use compute::Compute;
+use compute::pool::Pool;
 use service::{Platform, Router, operations};
 use store::Store;
 use tokio::sync::OnceCell;
+
+use crate::endpoint::call::Slots;
+use crate::endpoint::server::Server;
+use crate::endpoint::{asynchronous, deploy, notice};
 
 pub use transform::REQUIREMENTS;
 
@@ -40,8 +49,11 @@ pub struct SageMaker {
     compute: Compute,
     endpoint: String,
     scratch: PathBuf,
-    /// Whether the scratch folder holds the program.
+    /// Whether the scratch folder holds the programs.
     laid_out: OnceCell<()>,
+    /// Servers of models that are warm.
+    servers: Pool<Server>,
+    slots: Slots,
 }
 
 impl std::fmt::Debug for SageMaker {
@@ -50,6 +62,8 @@ impl std::fmt::Debug for SageMaker {
     }
 }
 
+/// How long a model's server is kept without a call: an endpoint takes nothing of the machine then.
+const IDLE: std::time::Duration = std::time::Duration::from_mins(5);
 /// Transforms that work side by side.
 const TRANSFORMS_AT_ONCE: usize = 8;
 
@@ -62,12 +76,19 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<SageMaker> {
         endpoint: platform.endpoint.clone(),
         scratch: platform.data.join("sagemaker").join("scratch"),
         laid_out: OnceCell::new(),
+        servers: Pool::new(compute.budget.clone(), IDLE),
+        slots: Slots::default(),
     });
     operations!(platform.router, service, api_sagemaker: AddTags, CreateEndpoint, CreateEndpointConfig, CreateModel,
         CreateTransformJob, DeleteEndpoint, DeleteEndpointConfig, DeleteModel, DeleteTags, DescribeEndpoint,
         DescribeEndpointConfig, DescribeModel, DescribeTransformJob, ListEndpointConfigs, ListEndpoints, ListModels, ListTags,
-        ListTransformJobs, StopTransformJob, UpdateEndpoint);
+        ListTransformJobs, StopTransformJob, UpdateEndpoint, UpdateEndpointWeightsAndCapacities);
+    operations!(platform.router, service, api_sagemakerruntime: InvokeEndpoint, InvokeEndpointAsync);
     let transforms = Arc::new(transform::Transforms(service.clone()));
     jobs::register(&platform.control, &platform.router, transforms, TRANSFORMS_AT_ONCE);
+    let calls = Arc::new(asynchronous::Calls(service.clone()));
+    jobs::register(&platform.control, &platform.router, calls, asynchronous::AT_ONCE);
+    platform.control.register(deploy::DEPLOY, deploy::AT_ONCE, service.clone());
+    platform.control.register(notice::NOTICE, notice::AT_ONCE, Arc::new(notice::Notices(service.clone())));
     service
 }

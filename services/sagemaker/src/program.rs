@@ -4,17 +4,23 @@
 use std::path::{Path, PathBuf};
 
 use compute::budget::Class;
+use compute::pyenv::PyEnv;
 use compute::sandbox::{Capture, Command};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::SageMaker;
-use crate::records::JobRecord;
+use crate::records::{JobRecord, container};
 use crate::transform::{REQUIREMENTS, TIMEOUT};
 use crate::worker::{Access, Object, Request};
 
-const PROGRAM: &str = include_str!("../../../runtimes/sagemaker/transform.py");
-const MEMORY_MB: u64 = 4096;
+const PROGRAMS: [(&str, &str); 2] = [
+    ("serve.py", include_str!("../../../runtimes/sagemaker/serve.py")),
+    ("transform.py", include_str!("../../../runtimes/sagemaker/transform.py")),
+];
+/// Where a program finds them, where the machine allows that.
+const RUNTIME: &str = "/var/runtime";
+pub(crate) const MEMORY_MB: u64 = 4096;
 const STORAGE_MB: u64 = 2048;
 /// AWS's, where a job does not say.
 const MAX_PAYLOAD_MB: i32 = 6;
@@ -38,10 +44,13 @@ struct End {
     message: String,
 }
 
-/// Lays the program out; `folder` is emptied.
+/// Lays the programs out; `folder` is emptied.
 fn lay_out(folder: &Path) -> Result<(), String> {
     compute::sandbox::empty_folder(folder).map_err(|error| error.to_string())?;
-    std::fs::write(folder.join("transform.py"), PROGRAM).map_err(|error| format!("{}: {error}", folder.display()))
+    let runtime = folder.join("runtime");
+    let written = std::fs::create_dir(&runtime)
+        .and_then(|()| PROGRAMS.iter().try_for_each(|(name, text)| std::fs::write(runtime.join(name), text)));
+    written.map_err(|error| format!("{}: {error}", runtime.display()))
 }
 
 /// Packages that an image's name stands for, in the version of its tag where it has one.
@@ -71,40 +80,83 @@ pub(crate) fn packages(image: &str) -> String {
 }
 
 impl SageMaker {
-    pub(crate) async fn program(
-        &self,
-        record: &JobRecord,
-        access: &Access,
-        request: &Request,
-        needed: Needed,
-    ) -> Result<(), String> {
-        let broken = |error: String| format!("InternalServerError: {error}");
-        let container = record.model.primary_container.as_ref();
-        let container = container.or_else(|| record.model.containers.as_ref()?.first());
-        let image = container.and_then(|container| container.image.clone()).unwrap_or_default();
-        let mut requirements = format!("boto3\n{}{}\n", packages(&image), needed.requirements);
+    /// The Python environment of a model: what its image's name stands for, and what its archive asks for.
+    pub(crate) async fn model_environment(&self, image: &str, needed: &Needed, parquet: bool) -> Result<PyEnv, String> {
+        let mut requirements = format!("boto3\n{}{}\n", packages(image), needed.requirements);
         if needed.builtin.as_deref() == Some("onnx") || image.contains("onnx") {
             requirements.push_str(REQUIREMENTS);
         }
-        if [&request.input.content_type, &request.output.accept]
-            .iter()
-            .any(|kind| kind.as_deref().is_some_and(|kind| kind.contains("parquet")))
-        {
+        if parquet {
             requirements.push_str("pandas\npyarrow\n");
         }
-        let log = |line: &str| tracing::info!("{line}");
-        let env = self.compute.envs.ensure(&requirements, &log).await;
-        let env = env.map_err(|error| format!("ClientError: the model's environment could not be made: {error}"))?;
-        self.laid_out.get_or_try_init(|| async { lay_out(&self.scratch) }).await.map_err(broken)?;
+        let env = self.compute.envs.ensure(&requirements, &|line| tracing::info!("{line}")).await;
+        env.map_err(|error| format!("the model's environment could not be made: {error}"))
+    }
+
+    pub(crate) async fn lay_out(&self) -> Result<(), String> {
+        self.laid_out.get_or_try_init(|| async { lay_out(&self.scratch) }).await.copied()
+    }
+
+    /// Where a program of ours is, as its process sees it.
+    pub(crate) async fn program_at(&self, name: &str) -> PathBuf {
+        let isolated = compute::sandbox::is_isolated().await;
+        if isolated { Path::new(RUNTIME).join(name) } else { self.scratch.join("runtime").join(name) }
+    }
+
+    /// A process of a model, in `folder`, without its arguments. The model's own variables do not replace the platform's.
+    pub(crate) async fn model_command(
+        &self,
+        env: &PyEnv,
+        folder: &Path,
+        own: impl IntoIterator<Item = (String, String)>,
+        access: &Access,
+    ) -> std::io::Result<Command> {
+        let (isolated, models) = (compute::sandbox::is_isolated().await, folder.join("ml"));
+        std::fs::create_dir_all(models.join("model"))?;
+        let (python, runtime) = (Path::new("/var/lang/bin/python"), self.scratch.join("runtime"));
+        let mut command = Command::new(if isolated { python } else { &env.python });
+        command.show(&runtime, if isolated { Path::new(RUNTIME) } else { &runtime });
+        command.show(&env.root, if isolated { Path::new("/var/lang") } else { &env.root });
+        command
+            .folder(folder)
+            .read_write(folder)
+            .mount(&models, "/opt/ml")
+            .temporary_mb(STORAGE_MB)
+            .memory_mb(MEMORY_MB);
+        for path in &env.read_paths {
+            command.read_only(path);
+        }
+        for (name, value) in own {
+            command.env(name, value);
+        }
+        if !isolated {
+            command.env("TMPDIR", folder);
+        }
+        let model = if isolated { PathBuf::from("/opt/ml/model") } else { models.join("model") };
+        command.env("SM_MODEL_DIR", &model).env("HOME", folder).env("PYTHONUNBUFFERED", "1");
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        access.set(&mut command);
+        Ok(command)
+    }
+
+    pub(crate) async fn program(&self, record: &JobRecord, request: &Request, needed: Needed) -> Result<(), String> {
+        let broken = |error: String| format!("InternalServerError: {error}");
+        let container = container(&record.model);
+        let image = container.and_then(|container| container.image.clone()).unwrap_or_default();
+        let parquet = [&request.input.content_type, &request.output.accept]
+            .iter()
+            .any(|kind| kind.as_deref().is_some_and(|kind| kind.contains("parquet")));
+        let env = self.model_environment(&image, &needed, parquet).await;
+        let env = env.map_err(|error| format!("ClientError: {error}"))?;
+        self.lay_out().await.map_err(broken)?;
         let _permit = self.compute.budget.acquire(Class::User, usize::try_from(MEMORY_MB / 2).unwrap_or(2048)).await;
         let folder = tempfile::tempdir_in(&self.scratch).map_err(|error| broken(error.to_string()))?;
         let at = |name: &str| folder.path().join(name);
-        let (asked, result, models) = (at("request.json"), at("result.json"), at("ml"));
-        std::fs::create_dir_all(models.join("model")).map_err(|error| broken(error.to_string()))?;
+        let (asked, result) = (at("request.json"), at("result.json"));
         let job = &record.job;
         let processing = &request.processing;
         let text = json!({
-            "model_data_url": request.model_data_url, "program": needed.program, "builtin": needed.builtin,
+            "model_data_url": request.source.model_data_url, "program": needed.program, "builtin": needed.builtin,
             "objects": needed.objects, "output": request.output.s3_output_path,
             "content_type": request.input.content_type, "accept": request.output.accept,
             "split": request.input.split_type, "gzip": request.input.compression_type.as_deref() == Some("Gzip"),
@@ -114,24 +166,11 @@ impl SageMaker {
             "join": processing.join_source.as_deref() == Some("Input"),
         });
         std::fs::write(&asked, text.to_string()).map_err(|error| broken(error.to_string()))?;
-        let isolated = compute::sandbox::is_isolated().await;
-        let model = if isolated { PathBuf::from("/opt/ml/model") } else { models.join("model") };
-        let runner = self.scratch.join("transform.py");
-        let mut command = Command::new(&env.python);
-        command.arg(&runner).args([&asked, &result]).read_only(&runner).folder(folder.path()).read_write(folder.path());
-        command.mount(&models, "/opt/ml").temporary_mb(STORAGE_MB).memory_mb(MEMORY_MB);
-        for path in &env.read_paths {
-            command.read_only(path);
-        }
         let own = container.and_then(|container| container.environment.clone()).unwrap_or_default();
-        for (name, value) in own.into_iter().chain(job.environment.clone().unwrap_or_default()) {
-            command.env(name, value);
-        }
-        if !isolated {
-            command.env("TMPDIR", folder.path());
-        }
-        command.env("SM_MODEL_DIR", &model).env("HOME", folder.path()).env("PYTHONUNBUFFERED", "1");
-        access.set(&mut command);
+        let own = own.into_iter().chain(job.environment.clone().unwrap_or_default());
+        let command = self.model_command(&env, folder.path(), own, &request.source.access).await;
+        let mut command = command.map_err(|error| broken(error.to_string()))?;
+        command.arg(self.program_at("transform.py").await).args([&asked, &result]);
         let output = command.output(Capture { bytes: 16 << 10 }, Some(TIMEOUT)).await;
         let output = output.map_err(|error| format!("AlgorithmError: {error}"))?;
         // It may have put a link there: what is read must be its own file.

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use api_sagemaker::{
-    DescribeEndpointConfigOutput, DescribeEndpointOutput, DescribeModelOutput, DescribeTransformJobResponse, Tag,
+    ContainerDefinition, DescribeEndpointConfigOutput, DescribeEndpointOutput, DescribeModelOutput,
+    DescribeTransformJobResponse, Tag,
 };
 use serde::{Deserialize, Serialize};
 use service::Cx;
 use store::{Key, Tx};
 use wire::Error;
+
+use crate::endpoint::Deployment;
 
 /// Version 1 of all records.
 pub(crate) const VERSION: u32 = 1;
@@ -29,6 +32,12 @@ pub(crate) struct EndpointConfigRecord {
 pub(crate) struct EndpointRecord {
     pub(crate) version: u32,
     pub(crate) endpoint: DescribeEndpointOutput,
+    /// What answers calls; a server of an earlier version kept none.
+    #[serde(default)]
+    pub(crate) current: Option<Deployment>,
+    /// What is being started.
+    #[serde(default)]
+    pub(crate) pending: Option<Deployment>,
 }
 
 /// The attempt that a server of an earlier version had under way.
@@ -173,17 +182,14 @@ pub(crate) fn as_tags(all: BTreeMap<String, String>) -> Vec<Tag> {
     all.into_iter().map(|(key, value)| Tag { key, value }).collect()
 }
 
-/// One page of a list: `token` is the name of the last item that was sent.
-pub(crate) fn page<T>(
-    items: Vec<T>,
-    name: impl Fn(&T) -> String,
-    token: Option<&str>,
-    limit: Option<i32>,
-) -> (Vec<T>, Option<String>) {
-    let limit = limit.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(10);
-    let start = token.map_or(0, |token| items.iter().position(|i| name(i) == token).map_or(items.len(), |at| at + 1));
-    let more = items.len() > start + limit;
-    let sent: Vec<T> = items.into_iter().skip(start).take(limit).collect();
-    let next = if more { sent.last().map(name) } else { None };
-    (sent, next)
+/// The one container of a model.
+pub(crate) fn container(model: &DescribeModelOutput) -> Option<&ContainerDefinition> {
+    model.primary_container.as_ref().or_else(|| model.containers.as_ref()?.first())
+}
+
+/// Where a model's archive is.
+pub(crate) fn model_data(model: &DescribeModelOutput) -> String {
+    let Some(container) = container(model) else { return String::new() };
+    let source = container.model_data_source.as_ref().and_then(|source| source.s3_data_source.as_ref());
+    container.model_data_url.clone().or_else(|| source.map(|source| source.s3_uri.clone())).unwrap_or_default()
 }

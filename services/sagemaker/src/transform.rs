@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_sagemaker::ContainerDefinition;
 use async_trait::async_trait;
 use compute::worker;
 use jobs::{Attempt, Ended as JobEnded, Kind, Limits, Loaded, Next, Used, Who, Worked};
@@ -12,8 +11,8 @@ use service::attempts::Outcome;
 use store::Tx;
 use wire::{Error, Timestamp};
 
-use crate::records::{Ended, JobRecord, Place};
-use crate::worker::{Access, Request};
+use crate::records::{Ended, JobRecord, Place, container, model_data};
+use crate::worker::{Access, Request, Source};
 use crate::{SageMaker, event};
 
 /// The library out of PyPI's wheel; the newest with wheels for each Python.
@@ -120,7 +119,8 @@ impl SageMaker {
         let broken = |error: String| format!("InternalServerError: {error}");
         let library = self.library().await.map_err(broken)?;
         let keys = attempt.credentials().map_err(|error| broken(error.to_string()))?;
-        let request = Request {
+        let container = container(&record.model);
+        let source = Source {
             access: Access {
                 endpoint: self.endpoint.clone(),
                 region: place.region.clone(),
@@ -128,13 +128,16 @@ impl SageMaker {
                 secret_key: keys.secret_key.clone(),
                 session_token: keys.session_token.clone(),
             },
+            model_data_url: model_data(&record.model),
+            named: container.and_then(|one| one.environment.as_ref()?.get("SAGEMAKER_PROGRAM").cloned()),
+            image: container.and_then(|one| one.image.clone()).unwrap_or_default(),
+        };
+        let request = Request {
+            source,
             library: library.0.clone(),
-            model_data_url: model_data(record),
             input: record.job.transform_input.clone(),
             output: record.job.transform_output.clone().unwrap_or_default(),
             processing: record.job.data_processing.clone().unwrap_or_default(),
-            named: container(record).and_then(|one| one.environment.as_ref()?.get("SAGEMAKER_PROGRAM").cloned()),
-            image: container(record).and_then(|one| one.image.clone()).unwrap_or_default(),
         };
         let asked = request.clone();
         let request = serde_json::to_value(&request).map_err(|error| broken(error.to_string()))?;
@@ -150,7 +153,7 @@ impl SageMaker {
                 None => Ok(()),
                 Some(needed) => {
                     let needed = serde_json::from_value(needed.clone()).map_err(|error| broken(error.to_string()))?;
-                    self.program(record, &asked.access, &asked, needed).await
+                    self.program(record, &asked, needed).await
                 }
             },
             Err(compute::Error::Failed { code, message }) => Err(format!("{code}: {message}")),
@@ -175,19 +178,6 @@ impl SageMaker {
             .ok_or_else(|| format!("{} holds no libonnxruntime.so", folder.display()))?;
         Ok((found.path(), env.read_paths))
     }
-}
-
-fn container(record: &JobRecord) -> Option<&ContainerDefinition> {
-    record.model.primary_container.as_ref().or_else(|| record.model.containers.as_ref()?.first())
-}
-
-fn model_data(record: &JobRecord) -> String {
-    container(record)
-        .and_then(|c| {
-            let source = c.model_data_source.as_ref().and_then(|s| s.s3_data_source.as_ref()).map(|s| s.s3_uri.clone());
-            c.model_data_url.clone().or(source)
-        })
-        .unwrap_or_default()
 }
 
 /// Records the end of a job and asks for its event.

@@ -1,9 +1,24 @@
 //! Whose a connection is: ports of this machine can be reached by every process on it, and what listens for one unit must know.
 
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+use std::{fs, io};
+
+use rustix::fs::{FileType, Mode, OFlags};
+use tokio::net::UnixStream;
 
 use super::Group;
+
+/// Connects to a socket that a program has made in a folder of its own. A link that it put there is not followed: it could lead to
+/// a socket that only the server may reach.
+pub async fn connect(path: &Path) -> io::Result<UnixStream> {
+    let file = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::Socket {
+        return Err(io::Error::other("what is there is no socket"));
+    }
+    UnixStream::connect(format!("/proc/self/fd/{}", file.as_raw_fd())).await
+}
 
 impl Group {
     /// Whether the other end of a connection, which comes from `peer` to `local` on this machine, is held by a process of this group

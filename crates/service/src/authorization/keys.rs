@@ -138,6 +138,7 @@ pub(super) static KEYS: &[(&str, Source)] = &[
     ("sagemaker:networkisolation", Source::Member("EnableNetworkIsolation")),
     ("sagemaker:outputkmskey", Source::Member("TransformOutput.KmsKeyId")),
     ("sagemaker:resourcetag/*", Source::Told("resource-tags")),
+    ("sagemaker:targetmodel", Source::Member("TargetModel")),
     ("sagemaker:volumekmskey", Source::Member("TransformResources.VolumeKmsKeyId")),
     ("sagemaker:vpcsecuritygroupids", Source::Member("VpcConfig.SecurityGroupIds[]")),
     ("sagemaker:vpcsubnets", Source::Member("VpcConfig.Subnets[]")),

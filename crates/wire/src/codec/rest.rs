@@ -170,7 +170,10 @@ pub fn encode(spec: &OperationSpec, output: &Value, request_id: &str) -> http::R
         (None, _) if status == 204 => Bytes::new(),
         (None, _) => Value::Object(body).to_string().into(),
     };
-    headers.push(("content-type".into(), "application/json".into()));
+    // A body of bytes may say itself what it is.
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        headers.push(("content-type".into(), "application/json".into()));
+    }
     let pairs: Vec<(&str, &str)> = headers.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     response(status, &pairs, bytes)
 }

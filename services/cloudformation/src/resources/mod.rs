@@ -20,6 +20,7 @@ mod lambda_permission;
 mod logs_log_group;
 mod s3_bucket;
 mod s3_bucket_policy;
+mod sagemaker_endpoint;
 mod sagemaker_model;
 mod scheduler_schedule;
 mod secretsmanager_secret;
@@ -115,6 +116,7 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
         "AWS::SQS::Queue" => &sqs_queue::Queue,
         "AWS::SQS::QueuePolicy" => &sqs_queue_policy::QueuePolicy,
         "AWS::SSM::Parameter" => &ssm_parameter::Parameter,
+        "AWS::SageMaker::Endpoint" => &sagemaker_endpoint::Endpoint,
         "AWS::SageMaker::Model" => &sagemaker_model::Model,
         "AWS::Scheduler::Schedule" => &scheduler_schedule::Schedule,
         "AWS::SecretsManager::Secret" => &secretsmanager_secret::Secret,

@@ -9,6 +9,7 @@ use service::{Cx, Handle};
 use wire::Error;
 use wire::arn::Arn;
 
+use crate::filters::Filters;
 use crate::function::{Name, Place};
 use crate::{Lambda, mapping};
 
@@ -32,15 +33,7 @@ impl Handle<CreateEventSourceMapping> for Lambda {
             ));
         }
         check_stream(&req, is_stream)?;
-        if req
-            .filter_criteria
-            .as_ref()
-            .is_some_and(|criteria| criteria.filters.as_ref().is_some_and(|filters| !filters.is_empty()))
-        {
-            return Err(error::invalid_parameter_value_exception(
-                "Filters are not supported here on event source mappings.",
-            ));
-        }
+        Filters::parse(req.filter_criteria.as_ref())?;
         if is_stream {
             check_sizes(req.batch_size, req.maximum_batching_window_in_seconds)?;
         } else {
@@ -67,6 +60,9 @@ impl Handle<CreateEventSourceMapping> for Lambda {
             bisect_batch_on_function_error: is_stream.then(|| req.bisect_batch_on_function_error.unwrap_or(false)),
             tumbling_window_in_seconds: is_stream.then_some(0),
             last_processing_result: is_stream.then(|| "No records processed".to_owned()),
+            filter_criteria: req
+                .filter_criteria
+                .filter(|criteria| criteria.filters.as_ref().is_some_and(|filters| !filters.is_empty())),
             destination_config: req.destination_config.filter(|config| *config != DestinationConfig::default()),
             ..Default::default()
         };
@@ -100,8 +96,21 @@ fn check_stream(req: &CreateEventSourceMappingRequest, is_stream: bool) -> Resul
     if !is_stream {
         return match req.starting_position {
             Some(_) => invalid("StartingPosition is not valid for SQS event sources."),
-            None => Ok(()),
+            None => check_queue(&[
+                ("bisectBatchOnFunctionError", req.bisect_batch_on_function_error == Some(true)),
+                (
+                    "destinationConfig",
+                    req.destination_config.as_ref().is_some_and(|config| *config != DestinationConfig::default()),
+                ),
+                ("maximumRecordAgeInSeconds", req.maximum_record_age_in_seconds.is_some()),
+                ("maximumRetryAttempts", req.maximum_retry_attempts.is_some()),
+                ("parallelizationFactor", req.parallelization_factor.is_some_and(|factor| factor != 1)),
+                ("tumblingWindowInSeconds", req.tumbling_window_in_seconds.is_some_and(|window| window != 0)),
+            ]),
         };
+    }
+    if req.scaling_config.as_ref().is_some_and(|config| config.maximum_concurrency.is_some()) {
+        return invalid("Unsupported scalingConfig parameter for given event source mapping type.");
     }
     match req.starting_position.as_deref() {
         Some("TRIM_HORIZON" | "LATEST") => {}
@@ -119,6 +128,16 @@ fn check_stream(req: &CreateEventSourceMappingRequest, is_stream: bool) -> Resul
         return invalid("A ParallelizationFactor other than 1 is not supported here on event source mappings.");
     }
     Ok(())
+}
+
+/// What queues do not have, by name and whether it is set.
+pub(super) fn check_queue(set: &[(&str, bool)]) -> Result<(), Error> {
+    match set.iter().find(|(_, is_set)| *is_set) {
+        None => Ok(()),
+        Some((name, _)) => Err(error::invalid_parameter_value_exception(format!(
+            "Unsupported {name} parameter for given event source mapping type."
+        ))),
+    }
 }
 
 pub(super) fn check_sizes(batch: Option<i32>, window: Option<i32>) -> Result<(), Error> {

@@ -18,6 +18,9 @@ impl Handle<CreateFunction> for Lambda {
         let place = Place::of(cx);
         let name = Name::parse_unqualified(&req.function_name)?;
         check_request(&req, self)?;
+        if self.config.exact_runtimes {
+            self.preparer.exact(req.runtime.as_deref().unwrap_or_default()).await?;
+        }
         cx.router().identity().role_session(&req.role, &name, None).await.map_err(|_| {
             error::invalid_parameter_value_exception("The role defined for the function cannot be assumed by Lambda.")
         })?;

@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
-use super::create_event_source_mapping::{check, check_sizes};
+use super::create_event_source_mapping::{check, check_queue, check_sizes};
+use crate::filters::Filters;
 use crate::function::{Name, Place};
 use crate::{Lambda, mapping};
 
@@ -18,6 +19,7 @@ impl Handle<UpdateEventSourceMapping> for Lambda {
     ) -> Result<EventSourceMappingConfiguration, Error> {
         let place = Place::of(cx);
         let function = req.function_name.as_deref().map(|name| Name::parse(name, None)).transpose()?;
+        Filters::parse(req.filter_criteria.as_ref())?;
         let now = cx.now();
         let (account, region) = (cx.account().to_owned(), cx.region().to_owned());
         cx.write(&self.store, move |tx| {
@@ -49,7 +51,20 @@ impl Handle<UpdateEventSourceMapping> for Lambda {
                     found.destination_config.clone_from(&req.destination_config);
                 }
             } else {
+                check_queue(&[
+                    ("bisectBatchOnFunctionError", req.bisect_batch_on_function_error == Some(true)),
+                    (
+                        "destinationConfig",
+                        req.destination_config.as_ref().is_some_and(|config| *config != Default::default()),
+                    ),
+                    ("maximumRecordAgeInSeconds", req.maximum_record_age_in_seconds.is_some()),
+                    ("maximumRetryAttempts", req.maximum_retry_attempts.is_some()),
+                ])?;
                 check(found.batch_size, found.maximum_batching_window_in_seconds)?;
+            }
+            if let Some(criteria) = &req.filter_criteria {
+                let is_any = criteria.filters.as_ref().is_some_and(|filters| !filters.is_empty());
+                found.filter_criteria = is_any.then(|| criteria.clone());
             }
             if req.scaling_config.is_some() {
                 found.scaling_config.clone_from(&req.scaling_config);

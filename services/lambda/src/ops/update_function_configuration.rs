@@ -25,6 +25,9 @@ impl Handle<UpdateFunctionConfiguration> for Lambda {
             })?;
         }
         req.runtime.as_deref().map_or(Ok(()), check::runtime)?;
+        if let Some(runtime) = req.runtime.as_ref().filter(|_| self.config.exact_runtimes) {
+            self.preparer.exact(runtime).await?;
+        }
         req.timeout.map_or(Ok(()), check::timeout)?;
         req.memory_size.map_or(Ok(()), check::memory_size)?;
         check::variables(&req.environment.clone().unwrap_or_default().variables.unwrap_or_default())?;

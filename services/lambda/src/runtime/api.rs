@@ -37,6 +37,8 @@ pub(super) struct Delivery {
 pub(crate) enum Answer {
     Response(Bytes),
     Error(Bytes),
+    /// An error after which the runtime ends.
+    Last(Bytes),
 }
 
 /// How far an environment's start has come.
@@ -169,7 +171,8 @@ impl Shared {
         match (&head.method, parts.as_slice()) {
             (&Method::GET, ["invocation", "next"]) => self.next().await,
             (&Method::POST, ["invocation", id, kind @ ("response" | "error")]) => {
-                self.answer(id, *kind == "error", body).await
+                let ends = head.headers.contains_key("lakerun-runtime-ends");
+                self.answer(id, (*kind == "error", ends), body).await
             }
             (&Method::POST, ["init", "error"]) => {
                 let error = read(body).await.unwrap_or_default();
@@ -201,12 +204,13 @@ impl Shared {
             .unwrap_or_else(|error| refuse(StatusCode::INTERNAL_SERVER_ERROR, "Runtime.Unknown", &error.to_string()))
     }
 
-    async fn answer(&self, id: &str, is_error: bool, body: Incoming) -> Response<Full<Bytes>> {
+    async fn answer(&self, id: &str, (is_error, ends): (bool, bool), body: Incoming) -> Response<Full<Bytes>> {
         let body = read(body).await;
         let Some((_, reply)) = self.current().take_if(|(current, _)| current == id) else {
             return refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID");
         };
         let (answer, response) = match body {
+            Some(body) if is_error && ends => (Answer::Last(body), accepted()),
             Some(body) if is_error => (Answer::Error(body), accepted()),
             Some(body) => (Answer::Response(body), accepted()),
             None => {

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use compute::budget::Permit;
+use compute::node::Node;
+use compute::pool::Warm;
 use compute::pyenv::PyEnv;
 use compute::sandbox::{Child, Command, Exit, Meter};
 use service::Cx;
@@ -14,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::api::{Answer, Api, Delivery};
 use super::output::Output;
-use crate::logs::Stream;
+use jobs::log::Stream;
 
 /// AWS gives a start this long before it counts against the function's own timeout.
 const START: Duration = Duration::from_secs(10);
@@ -24,8 +26,17 @@ const START: Duration = Duration::from_secs(10);
 pub(crate) enum Kind {
     /// Our runtime in a Python environment.
     Python { env: PyEnv, bootstrap: PathBuf },
+    /// Our runtime in Node.js; `modules` are those that the code names and does not bring.
+    Node { node: Node, bootstrap: PathBuf, modules: Option<PathBuf> },
     /// The function's own `bootstrap`.
     Custom { in_layer: bool },
+}
+
+impl Kind {
+    /// The keys of its start are its keys: only our runtime in Python changes them with each invocation.
+    pub(crate) fn keeps_keys(&self) -> bool {
+        !matches!(self, Self::Python { .. })
+    }
 }
 
 /// Everything that decides how an environment is made. Environments of one `key` are alike.
@@ -39,6 +50,8 @@ pub(crate) struct Blueprint {
     pub(crate) handler: String,
     pub(crate) runtime: String,
     pub(crate) kind: Kind,
+    /// A line for its log at each start.
+    pub(crate) note: Option<String>,
     pub(crate) code: PathBuf,
     /// What its layers hold together.
     pub(crate) layers: Option<PathBuf>,
@@ -114,7 +127,7 @@ impl Environment {
         };
         std::fs::create_dir_all(&blueprint.scratch).map_err(io("making a folder for functions"))?;
         let scratch = tempfile::tempdir_in(&blueprint.scratch).map_err(io("making a folder for a function"))?;
-        let token = matches!(blueprint.kind, Kind::Python { .. }).then(|| cx.uuid());
+        let token = (!matches!(blueprint.kind, Kind::Custom { .. })).then(|| cx.uuid());
         let places = Places::of(blueprint).await;
         let api = Api::listen(token.clone()).await.map_err(io("listening for a runtime"))?;
         let stream = stream_name(cx, &blueprint.version);
@@ -128,6 +141,23 @@ impl Environment {
                 command.show(&env.root, places.inside("/var/lang", &env.root));
                 for path in &env.read_paths {
                     command.read_only(path);
+                }
+                command
+            }
+            Kind::Node { node, bootstrap, modules } => {
+                let mut command = Command::new(places.lang(&node.root).join("bin/node"));
+                let runtime = places.inside("/var/runtime/bootstrap.mjs", bootstrap);
+                // As AWS sets it: the heap ends before the memory does.
+                command.arg(format!("--max-old-space-size={}", blueprint.memory_mb * 9 / 10)).arg(&runtime);
+                command.show(bootstrap, runtime);
+                if !node.is_the_systems() {
+                    command.show(&node.root, places.lang(&node.root));
+                }
+                for path in &node.read_paths {
+                    command.read_only(path);
+                }
+                if let Some(modules) = modules {
+                    command.show(modules, places.inside("/var/runtime/node_modules", modules));
                 }
                 command
             }
@@ -199,10 +229,6 @@ impl Environment {
         })
     }
 
-    pub(crate) fn is_alive(&mut self) -> bool {
-        !self.child.has_ended()
-    }
-
     /// Waits for the runtime's first request, unless it was seen before.
     pub(crate) async fn ready(&mut self) -> Result<(), Outcome> {
         tokio::select! {
@@ -272,8 +298,14 @@ impl Environment {
     pub(crate) fn start_took(&mut self) -> Option<Duration> {
         self.start_took.take()
     }
+}
 
-    pub(crate) fn age(&self) -> Duration {
+impl Warm for Environment {
+    fn is_alive(&mut self) -> bool {
+        !self.child.has_ended()
+    }
+
+    fn age(&self) -> Duration {
         self.started.elapsed()
     }
 }
@@ -305,6 +337,11 @@ impl Places {
         Self { isolated, code: place("/var/task", &blueprint.code), layers: place("/opt", layers) }
     }
 
+    /// Where a language lies: the system's own stays where it is.
+    fn lang(&self, root: &Path) -> PathBuf {
+        if root == Path::new("/usr") { root.to_owned() } else { self.inside("/var/lang", root) }
+    }
+
     fn inside(&self, inside: &str, host: &Path) -> PathBuf {
         if self.isolated { PathBuf::from(inside) } else { host.to_owned() }
     }
@@ -315,6 +352,7 @@ fn variables(blueprint: &Blueprint, places: &Places, api: &str, stream: &str) ->
     let (code, layers) = (places.code.to_string_lossy().into_owned(), places.layers.to_string_lossy().into_owned());
     let own_programs = match &blueprint.kind {
         Kind::Python { env, .. } => format!("{}/bin:", places.inside("/var/lang", &env.root).display()),
+        Kind::Node { node, .. } => format!("{}/bin:", places.lang(&node.root).display()),
         Kind::Custom { .. } => String::new(),
     };
     let runtime = if places.isolated { "/var/runtime".to_owned() } else { code.clone() };
@@ -350,8 +388,16 @@ fn variables(blueprint: &Blueprint, places: &Places, api: &str, stream: &str) ->
     } else {
         variables.push(("AWS_LAMBDA_LOG_FORMAT", "Text".to_owned()));
     }
-    if matches!(blueprint.kind, Kind::Python { .. }) {
-        variables.push(("PYTHONDONTWRITEBYTECODE", "1".to_owned()));
+    match &blueprint.kind {
+        Kind::Python { .. } => variables.push(("PYTHONDONTWRITEBYTECODE", "1".to_owned())),
+        Kind::Node { node, modules, .. } if !blueprint.variables.contains_key("NODE_PATH") => {
+            let own = modules.as_ref().map(|modules| places.inside("/var/runtime/node_modules", modules));
+            let own = own.map_or_else(String::new, |own| format!("{}:", own.display()));
+            let major = node.major;
+            let path = format!("{layers}/nodejs/node{major}/node_modules:{layers}/nodejs/node_modules:{own}{code}");
+            variables.push(("NODE_PATH", path));
+        }
+        _ => {}
     }
     variables
 }

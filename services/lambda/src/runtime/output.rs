@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::logs::Stream;
+use jobs::log::Stream;
 
 /// CloudWatch's limit of one event, less its overhead.
 const MAX_LINE_BYTES: usize = 256 * 1024 - 26;

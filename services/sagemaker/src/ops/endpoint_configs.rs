@@ -4,6 +4,7 @@ use api_sagemaker::{
     CreateEndpointConfig, CreateEndpointConfigInput, CreateEndpointConfigOutput, DeleteEndpointConfig,
     DeleteEndpointConfigInput, DescribeEndpointConfig, DescribeEndpointConfigInput, DescribeEndpointConfigOutput,
     EndpointConfigSummary, ListEndpointConfigs, ListEndpointConfigsInput, ListEndpointConfigsOutput,
+    ProductionVariantServerlessConfig,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -11,9 +12,10 @@ use wire::types::Empty;
 use wire::{Error, Timestamp};
 
 use crate::SageMaker;
+use crate::listing::{Between, Listed, Listing};
 use crate::records::{
     EndpointConfigRecord, VERSION, add_tags, endpoint_config_arn, endpoint_config_key, endpoint_configs_key, model_key,
-    no_endpoint_config, no_model, page, tags_key,
+    no_endpoint_config, no_model, tags_key,
 };
 
 #[async_trait]
@@ -35,7 +37,21 @@ impl Handle<CreateEndpointConfig> for SageMaker {
                     variant.variant_name
                 )));
             }
+            if let Some(serverless) = &variant.serverless_config {
+                check_serverless(serverless)?;
+            }
+            if variant.serverless_config.is_some() && req.async_inference_config.is_some() {
+                return Err(Error::validation("Serverless endpoints do not support AsyncInferenceConfig."));
+            }
             models.push((model_key(cx, name), no_model(cx, name)));
+        }
+        if let Some(config) = &req.async_inference_config {
+            let is_place = |url: &Option<String>| url.as_ref().is_some_and(|url| url.starts_with("s3://"));
+            if !is_place(&config.output_config.s3_output_path) {
+                return Err(Error::validation(
+                    "AsyncInferenceConfig.OutputConfig.S3OutputPath is required, as s3://BUCKET/PREFIX.",
+                ));
+            }
         }
         let arn = endpoint_config_arn(cx, &req.endpoint_config_name);
         let (key, tags) = (endpoint_config_key(cx, &req.endpoint_config_name), tags_key(cx, &arn));
@@ -47,6 +63,7 @@ impl Handle<CreateEndpointConfig> for SageMaker {
                 endpoint_config_arn: arn.clone(),
                 production_variants: req.production_variants,
                 creation_time: Timestamp(cx.now()),
+                async_inference_config: req.async_inference_config,
                 ..Default::default()
             },
         };
@@ -69,6 +86,17 @@ impl Handle<CreateEndpointConfig> for SageMaker {
     }
 }
 
+/// Source: `SageMaker` API Reference, `ProductionVariantServerlessConfig`: "1 GB increments: 1024 MB, 2048 MB, …, or 6144 MB".
+fn check_serverless(config: &ProductionVariantServerlessConfig) -> Result<(), Error> {
+    if !(config.memory_size_in_mb % 1024 == 0 && (1024..=6144).contains(&config.memory_size_in_mb)) {
+        return Err(Error::validation(format!(
+            "MemorySizeInMB must be 1024, 2048, 3072, 4096, 5120 or 6144, not {}",
+            config.memory_size_in_mb
+        )));
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl Handle<DescribeEndpointConfig> for SageMaker {
     async fn handle(&self, cx: &Cx, req: DescribeEndpointConfigInput) -> Result<DescribeEndpointConfigOutput, Error> {
@@ -81,18 +109,18 @@ impl Handle<DescribeEndpointConfig> for SageMaker {
 #[async_trait]
 impl Handle<DeleteEndpointConfig> for SageMaker {
     async fn handle(&self, cx: &Cx, req: DeleteEndpointConfigInput) -> Result<Empty, Error> {
-        let key = endpoint_config_key(cx, &req.endpoint_config_name);
-        let tags = tags_key(cx, &endpoint_config_arn(cx, &req.endpoint_config_name));
-        let missing = no_endpoint_config(cx, &req.endpoint_config_name);
-        cx.write(&self.store, move |tx| {
-            if tx.get(&key)?.is_none() {
-                return Err(missing.clone());
-            }
-            tx.delete(&key)?;
-            tx.delete(&tags)?;
-            Ok(Empty::default())
-        })
-        .await
+        let name = &req.endpoint_config_name;
+        let keys = (endpoint_config_key(cx, name), tags_key(cx, &endpoint_config_arn(cx, name)));
+        self.remove(cx, keys, no_endpoint_config(cx, name)).await
+    }
+}
+
+impl Listed for EndpointConfigSummary {
+    fn name(&self) -> &str {
+        &self.endpoint_config_name
+    }
+    fn created(&self) -> Timestamp {
+        self.creation_time
     }
 }
 
@@ -101,26 +129,21 @@ impl Handle<ListEndpointConfigs> for SageMaker {
     async fn handle(&self, cx: &Cx, req: ListEndpointConfigsInput) -> Result<ListEndpointConfigsOutput, Error> {
         let key = endpoint_configs_key(cx);
         let records: Vec<EndpointConfigRecord> = self.store.read(|tx| tx.list_json(&key, usize::MAX)).await?;
-        let mut configs: Vec<_> = records
-            .into_iter()
-            .map(|r| EndpointConfigSummary {
-                endpoint_config_name: r.config.endpoint_config_name,
-                endpoint_config_arn: r.config.endpoint_config_arn,
-                creation_time: r.config.creation_time,
-            })
-            .filter(|c| req.name_contains.as_ref().is_none_or(|part| c.endpoint_config_name.contains(part)))
-            .filter(|c| req.creation_time_before.is_none_or(|t| c.creation_time < t))
-            .filter(|c| req.creation_time_after.is_none_or(|t| c.creation_time > t))
-            .collect();
-        match req.sort_by.as_deref() {
-            Some("Name") => configs.sort_by(|a, b| a.endpoint_config_name.cmp(&b.endpoint_config_name)),
-            _ => configs.sort_by_key(|c| c.creation_time),
-        }
-        if req.sort_order.as_deref() != Some("Ascending") {
-            configs.reverse();
-        }
-        let name = |c: &EndpointConfigSummary| c.endpoint_config_name.clone();
-        let (endpoint_configs, next_token) = page(configs, name, req.next_token.as_deref(), req.max_results);
+        let summaries = records.into_iter().map(|r| EndpointConfigSummary {
+            endpoint_config_name: r.config.endpoint_config_name,
+            endpoint_config_arn: r.config.endpoint_config_arn,
+            creation_time: r.config.creation_time,
+        });
+        let listing = Listing {
+            name_contains: req.name_contains,
+            created: Between { before: req.creation_time_before, after: req.creation_time_after },
+            sort_by: req.sort_by,
+            order: req.sort_order,
+            token: req.next_token,
+            limit: req.max_results,
+            ..Listing::default()
+        };
+        let (endpoint_configs, next_token) = listing.page(summaries);
         Ok(ListEndpointConfigsOutput { endpoint_configs, next_token })
     }
 }

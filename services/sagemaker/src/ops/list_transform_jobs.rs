@@ -3,26 +3,43 @@
 use api_sagemaker::{ListTransformJobs, ListTransformJobsRequest, ListTransformJobsResponse, TransformJobSummary};
 use async_trait::async_trait;
 use service::{Cx, Handle};
-use wire::Error;
+use wire::{Error, Timestamp};
 
 use crate::SageMaker;
-use crate::records::{JobRecord, jobs_key, page};
+use crate::listing::{Between, Listed, Listing};
+use crate::records::{JobRecord, jobs_key};
+
+impl Listed for TransformJobSummary {
+    fn name(&self) -> &str {
+        &self.transform_job_name
+    }
+    fn created(&self) -> Timestamp {
+        self.creation_time
+    }
+    fn modified(&self) -> Timestamp {
+        self.last_modified_time.unwrap_or(self.creation_time)
+    }
+    fn status(&self) -> &str {
+        &self.transform_job_status
+    }
+}
 
 #[async_trait]
 impl Handle<ListTransformJobs> for SageMaker {
     async fn handle(&self, cx: &Cx, req: ListTransformJobsRequest) -> Result<ListTransformJobsResponse, Error> {
         let key = jobs_key(cx);
         let records: Vec<JobRecord> = self.store.read(|tx| tx.list_json(&key, usize::MAX)).await?;
-        let mut jobs: Vec<_> = records.into_iter().map(summary).filter(|job| wanted(job, &req)).collect();
-        match req.sort_by.as_deref() {
-            Some("Name") => jobs.sort_by(|a, b| a.transform_job_name.cmp(&b.transform_job_name)),
-            Some("Status") => jobs.sort_by(|a, b| a.transform_job_status.cmp(&b.transform_job_status)),
-            _ => jobs.sort_by_key(|j| j.creation_time),
-        }
-        if req.sort_order.as_deref() != Some("Ascending") {
-            jobs.reverse();
-        }
-        let (jobs, next) = page(jobs, |j| j.transform_job_name.clone(), req.next_token.as_deref(), req.max_results);
+        let listing = Listing {
+            name_contains: req.name_contains,
+            status: req.status_equals,
+            created: Between { before: req.creation_time_before, after: req.creation_time_after },
+            modified: Between { before: req.last_modified_time_before, after: req.last_modified_time_after },
+            sort_by: req.sort_by,
+            order: req.sort_order,
+            token: req.next_token,
+            limit: req.max_results,
+        };
+        let (jobs, next) = listing.page(records.into_iter().map(summary));
         Ok(ListTransformJobsResponse { transform_job_summaries: jobs, next_token: next })
     }
 }
@@ -38,14 +55,4 @@ fn summary(record: JobRecord) -> TransformJobSummary {
         transform_job_status: job.transform_job_status,
         failure_reason: job.failure_reason,
     }
-}
-
-fn wanted(job: &TransformJobSummary, req: &ListTransformJobsRequest) -> bool {
-    let changed = job.last_modified_time.unwrap_or(job.creation_time);
-    req.name_contains.as_ref().is_none_or(|part| job.transform_job_name.contains(part))
-        && req.status_equals.as_ref().is_none_or(|status| *status == job.transform_job_status)
-        && req.creation_time_after.is_none_or(|t| job.creation_time > t)
-        && req.creation_time_before.is_none_or(|t| job.creation_time < t)
-        && req.last_modified_time_after.is_none_or(|t| changed > t)
-        && req.last_modified_time_before.is_none_or(|t| changed < t)
 }

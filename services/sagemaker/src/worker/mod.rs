@@ -25,21 +25,28 @@ use model::Model;
 use objects::client;
 use table::Format;
 
-/// What the server asks for.
+/// A model's archive, and what else decides how it is run.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Request {
+pub(crate) struct Source {
     pub(crate) access: Access,
-    /// `libonnxruntime.so`.
-    pub(crate) library: PathBuf,
     pub(crate) model_data_url: String,
-    pub(crate) input: TransformInput,
-    pub(crate) output: TransformOutput,
-    pub(crate) processing: DataProcessing,
     /// The program that the container's environment names.
     #[serde(default)]
     pub(crate) named: Option<String>,
     #[serde(default)]
     pub(crate) image: String,
+}
+
+/// What the server asks for.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Request {
+    #[serde(flatten)]
+    pub(crate) source: Source,
+    /// `libonnxruntime.so`.
+    pub(crate) library: PathBuf,
+    pub(crate) input: TransformInput,
+    pub(crate) output: TransformOutput,
+    pub(crate) processing: DataProcessing,
 }
 
 struct Plan {
@@ -56,13 +63,31 @@ pub fn onnx(request: Value) -> Answer {
     Box::pin(transform(request))
 }
 
-async fn transform(request: Value) -> Result<Value, Failure> {
-    let request: Request =
-        serde_json::from_value(request).map_err(|e| Failure::new("InternalServerError", e.to_string()))?;
-    let archive = request.access.get(&request.model_data_url).await?;
-    let files = archive::files(&archive).map_err(client)?;
-    let objects = request.access.objects(&request.input.data_source.s3_data_source).await?;
-    let how = match how(&request, &files).map_err(client)? {
+/// What an endpoint's model needs, whose server is a program whatever it is.
+async fn inspect(source: &Source) -> Result<Value, Failure> {
+    let files = files(source).await?;
+    let needed = match how(source, &files).map_err(client)? {
+        How::Program(needed) => needed,
+        How::Onnx(..) => Needed::builtin("onnx"),
+    };
+    Ok(json!({ "needed": needed }))
+}
+
+async fn files(source: &Source) -> Result<Files, Failure> {
+    let archive = source.access.get(&source.model_data_url).await?;
+    archive::files(&archive).map_err(client)
+}
+
+async fn transform(mut request: Value) -> Result<Value, Failure> {
+    let unreadable = |e: serde_json::Error| Failure::new("InternalServerError", e.to_string());
+    if let Some(source) = request.get_mut("inspect").map(Value::take) {
+        return inspect(&serde_json::from_value(source).map_err(unreadable)?).await;
+    }
+    let request: Request = serde_json::from_value(request).map_err(unreadable)?;
+    let (source, access) = (&request.source, &request.source.access);
+    let files = files(source).await?;
+    let objects = access.objects(&request.input.data_source.s3_data_source).await?;
+    let how = match how(source, &files).map_err(client)? {
         // Formats and outputs that only Python's library gives.
         How::Onnx(..) if Format::of(&request).is_none() => How::Program(Needed::builtin("onnx")),
         other => other,
@@ -84,10 +109,10 @@ async fn transform(request: Value) -> Result<Value, Failure> {
     let (mut files, mut rows) = (0, 0);
     for object in objects {
         let url = format!("s3://{}/{}", object.bucket, object.key);
-        let bytes = request.access.get(&url).await?;
+        let bytes = access.get(&url).await?;
         let (count, out) = plan.transform(&mut model, bytes).map_err(|e| client(format!("{url}: {e}")))?;
         let target = format!("{}/{}.out", request.output.s3_output_path.trim_end_matches('/'), object.relative);
-        request.access.put(&target, out).await?;
+        access.put(&target, out).await?;
         files += 1;
         rows += count;
     }
@@ -104,9 +129,9 @@ enum How<'a> {
 }
 
 /// A script goes before all else: who wrote one wants it.
-fn how<'a>(request: &Request, files: &'a Files) -> Result<How<'a>, String> {
+fn how<'a>(source: &Source, files: &'a Files) -> Result<How<'a>, String> {
     let script = ["code/inference.py", "inference.py"].into_iter().find(|name| files.contains_key(*name));
-    let script = request.named.clone().or_else(|| script.map(|_| "inference.py".to_owned()));
+    let script = source.named.clone().or_else(|| script.map(|_| "inference.py".to_owned()));
     if script.is_some() {
         let wanted = files.get("code/requirements.txt").or_else(|| files.get("requirements.txt"));
         let requirements = wanted.map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default();
@@ -116,11 +141,11 @@ fn how<'a>(request: &Request, files: &'a Files) -> Result<How<'a>, String> {
     if let Some(name) = onnx.or_else(|| files.keys().find(|name| is_onnx(name))) {
         return Ok(How::Onnx(name, &files[name]));
     }
-    if request.image.contains("xgboost") {
+    if source.image.contains("xgboost") {
         return Ok(How::Program(Needed::builtin("xgboost")));
     }
     let names: Vec<_> = files.keys().map(String::as_str).collect();
-    Err(format!("{} holds no inference.py and no ONNX file (there are: {})", request.model_data_url, names.join(", ")))
+    Err(format!("{} holds no inference.py and no ONNX file (there are: {})", source.model_data_url, names.join(", ")))
 }
 
 impl Needed {

@@ -30,24 +30,17 @@ fn the_example_model_predicts() {
 #[test]
 fn a_script_goes_before_an_onnx_file() {
     let asked = |image: &str, files: &[&str]| {
-        let request = Request {
-            access: Access {
-                endpoint: String::new(),
-                region: String::new(),
-                key_id: String::new(),
-                secret_key: String::new(),
-                session_token: None,
-            },
-            library: PathBuf::new(),
-            model_data_url: "s3://b/model.tar.gz".to_owned(),
-            input: TransformInput::default(),
-            output: TransformOutput::default(),
-            processing: DataProcessing::default(),
-            named: None,
-            image: image.to_owned(),
+        let access = Access {
+            endpoint: String::new(),
+            region: String::new(),
+            key_id: String::new(),
+            secret_key: String::new(),
+            session_token: None,
         };
+        let model_data_url = "s3://b/model.tar.gz".to_owned();
+        let source = Source { access, model_data_url, named: None, image: image.to_owned() };
         let files: Files = files.iter().map(|name| ((*name).to_owned(), b"x".to_vec())).collect();
-        how(&request, &files).map(|how| match how {
+        how(&source, &files).map(|how| match how {
             How::Program(needed) => (needed.program.or(needed.builtin).unwrap_or_default(), needed.requirements),
             How::Onnx(name, _) => (name.to_owned(), String::new()),
         })

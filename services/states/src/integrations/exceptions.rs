@@ -378,6 +378,16 @@ pub(super) const EXCEPTIONS: &[(&str, &[(&str, &str)])] = &[
         ("ResourceLimitExceeded", "ResourceLimitExceeded"),
         ("ResourceNotFound", "ResourceNotFound"),
     ]),
+    ("sagemakerruntime", &[
+        ("InternalDependencyException", "InternalDependencyException"),
+        ("InternalFailure", "InternalFailure"),
+        ("InternalStreamFailure", "InternalStreamFailure"),
+        ("ModelError", "ModelError"),
+        ("ModelNotReadyException", "ModelNotReadyException"),
+        ("ModelStreamError", "ModelStreamError"),
+        ("ServiceUnavailable", "ServiceUnavailable"),
+        ("ValidationError", "ValidationError"),
+    ]),
     ("scheduler", &[
         ("ConflictException", "ConflictException"),
         ("InternalServerException", "InternalServerException"),

@@ -55,7 +55,7 @@ pub(super) const LACKING: &[&str] = &[
     "route53profiles", "route53recoverycluster", "route53recoverycontrolconfig", "route53recoveryreadiness",
     "route53resolver", "rtbfabric", "rum", "s3control", "s3files", "s3outposts", "s3tables", "s3vectors",
     "sagemakera2iruntime", "sagemakeredge", "sagemakerfeaturestoreruntime", "sagemakergeospatial", "sagemakermetrics",
-    "sagemakerruntime", "savingsplans", "schemas", "securityagent", "securityhub", "securityir", "securitylake",
+    "savingsplans", "schemas", "securityagent", "securityhub", "securityir", "securitylake",
     "serverlessapplicationrepository", "servicecatalog", "servicecatalogappregistry", "servicediscovery", "servicequotas",
     "ses", "sesv2", "shield", "signer", "signerdata", "signin", "simpledb", "simpledbv2", "simspaceweaver", "snowball",
     "snowdevicemanagement", "socialmessaging", "ssmcontacts", "ssmguiconnect", "ssmincidents", "ssmquicksetup", "ssmsap",

@@ -1,4 +1,4 @@
-//! Warm environments, by what they are alike in. One leaves after it was idle for a while, or when somebody waits for its place.
+//! Warm processes, functions' environments and models' servers, by what they are alike in. One leaves after it was idle for a while, or when somebody waits for its place.
 //!
 //! Who finds none waits for one that is in use where that is likely sooner than a start: a burst of short invocations is run by as
 //! many environments as the machine can keep busy, and does not start one for each.
@@ -8,11 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use compute::budget::{Budget, Class, Permit};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::Environment;
+use crate::budget::{Budget, Class, Permit};
+
+/// What is kept warm: a function's environment, a model's server.
+pub trait Warm: Send + 'static {
+    fn is_alive(&mut self) -> bool;
+    fn age(&self) -> Duration;
+}
 
 /// Older ones are not used again: their first keys expire.
 const MAX_AGE: Duration = Duration::from_hours(6);
@@ -21,54 +26,58 @@ const START: Duration = Duration::from_millis(250);
 /// How often who waits thinks again.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-#[derive(Clone)]
-pub(crate) struct Pool(Arc<Shared>);
+pub struct Pool<W: Warm>(Arc<Shared<W>>);
 
-struct Shared {
+impl<W: Warm> Clone for Pool<W> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+struct Shared<W> {
     budget: Budget,
     idle_time: Duration,
     turn: AtomicU64,
-    alike: Mutex<BTreeMap<String, Alike>>,
+    alike: Mutex<BTreeMap<String, Alike<W>>>,
 }
 
 /// The environments of one key.
-#[derive(Default)]
-struct Alike {
-    idle: Vec<Idle>,
-    waiting: VecDeque<oneshot::Sender<Environment>>,
+struct Alike<W> {
+    idle: Vec<Idle<W>>,
+    waiting: VecDeque<oneshot::Sender<W>>,
     in_use: usize,
     starting: usize,
     /// How long an invocation takes, lately.
     took: Option<Duration>,
 }
 
-struct Idle {
+struct Idle<W> {
     turn: u64,
-    environment: Environment,
+    environment: W,
     /// Ends its stay.
     timer: AbortHandle,
 }
 
 /// The right to use an environment of a key.
-pub(crate) struct Place {
-    pool: Pool,
+pub struct Place<W: Warm> {
+    pool: Pool<W>,
     key: String,
     is_starting: bool,
 }
 
-pub(crate) enum Found {
-    Warm(Box<Environment>),
+pub enum Found<W> {
+    Warm(Box<W>),
     /// None: start one with this.
     Cold(Permit),
 }
 
-impl Pool {
-    pub(crate) fn new(budget: Budget, idle_time: Duration) -> Self {
+impl<W: Warm> Pool<W> {
+    pub fn new(budget: Budget, idle_time: Duration) -> Self {
         Self(Arc::new(Shared { budget, idle_time, turn: AtomicU64::new(0), alike: Mutex::default() }))
     }
 
     /// A warm environment, the one used last or the next that becomes free; or the right to start one.
-    pub(crate) async fn find(&self, key: &str, memory_mb: usize) -> (Found, Place) {
+    pub async fn find(&self, key: &str, memory_mb: usize) -> (Found<W>, Place<W>) {
         let mut place = Place { pool: self.clone(), key: key.to_owned(), is_starting: false };
         let mut next = {
             let mut all = self.0.alike();
@@ -134,7 +143,7 @@ impl Pool {
     }
 
     /// Gives an environment to who waits for it longest, or keeps it warm. `took`: how long its invocation was.
-    pub(crate) fn keep(&self, key: &str, environment: Environment, took: Duration) {
+    pub fn keep(&self, key: &str, environment: W, took: Duration) {
         if environment.age() >= MAX_AGE {
             return;
         }
@@ -171,7 +180,7 @@ impl Pool {
     }
 
     /// Ends all idle environments whose key begins so: the function was changed or deleted.
-    pub(crate) fn retire(&self, prefix: &str) {
+    pub fn retire(&self, prefix: &str) {
         let mut all = self.0.alike();
         for (_, alike) in all.iter_mut().filter(|(key, _)| key.starts_with(prefix)) {
             alike.idle.clear();
@@ -180,9 +189,9 @@ impl Pool {
     }
 }
 
-impl Place {
+impl<W: Warm> Place<W> {
     /// The environment runs: another one may start.
-    pub(crate) fn started(&mut self) {
+    pub fn started(&mut self) {
         if std::mem::take(&mut self.is_starting)
             && let Some(alike) = self.pool.0.alike().get_mut(&self.key)
         {
@@ -191,7 +200,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl<W: Warm> Drop for Place<W> {
     fn drop(&mut self) {
         self.started();
         let mut all = self.pool.0.alike();
@@ -204,8 +213,14 @@ impl Drop for Place {
     }
 }
 
-impl Alike {
-    fn idle_one(&mut self) -> Option<Environment> {
+impl<W> Default for Alike<W> {
+    fn default() -> Self {
+        Self { idle: Vec::new(), waiting: VecDeque::new(), in_use: 0, starting: 0, took: None }
+    }
+}
+
+impl<W: Warm> Alike<W> {
+    fn idle_one(&mut self) -> Option<W> {
         loop {
             let Idle { mut environment, timer, .. } = self.idle.pop()?;
             timer.abort();
@@ -220,8 +235,8 @@ impl Alike {
     }
 }
 
-impl Shared {
-    fn alike(&self) -> MutexGuard<'_, BTreeMap<String, Alike>> {
+impl<W> Shared<W> {
+    fn alike(&self) -> MutexGuard<'_, BTreeMap<String, Alike<W>>> {
         self.alike.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

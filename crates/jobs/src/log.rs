@@ -1,11 +1,8 @@
-//! Shipping lines to CloudWatch Logs: one stream per environment, in batches, in order.
+//! Shipping lines to CloudWatch Logs: one stream per process, in batches, in order.
 
 use std::time::Duration;
 
-use api_logs::{
-    CreateLogGroup, CreateLogGroupRequest, CreateLogStream, CreateLogStreamRequest, InputLogEvent, PutLogEvents,
-    PutLogEventsRequest,
-};
+use serde_json::{Value, json};
 use service::Cx;
 use tokio::sync::mpsc;
 
@@ -16,26 +13,32 @@ const MAX_BYTES: usize = 900_000;
 const TRIES: u32 = 5;
 
 /// The writing end of a log stream. Slows its writer when the log does not keep up.
-pub(crate) struct Stream(mpsc::Sender<InputLogEvent>);
+#[derive(Debug)]
+pub struct Stream(mpsc::Sender<Line>);
+
+struct Line {
+    timestamp: i64,
+    message: String,
+}
 
 impl Stream {
     /// `cx` acts for the platform. The stream is made at the first line.
-    pub(crate) fn open(cx: Cx, group: String, name: String) -> Self {
+    pub fn open(cx: Cx, group: String, name: String) -> Self {
         let (sender, events) = mpsc::channel(2 * MAX_EVENTS);
         tokio::spawn(ship(cx, group, name, events));
         Self(sender)
     }
 
-    pub(crate) async fn write(&self, message: String) {
+    pub async fn write(&self, message: String) {
         if !message.is_empty() {
-            let event = InputLogEvent { timestamp: jiff::Timestamp::now().as_millisecond(), message };
+            let event = Line { timestamp: jiff::Timestamp::now().as_millisecond(), message };
             // The shipper ends only after its last sender.
             let _ = self.0.send(event).await;
         }
     }
 }
 
-async fn ship(cx: Cx, group: String, stream: String, mut events: mpsc::Receiver<InputLogEvent>) {
+async fn ship(cx: Cx, group: String, stream: String, mut events: mpsc::Receiver<Line>) {
     let Some(first) = events.recv().await else { return };
     make(&cx, &group, &stream).await;
     let mut next = Some(first);
@@ -65,32 +68,28 @@ async fn ship(cx: Cx, group: String, stream: String, mut events: mpsc::Receiver<
 }
 
 async fn make(cx: &Cx, group: &str, stream: &str) {
-    let request = CreateLogGroupRequest { log_group_name: group.to_owned(), ..Default::default() };
-    if let Err(error) = cx.call::<CreateLogGroup>(request).await
-        && error.code() != "ResourceAlreadyExistsException"
-    {
-        tracing::warn!(%error, group, "a log group cannot be made");
-    }
-    let request = CreateLogStreamRequest { log_group_name: group.to_owned(), log_stream_name: stream.to_owned() };
-    if let Err(error) = cx.call::<CreateLogStream>(request).await
-        && error.code() != "ResourceAlreadyExistsException"
-    {
-        tracing::warn!(%error, group, stream, "a log stream cannot be made");
+    let asked = [
+        ("createLogGroup", json!({ "LogGroupName": group })),
+        ("createLogStream", json!({ "LogGroupName": group, "LogStreamName": stream })),
+    ];
+    for (operation, asked) in asked {
+        if let Err(error) = cx.call_json("logs", operation, asked).await
+            && !error.is("ResourceAlreadyExistsException")
+        {
+            tracing::warn!(%error, group, stream, operation, "a log cannot be made");
+        }
     }
 }
 
-async fn put(cx: &Cx, group: &str, stream: &str, batch: Vec<InputLogEvent>) {
-    let request = PutLogEventsRequest {
-        log_group_name: group.to_owned(),
-        log_stream_name: stream.to_owned(),
-        log_events: batch,
-        ..Default::default()
-    };
+async fn put(cx: &Cx, group: &str, stream: &str, batch: Vec<Line>) {
+    let events: Vec<Value> =
+        batch.into_iter().map(|line| json!({ "Timestamp": line.timestamp, "Message": line.message })).collect();
+    let request = json!({ "LogGroupName": group, "LogStreamName": stream, "LogEvents": events });
     for attempt in 1..=TRIES {
-        match cx.call::<PutLogEvents>(request.clone()).await {
+        match cx.call_json("logs", "putLogEvents", request.clone()).await {
             Ok(_) => return,
             // Somebody deleted the group meanwhile, as one does to empty it.
-            Err(error) if error.code() == "ResourceNotFoundException" => make(cx, group, stream).await,
+            Err(error) if error.is("ResourceNotFoundException") => make(cx, group, stream).await,
             Err(error) if attempt == TRIES => tracing::warn!(%error, group, stream, "log lines are lost"),
             Err(_) => tokio::time::sleep(GATHER * attempt).await,
         }

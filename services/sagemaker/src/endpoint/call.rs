@@ -1,0 +1,186 @@
+//! One invocation: which variant, a server of its model, the model's errors in AWS's words.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use api_sagemakerruntime::error;
+use compute::pool::Found;
+use rand::RngExt as _;
+use service::Cx;
+use wire::Error;
+
+use super::server::{Answered, Asked, Broken, Server};
+use super::{Deployment, Variant, choose, invalid};
+use crate::SageMaker;
+use crate::records::{EndpointRecord, endpoint_arn, endpoint_key};
+
+/// What a model of a real-time or serverless endpoint has to answer within.
+/// Source: `SageMaker` Runtime API Reference, `InvokeEndpoint`: "must respond to requests within 60 seconds".
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
+
+/// A call's way to its model.
+pub(crate) struct Way {
+    pub(crate) endpoint: String,
+    pub(crate) record: EndpointRecord,
+    pub(crate) deployment: Deployment,
+}
+
+impl Way {
+    pub(crate) fn variant(&self, target: Option<&str>) -> Result<&Variant, Error> {
+        choose(&self.record, &self.deployment, target, rand::rng().random_range(0.0..1.0))
+    }
+}
+
+/// Why a call of a model failed.
+pub(crate) enum Failed {
+    /// The model, or its server: what AWS calls `ModelError`.
+    Model {
+        status: u16,
+        message: String,
+        stream: String,
+    },
+    Platform(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Platform(error)
+    }
+}
+
+impl SageMaker {
+    /// An endpoint that answers, as it is now.
+    pub(crate) async fn way(&self, cx: &Cx, endpoint: &str) -> Result<Way, Error> {
+        let key = endpoint_key(cx, endpoint);
+        let missing = || invalid(format!("Endpoint {endpoint} of account {} not found.", cx.account()));
+        self.store
+            .read(|tx| {
+                let record: EndpointRecord = tx.get_json(&key)?.ok_or_else(missing)?;
+                let deployment = match record.current.clone() {
+                    Some(current) => current,
+                    None if record.pending.is_some() || record.endpoint.endpoint_status != "InService" => {
+                        return Err(missing());
+                    }
+                    // A server of an earlier version kept none.
+                    None => {
+                        let config = record.endpoint.endpoint_config_name.clone().unwrap_or_default();
+                        Deployment::of(tx, cx, &config, "")?
+                    }
+                };
+                Ok(Way { endpoint: endpoint.to_owned(), record, deployment })
+            })
+            .await
+    }
+
+    /// Has a model answer, in a warm server or a new one.
+    pub(crate) async fn ask(
+        &self,
+        cx: &Cx,
+        way: &Way,
+        variant: &Variant,
+        asked: Asked,
+        limit: Duration,
+    ) -> Result<Answered, Failed> {
+        if asked.body.len() > variant.max_bytes() {
+            let message = format!(
+                "The request of {} bytes is larger than the {} bytes that the endpoint takes.",
+                asked.body.len(),
+                variant.max_bytes()
+            );
+            return Err(invalid(message).into());
+        }
+        let key = server_key(cx, &way.endpoint, &way.deployment, variant);
+        let _slot = self.slots.enter(&key, variant)?;
+        let memory_mb = usize::try_from(variant.memory_mb() / 2).unwrap_or(2048);
+        let (found, mut place) = self.servers.find(&key, memory_mb).await;
+        let mut server: Server = match found {
+            Found::Warm(server) => *server,
+            Found::Cold(permit) => {
+                let started = self.serve(cx, &way.endpoint, variant, permit).await;
+                started.map_err(|why| Failed::Model { status: 0, message: why, stream: String::new() })?
+            }
+        };
+        place.started();
+        let clock = Instant::now();
+        let stream = server.log_stream().to_owned();
+        let failed = |status, message: String| Failed::Model { status, message, stream: stream.clone() };
+        match server.call(asked, limit).await {
+            Ok(answered) => {
+                self.servers.keep(&key, server, clock.elapsed());
+                if (200..300).contains(&answered.status) {
+                    return Ok(answered);
+                }
+                Err(failed(answered.status, String::from_utf8_lossy(&answered.body).into_owned()))
+            }
+            Err(Broken::TimedOut) => Err(failed(
+                0,
+                "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for \
+                 each container in Amazon CloudWatch, resolve the issue, and try again."
+                    .to_owned(),
+            )),
+            Err(Broken::OutOfMemory) => {
+                Err(failed(0, format!("the model took more than {} MB of memory", variant.memory_mb())))
+            }
+            Err(Broken::Ended(why)) => Err(failed(500, why)),
+        }
+    }
+}
+
+/// Servers of one key are alike.
+pub(crate) fn server_key(cx: &Cx, endpoint: &str, deployment: &Deployment, variant: &Variant) -> String {
+    format!("{} {} {}", endpoint_arn(cx, endpoint), deployment.generation, variant.name())
+}
+
+/// `ModelError`, in the words and with the members that AWS's has.
+pub(crate) fn model_error(cx: &Cx, endpoint: &str, failed: Failed) -> Error {
+    let (status, message, stream) = match failed {
+        Failed::Platform(error) => return error,
+        Failed::Model { status, message, stream } => (status, message, stream),
+    };
+    let kind = if (400..500).contains(&status) { "client" } else { "server" };
+    let (region, account) = (cx.region(), cx.account());
+    let group = format!("/aws/sagemaker/Endpoints/{endpoint}");
+    let text = format!(
+        "Received {kind} error ({status}) from primary with message \"{message}\". See https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} in account {account} for more information."
+    );
+    error::model_error(text)
+        .with("OriginalStatusCode", status)
+        .with("OriginalMessage", message)
+        .with("LogStreamArn", cx.arn("logs", format!("log-group:{group}:log-stream:{stream}")))
+}
+
+/// Calls under way of serverless variants.
+#[derive(Default)]
+pub(crate) struct Slots(Mutex<BTreeMap<String, i32>>);
+
+pub(crate) struct Slot<'a>(&'a Slots, String);
+
+impl Slots {
+    fn enter(&self, key: &str, variant: &Variant) -> Result<Option<Slot<'_>>, Error> {
+        let Some(config) = &variant.variant.serverless_config else { return Ok(None) };
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = all.entry(key.to_owned()).or_default();
+        if *under_way >= config.max_concurrency {
+            return Err(Error::new(
+                "ThrottlingException",
+                429,
+                "Rate exceeded: the variant's MaxConcurrency is reached.",
+            ));
+        }
+        *under_way += 1;
+        Ok(Some(Slot(self, key.to_owned())))
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let mut all = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.1);
+            }
+        }
+    }
+}
