@@ -205,11 +205,220 @@ done
         check(f"{runtime} with a bootstrap", answer == {"got": {"a": 1}, "handler": "mine"}, (answer, log))
 
 
+SEEN = """
+import json, os, boto3
+table = boto3.resource("dynamodb").Table("seen")
+def handler(event, context):
+    failed = []
+    for at, record in enumerate(event["Records"]):
+        body = record.get("body") or json.dumps(record["dynamodb"].get("NewImage", {}))
+        key = record.get("messageId") or record["dynamodb"]["SequenceNumber"]
+        table.update_item(Key={"id": body}, UpdateExpression="ADD times :one", ExpressionAttributeValues={":one": 1})
+        if "fail" in body:
+            if os.environ["MODE"] == "raise":
+                raise ValueError("no " + body)
+            failed.append({"itemIdentifier": key})
+    return {"batchItemFailures": failed}
+"""
+
+
+def sources(f):
+    sqs, ddb, streams = client("sqs"), client("dynamodb"), client("dynamodbstreams")
+    ddb.create_table(TableName="seen", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST")
+
+    def seen():
+        return {item["id"]["S"]: int(item["times"]["N"]) for item in ddb.scan(TableName="seen", ConsistentRead=True)["Items"]}
+
+    def queue(name, **attributes):
+        url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def left(url):
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"])["Attributes"]
+        return sum(map(int, found.values()))
+
+    f.make("seen", {"app.py": SEEN}, Environment={"Variables": {"MODE": "partial"}})
+    dead_url, dead_arn = queue("dead")
+    url, arn = queue("work", VisibilityTimeout="15", RedrivePolicy=json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2}))
+    refused("a pattern that is none", "InvalidParameterValueException", lambda: f.la.create_event_source_mapping(EventSourceArn=arn, FunctionName="seen", FilterCriteria={"Filters": [{"Pattern": '{"body": 1}'}]}), "Invalid filter pattern")
+    refused("what queues do not have", "InvalidParameterValueException", lambda: f.la.create_event_source_mapping(EventSourceArn=arn, FunctionName="seen", MaximumRetryAttempts=1), "maximumRetryAttempts")
+    criteria = {"Filters": [{"Pattern": json.dumps({"body": {"kind": ["good", "fail"]}})}]}
+    made = f.la.create_event_source_mapping(EventSourceArn=arn, FunctionName="seen", FilterCriteria=criteria, FunctionResponseTypes=["ReportBatchItemFailures"])
+    check("filters are told", f.la.get_event_source_mapping(UUID=made["UUID"])["FilterCriteria"] == criteria)
+    for body in ({"kind": "good", "n": 1}, {"kind": "bad"}, {"kind": "fail"}):
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+    sqs.send_message(QueueUrl=url, MessageBody="text")
+    until(lambda: left(url), lambda n: n == 0)
+    until(lambda: left(dead_url), lambda n: n == 1)
+    got = seen()
+    check("what is wanted comes, once where it succeeds", set(got) == {'{"kind": "good", "n": 1}', '{"kind": "fail"}'} and got['{"kind": "fail"}'] == 2, got)
+    check("what fails is a dead letter in the end", left(dead_url) == 1)
+    f.la.update_event_source_mapping(UUID=made["UUID"], FilterCriteria={"Filters": [{"Pattern": json.dumps({"body": ["text"]})}]})
+    for body in ('{"kind": "good", "n": 2}', "text"):
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+    until(lambda: left(url), lambda n: n == 0)
+    check("texts are compared whole", until(seen, lambda s: "text" in s).get("text") == 1 and '{"kind": "good", "n": 2}' not in seen(), seen())
+    f.la.delete_event_source_mapping(UUID=made["UUID"])
+
+    ddb.create_table(TableName="items", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                     BillingMode="PAY_PER_REQUEST", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
+    stream = ddb.describe_table(TableName="items")["Table"]["LatestStreamArn"]
+    failures_url, failures_arn = queue("failures")
+    f.make("raises", {"app.py": SEEN}, Environment={"Variables": {"MODE": "raise"}})
+    criteria = {"Filters": [{"Pattern": json.dumps({"eventName": ["INSERT"], "dynamodb": {"NewImage": {"id": {"S": [{"anything-but": {"prefix": "not"}}]}}}})}]}
+    made = f.la.create_event_source_mapping(EventSourceArn=stream, FunctionName="raises", StartingPosition="TRIM_HORIZON", MaximumRetryAttempts=2, BisectBatchOnFunctionError=True,
+                                            BatchSize=10, MaximumBatchingWindowInSeconds=1, FilterCriteria=criteria, DestinationConfig={"OnFailure": {"Destination": failures_arn}})
+    for name in ("a", "not-this", "fail", "b"):
+        ddb.put_item(TableName="items", Item={"id": {"S": name}})
+    ddb.put_item(TableName="items", Item={"id": {"S": "a"}, "changed": {"BOOL": True}})
+    ddb.put_item(TableName="items", Item={"id": {"S": "c"}})
+    image = lambda name: json.dumps({"id": {"S": name}})
+    got = until(seen, lambda s: image("c") in s)
+    check("a stream goes on behind what fails", {image("a"), image("fail"), image("b"), image("c")} <= set(got) and image("not-this") not in got and not any("changed" in key for key in got), got)
+    told = until(lambda: sqs.receive_message(QueueUrl=failures_url, WaitTimeSeconds=5).get("Messages", []), bool)
+    told = json.loads(told[0]["Body"])
+    check("and its destination hears where it was", told["requestContext"]["condition"] == "RetryAttemptsExhausted" and told["DDBStreamBatchInfo"]["streamArn"] == stream
+          and told["DDBStreamBatchInfo"]["batchSize"] == 1 and told["responseContext"]["functionError"] == "Unhandled", told)
+    f.la.delete_event_source_mapping(UUID=made["UUID"])
+
+
+def events(f):
+    """Event invocations: retries, destinations, dead letters."""
+    sqs = client("sqs")
+    queues = {}
+    for name in ("ok", "failed", "letters"):
+        queues[name] = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = lambda name: sqs.get_queue_attributes(QueueUrl=queues[name], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    heard = lambda name: until(lambda: sqs.receive_message(QueueUrl=queues[name], WaitTimeSeconds=5, MessageAttributeNames=["All"]).get("Messages", []), bool)[0]
+    code = "def handler(event, context):\n    if event.get('bad'):\n        raise KeyError('bad')\n    return {'got': event}\n"
+    f.make("later", {"app.py": code}, DeadLetterConfig={"TargetArn": arn("letters")})
+    f.la.put_function_event_invoke_config(FunctionName="later", MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60,
+                                          DestinationConfig={"OnSuccess": {"Destination": arn("ok")}, "OnFailure": {"Destination": arn("failed")}})
+    answer = f.la.invoke(FunctionName="later", InvocationType="Event", Payload=b'{"n": 1}')
+    check("an event is accepted", answer["StatusCode"] == 202)
+    told = json.loads(heard("ok")["Body"])
+    check("its destination hears of success", told["requestContext"]["condition"] == "Success" and told["requestPayload"] == {"n": 1} and told["responsePayload"] == {"got": {"n": 1}}
+          and told["responseContext"]["statusCode"] == 200 and told["requestContext"]["approximateInvokeCount"] == 1, told)
+    f.la.invoke(FunctionName="later", InvocationType="Event", Payload=b'{"bad": 1}')
+    told = json.loads(heard("failed")["Body"])
+    check("and of failure", told["requestContext"]["condition"] == "RetriesExhausted" and told["responseContext"]["functionError"] == "Unhandled" and told["responsePayload"]["errorType"] == "KeyError", told)
+    letter = heard("letters")
+    attributes = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+    check("a dead letter is the event, with what went wrong", json.loads(letter["Body"]) == {"bad": 1} and attributes["ErrorCode"] == "200" and attributes["ErrorMessage"] == "'bad'" and attributes["RequestID"], letter)
+    changed = f.la.update_function_event_invoke_config(FunctionName="later", MaximumRetryAttempts=1)
+    check("what is not named stays", changed["MaximumEventAgeInSeconds"] == 60 and changed["MaximumRetryAttempts"] == 1 and changed["DestinationConfig"]["OnSuccess"]["Destination"] == arn("ok"), changed)
+    listed = f.la.list_function_event_invoke_configs(FunctionName="later")["FunctionEventInvokeConfigs"]
+    check("all of a function", len(listed) == 1 and listed[0]["MaximumRetryAttempts"] == 1, listed)
+
+
+def urls(f):
+    import urllib.error
+    import urllib.request
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+
+    def ask(url, method="GET", body=None, **headers):
+        request = urllib.request.Request(url, data=body, method=method, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        try:
+            answer = urllib.request.urlopen(request, timeout=600)
+        except urllib.error.HTTPError as error:
+            answer = error
+        return answer.status, answer.headers, answer.read()
+
+    code = """
+import json
+def handler(event, context):
+    path = event["rawPath"]
+    if path == "/plain":
+        return "plain"
+    if path == "/raise":
+        raise ValueError("x")
+    if path == "/made":
+        return {"statusCode": 201, "headers": {"X-Own": "1", "Content-Type": "text/x"}, "cookies": ["a=1", "b=2"], "body": "aGk=", "isBase64Encoded": True}
+    return event
+"""
+    f.make("web", {"app.py": code})
+    made = f.la.create_function_url_config(FunctionName="web", AuthType="NONE", Cors={"AllowOrigins": ["https://a.example"], "AllowMethods": ["GET"], "AllowHeaders": ["x-b"], "MaxAge": 9})
+    url = made["FunctionUrl"]
+    check("a URL is told", f.la.get_function_url_config(FunctionName="web")["FunctionUrl"] == url and made["InvokeMode"] == "BUFFERED" and url.endswith("/"), made)
+    refused("only one", "ResourceConflictException", lambda: f.la.create_function_url_config(FunctionName="web", AuthType="NONE"))
+    refused("response streams are refused by name", "InvalidParameterValueException", lambda: f.la.update_function_url_config(FunctionName="web", InvokeMode="RESPONSE_STREAM"), "InvokeMode")
+    status, headers, body = ask(url)
+    check("nobody may call it yet", status == 403 and b"Forbidden" in body, (status, body))
+    f.la.add_permission(FunctionName="web", StatementId="url", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE")
+    status, headers, body = ask(url + "a/b%20c?x=1&x=2&y=%C3%A4", "POST", '{"ü": 1}'.encode(), Content_Type="application/json", Cookie="k=v; l=w", X_Mine="m")
+    event = json.loads(body)
+    context = event.get("requestContext", {})
+    check("a request as an event", status == 200 and event["version"] == "2.0" and event["rawPath"] == "/a/b%20c" and event["rawQueryString"] == "x=1&x=2&y=%C3%A4"
+          and event["queryStringParameters"] == {"x": "1,2", "y": "ä"} and event["cookies"] == ["k=v", "l=w"] and event["headers"]["x-mine"] == "m" and "cookie" not in event["headers"]
+          and event["body"] == '{"ü": 1}' and event["isBase64Encoded"] is False and context["http"]["method"] == "POST" and context["http"]["path"] == "/a/b%20c"
+          and context["accountId"] == "anonymous" and context["domainName"].startswith(context["apiId"] + ".lambda-url."), event)
+    event = json.loads(ask(url, "PUT", bytes([0, 255]), Content_Type="application/octet-stream")[2])
+    check("bytes in base64", event["body"] == "AP8=" and event["isBase64Encoded"] is True, event)
+    check("a text is the body", ask(url + "plain")[2] == b"plain")
+    status, headers, body = ask(url + "made")
+    check("an answer of status and headers", (status, headers["x-own"], headers["content-type"], headers.get_all("set-cookie"), body) == (201, "1", "text/x", ["a=1", "b=2"], b"hi"), (status, dict(headers), body))
+    check("an error of the function", ask(url + "raise")[0] == 502)
+    status, headers, body = ask(url, "OPTIONS", Origin="https://a.example", Access_Control_Request_Method="GET")
+    check("a browser asks first", status == 200 and headers["access-control-allow-origin"] == "https://a.example" and headers["access-control-allow-methods"] == "GET" and headers["access-control-max-age"] == "9" and body == b"", dict(headers))
+    check("and is answered", ask(url + "plain", Origin="https://a.example")[1]["access-control-allow-origin"] == "https://a.example" and ask(url + "plain", Origin="https://b.example")[1]["access-control-allow-origin"] is None)
+
+    f.la.update_function_url_config(FunctionName="web", AuthType="AWS_IAM")
+    check("unsigned it is refused", ask(url)[0] == 403)
+    iam, sts = client("iam"), client("sts")
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+    for role, resource in (("may", "arn:aws:lambda:*:*:function:web"), ("may-not", "arn:aws:lambda:*:*:function:other")):
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust))
+        iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:InvokeFunctionUrl", "Resource": resource}]}))
+
+    def signed(role):
+        keys = sts.assume_role(RoleArn=f"arn:aws:iam::000000000000:role/{role}", RoleSessionName="session")["Credentials"]
+        session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], REGION)
+        request = AWSRequest("GET", url + "x")
+        SigV4Auth(session.get_credentials(), "lambda", REGION).add_auth(request)
+        return ask(url + "x", **{name: value for name, value in request.headers.items()})
+
+    status, headers, body = signed("may")
+    check("who may is let in", status == 200 and json.loads(body)["requestContext"]["authorizer"]["iam"]["userArn"].endswith(":assumed-role/may/session"), (status, body))
+    check("who may not is not", signed("may-not")[0] == 403)
+    f.la.delete_function_url_config(FunctionName="web")
+    check("a deleted URL", ask(url)[0] == 403)
+    refused("is not told", "ResourceNotFoundException", lambda: f.la.get_function_url_config(FunctionName="web"))
+
+
+def concurrency(f):
+    code = "import os, time\nstarted = time.time()\ndef handler(event, context):\n    time.sleep(event.get('sleep', 0))\n    return [os.environ['AWS_LAMBDA_INITIALIZATION_TYPE'], os.getpid(), started]\n"
+    f.make("warm", {"app.py": code}, Publish=True)
+    refused("not of $LATEST", "InvalidParameterValueException", lambda: f.la.put_provisioned_concurrency_config(FunctionName="warm", Qualifier="$LATEST", ProvisionedConcurrentExecutions=1))
+    f.la.put_provisioned_concurrency_config(FunctionName="warm", Qualifier="1", ProvisionedConcurrentExecutions=2)
+    found = until(lambda: f.la.get_provisioned_concurrency_config(FunctionName="warm", Qualifier="1"), lambda c: c["Status"] != "IN_PROGRESS")
+    check("environments are there", found["Status"] == "READY" and found["AvailableProvisionedConcurrentExecutions"] == 2, found)
+    before = time.time()
+    answer, error, log = f.call("warm", {}, Qualifier="1")
+    check("before anybody calls", answer[0] == "provisioned-concurrency" and answer[2] < before and "Init Duration" not in log, (answer, log))
+    check("others start when they are called", f.call("warm", {})[0][0] == "on-demand")
+    f.la.delete_provisioned_concurrency_config(FunctionName="warm", Qualifier="1")
+    refused("is no more", "ProvisionedConcurrencyConfigNotFoundException", lambda: f.la.get_provisioned_concurrency_config(FunctionName="warm", Qualifier="1"))
+    f.la.put_function_concurrency(FunctionName="warm", ReservedConcurrentExecutions=1)
+    from concurrent.futures import ThreadPoolExecutor
+
+    def one(_):
+        try:
+            f.la.invoke(FunctionName="warm", Payload=b'{"sleep": 3}')
+            return "ok"
+        except botocore.exceptions.ClientError as error:
+            return f"{error.response['Error']['Code']} {error.response['ResponseMetadata']['HTTPStatusCode']} {error.response.get('Reason')}"
+    with ThreadPoolExecutor(3) as pool:
+        got = sorted(pool.map(one, range(3)))
+    throttled = "TooManyRequestsException 429 ReservedFunctionConcurrentInvocationLimitExceeded"
+    check("no more than is reserved", got == [throttled, throttled, "ok"], got)
+
+
 def main(binary):
     server = Server(binary)
     try:
         f = Functions()
-        for part in (node, versions, custom):
+        for part in (node, versions, custom, sources, events, urls, concurrency):
             start = time.time()
             part(f)
             print(f"{part.__name__}: {time.time() - start:.1f} s", flush=True)

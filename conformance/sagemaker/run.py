@@ -243,7 +243,7 @@ def rights(m):
     iam.create_role(RoleName="caller", AssumeRolePolicyDocument=json.dumps(trust))
     allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sagemaker:InvokeEndpoint", "Resource": "arn:aws:sagemaker:*:*:endpoint/plain"}]}
     iam.put_role_policy(RoleName="caller", PolicyName="one", PolicyDocument=json.dumps(allow))
-    keys = sts.assume_role(RoleArn="arn:aws:iam::000000000000:role/caller", RoleSessionName="x")["Credentials"]
+    keys = sts.assume_role(RoleArn="arn:aws:iam::000000000000:role/caller", RoleSessionName="session")["Credentials"]
     rt = boto3.client("sagemaker-runtime", region_name=REGION, aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])
     check("who may call", rt.invoke_endpoint(EndpointName="plain", Body="[1]", ContentType="application/json")["Body"].read() == b"[2]")
     refused("who may not", "AccessDeniedException", lambda: rt.invoke_endpoint(EndpointName="echo", Body="[1]", ContentType="application/json"), "sagemaker:InvokeEndpoint")

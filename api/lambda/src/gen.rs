@@ -61,7 +61,7 @@ impl wire::Operation for AddPermission {
             when: None,
             passes: "",
         }],
-        refused: &[("InvokedViaFunctionUrl", &["false"]), ("RevisionId", &[])],
+        refused: &[("RevisionId", &[])],
     };
 }
 
@@ -173,6 +173,32 @@ impl wire::Operation for CreateFunction {
             ("RuntimeConfig", &[]),
             ("AcceleratorConfig", &[]),
         ],
+    };
+}
+
+/// `lambda:CreateFunctionUrlConfig`.
+#[derive(Debug)]
+pub struct CreateFunctionUrlConfig;
+impl wire::Operation for CreateFunctionUrlConfig {
+    type Input = CreateFunctionUrlConfigRequest;
+    type Output = CreateFunctionUrlConfigResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateFunctionUrlConfig",
+        method: "POST",
+        uri: "/2021-10-31/functions/{FunctionName}/url",
+        success_status: 201,
+        input: &S_CREATE_FUNCTION_URL_CONFIG_REQUEST,
+        output: &S_CREATE_FUNCTION_URL_CONFIG_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:CreateFunctionUrlConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("InvokeMode", &["BUFFERED"])],
     };
 }
 
@@ -306,6 +332,32 @@ impl wire::Operation for DeleteFunctionEventInvokeConfig {
     };
 }
 
+/// `lambda:DeleteFunctionUrlConfig`.
+#[derive(Debug)]
+pub struct DeleteFunctionUrlConfig;
+impl wire::Operation for DeleteFunctionUrlConfig {
+    type Input = DeleteFunctionUrlConfigRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteFunctionUrlConfig",
+        method: "DELETE",
+        uri: "/2021-10-31/functions/{FunctionName}/url",
+        success_status: 204,
+        input: &S_DELETE_FUNCTION_URL_CONFIG_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:DeleteFunctionUrlConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `lambda:DeleteLayerVersion`.
 #[derive(Debug)]
 pub struct DeleteLayerVersion;
@@ -325,6 +377,32 @@ impl wire::Operation for DeleteLayerVersion {
         needs: &[wire::operation::Need {
             action: "lambda:DeleteLayerVersion",
             resource: "arn:aws:lambda:{region}:{account}:layer:{LayerName}:{VersionNumber}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:DeleteProvisionedConcurrencyConfig`.
+#[derive(Debug)]
+pub struct DeleteProvisionedConcurrencyConfig;
+impl wire::Operation for DeleteProvisionedConcurrencyConfig {
+    type Input = DeleteProvisionedConcurrencyConfigRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteProvisionedConcurrencyConfig",
+        method: "DELETE",
+        uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
+        success_status: 204,
+        input: &S_DELETE_PROVISIONED_CONCURRENCY_CONFIG_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:DeleteProvisionedConcurrencyConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
             when: None,
             passes: "",
         }],
@@ -514,6 +592,32 @@ impl wire::Operation for GetFunctionEventInvokeConfig {
     };
 }
 
+/// `lambda:GetFunctionUrlConfig`.
+#[derive(Debug)]
+pub struct GetFunctionUrlConfig;
+impl wire::Operation for GetFunctionUrlConfig {
+    type Input = GetFunctionUrlConfigRequest;
+    type Output = GetFunctionUrlConfigResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetFunctionUrlConfig",
+        method: "GET",
+        uri: "/2021-10-31/functions/{FunctionName}/url",
+        success_status: 200,
+        input: &S_GET_FUNCTION_URL_CONFIG_REQUEST,
+        output: &S_GET_FUNCTION_URL_CONFIG_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "lambda:GetFunctionUrlConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `lambda:GetLayerVersion`.
 #[derive(Debug)]
 pub struct GetLayerVersion;
@@ -618,6 +722,32 @@ impl wire::Operation for GetPolicy {
     };
 }
 
+/// `lambda:GetProvisionedConcurrencyConfig`.
+#[derive(Debug)]
+pub struct GetProvisionedConcurrencyConfig;
+impl wire::Operation for GetProvisionedConcurrencyConfig {
+    type Input = GetProvisionedConcurrencyConfigRequest;
+    type Output = GetProvisionedConcurrencyConfigResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetProvisionedConcurrencyConfig",
+        method: "GET",
+        uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
+        success_status: 200,
+        input: &S_GET_PROVISIONED_CONCURRENCY_CONFIG_REQUEST,
+        output: &S_GET_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "lambda:GetProvisionedConcurrencyConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `lambda:Invoke`.
 #[derive(Debug)]
 pub struct Invoke;
@@ -689,6 +819,58 @@ impl wire::Operation for ListEventSourceMappings {
         needs: &[wire::operation::Need {
             action: "lambda:ListEventSourceMappings",
             resource: "*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:ListFunctionEventInvokeConfigs`.
+#[derive(Debug)]
+pub struct ListFunctionEventInvokeConfigs;
+impl wire::Operation for ListFunctionEventInvokeConfigs {
+    type Input = ListFunctionEventInvokeConfigsRequest;
+    type Output = ListFunctionEventInvokeConfigsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListFunctionEventInvokeConfigs",
+        method: "GET",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list",
+        success_status: 200,
+        input: &S_LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST,
+        output: &S_LIST_FUNCTION_EVENT_INVOKE_CONFIGS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "lambda:ListFunctionEventInvokeConfigs",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:ListFunctionUrlConfigs`.
+#[derive(Debug)]
+pub struct ListFunctionUrlConfigs;
+impl wire::Operation for ListFunctionUrlConfigs {
+    type Input = ListFunctionUrlConfigsRequest;
+    type Output = ListFunctionUrlConfigsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListFunctionUrlConfigs",
+        method: "GET",
+        uri: "/2021-10-31/functions/{FunctionName}/urls",
+        success_status: 200,
+        input: &S_LIST_FUNCTION_URL_CONFIGS_REQUEST,
+        output: &S_LIST_FUNCTION_URL_CONFIGS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "lambda:ListFunctionUrlConfigs",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}",
             when: None,
             passes: "",
         }],
@@ -907,6 +1089,32 @@ impl wire::Operation for PutFunctionEventInvokeConfig {
         readonly: false,
         needs: &[wire::operation::Need {
             action: "lambda:PutFunctionEventInvokeConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:PutProvisionedConcurrencyConfig`.
+#[derive(Debug)]
+pub struct PutProvisionedConcurrencyConfig;
+impl wire::Operation for PutProvisionedConcurrencyConfig {
+    type Input = PutProvisionedConcurrencyConfigRequest;
+    type Output = PutProvisionedConcurrencyConfigResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutProvisionedConcurrencyConfig",
+        method: "PUT",
+        uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency",
+        success_status: 202,
+        input: &S_PUT_PROVISIONED_CONCURRENCY_CONFIG_REQUEST,
+        output: &S_PUT_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:PutProvisionedConcurrencyConfig",
             resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
             when: None,
             passes: "",
@@ -1149,6 +1357,58 @@ impl wire::Operation for UpdateFunctionConfiguration {
     };
 }
 
+/// `lambda:UpdateFunctionEventInvokeConfig`.
+#[derive(Debug)]
+pub struct UpdateFunctionEventInvokeConfig;
+impl wire::Operation for UpdateFunctionEventInvokeConfig {
+    type Input = UpdateFunctionEventInvokeConfigRequest;
+    type Output = FunctionEventInvokeConfig;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateFunctionEventInvokeConfig",
+        method: "POST",
+        uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        success_status: 200,
+        input: &S_UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST,
+        output: &S_FUNCTION_EVENT_INVOKE_CONFIG,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:UpdateFunctionEventInvokeConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `lambda:UpdateFunctionUrlConfig`.
+#[derive(Debug)]
+pub struct UpdateFunctionUrlConfig;
+impl wire::Operation for UpdateFunctionUrlConfig {
+    type Input = UpdateFunctionUrlConfigRequest;
+    type Output = UpdateFunctionUrlConfigResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateFunctionUrlConfig",
+        method: "PUT",
+        uri: "/2021-10-31/functions/{FunctionName}/url",
+        success_status: 200,
+        input: &S_UPDATE_FUNCTION_URL_CONFIG_REQUEST,
+        output: &S_UPDATE_FUNCTION_URL_CONFIG_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "lambda:UpdateFunctionUrlConfig",
+            resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName|function}[:{Qualifier}]",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("InvokeMode", &["BUFFERED"])],
+    };
+}
+
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <AddLayerVersionPermission as wire::Operation>::SPEC,
@@ -1156,12 +1416,15 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <CreateAlias as wire::Operation>::SPEC,
     <CreateEventSourceMapping as wire::Operation>::SPEC,
     <CreateFunction as wire::Operation>::SPEC,
+    <CreateFunctionUrlConfig as wire::Operation>::SPEC,
     <DeleteAlias as wire::Operation>::SPEC,
     <DeleteEventSourceMapping as wire::Operation>::SPEC,
     <DeleteFunction as wire::Operation>::SPEC,
     <DeleteFunctionConcurrency as wire::Operation>::SPEC,
     <DeleteFunctionEventInvokeConfig as wire::Operation>::SPEC,
+    <DeleteFunctionUrlConfig as wire::Operation>::SPEC,
     <DeleteLayerVersion as wire::Operation>::SPEC,
+    <DeleteProvisionedConcurrencyConfig as wire::Operation>::SPEC,
     <GetAlias as wire::Operation>::SPEC,
     <GetEventSourceMapping as wire::Operation>::SPEC,
     <GetFunction as wire::Operation>::SPEC,
@@ -1169,13 +1432,17 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetFunctionConcurrency as wire::Operation>::SPEC,
     <GetFunctionConfiguration as wire::Operation>::SPEC,
     <GetFunctionEventInvokeConfig as wire::Operation>::SPEC,
+    <GetFunctionUrlConfig as wire::Operation>::SPEC,
     <GetLayerVersion as wire::Operation>::SPEC,
     <GetLayerVersionByArn as wire::Operation>::SPEC,
     <GetLayerVersionPolicy as wire::Operation>::SPEC,
     <GetPolicy as wire::Operation>::SPEC,
+    <GetProvisionedConcurrencyConfig as wire::Operation>::SPEC,
     <Invoke as wire::Operation>::SPEC,
     <ListAliases as wire::Operation>::SPEC,
     <ListEventSourceMappings as wire::Operation>::SPEC,
+    <ListFunctionEventInvokeConfigs as wire::Operation>::SPEC,
+    <ListFunctionUrlConfigs as wire::Operation>::SPEC,
     <ListFunctions as wire::Operation>::SPEC,
     <ListLayerVersions as wire::Operation>::SPEC,
     <ListLayers as wire::Operation>::SPEC,
@@ -1185,6 +1452,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <PublishVersion as wire::Operation>::SPEC,
     <PutFunctionConcurrency as wire::Operation>::SPEC,
     <PutFunctionEventInvokeConfig as wire::Operation>::SPEC,
+    <PutProvisionedConcurrencyConfig as wire::Operation>::SPEC,
     <RemoveLayerVersionPermission as wire::Operation>::SPEC,
     <RemovePermission as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
@@ -1193,6 +1461,8 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <UpdateEventSourceMapping as wire::Operation>::SPEC,
     <UpdateFunctionCode as wire::Operation>::SPEC,
     <UpdateFunctionConfiguration as wire::Operation>::SPEC,
+    <UpdateFunctionEventInvokeConfig as wire::Operation>::SPEC,
+    <UpdateFunctionUrlConfig as wire::Operation>::SPEC,
 ];
 
 /// `AcceleratorConfig`.
@@ -1289,6 +1559,18 @@ pub struct Concurrency {
 }
 wire::shape!(Concurrency: "ReservedConcurrentExecutions" reserved_concurrent_executions,);
 
+/// `Cors`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cors {
+    pub allow_credentials: Option<bool>,
+    pub allow_headers: Option<Vec<String>>,
+    pub allow_methods: Option<Vec<String>>,
+    pub allow_origins: Option<Vec<String>>,
+    pub expose_headers: Option<Vec<String>>,
+    pub max_age: Option<i32>,
+}
+wire::shape!(Cors: "AllowCredentials" allow_credentials, "AllowHeaders" allow_headers, "AllowMethods" allow_methods, "AllowOrigins" allow_origins, "ExposeHeaders" expose_headers, "MaxAge" max_age,);
+
 /// `CreateAliasRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateAliasRequest {
@@ -1370,6 +1652,29 @@ pub struct CreateFunctionRequest {
 }
 wire::shape!(CreateFunctionRequest: "FunctionName" function_name, "Runtime" runtime, "Role" role, "Handler" handler, "Code" code, "Description" description, "Timeout" timeout, "MemorySize" memory_size, "Publish" publish, "PublishTo" publish_to, "VpcConfig" vpc_config, "PackageType" package_type, "DeadLetterConfig" dead_letter_config, "Environment" environment, "KMSKeyArn" kms_key_arn, "TracingConfig" tracing_config, "Tags" tags, "Layers" layers, "FileSystemConfigs" file_system_configs, "CodeSigningConfigArn" code_signing_config_arn, "ImageConfig" image_config, "Architectures" architectures, "EphemeralStorage" ephemeral_storage, "SnapStart" snap_start, "LoggingConfig" logging_config, "TenancyConfig" tenancy_config, "CapacityProviderConfig" capacity_provider_config, "DurableConfig" durable_config, "RuntimeConfig" runtime_config, "AcceleratorConfig" accelerator_config,);
 
+/// `CreateFunctionUrlConfigRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateFunctionUrlConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+    pub auth_type: String,
+    pub cors: Option<Cors>,
+    pub invoke_mode: Option<String>,
+}
+wire::shape!(CreateFunctionUrlConfigRequest: "FunctionName" function_name, "Qualifier" qualifier, "AuthType" auth_type, "Cors" cors, "InvokeMode" invoke_mode,);
+
+/// `CreateFunctionUrlConfigResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateFunctionUrlConfigResponse {
+    pub function_url: String,
+    pub function_arn: String,
+    pub auth_type: String,
+    pub cors: Option<Cors>,
+    pub creation_time: String,
+    pub invoke_mode: Option<String>,
+}
+wire::shape!(CreateFunctionUrlConfigResponse: "FunctionUrl" function_url, "FunctionArn" function_arn, "AuthType" auth_type, "Cors" cors, "CreationTime" creation_time, "InvokeMode" invoke_mode,);
+
 /// `DeadLetterConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeadLetterConfig {
@@ -1422,6 +1727,14 @@ pub struct DeleteFunctionResponse {
 }
 wire::shape!(DeleteFunctionResponse: "StatusCode" status_code,);
 
+/// `DeleteFunctionUrlConfigRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteFunctionUrlConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+}
+wire::shape!(DeleteFunctionUrlConfigRequest: "FunctionName" function_name, "Qualifier" qualifier,);
+
 /// `DeleteLayerVersionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteLayerVersionRequest {
@@ -1429,6 +1742,14 @@ pub struct DeleteLayerVersionRequest {
     pub version_number: i64,
 }
 wire::shape!(DeleteLayerVersionRequest: "LayerName" layer_name, "VersionNumber" version_number,);
+
+/// `DeleteProvisionedConcurrencyConfigRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteProvisionedConcurrencyConfigRequest {
+    pub function_name: String,
+    pub qualifier: String,
+}
+wire::shape!(DeleteProvisionedConcurrencyConfigRequest: "FunctionName" function_name, "Qualifier" qualifier,);
 
 /// `DestinationConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1671,6 +1992,19 @@ pub struct FunctionRuntimeConfig {
 }
 wire::shape!(FunctionRuntimeConfig: "RuntimeArn" runtime_arn, "RuntimeAlias" runtime_alias,);
 
+/// `FunctionUrlConfig`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FunctionUrlConfig {
+    pub function_url: String,
+    pub function_arn: String,
+    pub creation_time: String,
+    pub last_modified_time: String,
+    pub cors: Option<Cors>,
+    pub auth_type: String,
+    pub invoke_mode: Option<String>,
+}
+wire::shape!(FunctionUrlConfig: "FunctionUrl" function_url, "FunctionArn" function_arn, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "Cors" cors, "AuthType" auth_type, "InvokeMode" invoke_mode,);
+
 /// `GetAliasRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAliasRequest {
@@ -1750,6 +2084,27 @@ pub struct GetFunctionResponse {
 }
 wire::shape!(GetFunctionResponse: "Configuration" configuration, "Code" code, "Tags" tags, "TagsError" tags_error, "Concurrency" concurrency,);
 
+/// `GetFunctionUrlConfigRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetFunctionUrlConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+}
+wire::shape!(GetFunctionUrlConfigRequest: "FunctionName" function_name, "Qualifier" qualifier,);
+
+/// `GetFunctionUrlConfigResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetFunctionUrlConfigResponse {
+    pub function_url: String,
+    pub function_arn: String,
+    pub auth_type: String,
+    pub cors: Option<Cors>,
+    pub creation_time: String,
+    pub last_modified_time: String,
+    pub invoke_mode: Option<String>,
+}
+wire::shape!(GetFunctionUrlConfigResponse: "FunctionUrl" function_url, "FunctionArn" function_arn, "AuthType" auth_type, "Cors" cors, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "InvokeMode" invoke_mode,);
+
 /// `GetLayerVersionByArnRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetLayerVersionByArnRequest {
@@ -1811,6 +2166,26 @@ pub struct GetPolicyResponse {
     pub revision_id: Option<String>,
 }
 wire::shape!(GetPolicyResponse: "Policy" policy, "RevisionId" revision_id,);
+
+/// `GetProvisionedConcurrencyConfigRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetProvisionedConcurrencyConfigRequest {
+    pub function_name: String,
+    pub qualifier: String,
+}
+wire::shape!(GetProvisionedConcurrencyConfigRequest: "FunctionName" function_name, "Qualifier" qualifier,);
+
+/// `GetProvisionedConcurrencyConfigResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetProvisionedConcurrencyConfigResponse {
+    pub requested_provisioned_concurrent_executions: Option<i32>,
+    pub available_provisioned_concurrent_executions: Option<i32>,
+    pub allocated_provisioned_concurrent_executions: Option<i32>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub last_modified: Option<String>,
+}
+wire::shape!(GetProvisionedConcurrencyConfigResponse: "RequestedProvisionedConcurrentExecutions" requested_provisioned_concurrent_executions, "AvailableProvisionedConcurrentExecutions" available_provisioned_concurrent_executions, "AllocatedProvisionedConcurrentExecutions" allocated_provisioned_concurrent_executions, "Status" status, "StatusReason" status_reason, "LastModified" last_modified,);
 
 /// `ImageConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1988,6 +2363,40 @@ pub struct ListEventSourceMappingsResponse {
 }
 wire::shape!(ListEventSourceMappingsResponse: "NextMarker" next_marker, "EventSourceMappings" event_source_mappings,);
 
+/// `ListFunctionEventInvokeConfigsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListFunctionEventInvokeConfigsRequest {
+    pub function_name: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+wire::shape!(ListFunctionEventInvokeConfigsRequest: "FunctionName" function_name, "Marker" marker, "MaxItems" max_items,);
+
+/// `ListFunctionEventInvokeConfigsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListFunctionEventInvokeConfigsResponse {
+    pub function_event_invoke_configs: Option<Vec<FunctionEventInvokeConfig>>,
+    pub next_marker: Option<String>,
+}
+wire::shape!(ListFunctionEventInvokeConfigsResponse: "FunctionEventInvokeConfigs" function_event_invoke_configs, "NextMarker" next_marker,);
+
+/// `ListFunctionUrlConfigsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListFunctionUrlConfigsRequest {
+    pub function_name: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+wire::shape!(ListFunctionUrlConfigsRequest: "FunctionName" function_name, "Marker" marker, "MaxItems" max_items,);
+
+/// `ListFunctionUrlConfigsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListFunctionUrlConfigsResponse {
+    pub function_url_configs: Vec<FunctionUrlConfig>,
+    pub next_marker: Option<String>,
+}
+wire::shape!(ListFunctionUrlConfigsResponse: "FunctionUrlConfigs" function_url_configs, "NextMarker" next_marker,);
+
 /// `ListFunctionsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListFunctionsRequest {
@@ -2163,6 +2572,27 @@ pub struct PutFunctionEventInvokeConfigRequest {
     pub destination_config: Option<DestinationConfig>,
 }
 wire::shape!(PutFunctionEventInvokeConfigRequest: "FunctionName" function_name, "Qualifier" qualifier, "MaximumRetryAttempts" maximum_retry_attempts, "MaximumEventAgeInSeconds" maximum_event_age_in_seconds, "DestinationConfig" destination_config,);
+
+/// `PutProvisionedConcurrencyConfigRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutProvisionedConcurrencyConfigRequest {
+    pub function_name: String,
+    pub qualifier: String,
+    pub provisioned_concurrent_executions: i32,
+}
+wire::shape!(PutProvisionedConcurrencyConfigRequest: "FunctionName" function_name, "Qualifier" qualifier, "ProvisionedConcurrentExecutions" provisioned_concurrent_executions,);
+
+/// `PutProvisionedConcurrencyConfigResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutProvisionedConcurrencyConfigResponse {
+    pub requested_provisioned_concurrent_executions: Option<i32>,
+    pub allocated_provisioned_concurrent_executions: Option<i32>,
+    pub available_provisioned_concurrent_executions: Option<i32>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub last_modified: Option<String>,
+}
+wire::shape!(PutProvisionedConcurrencyConfigResponse: "RequestedProvisionedConcurrentExecutions" requested_provisioned_concurrent_executions, "AllocatedProvisionedConcurrentExecutions" allocated_provisioned_concurrent_executions, "AvailableProvisionedConcurrentExecutions" available_provisioned_concurrent_executions, "Status" status, "StatusReason" status_reason, "LastModified" last_modified,);
 
 /// `RemoveLayerVersionPermissionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2394,6 +2824,41 @@ pub struct UpdateFunctionConfigurationRequest {
     pub accelerator_config: Option<AcceleratorConfig>,
 }
 wire::shape!(UpdateFunctionConfigurationRequest: "FunctionName" function_name, "Role" role, "Handler" handler, "Description" description, "Timeout" timeout, "MemorySize" memory_size, "VpcConfig" vpc_config, "Environment" environment, "Runtime" runtime, "DeadLetterConfig" dead_letter_config, "KMSKeyArn" kms_key_arn, "TracingConfig" tracing_config, "RevisionId" revision_id, "Layers" layers, "FileSystemConfigs" file_system_configs, "ImageConfig" image_config, "EphemeralStorage" ephemeral_storage, "SnapStart" snap_start, "LoggingConfig" logging_config, "CapacityProviderConfig" capacity_provider_config, "DurableConfig" durable_config, "RuntimeConfig" runtime_config, "AcceleratorConfig" accelerator_config,);
+
+/// `UpdateFunctionEventInvokeConfigRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateFunctionEventInvokeConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+    pub maximum_retry_attempts: Option<i32>,
+    pub maximum_event_age_in_seconds: Option<i32>,
+    pub destination_config: Option<DestinationConfig>,
+}
+wire::shape!(UpdateFunctionEventInvokeConfigRequest: "FunctionName" function_name, "Qualifier" qualifier, "MaximumRetryAttempts" maximum_retry_attempts, "MaximumEventAgeInSeconds" maximum_event_age_in_seconds, "DestinationConfig" destination_config,);
+
+/// `UpdateFunctionUrlConfigRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateFunctionUrlConfigRequest {
+    pub function_name: String,
+    pub qualifier: Option<String>,
+    pub auth_type: Option<String>,
+    pub cors: Option<Cors>,
+    pub invoke_mode: Option<String>,
+}
+wire::shape!(UpdateFunctionUrlConfigRequest: "FunctionName" function_name, "Qualifier" qualifier, "AuthType" auth_type, "Cors" cors, "InvokeMode" invoke_mode,);
+
+/// `UpdateFunctionUrlConfigResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateFunctionUrlConfigResponse {
+    pub function_url: String,
+    pub function_arn: String,
+    pub auth_type: String,
+    pub cors: Option<Cors>,
+    pub creation_time: String,
+    pub last_modified_time: String,
+    pub invoke_mode: Option<String>,
+}
+wire::shape!(UpdateFunctionUrlConfigResponse: "FunctionUrl" function_url, "FunctionArn" function_arn, "AuthType" auth_type, "Cors" cors, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "InvokeMode" invoke_mode,);
 
 /// `VpcConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -2717,6 +3182,11 @@ static S_ALIAS_ROUTING_CONFIGURATION: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_ALLOW_CREDENTIALS: Shape = Shape::Boolean;
+static S_ALLOW_METHODS_LIST: Shape =
+    Shape::List(List { member: &S_METHOD, element: "member", flattened: false, min: Some(0), max: Some(6) });
+static S_ALLOW_ORIGINS_LIST: Shape =
+    Shape::List(List { member: &S_ORIGIN, element: "member", flattened: false, min: Some(0), max: Some(100) });
 static S_AMAZON_MANAGED_KAFKA_EVENT_SOURCE_CONFIG: Shape = Shape::Structure(Structure {
     name: "AmazonManagedKafkaEventSourceConfig",
     members: &[
@@ -2814,6 +3284,60 @@ static S_CONCURRENCY: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_CORS: Shape = Shape::Structure(Structure {
+    name: "Cors",
+    members: &[
+        Member {
+            name: "AllowCredentials",
+            wire: "",
+            shape: &S_ALLOW_CREDENTIALS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllowHeaders",
+            wire: "",
+            shape: &S_HEADERS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllowMethods",
+            wire: "",
+            shape: &S_ALLOW_METHODS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllowOrigins",
+            wire: "",
+            shape: &S_ALLOW_ORIGINS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExposeHeaders",
+            wire: "",
+            shape: &S_HEADERS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxAge",
+            wire: "",
+            shape: &S_MAX_AGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_CREATE_ALIAS_REQUEST: Shape = Shape::Structure(Structure {
@@ -3338,6 +3862,106 @@ static S_CREATE_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_CREATE_FUNCTION_URL_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateFunctionUrlConfigRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_FUNCTION_URL_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Qualifier",
+            wire: "Qualifier",
+            shape: &S_FUNCTION_URL_QUALIFIER,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthType",
+            wire: "",
+            shape: &S_FUNCTION_URL_AUTH_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Cors",
+            wire: "",
+            shape: &S_CORS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvokeMode",
+            wire: "",
+            shape: &S_INVOKE_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_FUNCTION_URL_CONFIG_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateFunctionUrlConfigResponse",
+    members: &[
+        Member {
+            name: "FunctionUrl",
+            wire: "",
+            shape: &S_FUNCTION_URL,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionArn",
+            wire: "",
+            shape: &S_FUNCTION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthType",
+            wire: "",
+            shape: &S_FUNCTION_URL_AUTH_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Cors",
+            wire: "",
+            shape: &S_CORS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvokeMode",
+            wire: "",
+            shape: &S_INVOKE_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DATABASE_NAME: Shape =
     Shape::String { min: Some(1), max: Some(63), pattern: Some("[^ /\\.$\\x22]*"), values: &[], sensitive: false };
 static S_DATE: Shape = Shape::Timestamp { iso: false };
@@ -3455,6 +4079,28 @@ static S_DELETE_FUNCTION_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_DELETE_FUNCTION_URL_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteFunctionUrlConfigRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_FUNCTION_URL_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Qualifier",
+            wire: "Qualifier",
+            shape: &S_FUNCTION_URL_QUALIFIER,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DELETE_LAYER_VERSION_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteLayerVersionRequest",
     members: &[
@@ -3472,6 +4118,28 @@ static S_DELETE_LAYER_VERSION_REQUEST: Shape = Shape::Structure(Structure {
             shape: &S_LAYER_VERSION_NUMBER,
             required: true,
             location: Location::Uri,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_PROVISIONED_CONCURRENCY_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteProvisionedConcurrencyConfigRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Qualifier",
+            wire: "Qualifier",
+            shape: &S_QUALIFIER,
+            required: true,
+            location: Location::Query,
             idempotency_token: false,
         },
     ],
@@ -4666,6 +5334,13 @@ static S_FUNCTION_EVENT_INVOKE_CONFIG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_FUNCTION_EVENT_INVOKE_CONFIG_LIST: Shape = Shape::List(List {
+    member: &S_FUNCTION_EVENT_INVOKE_CONFIG,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: None,
+});
 static S_FUNCTION_LIST: Shape =
     Shape::List(List { member: &S_FUNCTION_CONFIGURATION, element: "member", flattened: false, min: None, max: None });
 static S_FUNCTION_NAME: Shape = Shape::String {
@@ -4717,8 +5392,90 @@ static S_FUNCTION_RUNTIME_CONFIG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_FUNCTION_URL: Shape =
+    Shape::String { min: Some(40), max: Some(100), pattern: None, values: &[], sensitive: false };
 static S_FUNCTION_URL_AUTH_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["NONE", "AWS_IAM"], sensitive: false };
+static S_FUNCTION_URL_CONFIG: Shape = Shape::Structure(Structure {
+    name: "FunctionUrlConfig",
+    members: &[
+        Member {
+            name: "FunctionUrl",
+            wire: "",
+            shape: &S_FUNCTION_URL,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionArn",
+            wire: "",
+            shape: &S_FUNCTION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Cors",
+            wire: "",
+            shape: &S_CORS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthType",
+            wire: "",
+            shape: &S_FUNCTION_URL_AUTH_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvokeMode",
+            wire: "",
+            shape: &S_INVOKE_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_FUNCTION_URL_CONFIG_LIST: Shape =
+    Shape::List(List { member: &S_FUNCTION_URL_CONFIG, element: "member", flattened: false, min: None, max: None });
+static S_FUNCTION_URL_FUNCTION_NAME: Shape = Shape::String {
+    min: Some(1),
+    max: Some(140),
+    pattern: Some(
+        "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:((?!\\d+$)[0-9a-zA-Z-_]+))?",
+    ),
+    values: &[],
+    sensitive: false,
+};
+static S_FUNCTION_URL_QUALIFIER: Shape = Shape::String {
+    min: Some(1),
+    max: Some(128),
+    pattern: Some("((?!^\\d+$)^[0-9a-zA-Z-_]+$)"),
+    values: &[],
+    sensitive: false,
+};
 static S_FUNCTION_VERSION: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["ALL"], sensitive: false };
 static S_FUNCTION_VERSION_LATEST_PUBLISHED: Shape =
@@ -4927,6 +5684,90 @@ static S_GET_FUNCTION_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_GET_FUNCTION_URL_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetFunctionUrlConfigRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_FUNCTION_URL_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Qualifier",
+            wire: "Qualifier",
+            shape: &S_FUNCTION_URL_QUALIFIER,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_FUNCTION_URL_CONFIG_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetFunctionUrlConfigResponse",
+    members: &[
+        Member {
+            name: "FunctionUrl",
+            wire: "",
+            shape: &S_FUNCTION_URL,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionArn",
+            wire: "",
+            shape: &S_FUNCTION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthType",
+            wire: "",
+            shape: &S_FUNCTION_URL_AUTH_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Cors",
+            wire: "",
+            shape: &S_CORS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvokeMode",
+            wire: "",
+            shape: &S_INVOKE_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GET_LAYER_VERSION_BY_ARN_REQUEST: Shape = Shape::Structure(Structure {
     name: "GetLayerVersionByArnRequest",
     members: &[Member {
@@ -5127,8 +5968,88 @@ static S_GET_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_GET_PROVISIONED_CONCURRENCY_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetProvisionedConcurrencyConfigRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Qualifier",
+            wire: "Qualifier",
+            shape: &S_QUALIFIER,
+            required: true,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetProvisionedConcurrencyConfigResponse",
+    members: &[
+        Member {
+            name: "RequestedProvisionedConcurrentExecutions",
+            wire: "",
+            shape: &S_POSITIVE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AvailableProvisionedConcurrentExecutions",
+            wire: "",
+            shape: &S_NON_NEGATIVE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllocatedProvisionedConcurrentExecutions",
+            wire: "",
+            shape: &S_NON_NEGATIVE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_PROVISIONED_CONCURRENCY_STATUS_ENUM,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatusReason",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModified",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_HANDLER: Shape =
     Shape::String { min: Some(0), max: Some(128), pattern: Some("[^\\s]+"), values: &[], sensitive: false };
+static S_HEADER: Shape =
+    Shape::String { min: Some(0), max: Some(1024), pattern: Some(".*"), values: &[], sensitive: false };
+static S_HEADERS_LIST: Shape =
+    Shape::List(List { member: &S_HEADER, element: "member", flattened: false, min: Some(0), max: Some(100) });
 static S_IMAGE_CONFIG: Shape = Shape::Structure(Structure {
     name: "ImageConfig",
     members: &[
@@ -5335,6 +6256,8 @@ static S_INVOCATION_TYPE: Shape = Shape::String {
     values: &["Event", "RequestResponse", "DryRun"],
     sensitive: false,
 };
+static S_INVOKE_MODE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["BUFFERED", "RESPONSE_STREAM"], sensitive: false };
 static S_INVOKED_VIA_FUNCTION_URL: Shape = Shape::Boolean;
 static S_KMS_KEY_ARN: Shape = Shape::String {
     min: Some(0),
@@ -5940,6 +6863,110 @@ static S_LIST_EVENT_SOURCE_MAPPINGS_RESPONSE: Shape = Shape::Structure(Structure
     ],
     payload: None,
 });
+static S_LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListFunctionEventInvokeConfigsRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_NAMESPACED_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "Marker",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "MaxItems",
+            shape: &S_MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_FUNCTION_EVENT_INVOKE_CONFIGS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListFunctionEventInvokeConfigsResponse",
+    members: &[
+        Member {
+            name: "FunctionEventInvokeConfigs",
+            wire: "",
+            shape: &S_FUNCTION_EVENT_INVOKE_CONFIG_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextMarker",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_FUNCTION_URL_CONFIGS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListFunctionUrlConfigsRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_FUNCTION_URL_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Marker",
+            wire: "Marker",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxItems",
+            wire: "MaxItems",
+            shape: &S_MAX_ITEMS,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_FUNCTION_URL_CONFIGS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListFunctionUrlConfigsResponse",
+    members: &[
+        Member {
+            name: "FunctionUrlConfigs",
+            wire: "",
+            shape: &S_FUNCTION_URL_CONFIG_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextMarker",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_FUNCTIONS_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListFunctionsRequest",
     members: &[
@@ -6268,6 +7295,9 @@ static S_MASTER_REGION: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_MAX_AGE: Shape = Shape::Integer { min: Some(0), max: Some(86400) };
+static S_MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(50) };
+static S_MAX_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(50) };
 static S_MAX_LAYER_LIST_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(50) };
 static S_MAX_LIST_ITEMS: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
 static S_MAXIMUM_BATCHING_WINDOW_IN_SECONDS: Shape = Shape::Integer { min: Some(0), max: Some(300) };
@@ -6278,6 +7308,8 @@ static S_MAXIMUM_RECORD_AGE_IN_SECONDS: Shape = Shape::Integer { min: Some(-1), 
 static S_MAXIMUM_RETRY_ATTEMPTS: Shape = Shape::Integer { min: Some(0), max: Some(2) };
 static S_MAXIMUM_RETRY_ATTEMPTS_EVENT_SOURCE_MAPPING: Shape = Shape::Integer { min: Some(-1), max: Some(10000) };
 static S_MEMORY_SIZE: Shape = Shape::Integer { min: Some(128), max: Some(32768) };
+static S_METHOD: Shape =
+    Shape::String { min: Some(0), max: Some(6), pattern: Some(".*"), values: &[], sensitive: false };
 static S_MINIMUM_NUMBER_OF_POLLERS: Shape = Shape::Integer { min: Some(1), max: Some(200) };
 static S_NAME_SPACED_FUNCTION_ARN: Shape = Shape::String {
     min: Some(0),
@@ -6299,6 +7331,7 @@ static S_NAMESPACED_FUNCTION_NAME: Shape = Shape::String {
 };
 static S_NAMESPACED_STATEMENT_ID: Shape =
     Shape::String { min: Some(1), max: Some(100), pattern: Some("([a-zA-Z0-9-_.]+)"), values: &[], sensitive: false };
+static S_NON_NEGATIVE_INTEGER: Shape = Shape::Integer { min: Some(0), max: None };
 static S_NULLABLE_BOOLEAN: Shape = Shape::Boolean;
 static S_NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER: Shape = Shape::String {
     min: Some(1),
@@ -6333,16 +7366,26 @@ static S_ON_SUCCESS: Shape = Shape::Structure(Structure {
 });
 static S_ORGANIZATION_ID: Shape =
     Shape::String { min: Some(0), max: Some(34), pattern: Some("o-[a-z0-9]{10,32}"), values: &[], sensitive: false };
+static S_ORIGIN: Shape =
+    Shape::String { min: Some(1), max: Some(253), pattern: Some(".*"), values: &[], sensitive: false };
 static S_PACKAGE_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Zip", "Image"], sensitive: false };
 static S_PARALLELIZATION_FACTOR: Shape = Shape::Integer { min: Some(1), max: Some(10) };
 static S_PATTERN: Shape =
     Shape::String { min: Some(0), max: Some(4096), pattern: Some("[\\s\\S]*"), values: &[], sensitive: false };
 static S_PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY: Shape = Shape::Integer { min: Some(1), max: Some(1600) };
+static S_POSITIVE_INTEGER: Shape = Shape::Integer { min: Some(1), max: None };
 static S_PRINCIPAL: Shape =
     Shape::String { min: Some(0), max: Some(2048), pattern: Some("[^\\s]+"), values: &[], sensitive: false };
 static S_PRINCIPAL_ORG_ID: Shape =
     Shape::String { min: Some(12), max: Some(34), pattern: Some("o-[a-z0-9]{10,32}"), values: &[], sensitive: false };
+static S_PROVISIONED_CONCURRENCY_STATUS_ENUM: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["IN_PROGRESS", "READY", "FAILED"],
+    sensitive: false,
+};
 static S_PROVISIONED_POLLER_CONFIG: Shape = Shape::Structure(Structure {
     name: "ProvisionedPollerConfig",
     members: &[
@@ -6621,6 +7664,92 @@ static S_PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape::Structure(Stru
     ],
     payload: None,
 });
+static S_PUT_PROVISIONED_CONCURRENCY_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutProvisionedConcurrencyConfigRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Qualifier",
+            wire: "Qualifier",
+            shape: &S_QUALIFIER,
+            required: true,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ProvisionedConcurrentExecutions",
+            wire: "",
+            shape: &S_POSITIVE_INTEGER,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PUT_PROVISIONED_CONCURRENCY_CONFIG_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "PutProvisionedConcurrencyConfigResponse",
+    members: &[
+        Member {
+            name: "RequestedProvisionedConcurrentExecutions",
+            wire: "",
+            shape: &S_POSITIVE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllocatedProvisionedConcurrentExecutions",
+            wire: "",
+            shape: &S_NON_NEGATIVE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AvailableProvisionedConcurrentExecutions",
+            wire: "",
+            shape: &S_NON_NEGATIVE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_PROVISIONED_CONCURRENCY_STATUS_ENUM,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatusReason",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModified",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_QUALIFIER: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("(|[a-zA-Z0-9$_-]+)"), values: &[], sensitive: false };
 static S_QUEUE: Shape =
     Shape::String { min: Some(1), max: Some(1000), pattern: Some("[\\s\\S]*"), values: &[], sensitive: false };
 static S_QUEUES: Shape =
@@ -7832,6 +8961,160 @@ static S_UPDATE_FUNCTION_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structu
     ],
     payload: None,
 });
+static S_UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateFunctionEventInvokeConfigRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_NAMESPACED_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Qualifier",
+            wire: "Qualifier",
+            shape: &S_NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaximumRetryAttempts",
+            wire: "",
+            shape: &S_MAXIMUM_RETRY_ATTEMPTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaximumEventAgeInSeconds",
+            wire: "",
+            shape: &S_MAXIMUM_EVENT_AGE_IN_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DestinationConfig",
+            wire: "",
+            shape: &S_DESTINATION_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_FUNCTION_URL_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateFunctionUrlConfigRequest",
+    members: &[
+        Member {
+            name: "FunctionName",
+            wire: "FunctionName",
+            shape: &S_FUNCTION_URL_FUNCTION_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Qualifier",
+            wire: "Qualifier",
+            shape: &S_FUNCTION_URL_QUALIFIER,
+            required: false,
+            location: Location::Query,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthType",
+            wire: "",
+            shape: &S_FUNCTION_URL_AUTH_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Cors",
+            wire: "",
+            shape: &S_CORS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvokeMode",
+            wire: "",
+            shape: &S_INVOKE_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_FUNCTION_URL_CONFIG_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateFunctionUrlConfigResponse",
+    members: &[
+        Member {
+            name: "FunctionUrl",
+            wire: "",
+            shape: &S_FUNCTION_URL,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FunctionArn",
+            wire: "",
+            shape: &S_FUNCTION_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AuthType",
+            wire: "",
+            shape: &S_FUNCTION_URL_AUTH_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Cors",
+            wire: "",
+            shape: &S_CORS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "InvokeMode",
+            wire: "",
+            shape: &S_INVOKE_MODE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_VERSION: Shape =
     Shape::String { min: Some(1), max: Some(1024), pattern: Some("(\\$LATEST|[0-9]+)"), values: &[], sensitive: false };
 static S_VERSION_WITH_LATEST_PUBLISHED: Shape = Shape::String {
@@ -8049,6 +9332,10 @@ pub mod error {
     /// `PreconditionFailedException`.
     pub fn precondition_failed_exception(message: impl Into<String>) -> Error {
         Error::new("PreconditionFailedException", 412, message)
+    }
+    /// `ProvisionedConcurrencyConfigNotFoundException`.
+    pub fn provisioned_concurrency_config_not_found_exception(message: impl Into<String>) -> Error {
+        Error::new("ProvisionedConcurrencyConfigNotFoundException", 404, message)
     }
     /// `PublicPolicyException`.
     pub fn public_policy_exception(message: impl Into<String>) -> Error {

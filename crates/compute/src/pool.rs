@@ -49,13 +49,15 @@ struct Alike<W> {
     starting: usize,
     /// How long an invocation takes, lately.
     took: Option<Duration>,
+    /// So many stay, however long they are idle.
+    pinned: usize,
 }
 
 struct Idle<W> {
     turn: u64,
     environment: W,
-    /// Ends its stay.
-    timer: AbortHandle,
+    /// Ends its stay; none for one that is to stay.
+    timer: Option<AbortHandle>,
 }
 
 /// The right to use an environment of a key.
@@ -142,8 +144,31 @@ impl<W: Warm> Pool<W> {
         starts
     }
 
-    /// Gives an environment to who waits for it longest, or keeps it warm. `took`: how long its invocation was.
-    pub fn keep(&self, key: &str, environment: W, took: Duration) {
+    /// From now on so many of a key stay; [`Pool::missing`] says how many there are to be started.
+    pub fn pin(&self, key: &str, count: usize) {
+        let mut all = self.0.alike();
+        let alike = all.entry(key.to_owned()).or_default();
+        alike.pinned = count;
+        if alike.is_empty() {
+            all.remove(key);
+        }
+    }
+
+    /// How many of those that are to stay are neither idle nor in use.
+    pub fn missing(&self, key: &str) -> usize {
+        let mut all = self.0.alike();
+        let Some(alike) = all.get_mut(key) else { return 0 };
+        alike.idle.retain_mut(|idle| idle.environment.is_alive() && idle.environment.age() < MAX_AGE);
+        alike.pinned.saturating_sub(alike.idle.len() + alike.in_use)
+    }
+
+    /// The right to run one more process, in its turn.
+    pub async fn permit(&self, memory_mb: usize) -> Permit {
+        self.0.budget.acquire(Class::User, memory_mb).await
+    }
+
+    /// Gives an environment to who waits for it longest, or keeps it warm. `took`: how long its invocation was, if it had one.
+    pub fn keep(&self, key: &str, environment: W, took: Option<Duration>) {
         if environment.age() >= MAX_AGE {
             return;
         }
@@ -152,13 +177,19 @@ impl<W: Warm> Pool<W> {
         // Under the lock: its time cannot be up before it is there.
         let mut all = self.0.alike();
         let alike = all.entry(key.to_owned()).or_default();
-        alike.took = Some(alike.took.map_or(took, |before| (before * 3 + took) / 4));
+        if let Some(took) = took {
+            alike.took = Some(alike.took.map_or(took, |before| (before * 3 + took) / 4));
+        }
         let mut environment = environment;
         while let Some(waiting) = alike.waiting.pop_front() {
             match waiting.send(environment) {
                 Ok(()) => return,
                 Err(back) => environment = back,
             }
+        }
+        if alike.idle.len() < alike.pinned {
+            alike.idle.push(Idle { turn, environment, timer: None });
+            return;
         }
         let (shared, pool) = (Arc::downgrade(&self.0), key.to_owned());
         let timer = tokio::spawn(async move {
@@ -175,7 +206,7 @@ impl<W: Warm> Pool<W> {
                 }
             }
         });
-        let timer = timer.abort_handle();
+        let timer = Some(timer.abort_handle());
         alike.idle.push(Idle { turn, environment, timer });
     }
 
@@ -215,7 +246,7 @@ impl<W: Warm> Drop for Place<W> {
 
 impl<W> Default for Alike<W> {
     fn default() -> Self {
-        Self { idle: Vec::new(), waiting: VecDeque::new(), in_use: 0, starting: 0, took: None }
+        Self { idle: Vec::new(), waiting: VecDeque::new(), in_use: 0, starting: 0, took: None, pinned: 0 }
     }
 }
 
@@ -223,7 +254,9 @@ impl<W: Warm> Alike<W> {
     fn idle_one(&mut self) -> Option<W> {
         loop {
             let Idle { mut environment, timer, .. } = self.idle.pop()?;
-            timer.abort();
+            if let Some(timer) = timer {
+                timer.abort();
+            }
             if environment.is_alive() && environment.age() < MAX_AGE {
                 return Some(environment);
             }
@@ -231,12 +264,51 @@ impl<W: Warm> Alike<W> {
     }
 
     fn is_empty(&self) -> bool {
-        self.idle.is_empty() && self.in_use == 0
+        self.idle.is_empty() && self.in_use == 0 && self.pinned == 0
     }
 }
 
 impl<W> Shared<W> {
     fn alike(&self) -> MutexGuard<'_, BTreeMap<String, Alike<W>>> {
         self.alike.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Thing(bool);
+
+    impl Warm for Thing {
+        fn is_alive(&mut self) -> bool {
+            self.0
+        }
+        fn age(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_pinned_stays() {
+        let pool = Pool::new(Budget::new(Some(8), Some(900)), Duration::from_millis(5));
+        pool.pin("k", 2);
+        assert_eq!(pool.missing("k"), 2);
+        for _ in 0..3 {
+            pool.keep("k", Thing(true), None);
+        }
+        let idle = || pool.0.alike().get("k").map(|alike| alike.idle.len());
+        while idle() != Some(2) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!((pool.missing("k"), idle()), (0, Some(2)), "no more than the third leaves");
+        let (found, _place) = pool.find("k", 1).await;
+        assert!(matches!(found, Found::Warm(_)), "one of them is used");
+        assert_eq!(pool.missing("k"), 0, "and counts while it is");
+        pool.retire("k");
+        assert_eq!(pool.missing("k"), 1);
+        pool.pin("k", 0);
+        assert_eq!(pool.missing("k"), 0);
     }
 }

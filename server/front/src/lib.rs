@@ -175,6 +175,9 @@ impl Front {
         if let (Ok(None), Some(link)) = (&claim, parts.uri.path().strip_prefix(LAMBDA_CODE)) {
             return self.lambda_code(link).await;
         }
+        if parts.uri.path().starts_with(lambda::URL_PREFIX) {
+            return self.function_url(&parts, body, &claim).await;
+        }
         let named = named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
         if named == Some("s3") || (named.is_none() && is_s3(&parts)) {
             let request = http::Request::from_parts(parts, s3s::Body::http_body_unsync(Patient::new(body)));
@@ -249,6 +252,31 @@ impl Front {
             None => *response.status_mut() = http::StatusCode::NOT_FOUND,
         }
         whole(response)
+    }
+
+    /// A call of a function's URL.
+    async fn function_url(
+        &self,
+        parts: &http::request::Parts,
+        body: Incoming,
+        claim: &Result<Option<Claim>, Error>,
+    ) -> http::Response<ResponseBody> {
+        let body = match collect(body, MAX_BODY).await {
+            Ok(body) => body,
+            Err(e) => return whole(codec::encode_error(Protocol::RestJson, &e, "")),
+        };
+        let query = parts.uri.query().unwrap_or_default();
+        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let request = codec::Request { method, path, query, headers: &parts.headers, body: &body };
+        let cx = Cx::new(self.router.clone(), Principal::Root, &self.account, &self.region);
+        let caller = match claim {
+            Ok(None) => Ok(None),
+            _ => self.authenticate(&cx, claim, &request).await.map(Some),
+        };
+        let address = parts.extensions.get::<s3_service::Peer>().map(|peer| peer.0);
+        let (method, headers) = (&parts.method, &parts.headers);
+        let call = lambda::UrlCall { method, path, query, headers, body: body.clone(), address, caller };
+        whole(self.lambda.call_url(call).await)
     }
 
     /// Service and operation of a request that is not S3's.

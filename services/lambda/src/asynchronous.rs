@@ -18,7 +18,7 @@ use wire::Error;
 use crate::Lambda;
 use crate::function::{Function, Name, Place, Resolved, Version};
 use crate::invoke::Call;
-use crate::mapping;
+use crate::{mapping, provision};
 
 pub(crate) const INVOKE: &str = "lambda:invoke";
 pub(crate) const PREPARE: &str = "lambda:prepare";
@@ -65,6 +65,7 @@ impl Runner for Lambda {
         let done = match task.kind.as_str() {
             PREPARE => self.run_prepare(&task).await,
             OUTCOME => self.run_outcome(&task).await,
+            provision::PROVISION => Box::pin(provision::hold(self, &task)).await,
             _ => Box::pin(mapping::poll(self, &task)).await,
         };
         done.unwrap_or_else(|error| {

@@ -144,6 +144,18 @@ impl Place {
     pub(crate) fn invoke_config(&self, name: &str, qualifier: Option<&str>) -> Key {
         self.invoke_configs(name).push(qualifier.unwrap_or(LATEST))
     }
+    pub(crate) fn urls(&self, name: &str) -> Key {
+        self.key("url").push(name)
+    }
+    pub(crate) fn url(&self, name: &str, qualifier: Option<&str>) -> Key {
+        self.urls(name).push(qualifier.unwrap_or_default())
+    }
+    pub(crate) fn provisions(&self, name: &str) -> Key {
+        self.key("provision").push(name)
+    }
+    pub(crate) fn provision(&self, name: &str, qualifier: &str) -> Key {
+        self.provisions(name).push(qualifier)
+    }
     pub(crate) fn mappings(&self) -> Key {
         self.key("mapping")
     }

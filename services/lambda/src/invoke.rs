@@ -128,13 +128,13 @@ impl Lambda {
         let (payload, failed, alive) = report(&mut environment, request_id, &blueprint, took, outcome).await;
         let tail = environment.tail().await;
         if alive {
-            self.pool.keep(&blueprint.key, environment, took);
+            self.pool.keep(&blueprint.key, environment, Some(took));
         }
         Ok(finished(payload, failed, &tail))
     }
 
     /// Keys of one invocation, or of an environment for `long`.
-    async fn issue(
+    pub(crate) async fn issue(
         &self,
         cx: &Cx,
         resolved: &Resolved,
@@ -160,7 +160,7 @@ impl Lambda {
         Ok(Keys { access_key: issued.access_key, secret_key: issued.secret_key, session_token: issued.session_token })
     }
 
-    fn blueprint(&self, cx: &Cx, resolved: &Resolved, ready: Ready) -> Blueprint {
+    pub(crate) fn blueprint(&self, cx: &Cx, resolved: &Resolved, ready: Ready) -> Blueprint {
         let config = &resolved.version.config;
         let function = config.function_name.clone().unwrap_or_default();
         let revision = config.revision_id.as_deref().unwrap_or_default();
@@ -195,6 +195,7 @@ impl Lambda {
             read: self.config.read_paths.clone(),
             mounts: mounts.collect(),
             function,
+            provisioned: false,
         }
     }
 }

@@ -8,11 +8,12 @@
 //! | [`code`], [`prepare`] | archives on disk; unpacking; Python environments |
 //! | [`runtime`] | environments: process, Runtime API, output, warm pool |
 //! | [`invoke`] | one invocation from function to result |
+//! | [`url`], [`provision`] | function URLs; environments that are there before anybody calls |
 //! | [`filters`] | which events of a source a function wants |
 //! | [`asynchronous`], [`mapping`], [`stream`] | what runs off the durable queue: `Event` invocations; event source mappings of SQS and of streams |
 //! | [`lines`] | the platform's own lines, as text and as JSON |
 //!
-//! Not here: container images, function URLs, managed runtimes other than Python and Node.js (a `bootstrap` of one's own works),
+//! Not here: container images, managed runtimes other than Python and Node.js (a `bootstrap` of one's own works),
 //! isolation of the network.
 
 mod answers;
@@ -29,16 +30,20 @@ mod lines;
 mod mapping;
 mod ops;
 mod prepare;
+mod provision;
 mod runtime;
 mod stream;
+mod url;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use compute::Compute;
 use compute::pool::Pool;
+use service::authorization::{Guard, ResourcePolicy};
 use service::{Platform, Router, operations};
 use store::Store;
 
@@ -48,6 +53,7 @@ use crate::config::Config;
 use crate::invoke::Slots;
 use crate::prepare::Preparer;
 use crate::runtime::Environment;
+pub use crate::url::{PREFIX as URL_PREFIX, UrlCall};
 
 /// Asynchronous invocations that run side by side.
 const EVENTS_AT_ONCE: usize = 64;
@@ -98,13 +104,15 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
     });
     operations!(
         platform.router, service, api_lambda:
-        AddLayerVersionPermission, AddPermission, CreateAlias, CreateEventSourceMapping, CreateFunction, DeleteAlias, DeleteEventSourceMapping, DeleteFunction, DeleteFunctionConcurrency, DeleteFunctionEventInvokeConfig, DeleteLayerVersion, GetAlias, GetEventSourceMapping, GetFunction, GetFunctionCodeSigningConfig, GetFunctionConcurrency, GetFunctionConfiguration, GetFunctionEventInvokeConfig, GetLayerVersion, GetLayerVersionByArn, GetLayerVersionPolicy, GetPolicy, Invoke, ListAliases, ListEventSourceMappings, ListFunctions, ListLayerVersions, ListLayers, ListTags, ListVersionsByFunction, PublishLayerVersion, PublishVersion, PutFunctionConcurrency, PutFunctionEventInvokeConfig, RemoveLayerVersionPermission, RemovePermission, TagResource, UntagResource, UpdateAlias, UpdateEventSourceMapping, UpdateFunctionCode, UpdateFunctionConfiguration,
+        AddLayerVersionPermission, AddPermission, CreateAlias, CreateEventSourceMapping, CreateFunction, CreateFunctionUrlConfig, DeleteAlias, DeleteEventSourceMapping, DeleteFunction, DeleteFunctionConcurrency, DeleteFunctionEventInvokeConfig, DeleteFunctionUrlConfig, DeleteLayerVersion, DeleteProvisionedConcurrencyConfig, GetAlias, GetEventSourceMapping, GetFunction, GetFunctionCodeSigningConfig, GetFunctionConcurrency, GetFunctionConfiguration, GetFunctionEventInvokeConfig, GetFunctionUrlConfig, GetLayerVersion, GetLayerVersionByArn, GetLayerVersionPolicy, GetPolicy, GetProvisionedConcurrencyConfig, Invoke, ListAliases, ListEventSourceMappings, ListFunctionEventInvokeConfigs, ListFunctionUrlConfigs, ListFunctions, ListLayerVersions, ListLayers, ListTags, ListVersionsByFunction, PublishLayerVersion, PublishVersion, PutFunctionConcurrency, PutFunctionEventInvokeConfig, PutProvisionedConcurrencyConfig, RemoveLayerVersionPermission, RemovePermission, TagResource, UntagResource, UpdateAlias, UpdateEventSourceMapping, UpdateFunctionCode, UpdateFunctionConfiguration, UpdateFunctionEventInvokeConfig, UpdateFunctionUrlConfig,
     );
     let events = Arc::new(asynchronous::Events(service.clone()));
     jobs::register(&platform.control, &platform.router, events, EVENTS_AT_ONCE);
     platform.control.register(asynchronous::OUTCOME, 16, service.clone());
     platform.control.register(asynchronous::PREPARE, 2, service.clone());
     platform.control.register(mapping::POLL, 1000, service.clone());
+    platform.control.register(provision::PROVISION, provision::AT_ONCE, service.clone());
+    platform.router.add_guard("lambda", service.clone());
     Ok(service)
 }
 
@@ -123,5 +131,18 @@ impl Lambda {
         links.retain(|_, (until, _)| *until > cx.now());
         links.insert(link.clone(), (cx.now() + LINK, self.archive.file(code)));
         format!("{}/_lakerun/lambda/code/{link}", self.endpoint)
+    }
+}
+
+#[async_trait]
+impl Guard for Lambda {
+    /// The policy of a function, a version or an alias, which `AddPermission` makes.
+    async fn policy(&self, cx: &service::Cx, _: &str, resource: &str) -> Result<Option<ResourcePolicy>, wire::Error> {
+        let Ok(name) = function::Name::parse(resource, None) else { return Ok(None) };
+        let key = function::Place::of(cx).policy(&name.name, name.qualifier.as_deref());
+        let policy: Option<function::Policy> = self.store.read(|tx| tx.get_json(&key)).await?;
+        let policy =
+            policy.map(|policy| serde_json::json!({ "Version": "2012-10-17", "Statement": policy.statements }));
+        Ok(policy.map(|policy| ResourcePolicy { policy, must_allow: false }))
     }
 }

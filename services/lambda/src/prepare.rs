@@ -148,7 +148,7 @@ impl Preparer {
 
     async fn node(&self, code: &Path, layers: Option<&Path>, major: u32) -> Result<(Kind, Option<String>), String> {
         let node = self.envs.node(major, &progress).await.map_err(|error| error.to_string())?;
-        let mut note = of_node(major, &node);
+        let mut said = of_node(major, &node);
         let (folder, layers) = (code.to_owned(), layers.map(Path::to_owned));
         let lacks = tokio::task::spawn_blocking(move || lacking(&folder, layers.as_deref())).await;
         let lacks = lacks.map_err(|error| error.to_string())?;
@@ -159,12 +159,12 @@ impl Preparer {
                 Ok(folder) => Some(folder.join("node_modules")),
                 // The function may never come to the line that needs one.
                 Err(error) => {
-                    note = Some(format!("the packages {lacks:?} that the code names could not be installed: {error}"));
+                    said = Some(format!("the packages {lacks:?} that the code names could not be installed: {error}"));
                     None
                 }
             }
         };
-        Ok((Kind::Node { node, bootstrap: self.runtimes.join("bootstrap.mjs"), modules }, note))
+        Ok((Kind::Node { node, bootstrap: self.runtimes.join("bootstrap.mjs"), modules }, said))
     }
 
     fn remembered(&self) -> std::sync::MutexGuard<'_, BTreeMap<Wanted, Ready>> {

@@ -9,8 +9,8 @@ pub(crate) trait Listed {
     fn modified(&self) -> Timestamp {
         self.created()
     }
-    fn status(&self) -> &str {
-        ""
+    fn status(&self) -> Option<&str> {
+        None
     }
 }
 
@@ -47,7 +47,7 @@ impl Listing {
         let mut items: Vec<T> = items.filter(|item| self.wants(item)).collect();
         match self.sort_by.as_deref() {
             Some("Name") => items.sort_by(|a, b| a.name().cmp(b.name())),
-            Some("Status") => items.sort_by(|a, b| a.status().cmp(b.status())),
+            Some("Status") => items.sort_by(|a, b| a.status().cmp(&b.status())),
             _ => items.sort_by_key(Listed::created),
         }
         if self.order.as_deref() != Some("Ascending") {
@@ -65,7 +65,7 @@ impl Listing {
 
     fn wants<T: Listed>(&self, item: &T) -> bool {
         self.name_contains.as_ref().is_none_or(|part| item.name().contains(part))
-            && self.status.as_ref().is_none_or(|status| item.status() == status)
+            && (self.status.is_none() || self.status.as_deref() == item.status())
             && self.created.holds(item.created())
             && self.modified.holds(item.modified())
     }

@@ -60,6 +60,9 @@ fn statement(req: &AddPermissionRequest, resource: &str) -> Value {
     if let Some(kind) = &req.function_url_auth_type {
         condition["StringEquals"]["lambda:FunctionUrlAuthType"] = kind.as_str().into();
     }
+    if let Some(via) = req.invoked_via_function_url {
+        condition["Bool"]["lambda:InvokedViaFunctionUrl"] = via.to_string().into();
+    }
     if let Some(arn) = &req.source_arn {
         condition["ArnLike"]["AWS:SourceArn"] = arn.as_str().into();
     }

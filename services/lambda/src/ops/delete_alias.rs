@@ -6,7 +6,8 @@ use service::{Cx, Handle};
 use wire::Error;
 use wire::types::Empty;
 
-use crate::Lambda;
+use crate::url::Url;
+use crate::{Lambda, provision};
 
 #[async_trait]
 impl Handle<DeleteAlias> for Lambda {
@@ -16,6 +17,11 @@ impl Handle<DeleteAlias> for Lambda {
             let name = function.latest.config.function_name.clone().unwrap_or_default();
             tx.delete(place.policy(&name, Some(&req.name)))?;
             tx.delete(place.invoke_config(&name, Some(&req.name)))?;
+            provision::stop(tx, place, &name, &req.name)?;
+            if let Some(url) = tx.get_json::<Url>(place.url(&name, Some(&req.name)))? {
+                tx.delete(Url::index(&url.id))?;
+                tx.delete(place.url(&name, Some(&req.name)))?;
+            }
             Ok(tx.delete(place.alias(&name, &req.name))?)
         })
         .await?;

@@ -11,7 +11,8 @@ use wire::Error;
 
 use super::delete_all;
 use crate::function::{Function, LATEST, Name, Place};
-use crate::{Lambda, mapping};
+use crate::url::Url;
+use crate::{Lambda, mapping, provision};
 
 #[async_trait]
 impl Handle<DeleteFunction> for Lambda {
@@ -40,7 +41,18 @@ impl Handle<DeleteFunction> for Lambda {
 }
 
 fn delete(tx: &mut Tx<'_>, place: &Place, name: &str) -> Result<(), Error> {
-    for prefix in [place.versions(name), place.aliases(name), place.policies(name), place.invoke_configs(name)] {
+    for url in tx.list_json::<Url>(place.urls(name), 10_000)? {
+        tx.delete(Url::index(&url.id))?;
+    }
+    provision::stop_all(tx, place, name)?;
+    for prefix in [
+        place.versions(name),
+        place.aliases(name),
+        place.policies(name),
+        place.invoke_configs(name),
+        place.urls(name),
+        place.provisions(name),
+    ] {
         delete_all(tx, &prefix)?;
     }
     // As on AWS a mapping outlives its function; ours would only try and fail.

@@ -16,13 +16,7 @@ impl Handle<PutFunctionEventInvokeConfig> for Lambda {
         req: PutFunctionEventInvokeConfigRequest,
     ) -> Result<FunctionEventInvokeConfig, Error> {
         let (place, name) = (Place::of(cx), Name::parse(&req.function_name, req.qualifier.as_deref())?);
-        if req.maximum_retry_attempts.is_some_and(|tries| !(0..=2).contains(&tries))
-            || req.maximum_event_age_in_seconds.is_some_and(|age| !(60..=21_600).contains(&age))
-        {
-            return Err(error::invalid_parameter_value_exception(
-                "MaximumRetryAttempts must be 0 to 2, MaximumEventAgeInSeconds 60 to 21600.",
-            ));
-        }
+        check(req.maximum_retry_attempts, req.maximum_event_age_in_seconds)?;
         let now = cx.now();
         cx.write(&self.store, move |tx| {
             place.resolve(tx, &name, 1.0)?;
@@ -39,6 +33,17 @@ impl Handle<PutFunctionEventInvokeConfig> for Lambda {
         })
         .await
     }
+}
+
+pub(super) fn check(retries: Option<i32>, age_seconds: Option<i32>) -> Result<(), Error> {
+    if retries.is_some_and(|tries| !(0..=2).contains(&tries))
+        || age_seconds.is_some_and(|age| !(60..=21_600).contains(&age))
+    {
+        return Err(error::invalid_parameter_value_exception(
+            "MaximumRetryAttempts must be 0 to 2, MaximumEventAgeInSeconds 60 to 21600.",
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn not_found(place: &Place, name: &Name) -> Error {

@@ -1,6 +1,8 @@
 //! UpdateEventSourceMapping: what is not named stays.
 
-use api_lambda::{EventSourceMappingConfiguration, UpdateEventSourceMapping, UpdateEventSourceMappingRequest};
+use api_lambda::{
+    DestinationConfig, EventSourceMappingConfiguration, UpdateEventSourceMapping, UpdateEventSourceMappingRequest,
+};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
@@ -55,7 +57,7 @@ impl Handle<UpdateEventSourceMapping> for Lambda {
                     ("bisectBatchOnFunctionError", req.bisect_batch_on_function_error == Some(true)),
                     (
                         "destinationConfig",
-                        req.destination_config.as_ref().is_some_and(|config| *config != Default::default()),
+                        req.destination_config.as_ref().is_some_and(|config| *config != DestinationConfig::default()),
                     ),
                     ("maximumRecordAgeInSeconds", req.maximum_record_age_in_seconds.is_some()),
                     ("maximumRetryAttempts", req.maximum_retry_attempts.is_some()),

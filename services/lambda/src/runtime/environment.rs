@@ -67,6 +67,8 @@ pub(crate) struct Blueprint {
     pub(crate) endpoint: String,
     pub(crate) scratch: PathBuf,
     pub(crate) read: Vec<PathBuf>,
+    /// Started before anybody calls.
+    pub(crate) provisioned: bool,
     /// Folder of the host, place inside.
     pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
 }
@@ -356,13 +358,14 @@ fn variables(blueprint: &Blueprint, places: &Places, api: &str, stream: &str) ->
         Kind::Custom { .. } => String::new(),
     };
     let runtime = if places.isolated { "/var/runtime".to_owned() } else { code.clone() };
+    let initialization = if blueprint.provisioned { "provisioned-concurrency" } else { "on-demand" };
     let mut variables = vec![
         ("AWS_LAMBDA_FUNCTION_NAME", blueprint.function.clone()),
         ("AWS_LAMBDA_FUNCTION_VERSION", blueprint.version.clone()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", blueprint.memory_mb.to_string()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", blueprint.log_group.clone()),
         ("AWS_LAMBDA_LOG_STREAM_NAME", stream.to_owned()),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", initialization.to_owned()),
         ("AWS_LAMBDA_RUNTIME_API", api.to_owned()),
         ("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", blueprint.runtime)),
         ("AWS_REGION", blueprint.region.clone()),

@@ -107,7 +107,7 @@ impl SageMaker {
         let failed = |status, message: String| Failed::Model { status, message, stream: stream.clone() };
         match server.call(asked, limit).await {
             Ok(answered) => {
-                self.servers.keep(&key, server, clock.elapsed());
+                self.servers.keep(&key, server, Some(clock.elapsed()));
                 if (200..300).contains(&answered.status) {
                     return Ok(answered);
                 }

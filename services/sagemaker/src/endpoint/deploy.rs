@@ -2,7 +2,6 @@
 //! is `Failed`, and one that was changed stays as it was.
 
 use async_trait::async_trait;
-use compute::budget::Class;
 use serde::{Deserialize, Serialize};
 use service::Cx;
 use store::{Done, NewTask, Runner, Task, Tx};
@@ -83,11 +82,11 @@ impl SageMaker {
         let mut failure = None;
         for variant in &pending.variants {
             let memory_mb = usize::try_from(variant.memory_mb() / 2).unwrap_or(2048);
-            let permit = self.compute.budget.acquire(Class::User, memory_mb).await;
+            let permit = self.servers.permit(memory_mb).await;
             match self.serve(&cx, &wanted.endpoint, variant, permit).await {
                 Ok(server) => {
                     let key = server_key(&cx, &wanted.endpoint, &pending, variant);
-                    self.servers.keep(&key, server, std::time::Duration::ZERO);
+                    self.servers.keep(&key, server, None);
                 }
                 Err(why) => {
                     let why = why.chars().take(700).collect::<String>();
@@ -112,7 +111,7 @@ impl SageMaker {
                 tx.finish_task(&id)?;
                 let Some(mut record) = record.filter(is_pending) else { return Ok::<_, Error>((false, None)) };
                 let before = record.current.as_ref().map(|current| current.generation.clone());
-                settle(&mut record, failure.clone(), Timestamp(cx_of.now()));
+                settle(&mut record, failure.as_ref(), Timestamp(cx_of.now()));
                 tx.put_json(&key, &record)?;
                 tell(tx, &cx_of, &record, &generation)?;
                 Ok((true, before.filter(|_| failure.is_none())))
@@ -128,17 +127,17 @@ impl SageMaker {
 }
 
 /// What is pending becomes current, or is given up.
-fn settle(record: &mut EndpointRecord, failure: Option<String>, now: Timestamp) {
+fn settle(record: &mut EndpointRecord, failure: Option<&String>, now: Timestamp) {
     let Some(pending) = record.pending.take() else { return };
     let endpoint = &mut record.endpoint;
     endpoint.last_modified_time = now;
-    endpoint.failure_reason.clone_from(&failure);
+    endpoint.failure_reason = failure.cloned();
     if failure.is_some() {
         let stays = record.current.is_some();
-        endpoint.endpoint_status = if stays { "InService" } else { "Failed" }.to_owned();
+        if stays { "InService" } else { "Failed" }.clone_into(&mut endpoint.endpoint_status);
         return;
     }
-    endpoint.endpoint_status = "InService".to_owned();
+    "InService".clone_into(&mut endpoint.endpoint_status);
     endpoint.endpoint_config_name = Some(pending.config.clone());
     endpoint.production_variants = Some(pending.summaries(now));
     endpoint.async_inference_config.clone_from(&pending.asynchronous);

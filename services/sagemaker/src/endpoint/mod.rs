@@ -110,7 +110,7 @@ pub(crate) fn choose<'a>(
     let weight = |variant: &&Variant| {
         let told = record.endpoint.production_variants.iter().flatten();
         let told = told.into_iter().find(|summary| summary.variant_name == variant.name());
-        f64::from(told.and_then(|summary| summary.current_weight).unwrap_or(1.0)).max(0.0)
+        told.and_then(|summary| summary.current_weight).unwrap_or(1.0).max(0.0)
     };
     let total: f64 = deployment.variants.iter().map(|variant| weight(&variant)).sum();
     let mut left = chance * total;
@@ -135,11 +135,13 @@ pub(crate) fn invalid(message: String) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use api_sagemaker::DescribeEndpointOutput;
+
     use super::*;
 
     #[test]
     fn calls_go_by_weight() {
-        let variant = |name: &str, weight: f32| Variant {
+        let variant = |name: &str, weight: f64| Variant {
             variant: ProductionVariant {
                 variant_name: name.to_owned(),
                 initial_variant_weight: Some(weight),
@@ -153,7 +155,8 @@ mod tests {
             variants: vec![variant("a", 1.0), variant("none", 0.0), variant("b", 3.0)],
             asynchronous: None,
         };
-        let mut record = EndpointRecord { version: 1, endpoint: Default::default(), current: None, pending: None };
+        let mut record =
+            EndpointRecord { version: 1, endpoint: DescribeEndpointOutput::default(), current: None, pending: None };
         record.endpoint.production_variants = Some(deployment.summaries(Timestamp::default()));
         let of = |target, chance| choose(&record, &deployment, target, chance).map(Variant::name);
         assert_eq!(

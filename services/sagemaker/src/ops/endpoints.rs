@@ -68,7 +68,7 @@ impl Handle<UpdateEndpoint> for SageMaker {
                 record.current = Deployment::of(tx, &cx_of, &config, "").ok();
             }
             record.pending = Some(Deployment::of(tx, &cx_of, &req.endpoint_config_name, &generation)?);
-            record.endpoint.endpoint_status = "Updating".to_owned();
+            "Updating".clone_into(&mut record.endpoint.endpoint_status);
             record.endpoint.failure_reason = None;
             record.endpoint.last_modified_time = now;
             tx.put_json(&key, &record)?;
@@ -109,8 +109,8 @@ impl Listed for EndpointSummary {
     fn modified(&self) -> Timestamp {
         self.last_modified_time
     }
-    fn status(&self) -> &str {
-        &self.endpoint_status
+    fn status(&self) -> Option<&str> {
+        Some(&self.endpoint_status)
     }
 }
 

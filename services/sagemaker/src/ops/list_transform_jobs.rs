@@ -19,8 +19,8 @@ impl Listed for TransformJobSummary {
     fn modified(&self) -> Timestamp {
         self.last_modified_time.unwrap_or(self.creation_time)
     }
-    fn status(&self) -> &str {
-        &self.transform_job_status
+    fn status(&self) -> Option<&str> {
+        Some(&self.transform_job_status)
     }
 }
 

@@ -1,0 +1,171 @@
+//! Provisioned concurrency: environments of a version or an alias that are started before anybody calls, and stay. A task of the queue
+//! holds them for as long as the configuration is there, also after a restart.
+
+use std::time::Duration;
+
+use api_lambda::error;
+use serde::{Deserialize, Serialize};
+use service::Cx;
+use store::{Done, NewTask, Task, Tx};
+use wire::{Error, Timestamp};
+
+use crate::Lambda;
+use crate::function::{Name, Place};
+use crate::runtime::Environment;
+
+pub(crate) const PROVISION: &str = "lambda:provision";
+/// Configurations that are held at once.
+pub(crate) const AT_ONCE: usize = 1000;
+/// Between two looks at what there is.
+const LOOK: Duration = Duration::from_secs(1);
+/// After a start that failed.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// A configuration, and how far it has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Provision {
+    /// Format of the record.
+    pub(crate) v: u8,
+    pub(crate) qualifier: String,
+    pub(crate) requested: i32,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) modified: Timestamp,
+}
+
+impl Provision {
+    /// How many of its environments are there.
+    pub(crate) fn provided(&self) -> i32 {
+        if self.status == "READY" { self.requested } else { 0 }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Wanted {
+    account: String,
+    region: String,
+    name: String,
+    qualifier: String,
+}
+
+fn task_id(place: &Place, name: &str, qualifier: &str) -> String {
+    format!("{PROVISION}:{}:{}:{name}:{qualifier}", place.account, place.region)
+}
+
+/// Begins to hold a configuration, from its start.
+pub(crate) fn start(tx: &mut Tx<'_>, place: &Place, name: &str, qualifier: &str) -> Result<(), Error> {
+    let id = task_id(place, name, qualifier);
+    tx.cancel_task(&id)?;
+    let wanted = Wanted {
+        account: place.account.clone(),
+        region: place.region.clone(),
+        name: name.to_owned(),
+        qualifier: qualifier.to_owned(),
+    };
+    Ok(tx.enqueue(NewTask::new(PROVISION, id).payload(&wanted)?)?)
+}
+
+pub(crate) fn stop(tx: &mut Tx<'_>, place: &Place, name: &str, qualifier: &str) -> Result<(), Error> {
+    tx.delete(place.provision(name, qualifier))?;
+    Ok(tx.cancel_task(&task_id(place, name, qualifier))?)
+}
+
+pub(crate) fn stop_all(tx: &mut Tx<'_>, place: &Place, name: &str) -> Result<(), Error> {
+    for found in tx.list_json::<Provision>(place.provisions(name), 10_000)? {
+        stop(tx, place, name, &found.qualifier)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn not_found() -> Error {
+    error::provisioned_concurrency_config_not_found_exception(
+        "No Provisioned Concurrency Config found for this function",
+    )
+    .with("Type", "User")
+}
+
+/// Runs until the configuration is changed or deleted.
+pub(crate) async fn hold(lambda: &Lambda, task: &Task) -> Result<Done, Error> {
+    let wanted: Wanted = task.payload()?;
+    let mut held = String::new();
+    let done = {
+        let work = lambda.hold(&wanted, &mut held);
+        tokio::select! {
+            done = work => done,
+            () = task.cancelled() => Ok(Done::Finished),
+        }
+    };
+    lambda.pool.pin(&held, 0);
+    done
+}
+
+impl Lambda {
+    /// `held`: the key of the environments that stay now.
+    async fn hold(&self, wanted: &Wanted, held: &mut String) -> Result<Done, Error> {
+        let cx = Cx::platform(&self.router, &wanted.account, &wanted.region);
+        let place = Place::of(&cx);
+        let name = Name { name: wanted.name.clone(), qualifier: Some(wanted.qualifier.clone()) };
+        let record = place.provision(&wanted.name, &wanted.qualifier);
+        loop {
+            let found = self.store.read(|tx| tx.get_json::<Provision>(&record)).await?;
+            let Some(found) = found else { return Ok(Done::Finished) };
+            // An alias's own version, whatever its weights.
+            let Ok(resolved) = self.store.read(|tx| place.resolve(tx, &name, 1.0)).await else {
+                return Ok(Done::Finished);
+            };
+            let version = &resolved.version;
+            let runtime = version.config.runtime.clone().unwrap_or_default();
+            let ready = self.preparer.ready(&version.code, &version.layers, &runtime).await;
+            let started = match ready {
+                Err(why) => Err(why),
+                Ok(ready) => {
+                    let mut blueprint = self.blueprint(&cx, &resolved, ready);
+                    blueprint.provisioned = true;
+                    if *held != blueprint.key {
+                        // An alias that leads elsewhere now.
+                        self.pool.pin(held, 0);
+                        held.clone_from(&blueprint.key);
+                        self.pool.pin(held, usize::try_from(found.requested).unwrap_or(0));
+                    }
+                    let mut outcome = Ok(());
+                    while outcome.is_ok() && self.pool.missing(held) > 0 {
+                        let keys = self.issue(&cx, &resolved, "provisioned", true, None).await?;
+                        let permit = self.pool.permit(usize::try_from(blueprint.memory_mb).unwrap_or(128)).await;
+                        let environment = Environment::start(&blueprint, &keys, permit, &cx).await;
+                        outcome = match environment.map_err(|error| error.to_string()) {
+                            Err(why) => Err(why),
+                            Ok(mut environment) => match environment.ready().await {
+                                Ok(()) => {
+                                    environment.start_took();
+                                    self.pool.keep(held, environment, None);
+                                    Ok(())
+                                }
+                                Err(_) => Err("FUNCTION_ERROR_INIT_FAILURE".to_owned()),
+                            },
+                        };
+                    }
+                    outcome
+                }
+            };
+            let (status, reason) = match &started {
+                Ok(()) => ("READY", None),
+                Err(why) => ("FAILED", Some(why.clone())),
+            };
+            if found.status != status || found.reason != reason {
+                let (key, now) = (record.clone(), cx.now());
+                self.store
+                    .write(move |tx| {
+                        if let Some(mut found) = tx.get_json::<Provision>(&key)? {
+                            status.clone_into(&mut found.status);
+                            found.reason.clone_from(&reason);
+                            found.modified = now.into();
+                            tx.put_json(&key, &found)?;
+                        }
+                        Ok::<_, Error>(())
+                    })
+                    .await?;
+            }
+            tokio::time::sleep(if started.is_ok() { LOOK } else { PAUSE }).await;
+        }
+    }
+}
