@@ -16,11 +16,14 @@ use crate::checks::root;
 use crate::codegen::{self, document, snake};
 
 /// Refused, although a word of the sources looks like reading them: handlers that keep all of an input would keep these too.
-const KEPT_AND_REFUSED: [(&str, &str, &str); 5] = [
+const KEPT_AND_REFUSED: [(&str, &str, &str); 8] = [
     ("glue", "CreateJobRequest", "CodeGenConfigurationNodes"),
     ("kms", "CreateKeyRequest", "MultiRegion"),
     ("kms", "CreateKeyRequest", "Origin"),
+    ("lambda", "CreateFunctionUrlConfigRequest", "InvokeMode"),
+    ("lambda", "UpdateFunctionUrlConfigRequest", "InvokeMode"),
     ("sagemaker", "CreateTransformJobRequest", "DataCaptureConfig"),
+    ("sagemakerruntime", "InvokeEndpointAsyncInput", "Body"),
     ("secretsmanager", "GetResourcePolicyRequest", "PolicyName"),
 ];
 
