@@ -93,6 +93,12 @@ pub trait Kind: Send + Sync + 'static {
     /// The end of a job whose time was up.
     fn timed_out(&self, plan: &Self::Plan) -> Self::End;
 
+    /// The end of a job that has done what cannot be undone, whatever became of its work after that; none: all of its kind
+    /// can be undone.
+    fn settled(&self) -> Option<Self::End> {
+        None
+    }
+
     /// What becomes of what it wrote.
     fn outcome(&self, end: &Self::End) -> Outcome;
 

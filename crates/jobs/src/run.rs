@@ -88,6 +88,9 @@ impl<K: Kind> Job<'_, K> {
         if is_stopping {
             return self.wind_up(kind.stopped(), Used::default(), older).await;
         }
+        if self.settled().await?.is_some() {
+            return self.wind_up(kind.stopped(), Used::default(), older).await;
+        }
         if !K::GOES_ON {
             self.finish(older, Outcome::Rollback).await?;
         }
@@ -123,6 +126,9 @@ impl<K: Kind> Job<'_, K> {
         match left? {
             Left::Cut => self.cut().await,
             Left::Worked(Worked::Passing(end)) if self.task.attempt < limits.tries => {
+                if self.settled().await?.is_some() {
+                    return self.wind_up(end, attempt.used(), None).await;
+                }
                 tracing::warn!(job = id, ?end, "an attempt came to nothing; another one is made");
                 // Between two attempts nothing of the job is anywhere.
                 self.finish(None, Outcome::Rollback).await?;
@@ -201,6 +207,9 @@ impl<K: Kind> Job<'_, K> {
         match read.await? {
             (true, true) => self.wind_up(self.jobs.kind.stopped(), Used::default(), None).await,
             (true, false) => {
+                if self.settled().await?.is_some() {
+                    return self.wind_up(self.jobs.kind.stopped(), Used::default(), None).await;
+                }
                 self.finish(None, Outcome::Rollback).await?;
                 Ok(Done::Retry(self.jobs.router.now()))
             }
@@ -208,9 +217,28 @@ impl<K: Kind> Job<'_, K> {
         }
     }
 
+    /// How the job ends if it has done what cannot be undone.
+    async fn settled(&self) -> Result<Option<K::End>, Error> {
+        let Some(end) = self.jobs.kind.settled() else { return Ok(None) };
+        Ok(self.jobs.router.is_settled(&self.task.id).await?.then_some(end))
+    }
+
     /// Confirms or undoes what was written, then records the end.
     async fn wind_up(&self, end: K::End, mut used: Used, older: Option<&str>) -> Result<Done, Error> {
         let (mut end, mut older) = (end, older);
+        if self.jobs.kind.outcome(&end) == Outcome::Rollback
+            && let Some(settled) = self.settled().await?
+        {
+            // From here on it ends so, also after a crash and if it was asked to stop.
+            let noted = Noted { end: serde_json::to_value(&settled).map_err(Error::internal)?, used };
+            let id = self.task.id.clone();
+            let written = self.jobs.store.write(move |tx| {
+                let life = Life::of(tx, &id)?;
+                Life { ended: Some(noted.clone()), ..life }.put(tx, &id)
+            });
+            written.await?;
+            end = settled;
+        }
         loop {
             used.written_bytes += self.finish(older.take(), self.jobs.kind.outcome(&end)).await?;
             let ended = Ended { end: end.clone(), used, at: self.jobs.router.now() };
@@ -233,7 +261,8 @@ impl<K: Kind> Job<'_, K> {
                 if !tx.has_task(&id)? {
                     return Ok(Recorded::Over);
                 }
-                if Life::of(tx, &id)?.stop && !is_stopped {
+                let life = Life::of(tx, &id)?;
+                if life.stop && life.ended.is_none() && !is_stopped {
                     return Ok(Recorded::Stopped);
                 }
                 let next = kind.end(tx, &place, &ended)?;
@@ -249,7 +278,8 @@ impl<K: Kind> Job<'_, K> {
 
     /// There is no such job, or it is over: nothing of it stays behind.
     async fn forget(&self) -> Result<Done, Error> {
-        self.finish(None, Outcome::Rollback).await?;
+        let outcome = if self.settled().await?.is_some() { Outcome::Commit } else { Outcome::Rollback };
+        self.finish(None, outcome).await?;
         let id = self.task.id.clone();
         self.jobs
             .store

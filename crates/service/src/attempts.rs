@@ -30,6 +30,12 @@ pub trait Participant: Send + Sync {
     /// Is anything there that [`Participant::finish`] would end?
     async fn holds(&self, job: &str) -> Result<bool, Error>;
 
+    /// Has the job done something that others may have built on since, so that it cannot be undone? It counts, however the
+    /// job ends.
+    async fn is_settled(&self, _job: &str) -> Result<bool, Error> {
+        Ok(false)
+    }
+
     /// The next job that holds something, after this one in the service's own order: for a sweep.
     async fn next(&self, after: Option<&str>) -> Result<Option<String>, Error>;
 

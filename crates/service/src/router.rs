@@ -198,6 +198,15 @@ impl Router {
         }
         Ok(false)
     }
+    /// Has the job done something that cannot be undone?
+    pub async fn is_settled(&self, job: &str) -> Result<bool, Error> {
+        for participant in self.participants() {
+            if participant.is_settled(job).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
     /// The records whose changes by attempts are noted.
     pub(crate) fn noted(&self) -> store::journal::Noted {
         let all = self.participants();

@@ -48,6 +48,8 @@ pub(crate) enum Reply {
     Ok(Box<Answer>),
     Failed { error: Failure, scanned_bytes: u64 },
     Cancelled,
+    /// The table has its new state; what the worker would have said of it is not known.
+    Settled,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -163,8 +165,12 @@ impl Kind for Queries {
         failed((2, 1010), "Query timeout: the query ran longer than 30 minutes")
     }
 
+    fn settled(&self) -> Option<Reply> {
+        Some(Reply::Settled)
+    }
+
     fn outcome(&self, end: &Reply) -> Outcome {
-        if matches!(end, Reply::Ok(_)) { Outcome::Commit } else { Outcome::Rollback }
+        if matches!(end, Reply::Ok(_) | Reply::Settled) { Outcome::Commit } else { Outcome::Rollback }
     }
 
     fn end(&self, tx: &mut Tx<'_>, place: &Payload, ended: &Ended<Reply>) -> Result<Next<Payload>, Error> {
@@ -200,7 +206,7 @@ impl Reply {
         match self {
             Self::Ok(answer) => answer.scanned_bytes,
             Self::Failed { scanned_bytes, .. } => *scanned_bytes,
-            Self::Cancelled => 0,
+            Self::Cancelled | Self::Settled => 0,
         }
     }
 }
@@ -234,6 +240,7 @@ fn end(record: &mut Record, reply: &Reply, now: jiff::Timestamp) {
             manifest.clone_from(&outcome.manifest_location);
             record.status().state = Some("SUCCEEDED".to_owned());
         }
+        Reply::Settled => record.status().state = Some("SUCCEEDED".to_owned()),
         Reply::Failed { error, .. } => {
             let status = record.status();
             status.state = Some("FAILED".to_owned());

@@ -38,6 +38,17 @@ pub(crate) async fn seen(cx: &Cx, client: &Client, ended: &str) -> Option<String
             let partition = has(cx, "glue", "getPartition", partition).await?;
             (partition != whole).then(|| format!("its partition is there: {partition}")).and_then(fault)
         }
+        What::Commit => {
+            let table = cx.call_json("glue", "getTable", json!({ "DatabaseName": "db", "Name": "ice" })).await.ok()?;
+            let named = table["Table"]["Parameters"]["files"].as_str().unwrap_or_default().to_owned();
+            let own = format!("ice/{n}/");
+            let named: Vec<&str> = named.split(' ').filter(|file| file.starts_with(&own)).collect();
+            let found = objects(cx, &own).await?;
+            if found != named || named.len() != wanted(1) {
+                return fault(format!("its table names {named:?} and there is {found:?}"));
+            }
+            None
+        }
         What::Run => {
             let runs = cx.call_json("glue", "getJobRuns", json!({ "JobName": format!("j{n}") })).await.ok()?;
             for run in runs["JobRuns"].as_array().into_iter().flatten() {

@@ -21,6 +21,8 @@ pub enum What {
     Select,
     Ctas,
     Insert,
+    /// A new state of a table that others change too.
+    Commit,
     Run,
     Crawl,
     Transform,
@@ -52,6 +54,8 @@ impl Client {
             What::Ctas,
             What::Insert,
             What::Insert,
+            What::Commit,
+            What::Commit,
             What::Run,
             What::Crawl,
             What::Transform,
@@ -148,6 +152,10 @@ impl Client {
                 let sql = format!("INSERT INTO db.facts SELECT {n}");
                 Ok(id(cx.call_json("athena", start, query(sql)).await?, "QueryExecutionId"))
             }
+            What::Commit => {
+                let sql = format!("DELETE FROM db.ice WHERE n = {n}");
+                Ok(id(cx.call_json("athena", start, query(sql)).await?, "QueryExecutionId"))
+            }
             What::Run => {
                 let command = json!({ "Name": "glueetl", "ScriptLocation": "s3://lake/s.py" });
                 let retries = n % 2;
@@ -191,7 +199,7 @@ impl Client {
     async fn stop(&self, cx: &Cx) -> Result<(), Error> {
         let id = self.id();
         let stop = match self.what {
-            What::Select | What::Ctas | What::Insert => {
+            What::Select | What::Ctas | What::Insert | What::Commit => {
                 cx.call_json("athena", "stopQueryExecution", json!({ "QueryExecutionId": id })).await
             }
             What::Run => {
@@ -210,7 +218,7 @@ impl Client {
         let id = self.id();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let state = match self.what {
-            What::Select | What::Ctas | What::Insert => {
+            What::Select | What::Ctas | What::Insert | What::Commit => {
                 let found = cx.call_json("athena", "getQueryExecution", json!({ "QueryExecutionId": id })).await?;
                 text(&found["QueryExecution"]["Status"]["State"])
             }
@@ -247,12 +255,15 @@ impl Client {
 pub(crate) async fn prepare(cx: &Cx) {
     let storage = json!({ "Columns": [{ "Name": "n", "Type": "bigint" }], "Location": "s3://lake/facts/" });
     let facts =
-        json!({ "Name": "facts", "StorageDescriptor": storage, "PartitionKeys": [{ "Name": "p", "Type": "string" }] });
+        json!({ "Name": "facts", "StorageDescriptor": storage.clone(), "PartitionKeys": [{ "Name": "p", "Type": "string" }] });
+    let state = json!({ "table_type": "ICEBERG", "metadata_location": "s3://lake/ice/0", "files": "" });
+    let ice = json!({ "Name": "ice", "StorageDescriptor": storage, "Parameters": state });
     let container = json!({ "Image": "i", "ModelDataUrl": "s3://lake/model.tar.gz" });
     let wanted = [
         ("s3", "createBucket", json!({ "Bucket": "lake" })),
         ("glue", "createDatabase", json!({ "DatabaseInput": { "Name": "db" } })),
         ("glue", "createTable", json!({ "DatabaseName": "db", "TableInput": facts })),
+        ("glue", "createTable", json!({ "DatabaseName": "db", "TableInput": ice })),
         (
             "sagemaker",
             "createModel",

@@ -469,6 +469,19 @@ async fn query(hand: &Hand, request: &Value) -> Step<Value> {
         let input = json!({ "DatabaseName": "db", "TableName": "facts", "PartitionValueList": [number], "PartitionInput": changed });
         hand.call("glue", "updatePartition", input).await?;
     }
+    if sql.starts_with("DELETE") {
+        let found = hand.call("glue", "getTable", json!({ "DatabaseName": "db", "Name": "ice" })).await?;
+        let (table, serial) = (&found["Table"], hand.outside.serial());
+        let file = format!("ice/{number}/{serial}");
+        hand.write(&file, "rows").await?;
+        hand.step().await?;
+        let files = format!("{} {file}", text(&table["Parameters"]["files"]));
+        let state = json!({ "table_type": "ICEBERG", "metadata_location": format!("s3://lake/ice/{serial}"), "files": files.trim() });
+        let new = json!({ "Name": "ice", "StorageDescriptor": table["StorageDescriptor"], "Parameters": state });
+        let input = json!({ "DatabaseName": "db", "TableInput": new, "VersionId": table["VersionId"] });
+        hand.call("glue", "updateTable", input).await?;
+        hand.step().await?;
+    }
     let output = text(&request["output"]);
     let key = format!("{}{id}.csv", output.trim_start_matches("s3://lake/"));
     hand.write(&key, "\"1\"\n").await?;

@@ -54,8 +54,8 @@ fn jobs_end_once_and_leave_nothing_behind() {
 /// done again, and what was stopped leaves neither files nor tables nor keys.
 #[test]
 fn a_crash_at_any_commit_changes_nothing() {
-    use jobs::What::{Crawl, Ctas, Insert, Run, Select, Stack, Transform};
-    for what in [Ctas, Insert, Select, Run, Crawl, Transform, Stack] {
+    use jobs::What::{Commit, Crawl, Ctas, Insert, Run, Select, Stack, Transform};
+    for what in [Ctas, Commit, Insert, Select, Run, Crawl, Transform, Stack] {
         for stops in [false, true] {
             let crashes = jobs::crash_everywhere(what, stops).unwrap_or_else(|fault| panic!("{fault}"));
             assert!(crashes > 4, "{what:?}: only {crashes}");

@@ -38,6 +38,16 @@ impl Participant for Glue {
         Ok(self.store.read(|tx| tx.has_journal(job)).await?)
     }
 
+    /// A new state of an Iceberg table is there for others to build on as soon as the catalog names it.
+    async fn is_settled(&self, job: &str) -> Result<bool, Error> {
+        let changes = self.store.read(|tx| tx.journal(job)).await?;
+        Ok(changes.iter().any(|change| {
+            let table = Place::of(&change.key).is_some_and(|place| place.kind == "table");
+            let now = change.after.as_deref().and_then(state);
+            table && now.is_some() && now != change.before.as_deref().and_then(state)
+        }))
+    }
+
     async fn next(&self, after: Option<&str>) -> Result<Option<String>, Error> {
         Ok(self.store.read(|tx| tx.next_journal(after)).await?)
     }
@@ -45,6 +55,14 @@ impl Participant for Glue {
     fn notes(&self, key: &[u8]) -> bool {
         Place::of(key).is_some()
     }
+}
+
+/// The state of an Iceberg table that its record names.
+fn state(record: &[u8]) -> Option<String> {
+    let table: api_glue::Table = serde_json::from_slice(record).ok()?;
+    let parameters = table.parameters?;
+    let is_iceberg = parameters.get("table_type").is_some_and(|kind| kind.eq_ignore_ascii_case("ICEBERG"));
+    parameters.get("metadata_location").filter(|_| is_iceberg).cloned()
 }
 
 /// What a record is about.
