@@ -4,18 +4,21 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::config::ConfigOptions;
+use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::functions_aggregate::{average::avg_udaf, count::count_udaf, min_max, sum::sum_udaf};
 use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, Between, BinaryExpr, Case, Cast, InList, InSubquery, Like,
-    ScalarFunction,
+    ScalarFunction, WindowFunction,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Projection, ScalarUDF, Union, Values,
+    Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Projection, ScalarUDF, SortExpr, Union,
+    Values, WindowFrameBound, WindowFrameUnits,
 };
 use datafusion::optimizer::AnalyzerRule;
 use trino_functions::scalar::operator::is_native;
@@ -57,11 +60,55 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         .data
         .recompute_schema()?;
     let plan = match plan {
+        LogicalPlan::Sort(mut sort) => {
+            sort.expr = ordered(sort.expr, sort.input.schema())?;
+            LogicalPlan::Sort(sort)
+        }
         LogicalPlan::Aggregate(aggregate) => native_aggregates(aggregate)?,
         LogicalPlan::Values(values) => typed_values(values)?,
         other => other,
     };
     Ok(Transformed::yes(plan))
+}
+
+/// Keys in Trino's order where Arrow has another: a moment is its instant, whatever its zone; and where nulls come first,
+/// `NaN` is less than every number.
+fn ordered(keys: Vec<SortExpr>, schema: &DFSchema) -> Result<Vec<SortExpr>> {
+    let mut all = Vec::with_capacity(keys.len());
+    for mut key in keys {
+        match type_of(&key.expr, schema)? {
+            Type::TimestampTz(_) => {
+                if let DataType::Struct(fields) = key.expr.get_type(schema)?
+                    && let Some(instant) = fields.first()
+                {
+                    key.expr = key.expr.field(instant.name().as_str());
+                }
+            }
+            Type::Real | Type::Double if key.nulls_first => {
+                let flag = trino("is_nan", vec![key.expr.clone()]);
+                all.push(SortExpr { expr: flag, asc: !key.asc, nulls_first: true });
+            }
+            _ => {}
+        }
+        all.push(key);
+    }
+    Ok(all)
+}
+
+/// As [`ordered`]; a frame by values has one key, and those that name a distance need its type.
+fn ordered_window(mut window: WindowFunction, schema: &DFSchema) -> Result<Expr> {
+    let keys = ordered(window.params.order_by.clone(), schema)?;
+    let distance = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::Preceding(value) | WindowFrameBound::Following(value) => !value.is_null(),
+        WindowFrameBound::CurrentRow => false,
+    };
+    let frame = &window.params.window_frame;
+    let by_distance =
+        frame.units == WindowFrameUnits::Range && (distance(&frame.start_bound) || distance(&frame.end_bound));
+    if !by_distance || keys.len() == window.params.order_by.len() {
+        window.params.order_by = keys;
+    }
+    Ok(Expr::WindowFunction(Box::new(window)))
 }
 
 /// DataFusion takes of its rows' types only what Arrow says.
@@ -181,6 +228,9 @@ fn coerced(expr: Expr, from: &Type, to: &Type) -> Expr {
 fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let expr = match expr {
         Expr::InSubquery(query) => return membership(query, schema).map(Transformed::yes),
+        Expr::WindowFunction(window) if !window.params.order_by.is_empty() => {
+            return ordered_window(*window, schema).map(Transformed::yes);
+        }
         other => other,
     };
     let Expr::ScalarFunction(function) = &expr else { return Ok(Transformed::no(expr)) };
@@ -219,7 +269,7 @@ fn constant(expr: &Expr, schema: &DFSchema) -> Result<Option<Expr>> {
         .iter()
         .filter_map(|arg| if let Expr::Literal(scalar, _) = arg { Some(scalar) } else { None })
         .collect();
-    let text = datafusion::arrow::datatypes::Field::new("", datafusion::arrow::datatypes::DataType::Utf8, true);
+    let text = datafusion::arrow::datatypes::Field::new("", DataType::Utf8, true);
     let arguments: Vec<_> = scalars.iter().map(|scalar| argument(&text, Some(scalar))).collect();
     let call = trino_functions::call::resolve("$literal", &arguments).map_err(failed)?;
     let columns = scalars

@@ -358,6 +358,15 @@ fn known_plan(text: &str) -> Option<(&'static str, String)> {
         ("INVALID_WINDOW_FRAME", text.to_owned())
     } else if text.starts_with("Invalid window frame: frame offsets") {
         ("INVALID_WINDOW_FRAME", "Window frame offset value must not be negative or null".to_owned())
+    } else if let Some(rest) = text.strip_prefix("Order by column out of bounds, specified: ") {
+        let position = rest.split(',').next().unwrap_or_default();
+        ("INVALID_COLUMN_REFERENCE", format!("ORDER BY position {position} is not in select list"))
+    } else if let Some(rest) = text.strip_prefix("Cannot find column with position ") {
+        let position = rest.split(' ').next().unwrap_or_default();
+        ("INVALID_COLUMN_REFERENCE", format!("GROUP BY position {position} is not in select list"))
+    } else if text.starts_with("WITH query name ") {
+        let name = text.split('"').nth(1).unwrap_or_default();
+        ("DUPLICATE_NAMED_QUERY", format!("WITH query name '{name}' specified more than once"))
     } else if text.starts_with("SELECT * with no tables") {
         ("COLUMN_NOT_FOUND", "SELECT * not allowed in queries without FROM clause".to_owned())
     } else if let Some(name) = text.strip_prefix("Invalid qualifier ") {

@@ -9,6 +9,7 @@
 //! | `plan` | relations that DataFusion does not plan: UNNEST, samples |
 //! | `functions` | Trino's functions, made known to DataFusion |
 //! | `analyze` | calls back into DataFusion's own expressions, where types are known |
+//! | `decorrelate` | correlated subqueries that DataFusion refuses, as joins |
 //! | `run` | carries a statement out |
 //! | `types`, `value`, `result` | types, values and files as Athena writes them |
 //! | [`worker`] | the JSON request and reply of a worker process |
@@ -17,6 +18,7 @@
 
 mod analyze;
 pub mod catalog;
+mod decorrelate;
 mod error;
 mod functions;
 mod handed;

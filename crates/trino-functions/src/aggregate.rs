@@ -323,13 +323,21 @@ const MAP_UNION: Groups = |_, rows| {
     Ok(if any { Value::Map(all) } else { Value::Null })
 };
 
+/// Trino's limit of a list.
+const LONGEST_LIST: usize = 1_048_576;
+
 const LISTAGG: Groups = |_, rows| {
     let mut texts = rows.iter().filter(|row| !row[0].is_null()).peekable();
     if texts.peek().is_none() {
         return Ok(Value::Null);
     }
     let separator = rows[0].get(1).map_or("", Value::as_str);
-    Ok(texts.map(|row| row[0].as_str()).collect::<Vec<_>>().join(separator).into())
+    let text = texts.map(|row| row[0].as_str()).collect::<Vec<_>>().join(separator);
+    if text.len() > LONGEST_LIST {
+        let text = format!("Concatenated string has the length in bytes larger than the maximum {LONGEST_LIST}");
+        return Err(Error::new("EXCEEDED_FUNCTION_MEMORY_LIMIT", text));
+    }
+    Ok(text.into())
 };
 
 const APPROX_DISTINCT: Groups = |_, rows| {

@@ -195,6 +195,12 @@ fn write_string(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             '\u{8}' => f.write_str("\\b")?,
             '\u{c}' => f.write_str("\\f")?,
             c if c < ' ' => write!(f, "\\u{:04X}", u32::from(c))?,
+            // Beyond the first plane Jackson writes both halves of a pair.
+            c if u32::from(c) > 0xFFFF => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(f, "\\u{unit:04X}")?;
+                }
+            }
             c => f.write_char(c)?,
         }
     }
@@ -217,7 +223,11 @@ pub(crate) fn from_possible(from: &Type) -> bool {
         | Type::Date
         | Type::Timestamp(_) => true,
         Type::Array(item) => from_possible(item),
-        Type::Map(key, value) => from_possible(key) && from_possible(value),
+        // A key becomes a member's name.
+        Type::Map(key, value) => {
+            let nested = matches!(key.as_ref(), Type::Row(_) | Type::Array(_) | Type::Map(..));
+            !nested && from_possible(key) && from_possible(value)
+        }
         Type::Row(fields) => fields.iter().all(|(_, ty)| from_possible(ty)),
         _ => false,
     }

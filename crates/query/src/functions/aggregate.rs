@@ -19,12 +19,13 @@ use trino_functions::{Type, Value};
 use super::{failed, field_of, scalar_of};
 
 /// An aggregate by its name, and the order of its rows if one is asked for: `array_agg$dl` sorts by its last argument,
-/// descending, nulls last.
+/// descending, nulls last; `array_agg$u$al` takes equal rows once.
 #[derive(Debug)]
 pub(crate) struct TrinoAggregate {
     name: String,
     base: String,
     order: Vec<Order>,
+    distinct: bool,
     signature: Signature,
 }
 
@@ -36,12 +37,13 @@ struct Order {
 
 impl TrinoAggregate {
     pub(crate) fn new(name: &str) -> Self {
-        let mut parts = name.split('$');
+        let mut parts = name.split('$').peekable();
         let base = parts.next().unwrap_or(name).to_owned();
+        let distinct = parts.next_if_eq(&"u").is_some();
         let order = parts.map(|p| Order { descending: p.starts_with('d'), nulls_first: p.ends_with('f') }).collect();
         let any = vec![TypeSignature::Nullary, TypeSignature::VariadicAny];
         let signature = Signature::one_of(any, Volatility::Immutable);
-        Self { name: name.to_owned(), base, order, signature }
+        Self { name: name.to_owned(), base, order, distinct, signature }
     }
 
     pub(crate) fn base(&self) -> &str {
@@ -49,7 +51,7 @@ impl TrinoAggregate {
     }
 
     pub(crate) fn is_ordered(&self) -> bool {
-        !self.order.is_empty()
+        self.distinct || !self.order.is_empty()
     }
 
     fn call(&self, types: &[Type]) -> Result<Aggregate> {
@@ -60,7 +62,7 @@ impl TrinoAggregate {
         let given: Vec<Type> = args.expr_fields.iter().map(|field| Type::of(field)).collect();
         let call = self.call(&given)?;
         let kept: Vec<Type> = call.params.iter().chain(given.iter().skip(call.params.len())).cloned().collect();
-        Ok(Collect { call, given, kept, order: self.order.clone(), distinct: args.is_distinct, rows: Vec::new() })
+        Ok(Collect { call, given, kept, order: self.order.clone(), distinct: args.is_distinct || self.distinct, rows: Vec::new() })
     }
 }
 
@@ -165,14 +167,24 @@ impl Collect {
                                 std::cmp::Ordering::Greater
                             }
                         }
-                        _ if how.descending => order(y, x),
-                        _ => order(x, y),
+                        _ if how.descending => compared(y, x, how.nulls_first),
+                        _ => compared(x, y, how.nulls_first),
                     }
                 })
                 .find(|found| found.is_ne())
                 .unwrap_or(std::cmp::Ordering::Equal)
         });
         rows
+    }
+}
+
+/// Where nulls come first, `NaN` is less than every number; else it is greater.
+fn compared(x: &Value, y: &Value, nan_first: bool) -> std::cmp::Ordering {
+    let is_nan = |value: &Value| matches!(value, Value::Double(_) | Value::Real(_)) && value.as_double().is_nan();
+    match (is_nan(x), is_nan(y)) {
+        (true, false) if nan_first => std::cmp::Ordering::Less,
+        (false, true) if nan_first => std::cmp::Ordering::Greater,
+        _ => order(x, y),
     }
 }
 
@@ -192,7 +204,15 @@ impl Accumulator for Collect {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let rows = if self.distinct || !self.order.is_empty() { self.sorted() } else { std::mem::take(&mut self.rows) };
+        let rows = if self.distinct || !self.order.is_empty() {
+            // The keys of the order are no arguments.
+            let width = self.call.params.len();
+            let mut rows = self.sorted();
+            rows.iter_mut().for_each(|row| row.truncate(width));
+            rows
+        } else {
+            std::mem::take(&mut self.rows)
+        };
         let value = (self.call.run)(&self.call, &rows).map_err(failed)?;
         if !self.distinct && self.order.is_empty() {
             self.rows = rows;

@@ -347,15 +347,7 @@ impl Run<'_> {
             if wrong {
                 return Err(failed(Error::argument("Lambda comparator must return either -1, 0, or 1")));
             }
-            let mut order: Vec<usize> = (0..count).collect();
-            // By insertion, for a comparator need not be a proper order.
-            for i in 1..count {
-                let mut at = i;
-                while at > 0 && table[order[at - 1] * count + order[at]].as_int() > 0 {
-                    order.swap(at - 1, at);
-                    at -= 1;
-                }
-            }
+            let order = sorted_as_java(count, |a, b| table[a * count + b].as_int() < 0);
             sorted.push(Value::Array(order.into_iter().map(|i| items[i].clone()).collect()));
         }
         Ok(sorted)
@@ -481,6 +473,38 @@ fn is_tried(error: &DataFusionError) -> bool {
     ["DIVISION_BY_ZERO", "INVALID_CAST_ARGUMENT", "INVALID_FUNCTION_ARGUMENT", "NUMERIC_VALUE_OUT_OF_RANGE"]
         .iter()
         .any(|code| message.starts_with(code))
+}
+
+/// The order that `java.util.List.sort` gives to fewer than 32 items, which shows where a comparator is no proper order:
+/// the run at the start, turned round if it descends, then the rest inserted by binary search.
+fn sorted_as_java(count: usize, less: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    if count < 2 {
+        return order;
+    }
+    let descends = less(1, 0);
+    let mut run = 2;
+    while run < count && less(run, run - 1) == descends {
+        run += 1;
+    }
+    if descends {
+        order[..run].reverse();
+    }
+    for start in run..count {
+        let pivot = order[start];
+        let (mut left, mut right) = (0, start);
+        while left < right {
+            let middle = usize::midpoint(left, right);
+            if less(pivot, order[middle]) {
+                right = middle;
+            } else {
+                left = middle + 1;
+            }
+        }
+        order.copy_within(left..start, left + 1);
+        order[left] = pivot;
+    }
+    order
 }
 
 /// One row's result from those of its items.

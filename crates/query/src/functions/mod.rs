@@ -54,6 +54,7 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
         "$current_time",
         "$localtime",
         "$localtimestamp",
+        "$single",
         "$sum_of_bigints",
         "$sum_of_decimals",
     ];

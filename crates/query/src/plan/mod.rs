@@ -1,12 +1,20 @@
 //! What Trino's queries need of DataFusion's planner beyond functions: relations that it does not plan.
 
+mod lambdas;
 mod relations;
 mod unnest;
 
 use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionContext;
+
+/// DataFusion's rules for physical plans, kept from lambdas where they would break them.
+pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    PhysicalOptimizer::new().rules.into_iter().map(lambdas::kept_from).collect()
+}
 
 /// Makes a session plan Trino's relations.
 pub(crate) fn register(context: &SessionContext) -> datafusion::common::Result<()> {

@@ -84,12 +84,17 @@ impl Run<'_> {
         }
         // GROUPING reads a column that only an aggregation itself has: before anything is put above one.
         let mut analyzers: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-            vec![Arc::new(ResolveGroupingFunction::new()), Arc::new(crate::analyze::TrinoAnalyzer)];
+            vec![
+                Arc::new(ResolveGroupingFunction::new()),
+                Arc::new(crate::analyze::TrinoAnalyzer),
+                Arc::new(crate::decorrelate::Decorrelate),
+            ];
         analyzers.extend(datafusion::optimizer::Analyzer::new().rules);
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::new(runtime.build()?))
             .with_default_features()
+            .with_physical_optimizer_rules(crate::plan::physical_rules())
             .with_physical_optimizer_rule(Arc::new(crate::scan::FileOrder))
             .with_analyzer_rules(analyzers)
             .build();
@@ -138,7 +143,9 @@ impl Run<'_> {
         if depth > DEEPEST_VIEW {
             return Err(Error::user(1006, "INVALID_VIEW", "Views are nested too deeply or refer to themselves"));
         }
-        let statement = DfStatement::Statement(Box::new(SqlStatement::Query(Box::new(select.query.clone()))));
+        let mut query = select.query.clone();
+        sql::in_session(&mut query, CATALOG, database);
+        let statement = DfStatement::Statement(Box::new(SqlStatement::Query(Box::new(query))));
         let state = session.context.state();
         let references = state.resolve_table_references(&statement)?;
         for reference in references {

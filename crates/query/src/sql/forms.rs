@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, BinaryOperator, Distinct, Expr, FunctionArguments, GroupByExpr, Ident, Join as AstJoin, JoinConstraint,
+    Array, BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, Join as AstJoin, JoinConstraint,
     JoinOperator, LimitClause, NamedWindowDefinition, NamedWindowExpr, ObjectName, ObjectNamePart, OrderByExpr,
     OrderByKind, Query, Select as AstSelect, SelectItem, SetExpr, SetOperator, SetQuantifier, TableAlias,
     TableAliasColumnDef, TableFactor, TableVersion, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
@@ -500,11 +500,12 @@ fn lateral_rows(factor: &mut TableFactor) {
 }
 
 /// `TABLE(sequence(1, 3))`
-pub(super) fn table_function(factor: &mut TableFactor) {
-    let TableFactor::TableFunction { expr: Expr::Function(call), alias } = factor else { return };
-    if name_of(call).as_deref() != Some("sequence") || plain_arguments(call).is_none_or(|args| args.len() < 2) {
-        return;
+pub(super) fn table_function(factor: &mut TableFactor) -> Result<()> {
+    let TableFactor::TableFunction { expr: Expr::Function(call), alias } = factor else { return Ok(()) };
+    if name_of(call).as_deref() != Some("sequence") {
+        return Ok(());
     }
+    let Some(arguments) = sequence_arguments(call)? else { return Ok(()) };
     let column = TableAliasColumnDef::from_name("sequential_number");
     let mut alias = alias.take().unwrap_or_else(|| TableAlias {
         explicit: true,
@@ -517,11 +518,36 @@ pub(super) fn table_function(factor: &mut TableFactor) {
     }
     *factor = TableFactor::UNNEST {
         alias: Some(alias),
-        array_exprs: vec![Expr::Function(call.clone())],
+        array_exprs: vec![function("sequence", arguments)],
         with_offset: false,
         with_offset_alias: None,
         with_ordinality: false,
     };
+    Ok(())
+}
+
+/// `start`, `stop` and `step`, by their places or by their names.
+fn sequence_arguments(call: &Function) -> Result<Option<Vec<Expr>>> {
+    let FunctionArguments::List(list) = &call.args else { return Ok(None) };
+    let mut found: [Option<Expr>; 3] = [Some(number(0)), None, Some(number(1))];
+    for (place, argument) in list.args.iter().enumerate() {
+        let (place, value) = match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (place, value),
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
+                match ["start", "stop", "step"].iter().position(|known| name.value.eq_ignore_ascii_case(known)) {
+                    Some(place) => (place, value),
+                    None => return Ok(None),
+                }
+            }
+            _ => return Ok(None),
+        };
+        let Some(slot) = found.get_mut(place) else { return Ok(None) };
+        *slot = Some(value.clone());
+    }
+    match found.into_iter().collect() {
+        Some(arguments) => Ok(Some(arguments)),
+        None => Err(Error::user(1006, "MISSING_ARGUMENT", "line 1:1: Missing argument: STOP")),
+    }
 }
 
 pub(super) fn group_joins(from: &mut TableWithJoins) {

@@ -59,6 +59,8 @@ pub(super) fn readable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 let with = vec![Token::SingleQuotedString(" ".to_owned())];
                 changes.push(Change { from: at + 1, to: at + 1, with });
             }
+            Some("TRIM") => plain_trim(&tokens, at, &mut changes),
+            Some("TABLE") => table_query(&tokens, at, &mut changes),
             Some("VALUES") => {
                 values(&tokens, at + 1, &mut changes);
                 quantified_values(&tokens, at, &mut changes);
@@ -133,6 +135,8 @@ fn keyword(tokens: &[TokenWithSpan], at: usize) -> Option<&'static str> {
         "LEADING",
         "TRAILING",
         "BOTH",
+        "TRIM",
+        "TABLE",
     ];
     let word = bare(tokens, at)?;
     KNOWN.iter().chain(UNREADABLE).chain(AFTER_VALUES).find(|known| word.eq_ignore_ascii_case(known)).copied()
@@ -182,6 +186,41 @@ fn cast_type(tokens: &[TokenWithSpan], open: usize, changes: &mut Vec<Change>) {
         let text = text_of(&tokens[start..close]);
         let with = vec![Token::make_word(TYPE, None), Token::LParen, Token::SingleQuotedString(text), Token::RParen];
         changes.push(Change { from: start, to: close, with });
+    }
+}
+
+/// `TRIM(x, y)` is a call as any other, which sqlparser does not read.
+fn plain_trim(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Change>) {
+    let Some(close) = tokens.get(at + 1).filter(|next| next.token == Token::LParen).and_then(|_| closing(tokens, at + 1))
+    else {
+        return;
+    };
+    let (mut depth, mut listed) = (0i32, false);
+    for inner in at + 1..close {
+        match tokens[inner].token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth -= 1,
+            Token::Comma if depth == 1 => listed = true,
+            _ if depth == 1 && keyword(tokens, inner) == Some("FROM") => return,
+            _ => {}
+        }
+    }
+    if listed {
+        changes.push(Change { from: at, to: at + 1, with: vec![Token::make_word("trim", Some('"'))] });
+    }
+}
+
+/// `TABLE name` → `SELECT * FROM name`
+fn table_query(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Change>) {
+    let before = at.checked_sub(1);
+    let starts = before.is_none_or(|before| {
+        matches!(tokens[before].token, Token::LParen | Token::RParen)
+            || bare(tokens, before)
+                .is_some_and(|word| ["UNION", "ALL", "DISTINCT", "EXCEPT", "INTERSECT"].iter().any(|w| word.eq_ignore_ascii_case(w)))
+    });
+    if starts && matches!(tokens.get(at + 1).map(|next| &next.token), Some(Token::Word(_))) {
+        let with = vec![Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+        changes.push(Change { from: at, to: at + 1, with });
     }
 }
 

@@ -11,6 +11,10 @@ const FUNCTIONS: &[&str] = &["json_exists", "json_value", "json_query", "json_ob
 /// The call that begins at `at` in words that sqlparser reads, and where it ends.
 pub(super) fn call(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, Vec<Token>)> {
     let word = bare(tokens, at)?;
+    if word.eq_ignore_ascii_case("json_table") {
+        let close = closing(tokens, at + 1).filter(|_| tokens[at + 1].token == Token::LParen)?;
+        return Some((close + 1, table(&tokens[at + 2..close])?));
+    }
     let name = FUNCTIONS.iter().find(|name| word.eq_ignore_ascii_case(name))?;
     let close = closing(tokens, at + 1).filter(|_| tokens[at + 1].token == Token::LParen)?;
     let inside = &tokens[at + 2..close];
@@ -19,6 +23,10 @@ pub(super) fn call(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, Vec<To
         "json_array" => array(inside)?,
         _ => over_path(name, inside)?,
     };
+    Some((close + 1, invoked(name, arguments)))
+}
+
+fn invoked(name: &str, arguments: Vec<Argument>) -> Vec<Token> {
     let mut out = vec![Token::make_word(&format!("${name}"), Some('"')), Token::LParen];
     for (i, argument) in arguments.into_iter().enumerate() {
         if i > 0 {
@@ -27,7 +35,7 @@ pub(super) fn call(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, Vec<To
         out.extend(argument);
     }
     out.push(Token::RParen);
-    Some((close + 1, out))
+    out
 }
 
 type Argument = Vec<Token>;
@@ -224,4 +232,111 @@ fn over_path(name: &str, mut tokens: &[TokenWithSpan]) -> Option<Vec<Argument>> 
         arguments.extend([raw(name), value, format]);
     }
     Some(arguments)
+}
+
+/// `JSON_TABLE(x, 'lax $[*]' COLUMNS (…))` → `LATERAL (SELECT … FROM UNNEST("$json_items"(x, …)) WITH ORDINALITY AS …)`.
+/// Of nested paths that stand side by side there may be one.
+fn table(tokens: &[TokenWithSpan]) -> Option<Vec<Token>> {
+    let at = top(tokens).into_iter().find(|at| is(tokens, *at, &["COLUMNS"]))?;
+    let close = closing(tokens, at + 1)?;
+    let mut spec = Vec::new();
+    match &tokens[close + 1..] {
+        [] => {}
+        rest if is(rest, 0, &["EMPTY", "ON", "ERROR"]) && rest.len() == 3 => {}
+        rest if is(rest, 0, &["ERROR", "ON", "ERROR"]) && rest.len() == 3 => spec.push("error=error"),
+        _ => return None,
+    }
+    let mut arguments = over_path("json_items", &tokens[..at])?;
+    arguments[2] = raw(spec.join(";"));
+    let mut shown = Shown { columns: Vec::new(), from: unnested(arguments, 0) };
+    shown.add(&tokens[at + 2..close], 0)?;
+    let mut out = vec![Token::make_keyword("LATERAL"), Token::LParen, Token::make_keyword("SELECT")];
+    for (i, column) in shown.columns.into_iter().enumerate() {
+        if i > 0 {
+            out.push(Token::Comma);
+        }
+        out.extend(column);
+    }
+    out.push(Token::make_keyword("FROM"));
+    out.extend(shown.from);
+    out.push(Token::RParen);
+    Some(out)
+}
+
+/// `UNNEST("$json_items"(…)) WITH ORDINALITY AS json_table_0 (item_0, number_0)`
+fn unnested(arguments: Vec<Argument>, level: usize) -> Vec<Token> {
+    let mut out = vec![Token::make_keyword("UNNEST"), Token::LParen];
+    out.extend(invoked("json_items", arguments));
+    out.extend([Token::RParen, Token::make_keyword("WITH"), Token::make_keyword("ORDINALITY")]);
+    out.extend([Token::make_keyword("AS"), own("json_table", level), Token::LParen, own("item", level)]);
+    out.extend([Token::Comma, own("number", level), Token::RParen]);
+    out
+}
+
+fn own(name: &str, level: usize) -> Token {
+    Token::make_word(&format!("{name}_{level}"), Some('"'))
+}
+
+/// What a JSON_TABLE's columns come to.
+struct Shown {
+    columns: Vec<Vec<Token>>,
+    from: Vec<Token>,
+}
+
+impl Shown {
+    fn add(&mut self, tokens: &[TokenWithSpan], level: usize) -> Option<()> {
+        let mut nested = false;
+        for column in parts(tokens) {
+            if is(column, 0, &["NESTED"]) {
+                let path = if is(column, 1, &["PATH"]) { 2 } else { 1 };
+                let Token::SingleQuotedString(text) = &column.get(path)?.token else { return None };
+                let close = closing(column, path + 2).filter(|close| close + 1 == column.len())?;
+                if nested || !is(column, path + 1, &["COLUMNS"]) {
+                    return None;
+                }
+                nested = true;
+                let arguments = vec![vec![own("item", level)], raw(text), raw(""), null(), null()];
+                self.from.extend([Token::make_keyword("LEFT"), Token::make_keyword("JOIN")]);
+                self.from.extend(unnested(arguments, level + 1));
+                self.from.extend([Token::make_keyword("ON"), Token::make_keyword("TRUE")]);
+                self.add(&column[path + 3..close], level + 1)?;
+                continue;
+            }
+            let Token::Word(name) = &column.first()?.token else { return None };
+            let mut shown = if is(column, 1, &["FOR", "ORDINALITY"]) && column.len() == 3 {
+                vec![own("number", level)]
+            } else {
+                value(&name.value, &column[1..], level, column[0].span)?
+            };
+            shown.extend([Token::make_keyword("AS"), column[0].token.clone()]);
+            self.columns.push(shown);
+        }
+        Some(())
+    }
+}
+
+/// `type [FORMAT JSON] [PATH 'path'] …` of an item, as JSON_VALUE or JSON_QUERY would say it.
+fn value(
+    name: &str,
+    column: &[TokenWithSpan],
+    level: usize,
+    span: datafusion::sql::sqlparser::tokenizer::Span,
+) -> Option<Vec<Token>> {
+    const TAIL: &[&str] = &["WITH", "WITHOUT", "DEFAULT", "NULL", "ERROR", "EMPTY", "KEEP", "OMIT"];
+    let with = |token: Token| TokenWithSpan { token, span };
+    let path_at = top(column).into_iter().find(|at| is(column, *at, &["PATH"]));
+    let tail_at = match path_at {
+        Some(at) => at + 2,
+        None => top(column).into_iter().find(|at| TAIL.iter().any(|word| is(column, *at, &[word]))).unwrap_or(column.len()),
+    };
+    let mut ty = &column[..path_at.unwrap_or(tail_at)];
+    let kind = if cut(&mut ty, &["FORMAT", "JSON"]) { "json_query" } else { "json_value" };
+    let path = match path_at {
+        Some(at) => column.get(at + 1)?.clone(),
+        None => with(Token::SingleQuotedString(format!("lax $.\"{name}\""))),
+    };
+    let mut call = vec![with(own("item", level)), with(Token::Comma), path, with(Token::make_keyword("RETURNING"))];
+    call.extend_from_slice(ty);
+    call.extend_from_slice(column.get(tail_at..)?);
+    Some(invoked(kind, over_path(kind, &call)?))
 }

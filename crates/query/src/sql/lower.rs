@@ -5,11 +5,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Fetch, Function, FunctionArg,
+    AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment, Expr, Fetch, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval,
     LambdaFunction, LambdaFunctionParameter, LambdaSyntax, LimitClause, NullTreatment, ObjectName, ObjectNamePart,
     OneOrManyWithParens, OrderByExpr, OrderByKind, Query, SetExpr, Subscript, TrimWhereField, TypedString,
-    UnaryOperator, Value, VisitMut, VisitorMut, WindowFrame, WindowType, visit_expressions,
+    UnaryOperator, Value, VisitMut, VisitorMut, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType, visit_expressions,
 };
 use trino_functions::Type;
 use trino_functions::call::Argument;
@@ -30,6 +30,8 @@ const WINDOW: &[&str] = &[
     "last_value",
     "nth_value",
 ];
+/// Those that stand for a row's place, whatever the frame.
+const RANKING: &[&str] = &["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
 const COUNTING: &[&str] = &["row_number", "rank", "dense_rank", "ntile"];
 
 /// Functions that take lambdas.
@@ -63,11 +65,14 @@ const GRAMMAR: &[&str] = &[
     "character_length",
     "unnest",
     "rand",
+    "current_catalog",
+    "current_schema",
 ];
 
 /// Functions of Trino's that are not here, refused by name.
 const REFUSED: &[&str] = &[
     "bar",
+    "current_user",
     "color",
     "render",
     "rgb",
@@ -103,6 +108,27 @@ pub(super) fn is_known(name: &str) -> bool {
         || GRAMMAR.contains(&name)
 }
 
+/// The function that stands for what the session says until that is known.
+const SESSION: &str = "$session";
+
+/// Puts the session's catalog and database into a query.
+pub(crate) fn in_session(query: &mut Query, catalog: &str, database: &str) {
+    struct InSession<'a>(&'a str, &'a str);
+    impl VisitorMut for InSession<'_> {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Function(function) = &*expr
+                && function.name == named(SESSION)
+            {
+                let of_catalog = arguments(function).first().and_then(raw_text) == Some("current_catalog");
+                *expr = literal(if of_catalog { self.0 } else { self.1 }, "text");
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = VisitMut::visit(query, &mut InSession(catalog, database));
+}
+
 /// Lowers a query; what is told back are the names of aggregates made on the way.
 pub(super) fn lower(query: &mut Query) -> Result<Vec<String>> {
     let mut lowering = Lowering::default();
@@ -120,6 +146,8 @@ struct Lowering {
     error: Option<Error>,
     limits: Vec<(Option<LimitClause>, Option<Fetch>)>,
     frames: Vec<Option<WindowFrame>>,
+    /// Parameters of the lambdas around an expression.
+    parameters: Vec<Vec<String>>,
 }
 
 /// A text that is not a literal of the statement's.
@@ -272,6 +300,7 @@ impl VisitorMut for Lowering {
                 }
             }
             Expr::Lambda(lambda) => {
+                self.parameters.push(lambda.params.iter().map(|param| param.name.value.to_lowercase()).collect());
                 if let Some(name) = aggregated(&lambda.body) {
                     return self.fail(Error::user(
                         1006,
@@ -280,6 +309,15 @@ impl VisitorMut for Lowering {
                             "line 1:8: Lambda expression cannot contain aggregations, window functions or grouping operations: [{name}]"
                         ),
                     ));
+                }
+            }
+            // A field of a parameter looks like a table's column.
+            Expr::CompoundIdentifier(parts) => {
+                let first = parts.first().map(|part| part.value.to_lowercase()).unwrap_or_default();
+                if self.parameters.iter().any(|names| names.contains(&first)) {
+                    let mut parts = std::mem::take(parts).into_iter();
+                    let parameter = parts.next().map_or_else(|| Expr::Value(Value::Null.into()), Expr::Identifier);
+                    *expr = parts.fold(parameter, |value, name| call("$field", vec![value, raw(&name.value)]));
                 }
             }
             Expr::Function(function) => {
@@ -298,6 +336,9 @@ impl VisitorMut for Lowering {
             && let Some(frame) = self.frames.pop()
         {
             spec.window_frame = frame;
+        }
+        if matches!(expr, Expr::Lambda(_)) {
+            self.parameters.pop();
         }
         match self.expression(expr) {
             Ok(()) => ControlFlow::Continue(()),
@@ -329,6 +370,12 @@ impl Lowering {
                     other => type_text(other),
                 };
                 literal(&text, &kind)
+            }
+            Expr::Identifier(name)
+                if name.quote_style.is_none()
+                    && matches!(name.value.to_lowercase().as_str(), "current_catalog" | "current_schema") =>
+            {
+                call(SESSION, vec![raw(&name.value.to_lowercase())])
             }
             Expr::UnaryOp { op: UnaryOperator::Minus, expr } => call("$neg", vec![take(expr)]),
             Expr::UnaryOp { op: UnaryOperator::Plus, expr } | Expr::Nested(expr) => take(expr),
@@ -461,6 +508,7 @@ impl Lowering {
             "current_timestamp" | "current_date" | "current_time" | "localtime" | "localtimestamp" => {
                 return Ok(Some(call(&format!("${name}"), Vec::new())));
             }
+            "current_catalog" | "current_schema" => return Ok(Some(call(SESSION, vec![raw(&name)]))),
             "rand" => function.name = named("random"),
             "char_length" | "character_length" => function.name = named("length"),
             "reduce_agg" if !windowed => {
@@ -480,12 +528,25 @@ impl Lowering {
             }
             _ => {}
         }
+        let mut own_frame = false;
         if windowed {
             if let Some(WindowType::WindowSpec(spec)) = &function.over
                 && let Some(name) = &spec.window_name
             {
                 let text = format!("line 1:8: Cannot resolve WINDOW name {}", name.value);
                 return Err(Error::user(1006, "INVALID_WINDOW_REFERENCE", text));
+            }
+            if let Some(WindowType::WindowSpec(spec)) = &mut function.over {
+                check_frame(&name, spec)?;
+                if spec.window_frame.is_none() && (RANKING.contains(&name.as_str()) || name == "lag" || name == "lead") {
+                    // They read no frame; that of ranges is not there for every type of key.
+                    spec.window_frame = Some(WindowFrame {
+                        units: WindowFrameUnits::Rows,
+                        start_bound: WindowFrameBound::Preceding(None),
+                        end_bound: Some(WindowFrameBound::CurrentRow),
+                    });
+                    own_frame = true;
+                }
             }
             if matches!(name.as_str(), "lag" | "lead")
                 && let Some(WindowType::WindowSpec(spec)) = &function.over
@@ -494,7 +555,7 @@ impl Lowering {
                     let text = format!("line 1:8: {name} function requires an ORDER BY window clause");
                     return Err(Error::user(1006, "MISSING_ORDER_BY", text));
                 }
-                if spec.window_frame.is_some() {
+                if spec.window_frame.is_some() && !own_frame {
                     let text = format!("line 1:8: Cannot specify window frame for {name} function");
                     return Err(Error::user(1006, "INVALID_WINDOW_FRAME", text));
                 }
@@ -518,14 +579,18 @@ impl Lowering {
             }
             return Ok(None);
         }
+        if WINDOW.contains(&name.as_str()) {
+            let text = format!("line 1:8: Window function system.builtin.{name} requires an OVER clause");
+            return Err(Error::user(1006, "MISSING_OVER", text));
+        }
         if trino_functions::aggregate::exists(&name) {
-            self.aggregate(&name, function);
+            self.aggregate(&name, function)?;
         }
         Ok(None)
     }
 
     /// The order of an aggregate's rows travels in its name and as arguments behind its own.
-    fn aggregate(&mut self, name: &str, function: &mut Function) {
+    fn aggregate(&mut self, name: &str, function: &mut Function) -> Result<()> {
         let mut order: Vec<OrderByExpr> = std::mem::take(&mut function.within_group);
         if let FunctionArguments::List(list) = &mut function.args {
             let clauses = std::mem::take(&mut list.clauses);
@@ -535,6 +600,8 @@ impl Lowering {
                     FunctionArgumentClause::IgnoreOrRespectNulls(treatment) => {
                         function.null_treatment = Some(treatment);
                     }
+                    // A list that is too long is an error in either case.
+                    FunctionArgumentClause::OnOverflow(_) => {}
                     other => list.clauses.push(other),
                 }
             }
@@ -547,9 +614,19 @@ impl Lowering {
                     None => known,
                 }));
             }
-            if order.is_empty() {
-                return;
+            let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+            if order.is_empty() && (!distinct || list.args.len() < 2) {
+                return Ok(());
             }
+            let arguments: Vec<String> = list.args.iter().map(ToString::to_string).collect();
+            if distinct && order.iter().any(|item| !arguments.contains(&item.expr.to_string())) {
+                let text =
+                    "line 1:8: For aggregate function with DISTINCT, ORDER BY expressions must appear in arguments";
+                return Err(Error::user(1006, "EXPRESSION_NOT_IN_DISTINCT", text));
+            }
+            // DataFusion's DISTINCT is of one argument.
+            let unique = distinct.then_some("u");
+            list.duplicate_treatment = None;
             let spec: Vec<&str> = order
                 .iter()
                 .map(|item| match (item.options.asc, item.options.nulls_first) {
@@ -560,11 +637,33 @@ impl Lowering {
                 })
                 .collect();
             list.args.extend(order.into_iter().map(|item| FunctionArg::Unnamed(FunctionArgExpr::Expr(item.expr))));
+            let spec: Vec<&str> = unique.into_iter().chain(spec).collect();
             let full = format!("{name}${}", spec.join("$"));
             function.name = named(&full);
             self.aggregates.push(full);
         }
+        Ok(())
     }
+}
+
+/// What Trino says of frames before it looks at their functions.
+fn check_frame(name: &str, spec: &WindowSpec) -> Result<()> {
+    let Some(frame) = &spec.window_frame else { return Ok(()) };
+    let offset = |bound: &WindowFrameBound| {
+        matches!(bound, WindowFrameBound::Preceding(Some(_)) | WindowFrameBound::Following(Some(_)))
+    };
+    if spec.order_by.is_empty()
+        && !matches!(frame.units, WindowFrameUnits::Rows)
+        && (offset(&frame.start_bound) || frame.end_bound.as_ref().is_some_and(offset))
+    {
+        let text = format!("line 1:8: Window frame of type {} PRECEDING or FOLLOWING requires ORDER BY", frame.units);
+        return Err(Error::user(1006, "MISSING_ORDER_BY", text));
+    }
+    if RANKING.contains(&name) {
+        let text = format!("line 1:8: Cannot specify window frame for {name} function");
+        return Err(Error::user(1006, "INVALID_WINDOW_FRAME", text));
+    }
+    Ok(())
 }
 
 /// The first aggregate or window function in a lambda's body, `TRY`'s excepted, which is a lambda here and not in Trino.

@@ -32,7 +32,11 @@ impl Labels {
     pub(crate) fn apply(&self, fields: &[String]) -> Vec<Option<String>> {
         let stars = self.0.iter().filter(|label| **label == Label::Star).count();
         let explicit = self.0.len() - stars;
-        let own = |name: &String| if name.starts_with(INTERNAL) { None } else { Some(name.clone()) };
+        let own = |name: &String| match name.strip_prefix(SHARED) {
+            Some(shared) => shared.rsplit_once('_').map(|(name, _)| name.to_owned()),
+            None if name.starts_with(INTERNAL) => None,
+            None => Some(name.clone()),
+        };
         if (stars == 0 && explicit != fields.len()) || stars > 1 || explicit > fields.len() {
             return fields.iter().map(own).collect();
         }
@@ -54,6 +58,9 @@ impl Labels {
 
 /// Prefix of aliases that only keep DataFusion from seeing one name twice.
 pub(crate) const INTERNAL: &str = "__column_";
+
+/// Prefix of names that columns of a relation share: nobody can name them, but `*` shows them.
+const SHARED: &str = "__column_as_";
 
 pub(super) fn select(mut query: Query, source: &Source<'_>, hidden: Vec<&'static str>) -> Result<Select> {
     let mut labels = Vec::new();
@@ -156,6 +163,28 @@ fn make_unique(body: &mut SetExpr) {
     }
 }
 
+/// Columns of a relation that share a name get names of their own, by which nobody finds them.
+fn part_shared(body: &mut SetExpr) {
+    let SetExpr::Select(select) = body else { return };
+    let name_of = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.value.to_lowercase()),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(|name| name.value.to_lowercase()),
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.to_lowercase()),
+        _ => None,
+    };
+    let names: Vec<Option<String>> = select.projection.iter().map(name_of).collect();
+    for (i, item) in select.projection.iter_mut().enumerate() {
+        let Some(name) = &names[i] else { continue };
+        if names.iter().flatten().filter(|other| *other == name).count() < 2 {
+            continue;
+        }
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+            let alias = Ident::with_quote('"', format!("{SHARED}{name}_{i}"));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
+    }
+}
+
 struct Rewriter<'a> {
     hidden: &'a [&'static str],
     error: Option<Error>,
@@ -187,12 +216,16 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         forms::table_query(&mut query.body);
+        for table in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+            part_shared(&mut table.query.body);
+        }
         let checked = forms::fetch(query).and_then(|()| forms::bags(&mut query.body));
         self.check(checked)
     }
 
     fn pre_visit_select(&mut self, select: &mut AstSelect) -> ControlFlow<()> {
         self.check(forms::not_trinos(select))?;
+        self.check(reserved_alias(select))?;
         forms::inline_windows(select);
         forms::group_unnest(select);
         forms::flatten_group_by(select);
@@ -223,7 +256,11 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         forms::time_travel(factor);
-        forms::table_function(factor);
+        if let TableFactor::Derived { subquery, .. } = factor {
+            part_shared(&mut subquery.body);
+        }
+        let checked = forms::table_function(factor);
+        self.check(checked)?;
         if let TableFactor::NestedJoin { table_with_joins, .. } = factor
             && !forms::is_grouped(table_with_joins)
         {
@@ -266,6 +303,31 @@ impl VisitorMut for Rewriter<'_> {
             None => ControlFlow::Continue(()),
         }
     }
+}
+
+/// Words that name nothing unless they stand in quotes (Trino's documentation, "Reserved keywords").
+const RESERVED: &[&str] = &[
+    "alter", "and", "as", "between", "by", "case", "cast", "constraint", "create", "cross", "cube", "current_catalog",
+    "current_date", "current_path", "current_role", "current_schema", "current_time", "current_timestamp",
+    "current_user", "deallocate", "delete", "describe", "distinct", "drop", "else", "end", "escape", "except",
+    "execute", "exists", "extract", "false", "for", "from", "full", "group", "grouping", "having", "in", "inner",
+    "insert", "intersect", "into", "is", "join", "left", "like", "listagg", "localtime", "localtimestamp", "natural",
+    "normalize", "not", "null", "on", "or", "order", "outer", "prepare", "recursive", "right", "rollup", "select",
+    "skip", "table", "then", "trim", "true", "uescape", "union", "unnest", "using", "values", "when", "where", "with",
+];
+
+fn reserved_alias(select: &AstSelect) -> Result<()> {
+    for item in &select.projection {
+        if let SelectItem::ExprWithAlias { alias, .. } = item
+            && alias.quote_style.is_none()
+            && RESERVED.contains(&alias.value.to_lowercase().as_str())
+        {
+            let at = alias.span.start;
+            let text = format!("mismatched input '{}'. Expecting: <identifier>", alias.value);
+            return Err(Error::syntax(at.line.max(1), at.column.max(1), text));
+        }
+    }
+    Ok(())
 }
 
 /// The arguments if they are nothing but expressions.

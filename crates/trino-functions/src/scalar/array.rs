@@ -25,6 +25,10 @@ fn distinct(items: impl IntoIterator<Item = Value>) -> Vec<Value> {
 const DISTINCT: Rows = |_, a| Ok(Value::Array(distinct(a[0].items().iter().cloned())));
 
 const EXCEPT: Rows = |_, a| {
+    // Where nothing is taken away, nothing is made distinct.
+    if a[1].items().is_empty() {
+        return Ok(a[0].clone());
+    }
     let kept = a[0].items().iter().filter(|item| !a[1].items().contains(item)).cloned();
     Ok(Value::Array(distinct(kept)))
 };
@@ -180,7 +184,7 @@ const REPEAT: Rows = |_, a| {
         return Ok(Value::Null);
     }
     match a[1].as_int() {
-        ..0 => Ok(Value::Array(Vec::new())),
+        ..0 => Err(Error::argument("count argument of repeat function must be greater than or equal to 0")),
         n @ 0..=10_000 => Ok(Value::Array(vec![a[0].clone(); n as usize])),
         _ => Err(Error::argument("count argument of repeat function must be less than or equal to 10000")),
     }

@@ -274,7 +274,9 @@ fn unix(seconds: f64) -> Result<i128> {
 const FROM_UNIXTIME: Rows = |_, a| {
     let zone = match &a[1..] {
         [] => Zone::UTC,
-        [Value::Str(name)] => Zone::of(name)?,
+        [Value::Str(name)] => {
+            Zone::of(name).map_err(|_| Error::not_supported(format!("Time zone not supported: {name}")))?
+        }
         [hours, minutes, ..] => Zone::offset(hours.as_int() * 60 + minutes.as_int())?,
         _ => Zone::UTC,
     };

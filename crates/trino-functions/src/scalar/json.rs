@@ -53,6 +53,11 @@ const GET: Rows = |_, a| {
         // A string comes out without its quotes, wrong as that is for JSON: Trino deprecates the function for it.
         Some(Json::Str(text)) => text.as_str().into(),
         None | Some(Json::Null) => Value::Null,
+        // A number stays as it is written; numbers within items do not.
+        Some(Json::Double(_)) => {
+            let raw: Option<Vec<&serde_json::value::RawValue>> = serde_json::from_str(a[0].as_str()).ok();
+            raw.zip(position).and_then(|(raw, at)| Some(raw.get(at)?.get().to_owned())).into()
+        }
         Some(other) => other.to_string().into(),
     })
 };

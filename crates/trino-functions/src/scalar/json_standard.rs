@@ -10,7 +10,7 @@ use crate::types::{Type, VARCHAR};
 use crate::value::Value;
 
 /// Their names, as [`crate::call::resolve`] knows them.
-pub const JSON_STANDARD: &[&str] = &["$json_exists", "$json_value", "$json_query", "$json_object", "$json_array"];
+pub const JSON_STANDARD: &[&str] = &["$json_exists", "$json_value", "$json_query", "$json_object", "$json_array", "$json_items"];
 
 pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>> {
     let name = JSON_STANDARD.iter().find(|known| **known == name)?;
@@ -24,6 +24,7 @@ pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>
         "$json_array" => constructor(name, &types, text(0), 2, ARRAY),
         "$json_exists" => over_path(name, types, text(1), text(2), EXISTS),
         "$json_value" => over_path(name, types, text(1), text(2), VALUE),
+        "$json_items" => over_path(name, types, text(1), text(2), ITEMS),
         _ => over_path(name, types, text(1), text(2), QUERY),
     })
 }
@@ -60,7 +61,11 @@ fn over_path(
             )));
         }
     }
-    let returns = if name == "$json_exists" { Type::Boolean } else { returned(words)? };
+    let returns = match name {
+        "$json_exists" => Type::Boolean,
+        "$json_items" => Type::array(VARCHAR),
+        _ => returned(words)?,
+    };
     if name == "$json_value" {
         for ty in types.iter_mut().take(5).skip(3) {
             if !crate::types::can_coerce(ty, &returns) {
@@ -109,8 +114,11 @@ fn item(value: &Value, ty: &Type, format: &str) -> Result<Json> {
         return read(value.as_str())
             .ok_or_else(|| Error::new("JSON_INPUT_CONVERSION_ERROR", "conversion to JSON failed: "));
     }
+    if matches!(ty, Type::Char(_)) {
+        return Ok(Json::Str(crate::text::to_text(value, ty)));
+    }
     if is_item(ty) {
-        return match from_value(value, if matches!(ty, Type::Char(_)) { &VARCHAR } else { ty })? {
+        return match from_value(value, ty)? {
             // A real is a number of its own kind there; what it is written as does not differ.
             Json::Text(text) if *ty == Type::Real => {
                 text.parse().map(Json::Double).map_err(|_| Error::internal("a real"))
@@ -126,8 +134,13 @@ fn item(value: &Value, ty: &Type, format: &str) -> Result<Json> {
 
 /// The items that the path finds, or why there are none.
 fn found(call: &Call, a: &[Value]) -> Result<Vec<Json>> {
-    let input =
-        read(a[0].as_str()).ok_or_else(|| Error::new("JSON_INPUT_CONVERSION_ERROR", "conversion to JSON failed: "))?;
+    let text = a[0].as_str();
+    // No text at all is a null for Jackson.
+    let input = if text.trim_ascii().is_empty() {
+        Json::Null
+    } else {
+        read(text).ok_or_else(|| Error::new("JSON_INPUT_CONVERSION_ERROR", "conversion to JSON failed: "))?
+    };
     let mut variables = Vec::new();
     for at in (5..a.len().saturating_sub(2)).step_by(3) {
         let json = item(&a[at + 1], &call.params[at + 1], a[at + 2].as_str())?;
@@ -135,6 +148,18 @@ fn found(call: &Call, a: &[Value]) -> Result<Vec<Json>> {
     }
     Path::parse(a[1].as_str())?.items(&input, &variables)
 }
+
+/// The items that a path finds, as texts: the rows of JSON_TABLE.
+const ITEMS: crate::call::Rows = |call, a| {
+    if a[0].is_null() {
+        return Ok(Value::Array(Vec::new()));
+    }
+    match found(call, a) {
+        Ok(items) => Ok(Value::Array(items.into_iter().map(|item| Value::Str(item.to_string())).collect())),
+        Err(error) if said(a[2].as_str(), "error") == Some("error") => Err(error),
+        Err(_) => Ok(Value::Array(Vec::new())),
+    }
+};
 
 const EXISTS: crate::call::Rows = |call, a| {
     if a[0].is_null() {
@@ -285,8 +310,21 @@ const OBJECT: crate::call::Rows = |call, a| {
         }
         members.push((key.as_str().to_owned(), json));
     }
+    in_hash_order(&mut members);
     cast(&Value::Str(Json::Object(members).to_string()), &VARCHAR, &call.returns)
 };
+
+/// Trino builds an object in a `java.util.HashMap`, and writes its members as that lists them: by their hashes.
+fn in_hash_order(members: &mut [(String, Json)]) {
+    let mut buckets = 16usize;
+    while members.len() * 4 > buckets * 3 {
+        buckets *= 2;
+    }
+    members.sort_by_key(|(key, _)| {
+        let hash = key.encode_utf16().fold(0u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)));
+        (hash ^ (hash >> 16)) as usize & (buckets - 1)
+    });
+}
 
 const ARRAY: crate::call::Rows = |call, a| {
     let keep = said(a[0].as_str(), "null") == Some("null");

@@ -355,7 +355,7 @@ const HUMAN_READABLE_SECONDS: Rows = |_, a| {
     if !x.is_finite() {
         return Err(Error::argument(format!("Invalid argument found: {}", to_text(&a[0], &Type::Double))));
     }
-    let mut rest = x.round().abs() as u64;
+    let mut rest = (x.round().abs() as i64).unsigned_abs();
     if rest == 0 {
         return Ok("0 seconds".into());
     }
@@ -416,17 +416,24 @@ fn map_similarity(a: &[Value]) -> Option<f64> {
     if length_x == 0.0 || length_y == 0.0 { None } else { Some(dot / (length_x * length_y)) }
 }
 
+/// The value of a subquery that has one row, or none.
+const SINGLE: Rows = |_, a| {
+    if a[0].as_int() > 1 {
+        return Err(Error::new("SUBQUERY_MULTIPLE_ROWS", "Scalar sub-query has returned multiple rows"));
+    }
+    Ok(a[1].clone())
+};
+
 const DOT_PRODUCT: Rows = |_, a| {
     let (x, y) = vectors(a)?;
-    Ok(if any_null(a) { Value::Null } else { dot(x, y).into() })
+    // An item that is null counts as 0, as in `euclidean_distance`.
+    Ok(dot(x, y).into())
 };
 
 const EUCLIDEAN_DISTANCE: Rows = |_, a| {
     let (x, y) = vectors(a)?;
-    if any_null(a) {
-        return Ok(Value::Null);
-    }
-    let sum: f64 = x.iter().zip(y).map(|(x, y)| (x.as_double() - y.as_double()).powi(2)).sum();
+    let number = |item: &Value| if item.is_null() { 0.0 } else { item.as_double() };
+    let sum: f64 = x.iter().zip(y).map(|(x, y)| (number(x) - number(y)).powi(2)).sum();
     Ok(sum.sqrt().into())
 };
 
@@ -564,6 +571,7 @@ pub(super) const TABLE: &[Row] = &[
     ("random", "smallint, smallint -> smallint", Strict(RANDOM_BELOW)),
     ("random", "integer, integer -> integer", Strict(RANDOM_BELOW)),
     ("random", "bigint, bigint -> bigint", Strict(RANDOM_BELOW)),
+    ("$single", "bigint, T -> T", Kernel::Nullable(SINGLE)),
     ("$sum_of_bigints", "decimal(p,s) -> bigint", Strict(SUM_OF_BIGINTS)),
     ("$sum_of_decimals", "decimal(p,s) -> decimal(p,s)", Kernel::Arrays(SUM_OF_DECIMALS)),
     ("bit_count", "bigint, bigint -> bigint", Strict(BIT_COUNT)),
@@ -571,18 +579,18 @@ pub(super) const TABLE: &[Row] = &[
     ("bitwise_or", "bigint, bigint -> bigint", longs!(|a, b| a | b)),
     ("bitwise_xor", "bigint, bigint -> bigint", longs!(|a, b| a ^ b)),
     ("bitwise_not", "bigint -> bigint", Strict(|_, a| Ok(Value::Int(!a[0].as_int())))),
-    ("bitwise_left_shift", "tinyint, bigint -> tinyint", Strict(LEFT_SHIFT)),
-    ("bitwise_left_shift", "smallint, bigint -> smallint", Strict(LEFT_SHIFT)),
-    ("bitwise_left_shift", "integer, bigint -> integer", Strict(LEFT_SHIFT)),
-    ("bitwise_left_shift", "bigint, bigint -> bigint", Strict(LEFT_SHIFT)),
-    ("bitwise_right_shift", "tinyint, bigint -> tinyint", Strict(RIGHT_SHIFT)),
-    ("bitwise_right_shift", "smallint, bigint -> smallint", Strict(RIGHT_SHIFT)),
-    ("bitwise_right_shift", "integer, bigint -> integer", Strict(RIGHT_SHIFT)),
-    ("bitwise_right_shift", "bigint, bigint -> bigint", Strict(RIGHT_SHIFT)),
-    ("bitwise_right_shift_arithmetic", "tinyint, bigint -> tinyint", Strict(RIGHT_SHIFT_ARITHMETIC)),
-    ("bitwise_right_shift_arithmetic", "smallint, bigint -> smallint", Strict(RIGHT_SHIFT_ARITHMETIC)),
-    ("bitwise_right_shift_arithmetic", "integer, bigint -> integer", Strict(RIGHT_SHIFT_ARITHMETIC)),
-    ("bitwise_right_shift_arithmetic", "bigint, bigint -> bigint", Strict(RIGHT_SHIFT_ARITHMETIC)),
+    ("bitwise_left_shift", "tinyint, integer -> tinyint", Strict(LEFT_SHIFT)),
+    ("bitwise_left_shift", "smallint, integer -> smallint", Strict(LEFT_SHIFT)),
+    ("bitwise_left_shift", "integer, integer -> integer", Strict(LEFT_SHIFT)),
+    ("bitwise_left_shift", "bigint, integer -> bigint", Strict(LEFT_SHIFT)),
+    ("bitwise_right_shift", "tinyint, integer -> tinyint", Strict(RIGHT_SHIFT)),
+    ("bitwise_right_shift", "smallint, integer -> smallint", Strict(RIGHT_SHIFT)),
+    ("bitwise_right_shift", "integer, integer -> integer", Strict(RIGHT_SHIFT)),
+    ("bitwise_right_shift", "bigint, integer -> bigint", Strict(RIGHT_SHIFT)),
+    ("bitwise_right_shift_arithmetic", "tinyint, integer -> tinyint", Strict(RIGHT_SHIFT_ARITHMETIC)),
+    ("bitwise_right_shift_arithmetic", "smallint, integer -> smallint", Strict(RIGHT_SHIFT_ARITHMETIC)),
+    ("bitwise_right_shift_arithmetic", "integer, integer -> integer", Strict(RIGHT_SHIFT_ARITHMETIC)),
+    ("bitwise_right_shift_arithmetic", "bigint, integer -> bigint", Strict(RIGHT_SHIFT_ARITHMETIC)),
     ("from_base", "varchar, bigint -> bigint", Strict(FROM_BASE)),
     ("to_base", "bigint, bigint -> varchar(64)", Strict(TO_BASE)),
     ("width_bucket", "double, double, double, bigint -> bigint", Strict(WIDTH_BUCKET)),
@@ -605,6 +613,8 @@ pub(super) const TABLE: &[Row] = &[
 pub(super) fn decimal(name: &str, types: &[Type]) -> Option<Call> {
     let (p, s) = match types.first()? {
         Type::Decimal(p, s) => (*p, *s),
+        // There is none of integers, and a decimal comes before a double.
+        integer if name == "truncate" && integer.is_integer() => integer.as_decimal()?,
         _ => return None,
     };
     let more = types.len() > 1;
@@ -618,9 +628,10 @@ pub(super) fn decimal(name: &str, types: &[Type]) -> Option<Call> {
         ("round", 1) => ("round", ROUND, Type::Decimal(whole(p, s).max(1), 0)),
         ("round", 2) => ("round", ROUND, Type::Decimal((p + 1).min(38), s)),
         ("truncate", 1) => ("truncate", TRUNCATE, Type::Decimal((p - s).max(1), 0)),
+        ("truncate", 2) if types[0].is_integer() => ("truncate", TRUNCATE, Type::Decimal(p, s)),
         _ => return None,
     };
-    let mut params = vec![types[0].clone()];
+    let mut params = vec![Type::Decimal(p, s)];
     if more {
         params.push(Type::Bigint);
     }

@@ -441,7 +441,7 @@ fn temporal(name: &'static str, a: &Type, b: &Type) -> Option<Result<Call>> {
             let params = if is_interval(a) { vec![a.clone(), factor] } else { vec![factor, b.clone()] };
             call(name, params, interval.clone(), Kernel::Strict(temporal_rows))
         }
-        ("$div", T::IntervalDay | T::IntervalYear, number) if number.is_numeric() => {
+        ("$div", T::IntervalDay | T::IntervalYear, number) if number.is_numeric() || *number == T::Unknown => {
             call(name, vec![a.clone(), T::Double], a.clone(), Kernel::Strict(temporal_rows))
         }
         _ => return None,
@@ -504,7 +504,7 @@ fn temporal_rows(call: &Call, args: &[Value]) -> Result<Value> {
 
 fn scaled(call: &Call, interval: &Value, number: &Value) -> Option<Value> {
     let (amount, factor) = match (interval, number) {
-        (Value::IntervalDay(ms), Value::Int(by)) => return ms.checked_mul(*by).map(Value::IntervalDay),
+        (Value::IntervalDay(ms), Value::Int(by)) => return Some(Value::IntervalDay(ms.wrapping_mul(*by))),
         (Value::IntervalYear(months), Value::Int(by)) => {
             return i32::try_from(i64::from(*months).checked_mul(*by)?).ok().map(Value::IntervalYear);
         }

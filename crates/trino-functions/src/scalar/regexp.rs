@@ -121,16 +121,35 @@ fn failed(error: fancy_regex::Error) -> Error {
     Error::argument(format!("Regular expression could not be matched: {error}"))
 }
 
+/// The matches of a pattern one after the other, as Java and Joni find them: an empty one may follow right behind another.
+fn each<'t>(regex: &Regex, text: &'t str, mut take: impl FnMut(fancy_regex::Captures<'t>) -> Result<()>) -> Result<()> {
+    let mut at = 0;
+    while let Some(found) = regex.captures_from_pos(text, at).map_err(failed)? {
+        let Some(whole) = found.get(0) else { break };
+        let (start, end) = (whole.start(), whole.end());
+        take(found)?;
+        at = if end > start {
+            end
+        } else {
+            match text[end..].chars().next() {
+                Some(c) => end + c.len_utf8(),
+                None => break,
+            }
+        };
+    }
+    Ok(())
+}
+
 /// Where a pattern matches, and its groups there from the first on.
 pub fn matches(text: &str, pattern: &str) -> Result<Vec<(std::ops::Range<usize>, Vec<Value>)>> {
     let regex = compiled(pattern)?;
     let mut all = Vec::new();
-    for found in regex.captures_iter(text) {
-        let found = found.map_err(failed)?;
-        let Some(whole) = found.get(0) else { continue };
+    each(&regex, text, |found| {
+        let Some(whole) = found.get(0) else { return Ok(()) };
         let groups = (1..regex.captures_len()).map(|group| found.get(group).map(|m| m.as_str().to_owned()).into());
         all.push((whole.range(), groups.collect()));
-    }
+        Ok(())
+    })?;
     Ok(all)
 }
 
@@ -159,19 +178,20 @@ const EXTRACT_ALL: Rows = |_, a| {
     let regex = compiled(a[1].as_str())?;
     let group = group_of(&regex, a, 2)?;
     let mut all = Vec::new();
-    for found in regex.captures_iter(a[0].as_str()) {
-        all.push(found.map_err(failed)?.get(group).map(|m| m.as_str().to_owned()).into());
-    }
+    each(&regex, a[0].as_str(), |found| {
+        all.push(found.get(group).map(|m| m.as_str().to_owned()).into());
+        Ok(())
+    })?;
     Ok(Value::Array(all))
 };
 
 const COUNT: Rows = |_, a| {
     let regex = compiled(a[1].as_str())?;
     let mut count = 0;
-    for found in regex.find_iter(a[0].as_str()) {
-        found.map_err(failed)?;
+    each(&regex, a[0].as_str(), |_| {
         count += 1;
-    }
+        Ok(())
+    })?;
     Ok(Value::Int(count))
 };
 
@@ -210,11 +230,12 @@ const SPLIT: Rows = |_, a| {
     let regex = compiled(a[1].as_str())?;
     let text = a[0].as_str();
     let (mut parts, mut last) = (Vec::new(), 0);
-    for found in regex.find_iter(text) {
-        let found = found.map_err(failed)?;
-        parts.push(text[last..found.start()].into());
-        last = found.end();
-    }
+    each(&regex, text, |found| {
+        let Some(whole) = found.get(0) else { return Ok(()) };
+        parts.push(text[last..whole.start()].into());
+        last = whole.end();
+        Ok(())
+    })?;
     parts.push(text[last..].into());
     Ok(Value::Array(parts))
 };
@@ -223,13 +244,13 @@ const REPLACE: Rows = |_, a| {
     let regex = compiled(a[1].as_str())?;
     let (text, with) = (a[0].as_str(), a.get(2).map_or("", Value::as_str));
     let (mut out, mut last) = (String::new(), 0);
-    for found in regex.captures_iter(text) {
-        let found = found.map_err(failed)?;
-        let Some(whole) = found.get(0) else { continue };
+    each(&regex, text, |found| {
+        let Some(whole) = found.get(0) else { return Ok(()) };
         out.push_str(&text[last..whole.start()]);
         expand(with, &regex, &found, &mut out)?;
         last = whole.end();
-    }
+        Ok(())
+    })?;
     out.push_str(&text[last..]);
     Ok(out.into())
 };
@@ -299,7 +320,6 @@ pub(super) const TABLE: &[Row] = &[
 pub(super) fn replace(types: &[Type]) -> Option<Call> {
     let length = |ty: &Type| match ty {
         Type::Varchar(n) => Some(n.map(u64::from)),
-        Type::Char(n) => Some(Some(u64::from(*n))),
         Type::Unknown => Some(Some(0)),
         _ => None,
     };

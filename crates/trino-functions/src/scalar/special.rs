@@ -641,20 +641,24 @@ fn concat(types: Vec<Type>) -> Result<Call> {
         let kernel: Rows = |_, args| Ok(args.iter().flat_map(|v| v.as_bytes().to_vec()).collect::<Vec<u8>>().into());
         return Ok(call("concat", vec![Type::Varbinary; count], Type::Varbinary, Kernel::Strict(kernel)));
     }
-    if let Ok(ty @ Type::Array(_)) = common_of(&types) {
+    // An array may be the item of the other.
+    let nested = matches!(&types[..], [Type::Array(a), b] | [b, Type::Array(a)] if **a == *b && matches!(b, Type::Array(_)));
+    if !nested && let Ok(ty @ Type::Array(_)) = common_of(&types) {
         let kernel: Rows =
             |_, args| Ok(Value::Array(args.iter().flat_map(|value| value.items().iter().cloned()).collect()));
         return Ok(call("concat", vec![ty.clone(); count], ty, Kernel::Strict(kernel)));
     }
     // One of two is an item.
     if let [a, b] = &types[..] {
-        let joined = match (a, b) {
-            (Type::Array(item), other) => common(item, other).map(|item| (Type::array(item.clone()), item)),
-            (other, Type::Array(item)) => common(item, other).map(|item| (item.clone(), Type::array(item))),
+        let of = |array: &Type, other: &Type| match array {
+            Type::Array(item) => common(item, other),
             _ => None,
         };
+        let joined = of(a, b)
+            .map(|item| (Type::array(item.clone()), item))
+            .or_else(|| of(b, a).map(|item| (item.clone(), Type::array(item))));
         if let Some((left, right)) = joined {
-            let returns = if matches!(a, Type::Array(_)) { left.clone() } else { right.clone() };
+            let returns = if of(a, b).is_some() { left.clone() } else { right.clone() };
             let kernel: Rows = |call, args| {
                 let array = usize::from(call.params[0] != call.returns);
                 if args[array].is_null() {
