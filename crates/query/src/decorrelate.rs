@@ -279,7 +279,11 @@ impl Domain {
     fn depend(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
         if references(plan).is_empty() {
             let builder = LogicalPlanBuilder::from(plan.clone());
-            return if self.outer.is_empty() { builder.build() } else { builder.cross_join(self.plan.clone())?.build() };
+            return if self.outer.is_empty() {
+                builder.build()
+            } else {
+                builder.cross_join(self.plan.clone())?.build()
+            };
         }
         match plan {
             LogicalPlan::Projection(projection) => {

@@ -103,10 +103,16 @@ async fn call(
     input: &Value,
 ) -> std::result::Result<Value, (String, String)> {
     let broken = |text: String| ("ServiceUnavailable".to_owned(), text);
+    let target = operation.split_once('.').map(|(target, _)| target);
+    let service = match target {
+        Some("AmazonAthena") => "athena",
+        Some("AWSStepFunctions") => "states",
+        _ => "glue",
+    };
     let body = serde_json::to_vec(input).map_err(|e| broken(e.to_string()))?;
     let mut request = http::Request::post(format!("{}/", connection.endpoint.trim_end_matches('/')))
         .header("content-type", "application/x-amz-json-1.1")
-        .header("x-amz-target", format!("AWSGlue.{operation}"))
+        .header("x-amz-target", if target.is_some() { operation.to_owned() } else { format!("AWSGlue.{operation}") })
         .body(HttpRequestBody::from(body))
         .map_err(|e| broken(e.to_string()))?;
     let credential = AwsCredential {
@@ -114,7 +120,7 @@ async fn call(
         secret_key: connection.secret_access_key.clone(),
         token: connection.session_token.clone(),
     };
-    AwsAuthorizer::new(&credential, "glue", &connection.region).authorize(&mut request, None);
+    AwsAuthorizer::new(&credential, service, &connection.region).authorize(&mut request, None);
     let response = client.execute(request).await.map_err(|e| broken(e.to_string()))?;
     let status = response.status();
     let bytes = response.into_body().collect().await.map_err(|e| broken(e.to_string()))?.to_bytes();

@@ -46,7 +46,10 @@ impl Payload {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
     Ok(Box<Answer>),
-    Failed { error: Failure, scanned_bytes: u64 },
+    Failed {
+        error: Failure,
+        scanned_bytes: u64,
+    },
     Cancelled,
     /// The table has its new state; what the worker would have said of it is not known.
     Settled,

@@ -254,8 +254,7 @@ impl Client {
 /// What jobs need; made once, whatever goes wrong meanwhile.
 pub(crate) async fn prepare(cx: &Cx) {
     let storage = json!({ "Columns": [{ "Name": "n", "Type": "bigint" }], "Location": "s3://lake/facts/" });
-    let facts =
-        json!({ "Name": "facts", "StorageDescriptor": storage.clone(), "PartitionKeys": [{ "Name": "p", "Type": "string" }] });
+    let facts = json!({ "Name": "facts", "StorageDescriptor": storage.clone(), "PartitionKeys": [{ "Name": "p", "Type": "string" }] });
     let state = json!({ "table_type": "ICEBERG", "metadata_location": "s3://lake/ice/0", "files": "" });
     let ice = json!({ "Name": "ice", "StorageDescriptor": storage, "Parameters": state });
     let container = json!({ "Image": "i", "ModelDataUrl": "s3://lake/model.tar.gz" });

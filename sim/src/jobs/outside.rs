@@ -476,7 +476,7 @@ async fn query(hand: &Hand, request: &Value) -> Step<Value> {
         hand.write(&file, "rows").await?;
         hand.step().await?;
         let files = format!("{} {file}", text(&table["Parameters"]["files"]));
-        let state = json!({ "table_type": "ICEBERG", "metadata_location": format!("s3://lake/ice/{serial}"), "files": files.trim() });
+        let state = json!({ "table_type": "ICEBERG", "metadata_location": format!("s3://lake/ice/{serial}-{id}"), "files": files.trim() });
         let new = json!({ "Name": "ice", "StorageDescriptor": table["StorageDescriptor"], "Parameters": state });
         let input = json!({ "DatabaseName": "db", "TableInput": new, "VersionId": table["VersionId"] });
         hand.call("glue", "updateTable", input).await?;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::{Catalog, Database, Partition, Table};
 use crate::error::{Error, Result};
 
-/// Sends one Glue operation. The error is (code, message) as Glue gave them.
+/// Sends one operation of Glue's, or, as `AmazonAthena.ListWorkGroups`, of another service that speaks JSON. The error is
+/// (code, message) as the service gave them.
 pub type JsonCall =
     Arc<dyn Fn(&'static str, Value) -> BoxFuture<'static, std::result::Result<Value, (String, String)>> + Send + Sync>;
 
@@ -81,6 +82,10 @@ impl GlueCatalog {
 
 #[async_trait::async_trait]
 impl Catalog for GlueCatalog {
+    async fn state(&self, table: &str) -> Result<Option<datafusion::arrow::array::RecordBatch>> {
+        super::state::table(&self.call, table).await
+    }
+
     async fn database(&self, name: &str) -> Result<Option<Database>> {
         let found = self.one("GetDatabase", json!({ "Name": name }), "Database").await?;
         if found.is_some() || name != DEFAULT {
@@ -192,7 +197,7 @@ impl Catalog for GlueCatalog {
     }
 }
 
-fn refused(code: &str, message: &str) -> Error {
+pub(super) fn refused(code: &str, message: &str) -> Error {
     match code {
         "AccessDeniedException" | "AccessDenied" => {
             Error { category: 2, error_type: 1401, retryable: false, message: format!("PERMISSION_DENIED: {message}") }

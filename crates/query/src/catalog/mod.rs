@@ -3,6 +3,7 @@
 
 mod glue;
 mod memory;
+pub(crate) mod state;
 mod view;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,10 @@ use crate::error::Result;
 /// What statements ask of the catalog. Names are lower case; `None` says that there is no such thing.
 #[async_trait::async_trait]
 pub trait Catalog: Send + Sync + std::fmt::Debug {
+    /// A table of the platform's own state, see [`state`].
+    async fn state(&self, _table: &str) -> Result<Option<datafusion::arrow::array::RecordBatch>> {
+        Ok(None)
+    }
     async fn database(&self, name: &str) -> Result<Option<Database>>;
     async fn databases(&self) -> Result<Vec<Database>>;
     async fn create_database(&self, database: Database) -> Result<()>;

@@ -62,7 +62,14 @@ impl TrinoAggregate {
         let given: Vec<Type> = args.expr_fields.iter().map(|field| Type::of(field)).collect();
         let call = self.call(&given)?;
         let kept: Vec<Type> = call.params.iter().chain(given.iter().skip(call.params.len())).cloned().collect();
-        Ok(Collect { call, given, kept, order: self.order.clone(), distinct: args.is_distinct || self.distinct, rows: Vec::new() })
+        Ok(Collect {
+            call,
+            given,
+            kept,
+            order: self.order.clone(),
+            distinct: args.is_distinct || self.distinct,
+            rows: Vec::new(),
+        })
     }
 }
 

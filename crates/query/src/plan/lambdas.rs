@@ -12,7 +12,9 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 const MOVING: &[&str] = &["ProjectionPushdown", "FilterPushdown", "FilterPushdown(Post)"];
 
 /// The rule, without effect on plans with lambdas if it is one of those.
-pub(super) fn kept_from(rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>) -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
+pub(super) fn kept_from(
+    rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
+) -> Arc<dyn PhysicalOptimizerRule + Send + Sync> {
     if MOVING.contains(&rule.name()) { Arc::new(WithoutLambdas(rule)) } else { rule }
 }
 

@@ -19,7 +19,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Spanned, Statement as SqlStatement, visit_relations};
 
 use super::Run;
-use crate::catalog::{Table, ViewText};
+use crate::catalog::{Table, ViewText, state};
 use crate::error::{Error, Result};
 use crate::scan::HiveTable;
 use crate::sql::{self, Select};
@@ -83,12 +83,11 @@ impl Run<'_> {
             runtime = runtime.with_memory_limit(self.job.memory_bytes, 1.0);
         }
         // GROUPING reads a column that only an aggregation itself has: before anything is put above one.
-        let mut analyzers: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-            vec![
-                Arc::new(ResolveGroupingFunction::new()),
-                Arc::new(crate::analyze::TrinoAnalyzer),
-                Arc::new(crate::decorrelate::Decorrelate),
-            ];
+        let mut analyzers: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![
+            Arc::new(ResolveGroupingFunction::new()),
+            Arc::new(crate::analyze::TrinoAnalyzer),
+            Arc::new(crate::decorrelate::Decorrelate),
+        ];
         analyzers.extend(datafusion::optimizer::Analyzer::new().rules);
         let state = SessionStateBuilder::new()
             .with_config(config)
@@ -160,6 +159,11 @@ impl Run<'_> {
                 self.information_schema(&name)
                     .await?
                     .ok_or_else(|| Error::table_not_found(at(), format_args!("{CATALOG}.{schema_name}.{name}")))?
+            } else if schema_name == state::DATABASE && self.catalog.database(state::DATABASE).await?.is_none() {
+                let rows = self.catalog.state(&name).await?;
+                let rows =
+                    rows.ok_or_else(|| Error::table_not_found(at(), format_args!("{CATALOG}.{schema_name}.{name}")))?;
+                Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]])?)
             } else {
                 match self.provider(session, select, &schema_name, &name, depth).await? {
                     Some(provider) => provider,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::ddl::partition_name;
 use super::{Answer, Run};
-use crate::catalog::ViewText;
+use crate::catalog::{ViewText, state};
 use crate::error::{Error, Result};
 use crate::sql::Name;
 use crate::types::ColumnInfo;
@@ -22,6 +22,11 @@ impl Run<'_> {
     ) -> Result<Answer> {
         let database = database.unwrap_or_else(|| self.job.database.to_lowercase());
         if self.catalog.database(&database).await?.is_none() {
+            if database == state::DATABASE {
+                let names = state::TABLES.iter().map(|name| (*name).to_owned());
+                let names = names.filter(|name| !views && matches(pattern.as_deref(), name)).collect();
+                return Ok(lines(if views { "views" } else { "tab_name" }, names));
+            }
             return Err(Error::ddl(format_args!(
                 "SemanticException [Error 10072]: Database does not exist: {database}"
             )));

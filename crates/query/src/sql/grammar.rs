@@ -191,7 +191,8 @@ fn cast_type(tokens: &[TokenWithSpan], open: usize, changes: &mut Vec<Change>) {
 
 /// `TRIM(x, y)` is a call as any other, which sqlparser does not read.
 fn plain_trim(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Change>) {
-    let Some(close) = tokens.get(at + 1).filter(|next| next.token == Token::LParen).and_then(|_| closing(tokens, at + 1))
+    let Some(close) =
+        tokens.get(at + 1).filter(|next| next.token == Token::LParen).and_then(|_| closing(tokens, at + 1))
     else {
         return;
     };
@@ -215,8 +216,9 @@ fn table_query(tokens: &[TokenWithSpan], at: usize, changes: &mut Vec<Change>) {
     let before = at.checked_sub(1);
     let starts = before.is_none_or(|before| {
         matches!(tokens[before].token, Token::LParen | Token::RParen)
-            || bare(tokens, before)
-                .is_some_and(|word| ["UNION", "ALL", "DISTINCT", "EXCEPT", "INTERSECT"].iter().any(|w| word.eq_ignore_ascii_case(w)))
+            || bare(tokens, before).is_some_and(|word| {
+                ["UNION", "ALL", "DISTINCT", "EXCEPT", "INTERSECT"].iter().any(|w| word.eq_ignore_ascii_case(w))
+            })
     });
     if starts && matches!(tokens.get(at + 1).map(|next| &next.token), Some(Token::Word(_))) {
         let with = vec![Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];

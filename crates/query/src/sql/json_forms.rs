@@ -327,7 +327,9 @@ fn value(
     let path_at = top(column).into_iter().find(|at| is(column, *at, &["PATH"]));
     let tail_at = match path_at {
         Some(at) => at + 2,
-        None => top(column).into_iter().find(|at| TAIL.iter().any(|word| is(column, *at, &[word]))).unwrap_or(column.len()),
+        None => {
+            top(column).into_iter().find(|at| TAIL.iter().any(|word| is(column, *at, &[word]))).unwrap_or(column.len())
+        }
     };
     let mut ty = &column[..path_at.unwrap_or(tail_at)];
     let kind = if cut(&mut ty, &["FORMAT", "JSON"]) { "json_query" } else { "json_value" };

@@ -5,11 +5,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment, Expr, Fetch, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, Interval,
-    LambdaFunction, LambdaFunctionParameter, LambdaSyntax, LimitClause, NullTreatment, ObjectName, ObjectNamePart,
-    OneOrManyWithParens, OrderByExpr, OrderByKind, Query, SetExpr, Subscript, TrimWhereField, TypedString,
-    UnaryOperator, Value, VisitMut, VisitorMut, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType, visit_expressions,
+    AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment, Expr, Fetch,
+    Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
+    GroupByExpr, Ident, Interval, LambdaFunction, LambdaFunctionParameter, LambdaSyntax, LimitClause, NullTreatment,
+    ObjectName, ObjectNamePart, OneOrManyWithParens, OrderByExpr, OrderByKind, Query, SetExpr, Subscript,
+    TrimWhereField, TypedString, UnaryOperator, Value, VisitMut, VisitorMut, WindowFrame, WindowFrameBound,
+    WindowFrameUnits, WindowSpec, WindowType, visit_expressions,
 };
 use trino_functions::Type;
 use trino_functions::call::Argument;
@@ -538,7 +539,8 @@ impl Lowering {
             }
             if let Some(WindowType::WindowSpec(spec)) = &mut function.over {
                 check_frame(&name, spec)?;
-                if spec.window_frame.is_none() && (RANKING.contains(&name.as_str()) || name == "lag" || name == "lead") {
+                if spec.window_frame.is_none() && (RANKING.contains(&name.as_str()) || name == "lag" || name == "lead")
+                {
                     // They read no frame; that of ranges is not there for every type of key.
                     spec.window_frame = Some(WindowFrame {
                         units: WindowFrameUnits::Rows,

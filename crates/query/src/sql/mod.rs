@@ -299,6 +299,13 @@ pub(crate) fn parse_query(sql: &str) -> Result<Select> {
 pub(crate) fn select(source: &Source<'_>, start: usize) -> Result<Select> {
     // Names of fields in types keep their casing, other quoted names do not.
     let tokens = grammar::readable(source.tokens_from(start).to_vec());
+    if let Some(at) = tokens.iter().position(|token| {
+        matches!(&token.token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("MATCH_RECOGNIZE"))
+    }) && tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen)
+    {
+        let place = tokens[at].span.start;
+        return Err(Error::not_supported(format_args!("line {}:{}: MATCH_RECOGNIZE", place.line, place.column)));
+    }
     let dialect = Trino;
     let mut hidden = Vec::new();
     let tokens: Vec<TokenWithSpan> = tokens

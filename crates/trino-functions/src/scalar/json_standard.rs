@@ -10,7 +10,8 @@ use crate::types::{Type, VARCHAR};
 use crate::value::Value;
 
 /// Their names, as [`crate::call::resolve`] knows them.
-pub const JSON_STANDARD: &[&str] = &["$json_exists", "$json_value", "$json_query", "$json_object", "$json_array", "$json_items"];
+pub const JSON_STANDARD: &[&str] =
+    &["$json_exists", "$json_value", "$json_query", "$json_object", "$json_array", "$json_items"];
 
 pub(super) fn resolve(name: &str, arguments: &[Argument]) -> Option<Result<Call>> {
     let name = JSON_STANDARD.iter().find(|known| **known == name)?;

@@ -642,7 +642,8 @@ fn concat(types: Vec<Type>) -> Result<Call> {
         return Ok(call("concat", vec![Type::Varbinary; count], Type::Varbinary, Kernel::Strict(kernel)));
     }
     // An array may be the item of the other.
-    let nested = matches!(&types[..], [Type::Array(a), b] | [b, Type::Array(a)] if **a == *b && matches!(b, Type::Array(_)));
+    let nested =
+        matches!(&types[..], [Type::Array(a), b] | [b, Type::Array(a)] if **a == *b && matches!(b, Type::Array(_)));
     if !nested && let Ok(ty @ Type::Array(_)) = common_of(&types) {
         let kernel: Rows =
             |_, args| Ok(Value::Array(args.iter().flat_map(|value| value.items().iter().cloned()).collect()));

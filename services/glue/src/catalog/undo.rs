@@ -38,13 +38,17 @@ impl Participant for Glue {
         Ok(self.store.read(|tx| tx.has_journal(job)).await?)
     }
 
-    /// A new state of an Iceberg table is there for others to build on as soon as the catalog names it.
+    /// A new state of an Iceberg table is there for others to build on as soon as the catalog names it. The state's file is
+    /// called after its statement; one that is not has been made before, and the table has another name now.
     async fn is_settled(&self, job: &str) -> Result<bool, Error> {
+        let statement = job.rsplit(':').next().unwrap_or(job);
         let changes = self.store.read(|tx| tx.journal(job)).await?;
         Ok(changes.iter().any(|change| {
             let table = Place::of(&change.key).is_some_and(|place| place.kind == "table");
             let now = change.after.as_deref().and_then(state);
-            table && now.is_some() && now != change.before.as_deref().and_then(state)
+            table
+                && now.as_ref().is_some_and(|now| now.contains(statement))
+                && now != change.before.as_deref().and_then(state)
         }))
     }
 
