@@ -125,6 +125,11 @@ pub(crate) fn holder<H: Holder>(tx: &mut Tx<'_>, account: &str, name: &str) -> R
     tx.get_json(holder_key::<H>(account, name))?
         .ok_or_else(|| no_such_entity_exception(format!("The {} with name {name} cannot be found.", H::KIND)))
 }
+/// Whether a name is another's: names are unique in an account, and not distinguished by case. Source: IAM API reference, CreateUser.
+pub(crate) fn taken<H: Holder>(tx: &mut Tx<'_>, account: &str, name: &str) -> Result<bool, Error> {
+    let all: Vec<H> = tx.list_json(holder_prefix::<H>(account), usize::MAX)?;
+    Ok(all.iter().any(|one| one.name().eq_ignore_ascii_case(name)))
+}
 pub(crate) fn profile_prefix(account: &str) -> Key {
     Key::new("iam").push(account).push("instance-profile")
 }

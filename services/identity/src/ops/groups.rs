@@ -16,7 +16,7 @@ use super::page::page;
 use super::users::LETTERS;
 use crate::Identity;
 use crate::port::random_text;
-use crate::records::{GroupRecord, Holder as _, UserRecord, holder, holder_key, holder_prefix};
+use crate::records::{GroupRecord, Holder as _, UserRecord, holder, holder_key, holder_prefix, taken};
 
 fn exists(name: &str) -> Error {
     entity_already_exists_exception(format!("Group with name {name} already exists."))
@@ -39,7 +39,7 @@ impl Handle<CreateGroup> for Identity {
         let group = cx
             .write(&self.store, move |tx| {
                 let key = holder_key::<GroupRecord>(&account, new.name());
-                if tx.get(&key)?.is_some() {
+                if taken::<GroupRecord>(tx, &account, new.name())? {
                     return Err(exists(new.name()));
                 }
                 tx.put_json(&key, &new)?;
@@ -96,7 +96,7 @@ impl Handle<UpdateGroup> for Identity {
                 record.group.path.clone_from(path);
             }
             if let Some(name) = req.new_group_name.as_ref().filter(|name| **name != req.group_name) {
-                if tx.get(holder_key::<GroupRecord>(&account, name))?.is_some() {
+                if taken::<GroupRecord>(tx, &account, name)? {
                     return Err(exists(name));
                 }
                 for mut user in members(tx, &account, &req.group_name)? {

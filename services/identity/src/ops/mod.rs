@@ -11,4 +11,5 @@ mod profiles;
 mod roles;
 mod simulate;
 mod sts;
+mod tags;
 mod users;

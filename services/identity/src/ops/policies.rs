@@ -19,7 +19,8 @@ use wire::types::Empty;
 
 use super::account::{attached_everywhere, bounding_everywhere};
 use super::page::page;
-use super::roles::{encode, merged};
+use super::roles::encode;
+use super::tags::{given, merged, without};
 use crate::Identity;
 use crate::policy::check_size;
 use crate::port::random_text;
@@ -56,7 +57,7 @@ impl Handle<CreatePolicy> for Identity {
                 description: req.description,
                 create_date: now,
                 update_date: now,
-                tags: req.tags.filter(|t| !t.is_empty()),
+                tags: given(req.tags, "Policy")?,
             },
             versions: vec![PolicyVersion {
                 document: Some(req.policy_document),
@@ -69,10 +70,16 @@ impl Handle<CreatePolicy> for Identity {
         let made = cx
             .write(&self.store, move |tx| {
                 let key = policy_key(&account, &arn);
-                if tx.get(&key)?.is_some() {
+                // Names are unique whatever their path and case. Source: IAM API reference, CreatePolicy.
+                let all: Vec<PolicyRecord> = tx.list_json(policy_prefix(&account), usize::MAX)?;
+                let name = new.policy.policy_name.as_deref().unwrap_or_default();
+                if all
+                    .iter()
+                    .filter_map(|p| p.policy.policy_name.as_deref())
+                    .any(|other| other.eq_ignore_ascii_case(name))
+                {
                     return Err(entity_already_exists_exception(format!(
-                        "A policy called {} already exists. Duplicate names are not allowed.",
-                        new.policy.policy_name.as_deref().unwrap_or_default()
+                        "A policy called {name} already exists. Duplicate names are not allowed."
                     )));
                 }
                 tx.put_json(&key, &new)?;
@@ -263,7 +270,7 @@ impl Handle<TagPolicy> for Identity {
     async fn handle(&self, cx: &Cx, req: TagPolicyRequest) -> Result<Empty, Error> {
         let tags = req.tags;
         self.change_policy(cx, req.policy_arn, move |p| {
-            p.policy.tags = Some(merged(p.policy.tags.take().unwrap_or_default(), &tags));
+            p.policy.tags = Some(merged(p.policy.tags.take().unwrap_or_default(), &tags, "Policy")?);
             Ok(())
         })
         .await?;
@@ -276,9 +283,7 @@ impl Handle<UntagPolicy> for Identity {
     async fn handle(&self, cx: &Cx, req: UntagPolicyRequest) -> Result<Empty, Error> {
         let keys = req.tag_keys;
         self.change_policy(cx, req.policy_arn, move |p| {
-            if let Some(tags) = &mut p.policy.tags {
-                tags.retain(|t| !keys.contains(&t.key));
-            }
+            without(&mut p.policy.tags, &keys);
             Ok(())
         })
         .await?;

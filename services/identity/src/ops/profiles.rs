@@ -19,7 +19,8 @@ use wire::Error;
 use wire::types::Empty;
 
 use super::page::page;
-use super::roles::{merged, shown};
+use super::roles::shown;
+use super::tags::{given, merged, without};
 use super::users::LETTERS;
 use crate::Identity;
 use crate::port::random_text;
@@ -85,14 +86,15 @@ impl Handle<CreateInstanceProfile> for Identity {
             instance_profile_name: name,
             create_date: cx.now().into(),
             roles: Vec::new(),
-            tags: req.tags.filter(|t| !t.is_empty()),
+            tags: given(req.tags, "InstanceProfile")?,
         };
         let new = ProfileRecord { profile, role: None };
         let instance_profile = cx
             .write(&self.store, move |tx| {
                 let name = &new.profile.instance_profile_name;
                 let key = profile_key(&account, name);
-                if tx.get(&key)?.is_some() {
+                let all: Vec<ProfileRecord> = tx.list_json(profile_prefix(&account), usize::MAX)?;
+                if all.iter().any(|p| p.profile.instance_profile_name.eq_ignore_ascii_case(name)) {
                     return Err(entity_already_exists_exception(format!("Instance Profile {name} already exists.")));
                 }
                 tx.put_json(&key, &new)?;
@@ -199,7 +201,8 @@ impl Handle<TagInstanceProfile> for Identity {
     async fn handle(&self, cx: &Cx, req: TagInstanceProfileRequest) -> Result<Empty, Error> {
         let tags = req.tags;
         self.change_profile(cx, req.instance_profile_name, move |record| {
-            record.profile.tags = Some(merged(record.profile.tags.take().unwrap_or_default(), &tags));
+            record.profile.tags =
+                Some(merged(record.profile.tags.take().unwrap_or_default(), &tags, "InstanceProfile")?);
             Ok(())
         })
         .await
@@ -211,7 +214,7 @@ impl Handle<UntagInstanceProfile> for Identity {
     async fn handle(&self, cx: &Cx, req: UntagInstanceProfileRequest) -> Result<Empty, Error> {
         let keys = req.tag_keys;
         self.change_profile(cx, req.instance_profile_name, move |record| {
-            record.profile.tags.iter_mut().for_each(|tags| tags.retain(|t| !keys.contains(&t.key)));
+            without(&mut record.profile.tags, &keys);
             Ok(())
         })
         .await

@@ -15,9 +15,10 @@ use wire::Error;
 use wire::types::Empty;
 
 use super::page::page;
+use super::tags::{given, merged, without};
 use crate::Identity;
 use crate::port::random_text;
-use crate::records::{ProfileRecord, RoleRecord, profile_prefix, role, role_key, role_prefix};
+use crate::records::{ProfileRecord, RoleRecord, profile_prefix, role, role_key, role_prefix, taken};
 
 #[async_trait]
 impl Handle<CreateRole> for Identity {
@@ -39,13 +40,13 @@ impl Handle<CreateRole> for Identity {
             description: req.description,
             max_session_duration: Some(req.max_session_duration.unwrap_or(3600)),
             permissions_boundary,
-            tags: req.tags.filter(|t| !t.is_empty()),
+            tags: given(req.tags, "Role")?,
             ..Default::default()
         };
         let role = cx
             .write(&self.store, move |tx| {
                 let key = role_key(&account, &new.role_name);
-                if tx.get(&key)?.is_some() {
+                if taken::<RoleRecord>(tx, &account, &new.role_name)? {
                     let name = &new.role_name;
                     return Err(entity_already_exists_exception(format!("Role with name {name} already exists.")));
                 }
@@ -163,7 +164,7 @@ impl Handle<TagRole> for Identity {
     async fn handle(&self, cx: &Cx, req: TagRoleRequest) -> Result<Empty, Error> {
         let tags = req.tags;
         self.change(cx, req.role_name, move |r: &mut RoleRecord| {
-            r.role.tags = Some(merged(r.role.tags.take().unwrap_or_default(), &tags));
+            r.role.tags = Some(merged(r.role.tags.take().unwrap_or_default(), &tags, "Role")?);
             Ok(())
         })
         .await?;
@@ -171,20 +172,12 @@ impl Handle<TagRole> for Identity {
     }
 }
 
-pub(super) fn merged(mut old: Vec<Tag>, new: &[Tag]) -> Vec<Tag> {
-    old.retain(|t| new.iter().all(|n| n.key != t.key));
-    old.extend_from_slice(new);
-    old
-}
-
 #[async_trait]
 impl Handle<UntagRole> for Identity {
     async fn handle(&self, cx: &Cx, req: UntagRoleRequest) -> Result<Empty, Error> {
         let keys = req.tag_keys;
         self.change(cx, req.role_name, move |r: &mut RoleRecord| {
-            if let Some(tags) = &mut r.role.tags {
-                tags.retain(|t| !keys.contains(&t.key));
-            }
+            without(&mut r.role.tags, &keys);
             Ok(())
         })
         .await?;

@@ -142,7 +142,8 @@ impl Identity {
                 );
                 return Err(Error::new("ValidationError", 400, message));
             }
-            if tags.insert(tag.key.clone(), tag.value.clone()).is_some() {
+            let twice = tags.keys().any(|key| key.eq_ignore_ascii_case(&tag.key));
+            if tags.insert(tag.key.clone(), tag.value.clone()).is_some() || twice {
                 return Err(Error::new(
                     "InvalidParameterValue",
                     400,

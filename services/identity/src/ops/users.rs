@@ -19,10 +19,12 @@ use wire::Error;
 use wire::types::Empty;
 
 use super::page::page;
-use super::roles::merged;
+use super::tags::{given, merged, without};
 use crate::Identity;
 use crate::port::random_text;
-use crate::records::{GroupRecord, Holder as _, KeyRecord, UserRecord, access_key, holder, holder_key, holder_prefix};
+use crate::records::{
+    GroupRecord, Holder as _, KeyRecord, UserRecord, access_key, holder, holder_key, holder_prefix, taken,
+};
 
 /// The letters of unique ids.
 pub(super) const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -43,7 +45,7 @@ impl Handle<CreateUser> for Identity {
             user_name: req.user_name,
             create_date: cx.now().into(),
             permissions_boundary: boundary,
-            tags: req.tags.filter(|t| !t.is_empty()),
+            tags: given(req.tags, "User")?,
             ..Default::default()
         };
         let (inline, attached, groups, keys) = Default::default();
@@ -51,7 +53,7 @@ impl Handle<CreateUser> for Identity {
         let user = cx
             .write(&self.store, move |tx| {
                 let key = holder_key::<UserRecord>(&account, new.name());
-                if tx.get(&key)?.is_some() {
+                if taken::<UserRecord>(tx, &account, new.name())? {
                     let name = new.name();
                     return Err(entity_already_exists_exception(format!("User with name {name} already exists.")));
                 }
@@ -121,7 +123,7 @@ impl Handle<UpdateUser> for Identity {
                 record.user.path.clone_from(path);
             }
             if let Some(name) = &req.new_user_name {
-                if *name != req.user_name && tx.get(holder_key::<UserRecord>(&account, name))?.is_some() {
+                if taken::<UserRecord>(tx, &account, name)? {
                     return Err(entity_already_exists_exception(format!("User with name {name} already exists.")));
                 }
                 record.user.user_name.clone_from(name);
@@ -187,7 +189,7 @@ impl Handle<TagUser> for Identity {
     async fn handle(&self, cx: &Cx, req: TagUserRequest) -> Result<Empty, Error> {
         let tags = req.tags;
         self.change(cx, req.user_name, move |u: &mut UserRecord| {
-            u.user.tags = Some(merged(u.user.tags.take().unwrap_or_default(), &tags));
+            u.user.tags = Some(merged(u.user.tags.take().unwrap_or_default(), &tags, "User")?);
             Ok(())
         })
         .await
@@ -199,9 +201,7 @@ impl Handle<UntagUser> for Identity {
     async fn handle(&self, cx: &Cx, req: UntagUserRequest) -> Result<Empty, Error> {
         let keys = req.tag_keys;
         self.change(cx, req.user_name, move |u: &mut UserRecord| {
-            if let Some(tags) = &mut u.user.tags {
-                tags.retain(|t| !keys.contains(&t.key));
-            }
+            without(&mut u.user.tags, &keys);
             Ok(())
         })
         .await
@@ -238,14 +238,14 @@ impl Handle<DeleteLoginProfile> for Identity {
 
 /// What no user has here, for a user that exists.
 macro_rules! empty_lists {
-    ($($operation:ident $input:ident $output:ident),+) => {
+    ($($operation:ident $input:ident $output:ident $($list:ident)?),+) => {
         $(#[async_trait]
         impl Handle<$operation> for Identity {
             async fn handle(&self, cx: &Cx, req: $input) -> Result<$output, Error> {
                 if req.user_name.is_some() || matches!(cx.principal(), Principal::User { .. }) {
                     self.holder::<UserRecord>(cx, &Self::user_named(cx, req.user_name)?).await?;
                 }
-                Ok($output { is_truncated: Some(false), ..Default::default() })
+                Ok($output { $($list: Some(Vec::new()),)? is_truncated: Some(false), ..Default::default() })
             }
         })+
     };
@@ -253,7 +253,7 @@ macro_rules! empty_lists {
 
 empty_lists!(
     ListMFADevices ListMFADevicesRequest ListMFADevicesResponse,
-    ListSSHPublicKeys ListSSHPublicKeysRequest ListSSHPublicKeysResponse,
-    ListServiceSpecificCredentials ListServiceSpecificCredentialsRequest ListServiceSpecificCredentialsResponse,
+    ListSSHPublicKeys ListSSHPublicKeysRequest ListSSHPublicKeysResponse ssh_public_keys,
+    ListServiceSpecificCredentials ListServiceSpecificCredentialsRequest ListServiceSpecificCredentialsResponse service_specific_credentials,
     ListSigningCertificates ListSigningCertificatesRequest ListSigningCertificatesResponse
 );
