@@ -20,6 +20,9 @@ use crate::members::Lists;
 #[serde(deny_unknown_fields)]
 struct Service {
     operations: Vec<String>,
+    /// Enumerations that AWS does not hold to, which the handlers look at.
+    #[serde(default)]
+    any_value: Vec<String>,
     /// Texts that are measured in bytes, which the handlers do.
     #[serde(default)]
     in_bytes: Vec<String>,
@@ -197,6 +200,7 @@ fn exceptions<'a>(root: &Path, services: impl Iterator<Item = &'a String>) -> Re
 struct Model<'a> {
     shapes: &'a Map<String, Value>,
     query: bool,
+    any_value: &'a [String],
     in_bytes: &'a [String],
     may_be_empty: &'a [String],
 }
@@ -208,7 +212,13 @@ fn generate(root: &Path, name: &str, service: &Service, (lists, access): (&Lists
     let protocol = protocol(name, meta);
     let shapes = document["shapes"].as_object().context("shapes")?;
     let query = protocol == "Query";
-    let model = Model { shapes, query, in_bytes: &service.in_bytes, may_be_empty: &service.may_be_empty };
+    let model = Model {
+        shapes,
+        query,
+        any_value: &service.any_value,
+        in_bytes: &service.in_bytes,
+        may_be_empty: &service.may_be_empty,
+    };
 
     let mut used = BTreeSet::new();
     let mut errors = BTreeSet::new();
@@ -564,8 +574,8 @@ impl Model<'_> {
             }
             _ => {
                 let pattern = body["pattern"].as_str().map_or_else(|| "None".into(), |p| format!("Some({p:?})"));
-                let values: Vec<&str> =
-                    body["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                let values = body["enum"].as_array().filter(|_| !self.any_value.iter().any(|name| name == shape));
+                let values: Vec<&str> = values.into_iter().flatten().filter_map(Value::as_str).collect();
                 let unless = |named: &[String], limit| {
                     if named.iter().any(|name| name == shape) { "None".to_owned() } else { number(limit) }
                 };

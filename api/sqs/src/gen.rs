@@ -1905,36 +1905,8 @@ static S_QUEUE_ATTRIBUTE_MAP: Shape = Shape::Map(Map {
     flattened: true,
     max: None,
 });
-static S_QUEUE_ATTRIBUTE_NAME: Shape = Shape::String {
-    min: None,
-    max: None,
-    pattern: None,
-    values: &[
-        "All",
-        "Policy",
-        "VisibilityTimeout",
-        "MaximumMessageSize",
-        "MessageRetentionPeriod",
-        "ApproximateNumberOfMessages",
-        "ApproximateNumberOfMessagesNotVisible",
-        "CreatedTimestamp",
-        "LastModifiedTimestamp",
-        "QueueArn",
-        "ApproximateNumberOfMessagesDelayed",
-        "DelaySeconds",
-        "ReceiveMessageWaitTimeSeconds",
-        "RedrivePolicy",
-        "FifoQueue",
-        "ContentBasedDeduplication",
-        "KmsMasterKeyId",
-        "KmsDataKeyReusePeriodSeconds",
-        "DeduplicationScope",
-        "FifoThroughputLimit",
-        "RedriveAllowPolicy",
-        "SqsManagedSseEnabled",
-    ],
-    sensitive: false,
-};
+static S_QUEUE_ATTRIBUTE_NAME: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_QUEUE_URL_LIST: Shape =
     Shape::List(List { member: &S_STRING, element: "member", flattened: true, min: None, max: None });
 static S_RECEIVE_MESSAGE_REQUEST: Shape = Shape::Structure(Structure {

@@ -24,6 +24,9 @@ pub(super) struct Queue {
     /// As they were set, byte for byte.
     pub(super) attributes: BTreeMap<String, String>,
     pub(super) tags: BTreeMap<String, String>,
+    /// When it was purged last.
+    #[serde(default)]
+    pub(super) purged_ms: Option<i64>,
 }
 
 /// Where a queue is.
@@ -44,7 +47,7 @@ const SETTABLE: [Settable; 15] = [
     ("MessageRetentionPeriod", Some("345600"), Some((60, 1_209_600))),
     ("DelaySeconds", Some("0"), Some((0, 900))),
     ("ReceiveMessageWaitTimeSeconds", Some("0"), Some((0, 20))),
-    ("SqsManagedSseEnabled", Some("false"), None),
+    ("SqsManagedSseEnabled", Some("true"), None),
     ("Policy", None, None),
     ("RedrivePolicy", None, None),
     ("RedriveAllowPolicy", None, None),
@@ -55,6 +58,21 @@ const SETTABLE: [Settable; 15] = [
     ("DeduplicationScope", None, None),
     ("FifoThroughputLimit", None, None),
 ];
+
+/// Attributes that are told and not set.
+const TOLD: [&str; 6] = [
+    "QueueArn",
+    "CreatedTimestamp",
+    "LastModifiedTimestamp",
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+];
+
+/// Whether a queue may have an attribute of the name.
+pub(super) fn is_attribute(name: &str) -> bool {
+    TOLD.contains(&name) || SETTABLE.iter().any(|(known, ..)| *known == name)
+}
 
 /// Attributes of FIFO queues alone.
 const FIFO_ONLY: [&str; 3] = ["ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit"];
@@ -123,6 +141,7 @@ impl Queue {
             modified_ms: now,
             attributes: BTreeMap::new(),
             tags: BTreeMap::new(),
+            purged_ms: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! DeleteQueue and PurgeQueue: a task clears the messages.
 
-use api_sqs::{DeleteQueue, DeleteQueueRequest, PurgeQueue, PurgeQueueRequest};
+use api_sqs::{DeleteQueue, DeleteQueueRequest, PurgeQueue, PurgeQueueRequest, error};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use store::{NewTask, Tx};
@@ -9,6 +9,9 @@ use wire::types::Empty;
 
 use crate::sqs::queue::Place;
 use crate::sqs::{CLEAR, Sqs};
+
+/// A queue is purged once in this time. Source: SQS API reference, PurgeQueue.
+const PURGE_MS: i64 = 60_000;
 
 #[async_trait]
 impl Handle<DeleteQueue> for Sqs {
@@ -31,10 +34,18 @@ impl Handle<DeleteQueue> for Sqs {
 impl Handle<PurgeQueue> for Sqs {
     async fn handle(&self, cx: &Cx, req: PurgeQueueRequest) -> Result<Empty, Error> {
         let place = Place::of_url(cx, &req.queue_url);
-        let id = cx.uuid();
+        let (id, now) = (cx.uuid(), cx.now().as_millisecond());
         cx.write(&self.store, move |tx| {
             // The messages stay behind under the old id, where the task finds them.
             let mut queue = place.queue(tx)?;
+            if queue.purged_ms.is_some_and(|at| now < at + PURGE_MS) {
+                return Err(error::purge_queue_in_progress(format!(
+                    "Only one PurgeQueue operation on {} is allowed every 60 seconds.",
+                    queue.name
+                ))
+                .with_query_code("AWS.SimpleQueueService.PurgeQueueInProgress"));
+            }
+            queue.purged_ms = Some(now);
             clear(tx, &queue.id)?;
             queue.id.clone_from(&id);
             queue.save(tx)

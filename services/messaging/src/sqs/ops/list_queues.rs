@@ -9,12 +9,17 @@ use service::{Cx, Handle};
 use wire::Error;
 
 use crate::sqs::Sqs;
-use crate::sqs::queue::{Place, Queue};
+use crate::sqs::queue::{Place, Queue, invalid_parameter};
 
 #[async_trait]
 impl Handle<ListQueues> for Sqs {
     async fn handle(&self, cx: &Cx, req: ListQueuesRequest) -> Result<ListQueuesResult, Error> {
         let prefix = req.queue_name_prefix.unwrap_or_default();
+        if let Some(most) = req.max_results.filter(|most| !(1..=1000).contains(most)) {
+            return Err(invalid_parameter(format!(
+                "Value {most} for parameter MaxResults is invalid. Reason: Must be between 1 and 1000, if provided."
+            )));
+        }
         let most = page_size(req.max_results);
         let mut names = self.queues(cx).await?;
         names.retain(|queue| queue.name.starts_with(&prefix) && Some(&queue.name) > req.next_token.as_ref());

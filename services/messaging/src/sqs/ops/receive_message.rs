@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use api_sqs::{Message as Shape, ReceiveMessage, ReceiveMessageRequest, ReceiveMessageResult};
+use api_sqs::{Message as Shape, ReceiveMessage, ReceiveMessageRequest, ReceiveMessageResult, error};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 
 use crate::sqs::message::{self, Message, Take, attributes_md5, sequence};
-use crate::sqs::queue::{Place, Queue, invalid_parameter};
+use crate::sqs::queue::{Place, Queue, invalid_parameter, is_attribute};
 use crate::sqs::{Sqs, digest};
 
 /// What a receive that found nothing ends its transaction with, so that nothing is remembered of it.
@@ -41,6 +41,7 @@ impl Handle<ReceiveMessage> for Sqs {
                 || "Value {} for parameter VisibilityTimeout is invalid. Reason: Must be >= 0 and <= 43200, if provided.",
             )?;
         }
+        known(req.attribute_names.as_deref())?;
         let place = Place::of_url(cx, &req.queue_url);
         let queue = self.store.read(|tx| place.queue(tx)).await?;
         let wait_ms = 1000 * wait.map_or_else(|| queue.number("ReceiveMessageWaitTimeSeconds"), i64::from);
@@ -119,6 +120,28 @@ fn within(
         return Ok(number);
     }
     Err(invalid_parameter(message().replace("{}", &number.to_string())))
+}
+
+/// The attributes that a message may have: what `AttributeNames` is used for here, though its model has a queue's.
+const OF_MESSAGES: [&str; 10] = [
+    "All",
+    "SenderId",
+    "SentTimestamp",
+    "ApproximateReceiveCount",
+    "ApproximateFirstReceiveTimestamp",
+    "SequenceNumber",
+    "MessageDeduplicationId",
+    "MessageGroupId",
+    "AWSTraceHeader",
+    "DeadLetterQueueSourceArn",
+];
+
+fn known(names: Option<&[String]>) -> Result<(), Error> {
+    let unknown = |name: &&String| !OF_MESSAGES.contains(&name.as_str()) && !is_attribute(name);
+    match names.unwrap_or_default().iter().find(unknown) {
+        Some(name) => Err(error::invalid_attribute_name(format!("Unknown Attribute {name}."))),
+        None => Ok(()),
+    }
 }
 
 fn show(queue: &Queue, message: Message, req: &ReceiveMessageRequest) -> Shape {
