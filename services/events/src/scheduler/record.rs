@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api_scheduler::{CreateScheduleInput, GetScheduleOutput, error};
+use api_scheduler::{CreateScheduleInput, GetScheduleOutput, Target, error};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -128,9 +128,17 @@ pub(super) fn record(cx: &Cx, place: &Place, req: CreateScheduleInput, created: 
         schedule_expression_timezone: Some(req.schedule_expression_timezone.unwrap_or_else(|| "UTC".to_owned())),
         start_date: req.start_date,
         state: Some(req.state.unwrap_or_else(|| "ENABLED".to_owned())),
-        target: Some(req.target),
+        target: Some(with_retries(req.target)),
     };
     Ok(Record { version: 1, generation: cx.uuid(), shown })
+}
+
+/// A target with the retries that it has where it does not say. Source: EventBridge Scheduler API reference, RetryPolicy.
+fn with_retries(mut target: Target) -> Target {
+    let retry = target.retry_policy.get_or_insert_default();
+    retry.maximum_event_age_in_seconds.get_or_insert(86_400);
+    retry.maximum_retry_attempts.get_or_insert(185);
+    target
 }
 
 fn check(req: &CreateScheduleInput) -> Result<(), Error> {

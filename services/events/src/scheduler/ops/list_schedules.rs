@@ -12,6 +12,9 @@ use crate::scheduler::record::{Place, Record};
 #[async_trait]
 impl Handle<ListSchedules> for Scheduler {
     async fn handle(&self, cx: &Cx, req: ListSchedulesInput) -> Result<ListSchedulesOutput, Error> {
+        if let Some(group) = &req.group_name {
+            self.store.read(|tx| Place::new(cx, Some(group), "").load_group(tx)).await?;
+        }
         let prefix = match &req.group_name {
             Some(group) => Place::new(cx, Some(group), "").in_group(),
             None => Place::all(cx.account(), cx.region()),
