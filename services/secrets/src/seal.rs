@@ -12,7 +12,7 @@ use wire::{Blob, Error};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct By {
     via: &'static str,
-    own_key: &'static str,
+    pub(crate) own_key: &'static str,
 }
 
 pub(crate) const SECRETS: By = By { via: "secretsmanager.amazonaws.com", own_key: "alias/aws/secretsmanager" };

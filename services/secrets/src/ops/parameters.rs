@@ -79,6 +79,12 @@ fn load(tx: &mut Tx<'_>, prefix: &Key, name: &str) -> Result<Record, Error> {
 }
 
 impl Record {
+    /// The key that a secret value is sealed with: the account's own where none was named.
+    fn key(&self) -> Option<&str> {
+        let own = (self.kind == "SecureString").then_some(seal::PARAMETERS.own_key);
+        self.key_id.as_deref().or(own)
+    }
+
     fn last(&self) -> &(i64, String, Timestamp) {
         self.versions.last().expect("a parameter is stored with a version")
     }
@@ -122,7 +128,18 @@ fn selected(id: &str) -> (String, Option<i64>) {
 #[async_trait]
 impl Handle<PutParameter> for Secrets {
     async fn handle(&self, cx: &Cx, req: PutParameterRequest) -> Result<PutParameterResult, Error> {
-        if let Some(pattern) = &req.allowed_pattern {
+        let bare = req.name.trim_start_matches('/').to_lowercase();
+        if bare.starts_with("aws") || bare.starts_with("ssm") {
+            return Err(Error::validation(
+                "Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive).",
+            ));
+        }
+        let prefix = prefix(cx);
+        let name = prefix.clone().push(&req.name);
+        let before: Option<Record> = self.store.read(|tx| tx.get_json(&name)).await?;
+        // What is told of a parameter holds, until a put says otherwise.
+        let kept = before.as_ref().and_then(|old| old.allowed_pattern.as_ref());
+        if let Some(pattern) = req.allowed_pattern.as_ref().or(kept) {
             let regex = regex::Regex::new(pattern).map_err(|_| {
                 api_ssm::error::invalid_allowed_pattern_exception(format!("The pattern {pattern} is not valid."))
             })?;
@@ -132,12 +149,12 @@ impl Handle<PutParameter> for Secrets {
                 )));
             }
         }
-        let prefix = prefix(cx);
         let arn = cx.arn("ssm", format!("parameter/{}", req.name.trim_start_matches('/')));
         let (now, by) = (Timestamp::from(cx.now()), cx.principal().arn(cx.account()));
-        let name = prefix.clone().push(&req.name);
-        let before: Option<Record> = self.store.read(|tx| tx.get_json(&name)).await?;
         let kind = req.r#type.clone().or_else(|| before.as_ref().map(|old| old.kind.clone()));
+        if kind.is_none() {
+            return Err(Error::validation("A parameter type is required when you create a parameter."));
+        }
         let mut value = req.value.clone();
         if kind.as_deref() == Some("SecureString") {
             let key = req.key_id.clone().or_else(|| before.and_then(|old| old.key_id));
@@ -286,25 +303,26 @@ impl Handle<DescribeParameters> for Secrets {
         let keep = |r: &Record| {
             filters.iter().all(|(key, option, values)| {
                 let text = match key.as_str() {
-                    "Type" => &r.kind,
-                    "KeyId" => r.key_id.as_ref().unwrap_or(&r.kind),
-                    _ => &r.name,
+                    "Type" => r.kind.as_str(),
+                    "KeyId" => r.key().unwrap_or_default(),
+                    _ => r.name.as_str(),
                 };
                 values.iter().any(|v| match (key.as_str(), option.as_str()) {
                     ("Path", _) | (_, "BeginsWith") => text.starts_with(v.as_str()),
                     (_, "Contains") => text.contains(v.as_str()),
-                    _ => text == v,
+                    _ => text == v.as_str(),
                 })
             })
         };
         let (records, next_token) = self.page(cx, req.next_token, req.max_results, keep).await?;
         let shown = records.into_iter().map(|r| {
             let (version, _, changed) = r.last().clone();
+            let key_id = r.key().map(str::to_owned);
             ParameterMetadata {
                 name: Some(r.name),
                 arn: Some(r.arn),
                 r#type: Some(r.kind),
-                key_id: r.key_id,
+                key_id,
                 last_modified_date: Some(changed),
                 last_modified_user: Some(r.changed_by),
                 description: r.description,

@@ -1,7 +1,8 @@
 //! Secrets Manager's operations.
 
 use api_secretsmanager::error::{
-    invalid_parameter_exception, invalid_request_exception, resource_exists_exception, resource_not_found_exception,
+    invalid_next_token_exception, invalid_parameter_exception, invalid_request_exception, resource_exists_exception,
+    resource_not_found_exception,
 };
 use api_secretsmanager::{
     CreateSecret, CreateSecretRequest, CreateSecretResponse, DeleteSecret, DeleteSecretRequest, DeleteSecretResponse,
@@ -13,6 +14,8 @@ use api_secretsmanager::{
     UntagResourceRequest, UpdateSecret, UpdateSecretRequest, UpdateSecretResponse,
 };
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rand::Rng as _;
 use service::{Cx, Handle};
 use store::NewTask;
@@ -240,12 +243,13 @@ impl Handle<ListSecrets> for Secrets {
     async fn handle(&self, cx: &Cx, req: ListSecretsRequest) -> Result<ListSecretsResponse, Error> {
         let limit = req.max_results.and_then(|n| usize::try_from(n).ok()).unwrap_or(100);
         let prefix = prefix(cx);
-        let after = req.next_token.map(|t| prefix.clone().push(t).into_bytes()).unwrap_or_default();
+        let after = req.next_token.map(|token| after(&token)).transpose()?;
+        let after = after.map(|name| prefix.clone().push(name).into_bytes()).unwrap_or_default();
         let pairs = self.store.read(|tx| tx.scan_after(&prefix, &after, limit + 1)).await?;
         let more = pairs.len() > limit;
         let secrets: Result<Vec<Secret>, _> = pairs.iter().take(limit).map(|(k, v)| store::kv::decode(k, v)).collect();
         let secrets = secrets?;
-        let next_token = secrets.last().filter(|_| more).map(|s| s.name.clone());
+        let next_token = secrets.last().filter(|_| more).map(|s| STANDARD.encode(&s.name));
         let filters = req.filters.unwrap_or_default();
         let shown = secrets
             .into_iter()
@@ -265,6 +269,12 @@ impl Handle<ListSecrets> for Secrets {
             });
         Ok(ListSecretsResponse { secret_list: Some(shown.collect()), next_token })
     }
+}
+
+/// The name after which a page begins, out of its token.
+fn after(token: &str) -> Result<String, Error> {
+    let name = STANDARD.decode(token).ok().and_then(|name| String::from_utf8(name).ok());
+    name.ok_or_else(|| invalid_next_token_exception(format!("The NextToken {token} is not valid.")))
 }
 
 fn passes(filter: &Filter, secret: &Secret) -> bool {
