@@ -4,6 +4,7 @@ use api_logs::error::invalid_parameter_exception;
 use api_logs::{
     FilterLogEvents, FilterLogEventsRequest, FilterLogEventsResponse, FilteredLogEvent, GetLogEvents,
     GetLogEventsRequest, GetLogEventsResponse, OutputLogEvent, PutLogEvents, PutLogEventsRequest, PutLogEventsResponse,
+    RejectedLogEventsInfo,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -19,6 +20,9 @@ use crate::pattern::Pattern;
 /// Source: PutLogEvents: a batch is at most 1,048,576 bytes, counting 26 for each event.
 const MAX_BATCH_BYTES: usize = 1_048_576;
 const EVENT_OVERHEAD: usize = 26;
+const DAY_MS: i64 = 24 * 3600 * 1000;
+const OLDEST_DAYS: i64 = 14;
+const NEWEST_MS: i64 = 2 * 3600 * 1000;
 /// Events of one page.
 const PAGE: usize = 10_000;
 
@@ -35,7 +39,7 @@ impl Handle<PutLogEvents> for Telemetry {
         let (Some(first), Some(last)) = (times().min(), times().max()) else {
             return Err(invalid_parameter_exception("logEvents must not be empty"));
         };
-        if last - first > MAX_SPAN_MS {
+        if last.saturating_sub(first) > MAX_SPAN_MS {
             return Err(invalid_parameter_exception(
                 "The batch of log events in a single PutLogEvents request cannot span more than 24 hours.",
             ));
@@ -47,23 +51,54 @@ impl Handle<PutLogEvents> for Telemetry {
         }
         let (scope, home, now) = (Scope::of(cx), Home::of(cx), cx.now().as_millisecond());
         let events: Vec<(i64, String)> = req.log_events.into_iter().map(|e| (e.timestamp, e.message)).collect();
-        let batch = Batch { stream: req.log_stream_name, ingested_ms: now, events };
-        let group = req.log_group_name;
-        cx.write(&self.store, move |tx| {
-            let mut stream = scope.load_stream(tx, &group, &batch.stream)?;
-            stream.first_ms = Some(stream.first_ms.map_or(first, |t| t.min(first)));
-            stream.last_ms = Some(stream.last_ms.map_or(last, |t| t.max(last)));
-            stream.ingested_ms = Some(now);
-            stream.bytes += i64::try_from(size).unwrap_or_default();
-            tx.put_json(scope.stream(&group, &batch.stream), &stream)?;
-            let number = tx.next_number(scope.counter())?;
-            tx.put_json(scope.batch(&group, first, &batch.stream, number), &batch)?;
-            filters::apply(tx, &scope, &home, &group, &batch, number)?;
-            Ok::<_, Error>(())
+        let (group, name) = (req.log_group_name, req.log_stream_name);
+        let rejected = cx
+            .write(&self.store, move |tx| {
+                let mut stream = scope.load_stream(tx, &group, &name)?;
+                let retention_days = scope.load_group(tx, &group)?.retention_days;
+                let (rejected, taken) = timely(&events, now, retention_days);
+                let events = events.get(taken).unwrap_or_default();
+                let (Some((first, _)), Some((last, _))) = (events.first(), events.last()) else { return Ok(rejected) };
+                let (first, last) = (*first, *last);
+                let size: usize = events.iter().map(|(_, message)| message.len() + EVENT_OVERHEAD).sum();
+                let batch = Batch { stream: name.clone(), ingested_ms: now, events: events.to_vec() };
+                stream.first_ms = Some(stream.first_ms.map_or(first, |t| t.min(first)));
+                stream.last_ms = Some(stream.last_ms.map_or(last, |t| t.max(last)));
+                stream.ingested_ms = Some(now);
+                stream.bytes += i64::try_from(size).unwrap_or_default();
+                tx.put_json(scope.stream(&group, &batch.stream), &stream)?;
+                let number = tx.next_number(scope.counter())?;
+                tx.put_json(scope.batch(&group, first, &batch.stream, number), &batch)?;
+                filters::apply(tx, &scope, &home, &group, &batch, number)?;
+                Ok::<_, Error>(rejected)
+            })
+            .await?;
+        Ok(PutLogEventsResponse {
+            next_sequence_token: Some(format!("{now}")),
+            rejected_log_events_info: rejected,
+            ..Default::default()
         })
-        .await?;
-        Ok(PutLogEventsResponse { next_sequence_token: Some(format!("{now}")), ..Default::default() })
     }
+}
+
+/// Which of the events, in order of time, are taken, and what is said of the others: those of more than two hours to come, of more than
+/// 14 days ago, and of before the group's retention are passed over. Source: API Reference, PutLogEvents and RejectedLogEventsInfo.
+fn timely(
+    events: &[(i64, String)],
+    now: i64,
+    retention_days: Option<i32>,
+) -> (Option<RejectedLogEventsInfo>, std::ops::Range<usize>) {
+    let before = |at: i64| events.partition_point(|(time, _)| *time < at);
+    let too_old = before(now - OLDEST_DAYS * DAY_MS);
+    let expired = retention_days.map_or(0, |days| before(now - i64::from(days) * DAY_MS));
+    let too_new = before(now + NEWEST_MS + 1);
+    let index = |at: usize| i32::try_from(at).ok();
+    let rejected = RejectedLogEventsInfo {
+        too_new_log_event_start_index: index(too_new).filter(|_| too_new < events.len()),
+        too_old_log_event_end_index: index(too_old).filter(|_| too_old > 0),
+        expired_log_event_end_index: index(expired).filter(|_| expired > too_old),
+    };
+    (Some(rejected).filter(|info| *info != RejectedLogEventsInfo::default()), too_old.max(expired)..too_new)
 }
 
 #[async_trait]
@@ -114,6 +149,11 @@ impl Handle<FilterLogEvents> for Telemetry {
         let group = req.log_group_name.or(req.log_group_identifier);
         let group =
             group.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
+        if req.log_stream_names.is_some() && req.log_stream_name_prefix.is_some() {
+            return Err(invalid_parameter_exception(
+                "logStreamNames and logStreamNamePrefix cannot be given together.",
+            ));
+        }
         let pattern = Pattern::parse(req.filter_pattern.as_deref().unwrap_or_default())?;
         let scope = Scope::of(cx);
         self.store.read(|tx| scope.load_group(tx, &group)).await?;

@@ -58,6 +58,9 @@ impl Handle<DescribeLogStreams> for Telemetry {
         let group =
             group.ok_or_else(|| invalid_parameter_exception("Either logGroupName or logGroupIdentifier is needed"))?;
         let scope = Scope::of(cx);
+        if req.order_by.as_deref() == Some("LastEventTime") && req.log_stream_name_prefix.is_some() {
+            return Err(invalid_parameter_exception("Cannot order by LastEventTime with a logStreamNamePrefix."));
+        }
         let mut streams: Vec<Stream> = self
             .store
             .read(|tx| {
@@ -78,7 +81,12 @@ impl Handle<DescribeLogStreams> for Telemetry {
             streams.reverse();
         }
         let keep = |s: &Stream| req.log_stream_name_prefix.as_ref().is_none_or(|p| s.name.starts_with(p.as_str()));
-        let token = req.next_token.as_deref().filter(|_| by_time || !descending);
+        let mut token = req.next_token.as_deref();
+        if descending && !by_time {
+            // What comes after a name is smaller.
+            let after = token.take();
+            streams.retain(|s| after.is_none_or(|name| s.name.as_str() < name));
+        }
         let (found, next_token) = page(streams, limit(req.limit, 50), rank, token, keep);
         let shown = found.into_iter().map(|s| LogStream {
             arn: Some(cx.arn("logs", format!("log-group:{group}:log-stream:{}", s.name))),

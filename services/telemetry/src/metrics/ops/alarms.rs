@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use api_cloudwatch::error::{
     invalid_parameter_combination_exception, invalid_parameter_value_exception, missing_required_parameter_exception,
-    resource_not_found_exception,
+    resource_not_found, resource_not_found_exception,
 };
 use api_cloudwatch::{
     AlarmHistoryItem, CompositeAlarm, DeleteAlarms, DeleteAlarmsInput, DescribeAlarmHistory, DescribeAlarmHistoryInput,
@@ -328,10 +328,30 @@ impl Handle<DescribeAlarmsForMetric> for Metrics {
     }
 }
 
+/// Of composite alarms one at a time is deleted, and nothing that the rule of one that stays names.
+fn deletable(all: &[AlarmRecord], names: &[String]) -> Result<(), Error> {
+    let (going, staying): (Vec<&AlarmRecord>, Vec<&AlarmRecord>) =
+        all.iter().partition(|alarm| names.iter().any(|name| name == alarm.name()));
+    if going.iter().filter(|alarm| alarm.composite.is_some()).count() > 1 {
+        return Err(Error::validation("You can delete no more than one composite alarm in one operation."));
+    }
+    let rules = staying.iter().filter_map(|alarm| alarm.composite.as_ref()?.alarm_rule.as_deref());
+    let needed: Vec<String> = rules.filter_map(|rule| Rule::parse(rule).ok()).flat_map(|rule| rule.alarms()).collect();
+    match going.iter().find(|alarm| needed.iter().any(|name| name == alarm.name())) {
+        Some(alarm) => Err(Error::validation(format!(
+            "Cannot delete {} as there are composite alarm(s) depending on it.",
+            alarm.name()
+        ))),
+        None => Ok(()),
+    }
+}
+
 #[async_trait]
 impl Handle<DeleteAlarms> for Metrics {
+    /// Names of no alarm are passed over. Source: API Reference, DeleteAlarms, as of what else is refused.
     async fn handle(&self, cx: &Cx, req: DeleteAlarmsInput) -> Result<Empty, Error> {
         let now = Timestamp(cx.now());
+        deletable(&self.alarms(cx).await?, &req.alarm_names)?;
         self.change_alarms(cx, req.alarm_names, move |tx, alarm| {
             let summary = format!("Alarm \"{}\" deleted", alarm.name());
             note(tx, &alarm, "ConfigurationUpdate", &summary, None, now)?;
@@ -374,8 +394,8 @@ impl Handle<SetAlarmState> for Metrics {
         let state = State { value: req.state_value, reason: req.state_reason, data: req.state_reason_data };
         let name = req.alarm_name;
         cx.write(&self.store, move |tx| {
-            let mut alarm =
-                AlarmRecord::load(tx, &home, &name)?.ok_or_else(|| Error::new("ResourceNotFound", 404, ""))?;
+            let mut alarm = AlarmRecord::load(tx, &home, &name)?
+                .ok_or_else(|| resource_not_found(format!("Alarm {name} does not exist")))?;
             alarm.become_state(tx, &state, now)?;
             Ok(Empty {})
         })

@@ -23,6 +23,7 @@ impl Handle<GetMetricData> for Metrics {
                 "The collection MetricDataQueries must not have a size greater than {MAX_QUERIES}."
             )));
         }
+        check_ids(&req.metric_data_queries)?;
         let home = Home::of(cx);
         let span = (req.start_time.0.as_second(), req.end_time.0.as_second());
         let descending = req.scan_by.as_deref() != Some("TimestampAscending");
@@ -34,6 +35,24 @@ impl Handle<GetMetricData> for Metrics {
         }
         Ok(GetMetricDataOutput { metric_data_results: Some(results), ..GetMetricDataOutput::default() })
     }
+}
+
+/// Ids begin with a small letter, and name one query each. Source: API Reference, MetricDataQuery.
+fn check_ids(queries: &[MetricDataQuery]) -> Result<(), Error> {
+    let rest = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for (at, id) in queries.iter().map(|query| query.id.as_str()).enumerate() {
+        if !id.starts_with(|c: char| c.is_ascii_lowercase()) || !id.chars().all(rest) {
+            let at = at + 1;
+            let text = "is not matching the expected pattern ^[a-z][a-zA-Z0-9_]*$.";
+            return Err(Error::validation(format!(
+                "The value {id} for parameter MetricDataQueries.member.{at}.Id {text}"
+            )));
+        }
+        if queries[..at].iter().any(|other| other.id == id) {
+            return Err(Error::validation("The values for parameter id in MetricDataQueries are not unique."));
+        }
+    }
+    Ok(())
 }
 
 impl Metrics {
