@@ -162,6 +162,29 @@ pub(crate) fn no_model(cx: &Cx, name: &str) -> Error {
     Error::validation(format!("Could not find model \"{}\".", model_arn(cx, name)))
 }
 
+/// Errs where nothing has the ARN. Names in ARNs are in small letters, whatever the resource's own.
+pub(crate) fn exists(tx: &mut Tx<'_>, cx: &Cx, arn: &str) -> Result<(), Error> {
+    let found = match arn.split(':').nth(5).and_then(|resource| resource.split_once('/')) {
+        Some(("model", _)) => told(tx, &models_key(cx), arn, |one: ModelRecord| one.model.model_arn)?,
+        Some(("transform-job", _)) => told(tx, &jobs_key(cx), arn, |one: JobRecord| one.job.transform_job_arn)?,
+        Some(("endpoint", _)) => told(tx, &endpoints_key(cx), arn, |one: EndpointRecord| one.endpoint.endpoint_arn)?,
+        Some(("endpoint-config", _)) => {
+            told(tx, &endpoint_configs_key(cx), arn, |one: EndpointConfigRecord| one.config.endpoint_config_arn)?
+        }
+        _ => false,
+    };
+    if found { Ok(()) } else { Err(Error::validation(format!("Could not find resource \"{arn}\"."))) }
+}
+
+fn told<T: serde::de::DeserializeOwned>(
+    tx: &mut Tx<'_>,
+    all: &Key,
+    arn: &str,
+    its: impl Fn(T) -> String,
+) -> Result<bool, Error> {
+    Ok(tx.list_json::<T>(all, usize::MAX)?.into_iter().any(|one| its(one) == arn))
+}
+
 pub(crate) fn load_tags(tx: &mut Tx<'_>, key: &Key) -> Result<BTreeMap<String, String>, Error> {
     Ok(tx.get_json(key)?.unwrap_or_default())
 }

@@ -3,7 +3,7 @@
 use api_sagemaker::{
     CreateEndpointConfig, CreateEndpointConfigInput, CreateEndpointConfigOutput, DeleteEndpointConfig,
     DeleteEndpointConfigInput, DescribeEndpointConfig, DescribeEndpointConfigInput, DescribeEndpointConfigOutput,
-    EndpointConfigSummary, ListEndpointConfigs, ListEndpointConfigsInput, ListEndpointConfigsOutput,
+    EndpointConfigSummary, ListEndpointConfigs, ListEndpointConfigsInput, ListEndpointConfigsOutput, ProductionVariant,
     ProductionVariantServerlessConfig,
 };
 use async_trait::async_trait;
@@ -17,6 +17,11 @@ use crate::records::{
     EndpointConfigRecord, VERSION, add_tags, endpoint_config_arn, endpoint_config_key, endpoint_configs_key, model_key,
     no_endpoint_config, no_model, tags_key,
 };
+
+/// A variant with the weight that it has where none is given. Source: API Reference, ProductionVariant.
+fn weighted(variant: ProductionVariant) -> ProductionVariant {
+    ProductionVariant { initial_variant_weight: variant.initial_variant_weight.or(Some(1.0)), ..variant }
+}
 
 #[async_trait]
 impl Handle<CreateEndpointConfig> for SageMaker {
@@ -61,7 +66,7 @@ impl Handle<CreateEndpointConfig> for SageMaker {
             config: DescribeEndpointConfigOutput {
                 endpoint_config_name: req.endpoint_config_name,
                 endpoint_config_arn: arn.clone(),
-                production_variants: req.production_variants,
+                production_variants: req.production_variants.into_iter().map(weighted).collect(),
                 creation_time: Timestamp(cx.now()),
                 async_inference_config: req.async_inference_config,
                 ..Default::default()
