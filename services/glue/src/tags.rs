@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api_glue::error::entity_not_found_exception;
 use store::{Key, Tx};
 use wire::Error;
 
@@ -11,6 +12,23 @@ pub(crate) type Tags = BTreeMap<String, String>;
 
 fn key(scope: &Scope, arn: &str) -> Key {
     scope.key("tags").push(arn)
+}
+
+/// Errs where nothing that can have tags has the ARN.
+pub(crate) fn exists(tx: &mut Tx<'_>, scope: &Scope, arn: &str) -> Result<(), Error> {
+    let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
+    let key = match resource.split_once('/') {
+        Some(("database", name)) => Some(scope.database(name)),
+        Some(("table", path)) => path.split_once('/').map(|(database, name)| scope.table(database, name)),
+        Some(("dataQualityRuleset", name)) => Some(scope.key("dq-ruleset").push(name)),
+        Some((kind @ ("connection" | "crawler" | "job" | "trigger"), name)) => Some(scope.key(kind).push(name)),
+        _ => None,
+    };
+    let found = match key {
+        Some(key) => tx.get(key)?.is_some(),
+        None => resource == "catalog",
+    };
+    if found { Ok(()) } else { Err(entity_not_found_exception(format!("Resource {arn} not found"))) }
 }
 
 pub(crate) fn read(tx: &mut Tx<'_>, scope: &Scope, arn: &str) -> Result<Tags, Error> {

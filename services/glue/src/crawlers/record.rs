@@ -184,7 +184,11 @@ impl Record {
     /// Turns the schedule on or off; `already` is the error when it is so.
     pub(crate) fn switch_schedule(&mut self, state: &str, already: Error) -> Result<(), Error> {
         let schedule = self.crawler.schedule.as_mut();
-        let schedule = schedule.ok_or_else(|| no_schedule_exception("There is no schedule for this crawler."))?;
+        // Who stops what has no schedule is told that it does not run. Source: API reference, errors of StopCrawlerSchedule.
+        let Some(schedule) = schedule else {
+            let none = || no_schedule_exception("There is no schedule for this crawler.");
+            return Err(if state == "SCHEDULED" { none() } else { already });
+        };
         if schedule.state.as_deref() == Some(state) {
             return Err(already);
         }
