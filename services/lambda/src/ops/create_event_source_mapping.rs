@@ -4,11 +4,13 @@ use api_lambda::{
     CreateEventSourceMapping, CreateEventSourceMappingRequest, DestinationConfig, EventSourceMappingConfiguration,
     error,
 };
+use api_sqs::{GetQueueAttributes, GetQueueAttributesRequest};
 use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::Error;
 use wire::arn::Arn;
 
+use crate::asynchronous::queue_url;
 use crate::filters::Filters;
 use crate::function::{Name, Place};
 use crate::{Lambda, mapping};
@@ -40,6 +42,9 @@ impl Handle<CreateEventSourceMapping> for Lambda {
             check(req.batch_size, req.maximum_batching_window_in_seconds)?;
         }
         let name = Name::parse(&req.function_name, None)?;
+        if !is_stream {
+            self.check_queue(cx, &source).await?;
+        }
         let uuid = cx.uuid();
         let configuration = EventSourceMappingConfiguration {
             event_source_mapping_arn: Some(cx.arn("lambda", format!("event-source-mapping:{uuid}"))),
@@ -87,6 +92,22 @@ impl Handle<CreateEventSourceMapping> for Lambda {
             Ok(EventSourceMappingConfiguration { state: Some("Creating".to_owned()), ..configuration.clone() })
         })
         .await
+    }
+}
+
+impl Lambda {
+    /// Errs, as Lambda says it, where there is no such queue.
+    async fn check_queue(&self, cx: &Cx, arn: &str) -> Result<(), Error> {
+        let Some(arn) = Arn::parse(arn) else { return Ok(()) };
+        let here = Cx::platform(&self.router, &arn.account, &arn.region);
+        let request = GetQueueAttributesRequest { queue_url: queue_url(cx, &arn), ..Default::default() };
+        match here.call::<GetQueueAttributes>(request).await {
+            Err(missing) if missing.is("QueueDoesNotExist") => Err(error::invalid_parameter_value_exception(format!(
+                "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: {}",
+                missing.message()
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
