@@ -233,7 +233,7 @@ impl Front {
         let answer = match outcome.await {
             Ok(output) => codec::encode_output(found, protocol, &output, &id),
             Err(e) => {
-                let e = masked(renamed(e, protocol), found, &id);
+                let e = masked(by_service(renamed(e, protocol), found), found, &id);
                 codec::encode_error(protocol, &if is_dynamodb { dynamodb::named(&e) } else { e }, &id)
             }
         };
@@ -310,7 +310,7 @@ impl Front {
         if rest || (params.action().is_none() && (request.method != "POST" || request.path != "/")) {
             let operations = self.router.operations();
             let own = operations.iter().filter(|o| rest && o.service.name == service);
-            return rest::route(own, request.method, request.path).ok_or_else(|| {
+            return rest::route(own, (request.method, request.path, request.query)).ok_or_else(|| {
                 let operation = format!("{} {}", request.method, request.path);
                 (Protocol::RestJson, Error::unknown_operation(service, &operation))
             });
@@ -591,6 +591,14 @@ fn renamed(e: Error, protocol: Protocol) -> Error {
         "ValidationException" if protocol == Protocol::Query => Error::new("ValidationError", e.status(), e.message()),
         _ => e,
     }
+}
+
+/// SNS has a name of its own for what a caller may not. Source: SNS API reference, errors of its operations.
+fn by_service(e: Error, spec: &OperationSpec) -> Error {
+    if spec.service.name == "sns" && e.is("AccessDenied") {
+        return Error::new("AuthorizationError", 403, e.message());
+    }
+    e
 }
 
 /// The cause of an internal error is for the log; the client gets the request's id.

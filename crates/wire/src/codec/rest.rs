@@ -1,6 +1,8 @@
 //! restJson: members bound to path, query, headers and body.
 //! Source: Smithy's "AWS restJson1 protocol".
 
+use std::cmp::Reverse;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -12,17 +14,27 @@ use crate::operation::OperationSpec;
 use crate::schema::{Location, Member, Shape, Structure};
 use crate::{Error, Timestamp};
 
-/// The operation that method and path name, of those given: the one with the most literal segments wins.
+/// The operation that method, path and query name, of those given: the one with the most literal segments wins, and of those the
+/// one whose template names more of the query (Lambda's `/layers` and `/layers?find=LayerVersion`).
 pub fn route<'a>(
     operations: impl Iterator<Item = &'a &'static OperationSpec>,
-    method: &str,
-    path: &str,
+    (method, path, query): (&str, &str, &str),
 ) -> Option<&'static OperationSpec> {
     operations
         .filter(|spec| spec.method == method)
-        .filter_map(|spec| labels(spec.uri, path).map(|labels| (labels.len(), *spec)))
-        .min_by_key(|(variables, _)| *variables)
-        .map(|(_, spec)| spec)
+        .filter_map(|spec| Some((labels(spec.uri, path)?.len(), Reverse(literals(spec.uri, query)?), *spec)))
+        .min_by_key(|(variables, literals, _)| (*variables, *literals))
+        .map(|(.., spec)| spec)
+}
+
+/// How many parameters the template's own query has; `None` where the request's lacks one.
+fn literals(template: &str, query: &str) -> Option<usize> {
+    let wanted = template.split_once('?').map_or("", |(_, wanted)| wanted);
+    let mut wanted = wanted.split('&').filter(|literal| !literal.is_empty());
+    wanted.try_fold(0, |count, literal| {
+        let found = query.split('&').any(|given| given.strip_suffix('=').unwrap_or(given) == literal);
+        found.then_some(count + 1)
+    })
 }
 
 /// The values of a template's `{Labels}`, decoded; `None` where the path has another form. `{Label+}` takes slashes too.
