@@ -1,25 +1,60 @@
-"""A server of its own for a conformance run, on a free port, with a data folder that goes with it."""
+"""What the suites share: a Python with boto3, and a server of their own on a free port, with a data folder that goes with it."""
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import tempfile
 
+REQUIREMENTS = "boto3==1.43.11"
+
+
+def python():
+    """A Python with boto3, made once in the user's cache."""
+    cache = pathlib.Path(os.environ.get("LAKERUN_CACHE") or pathlib.Path.home() / ".cache/lakerun") / "conformance"
+    python, stamp = cache / "bin/python", cache / "requirements.txt"
+    if not (python.exists() and stamp.exists() and stamp.read_text() == REQUIREMENTS):
+        subprocess.run([os.environ.get("LAKERUN_PYTHON", "python3"), "-m", "venv", "--clear", cache], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", REQUIREMENTS], check=True)
+        stamp.write_text(REQUIREMENTS)
+    return python
+
+
+def need_boto3(script):
+    """Runs the script again where boto3 is, if it is not here."""
+    try:
+        import boto3  # noqa: F401
+    except ImportError:
+        sys.exit(subprocess.run([python(), os.path.abspath(script), *sys.argv[1:]]).returncode)
+
 
 class Server:
-    """Started, and its clients' settings in the environment, when it is made."""
+    """Started, and its clients' settings in the environment, when it is made. `settings` are variables of its own; a data folder that
+    is given stays."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, data=None, arguments=(), **settings):
         self.folder = tempfile.TemporaryDirectory()
+        self.data = data or os.path.join(self.folder.name, "data")
+        # A pipe that nobody reads would hold the server.
+        log = open(os.path.join(self.folder.name, "log"), "w+")
         # Port 0: a port that is looked for first may be taken by the look itself, or by another.
-        self.process = subprocess.Popen([binary, "up", "--listen", "127.0.0.1:0", "--data", self.folder.name], stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True)
+        command = [os.path.abspath(binary), "up", "--listen", "127.0.0.1:0", "--data", self.data, *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | settings)
         if "serves at" not in self.process.stdout.readline():
-            sys.exit("the server ended")
-        for line in subprocess.run([binary, "env", "--data", self.folder.name], capture_output=True, text=True, check=True).stdout.splitlines():
+            self.process.wait()
+            log.seek(0)
+            sys.exit(f"the server ended: {log.read()[-3000:]}")
+        self.variables = {}
+        told = subprocess.run([command[0], "env", "--data", self.data], capture_output=True, text=True, check=True).stdout
+        for line in told.splitlines():
             if line.startswith("export "):
                 name, _, value = line[7:].partition("=")
-                os.environ[name] = value
+                self.variables[name] = value
+        os.environ |= self.variables
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

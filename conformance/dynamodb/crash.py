@@ -2,32 +2,25 @@
 """Kills a server at chance moments under transactions on a table with a stream and an index, and looks whether all that was
 acknowledged is there, whole, in items, index, stream and counts.
 
-    python3 conformance/dynamodb/crash.py --binary target/debug/lakerun [--kills 5]        # its own server, its own environment
+    python3 conformance/dynamodb/crash.py --lakerun target/debug/lakerun [--kills 5]        # its own server, its own environment
 
 Closes with what was found; ends with 1 where anything is lost, torn or out of step.
 """
 import argparse
-import importlib.util
 import os
 import pathlib
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import uuid
 
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from server import Server, need_boto3  # noqa: E402
+
 WRITERS = 8
-
-
-def shared():
-    """Server and environment as the recorded cases of Step Functions have them."""
-    spec = importlib.util.spec_from_file_location("asl", pathlib.Path(__file__).parent.parent / "asl/run.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Bench:
@@ -38,8 +31,8 @@ class Bench:
     def start(self):
         import boto3
         import botocore.config
-        (self.folder / "data/server.json").unlink(missing_ok=True)
-        self.process, variables = shared().serve(self.binary, self.folder)
+        self.server = Server(self.binary, data=self.folder / "data")
+        variables = self.server.variables
         named = dict(
             endpoint_url=variables["AWS_ENDPOINT_URL"], region_name=variables["AWS_REGION"],
             aws_access_key_id=variables["AWS_ACCESS_KEY_ID"], aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
@@ -48,8 +41,7 @@ class Bench:
         self.tables, self.streams = boto3.client("dynamodb", **named), boto3.client("dynamodbstreams", **named)
 
     def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self.server.kill()
 
     def create(self):
         kinds = [{"AttributeName": name, "AttributeType": "S"} for name in ("p", "g")]
@@ -110,7 +102,7 @@ class Bench:
 def main(asked):
     acknowledged = []
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(asked.binary.resolve(), pathlib.Path(folder))
+        bench = Bench(asked.lakerun.resolve(), pathlib.Path(folder))
         bench.create()
         for _ in range(asked.kills):
             bench.write_until_killed(acknowledged)
@@ -129,11 +121,8 @@ def main(asked):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--binary", type=pathlib.Path, required=True)
+    parser.add_argument("--lakerun", type=pathlib.Path, required=True)
     parser.add_argument("--kills", type=int, default=5)
     asked = parser.parse_args()
-    try:
-        import boto3  # noqa: F401
-    except ImportError:
-        sys.exit(subprocess.run([shared().environment(), __file__, *sys.argv[1:]], env=os.environ).returncode)
+    need_boto3(__file__)
     main(asked)

@@ -3,19 +3,16 @@
 transactions, streams, PartiQL and the protocol, asked of a running server.
 
     eval "$(lakerun env)" && python3 conformance/dynamodb/run.py            # a running server; needs boto3
-    python3 conformance/dynamodb/run.py --binary target/debug/lakerun       # its own server on fresh data, its own environment
+    python3 conformance/dynamodb/run.py --lakerun target/debug/lakerun      # its own server on fresh data
     ... run.py streams partiql                                               # only the cases whose names contain one of the words
 
 Closes with 'N passed, N failed'.
 """
 import http.client
-import importlib.util
 import json
 import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 import time
 import traceback
 import urllib.parse
@@ -24,22 +21,11 @@ import zlib
 from decimal import Decimal
 
 
-def with_own_server(binary, words):
-    """Runs this again beside a server of its own, as the recorded cases of Step Functions are run."""
-    spec = importlib.util.spec_from_file_location("asl", pathlib.Path(__file__).parent.parent / "asl/run.py")
-    asl = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(asl)
-    with tempfile.TemporaryDirectory() as folder:
-        process, variables = asl.serve(pathlib.Path(binary).resolve(), pathlib.Path(folder))
-        try:
-            return subprocess.run([asl.environment(), __file__, *words], env=os.environ | variables).returncode
-        finally:
-            process.terminate()
-            process.wait()
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from server import Server, need_boto3  # noqa: E402
 
-if sys.argv[1:2] == ["--binary"]:
-    sys.exit(with_own_server(sys.argv[2], sys.argv[3:]))
+need_boto3(__file__)
 
 import boto3
 import botocore.auth
@@ -47,6 +33,7 @@ import botocore.awsrequest
 import botocore.config
 import botocore.exceptions
 
+SERVER = Server(sys.argv[2]) if sys.argv[1:2] == ["--lakerun"] else None
 REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
 CONFIG = botocore.config.Config(retries={"max_attempts": 1}, parameter_validation=False)
 client = boto3.client("dynamodb", region_name=REGION, config=CONFIG)
@@ -1032,7 +1019,7 @@ def settings_that_are_kept_or_refused():
 
 
 def main():
-    words = sys.argv[1:]
+    words = sys.argv[3:] if SERVER else sys.argv[1:]
     passed, failed = 0, 0
     for function in CASES:
         if words and not any(word in function.__name__ for word in words):
@@ -1045,6 +1032,8 @@ def main():
             print(f"FAIL {function.__name__}")
             print("".join(traceback.format_exc().splitlines(keepends=True)[-6:]))
     print(f"{passed} passed, {failed} failed")
+    if SERVER:
+        SERVER.stop()
     sys.exit(1 if failed else 0)
 
 

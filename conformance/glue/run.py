@@ -10,29 +10,21 @@ import argparse
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import time
 import traceback
 import uuid
 
-try:
-    import boto3
-except ImportError:
-    # The environment of the recorded Step Functions cases has it.
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("asl", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../asl/run.py"))
-    asl = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(asl)
-    sys.exit(subprocess.run([asl.environment(), os.path.abspath(__file__), *sys.argv[1:]]).returncode)
-from botocore.config import Config
-from botocore.exceptions import ClientError
-
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from server import Server  # noqa: E402
+from server import Server, need_boto3  # noqa: E402
+
+need_boto3(__file__)
+
+import boto3  # noqa: E402
+from botocore.config import Config  # noqa: E402
+from botocore.exceptions import ClientError  # noqa: E402
 
 CASES = {}
 ON_SPARK = ("scripts_on_both_engines", "bookmarks_of_tables", "data_quality", "databases", "databases_of_connections")

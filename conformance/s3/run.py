@@ -14,9 +14,6 @@ import json
 import os
 import pathlib
 import re
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,19 +22,16 @@ import urllib.error
 import urllib.request
 import uuid
 
-try:
-    import boto3
-except ImportError:
-    # The environment of the recorded Step Functions cases has it.
-    import importlib.util
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent))
 
-    spec = importlib.util.spec_from_file_location("asl", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../asl/run.py"))
-    asl = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(asl)
-    sys.exit(subprocess.run([asl.environment(), os.path.abspath(__file__), *sys.argv[1:]]).returncode)
-from botocore import UNSIGNED
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from server import Server, need_boto3  # noqa: E402
+
+need_boto3(__file__)
+
+import boto3  # noqa: E402
+from botocore import UNSIGNED  # noqa: E402
+from botocore.config import Config  # noqa: E402
+from botocore.exceptions import ClientError  # noqa: E402
 
 MAIN, ALT = ("000000000000", "AKIAMAINMAINMAINMAIN", "main-secret"), ("111111111111", "AKIAALTALTALTALTALTA", "alt-secret")
 SETTINGS = """
@@ -66,12 +60,6 @@ cases = []
 def case(function):
     cases.append(function)
     return function
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class World:
@@ -751,31 +739,13 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         settings = pathlib.Path(folder, "lakerun.toml")
         settings.write_text(SETTINGS)
-        port = free_port()
-        log = open(pathlib.Path(folder, "log"), "w+")
-        data = pathlib.Path(folder, "data")
-        server = subprocess.Popen([arguments.lakerun, "up", "--listen", f"127.0.0.1:{port}", "--data", str(data), "--config", str(settings)],
-                                  stdout=log, stderr=log, cwd=folder)
+        server = Server(arguments.lakerun, data=os.path.join(folder, "data"), arguments=("--config", str(settings)))
         try:
-            world = World(f"http://127.0.0.1:{port}")
-            world.data = data
-            end = time.time() + 600
-            while True:
-                try:
-                    world.main.list_buckets()
-                    break
-                except Exception:
-                    if server.poll() is not None or time.time() > end:
-                        log.seek(0)
-                        sys.exit("the server does not answer:\n" + log.read()[-3000:])
-                    time.sleep(0.2)
+            world = World(server.variables["AWS_ENDPOINT_URL"])
+            world.data = pathlib.Path(server.data)
             failed = run(world, arguments.names)
         finally:
-            server.send_signal(signal.SIGTERM)
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                server.kill()
+            server.stop()
         sys.exit(failed)
 
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::tally::Tally;
 use crate::{codegen, compat, tidy};
 
 pub(crate) fn root() -> PathBuf {
@@ -53,22 +54,38 @@ fn cargo(arguments: &[&str]) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("cargo {} ended with {status}", arguments.join(" ")) }
 }
 
-/// Unit and integration tests of the workspace, DynamoDB asked by boto3, and the recorded Step Functions cases.
+/// Suites of boto3 that run against a server of their own: the step's name, the folder, the flags before the binary.
+const SUITES: [(&str, &str, &[&str]); 6] = [
+    ("operations by boto3", "operations", &["--lakerun"]),
+    ("DynamoDB by boto3", "dynamodb", &["--lakerun"]),
+    ("S3 by boto3", "s3", &["--lakerun"]),
+    ("Lambda by boto3", "lambda", &[]),
+    ("SageMaker by boto3", "sagemaker", &[]),
+    ("Glue jobs", "glue", &["--no-spark", "--lakerun"]),
+];
+
+/// Unit and integration tests of the workspace, the suites of boto3, the recorded Step Functions cases, the console. All run, whatever
+/// fails; the last line says how many passed, failed and were skipped.
 pub(crate) fn test() -> Result<()> {
     // The binary first: tests of workers and of the server start it.
     step("build", || cargo(&["build", "--workspace", "--bin", "lakerun"]))?;
-    step("tests", || cargo(&["test", "--workspace", "--quiet"]))?;
-    step("DynamoDB by boto3", || boto3("dynamodb", &["--binary"]))?;
-    step("S3 by boto3", || boto3("s3", &["--lakerun"]))?;
-    step("Lambda by boto3", || boto3("lambda", &[]))?;
-    step("SageMaker by boto3", || boto3("sagemaker", &[]))?;
-    step("Glue jobs", || boto3("glue", &["--no-spark", "--lakerun"]))?;
-    step("recorded cases", conformance)?;
-    step("console", console)
+    let mut tally = Tally::default();
+    // What a test prints is shown, so that one that finds nothing to test can say why.
+    let tests = ["test", "--workspace", "--no-fail-fast", "--", "--show-output"];
+    step("tests", || tally.run("tests", cargo_command().args(tests)))?;
+    for (name, folder, flags) in SUITES {
+        step(name, || tally.run(name, &mut boto3(folder, flags)))?;
+    }
+    step("recorded cases", || conformance(&mut tally))?;
+    step("console", || {
+        console(&mut tally);
+        Ok(())
+    })?;
+    tally.close()
 }
 
 /// The console's bundle is what its sources make, its tests pass, and its pages hold in a browser. Says what is not at hand.
-fn console() -> Result<()> {
+fn console(tally: &mut Tally) {
     let folder = root().join("console");
     let npm = |arguments: &[&str]| {
         let mut run = Command::new("npm");
@@ -77,42 +94,41 @@ fn console() -> Result<()> {
         if status.success() { Ok(()) } else { bail!("npm {} ended with {status}", arguments.join(" ")) }
     };
     if Command::new("npm").arg("--version").output().is_err() {
-        say("skipped: npm is not installed, so that neither the console's bundle nor its pages are checked");
-        return Ok(());
+        tally.skip("npm is not installed, so that neither the console's bundle nor its pages are checked");
+        return;
     }
     if let Err(error) = npm(&["ci", "--silent"]) {
-        say(&format!(
-            "skipped: npm's packages cannot be had ({error}), so that neither the console's bundle nor its pages are checked"
+        tally.skip(&format!(
+            "npm's packages cannot be had ({error}), so that neither the console's bundle nor its pages are checked"
         ));
-        return Ok(());
+        return;
     }
-    npm(&["run", "build"])?;
-    command("git", &["-C", &folder.display().to_string(), "diff", "--exit-code", "--stat", "dist"])
-        .context("console/dist is not what console/src makes: commit what npm run build wrote")?;
-    npm(&["test"])?;
-    npm(&["run", "test:pages"])
+    tally.step("the console's bundle", || {
+        npm(&["run", "build"])?;
+        command("git", &["-C", &folder.display().to_string(), "diff", "--exit-code", "--stat", "dist"])
+            .context("console/dist is not what console/src makes: commit what npm run build wrote")
+    });
+    tally.step("the console's tests", || npm(&["test"]));
+    tally.step("the console's pages", || npm(&["run", "test:pages"]));
 }
 
-/// Runs `conformance/SERVICE/run.py` against a server of its own.
-fn boto3(service: &str, flags: &[&str]) -> Result<()> {
-    let script = root().join("conformance").join(service).join("run.py");
-    let python = std::env::var("LAKERUN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let (script, binary) = (script.display().to_string(), binary().display().to_string());
-    command(&python, &[&[script.as_str()], flags, &[binary.as_str()]].concat())
+/// `conformance/SERVICE/run.py` against a server of its own.
+fn boto3(service: &str, flags: &[&str]) -> Command {
+    let mut run = Command::new(std::env::var("LAKERUN_PYTHON").unwrap_or_else(|_| "python3".to_owned()));
+    run.arg(root().join("conformance").join(service).join("run.py")).args(flags).arg(binary()).current_dir(root());
+    run
 }
 
 /// Runs `conformance/asl/run.py` where the cases are at hand; says so where they are not.
-fn conformance() -> Result<()> {
+fn conformance(tally: &mut Tally) -> Result<()> {
     let Some(shared) = std::env::var_os("LAKERUN_SHARED").map(PathBuf::from) else {
-        say("skipped: LAKERUN_SHARED names no folder with conformance/asl");
+        tally.skip("LAKERUN_SHARED names no folder with conformance/asl, the recorded Step Functions cases");
         return Ok(());
     };
     if !shared.join("conformance/asl/cases.jsonl").exists() {
         bail!("LAKERUN_SHARED is set, but {} has no conformance/asl/cases.jsonl", shared.display());
     }
-    let script = root().join("conformance/asl/run.py");
-    let python = std::env::var("LAKERUN_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    command(&python, &[&script.display().to_string(), "--binary", &binary().display().to_string()])
+    tally.run("recorded cases", &mut boto3("asl", &["--lakerun"]))
 }
 
 /// The binary that `cargo build` has made.

@@ -7,6 +7,7 @@ mod compat;
 mod demo;
 mod members;
 mod models;
+mod tally;
 mod tidy;
 
 use clap::{Parser, Subcommand};

@@ -1,0 +1,153 @@
+"""CloudFormation: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Operations.html"""
+import json
+
+from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused, until
+
+
+def cf():
+    return client("cloudformation")
+
+
+def template(queue="Q", **more):
+    return json.dumps({"AWSTemplateFormatVersion": "2010-09-09", "Description": "one queue", "Parameters": {"Delay": {"Type": "Number", "Default": "0"}},
+                       "Resources": {queue: {"Type": "AWS::SQS::Queue", "Properties": {"DelaySeconds": {"Ref": "Delay"}}}}, **more})
+
+
+def ended(stack, wanted):
+    """The stack when its operation is over, which must be by `wanted`."""
+    found = until(lambda: cf().describe_stacks(StackName=stack)["Stacks"][0], lambda s: not s["StackStatus"].endswith("_IN_PROGRESS"))
+    assert found["StackStatus"] == wanted, (found["StackStatus"], found.get("StackStatusReason"))
+    return found
+
+
+def stack(body, wanted="CREATE_COMPLETE", **more):
+    name = named("stack")
+    return name, ended(cf().create_stack(StackName=name, TemplateBody=body, **more)["StackId"], wanted)["StackId"]
+
+
+def missing(call, text="does not exist", **given):
+    refused("ValidationError", text, call, StackName="nothing-here", **given)
+
+
+@operations("cloudformation", "CreateStack", "DescribeStacks", "ListStacks", "UpdateStack", "GetTemplate", "DescribeStackEvents", "DescribeStackResource",
+            "DescribeStackResources", "ListStackResources", "DeleteStack", "UpdateTerminationProtection")
+def stacks():
+    body = template(Outputs={"Url": {"Value": {"Ref": "Q"}, "Description": "o"}})
+    name, id = stack(body, Tags=[{"Key": "a", "Value": "1"}], Parameters=[{"ParameterKey": "Delay", "ParameterValue": "3"}])
+    assert id.startswith(f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{name}/"), id
+    found = cf().describe_stacks(StackName=name)["Stacks"][0]
+    holds(found, StackName=name, StackId=id, Description="one queue", Tags=[{"Key": "a", "Value": "1"}],
+          Parameters=[{"ParameterKey": "Delay", "ParameterValue": "3"}], EnableTerminationProtection=False)
+    url = found["Outputs"][0]["OutputValue"]
+    equal(found["Outputs"], [{"OutputKey": "Url", "OutputValue": url, "Description": "o"}])
+    equal(client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds"])["Attributes"], {"DelaySeconds": "3"})
+    equal(json.loads(body), cf().get_template(StackName=name)["TemplateBody"])
+    one = cf().describe_stack_resource(StackName=name, LogicalResourceId="Q")["StackResourceDetail"]
+    holds(one, StackName=name, StackId=id, LogicalResourceId="Q", PhysicalResourceId=url, ResourceType="AWS::SQS::Queue", ResourceStatus="CREATE_COMPLETE")
+    equal(names(cf().describe_stack_resources(StackName=name)["StackResources"], "PhysicalResourceId"), [url])
+    equal(names(cf().describe_stack_resources(PhysicalResourceId=url)["StackResources"], "LogicalResourceId"), ["Q"])
+    equal([(r["LogicalResourceId"], r["ResourceStatus"]) for r in cf().list_stack_resources(StackName=name)["StackResourceSummaries"]], [("Q", "CREATE_COMPLETE")])
+    events = pages(cf().describe_stack_events, "StackEvents", "NextToken", "NextToken", StackName=name)[0]
+    equal([(e["LogicalResourceId"], e["ResourceStatus"]) for e in reversed(events)],
+          [(name, "CREATE_IN_PROGRESS"), ("Q", "CREATE_IN_PROGRESS"), ("Q", "CREATE_COMPLETE"), (name, "CREATE_COMPLETE")])
+    cf().update_stack(StackName=name, UsePreviousTemplate=True, Parameters=[{"ParameterKey": "Delay", "ParameterValue": "4"}])
+    ended(id, "UPDATE_COMPLETE")
+    equal(client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds"])["Attributes"], {"DelaySeconds": "4"})
+    refused("ValidationError", "No updates are to be performed", cf().update_stack, StackName=name, UsePreviousTemplate=True,
+            Parameters=[{"ParameterKey": "Delay", "UsePreviousValue": True}])
+    refused("AlreadyExistsException", f"Stack [{name}] already exists", cf().create_stack, StackName=name, TemplateBody=body)
+    refused("ValidationError", "Resources", cf().create_stack, StackName=named("s"), TemplateBody="{}")
+    refused("ValidationError", "No", cf().create_stack, StackName=named("s"), TemplateBody=template(), Parameters=[{"ParameterKey": "No", "ParameterValue": "1"}])
+    refused("ValidationError", "X", cf().describe_stack_resource, StackName=name, LogicalResourceId="X")
+    refused("ValidationError", "stackStatusFilter", cf().list_stacks, StackStatusFilter=["ASLEEP"])
+    cf().update_termination_protection(StackName=name, EnableTerminationProtection=True)
+    refused("ValidationError", "TerminationProtection is enabled", cf().delete_stack, StackName=name)
+    cf().update_termination_protection(StackName=name, EnableTerminationProtection=False)
+    for call, given in ((cf().describe_stacks, {}), (cf().get_template, {}), (cf().describe_stack_events, {}), (cf().describe_stack_resources, {}),
+                        (cf().list_stack_resources, {}), (cf().update_stack, {"TemplateBody": body}), (cf().update_termination_protection, {"EnableTerminationProtection": True})):
+        missing(call, **given)
+    cf().delete_stack(StackName=name)
+    ended(id, "DELETE_COMPLETE")
+    missing(cf().describe_stacks)
+    gone = pages(cf().list_stacks, "StackSummaries", "NextToken", "NextToken", StackStatusFilter=["DELETE_COMPLETE"])[0]
+    assert (name, id) in [(s["StackName"], s["StackId"]) for s in gone]
+    refused("AWS.SimpleQueueService.NonExistentQueue", "", client("sqs").get_queue_attributes, QueueUrl=url)
+
+
+@operations("cloudformation", "CreateChangeSet", "DescribeChangeSet", "ListChangeSets", "ExecuteChangeSet", "DeleteChangeSet")
+def change_sets():
+    name, id = stack(template())
+    both = json.loads(template())
+    both["Resources"]["R"] = {"Type": "AWS::SQS::Queue"}
+    made = cf().create_change_set(StackName=name, ChangeSetName="more", TemplateBody=json.dumps(both), Description="d")
+    found = until(lambda: cf().describe_change_set(StackName=name, ChangeSetName="more"), lambda c: c["Status"] == "CREATE_COMPLETE")
+    holds(found, ChangeSetName="more", ChangeSetId=made["Id"], StackId=id, ExecutionStatus="AVAILABLE", Description="d")
+    equal([(c["ResourceChange"]["Action"], c["ResourceChange"]["LogicalResourceId"], c["ResourceChange"]["ResourceType"]) for c in found["Changes"]],
+          [("Add", "R", "AWS::SQS::Queue")])
+    equal([(c["ChangeSetName"], c["Status"]) for c in cf().list_change_sets(StackName=name)["Summaries"]], [("more", "CREATE_COMPLETE")])
+    cf().create_change_set(StackName=name, ChangeSetName="same", UsePreviousTemplate=True)
+    same = until(lambda: cf().describe_change_set(StackName=name, ChangeSetName="same"), lambda c: c["Status"] == "FAILED")
+    assert "didn't contain changes" in same["StatusReason"], same
+    refused("InvalidChangeSetStatus", "same", cf().execute_change_set, StackName=name, ChangeSetName="same")
+    refused("AlreadyExistsException", "more", cf().create_change_set, StackName=name, ChangeSetName="more", TemplateBody=json.dumps(both))
+    cf().delete_change_set(StackName=name, ChangeSetName="same")
+    refused("ChangeSetNotFound", "same", cf().describe_change_set, StackName=name, ChangeSetName="same")
+    refused("ChangeSetNotFound", "same", cf().execute_change_set, StackName=name, ChangeSetName="same")
+    missing(cf().list_change_sets)
+    missing(cf().delete_change_set, ChangeSetName="same")
+    cf().execute_change_set(StackName=name, ChangeSetName="more")
+    ended(id, "UPDATE_COMPLETE")
+    equal(sorted(names(cf().list_stack_resources(StackName=name)["StackResourceSummaries"], "LogicalResourceId")), ["Q", "R"])
+
+
+@operations("cloudformation", "ListExports", "ListImports")
+def exports():
+    name = named("export")
+    _, id = stack(template(Outputs={"Arn": {"Value": {"Fn::GetAtt": ["Q", "Arn"]}, "Export": {"Name": name}}}))
+    found = {e["Name"]: e for e in pages(cf().list_exports, "Exports", "NextToken", "NextToken")[0]}
+    equal(found[name]["ExportingStackId"], id)
+    assert found[name]["Value"].startswith(f"arn:aws:sqs:{REGION}:{ACCOUNT}:"), found[name]
+    refused("ValidationError", f"Export '{name}' is not imported by any stack", cf().list_imports, ExportName=name)
+    user, _ = stack(template(Outputs={"Theirs": {"Value": {"Fn::ImportValue": name}}}))
+    equal(cf().list_imports(ExportName=name)["Imports"], [user])
+    denied("AccessDenied", "cloudformation:ListExports", "list_exports")
+
+
+@operations("cloudformation", "SetStackPolicy", "GetStackPolicy")
+def stack_policies():
+    name, id = stack(template())
+    assert "StackPolicyBody" not in cf().get_stack_policy(StackName=name)
+    policy = json.dumps({"Statement": [{"Effect": "Deny", "Action": "Update:*", "Principal": "*", "Resource": "*"}]})
+    cf().set_stack_policy(StackName=name, StackPolicyBody=policy)
+    equal(json.loads(cf().get_stack_policy(StackName=name)["StackPolicyBody"]), json.loads(policy))
+    cf().update_stack(StackName=name, UsePreviousTemplate=True, Parameters=[{"ParameterKey": "Delay", "ParameterValue": "9"}])
+    ended(id, "UPDATE_ROLLBACK_COMPLETE")
+    refused("ValidationError", "", cf().set_stack_policy, StackName=name, StackPolicyBody="not json")
+    missing(cf().get_stack_policy)
+
+
+@operations("cloudformation", "ValidateTemplate", "GetTemplateSummary")
+def templates():
+    body = template(Parameters={"P": {"Type": "String", "Default": "x", "Description": "d", "NoEcho": True}},
+                    Resources={"R": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": {"Ref": "P"}, "AssumeRolePolicyDocument": {}}}})
+    valid = cf().validate_template(TemplateBody=body)
+    equal((valid["Parameters"], valid["Capabilities"], valid["Description"]),
+          ([{"ParameterKey": "P", "DefaultValue": "x", "NoEcho": True, "Description": "d"}], ["CAPABILITY_NAMED_IAM"], "one queue"))
+    summary = cf().get_template_summary(TemplateBody=body)
+    holds(summary, ResourceTypes=["AWS::IAM::Role"], Capabilities=["CAPABILITY_NAMED_IAM"], Description="one queue", Version="2010-09-09")
+    holds(summary["Parameters"][0], ParameterKey="P", DefaultValue="x", ParameterType="String", NoEcho=True)
+    name, _ = stack(template())
+    equal(cf().get_template_summary(StackName=name)["ResourceTypes"], ["AWS::SQS::Queue"])
+    refused("ValidationError", "Template format error", cf().validate_template, TemplateBody="not a template")
+    refused("ValidationError", "Nowhere", cf().validate_template, TemplateBody=template(Outputs={"O": {"Value": {"Ref": "Nowhere"}}}))
+    refused("ValidationError", "", cf().get_template_summary)
+    missing(cf().get_template_summary)
+
+
+@operations("cloudformation", "CancelUpdateStack", "ContinueUpdateRollback", only_refused="conformance/cloudformation and the crate's tests stop updates midway")
+def stopping():
+    name, _ = stack(template())
+    refused("ValidationError", "CancelUpdateStack cannot be called from current stack status", cf().cancel_update_stack, StackName=name)
+    refused("ValidationError", "is in CREATE_COMPLETE state and can not continue rolling back", cf().continue_update_rollback, StackName=name)
+    missing(cf().cancel_update_stack)
+    missing(cf().continue_update_rollback)

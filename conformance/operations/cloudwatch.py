@@ -1,0 +1,114 @@
+"""CloudWatch: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Operations.html"""
+import datetime
+import json
+
+from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused
+
+NOW = datetime.datetime.now(datetime.timezone.utc).replace(second=0, microsecond=0)
+BEFORE, AFTER = NOW - datetime.timedelta(minutes=10), NOW + datetime.timedelta(minutes=10)
+
+
+def cw():
+    return client("cloudwatch")
+
+
+def alarm(name, **more):
+    return {"AlarmName": name, "Namespace": "ops", "MetricName": "m", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1, "Threshold": 1.0,
+            "ComparisonOperator": "GreaterThanThreshold", **more}
+
+
+@operations("cloudwatch", "PutMetricData", "ListMetrics", "GetMetricStatistics", "GetMetricData")
+def metrics():
+    space, at = named("space"), NOW - datetime.timedelta(minutes=5)
+    side = [{"Name": "side", "Value": "left"}]
+    cw().put_metric_data(Namespace=space, MetricData=[
+        {"MetricName": "m", "Dimensions": side, "Timestamp": at, "Value": value, "Unit": "Count"} for value in (1.0, 3.0)]
+        + [{"MetricName": "m", "Dimensions": side, "Timestamp": at, "Values": [5.0, 7.0], "Counts": [2.0, 1.0], "Unit": "Count"}])
+    equal(cw().list_metrics(Namespace=space)["Metrics"], [{"Namespace": space, "MetricName": "m", "Dimensions": side}])
+    equal(cw().list_metrics(Namespace=space, Dimensions=[{"Name": "side", "Value": "right"}])["Metrics"], [])
+    at_all = {"Namespace": space, "MetricName": "m", "Dimensions": side, "StartTime": BEFORE, "EndTime": AFTER, "Period": 60}
+    found = cw().get_metric_statistics(**at_all, Statistics=["Sum", "Average", "Minimum", "Maximum", "SampleCount"])
+    equal([(p["Timestamp"], p["Sum"], p["Average"], p["Minimum"], p["Maximum"], p["SampleCount"], p["Unit"]) for p in found["Datapoints"]],
+          [(at, 21.0, 4.2, 1.0, 7.0, 5.0, "Count")])
+    metric = {"Metric": {"Namespace": space, "MetricName": "m", "Dimensions": side}, "Period": 60, "Stat": "Maximum"}
+    got = cw().get_metric_data(MetricDataQueries=[{"Id": "a", "MetricStat": metric, "Label": "top"}], StartTime=BEFORE, EndTime=AFTER)["MetricDataResults"]
+    equal([(r["Id"], r["Label"], r["Timestamps"], r["Values"], r["StatusCode"]) for r in got], [("a", "top", [at], [7.0], "Complete")])
+    refused("InvalidParameterValue", "Namespace", cw().put_metric_data, Namespace="AWS/EC2", MetricData=[{"MetricName": "m", "Value": 1.0}])
+    refused("InvalidParameterCombination", "", cw().put_metric_data, Namespace=space,
+            MetricData=[{"MetricName": "m", "Value": 1.0, "Values": [1.0]}])
+    refused("InvalidParameterValue", "StartTime", cw().get_metric_statistics, **{**at_all, "StartTime": AFTER, "EndTime": BEFORE}, Statistics=["Sum"])
+    refused("InvalidParameterValue", "Period", cw().get_metric_statistics, **{**at_all, "Period": 61}, Statistics=["Sum"])
+    refused("ValidationException", "MetricDataQueries.member.1.Id", cw().get_metric_data, MetricDataQueries=[{"Id": "A", "MetricStat": metric}], StartTime=BEFORE, EndTime=AFTER)
+    denied("AccessDeniedException", "cloudwatch:ListMetrics", "list_metrics")
+
+
+@operations("cloudwatch", "PutMetricAlarm", "DescribeAlarms", "DescribeAlarmsForMetric", "SetAlarmState", "DescribeAlarmHistory",
+            "EnableAlarmActions", "DisableAlarmActions", "DeleteAlarms", "PutCompositeAlarm")
+def alarms():
+    name, topic = named("alarm"), client("sns").create_topic(Name=named("topic"))["TopicArn"]
+    arn = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"
+    cw().put_metric_alarm(**alarm(name, AlarmDescription="d", AlarmActions=[topic], MetricName=name))
+    found = cw().describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    equal(len(found), 1)
+    holds(found[0], AlarmName=name, AlarmArn=arn, AlarmDescription="d", ActionsEnabled=True, AlarmActions=[topic], OKActions=[], StateValue="INSUFFICIENT_DATA",
+          Namespace="ops", MetricName=name, Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1.0, ComparisonOperator="GreaterThanThreshold")
+    equal(names(cw().describe_alarms_for_metric(Namespace="ops", MetricName=name)["MetricAlarms"], "AlarmName"), [name])
+    equal(cw().describe_alarms_for_metric(Namespace="ops", MetricName=name, Statistic="Average")["MetricAlarms"], [])
+    cw().disable_alarm_actions(AlarmNames=[name])
+    equal(cw().describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["ActionsEnabled"], False)
+    cw().enable_alarm_actions(AlarmNames=[name])
+    equal(cw().describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["ActionsEnabled"], True)
+    cw().set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="by hand")
+    holds(cw().describe_alarms(AlarmNames=[name], StateValue="ALARM")["MetricAlarms"][0], StateValue="ALARM", StateReason="by hand")
+    history = cw().describe_alarm_history(AlarmName=name, HistoryItemType="StateUpdate")["AlarmHistoryItems"]
+    state = json.loads(history[0]["HistoryData"])
+    equal((history[0]["AlarmName"], state["oldState"]["stateValue"], state["newState"]["stateValue"]), (name, "INSUFFICIENT_DATA", "ALARM"))
+    both = name + "-both"
+    cw().put_composite_alarm(AlarmName=both, AlarmRule=f'ALARM("{name}")')
+    equal([(a["AlarmName"], a["AlarmRule"]) for a in cw().describe_alarms(AlarmNames=[both], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]],
+          [(both, f'ALARM("{name}")')])
+    found, count = pages(cw().describe_alarms, "MetricAlarms", "NextToken", "NextToken", AlarmNamePrefix=name, MaxRecords=1)
+    equal((names(found, "AlarmName"), count >= 1), ([name], True))
+    refused("ResourceNotFound", "nothing-here", cw().set_alarm_state, AlarmName="nothing-here", StateValue="OK", StateReason="x")
+    refused("InvalidFormat", "", cw().set_alarm_state, AlarmName=name, StateValue="OK", StateReason="x", StateReasonData="not json")
+    refused("ValidationException", "", cw().put_metric_alarm, **alarm(name, Period=61))
+    refused("InvalidParameterValue", "AlarmRule", cw().put_composite_alarm, AlarmName=both, AlarmRule="SHOUT(x)")
+    refused("ValidationException", "stateValue", cw().describe_alarms, StateValue="ASLEEP")
+    refused("ValidationException", "metricName", cw().describe_alarms_for_metric, Namespace="ops")
+    refused("ValidationException", "maxRecords", cw().describe_alarm_history, MaxRecords=0)
+    for call in (cw().enable_alarm_actions, cw().disable_alarm_actions):
+        refused("ValidationException", "alarmNames", call, AlarmNames=["x" * 256])
+    refused("ValidationException", f"Cannot delete {name} as there are composite alarm(s) depending on it", cw().delete_alarms, AlarmNames=[name])
+    cw().delete_alarms(AlarmNames=[both])
+    # Names of no alarm are passed over.
+    cw().delete_alarms(AlarmNames=[name, both])
+    equal(cw().describe_alarms(AlarmNamePrefix=name)["MetricAlarms"], [])
+
+
+@operations("cloudwatch", "PutDashboard", "GetDashboard", "ListDashboards", "DeleteDashboards")
+def dashboards():
+    name, body = named("board"), json.dumps({"widgets": [{"type": "text", "properties": {"markdown": "hello"}}]})
+    equal(cw().put_dashboard(DashboardName=name, DashboardBody=body)["DashboardValidationMessages"], [])
+    arn = f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{name}"
+    holds(cw().get_dashboard(DashboardName=name), DashboardName=name, DashboardArn=arn, DashboardBody=body)
+    equal([(d["DashboardName"], d["DashboardArn"]) for d in cw().list_dashboards(DashboardNamePrefix=name)["DashboardEntries"]], [(name, arn)])
+    refused("InvalidParameterInput", "", cw().put_dashboard, DashboardName=name, DashboardBody="not json")
+    denied("AccessDeniedException", "cloudwatch:ListDashboards", "list_dashboards")
+    cw().delete_dashboards(DashboardNames=[name])
+    equal(cw().list_dashboards(DashboardNamePrefix=name)["DashboardEntries"], [])
+    for call, given in ((cw().get_dashboard, {"DashboardName": name}), (cw().delete_dashboards, {"DashboardNames": [name]})):
+        refused("ResourceNotFound", name, call, **given)
+
+
+@operations("cloudwatch", "TagResource", "UntagResource", "ListTagsForResource")
+def tags():
+    name = named("alarm")
+    cw().put_metric_alarm(**alarm(name, Tags=[{"Key": "a", "Value": "1"}]))
+    arn = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"
+    cw().tag_resource(ResourceARN=arn, Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": ""}])
+    equal(sorted(cw().list_tags_for_resource(ResourceARN=arn)["Tags"], key=str), [{"Key": "a", "Value": "2"}, {"Key": "b", "Value": ""}])
+    cw().untag_resource(ResourceARN=arn, TagKeys=["a", "never"])
+    equal(cw().list_tags_for_resource(ResourceARN=arn)["Tags"], [{"Key": "b", "Value": ""}])
+    no = arn.replace(name, "nothing-here")
+    for call, given in ((cw().tag_resource, {"Tags": [{"Key": "a", "Value": "1"}]}), (cw().untag_resource, {"TagKeys": ["a"]}), (cw().list_tags_for_resource, {})):
+        refused("ResourceNotFoundException", "nothing-here", call, ResourceARN=no, **given)

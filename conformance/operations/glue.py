@@ -1,0 +1,353 @@
+"""Glue: https://docs.aws.amazon.com/glue/latest/webapi/API_Operations.html"""
+
+from harness import ACCOUNT, REGION, bucket, client, denied, equal, holds, named, names, operations, pages, refused, role, until
+
+NOT_FOUND = "EntityNotFoundException"
+
+
+def glue():
+    return client("glue")
+
+
+def database():
+    name = named("db").replace("-", "_")
+    glue().create_database(DatabaseInput={"Name": name})
+    return name
+
+
+def storage(where="s3://b/t/"):
+    return {"Columns": [{"Name": "a", "Type": "int"}], "Location": where, "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+            "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+            "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"}}
+
+
+def table(db, name="t", **more):
+    given = {"Name": name, "StorageDescriptor": storage(), "PartitionKeys": [{"Name": "day", "Type": "string"}], "TableType": "EXTERNAL_TABLE", **more}
+    glue().create_table(DatabaseName=db, TableInput=given)
+    return given
+
+
+@operations("glue", "CreateDatabase", "GetDatabase", "GetDatabases", "UpdateDatabase", "DeleteDatabase")
+def databases():
+    name = named("db").replace("-", "_")
+    glue().create_database(DatabaseInput={"Name": name, "Description": "d", "LocationUri": "s3://b/db/", "Parameters": {"k": "v"}})
+    holds(glue().get_database(Name=name)["Database"], Name=name, Description="d", LocationUri="s3://b/db/", Parameters={"k": "v"}, CatalogId=ACCOUNT)
+    assert name in names(pages(glue().get_databases, "DatabaseList", "NextToken", "NextToken", MaxResults=2)[0], "Name")
+    glue().update_database(Name=name, DatabaseInput={"Name": name, "Description": "e"})
+    holds(glue().get_database(Name=name)["Database"], Description="e", LocationUri=None, Parameters=None)
+    # Names are kept in small letters.
+    equal(glue().get_database(Name=name.upper())["Database"]["Name"], name)
+    refused("AlreadyExistsException", "Database already exists", glue().create_database, DatabaseInput={"Name": name})
+    refused("ValidationException", "name", glue().create_database, DatabaseInput={"Name": ""})
+    refused("ValidationException", "maxResults", glue().get_databases, MaxResults=101)
+    table(name)
+    glue().delete_database(Name=name)
+    for call, given in ((glue().get_database, {}), (glue().delete_database, {}), (glue().update_database, {"DatabaseInput": {"Name": name}})):
+        refused(NOT_FOUND, f"Database {name} not found", call, Name=name, **given)
+    refused(NOT_FOUND, name, glue().get_table, DatabaseName=name, Name="t")
+
+
+@operations("glue", "CreateTable", "GetTable", "GetTables", "UpdateTable", "DeleteTable", "BatchDeleteTable", "GetTableVersion", "GetTableVersions",
+            "DeleteTableVersion", "SearchTables", "GetPartitionIndexes")
+def tables():
+    db = database()
+    at = {"DatabaseName": db}
+    given = table(db, "One", Parameters={"classification": "csv"}, Description="first")
+    found = glue().get_table(**at, Name="one")["Table"]
+    holds(found, Name="one", DatabaseName=db, Description="first", TableType="EXTERNAL_TABLE", Parameters={"classification": "csv"}, VersionId="0",
+          PartitionKeys=[{"Name": "day", "Type": "string"}], CatalogId=ACCOUNT)
+    holds(found["StorageDescriptor"], **storage())
+    glue().update_table(**at, TableInput={**given, "Description": "second"})
+    holds(glue().get_table(**at, Name="one")["Table"], Description="second", VersionId="1")
+    equal([v["VersionId"] for v in glue().get_table_versions(**at, TableName="one")["TableVersions"]], ["1", "0"])
+    equal(glue().get_table_version(**at, TableName="one", VersionId="0")["TableVersion"]["Table"]["Description"], "first")
+    equal(glue().get_table_version(**at, TableName="one")["TableVersion"]["VersionId"], "1")
+    glue().update_table(**at, TableInput={**given, "Description": "third"}, SkipArchive=True)
+    equal(glue().get_table(**at, Name="one")["Table"]["Description"], "third")
+    glue().delete_table_version(**at, TableName="one", VersionId="0")
+    refused(NOT_FOUND, "", glue().get_table_version, **at, TableName="one", VersionId="0")
+    refused(NOT_FOUND, "", glue().delete_table_version, **at, TableName="one", VersionId="0")
+    for name in ("two", "three"):
+        table(db, name)
+    equal(sorted(names(pages(glue().get_tables, "TableList", "NextToken", "NextToken", **at, MaxResults=2)[0], "Name")), ["one", "three", "two"])
+    equal(sorted(names(glue().get_tables(**at, Expression="t.*")["TableList"], "Name")), ["three", "two"])
+    equal(glue().get_partition_indexes(**at, TableName="one")["PartitionIndexDescriptorList"], [])
+    marked = named("word").replace("-", "")
+    table(db, marked)
+    equal(names(glue().search_tables(SearchText=marked)["TableList"], "Name"), [marked])
+    refused("AlreadyExistsException", "Table already exists", glue().create_table, **at, TableInput=given)
+    refused(NOT_FOUND, "nodb", glue().create_table, DatabaseName="nodb", TableInput=given)
+    refused(NOT_FOUND, "nodb", glue().get_tables, DatabaseName="nodb")
+    refused("ValidationException", "maxResults", glue().search_tables, MaxResults=0)
+    for call, more in ((glue().get_table, {"Name": "none"}), (glue().delete_table, {"Name": "none"}), (glue().update_table, {"TableInput": {"Name": "none"}}),
+                       (glue().get_table_versions, {"TableName": "none"}), (glue().get_partition_indexes, {"TableName": "none"})):
+        refused(NOT_FOUND, "", call, **at, **more)
+    errors = glue().batch_delete_table(**at, TablesToDelete=["two", "none"])["Errors"]
+    equal([(e["TableName"], e["ErrorDetail"]["ErrorCode"]) for e in errors], [("none", NOT_FOUND)])
+    refused(NOT_FOUND, "nodb", glue().batch_delete_table, DatabaseName="nodb", TablesToDelete=["two"])
+    glue().delete_table(**at, Name="three")
+    equal(sorted(names(glue().get_tables(**at)["TableList"], "Name")), ["one", marked])
+
+
+@operations("glue", "CreatePartition", "BatchCreatePartition", "GetPartition", "GetPartitions", "BatchGetPartition", "UpdatePartition",
+            "BatchUpdatePartition", "DeletePartition", "BatchDeletePartition")
+def partitions():
+    db = database()
+    table(db)
+    at = {"DatabaseName": db, "TableName": "t"}
+
+    def partition(day, **more):
+        return {"Values": [day], "StorageDescriptor": storage(f"s3://b/t/day={day}/"), **more}
+
+    def days(**more):
+        return sorted(p["Values"][0] for p in pages(glue().get_partitions, "Partitions", "NextToken", "NextToken", **at, **more)[0])
+
+    glue().create_partition(**at, PartitionInput=partition("1", Parameters={"k": "v"}))
+    holds(glue().get_partition(**at, PartitionValues=["1"])["Partition"], Values=["1"], DatabaseName=db, TableName="t", Parameters={"k": "v"}, CatalogId=ACCOUNT)
+    errors = glue().batch_create_partition(**at, PartitionInputList=[partition("1"), partition("2"), partition("3")])["Errors"]
+    equal([(e["PartitionValues"], e["ErrorDetail"]["ErrorCode"]) for e in errors], [(["1"], "AlreadyExistsException")])
+    equal(days(MaxResults=1), ["1", "2", "3"])
+    equal(days(Expression="day > '1' AND day <> '3'"), ["2"])
+    several = glue().batch_get_partition(**at, PartitionsToGet=[{"Values": ["2"]}, {"Values": ["9"]}])
+    equal(([p["Values"] for p in several["Partitions"]], several["UnprocessedKeys"]), ([["2"]], []))
+    glue().update_partition(**at, PartitionValueList=["1"], PartitionInput=partition("4", Parameters={"k": "w"}))
+    equal((days(), glue().get_partition(**at, PartitionValues=["4"])["Partition"]["Parameters"]), (["2", "3", "4"], {"k": "w"}))
+    errors = glue().batch_update_partition(**at, Entries=[
+        {"PartitionValueList": [day], "PartitionInput": partition(day, Parameters={"k": "x"})} for day in ("2", "9")])["Errors"]
+    equal([(e["PartitionValueList"], e["ErrorDetail"]["ErrorCode"]) for e in errors], [(["9"], NOT_FOUND)])
+    equal(glue().get_partition(**at, PartitionValues=["2"])["Partition"]["Parameters"], {"k": "x"})
+    refused("AlreadyExistsException", "Partition already exists", glue().create_partition, **at, PartitionInput=partition("2"))
+    refused("InvalidInputException", "", glue().create_partition, **at, PartitionInput={"Values": ["1", "2"], "StorageDescriptor": storage()})
+    refused("InvalidInputException", "", glue().get_partitions, **at, Expression="day ==== 1")
+    for call, more in ((glue().get_partition, {"PartitionValues": ["9"]}), (glue().delete_partition, {"PartitionValues": ["9"]}),
+                       (glue().update_partition, {"PartitionValueList": ["9"], "PartitionInput": partition("9")})):
+        refused(NOT_FOUND, "", call, **at, **more)
+    none = {"DatabaseName": db, "TableName": "none"}
+    for call, more in ((glue().get_partitions, {}), (glue().batch_get_partition, {"PartitionsToGet": [{"Values": ["1"]}]}),
+                       (glue().batch_create_partition, {"PartitionInputList": [partition("1")]}), (glue().batch_delete_partition, {"PartitionsToDelete": [{"Values": ["1"]}]}),
+                       (glue().batch_update_partition, {"Entries": [{"PartitionValueList": ["1"], "PartitionInput": partition("1")}]})):
+        refused(NOT_FOUND, "", call, **none, **more)
+    errors = glue().batch_delete_partition(**at, PartitionsToDelete=[{"Values": ["2"]}, {"Values": ["9"]}])["Errors"]
+    equal([(e["PartitionValues"], e["ErrorDetail"]["ErrorCode"]) for e in errors], [(["9"], NOT_FOUND)])
+    glue().delete_partition(**at, PartitionValues=["3"])
+    equal(days(), ["4"])
+
+
+@operations("glue", "CreateCrawler", "GetCrawler", "GetCrawlers", "BatchGetCrawlers", "ListCrawlers", "UpdateCrawler", "UpdateCrawlerSchedule",
+            "StartCrawlerSchedule", "StopCrawlerSchedule", "StartCrawler", "StopCrawler", "GetCrawlerMetrics", "ListCrawls", "DeleteCrawler")
+def crawlers():
+    db, place, name = database(), bucket(), named("crawler")
+    client("s3").put_object(Bucket=place, Key="t/a.csv", Body=b"id,name\n1,x\n2,y\n")
+    target = {"S3Targets": [{"Path": f"s3://{place}/t/"}]}
+    glue().create_crawler(Name=name, Role=role("glue"), DatabaseName=db, Targets=target, Description="d", Tags={"a": "1"})
+    found = glue().get_crawler(Name=name)["Crawler"]
+    holds(found, Name=name, DatabaseName=db, Description="d", State="READY", Version=1)
+    equal(found["Targets"]["S3Targets"][0]["Path"], f"s3://{place}/t/")
+    assert name in names(pages(glue().get_crawlers, "Crawlers", "NextToken", "NextToken", MaxResults=1)[0], "Name")
+    several = glue().batch_get_crawlers(CrawlerNames=[name, "none"])
+    equal((names(several["Crawlers"], "Name"), several["CrawlersNotFound"]), ([name], ["none"]))
+    assert name in pages(glue().list_crawlers, "CrawlerNames", "NextToken", "NextToken", MaxResults=1)[0]
+    equal(glue().list_crawlers(Tags={"a": "2"})["CrawlerNames"], [])
+    glue().update_crawler(Name=name, Description="e", TablePrefix="p_")
+    holds(glue().get_crawler(Name=name)["Crawler"], Description="e", TablePrefix="p_", Version=2, DatabaseName=db)
+    refused("SchedulerNotRunningException", "", glue().stop_crawler_schedule, CrawlerName=name)
+    glue().update_crawler_schedule(CrawlerName=name, Schedule="cron(15 12 * * ? *)")
+    equal(glue().get_crawler(Name=name)["Crawler"]["Schedule"], {"ScheduleExpression": "cron(15 12 * * ? *)", "State": "SCHEDULED"})
+    glue().stop_crawler_schedule(CrawlerName=name)
+    equal(glue().get_crawler(Name=name)["Crawler"]["Schedule"]["State"], "NOT_SCHEDULED")
+    glue().start_crawler_schedule(CrawlerName=name)
+    equal(glue().get_crawler(Name=name)["Crawler"]["Schedule"]["State"], "SCHEDULED")
+    refused("SchedulerRunningException", "", glue().start_crawler_schedule, CrawlerName=name)
+    glue().start_crawler(Name=name)
+    until(lambda: glue().get_crawler(Name=name)["Crawler"]["State"], lambda state: state == "READY")
+    holds(glue().get_crawler(Name=name)["Crawler"]["LastCrawl"], Status="SUCCEEDED")
+    made = glue().get_table(DatabaseName=db, Name="p_t")["Table"]
+    equal(([(c["Name"], c["Type"]) for c in made["StorageDescriptor"]["Columns"]], made["Parameters"]["classification"]), ([("id", "bigint"), ("name", "string")], "csv"))
+    metrics = glue().get_crawler_metrics(CrawlerNameList=[name])["CrawlerMetricsList"]
+    equal([(m["CrawlerName"], m["TablesCreated"], m["TablesUpdated"], m["TablesDeleted"], m["StillEstimating"]) for m in metrics], [(name, 1, 0, 0, False)])
+    equal(names(glue().list_crawls(CrawlerName=name)["Crawls"], "State"), ["COMPLETED"])
+    refused("CrawlerNotRunningException", name, glue().stop_crawler, Name=name)
+    glue().start_crawler(Name=name)
+    try:
+        glue().stop_crawler(Name=name)
+    except glue().exceptions.CrawlerNotRunningException:
+        pass  # It had ended: the crawl is of one file.
+    until(lambda: glue().get_crawler(Name=name)["Crawler"]["State"], lambda state: state == "READY")
+    refused("AlreadyExistsException", name, glue().create_crawler, Name=name, Role="r", DatabaseName=db, Targets=target)
+    refused("InvalidInputException", "", glue().create_crawler, Name=named("c"), Role="r", DatabaseName=db, Targets={})
+    refused("InvalidInputException", "", glue().update_crawler_schedule, CrawlerName=name, Schedule="cron(never)")
+    refused("ValidationException", "maxResults", glue().get_crawlers, MaxResults=0)
+    refused("ValidationException", "maxResults", glue().list_crawlers, MaxResults=0)
+    refused("ValidationException", "maxResults", glue().get_crawler_metrics, MaxResults=0)
+    refused("ValidationException", "crawlerNames", glue().batch_get_crawlers, CrawlerNames=["x"] * 101)
+    for call in (glue().get_crawler, glue().update_crawler, glue().start_crawler, glue().stop_crawler, glue().delete_crawler):
+        refused(NOT_FOUND, "none", call, Name="none")
+    for call, more in ((glue().start_crawler_schedule, {}), (glue().stop_crawler_schedule, {}), (glue().update_crawler_schedule, {"Schedule": ""}), (glue().list_crawls, {})):
+        refused(NOT_FOUND, "none", call, CrawlerName="none", **more)
+    glue().delete_crawler(Name=name)
+    refused(NOT_FOUND, name, glue().get_crawler, Name=name)
+
+
+@operations("glue", "CreateClassifier", "GetClassifier", "GetClassifiers", "UpdateClassifier", "DeleteClassifier")
+def classifiers():
+    name = named("classifier")
+    csv = {"Name": name, "Delimiter": ";", "ContainsHeader": "PRESENT", "Header": ["a", "b"]}
+    glue().create_classifier(CsvClassifier=csv)
+    holds(glue().get_classifier(Name=name)["Classifier"]["CsvClassifier"], **csv, Version=1)
+    found = pages(glue().get_classifiers, "Classifiers", "NextToken", "NextToken", MaxResults=1)[0]
+    assert name in [one["CsvClassifier"]["Name"] for one in found if "CsvClassifier" in one]
+    glue().update_classifier(CsvClassifier={"Name": name, "Delimiter": "|"})
+    holds(glue().get_classifier(Name=name)["Classifier"]["CsvClassifier"], Delimiter="|", Header=["a", "b"], Version=2)
+    grok = named("grok")
+    glue().create_classifier(GrokClassifier={"Name": grok, "Classification": "c", "GrokPattern": "%{WORD:w}"})
+    holds(glue().get_classifier(Name=grok)["Classifier"]["GrokClassifier"], Classification="c", GrokPattern="%{WORD:w}")
+    refused("AlreadyExistsException", name, glue().create_classifier, CsvClassifier=csv)
+    refused("InvalidInputException", "", glue().create_classifier)
+    refused("ValidationException", "maxResults", glue().get_classifiers, MaxResults=0)
+    glue().delete_classifier(Name=name)
+    refused(NOT_FOUND, name, glue().update_classifier, CsvClassifier=csv)
+    for call in (glue().get_classifier, glue().delete_classifier):
+        refused(NOT_FOUND, name, call, Name=name)
+
+
+@operations("glue", "CreateConnection", "GetConnection", "GetConnections", "UpdateConnection", "DeleteConnection", "BatchDeleteConnection")
+def connections():
+    name = named("connection")
+    given = {"Name": name, "ConnectionType": "JDBC", "ConnectionProperties": {
+        "JDBC_CONNECTION_URL": "jdbc:postgresql://db.example.org:5432/a", "USERNAME": "u", "PASSWORD": "p"}}
+    glue().create_connection(ConnectionInput=given)
+    holds(glue().get_connection(Name=name)["Connection"], Name=name, ConnectionType="JDBC", ConnectionProperties=given["ConnectionProperties"])
+    assert "PASSWORD" not in glue().get_connection(Name=name, HidePassword=True)["Connection"]["ConnectionProperties"]
+    assert name in names(pages(glue().get_connections, "ConnectionList", "NextToken", "NextToken", Filter={"ConnectionType": "JDBC"}, MaxResults=1)[0], "Name")
+    glue().update_connection(Name=name, ConnectionInput={**given, "Description": "d"})
+    equal(glue().get_connection(Name=name)["Connection"]["Description"], "d")
+    refused("AlreadyExistsException", "already exists", glue().create_connection, ConnectionInput=given)
+    refused("ValidationException", "connectionType", glue().create_connection, ConnectionInput={**given, "Name": named("c"), "ConnectionType": "PIGEON"})
+    refused("ValidationException", "maxResults", glue().get_connections, MaxResults=0)
+    second = named("connection")
+    glue().create_connection(ConnectionInput={**given, "Name": second})
+    gone = glue().batch_delete_connection(ConnectionNameList=[second, "none"])
+    equal((gone["Succeeded"], {key: e["ErrorCode"] for key, e in gone["Errors"].items()}), ([second], {"none": NOT_FOUND}))
+    refused("ValidationException", "connectionNameList", glue().batch_delete_connection, ConnectionNameList=["x"] * 26)
+    glue().delete_connection(ConnectionName=name)
+    for call, more in ((glue().get_connection, {"Name": name}), (glue().delete_connection, {"ConnectionName": name}),
+                       (glue().update_connection, {"Name": name, "ConnectionInput": given})):
+        refused(NOT_FOUND, name, call, **more)
+
+
+def job(name, place, code="print('done')\n", **more):
+    client("s3").put_object(Bucket=place, Key=f"{name}.py", Body=code.encode())
+    glue().create_job(Name=name, Role=role("glue"), Command={"Name": "pythonshell", "PythonVersion": "3.9", "ScriptLocation": f"s3://{place}/{name}.py"}, **more)
+
+
+@operations("glue", "CreateJob", "GetJob", "GetJobs", "BatchGetJobs", "ListJobs", "UpdateJob", "DeleteJob", "StartJobRun", "GetJobRun", "GetJobRuns",
+            "BatchStopJobRun")
+def jobs():
+    name, place = named("job"), bucket()
+    job(name, place, Description="d", DefaultArguments={"--k": "v"}, MaxRetries=0, Timeout=10, Tags={"a": "1"})
+    holds(glue().get_job(JobName=name)["Job"], Name=name, Description="d", DefaultArguments={"--k": "v"}, MaxRetries=0, Timeout=10,
+          Command={"Name": "pythonshell", "PythonVersion": "3.9", "ScriptLocation": f"s3://{place}/{name}.py"}, ExecutionProperty={"MaxConcurrentRuns": 1})
+    assert name in names(pages(glue().get_jobs, "Jobs", "NextToken", "NextToken", MaxResults=1)[0], "Name")
+    assert name in pages(glue().list_jobs, "JobNames", "NextToken", "NextToken", MaxResults=1)[0]
+    equal(glue().list_jobs(Tags={"a": "2"})["JobNames"], [])
+    several = glue().batch_get_jobs(JobNames=[name, "none"])
+    equal((names(several["Jobs"], "Name"), several["JobsNotFound"]), ([name], ["none"]))
+    command = glue().get_job(JobName=name)["Job"]["Command"]
+    equal(glue().update_job(JobName=name, JobUpdate={"Role": role("glue"), "Command": command, "Description": "e"})["JobName"], name)
+    # An update says all: what it does not name goes.
+    holds(glue().get_job(JobName=name)["Job"], Description="e", DefaultArguments=None)
+    id = glue().start_job_run(JobName=name, Arguments={"--x": "1"})["JobRunId"]
+    ended = until(lambda: glue().get_job_run(JobName=name, RunId=id)["JobRun"], lambda r: r["JobRunState"] in ("SUCCEEDED", "FAILED", "ERROR", "TIMEOUT"))
+    holds(ended, Id=id, JobName=name, JobRunState="SUCCEEDED", Attempt=0, Arguments={"--x": "1"})
+    equal(names(glue().get_job_runs(JobName=name)["JobRuns"], "Id"), [id])
+    stopped = glue().batch_stop_job_run(JobName=name, JobRunIds=[id, "jr_none"])
+    equal((stopped["SuccessfulSubmissions"], sorted(e["JobRunId"] for e in stopped["Errors"])), ([], sorted([id, "jr_none"])))
+    refused("IdempotentParameterMismatchException", name, glue().create_job, Name=name, Role="r", Command=command)
+    refused("ValidationException", "maxResults", glue().get_jobs, MaxResults=0)
+    refused("ValidationException", "maxResults", glue().list_jobs, MaxResults=0)
+    refused("ValidationException", "jobNames", glue().batch_get_jobs)
+    refused("ValidationException", "jobRunIds", glue().batch_stop_job_run, JobName=name, JobRunIds=[])
+    for call, more in ((glue().get_job, {}), (glue().start_job_run, {}), (glue().get_job_run, {"RunId": id}), (glue().get_job_runs, {}),
+                       (glue().update_job, {"JobUpdate": {"Command": command}})):
+        refused(NOT_FOUND, "", call, JobName="none", **more)
+    refused(NOT_FOUND, "jr_none", glue().get_job_run, JobName=name, RunId="jr_none")
+    denied("AccessDeniedException", "glue:DeleteJob", "delete_job", JobName=name)
+    equal(glue().delete_job(JobName=name)["JobName"], name)
+    refused(NOT_FOUND, name, glue().get_job, JobName=name)
+
+
+@operations("glue", "CreateTrigger", "GetTrigger", "GetTriggers", "BatchGetTriggers", "ListTriggers", "UpdateTrigger", "StartTrigger", "StopTrigger",
+            "DeleteTrigger")
+def triggers():
+    name, of = named("trigger"), named("job")
+    job(of, bucket())
+    glue().create_trigger(Name=name, Type="SCHEDULED", Schedule="cron(15 12 * * ? *)", Actions=[{"JobName": of}], Description="d")
+    holds(glue().get_trigger(Name=name)["Trigger"], Name=name, Type="SCHEDULED", State="CREATED", Schedule="cron(15 12 * * ? *)", Actions=[{"JobName": of}],
+          Description="d")
+    equal(glue().start_trigger(Name=name)["Name"], name)
+    until(lambda: glue().get_trigger(Name=name)["Trigger"]["State"], lambda state: state == "ACTIVATED")
+    glue().stop_trigger(Name=name)
+    until(lambda: glue().get_trigger(Name=name)["Trigger"]["State"], lambda state: state == "DEACTIVATED")
+    equal(glue().update_trigger(Name=name, TriggerUpdate={"Schedule": "cron(0 1 * * ? *)"})["Trigger"]["Schedule"], "cron(0 1 * * ? *)")
+    equal(names(pages(glue().get_triggers, "Triggers", "NextToken", "NextToken", DependentJobName=of, MaxResults=1)[0], "Name"), [name])
+    equal(glue().list_triggers(DependentJobName=of)["TriggerNames"], [name])
+    several = glue().batch_get_triggers(TriggerNames=[name, "none"])
+    equal((names(several["Triggers"], "Name"), several["TriggersNotFound"]), ([name], ["none"]))
+    refused("IdempotentParameterMismatchException", name, glue().create_trigger, Name=name, Type="ON_DEMAND", Actions=[{"JobName": of}])
+    refused("InvalidInputException", "", glue().create_trigger, Name=named("t"), Type="SCHEDULED", Actions=[{"JobName": of}])
+    refused("ValidationException", "maxResults", glue().get_triggers, MaxResults=201)
+    refused("ValidationException", "maxResults", glue().list_triggers, MaxResults=201)
+    refused("ValidationException", "triggerNames", glue().batch_get_triggers)
+    for call, more in ((glue().get_trigger, {}), (glue().start_trigger, {}), (glue().stop_trigger, {}), (glue().update_trigger, {"TriggerUpdate": {}})):
+        refused(NOT_FOUND, "none", call, Name="none", **more)
+    denied("AccessDeniedException", "glue:DeleteTrigger", "delete_trigger", Name=name)
+    equal(glue().delete_trigger(Name=name)["Name"], name)
+    refused(NOT_FOUND, name, glue().get_trigger, Name=name)
+
+
+@operations("glue", "CreateDataQualityRuleset", "GetDataQualityRuleset", "ListDataQualityRulesets", "UpdateDataQualityRuleset", "DeleteDataQualityRuleset",
+            "ListDataQualityResults")
+def data_quality():
+    db, name = database(), named("rules")
+    table(db)
+    equal(glue().create_data_quality_ruleset(Name=name, Ruleset="Rules = [ RowCount > 1 ]", TargetTable={"DatabaseName": db, "TableName": "t"})["Name"], name)
+    holds(glue().get_data_quality_ruleset(Name=name), Name=name, Ruleset="Rules = [ RowCount > 1 ]", TargetTable={"DatabaseName": db, "TableName": "t"})
+    found = pages(glue().list_data_quality_rulesets, "Rulesets", "NextToken", "NextToken", Filter={"TargetTable": {"DatabaseName": db, "TableName": "t"}})[0]
+    equal(names(found, "Name"), [name])
+    holds(glue().update_data_quality_ruleset(Name=name, Ruleset="Rules = [ RowCount > 2, ColumnCount = 1 ]"), Name=name)
+    equal(glue().get_data_quality_ruleset(Name=name)["Ruleset"], "Rules = [ RowCount > 2, ColumnCount = 1 ]")
+    assert isinstance(glue().list_data_quality_results()["Results"], list)
+    refused("AlreadyExistsException", name, glue().create_data_quality_ruleset, Name=name, Ruleset="Rules = [ RowCount > 1 ]")
+    refused("InvalidInputException", "", glue().create_data_quality_ruleset, Name=named("r"), Ruleset="not a ruleset")
+    refused("ValidationException", "maxResults", glue().list_data_quality_rulesets, MaxResults=0)
+    refused("ValidationException", "maxResults", glue().list_data_quality_results, MaxResults=0)
+    glue().delete_data_quality_ruleset(Name=name)
+    for call in (glue().get_data_quality_ruleset, glue().delete_data_quality_ruleset, glue().update_data_quality_ruleset):
+        refused(NOT_FOUND, name, call, Name=name)
+
+
+@operations("glue", "GetDataQualityResult", "BatchGetDataQualityResult", only_refused="results come of jobs on Spark, which conformance/glue runs")
+def data_quality_results():
+    refused(NOT_FOUND, "dqresult-none", glue().get_data_quality_result, ResultId="dqresult-none")
+    equal(glue().batch_get_data_quality_result(ResultIds=["dqresult-none"])["ResultsNotFound"], ["dqresult-none"])
+    refused("ValidationException", "resultIds", glue().batch_get_data_quality_result, ResultIds=[])
+
+
+@operations("glue", "GetJobBookmark", "ResetJobBookmark", only_refused="bookmarks come of jobs on Spark, which conformance/glue runs")
+def bookmarks():
+    for call in (glue().get_job_bookmark, glue().reset_job_bookmark):
+        refused(NOT_FOUND, "none", call, JobName="none")
+
+
+@operations("glue", "TagResource", "UntagResource", "GetTags")
+def tags():
+    name = named("job")
+    job(name, bucket(), Tags={"a": "1"})
+    arn = f"arn:aws:glue:{REGION}:{ACCOUNT}:job/{name}"
+    glue().tag_resource(ResourceArn=arn, TagsToAdd={"a": "2", "b": ""})
+    equal(glue().get_tags(ResourceArn=arn)["Tags"], {"a": "2", "b": ""})
+    glue().untag_resource(ResourceArn=arn, TagsToRemove=["a", "never"])
+    equal(glue().get_tags(ResourceArn=arn)["Tags"], {"b": ""})
+    no = arn.replace(name, "none")
+    for call, more in ((glue().tag_resource, {"TagsToAdd": {"a": "1"}}), (glue().untag_resource, {"TagsToRemove": ["a"]}), (glue().get_tags, {})):
+        refused(NOT_FOUND, "", call, ResourceArn=no, **more)

@@ -1,0 +1,209 @@
+"""Lambda: https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html"""
+import base64
+import hashlib
+import json
+
+from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused, role, until, zipped
+
+CODE = zipped(m="import os\ndef h(e, c):\n    if e == 'bad': raise ValueError('bad')\n    return [e, os.environ.get('MODE'), c.function_version]\n")
+GONE = "Function not found"
+
+
+def lam():
+    return client("lambda")
+
+
+def arn(name):
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+def function(**more):
+    name = named("function")
+    lam().create_function(**{"FunctionName": name, "Runtime": "python3.11", "Handler": "m.h", "Role": role("lambda"), "Code": {"ZipFile": CODE}, **more})
+    until(lambda: lam().get_function_configuration(FunctionName=name)["State"], lambda state: state == "Active")
+    return name
+
+
+def missing(call, **given):
+    refused("ResourceNotFoundException", f"{GONE}: {arn('nothing-here')}", call, FunctionName="nothing-here", **given)
+
+
+@operations("lambda", "CreateFunction", "GetFunction", "GetFunctionConfiguration", "ListFunctions", "UpdateFunctionConfiguration", "UpdateFunctionCode",
+            "DeleteFunction", "Invoke", "GetFunctionCodeSigningConfig")
+def functions():
+    name = function(Environment={"Variables": {"MODE": "one"}}, Timeout=7, MemorySize=256, Description="d")
+    sha = base64.b64encode(hashlib.sha256(CODE).digest()).decode()
+    found = lam().get_function_configuration(FunctionName=name)
+    holds(found, FunctionName=name, FunctionArn=arn(name), Runtime="python3.11", Handler="m.h", Timeout=7, MemorySize=256, Description="d", Version="$LATEST",
+          CodeSha256=sha, CodeSize=len(CODE), Environment={"Variables": {"MODE": "one"}}, PackageType="Zip", LastUpdateStatus="Successful",
+          Architectures=["x86_64"], TracingConfig={"Mode": "PassThrough"}, EphemeralStorage={"Size": 512})
+    equal(lam().get_function(FunctionName=arn(name))["Configuration"]["CodeSha256"], sha)
+    answer = lam().invoke(FunctionName=name, Payload=json.dumps({"x": 1}))
+    equal((answer["StatusCode"], answer["ExecutedVersion"], json.load(answer["Payload"])), (200, "$LATEST", [{"x": 1}, "one", "$LATEST"]))
+    failed = lam().invoke(FunctionName=name, Payload='"bad"')
+    equal((failed["StatusCode"], failed["FunctionError"]), (200, "Unhandled"))
+    holds(json.load(failed["Payload"]), errorType="ValueError", errorMessage="bad")
+    equal(lam().invoke(FunctionName=name, InvocationType="DryRun")["StatusCode"], 204)
+    lam().update_function_configuration(FunctionName=name, Environment={"Variables": {"MODE": "two"}}, Timeout=8)
+    until(lambda: lam().get_function_configuration(FunctionName=name)["LastUpdateStatus"], lambda status: status == "Successful")
+    holds(lam().get_function_configuration(FunctionName=name), Timeout=8, MemorySize=256)
+    equal(json.load(lam().invoke(FunctionName=name, Payload="1")["Payload"]), [1, "two", "$LATEST"])
+    other = zipped(m="def h(e, c): return 'other'")
+    dry = lam().update_function_code(FunctionName=name, ZipFile=other, DryRun=True)["CodeSha256"]
+    assert dry != sha and lam().get_function_configuration(FunctionName=name)["CodeSha256"] == sha
+    equal(lam().update_function_code(FunctionName=name, ZipFile=other)["CodeSha256"], dry)
+    equal(json.load(lam().invoke(FunctionName=name)["Payload"]), "other")
+    listed = {f["FunctionName"]: f for f in pages(lam().list_functions, "Functions", "NextMarker", "Marker", MaxItems=2)[0]}
+    equal(listed[name]["FunctionArn"], arn(name))
+    equal(lam().get_function_code_signing_config(FunctionName=name)["FunctionName"], name)
+    refused("ResourceConflictException", f"Function already exist: {name}", lam().create_function, FunctionName=name, Runtime="python3.11", Handler="m.h",
+            Role=role("lambda"), Code={"ZipFile": CODE})
+    refused("InvalidParameterValueException", "unzip", lam().update_function_code, FunctionName=name, ZipFile=b"not a zip")
+    refused("ValidationException", "timeout", lam().update_function_configuration, FunctionName=name, Timeout=901)
+    refused("InvalidRequestContentException", "Could not parse request body into json", lam().invoke, FunctionName=name, Payload="{")
+    refused("ValidationException", "maxItems", lam().list_functions, MaxItems=0)
+    for call in (lam().get_function, lam().get_function_configuration, lam().invoke, lam().delete_function, lam().get_function_code_signing_config):
+        missing(call)
+    lam().delete_function(FunctionName=name)
+    refused("ResourceNotFoundException", GONE, lam().get_function, FunctionName=name)
+
+
+@operations("lambda", "PublishVersion", "ListVersionsByFunction", "CreateAlias", "GetAlias", "UpdateAlias", "ListAliases", "DeleteAlias")
+def versions_and_aliases():
+    name = function(Environment={"Variables": {"MODE": "one"}})
+    first = lam().publish_version(FunctionName=name, Description="v")
+    holds(first, Version="1", FunctionArn=f"{arn(name)}:1", Description="v")
+    # Nothing has changed: the version is the same.
+    equal(lam().publish_version(FunctionName=name)["Version"], "1")
+    lam().update_function_configuration(FunctionName=name, Environment={"Variables": {"MODE": "two"}})
+    until(lambda: lam().get_function_configuration(FunctionName=name)["LastUpdateStatus"], lambda status: status == "Successful")
+    equal(lam().publish_version(FunctionName=name)["Version"], "2")
+    equal(names(lam().list_versions_by_function(FunctionName=name)["Versions"], "Version"), ["$LATEST", "1", "2"])
+    made = lam().create_alias(FunctionName=name, Name="live", FunctionVersion="1", Description="d")
+    holds(made, AliasArn=f"{arn(name)}:live", Name="live", FunctionVersion="1", Description="d")
+    holds(lam().get_alias(FunctionName=name, Name="live"), AliasArn=made["AliasArn"], FunctionVersion="1", RevisionId=made["RevisionId"])
+    equal(json.load(lam().invoke(FunctionName=name, Qualifier="live", Payload="0")["Payload"]), [0, "one", "1"])
+    lam().update_alias(FunctionName=name, Name="live", FunctionVersion="2")
+    equal(json.load(lam().invoke(FunctionName=f"{name}:live", Payload="0")["Payload"]), [0, "two", "2"])
+    weights = {"AdditionalVersionWeights": {"1": 0.5}}
+    equal(lam().update_alias(FunctionName=name, Name="live", RoutingConfig=weights)["RoutingConfig"], weights)
+    lam().create_alias(FunctionName=name, Name="old", FunctionVersion="1")
+    equal(sorted(names(pages(lam().list_aliases, "Aliases", "NextMarker", "Marker", FunctionName=name, MaxItems=1)[0], "Name")), ["live", "old"])
+    equal(names(lam().list_aliases(FunctionName=name, FunctionVersion="2")["Aliases"], "Name"), ["live"])
+    refused("ResourceConflictException", "Alias already exists", lam().create_alias, FunctionName=name, Name="live", FunctionVersion="1")
+    refused("ResourceNotFoundException", f"{GONE}: {arn(name)}:9", lam().create_alias, FunctionName=name, Name="new", FunctionVersion="9")
+    refused("PreconditionFailedException", "Revision", lam().update_alias, FunctionName=name, Name="live", RevisionId=made["RevisionId"])
+    for call in (lam().get_alias, lam().update_alias):
+        refused("ResourceNotFoundException", f"Cannot find alias arn: {arn(name)}:none", call, FunctionName=name, Name="none")
+    refused("ResourceConflictException", "", lam().delete_function, FunctionName=name, Qualifier="1")
+    for call, given in ((lam().publish_version, {}), (lam().list_versions_by_function, {}), (lam().list_aliases, {})):
+        missing(call, **given)
+    refused("ResourceNotFoundException", "nothing-here", lam().delete_alias, FunctionName="nothing-here", Name="live")
+    lam().delete_alias(FunctionName=name, Name="old")
+    equal(names(lam().list_aliases(FunctionName=name)["Aliases"], "Name"), ["live"])
+
+
+@operations("lambda", "PutFunctionConcurrency", "GetFunctionConcurrency", "DeleteFunctionConcurrency", "PutFunctionEventInvokeConfig",
+            "GetFunctionEventInvokeConfig", "DeleteFunctionEventInvokeConfig")
+def settings():
+    name = function()
+    assert "ReservedConcurrentExecutions" not in lam().get_function_concurrency(FunctionName=name)
+    equal(lam().put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)["ReservedConcurrentExecutions"], 0)
+    equal(lam().get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"], 0)
+    refused("TooManyRequestsException", "Rate Exceeded", lam().invoke, FunctionName=name)
+    lam().delete_function_concurrency(FunctionName=name)
+    assert "ReservedConcurrentExecutions" not in lam().get_function_concurrency(FunctionName=name)
+    refused("ValidationException", "reservedConcurrentExecutions", lam().put_function_concurrency, FunctionName=name, ReservedConcurrentExecutions=-1)
+    for call in (lam().get_function_concurrency, lam().delete_function_concurrency):
+        missing(call)
+    queue = client("sqs").create_queue(QueueName=named("queue"))["QueueUrl"].rsplit("/", 1)[1]
+    to = {"OnFailure": {"Destination": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"}}
+    put = lam().put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=1, MaximumEventAgeInSeconds=60, DestinationConfig=to)
+    holds(put, FunctionArn=f"{arn(name)}:$LATEST", MaximumRetryAttempts=1, MaximumEventAgeInSeconds=60)
+    holds(lam().get_function_event_invoke_config(FunctionName=name), FunctionArn=f"{arn(name)}:$LATEST", MaximumRetryAttempts=1, MaximumEventAgeInSeconds=60)
+    equal(lam().get_function_event_invoke_config(FunctionName=name)["DestinationConfig"]["OnFailure"], to["OnFailure"])
+    # A put says all.
+    assert "MaximumEventAgeInSeconds" not in lam().put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+    lam().delete_function_event_invoke_config(FunctionName=name)
+    text = f"The function {arn(name)}:$LATEST doesn't have an EventInvokeConfig"
+    refused("ResourceNotFoundException", text, lam().get_function_event_invoke_config, FunctionName=name)
+    refused("ResourceNotFoundException", "EventInvokeConfig", lam().delete_function_event_invoke_config, FunctionName=name)
+    refused("ValidationException", "maximumRetryAttempts", lam().put_function_event_invoke_config, FunctionName=name, MaximumRetryAttempts=3)
+
+
+@operations("lambda", "CreateEventSourceMapping", "GetEventSourceMapping", "ListEventSourceMappings", "UpdateEventSourceMapping", "DeleteEventSourceMapping")
+def event_source_mappings():
+    name, queue = function(), named("queue")
+    client("sqs").create_queue(QueueName=queue)
+    source = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}"
+    made = lam().create_event_source_mapping(FunctionName=name, EventSourceArn=source, BatchSize=5, Enabled=False)
+    id = made["UUID"]
+    holds(made, EventSourceArn=source, FunctionArn=arn(name), BatchSize=5, MaximumBatchingWindowInSeconds=0)
+    until(lambda: lam().get_event_source_mapping(UUID=id)["State"], lambda state: state == "Disabled")
+    holds(lam().get_event_source_mapping(UUID=id), UUID=id, BatchSize=5, EventSourceArn=source)
+    lam().update_event_source_mapping(UUID=id, BatchSize=6, Enabled=True)
+    until(lambda: lam().get_event_source_mapping(UUID=id)["State"], lambda state: state == "Enabled")
+    equal(lam().get_event_source_mapping(UUID=id)["BatchSize"], 6)
+    for by in ({"FunctionName": name}, {"EventSourceArn": source}):
+        equal(names(lam().list_event_source_mappings(**by)["EventSourceMappings"], "UUID"), [id])
+    refused("ResourceConflictException", id, lam().create_event_source_mapping, FunctionName=name, EventSourceArn=source)
+    refused("InvalidParameterValueException", "", lam().create_event_source_mapping, FunctionName=name, EventSourceArn=source + "x")
+    refused("InvalidParameterValueException", "event sources", lam().create_event_source_mapping, FunctionName=name,
+            EventSourceArn=f"arn:aws:s3:::{queue}")
+    refused("ResourceNotFoundException", GONE, lam().create_event_source_mapping, FunctionName="nothing-here", EventSourceArn=source)
+    refused("ValidationException", "maxItems", lam().list_event_source_mappings, MaxItems=0)
+    equal(lam().delete_event_source_mapping(UUID=id)["UUID"], id)
+    until(lambda: lam().list_event_source_mappings(FunctionName=name)["EventSourceMappings"], lambda found: found == [])
+    for call in (lam().get_event_source_mapping, lam().update_event_source_mapping, lam().delete_event_source_mapping):
+        refused("ResourceNotFoundException", "The resource you requested does not exist", call, UUID=id)
+
+
+@operations("lambda", "AddPermission", "GetPolicy", "RemovePermission", "TagResource", "UntagResource", "ListTags")
+def permissions_and_tags():
+    name = function(Tags={"a": "1"})
+    said = json.loads(lam().add_permission(FunctionName=name, StatementId="s3", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com",
+                                           SourceArn="arn:aws:s3:::b")["Statement"])
+    holds(said, Sid="s3", Effect="Allow", Principal={"Service": "s3.amazonaws.com"}, Action="lambda:InvokeFunction", Resource=arn(name),
+          Condition={"ArnLike": {"AWS:SourceArn": "arn:aws:s3:::b"}})
+    equal(json.loads(lam().get_policy(FunctionName=name)["Policy"])["Statement"], [said])
+    text = "The statement id (s3) provided already exists"
+    refused("ResourceConflictException", text, lam().add_permission, FunctionName=name, StatementId="s3", Action="lambda:InvokeFunction",
+            Principal="s3.amazonaws.com")
+    refused("ResourceNotFoundException", "sns", lam().remove_permission, FunctionName=name, StatementId="sns")
+    lam().remove_permission(FunctionName=name, StatementId="s3")
+    refused("ResourceNotFoundException", "", lam().get_policy, FunctionName=name)
+    lam().tag_resource(Resource=arn(name), Tags={"a": "2", "b": ""})
+    equal(lam().list_tags(Resource=arn(name))["Tags"], {"a": "2", "b": ""})
+    lam().untag_resource(Resource=arn(name), TagKeys=["a", "never"])
+    equal(lam().list_tags(Resource=arn(name))["Tags"], {"b": ""})
+    for call, given in ((lam().tag_resource, {"Tags": {"a": "1"}}), (lam().untag_resource, {"TagKeys": ["a"]}), (lam().list_tags, {})):
+        refused("ResourceNotFoundException", GONE, call, Resource=arn("nothing-here"), **given)
+
+
+@operations("lambda", "PublishLayerVersion", "GetLayerVersion", "GetLayerVersionByArn", "ListLayers", "ListLayerVersions", "DeleteLayerVersion",
+            "AddLayerVersionPermission", "GetLayerVersionPolicy", "RemoveLayerVersionPermission")
+def layers():
+    name = named("layer")
+    made = lam().publish_layer_version(LayerName=name, Content={"ZipFile": CODE}, CompatibleRuntimes=["python3.11"], Description="d")
+    layer = f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{name}"
+    holds(made, LayerArn=layer, LayerVersionArn=f"{layer}:1", Version=1, Description="d", CompatibleRuntimes=["python3.11"])
+    equal(lam().publish_layer_version(LayerName=name, Content={"ZipFile": CODE})["Version"], 2)
+    holds(lam().get_layer_version(LayerName=name, VersionNumber=1), LayerVersionArn=f"{layer}:1", Description="d")
+    holds(lam().get_layer_version_by_arn(Arn=f"{layer}:2"), Version=2, LayerArn=layer)
+    equal(names(lam().list_layer_versions(LayerName=name)["LayerVersions"], "Version"), [2, 1])
+    found = {one["LayerName"]: one["LatestMatchingVersion"]["Version"] for one in pages(lam().list_layers, "Layers", "NextMarker", "Marker")[0]}
+    equal(found[name], 2)
+    at = {"LayerName": name, "VersionNumber": 1}
+    said = lam().add_layer_version_permission(**at, StatementId="all", Action="lambda:GetLayerVersion", Principal="*")["Statement"]
+    equal(json.loads(lam().get_layer_version_policy(**at)["Policy"])["Statement"], [json.loads(said)])
+    refused("ResourceConflictException", "all", lam().add_layer_version_permission, **at, StatementId="all", Action="lambda:GetLayerVersion", Principal="*")
+    lam().remove_layer_version_permission(**at, StatementId="all")
+    refused("ResourceNotFoundException", "", lam().get_layer_version_policy, **at)
+    refused("ResourceNotFoundException", "", lam().remove_layer_version_permission, **at, StatementId="all")
+    refused("InvalidParameterValueException", "", lam().publish_layer_version, LayerName=name, Content={"ZipFile": b"not a zip"})
+    refused("ValidationException", "maxItems", lam().list_layer_versions, LayerName=name, MaxItems=51)
+    refused("ValidationException", "maxItems", lam().list_layers, MaxItems=51)
+    lam().delete_layer_version(**at)
+    refused("ResourceNotFoundException", "", lam().get_layer_version, **at)
+    refused("ResourceNotFoundException", "", lam().get_layer_version_by_arn, Arn=f"{layer}:1")
+    denied("AccessDeniedException", "lambda:DeleteLayerVersion", "delete_layer_version", **at)

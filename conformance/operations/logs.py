@@ -1,0 +1,201 @@
+"""CloudWatch Logs: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_Operations.html"""
+import json
+import time
+
+from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused, role, zipped
+
+GONE = "The specified log group does not exist"
+NOW = int(time.time() * 1000)
+
+
+def logs():
+    return client("logs")
+
+
+def group(**more):
+    name = "/ops/" + named("g")
+    logs().create_log_group(logGroupName=name, **more)
+    return name
+
+
+def written(texts, stream="s"):
+    """A group with one stream that has these events, a millisecond apart."""
+    name = group()
+    logs().create_log_stream(logGroupName=name, logStreamName=stream)
+    logs().put_log_events(logGroupName=name, logStreamName=stream, logEvents=[{"timestamp": NOW + n, "message": t} for n, t in enumerate(texts)])
+    return name
+
+
+@operations("logs", "CreateLogGroup", "DescribeLogGroups", "DeleteLogGroup", "PutRetentionPolicy", "DeleteRetentionPolicy")
+def groups():
+    name = group()
+    found = logs().describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    equal(names(found, "logGroupName"), [name])
+    holds(found[0], arn=f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}:*", logGroupArn=f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}",
+          storedBytes=0, metricFilterCount=0, retentionInDays=None, logGroupClass="STANDARD")
+    logs().put_retention_policy(logGroupName=name, retentionInDays=7)
+    equal(logs().describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]["retentionInDays"], 7)
+    logs().delete_retention_policy(logGroupName=name)
+    assert "retentionInDays" not in logs().describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]
+    logs().create_log_group(logGroupName=name + "-2")
+    found, count = pages(logs().describe_log_groups, "logGroups", "nextToken", "nextToken", logGroupNamePrefix=name, limit=1)
+    equal((names(found, "logGroupName"), count), ([name, name + "-2"], 2))
+    equal(names(logs().describe_log_groups(logGroupNamePattern=name[5:])["logGroups"], "logGroupName"), [name, name + "-2"])
+    refused("ResourceAlreadyExistsException", "The specified log group already exists", logs().create_log_group, logGroupName=name)
+    refused("InvalidParameterException", "logGroupName", logs().create_log_group, logGroupName="a b")
+    refused("InvalidParameterException", "Invalid retention value: 8", logs().put_retention_policy, logGroupName=name, retentionInDays=8)
+    refused("InvalidParameterException", "", logs().describe_log_groups, limit=51)
+    for call, given in ((logs().put_retention_policy, {"retentionInDays": 7}), (logs().delete_retention_policy, {}), (logs().delete_log_group, {})):
+        refused("ResourceNotFoundException", GONE, call, logGroupName="/ops/none", **given)
+    for one in (name, name + "-2"):
+        logs().delete_log_group(logGroupName=one)
+    equal(logs().describe_log_groups(logGroupNamePrefix=name)["logGroups"], [])
+
+
+@operations("logs", "CreateLogStream", "DescribeLogStreams", "DeleteLogStream", "PutLogEvents", "GetLogEvents")
+def streams():
+    name = written(["one", "two", "three"], "b")
+    logs().create_log_stream(logGroupName=name, logStreamName="a")
+    found = logs().describe_log_streams(logGroupName=name)["logStreams"]
+    equal(names(found, "logStreamName"), ["a", "b"])
+    holds(found[1], arn=f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}:log-stream:b", firstEventTimestamp=NOW, lastEventTimestamp=NOW + 2)
+    equal(names(logs().describe_log_streams(logGroupName=name, orderBy="LastEventTime", descending=True, limit=1)["logStreams"], "logStreamName"), ["b"])
+    equal(pages(logs().describe_log_streams, "logStreams", "nextToken", "nextToken", logGroupName=name, limit=1)[1], 2)
+    at = {"logGroupName": name, "logStreamName": "b"}
+    equal([(e["timestamp"], e["message"]) for e in logs().get_log_events(**at, startFromHead=True)["events"]],
+          [(NOW, "one"), (NOW + 1, "two"), (NOW + 2, "three")])
+    equal(names(logs().get_log_events(**at, startTime=NOW + 1, endTime=NOW + 2, startFromHead=True)["events"], "message"), ["two"])
+    last = logs().get_log_events(**at, limit=1)
+    equal(names(last["events"], "message"), ["three"])
+    equal(names(logs().get_log_events(**at, limit=1, nextToken=last["nextBackwardToken"])["events"], "message"), ["two"])
+    end = logs().get_log_events(**at, nextToken=last["nextForwardToken"])
+    equal((end["events"], end["nextForwardToken"]), ([], last["nextForwardToken"]))
+    old = logs().put_log_events(**at, logEvents=[{"timestamp": NOW - 15 * 86_400_000, "message": "old"}])
+    equal(old["rejectedLogEventsInfo"], {"tooOldLogEventEndIndex": 1})
+    refused("InvalidParameterException", "24 hours", logs().put_log_events, **at,
+            logEvents=[{"timestamp": NOW - 2 * 86_400_000, "message": "x"}, {"timestamp": NOW, "message": "y"}])
+    refused("InvalidParameterException", "chronological", logs().put_log_events, **at,
+            logEvents=[{"timestamp": NOW + 1, "message": "x"}, {"timestamp": NOW, "message": "y"}])
+    refused("ResourceAlreadyExistsException", "The specified log stream already exists", logs().create_log_stream, **at)
+    equal(pages(logs().describe_log_streams, "logStreams", "nextToken", "nextToken", logGroupName=name, descending=True, limit=1)[1], 2)
+    refused("InvalidParameterException", "logStreamNamePrefix", logs().describe_log_streams, logGroupName=name, orderBy="LastEventTime", logStreamNamePrefix="b")
+    refused("ResourceNotFoundException", GONE, logs().describe_log_streams, logGroupName="/ops/none")
+    logs().delete_log_stream(**at)
+    for call, given in ((logs().delete_log_stream, {}), (logs().get_log_events, {}), (logs().put_log_events, {"logEvents": [{"timestamp": NOW, "message": "x"}]})):
+        refused("ResourceNotFoundException", "The specified log stream does not exist", call, **at, **given)
+    equal(names(logs().describe_log_streams(logGroupName=name)["logStreams"], "logStreamName"), ["a"])
+
+
+@operations("logs", "FilterLogEvents")
+def filtering():
+    name = written(["ERROR one", '{"level": "error", "n": 5}', "fine"])
+    logs().create_log_stream(logGroupName=name, logStreamName="t")
+    logs().put_log_events(logGroupName=name, logStreamName="t", logEvents=[{"timestamp": NOW + 1, "message": "ERROR two"}])
+
+    def found(**more):
+        return names(pages(logs().filter_log_events, "events", "nextToken", "nextToken", logGroupName=name, **more)[0], "message")
+
+    equal(found(), ["ERROR one", '{"level": "error", "n": 5}', "ERROR two", "fine"])
+    equal(found(filterPattern="ERROR"), ["ERROR one", "ERROR two"])
+    equal(found(filterPattern='{ $.level = "error" && $.n > 4 }'), ['{"level": "error", "n": 5}'])
+    equal(found(filterPattern="ERROR -two"), ["ERROR one"])
+    equal(found(filterPattern="?fine ?two", limit=1), ["ERROR two", "fine"])
+    equal(found(logStreamNames=["t"]), ["ERROR two"])
+    equal(found(startTime=NOW + 2), ["fine"])
+    event = logs().filter_log_events(logGroupName=name, logStreamNames=["t"])["events"][0]
+    holds(event, logStreamName="t", timestamp=NOW + 1, message="ERROR two")
+    refused("InvalidParameterException", "", logs().filter_log_events, logGroupName=name, filterPattern="{ $.level = ")
+    refused("InvalidParameterException", "", logs().filter_log_events, logGroupName=name, logStreamNames=["t"], logStreamNamePrefix="t")
+    refused("ResourceNotFoundException", GONE, logs().filter_log_events, logGroupName="/ops/none")
+
+
+@operations("logs", "PutMetricFilter", "DescribeMetricFilters", "DeleteMetricFilter", "TestMetricFilter")
+def metric_filters():
+    name, space = group(), named("space")
+    to = {"metricName": "Errors", "metricNamespace": space, "metricValue": "1"}
+    logs().put_metric_filter(logGroupName=name, filterName="f", filterPattern="ERROR", metricTransformations=[to])
+    found = logs().describe_metric_filters(logGroupName=name)["metricFilters"]
+    equal([(f["filterName"], f["filterPattern"], f["metricTransformations"], f["logGroupName"]) for f in found], [("f", "ERROR", [to], name)])
+    equal(names(logs().describe_metric_filters(metricName="Errors", metricNamespace=space)["metricFilters"], "logGroupName"), [name])
+    tested = logs().test_metric_filter(filterPattern="[ip, status=5*, ...]", logEventMessages=["1.2.3.4 500 x", "1.2.3.4 200 x"])["matches"]
+    equal([(m["eventNumber"], m["eventMessage"], m["extractedValues"]["$status"]) for m in tested], [(1, "1.2.3.4 500 x", "500")])
+    refused("InvalidParameterException", "", logs().test_metric_filter, filterPattern="{ $.a = ", logEventMessages=["x"])
+    refused("InvalidParameterException", "", logs().put_metric_filter, logGroupName=name, filterName="g", filterPattern="{ $.a = ", metricTransformations=[to])
+    refused("ResourceNotFoundException", GONE, logs().put_metric_filter, logGroupName="/ops/none", filterName="f", filterPattern="", metricTransformations=[to])
+    refused("InvalidParameterException", "", logs().describe_metric_filters, metricName="Errors")
+    logs().delete_metric_filter(logGroupName=name, filterName="f")
+    equal(logs().describe_metric_filters(logGroupName=name)["metricFilters"], [])
+    refused("ResourceNotFoundException", "The specified metric filter does not exist", logs().delete_metric_filter, logGroupName=name, filterName="f")
+
+
+@operations("logs", "PutSubscriptionFilter", "DescribeSubscriptionFilters", "DeleteSubscriptionFilter")
+def subscription_filters():
+    name, function = group(), named("function")
+    to = client("lambda").create_function(FunctionName=function, Runtime="python3.11", Handler="m.h", Role=role("lambda"),
+                                          Code={"ZipFile": zipped(m="def h(e, c): pass")})["FunctionArn"]
+    client("lambda").add_permission(FunctionName=function, StatementId="logs", Action="lambda:InvokeFunction", Principal="logs.amazonaws.com")
+    logs().put_subscription_filter(logGroupName=name, filterName="f", filterPattern="ERROR", destinationArn=to)
+    found = logs().describe_subscription_filters(logGroupName=name)["subscriptionFilters"]
+    equal([(f["filterName"], f["filterPattern"], f["destinationArn"], f["logGroupName"], f["distribution"]) for f in found],
+          [("f", "ERROR", to, name, "ByLogStream")])
+    logs().put_subscription_filter(logGroupName=name, filterName="f", filterPattern="WARN", destinationArn=to)
+    equal(names(logs().describe_subscription_filters(logGroupName=name, filterNamePrefix="f")["subscriptionFilters"], "filterPattern"), ["WARN"])
+    logs().put_subscription_filter(logGroupName=name, filterName="g", filterPattern="", destinationArn=to)
+    refused("LimitExceededException", "", logs().put_subscription_filter, logGroupName=name, filterName="h", filterPattern="", destinationArn=to)
+    refused("InvalidParameterException", "", logs().put_subscription_filter, logGroupName=name, filterName="f", filterPattern="{ $.a = ", destinationArn=to)
+    for call, given in ((logs().put_subscription_filter, {"filterName": "f", "filterPattern": "", "destinationArn": to}),
+                        (logs().describe_subscription_filters, {}), (logs().delete_subscription_filter, {"filterName": "f"})):
+        refused("ResourceNotFoundException", GONE, call, logGroupName="/ops/none", **given)
+    logs().delete_subscription_filter(logGroupName=name, filterName="f")
+    equal(names(logs().describe_subscription_filters(logGroupName=name)["subscriptionFilters"], "filterName"), ["g"])
+    refused("ResourceNotFoundException", "The specified subscription filter does not exist", logs().delete_subscription_filter,
+            logGroupName=name, filterName="f")
+
+
+@operations("logs", "PutQueryDefinition", "DescribeQueryDefinitions", "DeleteQueryDefinition")
+def query_definitions():
+    name = named("query")
+    id = logs().put_query_definition(name=name, queryString="fields @message", logGroupNames=["/a"])["queryDefinitionId"]
+    found = logs().describe_query_definitions(queryDefinitionNamePrefix=name)["queryDefinitions"]
+    equal([(q["queryDefinitionId"], q["name"], q["queryString"], q["logGroupNames"]) for q in found], [(id, name, "fields @message", ["/a"])])
+    equal(logs().put_query_definition(name=name, queryString="limit 1", queryDefinitionId=id)["queryDefinitionId"], id)
+    holds(logs().describe_query_definitions(queryDefinitionNamePrefix=name)["queryDefinitions"][0], queryString="limit 1")
+    logs().put_query_definition(name=name + "-2", queryString="limit 2")
+    equal(pages(logs().describe_query_definitions, "queryDefinitions", "nextToken", "nextToken", queryDefinitionNamePrefix=name, maxResults=1)[1], 2)
+    equal(logs().delete_query_definition(queryDefinitionId=id)["success"], True)
+    equal(names(logs().describe_query_definitions(queryDefinitionNamePrefix=name)["queryDefinitions"], "name"), [name + "-2"])
+    refused("ResourceNotFoundException", "", logs().delete_query_definition, queryDefinitionId=id)
+    refused("ResourceNotFoundException", "", logs().put_query_definition, name=name, queryString="limit 1", queryDefinitionId=id)
+    refused("InvalidParameterException", "maxResults", logs().describe_query_definitions, maxResults=0)
+
+
+@operations("logs", "PutResourcePolicy", "DescribeResourcePolicies", "DeleteResourcePolicy")
+def resource_policies():
+    name = named("policy")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "logs:PutLogEvents", "Resource": "*"}]})
+    holds(logs().put_resource_policy(policyName=name, policyDocument=document)["resourcePolicy"], policyName=name, policyDocument=document)
+    found = {p["policyName"]: p["policyDocument"] for p in pages(logs().describe_resource_policies, "resourcePolicies", "nextToken", "nextToken")[0]}
+    equal(found[name], document)
+    logs().delete_resource_policy(policyName=name)
+    assert name not in names(logs().describe_resource_policies()["resourcePolicies"], "policyName")
+    refused("ResourceNotFoundException", name, logs().delete_resource_policy, policyName=name)
+    refused("InvalidParameterException", "", logs().put_resource_policy, policyName=name, policyDocument="not json")
+    denied("AccessDeniedException", "logs:DescribeResourcePolicies", "describe_resource_policies")
+
+
+@operations("logs", "TagResource", "UntagResource", "ListTagsForResource", "TagLogGroup", "ListTagsLogGroup")
+def tags():
+    name = group(tags={"a": "1"})
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}"
+    logs().tag_resource(resourceArn=arn, tags={"a": "2", "b": ""})
+    equal(logs().list_tags_for_resource(resourceArn=arn)["tags"], {"a": "2", "b": ""})
+    logs().tag_log_group(logGroupName=name, tags={"c": "3"})
+    equal(logs().list_tags_log_group(logGroupName=name)["tags"], {"a": "2", "b": "", "c": "3"})
+    logs().untag_resource(resourceArn=arn, tagKeys=["a", "b", "never"])
+    equal(logs().list_tags_for_resource(resourceArn=arn)["tags"], {"c": "3"})
+    no = arn.replace(name, "/ops/none")
+    for call, given in ((logs().tag_resource, {"tags": {"a": "1"}}), (logs().untag_resource, {"tagKeys": ["a"]}), (logs().list_tags_for_resource, {})):
+        refused("ResourceNotFoundException", "", call, resourceArn=no, **given)
+    refused("ResourceNotFoundException", GONE, logs().tag_log_group, logGroupName="/ops/none", tags={"a": "1"})
+    refused("ResourceNotFoundException", GONE, logs().list_tags_log_group, logGroupName="/ops/none")

@@ -1,0 +1,49 @@
+"""S3's operations that conformance/s3 does not ask: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html"""
+from harness import ACCOUNT, REGION, bucket, client, equal, named, operations, refused
+
+
+def s3():
+    return client("s3")
+
+
+@operations("s3", "PutBucketTagging", "GetBucketTagging", "DeleteBucketTagging", "PutObjectTagging", "GetObjectTagging", "DeleteObjectTagging")
+def tags():
+    name, one = bucket(), {"TagSet": [{"Key": "a", "Value": "1"}]}
+    refused("NoSuchTagSet", "The TagSet does not exist", s3().get_bucket_tagging, Bucket=name)
+    s3().put_bucket_tagging(Bucket=name, Tagging=one)
+    equal(s3().get_bucket_tagging(Bucket=name)["TagSet"], one["TagSet"])
+    s3().delete_bucket_tagging(Bucket=name)
+    refused("NoSuchTagSet", "The TagSet does not exist", s3().get_bucket_tagging, Bucket=name)
+    s3().put_object(Bucket=name, Key="k", Body=b"x", Tagging="a=1&b=")
+    equal(s3().get_object_tagging(Bucket=name, Key="k")["TagSet"], [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}])
+    equal(s3().get_object(Bucket=name, Key="k")["TagCount"], 2)
+    s3().put_object_tagging(Bucket=name, Key="k", Tagging=one)
+    equal(s3().get_object_tagging(Bucket=name, Key="k")["TagSet"], one["TagSet"])
+    s3().delete_object_tagging(Bucket=name, Key="k")
+    equal(s3().get_object_tagging(Bucket=name, Key="k")["TagSet"], [])
+    refused("NoSuchKey", "The specified key does not exist", s3().get_object_tagging, Bucket=name, Key="none")
+    refused("NoSuchKey", "The specified key does not exist", s3().put_object_tagging, Bucket=name, Key="none", Tagging=one)
+    twice = {"TagSet": one["TagSet"] * 2}
+    refused("InvalidTag", "", s3().put_bucket_tagging, Bucket=name, Tagging=twice)
+    refused("InvalidTag", "", s3().put_object_tagging, Bucket=name, Key="k", Tagging=twice)
+    for call, given in ((s3().delete_bucket_tagging, {}), (s3().delete_object_tagging, {"Key": "k"})):
+        refused("NoSuchBucket", "The specified bucket does not exist", call, Bucket=name + "x", **given)
+
+
+@operations("s3", "HeadBucket", "GetBucketLocation", "PutBucketNotificationConfiguration", "GetBucketNotificationConfiguration")
+def buckets():
+    name, queue = bucket(), named("queue")
+    equal(s3().head_bucket(Bucket=name)["BucketRegion"], REGION)
+    # The first region has no name of its own there.
+    equal(s3().get_bucket_location(Bucket=name)["LocationConstraint"], None)
+    client("sqs").create_queue(QueueName=queue)
+    to = {"Id": "n", "QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}", "Events": ["s3:ObjectCreated:*"]}
+    s3().put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={"QueueConfigurations": [to]}, SkipDestinationValidation=True)
+    equal(s3().get_bucket_notification_configuration(Bucket=name)["QueueConfigurations"], [to])
+    s3().put_bucket_notification_configuration(Bucket=name, NotificationConfiguration={})
+    assert "QueueConfigurations" not in s3().get_bucket_notification_configuration(Bucket=name)
+    refused("InvalidArgument", "", s3().put_bucket_notification_configuration, Bucket=name,
+            NotificationConfiguration={"QueueConfigurations": [{**to, "Events": ["s3:Thought"]}]})
+    refused("404", "Not Found", s3().head_bucket, Bucket=name + "x")
+    for call in (s3().get_bucket_location, s3().get_bucket_notification_configuration):
+        refused("NoSuchBucket", "The specified bucket does not exist", call, Bucket=name + "x")

@@ -1,0 +1,84 @@
+"""Secrets Manager: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html"""
+import string
+
+from harness import ACCOUNT, REGION, client, equal, holds, named, names, operations, pages, refused
+
+GONE = "can't find the specified secret"
+
+
+def sm():
+    return client("secretsmanager")
+
+
+@operations("secretsmanager", "CreateSecret", "DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecret", "ListSecretVersionIds",
+            "ListSecrets", "DeleteSecret", "RestoreSecret", "GetResourcePolicy")
+def secrets():
+    name = named("secret")
+    made = sm().create_secret(Name=name, SecretString="one", Description="first")
+    arn, first = made["ARN"], made["VersionId"]
+    assert arn.startswith(f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-"), arn
+    holds(sm().get_secret_value(SecretId=name), ARN=arn, Name=name, VersionId=first, SecretString="one", VersionStages=["AWSCURRENT"])
+    second = sm().put_secret_value(SecretId=arn, SecretString="two")
+    equal(second["VersionStages"], ["AWSCURRENT"])
+    holds(sm().get_secret_value(SecretId=name, VersionStage="AWSPREVIOUS"), SecretString="one", VersionId=first)
+    third = sm().update_secret(SecretId=name, SecretBinary=b"\x00\x01", Description="second")["VersionId"]
+    found = sm().get_secret_value(SecretId=name)
+    equal((found["SecretBinary"], "SecretString" in found), (b"\x00\x01", False))
+    stages = {first: [], second["VersionId"]: ["AWSPREVIOUS"], third: ["AWSCURRENT"]}
+    listed = {v["VersionId"]: v.get("VersionStages", []) for v in sm().list_secret_version_ids(SecretId=name)["Versions"]}
+    equal(listed, {id: held for id, held in stages.items() if held})
+    holds(sm().describe_secret(SecretId=name), ARN=arn, Description="second", VersionIdsToStages={id: held for id, held in stages.items() if held})
+    sm().update_secret(SecretId=name, Description="third")
+    equal(sm().get_secret_value(SecretId=name)["VersionId"], third)
+    only = [{"Key": "name", "Values": [name]}]
+    found, _ = pages(sm().list_secrets, "SecretList", "NextToken", "NextToken", Filters=only, MaxResults=1)
+    equal([(s["ARN"], s["Description"]) for s in found], [(arn, "third")])
+    holds(sm().get_resource_policy(SecretId=name), ARN=arn, Name=name, ResourcePolicy=None)
+    refused("ResourceExistsException", name, sm().create_secret, Name=name, SecretString="x")
+    refused("InvalidParameterException", "", sm().create_secret, Name=named("s"), SecretString="x", SecretBinary=b"y")
+    refused("InvalidParameterException", "", sm().put_secret_value, SecretId=name)
+    refused("ResourceNotFoundException", "AWSPENDING", sm().get_secret_value, SecretId=name, VersionStage="AWSPENDING")
+    refused("InvalidNextTokenException", "", sm().list_secrets, NextToken="nowhere")
+    for call in (sm().describe_secret, sm().get_secret_value, sm().list_secret_version_ids, sm().update_secret, sm().delete_secret,
+                 sm().restore_secret, sm().get_resource_policy):
+        refused("ResourceNotFoundException", GONE, call, SecretId="nothing-here")
+    deleted = sm().delete_secret(SecretId=name, RecoveryWindowInDays=7)
+    # DeletedDate is when it is scheduled for deletion.
+    equal((deleted["ARN"], deleted["DeletionDate"]), (arn, sm().describe_secret(SecretId=name)["DeletedDate"]))
+    refused("InvalidRequestException", "marked for deletion", sm().get_secret_value, SecretId=name)
+    refused("InvalidRequestException", "", sm().update_secret, SecretId=name, Description="x")
+    equal(sm().list_secrets(Filters=only)["SecretList"], [])
+    equal(names(sm().list_secrets(Filters=only, IncludePlannedDeletion=True)["SecretList"], "Name"), [name])
+    equal(sm().restore_secret(SecretId=name)["ARN"], arn)
+    equal(sm().get_secret_value(SecretId=name)["SecretBinary"], b"\x00\x01")
+    refused("InvalidParameterException", "", sm().delete_secret, SecretId=name, RecoveryWindowInDays=6)
+    refused("InvalidParameterException", "", sm().delete_secret, SecretId=name, RecoveryWindowInDays=7, ForceDeleteWithoutRecovery=True)
+    sm().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    refused("ResourceNotFoundException", GONE, sm().describe_secret, SecretId=name)
+
+
+@operations("secretsmanager", "GetRandomPassword")
+def passwords():
+    made = [sm().get_random_password()["RandomPassword"] for _ in range(2)]
+    equal([len(p) for p in made], [32, 32])
+    assert made[0] != made[1]
+    for kind in (string.ascii_lowercase, string.ascii_uppercase, string.digits, string.punctuation):
+        assert set(made[0]) & set(kind), made[0]
+    plain = sm().get_random_password(PasswordLength=100, ExcludePunctuation=True, ExcludeUppercase=True, ExcludeCharacters="abc")["RandomPassword"]
+    assert len(plain) == 100 and set(plain) <= set(string.ascii_lowercase + string.digits) - set("abc"), plain
+    spaced = sm().get_random_password(PasswordLength=4096, IncludeSpace=True)["RandomPassword"]
+    assert len(spaced) == 4096 and " " in spaced
+    refused("InvalidParameterException", "", sm().get_random_password, PasswordLength=3)
+    refused("InvalidParameterException", "", sm().get_random_password, ExcludePunctuation=True, ExcludeUppercase=True, ExcludeLowercase=True, ExcludeNumbers=True)
+
+
+@operations("secretsmanager", "TagResource", "UntagResource")
+def tags():
+    name = named("secret")
+    sm().create_secret(Name=name, SecretString="x", Tags=[{"Key": "a", "Value": "1"}])
+    sm().tag_resource(SecretId=name, Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": ""}])
+    equal(sorted(sm().describe_secret(SecretId=name)["Tags"], key=str), [{"Key": "a", "Value": "2"}, {"Key": "b", "Value": ""}])
+    sm().untag_resource(SecretId=name, TagKeys=["a", "never"])
+    equal(sm().describe_secret(SecretId=name)["Tags"], [{"Key": "b", "Value": ""}])
+    refused("ResourceNotFoundException", GONE, sm().tag_resource, SecretId="nothing-here", Tags=[{"Key": "a", "Value": "1"}])
+    refused("ResourceNotFoundException", GONE, sm().untag_resource, SecretId="nothing-here", TagKeys=["a"])
