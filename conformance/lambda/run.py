@@ -13,12 +13,14 @@ import sys
 import time
 import zipfile
 
-import boto3
-import botocore.config
-import botocore.exceptions
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from server import Server, need_boto3  # noqa: E402
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from server import Server
+need_boto3(__file__)
+
+import boto3  # noqa: E402
+import botocore.config  # noqa: E402
+import botocore.exceptions  # noqa: E402
 
 REGION = "us-east-1"
 ROLE = "arn:aws:iam::000000000000:role/function"

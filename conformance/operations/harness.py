@@ -1,7 +1,12 @@
 """What the files of operations are written with: cases, clients that note what each operation answered, and assertions."""
+import atexit
+import functools
 import io
 import json
 import os
+import pathlib
+import shutil
+import tempfile
 import time
 import uuid
 import zipfile
@@ -16,6 +21,9 @@ ANSWERED, REFUSED = set(), set()
 """(service, operation) that a client here has seen succeed, and fail."""
 CLIENTS = {}
 BOTO_NAMES = {"states": "stepfunctions"}
+MODELS = pathlib.Path(__file__).resolve().parents[2] / "models"
+OWN = [path.stem for path in MODELS.glob("*.json") if "metadata" in json.loads(path.read_text())]
+"""Services of Lakerun's own, whose models lie open."""
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 
@@ -32,12 +40,27 @@ def operations(service, *names, only_refused=None):
     return note
 
 
+@functools.cache
+def session():
+    """boto3 with the models of the services that AWS does not have, where it looks for models of its own."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    for service in OWN:
+        model = json.loads((MODELS / f"{service}.json").read_text())
+        at = pathlib.Path(folder, service, model["metadata"]["apiVersion"])
+        at.mkdir(parents=True)
+        (at / "service-2.json").write_text(json.dumps(model))
+    found = boto3.session.Session()
+    found._session.get_component("data_loader").search_paths.append(folder)
+    return found
+
+
 def client(service, key=None, secret=None, **settings):
     """A client of the service that neither repeats a call nor looks at parameters itself, so that the server has to."""
     known = (service, key, secret, tuple(sorted(settings.items())))
     if known not in CLIENTS:
         config = Config(retries={"max_attempts": 1}, parameter_validation=False, read_timeout=600, s3={"addressing_style": "path"})
-        made = boto3.client(BOTO_NAMES.get(service, service), region_name=REGION, config=config, aws_access_key_id=key,
+        made = session().client(BOTO_NAMES.get(service, service), region_name=REGION, config=config, aws_access_key_id=key,
                             aws_secret_access_key=secret, **settings)
 
         def saw(model, http_response, **_):

@@ -207,3 +207,22 @@ def layers():
     refused("ResourceNotFoundException", "", lam().get_layer_version, **at)
     refused("ResourceNotFoundException", "", lam().get_layer_version_by_arn, Arn=f"{layer}:1")
     denied("AccessDeniedException", "lambda:DeleteLayerVersion", "delete_layer_version", **at)
+
+
+@operations("lambda", "CreateFunctionUrlConfig", "GetFunctionUrlConfig", "UpdateFunctionUrlConfig", "ListFunctionUrlConfigs", "DeleteFunctionUrlConfig")
+def function_urls():
+    name = function()
+    made = lam().create_function_url_config(FunctionName=name, AuthType="AWS_IAM", Cors={"AllowOrigins": ["https://a.example"]})
+    holds(made, FunctionArn=arn(name), AuthType="AWS_IAM", InvokeMode="BUFFERED")
+    assert made["FunctionUrl"].startswith("http"), made
+    holds(lam().get_function_url_config(FunctionName=name), FunctionUrl=made["FunctionUrl"], AuthType="AWS_IAM", Cors={"AllowOrigins": ["https://a.example"]})
+    holds(lam().update_function_url_config(FunctionName=name, AuthType="NONE"), FunctionUrl=made["FunctionUrl"], AuthType="NONE")
+    equal([(c["FunctionArn"], c["AuthType"]) for c in lam().list_function_url_configs(FunctionName=name)["FunctionUrlConfigs"]], [(arn(name), "NONE")])
+    refused("ResourceConflictException", "", lam().create_function_url_config, FunctionName=name, AuthType="NONE")
+    refused("ValidationException", "authType", lam().update_function_url_config, FunctionName=name, AuthType="PERHAPS")
+    missing(lam().create_function_url_config, AuthType="NONE")
+    missing(lam().list_function_url_configs)
+    lam().delete_function_url_config(FunctionName=name)
+    equal(lam().list_function_url_configs(FunctionName=name)["FunctionUrlConfigs"], [])
+    for call in (lam().get_function_url_config, lam().delete_function_url_config):
+        refused("ResourceNotFoundException", "", call, FunctionName=name)

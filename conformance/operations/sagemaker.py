@@ -1,4 +1,7 @@
 """SageMaker: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations_Amazon_SageMaker_Service.html"""
+import io
+import tarfile
+
 from harness import ACCOUNT, REGION, bucket, client, equal, holds, named, names, operations, pages, refused, role, until
 
 
@@ -11,9 +14,23 @@ def arn(kind, name):
 
 
 def model():
-    name = named("model")
-    sm().create_model(ModelName=name, ExecutionRoleArn=role("sagemaker"), PrimaryContainer={"Image": "i", "ModelDataUrl": f"s3://{bucket()}/m.tar.gz"})
+    """A model that doubles what it is given."""
+    name, place, packed = named("model"), bucket(), io.BytesIO()
+    text = b"def model_fn(folder):\n    return 2\n\ndef predict_fn(data, factor):\n    return data * factor\n"
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        info = tarfile.TarInfo("inference.py")
+        info.size = len(text)
+        archive.addfile(info, io.BytesIO(text))
+    client("s3").put_object(Bucket=place, Key="m.tar.gz", Body=packed.getvalue())
+    sm().create_model(ModelName=name, ExecutionRoleArn=role("sagemaker"), PrimaryContainer={"Image": "i", "ModelDataUrl": f"s3://{place}/m.tar.gz"})
     return name
+
+
+def settled(name):
+    """The endpoint when it is made or changed."""
+    found = until(lambda: sm().describe_endpoint(EndpointName=name), lambda e: e["EndpointStatus"] not in ("Creating", "Updating"))
+    equal((found["EndpointStatus"], found.get("FailureReason")), ("InService", None))
+    return found
 
 
 def config(of, name=None):
@@ -57,12 +74,11 @@ def endpoints():
                        "EndpointConfigName")), [first, second])
     name = named("endpoint")
     equal(sm().create_endpoint(EndpointName=name, EndpointConfigName=first)["EndpointArn"], arn("endpoint", name))
-    until(lambda: sm().describe_endpoint(EndpointName=name)["EndpointStatus"], lambda status: status == "InService")
-    found = sm().describe_endpoint(EndpointName=name)
+    found = settled(name)
     holds(found, EndpointName=name, EndpointArn=arn("endpoint", name), EndpointConfigName=first)
     holds(found["ProductionVariants"][0], VariantName="all", CurrentInstanceCount=1, DesiredInstanceCount=1, CurrentWeight=1.0, DesiredWeight=1.0)
     equal(sm().update_endpoint(EndpointName=name, EndpointConfigName=second)["EndpointArn"], arn("endpoint", name))
-    until(lambda: sm().describe_endpoint(EndpointName=name), lambda e: e["EndpointStatus"] == "InService" and e["EndpointConfigName"] == second)
+    equal(settled(name)["EndpointConfigName"], second)
     equal([(e["EndpointName"], e["EndpointStatus"]) for e in sm().list_endpoints(NameContains=name, StatusEquals="InService")["Endpoints"]],
           [(name, "InService")])
     equal(sm().list_endpoints(NameContains=name, StatusEquals="Failed")["Endpoints"], [])
@@ -90,7 +106,8 @@ def endpoints():
 @operations("sagemaker", "CreateTransformJob", "DescribeTransformJob", "ListTransformJobs", "StopTransformJob")
 def transform_jobs():
     """What a job computes is asked elsewhere: here its model has no file, and it says so."""
-    name, of, place = named("job"), model(), bucket()
+    name, of, place = named("job"), named("model"), bucket()
+    sm().create_model(ModelName=of, ExecutionRoleArn=role("sagemaker"), PrimaryContainer={"Image": "i", "ModelDataUrl": f"s3://{place}/m.tar.gz"})
     job = {"TransformJobName": name, "ModelName": of, "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
            "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{place}/in/"}}, "ContentType": "text/csv"},
            "TransformOutput": {"S3OutputPath": f"s3://{place}/out/"}}

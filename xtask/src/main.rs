@@ -7,6 +7,7 @@ mod compat;
 mod demo;
 mod members;
 mod models;
+mod operations;
 mod tally;
 mod tidy;
 

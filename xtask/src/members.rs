@@ -94,6 +94,17 @@ impl Lists {
         refused
     }
 
+    /// Paths of the members that have no effect in an operation.
+    pub(crate) fn without_effect_of(&self, service: &str, shapes: &Map<String, Value>, input: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        each(shapes, input, &mut |member| {
+            let listed = self.no_effect.get(service).and_then(|all| all.get(&member.structure)?.get(&member.member));
+            found.extend(listed.map(|_| member.path.clone()));
+            listed.is_none() && self.refused_member(service, &member.structure, &member.member).is_none()
+        });
+        found
+    }
+
     /// What a member of a structure may be all the same, where it is refused else.
     pub(crate) fn unless(&self, service: &str, structure: &str, member: &str) -> Option<&Vec<String>> {
         self.refused_member(service, structure, member)?.unless()
@@ -109,7 +120,7 @@ impl Lists {
             || no_effect.is_some_and(|members| members.contains_key(&found.member))
     }
 
-    /// The part of COMPATIBILITY.md about one service.
+    /// The part of COMPATIBILITY.md that says why members have no effect in a service.
     pub(crate) fn told(&self, service: &str) -> Result<String> {
         let mut text = String::new();
         let structures = self.no_effect.get(service).into_iter().flatten();
@@ -120,23 +131,6 @@ impl Lists {
         }
         if !text.is_empty() {
             text.insert_str(0, "\nAccepted, without effect:\n\n");
-        }
-        let refused = self.refused.get(service).into_iter().flatten();
-        let refused: Vec<String> = refused
-            .filter_map(|(structure, members)| {
-                let members =
-                    members.iter().filter_map(|(name, refused)| refused.unless().map(|unless| (name, unless)));
-                let members: Vec<String> = members
-                    .map(|(name, unless)| match unless.as_slice() {
-                        [] => name.clone(),
-                        unless => format!("{name} (but {})", unless.join(", ")),
-                    })
-                    .collect();
-                (!members.is_empty()).then(|| format!("- `{structure}`: {}", members.join(", ")))
-            })
-            .collect();
-        if !refused.is_empty() {
-            write!(text, "\nRefused by name when set:\n\n{}\n", refused.join("\n"))?;
         }
         Ok(text)
     }

@@ -1,5 +1,5 @@
 //! `cargo xtask tidy`: what a machine can check of the structure. Layers (who may depend on whom), a header in every file, no
-//! `#[allow]`, licences of dependencies, what becomes of each member of each input, the size of the example's application parts.
+//! `#[allow]`, licences of dependencies, what becomes of each member of each input, that each operation is tested, the size of the example's application parts.
 
 use std::path::{Path, PathBuf};
 
@@ -47,6 +47,7 @@ pub(crate) fn run() -> Result<()> {
     for member in crate::members::unaccounted()? {
         faults.push(format!("models/no_effect.toml or models/refused.toml: {member}"));
     }
+    faults.extend(crate::operations::untested()?);
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
 }
 
