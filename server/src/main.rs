@@ -5,6 +5,7 @@
 //! processes' side · [`client`] the signed client that the other commands use, a file each: [`executions`], [`deploy`],
 //! [`dev`], [`execution_logs`], [`look`], [`sql`], [`objects`], [`init`], [`info`] · [`output`] how they print.
 
+mod backup;
 mod client;
 mod deploy;
 mod dev;
@@ -184,7 +185,26 @@ enum Command {
         data: DataFlag,
     },
     /// Say what this machine lacks, and what that costs
-    Doctor(DataFlag),
+    Doctor {
+        /// Read every object instead, and hold its bytes against what is said of them
+        #[arg(long)]
+        scrub: bool,
+        #[command(flatten)]
+        data: DataFlag,
+    },
+    /// Copy the data folder as it is at this moment, while the server runs or not
+    Backup {
+        /// A folder that is empty or does not exist
+        to: PathBuf,
+        #[command(flatten)]
+        data: DataFlag,
+    },
+    /// Make a data folder of a backup
+    Restore {
+        from: PathBuf,
+        #[command(flatten)]
+        data: DataFlag,
+    },
     /// Print the completion of a shell, e.g. lakerun completion bash > /etc/bash_completion.d/lakerun
     Completion { shell: clap_complete::Shell },
     /// Write the man pages into a folder, one for each command
@@ -220,7 +240,7 @@ fn main() -> ExitCode {
         return finish(done.map(|()| ExitCode::SUCCESS));
     }
     let command = Cli::parse().command;
-    if matches!(command, Command::Up(_) | Command::Doctor(_)) {
+    if matches!(command, Command::Up(_) | Command::Doctor { .. }) {
         // Before there are threads.
         compute::sandbox::enter();
     }
@@ -279,7 +299,10 @@ fn plain(command: Command) -> anyhow::Result<()> {
         Command::Executions { list, data } => {
             block(async { executions::list(&client::Client::open(&data.path())?, list).await })
         }
-        Command::Doctor(data) => block(info::doctor(&data.path())),
+        Command::Doctor { scrub: false, data } => block(info::doctor(&data.path())),
+        Command::Doctor { scrub: true, data } => block(backup::scrub(&data.path())),
+        Command::Backup { to, data } => block(backup::run(&data.path(), &to)),
+        Command::Restore { from, data } => backup::restore(&from, &data.path()),
         Command::Completion { shell } => {
             clap_complete::generate(
                 shell,

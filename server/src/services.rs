@@ -18,6 +18,7 @@ struct ComputeSection {
 /// What the HTTP front needs of the wired services.
 pub(crate) struct Wired {
     pub(crate) s3: s3_service::Door,
+    pub(crate) objects: Arc<s3_service::S3>,
     pub(crate) lambda: Arc<lambda::Lambda>,
     pub(crate) telemetry: Arc<telemetry::Telemetry>,
     pub(crate) lineage: Arc<lineage::Lineage>,
@@ -62,7 +63,8 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     let stores = [&platform.control, &platform.s3, &platform.dynamodb].map(|queue| queue.store().clone());
     tokio::spawn(store::sweep::run(stores.to_vec()));
     tokio::spawn(jobs::sweep::run(platform.router.clone(), platform.control.store().clone()));
-    Ok(Wired { s3: s3_service::Door::new(s3, &platform.account, &platform.region), lambda, telemetry, lineage })
+    let door = s3_service::Door::new(s3.clone(), &platform.account, &platform.region);
+    Ok(Wired { s3: door, objects: s3, lambda, telemetry, lineage })
 }
 
 /// `lakerun operations`: every operation that exists, for COMPATIBILITY.md.

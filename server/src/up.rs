@@ -14,8 +14,8 @@ use store::{DataDir, Queue};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::services;
 use crate::settings::{self, Flags, Settings};
+use crate::{backup, services};
 
 /// How long requests under way may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -109,6 +109,14 @@ async fn serve(settings: Settings) -> Result<()> {
     tracing::info!(%endpoint, data = %settings.data.display(), "serving");
     welcome(&settings, &endpoint, &token);
 
+    let source = backup::Source {
+        data: platform.data.clone(),
+        stores: [&platform.control, &platform.s3, &platform.dynamodb].map(|queue| queue.store().clone()).to_vec(),
+        s3: wired.objects,
+    };
+    if let Err(error) = backup::listen(source) {
+        tracing::warn!(%error, "no backups can be made while the server runs");
+    }
     let (telemetry, lineage) = (Arc::clone(&wired.telemetry), Arc::clone(&wired.lineage));
     let front = front::Front::new(&platform, wired.s3, wired.lambda, token).map_err(|e| anyhow::anyhow!(e))?;
     let front = Arc::new(front);

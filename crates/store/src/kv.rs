@@ -1,6 +1,7 @@
 //! The key-value port: transactions over ordered bytes, and [`Store`], which everyone uses. Closures are synchronous,
 //! re-runnable and touch only `tx`.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -10,6 +11,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::cache::Watch;
 use crate::clock::{Clock, SystemClock};
+use crate::cut::Cut;
 use crate::journal::Journal;
 use crate::key::{Key, prefix_end};
 use crate::queue::{self, NewTask, Task};
@@ -45,6 +47,10 @@ pub trait Backend: Send + Sync {
     fn write(&self, job: Box<dyn Job>);
     /// Gives back memory that is kept for quick answers: nothing is asked at the moment.
     fn rest(&self) {}
+    /// Begins a copy of all that is committed; while `then` runs nothing more is.
+    fn cut(&self, _to: &Path, _then: &mut dyn FnMut() -> Result<(), Error>) -> Result<Cut, Error> {
+        Err(Error::Unusable("this store has no file to be copied".to_owned()))
+    }
 }
 
 /// A transaction. Reads see the transaction's own writes.
@@ -207,7 +213,7 @@ impl std::fmt::Debug for Store {
 
 impl Store {
     /// Opens or makes the SQLite file. One process at a time: see [`crate::DataDir`].
-    pub fn open(path: &std::path::Path) -> Result<Self, Error> {
+    pub fn open(path: &Path) -> Result<Self, Error> {
         Ok(Self::over(Arc::new(sqlite::Sqlite::open(path)?), Arc::new(SystemClock)))
     }
     /// In memory, for tests.
@@ -217,6 +223,10 @@ impl Store {
     /// Over any backend, with any time.
     pub fn over(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Self {
         Self { backend, clock, inbox: Arc::default(), watches: Arc::default() }
+    }
+
+    pub(crate) fn cut(&self, to: &Path, then: &mut dyn FnMut() -> Result<(), Error>) -> Result<Cut, Error> {
+        self.backend.cut(to, then)
     }
 
     pub fn clock(&self) -> &Arc<dyn Clock> {

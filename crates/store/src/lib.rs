@@ -11,6 +11,7 @@
 //! - [`journal`]: what records held before a job changed them; [`sweep`]: forgets what nothing needs any more.
 //! - [`Cache`]: decoded records, kept in memory until somebody writes records like them.
 //! - [`objects`]: object bytes.
+//! - [`cut`]: a copy of several stores as of one moment.
 //! - [`clock::Clock`]: time and chance, which the simulation replaces.
 //! - [`dir::DataDir`]: the data folder with its lock and format version.
 //!
@@ -18,6 +19,7 @@
 
 mod cache;
 pub mod clock;
+pub mod cut;
 pub mod dir;
 mod error;
 pub mod journal;

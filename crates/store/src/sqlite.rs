@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::Error;
+use crate::cut::Cut;
 use crate::kv::{Backend, Job, Pair, RawTx};
 use crate::log::{Log, Writes};
 use crate::overlay::{Layers, Over, Overlay, Records, View};
@@ -180,6 +181,17 @@ impl Backend for Sqlite {
             }
         }
         Ok(())
+    }
+
+    fn cut(&self, to: &Path, then: &mut dyn FnMut() -> Result<(), Error>) -> Result<Cut, Error> {
+        let mut cut = Cut::prepare(connect(&self.path)?, to)?;
+        // As long as this is held nothing is committed in memory, and so nothing is acknowledged.
+        let layers = read(&self.layers);
+        cut.pin()?;
+        then()?;
+        cut.over.extend(layers.leaving.clone());
+        cut.over.push(Arc::new(layers.active.clone()));
+        Ok(cut)
     }
 
     fn write(&self, job: Box<dyn Job>) {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
+mod backup;
 mod book;
 mod executions;
 mod protocols;
@@ -10,6 +11,7 @@ mod surface;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -29,9 +31,19 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
+        let folder = data.path().to_owned();
+        Self::over(&folder, data)
+    }
+
+    /// Over a folder that is there.
+    fn start_on(folder: &Path) -> Self {
+        Self::over(folder, tempfile::tempdir().unwrap())
+    }
+
+    fn over(folder: &Path, data: tempfile::TempDir) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_lakerun"))
             .args(["up", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data.path())
+            .arg(folder)
             .env("LAKERUN_ROOT_ACCESS_KEY_ID", KEY)
             .env("LAKERUN_ROOT_SECRET_ACCESS_KEY", SECRET)
             .current_dir(data.path())

@@ -185,7 +185,13 @@ impl S3 {
         Err(internal(format!("the bytes of {bucket}/{key} are missing")))
     }
 
-    async fn opened(&self, record: ObjectRecord, blobs: Vec<Blob>, reader: Reader<'_>, object: &str) -> Result<Opened> {
+    pub(crate) async fn opened(
+        &self,
+        record: ObjectRecord,
+        blobs: Vec<Blob>,
+        reader: Reader<'_>,
+        object: &str,
+    ) -> Result<Opened> {
         let mut sources = Vec::with_capacity(blobs.len());
         for (blob, segment) in blobs.into_iter().zip(&record.segments) {
             let source = self.source(blob, segment, record.sse.as_ref(), (reader, object)).await?;
@@ -215,7 +221,7 @@ impl S3 {
         Ok(Source { blob, opener })
     }
 
-    async fn open_segments(&self, record: &ObjectRecord, inline: Vec<Bytes>) -> std::io::Result<Vec<Blob>> {
+    pub(crate) async fn open_segments(&self, record: &ObjectRecord, inline: Vec<Bytes>) -> std::io::Result<Vec<Blob>> {
         let mut inline = inline.into_iter();
         let mut blobs = Vec::with_capacity(record.segments.len());
         for segment in &record.segments {
@@ -311,6 +317,7 @@ fn to_usize(n: u64) -> std::io::Result<usize> {
 }
 
 /// An object that is being read.
+#[derive(Clone)]
 pub(crate) struct Opened {
     pub(crate) record: ObjectRecord,
     sources: Vec<(Source, u64)>,

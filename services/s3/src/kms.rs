@@ -69,6 +69,11 @@ pub(crate) async fn data_key(
     Ok(Some((read(&plain)?, format!("{SEALED}{}", STANDARD.encode(&sealed.0)))))
 }
 
+/// Is it a key that only KMS can open?
+pub(crate) fn is_sealed(kept: &str) -> bool {
+    kept.starts_with(SEALED)
+}
+
 /// The key as KMS made it; `None` where `kept` is none of KMS.
 pub(crate) async fn open(cx: &Cx, sse: &Sse, kept: &str, object: &str) -> Result<Option<DataKey>> {
     let (Some(sealed), Sse::Kms { key, context, .. }) = (kept.strip_prefix(SEALED), sse) else { return Ok(None) };

@@ -39,6 +39,7 @@ mod ops;
 mod policy;
 mod put;
 mod records;
+mod scrub;
 mod settings;
 mod sse;
 mod state;
@@ -55,6 +56,7 @@ use store::{Cache, Store};
 
 pub use account::{DefaultEncryption, Settings};
 pub use door::{Door, Files, OpenFiles, Peer};
+pub use scrub::Scrubbed;
 
 use account::Known;
 use state::Bucket;
@@ -88,6 +90,11 @@ impl S3 {
     ) -> std::io::Result<Arc<Self>> {
         let known = Known::new(account, "us-east-1", others);
         Ok(Self::over(router, store, objects, known, settings, sse::Keys::passing()?))
+    }
+
+    /// Keeps the bytes of all objects, whatever is deleted, for as long as the answer lives.
+    pub fn hold_bytes(&self) -> store::objects::Held {
+        self.objects.hold()
     }
 
     fn over(
@@ -128,6 +135,17 @@ pub fn register_over(platform: &Platform, objects: Objects) -> std::io::Result<A
     let (router, store) = (platform.router.clone(), platform.s3.store().clone());
     let service = S3::new(router, store, objects, (&platform.account, Accounts::default()), Settings::default())?;
     Ok(enlist(platform, service))
+}
+
+/// The service over the bytes and keys of a folder that no server serves: to look through them, not to answer requests.
+///
+/// # Errors
+/// When the folder's bytes or keys cannot be opened.
+pub fn over_folder(data: &std::path::Path, store: Store) -> std::io::Result<Arc<S3>> {
+    let objects = Objects::disk(data.join("objects"))?;
+    let keys = sse::Keys::open(&data.join("s3.key"))?;
+    let known = Known::new("", "us-east-1", Accounts::default());
+    Ok(S3::over(Router::new(), store, objects, known, Settings::default(), keys))
 }
 
 fn enlist(platform: &Platform, service: Arc<S3>) -> Arc<S3> {

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -24,6 +24,8 @@ struct Inner {
     root: PathBuf,
     ids: Ids,
     folders: Vec<Folder>,
+    /// How many hold all bytes, and what is to be deleted when none does any more.
+    held: Mutex<(usize, Vec<BlobId>)>,
 }
 
 impl Inner {
@@ -32,6 +34,9 @@ impl Inner {
     }
     fn place(&self, id: &BlobId) -> PathBuf {
         shard(&self.root, id.shard()).join(id.as_str())
+    }
+    fn held(&self) -> MutexGuard<'_, (usize, Vec<BlobId>)> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
     fn sync_folder_of(&self, id: &BlobId) -> io::Result<()> {
         self.folders[id.shard()].sync()
@@ -51,7 +56,7 @@ impl Disk {
             File::open(parent)?.sync_all()?;
         }
         let folders = (0..SHARDS).map(|i| Folder::open(&shard(&root, i))).collect::<io::Result<_>>()?;
-        Ok(Self(Arc::new(Inner { root, ids: Ids::default(), folders })))
+        Ok(Self(Arc::new(Inner { root, ids: Ids::default(), folders, held: Mutex::default() })))
     }
 
     pub(super) fn new_id(&self) -> BlobId {
@@ -85,6 +90,13 @@ impl Disk {
         if ids.is_empty() {
             return;
         }
+        {
+            let mut held = self.0.held();
+            if held.0 > 0 {
+                held.1.extend(ids);
+                return;
+            }
+        }
         let inner = Arc::clone(&self.0);
         let removed = blocking(move || {
             for id in &ids {
@@ -97,6 +109,17 @@ impl Disk {
         }
     }
 
+    pub(super) fn hold(&self) {
+        self.0.held().0 += 1;
+    }
+
+    /// What was to be deleted meanwhile, if nobody else holds it.
+    pub(super) fn let_go(&self) -> Vec<BlobId> {
+        let mut held = self.0.held();
+        held.0 = held.0.saturating_sub(1);
+        if held.0 == 0 { std::mem::take(&mut held.1) } else { Vec::new() }
+    }
+
     pub(super) async fn sweep(&self, live: BTreeSet<BlobId>) -> io::Result<usize> {
         let inner = Arc::clone(&self.0);
         blocking(move || {
@@ -107,6 +130,10 @@ impl Disk {
                 for entry in fs::read_dir(&folder)? {
                     let entry = entry?;
                     let Some(id) = entry.file_name().to_str().and_then(BlobId::parse) else { continue };
+                    if inner.held().0 > 0 {
+                        // Somebody copies what was there; the next start sweeps.
+                        return Ok(removed);
+                    }
                     if id.millis() < inner.ids.start && (temporary || !live.contains(&id)) {
                         remove(&entry.path())?;
                         removed += 1;

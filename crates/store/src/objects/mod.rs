@@ -100,12 +100,45 @@ impl Objects {
         }
     }
 
+    /// Keeps every blob that is there, whatever is deleted, until the answer is released or dropped.
+    #[must_use = "what it holds is let go with it"]
+    pub fn hold(&self) -> Held {
+        if let Place::Disk(disk) = &*self.0 {
+            disk.hold();
+        }
+        Held(Some(self.clone()))
+    }
+
     /// Removes every blob and temporary file of earlier runs that is not in `live`; returns how many. Blobs of this run
     /// are never touched, so it may run while writers do.
     pub async fn sweep(&self, live: BTreeSet<BlobId>) -> io::Result<usize> {
         match &*self.0 {
             Place::Disk(disk) => disk.sweep(live).await,
             Place::Memory(_) => Ok(0),
+        }
+    }
+}
+
+/// Blobs that are not deleted as long as this lives.
+#[derive(Debug)]
+pub struct Held(Option<Objects>);
+
+impl Held {
+    /// Deletes what was to be deleted meanwhile.
+    pub async fn release(mut self) {
+        if let Some(objects) = self.0.take()
+            && let Place::Disk(disk) = &*objects.0
+        {
+            disk.delete(disk.let_go()).await;
+        }
+    }
+}
+
+impl Drop for Held {
+    /// What was to be deleted stays for the next start's sweep.
+    fn drop(&mut self) {
+        if let Some(Place::Disk(disk)) = self.0.take().as_ref().map(|objects| &*objects.0) {
+            drop(disk.let_go());
         }
     }
 }
