@@ -1006,6 +1006,43 @@ def points_in_time():
 
 
 @case
+def resource_policies():
+    with Table() as table:
+        arn = client.describe_table(TableName=table.name)["Table"]["TableArn"]
+        account = arn.split(":")[4]
+        name = "r" + uuid.uuid4().hex[:12]
+        iam = boto3.client("iam", region_name=REGION, config=CONFIG, endpoint_url=client.meta.endpoint_url)
+        sts = boto3.client("sts", region_name=REGION, config=CONFIG, endpoint_url=client.meta.endpoint_url)
+        trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}]}
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        keys = sts.assume_role(RoleArn=role, RoleSessionName="s")["Credentials"]
+        guest = boto3.client("dynamodb", region_name=REGION, config=CONFIG, endpoint_url=client.meta.endpoint_url,
+                             aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])
+        put = lambda *statements, **more: client.put_resource_policy(ResourceArn=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}), **more)
+        one = lambda effect, actions, **more: {"Effect": effect, "Principal": {"AWS": role}, "Action": actions, "Resource": arn, **more}
+        table.call("put_item", Item=wire({"p": "x", "c": "y"}))
+        get = dict(TableName=table.name, Key=wire({"p": "x", "c": "y"}))
+        fails("AccessDeniedException", "", guest.get_item, **get)
+        revision = put(one("Allow", "dynamodb:GetItem"))["RevisionId"]
+        expect("Item" in guest.get_item(**get), True)
+        fails("AccessDeniedException", "", guest.put_item, TableName=table.name, Item=wire({"p": "x", "c": "z"}))
+        expect(client.get_resource_policy(ResourceArn=arn)["RevisionId"], revision)
+        fails("PolicyNotFoundException", "", put, one("Allow", "dynamodb:*"), ExpectedRevisionId="1")
+        fails("PolicyNotFoundException", "", put, one("Allow", "dynamodb:*"), ExpectedRevisionId="NO_POLICY")
+        # A Deny is final, whatever the role's own policies allow.
+        iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}]}))
+        put(one("Deny", "dynamodb:DeleteItem"), ExpectedRevisionId=revision)
+        expect("Item" in guest.get_item(**get), True)
+        fails("AccessDeniedException", "explicit deny", guest.delete_item, **get)
+        fails("ValidationException", "", client.put_resource_policy, ResourceArn=arn, Policy="{")
+        fails("NotImplemented", "another account", put, one("Allow", "dynamodb:GetItem", Principal={"AWS": "999999999999"}))
+        client.delete_resource_policy(ResourceArn=arn)
+        fails("PolicyNotFoundException", "", client.get_resource_policy, ResourceArn=arn)
+        guest.delete_item(**get)
+        fails("ResourceNotFoundException", "", client.get_resource_policy, ResourceArn=arn + "-none")
+
+
+@case
 def settings_that_are_kept_or_refused():
     with Table() as table:
         expect(table.call("describe_contributor_insights")["ContributorInsightsStatus"], "DISABLED")
@@ -1015,7 +1052,6 @@ def settings_that_are_kept_or_refused():
         fails("NotImplemented", "Kinesis", client.enable_kinesis_streaming_destination, TableName=table.name, StreamArn="arn:aws:kinesis:us-east-1:000000000000:stream/some-stream-of-mine")
         arn = table.call("describe_table")["Table"]["TableArn"]
         fails("PolicyNotFoundException", "", client.get_resource_policy, ResourceArn=arn)
-        fails("NotImplemented", "PutResourcePolicy", client.put_resource_policy, ResourceArn=arn, Policy="{}")
 
 
 def main():

@@ -9,7 +9,9 @@
 //!
 //! [`backups`] backups, snapshots and point-in-time recovery.
 //!
-//! Not here: export and import, resource policies, global tables.
+//! [`policies`] policies of tables and streams.
+//!
+//! Not here: export and import, global tables.
 
 mod backups;
 mod capacity;
@@ -22,6 +24,7 @@ mod legacy;
 mod number;
 mod ops;
 mod partiql;
+mod policies;
 mod read;
 mod streams;
 mod table;
@@ -57,6 +60,7 @@ pub fn register(platform: &Platform) -> Arc<DynamoDb> {
     operations!(platform.router, service, api_dynamodbstreams:
         DescribeStream, GetRecords, GetShardIterator, ListStreams,
     );
+    platform.router.add_guard("dynamodb", service.clone());
     let tasks = Arc::new(tasks::Tasks { store });
     for kind in tasks::KINDS {
         platform.dynamodb.register(kind, 2, tasks.clone());

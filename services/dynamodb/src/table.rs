@@ -138,7 +138,7 @@ pub(crate) struct Contents {
     pub(crate) indexes: BTreeMap<String, (i64, i64)>,
 }
 
-const OWNER: &str = "dynamodb";
+pub(crate) const OWNER: &str = "dynamodb";
 
 impl KeySchema {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {

@@ -19,8 +19,11 @@ use crate::{DynamoDb, Invalid, streams};
 impl Handle<CreateTable> for DynamoDb {
     async fn handle(&self, cx: &Cx, req: CreateTableInput) -> Result<CreateTableOutput, Error> {
         let stream = view_of(req.stream_specification.as_ref())?;
-        let sse = req.sse_specification.clone();
+        let (sse, policy) = (req.sse_specification.clone(), req.resource_policy.clone());
         let mut table = table(cx, req)?;
+        if let Some(policy) = &policy {
+            crate::policies::check(policy, &table.arn, cx.account())?;
+        }
         table.sse_key = crate::encryption::key(cx, sse.as_ref()).await?;
         let home = Home::of(cx);
         let (stream_id, now) = (cx.uuid(), cx.now().as_millisecond());
@@ -32,6 +35,9 @@ impl Handle<CreateTable> for DynamoDb {
                 let mut table = table.clone();
                 if let Some(view) = &stream {
                     streams::enable(tx, &mut table, view, stream_id.clone(), now)?;
+                }
+                if let Some(policy) = &policy {
+                    crate::policies::put(tx, &table.arn, policy, None, now)?;
                 }
                 table.save(tx)?;
                 Ok(table.describe(&Contents::default(), "ACTIVE"))
@@ -190,14 +196,10 @@ pub(super) fn indexes(
 
 /// What would be promised and not kept is refused.
 fn refuse_unknown(req: &CreateTableInput) -> Result<(), Error> {
-    let refused = [
-        ("ResourcePolicy", req.resource_policy.is_some()),
-        ("GlobalTableSourceArn", req.global_table_source_arn.is_some()),
-    ];
-    match refused.iter().find(|(_, set)| *set) {
-        Some((what, _)) => Err(Error::not_implemented(format!("CreateTable: {what}"))),
-        None => Ok(()),
+    if req.global_table_source_arn.is_some() {
+        return Err(Error::not_implemented("CreateTable: GlobalTableSourceArn"));
     }
+    Ok(())
 }
 
 /// What holds of all indexes of a table together.

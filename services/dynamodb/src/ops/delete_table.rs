@@ -9,7 +9,7 @@ use wire::Error;
 use crate::table::Table;
 use crate::tasks::CLEAR;
 use crate::write::Home;
-use crate::{DynamoDb, streams};
+use crate::{DynamoDb, policies, streams};
 
 #[async_trait]
 impl Handle<DeleteTable> for DynamoDb {
@@ -33,6 +33,7 @@ impl Handle<DeleteTable> for DynamoDb {
                 }
                 let contents = table.contents(tx)?;
                 streams::disable(tx, &mut table, now)?;
+                policies::forget(tx, &table.arn)?;
                 tx.delete(Table::record_key(&table.account, &table.region, &table.name))?;
                 tx.enqueue(NewTask::new(CLEAR, format!("{CLEAR}/{}", table.id)).payload(&table)?)?;
                 Ok(table.describe(&contents, "DELETING"))

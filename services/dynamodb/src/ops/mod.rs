@@ -15,6 +15,7 @@ mod list_tables;
 mod partiql;
 mod put_item;
 mod query;
+mod resource_policy;
 mod restores;
 mod scan;
 mod settings;

@@ -1,15 +1,13 @@
-//! Settings of tables that other AWS services act on: contributor insights are kept as set and have no effect here; resource policies
-//! and Kinesis destinations are refused by name, and there are none.
+//! Settings of tables that other AWS services act on: contributor insights are kept as set and have no effect here; Kinesis
+//! destinations are refused by name, and there are none.
 
 use api_dynamodb::{
-    ContributorInsightsSummary, DeleteResourcePolicy, DeleteResourcePolicyInput, DeleteResourcePolicyOutput,
-    DescribeContributorInsights, DescribeContributorInsightsInput, DescribeContributorInsightsOutput,
-    DescribeKinesisStreamingDestination, DescribeKinesisStreamingDestinationInput,
+    ContributorInsightsSummary, DescribeContributorInsights, DescribeContributorInsightsInput,
+    DescribeContributorInsightsOutput, DescribeKinesisStreamingDestination, DescribeKinesisStreamingDestinationInput,
     DescribeKinesisStreamingDestinationOutput, DisableKinesisStreamingDestination, EnableKinesisStreamingDestination,
-    GetResourcePolicy, GetResourcePolicyInput, GetResourcePolicyOutput, KinesisStreamingDestinationInput,
-    KinesisStreamingDestinationOutput, ListContributorInsights, ListContributorInsightsInput,
-    ListContributorInsightsOutput, PutResourcePolicy, PutResourcePolicyInput, PutResourcePolicyOutput,
-    UpdateContributorInsights, UpdateContributorInsightsInput, UpdateContributorInsightsOutput, error,
+    KinesisStreamingDestinationInput, KinesisStreamingDestinationOutput, ListContributorInsights,
+    ListContributorInsightsInput, ListContributorInsightsOutput, UpdateContributorInsights,
+    UpdateContributorInsightsInput, UpdateContributorInsightsOutput,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -97,50 +95,6 @@ impl Handle<ListContributorInsights> for DynamoDb {
         Ok(ListContributorInsightsOutput {
             contributor_insights_summaries: Some(summaries.collect()),
             next_token: None,
-        })
-    }
-}
-
-#[async_trait]
-impl Handle<PutResourcePolicy> for DynamoDb {
-    async fn handle(&self, cx: &Cx, req: PutResourcePolicyInput) -> Result<PutResourcePolicyOutput, Error> {
-        self.check_resource(cx, &req.resource_arn).await?;
-        Err(Error::not_implemented("PutResourcePolicy: a policy of a table would not be enforced; it"))
-    }
-}
-
-#[async_trait]
-impl Handle<GetResourcePolicy> for DynamoDb {
-    async fn handle(&self, cx: &Cx, req: GetResourcePolicyInput) -> Result<GetResourcePolicyOutput, Error> {
-        self.check_resource(cx, &req.resource_arn).await?;
-        Err(error::policy_not_found_exception(format!(
-            "Resource-based policy not found for the provided ResourceArn: {}",
-            req.resource_arn
-        )))
-    }
-}
-
-#[async_trait]
-impl Handle<DeleteResourcePolicy> for DynamoDb {
-    async fn handle(&self, cx: &Cx, req: DeleteResourcePolicyInput) -> Result<DeleteResourcePolicyOutput, Error> {
-        self.check_resource(cx, &req.resource_arn).await?;
-        if req.expected_revision_id.is_some() {
-            return Err(error::policy_not_found_exception(format!(
-                "Resource-based policy not found for the provided ResourceArn: {}",
-                req.resource_arn
-            )));
-        }
-        Ok(DeleteResourcePolicyOutput { revision_id: None })
-    }
-}
-
-impl DynamoDb {
-    async fn check_resource(&self, cx: &Cx, arn: &str) -> Result<(), Error> {
-        let home = Home::of(cx);
-        let table = arn.split("/stream/").next().unwrap_or(arn).split("/index/").next().unwrap_or(arn);
-        let found = self.store.read(|tx| home.find(tx, table)).await?;
-        found.map(drop).ok_or_else(|| {
-            error::resource_not_found_exception(format!("Requested resource not found: ResourcArn: {arn} not found"))
         })
     }
 }
