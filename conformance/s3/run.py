@@ -53,6 +53,7 @@ object_ownership = "ObjectWriter"
 block_public_access = false
 kms_keys = ["one"]
 lifecycle_day_seconds = 2
+log_delivery_seconds = 1
 """
 cases = []
 
@@ -644,6 +645,39 @@ def notifications(w):
     for bad in ({"QueueArn": arn, "Events": ["s3:Nothing"]}, {"QueueArn": arn + "none", "Events": ["s3:ObjectCreated:*"]},
                 {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": [{"Name": "suffix", "Value": "a"}, {"Name": "suffix", "Value": "b"}]}}}):
         refused("InvalidArgument", put, bad)
+
+
+@case
+def access_logs(w):
+    if w.data is None:
+        return
+    b, logs = w.bucket(), w.bucket()
+    put = lambda **config: w.main.put_bucket_logging(Bucket=b, BucketLoggingStatus={"LoggingEnabled": config} if config else {})
+    assert "LoggingEnabled" not in w.main.get_bucket_logging(Bucket=b)
+    refused("InvalidTargetBucketForLogging", put, TargetBucket="none-" + b, TargetPrefix="")
+    refused("MalformedXML", put, TargetBucket=logs, TargetPrefix="", TargetObjectKeyFormat={"PartitionedPrefix": {"PartitionDateSource": "Never"}})
+    config = {"TargetBucket": logs, "TargetPrefix": "log/", "TargetObjectKeyFormat": {"PartitionedPrefix": {"PartitionDateSource": "EventTime"}}}
+    put(**config)
+    assert w.main.get_bucket_logging(Bucket=b)["LoggingEnabled"] == config
+    w.main.put_object(Bucket=b, Key="a b", Body=b"hello")
+    w.main.get_object(Bucket=b, Key="a b")
+    refused("NoSuchKey", w.main.get_object, Bucket=b, Key="none")
+    refused("AccessDenied", w.nobody.get_object, Bucket=b, Key="a b")
+    end = time.time() + 600
+    while time.time() < end:
+        found = [o["Key"] for o in w.main.list_objects_v2(Bucket=logs).get("Contents", [])]
+        lines = "".join(body(w.main, Bucket=logs, Key=key).decode() for key in found).splitlines()
+        if sum(" REST.GET.OBJECT " in line for line in lines) >= 3:
+            break
+        time.sleep(0.3)
+    owner = w.main.list_buckets()["Owner"]["ID"]
+    assert all(re.fullmatch(r"log/\d{12}/us-east-1/" + b + r"/\d{4}/\d\d/\d\d/\d{4}-\d\d-\d\d-00-00-00-[0-9A-F]{16}", key) for key in found), found
+    one = lambda words: next(line for line in lines if words in line)
+    assert re.match(rf'{owner} {b} \[.+ \+0000\] 127\.0\.0\.1 {owner} \S+ REST\.PUT\.OBJECT a\S+b "PUT /{b}/a%20b HTTP/1\.1" 200 - ', one("REST.PUT.OBJECT")), lines
+    assert " 404 NoSuchKey " in one("/none ") and " SigV4 - AuthHeader " in one("/none "), lines
+    assert re.search(r"127\.0\.0\.1 - \S+ REST\.GET\.OBJECT", one("AccessDenied")), lines
+    put()
+    assert "LoggingEnabled" not in w.main.get_bucket_logging(Bucket=b)
 
 
 @case

@@ -23,6 +23,8 @@ pub struct Settings {
     pub kms_keys: Vec<String>,
     /// How long a day of a lifecycle rule is. For trying rules out.
     pub lifecycle_day_seconds: u32,
+    /// How long lines of access logs gather before they are delivered.
+    pub log_delivery_seconds: u32,
 }
 
 /// `[s3] default_encryption`.
@@ -44,6 +46,7 @@ impl Default for Settings {
             default_encryption: DefaultEncryption::None,
             kms_keys: Vec::new(),
             lifecycle_day_seconds: 86_400,
+            log_delivery_seconds: 300,
         }
     }
 }

@@ -172,6 +172,7 @@ impl S3 {
                 }
                 delete_all(tx, &keys::uploads(&name))?;
                 tx.delete(&key)?;
+                delete_all(tx, &keys::log_lines(&name))?;
                 delete_all(tx, &keys::settings(&name))?;
                 Ok::<_, Error>(garbage)
             })

@@ -362,6 +362,9 @@ impl Runner for S3 {
         if task.kind == crate::lifecycle::TASK {
             return self.run_lifecycle(&task).await;
         }
+        if task.kind == crate::logging::TASK {
+            return self.run_logs().await;
+        }
         match self.deliver(&task).await {
             Ok(()) => Done::Finished,
             Err(error) if task.attempt >= ATTEMPTS => {

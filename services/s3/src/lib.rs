@@ -32,6 +32,7 @@ mod lifecycle;
 mod lineage;
 mod list;
 mod lock;
+mod logging;
 mod make;
 mod multipart;
 mod notification;
@@ -152,6 +153,7 @@ fn enlist(platform: &Platform, service: Arc<S3>) -> Arc<S3> {
     ops::register(&platform.router, &service);
     platform.s3.register(events::TASK, 16, service.clone());
     platform.s3.register(lifecycle::TASK, 1, service.clone());
+    platform.s3.register(logging::TASK, 1, service.clone());
     platform.router.add_participant(service.clone());
     service
 }

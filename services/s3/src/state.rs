@@ -16,7 +16,7 @@ use crate::lock::DefaultRetention;
 use crate::policy;
 use crate::records::BucketRecord;
 use crate::settings::{
-    ACL, CORS, ENCRYPTION, LIFECYCLE, OBJECT_LOCK, OWNERSHIP, POLICY, PUBLIC_ACCESS, REQUEST_PAYMENT,
+    ACL, CORS, ENCRYPTION, LIFECYCLE, LOGGING, OBJECT_LOCK, OWNERSHIP, POLICY, PUBLIC_ACCESS, REQUEST_PAYMENT,
 };
 use crate::tx::Tx;
 
@@ -33,6 +33,8 @@ pub(crate) struct Bucket {
     pub(crate) cors: Option<CORSConfiguration>,
     pub(crate) lifecycle: Option<BucketLifecycleConfiguration>,
     pub(crate) requester_pays: bool,
+    /// Requests to it are logged.
+    pub(crate) logs: bool,
 }
 
 /// The four switches of a public access block.
@@ -110,6 +112,7 @@ fn read(tx: &mut Tx<'_>, name: &str) -> Result<Option<Bucket>> {
         cors: tx.get_json(keys::setting(name, CORS))?,
         lifecycle: tx.get_json(keys::setting(name, LIFECYCLE))?,
         requester_pays: payer.as_deref() == Some("Requester"),
+        logs: tx.get(keys::setting(name, LOGGING))?.is_some(),
         record,
     }))
 }

@@ -260,13 +260,28 @@ fn is_checksum(name: &str) -> bool {
 
 /// The operation that s3s knows nothing of, by its path below a host that may name the bucket.
 pub(super) fn name(method: &Method, host_has_bucket: bool, uri: &http::Uri) -> Option<&'static str> {
+    find(method.as_str(), target(host_has_bucket, uri), &keys(uri.query().unwrap_or_default()), &HeaderMap::new())
+        .map(|found| found.name)
+}
+
+fn target(host_has_bucket: bool, uri: &http::Uri) -> Target {
     let path = uri.path().trim_start_matches('/');
-    let target = match (host_has_bucket, path.split_once('/').unwrap_or((path, ""))) {
+    match (host_has_bucket, path.split_once('/').unwrap_or((path, ""))) {
         (true, ("", _)) | (false, (_, "")) if !path.is_empty() || host_has_bucket => Target::Bucket,
         (false, ("", _)) => Target::Root,
         _ => Target::Object,
-    };
-    find(method.as_str(), target, &keys(uri.query().unwrap_or_default()), &HeaderMap::new()).map(|found| found.name)
+    }
+}
+
+/// The operation that a request is, with its headers.
+pub(super) fn told(
+    method: &Method,
+    host_has_bucket: bool,
+    uri: &http::Uri,
+    headers: &HeaderMap,
+) -> Option<&'static str> {
+    find(method.as_str(), target(host_has_bucket, uri), &keys(uri.query().unwrap_or_default()), headers)
+        .map(|found| found.name)
 }
 
 /// Is it the query of GetObjectAttributes?

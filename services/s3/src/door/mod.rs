@@ -10,6 +10,7 @@ mod gate;
 mod host;
 mod lenient;
 mod listing;
+mod log;
 mod objects;
 mod requests;
 mod settings;
@@ -58,7 +59,14 @@ impl Door {
 
     /// Answers one request. Never fails: what goes wrong is an S3 error in XML.
     pub fn serve(&self, request: HttpRequest) -> BoxFuture<'_, HttpResponse> {
-        Box::pin(self.answer(request))
+        Box::pin(self.logged(request))
+    }
+
+    async fn logged(&self, mut request: HttpRequest) -> HttpResponse {
+        let Some(noted) = log::Noted::of(&self.s3, &mut request).await else { return self.answer(request).await };
+        let response = self.answer(request).await;
+        noted.keep(&self.s3, &response).await;
+        response
     }
 
     async fn answer(&self, mut request: HttpRequest) -> HttpResponse {
@@ -128,7 +136,7 @@ impl Door {
     /// Reads once as it came, for its signature and permissions, and once without the headers that are to be passed over.
     async fn without_void_headers(&self, mut request: HttpRequest) -> S3Result<HttpResponse> {
         let mut plain = lenient::plain(&request);
-        let caller = access::Caller::default();
+        let caller = request.extensions().get::<access::Caller>().cloned().unwrap_or_default();
         request.extensions_mut().insert(caller.clone());
         let response = self.service.call(request).await.map_err(failed)?;
         match caller.0.get() {
@@ -494,8 +502,8 @@ impl s3s::S3 for Handler {
         settings::bucket_acl(&self.s3, &req.input.bucket).await
     }
     async fn get_bucket_logging(&self, req: S3Request<GetBucketLoggingInput>) -> Answer<GetBucketLoggingOutput> {
-        self.s3.bucket(&req.input.bucket).await.map_err(convert::error)?;
-        answer(GetBucketLoggingOutput::default())
+        let log = self.s3.logging(&req.input.bucket).await.map_err(convert::error)?;
+        answer(GetBucketLoggingOutput { logging_enabled: log.map(crate::logging::Log::told) })
     }
     async fn get_bucket_replication(
         &self,

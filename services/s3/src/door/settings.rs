@@ -17,8 +17,8 @@ use crate::lock::{self, Mode};
 use crate::make::Grants;
 use crate::records::Versioning;
 use crate::settings::{
-    ACL, CORS, ENCRYPTION, LIFECYCLE, LIFECYCLE_SMALLEST, LOGGING, NOTIFICATION, OBJECT_LOCK, OWNERSHIP, POLICY,
-    PUBLIC_ACCESS, REQUEST_PAYMENT, TAGGING,
+    ACL, CORS, ENCRYPTION, LIFECYCLE, LIFECYCLE_SMALLEST, NOTIFICATION, OBJECT_LOCK, OWNERSHIP, POLICY, PUBLIC_ACCESS,
+    REQUEST_PAYMENT, TAGGING,
 };
 use crate::state::Ownership;
 use crate::tags::Named;
@@ -621,22 +621,8 @@ pub(super) async fn restore(s3: &S3, req: S3Request<RestoreObjectInput>) -> Answ
 pub(super) async fn put_logging(s3: &S3, req: S3Request<PutBucketLoggingInput>) -> Answer<PutBucketLoggingOutput> {
     let cx = cx(&req)?;
     let input = req.input;
-    let Some(asked) = input.bucket_logging_status.logging_enabled else {
-        return delete(s3, &cx, &input.bucket, LOGGING).await;
-    };
-    s3.governed(&input.bucket).await.map_err(error)?;
-    match s3.governed(&asked.target_bucket).await {
-        Ok(_) => {}
-        Err(_) => {
-            return Err(error(wire::Error::new(
-                "InvalidTargetBucketForLogging",
-                400,
-                "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants \
-                 for the log-delivery group.",
-            )));
-        }
-    }
-    Err(error(crate::errors::not_implemented("Server access logging (LoggingEnabled)")))
+    s3.put_logging(&cx, &input.bucket, input.bucket_logging_status.logging_enabled).await.map_err(error)?;
+    answer(PutBucketLoggingOutput::default())
 }
 
 pub(super) async fn put_tagging(s3: &S3, req: S3Request<PutBucketTaggingInput>) -> Answer<PutBucketTaggingOutput> {
