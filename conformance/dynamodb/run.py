@@ -1015,7 +1015,7 @@ def resource_policies():
         sts = boto3.client("sts", region_name=REGION, config=CONFIG, endpoint_url=client.meta.endpoint_url)
         trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": account}, "Action": "sts:AssumeRole"}]}
         role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-        keys = sts.assume_role(RoleArn=role, RoleSessionName="s")["Credentials"]
+        keys = sts.assume_role(RoleArn=role, RoleSessionName="guest")["Credentials"]
         guest = boto3.client("dynamodb", region_name=REGION, config=CONFIG, endpoint_url=client.meta.endpoint_url,
                              aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])
         put = lambda *statements, **more: client.put_resource_policy(ResourceArn=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}), **more)
@@ -1027,15 +1027,15 @@ def resource_policies():
         expect("Item" in guest.get_item(**get), True)
         fails("AccessDeniedException", "", guest.put_item, TableName=table.name, Item=wire({"p": "x", "c": "z"}))
         expect(client.get_resource_policy(ResourceArn=arn)["RevisionId"], revision)
-        fails("PolicyNotFoundException", "", put, one("Allow", "dynamodb:*"), ExpectedRevisionId="1")
-        fails("PolicyNotFoundException", "", put, one("Allow", "dynamodb:*"), ExpectedRevisionId="NO_POLICY")
+        fails("PolicyNotFoundException", "", lambda: put(one("Allow", "dynamodb:*"), ExpectedRevisionId="1"))
+        fails("PolicyNotFoundException", "", lambda: put(one("Allow", "dynamodb:*"), ExpectedRevisionId="NO_POLICY"))
         # A Deny is final, whatever the role's own policies allow.
         iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}]}))
         put(one("Deny", "dynamodb:DeleteItem"), ExpectedRevisionId=revision)
         expect("Item" in guest.get_item(**get), True)
         fails("AccessDeniedException", "explicit deny", guest.delete_item, **get)
         fails("ValidationException", "", client.put_resource_policy, ResourceArn=arn, Policy="{")
-        fails("NotImplemented", "another account", put, one("Allow", "dynamodb:GetItem", Principal={"AWS": "999999999999"}))
+        fails("NotImplemented", "another account", lambda: put(one("Allow", "dynamodb:GetItem", Principal={"AWS": "999999999999"})))
         client.delete_resource_policy(ResourceArn=arn)
         fails("PolicyNotFoundException", "", client.get_resource_policy, ResourceArn=arn)
         guest.delete_item(**get)

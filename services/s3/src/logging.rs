@@ -3,7 +3,7 @@
 //! Sources: S3 User Guide, "Logging requests with server access logging", "Amazon S3 server access log format".
 
 use futures::stream;
-use s3s::dto::{LoggingEnabled, PartitionedPrefix, SimplePrefix, TargetObjectKeyFormat};
+use s3s::dto::{LoggingEnabled, PartitionDateSource, PartitionedPrefix, SimplePrefix, TargetObjectKeyFormat};
 use serde::{Deserialize, Serialize};
 use service::Cx;
 use store::{Done, NewTask};
@@ -85,11 +85,13 @@ impl S3 {
             None => Format::Unsaid,
             Some(format) => match (&format.simple_prefix, &format.partitioned_prefix) {
                 (Some(_), None) => Format::Simple,
-                (None, Some(partitioned)) => match partitioned.partition_date_source.as_ref().map(|s| s.as_str()) {
-                    Some("EventTime") => Format::EventTime,
-                    Some("DeliveryTime") => Format::DeliveryTime,
-                    _ => return Err(malformed_xml()),
-                },
+                (None, Some(partitioned)) => {
+                    match partitioned.partition_date_source.as_ref().map(PartitionDateSource::as_str) {
+                        Some("EventTime") => Format::EventTime,
+                        Some("DeliveryTime") => Format::DeliveryTime,
+                        _ => return Err(malformed_xml()),
+                    }
+                }
                 _ => return Err(malformed_xml()),
             },
         };

@@ -61,7 +61,7 @@ impl Noted {
         let signed_4 = authorization.starts_with("AWS4-") || query.contains("X-Amz-Signature=");
         let signed_2 = authorization.starts_with("AWS ") || query.contains("Signature=");
         let body = response.body().bytes();
-        let sent = number(response.headers(), &CONTENT_LENGTH).or(body.as_ref().map(|body| body.len() as u64));
+        let sent = number(response.headers(), &CONTENT_LENGTH).or_else(|| body.as_ref().map(|body| body.len() as u64));
         let total = text(response.headers(), &CONTENT_RANGE);
         let size = match self.method.as_str() {
             "GET" | "HEAD" if key.is_empty() || response.status().is_client_error() => None,
