@@ -28,8 +28,10 @@ fn get(server: &Server, n: usize) -> Option<Vec<u8>> {
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
     match &answer[9..12] {
         b"200" => Some(answer[end..].to_vec()),
-        b"404" => None,
-        _ => panic!("{}", String::from_utf8_lossy(&answer[..end])),
+        status => {
+            assert_eq!(status, b"404", "{}", String::from_utf8_lossy(&answer[..end]));
+            None
+        }
     }
 }
 
