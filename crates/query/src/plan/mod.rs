@@ -1,10 +1,13 @@
 //! What Trino's queries need of DataFusion's planner beyond functions: relations that it does not plan.
 
+mod join_order;
 mod lambdas;
 mod relations;
 mod unnest;
 
 use std::sync::Arc;
+
+pub(crate) use join_order::order_joins;
 
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;

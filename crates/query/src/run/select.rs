@@ -102,7 +102,10 @@ fn plan_lines(text: &str) -> Answer {
 
 pub(super) async fn physical(session: &Session, plan: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
     let state = session.context().state();
-    let plan = state.optimize(&plan)?;
+    let mut plan = state.optimize(&plan)?;
+    if let Some(ordered) = crate::plan::order_joins(&plan, &state).await? {
+        plan = ordered;
+    }
     Ok(state.query_planner().create_physical_plan(&plan, &state).await?)
 }
 

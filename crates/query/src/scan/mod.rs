@@ -24,7 +24,7 @@ mod writers;
 
 use std::collections::BTreeMap;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -32,11 +32,14 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
+use indexmap::IndexMap;
 use tokio::sync::Mutex;
 
 pub(crate) use columns::read_as;
@@ -56,6 +59,8 @@ use crate::types::{TIMESTAMP, parse_hive_field};
 /// The columns that every table has but `*` does not show.
 pub(crate) const HIDDEN: [&str; 4] = ["$path", "$file_size", "$file_modified_time", "$partition"];
 
+const FOOTER_CACHE_BYTES: usize = 128 << 20;
+
 /// One table of the catalog.
 #[derive(Debug)]
 pub(crate) struct HiveTable {
@@ -72,6 +77,11 @@ pub(crate) struct HiveTable {
     schema: SchemaRef,
     /// What the catalog answered, by what it was asked.
     partitions: Mutex<BTreeMap<Option<String>, Arc<Vec<PartitionPlace>>>>,
+    /// The files by the filters on constants: whoever reads the table in one statement reads the same.
+    listed: Mutex<IndexMap<Vec<Expr>, Arc<Vec<DataFile>>>>,
+    /// DataFusion's own cache knows files by their path alone, so that those of two buckets would be mistaken for each
+    /// other: one for each bucket.
+    footers: std::sync::Mutex<BTreeMap<String, Arc<FileMetadataCache>>>,
 }
 
 impl HiveTable {
@@ -111,6 +121,8 @@ impl HiveTable {
             constant_fields,
             schema,
             partitions: Mutex::default(),
+            listed: Mutex::default(),
+            footers: std::sync::Mutex::default(),
         })
     }
 
@@ -222,6 +234,17 @@ impl HiveTable {
 
     /// The files that a scan with these filters must read.
     async fn files(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<DataFile>> {
+        let constants: Vec<Expr> = filters.iter().filter(|filter| self.only_constants(filter)).cloned().collect();
+        let mut listed = self.listed.lock().await;
+        if let Some(files) = listed.get(&constants) {
+            return Ok(files.as_ref().clone());
+        }
+        let files = self.list(state, filters).await?;
+        listed.insert(constants, Arc::new(files.clone()));
+        Ok(files)
+    }
+
+    async fn list(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<DataFile>> {
         let keys = self.keys().len();
         let places = self.places(state, filters).await?;
         let values = places.iter().map(|place| self.partition_values(place)).collect::<Result<Vec<_>>>()?;
@@ -366,9 +389,16 @@ impl HiveTable {
         let scan = parquet::ParquetScan { storage: &self.storage, schema, projection, limit };
         let mut scans = Vec::with_capacity(groups.len());
         for ((bucket, by_index), files) in groups {
-            scans.push(scan.plan(state, &bucket, by_index, files).await?);
+            scans.push(scan.plan(state, &bucket, self.footers(&bucket), by_index, files).await?);
         }
         Ok(scans)
+    }
+
+    /// The footers read so far of a bucket's files.
+    fn footers(&self, bucket: &str) -> Arc<FileMetadataCache> {
+        let mut known = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
+        let cache = known.entry(bucket.to_owned()).or_insert_with(|| Arc::new(DefaultCache::new(FOOTER_CACHE_BYTES)));
+        Arc::clone(cache)
     }
 }
 

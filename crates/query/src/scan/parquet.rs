@@ -13,7 +13,6 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, Pa
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
-use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use object_store::ObjectStore;
@@ -26,7 +25,6 @@ use crate::storage::Storage;
 /// Of more files than this the footers are not read before the plan is made.
 const MOST_FOOTERS: usize = 256;
 const FOOTERS_AT_ONCE: usize = 16;
-const FOOTER_CACHE_BYTES: usize = 128 << 20;
 
 /// What all scans of one table share.
 pub(super) struct ParquetScan<'a> {
@@ -43,13 +41,11 @@ impl ParquetScan<'_> {
         &self,
         state: &dyn Session,
         bucket: &str,
+        footers: Arc<FileMetadataCache>,
         by_index: bool,
         files: Vec<DataFile>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let store = self.storage.bucket(bucket)?;
-        // DataFusion's own cache knows files by their path alone, so that those of two buckets would be mistaken for
-        // each other: this one is the bucket's.
-        let footers: Arc<FileMetadataCache> = Arc::new(DefaultCache::new(FOOTER_CACHE_BYTES));
         let statistics = self.statistics(store.as_ref(), &footers, by_index, &files).await;
         let parts: Vec<PartitionedFile> = files
             .into_iter()
