@@ -233,10 +233,10 @@ impl Tree {
             )?;
             parts.push(Some((of_left | of_right, LogicalPlan::Join(join))));
         }
-        match parts.pop().flatten() {
-            Some((_, plan)) => Ok(plan),
-            None => datafusion::common::internal_err!("nothing was joined"),
-        }
+        let Some((_, plan)) = parts.pop().flatten() else {
+            return datafusion::common::internal_err!("nothing was joined");
+        };
+        Ok(plan)
     }
 }
 
