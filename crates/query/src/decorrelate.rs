@@ -451,7 +451,7 @@ impl Domain {
         }
         let mut shown: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
         let window = Expr::WindowFunction(Box::new(window));
-        let windowed = LogicalPlanBuilder::from(input).window(vec![window.clone().alias(&number)])?;
+        let windowed = LogicalPlanBuilder::from(input).window(vec![window.alias(&number)])?;
         shown.push(Expr::Column(Column::new_unqualified(&number)));
         let kept = columns.into_iter().chain(self.expressions());
         let mut plan = windowed.project(shown)?.filter(condition)?.project(kept)?.build()?;
@@ -493,7 +493,7 @@ impl Domain {
             let renamed = inner.schema().columns().into_iter().map(|column| {
                 let other = self.names.iter().position(|name| column.relation.is_none() && *name == column.name);
                 let column = Expr::Column(column);
-                other.map_or(column.clone(), |at| column.alias(&others[at]))
+                other.map_or_else(|| column.clone(), |at| column.alias(&others[at]))
             });
             let renamed: Vec<Expr> = renamed.collect();
             let inner = LogicalPlanBuilder::from(inner).project(renamed)?.build()?;

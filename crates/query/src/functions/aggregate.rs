@@ -215,7 +215,9 @@ impl Accumulator for Collect {
             // The keys of the order are no arguments.
             let width = self.call.params.len();
             let mut rows = self.sorted();
-            rows.iter_mut().for_each(|row| row.truncate(width));
+            for row in &mut rows {
+                row.truncate(width);
+            }
             rows
         } else {
             std::mem::take(&mut self.rows)
