@@ -493,7 +493,10 @@ impl Domain {
             let renamed = inner.schema().columns().into_iter().map(|column| {
                 let other = self.names.iter().position(|name| column.relation.is_none() && *name == column.name);
                 let column = Expr::Column(column);
-                other.map_or_else(|| column.clone(), |at| column.alias(&others[at]))
+                match other {
+                    Some(at) => column.alias(&others[at]),
+                    None => column,
+                }
             });
             let renamed: Vec<Expr> = renamed.collect();
             let inner = LogicalPlanBuilder::from(inner).project(renamed)?.build()?;
