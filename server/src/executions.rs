@@ -256,9 +256,8 @@ fn tell_end(ended: &Value) -> ExitCode {
         say(&pretty(output));
     }
     if status != "SUCCEEDED" {
-        let part =
-            |name: &str| ended[name].as_str().map(|text| format!(": {}", output::cause(text))).unwrap_or_default();
-        let _ = writeln!(std::io::stderr(), "{status}{}{}", part("error"), part("cause"));
+        let part = |name: &str| ended[name].as_str().map(output::cause).unwrap_or_default();
+        let _ = writeln!(std::io::stderr(), "{status}{}", output::failure(&part("error"), &part("cause")));
     }
     match status {
         "SUCCEEDED" => ExitCode::SUCCESS,

@@ -116,9 +116,27 @@ pub(crate) fn cause(text: &str) -> String {
     words
 }
 
+/// An error and its cause, each after a colon; a cause that begins with the error says it for both.
+pub(crate) fn failure(error: &str, cause: &str) -> String {
+    let said = cause.strip_prefix(error).is_some_and(|rest| rest.starts_with(':'));
+    [error, cause]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .skip(usize::from(said))
+        .fold(String::new(), |words, part| words + ": " + part)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{aligned, cause};
+    use super::{aligned, cause, failure};
+
+    #[test]
+    fn an_error_is_said_once() {
+        assert_eq!(failure("ValueError", "ValueError: broken"), ": ValueError: broken");
+        assert_eq!(failure("States.Timeout", ""), ": States.Timeout");
+        assert_eq!(failure("S3.NoSuchKey", "It is not there"), ": S3.NoSuchKey: It is not there");
+        assert_eq!(failure("", ""), "");
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
