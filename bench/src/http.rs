@@ -251,9 +251,9 @@ impl Bench {
         rate: Option<usize>,
     ) -> Result<()> {
         let (fsyncs, begun, cpu) = self.measured()?;
-        let began = count_ms(jiff::Timestamp::now()) / 1000.0;
+        let at_first = count_ms(jiff::Timestamp::now()) / 1000.0;
         let mut running = tokio::task::JoinSet::new();
-        let (mut took, mut last) = (Vec::new(), began);
+        let (mut took, mut last) = (Vec::new(), at_first);
         let mut note = |(entered, ended): (f64, f64)| {
             took.push(entered);
             last = last.max(ended);
@@ -281,7 +281,7 @@ impl Bench {
             note(done??);
         }
         // The end is asked for seldom, not to be a load itself: what counts is when the server says that it was.
-        let (wall, cpu) = (last - began, cpu_ms(self.server.pid)? - cpu);
+        let (wall, cpu) = (last - at_first, cpu_ms(self.server.pid)? - cpu);
         let transitions = executions * states;
         let (took, fsync) = (Spread::of(took), fsyncs.end()?);
         say(

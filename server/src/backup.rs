@@ -263,7 +263,7 @@ fn copy_others(from: &Path, to: &Path) -> io::Result<()> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_store = STORES.iter().any(|store| name.starts_with(&format!("{store}.db")));
         let is_own = matches!(name.as_str(), "lock" | "scratch" | "objects" | crate::up::SERVER_FILE | MARK);
-        if is_store || is_own || name.ends_with(".tmp") {
+        if is_store || is_own || Path::new(&name).extension().is_some_and(|kind| kind == "tmp") {
             continue;
         }
         let kind = entry.file_type()?;
