@@ -16,15 +16,21 @@ def table():
     return name, f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
 
 
-@operations("dynamodb", "PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy", only_refused="no policy of a table is kept, as none would be enforced")
+@operations("dynamodb", "PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy")
 def resource_policies():
     _, arn = table()
     policy = json.dumps({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "dynamodb:GetItem", "Resource": arn}]})
-    refused("NotImplemented", "would not be enforced", ddb().put_resource_policy, ResourceArn=arn, Policy=policy)
     refused("PolicyNotFoundException", "", ddb().get_resource_policy, ResourceArn=arn)
-    for call in (ddb().get_resource_policy, ddb().delete_resource_policy):
-        refused("ResourceNotFoundException", "", call, ResourceArn=arn + "x")
+    revision = ddb().put_resource_policy(ResourceArn=arn, Policy=policy)["RevisionId"]
+    found = ddb().get_resource_policy(ResourceArn=arn)
+    equal((json.loads(found["Policy"]), found["RevisionId"]), (json.loads(policy), revision))
+    refused("PolicyNotFoundException", "", ddb().delete_resource_policy, ResourceArn=arn, ExpectedRevisionId="1")
+    equal(ddb().delete_resource_policy(ResourceArn=arn, ExpectedRevisionId=revision)["RevisionId"], revision)
+    refused("PolicyNotFoundException", "", ddb().get_resource_policy, ResourceArn=arn)
+    refused("ValidationException", "", ddb().put_resource_policy, ResourceArn=arn, Policy="not json")
+    for call, given in ((ddb().put_resource_policy, {"Policy": policy}), (ddb().get_resource_policy, {}), (ddb().delete_resource_policy, {})):
+        refused("ResourceNotFoundException", "", call, ResourceArn=arn + "x", **given)
 
 
 @operations("dynamodb", "DescribeEndpoints", "DescribeLimits", "ListContributorInsights")
