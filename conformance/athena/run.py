@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Real clients of Athena against a server, as their users use them.
 
-    eval "$(lakerun env)" && python3 conformance/athena/run.py [pyathena|awswrangler|dbt|pyiceberg ...]
+    eval "$(lakerun env)" && python3 conformance/athena/run.py [pyathena|awswrangler|dbt|pyiceberg|ibis|dlt|gx|sqlmesh ...]
     python3 conformance/athena/run.py --lakerun target/debug/lakerun        # against a server of its own
 
-The pinned packages of requirements.txt, and of requirements-dbt.txt and requirements-pyiceberg.txt for those, are installed into environments of their own
+The pinned packages of requirements.txt, and of requirements-dbt.txt, requirements-pyiceberg.txt and requirements-tools.txt for some, are installed into environments of their own
 (CONFORMANCE_VENV names a folder to keep them in). Where they cannot be had, each client is skipped with the reason. Closes with 'N passed, N failed, N skipped'.
 """
 import argparse
@@ -20,7 +20,9 @@ sys.path.insert(0, str(HERE.parent))
 
 from server import Server  # noqa: E402
 
-CLIENTS = ("pyathena", "awswrangler", "dbt", "pyiceberg")
+CLIENTS = ("pyathena", "awswrangler", "dbt", "pyiceberg", "ibis", "dlt", "gx", "sqlmesh")
+# Those whose packages do not go together with the others'.
+REQUIREMENTS = {"dbt": "requirements-dbt", "pyiceberg": "requirements-pyiceberg", **dict.fromkeys(["ibis", "dlt", "gx", "sqlmesh"], "requirements-tools")}
 
 
 def environment(folder, requirements):
@@ -52,7 +54,7 @@ def run(wanted):
     failed = skipped = 0
     with tempfile.TemporaryDirectory() as folder:
         for name in wanted:
-            python, why = environment(folder, f"requirements-{name}" if name in ("dbt", "pyiceberg") else "requirements")
+            python, why = environment(folder, REQUIREMENTS.get(name, "requirements"))
             if python is None:
                 print(f"skipped {name}: its packages cannot be installed: {why}")
                 skipped += 1

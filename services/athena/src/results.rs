@@ -47,7 +47,7 @@ pub(crate) async fn page(
         let mut at = 0;
         let mut whole = false;
         while rows.len() < size {
-            let row = if csv { csv_row(&text[at..], whole) } else { text_row(&text[at..], whole, width) };
+            let row = if csv { csv_row(&text[at..], whole) } else { text_row(&text[at..], whole) };
             match row {
                 Some((row, length)) => {
                     rows.push(row);
@@ -152,17 +152,14 @@ fn csv_row(bytes: &[u8], whole: bool) -> Option<(Row, usize)> {
     Some((row(cells), at))
 }
 
-fn text_row(bytes: &[u8], whole: bool, width: usize) -> Option<(Row, usize)> {
+/// A line of a utility's text is one datum, whatever columns there are: Athena leaves the tabs in it.
+fn text_row(bytes: &[u8], whole: bool) -> Option<(Row, usize)> {
     let end = match bytes.iter().position(|b| *b == b'\n') {
         Some(end) => end,
         None if whole && !bytes.is_empty() => bytes.len(),
         None => return None,
     };
-    let cells = match width {
-        1 => vec![Some(bytes[..end].to_vec())],
-        _ => bytes[..end].splitn(width, |b| *b == b'\t').map(|cell| Some(cell.to_vec())).collect(),
-    };
-    Some((row(cells), (end + 1).min(bytes.len())))
+    Some((row(vec![Some(bytes[..end].to_vec())]), (end + 1).min(bytes.len())))
 }
 
 fn row(cells: Vec<Option<Vec<u8>>>) -> Row {
@@ -193,9 +190,11 @@ mod tests {
     }
 
     #[test]
-    fn text_has_tabs_between_cells() {
-        let (row, length) = text_row(b"a\tb c\t\nrest", false, 3).unwrap();
-        assert_eq!((row.data.unwrap().len(), length), (3, 7));
-        assert!(text_row(b"open", false, 1).is_none());
+    fn a_line_of_text_is_one_datum() {
+        let (row, length) = text_row(b"a\tb c\t\nrest", false).unwrap();
+        assert_eq!(row.data.unwrap()[0].var_char_value.as_deref(), Some("a\tb c\t"));
+        assert_eq!(length, 7);
+        assert!(text_row(b"open", false).is_none());
+        assert_eq!(text_row(b"last", true).unwrap().1, 4);
     }
 }

@@ -13,6 +13,19 @@ fn lines(column: &str, lines: Vec<String>) -> Answer {
     Answer::Lines { columns: vec![ColumnInfo::string(column)], lines }
 }
 
+/// What Trino answers rather than Hive has its type.
+fn trino_lines(columns: &[&str], lines: Vec<String>) -> Answer {
+    let varchar = |name: &&str| ColumnInfo { ty: "varchar".to_owned(), ..ColumnInfo::string(name) };
+    Answer::Lines { columns: columns.iter().map(varchar).collect(), lines }
+}
+
+/// A view's columns, for DESCRIBE and SHOW COLUMNS alike.
+fn view_columns(table: &crate::catalog::Table) -> Result<Answer> {
+    let view = ViewText::decode(table)?;
+    let rows = view.columns.iter().map(|column| format!("{}\t{}", column.name, column.ty)).collect();
+    Ok(trino_lines(&["column", "type"], rows))
+}
+
 impl Run<'_> {
     pub(super) async fn show_tables(
         &mut self,
@@ -25,7 +38,7 @@ impl Run<'_> {
             if database == state::DATABASE {
                 let names = state::TABLES.iter().map(|name| (*name).to_owned());
                 let names = names.filter(|name| !views && matches(pattern.as_deref(), name)).collect();
-                return Ok(lines(if views { "views" } else { "tab_name" }, names));
+                return Ok(if views { trino_lines(&["views"], names) } else { lines("tab_name", names) });
             }
             return Err(Error::ddl(format_args!(
                 "SemanticException [Error 10072]: Database does not exist: {database}"
@@ -39,7 +52,7 @@ impl Run<'_> {
             .filter(|name| matches(pattern.as_deref(), name))
             .collect();
         names.sort();
-        Ok(lines(if views { "views" } else { "tab_name" }, names))
+        Ok(if views { trino_lines(&["views"], names) } else { lines("tab_name", names) })
     }
 
     pub(super) async fn show_databases(&mut self, pattern: Option<String>) -> Result<Answer> {
@@ -57,12 +70,17 @@ impl Run<'_> {
 
     pub(super) async fn show_columns(&mut self, name: &Name) -> Result<Answer> {
         let (_, table) = self.table(name).await?;
+        if table.is_view() {
+            return view_columns(&table);
+        }
         let current = table
             .columns()
             .iter()
             .filter(|column| column.parameters.get("iceberg.field.current").is_none_or(|current| current != "false"));
-        let names =
-            current.chain(&table.partition_keys).map(|column| format!("{:<20}", column.name.to_lowercase())).collect();
+        // Hive pads, Iceberg does not.
+        let width = if table.is_iceberg() { 0 } else { 20 };
+        let names = current.chain(&table.partition_keys);
+        let names = names.map(|column| format!("{:<width$}", column.name.to_lowercase())).collect();
         Ok(lines("field", names))
     }
 
@@ -95,7 +113,7 @@ impl Run<'_> {
         }
         let view = ViewText::decode(&table)?;
         let text = format!("CREATE VIEW \"{}\" AS\n{}", table.name, view.original_sql);
-        Ok(lines("Create View", text.lines().map(str::to_owned).collect()))
+        Ok(trino_lines(&["create view"], text.lines().map(str::to_owned).collect()))
     }
 
     pub(super) async fn show_create_table(&mut self, name: &Name) -> Result<Answer> {
@@ -150,6 +168,9 @@ impl Run<'_> {
         let (_, table) = self.table(name).await?;
         if table.is_iceberg() {
             return Box::pin(self.iceberg_describe(&table)).await;
+        }
+        if table.is_view() {
+            return view_columns(&table);
         }
         let row = |column: &crate::catalog::Column| {
             format!("{:<20}\t{:<20}\t{:<20}", column.name, column.ty, column.comment.as_deref().unwrap_or_default())

@@ -296,7 +296,7 @@ async fn columns_change_and_old_files_stay_readable() {
     let shown = lake.rows("SHOW CREATE TABLE e").await;
     assert_eq!(
         shown,
-        "CREATE TABLE db.e (\n  c decimal(9,1),\n  a bigint,\n  r struct<x:int,y:string>,\n  b int)\nLOCATION 's3://b/e'\nTBLPROPERTIES (\n  'table_type'='iceberg'\n);\n"
+        "CREATE TABLE db.e (\n  c decimal(9,1),\n  a bigint,\n  r struct<x:int,y:string>,\n  b int)\nLOCATION 's3://b/e'\nTBLPROPERTIES (\n  'table_type'='iceberg'\n);"
     );
     assert!(lake.fails("MSCK REPAIR TABLE e").await.contains("ICEBERG"));
     assert!(lake.fails("ALTER TABLE e SET TBLPROPERTIES ('what'='x')").await.contains("'what'"));

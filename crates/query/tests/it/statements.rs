@@ -36,8 +36,11 @@ async fn views_are_made_read_and_dropped() {
             .contains("Column name not specified at position 1")
     );
     assert!(lake.rows("SHOW CREATE VIEW delays").await.starts_with("CREATE VIEW \"delays\" AS\nSELECT carrier"));
-    assert_eq!(lake.rows("SHOW TABLES").await, "delays\nflights\nover\n");
-    assert_eq!(lake.rows("SHOW VIEWS").await, "delays\nover\n");
+    assert_eq!(lake.rows("SHOW TABLES").await, "delays\nflights\nover");
+    assert_eq!(lake.rows("SHOW VIEWS").await, "delays\nover");
+    let described = lake.rows("DESCRIBE delays").await;
+    assert!(described.starts_with("carrier\tvarchar\n"), "{described}");
+    assert_eq!(lake.rows("SHOW COLUMNS IN delays").await, described);
     lake.run("DROP VIEW over").await.unwrap();
     assert!(lake.fails("DROP VIEW over").await.contains("does not exist"));
     lake.run("DROP VIEW IF EXISTS over").await.unwrap();
@@ -81,7 +84,7 @@ async fn tables_and_partitions_by_statements() {
     assert_eq!(lake.rows("SELECT * FROM t").await, "");
     let repaired = lake.rows("MSCK REPAIR TABLE t").await;
     assert!(repaired.contains("Repair: Added partition to metastore t:dt=2013-01-02"), "{repaired}");
-    assert_eq!(lake.rows("SHOW PARTITIONS t").await, "dt=2013-01-01\ndt=2013-01-02\n");
+    assert_eq!(lake.rows("SHOW PARTITIONS t").await, "dt=2013-01-01\ndt=2013-01-02");
     lake.run(
         "ALTER TABLE t ADD IF NOT EXISTS PARTITION (dt='z') LOCATION 's3://b/t/other/' PARTITION (dt='2013-01-01')",
     )
@@ -95,7 +98,7 @@ async fn tables_and_partitions_by_statements() {
     assert_eq!((outcome.columns[0].name.as_str(), outcome.columns[0].ty.as_str()), ("field", "string"));
     assert_eq!(
         lake.get(&outcome.output_location).await,
-        "a                   \nb                   \ndt                  \n"
+        "a                   \nb                   \ndt                  "
     );
     let described = lake.rows("DESCRIBE t").await;
     assert!(described.starts_with("a                   \tint                 \t                    \n"), "{described}");
@@ -112,6 +115,6 @@ async fn tables_and_partitions_by_statements() {
     lake.run("DROP TABLE t").await.unwrap();
     assert_eq!(lake.rows("SHOW TABLES IN db 't*'").await, "");
     lake.run("CREATE DATABASE other").await.unwrap();
-    assert_eq!(lake.rows("SHOW DATABASES").await, "db\nother\n");
+    assert_eq!(lake.rows("SHOW DATABASES").await, "db\nother");
     lake.run("DROP DATABASE other").await.unwrap();
 }

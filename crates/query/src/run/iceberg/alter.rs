@@ -132,10 +132,12 @@ impl Run<'_> {
     pub(in crate::run) async fn iceberg_describe(&self, table: &Table) -> Result<Answer> {
         let loaded = Loaded::load(&self.storage, table.clone()).await?;
         let schema = loaded.metadata.schema();
-        let row = |parts: [&str; 3]| format!("{:<20}\t{:<20}\t{:<20}", parts[0], parts[1], parts[2]);
+        // Nothing is padded, and types have blanks that Hive's have not.
+        let row = |parts: [&str; 3]| parts.join("\t");
+        let spaced = |ty: &str| ty.replace(',', ", ").replace(':', ": ");
         let mut lines = vec!["# Table schema:\t\t".to_owned(), "# col_name\tdata_type\tcomment".to_owned()];
         lines.extend(schema.fields.iter().map(|field| {
-            row([&field.name.to_lowercase(), &shown(&field.ty), field.doc.as_deref().unwrap_or_default()])
+            row([&field.name.to_lowercase(), &spaced(&shown(&field.ty)), field.doc.as_deref().unwrap_or_default()])
         }));
         lines.push("\t\t".to_owned());
         lines.push("# Partition spec:\t\t".to_owned());
