@@ -41,6 +41,8 @@ class World:
         self.server, self.chance = server, random.Random(seed)
         self.lock, self.faults, self.ends = threading.Lock(), [], collections.Counter()
         self.over, self.inserted = False, 0
+        # When the last kill was.
+        self.calm = None
         self.clients = threading.local()
 
     def client(self, service):
@@ -53,7 +55,7 @@ class World:
     def call(self, service, operation, taken=None, **parameters):
         """A call that is repeated until the server is there to answer it. Where a repetition would do it twice, `taken` says
         whether one that was not answered was done all the same."""
-        until, tries = time.time() + 120, 0
+        until, tries = time.time() + 300, 0
         while True:
             try:
                 return getattr(self.client(service), operation)(**parameters)
@@ -65,7 +67,7 @@ class World:
                 why = error
             tries += 1
             if time.time() > until:
-                raise TimeoutError(f"{service} {operation} was not answered for two minutes, {tries} times; at last: {why!r}")
+                raise TimeoutError(f"{service} {operation} was not answered for five minutes, {tries} times; at last: {why!r}")
             time.sleep(0.05)
             if taken is not None and taken():
                 return None
@@ -239,8 +241,8 @@ def invoke(world, n):
         except Exception:
             # Whether it was taken is not known: the next one is an event of its own.
             return world.ended("invocation", "not known")
-    until = time.time() + 240
-    while time.time() < until:
+    # As long as servers are killed sooner than a function's process has started, it does not come to its end.
+    while world.calm is None or time.time() < world.calm + 240:
         found = world.keys(f"async/{n}/")
         if any(key.endswith("-end") for key in found):
             break
@@ -475,7 +477,7 @@ def main():
         server.start()
         if kill % 20 == 19:
             print(f"{kill + 1} kills, {sum(world.ends.values())} jobs over", flush=True)
-    world.over = True
+    world.over, world.calm = True, time.time()
     for thread in threads:
         thread.join()
     rows(world, "SELECT count(*) FROM facts", world.inserted, "all inserts")
