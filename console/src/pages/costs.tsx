@@ -71,13 +71,14 @@ export function Costs({ history, data, version }: { history: History; data: Data
   return (
     <Loaded of={loaded}>{({ rows, lacking }) => (
       <>
-        <p><b class="total">{money(rows.reduce((n, r) => n + r.usd, 0))}</b> <span class="quiet">is an estimate: what AWS's list prices of {prices.date} in {prices.region} make of what ran here, without free tiers, discounts, storage, requests and transfer. It costs nothing here.</span></p>
+        <p><b class="total">{money(rows.reduce((n, r) => n + r.usd, 0))}</b> <span class="quiet">is an estimate: what AWS's list prices in {prices.region}, as the pages under <i>Prices</i> gave them when looked up on {prices.checked}, make of what ran here, without free tiers, discounts, storage, requests and transfer. It costs nothing here.</span></p>
         <Table rows={rows} label="Costs" columns={[
           { name: "Service", cell: (r) => r.what, sort: (r) => r.what }, { name: "State", cell: (r) => r.state, sort: (r) => r.state, wide: true }, { name: "Amount", cell: (r) => r.amount },
           { name: "At AWS's price", numeric: true, cell: (r) => money(r.usd), sort: (r) => r.usd },
         ]} />
         {lacking.length > 0 ? <p class="quiet">Not in it: {lacking.join("; ")}.</p> : null}
-        <details><summary>Prices</summary><Table rows={Object.values(prices.prices)} label="Prices" columns={[{ name: "USD", numeric: true, cell: (p) => p.usd }, { name: "for a", cell: (p) => p.per }]} /><p class="quiet">{prices.source}</p></details>
+        <details><summary>Prices</summary><Table rows={Object.values(prices.prices)} label="Prices" columns={[{ name: "USD", numeric: true, cell: (p) => p.usd }, { name: "for a", cell: (p) => p.per },
+          { name: "by", cell: (p) => p.sources.map((s) => <div key={s.source}><a href={s.source} rel="noreferrer">{new URL(s.source).host}</a> <span class="quiet">({s.date}) {s.says}</span></div>) }]} /><p class="quiet">{prices.note}</p></details>
       </>
     )}</Loaded>
   );

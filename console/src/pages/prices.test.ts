@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { athena, glue, lambda, money } from "./prices.ts";
+import { athena, glue, lambda, money, prices } from "./prices.ts";
 
 test("amounts are priced as AWS's pages say", () => {
   assert.equal(athena(1e12), 5);
@@ -13,4 +13,11 @@ test("amounts are priced as AWS's pages say", () => {
 
 test("small money is not nothing", () => {
   assert.deepEqual([0, 0.000075, 0.0000002, 0.5, 12.345].map(money), ["$0", "$0.000075", "$0.00000020", "$0.50", "$12.35"]);
+});
+
+test("every price names the pages that it was checked against", () => {
+  for (const [name, price] of Object.entries(prices.prices)) {
+    assert.ok(price.sources.length > 0, name);
+    for (const { source, date, says } of price.sources) assert.ok(source.startsWith("https://") && date && says, name);
+  }
 });

@@ -1,4 +1,4 @@
-// AWS's list prices (models/prices.json) and what they make of an amount: pure, tested without a browser.
+// AWS's list prices (models/prices.json, each with the pages it was checked against) and what they make of an amount: pure, tested without a browser.
 
 import list from "../../../models/prices.json";
 
