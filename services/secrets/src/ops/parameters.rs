@@ -272,6 +272,9 @@ impl Secrets {
 #[async_trait]
 impl Handle<GetParametersByPath> for Secrets {
     async fn handle(&self, cx: &Cx, req: GetParametersByPathRequest) -> Result<GetParametersByPathResult, Error> {
+        if !req.path.starts_with('/') {
+            return Err(Error::validation(format!("The path {} must begin with a forward slash \"/\".", req.path)));
+        }
         let path = format!("{}/", req.path.trim_end_matches('/'));
         let recursive = req.recursive == Some(true);
         let keep = |r: &Record| r.name.strip_prefix(&path).is_some_and(|rest| recursive || !rest.contains('/'));
