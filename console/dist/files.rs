@@ -19,7 +19,7 @@ const FILES: &[(&str, &[u8])] = &[
     ("chunk-VAHJEDD6.js", include_bytes!("chunk-VAHJEDD6.js")),
     ("chunk-XMK3UM4J.js", include_bytes!("chunk-XMK3UM4J.js")),
     ("compare-JMQTIJBZ.js", include_bytes!("compare-JMQTIJBZ.js")),
-    ("costs-5LMLECPM.js", include_bytes!("costs-5LMLECPM.js")),
+    ("costs-EZRHRGCQ.js", include_bytes!("costs-EZRHRGCQ.js")),
     ("definition-DXH6XDC5.js", include_bytes!("definition-DXH6XDC5.js")),
     ("functions-YGJN3F6K.js", include_bytes!("functions-YGJN3F6K.js")),
     ("index.html", include_bytes!("index.html")),
@@ -42,5 +42,5 @@ const FILES: &[(&str, &[u8])] = &[
     ("tables-MOF7GN5F.js", include_bytes!("tables-MOF7GN5F.js")),
     ("times-AMMIS6M7.js", include_bytes!("times-AMMIS6M7.js")),
     ("topics-VVP7UW5I.js", include_bytes!("topics-VVP7UW5I.js")),
-    ("view-674BYZTU.js", include_bytes!("view-674BYZTU.js")),
+    ("view-NMCLVACQ.js", include_bytes!("view-NMCLVACQ.js")),
 ];

@@ -41,11 +41,13 @@ async function estimate(history: History, data: Data): Promise<{ rows: Cost[]; l
       else rows.push({ what: "Athena", state: visit.name, amount: `${bytes(scanned)} scanned`, usd: athena(scanned) });
     } else if (/^glue:startJobRun/.test(resource)) {
       const [run, job] = [await answerOf(history, data, visit, ["JobRunId", "Id"]), String(parameters.JobName ?? "")];
-      const found = run ? await call<{ JobRun: { ExecutionTime?: number; WorkerType?: string; NumberOfWorkers?: number; MaxCapacity?: number } }>("glue", "GetJobRun", { JobName: job, RunId: run }).then((r) => r.JobRun, () => undefined) : undefined;
+      const found = run ? await call<{ JobRun: { ExecutionTime?: number; ExecutionClass?: string; WorkerType?: string; NumberOfWorkers?: number; MaxCapacity?: number } }>("glue", "GetJobRun", { JobName: job, RunId: run }).then((r) => r.JobRun, () => undefined) : undefined;
       if (!found) lacking.add(`the job run of ${visit.name}`);
       else {
-        const dpus = found.NumberOfWorkers && found.WorkerType ? found.NumberOfWorkers * (DPUS[found.WorkerType] ?? 1) : (found.MaxCapacity ?? 10);
-        rows.push({ what: "Glue", state: visit.name, amount: `${duration(found.ExecutionTime ?? seconds)} × ${dpus} DPU`, usd: glue(found.ExecutionTime ?? seconds, dpus) });
+        const each = found.WorkerType ? DPUS[found.WorkerType] : undefined;
+        const dpus = found.NumberOfWorkers && found.WorkerType ? each && found.NumberOfWorkers * each : found.MaxCapacity;
+        if (dpus === undefined || found.ExecutionClass === "FLEX") lacking.add(`the job run of ${visit.name}: no price is known for its workers`);
+        else rows.push({ what: "Glue", state: visit.name, amount: `${duration(found.ExecutionTime ?? seconds)} × ${dpus} DPU`, usd: glue(found.ExecutionTime ?? seconds, dpus) });
       }
     } else if (/^states:startExecution/.test(resource)) lacking.add("nested executions: see them by themselves");
     else if (/^(sagemaker|ecs|batch|emr)/.test(resource)) lacking.add(`what ${visit.name} ran (${resource.split(":")[0]} is priced by instances)`);

@@ -15,5 +15,5 @@ export const athena = (scanned: number): number => (Math.max(scanned, 10e6) / 1e
 
 export const glue = (seconds: number, dpus: number): number => (Math.max(60, seconds) / 3600) * dpus * usd("glue.dpu_hour");
 
-/** What a worker of a type counts as. Source: Glue's developer guide, "WorkerType". */
-export const DPUS: Record<string, number> = { "G.025X": 0.25, "G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8, Standard: 1, "Z.2X": 2 };
+/** DPUs of a worker of a type; those of memory-optimised ones (R) are priced otherwise. Source: Glue's developer guide, "AWS Glue worker types". */
+export const DPUS: Record<string, number> = { "G.025X": 0.25, "G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8, "G.12X": 12, "G.16X": 16, Standard: 1 };
