@@ -466,6 +466,32 @@ impl wire::Operation for PutEvents {
     };
 }
 
+/// `events:PutPermission`.
+#[derive(Debug)]
+pub struct PutPermission;
+impl wire::Operation for PutPermission {
+    type Input = PutPermissionRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutPermission",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_PUT_PERMISSION_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "events:PutPermission",
+            resource: "arn:aws:events:{region}:{account}:event-bus/{EventBusName:default}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `events:PutRule`.
 #[derive(Debug)]
 pub struct PutRule;
@@ -540,6 +566,32 @@ impl wire::Operation for PutTargets {
             ("Targets.SageMakerPipelineParameters", &[]),
             ("Targets.AppSyncParameters", &[]),
         ],
+    };
+}
+
+/// `events:RemovePermission`.
+#[derive(Debug)]
+pub struct RemovePermission;
+impl wire::Operation for RemovePermission {
+    type Input = RemovePermissionRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RemovePermission",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_REMOVE_PERMISSION_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "events:RemovePermission",
+            resource: "arn:aws:events:{region}:{account}:event-bus/{EventBusName:default}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
     };
 }
 
@@ -668,6 +720,32 @@ impl wire::Operation for UpdateConnection {
     };
 }
 
+/// `events:UpdateEventBus`.
+#[derive(Debug)]
+pub struct UpdateEventBus;
+impl wire::Operation for UpdateEventBus {
+    type Input = UpdateEventBusRequest;
+    type Output = UpdateEventBusResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateEventBus",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_EVENT_BUS_REQUEST,
+        output: &S_UPDATE_EVENT_BUS_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "events:UpdateEventBus",
+            resource: "arn:aws:events:{region}:{account}:event-bus/{Name:default}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("KmsKeyIdentifier", &[]), ("DeadLetterConfig", &[]), ("LogConfig", &[])],
+    };
+}
+
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <CreateConnection as wire::Operation>::SPEC,
@@ -688,13 +766,16 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListTagsForResource as wire::Operation>::SPEC,
     <ListTargetsByRule as wire::Operation>::SPEC,
     <PutEvents as wire::Operation>::SPEC,
+    <PutPermission as wire::Operation>::SPEC,
     <PutRule as wire::Operation>::SPEC,
     <PutTargets as wire::Operation>::SPEC,
+    <RemovePermission as wire::Operation>::SPEC,
     <RemoveTargets as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <TestEventPattern as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
     <UpdateConnection as wire::Operation>::SPEC,
+    <UpdateEventBus as wire::Operation>::SPEC,
 ];
 
 /// `AppSyncParameters`.
@@ -745,6 +826,15 @@ pub struct CapacityProviderStrategyItem {
     pub base: Option<i32>,
 }
 wire::shape!(CapacityProviderStrategyItem: "capacityProvider" capacity_provider, "weight" weight, "base" base,);
+
+/// `Condition`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Condition {
+    pub r#type: String,
+    pub key: String,
+    pub value: String,
+}
+wire::shape!(Condition: "Type" r#type, "Key" key, "Value" value,);
 
 /// `Connection`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1335,6 +1425,18 @@ pub struct PutEventsResultEntry {
 }
 wire::shape!(PutEventsResultEntry: "EventId" event_id, "ErrorCode" error_code, "ErrorMessage" error_message,);
 
+/// `PutPermissionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutPermissionRequest {
+    pub event_bus_name: Option<String>,
+    pub action: Option<String>,
+    pub principal: Option<String>,
+    pub statement_id: Option<String>,
+    pub condition: Option<Condition>,
+    pub policy: Option<String>,
+}
+wire::shape!(PutPermissionRequest: "EventBusName" event_bus_name, "Action" action, "Principal" principal, "StatementId" statement_id, "Condition" condition, "Policy" policy,);
+
 /// `PutRuleRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutRuleRequest {
@@ -1394,6 +1496,15 @@ pub struct RedshiftDataParameters {
     pub sqls: Option<Vec<String>>,
 }
 wire::shape!(RedshiftDataParameters: "SecretManagerArn" secret_manager_arn, "Database" database, "DbUser" db_user, "Sql" sql, "StatementName" statement_name, "WithEvent" with_event, "Sqls" sqls,);
+
+/// `RemovePermissionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemovePermissionRequest {
+    pub statement_id: Option<String>,
+    pub remove_all_permissions: Option<bool>,
+    pub event_bus_name: Option<String>,
+}
+wire::shape!(RemovePermissionRequest: "StatementId" statement_id, "RemoveAllPermissions" remove_all_permissions, "EventBusName" event_bus_name,);
 
 /// `RemoveTargetsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1622,6 +1733,31 @@ pub struct UpdateConnectionResponse {
 }
 wire::shape!(UpdateConnectionResponse: "ConnectionArn" connection_arn, "ConnectionState" connection_state, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "LastAuthorizedTime" last_authorized_time,);
 
+/// `UpdateEventBusRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateEventBusRequest {
+    pub name: Option<String>,
+    pub kms_key_identifier: Option<String>,
+    pub description: Option<String>,
+    pub dead_letter_config: Option<DeadLetterConfig>,
+    pub log_config: Option<LogConfig>,
+}
+wire::shape!(UpdateEventBusRequest: "Name" name, "KmsKeyIdentifier" kms_key_identifier, "Description" description, "DeadLetterConfig" dead_letter_config, "LogConfig" log_config,);
+
+/// `UpdateEventBusResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateEventBusResponse {
+    pub arn: Option<String>,
+    pub name: Option<String>,
+    pub kms_key_identifier: Option<String>,
+    pub description: Option<String>,
+    pub dead_letter_config: Option<DeadLetterConfig>,
+    pub log_config: Option<LogConfig>,
+}
+wire::shape!(UpdateEventBusResponse: "Arn" arn, "Name" name, "KmsKeyIdentifier" kms_key_identifier, "Description" description, "DeadLetterConfig" dead_letter_config, "LogConfig" log_config,);
+
+static S_ACTION: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("events:[a-zA-Z]+"), values: &[], sensitive: false };
 static S_APP_SYNC_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "AppSyncParameters",
     members: &[Member {
@@ -1785,6 +1921,36 @@ static S_CAPACITY_PROVIDER_STRATEGY_ITEM: Shape = Shape::Structure(Structure {
 });
 static S_CAPACITY_PROVIDER_STRATEGY_ITEM_BASE: Shape = Shape::Integer { min: Some(0), max: Some(100000) };
 static S_CAPACITY_PROVIDER_STRATEGY_ITEM_WEIGHT: Shape = Shape::Integer { min: Some(0), max: Some(1000) };
+static S_CONDITION: Shape = Shape::Structure(Structure {
+    name: "Condition",
+    members: &[
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Key",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Value",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CONNECTION: Shape = Shape::Structure(Structure {
     name: "Connection",
     members: &[
@@ -3808,6 +3974,8 @@ static S_NETWORK_CONFIGURATION: Shape = Shape::Structure(Structure {
 });
 static S_NEXT_TOKEN: Shape =
     Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
+static S_NON_PARTNER_EVENT_BUS_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(256), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[], sensitive: false };
 static S_NON_PARTNER_EVENT_BUS_NAME_OR_ARN: Shape = Shape::String {
     min: Some(1),
     max: Some(1600),
@@ -3880,6 +4048,8 @@ static S_PLACEMENT_STRATEGY_FIELD: Shape =
     Shape::String { min: None, max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_PLACEMENT_STRATEGY_TYPE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["random", "spread", "binpack"], sensitive: false };
+static S_PRINCIPAL: Shape =
+    Shape::String { min: Some(1), max: Some(12), pattern: Some("(\\d{12}|\\*)"), values: &[], sensitive: false };
 static S_PROPAGATE_TAGS: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["TASK_DEFINITION"], sensitive: false };
 static S_PUT_EVENTS_REQUEST: Shape = Shape::Structure(Structure {
@@ -4027,6 +4197,60 @@ static S_PUT_EVENTS_RESULT_ENTRY: Shape = Shape::Structure(Structure {
 });
 static S_PUT_EVENTS_RESULT_ENTRY_LIST: Shape =
     Shape::List(List { member: &S_PUT_EVENTS_RESULT_ENTRY, element: "member", flattened: false, min: None, max: None });
+static S_PUT_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutPermissionRequest",
+    members: &[
+        Member {
+            name: "EventBusName",
+            wire: "",
+            shape: &S_NON_PARTNER_EVENT_BUS_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Action",
+            wire: "",
+            shape: &S_ACTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Principal",
+            wire: "",
+            shape: &S_PRINCIPAL,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StatementId",
+            wire: "",
+            shape: &S_STATEMENT_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Condition",
+            wire: "",
+            shape: &S_CONDITION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Policy",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_PUT_RULE_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutRuleRequest",
     members: &[
@@ -4293,6 +4517,36 @@ static S_REDSHIFT_SECRET_MANAGER_ARN: Shape = Shape::String {
 };
 static S_REFERENCE_ID: Shape =
     Shape::String { min: None, max: Some(1024), pattern: None, values: &[], sensitive: false };
+static S_REMOVE_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "RemovePermissionRequest",
+    members: &[
+        Member {
+            name: "StatementId",
+            wire: "",
+            shape: &S_STATEMENT_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RemoveAllPermissions",
+            wire: "",
+            shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventBusName",
+            wire: "",
+            shape: &S_NON_PARTNER_EVENT_BUS_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_REMOVE_TARGETS_REQUEST: Shape = Shape::Structure(Structure {
     name: "RemoveTargetsRequest",
     members: &[
@@ -4663,6 +4917,8 @@ static S_SQS_PARAMETERS: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_STATEMENT_ID: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[a-zA-Z0-9-_]+"), values: &[], sensitive: false };
 static S_STATEMENT_NAME: Shape =
     Shape::String { min: Some(1), max: Some(500), pattern: None, values: &[], sensitive: false };
 static S_STRING: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
@@ -5198,6 +5454,106 @@ static S_UPDATE_CONNECTION_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_UPDATE_EVENT_BUS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateEventBusRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_EVENT_BUS_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyIdentifier",
+            wire: "",
+            shape: &S_KMS_KEY_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_EVENT_BUS_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DeadLetterConfig",
+            wire: "",
+            shape: &S_DEAD_LETTER_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogConfig",
+            wire: "",
+            shape: &S_LOG_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_EVENT_BUS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateEventBusResponse",
+    members: &[
+        Member {
+            name: "Arn",
+            wire: "",
+            shape: &S_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_EVENT_BUS_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyIdentifier",
+            wire: "",
+            shape: &S_KMS_KEY_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_EVENT_BUS_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DeadLetterConfig",
+            wire: "",
+            shape: &S_DEAD_LETTER_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogConfig",
+            wire: "",
+            shape: &S_LOG_CONFIG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.
@@ -5234,6 +5590,10 @@ pub mod error {
     /// `OperationDisabledException`.
     pub fn operation_disabled_exception(message: impl Into<String>) -> Error {
         Error::new("OperationDisabledException", 400, message)
+    }
+    /// `PolicyLengthExceededException`.
+    pub fn policy_length_exceeded_exception(message: impl Into<String>) -> Error {
+        Error::new("PolicyLengthExceededException", 400, message)
     }
     /// `ResourceAlreadyExistsException`.
     pub fn resource_already_exists_exception(message: impl Into<String>) -> Error {

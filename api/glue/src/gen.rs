@@ -907,6 +907,32 @@ impl wire::Operation for DeletePartition {
     };
 }
 
+/// `glue:DeleteResourcePolicy`.
+#[derive(Debug)]
+pub struct DeleteResourcePolicy;
+impl wire::Operation for DeleteResourcePolicy {
+    type Input = DeleteResourcePolicyRequest;
+    type Output = DeleteResourcePolicyResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteResourcePolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_RESOURCE_POLICY_REQUEST,
+        output: &S_DELETE_RESOURCE_POLICY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:DeleteResourcePolicy",
+            resource: "arn:aws:glue:{region}:{account}:catalog",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:DeleteTable`.
 #[derive(Debug)]
 pub struct DeleteTable;
@@ -1546,6 +1572,32 @@ impl wire::Operation for GetPartitions {
     };
 }
 
+/// `glue:GetResourcePolicy`.
+#[derive(Debug)]
+pub struct GetResourcePolicy;
+impl wire::Operation for GetResourcePolicy {
+    type Input = GetResourcePolicyRequest;
+    type Output = GetResourcePolicyResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetResourcePolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_RESOURCE_POLICY_REQUEST,
+        output: &S_GET_RESOURCE_POLICY_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetResourcePolicy",
+            resource: "arn:aws:glue:{region}:{account}:catalog",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:GetTable`.
 #[derive(Debug)]
 pub struct GetTable;
@@ -1921,6 +1973,32 @@ impl wire::Operation for ListTriggers {
         result_wrapper: "",
         readonly: true,
         needs: &[wire::operation::Need { action: "glue:ListTriggers", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `glue:PutResourcePolicy`.
+#[derive(Debug)]
+pub struct PutResourcePolicy;
+impl wire::Operation for PutResourcePolicy {
+    type Input = PutResourcePolicyRequest;
+    type Output = PutResourcePolicyResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutResourcePolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_PUT_RESOURCE_POLICY_REQUEST,
+        output: &S_PUT_RESOURCE_POLICY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:PutResourcePolicy",
+            resource: "arn:aws:glue:{region}:{account}:catalog",
+            when: None,
+            passes: "",
+        }],
         refused: &[],
     };
 }
@@ -2581,6 +2659,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteDatabase as wire::Operation>::SPEC,
     <DeleteJob as wire::Operation>::SPEC,
     <DeletePartition as wire::Operation>::SPEC,
+    <DeleteResourcePolicy as wire::Operation>::SPEC,
     <DeleteTable as wire::Operation>::SPEC,
     <DeleteTableVersion as wire::Operation>::SPEC,
     <DeleteTrigger as wire::Operation>::SPEC,
@@ -2603,6 +2682,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetPartition as wire::Operation>::SPEC,
     <GetPartitionIndexes as wire::Operation>::SPEC,
     <GetPartitions as wire::Operation>::SPEC,
+    <GetResourcePolicy as wire::Operation>::SPEC,
     <GetTable as wire::Operation>::SPEC,
     <GetTableVersion as wire::Operation>::SPEC,
     <GetTableVersions as wire::Operation>::SPEC,
@@ -2616,6 +2696,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListDataQualityRulesets as wire::Operation>::SPEC,
     <ListJobs as wire::Operation>::SPEC,
     <ListTriggers as wire::Operation>::SPEC,
+    <PutResourcePolicy as wire::Operation>::SPEC,
     <ResetJobBookmark as wire::Operation>::SPEC,
     <SearchTables as wire::Operation>::SPEC,
     <StartCrawler as wire::Operation>::SPEC,
@@ -4018,6 +4099,19 @@ wire::shape!(DeletePartitionRequest: "CatalogId" catalog_id, "DatabaseName" data
 pub struct DeletePartitionResponse {}
 wire::shape!(DeletePartitionResponse:);
 
+/// `DeleteResourcePolicyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteResourcePolicyRequest {
+    pub policy_hash_condition: Option<String>,
+    pub resource_arn: Option<String>,
+}
+wire::shape!(DeleteResourcePolicyRequest: "PolicyHashCondition" policy_hash_condition, "ResourceArn" resource_arn,);
+
+/// `DeleteResourcePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteResourcePolicyResponse {}
+wire::shape!(DeleteResourcePolicyResponse:);
+
 /// `DeleteTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTableRequest {
@@ -4646,6 +4740,23 @@ pub struct GetPartitionsResponse {
     pub next_token: Option<String>,
 }
 wire::shape!(GetPartitionsResponse: "Partitions" partitions, "NextToken" next_token,);
+
+/// `GetResourcePolicyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetResourcePolicyRequest {
+    pub resource_arn: Option<String>,
+}
+wire::shape!(GetResourcePolicyRequest: "ResourceArn" resource_arn,);
+
+/// `GetResourcePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetResourcePolicyResponse {
+    pub policy_in_json: Option<String>,
+    pub policy_hash: Option<String>,
+    pub create_time: Option<wire::Timestamp>,
+    pub update_time: Option<wire::Timestamp>,
+}
+wire::shape!(GetResourcePolicyResponse: "PolicyInJson" policy_in_json, "PolicyHash" policy_hash, "CreateTime" create_time, "UpdateTime" update_time,);
 
 /// `GetTableRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5700,6 +5811,24 @@ pub struct PropertyPredicate {
     pub comparator: Option<String>,
 }
 wire::shape!(PropertyPredicate: "Key" key, "Value" value, "Comparator" comparator,);
+
+/// `PutResourcePolicyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutResourcePolicyRequest {
+    pub policy_in_json: String,
+    pub resource_arn: Option<String>,
+    pub policy_hash_condition: Option<String>,
+    pub policy_exists_condition: Option<String>,
+    pub enable_hybrid: Option<String>,
+}
+wire::shape!(PutResourcePolicyRequest: "PolicyInJson" policy_in_json, "ResourceArn" resource_arn, "PolicyHashCondition" policy_hash_condition, "PolicyExistsCondition" policy_exists_condition, "EnableHybrid" enable_hybrid,);
+
+/// `PutResourcePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutResourcePolicyResponse {
+    pub policy_hash: Option<String>,
+}
+wire::shape!(PutResourcePolicyResponse: "PolicyHash" policy_hash,);
 
 /// `QuerySessionContext`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13309,6 +13438,30 @@ static S_DELETE_PARTITION_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_DELETE_PARTITION_RESPONSE: Shape =
     Shape::Structure(Structure { name: "DeletePartitionResponse", members: &[], payload: None });
+static S_DELETE_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteResourcePolicyRequest",
+    members: &[
+        Member {
+            name: "PolicyHashCondition",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResourceArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_RESOURCE_POLICY_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeleteResourcePolicyResponse", members: &[], payload: None });
 static S_DELETE_TABLE_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteTableRequest",
     members: &[
@@ -13969,6 +14122,8 @@ static S_DYNAMO_DB_TARGET_LIST: Shape =
     Shape::List(List { member: &S_DYNAMO_DB_TARGET, element: "member", flattened: false, min: None, max: None });
 static S_ENABLE_ADDITIONAL_METADATA: Shape =
     Shape::List(List { member: &S_JDBC_METADATA_ENTRY, element: "member", flattened: false, min: None, max: None });
+static S_ENABLE_HYBRID_VALUES: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["TRUE", "FALSE"], sensitive: false };
 static S_ENCLOSED_IN_STRING_PROPERTIES: Shape = Shape::List(List {
     member: &S_ENCLOSED_IN_STRING_PROPERTY,
     element: "member",
@@ -14212,6 +14367,13 @@ static S_EXECUTION_PROPERTY: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_EXECUTION_TIME: Shape = Shape::Integer { min: None, max: None };
+static S_EXIST_CONDITION: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["MUST_EXIST", "NOT_EXIST", "NONE"],
+    sensitive: false,
+};
 static S_EXTENDED_STRING: Shape =
     Shape::String { min: None, max: None, pattern: Some("[\\s\\S]*"), values: &[], sensitive: false };
 static S_FEDERATED_DATABASE: Shape = Shape::Structure(Structure {
@@ -15571,6 +15733,56 @@ static S_GET_PARTITIONS_RESPONSE: Shape = Shape::Structure(Structure {
             name: "NextToken",
             wire: "",
             shape: &S_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetResourcePolicyRequest",
+    members: &[Member {
+        name: "ResourceArn",
+        wire: "",
+        shape: &S_GLUE_RESOURCE_ARN,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_RESOURCE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetResourcePolicyResponse",
+    members: &[
+        Member {
+            name: "PolicyInJson",
+            wire: "",
+            shape: &S_POLICY_JSON_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyHash",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreateTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UpdateTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -20248,6 +20460,8 @@ static S_PII_TYPE: Shape = Shape::String {
     ],
     sensitive: false,
 };
+static S_POLICY_JSON_STRING: Shape =
+    Shape::String { min: Some(2), max: None, pattern: None, values: &[], sensitive: false };
 static S_POLLING_TIME: Shape = Shape::Integer { min: Some(10), max: None };
 static S_POSITIVE_LONG: Shape = Shape::Integer { min: Some(1), max: None };
 static S_POSTGRE_SQL_CATALOG_SOURCE: Shape = Shape::Structure(Structure {
@@ -20445,6 +20659,64 @@ static S_PROPERTY_PREDICATE: Shape = Shape::Structure(Structure {
 });
 static S_PROPERTY_VALUE: Shape =
     Shape::String { min: Some(1), max: Some(2048), pattern: None, values: &[], sensitive: false };
+static S_PUT_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutResourcePolicyRequest",
+    members: &[
+        Member {
+            name: "PolicyInJson",
+            wire: "",
+            shape: &S_POLICY_JSON_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResourceArn",
+            wire: "",
+            shape: &S_GLUE_RESOURCE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyHashCondition",
+            wire: "",
+            shape: &S_HASH_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyExistsCondition",
+            wire: "",
+            shape: &S_EXIST_CONDITION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EnableHybrid",
+            wire: "",
+            shape: &S_ENABLE_HYBRID_VALUES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PUT_RESOURCE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "PutResourcePolicyResponse",
+    members: &[Member {
+        name: "PolicyHash",
+        wire: "",
+        shape: &S_HASH_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_PYTHON_VERSION_STRING: Shape =
     Shape::String { min: None, max: None, pattern: Some("^([2-3]|3[.]9)$"), values: &[], sensitive: false };
 static S_QUERY_SESSION_CONTEXT: Shape = Shape::Structure(Structure {
@@ -26185,6 +26457,10 @@ pub mod error {
     /// `ConcurrentRunsExceededException`.
     pub fn concurrent_runs_exceeded_exception(message: impl Into<String>) -> Error {
         Error::new("ConcurrentRunsExceededException", 400, message)
+    }
+    /// `ConditionCheckFailureException`.
+    pub fn condition_check_failure_exception(message: impl Into<String>) -> Error {
+        Error::new("ConditionCheckFailureException", 400, message)
     }
     /// `ConflictException`.
     pub fn conflict_exception(message: impl Into<String>) -> Error {

@@ -44,6 +44,32 @@ impl wire::Operation for CreateSecret {
     };
 }
 
+/// `secretsmanager:DeleteResourcePolicy`.
+#[derive(Debug)]
+pub struct DeleteResourcePolicy;
+impl wire::Operation for DeleteResourcePolicy {
+    type Input = DeleteResourcePolicyRequest;
+    type Output = DeleteResourcePolicyResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteResourcePolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_RESOURCE_POLICY_REQUEST,
+        output: &S_DELETE_RESOURCE_POLICY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:DeleteResourcePolicy",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("PolicyName", &[])],
+    };
+}
+
 /// `secretsmanager:DeleteSecret`.
 #[derive(Debug)]
 pub struct DeleteSecret;
@@ -221,6 +247,32 @@ impl wire::Operation for ListSecrets {
     };
 }
 
+/// `secretsmanager:PutResourcePolicy`.
+#[derive(Debug)]
+pub struct PutResourcePolicy;
+impl wire::Operation for PutResourcePolicy {
+    type Input = PutResourcePolicyRequest;
+    type Output = PutResourcePolicyResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutResourcePolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_PUT_RESOURCE_POLICY_REQUEST,
+        output: &S_PUT_RESOURCE_POLICY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:PutResourcePolicy",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("PolicyName", &[])],
+    };
+}
+
 /// `secretsmanager:PutSecretValue`.
 #[derive(Debug)]
 pub struct PutSecretValue;
@@ -351,9 +403,62 @@ impl wire::Operation for UpdateSecret {
     };
 }
 
+/// `secretsmanager:UpdateSecretVersionStage`.
+#[derive(Debug)]
+pub struct UpdateSecretVersionStage;
+impl wire::Operation for UpdateSecretVersionStage {
+    type Input = UpdateSecretVersionStageRequest;
+    type Output = UpdateSecretVersionStageResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateSecretVersionStage",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_SECRET_VERSION_STAGE_REQUEST,
+        output: &S_UPDATE_SECRET_VERSION_STAGE_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:UpdateSecretVersionStage",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `secretsmanager:ValidateResourcePolicy`.
+#[derive(Debug)]
+pub struct ValidateResourcePolicy;
+impl wire::Operation for ValidateResourcePolicy {
+    type Input = ValidateResourcePolicyRequest;
+    type Output = ValidateResourcePolicyResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ValidateResourcePolicy",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_VALIDATE_RESOURCE_POLICY_REQUEST,
+        output: &S_VALIDATE_RESOURCE_POLICY_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "secretsmanager:ValidateResourcePolicy",
+            resource: "arn:aws:secretsmanager:{region}:{account}:secret:{SecretId|secret}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <CreateSecret as wire::Operation>::SPEC,
+    <DeleteResourcePolicy as wire::Operation>::SPEC,
     <DeleteSecret as wire::Operation>::SPEC,
     <DescribeSecret as wire::Operation>::SPEC,
     <GetRandomPassword as wire::Operation>::SPEC,
@@ -361,11 +466,14 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetSecretValue as wire::Operation>::SPEC,
     <ListSecretVersionIds as wire::Operation>::SPEC,
     <ListSecrets as wire::Operation>::SPEC,
+    <PutResourcePolicy as wire::Operation>::SPEC,
     <PutSecretValue as wire::Operation>::SPEC,
     <RestoreSecret as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
     <UpdateSecret as wire::Operation>::SPEC,
+    <UpdateSecretVersionStage as wire::Operation>::SPEC,
+    <ValidateResourcePolicy as wire::Operation>::SPEC,
 ];
 
 /// `CreateSecretRequest`.
@@ -413,6 +521,23 @@ pub struct CrossAccountReplicaEntry {
     pub status_message: Option<String>,
 }
 wire::shape!(CrossAccountReplicaEntry: "ReplicaSecretARN" replica_secret_arn, "ReplicationRoleARN" replication_role_arn, "ReplicationStatus" replication_status, "StatusMessage" status_message,);
+
+/// `DeleteResourcePolicyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteResourcePolicyRequest {
+    pub secret_id: String,
+    pub policy_name: Option<String>,
+}
+wire::shape!(DeleteResourcePolicyRequest: "SecretId" secret_id, "PolicyName" policy_name,);
+
+/// `DeleteResourcePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteResourcePolicyResponse {
+    pub arn: Option<String>,
+    pub name: Option<String>,
+    pub policy_name: Option<String>,
+}
+wire::shape!(DeleteResourcePolicyResponse: "ARN" arn, "Name" name, "PolicyName" policy_name,);
 
 /// `DeleteSecretRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -585,6 +710,25 @@ pub struct ListSecretsResponse {
 }
 wire::shape!(ListSecretsResponse: "SecretList" secret_list, "NextToken" next_token,);
 
+/// `PutResourcePolicyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutResourcePolicyRequest {
+    pub secret_id: String,
+    pub resource_policy: String,
+    pub policy_name: Option<String>,
+    pub block_public_policy: Option<bool>,
+}
+wire::shape!(PutResourcePolicyRequest: "SecretId" secret_id, "ResourcePolicy" resource_policy, "PolicyName" policy_name, "BlockPublicPolicy" block_public_policy,);
+
+/// `PutResourcePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutResourcePolicyResponse {
+    pub arn: Option<String>,
+    pub name: Option<String>,
+    pub policy_name: Option<String>,
+}
+wire::shape!(PutResourcePolicyResponse: "ARN" arn, "Name" name, "PolicyName" policy_name,);
+
 /// `PutSecretValueRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutSecretValueRequest {
@@ -732,6 +876,48 @@ pub struct UpdateSecretResponse {
     pub version_id: Option<String>,
 }
 wire::shape!(UpdateSecretResponse: "ARN" arn, "Name" name, "VersionId" version_id,);
+
+/// `UpdateSecretVersionStageRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateSecretVersionStageRequest {
+    pub secret_id: String,
+    pub version_stage: String,
+    pub remove_from_version_id: Option<String>,
+    pub move_to_version_id: Option<String>,
+}
+wire::shape!(UpdateSecretVersionStageRequest: "SecretId" secret_id, "VersionStage" version_stage, "RemoveFromVersionId" remove_from_version_id, "MoveToVersionId" move_to_version_id,);
+
+/// `UpdateSecretVersionStageResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateSecretVersionStageResponse {
+    pub arn: Option<String>,
+    pub name: Option<String>,
+}
+wire::shape!(UpdateSecretVersionStageResponse: "ARN" arn, "Name" name,);
+
+/// `ValidateResourcePolicyRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ValidateResourcePolicyRequest {
+    pub secret_id: Option<String>,
+    pub resource_policy: String,
+}
+wire::shape!(ValidateResourcePolicyRequest: "SecretId" secret_id, "ResourcePolicy" resource_policy,);
+
+/// `ValidateResourcePolicyResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ValidateResourcePolicyResponse {
+    pub policy_validation_passed: Option<bool>,
+    pub validation_errors: Option<Vec<ValidationErrorsEntry>>,
+}
+wire::shape!(ValidateResourcePolicyResponse: "PolicyValidationPassed" policy_validation_passed, "ValidationErrors" validation_errors,);
+
+/// `ValidationErrorsEntry`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ValidationErrorsEntry {
+    pub check_name: Option<String>,
+    pub error_message: Option<String>,
+}
+wire::shape!(ValidationErrorsEntry: "CheckName" check_name, "ErrorMessage" error_message,);
 
 static S_ADD_REPLICA_REGION_LIST_TYPE: Shape =
     Shape::List(List { member: &S_REPLICA_REGION_TYPE, element: "member", flattened: false, min: Some(1), max: None });
@@ -946,6 +1132,58 @@ static S_CROSS_ACCOUNT_REPLICA_LIST_TYPE: Shape = Shape::List(List {
     flattened: false,
     min: Some(1),
     max: Some(100),
+});
+static S_DELETE_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteResourcePolicyRequest",
+    members: &[
+        Member {
+            name: "SecretId",
+            wire: "",
+            shape: &S_SECRET_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyName",
+            wire: "",
+            shape: &S_RESOURCE_POLICY_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_RESOURCE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DeleteResourcePolicyResponse",
+    members: &[
+        Member {
+            name: "ARN",
+            wire: "",
+            shape: &S_SECRET_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyName",
+            wire: "",
+            shape: &S_RESOURCE_POLICY_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
 });
 static S_DELETE_SECRET_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteSecretRequest",
@@ -1215,6 +1453,7 @@ static S_DESCRIPTION_TYPE: Shape =
     Shape::String { min: None, max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_DURATION_TYPE: Shape =
     Shape::String { min: Some(2), max: Some(3), pattern: Some("[0-9]+h"), values: &[], sensitive: false };
+static S_ERROR_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_EXCLUDE_CHARACTERS_TYPE: Shape =
     Shape::String { min: Some(0), max: Some(4096), pattern: None, values: &[], sensitive: false };
 static S_EXCLUDE_LOWERCASE_TYPE: Shape = Shape::Boolean;
@@ -1706,6 +1945,74 @@ static S_NON_EMPTY_RESOURCE_POLICY_TYPE: Shape =
 static S_OWNING_SERVICE_TYPE: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_PASSWORD_LENGTH_TYPE: Shape = Shape::Integer { min: Some(1), max: Some(4096) };
+static S_PUT_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutResourcePolicyRequest",
+    members: &[
+        Member {
+            name: "SecretId",
+            wire: "",
+            shape: &S_SECRET_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResourcePolicy",
+            wire: "",
+            shape: &S_NON_EMPTY_RESOURCE_POLICY_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyName",
+            wire: "",
+            shape: &S_RESOURCE_POLICY_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BlockPublicPolicy",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PUT_RESOURCE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "PutResourcePolicyResponse",
+    members: &[
+        Member {
+            name: "ARN",
+            wire: "",
+            shape: &S_SECRET_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PolicyName",
+            wire: "",
+            shape: &S_RESOURCE_POLICY_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_PUT_SECRET_VALUE_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutSecretValueRequest",
     members: &[
@@ -2388,6 +2695,134 @@ static S_UPDATE_SECRET_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_UPDATE_SECRET_VERSION_STAGE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateSecretVersionStageRequest",
+    members: &[
+        Member {
+            name: "SecretId",
+            wire: "",
+            shape: &S_SECRET_ID_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "VersionStage",
+            wire: "",
+            shape: &S_SECRET_VERSION_STAGE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RemoveFromVersionId",
+            wire: "",
+            shape: &S_SECRET_VERSION_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MoveToVersionId",
+            wire: "",
+            shape: &S_SECRET_VERSION_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_SECRET_VERSION_STAGE_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateSecretVersionStageResponse",
+    members: &[
+        Member {
+            name: "ARN",
+            wire: "",
+            shape: &S_SECRET_ARN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_SECRET_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_VALIDATE_RESOURCE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ValidateResourcePolicyRequest",
+    members: &[
+        Member {
+            name: "SecretId",
+            wire: "",
+            shape: &S_SECRET_ID_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResourcePolicy",
+            wire: "",
+            shape: &S_NON_EMPTY_RESOURCE_POLICY_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_VALIDATE_RESOURCE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ValidateResourcePolicyResponse",
+    members: &[
+        Member {
+            name: "PolicyValidationPassed",
+            wire: "",
+            shape: &S_BOOLEAN_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ValidationErrors",
+            wire: "",
+            shape: &S_VALIDATION_ERRORS_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_VALIDATION_ERRORS_ENTRY: Shape = Shape::Structure(Structure {
+    name: "ValidationErrorsEntry",
+    members: &[
+        Member {
+            name: "CheckName",
+            wire: "",
+            shape: &S_NAME_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorMessage",
+            wire: "",
+            shape: &S_ERROR_MESSAGE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_VALIDATION_ERRORS_TYPE: Shape =
+    Shape::List(List { member: &S_VALIDATION_ERRORS_ENTRY, element: "member", flattened: false, min: None, max: None });
 static EMPTY: Shape = Shape::Structure(Structure { name: "Empty", members: &[], payload: None });
 
 /// The service's exceptions.
@@ -2428,6 +2863,10 @@ pub mod error {
     /// `PreconditionNotMetException`.
     pub fn precondition_not_met_exception(message: impl Into<String>) -> Error {
         Error::new("PreconditionNotMetException", 400, message)
+    }
+    /// `PublicPolicyException`.
+    pub fn public_policy_exception(message: impl Into<String>) -> Error {
+        Error::new("PublicPolicyException", 400, message)
     }
     /// `ResourceExistsException`.
     pub fn resource_exists_exception(message: impl Into<String>) -> Error {

@@ -13,6 +13,32 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "sns",
 };
 
+/// `sns:AddPermission`.
+#[derive(Debug)]
+pub struct AddPermission;
+impl wire::Operation for AddPermission {
+    type Input = AddPermissionInput;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "AddPermission",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_ADD_PERMISSION_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "sns:AddPermission",
+            resource: "arn:aws:sns:{region}:{account}:{TopicArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `sns:ConfirmSubscription`.
 #[derive(Debug)]
 pub struct ConfirmSubscription;
@@ -289,6 +315,32 @@ impl wire::Operation for PublishBatch {
     };
 }
 
+/// `sns:RemovePermission`.
+#[derive(Debug)]
+pub struct RemovePermission;
+impl wire::Operation for RemovePermission {
+    type Input = RemovePermissionInput;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RemovePermission",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_REMOVE_PERMISSION_INPUT,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "sns:RemovePermission",
+            resource: "arn:aws:sns:{region}:{account}:{TopicArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `sns:SetSubscriptionAttributes`.
 #[derive(Debug)]
 pub struct SetSubscriptionAttributes;
@@ -442,6 +494,7 @@ impl wire::Operation for UntagResource {
 
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
+    <AddPermission as wire::Operation>::SPEC,
     <ConfirmSubscription as wire::Operation>::SPEC,
     <CreateTopic as wire::Operation>::SPEC,
     <DeleteTopic as wire::Operation>::SPEC,
@@ -453,6 +506,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListTopics as wire::Operation>::SPEC,
     <Publish as wire::Operation>::SPEC,
     <PublishBatch as wire::Operation>::SPEC,
+    <RemovePermission as wire::Operation>::SPEC,
     <SetSubscriptionAttributes as wire::Operation>::SPEC,
     <SetTopicAttributes as wire::Operation>::SPEC,
     <Subscribe as wire::Operation>::SPEC,
@@ -460,6 +514,16 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <Unsubscribe as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
 ];
+
+/// `AddPermissionInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddPermissionInput {
+    pub topic_arn: String,
+    pub label: String,
+    pub aws_account_id: Vec<String>,
+    pub action_name: Vec<String>,
+}
+wire::shape!(AddPermissionInput: "TopicArn" topic_arn, "Label" label, "AWSAccountId" aws_account_id, "ActionName" action_name,);
 
 /// `BatchResultErrorEntry`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -669,6 +733,14 @@ pub struct PublishResponse {
 }
 wire::shape!(PublishResponse: "MessageId" message_id, "SequenceNumber" sequence_number,);
 
+/// `RemovePermissionInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemovePermissionInput {
+    pub topic_arn: String,
+    pub label: String,
+}
+wire::shape!(RemovePermissionInput: "TopicArn" topic_arn, "Label" label,);
+
 /// `SetSubscriptionAttributesInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SetSubscriptionAttributesInput {
@@ -764,6 +836,46 @@ wire::shape!(UntagResourceRequest: "ResourceArn" resource_arn, "TagKeys" tag_key
 pub struct UntagResourceResponse {}
 wire::shape!(UntagResourceResponse:);
 
+static S_ACTIONS_LIST: Shape =
+    Shape::List(List { member: &S_ACTION, element: "member", flattened: false, min: None, max: None });
+static S_ADD_PERMISSION_INPUT: Shape = Shape::Structure(Structure {
+    name: "AddPermissionInput",
+    members: &[
+        Member {
+            name: "TopicArn",
+            wire: "",
+            shape: &S_TOPIC_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Label",
+            wire: "",
+            shape: &S_LABEL,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AWSAccountId",
+            wire: "",
+            shape: &S_DELEGATES_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActionName",
+            wire: "",
+            shape: &S_ACTIONS_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_AMAZON_RESOURCE_NAME: Shape =
     Shape::String { min: Some(1), max: Some(1011), pattern: None, values: &[], sensitive: false };
 static S_BATCH_RESULT_ERROR_ENTRY: Shape = Shape::Structure(Structure {
@@ -904,6 +1016,8 @@ static S_CREATE_TOPIC_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_DELEGATES_LIST: Shape =
+    Shape::List(List { member: &S_DELEGATE, element: "member", flattened: false, min: None, max: None });
 static S_DELETE_TOPIC_INPUT: Shape = Shape::Structure(Structure {
     name: "DeleteTopicInput",
     members: &[Member {
@@ -1389,6 +1503,28 @@ static S_PUBLISH_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_REMOVE_PERMISSION_INPUT: Shape = Shape::Structure(Structure {
+    name: "RemovePermissionInput",
+    members: &[
+        Member {
+            name: "TopicArn",
+            wire: "",
+            shape: &S_TOPIC_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Label",
+            wire: "",
+            shape: &S_LABEL,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_SET_SUBSCRIPTION_ATTRIBUTES_INPUT: Shape = Shape::Structure(Structure {
     name: "SetSubscriptionAttributesInput",
     members: &[
@@ -1676,12 +1812,15 @@ static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
 static S_UNTAG_RESOURCE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "UntagResourceResponse", members: &[], payload: None });
 static S_ACCOUNT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ACTION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ATTRIBUTE_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ATTRIBUTE_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_AUTHENTICATE_ON_UNSUBSCRIBE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_BOOLEAN: Shape = Shape::Boolean;
+static S_DELEGATE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ENDPOINT: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_LABEL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MESSAGE_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_MESSAGE_STRUCTURE: Shape =

@@ -13,6 +13,32 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "sqs",
 };
 
+/// `sqs:AddPermission`.
+#[derive(Debug)]
+pub struct AddPermission;
+impl wire::Operation for AddPermission {
+    type Input = AddPermissionRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "AddPermission",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_ADD_PERMISSION_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "sqs:AddPermission",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `sqs:CancelMessageMoveTask`.
 #[derive(Debug)]
 pub struct CancelMessageMoveTask;
@@ -393,6 +419,32 @@ impl wire::Operation for ReceiveMessage {
     };
 }
 
+/// `sqs:RemovePermission`.
+#[derive(Debug)]
+pub struct RemovePermission;
+impl wire::Operation for RemovePermission {
+    type Input = RemovePermissionRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "RemovePermission",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_REMOVE_PERMISSION_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "sqs:RemovePermission",
+            resource: "arn:aws:sqs:{region}:{account}:{QueueUrl|url}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `sqs:SendMessage`.
 #[derive(Debug)]
 pub struct SendMessage;
@@ -561,6 +613,7 @@ impl wire::Operation for UntagQueue {
 
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
+    <AddPermission as wire::Operation>::SPEC,
     <CancelMessageMoveTask as wire::Operation>::SPEC,
     <ChangeMessageVisibility as wire::Operation>::SPEC,
     <ChangeMessageVisibilityBatch as wire::Operation>::SPEC,
@@ -576,6 +629,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <ListQueues as wire::Operation>::SPEC,
     <PurgeQueue as wire::Operation>::SPEC,
     <ReceiveMessage as wire::Operation>::SPEC,
+    <RemovePermission as wire::Operation>::SPEC,
     <SendMessage as wire::Operation>::SPEC,
     <SendMessageBatch as wire::Operation>::SPEC,
     <SetQueueAttributes as wire::Operation>::SPEC,
@@ -583,6 +637,16 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <TagQueue as wire::Operation>::SPEC,
     <UntagQueue as wire::Operation>::SPEC,
 ];
+
+/// `AddPermissionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddPermissionRequest {
+    pub queue_url: String,
+    pub label: String,
+    pub aws_account_ids: Vec<String>,
+    pub actions: Vec<String>,
+}
+wire::shape!(AddPermissionRequest: "QueueUrl" queue_url, "Label" label, "AWSAccountIds" aws_account_ids, "Actions" actions,);
 
 /// `BatchResultErrorEntry`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -882,6 +946,14 @@ pub struct ReceiveMessageResult {
 }
 wire::shape!(ReceiveMessageResult: "Messages" messages,);
 
+/// `RemovePermissionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemovePermissionRequest {
+    pub queue_url: String,
+    pub label: String,
+}
+wire::shape!(RemovePermissionRequest: "QueueUrl" queue_url, "Label" label,);
+
 /// `SendMessageBatchRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SendMessageBatchRequest {
@@ -987,6 +1059,48 @@ pub struct UntagQueueRequest {
 }
 wire::shape!(UntagQueueRequest: "QueueUrl" queue_url, "TagKeys" tag_keys,);
 
+static S_AWS_ACCOUNT_ID_LIST: Shape =
+    Shape::List(List { member: &S_STRING, element: "member", flattened: true, min: None, max: None });
+static S_ACTION_NAME_LIST: Shape =
+    Shape::List(List { member: &S_STRING, element: "member", flattened: true, min: None, max: None });
+static S_ADD_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "AddPermissionRequest",
+    members: &[
+        Member {
+            name: "QueueUrl",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Label",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AWSAccountIds",
+            wire: "",
+            shape: &S_AWS_ACCOUNT_ID_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Actions",
+            wire: "",
+            shape: &S_ACTION_NAME_LIST,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_ATTRIBUTE_NAME_LIST: Shape =
     Shape::List(List { member: &S_QUEUE_ATTRIBUTE_NAME, element: "member", flattened: true, min: None, max: None });
 static S_BATCH_RESULT_ERROR_ENTRY: Shape = Shape::Structure(Structure {
@@ -1989,6 +2103,28 @@ static S_RECEIVE_MESSAGE_RESULT: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_REMOVE_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "RemovePermissionRequest",
+    members: &[
+        Member {
+            name: "QueueUrl",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Label",
+            wire: "",
+            shape: &S_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_SEND_MESSAGE_BATCH_REQUEST: Shape = Shape::Structure(Structure {

@@ -88,6 +88,17 @@ impl Origin {
     }
 }
 
+/// A service that calls by itself, on behalf of one of its resources: what it calls has to allow it.
+/// Source: IAM User Guide, "AWS service principals", "The confused deputy problem".
+#[derive(Clone, Debug)]
+pub struct ActingService {
+    /// `events.amazonaws.com`
+    pub name: String,
+    /// The rule, topic, bucket, alarm, … for which it calls.
+    pub source_arn: String,
+    pub source_account: String,
+}
+
 impl Principal {
     /// A session of a role, with nothing that bounds it.
     pub fn role(role_arn: impl Into<String>, session: impl Into<String>, attempt: Option<String>) -> Self {
@@ -194,6 +205,7 @@ pub struct Cx {
     attempt: Option<Arc<str>>,
     origin: Option<Arc<Origin>>,
     worker: Option<Arc<Worker>>,
+    service: Option<Arc<ActingService>>,
 }
 
 impl Cx {
@@ -210,6 +222,7 @@ impl Cx {
             attempt: None,
             origin: None,
             worker: None,
+            service: None,
         }
     }
     /// The platform's own context, with all powers: for runners.
@@ -261,6 +274,11 @@ impl Cx {
     pub fn with_task(&self, id: &str) -> Self {
         Self { task: Some(Arc::new((id.to_owned(), AtomicU32::new(0)))), ..self.clone() }
     }
+    /// The same, on behalf of no task: for looking, whose answer is not to be remembered.
+    #[must_use]
+    pub fn without_task(&self) -> Self {
+        Self { task: None, ..self.clone() }
+    }
     #[must_use]
     pub fn with_region(&self, region: &str) -> Self {
         Self { region: region.into(), ..self.clone() }
@@ -268,7 +286,27 @@ impl Cx {
     /// The same call, made by the platform itself.
     #[must_use]
     pub fn as_platform(&self) -> Self {
-        Self { principal: Arc::new(Principal::Platform), ..self.clone() }
+        Self { principal: Arc::new(Principal::Platform), service: None, ..self.clone() }
+    }
+    /// The same call, made by a service for one of its resources: the policy of what it calls is asked.
+    #[must_use]
+    pub fn as_service(&self, name: &str, source_arn: &str) -> Self {
+        let source_account = source_arn.split(':').nth(4).filter(|account| !account.is_empty());
+        let service = ActingService {
+            name: name.to_owned(),
+            source_arn: source_arn.to_owned(),
+            source_account: source_account.unwrap_or(&self.account).to_owned(),
+        };
+        Self { principal: Arc::new(Principal::Platform), service: Some(Arc::new(service)), ..self.clone() }
+    }
+    /// The service that calls by itself, where one does.
+    pub fn service(&self) -> Option<&ActingService> {
+        self.service.as_deref()
+    }
+    /// The same call where its resource is: in the account that owns it, after that account has let the caller in.
+    #[must_use]
+    pub fn in_account(&self, account: &str) -> Self {
+        Self { account: account.into(), ..self.clone() }
     }
     /// The same, made by one of the platform's services for the principal: `cloudformation.amazonaws.com`.
     #[must_use]
@@ -310,13 +348,15 @@ impl Cx {
     }
     #[must_use]
     pub fn as_principal(&self, principal: Principal) -> Self {
-        Self { principal: Arc::new(principal), ..self.clone() }
+        Self { principal: Arc::new(principal), service: None, ..self.clone() }
     }
-    /// Acts with these credentials.
+    /// Acts with these credentials, in the account that they are of.
     #[must_use]
     pub fn with_credentials(&self, credentials: Credentials) -> Self {
         let attempt = credentials.attempt.map(Into::into);
-        Self { principal: Arc::new(credentials.principal), attempt, ..self.clone() }
+        let account = Some(credentials.account).filter(|account| !account.is_empty());
+        let account = account.map_or_else(|| self.account.clone(), Into::into);
+        Self { principal: Arc::new(credentials.principal), account, attempt, service: None, ..self.clone() }
     }
     /// Acts as a role that the caller's resource was given (a function's, job's or state machine's role).
     ///

@@ -65,6 +65,11 @@ pub trait Identity: Send + Sync {
     /// The keys with this access key id; `None` where it does not exist or was revoked.
     async fn credentials(&self, access_key: &str) -> Result<Option<Credentials>, Error>;
 
+    /// Whether other accounts exist beside the server's own: only then can anybody name what is another's.
+    fn has_other_accounts(&self) -> bool {
+        false
+    }
+
     /// # Errors
     /// `AccessDeniedException` naming principal, action and resource.
     async fn authorize(&self, principal: &Principal, action: &str, resource: &str) -> Result<(), Error>;

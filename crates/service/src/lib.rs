@@ -29,7 +29,7 @@ pub mod policy;
 mod refused;
 mod router;
 
-pub use cx::{Cx, Origin, Principal, SessionContext};
+pub use cx::{ActingService, Cx, Origin, Principal, SessionContext};
 pub use platform::{AccountSettings, Accounts, Platform, Settings};
 pub use router::{Audience, Handle, Router, refusal};
 

@@ -81,6 +81,48 @@ fn weigh(policies: &[Value], asked: Asked<'_>, who: impl Fn(&Value) -> Option<Ve
     verdict
 }
 
+/// The policy of a resource in its form: whom, what, and nothing that is not of the language.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse_resource_policy(text: &str) -> Result<Value, String> {
+    const FIELDS: [&str; 9] =
+        ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
+    let policy: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    let members = policy.as_object().ok_or("not a JSON object")?;
+    if let Some(other) = members.keys().find(|name| !["Version", "Id", "Statement"].contains(&name.as_str())) {
+        return Err(format!("unknown element {other}"));
+    }
+    if !matches!(policy.get("Version").map(Value::as_str), None | Some(Some("2012-10-17" | "2008-10-17"))) {
+        return Err("Version must be 2012-10-17 or 2008-10-17".to_owned());
+    }
+    if one_or_many(&policy["Statement"]).next().is_none() {
+        return Err("it has no Statement".to_owned());
+    }
+    for statement in one_or_many(&policy["Statement"]) {
+        let fields = statement.as_object().ok_or("a Statement is not an object")?;
+        if let Some(other) = fields.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+            return Err(format!("unknown element {other} in a Statement"));
+        }
+        if !matches!(statement["Effect"].as_str(), Some("Allow" | "Deny")) {
+            return Err("Effect must be Allow or Deny".to_owned());
+        }
+        if statement.get("Principal").is_some() == statement.get("NotPrincipal").is_some() {
+            return Err("a Statement must have either Principal or NotPrincipal".to_owned());
+        }
+        if statement.get("Action").is_some() == statement.get("NotAction").is_some() {
+            return Err("a Statement must have either Action or NotAction".to_owned());
+        }
+        let operators = statement.get("Condition").map_or(Ok(Vec::new()), |condition| {
+            condition.as_object().map(|map| map.keys().collect()).ok_or("Condition must be an object")
+        })?;
+        if let Some(unknown) = operators.into_iter().find(|name| !condition::is_operator(name)) {
+            return Err(format!("unknown condition operator {unknown}"));
+        }
+    }
+    Ok(policy)
+}
+
 /// The condition keys that statements about an action ask for, in conditions and in variables.
 pub fn asked_about(policies: &[Value], action: &str) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
@@ -127,6 +169,18 @@ pub fn withheld(policies: &[Value], asked: Asked<'_>) -> BTreeSet<String> {
     keys
 }
 
+/// Whether a name is the service's, plain or in the form of a region: `logs.eu-west-1.amazonaws.com`.
+fn is_service(name: &str, service: &str) -> bool {
+    if name == "*" || name == service {
+        return true;
+    }
+    let Some((own, _)) = service.split_once(".amazonaws.com") else { return false };
+    let between = name.strip_prefix(own).and_then(|rest| rest.strip_suffix(".amazonaws.com"));
+    between.and_then(|rest| rest.strip_prefix('.')).is_some_and(|region| {
+        region.split('-').count() >= 3 && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    })
+}
+
 /// Whether a statement's principal is the caller: `Allowed` where it names the caller, `Delegated` where only the account.
 fn named(statement: &Value, caller: Caller<'_>) -> Option<Verdict> {
     let of = |principal: &Value| {
@@ -141,7 +195,7 @@ fn named(statement: &Value, caller: Caller<'_>) -> Option<Verdict> {
                 let root = format!("arn:aws:iam::{}:root", caller.account);
                 let found = match kind.as_str() {
                     "AWS" if name == "*" => Some(Verdict::Allowed),
-                    "Service" if name == caller.service || (name == "*" && !caller.service.is_empty()) => {
+                    "Service" if !caller.service.is_empty() && is_service(name, caller.service) => {
                         Some(Verdict::Allowed)
                     }
                     _ if caller.account.is_empty() => None,

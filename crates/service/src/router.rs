@@ -13,13 +13,13 @@ use wire::codec::asl;
 use wire::reflect::{self, Mismatch};
 use wire::{Error, Operation, OperationSpec};
 
+use crate::{Cx, Principal};
 use crate::attempts::{Open, Outcome, Participant};
 use crate::authorization::Guard;
 use crate::identity::Identity;
 use crate::lineage::{self, Lineage, Noting, Worker};
 use crate::listeners::{Heard, Listener};
 use crate::meter::{Measured, Meter};
-use crate::{Cx, Principal};
 
 /// One operation of a service. The input has been decoded and checked and the caller authorised.
 #[async_trait]
@@ -105,6 +105,9 @@ impl Router {
     }
     pub fn identity(&self) -> &Arc<dyn Identity> {
         self.identity.get().expect("the server sets it before it serves")
+    }
+    pub(crate) fn has_other_accounts(&self) -> bool {
+        self.identity.get().is_some_and(|identity| identity.has_other_accounts())
     }
     /// Adds who knows the policies of a service's resources, by the service in their ARNs.
     pub fn add_guard(&self, service: &'static str, guard: Arc<dyn Guard>) {
@@ -263,13 +266,15 @@ impl Router {
         let Some(entry) = self.entry(spec.service.name, spec.name) else {
             return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
         };
-        let mut touched = Vec::new();
-        if !matches!(cx.principal(), Principal::Root | Principal::Platform) {
+        let (mut home, mut touched) = (None, Vec::new());
+        if self.is_weighed(cx, spec.service.name) {
             let value = reflect::into_value(input.clone());
-            self.admit(cx, spec, &value).await?;
-            touched = self.touches(cx, spec, &value);
+            home = self.admit(cx, spec, &value).await?;
+            if cx.principal().has_policies() || matches!(cx.principal(), Principal::Anonymous) {
+                touched = self.touches(cx, spec, &value);
+            }
         }
-        let output = (entry.call)(cx.clone(), Box::new(input)).await?;
+        let output = (entry.call)(at_home(cx, home), Box::new(input)).await?;
         note(cx, touched);
         Ok(*downcast::<O::Output>(output)?)
     }
@@ -279,12 +284,12 @@ impl Router {
         let Some(entry) = self.entry(spec.service.name, spec.name) else {
             return Err(Error::not_implemented(format!("{}:{}", spec.service.name, spec.name)));
         };
-        self.admit(cx, spec, &input).await?;
+        let home = self.admit(cx, spec, &input).await?;
         crate::refused::check(spec, &input)?;
         let touched = self.touches(cx, spec, &input);
         let input = (entry.decode)(input)
             .map_err(|e| Error::serialization(format!("{} of {}: {e}", spec.name, spec.service.name)))?;
-        let output = (entry.call)(cx.clone(), input).await?;
+        let output = (entry.call)(at_home(cx, home), input).await?;
         note(cx, touched);
         (entry.encode)(output)
     }
@@ -332,6 +337,11 @@ pub fn refusal(spec: &OperationSpec, error: Error) -> Error {
         return Error::new("InvalidParameterException", error.status(), error.message());
     }
     error
+}
+
+/// The call where what it acts on is.
+fn at_home(cx: &Cx, account: Option<String>) -> Cx {
+    account.map_or_else(|| cx.clone(), |account| cx.in_account(&account))
 }
 
 fn downcast<T: 'static>(erased: Erased) -> Result<Box<T>, Error> {

@@ -13,6 +13,8 @@ use wire::Error;
 use wire::arn::Arn;
 
 pub(crate) const DELIVER: &str = "events:deliver";
+/// As policies of targets name it.
+const SERVICE: &str = "events.amazonaws.com";
 
 /// What is brought where.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -85,10 +87,12 @@ impl Deliverer {
         let arn = Arn::parse(&delivery.target_arn)
             .ok_or_else(|| Error::validation(format!("not an ARN: {}", delivery.target_arn)))?;
         let region = if arn.region.is_empty() { &delivery.region } else { &arn.region };
-        let mut cx = Cx::platform(&self.router, &delivery.account, region).with_task(task);
-        if let Some(role) = &delivery.role_arn {
-            cx = cx.assume(role, "events").await?;
-        }
+        let own = Cx::platform(&self.router, &delivery.account, region).with_task(task);
+        // A target that needs no role is called by the service itself: its own policy decides.
+        let cx = match &delivery.role_arn {
+            Some(role) => own.assume(role, "events").await?,
+            None => own.as_service(SERVICE, &delivery.source_arn),
+        };
         let input = delivery.input.clone();
         match (arn.service.as_str(), arn.resource.split([':', '/']).next().unwrap_or_default()) {
             ("states", "stateMachine") => {
@@ -168,14 +172,18 @@ impl Deliverer {
             entry.resources = serde_json::from_value(event["resources"].clone()).ok();
         }
         let request = api_events::PutEventsRequest { entries: vec![entry], ..api_events::PutEventsRequest::default() };
-        let answer = cx.call::<api_events::PutEvents>(request).await?;
+        // Events of AWS's services are passed on, too, which no caller could put.
+        cx.router().authorize(cx, "events:PutEvents", &delivery.target_arn).await?;
+        let answer = cx.as_platform().call::<api_events::PutEvents>(request).await?;
         let failed = answer.entries.unwrap_or_default().into_iter().find_map(|entry| entry.error_message);
         failed.map_or(Ok(()), |message| Err(Error::validation(message)))
     }
 
     async fn bury(&self, task: &str, delivery: &Delivery, error: &Error) -> Result<(), Error> {
         let Some(target) = delivery.dead_letter_arn.as_deref().and_then(Arn::parse) else { return Ok(()) };
-        let cx = Cx::platform(&self.router, &delivery.account, &target.region).with_task(&format!("{task}/dead"));
+        let cx = Cx::platform(&self.router, &delivery.account, &target.region)
+            .as_service(SERVICE, &delivery.source_arn)
+            .with_task(&format!("{task}/dead"));
         let attribute = |(name, value): (&str, &str)| {
             let value = api_sqs::MessageAttributeValue {
                 data_type: "String".to_owned(),

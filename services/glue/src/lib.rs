@@ -52,6 +52,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Arc<Glue> {
         store: platform.control.store().clone(),
     });
     ops::register(&platform.router, &service);
+    platform.router.add_guard("glue", service.clone());
     platform.router.add_participant(service.clone());
     crawlers::register(&platform.control, &service);
     triggers::register(&platform.control, &service);

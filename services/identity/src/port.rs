@@ -67,6 +67,10 @@ impl service::identity::Identity for Identity {
         }))
     }
 
+    fn has_other_accounts(&self) -> bool {
+        !self.accounts.is_empty()
+    }
+
     async fn authorize(&self, principal: &Principal, action: &str, resource: &str) -> Result<(), Error> {
         match self.judge(principal, action, resource, &Nothing).await? {
             Judgement::Allowed => Ok(()),

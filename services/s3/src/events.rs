@@ -392,11 +392,17 @@ impl S3 {
             };
         }
         let arn = Arn::parse(&target).ok_or_else(|| Error::internal(format!("{target} is no ARN")))?;
-        let cx = cx.with_region(&arn.region);
+        let platform = cx.with_region(&arn.region);
+        let bucket = match message["Records"][0]["s3"]["bucket"]["arn"].as_str() {
+            Some(arn) => arn.to_owned(),
+            // The event that only tries the way.
+            None => format!("arn:aws:s3:::{}", message["Bucket"].as_str().unwrap_or_default()),
+        };
+        let cx = platform.as_service("s3.amazonaws.com", &bucket);
         match arn.service.as_str() {
             "sqs" => {
                 let name = json!({ "QueueName": arn.resource, "QueueOwnerAWSAccountId": arn.account });
-                let queue = cx.call_json("sqs", "GetQueueUrl", name).await?;
+                let queue = platform.call_json("sqs", "GetQueueUrl", name).await?;
                 let input = json!({ "QueueUrl": queue["QueueUrl"], "MessageBody": message.to_string() });
                 cx.call_json("sqs", "SendMessage", input).await?;
             }

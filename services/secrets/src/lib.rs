@@ -26,7 +26,9 @@ pub fn register(platform: &Platform) -> Arc<Secrets> {
     let service = Arc::new(Secrets { store: platform.control.store().clone() });
     operations!(platform.router, service, api_secretsmanager:
         CreateSecret, GetSecretValue, PutSecretValue, UpdateSecret, DescribeSecret, ListSecrets, ListSecretVersionIds, DeleteSecret,
-        RestoreSecret, GetRandomPassword, GetResourcePolicy, TagResource, UntagResource);
+        RestoreSecret, GetRandomPassword, GetResourcePolicy, PutResourcePolicy, DeleteResourcePolicy, ValidateResourcePolicy,
+        UpdateSecretVersionStage, TagResource, UntagResource);
+    platform.router.add_guard("secretsmanager", service.clone());
     operations!(platform.router, service, api_ssm:
         PutParameter, GetParameter, GetParameters, GetParametersByPath, DescribeParameters, DeleteParameter, DeleteParameters,
         AddTagsToResource, RemoveTagsFromResource, ListTagsForResource);

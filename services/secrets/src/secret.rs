@@ -27,6 +27,9 @@ pub(crate) struct Secret {
     pub(crate) changed: Timestamp,
     pub(crate) deletion: Option<Timestamp>,
     pub(crate) versions: BTreeMap<String, Version>,
+    /// Who else may do what with it.
+    #[serde(default)]
+    pub(crate) policy: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -125,7 +128,7 @@ impl Secret {
     }
 
     fn stage(&mut self, stage: &str, id: &str) {
-        let holder = self.versions.iter().find(|(_, v)| v.stages.iter().any(|s| s == stage)).map(|(k, _)| k.clone());
+        let holder = self.holder(stage);
         for version in self.versions.values_mut() {
             version.stages.retain(|s| s != stage && !(stage == CURRENT && s == PREVIOUS));
         }
@@ -136,6 +139,19 @@ impl Secret {
         }
         if let Some(version) = self.versions.get_mut(id) {
             version.stages.push(stage.to_owned());
+        }
+    }
+
+    /// The version that has a stage.
+    pub(crate) fn holder(&self, stage: &str) -> Option<String> {
+        self.versions.iter().find(|(_, v)| v.stages.iter().any(|s| s == stage)).map(|(id, _)| id.clone())
+    }
+
+    /// Gives a stage to a version, or takes it from the one that has it.
+    pub(crate) fn move_stage(&mut self, stage: &str, to: Option<&str>) {
+        match to {
+            Some(to) => self.stage(stage, to),
+            None => self.versions.values_mut().for_each(|version| version.stages.retain(|s| s != stage)),
         }
     }
 

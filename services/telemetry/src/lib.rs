@@ -44,6 +44,7 @@ pub fn register(platform: &Platform) -> Arc<Telemetry> {
         PutLogEvents, GetLogEvents, FilterLogEvents, PutMetricFilter, DescribeMetricFilters, DeleteMetricFilter,
         TestMetricFilter, PutSubscriptionFilter, DescribeSubscriptionFilters, DeleteSubscriptionFilter, PutResourcePolicy,
         DescribeResourcePolicies, DeleteResourcePolicy, PutQueryDefinition, DescribeQueryDefinitions, DeleteQueryDefinition);
+    platform.router.add_guard("logs", service.clone());
     let subscriptions = Arc::new(subscribe::Subscriptions(Arc::clone(&platform.router)));
     platform.control.register(filters::PASS_ON, DELIVERIES_AT_ONCE, subscriptions);
     platform.control.register(RETAIN, 1, service.clone());

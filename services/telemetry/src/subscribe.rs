@@ -46,7 +46,10 @@ impl Runner for Subscriptions {
 
 impl Subscriptions {
     async fn invoke(&self, task: &str, batch: &PassOn) -> Result<(), Error> {
-        let cx = Cx::platform(&self.0, &batch.account, &batch.region).with_task(task);
+        let group = format!("arn:aws:logs:{}:{}:log-group:{}:*", batch.region, batch.account, batch.group);
+        let cx = Cx::platform(&self.0, &batch.account, &batch.region)
+            .as_service("logs.amazonaws.com", &group)
+            .with_task(task);
         let payload = json!({ "awslogs": { "data": data(batch).map_err(Error::internal)? } });
         let input =
             json!({ "FunctionName": batch.destination, "InvocationType": "Event", "Payload": payload.to_string() });

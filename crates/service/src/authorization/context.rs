@@ -143,6 +143,12 @@ fn same(a: &str, b: &str) -> bool {
 }
 
 impl Request<'_> {
+    /// Whether the resource is another account's than the caller's. What no account owns, such as AWS's own policies, is nobody else's.
+    pub(super) fn is_foreign(&self) -> bool {
+        let account = self.resource.split(':').nth(4).unwrap_or_default();
+        account.len() == 12 && account.bytes().all(|digit| digit.is_ascii_digit()) && account != self.cx.account()
+    }
+
     /// The keys that every request has.
     async fn general(&self, key: &str, rest: &str) -> Result<Vec<String>, Error> {
         let cx = self.cx;
@@ -159,6 +165,19 @@ impl Request<'_> {
             "aws:referer" => some(cx.origin().and_then(|o| o.referer.as_deref())),
             "aws:calledvia" | "aws:calledviafirst" | "aws:calledvialast" => some(cx.called_via()),
             "aws:viaawsservice" => one(if cx.called_via().is_some() { "true" } else { "false" }),
+            "aws:sourcearn" => some(cx.service().map(|service| service.source_arn.as_str())),
+            "aws:sourceaccount" => some(cx.service().map(|service| service.source_account.as_str())),
+            // The account that asks; SNS's own key. Source: SNS Developer Guide, "Example cases for Amazon SNS access control".
+            "aws:sourceowner" => one(cx.service().map_or(cx.account(), |service| &service.source_account)),
+            "aws:principalisawsservice" => one(if cx.service().is_some() { "true" } else { "false" }),
+            "aws:principalservicename" | "aws:principalservicenameslist" => {
+                some(cx.service().map(|service| service.name.as_str()))
+            }
+            "aws:principalaccount" | "aws:principalarn" | "aws:principaltype" | "aws:userid"
+                if cx.service().is_some() =>
+            {
+                Vec::new()
+            }
             "aws:principalaccount" => one(principal.account().unwrap_or_else(|| cx.account())),
             "aws:principalarn" => some(principal.policy_arn())
                 .into_iter()

@@ -40,7 +40,11 @@ pub(super) async fn find(how: &str, cx: &Cx, value: &str) -> Result<Option<Strin
     let Some((_, service, operation, member, path)) = LOOKUPS.iter().find(|(kind, ..)| *kind == how) else {
         return Ok(None);
     };
-    match ask(cx, service, operation, json!({ *member: value })).await {
+    // What another account has is looked for there.
+    let account =
+        value.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(3)).filter(|account| account.len() == 12);
+    let there = account.map_or_else(|| cx.clone(), |account| cx.in_account(account));
+    match ask(&there, service, operation, json!({ *member: value })).await {
         Ok(answer) => {
             let found = super::context::at(&answer, path).and_then(Value::as_str).unwrap_or(value);
             Ok(Some(found.to_owned()))
@@ -84,6 +88,8 @@ const TAGS: [(&str, &str, &str, &str, &str); 16] = [
 
 /// A resource's tags, asked of its service as the platform; none where it has none or does not exist.
 pub(super) async fn tags(cx: &Cx, arn: &str) -> Result<Vec<(String, String)>, Error> {
+    let account = arn.split(':').nth(4).filter(|account| account.len() == 12).unwrap_or(cx.account());
+    let cx = &cx.in_account(account);
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [_, _, service, _, _, resource] = parts.as_slice() else { return Ok(Vec::new()) };
     let last = resource.rsplit('/').next().unwrap_or_default();

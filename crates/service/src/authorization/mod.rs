@@ -37,13 +37,15 @@ impl Router {
         self.weigh(&Request { cx, action, resource, keys, input: None, operation: "", passes: "" }).await
     }
 
-    /// Checks all that an operation needs for an input in its canonical form.
+    /// Checks all that an operation needs for an input in its canonical form. Answers the account of what it acts on, where that is
+    /// another's.
     ///
     /// # Errors
     /// `AccessDeniedException`, as the doors answer it.
-    pub async fn admit(&self, cx: &Cx, spec: &OperationSpec, input: &Value) -> Result<(), Error> {
-        if matches!(cx.principal(), Principal::Root | Principal::Platform) {
-            return Ok(());
+    pub async fn admit(&self, cx: &Cx, spec: &OperationSpec, input: &Value) -> Result<Option<String>, Error> {
+        let mut home = None;
+        if !self.is_weighed(cx, spec.service.name) {
+            return Ok(home);
         }
         for need in spec.needs {
             if let Some((member, set)) = need.when {
@@ -67,39 +69,71 @@ impl Router {
                     passes: need.passes,
                 };
                 self.weigh(&request).await?;
+                if need.passes.is_empty() && request.is_foreign() {
+                    home = resource.split(':').nth(4).map(str::to_owned);
+                }
             }
         }
-        Ok(())
+        Ok(home)
+    }
+
+    /// Whether anything but the caller itself may have a say. An owner's keys are weighed where a resource may have a policy that denies,
+    /// or may be another account's.
+    pub(crate) fn is_weighed(&self, cx: &Cx, service: &str) -> bool {
+        match cx.principal() {
+            Principal::Platform => cx.service().is_some(),
+            Principal::Root => self.guard(service).is_some() || self.has_other_accounts(),
+            Principal::Anonymous | Principal::Role { .. } | Principal::User { .. } => true,
+        }
     }
 
     /// The caller's own policies and the resource's, together: a Deny of either is final; in one account the allowance of one is enough,
-    /// from another account both have to allow. Source: IAM User Guide, "Policy evaluation logic".
+    /// from another account both have to allow, and a service that calls by itself has no policies of its own.
+    /// Source: IAM User Guide, "Policy evaluation logic", "Cross-account policy evaluation logic".
     async fn weigh(&self, request: &Request<'_>) -> Result<(), Error> {
         let cx = request.cx;
-        if matches!(cx.principal(), Principal::Root | Principal::Platform) {
+        if matches!(cx.principal(), Principal::Platform) && cx.service().is_none() {
             return Ok(());
         }
         let by_resource = match self.policy_of(request).await? {
             None => None,
             Some(policy) => Some((judged(&policy, request).await?, policy.must_allow)),
         };
-        if let Some((Verdict::Denied, _)) = by_resource {
+        let owner = matches!(cx.principal(), Principal::Root) && !request.is_foreign();
+        if let Some((Verdict::Denied, _)) = by_resource
+            && !(owner && RESCUES.contains(&request.action))
+        {
             return Err(denied(request, "with an explicit deny in a resource-based policy"));
         }
-        if matches!(cx.principal(), Principal::Anonymous) {
+        let not_given =
+            || denied(request, &format!("because no resource-based policy allows the {} action", request.action));
+        if cx.service().is_some() {
+            // What has no policy at all is open to the services of its own account, and to no other's.
             return match by_resource {
                 Some((Verdict::Allowed, _)) => Ok(()),
-                _ => Err(nobody(request.action)),
+                None if !request.is_foreign() => Ok(()),
+                _ => Err(not_given()),
             };
         }
-        let own = self.identity().judge(cx.principal(), request.action, request.resource, request).await?;
-        match (own, by_resource) {
-            (Judgement::Denied(error), _) => Err(error),
-            (_, Some((Verdict::Allowed, _)))
-            | (Judgement::Allowed, None | Some((Verdict::Delegated, _) | (_, false))) => Ok(()),
-            (Judgement::Allowed, Some((_, true))) => {
-                Err(denied(request, &format!("because no resource-based policy allows the {} action", request.action)))
+        let own = match cx.principal() {
+            Principal::Anonymous => {
+                return match by_resource {
+                    Some((Verdict::Allowed, _)) => Ok(()),
+                    _ => Err(nobody(request.action)),
+                };
             }
+            Principal::Root | Principal::Platform if owner => return Ok(()),
+            Principal::Root | Principal::Platform => Judgement::Allowed,
+            principal => self.identity().judge(principal, request.action, request.resource, request).await?,
+        };
+        match (own, by_resource) {
+            (Judgement::Denied(error) | Judgement::Silent(error), None) => Err(error),
+            (Judgement::Denied(error), _) => Err(error),
+            (Judgement::Allowed, Some((Verdict::Allowed | Verdict::Delegated, _))) => Ok(()),
+            (Judgement::Allowed, _) if request.is_foreign() => Err(not_given()),
+            (_, Some((Verdict::Allowed, _))) if !request.is_foreign() => Ok(()),
+            (Judgement::Allowed, None | Some((_, false))) => Ok(()),
+            (Judgement::Allowed, Some((_, true))) => Err(not_given()),
             (Judgement::Silent(error), _) => Err(error),
         }
     }
@@ -133,6 +167,10 @@ async fn judged(policy: &ResourcePolicy, request: &Request<'_>) -> Result<Verdic
     let gathered = gather(request, crate::policy::asked_about(policies, request.action)).await?;
     let arns = request.cx.principal().arns(request.cx.account());
     let caller = Caller { account: request.cx.account(), arns: &arns, canonical: "", service: "" };
+    let caller = match request.cx.service() {
+        Some(service) => Caller { account: "", arns: &[], service: &service.name, ..caller },
+        None => caller,
+    };
     let caller = if matches!(request.cx.principal(), Principal::Anonymous) {
         Caller { account: "", arns: &[], ..caller }
     } else {
@@ -143,8 +181,23 @@ async fn judged(policy: &ResourcePolicy, request: &Request<'_>) -> Result<Verdic
     Ok(evaluate_for(&policy.policy, caller, asked))
 }
 
+/// What the owner's keys may do whatever a policy denies, so that nobody is shut out of what is theirs.
+const RESCUES: [&str; 10] = [
+    "events:PutPermission",
+    "events:RemovePermission",
+    "glue:DeleteResourcePolicy",
+    "glue:PutResourcePolicy",
+    "kms:PutKeyPolicy",
+    "secretsmanager:DeleteResourcePolicy",
+    "secretsmanager:PutResourcePolicy",
+    "sns:SetTopicAttributes",
+    "sqs:DeleteQueue",
+    "sqs:SetQueueAttributes",
+];
+
 fn denied(request: &Request<'_>, why: &str) -> Error {
-    let arn = request.cx.principal().arn(request.cx.account());
+    let cx = request.cx;
+    let arn = cx.service().map_or_else(|| cx.principal().arn(cx.account()), |service| service.name.clone());
     let (action, resource) = (request.action, request.resource);
     Error::access_denied(format!("User: {arn} is not authorized to perform: {action} on resource: {resource} {why}"))
 }

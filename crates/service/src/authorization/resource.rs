@@ -149,8 +149,16 @@ async fn member(
             (bus != "default").then(|| Part::Text(bus.to_owned()))
         }
         "function" => Some(function(value)),
-        // A queue's URL ends with its name.
-        "url" if value.starts_with("http") => Some(Part::Text(value.rsplit('/').next().unwrap_or_default().to_owned())),
+        // A queue's URL ends with the account that has it, and its name.
+        "url" if value.starts_with("http") => {
+            let mut parts = value.trim_end_matches('/').rsplit('/');
+            let name = parts.next().unwrap_or_default();
+            let owner = parts.next().filter(|part| part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit()));
+            Some(match owner {
+                Some(owner) => Part::Whole(format!("arn:aws:sqs:{}:{owner}:{name}", cx.region())),
+                None => Part::Text(name.to_owned()),
+            })
+        }
         "url" => Some(Part::Text(value.to_owned())),
         // The iterator of a stream's shard begins with the stream's ARN.
         "iterator" => Some(Part::Arn(value.split('|').next().unwrap_or(value).to_owned())),

@@ -7,6 +7,12 @@ use serde_json::Value;
 
 use super::{Asked, glob, one_or_many};
 
+/// Whether it is an operator, with `IfExists` and `ForAllValues:` or `ForAnyValue:` as they may be.
+pub(super) fn is_operator(name: &str) -> bool {
+    let plain = name.strip_prefix("ForAllValues:").or_else(|| name.strip_prefix("ForAnyValue:")).unwrap_or(name);
+    OPERATORS.contains(&plain.strip_suffix("IfExists").unwrap_or(plain))
+}
+
 /// The operators that there are, without `IfExists` and the set operators.
 pub const OPERATORS: [&str; 27] = [
     "StringEquals",

@@ -23,9 +23,10 @@ pub(crate) fn register(platform: &Platform) {
     platform.router.set_audience(Arc::new(audience::Listeners::new(&store)));
     operations!(platform.router, service, api_events:
         CreateEventBus, DeleteEventBus, DeleteRule, DescribeEventBus, DescribeRule, DisableRule, EnableRule,
-        ListEventBuses, ListRuleNamesByTarget, ListRules, ListTagsForResource, ListTargetsByRule, PutEvents, PutRule,
-        PutTargets, RemoveTargets, TagResource, TestEventPattern, UntagResource,
+        ListEventBuses, ListRuleNamesByTarget, ListRules, ListTagsForResource, ListTargetsByRule, PutEvents, PutPermission, PutRule,
+        PutTargets, RemovePermission, RemoveTargets, TagResource, TestEventPattern, UntagResource, UpdateEventBus,
     );
     operations!(platform.router, service, api_lakerun: ListRuleTimes);
+    platform.router.add_guard("events", service.clone());
     platform.control.register(fire::FIRE, 2, Arc::new(fire::Firer(store)));
 }

@@ -21,6 +21,13 @@ pub(super) struct Bus {
     pub(super) description: Option<String>,
     pub(super) created_ms: i64,
     pub(super) tags: BTreeMap<String, String>,
+    /// Who else may do what with it.
+    #[serde(default)]
+    pub(super) policy: Option<String>,
+    #[serde(default)]
+    pub(super) modified_ms: Option<i64>,
+    #[serde(default)]
+    pub(super) dead_letter_arn: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,11 +59,21 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// `bus` is a name or an ARN, or nothing for the default bus.
+    /// `bus` is a name or an ARN, or nothing for the default bus. Rules on another account's bus are not made: it does not exist for them.
     pub(super) fn new(cx: &Cx, bus: Option<&str>) -> Self {
-        let bus = bus.unwrap_or(DEFAULT_BUS);
-        let bus = Arn::parse(bus).map_or_else(|| bus.to_owned(), |arn| arn.name().to_owned());
+        let home = Self::of_bus(cx, bus);
+        let foreign = home.account != cx.account() || home.region != cx.region();
+        let bus = if foreign { bus.unwrap_or_default().to_owned() } else { home.bus };
         Self { account: cx.account().to_owned(), region: cx.region().to_owned(), bus }
+    }
+
+    /// Where a bus is that events are put on: by its ARN it may be another account's, which has to let the caller in.
+    pub(super) fn of_bus(cx: &Cx, bus: Option<&str>) -> Self {
+        let bus = bus.unwrap_or(DEFAULT_BUS);
+        match Arn::parse(bus) {
+            Some(arn) => Self { bus: arn.name().to_owned(), account: arn.account, region: arn.region },
+            None => Self { account: cx.account().to_owned(), region: cx.region().to_owned(), bus: bus.to_owned() },
+        }
     }
 
     /// Of a rule's ARN, with the rule's name.
@@ -94,6 +111,9 @@ impl Home {
             description: None,
             created_ms: 0,
             tags: BTreeMap::new(),
+            policy: None,
+            modified_ms: None,
+            dead_letter_arn: None,
         };
         Ok(stored.or_else(|| (self.bus == DEFAULT_BUS).then(default)))
     }

@@ -35,6 +35,7 @@ mod get_table_version;
 mod get_table_versions;
 mod get_tables;
 mod get_trigger;
+mod resource_policies;
 mod search_tables;
 mod start_crawler;
 mod start_trigger;
@@ -69,6 +70,7 @@ mod prelude {
 
 pub(crate) fn register(router: &Router, service: &Arc<Glue>) {
     operations!(router, service, api_glue:
+        PutResourcePolicy, GetResourcePolicy, DeleteResourcePolicy,
         BatchCreatePartition, BatchDeleteConnection, BatchDeletePartition, BatchDeleteTable, BatchGetCrawlers,
         BatchGetDataQualityResult, BatchGetPartition, BatchGetTriggers, BatchUpdatePartition, CreateClassifier,
         CreateConnection, CreateCrawler, CreateDataQualityRuleset, CreateDatabase, CreatePartition, CreateTable,

@@ -169,8 +169,10 @@ fn check_policy(cx: &Cx, text: &str, arn: &str, bypass: bool) -> Result<(), Erro
     Ok(())
 }
 
-fn check_tags(tags: &[Tag]) -> Result<(), Error> {
-    let reserved = tags.iter().any(|tag| tag.tag_key.to_ascii_lowercase().starts_with("aws:"));
+fn check_tags(cx: &Cx, tags: &[Tag]) -> Result<(), Error> {
+    // A service that makes the key for somebody may set them.
+    let aws = |tag: &Tag| tag.tag_key.to_ascii_lowercase().starts_with("aws:");
+    let reserved = cx.called_via().is_none() && tags.iter().any(aws);
     if tags.iter().any(|tag| tag.tag_value.chars().count() > MAX_TAG_VALUE) {
         return Err(tag_exception("A tag's value has at most 256 characters."));
     }
@@ -197,7 +199,7 @@ impl Handle<CreateKey> for Kms {
             return Err(Error::validation(message));
         }
         let tags = req.tags.unwrap_or_default();
-        check_tags(&tags)?;
+        check_tags(cx, &tags)?;
         let (place, mut record) = self.new_key(cx, &spec, "CUSTOMER", req.description)?;
         if let Some(policy) = req.policy {
             check_policy(cx, &policy, &place.arn(), req.bypass_policy_lockout_safety_check == Some(true))?;
@@ -379,12 +381,12 @@ impl Handle<ListKeyPolicies> for Kms {
 #[async_trait]
 impl Handle<TagResource> for Kms {
     async fn handle(&self, cx: &Cx, req: TagResourceRequest) -> Result<Empty, Error> {
-        let tags = req.tags;
+        let (tags, own) = (req.tags, cx.clone());
         self.change(cx, req.key_id, move |record| {
             record.lives()?;
             record.tags.retain(|old| tags.iter().all(|new| new.tag_key != old.tag_key));
             record.tags.extend(tags.iter().cloned());
-            check_tags(&record.tags)
+            check_tags(&own, &record.tags)
         })
         .await?;
         Ok(Empty {})

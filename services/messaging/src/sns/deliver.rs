@@ -95,12 +95,11 @@ impl Deliverer {
         Ok(self.store.read(|tx| tx.get_json(&key)).await?)
     }
 
-    /// The platform's context where the target is, once per task.
-    fn cx(&self, task: &str, target: &str) -> Cx {
-        let arn = Arn::parse(target);
-        let (account, region) =
-            arn.map_or_else(|| (self.account.clone(), String::new()), |arn| (arn.account, arn.region));
-        Cx::platform(&self.router, &account, &region).with_task(task)
+    /// SNS's own call for a topic where the target is, once per task.
+    fn cx(&self, task: &str, topic: &str, target: &str) -> Cx {
+        let region = Arn::parse(target).map(|arn| arn.region).unwrap_or_default();
+        let account = Arn::parse(topic).map_or_else(|| self.account.clone(), |arn| arn.account);
+        Cx::platform(&self.router, &account, &region).as_service("sns.amazonaws.com", topic).with_task(task)
     }
 
     async fn mail(
@@ -142,7 +141,7 @@ impl Deliverer {
             message_deduplication_id: notification.duplicate.clone().filter(|_| fifo),
             ..api_sqs::SendMessageRequest::default()
         };
-        self.cx(task, queue_arn).call::<api_sqs::SendMessage>(request).await?;
+        self.cx(task, &notification.topic_arn, queue_arn).call::<api_sqs::SendMessage>(request).await?;
         Ok(())
     }
 
@@ -170,7 +169,7 @@ impl Deliverer {
             payload: Some(event.to_string().into_bytes().into()),
             ..api_lambda::InvocationRequest::default()
         };
-        self.cx(task, &subscription.endpoint).call::<api_lambda::Invoke>(request).await?;
+        self.cx(task, &notification.topic_arn, &subscription.endpoint).call::<api_lambda::Invoke>(request).await?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! Not here: SMS, mobile push, message signatures.
 
 mod deliver;
+mod guard;
 mod mail;
 mod ops;
 mod publish;
@@ -31,10 +32,11 @@ pub(crate) fn register(platform: &Platform) -> Result<(), String> {
     let smtp: Smtp = platform.settings.section("smtp")?;
     let service = Arc::new(Sns { store: store.clone(), auto_confirm: smtp.auto_confirm });
     operations!(platform.router, service, api_sns:
-        ConfirmSubscription, CreateTopic, DeleteTopic, GetSubscriptionAttributes, GetTopicAttributes, ListSubscriptions,
-        ListSubscriptionsByTopic, ListTagsForResource, ListTopics, Publish, PublishBatch, SetSubscriptionAttributes,
+        AddPermission, ConfirmSubscription, CreateTopic, DeleteTopic, GetSubscriptionAttributes, GetTopicAttributes, ListSubscriptions,
+        ListSubscriptionsByTopic, ListTagsForResource, ListTopics, Publish, PublishBatch, RemovePermission, SetSubscriptionAttributes,
         SetTopicAttributes, Subscribe, TagResource, Unsubscribe, UntagResource,
     );
+    platform.router.add_guard("sns", service.clone());
     let router: Arc<Router> = platform.router.clone();
     let deliverer = Arc::new(Deliverer {
         router,

@@ -127,7 +127,11 @@ impl Topic {
             }
         };
         match name {
-            "Policy" | "DeliveryPolicy" => {
+            "Policy" => {
+                service::policy::parse_resource_policy(value)
+                    .map_err(|reason| invalid(format!("Policy Error: {reason}")))?;
+            }
+            "DeliveryPolicy" => {
                 serde_json::from_str::<serde_json::Map<String, Value>>(value)
                     .map_err(|error| invalid(format!("{name}: {error}")))?;
             }

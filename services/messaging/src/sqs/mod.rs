@@ -1,9 +1,10 @@
 //! SQS: queues, their messages, and who waits for them.
 //!
 //! Map: [`queue`] queues as records and their attributes · [`message`] messages in the store: send, take, delete ·
-//! [`moves`] messages back from a dead-letter queue · [`digest`] MD5 as clients check it · `ops` the operations.
+//! [`moves`] messages back from a dead-letter queue · [`digest`] MD5 as clients check it · [`guard`] queues' policies · `ops` the operations.
 
 mod digest;
+mod guard;
 mod message;
 mod moves;
 mod ops;
@@ -56,10 +57,11 @@ pub(crate) fn register(platform: &Platform) {
     let store = platform.control.store().clone();
     let service = Arc::new(Sqs { store: store.clone(), endpoint: platform.endpoint.clone(), waiting: Arc::default() });
     operations!(platform.router, service, api_sqs:
-        CancelMessageMoveTask, ChangeMessageVisibility, ChangeMessageVisibilityBatch, CreateQueue, DeleteMessage, DeleteMessageBatch,
+        AddPermission, CancelMessageMoveTask, ChangeMessageVisibility, ChangeMessageVisibilityBatch, CreateQueue, DeleteMessage, DeleteMessageBatch,
         DeleteQueue, GetQueueAttributes, GetQueueUrl, ListDeadLetterSourceQueues, ListMessageMoveTasks, ListQueueTags, ListQueues, PurgeQueue,
-        ReceiveMessage, SendMessage, SendMessageBatch, SetQueueAttributes, StartMessageMoveTask, TagQueue, UntagQueue,
+        ReceiveMessage, RemovePermission, SendMessage, SendMessageBatch, SetQueueAttributes, StartMessageMoveTask, TagQueue, UntagQueue,
     );
+    platform.router.add_guard("sqs", service.clone());
     platform.control.register(CLEAR, 1, Arc::new(Clear(store.clone())));
     let waiting = Arc::clone(&service.waiting);
     platform.control.register(moves::MOVE, 4, Arc::new(moves::Mover::new(store, waiting, platform.router.clone())));

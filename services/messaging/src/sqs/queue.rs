@@ -263,7 +263,7 @@ impl Queue {
                     })?;
                 }
                 "Policy" => {
-                    serde_json::from_str::<serde_json::Map<String, Value>>(value).map_err(|_| invalid())?;
+                    service::policy::parse_resource_policy(value).map_err(|_| invalid())?;
                 }
                 _ => {}
             }

@@ -2,4 +2,6 @@
 
 mod parameters;
 mod password;
+mod policies;
 mod secrets;
+mod stages;

@@ -360,14 +360,13 @@ impl Handle<RestoreSecret> for Secrets {
 
 #[async_trait]
 impl Handle<GetResourcePolicy> for Secrets {
-    /// Resource policies cannot be put yet, so there is none to show.
     async fn handle(&self, cx: &Cx, req: GetResourcePolicyRequest) -> Result<GetResourcePolicyResponse, Error> {
         let prefix = prefix(cx);
         let (_, secret) = self.store.read(|tx| find(tx, &prefix, &req.secret_id)).await?;
         Ok(GetResourcePolicyResponse {
             arn: Some(secret.arn),
             name: Some(secret.name),
-            resource_policy: None,
+            resource_policy: secret.policy,
             policy_name: None,
         })
     }

@@ -9,9 +9,12 @@ use api_logs::{
     PutResourcePolicy, PutResourcePolicyRequest, PutResourcePolicyResponse, QueryDefinition, ResourcePolicy,
 };
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
+use service::authorization::Guard;
+use service::policy::{one_or_many, parse_resource_policy, statements};
 use service::{Cx, Handle};
 use wire::Error;
+use wire::arn::Arn;
 use wire::types::Empty;
 
 use super::{limit, page};
@@ -21,7 +24,6 @@ use crate::logs::Scope;
 /// Source: CloudWatch Logs quotas.
 const MAX_POLICIES: usize = 10;
 
-/// Policies let services write: the platform's own always may, so an Allow is kept as it is. A Deny would have to be obeyed.
 #[async_trait]
 impl Handle<PutResourcePolicy> for Telemetry {
     async fn handle(&self, cx: &Cx, req: PutResourcePolicyRequest) -> Result<PutResourcePolicyResponse, Error> {
@@ -49,21 +51,45 @@ impl Handle<PutResourcePolicy> for Telemetry {
 }
 
 fn check(document: &str) -> Result<(), Error> {
-    let malformed = || invalid_parameter_exception("Policy document is malformed.");
-    let parsed: Value = serde_json::from_str(document).map_err(|_| malformed())?;
-    let statements = match parsed.get("Statement") {
-        Some(Value::Array(many)) => many.clone(),
-        Some(one @ Value::Object(_)) => vec![one.clone()],
-        _ => return Err(malformed()),
-    };
-    for statement in statements {
-        match statement.get("Effect").and_then(Value::as_str) {
-            Some("Allow") => {}
-            Some("Deny") => return Err(Error::not_implemented("PutResourcePolicy: a statement that denies")),
-            _ => return Err(malformed()),
-        }
-    }
+    parse_resource_policy(document)
+        .map_err(|reason| invalid_parameter_exception(format!("Policy document is malformed: {reason}.")))?;
     Ok(())
+}
+
+/// The policies of an account's log groups as the Router asks for them, all together. That there is one takes nothing from the services of
+/// the account that none of them is about. Source: CloudWatch Logs User Guide, "Identity and access management", "Resource-based policies".
+#[async_trait]
+impl Guard for Telemetry {
+    async fn policy(
+        &self,
+        cx: &Cx,
+        _: &str,
+        resource: &str,
+    ) -> Result<Option<service::authorization::ResourcePolicy>, Error> {
+        let Some(arn) = Arn::parse(resource) else { return Ok(None) };
+        let scope = Scope::of(&cx.in_account(&arn.account).with_region(&arn.region));
+        let all: Vec<ResourcePolicy> = self.store.read(|tx| tx.list_json(scope.policies(), usize::MAX)).await?;
+        let documents: Vec<Value> =
+            all.iter().filter_map(|one| serde_json::from_str(one.policy_document.as_deref()?).ok()).collect();
+        let about: Vec<&Value> = documents.iter().flat_map(statements).collect();
+        let own_service = cx.service().is_some_and(|service| service.source_account == arn.account);
+        let named = about.iter().any(|statement| names_service(statement, cx));
+        if about.is_empty() || (own_service && !named) {
+            return Ok(None);
+        }
+        Ok(Some(service::authorization::ResourcePolicy { policy: json!({ "Statement": about }), must_allow: false }))
+    }
+}
+
+/// Whether a statement is about the service that asks.
+fn names_service(statement: &Value, cx: &Cx) -> bool {
+    let Some(service) = cx.service() else { return false };
+    let own = service.name.split('.').next().unwrap_or_default();
+    one_or_many(&statement["Principal"]["Service"])
+        .filter_map(Value::as_str)
+        .any(|name| name == "*" || name.split('.').any(|part| part == own))
+        || statement.get("NotPrincipal").is_some()
+        || statement["Principal"] == "*"
 }
 
 #[async_trait]

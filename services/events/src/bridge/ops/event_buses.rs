@@ -1,9 +1,10 @@
-//! CreateEventBus, DescribeEventBus, DeleteEventBus and ListEventBuses.
+//! CreateEventBus, UpdateEventBus, DescribeEventBus, DeleteEventBus and ListEventBuses.
 
 use api_events::{
     CreateEventBus, CreateEventBusRequest, CreateEventBusResponse, DeleteEventBus, DeleteEventBusRequest,
     DescribeEventBus, DescribeEventBusRequest, DescribeEventBusResponse, EventBus, ListEventBuses,
-    ListEventBusesRequest, ListEventBusesResponse, error,
+    ListEventBusesRequest, ListEventBusesResponse, UpdateEventBus, UpdateEventBusRequest, UpdateEventBusResponse,
+    error,
 };
 use async_trait::async_trait;
 use service::{Cx, Handle};
@@ -29,6 +30,9 @@ impl Handle<CreateEventBus> for Bridge {
             description: req.description,
             created_ms: cx.now().as_millisecond(),
             tags: req.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect(),
+            policy: None,
+            modified_ms: None,
+            dead_letter_arn: None,
         };
         let bus = cx
             .write(&self.store, move |tx| {
@@ -60,8 +64,32 @@ impl Handle<DescribeEventBus> for Bridge {
             arn: Some(bus.arn),
             description: bus.description,
             creation_time: Some(Timestamp::from_millis(bus.created_ms)),
-            last_modified_time: Some(Timestamp::from_millis(bus.created_ms)),
+            last_modified_time: Some(Timestamp::from_millis(bus.modified_ms.unwrap_or(bus.created_ms))),
+            policy: bus.policy,
             ..DescribeEventBusResponse::default()
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<UpdateEventBus> for Bridge {
+    async fn handle(&self, cx: &Cx, req: UpdateEventBusRequest) -> Result<UpdateEventBusResponse, Error> {
+        let home = Home::new(cx, req.name.as_deref());
+        let now = cx.now().as_millisecond();
+        let bus = cx
+            .write(&self.store, move |tx| {
+                let mut bus = home.check_bus(tx)?;
+                bus.description = req.description.clone();
+                bus.modified_ms = Some(now);
+                bus.save(tx, &home)?;
+                Ok::<_, Error>(bus)
+            })
+            .await?;
+        Ok(UpdateEventBusResponse {
+            arn: Some(bus.arn),
+            name: Some(bus.name),
+            description: bus.description,
+            ..UpdateEventBusResponse::default()
         })
     }
 }
@@ -105,7 +133,8 @@ impl Handle<ListEventBuses> for Bridge {
             arn: Some(bus.arn),
             description: bus.description,
             creation_time: Some(Timestamp::from_millis(bus.created_ms)),
-            last_modified_time: Some(Timestamp::from_millis(bus.created_ms)),
+            last_modified_time: Some(Timestamp::from_millis(bus.modified_ms.unwrap_or(bus.created_ms))),
+            policy: bus.policy,
             ..EventBus::default()
         };
         Ok(ListEventBusesResponse { event_buses: Some(buses.into_iter().map(shape).collect()), next_token })

@@ -2,6 +2,7 @@
 
 mod event_buses;
 mod list_rules;
+mod permissions;
 mod put_events;
 mod put_rule;
 mod rules;

@@ -24,7 +24,7 @@ impl Handle<PutEvents> for Bridge {
         let mut results = Vec::with_capacity(req.entries.len());
         let mut events = Vec::new();
         for entry in req.entries {
-            let home = Home::new(cx, entry.event_bus_name.as_deref());
+            let home = Home::of_bus(cx, entry.event_bus_name.as_deref());
             match event(cx, entry) {
                 Ok(event) => {
                     if event.source.starts_with("aws.") {

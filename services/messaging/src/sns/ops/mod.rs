@@ -5,6 +5,7 @@ mod create_topic;
 mod delete_topic;
 mod list_subscriptions;
 mod list_topics;
+mod permissions;
 mod publish;
 mod subscribe;
 mod subscription_attributes;

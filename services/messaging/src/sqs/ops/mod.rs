@@ -6,6 +6,7 @@ mod delete_message;
 mod delete_queue;
 mod list_queues;
 mod moves;
+mod permissions;
 mod receive_message;
 mod send_message;
 mod tags;

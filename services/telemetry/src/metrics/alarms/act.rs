@@ -85,7 +85,10 @@ impl Actor {
     async fn carry_out(&self, task: &str, act: &Act) -> Result<(), Error> {
         let arn = Arn::parse(&act.action).ok_or_else(|| Error::validation("not an ARN"))?;
         let region = if arn.region.is_empty() { &act.home.1 } else { &arn.region };
-        let cx = Cx::platform(&self.0.router, &act.home.0, region).with_task(task);
+        let alarm = format!("arn:aws:cloudwatch:{}:{}:alarm:{}", act.home.1, act.home.0, act.alarm);
+        let name =
+            if arn.service == "sns" { "cloudwatch.amazonaws.com" } else { "lambda.alarms.cloudwatch.amazonaws.com" };
+        let cx = Cx::platform(&self.0.router, &act.home.0, region).as_service(name, &alarm).with_task(task);
         let (service, operation, input) = if arn.service == "sns" {
             ("sns", "publish", json!({ "TopicArn": act.action, "Subject": act.subject, "Message": act.message }))
         } else {

@@ -1,0 +1,22 @@
+//! The policies of queues as the Router asks for them. Source: SQS Developer Guide, "Using custom policies with the Amazon SQS Access
+//! Policy Language".
+
+use async_trait::async_trait;
+use service::Cx;
+use service::authorization::{Guard, ResourcePolicy};
+use wire::Error;
+
+use super::Sqs;
+use super::queue::Place;
+
+#[async_trait]
+impl Guard for Sqs {
+    async fn policy(&self, _: &Cx, _: &str, resource: &str) -> Result<Option<ResourcePolicy>, Error> {
+        let Some(place) = Place::of_arn(resource) else { return Ok(None) };
+        let queue = self.store.read(|tx| place.find(tx)).await?;
+        let policy = queue.as_ref().and_then(|queue| queue.attributes.get("Policy"));
+        Ok(policy
+            .and_then(|text| serde_json::from_str(text).ok())
+            .map(|policy| ResourcePolicy { policy, must_allow: false }))
+    }
+}
