@@ -55,7 +55,9 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 /// Suites of boto3 that run against a server of their own: the step's name, the folder, the flags before the binary.
-const SUITES: [(&str, &str, &[&str]); 6] = [
+const SUITES: [(&str, &str, &[&str]); 8] = [
+    ("policies of resources by boto3", "iam", &["--binary"]),
+    ("deploy tools", "deploy", &["--binary"]),
     ("operations by boto3", "operations", &["--lakerun"]),
     ("DynamoDB by boto3", "dynamodb", &["--lakerun"]),
     ("S3 by boto3", "s3", &["--lakerun"]),

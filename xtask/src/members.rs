@@ -223,6 +223,7 @@ fn sources(service: &str) -> Result<Vec<String>> {
         "sagemakerruntime" => "sagemaker",
         "secretsmanager" | "ssm" => "secrets",
         "sns" | "sqs" => "messaging",
+        "ecr" => "registry",
         "scheduler" | "pipes" | "lakerun" => "events",
         other => other,
     };

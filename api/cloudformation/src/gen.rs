@@ -106,10 +106,9 @@ impl wire::Operation for CreateChangeSet {
         refused: &[
             ("ResourceTypes", &[]),
             ("RollbackConfiguration", &[]),
-            ("ResourcesToImport", &[]),
-            ("ImportExistingResources", &["false"]),
             ("DeploymentMode", &[]),
-            ("DeploymentConfig", &[]),
+            ("DeploymentConfig.Mode", &["STANDARD"]),
+            ("DeploymentConfig.DisableRollback", &["false"]),
             ("DisableValidation", &["false"]),
         ],
     };
@@ -151,7 +150,8 @@ impl wire::Operation for CreateStack {
             ("NotificationARNs", &[]),
             ("ResourceTypes", &[]),
             ("RetainExceptOnCreate", &["false"]),
-            ("DeploymentConfig", &[]),
+            ("DeploymentConfig.Mode", &["STANDARD"]),
+            ("DeploymentConfig.DisableRollback", &["false"]),
             ("DisableValidation", &["false"]),
         ],
     };
@@ -213,7 +213,11 @@ impl wire::Operation for DeleteStack {
                 passes: "cloudformation.amazonaws.com",
             },
         ],
-        refused: &[("DeletionMode", &["STANDARD"]), ("DeploymentConfig", &[])],
+        refused: &[
+            ("DeletionMode", &["STANDARD"]),
+            ("DeploymentConfig.Mode", &["STANDARD"]),
+            ("DeploymentConfig.DisableRollback", &["false"]),
+        ],
     };
 }
 
@@ -236,6 +240,32 @@ impl wire::Operation for DescribeChangeSet {
         needs: &[wire::operation::Need {
             action: "cloudformation:DescribeChangeSet",
             resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/* ; arn:aws:cloudformation:{region}:{account}:{ChangeSetName|stack-of-change-set}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `cloudformation:DescribeStackDriftDetectionStatus`.
+#[derive(Debug)]
+pub struct DescribeStackDriftDetectionStatus;
+impl wire::Operation for DescribeStackDriftDetectionStatus {
+    type Input = DescribeStackDriftDetectionStatusInput;
+    type Output = DescribeStackDriftDetectionStatusOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeStackDriftDetectionStatus",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_STACK_DRIFT_DETECTION_STATUS_INPUT,
+        output: &S_DESCRIBE_STACK_DRIFT_DETECTION_STATUS_OUTPUT,
+        result_wrapper: "DescribeStackDriftDetectionStatusResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "cloudformation:DescribeStackDriftDetectionStatus",
+            resource: "*",
             when: None,
             passes: "",
         }],
@@ -295,6 +325,32 @@ impl wire::Operation for DescribeStackResource {
     };
 }
 
+/// `cloudformation:DescribeStackResourceDrifts`.
+#[derive(Debug)]
+pub struct DescribeStackResourceDrifts;
+impl wire::Operation for DescribeStackResourceDrifts {
+    type Input = DescribeStackResourceDriftsInput;
+    type Output = DescribeStackResourceDriftsOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeStackResourceDrifts",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_STACK_RESOURCE_DRIFTS_INPUT,
+        output: &S_DESCRIBE_STACK_RESOURCE_DRIFTS_OUTPUT,
+        result_wrapper: "DescribeStackResourceDriftsResult",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "cloudformation:DescribeStackResourceDrifts",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `cloudformation:DescribeStackResources`.
 #[derive(Debug)]
 pub struct DescribeStackResources;
@@ -340,6 +396,58 @@ impl wire::Operation for DescribeStacks {
         needs: &[wire::operation::Need {
             action: "cloudformation:DescribeStacks",
             resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/* ; *",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `cloudformation:DetectStackDrift`.
+#[derive(Debug)]
+pub struct DetectStackDrift;
+impl wire::Operation for DetectStackDrift {
+    type Input = DetectStackDriftInput;
+    type Output = DetectStackDriftOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DetectStackDrift",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DETECT_STACK_DRIFT_INPUT,
+        output: &S_DETECT_STACK_DRIFT_OUTPUT,
+        result_wrapper: "DetectStackDriftResult",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "cloudformation:DetectStackDrift",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `cloudformation:DetectStackResourceDrift`.
+#[derive(Debug)]
+pub struct DetectStackResourceDrift;
+impl wire::Operation for DetectStackResourceDrift {
+    type Input = DetectStackResourceDriftInput;
+    type Output = DetectStackResourceDriftOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DetectStackResourceDrift",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DETECT_STACK_RESOURCE_DRIFT_INPUT,
+        output: &S_DETECT_STACK_RESOURCE_DRIFT_OUTPUT,
+        result_wrapper: "DetectStackResourceDriftResult",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "cloudformation:DetectStackResourceDrift",
+            resource: "arn:aws:cloudformation:{region}:{account}:stack/{StackName|whole}/*",
             when: None,
             passes: "",
         }],
@@ -627,7 +735,8 @@ impl wire::Operation for UpdateStack {
             ("RollbackConfiguration", &[]),
             ("NotificationARNs", &[]),
             ("RetainExceptOnCreate", &["false"]),
-            ("DeploymentConfig", &[]),
+            ("DeploymentConfig.Mode", &["STANDARD"]),
+            ("DeploymentConfig.DisableRollback", &["false"]),
             ("DisableValidation", &["false"]),
         ],
     };
@@ -694,10 +803,14 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteChangeSet as wire::Operation>::SPEC,
     <DeleteStack as wire::Operation>::SPEC,
     <DescribeChangeSet as wire::Operation>::SPEC,
+    <DescribeStackDriftDetectionStatus as wire::Operation>::SPEC,
     <DescribeStackEvents as wire::Operation>::SPEC,
     <DescribeStackResource as wire::Operation>::SPEC,
+    <DescribeStackResourceDrifts as wire::Operation>::SPEC,
     <DescribeStackResources as wire::Operation>::SPEC,
     <DescribeStacks as wire::Operation>::SPEC,
+    <DetectStackDrift as wire::Operation>::SPEC,
+    <DetectStackResourceDrift as wire::Operation>::SPEC,
     <ExecuteChangeSet as wire::Operation>::SPEC,
     <GetStackPolicy as wire::Operation>::SPEC,
     <GetTemplate as wire::Operation>::SPEC,
@@ -908,6 +1021,26 @@ pub struct DescribeChangeSetOutput {
 }
 wire::shape!(DescribeChangeSetOutput: "ChangeSetName" change_set_name, "ChangeSetId" change_set_id, "StackId" stack_id, "StackName" stack_name, "Description" description, "Parameters" parameters, "CreationTime" creation_time, "ExecutionStatus" execution_status, "Status" status, "StatusReason" status_reason, "StackDriftStatus" stack_drift_status, "NotificationARNs" notification_ar_ns, "RollbackConfiguration" rollback_configuration, "Capabilities" capabilities, "Tags" tags, "Changes" changes, "NextToken" next_token, "IncludeNestedStacks" include_nested_stacks, "ParentChangeSetId" parent_change_set_id, "RootChangeSetId" root_change_set_id, "OnStackFailure" on_stack_failure, "ImportExistingResources" import_existing_resources, "DeploymentMode" deployment_mode, "DeploymentConfig" deployment_config,);
 
+/// `DescribeStackDriftDetectionStatusInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeStackDriftDetectionStatusInput {
+    pub stack_drift_detection_id: String,
+}
+wire::shape!(DescribeStackDriftDetectionStatusInput: "StackDriftDetectionId" stack_drift_detection_id,);
+
+/// `DescribeStackDriftDetectionStatusOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeStackDriftDetectionStatusOutput {
+    pub stack_id: String,
+    pub stack_drift_detection_id: String,
+    pub stack_drift_status: Option<String>,
+    pub detection_status: String,
+    pub detection_status_reason: Option<String>,
+    pub drifted_stack_resource_count: Option<i32>,
+    pub timestamp: wire::Timestamp,
+}
+wire::shape!(DescribeStackDriftDetectionStatusOutput: "StackId" stack_id, "StackDriftDetectionId" stack_drift_detection_id, "StackDriftStatus" stack_drift_status, "DetectionStatus" detection_status, "DetectionStatusReason" detection_status_reason, "DriftedStackResourceCount" drifted_stack_resource_count, "Timestamp" timestamp,);
+
 /// `DescribeStackEventsInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeStackEventsInput {
@@ -923,6 +1056,24 @@ pub struct DescribeStackEventsOutput {
     pub next_token: Option<String>,
 }
 wire::shape!(DescribeStackEventsOutput: "StackEvents" stack_events, "NextToken" next_token,);
+
+/// `DescribeStackResourceDriftsInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeStackResourceDriftsInput {
+    pub stack_name: String,
+    pub stack_resource_drift_status_filters: Option<Vec<String>>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+wire::shape!(DescribeStackResourceDriftsInput: "StackName" stack_name, "StackResourceDriftStatusFilters" stack_resource_drift_status_filters, "NextToken" next_token, "MaxResults" max_results,);
+
+/// `DescribeStackResourceDriftsOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeStackResourceDriftsOutput {
+    pub stack_resource_drifts: Vec<StackResourceDrift>,
+    pub next_token: Option<String>,
+}
+wire::shape!(DescribeStackResourceDriftsOutput: "StackResourceDrifts" stack_resource_drifts, "NextToken" next_token,);
 
 /// `DescribeStackResourceInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -970,6 +1121,36 @@ pub struct DescribeStacksOutput {
     pub next_token: Option<String>,
 }
 wire::shape!(DescribeStacksOutput: "Stacks" stacks, "NextToken" next_token,);
+
+/// `DetectStackDriftInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DetectStackDriftInput {
+    pub stack_name: String,
+    pub logical_resource_ids: Option<Vec<String>>,
+}
+wire::shape!(DetectStackDriftInput: "StackName" stack_name, "LogicalResourceIds" logical_resource_ids,);
+
+/// `DetectStackDriftOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DetectStackDriftOutput {
+    pub stack_drift_detection_id: String,
+}
+wire::shape!(DetectStackDriftOutput: "StackDriftDetectionId" stack_drift_detection_id,);
+
+/// `DetectStackResourceDriftInput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DetectStackResourceDriftInput {
+    pub stack_name: String,
+    pub logical_resource_id: String,
+}
+wire::shape!(DetectStackResourceDriftInput: "StackName" stack_name, "LogicalResourceId" logical_resource_id,);
+
+/// `DetectStackResourceDriftOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DetectStackResourceDriftOutput {
+    pub stack_resource_drift: StackResourceDrift,
+}
+wire::shape!(DetectStackResourceDriftOutput: "StackResourceDrift" stack_resource_drift,);
 
 /// `ExecuteChangeSetInput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1198,6 +1379,24 @@ pub struct ParameterDeclaration {
 }
 wire::shape!(ParameterDeclaration: "ParameterKey" parameter_key, "DefaultValue" default_value, "ParameterType" parameter_type, "NoEcho" no_echo, "Description" description, "ParameterConstraints" parameter_constraints,);
 
+/// `PhysicalResourceIdContextKeyValuePair`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PhysicalResourceIdContextKeyValuePair {
+    pub key: String,
+    pub value: String,
+}
+wire::shape!(PhysicalResourceIdContextKeyValuePair: "Key" key, "Value" value,);
+
+/// `PropertyDifference`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PropertyDifference {
+    pub property_path: String,
+    pub expected_value: String,
+    pub actual_value: String,
+    pub difference_type: String,
+}
+wire::shape!(PropertyDifference: "PropertyPath" property_path, "ExpectedValue" expected_value, "ActualValue" actual_value, "DifferenceType" difference_type,);
+
 /// `ResourceChange`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResourceChange {
@@ -1406,6 +1605,24 @@ pub struct StackResourceDetail {
 }
 wire::shape!(StackResourceDetail: "StackName" stack_name, "StackId" stack_id, "LogicalResourceId" logical_resource_id, "PhysicalResourceId" physical_resource_id, "ResourceType" resource_type, "LastUpdatedTimestamp" last_updated_timestamp, "ResourceStatus" resource_status, "ResourceStatusReason" resource_status_reason, "Description" description, "Metadata" metadata, "DriftInformation" drift_information, "ModuleInfo" module_info,);
 
+/// `StackResourceDrift`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StackResourceDrift {
+    pub stack_id: String,
+    pub logical_resource_id: String,
+    pub physical_resource_id: Option<String>,
+    pub physical_resource_id_context: Option<Vec<PhysicalResourceIdContextKeyValuePair>>,
+    pub resource_type: String,
+    pub expected_properties: Option<String>,
+    pub actual_properties: Option<String>,
+    pub property_differences: Option<Vec<PropertyDifference>>,
+    pub stack_resource_drift_status: String,
+    pub timestamp: wire::Timestamp,
+    pub module_info: Option<ModuleInfo>,
+    pub drift_status_reason: Option<String>,
+}
+wire::shape!(StackResourceDrift: "StackId" stack_id, "LogicalResourceId" logical_resource_id, "PhysicalResourceId" physical_resource_id, "PhysicalResourceIdContext" physical_resource_id_context, "ResourceType" resource_type, "ExpectedProperties" expected_properties, "ActualProperties" actual_properties, "PropertyDifferences" property_differences, "StackResourceDriftStatus" stack_resource_drift_status, "Timestamp" timestamp, "ModuleInfo" module_info, "DriftStatusReason" drift_status_reason,);
+
 /// `StackResourceDriftInformation`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StackResourceDriftInformation {
@@ -1580,6 +1797,8 @@ static S_BEFORE_VALUE_FROM: Shape = Shape::String {
     values: &["PREVIOUS_DEPLOYMENT_STATE", "ACTUAL_STATE"],
     sensitive: false,
 };
+static S_BOXED_INTEGER: Shape = Shape::Integer { min: None, max: None };
+static S_BOXED_MAX_RESULTS: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_CALL_AS: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["SELF", "DELEGATED_ADMIN"], sensitive: false };
 static S_CANCEL_UPDATE_STACK_INPUT: Shape = Shape::Structure(Structure {
@@ -2617,6 +2836,80 @@ static S_DESCRIBE_CHANGE_SET_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DESCRIBE_STACK_DRIFT_DETECTION_STATUS_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeStackDriftDetectionStatusInput",
+    members: &[Member {
+        name: "StackDriftDetectionId",
+        wire: "",
+        shape: &S_STACK_DRIFT_DETECTION_ID,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_STACK_DRIFT_DETECTION_STATUS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeStackDriftDetectionStatusOutput",
+    members: &[
+        Member {
+            name: "StackId",
+            wire: "",
+            shape: &S_STACK_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StackDriftDetectionId",
+            wire: "",
+            shape: &S_STACK_DRIFT_DETECTION_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StackDriftStatus",
+            wire: "",
+            shape: &S_STACK_DRIFT_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DetectionStatus",
+            wire: "",
+            shape: &S_STACK_DRIFT_DETECTION_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DetectionStatusReason",
+            wire: "",
+            shape: &S_STACK_DRIFT_DETECTION_STATUS_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DriftedStackResourceCount",
+            wire: "",
+            shape: &S_BOXED_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Timestamp",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DESCRIBE_STACK_EVENTS_INPUT: Shape = Shape::Structure(Structure {
     name: "DescribeStackEventsInput",
     members: &[
@@ -2647,6 +2940,66 @@ static S_DESCRIBE_STACK_EVENTS_OUTPUT: Shape = Shape::Structure(Structure {
             wire: "",
             shape: &S_STACK_EVENTS,
             required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_STACK_RESOURCE_DRIFTS_INPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeStackResourceDriftsInput",
+    members: &[
+        Member {
+            name: "StackName",
+            wire: "",
+            shape: &S_STACK_NAME_OR_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StackResourceDriftStatusFilters",
+            wire: "",
+            shape: &S_STACK_RESOURCE_DRIFT_STATUS_FILTERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_BOXED_MAX_RESULTS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_STACK_RESOURCE_DRIFTS_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DescribeStackResourceDriftsOutput",
+    members: &[
+        Member {
+            name: "StackResourceDrifts",
+            wire: "",
+            shape: &S_STACK_RESOURCE_DRIFTS,
+            required: true,
             location: Location::Body,
             idempotency_token: false,
         },
@@ -2790,6 +3143,76 @@ static S_DETAILED_STATUS: Shape = Shape::String {
     values: &["CONFIGURATION_COMPLETE", "VALIDATION_FAILED"],
     sensitive: false,
 };
+static S_DETECT_STACK_DRIFT_INPUT: Shape = Shape::Structure(Structure {
+    name: "DetectStackDriftInput",
+    members: &[
+        Member {
+            name: "StackName",
+            wire: "",
+            shape: &S_STACK_NAME_OR_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogicalResourceIds",
+            wire: "",
+            shape: &S_LOGICAL_RESOURCE_IDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DETECT_STACK_DRIFT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DetectStackDriftOutput",
+    members: &[Member {
+        name: "StackDriftDetectionId",
+        wire: "",
+        shape: &S_STACK_DRIFT_DETECTION_ID,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DETECT_STACK_RESOURCE_DRIFT_INPUT: Shape = Shape::Structure(Structure {
+    name: "DetectStackResourceDriftInput",
+    members: &[
+        Member {
+            name: "StackName",
+            wire: "",
+            shape: &S_STACK_NAME_OR_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogicalResourceId",
+            wire: "",
+            shape: &S_LOGICAL_RESOURCE_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DETECT_STACK_RESOURCE_DRIFT_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "DetectStackResourceDriftOutput",
+    members: &[Member {
+        name: "StackResourceDrift",
+        wire: "",
+        shape: &S_STACK_RESOURCE_DRIFT,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DIFFERENCE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["ADD", "REMOVE", "NOT_EQUAL"], sensitive: false };
 static S_DISABLE_ROLLBACK: Shape = Shape::Boolean;
 static S_DISABLE_VALIDATION: Shape = Shape::Boolean;
 static S_DRIFT_IGNORED_REASON: Shape = Shape::String {
@@ -3137,6 +3560,7 @@ static S_IMPORTS: Shape =
     Shape::List(List { member: &S_STACK_NAME, element: "member", flattened: false, min: None, max: None });
 static S_INCLUDE_NESTED_STACKS: Shape = Shape::Boolean;
 static S_INCLUDE_PROPERTY_VALUES: Shape = Shape::Boolean;
+static S_KEY: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_LAST_OPERATIONS: Shape =
     Shape::List(List { member: &S_OPERATION_ENTRY, element: "member", flattened: false, min: None, max: None });
 static S_LAST_UPDATED_TIME: Shape = Shape::Timestamp { iso: true };
@@ -3620,6 +4044,35 @@ static S_PARAMETERS: Shape =
     Shape::List(List { member: &S_PARAMETER, element: "member", flattened: false, min: None, max: None });
 static S_PHYSICAL_RESOURCE_ID: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PHYSICAL_RESOURCE_ID_CONTEXT: Shape = Shape::List(List {
+    member: &S_PHYSICAL_RESOURCE_ID_CONTEXT_KEY_VALUE_PAIR,
+    element: "member",
+    flattened: false,
+    min: None,
+    max: Some(5),
+});
+static S_PHYSICAL_RESOURCE_ID_CONTEXT_KEY_VALUE_PAIR: Shape = Shape::Structure(Structure {
+    name: "PhysicalResourceIdContextKeyValuePair",
+    members: &[
+        Member {
+            name: "Key",
+            wire: "",
+            shape: &S_KEY,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Value",
+            wire: "",
+            shape: &S_VALUE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_POLICY_ACTION: Shape = Shape::String {
     min: None,
     max: None,
@@ -3629,7 +4082,50 @@ static S_POLICY_ACTION: Shape = Shape::String {
 };
 static S_PREVIOUS_DEPLOYMENT_CONTEXT: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PROPERTIES: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PROPERTY_DIFFERENCE: Shape = Shape::Structure(Structure {
+    name: "PropertyDifference",
+    members: &[
+        Member {
+            name: "PropertyPath",
+            wire: "",
+            shape: &S_PROPERTY_PATH,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedValue",
+            wire: "",
+            shape: &S_PROPERTY_VALUE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActualValue",
+            wire: "",
+            shape: &S_PROPERTY_VALUE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DifferenceType",
+            wire: "",
+            shape: &S_DIFFERENCE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PROPERTY_DIFFERENCES: Shape =
+    Shape::List(List { member: &S_PROPERTY_DIFFERENCE, element: "member", flattened: false, min: None, max: None });
 static S_PROPERTY_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PROPERTY_PATH: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_PROPERTY_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_REPLACEMENT: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["True", "False", "Conditional"], sensitive: false };
 static S_REQUIRES_RECREATION: Shape = Shape::String {
@@ -4395,6 +4891,17 @@ static S_STACK: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_STACK_DRIFT_DETECTION_ID: Shape =
+    Shape::String { min: Some(1), max: Some(36), pattern: None, values: &[], sensitive: false };
+static S_STACK_DRIFT_DETECTION_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["DETECTION_IN_PROGRESS", "DETECTION_FAILED", "DETECTION_COMPLETE"],
+    sensitive: false,
+};
+static S_STACK_DRIFT_DETECTION_STATUS_REASON: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_STACK_DRIFT_INFORMATION: Shape = Shape::Structure(Structure {
     name: "StackDriftInformation",
     members: &[
@@ -4819,6 +5326,108 @@ static S_STACK_RESOURCE_DETAIL: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_STACK_RESOURCE_DRIFT: Shape = Shape::Structure(Structure {
+    name: "StackResourceDrift",
+    members: &[
+        Member {
+            name: "StackId",
+            wire: "",
+            shape: &S_STACK_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogicalResourceId",
+            wire: "",
+            shape: &S_LOGICAL_RESOURCE_ID,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PhysicalResourceId",
+            wire: "",
+            shape: &S_PHYSICAL_RESOURCE_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PhysicalResourceIdContext",
+            wire: "",
+            shape: &S_PHYSICAL_RESOURCE_ID_CONTEXT,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ResourceType",
+            wire: "",
+            shape: &S_RESOURCE_TYPE,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedProperties",
+            wire: "",
+            shape: &S_PROPERTIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ActualProperties",
+            wire: "",
+            shape: &S_PROPERTIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PropertyDifferences",
+            wire: "",
+            shape: &S_PROPERTY_DIFFERENCES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StackResourceDriftStatus",
+            wire: "",
+            shape: &S_STACK_RESOURCE_DRIFT_STATUS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Timestamp",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ModuleInfo",
+            wire: "",
+            shape: &S_MODULE_INFO,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DriftStatusReason",
+            wire: "",
+            shape: &S_STACK_RESOURCE_DRIFT_STATUS_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_STACK_RESOURCE_DRIFT_INFORMATION: Shape = Shape::Structure(Structure {
     name: "StackResourceDriftInformation",
     members: &[
@@ -4870,6 +5479,17 @@ static S_STACK_RESOURCE_DRIFT_STATUS: Shape = Shape::String {
     values: &["IN_SYNC", "MODIFIED", "DELETED", "NOT_CHECKED", "UNKNOWN", "UNSUPPORTED"],
     sensitive: false,
 };
+static S_STACK_RESOURCE_DRIFT_STATUS_FILTERS: Shape = Shape::List(List {
+    member: &S_STACK_RESOURCE_DRIFT_STATUS,
+    element: "member",
+    flattened: false,
+    min: Some(1),
+    max: Some(4),
+});
+static S_STACK_RESOURCE_DRIFT_STATUS_REASON: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_STACK_RESOURCE_DRIFTS: Shape =
+    Shape::List(List { member: &S_STACK_RESOURCE_DRIFT, element: "member", flattened: false, min: None, max: None });
 static S_STACK_RESOURCE_SUMMARIES: Shape =
     Shape::List(List { member: &S_STACK_RESOURCE_SUMMARY, element: "member", flattened: false, min: None, max: None });
 static S_STACK_RESOURCE_SUMMARY: Shape = Shape::Structure(Structure {
@@ -5482,6 +6102,7 @@ static S_VALIDATE_TEMPLATE_OUTPUT: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_VALUE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_VERSION: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_WARNINGS: Shape = Shape::Structure(Structure {
     name: "Warnings",

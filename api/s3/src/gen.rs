@@ -116,6 +116,110 @@ impl wire::Operation for DeleteBucket {
     };
 }
 
+/// `s3:DeleteBucketCors`.
+#[derive(Debug)]
+pub struct DeleteBucketCors;
+impl wire::Operation for DeleteBucketCors {
+    type Input = DeleteBucketCorsRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteBucketCors",
+        method: "DELETE",
+        uri: "/{Bucket}?cors",
+        success_status: 204,
+        input: &S_DELETE_BUCKET_CORS_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketCORS",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `s3:DeleteBucketEncryption`.
+#[derive(Debug)]
+pub struct DeleteBucketEncryption;
+impl wire::Operation for DeleteBucketEncryption {
+    type Input = DeleteBucketEncryptionRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteBucketEncryption",
+        method: "DELETE",
+        uri: "/{Bucket}?encryption",
+        success_status: 204,
+        input: &S_DELETE_BUCKET_ENCRYPTION_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "s3:PutEncryptionConfiguration",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `s3:DeleteBucketLifecycle`.
+#[derive(Debug)]
+pub struct DeleteBucketLifecycle;
+impl wire::Operation for DeleteBucketLifecycle {
+    type Input = DeleteBucketLifecycleRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteBucketLifecycle",
+        method: "DELETE",
+        uri: "/{Bucket}?lifecycle",
+        success_status: 204,
+        input: &S_DELETE_BUCKET_LIFECYCLE_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "s3:PutLifecycleConfiguration",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `s3:DeleteBucketOwnershipControls`.
+#[derive(Debug)]
+pub struct DeleteBucketOwnershipControls;
+impl wire::Operation for DeleteBucketOwnershipControls {
+    type Input = DeleteBucketOwnershipControlsRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteBucketOwnershipControls",
+        method: "DELETE",
+        uri: "/{Bucket}?ownershipControls",
+        success_status: 204,
+        input: &S_DELETE_BUCKET_OWNERSHIP_CONTROLS_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketOwnershipControls",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `s3:DeleteBucketPolicy`.
 #[derive(Debug)]
 pub struct DeleteBucketPolicy;
@@ -231,6 +335,32 @@ impl wire::Operation for DeleteObjects {
             passes: "",
         }],
         refused: &[("MFA", &[])],
+    };
+}
+
+/// `s3:DeletePublicAccessBlock`.
+#[derive(Debug)]
+pub struct DeletePublicAccessBlock;
+impl wire::Operation for DeletePublicAccessBlock {
+    type Input = DeletePublicAccessBlockRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeletePublicAccessBlock",
+        method: "DELETE",
+        uri: "/{Bucket}?publicAccessBlock",
+        success_status: 204,
+        input: &S_DELETE_PUBLIC_ACCESS_BLOCK_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketPublicAccessBlock",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
     };
 }
 
@@ -432,6 +562,32 @@ impl wire::Operation for GetObjectTagging {
     };
 }
 
+/// `s3:GetPublicAccessBlock`.
+#[derive(Debug)]
+pub struct GetPublicAccessBlock;
+impl wire::Operation for GetPublicAccessBlock {
+    type Input = GetPublicAccessBlockRequest;
+    type Output = GetPublicAccessBlockOutput;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetPublicAccessBlock",
+        method: "GET",
+        uri: "/{Bucket}?publicAccessBlock",
+        success_status: 200,
+        input: &S_GET_PUBLIC_ACCESS_BLOCK_REQUEST,
+        output: &S_GET_PUBLIC_ACCESS_BLOCK_OUTPUT,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "s3:GetBucketPublicAccessBlock",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `s3:HeadBucket`.
 #[derive(Debug)]
 pub struct HeadBucket;
@@ -557,6 +713,32 @@ impl wire::Operation for ListObjectsV2 {
         readonly: true,
         needs: &[wire::operation::Need {
             action: "s3:ListBucket",
+            resource: "arn:aws:s3:::{Bucket}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `s3:PutBucketCors`.
+#[derive(Debug)]
+pub struct PutBucketCors;
+impl wire::Operation for PutBucketCors {
+    type Input = PutBucketCorsRequest;
+    type Output = wire::types::Empty;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutBucketCors",
+        method: "PUT",
+        uri: "/{Bucket}?cors",
+        success_status: 200,
+        input: &S_PUT_BUCKET_CORS_REQUEST,
+        output: &EMPTY,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "s3:PutBucketCORS",
             resource: "arn:aws:s3:::{Bucket}",
             when: None,
             passes: "",
@@ -867,10 +1049,15 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <CopyObject as wire::Operation>::SPEC,
     <CreateBucket as wire::Operation>::SPEC,
     <DeleteBucket as wire::Operation>::SPEC,
+    <DeleteBucketCors as wire::Operation>::SPEC,
+    <DeleteBucketEncryption as wire::Operation>::SPEC,
+    <DeleteBucketLifecycle as wire::Operation>::SPEC,
+    <DeleteBucketOwnershipControls as wire::Operation>::SPEC,
     <DeleteBucketPolicy as wire::Operation>::SPEC,
     <DeleteBucketTagging as wire::Operation>::SPEC,
     <DeleteObject as wire::Operation>::SPEC,
     <DeleteObjects as wire::Operation>::SPEC,
+    <DeletePublicAccessBlock as wire::Operation>::SPEC,
     <GetBucketLocation as wire::Operation>::SPEC,
     <GetBucketNotificationConfiguration as wire::Operation>::SPEC,
     <GetBucketPolicy as wire::Operation>::SPEC,
@@ -878,11 +1065,13 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetBucketVersioning as wire::Operation>::SPEC,
     <GetObject as wire::Operation>::SPEC,
     <GetObjectTagging as wire::Operation>::SPEC,
+    <GetPublicAccessBlock as wire::Operation>::SPEC,
     <HeadBucket as wire::Operation>::SPEC,
     <HeadObject as wire::Operation>::SPEC,
     <ListBuckets as wire::Operation>::SPEC,
     <ListObjects as wire::Operation>::SPEC,
     <ListObjectsV2 as wire::Operation>::SPEC,
+    <PutBucketCors as wire::Operation>::SPEC,
     <PutBucketEncryption as wire::Operation>::SPEC,
     <PutBucketLifecycleConfiguration as wire::Operation>::SPEC,
     <PutBucketNotificationConfiguration as wire::Operation>::SPEC,
@@ -933,6 +1122,25 @@ pub struct BucketLifecycleConfiguration {
     pub rules: Vec<LifecycleRule>,
 }
 wire::shape!(BucketLifecycleConfiguration: "Rules" rules,);
+
+/// `CORSConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CORSConfiguration {
+    pub cors_rules: Vec<CORSRule>,
+}
+wire::shape!(CORSConfiguration: "CORSRules" cors_rules,);
+
+/// `CORSRule`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CORSRule {
+    pub id: Option<String>,
+    pub allowed_headers: Option<Vec<String>>,
+    pub allowed_methods: Vec<String>,
+    pub allowed_origins: Vec<String>,
+    pub expose_headers: Option<Vec<String>>,
+    pub max_age_seconds: Option<i32>,
+}
+wire::shape!(CORSRule: "ID" id, "AllowedHeaders" allowed_headers, "AllowedMethods" allowed_methods, "AllowedOrigins" allowed_origins, "ExposeHeaders" expose_headers, "MaxAgeSeconds" max_age_seconds,);
 
 /// `CommonPrefix`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1073,6 +1281,38 @@ pub struct Delete {
 }
 wire::shape!(Delete: "Objects" objects, "Quiet" quiet,);
 
+/// `DeleteBucketCorsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteBucketCorsRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(DeleteBucketCorsRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
+
+/// `DeleteBucketEncryptionRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteBucketEncryptionRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(DeleteBucketEncryptionRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
+
+/// `DeleteBucketLifecycleRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteBucketLifecycleRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(DeleteBucketLifecycleRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
+
+/// `DeleteBucketOwnershipControlsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteBucketOwnershipControlsRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(DeleteBucketOwnershipControlsRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
+
 /// `DeleteBucketPolicyRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteBucketPolicyRequest {
@@ -1143,6 +1383,14 @@ pub struct DeleteObjectsRequest {
     pub checksum_algorithm: Option<String>,
 }
 wire::shape!(DeleteObjectsRequest: "Bucket" bucket, "Delete" delete, "MFA" mfa, "RequestPayer" request_payer, "BypassGovernanceRetention" bypass_governance_retention, "ExpectedBucketOwner" expected_bucket_owner, "ChecksumAlgorithm" checksum_algorithm,);
+
+/// `DeletePublicAccessBlockRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeletePublicAccessBlockRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(DeletePublicAccessBlockRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `DeletedObject`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1343,6 +1591,21 @@ pub struct GetObjectTaggingRequest {
     pub request_payer: Option<String>,
 }
 wire::shape!(GetObjectTaggingRequest: "Bucket" bucket, "Key" key, "VersionId" version_id, "ExpectedBucketOwner" expected_bucket_owner, "RequestPayer" request_payer,);
+
+/// `GetPublicAccessBlockOutput`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetPublicAccessBlockOutput {
+    pub public_access_block_configuration: Option<PublicAccessBlockConfiguration>,
+}
+wire::shape!(GetPublicAccessBlockOutput: "PublicAccessBlockConfiguration" public_access_block_configuration,);
+
+/// `GetPublicAccessBlockRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetPublicAccessBlockRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(GetPublicAccessBlockRequest: "Bucket" bucket, "ExpectedBucketOwner" expected_bucket_owner,);
 
 /// `HeadBucketOutput`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1685,6 +1948,17 @@ pub struct PublicAccessBlockConfiguration {
 }
 wire::shape!(PublicAccessBlockConfiguration: "BlockPublicAcls" block_public_acls, "IgnorePublicAcls" ignore_public_acls, "BlockPublicPolicy" block_public_policy, "RestrictPublicBuckets" restrict_public_buckets,);
 
+/// `PutBucketCorsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutBucketCorsRequest {
+    pub bucket: String,
+    pub cors_configuration: CORSConfiguration,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+wire::shape!(PutBucketCorsRequest: "Bucket" bucket, "CORSConfiguration" cors_configuration, "ContentMD5" content_md5, "ChecksumAlgorithm" checksum_algorithm, "ExpectedBucketOwner" expected_bucket_owner,);
+
 /// `PutBucketEncryptionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PutBucketEncryptionRequest {
@@ -1991,6 +2265,15 @@ static S_ABORT_INCOMPLETE_MULTIPART_UPLOAD: Shape = Shape::Structure(Structure {
 static S_ACCEPT_RANGES: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_ACCESS_POINT_ALIAS: Shape = Shape::Boolean;
 static S_ACCOUNT_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ALLOWED_HEADER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ALLOWED_HEADERS: Shape =
+    Shape::List(List { member: &S_ALLOWED_HEADER, element: "member", flattened: true, min: None, max: None });
+static S_ALLOWED_METHOD: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ALLOWED_METHODS: Shape =
+    Shape::List(List { member: &S_ALLOWED_METHOD, element: "member", flattened: true, min: None, max: None });
+static S_ALLOWED_ORIGIN: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_ALLOWED_ORIGINS: Shape =
+    Shape::List(List { member: &S_ALLOWED_ORIGIN, element: "member", flattened: true, min: None, max: None });
 static S_ANNOTATION_DIRECTIVE: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["COPY", "EXCLUDE"], sensitive: false };
 static S_ARCHIVE_STATUS: Shape = Shape::String {
@@ -2152,6 +2435,74 @@ static S_BUCKET_VERSIONING_STATUS: Shape =
 static S_BUCKETS: Shape =
     Shape::List(List { member: &S_BUCKET, element: "Bucket", flattened: false, min: None, max: None });
 static S_BYPASS_GOVERNANCE_RETENTION: Shape = Shape::Boolean;
+static S_CORS_CONFIGURATION: Shape = Shape::Structure(Structure {
+    name: "CORSConfiguration",
+    members: &[Member {
+        name: "CORSRules",
+        wire: "CORSRule",
+        shape: &S_CORS_RULES,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CORS_RULE: Shape = Shape::Structure(Structure {
+    name: "CORSRule",
+    members: &[
+        Member {
+            name: "ID",
+            wire: "",
+            shape: &S_ID,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllowedHeaders",
+            wire: "AllowedHeader",
+            shape: &S_ALLOWED_HEADERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllowedMethods",
+            wire: "AllowedMethod",
+            shape: &S_ALLOWED_METHODS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "AllowedOrigins",
+            wire: "AllowedOrigin",
+            shape: &S_ALLOWED_ORIGINS,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExposeHeaders",
+            wire: "ExposeHeader",
+            shape: &S_EXPOSE_HEADERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxAgeSeconds",
+            wire: "",
+            shape: &S_MAX_AGE_SECONDS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CORS_RULES: Shape =
+    Shape::List(List { member: &S_CORS_RULE, element: "member", flattened: true, min: None, max: None });
 static S_CACHE_CONTROL: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_CHECKSUM_ALGORITHM: Shape = Shape::String {
     min: None,
@@ -2992,6 +3343,94 @@ static S_DELETE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DELETE_BUCKET_CORS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteBucketCorsRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_BUCKET_ENCRYPTION_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteBucketEncryptionRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_BUCKET_LIFECYCLE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteBucketLifecycleRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DELETE_BUCKET_OWNERSHIP_CONTROLS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteBucketOwnershipControlsRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DELETE_BUCKET_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteBucketPolicyRequest",
     members: &[
@@ -3269,6 +3708,28 @@ static S_DELETE_OBJECTS_REQUEST: Shape = Shape::Structure(Structure {
     ],
     payload: Some("Delete"),
 });
+static S_DELETE_PUBLIC_ACCESS_BLOCK_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeletePublicAccessBlockRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_DELETED_OBJECT: Shape = Shape::Structure(Structure {
     name: "DeletedObject",
     members: &[
@@ -3406,6 +3867,9 @@ static S_EXPIRATION_STATUS: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"], sensitive: false };
 static S_EXPIRED_OBJECT_DELETE_MARKER: Shape = Shape::Boolean;
 static S_EXPIRES: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EXPOSE_HEADER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_EXPOSE_HEADERS: Shape =
+    Shape::List(List { member: &S_EXPOSE_HEADER, element: "member", flattened: true, min: None, max: None });
 static S_FETCH_OWNER: Shape = Shape::Boolean;
 static S_FILTER_RULE: Shape = Shape::Structure(Structure {
     name: "FilterRule",
@@ -4212,6 +4676,40 @@ static S_GET_OBJECT_TAGGING_REQUEST: Shape = Shape::Structure(Structure {
             name: "RequestPayer",
             wire: "x-amz-request-payer",
             shape: &S_REQUEST_PAYER,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_PUBLIC_ACCESS_BLOCK_OUTPUT: Shape = Shape::Structure(Structure {
+    name: "GetPublicAccessBlockOutput",
+    members: &[Member {
+        name: "PublicAccessBlockConfiguration",
+        wire: "",
+        shape: &S_PUBLIC_ACCESS_BLOCK_CONFIGURATION,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: Some("PublicAccessBlockConfiguration"),
+});
+static S_GET_PUBLIC_ACCESS_BLOCK_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetPublicAccessBlockRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
             required: false,
             location: Location::Header,
             idempotency_token: false,
@@ -5579,6 +6077,7 @@ static S_MFA_DELETE: Shape =
 static S_MFA_DELETE_STATUS: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"], sensitive: false };
 static S_MARKER: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_MAX_AGE_SECONDS: Shape = Shape::Integer { min: None, max: None };
 static S_MAX_BUCKETS: Shape = Shape::Integer { min: Some(1), max: Some(10000) };
 static S_MAX_KEYS: Shape = Shape::Integer { min: None, max: None };
 static S_MESSAGE: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
@@ -5993,6 +6492,52 @@ static S_PUBLIC_ACCESS_BLOCK_CONFIGURATION: Shape = Shape::Structure(Structure {
         },
     ],
     payload: None,
+});
+static S_PUT_BUCKET_CORS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutBucketCorsRequest",
+    members: &[
+        Member {
+            name: "Bucket",
+            wire: "Bucket",
+            shape: &S_BUCKET_NAME,
+            required: true,
+            location: Location::Uri,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CORSConfiguration",
+            wire: "CORSConfiguration",
+            shape: &S_CORS_CONFIGURATION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ContentMD5",
+            wire: "Content-MD5",
+            shape: &S_CONTENT_MD5,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ChecksumAlgorithm",
+            wire: "x-amz-sdk-checksum-algorithm",
+            shape: &S_CHECKSUM_ALGORITHM,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ExpectedBucketOwner",
+            wire: "x-amz-expected-bucket-owner",
+            shape: &S_ACCOUNT_ID,
+            required: false,
+            location: Location::Header,
+            idempotency_token: false,
+        },
+    ],
+    payload: Some("CORSConfiguration"),
 });
 static S_PUT_BUCKET_ENCRYPTION_REQUEST: Shape = Shape::Structure(Structure {
     name: "PutBucketEncryptionRequest",

@@ -46,6 +46,9 @@ const MAX_CONNECTIONS: usize = 4096;
 /// Where the links of `GetFunction` lead.
 const LAMBDA_CODE: &str = "/_lakerun/lambda/code/";
 
+/// The largest answer of a custom resource that is read at all.
+const MAX_ANSWER: usize = 1 << 20;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -57,6 +60,7 @@ pub struct Front {
     region: String,
     s3: s3_service::Door,
     lambda: Arc<lambda::Lambda>,
+    cloudformation: Arc<cloudformation::CloudFormation>,
     console: console::Console,
     signing_keys: SigningKeys,
     /// Connections.
@@ -73,7 +77,7 @@ impl Front {
     pub fn new(
         platform: &Platform,
         s3: s3_service::Door,
-        lambda: Arc<lambda::Lambda>,
+        (lambda, cloudformation): (Arc<lambda::Lambda>, Arc<cloudformation::CloudFormation>),
         token: String,
     ) -> Result<Self, String> {
         Ok(Self {
@@ -82,6 +86,7 @@ impl Front {
             region: platform.region.clone(),
             s3,
             lambda,
+            cloudformation,
             console: console::Console::new(platform, token)?,
             signing_keys: SigningKeys::default(),
             open: AtomicUsize::new(0),
@@ -177,6 +182,9 @@ impl Front {
         }
         if parts.uri.path().starts_with(lambda::URL_PREFIX) {
             return self.function_url(&parts, body, &claim).await;
+        }
+        if let (Ok(None), Some(token)) = (&claim, parts.uri.path().strip_prefix(cloudformation::ANSWERS)) {
+            return self.stack_answer(token, body).await;
         }
         let named = named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
         if named == Some("s3") || (named.is_none() && is_s3(&parts)) {
@@ -277,6 +285,21 @@ impl Front {
         let (method, headers) = (&parts.method, &parts.headers);
         let call = lambda::UrlCall { method, path, query, headers, body: body.clone(), address, caller };
         whole(self.lambda.call_url(call).await)
+    }
+
+    /// What a custom resource or a wait condition is answered with.
+    async fn stack_answer(&self, token: &str, body: Incoming) -> http::Response<ResponseBody> {
+        let mut response = http::Response::new(Bytes::new());
+        let taken = match collect(body, MAX_ANSWER).await {
+            Ok(body) => self.cloudformation.take_answer(token, &body).await,
+            Err(error) => Err(error),
+        };
+        *response.status_mut() = match taken {
+            Ok(true) => http::StatusCode::OK,
+            Ok(false) => http::StatusCode::FORBIDDEN,
+            Err(error) => http::StatusCode::from_u16(error.status()).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR),
+        };
+        whole(response)
     }
 
     /// Service and operation of a request that is not S3's.
@@ -446,6 +469,7 @@ fn named_service(parts: &http::request::Parts, claim: Option<&Claim>) -> Option<
         "kms" => "kms",
         "lineage" => "lineage",
         "lakerun" => "lakerun",
+        "ecr" => "ecr",
         "ssm" => "ssm",
         "cloudformation" => "cloudformation",
         _ => "unknown",
@@ -495,6 +519,7 @@ fn service_of_target(prefix: &str) -> Option<&'static str> {
         "TrentService" => "kms",
         "Lineage" => "lineage",
         "Lakerun" => "lakerun",
+        "AmazonEC2ContainerRegistry_V20150921" => "ecr",
         "GraniteServiceVersion20100801" => "cloudwatch",
         _ => return None,
     })

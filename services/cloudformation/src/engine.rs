@@ -217,6 +217,7 @@ impl Run<'_> {
             operation.phase = Phase::Cleanup;
             stack.template.clone_from(&operation.template);
             stack.parameters.clone_from(&operation.parameters);
+            stack.fetched.clone_from(&operation.fetched);
             stack.tags.clone_from(&operation.tags);
             stack.outputs.clone_from(&outputs);
             stack.imports.clone_from(&imports);
@@ -350,8 +351,21 @@ impl Run<'_> {
             };
             match self.insist(update).await.map_err(Stop::failed)? {
                 Updated::InPlace(made) => {
+                    let another = made.physical_id != old.physical_id && resources::replaces_itself(&old.kind);
                     let made = record(made, old.generation, "UPDATE_COMPLETE");
-                    *stack = self.note(name, made, before).await?;
+                    *stack = self.note(name, made, before.clone()).await?;
+                    if another {
+                        // Who makes it has made another: the one before is deleted at the end.
+                        let (name, old) = (name.to_owned(), old.clone());
+                        *stack = self
+                            .change(move |_, stack, _| {
+                                if let Some(operation) = stack.operation.as_mut() {
+                                    operation.superseded.push((name.clone(), old.clone()));
+                                }
+                                Ok(())
+                            })
+                            .await?;
+                    }
                     return Ok(());
                 }
                 Updated::Replace => policy_allows(stack, &operation, (name, &resource.kind), Action::Replace)?,
@@ -359,6 +373,9 @@ impl Run<'_> {
         }
 
         let generation = self.work.number;
+        if let (None, Some(id)) = (&before, operation.adopted.get(name)) {
+            return self.adopt(stack, (name, &resource.kind, id), record).await;
+        }
         let status = if before.is_some() { "UPDATE" } else { "CREATE" };
         let empty = Made { physical_id: String::new(), attributes: Value::Null };
         let mut under_way = record(empty, generation, &format!("{status}_IN_PROGRESS"));
@@ -414,6 +431,24 @@ impl Run<'_> {
         }
     }
 
+    /// Takes a resource in that is there.
+    async fn adopt(
+        &self,
+        stack: &mut StackRecord,
+        (name, kind, id): (&str, &str, &str),
+        record: impl Fn(Made, u32, &str) -> ResourceRecord,
+    ) -> Result<(), Stop> {
+        let generation = self.work.number;
+        let nothing = Made { physical_id: id.to_owned(), attributes: Value::Null };
+        *stack = self.note(name, record(nothing, generation, "IMPORT_IN_PROGRESS"), None).await?;
+        let mut at = self.place(stack, name, generation, "import");
+        at.cx = self.cx.clone();
+        let found = resources::existing::find(&at, kind, id).await.map_err(Stop::failed)?;
+        let found = found.ok_or_else(|| Stop::Failed(format!("Resource {id} of type {kind} does not exist.")))?;
+        *stack = self.note(name, record(found.made, generation, "IMPORT_COMPLETE"), None).await?;
+        Ok(())
+    }
+
     /// Records a resource's new state, and what it was before this operation touched it.
     async fn note(&self, name: &str, record: ResourceRecord, before: Option<ResourceRecord>) -> Result<StackRecord> {
         let name = name.to_owned();
@@ -458,6 +493,8 @@ impl Run<'_> {
             stack_name: stack.name.clone(),
             stack_id: stack.id.clone(),
             logical_id: name.to_owned(),
+            kind: stack.resources.get(name).map(|record| record.kind.clone()).unwrap_or_default(),
+            answers: self.service.answers.clone(),
             generation,
             tags: stack.operation.as_ref().map_or_else(|| stack.tags.clone(), |o| o.tags.clone()),
             capabilities: stack.capabilities.clone(),
@@ -543,7 +580,11 @@ impl Run<'_> {
         }
         self.change(|tx, stack, now| {
             let goal = stack.operation.take().map(|o| o.goal);
-            let status = if goal == Some(Goal::Create) { "CREATE_COMPLETE" } else { "UPDATE_COMPLETE" };
+            let status = match goal {
+                Some(Goal::Create) => "CREATE_COMPLETE",
+                Some(Goal::Import) => "IMPORT_COMPLETE",
+                _ => "UPDATE_COMPLETE",
+            };
             stacks::set_status(tx, stack, now, status, None)
         })
         .await?;
@@ -559,7 +600,7 @@ impl Run<'_> {
             self.change(|tx, stack, now| {
                 // It imports what it did before.
                 stack.imports = match stack.operation.as_ref().map(|operation| operation.goal) {
-                    Some(Goal::Update) => Template::parse(&stack.template)
+                    Some(Goal::Update | Goal::Import) => Template::parse(&stack.template)
                         .map(|template| imported(stack, &template, &stack.parameters))
                         .unwrap_or_default(),
                     _ => Vec::new(),
@@ -568,6 +609,7 @@ impl Run<'_> {
                 let status = match operation.map(|o| (o.goal, o.on_failure)) {
                     Some((Goal::Create, failure)) if failure == "DELETE" => "DELETE_COMPLETE",
                     Some((Goal::Create, _)) => "ROLLBACK_COMPLETE",
+                    Some((Goal::Import, _)) => "IMPORT_ROLLBACK_COMPLETE",
                     _ => "UPDATE_ROLLBACK_COMPLETE",
                 };
                 if status == "DELETE_COMPLETE" {
@@ -642,6 +684,8 @@ impl Run<'_> {
                     Updated::Replace => Ok(None),
                 }
             }
+            // What was taken in stays where it was.
+            (Some(_), None) if stack.operation.as_ref().is_some_and(|o| o.adopted.contains_key(name)) => Ok(None),
             (Some(current), _) => self.delete_resource(stack, name, current, "rollback").await.map(|()| None),
         }
     }
@@ -828,6 +872,7 @@ fn begin_rollback(tx: &mut store::Tx<'_>, stack: &mut StackRecord, now: i64, rea
     let status = match (creating, operation.on_failure.as_str()) {
         (true, "DELETE") => "DELETE_IN_PROGRESS",
         (true, _) => "ROLLBACK_IN_PROGRESS",
+        (false, _) if operation.goal == Goal::Import => "IMPORT_ROLLBACK_IN_PROGRESS",
         (false, _) => "UPDATE_ROLLBACK_IN_PROGRESS",
     };
     let text = if creating { format!("{reason}Rollback requested by user.") } else { reason.to_owned() };

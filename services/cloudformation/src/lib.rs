@@ -6,8 +6,11 @@
 //!
 //! [`process`] carrying out transforms, with [`serverless`] · [`policy`] which resources updates may touch.
 //!
-//! Not here: macros of one's own, custom resources, drift, stack sets.
+//! [`answers`] links by which custom resources and wait conditions are answered.
+//!
+//! Not here: macros of one's own, stack sets.
 
+mod answers;
 mod engine;
 mod intrinsics;
 mod ops;
@@ -34,6 +37,7 @@ type Result<T, E = wire::Error> = std::result::Result<T, E>;
 pub struct CloudFormation {
     router: Arc<Router>,
     store: Store,
+    answers: answers::Answers,
     /// Where the Serverless transform runs; none in the simulation.
     envs: Option<PythonEnvs>,
 }
@@ -56,13 +60,26 @@ pub fn template_to_json(text: &str) -> Result<serde_json::Value> {
     template::to_json(text)
 }
 
+pub use answers::ANSWERS;
+
+impl CloudFormation {
+    /// Takes what somebody puts to a link of a custom resource or wait condition; false where there is no such link.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    pub async fn take_answer(&self, token: &str, body: &[u8]) -> Result<bool> {
+        self.answers.take(token, body).await
+    }
+}
+
 /// Makes the service, and registers its operations and its task runner.
 pub fn register(platform: &Platform, envs: Option<PythonEnvs>) -> Arc<CloudFormation> {
     let (router, store) = (platform.router.clone(), platform.control.store().clone());
-    let service = Arc::new(CloudFormation { router, store, envs });
+    let answers = answers::Answers::new(store.clone(), &platform.endpoint);
+    let service = Arc::new(CloudFormation { router, store, answers, envs });
     operations!(platform.router, service, api:
-        CancelUpdateStack, ContinueUpdateRollback, CreateChangeSet, CreateStack, DeleteChangeSet, DeleteStack, DescribeChangeSet, DescribeStackEvents,
-        DescribeStackResource, DescribeStackResources, DescribeStacks, ExecuteChangeSet, GetStackPolicy, GetTemplate,
+        CancelUpdateStack, ContinueUpdateRollback, CreateChangeSet, CreateStack, DeleteChangeSet, DeleteStack, DescribeChangeSet, DescribeStackDriftDetectionStatus, DescribeStackEvents,
+        DescribeStackResource, DescribeStackResourceDrifts, DescribeStackResources, DescribeStacks, DetectStackDrift, DetectStackResourceDrift, ExecuteChangeSet, GetStackPolicy, GetTemplate,
         GetTemplateSummary, ListChangeSets, ListExports, ListImports, ListStackResources, ListStacks, SetStackPolicy, UpdateStack,
         UpdateTerminationProtection, ValidateTemplate);
     let operations = Arc::new(engine::Operations(service.clone()));

@@ -26,6 +26,9 @@ pub(crate) struct StackRecord {
     /// What the resources were made of, as it was given.
     pub(crate) template: String,
     pub(crate) parameters: IndexMap<String, String>,
+    /// The names of SSM's parameters whose values parameters have.
+    #[serde(default)]
+    pub(crate) fetched: IndexMap<String, String>,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) capabilities: Vec<String>,
     pub(crate) role_arn: Option<String>,
@@ -84,6 +87,8 @@ pub(crate) enum Goal {
     Create,
     Update,
     Delete,
+    /// Resources that are there become the stack's.
+    Import,
 }
 
 /// An operation on a stack, with what is needed to go on after a crash and to go back after a failure.
@@ -95,6 +100,9 @@ pub(crate) struct Operation {
     /// New ones, of a create or update.
     pub(crate) template: String,
     pub(crate) parameters: IndexMap<String, String>,
+    /// The names of SSM's parameters whose values parameters have.
+    #[serde(default)]
+    pub(crate) fetched: IndexMap<String, String>,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) phase: Phase,
     /// `ROLLBACK`, `DELETE`, `DO_NOTHING`.
@@ -113,6 +121,9 @@ pub(crate) struct Operation {
     /// It is to go back.
     #[serde(default)]
     pub(crate) cancelled: bool,
+    /// Resources that are there and become the stack's, by their identifiers.
+    #[serde(default)]
+    pub(crate) adopted: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,16 +162,24 @@ pub(crate) struct ChangeSetRecord {
     #[serde(default)]
     pub(crate) original: Option<String>,
     pub(crate) parameters: IndexMap<String, String>,
+    /// The names of SSM's parameters whose values parameters have.
+    #[serde(default)]
+    pub(crate) fetched: IndexMap<String, String>,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) capabilities: Vec<String>,
     pub(crate) role_arn: Option<String>,
     pub(crate) on_failure: Option<String>,
     pub(crate) changes: Vec<ChangeRecord>,
+    /// `IMPORT` where it only takes in what is there.
+    #[serde(default)]
+    pub(crate) kind: Option<String>,
+    #[serde(default)]
+    pub(crate) adopted: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ChangeRecord {
-    /// `Add`, `Modify`, `Remove`.
+    /// `Add`, `Modify`, `Remove`, `Import`.
     pub(crate) action: String,
     pub(crate) logical_id: String,
     pub(crate) physical_id: Option<String>,

@@ -42,6 +42,8 @@ pub(crate) struct Prepared {
     pub(crate) original: Option<String>,
     pub(crate) template: Template,
     pub(crate) parameters: IndexMap<String, String>,
+    /// The names of SSM's parameters whose values parameters have.
+    pub(crate) fetched: IndexMap<String, String>,
     pub(crate) tags: Vec<(String, String)>,
 }
 
@@ -69,9 +71,11 @@ impl CloudFormation {
             ));
         }
         let none = IndexMap::new();
-        let before = previous.map_or(&none, |s| &s.parameters);
-        let mut bound = parameters::bind(&declared, &wanted.parameters, before)?;
-        self.fetch_parameters(cx, &declared, &mut bound).await?;
+        // A previous value that was fetched is fetched again, by the same name.
+        let mut before = previous.map_or(&none, |s| &s.parameters).clone();
+        before.extend(previous.iter().flat_map(|s| s.fetched.clone()));
+        let mut bound = parameters::bind(&declared, &wanted.parameters, &before)?;
+        let fetched = self.fetch_parameters(cx, &declared, &mut bound).await?;
         let processed = self.process(cx, &body, &bound).await?;
         let (body, original) = match processed {
             Some(processed) => (processed, Some(body)),
@@ -93,11 +97,17 @@ impl CloudFormation {
             }
         }
         let tags = wanted.tags.clone().unwrap_or_else(|| previous.map(|s| s.tags.clone()).unwrap_or_default());
-        Ok(Prepared { text: body, original, template, parameters: bound, tags })
+        Ok(Prepared { text: body, original, template, parameters: bound, fetched, tags })
     }
 
     /// Puts the values of SSM's parameters in the place of their names.
-    async fn fetch_parameters(&self, cx: &Cx, template: &Template, bound: &mut IndexMap<String, String>) -> Result<()> {
+    async fn fetch_parameters(
+        &self,
+        cx: &Cx,
+        template: &Template,
+        bound: &mut IndexMap<String, String>,
+    ) -> Result<IndexMap<String, String>> {
+        let mut fetched = IndexMap::new();
         for (name, value) in bound {
             let kind = template.parameters[name].get("Type").map(text).unwrap_or_default();
             if kind.starts_with("AWS::SSM::Parameter::Value<") {
@@ -106,10 +116,10 @@ impl CloudFormation {
                 let output = output.map_err(|_| {
                     validation(format!("Unable to fetch parameters [{value}] from parameter store for this account."))
                 })?;
-                *value = text(&output["Parameter"]["Value"]);
+                fetched.insert(name.clone(), std::mem::replace(value, text(&output["Parameter"]["Value"])));
             }
         }
-        Ok(())
+        Ok(fetched)
     }
 }
 
@@ -152,6 +162,7 @@ pub(crate) fn new_stack(cx: &Cx, wanted: &Wanted, status: &str) -> StackRecord {
         deleted_ms: None,
         template: String::new(),
         parameters: IndexMap::new(),
+        fetched: IndexMap::new(),
         tags: Vec::new(),
         capabilities: wanted.capabilities.clone(),
         role_arn: wanted.role_arn.clone(),
@@ -175,6 +186,7 @@ pub(crate) fn begin(tx: &mut Tx<'_>, stack: &mut StackRecord, now_ms: i64, opera
         Goal::Create => ("CREATE_IN_PROGRESS", Goal::Create),
         Goal::Update => ("UPDATE_IN_PROGRESS", Goal::Update),
         Goal::Delete => ("DELETE_IN_PROGRESS", Goal::Delete),
+        Goal::Import => ("IMPORT_IN_PROGRESS", Goal::Import),
     };
     stack.operations += 1;
     stack.hidden.extend(hidden(&operation));
@@ -231,13 +243,14 @@ fn hidden(operation: &Operation) -> Vec<String> {
 }
 
 pub(crate) fn operation(cx: &Cx, goal: Goal, prepared: Option<Prepared>, on_failure: Option<String>) -> Operation {
-    let (template, original, parameters, tags) =
-        prepared.map(|p| (p.text, p.original, p.parameters, p.tags)).unwrap_or_default();
+    let (template, original, parameters, fetched, tags) =
+        prepared.map(|p| (p.text, p.original, p.parameters, p.fetched, p.tags)).unwrap_or_default();
     Operation {
         goal,
         principal: cx.principal().clone(),
         template,
         parameters,
+        fetched,
         tags,
         phase: Phase::Forward,
         on_failure: on_failure.unwrap_or_else(|| "ROLLBACK".to_owned()),
@@ -247,12 +260,21 @@ pub(crate) fn operation(cx: &Cx, goal: Goal, prepared: Option<Prepared>, on_fail
         original,
         policy: None,
         cancelled: false,
+        adopted: std::collections::BTreeMap::new(),
     }
 }
 
 /// May a stack in this state be updated?
 pub(crate) fn check_updatable(stack: &StackRecord) -> Result<()> {
-    let may = ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_FAILED", "CREATE_FAILED"];
+    let may = [
+        "CREATE_COMPLETE",
+        "UPDATE_COMPLETE",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "UPDATE_FAILED",
+        "CREATE_FAILED",
+        "IMPORT_COMPLETE",
+        "IMPORT_ROLLBACK_COMPLETE",
+    ];
     if may.contains(&stack.status.as_str()) && stack.operation.is_none() {
         return Ok(());
     }
@@ -321,6 +343,7 @@ impl CloudFormation {
             stack.template.clone_from(&operation.template);
             stack.original.clone_from(&operation.original);
             stack.parameters.clone_from(&operation.parameters);
+            stack.fetched.clone_from(&operation.fetched);
             stack.tags.clone_from(&operation.tags);
             begin(tx, &mut stack, place.now_ms, operation.clone())?;
             Ok::<_, Error>(stack.id)

@@ -10,6 +10,7 @@ use wire::{Error, Timestamp};
 use super::{given, tag_list, tags};
 use crate::engine::{known, scope};
 use crate::records::{self, ChangeRecord, ChangeSetRecord, Goal, StackRecord, VERSION};
+use crate::resources::{self, existing};
 use crate::stacks::{self, Place};
 use crate::start::{self, Prepared, Wanted};
 use crate::template::validation;
@@ -33,8 +34,10 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
             ..Wanted::default()
         };
         let existing = self.stack_if_there(cx, &wanted.stack_name).await?;
+        let importing = input.change_set_type.as_deref() == Some("IMPORT");
         let creating = match (input.change_set_type.as_deref().unwrap_or("UPDATE"), &existing) {
-            ("IMPORT", _) => return Err(Error::not_implemented("Importing resources")),
+            ("IMPORT", None) => true,
+            ("IMPORT", Some(stack)) if stack.status == "REVIEW_IN_PROGRESS" => true,
             ("CREATE", None) => true,
             ("CREATE", Some(stack)) if stack.status == "REVIEW_IN_PROGRESS" => true,
             ("CREATE", Some(stack)) => {
@@ -59,7 +62,29 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
         let previous = (!creating).then_some(&stack);
         let prepared = self.prepare(cx, &wanted, previous).await?;
         let exports = self.exports(cx).await?.into_iter().map(|(name, value, _)| (name, value)).collect();
+        let adopted = if importing {
+            named(&stack, &prepared, input.resources_to_import.unwrap_or_default())?
+        } else if input.import_existing_resources == Some(true) {
+            self.already_there(cx, &stack, &prepared).await?
+        } else if input.resources_to_import.is_some_and(|named| !named.is_empty()) {
+            return Err(validation("ResourcesToImport can only be specified for change sets of type IMPORT."));
+        } else {
+            BTreeMap::new()
+        };
         let empty = !creating && start::unchanged(&stack, &prepared);
+        let mut changes = changes(&stack, &prepared, &exports)?;
+        for change in &mut changes {
+            if let Some(id) = adopted.get(&change.logical_id) {
+                "Import".clone_into(&mut change.action);
+                change.physical_id = Some(id.clone());
+            }
+        }
+        if importing && let Some(other) = changes.iter().find(|change| change.action != "Import") {
+            return Err(validation(format!(
+                "As part of the import operation, you cannot modify or add [{}]",
+                if other.action == "Modify" { "Outputs" } else { &other.logical_id }
+            )));
+        }
         let record = ChangeSetRecord {
             v: VERSION,
             id: cx.arn("cloudformation", format!("changeSet/{}/{}", input.change_set_name, cx.uuid())),
@@ -74,10 +99,13 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
                     .to_owned()
             }),
             execution_status: if empty { "UNAVAILABLE" } else { "AVAILABLE" }.to_owned(),
-            changes: changes(&stack, &prepared, &exports)?,
+            changes,
+            kind: importing.then(|| "IMPORT".to_owned()),
+            adopted,
             template: prepared.text,
             original: prepared.original,
             parameters: prepared.parameters,
+            fetched: prepared.fetched,
             tags: prepared.tags,
             capabilities: wanted.capabilities,
             role_arn: wanted.role_arn,
@@ -112,7 +140,8 @@ impl Handle<api::DescribeChangeSet> for CloudFormation {
         let record = self.change_set(cx, &input.change_set_name, input.stack_name.as_deref()).await?;
         let parameters = record.parameters.iter().map(|(key, value)| api::Parameter {
             parameter_key: Some(key.clone()),
-            parameter_value: Some(value.clone()),
+            parameter_value: Some(record.fetched.get(key).unwrap_or(value).clone()),
+            resolved_value: record.fetched.contains_key(key).then(|| value.clone()),
             ..Default::default()
         });
         Ok(api::DescribeChangeSetOutput {
@@ -153,8 +182,13 @@ impl Handle<api::ExecuteChangeSet> for CloudFormation {
                 return Err(api::error::invalid_change_set_status_exception(text));
             }
             let mut stack = stacks::require(tx, &place, &record.stack_id)?;
-            let goal = if stack.status == "REVIEW_IN_PROGRESS" { Goal::Create } else { Goal::Update };
-            if goal == Goal::Update {
+            let fresh = stack.status == "REVIEW_IN_PROGRESS";
+            let goal = match (record.kind.as_deref(), fresh) {
+                (Some("IMPORT"), _) => Goal::Import,
+                (_, true) => Goal::Create,
+                (_, false) => Goal::Update,
+            };
+            if !fresh {
                 start::check_updatable(&stack)?;
             }
             let on_failure = if no_rollback { Some("DO_NOTHING".to_owned()) } else { record.on_failure.clone() };
@@ -162,11 +196,14 @@ impl Handle<api::ExecuteChangeSet> for CloudFormation {
             operation.template.clone_from(&record.template);
             operation.original.clone_from(&record.original);
             operation.parameters.clone_from(&record.parameters);
+            operation.fetched.clone_from(&record.fetched);
             operation.tags.clone_from(&record.tags);
-            if goal == Goal::Create {
+            operation.adopted.clone_from(&record.adopted);
+            if fresh {
                 stack.template.clone_from(&record.template);
                 stack.original.clone_from(&record.original);
                 stack.parameters.clone_from(&record.parameters);
+                stack.fetched.clone_from(&record.fetched);
                 stack.tags.clone_from(&record.tags);
             }
             stack.capabilities.clone_from(&record.capabilities);
@@ -225,7 +262,90 @@ impl Handle<api::ListChangeSets> for CloudFormation {
     }
 }
 
+/// What an import names: each has to be in the template, to be kept when it leaves it, and not to be the stack's yet.
+fn named(
+    stack: &StackRecord,
+    prepared: &Prepared,
+    given: Vec<api::ResourceToImport>,
+) -> Result<BTreeMap<String, String>> {
+    let mut adopted = BTreeMap::new();
+    for one in given {
+        let name = &one.logical_resource_id;
+        let resource = prepared.template.resources.get(name).filter(|resource| resource.kind == one.resource_type);
+        let resource = resource.ok_or_else(|| {
+            validation(format!("Resource [{name}] of type {} is not in the template", one.resource_type))
+        })?;
+        if stack.resources.contains_key(name) {
+            return Err(validation(format!("Resource [{name}] is already in the stack")));
+        }
+        if resource.deletion_policy.is_none() {
+            return Err(validation(format!(
+                "The following resources to import [{name}] must have DeletionPolicy attribute specified in the template."
+            )));
+        }
+        let property = existing::identifier(&one.resource_type)
+            .ok_or_else(|| validation(format!("ResourceTypes [{}] are not supported for Import", one.resource_type)))?;
+        let id = one.resource_identifier.get(property).filter(|_| one.resource_identifier.len() == 1);
+        let id = id.ok_or_else(|| {
+            validation(format!(
+                "Invalid ResourceIdentifier for {name}: the identifier of {} is {property}",
+                one.resource_type
+            ))
+        })?;
+        adopted.insert(name.clone(), id.clone());
+    }
+    if adopted.is_empty() {
+        return Err(validation("ResourcesToImport must be specified for change sets of type IMPORT."));
+    }
+    Ok(adopted)
+}
+
 impl CloudFormation {
+    /// Those of the template's new resources that are there by the names that it gives them, and that stay when they leave it.
+    /// Source: CloudFormation API Reference, CreateChangeSet, `ImportExistingResources`.
+    async fn already_there(
+        &self,
+        cx: &Cx,
+        stack: &StackRecord,
+        prepared: &Prepared,
+    ) -> Result<BTreeMap<String, String>> {
+        let exports = self.exports(cx).await?.into_iter().map(|(name, value, _)| (name, value)).collect();
+        let known = known(stack);
+        let scope = scope(stack, &prepared.template, &prepared.parameters, (&known, &exports));
+        let mut adopted = BTreeMap::new();
+        for (name, resource) in &prepared.template.resources {
+            let stays = resource.deletion_policy.as_deref().is_some_and(|policy| policy.starts_with("Retain"));
+            let there = resource.condition.as_ref().is_none_or(|c| scope.condition(c).unwrap_or(false));
+            if stack.resources.contains_key(name) || !stays || !there {
+                continue;
+            }
+            // What is named after something that is still to be made is not there.
+            let Ok(properties) = scope.resolve(&resource.properties) else { continue };
+            let at = self.looking(cx, stack, name);
+            let Some(id) = existing::name_of(&resource.kind, &properties, &at) else { continue };
+            if existing::find(&at, &resource.kind, &id).await?.is_some() {
+                adopted.insert(name.clone(), id);
+            }
+        }
+        Ok(adopted)
+    }
+
+    /// A place to look at a stack's resource from.
+    pub(crate) fn looking(&self, cx: &Cx, stack: &StackRecord, name: &str) -> resources::Place {
+        resources::Place {
+            cx: cx.clone(),
+            stack_name: stack.name.clone(),
+            stack_id: stack.id.clone(),
+            logical_id: name.to_owned(),
+            kind: String::new(),
+            answers: self.answers.clone(),
+            generation: 0,
+            tags: Vec::new(),
+            capabilities: Vec::new(),
+            half_made: std::sync::Mutex::default(),
+        }
+    }
+
     /// A change set by id, or by its stack and name.
     pub(super) async fn change_set(&self, cx: &Cx, name: &str, stack: Option<&str>) -> Result<ChangeSetRecord> {
         let place = Place::of(cx);

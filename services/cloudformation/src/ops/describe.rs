@@ -198,7 +198,12 @@ fn stack(record: &StackRecord) -> api::Stack {
         let hidden = template.parameters.get(key).is_some_and(no_echo);
         api::Parameter {
             parameter_key: Some(key.clone()),
-            parameter_value: Some(if hidden { "****".to_owned() } else { value.clone() }),
+            parameter_value: Some(match record.fetched.get(key) {
+                _ if hidden => "****".to_owned(),
+                Some(name) => name.clone(),
+                None => value.clone(),
+            }),
+            resolved_value: record.fetched.contains_key(key).then(|| value.clone()),
             ..Default::default()
         }
     });

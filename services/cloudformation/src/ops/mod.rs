@@ -3,6 +3,7 @@
 mod change_sets;
 mod control;
 mod describe;
+mod drift;
 mod stacks;
 mod templates;
 

@@ -60,22 +60,85 @@ impl Kind for Table {
         if differ(old, new, &["TableName", "KeySchema", "LocalSecondaryIndexes"]) {
             return Ok(Updated::Replace);
         }
-        if differ(old, new, &["BillingMode", "DeletionProtectionEnabled", "ProvisionedThroughput", "TableClass"]) {
-            let mut input =
-                pick(new, &["BillingMode", "DeletionProtectionEnabled", "ProvisionedThroughput", "TableClass"]);
-            input.insert("TableName".to_owned(), made.physical_id.clone().into());
+        let name = &made.physical_id;
+        let changes =
+            ["BillingMode", "DeletionProtectionEnabled", "ProvisionedThroughput", "SSESpecification", "TableClass"];
+        if differ(old, new, &changes) {
+            let mut input = pick(new, &changes);
+            input.insert("TableName".to_owned(), name.clone().into());
             at.call("dynamodb", "UpdateTable", input.into()).await?;
         }
-        if differ(old, new, &["GlobalSecondaryIndexes", "StreamSpecification", "SSESpecification"]) {
-            return Ok(Updated::Replace);
+        indexes(at, name, old, new).await?;
+        let mut made = made.clone();
+        if differ(old, new, &["StreamSpecification"]) {
+            made.attributes = stream(at, name, old, new).await?;
         }
-        apply(at, &made.physical_id, new).await?;
-        Ok(Updated::InPlace(made.clone()))
+        apply(at, name, new).await?;
+        let (gone, set) = super::changed_tags(old, new);
+        let arn = made.attribute("Arn");
+        if !gone.is_empty() {
+            at.call("dynamodb", "UntagResource", json!({ "ResourceArn": arn, "TagKeys": gone })).await?;
+        }
+        if !set.is_empty() {
+            at.call("dynamodb", "TagResource", json!({ "ResourceArn": arn, "Tags": set })).await?;
+        }
+        Ok(Updated::InPlace(made))
     }
 
     async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
         at.call_if_there("dynamodb", "DeleteTable", json!({ "TableName": made.physical_id })).await
     }
+}
+
+/// Deletes, changes and makes indexes, one in each call. Source: DynamoDB API Reference, UpdateTable.
+async fn indexes(at: &Place, name: &str, old: &Value, new: &Value) -> Result<()> {
+    let all = |p: &Value| p["GlobalSecondaryIndexes"].as_array().cloned().unwrap_or_default();
+    let same = |a: &Value, b: &Value| a["IndexName"] == b["IndexName"];
+    let (old, new_indexes) = (all(old), all(new));
+    let call = async |change: Value| {
+        let mut input = pick(new, &["AttributeDefinitions"]);
+        input.insert("TableName".to_owned(), name.into());
+        input.insert("GlobalSecondaryIndexUpdates".to_owned(), json!([change]));
+        at.call("dynamodb", "UpdateTable", input.into()).await.map(drop)
+    };
+    for index in &old {
+        let kept = new_indexes.iter().find(|other| same(index, other));
+        if kept.is_none_or(|kept| differ(index, kept, &["KeySchema", "Projection"])) {
+            call(json!({ "Delete": { "IndexName": index["IndexName"] } })).await?;
+        }
+    }
+    for index in &new_indexes {
+        match old.iter().find(|other| same(index, other)) {
+            Some(before) if !differ(before, index, &["KeySchema", "Projection"]) => {
+                if differ(before, index, &["ProvisionedThroughput"]) && index.get("ProvisionedThroughput").is_some() {
+                    let change = pick(index, &["IndexName", "ProvisionedThroughput"]);
+                    call(json!({ "Update": change })).await?;
+                }
+            }
+            _ => call(json!({ "Create": index })).await?,
+        }
+    }
+    Ok(())
+}
+
+/// A stream of another kind is another stream. Answers the table's attributes.
+async fn stream(at: &Place, name: &str, old: &Value, new: &Value) -> Result<Value> {
+    if old.get("StreamSpecification").is_some() {
+        let input = json!({ "TableName": name, "StreamSpecification": { "StreamEnabled": false } });
+        at.call("dynamodb", "UpdateTable", input).await?;
+    }
+    if let Some(wanted) = new.get("StreamSpecification") {
+        let mut wanted = wanted.clone();
+        wanted["StreamEnabled"] = true.into();
+        at.call("dynamodb", "UpdateTable", json!({ "TableName": name, "StreamSpecification": wanted })).await?;
+    }
+    let output = at.cx.as_platform().call_json("dynamodb", "describeTable", json!({ "TableName": name })).await?;
+    let table = &output["Table"];
+    let mut attributes = json!({ "Arn": table["TableArn"] });
+    if new.get("StreamSpecification").is_some() {
+        attributes["StreamArn"] = table["LatestStreamArn"].clone();
+    }
+    Ok(attributes)
 }
 
 /// What has operations of its own.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use super::iam_holders::{listed, with};
 use super::{Kind, Made, Place, Updated, differ, document, only, pick, required, text};
 use crate::Result;
 
@@ -21,8 +22,8 @@ impl Kind for ManagedPolicy {
         let arn = text(&output["Policy"]["Arn"]);
         let made = Made::new(arn.clone(), json!({ "PolicyArn": arn }));
         at.begun(&made);
-        for role in roles(properties) {
-            at.call("iam", "AttachRolePolicy", json!({ "RoleName": role, "PolicyArn": arn })).await?;
+        for (what, holder) in listed(properties) {
+            with(at, "Attach", (what, &holder), json!({ "PolicyArn": arn })).await?;
         }
         Ok(made)
     }
@@ -39,29 +40,25 @@ impl Kind for ManagedPolicy {
             let input = json!({ "PolicyArn": arn, "PolicyDocument": text, "SetAsDefault": true });
             at.call("iam", "CreatePolicyVersion", input).await?;
         }
-        for role in roles(new) {
-            at.call("iam", "AttachRolePolicy", json!({ "RoleName": role, "PolicyArn": arn })).await?;
+        for (what, holder) in listed(new) {
+            with(at, "Attach", (what, &holder), json!({ "PolicyArn": arn })).await?;
         }
-        for role in roles(old).into_iter().filter(|r| !roles(new).contains(r)) {
-            at.call_if_there("iam", "DetachRolePolicy", json!({ "RoleName": role, "PolicyArn": arn })).await?;
+        for (what, holder) in listed(old).into_iter().filter(|one| !listed(new).contains(one)) {
+            with(at, "Detach", (what, &holder), json!({ "PolicyArn": arn })).await?;
         }
         Ok(Updated::InPlace(made.clone()))
     }
 
     async fn delete(&self, at: &Place, made: &Made, properties: &Value) -> Result<()> {
         let arn = &made.physical_id;
-        for role in roles(properties) {
-            at.call_if_there("iam", "DetachRolePolicy", json!({ "RoleName": role, "PolicyArn": arn })).await?;
+        for (what, holder) in listed(properties) {
+            with(at, "Detach", (what, &holder), json!({ "PolicyArn": arn })).await?;
         }
         for version in old_versions(at, arn).await? {
             at.call_if_there("iam", "DeletePolicyVersion", json!({ "PolicyArn": arn, "VersionId": version })).await?;
         }
         at.call_if_there("iam", "DeletePolicy", json!({ "PolicyArn": arn })).await
     }
-}
-
-fn roles(properties: &Value) -> Vec<String> {
-    properties["Roles"].as_array().into_iter().flatten().map(text).collect()
 }
 
 /// A policy has at most five versions: the oldest goes.

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Kind, Made, Place, Updated, differ, document, only, pick, required, text};
+use super::iam_holders::{policies, strip};
+use super::{Kind, Made, Place, Updated, differ, document, only, pick, required};
 use crate::Result;
 
 pub(super) struct Role;
@@ -34,7 +35,7 @@ impl Kind for Role {
         let role = &output["Role"];
         let made = Made::new(name, json!({ "Arn": role["Arn"], "RoleId": role["RoleId"] }));
         at.begun(&made);
-        policies(at, &made.physical_id, &json!({}), properties).await?;
+        policies(at, ("Role", &made.physical_id), &json!({}), properties).await?;
         Ok(made)
     }
 
@@ -53,49 +54,24 @@ impl Kind for Role {
             input.insert("RoleName".to_owned(), name.clone().into());
             at.call("iam", "UpdateRole", input.into()).await?;
         }
-        policies(at, name, old, new).await?;
+        if differ(old, new, &["PermissionsBoundary"]) {
+            match new.get("PermissionsBoundary") {
+                Some(arn) => {
+                    let input = json!({ "RoleName": name, "PermissionsBoundary": arn });
+                    at.call("iam", "PutRolePermissionsBoundary", input).await?;
+                }
+                None => at.call_if_there("iam", "DeleteRolePermissionsBoundary", json!({ "RoleName": name })).await?,
+            }
+        }
+        policies(at, ("Role", name), old, new).await?;
+        at.retag_named(("iam", "Role", name), old, new).await?;
         Ok(Updated::InPlace(made.clone()))
     }
 
     async fn delete(&self, at: &Place, made: &Made, _: &Value) -> Result<()> {
-        let role = json!({ "RoleName": made.physical_id });
-        let attached = match at.call("iam", "ListAttachedRolePolicies", role.clone()).await {
-            Err(error) if super::is_missing(&error) => return Ok(()),
-            output => output?,
-        };
-        for policy in attached["AttachedPolicies"].as_array().into_iter().flatten() {
-            let input = json!({ "RoleName": made.physical_id, "PolicyArn": policy["PolicyArn"] });
-            at.call_if_there("iam", "DetachRolePolicy", input).await?;
+        if !strip(at, ("Role", &made.physical_id)).await? {
+            return Ok(());
         }
-        let inline = at.call("iam", "ListRolePolicies", role.clone()).await?;
-        for policy in inline["PolicyNames"].as_array().into_iter().flatten() {
-            let input = json!({ "RoleName": made.physical_id, "PolicyName": policy });
-            at.call_if_there("iam", "DeleteRolePolicy", input).await?;
-        }
-        at.call_if_there("iam", "DeleteRole", role).await
+        at.call_if_there("iam", "DeleteRole", json!({ "RoleName": made.physical_id })).await
     }
-}
-
-/// Puts and attaches what is new; removes what is not there any more.
-async fn policies(at: &Place, role: &str, old: &Value, new: &Value) -> Result<()> {
-    let inline = |p: &Value| -> Vec<(String, String)> {
-        let all = p["Policies"].as_array().into_iter().flatten();
-        all.map(|p| (text(&p["PolicyName"]), document(&p["PolicyDocument"]))).collect()
-    };
-    let managed =
-        |p: &Value| -> Vec<String> { p["ManagedPolicyArns"].as_array().into_iter().flatten().map(text).collect() };
-    for (name, document) in inline(new) {
-        let input = json!({ "RoleName": role, "PolicyName": name, "PolicyDocument": document });
-        at.call("iam", "PutRolePolicy", input).await?;
-    }
-    for (name, _) in inline(old).iter().filter(|(n, _)| !inline(new).iter().any(|(m, _)| m == n)) {
-        at.call_if_there("iam", "DeleteRolePolicy", json!({ "RoleName": role, "PolicyName": name })).await?;
-    }
-    for arn in managed(new) {
-        at.call("iam", "AttachRolePolicy", json!({ "RoleName": role, "PolicyArn": arn })).await?;
-    }
-    for arn in managed(old).into_iter().filter(|a| !managed(new).contains(a)) {
-        at.call_if_there("iam", "DetachRolePolicy", json!({ "RoleName": role, "PolicyArn": arn })).await?;
-    }
-    Ok(())
 }

@@ -3,18 +3,26 @@
 
 mod athena_named_query;
 mod athena_work_group;
+mod cdk_metadata;
 mod cloudformation_stack;
+mod custom_resource;
 mod dynamodb_table;
+mod ecr_repository;
 mod events_connection;
 mod events_rule;
+pub(crate) mod existing;
 mod glue_classifier;
 mod glue_crawler;
 mod glue_database;
 mod glue_job;
 mod glue_table;
+mod iam_group;
+mod iam_holders;
+mod iam_instance_profile;
 mod iam_managed_policy;
 mod iam_policy;
 mod iam_role;
+mod iam_user;
 mod lambda_function;
 mod lambda_permission;
 mod logs_log_group;
@@ -35,6 +43,7 @@ mod states_activity;
 mod states_state_machine;
 mod states_state_machine_alias;
 mod states_state_machine_version;
+mod wait_condition;
 mod zip;
 
 use std::sync::{Mutex, PoisonError};
@@ -47,6 +56,7 @@ use wire::Error;
 use wire::schema::Shape;
 
 use crate::Result;
+use crate::answers::Answers;
 use crate::template::validation;
 
 /// What generated names end with.
@@ -93,6 +103,13 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
     Some(match name {
         "AWS::Athena::NamedQuery" => &athena_named_query::NamedQuery,
         "AWS::Athena::WorkGroup" => &athena_work_group::WorkGroup,
+        "AWS::CDK::Metadata" => &cdk_metadata::Metadata,
+        "AWS::CloudFormation::WaitCondition" => &wait_condition::WaitCondition,
+        "AWS::CloudFormation::WaitConditionHandle" => &wait_condition::Handle,
+        "AWS::ECR::Repository" => &ecr_repository::Repository,
+        "AWS::IAM::Group" => &iam_group::Group,
+        "AWS::IAM::InstanceProfile" => &iam_instance_profile::InstanceProfile,
+        "AWS::IAM::User" => &iam_user::User,
         "AWS::CloudFormation::Stack" => &cloudformation_stack::Stack,
         "AWS::DynamoDB::Table" => &dynamodb_table::Table,
         "AWS::Events::Connection" => &events_connection::Connection,
@@ -124,8 +141,14 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
         "AWS::StepFunctions::StateMachine" => &states_state_machine::StateMachine,
         "AWS::StepFunctions::StateMachineAlias" => &states_state_machine_alias::StateMachineAlias,
         "AWS::StepFunctions::StateMachineVersion" => &states_state_machine_version::StateMachineVersion,
+        custom if custom_resource::is_custom(custom) => &custom_resource::CustomResource,
         _ => return simple::find(name),
     })
+}
+
+/// Whether an update of such a resource may answer with another in its place.
+pub(crate) fn replaces_itself(kind: &str) -> bool {
+    custom_resource::is_custom(kind)
 }
 
 /// Does this error say that the thing is not there (any more)?
@@ -139,6 +162,7 @@ pub(crate) fn is_missing(error: &Error) -> bool {
         "NotFound",
         "NotFoundException",
         "ParameterNotFound",
+        "RepositoryNotFoundException",
         "QueueDoesNotExist",
         "ResourceNotFoundException",
         "StateMachineDoesNotExist",
@@ -155,6 +179,10 @@ pub(crate) struct Place {
     pub(crate) stack_name: String,
     pub(crate) stack_id: String,
     pub(crate) logical_id: String,
+    /// The resource's type, as the template has it.
+    pub(crate) kind: String,
+    /// Links for those who answer.
+    pub(crate) answers: Answers,
     pub(crate) generation: u32,
     pub(crate) tags: Vec<(String, String)>,
     /// Those that the stack's caller acknowledged.
@@ -181,6 +209,11 @@ impl Place {
             None => input,
         };
         self.cx.call_json(service, operation, input).await
+    }
+
+    /// Looks, which is no step that is to be remembered.
+    async fn look(&self, service: &str, operation: &str, input: Value) -> Result<Value> {
+        self.cx.without_task().call_json(service, operation, input).await
     }
 
     /// As `call`, where "not found" is as good.
@@ -234,9 +267,42 @@ impl Place {
         Value::Object(self.all_tags(properties).into_iter().map(|(k, v)| (k, Value::String(v))).collect())
     }
 
+    /// Makes the tags of what an ARN names what they are to be, where `TagResource` and `UntagResource` take lists.
+    async fn retag(&self, (service, arn): (&str, &str), old: &Value, new: &Value) -> Result<()> {
+        let (gone, set) = changed_tags(old, new);
+        if !gone.is_empty() {
+            self.call_if_there(service, "UntagResource", json!({ "ResourceArn": arn, "TagKeys": gone })).await?;
+        }
+        if !set.is_empty() {
+            self.call(service, "TagResource", json!({ "ResourceArn": arn, "Tags": set })).await?;
+        }
+        Ok(())
+    }
+
+    /// The same by name, as IAM has it: `TagRole`, `UntagRole`.
+    async fn retag_named(&self, (service, what, name): (&str, &str, &str), old: &Value, new: &Value) -> Result<()> {
+        let (gone, set) = changed_tags(old, new);
+        let named = format!("{what}Name");
+        if !gone.is_empty() {
+            self.call_if_there(service, &format!("Untag{what}"), json!({ &named: name, "TagKeys": gone })).await?;
+        }
+        if !set.is_empty() {
+            self.call(service, &format!("Tag{what}"), json!({ &named: name, "Tags": set })).await?;
+        }
+        Ok(())
+    }
+
     fn arn(&self, service: &str, resource: impl Into<String>) -> String {
         self.cx.arn(service, resource)
     }
+}
+
+/// The keys that are gone, and the tags that are new or have changed.
+fn changed_tags(old: &Value, new: &Value) -> (Vec<String>, Vec<Value>) {
+    let (old, new) = (pairs(old.get("Tags")), pairs(new.get("Tags")));
+    let gone = old.iter().filter(|(key, _)| !new.iter().any(|(k, _)| k == key)).map(|(key, _)| key.clone()).collect();
+    let set = new.iter().filter(|tag| !old.contains(tag)).map(|(k, v)| json!({ "Key": k, "Value": v })).collect();
+    (gone, set)
 }
 
 fn unique(tags: Vec<(String, String)>) -> Vec<(String, String)> {

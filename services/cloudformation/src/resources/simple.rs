@@ -118,6 +118,14 @@ fn of_a_filter(made: &Made, properties: &Value) -> Value {
     json!({ "LogGroupName": properties["LogGroupName"], "FilterName": made.physical_id })
 }
 
+/// A whole statement is put as a policy of its own; where it has no id it is the whole policy's only one.
+fn bus_policy(input: &mut Map<String, Value>) {
+    let Some(statement) = input.remove("Statement") else { return };
+    let mut statement = statement.clone();
+    statement["Sid"] = input.remove("StatementId").unwrap_or_default();
+    input.insert("Policy".to_owned(), json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string().into());
+}
+
 /// The type of this name, where it stands in the table.
 pub(super) fn find(name: &str) -> Option<&'static dyn Kind> {
     TABLE.iter().find(|(kind, _)| *kind == name).map(|(_, simple)| simple as &dyn Kind)
@@ -165,7 +173,7 @@ const MAPPING: &[&str] = &[
     "TumblingWindowInSeconds",
 ];
 
-static TABLE: [(&str, Simple); 27] = [
+static TABLE: [(&str, Simple); 29] = [
     (
         "AWS::Athena::DataCatalog",
         Simple {
@@ -652,22 +660,6 @@ static TABLE: [(&str, Simple); 27] = [
         },
     ),
     (
-        "AWS::IAM::InstanceProfile",
-        Simple {
-            service: "iam",
-            create: "CreateInstanceProfile",
-            update: None,
-            delete: "DeleteInstanceProfile",
-            name: Some(("InstanceProfileName", 128)),
-            members: &["Path"],
-            replace: &[],
-            tags: Tags::No,
-            shape: as_it_is,
-            made: |_, _, name, output| Made::new(name, json!({ "Arn": output["InstanceProfile"]["Arn"] })),
-            key: |made, _| json!({ "InstanceProfileName": made.physical_id }),
-        },
-    ),
-    (
         "AWS::Lambda::Url",
         Simple {
             service: "lambda",
@@ -691,6 +683,85 @@ static TABLE: [(&str, Simple); 27] = [
                 Some(qualifier) => json!({ "FunctionName": properties["TargetFunctionArn"], "Qualifier": qualifier }),
                 None => json!({ "FunctionName": properties["TargetFunctionArn"] }),
             },
+        },
+    ),
+    (
+        "AWS::Events::EventBusPolicy",
+        Simple {
+            service: "events",
+            create: "PutPermission",
+            update: Some("PutPermission"),
+            delete: "RemovePermission",
+            name: None,
+            members: &["Action", "Condition", "EventBusName", "Principal", "Statement", "StatementId"],
+            replace: &["EventBusName", "StatementId"],
+            tags: Tags::No,
+            shape: bus_policy,
+            made: |_, properties, _, _| {
+                Made::new(
+                    format!("{}|{}", text(&properties["EventBusName"]), text(&properties["StatementId"])),
+                    json!({}),
+                )
+            },
+            key: |_, properties| {
+                let mut key = pick(properties, &["EventBusName", "StatementId"]);
+                key.retain(|_, value| !value.is_null());
+                key.into()
+            },
+        },
+    ),
+    (
+        "AWS::Lambda::LayerVersionPermission",
+        Simple {
+            service: "lambda",
+            create: "AddLayerVersionPermission",
+            update: None,
+            delete: "RemoveLayerVersionPermission",
+            name: None,
+            members: &["Action", "LayerVersionArn", "OrganizationId", "Principal"],
+            replace: &[],
+            tags: Tags::No,
+            shape: |input| {
+                let layer = input.remove("LayerVersionArn").map(|arn| text(&arn)).unwrap_or_default();
+                let (layer, version) = layer.rsplit_once(':').unwrap_or((&layer, "0"));
+                let sid =
+                    format!("cfn-{}", text(&input["Principal"]).replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+                input.insert("LayerName".to_owned(), layer.into());
+                input.insert("VersionNumber".to_owned(), version.into());
+                input.insert("StatementId".to_owned(), sid.into());
+            },
+            made: |_, properties, _, _| {
+                let sid = format!(
+                    "cfn-{}",
+                    text(&properties["Principal"]).replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+                );
+                Made::new(format!("{}#{sid}", text(&properties["LayerVersionArn"])), json!({}))
+            },
+            key: |made, _| {
+                let (arn, sid) = made.physical_id.rsplit_once('#').unwrap_or((&made.physical_id, ""));
+                let (layer, version) = arn.rsplit_once(':').unwrap_or((arn, "0"));
+                json!({ "LayerName": layer, "VersionNumber": version, "StatementId": sid })
+            },
+        },
+    ),
+    (
+        "AWS::SecretsManager::ResourcePolicy",
+        Simple {
+            service: "secretsmanager",
+            create: "PutResourcePolicy",
+            update: Some("PutResourcePolicy"),
+            delete: "DeleteResourcePolicy",
+            name: None,
+            members: &["BlockPublicPolicy", "ResourcePolicy", "SecretId"],
+            replace: &["SecretId"],
+            tags: Tags::No,
+            shape: |input| {
+                if let Some(policy) = input.get("ResourcePolicy") {
+                    input.insert("ResourcePolicy".to_owned(), document(policy).into());
+                }
+            },
+            made: |_, _, _, output| Made::new(text(&output["ARN"]), json!({ "Id": output["ARN"] })),
+            key: |made, _| json!({ "SecretId": made.physical_id }),
         },
     ),
 ];

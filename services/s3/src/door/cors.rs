@@ -19,7 +19,7 @@ use crate::errors::{Result, invalid_request, malformed_xml};
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "HEAD"];
 
 /// What is put.
-pub(super) fn check(config: &CORSConfiguration) -> Result<()> {
+pub(crate) fn check(config: &CORSConfiguration) -> Result<()> {
     if config.cors_rules.is_empty() || config.cors_rules.len() > 100 {
         return Err(malformed_xml());
     }

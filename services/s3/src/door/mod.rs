@@ -4,6 +4,7 @@ mod access;
 mod answer;
 mod auth;
 mod convert;
+
 mod cors;
 mod form;
 mod gate;
@@ -16,6 +17,7 @@ mod requests;
 mod settings;
 mod uploads;
 
+pub(crate) use cors::check as check_cors;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;

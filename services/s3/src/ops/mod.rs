@@ -18,7 +18,8 @@ pub(crate) fn register(router: &Router, service: &Arc<S3>) {
         CopyObject, CreateBucket, DeleteBucket, DeleteBucketPolicy, DeleteBucketTagging, DeleteObject, DeleteObjects,
         GetBucketLocation, GetBucketPolicy, GetBucketTagging, GetBucketVersioning, GetObject, GetObjectTagging, HeadBucket,
         HeadObject, ListBuckets, ListObjects, ListObjectsV2, PutBucketEncryption, PutBucketLifecycleConfiguration,
-        PutBucketNotificationConfiguration, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
+        DeleteBucketCors, DeleteBucketEncryption, DeleteBucketLifecycle, DeleteBucketOwnershipControls, DeletePublicAccessBlock,
+        GetPublicAccessBlock, PutBucketCors, PutBucketNotificationConfiguration, PutBucketOwnershipControls, PutBucketPolicy, PutBucketTagging,
         PutBucketVersioning, PutObject, PutObjectTagging, PutPublicAccessBlock);
 }
 

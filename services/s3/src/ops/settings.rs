@@ -13,7 +13,7 @@ use super::buckets::bad_member;
 use crate::S3;
 use crate::errors::{Result, internal, not_implemented};
 use crate::records::Versioning;
-use crate::settings::{ENCRYPTION, LIFECYCLE, OWNERSHIP, POLICY, PUBLIC_ACCESS, TAGGING};
+use crate::settings::{CORS, ENCRYPTION, LIFECYCLE, OWNERSHIP, POLICY, PUBLIC_ACCESS, TAGGING};
 
 #[async_trait]
 impl Handle<api::PutBucketNotificationConfiguration> for S3 {
@@ -136,6 +136,68 @@ impl Handle<api::GetBucketTagging> for S3 {
 impl Handle<api::DeleteBucketTagging> for S3 {
     async fn handle(&self, cx: &Cx, input: api::DeleteBucketTaggingRequest) -> Result<Empty> {
         self.delete_setting(cx, &input.bucket, TAGGING).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::PutBucketCors> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::PutBucketCorsRequest) -> Result<Empty> {
+        let value: dto::CORSConfiguration = renamed(&input.cors_configuration, "CORSConfiguration")?;
+        crate::door::check_cors(&value)?;
+        self.put_setting(cx, &input.bucket, CORS, &value).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::DeleteBucketCors> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::DeleteBucketCorsRequest) -> Result<Empty> {
+        self.delete_setting(cx, &input.bucket, CORS).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::DeleteBucketEncryption> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::DeleteBucketEncryptionRequest) -> Result<Empty> {
+        match self.usual_encryption() {
+            Some(usual) => self.put_setting(cx, &input.bucket, ENCRYPTION, &usual).await.map(|()| Empty {}),
+            None => self.delete_setting(cx, &input.bucket, ENCRYPTION).await.map(|()| Empty {}),
+        }
+    }
+}
+
+#[async_trait]
+impl Handle<api::DeleteBucketLifecycle> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::DeleteBucketLifecycleRequest) -> Result<Empty> {
+        self.delete_setting(cx, &input.bucket, LIFECYCLE).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::DeleteBucketOwnershipControls> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::DeleteBucketOwnershipControlsRequest) -> Result<Empty> {
+        self.delete_setting(cx, &input.bucket, OWNERSHIP).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::DeletePublicAccessBlock> for S3 {
+    async fn handle(&self, cx: &Cx, input: api::DeletePublicAccessBlockRequest) -> Result<Empty> {
+        self.delete_setting(cx, &input.bucket, PUBLIC_ACCESS).await.map(|()| Empty {})
+    }
+}
+
+#[async_trait]
+impl Handle<api::GetPublicAccessBlock> for S3 {
+    async fn handle(&self, _: &Cx, input: api::GetPublicAccessBlockRequest) -> Result<api::GetPublicAccessBlockOutput> {
+        let found: dto::PublicAccessBlockConfiguration = self.require_setting(&input.bucket, PUBLIC_ACCESS).await?;
+        Ok(api::GetPublicAccessBlockOutput {
+            public_access_block_configuration: Some(api::PublicAccessBlockConfiguration {
+                block_public_acls: found.block_public_acls,
+                block_public_policy: found.block_public_policy,
+                ignore_public_acls: found.ignore_public_acls,
+                restrict_public_buckets: found.restrict_public_buckets,
+            }),
+        })
     }
 }
 

@@ -1,0 +1,287 @@
+//! Drift: what of a stack's resources is not as its template says. Types of which nothing can be told are not looked at, as on AWS.
+//! Source: CloudFormation User Guide, "Detect unmanaged configuration changes to stacks and resources with drift detection".
+
+use api_cloudformation as api;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::{Cx, Handle};
+use wire::Timestamp;
+
+use crate::parameters::text;
+use crate::records::{self, ResourceRecord, StackRecord};
+use crate::resources::existing;
+use crate::template::validation;
+use crate::{CloudFormation, Result};
+
+/// One looking at a stack.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Detection {
+    /// Version of the record's form.
+    version: u32,
+    id: String,
+    stack_id: String,
+    at_ms: i64,
+    resources: Vec<Drift>,
+}
+
+/// One resource as it was found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Drift {
+    logical_id: String,
+    physical_id: String,
+    kind: String,
+    /// `IN_SYNC`, `MODIFIED`, `DELETED`.
+    status: String,
+    expected: String,
+    actual: Option<String>,
+    differences: Vec<Difference>,
+    at_ms: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Difference {
+    path: String,
+    expected: String,
+    actual: String,
+    /// `NOT_EQUAL`, `REMOVE`.
+    kind: String,
+}
+
+#[async_trait]
+impl Handle<api::DetectStackDrift> for CloudFormation {
+    async fn handle(&self, cx: &Cx, input: api::DetectStackDriftInput) -> Result<api::DetectStackDriftOutput> {
+        let stack = self.stack(cx, &input.stack_name).await?;
+        check_state(&stack)?;
+        let wanted = input.logical_resource_ids.unwrap_or_default();
+        let mut found = Vec::new();
+        for (name, record) in &stack.resources {
+            if wanted.is_empty() || wanted.contains(name) {
+                found.extend(self.drift(cx, &stack, name, record).await?);
+            }
+        }
+        let detection = Detection {
+            version: 1,
+            id: cx.uuid(),
+            stack_id: stack.id.clone(),
+            at_ms: cx.now().as_millisecond(),
+            resources: found,
+        };
+        let (account, region) = (stack.account.clone(), stack.region.clone());
+        cx.write(&self.store, move |tx| {
+            tx.put_json(records::base(&account, &region, "drift-detection").push(&detection.id), &detection)?;
+            tx.put_json(records::base(&account, &region, "drift").push(&detection.stack_id), &detection)?;
+            Ok(api::DetectStackDriftOutput { stack_drift_detection_id: detection.id.clone() })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Handle<api::DescribeStackDriftDetectionStatus> for CloudFormation {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        input: api::DescribeStackDriftDetectionStatusInput,
+    ) -> Result<api::DescribeStackDriftDetectionStatusOutput> {
+        let key = records::base(cx.account(), cx.region(), "drift-detection").push(&input.stack_drift_detection_id);
+        let found: Option<Detection> = self.store.read(|tx| tx.get_json(&key)).await?;
+        let found = found.ok_or_else(|| {
+            validation(format!("Drift detection with id {} does not exist", input.stack_drift_detection_id))
+        })?;
+        let drifted = found.resources.iter().filter(|one| one.status != "IN_SYNC").count();
+        Ok(api::DescribeStackDriftDetectionStatusOutput {
+            stack_id: found.stack_id,
+            stack_drift_detection_id: found.id,
+            stack_drift_status: Some(if drifted == 0 { "IN_SYNC" } else { "DRIFTED" }.to_owned()),
+            detection_status: "DETECTION_COMPLETE".to_owned(),
+            drifted_stack_resource_count: i32::try_from(drifted).ok(),
+            timestamp: Timestamp::from_millis(found.at_ms),
+            ..Default::default()
+        })
+    }
+}
+
+#[async_trait]
+impl Handle<api::DescribeStackResourceDrifts> for CloudFormation {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        input: api::DescribeStackResourceDriftsInput,
+    ) -> Result<api::DescribeStackResourceDriftsOutput> {
+        let stack = self.stack(cx, &input.stack_name).await?;
+        let key = records::base(&stack.account, &stack.region, "drift").push(&stack.id);
+        let found: Option<Detection> = self.store.read(|tx| tx.get_json(&key)).await?;
+        let mut all = found.map(|found| found.resources).unwrap_or_default();
+        if let Some(wanted) = input.stack_resource_drift_status_filters {
+            all.retain(|one| wanted.contains(&one.status));
+        }
+        let start: usize = match &input.next_token {
+            None => 0,
+            Some(token) => token.parse().map_err(|_| validation("The next token is not valid"))?,
+        };
+        let most = input.max_results.and_then(|most| usize::try_from(most).ok()).unwrap_or(100);
+        let next = (start + most < all.len()).then(|| (start + most).to_string());
+        let page = all.into_iter().skip(start).take(most).map(|one| shape(&stack.id, one));
+        Ok(api::DescribeStackResourceDriftsOutput { stack_resource_drifts: page.collect(), next_token: next })
+    }
+}
+
+#[async_trait]
+impl Handle<api::DetectStackResourceDrift> for CloudFormation {
+    async fn handle(
+        &self,
+        cx: &Cx,
+        input: api::DetectStackResourceDriftInput,
+    ) -> Result<api::DetectStackResourceDriftOutput> {
+        let stack = self.stack(cx, &input.stack_name).await?;
+        check_state(&stack)?;
+        let name = &input.logical_resource_id;
+        let record = stack
+            .resources
+            .get(name)
+            .ok_or_else(|| validation(format!("Resource {name} does not exist for stack {}", stack.name)))?;
+        let drift = self
+            .drift(cx, &stack, name, record)
+            .await?
+            .ok_or_else(|| validation(format!("Resource type {} is not supported for drift detection", record.kind)))?;
+        Ok(api::DetectStackResourceDriftOutput { stack_resource_drift: shape(&stack.id, drift) })
+    }
+}
+
+/// Source: CloudFormation API Reference, DetectStackDrift.
+fn check_state(stack: &StackRecord) -> Result<()> {
+    let may =
+        ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "IMPORT_COMPLETE"];
+    if may.contains(&stack.status.as_str()) || stack.status == "IMPORT_ROLLBACK_COMPLETE" {
+        return Ok(());
+    }
+    let text = format!("Drift detection cannot be performed on stack [{}] in state {}", stack.id, stack.status);
+    Err(validation(text))
+}
+
+impl CloudFormation {
+    /// How a resource is; `None` where nothing can be told of its type.
+    async fn drift(&self, cx: &Cx, stack: &StackRecord, name: &str, record: &ResourceRecord) -> Result<Option<Drift>> {
+        if existing::identifier(&record.kind).is_none() || !record.status.ends_with("_COMPLETE") {
+            return Ok(None);
+        }
+        let at = self.looking(cx, stack, name);
+        let found = existing::find(&at, &record.kind, &record.physical_id).await?;
+        let mut differences = Vec::new();
+        let status = match &found {
+            None => "DELETED",
+            Some(found) => {
+                for (property, wanted) in record.properties.as_object().into_iter().flatten() {
+                    if let Some(is) = found.properties.get(property) {
+                        compare(&format!("/{property}"), wanted, is, &mut differences);
+                    }
+                }
+                if differences.is_empty() { "IN_SYNC" } else { "MODIFIED" }
+            }
+        };
+        Ok(Some(Drift {
+            logical_id: name.to_owned(),
+            physical_id: record.physical_id.clone(),
+            kind: record.kind.clone(),
+            status: status.to_owned(),
+            expected: record.properties.to_string(),
+            actual: found.map(|found| found.properties.to_string()),
+            differences,
+            at_ms: cx.now().as_millisecond(),
+        }))
+    }
+}
+
+/// What the template says, against what is: members that it says nothing of may be anything.
+fn compare(path: &str, wanted: &Value, is: &Value, out: &mut Vec<Difference>) {
+    match (wanted, is) {
+        (Value::Object(wanted), Value::Object(is)) => {
+            for (name, wanted) in wanted {
+                compare(&format!("{path}/{name}"), wanted, is.get(name).unwrap_or(&Value::Null), out);
+            }
+        }
+        (Value::Array(wanted), Value::Array(is)) if wanted.len() == is.len() => {
+            // Lists of these types are sets, told in any order.
+            let same = wanted.iter().all(|one| is.iter().any(|other| equal(one, other)));
+            if !same {
+                for (n, (wanted, is)) in wanted.iter().zip(is).enumerate() {
+                    compare(&format!("{path}/{n}"), wanted, is, out);
+                }
+            }
+        }
+        _ if equal(wanted, is) => {}
+        _ => out.push(Difference {
+            path: path.to_owned(),
+            expected: shown(wanted),
+            actual: shown(is),
+            kind: if is.is_null() { "REMOVE" } else { "NOT_EQUAL" }.to_owned(),
+        }),
+    }
+}
+
+fn equal(wanted: &Value, is: &Value) -> bool {
+    let mut differences = Vec::new();
+    match (wanted, is) {
+        (Value::Object(_), Value::Object(_)) => compare("", wanted, is, &mut differences),
+        (Value::Object(_) | Value::Array(_), _) | (_, Value::Object(_) | Value::Array(_)) => {
+            // Nothing is as good as an empty list.
+            return wanted == is || (wanted.as_array().is_some_and(Vec::is_empty) && is.is_null());
+        }
+        _ => return shown(wanted) == shown(is),
+    }
+    differences.is_empty()
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Object(_) | Value::Array(_) => value.to_string(),
+        scalar => text(scalar),
+    }
+}
+
+fn shape(stack_id: &str, drift: Drift) -> api::StackResourceDrift {
+    let differences = drift.differences.into_iter().map(|one| api::PropertyDifference {
+        property_path: one.path,
+        expected_value: one.expected,
+        actual_value: one.actual,
+        difference_type: one.kind,
+    });
+    api::StackResourceDrift {
+        stack_id: stack_id.to_owned(),
+        logical_resource_id: drift.logical_id,
+        physical_resource_id: Some(drift.physical_id),
+        resource_type: drift.kind,
+        expected_properties: Some(drift.expected),
+        actual_properties: drift.actual,
+        property_differences: Some(differences.collect()),
+        stack_resource_drift_status: drift.status,
+        timestamp: Timestamp::from_millis(drift.at_ms),
+        ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn differences() {
+        let found = |wanted: Value, is: Value| {
+            let mut out = Vec::new();
+            compare("/P", &wanted, &is, &mut out);
+            out.into_iter()
+                .map(|one| format!("{} {} {}->{}", one.kind, one.path, one.expected, one.actual))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(found(json!(5), json!("5")), [""; 0]);
+        assert_eq!(found(json!({"a": 1}), json!({"a": "1", "b": 2})), [""; 0]);
+        assert_eq!(found(json!(["x", "y"]), json!(["y", "x"])), [""; 0]);
+        assert_eq!(found(json!({"a": {"b": 1}}), json!({"a": {"b": 2}})), ["NOT_EQUAL /P/a/b 1->2"]);
+        assert_eq!(found(json!(30), Value::Null), ["REMOVE /P 30->"]);
+        assert_eq!(found(json!(["x"]), json!(["x", "y"])), [r#"NOT_EQUAL /P ["x"]->["x","y"]"#]);
+    }
+}

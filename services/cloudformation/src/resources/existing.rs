@@ -1,0 +1,260 @@
+//! Resources that are there, whoever made them: for imports into stacks and for drift. A type that is not here can be neither imported nor
+//! looked at. Sources: CloudFormation User Guide, "Resource type support for imports and drift detection"; the types' primary
+//! identifiers in the Template Reference.
+
+use serde_json::{Map, Value, json};
+
+use super::{Made, Place, is_missing, s3_bucket, text};
+use crate::Result;
+
+/// A resource as it is: what Ref and GetAtt answer, and those of its properties that can be told.
+pub(crate) struct Found {
+    pub(crate) made: Made,
+    pub(crate) properties: Value,
+}
+
+/// The property that is a type's primary identifier, and whether it is the physical id, too.
+const IDENTIFIERS: [(&str, &str); 12] = [
+    ("AWS::DynamoDB::Table", "TableName"),
+    ("AWS::ECR::Repository", "RepositoryName"),
+    ("AWS::IAM::Role", "RoleName"),
+    ("AWS::KMS::Key", "KeyId"),
+    ("AWS::Lambda::Function", "FunctionName"),
+    ("AWS::Logs::LogGroup", "LogGroupName"),
+    ("AWS::S3::Bucket", "BucketName"),
+    ("AWS::SNS::Topic", "TopicArn"),
+    ("AWS::SQS::Queue", "QueueUrl"),
+    ("AWS::SSM::Parameter", "Name"),
+    ("AWS::SecretsManager::Secret", "Id"),
+    ("AWS::StepFunctions::StateMachine", "Arn"),
+];
+
+/// The property by which a type's resources are named to imports; `None` where there are none of the type.
+pub(crate) fn identifier(kind: &str) -> Option<&'static str> {
+    IDENTIFIERS.iter().find(|(name, _)| *name == kind).map(|(_, property)| *property)
+}
+
+/// The property that gives a resource a name of its template's, where that makes its identifier.
+pub(crate) fn name_of(kind: &str, properties: &Value, at: &Place) -> Option<String> {
+    let given = |property: &str| properties.get(property).map(text).filter(|name| !name.is_empty());
+    match kind {
+        "AWS::SNS::Topic" => Some(at.arn("sns", given("TopicName")?)),
+        "AWS::SQS::Queue" => given("QueueName"),
+        "AWS::SecretsManager::Secret" => given("Name"),
+        "AWS::StepFunctions::StateMachine" => {
+            Some(at.arn("states", format!("stateMachine:{}", given("StateMachineName")?)))
+        }
+        "AWS::KMS::Key" => None,
+        _ => given(identifier(kind)?),
+    }
+}
+
+/// The resource of an id; `None` where there is none.
+pub(crate) async fn find(at: &Place, kind: &str, id: &str) -> Result<Option<Found>> {
+    let found = match kind {
+        "AWS::DynamoDB::Table" => table(at, id).await,
+        "AWS::ECR::Repository" => repository(at, id).await,
+        "AWS::IAM::Role" => role(at, id).await,
+        "AWS::KMS::Key" => key(at, id).await,
+        "AWS::Lambda::Function" => function(at, id).await,
+        "AWS::Logs::LogGroup" => return log_group(at, id).await,
+        "AWS::S3::Bucket" => bucket(at, id).await,
+        "AWS::SNS::Topic" => topic(at, id).await,
+        "AWS::SQS::Queue" => queue(at, id).await,
+        "AWS::SSM::Parameter" => parameter(at, id).await,
+        "AWS::SecretsManager::Secret" => secret(at, id).await,
+        "AWS::StepFunctions::StateMachine" => state_machine(at, id).await,
+        _ => return Ok(None),
+    };
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Members under their own names; null for those that are not set.
+fn same(from: &Value, members: &[&str]) -> Map<String, Value> {
+    members.iter().map(|name| ((*name).to_owned(), from.get(name).cloned().unwrap_or_default())).collect()
+}
+
+async fn table(at: &Place, id: &str) -> Result<Found> {
+    let output = at.look("dynamodb", "describeTable", json!({ "TableName": id })).await?;
+    let table = &output["Table"];
+    let mut properties = same(table, &["TableName", "KeySchema", "AttributeDefinitions", "DeletionProtectionEnabled"]);
+    let mode = table["BillingModeSummary"].get("BillingMode").cloned().unwrap_or_else(|| "PROVISIONED".into());
+    properties.insert("BillingMode".to_owned(), mode);
+    let mut attributes = json!({ "Arn": table["TableArn"] });
+    if let Some(stream) = table.get("LatestStreamArn").filter(|arn| !arn.is_null()) {
+        attributes["StreamArn"] = stream.clone();
+    }
+    Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
+}
+
+async fn repository(at: &Place, id: &str) -> Result<Found> {
+    let output = at.look("ecr", "describeRepositories", json!({ "RepositoryNames": [id] })).await?;
+    let repository = &output["Repositories"][0];
+    let properties = same(repository, &["RepositoryName", "ImageTagMutability", "ImageScanningConfiguration"]);
+    let attributes = json!({ "Arn": repository["RepositoryArn"], "RepositoryUri": repository["RepositoryUri"] });
+    Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
+}
+
+async fn role(at: &Place, id: &str) -> Result<Found> {
+    let output = at.look("iam", "getRole", json!({ "RoleName": id })).await?;
+    let role = &output["Role"];
+    let mut properties = same(role, &["RoleName", "Path", "Description", "MaxSessionDuration"]);
+    properties.insert("AssumeRolePolicyDocument".to_owned(), json_of(&role["AssumeRolePolicyDocument"]));
+    let attached = at.look("iam", "listAttachedRolePolicies", json!({ "RoleName": id })).await?;
+    let arns = attached["AttachedPolicies"].as_array().into_iter().flatten().map(|policy| policy["PolicyArn"].clone());
+    properties.insert("ManagedPolicyArns".to_owned(), arns.collect());
+    let attributes = json!({ "Arn": role["Arn"], "RoleId": role["RoleId"] });
+    Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
+}
+
+async fn key(at: &Place, id: &str) -> Result<Found> {
+    let output = at.look("kms", "describeKey", json!({ "KeyId": id })).await?;
+    let key = &output["KeyMetadata"];
+    let properties = same(key, &["Description", "Enabled", "KeySpec", "KeyUsage"]);
+    let id = text(&key["KeyId"]);
+    let attributes = json!({ "Arn": key["Arn"], "KeyId": id });
+    Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
+}
+
+async fn function(at: &Place, id: &str) -> Result<Found> {
+    let output = at.look("lambda", "getFunctionConfiguration", json!({ "FunctionName": id })).await?;
+    let members = [
+        "FunctionName",
+        "Runtime",
+        "Role",
+        "Handler",
+        "Description",
+        "Timeout",
+        "MemorySize",
+        "Architectures",
+        "PackageType",
+        "EphemeralStorage",
+        "TracingConfig",
+    ];
+    let mut properties = same(&output, &members);
+    if let Some(variables) = output["Environment"].get("Variables") {
+        properties.insert("Environment".to_owned(), json!({ "Variables": variables }));
+    }
+    Ok(Found { made: Made::new(id, json!({ "Arn": output["FunctionArn"] })), properties: properties.into() })
+}
+
+async fn log_group(at: &Place, id: &str) -> Result<Option<Found>> {
+    let output = at.look("logs", "describeLogGroups", json!({ "LogGroupNamePrefix": id })).await?;
+    let groups = output["LogGroups"].as_array().into_iter().flatten();
+    let Some(group) = groups.into_iter().find(|group| group["LogGroupName"] == id) else { return Ok(None) };
+    let properties = same(group, &["LogGroupName", "RetentionInDays", "KmsKeyId", "LogGroupClass"]);
+    let arn = at.arn("logs", format!("log-group:{id}:*"));
+    Ok(Some(Found { made: Made::new(id, json!({ "Arn": arn })), properties: properties.into() }))
+}
+
+async fn bucket(at: &Place, id: &str) -> Result<Found> {
+    let named = json!({ "Bucket": id });
+    at.look("s3", "getBucketLocation", named.clone()).await?;
+    let mut properties = Map::new();
+    properties.insert("BucketName".to_owned(), id.into());
+    let versioning = at.look("s3", "getBucketVersioning", named.clone()).await?;
+    properties.insert("VersioningConfiguration".to_owned(), json!({ "Status": versioning.get("Status") }));
+    if let Ok(block) = at.look("s3", "getPublicAccessBlock", named).await {
+        properties.insert("PublicAccessBlockConfiguration".to_owned(), block["PublicAccessBlockConfiguration"].clone());
+    }
+    Ok(Found { made: s3_bucket::made(at, id), properties: properties.into() })
+}
+
+async fn topic(at: &Place, id: &str) -> Result<Found> {
+    let output = at.look("sns", "getTopicAttributes", json!({ "TopicArn": id })).await?;
+    let name = id.rsplit(':').next().unwrap_or_default();
+    let mut properties = same(
+        &output["Attributes"],
+        &[
+            "DisplayName",
+            "FifoTopic",
+            "ContentBasedDeduplication",
+            "SignatureVersion",
+            "TracingConfig",
+            "KmsMasterKeyId",
+        ],
+    );
+    properties.insert("TopicName".to_owned(), name.into());
+    Ok(Found { made: Made::new(id, json!({ "TopicArn": id, "TopicName": name })), properties: properties.into() })
+}
+
+async fn queue(at: &Place, id: &str) -> Result<Found> {
+    let name = id.rsplit('/').next().unwrap_or(id);
+    let output = at.look("sqs", "getQueueUrl", json!({ "QueueName": name })).await?;
+    let url = text(&output["QueueUrl"]);
+    let output = at.look("sqs", "getQueueAttributes", json!({ "QueueUrl": url, "AttributeNames": ["All"] })).await?;
+    let attributes = &output["Attributes"];
+    let mut properties = same(
+        attributes,
+        &[
+            "ContentBasedDeduplication",
+            "DeduplicationScope",
+            "DelaySeconds",
+            "FifoQueue",
+            "FifoThroughputLimit",
+            "KmsDataKeyReusePeriodSeconds",
+            "KmsMasterKeyId",
+            "MaximumMessageSize",
+            "MessageRetentionPeriod",
+            "ReceiveMessageWaitTimeSeconds",
+            "SqsManagedSseEnabled",
+            "VisibilityTimeout",
+        ],
+    );
+    for policy in ["RedrivePolicy", "RedriveAllowPolicy"] {
+        if let Some(given) = attributes.get(policy) {
+            properties.insert(policy.to_owned(), json_of(given));
+        }
+    }
+    properties.insert("QueueName".to_owned(), name.into());
+    let known = json!({ "Arn": attributes["QueueArn"], "QueueName": name, "QueueUrl": url });
+    Ok(Found { made: Made::new(url, known), properties: properties.into() })
+}
+
+async fn parameter(at: &Place, id: &str) -> Result<Found> {
+    let output = at.look("ssm", "getParameter", json!({ "Name": id })).await?;
+    let properties = same(&output["Parameter"], &["Name", "Type", "Value", "DataType"]);
+    let attributes = json!({ "Type": output["Parameter"]["Type"], "Value": output["Parameter"]["Value"] });
+    Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
+}
+
+async fn secret(at: &Place, id: &str) -> Result<Found> {
+    let output = at.look("secretsmanager", "describeSecret", json!({ "SecretId": id })).await?;
+    let properties = same(&output, &["Name", "Description", "KmsKeyId"]);
+    let arn = text(&output["ARN"]);
+    Ok(Found { made: Made::new(arn.clone(), json!({ "Id": arn })), properties: properties.into() })
+}
+
+async fn state_machine(at: &Place, id: &str) -> Result<Found> {
+    let output = at.look("sfn", "describeStateMachine", json!({ "StateMachineArn": id })).await?;
+    let mut properties = Map::new();
+    for (property, member) in [("StateMachineName", "Name"), ("StateMachineType", "Type"), ("RoleArn", "RoleArn")] {
+        properties.insert(property.to_owned(), output[member].clone());
+    }
+    let revision = output.get("RevisionId").filter(|id| !id.is_null()).cloned().unwrap_or_else(|| "INITIAL".into());
+    let attributes = json!({ "Arn": id, "Name": output["Name"], "StateMachineRevisionId": revision });
+    Ok(Found { made: Made::new(id, attributes), properties: properties.into() })
+}
+
+/// A document that is told as a text, which may be percent-encoded.
+fn json_of(value: &Value) -> Value {
+    let Some(text) = value.as_str() else { return value.clone() };
+    serde_json::from_str(text).or_else(|_| serde_json::from_str(&decoded(text))).unwrap_or_else(|_| value.clone())
+}
+
+fn decoded(text: &str) -> String {
+    let (mut out, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let hex = (*first == b'%').then(|| after.get(..2)).flatten();
+        let byte = hex.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        (rest, _) = match byte {
+            Some(byte) => (&after[2..], out.push(byte)),
+            None => (after, out.push(*first)),
+        };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

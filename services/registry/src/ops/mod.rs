@@ -1,0 +1,6 @@
+//! The operations.
+
+mod images;
+mod policies;
+mod repositories;
+mod tags;
