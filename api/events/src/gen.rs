@@ -13,6 +13,66 @@ pub static SERVICE: ServiceSpec = ServiceSpec {
     iam_prefix: "events",
 };
 
+/// `events:CancelReplay`.
+#[derive(Debug)]
+pub struct CancelReplay;
+impl wire::Operation for CancelReplay {
+    type Input = CancelReplayRequest;
+    type Output = CancelReplayResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CancelReplay",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CANCEL_REPLAY_REQUEST,
+        output: &S_CANCEL_REPLAY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "events:CancelReplay",
+            resource: "arn:aws:events:{region}:{account}:replay/{ReplayName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `events:CreateArchive`.
+#[derive(Debug)]
+pub struct CreateArchive;
+impl wire::Operation for CreateArchive {
+    type Input = CreateArchiveRequest;
+    type Output = CreateArchiveResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateArchive",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_ARCHIVE_REQUEST,
+        output: &S_CREATE_ARCHIVE_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[
+            wire::operation::Need {
+                action: "events:CreateArchive",
+                resource: "arn:aws:events:{region}:{account}:archive/{ArchiveName}",
+                when: None,
+                passes: "",
+            },
+            wire::operation::Need {
+                action: "events:CreateArchive",
+                resource: "arn:aws:events:{region}:{account}:{EventSourceArn}",
+                when: None,
+                passes: "",
+            },
+        ],
+        refused: &[("KmsKeyIdentifier", &[])],
+    };
+}
+
 /// `events:CreateConnection`.
 #[derive(Debug)]
 pub struct CreateConnection;
@@ -84,6 +144,32 @@ impl wire::Operation for DeauthorizeConnection {
         needs: &[wire::operation::Need {
             action: "events:DeauthorizeConnection",
             resource: "arn:aws:events:{region}:{account}:connection/{Name}/*",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `events:DeleteArchive`.
+#[derive(Debug)]
+pub struct DeleteArchive;
+impl wire::Operation for DeleteArchive {
+    type Input = DeleteArchiveRequest;
+    type Output = DeleteArchiveResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteArchive",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_ARCHIVE_REQUEST,
+        output: &S_DELETE_ARCHIVE_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "events:DeleteArchive",
+            resource: "arn:aws:events:{region}:{account}:archive/{ArchiveName}",
             when: None,
             passes: "",
         }],
@@ -169,6 +255,32 @@ impl wire::Operation for DeleteRule {
     };
 }
 
+/// `events:DescribeArchive`.
+#[derive(Debug)]
+pub struct DescribeArchive;
+impl wire::Operation for DescribeArchive {
+    type Input = DescribeArchiveRequest;
+    type Output = DescribeArchiveResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeArchive",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_ARCHIVE_REQUEST,
+        output: &S_DESCRIBE_ARCHIVE_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "events:DescribeArchive",
+            resource: "arn:aws:events:{region}:{account}:archive/{ArchiveName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `events:DescribeConnection`.
 #[derive(Debug)]
 pub struct DescribeConnection;
@@ -214,6 +326,32 @@ impl wire::Operation for DescribeEventBus {
         needs: &[wire::operation::Need {
             action: "events:DescribeEventBus",
             resource: "arn:aws:events:{region}:{account}:event-bus/{Name:default}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `events:DescribeReplay`.
+#[derive(Debug)]
+pub struct DescribeReplay;
+impl wire::Operation for DescribeReplay {
+    type Input = DescribeReplayRequest;
+    type Output = DescribeReplayResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DescribeReplay",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DESCRIBE_REPLAY_REQUEST,
+        output: &S_DESCRIBE_REPLAY_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "events:DescribeReplay",
+            resource: "arn:aws:events:{region}:{account}:replay/{ReplayName}",
             when: None,
             passes: "",
         }],
@@ -299,6 +437,27 @@ impl wire::Operation for EnableRule {
     };
 }
 
+/// `events:ListArchives`.
+#[derive(Debug)]
+pub struct ListArchives;
+impl wire::Operation for ListArchives {
+    type Input = ListArchivesRequest;
+    type Output = ListArchivesResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListArchives",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_ARCHIVES_REQUEST,
+        output: &S_LIST_ARCHIVES_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "events:ListArchives", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `events:ListConnections`.
 #[derive(Debug)]
 pub struct ListConnections;
@@ -337,6 +496,27 @@ impl wire::Operation for ListEventBuses {
         result_wrapper: "",
         readonly: true,
         needs: &[wire::operation::Need { action: "events:ListEventBuses", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
+/// `events:ListReplays`.
+#[derive(Debug)]
+pub struct ListReplays;
+impl wire::Operation for ListReplays {
+    type Input = ListReplaysRequest;
+    type Output = ListReplaysResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListReplays",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_REPLAYS_REQUEST,
+        output: &S_LIST_REPLAYS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "events:ListReplays", resource: "*", when: None, passes: "" }],
         refused: &[],
     };
 }
@@ -621,6 +801,32 @@ impl wire::Operation for RemoveTargets {
     };
 }
 
+/// `events:StartReplay`.
+#[derive(Debug)]
+pub struct StartReplay;
+impl wire::Operation for StartReplay {
+    type Input = StartReplayRequest;
+    type Output = StartReplayResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StartReplay",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_START_REPLAY_REQUEST,
+        output: &S_START_REPLAY_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "events:StartReplay",
+            resource: "arn:aws:events:{region}:{account}:{EventSourceArn}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `events:TagResource`.
 #[derive(Debug)]
 pub struct TagResource;
@@ -694,6 +900,32 @@ impl wire::Operation for UntagResource {
     };
 }
 
+/// `events:UpdateArchive`.
+#[derive(Debug)]
+pub struct UpdateArchive;
+impl wire::Operation for UpdateArchive {
+    type Input = UpdateArchiveRequest;
+    type Output = UpdateArchiveResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateArchive",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_ARCHIVE_REQUEST,
+        output: &S_UPDATE_ARCHIVE_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "events:UpdateArchive",
+            resource: "arn:aws:events:{region}:{account}:archive/{ArchiveName}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("KmsKeyIdentifier", &[])],
+    };
+}
+
 /// `events:UpdateConnection`.
 #[derive(Debug)]
 pub struct UpdateConnection;
@@ -748,19 +980,26 @@ impl wire::Operation for UpdateEventBus {
 
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
+    <CancelReplay as wire::Operation>::SPEC,
+    <CreateArchive as wire::Operation>::SPEC,
     <CreateConnection as wire::Operation>::SPEC,
     <CreateEventBus as wire::Operation>::SPEC,
     <DeauthorizeConnection as wire::Operation>::SPEC,
+    <DeleteArchive as wire::Operation>::SPEC,
     <DeleteConnection as wire::Operation>::SPEC,
     <DeleteEventBus as wire::Operation>::SPEC,
     <DeleteRule as wire::Operation>::SPEC,
+    <DescribeArchive as wire::Operation>::SPEC,
     <DescribeConnection as wire::Operation>::SPEC,
     <DescribeEventBus as wire::Operation>::SPEC,
+    <DescribeReplay as wire::Operation>::SPEC,
     <DescribeRule as wire::Operation>::SPEC,
     <DisableRule as wire::Operation>::SPEC,
     <EnableRule as wire::Operation>::SPEC,
+    <ListArchives as wire::Operation>::SPEC,
     <ListConnections as wire::Operation>::SPEC,
     <ListEventBuses as wire::Operation>::SPEC,
+    <ListReplays as wire::Operation>::SPEC,
     <ListRuleNamesByTarget as wire::Operation>::SPEC,
     <ListRules as wire::Operation>::SPEC,
     <ListTagsForResource as wire::Operation>::SPEC,
@@ -771,9 +1010,11 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <PutTargets as wire::Operation>::SPEC,
     <RemovePermission as wire::Operation>::SPEC,
     <RemoveTargets as wire::Operation>::SPEC,
+    <StartReplay as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <TestEventPattern as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
+    <UpdateArchive as wire::Operation>::SPEC,
     <UpdateConnection as wire::Operation>::SPEC,
     <UpdateEventBus as wire::Operation>::SPEC,
 ];
@@ -784,6 +1025,20 @@ pub struct AppSyncParameters {
     pub graph_ql_operation: Option<String>,
 }
 wire::shape!(AppSyncParameters: "GraphQLOperation" graph_ql_operation,);
+
+/// `Archive`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Archive {
+    pub archive_name: Option<String>,
+    pub event_source_arn: Option<String>,
+    pub state: Option<String>,
+    pub state_reason: Option<String>,
+    pub retention_days: Option<i32>,
+    pub size_bytes: Option<i64>,
+    pub event_count: Option<i64>,
+    pub creation_time: Option<wire::Timestamp>,
+}
+wire::shape!(Archive: "ArchiveName" archive_name, "EventSourceArn" event_source_arn, "State" state, "StateReason" state_reason, "RetentionDays" retention_days, "SizeBytes" size_bytes, "EventCount" event_count, "CreationTime" creation_time,);
 
 /// `AwsVpcConfiguration`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -817,6 +1072,22 @@ pub struct BatchRetryStrategy {
     pub attempts: Option<i32>,
 }
 wire::shape!(BatchRetryStrategy: "Attempts" attempts,);
+
+/// `CancelReplayRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancelReplayRequest {
+    pub replay_name: String,
+}
+wire::shape!(CancelReplayRequest: "ReplayName" replay_name,);
+
+/// `CancelReplayResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancelReplayResponse {
+    pub replay_arn: Option<String>,
+    pub state: Option<String>,
+    pub state_reason: Option<String>,
+}
+wire::shape!(CancelReplayResponse: "ReplayArn" replay_arn, "State" state, "StateReason" state_reason,);
 
 /// `CapacityProviderStrategyItem`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -942,6 +1213,28 @@ pub struct ConnectivityResourceParameters {
 }
 wire::shape!(ConnectivityResourceParameters: "ResourceParameters" resource_parameters,);
 
+/// `CreateArchiveRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateArchiveRequest {
+    pub archive_name: String,
+    pub event_source_arn: String,
+    pub description: Option<String>,
+    pub event_pattern: Option<String>,
+    pub retention_days: Option<i32>,
+    pub kms_key_identifier: Option<String>,
+}
+wire::shape!(CreateArchiveRequest: "ArchiveName" archive_name, "EventSourceArn" event_source_arn, "Description" description, "EventPattern" event_pattern, "RetentionDays" retention_days, "KmsKeyIdentifier" kms_key_identifier,);
+
+/// `CreateArchiveResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateArchiveResponse {
+    pub archive_arn: Option<String>,
+    pub state: Option<String>,
+    pub state_reason: Option<String>,
+    pub creation_time: Option<wire::Timestamp>,
+}
+wire::shape!(CreateArchiveResponse: "ArchiveArn" archive_arn, "State" state, "StateReason" state_reason, "CreationTime" creation_time,);
+
 /// `CreateConnectionApiKeyAuthRequestParameters`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateConnectionApiKeyAuthRequestParameters {
@@ -1058,6 +1351,18 @@ pub struct DeauthorizeConnectionResponse {
 }
 wire::shape!(DeauthorizeConnectionResponse: "ConnectionArn" connection_arn, "ConnectionState" connection_state, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "LastAuthorizedTime" last_authorized_time,);
 
+/// `DeleteArchiveRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteArchiveRequest {
+    pub archive_name: String,
+}
+wire::shape!(DeleteArchiveRequest: "ArchiveName" archive_name,);
+
+/// `DeleteArchiveResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteArchiveResponse {}
+wire::shape!(DeleteArchiveResponse:);
+
 /// `DeleteConnectionRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteConnectionRequest {
@@ -1091,6 +1396,31 @@ pub struct DeleteRuleRequest {
     pub force: Option<bool>,
 }
 wire::shape!(DeleteRuleRequest: "Name" name, "EventBusName" event_bus_name, "Force" force,);
+
+/// `DescribeArchiveRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeArchiveRequest {
+    pub archive_name: String,
+}
+wire::shape!(DescribeArchiveRequest: "ArchiveName" archive_name,);
+
+/// `DescribeArchiveResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeArchiveResponse {
+    pub archive_arn: Option<String>,
+    pub archive_name: Option<String>,
+    pub event_source_arn: Option<String>,
+    pub description: Option<String>,
+    pub event_pattern: Option<String>,
+    pub state: Option<String>,
+    pub state_reason: Option<String>,
+    pub kms_key_identifier: Option<String>,
+    pub retention_days: Option<i32>,
+    pub size_bytes: Option<i64>,
+    pub event_count: Option<i64>,
+    pub creation_time: Option<wire::Timestamp>,
+}
+wire::shape!(DescribeArchiveResponse: "ArchiveArn" archive_arn, "ArchiveName" archive_name, "EventSourceArn" event_source_arn, "Description" description, "EventPattern" event_pattern, "State" state, "StateReason" state_reason, "KmsKeyIdentifier" kms_key_identifier, "RetentionDays" retention_days, "SizeBytes" size_bytes, "EventCount" event_count, "CreationTime" creation_time,);
 
 /// `DescribeConnectionConnectivityParameters`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1155,6 +1485,31 @@ pub struct DescribeEventBusResponse {
     pub managed_by: Option<String>,
 }
 wire::shape!(DescribeEventBusResponse: "Name" name, "Arn" arn, "Description" description, "KmsKeyIdentifier" kms_key_identifier, "DeadLetterConfig" dead_letter_config, "Policy" policy, "LogConfig" log_config, "CreationTime" creation_time, "LastModifiedTime" last_modified_time, "ManagedBy" managed_by,);
+
+/// `DescribeReplayRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeReplayRequest {
+    pub replay_name: String,
+}
+wire::shape!(DescribeReplayRequest: "ReplayName" replay_name,);
+
+/// `DescribeReplayResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeReplayResponse {
+    pub replay_name: Option<String>,
+    pub replay_arn: Option<String>,
+    pub description: Option<String>,
+    pub state: Option<String>,
+    pub state_reason: Option<String>,
+    pub event_source_arn: Option<String>,
+    pub destination: Option<ReplayDestination>,
+    pub event_start_time: Option<wire::Timestamp>,
+    pub event_end_time: Option<wire::Timestamp>,
+    pub event_last_replayed_time: Option<wire::Timestamp>,
+    pub replay_start_time: Option<wire::Timestamp>,
+    pub replay_end_time: Option<wire::Timestamp>,
+}
+wire::shape!(DescribeReplayResponse: "ReplayName" replay_name, "ReplayArn" replay_arn, "Description" description, "State" state, "StateReason" state_reason, "EventSourceArn" event_source_arn, "Destination" destination, "EventStartTime" event_start_time, "EventEndTime" event_end_time, "EventLastReplayedTime" event_last_replayed_time, "ReplayStartTime" replay_start_time, "ReplayEndTime" replay_end_time,);
 
 /// `DescribeRuleRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1253,6 +1608,25 @@ pub struct KinesisParameters {
 }
 wire::shape!(KinesisParameters: "PartitionKeyPath" partition_key_path,);
 
+/// `ListArchivesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListArchivesRequest {
+    pub name_prefix: Option<String>,
+    pub event_source_arn: Option<String>,
+    pub state: Option<String>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+}
+wire::shape!(ListArchivesRequest: "NamePrefix" name_prefix, "EventSourceArn" event_source_arn, "State" state, "NextToken" next_token, "Limit" limit,);
+
+/// `ListArchivesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListArchivesResponse {
+    pub archives: Option<Vec<Archive>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListArchivesResponse: "Archives" archives, "NextToken" next_token,);
+
 /// `ListConnectionsRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListConnectionsRequest {
@@ -1287,6 +1661,25 @@ pub struct ListEventBusesResponse {
     pub next_token: Option<String>,
 }
 wire::shape!(ListEventBusesResponse: "EventBuses" event_buses, "NextToken" next_token,);
+
+/// `ListReplaysRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListReplaysRequest {
+    pub name_prefix: Option<String>,
+    pub state: Option<String>,
+    pub event_source_arn: Option<String>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+}
+wire::shape!(ListReplaysRequest: "NamePrefix" name_prefix, "State" state, "EventSourceArn" event_source_arn, "NextToken" next_token, "Limit" limit,);
+
+/// `ListReplaysResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListReplaysResponse {
+    pub replays: Option<Vec<Replay>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListReplaysResponse: "Replays" replays, "NextToken" next_token,);
 
 /// `ListRuleNamesByTargetRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1533,6 +1926,29 @@ pub struct RemoveTargetsResultEntry {
 }
 wire::shape!(RemoveTargetsResultEntry: "TargetId" target_id, "ErrorCode" error_code, "ErrorMessage" error_message,);
 
+/// `Replay`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Replay {
+    pub replay_name: Option<String>,
+    pub event_source_arn: Option<String>,
+    pub state: Option<String>,
+    pub state_reason: Option<String>,
+    pub event_start_time: Option<wire::Timestamp>,
+    pub event_end_time: Option<wire::Timestamp>,
+    pub event_last_replayed_time: Option<wire::Timestamp>,
+    pub replay_start_time: Option<wire::Timestamp>,
+    pub replay_end_time: Option<wire::Timestamp>,
+}
+wire::shape!(Replay: "ReplayName" replay_name, "EventSourceArn" event_source_arn, "State" state, "StateReason" state_reason, "EventStartTime" event_start_time, "EventEndTime" event_end_time, "EventLastReplayedTime" event_last_replayed_time, "ReplayStartTime" replay_start_time, "ReplayEndTime" replay_end_time,);
+
+/// `ReplayDestination`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReplayDestination {
+    pub arn: String,
+    pub filter_arns: Option<Vec<String>>,
+}
+wire::shape!(ReplayDestination: "Arn" arn, "FilterArns" filter_arns,);
+
 /// `RetryPolicy`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RetryPolicy {
@@ -1592,6 +2008,28 @@ pub struct SqsParameters {
     pub message_group_id: Option<String>,
 }
 wire::shape!(SqsParameters: "MessageGroupId" message_group_id,);
+
+/// `StartReplayRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartReplayRequest {
+    pub replay_name: String,
+    pub description: Option<String>,
+    pub event_source_arn: String,
+    pub event_start_time: wire::Timestamp,
+    pub event_end_time: wire::Timestamp,
+    pub destination: ReplayDestination,
+}
+wire::shape!(StartReplayRequest: "ReplayName" replay_name, "Description" description, "EventSourceArn" event_source_arn, "EventStartTime" event_start_time, "EventEndTime" event_end_time, "Destination" destination,);
+
+/// `StartReplayResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartReplayResponse {
+    pub replay_arn: Option<String>,
+    pub state: Option<String>,
+    pub state_reason: Option<String>,
+    pub replay_start_time: Option<wire::Timestamp>,
+}
+wire::shape!(StartReplayResponse: "ReplayArn" replay_arn, "State" state, "StateReason" state_reason, "ReplayStartTime" replay_start_time,);
 
 /// `Tag`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1664,6 +2102,27 @@ wire::shape!(UntagResourceRequest: "ResourceARN" resource_arn, "TagKeys" tag_key
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UntagResourceResponse {}
 wire::shape!(UntagResourceResponse:);
+
+/// `UpdateArchiveRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateArchiveRequest {
+    pub archive_name: String,
+    pub description: Option<String>,
+    pub event_pattern: Option<String>,
+    pub retention_days: Option<i32>,
+    pub kms_key_identifier: Option<String>,
+}
+wire::shape!(UpdateArchiveRequest: "ArchiveName" archive_name, "Description" description, "EventPattern" event_pattern, "RetentionDays" retention_days, "KmsKeyIdentifier" kms_key_identifier,);
+
+/// `UpdateArchiveResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateArchiveResponse {
+    pub archive_arn: Option<String>,
+    pub state: Option<String>,
+    pub state_reason: Option<String>,
+    pub creation_time: Option<wire::Timestamp>,
+}
+wire::shape!(UpdateArchiveResponse: "ArchiveArn" archive_arn, "State" state, "StateReason" state_reason, "CreationTime" creation_time,);
 
 /// `UpdateConnectionApiKeyAuthRequestParameters`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1770,6 +2229,98 @@ static S_APP_SYNC_PARAMETERS: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_ARCHIVE: Shape = Shape::Structure(Structure {
+    name: "Archive",
+    members: &[
+        Member {
+            name: "ArchiveName",
+            wire: "",
+            shape: &S_ARCHIVE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventSourceArn",
+            wire: "",
+            shape: &S_EVENT_BUS_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_ARCHIVE_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_ARCHIVE_STATE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RetentionDays",
+            wire: "",
+            shape: &S_RETENTION_DAYS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SizeBytes",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventCount",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_ARCHIVE_ARN: Shape = Shape::String {
+    min: Some(1),
+    max: Some(1600),
+    pattern: Some("^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/.+$"),
+    values: &[],
+    sensitive: false,
+};
+static S_ARCHIVE_DESCRIPTION: Shape =
+    Shape::String { min: None, max: Some(512), pattern: Some(".*"), values: &[], sensitive: false };
+static S_ARCHIVE_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(48), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[], sensitive: false };
+static S_ARCHIVE_RESPONSE_LIST: Shape =
+    Shape::List(List { member: &S_ARCHIVE, element: "member", flattened: false, min: None, max: None });
+static S_ARCHIVE_STATE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["ENABLED", "DISABLED", "CREATING", "UPDATING", "CREATE_FAILED", "UPDATE_FAILED"],
+    sensitive: false,
+};
+static S_ARCHIVE_STATE_REASON: Shape =
+    Shape::String { min: None, max: Some(512), pattern: Some(".*"), values: &[], sensitive: false };
 static S_ARN: Shape = Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
 static S_ASSIGN_PUBLIC_IP: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED"], sensitive: false };
@@ -1880,6 +2431,48 @@ static S_BATCH_RETRY_STRATEGY: Shape = Shape::Structure(Structure {
     payload: None,
 });
 static S_BOOLEAN: Shape = Shape::Boolean;
+static S_CANCEL_REPLAY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CancelReplayRequest",
+    members: &[Member {
+        name: "ReplayName",
+        wire: "",
+        shape: &S_REPLAY_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CANCEL_REPLAY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CancelReplayResponse",
+    members: &[
+        Member {
+            name: "ReplayArn",
+            wire: "",
+            shape: &S_REPLAY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_REPLAY_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_REPLAY_STATE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CAPACITY_PROVIDER: Shape =
     Shape::String { min: Some(1), max: Some(255), pattern: None, values: &[], sensitive: false };
 static S_CAPACITY_PROVIDER_STRATEGY: Shape = Shape::List(List {
@@ -2349,6 +2942,98 @@ static S_CONNECTIVITY_RESOURCE_PARAMETERS: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_CREATE_ARCHIVE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateArchiveRequest",
+    members: &[
+        Member {
+            name: "ArchiveName",
+            wire: "",
+            shape: &S_ARCHIVE_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventSourceArn",
+            wire: "",
+            shape: &S_EVENT_BUS_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_ARCHIVE_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventPattern",
+            wire: "",
+            shape: &S_EVENT_PATTERN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RetentionDays",
+            wire: "",
+            shape: &S_RETENTION_DAYS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyIdentifier",
+            wire: "",
+            shape: &S_KMS_KEY_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_ARCHIVE_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateArchiveResponse",
+    members: &[
+        Member {
+            name: "ArchiveArn",
+            wire: "",
+            shape: &S_ARCHIVE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_ARCHIVE_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_ARCHIVE_STATE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CREATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "CreateConnectionApiKeyAuthRequestParameters",
     members: &[
@@ -2773,6 +3458,20 @@ static S_DEAUTHORIZE_CONNECTION_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_DELETE_ARCHIVE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteArchiveRequest",
+    members: &[Member {
+        name: "ArchiveName",
+        wire: "",
+        shape: &S_ARCHIVE_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_ARCHIVE_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "DeleteArchiveResponse", members: &[], payload: None });
 static S_DELETE_CONNECTION_REQUEST: Shape = Shape::Structure(Structure {
     name: "DeleteConnectionRequest",
     members: &[Member {
@@ -2866,6 +3565,120 @@ static S_DELETE_RULE_REQUEST: Shape = Shape::Structure(Structure {
             name: "Force",
             wire: "",
             shape: &S_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_ARCHIVE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DescribeArchiveRequest",
+    members: &[Member {
+        name: "ArchiveName",
+        wire: "",
+        shape: &S_ARCHIVE_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_ARCHIVE_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DescribeArchiveResponse",
+    members: &[
+        Member {
+            name: "ArchiveArn",
+            wire: "",
+            shape: &S_ARCHIVE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ArchiveName",
+            wire: "",
+            shape: &S_ARCHIVE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventSourceArn",
+            wire: "",
+            shape: &S_EVENT_BUS_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_ARCHIVE_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventPattern",
+            wire: "",
+            shape: &S_EVENT_PATTERN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_ARCHIVE_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_ARCHIVE_STATE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyIdentifier",
+            wire: "",
+            shape: &S_KMS_KEY_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RetentionDays",
+            wire: "",
+            shape: &S_RETENTION_DAYS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SizeBytes",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventCount",
+            wire: "",
+            shape: &S_LONG,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3120,6 +3933,120 @@ static S_DESCRIBE_EVENT_BUS_RESPONSE: Shape = Shape::Structure(Structure {
             name: "ManagedBy",
             wire: "",
             shape: &S_MANAGED_BY,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_DESCRIBE_REPLAY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DescribeReplayRequest",
+    members: &[Member {
+        name: "ReplayName",
+        wire: "",
+        shape: &S_REPLAY_NAME,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DESCRIBE_REPLAY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DescribeReplayResponse",
+    members: &[
+        Member {
+            name: "ReplayName",
+            wire: "",
+            shape: &S_REPLAY_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReplayArn",
+            wire: "",
+            shape: &S_REPLAY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_REPLAY_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_REPLAY_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_REPLAY_STATE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventSourceArn",
+            wire: "",
+            shape: &S_ARCHIVE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Destination",
+            wire: "",
+            shape: &S_REPLAY_DESTINATION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventStartTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventEndTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventLastReplayedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReplayStartTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReplayEndTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3468,6 +4395,13 @@ static S_EVENT_BUS: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_EVENT_BUS_ARN: Shape = Shape::String {
+    min: Some(1),
+    max: Some(1600),
+    pattern: Some("^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/.+$"),
+    values: &[],
+    sensitive: false,
+};
 static S_EVENT_BUS_DESCRIPTION: Shape =
     Shape::String { min: None, max: Some(512), pattern: None, values: &[], sensitive: false };
 static S_EVENT_BUS_LIST: Shape =
@@ -3616,6 +4550,74 @@ static S_LEVEL: Shape =
     Shape::String { min: None, max: None, pattern: None, values: &["OFF", "ERROR", "INFO", "TRACE"], sensitive: false };
 static S_LIMIT_MAX100: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_LIMIT_MIN1: Shape = Shape::Integer { min: Some(1), max: None };
+static S_LIST_ARCHIVES_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListArchivesRequest",
+    members: &[
+        Member {
+            name: "NamePrefix",
+            wire: "",
+            shape: &S_ARCHIVE_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventSourceArn",
+            wire: "",
+            shape: &S_EVENT_BUS_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_ARCHIVE_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Limit",
+            wire: "",
+            shape: &S_LIMIT_MAX100,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_ARCHIVES_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListArchivesResponse",
+    members: &[
+        Member {
+            name: "Archives",
+            wire: "",
+            shape: &S_ARCHIVE_RESPONSE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LIST_CONNECTIONS_REQUEST: Shape = Shape::Structure(Structure {
     name: "ListConnectionsRequest",
     members: &[
@@ -3713,6 +4715,74 @@ static S_LIST_EVENT_BUSES_RESPONSE: Shape = Shape::Structure(Structure {
             name: "EventBuses",
             wire: "",
             shape: &S_EVENT_BUS_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_REPLAYS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListReplaysRequest",
+    members: &[
+        Member {
+            name: "NamePrefix",
+            wire: "",
+            shape: &S_REPLAY_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_REPLAY_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventSourceArn",
+            wire: "",
+            shape: &S_ARCHIVE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_NEXT_TOKEN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Limit",
+            wire: "",
+            shape: &S_LIMIT_MAX100,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_REPLAYS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListReplaysResponse",
+    members: &[
+        Member {
+            name: "Replays",
+            wire: "",
+            shape: &S_REPLAY_LIST,
             required: false,
             location: Location::Body,
             idempotency_token: false,
@@ -3954,6 +5024,7 @@ static S_LOG_CONFIG: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LONG: Shape = Shape::Integer { min: None, max: None };
 static S_MANAGED_BY: Shape =
     Shape::String { min: Some(1), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_MAXIMUM_EVENT_AGE_IN_SECONDS: Shape = Shape::Integer { min: Some(60), max: Some(86400) };
@@ -4644,6 +5715,130 @@ static S_REMOVE_TARGETS_RESULT_ENTRY_LIST: Shape = Shape::List(List {
     min: None,
     max: None,
 });
+static S_REPLAY: Shape = Shape::Structure(Structure {
+    name: "Replay",
+    members: &[
+        Member {
+            name: "ReplayName",
+            wire: "",
+            shape: &S_REPLAY_NAME,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventSourceArn",
+            wire: "",
+            shape: &S_ARCHIVE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_REPLAY_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_REPLAY_STATE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventStartTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventEndTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventLastReplayedTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReplayStartTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReplayEndTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_REPLAY_ARN: Shape = Shape::String {
+    min: Some(1),
+    max: Some(1600),
+    pattern: Some("^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/[\\.\\-_A-Za-z0-9]+$"),
+    values: &[],
+    sensitive: false,
+};
+static S_REPLAY_DESCRIPTION: Shape =
+    Shape::String { min: None, max: Some(512), pattern: Some(".*"), values: &[], sensitive: false };
+static S_REPLAY_DESTINATION: Shape = Shape::Structure(Structure {
+    name: "ReplayDestination",
+    members: &[
+        Member {
+            name: "Arn",
+            wire: "",
+            shape: &S_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FilterArns",
+            wire: "",
+            shape: &S_REPLAY_DESTINATION_FILTERS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_REPLAY_DESTINATION_FILTERS: Shape =
+    Shape::List(List { member: &S_ARN, element: "member", flattened: false, min: None, max: None });
+static S_REPLAY_LIST: Shape =
+    Shape::List(List { member: &S_REPLAY, element: "member", flattened: false, min: None, max: None });
+static S_REPLAY_NAME: Shape =
+    Shape::String { min: Some(1), max: Some(64), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[], sensitive: false };
+static S_REPLAY_STATE: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["STARTING", "RUNNING", "CANCELLING", "COMPLETED", "CANCELLED", "FAILED"],
+    sensitive: false,
+};
+static S_REPLAY_STATE_REASON: Shape =
+    Shape::String { min: None, max: Some(512), pattern: Some(".*"), values: &[], sensitive: false };
 static S_RESOURCE_ARN: Shape =
     Shape::String { min: Some(1), max: Some(1600), pattern: None, values: &[], sensitive: false };
 static S_RESOURCE_ASSOCIATION_ARN: Shape = Shape::String {
@@ -4664,6 +5859,7 @@ static S_RESOURCE_CONFIGURATION_ARN: Shape = Shape::String {
     values: &[],
     sensitive: false,
 };
+static S_RETENTION_DAYS: Shape = Shape::Integer { min: Some(0), max: None };
 static S_RETRY_POLICY: Shape = Shape::Structure(Structure {
     name: "RetryPolicy",
     members: &[
@@ -4915,6 +6111,98 @@ static S_SQS_PARAMETERS: Shape = Shape::Structure(Structure {
         location: Location::Body,
         idempotency_token: false,
     }],
+    payload: None,
+});
+static S_START_REPLAY_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StartReplayRequest",
+    members: &[
+        Member {
+            name: "ReplayName",
+            wire: "",
+            shape: &S_REPLAY_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_REPLAY_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventSourceArn",
+            wire: "",
+            shape: &S_ARCHIVE_ARN,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventStartTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventEndTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Destination",
+            wire: "",
+            shape: &S_REPLAY_DESTINATION,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_START_REPLAY_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "StartReplayResponse",
+    members: &[
+        Member {
+            name: "ReplayArn",
+            wire: "",
+            shape: &S_REPLAY_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_REPLAY_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_REPLAY_STATE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ReplayStartTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
     payload: None,
 });
 static S_STATEMENT_ID: Shape =
@@ -5204,6 +6492,90 @@ static S_UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_UNTAG_RESOURCE_RESPONSE: Shape =
     Shape::Structure(Structure { name: "UntagResourceResponse", members: &[], payload: None });
+static S_UPDATE_ARCHIVE_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateArchiveRequest",
+    members: &[
+        Member {
+            name: "ArchiveName",
+            wire: "",
+            shape: &S_ARCHIVE_NAME,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_ARCHIVE_DESCRIPTION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "EventPattern",
+            wire: "",
+            shape: &S_EVENT_PATTERN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RetentionDays",
+            wire: "",
+            shape: &S_RETENTION_DAYS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "KmsKeyIdentifier",
+            wire: "",
+            shape: &S_KMS_KEY_IDENTIFIER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_ARCHIVE_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateArchiveResponse",
+    members: &[
+        Member {
+            name: "ArchiveArn",
+            wire: "",
+            shape: &S_ARCHIVE_ARN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_ARCHIVE_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StateReason",
+            wire: "",
+            shape: &S_ARCHIVE_STATE_REASON,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreationTime",
+            wire: "",
+            shape: &S_TIMESTAMP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_UPDATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS: Shape = Shape::Structure(Structure {
     name: "UpdateConnectionApiKeyAuthRequestParameters",
     members: &[
@@ -5566,6 +6938,10 @@ pub mod error {
     /// `ConcurrentModificationException`.
     pub fn concurrent_modification_exception(message: impl Into<String>) -> Error {
         Error::new("ConcurrentModificationException", 400, message)
+    }
+    /// `IllegalStatusException`.
+    pub fn illegal_status_exception(message: impl Into<String>) -> Error {
+        Error::new("IllegalStatusException", 400, message)
     }
     /// `InternalException`.
     pub fn internal_exception(message: impl Into<String>) -> Error {

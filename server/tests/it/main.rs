@@ -6,6 +6,7 @@ mod backup;
 mod book;
 mod executions;
 mod protocols;
+mod rollback;
 mod surface;
 
 use std::fmt::Write as _;

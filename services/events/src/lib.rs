@@ -2,10 +2,11 @@
 //!
 //! Map: [`transform`] what a target receives · [`schedule`] when expressions fire (both pure; patterns are in the crate
 //! `pattern`) · [`deliver`] the task that brings one event to one target · [`bridge`] rules and events · [`scheduler`]
-//! schedules · [`connection`] credentials for HTTP endpoints.
+//! schedules · [`connection`] credentials for HTTP endpoints · [`archive`] archives of events, and replays.
 //!
-//! Not here: archives, pipes, API destinations, resource policies.
+//! Not here: pipes, API destinations.
 
+mod archive;
 mod bridge;
 mod connection;
 mod deliver;

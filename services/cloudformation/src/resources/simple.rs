@@ -173,7 +173,7 @@ const MAPPING: &[&str] = &[
     "TumblingWindowInSeconds",
 ];
 
-static TABLE: [(&str, Simple); 29] = [
+static TABLE: [(&str, Simple); 30] = [
     (
         "AWS::Athena::DataCatalog",
         Simple {
@@ -762,6 +762,31 @@ static TABLE: [(&str, Simple); 29] = [
             },
             made: |_, _, _, output| Made::new(text(&output["ARN"]), json!({ "Id": output["ARN"] })),
             key: |made, _| json!({ "SecretId": made.physical_id }),
+        },
+    ),
+    (
+        "AWS::Events::Archive",
+        Simple {
+            service: "events",
+            create: "CreateArchive",
+            update: Some("UpdateArchive"),
+            delete: "DeleteArchive",
+            name: Some(("ArchiveName", 48)),
+            members: &["Description", "EventPattern", "RetentionDays", "SourceArn"],
+            replace: &["SourceArn", "EventSourceArn"],
+            tags: Tags::No,
+            shape: |input| {
+                if let Some(source) = input.remove("SourceArn") {
+                    input.insert("EventSourceArn".to_owned(), source);
+                }
+                if let Some(pattern) = input.get("EventPattern").map(document) {
+                    input.insert("EventPattern".to_owned(), pattern.into());
+                }
+            },
+            made: |at, _, name, _| {
+                Made::new(name, json!({ "Arn": at.arn("events", format!("archive/{name}")), "ArchiveName": name }))
+            },
+            key: |made, _| json!({ "ArchiveName": made.physical_id }),
         },
     ),
 ];

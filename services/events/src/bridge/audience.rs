@@ -16,7 +16,8 @@ const MAX_BUSES: usize = 1000;
 
 impl Listeners {
     pub(super) fn new(store: &Store) -> Self {
-        Self(Cache::new(store, MAX_BUSES, is_rule()))
+        let (rule, archive) = (is_rule(), crate::archive::is_archive());
+        Self(Cache::new(store, MAX_BUSES, move |key| rule(key) || archive(key)))
     }
 }
 
@@ -24,7 +25,12 @@ impl Listeners {
 impl Audience for Listeners {
     async fn may_want(&self, account: &str, region: &str, source: &str, detail_type: &str) -> Result<bool, Error> {
         let home = Home { account: account.to_owned(), region: region.to_owned(), bus: DEFAULT_BUS.to_owned() };
-        let patterns = self.0.find(home.rules(), |tx| Ok::<_, Error>(Some(patterns(&home.all(tx)?)))).await?;
+        let look = |tx: &mut store::Tx<'_>| {
+            let mut all = patterns(&home.all(tx)?);
+            all.extend(crate::archive::patterns(tx, &home)?);
+            Ok::<_, Error>(Some(all))
+        };
+        let patterns = self.0.find(home.rules(), look).await?;
         let wants = |pattern: &Value| admits(pattern, "source", source) && admits(pattern, "detail-type", detail_type);
         Ok(patterns.is_some_and(|patterns| patterns.iter().any(wants)))
     }

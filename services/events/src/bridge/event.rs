@@ -48,6 +48,22 @@ pub(super) fn dispatch(tx: &mut Tx<'_>, home: &Home, event: &Value, now: jiff::T
             send(tx, &rule, event, now)?;
         }
     }
+    crate::archive::keep(tx, home, event)
+}
+
+/// The same for an event of an archive: to these rules, to all where none is named.
+pub(crate) fn replay(
+    tx: &mut Tx<'_>,
+    home: &Home,
+    event: &Value,
+    rules: &[String],
+    now: jiff::Timestamp,
+) -> Result<(), Error> {
+    for rule in home.all(tx)? {
+        if (rules.is_empty() || rules.contains(&rule.arn)) && matches(&rule, event) {
+            send(tx, &rule, event, now)?;
+        }
+    }
     Ok(())
 }
 
@@ -59,6 +75,11 @@ pub(super) fn matches(rule: &Rule, event: &Value) -> bool {
 /// Enqueues a delivery for every target of the rule.
 pub(super) fn send(tx: &mut Tx<'_>, rule: &Rule, event: &Value, now: jiff::Timestamp) -> Result<(), Error> {
     let id = event["id"].as_str().unwrap_or_default();
+    // An event that is brought again is another delivery.
+    let id = match event["replay-name"].as_str() {
+        Some(replay) => format!("{id}/{replay}"),
+        None => id.to_owned(),
+    };
     for target in &rule.targets {
         let retry = target.retry_policy.clone().unwrap_or_default();
         let delivery = Delivery {

@@ -13,7 +13,7 @@ pub(super) const DEFAULT_BUS: &str = "default";
 const OWNER: &str = "events";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Bus {
+pub(crate) struct Bus {
     /// Version of the record's form.
     pub(super) version: u32,
     pub(super) name: String,
@@ -31,7 +31,7 @@ pub(super) struct Bus {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Rule {
+pub(crate) struct Rule {
     /// Version of the record's form.
     pub(super) version: u32,
     pub(super) account: String,
@@ -52,15 +52,15 @@ pub(super) struct Rule {
 
 /// Where rules are: account, region and bus.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Home {
-    pub(super) account: String,
-    pub(super) region: String,
-    pub(super) bus: String,
+pub(crate) struct Home {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) bus: String,
 }
 
 impl Home {
     /// `bus` is a name or an ARN, or nothing for the default bus. Rules on another account's bus are not made: it does not exist for them.
-    pub(super) fn new(cx: &Cx, bus: Option<&str>) -> Self {
+    pub(crate) fn new(cx: &Cx, bus: Option<&str>) -> Self {
         let home = Self::of_bus(cx, bus);
         let foreign = home.account != cx.account() || home.region != cx.region();
         let bus = if foreign { bus.unwrap_or_default().to_owned() } else { home.bus };
@@ -68,7 +68,7 @@ impl Home {
     }
 
     /// Where a bus is that events are put on: by its ARN it may be another account's, which has to let the caller in.
-    pub(super) fn of_bus(cx: &Cx, bus: Option<&str>) -> Self {
+    pub(crate) fn of_bus(cx: &Cx, bus: Option<&str>) -> Self {
         let bus = bus.unwrap_or(DEFAULT_BUS);
         match Arn::parse(bus) {
             Some(arn) => Self { bus: arn.name().to_owned(), account: arn.account, region: arn.region },
@@ -77,32 +77,32 @@ impl Home {
     }
 
     /// Of a rule's ARN, with the rule's name.
-    pub(super) fn of_rule(arn: &str) -> Option<(Self, String)> {
+    pub(crate) fn of_rule(arn: &str) -> Option<(Self, String)> {
         let arn = Arn::parse(arn).filter(|arn| arn.service == "events")?;
         let path = arn.resource.strip_prefix("rule/")?;
         let (bus, name) = path.split_once('/').unwrap_or((DEFAULT_BUS, path));
         Some((Self { bus: bus.to_owned(), account: arn.account, region: arn.region }, name.to_owned()))
     }
 
-    pub(super) fn rules(&self) -> Key {
+    pub(crate) fn rules(&self) -> Key {
         Key::new(OWNER).push("rule").push(&self.account).push(&self.region).push(&self.bus)
     }
 
-    pub(super) fn buses(&self) -> Key {
+    pub(crate) fn buses(&self) -> Key {
         Key::new(OWNER).push("bus").push(&self.account).push(&self.region)
     }
 
-    pub(super) fn rule_arn(&self, name: &str) -> String {
+    pub(crate) fn rule_arn(&self, name: &str) -> String {
         let path = if self.bus == DEFAULT_BUS { name.to_owned() } else { format!("{}/{name}", self.bus) };
         Arn::new("events", &self.region, &self.account, format!("rule/{path}")).to_string()
     }
 
-    pub(super) fn bus_arn(&self) -> String {
+    pub(crate) fn bus_arn(&self) -> String {
         Arn::new("events", &self.region, &self.account, format!("event-bus/{}", self.bus)).to_string()
     }
 
     /// The bus; the default one is always there.
-    pub(super) fn find_bus(&self, tx: &mut Tx<'_>) -> Result<Option<Bus>, Error> {
+    pub(crate) fn find_bus(&self, tx: &mut Tx<'_>) -> Result<Option<Bus>, Error> {
         let stored = tx.get_json(self.buses().push(&self.bus))?;
         let default = || Bus {
             version: 1,
@@ -118,23 +118,23 @@ impl Home {
         Ok(stored.or_else(|| (self.bus == DEFAULT_BUS).then(default)))
     }
 
-    pub(super) fn check_bus(&self, tx: &mut Tx<'_>) -> Result<Bus, Error> {
+    pub(crate) fn check_bus(&self, tx: &mut Tx<'_>) -> Result<Bus, Error> {
         self.find_bus(tx)?
             .ok_or_else(|| error::resource_not_found_exception(format!("Event bus {} does not exist.", self.bus)))
     }
 
-    pub(super) fn find(&self, tx: &mut Tx<'_>, name: &str) -> Result<Option<Rule>, Error> {
+    pub(crate) fn find(&self, tx: &mut Tx<'_>, name: &str) -> Result<Option<Rule>, Error> {
         Ok(tx.get_json(self.rules().push(name))?)
     }
 
-    pub(super) fn rule(&self, tx: &mut Tx<'_>, name: &str) -> Result<Rule, Error> {
+    pub(crate) fn rule(&self, tx: &mut Tx<'_>, name: &str) -> Result<Rule, Error> {
         self.check_bus(tx)?;
         self.find(tx, name)?.ok_or_else(|| {
             error::resource_not_found_exception(format!("Rule {name} does not exist on EventBus {}.", self.bus))
         })
     }
 
-    pub(super) fn all(&self, tx: &mut Tx<'_>) -> Result<Vec<Rule>, Error> {
+    pub(crate) fn all(&self, tx: &mut Tx<'_>) -> Result<Vec<Rule>, Error> {
         Ok(tx.list_json(self.rules(), 100_000)?)
     }
 }

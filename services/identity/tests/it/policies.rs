@@ -96,7 +96,7 @@ async fn admit(world: &World, cx: &Cx, call: &Value) -> Result<(), Error> {
         parts.remove(0);
     }
     let spec = operation(parts[0].as_str().unwrap(), parts[1].as_str().unwrap());
-    router(world).admit(&cx, spec, &parts[2]).await
+    router(world).admit(&cx, spec, &parts[2]).await.map(drop)
 }
 
 #[tokio::test]

@@ -46,7 +46,9 @@ impl Handle<PutEvents> for Bridge {
             .store
             .read(|tx| {
                 for (event, home) in &events {
-                    if home.all(tx)?.iter().any(|rule| matches(rule, event)) {
+                    if home.all(tx)?.iter().any(|rule| matches(rule, event))
+                        || crate::archive::any_wants(tx, home, event)?
+                    {
                         return Ok(true);
                     }
                 }
