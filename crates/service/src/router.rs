@@ -13,13 +13,13 @@ use wire::codec::asl;
 use wire::reflect::{self, Mismatch};
 use wire::{Error, Operation, OperationSpec};
 
-use crate::{Cx, Principal};
 use crate::attempts::{Open, Outcome, Participant};
 use crate::authorization::Guard;
 use crate::identity::Identity;
 use crate::lineage::{self, Lineage, Noting, Worker};
 use crate::listeners::{Heard, Listener};
 use crate::meter::{Measured, Meter};
+use crate::{Cx, Principal};
 
 /// One operation of a service. The input has been decoded and checked and the caller authorised.
 #[async_trait]
