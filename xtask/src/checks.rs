@@ -55,7 +55,8 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 /// Suites of boto3 that run against a server of their own: the step's name, the folder, the flags before the binary.
-const SUITES: [(&str, &str, &[&str]); 8] = [
+const SUITES: [(&str, &str, &[&str]); 9] = [
+    ("EventBridge by boto3", "events", &["--binary"]),
     ("policies of resources by boto3", "iam", &["--binary"]),
     ("deploy tools", "deploy", &["--binary"]),
     ("operations by boto3", "operations", &["--lakerun"]),
