@@ -117,6 +117,10 @@ impl World {
         world.call("iam", "createRole", json!({ "RoleName": "deployer", "AssumeRolePolicyDocument": TRUST })).await;
         let all = json!({ "RoleName": "deployer", "PolicyName": "all", "PolicyDocument": ALL });
         world.call("iam", "putRolePolicy", all).await;
+        // The first secret makes the key of AWS that secrets are encrypted with, which stays.
+        world.call("secretsmanager", "createSecret", json!({ "Name": "first", "SecretString": "x" })).await;
+        let gone = json!({ "SecretId": "first", "ForceDeleteWithoutRecovery": true });
+        world.call("secretsmanager", "deleteSecret", gone).await;
         world
     }
 

@@ -294,13 +294,14 @@ mod tests {
     #[test]
     fn every_attribute_of_a_topic_is_obeyed_kept_or_refused() {
         let role = "arn:aws:iam::000000000000:role/r";
+        let policy = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"sns:Publish","Resource":"*"}}"#;
         let mut cases = vec![
             ("ContentBasedDeduplication".to_owned(), "true", "yes"),
             ("DeliveryPolicy".to_owned(), "{}", "["),
             ("DisplayName".to_owned(), "n", ""),
             ("FifoThroughputScope".to_owned(), "MessageGroup", "messageGroup"),
             ("FifoTopic".to_owned(), "true", "1"),
-            ("Policy".to_owned(), "{}", "no"),
+            ("Policy".to_owned(), policy, "{}"),
             ("SignatureVersion".to_owned(), "2", "3"),
             ("TracingConfig".to_owned(), "Active", "active"),
         ];
