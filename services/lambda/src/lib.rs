@@ -137,9 +137,13 @@ impl Lambda {
 #[async_trait]
 impl Guard for Lambda {
     /// The policy of a function, a version or an alias, which `AddPermission` makes.
-    async fn policy(&self, cx: &service::Cx, _: &str, resource: &str) -> Result<Option<ResourcePolicy>, wire::Error> {
-        let Ok(name) = function::Name::parse(resource, None) else { return Ok(None) };
-        let key = function::Place::of(cx).policy(&name.name, name.qualifier.as_deref());
+    async fn policy(&self, _: &service::Cx, _: &str, resource: &str) -> Result<Option<ResourcePolicy>, wire::Error> {
+        let arn = wire::arn::Arn::parse(resource).filter(|arn| arn.resource.starts_with("function:"));
+        let (Some(arn), Ok(name)) = (arn, function::Name::parse(resource, None)) else { return Ok(None) };
+        // Another account asks about what is the function's account's.
+        let place = function::Place { account: arn.account, region: arn.region };
+        let qualifier = name.qualifier.as_deref().filter(|qualifier| *qualifier != "$LATEST");
+        let key = place.policy(&name.name, qualifier);
         let policy: Option<function::Policy> = self.store.read(|tx| tx.get_json(&key)).await?;
         let policy =
             policy.map(|policy| serde_json::json!({ "Version": "2012-10-17", "Statement": policy.statements }));
