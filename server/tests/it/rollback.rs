@@ -217,7 +217,7 @@ async fn what_was_half_made_is_deleted_wherever_it_fails() {
         ("kept", "  S: {Type: AWS::SecretsManager::Secret, Properties: {GenerateSecretString: {PasswordLength: 20}}}\n  \
             P: {Type: AWS::SSM::Parameter, Properties: {Type: String, Value: v}}\n  \
             G: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: 7}}\n  \
-            E: {Type: AWS::ECR::Repository, Properties: {LifecyclePolicy: {LifecyclePolicyText: '{\"rules\": [{}]}'}}}\n".to_owned()),
+            E: {Type: AWS::ECR::Repository, Properties: {LifecyclePolicy: {LifecyclePolicyText: '{\"rules\": [{\"rulePriority\": 1, \"selection\": {\"tagStatus\": \"untagged\", \"countType\": \"imageCountMoreThan\", \"countNumber\": 1}, \"action\": {\"type\": \"expire\"}}]}'}}}\n".to_owned()),
         ("events", "  B: {Type: AWS::Events::EventBus, Properties: {Name: bus}}\n  Q: {Type: AWS::SQS::Queue}\n  \
             R: {Type: AWS::Events::Rule, Properties: {EventBusName: !Ref B, EventPattern: {source: [a]}, Targets: [{Id: q, Arn: !GetAtt Q.Arn}]}}\n  \
             A: {Type: AWS::CloudWatch::Alarm, Properties: {Namespace: N, MetricName: M, Statistic: Sum, Period: 60, EvaluationPeriods: 1, Threshold: 1, \
