@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 
-import boto3
-
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from server import Server
+from server import Server, need_boto3  # noqa: E402
+
+need_boto3(__file__)
+
+import boto3  # noqa: E402
 
 LIMIT = 3600
 results = []

@@ -10,11 +10,13 @@ import sys
 import time
 import uuid
 
-import boto3
-import botocore.exceptions
-
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from server import Server
+from server import Server, need_boto3  # noqa: E402
+
+need_boto3(__file__)
+
+import boto3  # noqa: E402
+import botocore.exceptions  # noqa: E402
 
 REGION = "us-east-1"
 X = uuid.uuid4().hex[:6]

@@ -16,11 +16,13 @@ import time
 import uuid
 import zipfile
 
-import boto3
-import botocore.exceptions
-
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from server import Server
+from server import Server, need_boto3  # noqa: E402
+
+need_boto3(__file__)
+
+import boto3  # noqa: E402
+import botocore.exceptions  # noqa: E402
 
 SETTINGS = """[s3.accounts.222222222222]
 access_key_id = "AKIAOTHERACCOUNT0001"
