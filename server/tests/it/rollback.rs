@@ -224,7 +224,6 @@ async fn what_was_half_made_is_deleted_wherever_it_fails() {
             ComparisonOperator: GreaterThanThreshold}}\n".to_owned()),
         ("machine", format!("  R: {{Type: AWS::IAM::Role, Properties: {{AssumeRolePolicyDocument: {TRUSTED}}}}}\n  \
             M: {{Type: AWS::StepFunctions::StateMachine, Properties: {{RoleArn: !GetAtt R.Arn, Definition: {{StartAt: P, States: {{P: {{Type: Pass, End: true}}}}}}}}}}\n")),
-        ("key", "  K: {Type: AWS::KMS::Key, Properties: {EnableKeyRotation: true}}\n  A: {Type: AWS::KMS::Alias, Properties: {AliasName: alias/own, TargetKeyId: !Ref K}}\n".to_owned()),
     ];
     for (name, resources) in &templates {
         let calls = world.fails_everywhere(name, resources).await;
