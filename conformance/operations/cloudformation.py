@@ -151,3 +151,49 @@ def stopping():
     refused("ValidationError", "is in CREATE_COMPLETE state and can not continue rolling back", cf().continue_update_rollback, StackName=name)
     missing(cf().cancel_update_stack)
     missing(cf().continue_update_rollback)
+
+
+@operations("cloudformation", "DetectStackDrift", "DescribeStackDriftDetectionStatus", "DescribeStackResourceDrifts", "DetectStackResourceDrift")
+def drift():
+    def detected(**given):
+        """What a detection came to."""
+        asked = cf().detect_stack_drift(StackName=name, **given)["StackDriftDetectionId"]
+        done = until(lambda: cf().describe_stack_drift_detection_status(StackDriftDetectionId=asked), lambda d: d["DetectionStatus"] != "DETECTION_IN_PROGRESS")
+        holds(done, StackId=id, StackDriftDetectionId=asked, DetectionStatus="DETECTION_COMPLETE")
+        return done["StackDriftStatus"], done["DriftedStackResourceCount"]
+
+    def statuses(**given):
+        found = pages(cf().describe_stack_resource_drifts, "StackResourceDrifts", "NextToken", "NextToken", StackName=name, **given)[0]
+        return {d["LogicalResourceId"]: d["StackResourceDriftStatus"] for d in found}
+
+    body = json.loads(template())
+    body["Resources"] |= {"R": {"Type": "AWS::SQS::Queue"}, "W": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
+    name, id = stack(json.dumps(body))
+    equal(statuses(), {})
+    equal(detected(), ("IN_SYNC", 0))
+    # A handle is of no type that can be looked at.
+    equal(statuses(), {"Q": "IN_SYNC", "R": "IN_SYNC"})
+    urls = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in cf().list_stack_resources(StackName=name)["StackResourceSummaries"]}
+    client("sqs").set_queue_attributes(QueueUrl=urls["Q"], Attributes={"DelaySeconds": "7"})
+    one = cf().detect_stack_resource_drift(StackName=name, LogicalResourceId="Q")["StackResourceDrift"]
+    holds(one, StackId=id, LogicalResourceId="Q", PhysicalResourceId=urls["Q"], ResourceType="AWS::SQS::Queue", StackResourceDriftStatus="MODIFIED",
+          PropertyDifferences=[{"PropertyPath": "/DelaySeconds", "ExpectedValue": "0", "ActualValue": "7", "DifferenceType": "NOT_EQUAL"}])
+    equal((str(json.loads(one["ExpectedProperties"])["DelaySeconds"]), str(json.loads(one["ActualProperties"])["DelaySeconds"])), ("0", "7"))
+    equal(detected(), ("DRIFTED", 1))
+    client("sqs").delete_queue(QueueUrl=urls["R"])
+    equal(detected(), ("DRIFTED", 2))
+    equal(statuses(MaxResults=1), {"Q": "MODIFIED", "R": "DELETED"})
+    equal(statuses(StackResourceDriftStatusFilters=["DELETED"]), {"R": "DELETED"})
+    equal(statuses(StackResourceDriftStatusFilters=["IN_SYNC"]), {})
+    assert "ActualProperties" not in cf().detect_stack_resource_drift(StackName=name, LogicalResourceId="R")["StackResourceDrift"]
+    equal(detected(LogicalResourceIds=["Q"]), ("DRIFTED", 1))
+    nowhere = "b78ac9b0-dec1-11e7-a451-503a3example"
+    refused("ValidationError", nowhere, cf().describe_stack_drift_detection_status, StackDriftDetectionId=nowhere)
+    refused("ValidationError", "X", cf().detect_stack_resource_drift, StackName=name, LogicalResourceId="X")
+    refused("ValidationError", "AWS::CloudFormation::WaitConditionHandle", cf().detect_stack_resource_drift, StackName=name, LogicalResourceId="W")
+    refused("ValidationError", "stackResourceDriftStatusFilters", cf().describe_stack_resource_drifts, StackName=name, StackResourceDriftStatusFilters=["ASLEEP"])
+    refused("ValidationError", "maxResults", cf().describe_stack_resource_drifts, StackName=name, MaxResults=101)
+    missing(cf().detect_stack_drift)
+    missing(cf().describe_stack_resource_drifts)
+    missing(cf().detect_stack_resource_drift, LogicalResourceId="Q")
+    denied("AccessDenied", "cloudformation:DetectStackDrift", "detect_stack_drift", StackName=name)
