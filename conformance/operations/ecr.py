@@ -23,6 +23,10 @@ def missing(call, name="nothing-here", **given):
     refused(MISSING, f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT}'", call, **given)
 
 
+def invalid(member, call, **given):
+    refused("InvalidParameterException", f"{member}' failed to satisfy constraint", call, **given)
+
+
 @operations("ecr", "CreateRepository", "DescribeRepositories", "DeleteRepository")
 def repositories():
     before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=1)
@@ -40,6 +44,10 @@ def repositories():
     equal(len(names(found, "repositoryName")), len(set(names(found, "repositoryName"))))
     refused("RepositoryAlreadyExistsException", f"The repository with name '{name}' already exists in the registry with id '{ACCOUNT}'",
             ecr().create_repository, repositoryName=name)
+    for wrong in ("Upper", "a", "two//slashes", "-dash", "a" * 257):
+        invalid("repositoryName", ecr().create_repository, repositoryName=wrong)
+    invalid("imageTagMutability", ecr().create_repository, repositoryName=named("r"), imageTagMutability="SOMETIMES")
+    invalid("maxResults", ecr().describe_repositories, maxResults=1001)
     missing(ecr().describe_repositories, repositoryNames=[name, "nothing-here"])
     denied("AccessDeniedException", "ecr:CreateRepository", "create_repository", repositoryName=named("r"))
     equal(ecr().delete_repository(repositoryName=name)["repository"], made)
@@ -62,6 +70,7 @@ def settings():
           ["imageTagMutabilityExclusionFilters"], filters)
     holds(ecr().describe_repositories(repositoryNames=[name])["repositories"][0], imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
           imageTagMutabilityExclusionFilters=filters)
+    invalid("imageTagMutability", ecr().put_image_tag_mutability, repositoryName=name, imageTagMutability="SOMETIMES")
     missing(ecr().put_image_tag_mutability, repositoryName="nothing-here", imageTagMutability="MUTABLE")
     missing(ecr().put_image_scanning_configuration, repositoryName="nothing-here", imageScanningConfiguration={"scanOnPush": True})
 
@@ -119,6 +128,7 @@ def tags():
     missing(ecr().list_tags_for_resource, resourceArn=nowhere)
     missing(ecr().tag_resource, resourceArn=nowhere, tags=[{"Key": "a", "Value": "1"}])
     missing(ecr().untag_resource, resourceArn=nowhere, tagKeys=["a"])
+    invalid("tags", ecr().tag_resource, resourceArn=arn)
     denied("AccessDeniedException", "ecr:ListTagsForResource", "list_tags_for_resource", resourceArn=arn)
 
 
@@ -130,5 +140,6 @@ def images():
     equal(ecr().describe_images(repositoryName=name)["imageDetails"], [])
     refused("ImageNotFoundException", f"imageTag:'latest'}} does not exist within the repository with name '{name}' in the registry with id '{ACCOUNT}'",
             ecr().describe_images, repositoryName=name, imageIds=[{"imageTag": "latest"}])
+    invalid("tagStatus", ecr().list_images, repositoryName=name, filter={"tagStatus": "SOME"})
     missing(ecr().list_images, repositoryName="nothing-here")
     missing(ecr().describe_images, repositoryName="nothing-here")

@@ -331,9 +331,9 @@ fn note(cx: &Cx, touched: Vec<(lineage::Did, String)>) {
     }
 }
 
-/// What a service calls a request that breaks its model's constraints. CloudWatch Logs has a name of its own for it.
+/// What a service calls a request that breaks its model's constraints. CloudWatch Logs and ECR have a name of their own for it.
 pub fn refusal(spec: &OperationSpec, error: Error) -> Error {
-    if spec.service.name == "logs" && error.is("ValidationException") {
+    if matches!(spec.service.name, "ecr" | "logs") && error.is("ValidationException") {
         return Error::new("InvalidParameterException", error.status(), error.message());
     }
     error
