@@ -1,4 +1,5 @@
 """Glue: https://docs.aws.amazon.com/glue/latest/webapi/API_Operations.html"""
+import json
 
 from harness import ACCOUNT, REGION, bucket, client, denied, equal, holds, named, names, operations, pages, refused, role, until
 
@@ -337,6 +338,36 @@ def data_quality_results():
 def bookmarks():
     for call in (glue().get_job_bookmark, glue().reset_job_bookmark):
         refused(NOT_FOUND, "none", call, JobName="none")
+
+
+@operations("glue", "PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy")
+def resource_policies():
+    def policy(action):
+        return json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": action, "Resource": f"arn:aws:glue:{REGION}:{ACCOUNT}:catalog"}]})
+
+    changed = "ConditionCheckFailureException"
+    for call in (glue().get_resource_policy, glue().delete_resource_policy):
+        refused(NOT_FOUND, "olicy", call)
+    refused(changed, "olicy", glue().put_resource_policy, PolicyInJson=policy("glue:GetTable"), PolicyExistsCondition="MUST_EXIST")
+    first = glue().put_resource_policy(PolicyInJson=policy("glue:GetTable"), PolicyExistsCondition="NOT_EXIST")["PolicyHash"]
+    found = glue().get_resource_policy()
+    equal((json.loads(found["PolicyInJson"]), found["PolicyHash"]), (json.loads(policy("glue:GetTable")), first))
+    equal(found["CreateTime"], found["UpdateTime"])
+    refused(changed, "olicy", glue().put_resource_policy, PolicyInJson=policy("glue:GetTables"), PolicyExistsCondition="NOT_EXIST")
+    second = glue().put_resource_policy(PolicyInJson=policy("glue:GetTables"), PolicyHashCondition=first, PolicyExistsCondition="MUST_EXIST")["PolicyHash"]
+    assert second != first, second
+    refused(changed, "olicy", glue().put_resource_policy, PolicyInJson=policy("glue:GetTable"), PolicyHashCondition=first)
+    refused(changed, "olicy", glue().delete_resource_policy, PolicyHashCondition=first)
+    refused("InvalidInputException", "olicy", glue().put_resource_policy, PolicyInJson="not JSON")
+    refused("ValidationException", "policyInJson", glue().put_resource_policy, PolicyInJson="{")
+    refused("ValidationException", "policyExistsCondition", glue().put_resource_policy, PolicyInJson=policy("glue:GetTable"), PolicyExistsCondition="PERHAPS")
+    kept = glue().get_resource_policy()
+    holds(kept, PolicyHash=second, CreateTime=found["CreateTime"])
+    equal(json.loads(kept["PolicyInJson"]), json.loads(policy("glue:GetTables")))
+    denied("AccessDeniedException", "glue:PutResourcePolicy", "put_resource_policy", PolicyInJson=policy("*"))
+    glue().delete_resource_policy(PolicyHashCondition=second)
+    refused(NOT_FOUND, "olicy", glue().get_resource_policy)
 
 
 @operations("glue", "TagResource", "UntagResource", "GetTags")

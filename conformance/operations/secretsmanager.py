@@ -1,4 +1,5 @@
 """Secrets Manager: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html"""
+import json
 import string
 
 from harness import ACCOUNT, REGION, client, equal, holds, named, names, operations, pages, refused
@@ -55,6 +56,68 @@ def secrets():
     refused("InvalidParameterException", "", sm().delete_secret, SecretId=name, RecoveryWindowInDays=7, ForceDeleteWithoutRecovery=True)
     sm().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
     refused("ResourceNotFoundException", GONE, sm().describe_secret, SecretId=name)
+
+
+@operations("secretsmanager", "PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy", "ValidateResourcePolicy")
+def resource_policies():
+    def policy(principal):
+        return json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": principal, "Action": "secretsmanager:GetSecretValue", "Resource": "*"}]})
+
+    name = named("secret")
+    arn = sm().create_secret(Name=name, SecretString="x")["ARN"]
+    whose = {"ARN": arn, "Name": name}
+    narrow, wide = policy({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}), policy("*")
+    holds(sm().put_resource_policy(SecretId=name, ResourcePolicy=narrow, BlockPublicPolicy=True), **whose)
+    found = sm().get_resource_policy(SecretId=arn)
+    holds(found, **whose)
+    equal(json.loads(found["ResourcePolicy"]), json.loads(narrow))
+    refused("PublicPolicyException", "broad access", sm().put_resource_policy, SecretId=name, ResourcePolicy=wide, BlockPublicPolicy=True)
+    refused("MalformedPolicyDocumentException", "resource policy", sm().put_resource_policy, SecretId=name, ResourcePolicy="{")
+    equal(json.loads(sm().get_resource_policy(SecretId=name)["ResourcePolicy"]), json.loads(narrow))
+    holds(sm().validate_resource_policy(SecretId=name, ResourcePolicy=narrow), PolicyValidationPassed=True, ValidationErrors=[])
+    told = sm().validate_resource_policy(ResourcePolicy=wide)
+    equal(told["PolicyValidationPassed"], False)
+    assert told["ValidationErrors"] and all(error["CheckName"] and error["ErrorMessage"] for error in told["ValidationErrors"]), told
+    holds(sm().delete_resource_policy(SecretId=arn), **whose)
+    holds(sm().get_resource_policy(SecretId=name), ResourcePolicy=None, **whose)
+    for call, given in ((sm().put_resource_policy, {"ResourcePolicy": narrow}), (sm().validate_resource_policy, {"ResourcePolicy": narrow}),
+                        (sm().get_resource_policy, {}), (sm().delete_resource_policy, {})):
+        refused("ResourceNotFoundException", GONE, call, SecretId="nothing-here", **given)
+    sm().delete_secret(SecretId=name, RecoveryWindowInDays=7)
+    refused("InvalidRequestException", "marked for deletion", sm().put_resource_policy, SecretId=name, ResourcePolicy=narrow)
+    refused("InvalidRequestException", "marked for deletion", sm().delete_resource_policy, SecretId=name)
+    sm().delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
+
+@operations("secretsmanager", "UpdateSecretVersionStage")
+def stages():
+    name = named("secret")
+    made = sm().create_secret(Name=name, SecretString="1")
+    arn, first = made["ARN"], made["VersionId"]
+    second = sm().put_secret_value(SecretId=name, SecretString="2", VersionStages=["AWSPENDING"])["VersionId"]
+
+    def held():
+        return {id: sorted(stages) for id, stages in sm().describe_secret(SecretId=name)["VersionIdsToStages"].items() if stages}
+
+    def move(stage, **more):
+        return sm().update_secret_version_stage(SecretId=name, VersionStage=stage, **more)
+
+    # What AWSCURRENT leaves is AWSPREVIOUS from then on.
+    equal(held(), {first: ["AWSCURRENT"], second: ["AWSPENDING"]})
+    holds(move("AWSCURRENT", MoveToVersionId=second, RemoveFromVersionId=first), ARN=arn, Name=name)
+    equal(held(), {first: ["AWSPREVIOUS"], second: ["AWSCURRENT", "AWSPENDING"]})
+    equal(sm().get_secret_value(SecretId=name)["SecretString"], "2")
+    move("AWSPENDING", RemoveFromVersionId=second)
+    move("mine", MoveToVersionId=first)
+    equal(held(), {first: ["AWSPREVIOUS", "mine"], second: ["AWSCURRENT"]})
+    equal(sm().get_secret_value(SecretId=name, VersionStage="mine")["SecretString"], "1")
+    refused("InvalidParameterException", "RemoveFromVersionId", move, stage="mine", MoveToVersionId=second)
+    refused("InvalidParameterException", "RemoveFromVersionId", move, stage="mine", MoveToVersionId=first, RemoveFromVersionId=second)
+    refused("InvalidParameterException", "AWSCURRENT", move, stage="AWSCURRENT", RemoveFromVersionId=second)
+    refused("ResourceNotFoundException", "version", move, stage="other", MoveToVersionId="0" * 32)
+    equal(held(), {first: ["AWSPREVIOUS", "mine"], second: ["AWSCURRENT"]})
+    refused("ResourceNotFoundException", GONE, sm().update_secret_version_stage, SecretId="nothing-here", VersionStage="mine", MoveToVersionId=first)
 
 
 @operations("secretsmanager", "GetRandomPassword")

@@ -64,6 +64,31 @@ def topics():
     refused("InvalidParameter", "TopicArn", sns().delete_topic, TopicArn="not an arn")
 
 
+@operations("sns", "AddPermission", "RemovePermission")
+def permissions():
+    arn = topic()
+    granted = {"Label": "two", "AWSAccountId": ["111111111111", "222222222222"], "ActionName": ["Publish", "Subscribe"]}
+
+    def statements():
+        return {held["Sid"]: held for held in json.loads(sns().get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"])["Statement"]}
+
+    sns().add_permission(TopicArn=arn, Label="one", AWSAccountId=["111111111111"], ActionName=["Publish"])
+    sns().add_permission(TopicArn=arn, **granted)
+    one, two = (f"arn:aws:iam::{account}:root" for account in granted["AWSAccountId"])
+    holds(statements(), one={"Sid": "one", "Effect": "Allow", "Principal": {"AWS": one}, "Action": "SNS:Publish", "Resource": arn},
+          two={"Sid": "two", "Effect": "Allow", "Principal": {"AWS": [one, two]}, "Action": ["SNS:Publish", "SNS:Subscribe"], "Resource": arn})
+    refused("InvalidParameter", "Statement already exists", sns().add_permission, TopicArn=arn, **granted)
+    refused("InvalidParameter", "action out of service scope", sns().add_permission, TopicArn=arn, **{**granted, "Label": "three", "ActionName": ["Fly"]})
+    sns().remove_permission(TopicArn=arn, Label="one")
+    equal(["one" in statements(), "two" in statements()], [False, True])
+    sns().remove_permission(TopicArn=arn, Label="two")
+    equal([label for label in statements() if label in ("one", "two", "three")], [])
+    denied("AuthorizationError", "sns:AddPermission", "add_permission", TopicArn=arn, **granted)
+    denied("AuthorizationError", "sns:RemovePermission", "remove_permission", TopicArn=arn, Label="two")
+    refused("NotFound", "Topic does not exist", sns().add_permission, TopicArn=GONE, **granted)
+    refused("NotFound", "Topic does not exist", sns().remove_permission, TopicArn=GONE, Label="two")
+
+
 @operations("sns", "Subscribe", "GetSubscriptionAttributes", "SetSubscriptionAttributes", "ListSubscriptions", "ListSubscriptionsByTopic", "Unsubscribe")
 def subscriptions():
     arn, (_, endpoint) = topic(), queue()

@@ -120,6 +120,40 @@ def batches():
         refused("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "10", call, QueueUrl=url, Entries=[{"Id": str(n), **entry} for n in range(11)])
 
 
+@operations("sqs", "AddPermission", "RemovePermission")
+def permissions():
+    url = queue()
+    at = {"QueueUrl": url}
+
+    def statements():
+        return json.loads(sqs().get_queue_attributes(**at, AttributeNames=["Policy"])["Attributes"]["Policy"])["Statement"]
+
+    def statement(label, who, action):
+        return {"Sid": label, "Effect": "Allow", "Principal": {"AWS": who}, "Action": action, "Resource": arn(url)}
+
+    one, two = (f"arn:aws:iam::{account}:root" for account in ("111111111111", "222222222222"))
+    sqs().add_permission(**at, Label="send", AWSAccountIds=["111111111111"], Actions=["SendMessage"])
+    first = statement("send", one, "SQS:SendMessage")
+    equal(statements(), [first])
+    sqs().add_permission(**at, Label="both", AWSAccountIds=["111111111111", "222222222222"], Actions=["ReceiveMessage", "DeleteMessage"])
+    second = statement("both", [one, two], ["SQS:ReceiveMessage", "SQS:DeleteMessage"])
+    equal(statements(), [first, second])
+    refused("InvalidParameterValue", "Value send for parameter Label", sqs().add_permission, **at, Label="send", AWSAccountIds=["222222222222"],
+            Actions=["SendMessage"])
+    refused("InvalidParameterValue", "DeleteQueue", sqs().add_permission, **at, Label="owner", AWSAccountIds=["111111111111"], Actions=["DeleteQueue"])
+    equal(statements(), [first, second])
+    sqs().remove_permission(**at, Label="send")
+    equal(statements(), [second])
+    refused("InvalidParameterValue", "Value send for parameter Label", sqs().remove_permission, **at, Label="send")
+    sqs().remove_permission(**at, Label="both")
+    equal(sqs().get_queue_attributes(**at, AttributeNames=["All"])["Attributes"].get("Policy"), None)
+    granted = {"Label": "send", "AWSAccountIds": ["111111111111"], "Actions": ["SendMessage"]}
+    denied("AccessDeniedException", "sqs:AddPermission", "add_permission", **at, **granted)
+    denied("AccessDeniedException", "sqs:RemovePermission", "remove_permission", **at, Label="send")
+    refused(MISSING, "does not exist", sqs().add_permission, QueueUrl=gone(), **granted)
+    refused(MISSING, "does not exist", sqs().remove_permission, QueueUrl=gone(), Label="send")
+
+
 @operations("sqs", "ListDeadLetterSourceQueues", "StartMessageMoveTask", "ListMessageMoveTasks", "CancelMessageMoveTask")
 def dead_letters():
     dead = queue()
