@@ -1,4 +1,5 @@
 """EventBridge: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Operations.html"""
+import datetime
 import json
 
 from harness import ACCOUNT, REGION, client, equal, holds, named, names, operations, pages, refused, until
@@ -103,6 +104,154 @@ def putting():
         equal(events().test_event_pattern(EventPattern=json.dumps(wanted), Event=json.dumps(event))["Result"], matches)
     refused("InvalidEventPatternException", "", events().test_event_pattern, EventPattern='{"source": "a"}', Event=json.dumps(event))
     refused("ValidationException", "entries", events().put_events, Entries=[])
+
+
+@operations("events", "UpdateEventBus", "PutPermission", "RemovePermission")
+def permissions():
+    name, account = named("bus"), "111111111111"
+    arn = events().create_event_bus(Name=name, Description="one")["EventBusArn"]
+    holds(events().update_event_bus(Name=name, Description="two"), Arn=arn, Name=name, Description="two")
+    equal(events().describe_event_bus(Name=name)["Description"], "two")
+    refused("ResourceNotFoundException", f"Event bus {GONE} does not exist", events().update_event_bus, Name=GONE, Description="x")
+    refused("ValidationException", "description", events().update_event_bus, Name=name, Description="x" * 513)
+    equal(events().describe_event_bus(Name=name)["Description"], "two")
+
+    at = {"EventBusName": name, "Action": "events:PutEvents"}
+
+    def statement(id, principal, **more):
+        return {"Sid": id, "Effect": "Allow", "Principal": principal, "Action": "events:PutEvents", "Resource": arn, **more}
+
+    def statements():
+        return json.loads(events().describe_event_bus(Name=name)["Policy"])["Statement"]
+
+    equal(events().describe_event_bus(Name=name).get("Policy"), None)
+    events().put_permission(**at, Principal=account, StatementId="one")
+    one = statement("one", {"AWS": f"arn:aws:iam::{account}:root"})
+    equal(statements(), [one])
+    events().put_permission(**at, Principal="*", StatementId="all", Condition={"Type": "StringEquals", "Key": "aws:PrincipalOrgID", "Value": "o-1234567890"})
+    everyone = statement("all", "*", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1234567890"}})
+    equal(statements(), [one, everyone])
+    refused("ValidationException", "principal", events().put_permission, **at, Principal="you", StatementId="two")
+    refused("ValidationException", "statementId", events().put_permission, **at, Principal=account, StatementId="a b")
+    refused("ValidationException", "action", events().put_permission, EventBusName=name, Action="events:*", Principal=account, StatementId="two")
+    refused("ValidationException", "", events().put_permission, EventBusName=name, Policy="{")
+    refused("ResourceNotFoundException", GONE, events().put_permission, EventBusName=GONE, Action="events:PutEvents", Principal=account, StatementId="one")
+    refused("ResourceNotFoundException", "does not exist", events().remove_permission, EventBusName=name, StatementId="never")
+    refused("ResourceNotFoundException", GONE, events().remove_permission, EventBusName=GONE, StatementId="one")
+    equal(statements(), [one, everyone])
+    events().remove_permission(EventBusName=name, StatementId="one")
+    equal(statements(), [everyone])
+    given = {"Version": "2012-10-17", "Statement": [one, statement("two", {"AWS": f"arn:aws:iam::{ACCOUNT}:root"})]}
+    events().put_permission(EventBusName=name, Policy=json.dumps(given))
+    equal(statements(), given["Statement"])
+    events().remove_permission(EventBusName=name, RemoveAllPermissions=True)
+    equal(events().describe_event_bus(Name=name).get("Policy"), None)
+    events().delete_event_bus(Name=name)
+
+
+@operations("events", "CreateArchive", "DescribeArchive", "UpdateArchive", "ListArchives", "DeleteArchive")
+def archives():
+    name = named("archive")
+    bus = events().create_event_bus(Name=named("bus"))["EventBusArn"]
+    arn = f"arn:aws:events:{REGION}:{ACCOUNT}:archive/{name}"
+    made = events().create_archive(ArchiveName=name, EventSourceArn=bus, Description="one", EventPattern=pattern("a"), RetentionDays=3)
+    equal(made["ArchiveArn"], arn)
+
+    def enabled(which):
+        return until(lambda: events().describe_archive(ArchiveName=which), lambda told: told["State"] == "ENABLED")
+
+    holds(enabled(name), ArchiveArn=arn, ArchiveName=name, EventSourceArn=bus, Description="one", EventPattern=pattern("a"), RetentionDays=3, SizeBytes=0,
+          EventCount=0, CreationTime=made["CreationTime"])
+    holds(events().update_archive(ArchiveName=name, Description="two", EventPattern=pattern("b"), RetentionDays=5), ArchiveArn=arn)
+    holds(enabled(name), Description="two", EventPattern=pattern("b"), RetentionDays=5)
+    second = name + "-2"
+    events().create_archive(ArchiveName=second, EventSourceArn=bus)
+    # Without a retention events are kept forever.
+    holds(enabled(second), RetentionDays=0, EventPattern=None, Description=None)
+    found, count = pages(events().list_archives, "Archives", "NextToken", "NextToken", NamePrefix=name, Limit=1)
+    equal(([(a["ArchiveName"], a["EventSourceArn"], a["RetentionDays"], a["State"]) for a in found], count),
+          ([(name, bus, 5, "ENABLED"), (second, bus, 0, "ENABLED")], 2))
+    equal(names(events().list_archives(EventSourceArn=bus)["Archives"], "ArchiveName"), [name, second])
+    equal(events().list_archives(EventSourceArn=bus + GONE)["Archives"], [])
+    refused("ResourceAlreadyExistsException", f"Archive {name} already exists", events().create_archive, ArchiveName=name, EventSourceArn=bus)
+    other = {"ArchiveName": named("archive"), "EventSourceArn": bus}
+    refused("ResourceNotFoundException", "Event bus", events().create_archive, **{**other, "EventSourceArn": bus + GONE})
+    refused("InvalidEventPatternException", "Event pattern is not valid", events().create_archive, **other, EventPattern="[1]")
+    refused("ValidationException", "retentionDays", events().create_archive, **other, RetentionDays=-1)
+    refused("ValidationException", "archiveName", events().create_archive, **{**other, "ArchiveName": "a" * 49})
+    refused("InvalidEventPatternException", "Event pattern is not valid", events().update_archive, ArchiveName=name, EventPattern="[1]")
+    refused("ValidationException", "state", events().list_archives, State="ASLEEP")
+    refused("ValidationException", "limit", events().list_archives, Limit=101)
+    holds(enabled(name), Description="two", EventPattern=pattern("b"), RetentionDays=5)
+    for archive in (name, second):
+        events().delete_archive(ArchiveName=archive)
+    for call in (events().describe_archive, events().update_archive, events().delete_archive):
+        refused("ResourceNotFoundException", f"Archive {name} does not exist", call, ArchiveName=name)
+    equal(events().list_archives(NamePrefix=name)["Archives"], [])
+
+
+@operations("events", "StartReplay", "DescribeReplay", "ListReplays", "CancelReplay")
+def replays():
+    source, (url, target) = named("source"), queue()
+    bus = events().create_event_bus(Name=source)["EventBusArn"]
+    archive = events().create_archive(ArchiveName=source, EventSourceArn=bus)["ArchiveArn"]
+    until(lambda: events().describe_archive(ArchiveName=source), lambda told: told["State"] == "ENABLED")
+    begin = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    put = events().put_events(Entries=[{"EventBusName": source, "Source": source, "DetailType": "d", "Detail": '{"n": 1}'}])["Entries"][0]["EventId"]
+    until(lambda: events().describe_archive(ArchiveName=source), lambda told: told["EventCount"] == 1)
+    # The rule is younger than the event: it sees it only again.
+    rule = events().put_rule(Name=source, EventBusName=source, EventPattern=pattern(source))["RuleArn"]
+    events().put_targets(Rule=source, EventBusName=source, Targets=[{"Id": "a", "Arn": target}])
+    end = begin + datetime.timedelta(hours=1)
+    span = {"EventSourceArn": archive, "EventStartTime": begin, "EventEndTime": end}
+    destination = {"Arn": bus, "FilterArns": [rule]}
+    name = named("replay")
+    arn = f"arn:aws:events:{REGION}:{ACCOUNT}:replay/{name}"
+    started = events().start_replay(ReplayName=name, Description="one", Destination=destination, **span)
+    equal((started["ReplayArn"], started["State"]), (arn, "STARTING"))
+    got = until(lambda: client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20).get("Messages", []), bool)
+    holds(json.loads(got[0]["Body"]), **{"source": source, "detail-type": "d", "detail": {"n": 1}, "id": put, "replay-name": name})
+    done = until(lambda: events().describe_replay(ReplayName=name), lambda told: told["State"] == "COMPLETED")
+    holds(done, ReplayName=name, ReplayArn=arn, Description="one", EventSourceArn=archive, Destination=destination, EventStartTime=begin, EventEndTime=end,
+          ReplayStartTime=started["ReplayStartTime"])
+    assert begin <= done["EventLastReplayedTime"] <= end and done["ReplayStartTime"] <= done["ReplayEndTime"], done
+    refused("ResourceAlreadyExistsException", f"Replay {name} already exists", events().start_replay, ReplayName=name, Destination=destination, **span)
+    other = {"ReplayName": named("replay"), "Destination": destination, **span}
+    refused("ValidationException", "EventEndTime", events().start_replay, **{**other, "EventEndTime": begin})
+    refused("ValidationException", "Destination.Arn", events().start_replay, **{**other, "Destination": {"Arn": bus.replace(source, "default")}})
+    refused("ValidationException", "EventSourceArn", events().start_replay, **{**other, "EventSourceArn": bus})
+    refused("ResourceNotFoundException", GONE, events().start_replay, **{**other, "EventSourceArn": archive.replace(source, GONE)})
+    refused("IllegalStatusException", name, events().cancel_replay, ReplayName=name)
+
+    # So many that a replay of them is not at its end at once; nothing is sent, for the rule has no targets.
+    idle = events().put_rule(Name=source + "-idle", EventBusName=source, EventPattern=pattern(source + "-idle"))["RuleArn"]
+    for _ in range(200):
+        events().put_events(Entries=[{"EventBusName": source, "Source": source + "-idle", "DetailType": "d", "Detail": "{}"}] * 10)
+    until(lambda: events().describe_archive(ArchiveName=source), lambda told: told["EventCount"] == 2001)
+
+    def cancelled(n):
+        """The name of a replay that was cancelled, if it was not at its end before."""
+        again = f"{name}-{n}"
+        events().start_replay(ReplayName=again, Destination={"Arn": bus, "FilterArns": [idle]}, **span)
+        try:
+            answer = events().cancel_replay(ReplayName=again)
+        except events().exceptions.IllegalStatusException:
+            return None
+        equal((answer["ReplayArn"], answer["State"]), (f"{arn}-{n}", "CANCELLING"))
+        return again
+
+    tried = []
+    again = until(lambda: tried.append(cancelled(len(tried))) or tried[-1], bool)
+    holds(until(lambda: events().describe_replay(ReplayName=again), lambda told: told["State"] == "CANCELLED"), ReplayName=again, EventSourceArn=archive)
+    found, count = pages(events().list_replays, "Replays", "NextToken", "NextToken", NamePrefix=name, Limit=1)
+    equal((len(found), count, {r["EventSourceArn"] for r in found}, found[0]["ReplayName"]), (1 + len(tried), 1 + len(tried), {archive}, name))
+    assert again in names(pages(events().list_replays, "Replays", "NextToken", "NextToken", State="CANCELLED")[0], "ReplayName")
+    assert name in names(pages(events().list_replays, "Replays", "NextToken", "NextToken", EventSourceArn=archive)[0], "ReplayName")
+    equal(events().list_replays(NamePrefix=GONE)["Replays"], [])
+    refused("ValidationException", "state", events().list_replays, State="ASLEEP")
+    for call in (events().describe_replay, events().cancel_replay):
+        refused("ResourceNotFoundException", f"Replay {GONE} does not exist", call, ReplayName=GONE)
+    events().delete_archive(ArchiveName=source)
 
 
 @operations("events", "CreateConnection", "DescribeConnection", "UpdateConnection", "ListConnections", "DeauthorizeConnection", "DeleteConnection")
