@@ -313,6 +313,45 @@ def events(f):
     check("all of a function", len(listed) == 1 and listed[0]["MaximumRetryAttempts"] == 1, listed)
 
 
+def metrics(f):
+    import datetime
+    cloudwatch = client("cloudwatch")
+
+    def total(metric, namespace="AWS/Lambda", dimension=("FunctionName", "measured")):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        found = cloudwatch.get_metric_statistics(Namespace=namespace, MetricName=metric, Dimensions=[{"Name": dimension[0], "Value": dimension[1]}], Period=3600,
+                                                 StartTime=now - datetime.timedelta(hours=2), EndTime=now + datetime.timedelta(hours=1), Statistics=["Sum", "SampleCount"])
+        return sum(point["Sum"] for point in found["Datapoints"]), sum(point["SampleCount"] for point in found["Datapoints"])
+
+    embedded = {"_aws": {"Timestamp": 0, "CloudWatchMetrics": [{"Namespace": "mine", "Dimensions": [["Kind"]], "Metrics": [{"Name": "rows", "Unit": "Count"}]}]}, "Kind": "k", "rows": 7}
+    code = f"import json, time\ndef handler(event, context):\n    line = json.loads({json.dumps(json.dumps(embedded))!s})\n    line['_aws']['Timestamp'] = int(time.time() * 1000)\n    print(json.dumps(line))\n    return 1 / event\n"
+    f.make("measured", {"app.py": code})
+    for event in (1, 2, 0):
+        f.call("measured", event)
+    f.la.put_function_concurrency(FunctionName="measured", ReservedConcurrentExecutions=0)
+    # One that calls once: the others try a call again that is throttled.
+    once = boto3.client("lambda", region_name=REGION, config=botocore.config.Config(retries={"total_max_attempts": 1}))
+    refused("none is let in", "TooManyRequestsException", lambda: once.invoke(FunctionName="measured"))
+    got = until(lambda: {metric: total(metric) for metric in ("Invocations", "Errors", "Throttles", "Duration")}, lambda t: t["Invocations"][0] == 3 and t["Throttles"][0] == 1)
+    check("calls are counted", got["Invocations"] == (3, 3) and got["Errors"] == (1, 3) and got["Throttles"] == (1, 4) and got["Duration"][1] == 3, got)
+    rows = until(lambda: total("rows", "mine", ("Kind", "k")), lambda t: t[1] == 3)
+    check("embedded metrics are read from its log", rows == (21, 3), rows)
+    sqs = client("sqs")
+    queue = sqs.create_queue(QueueName="aged")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    f.make("dropped", {"app.py": "def handler(event, context):\n    raise KeyError('bad')\n"})
+    # Its first retry would be a minute later, when the event is older than that.
+    f.la.put_function_event_invoke_config(FunctionName="dropped", MaximumRetryAttempts=2, MaximumEventAgeInSeconds=60, DestinationConfig={"OnFailure": {"Destination": arn}})
+    f.la.invoke(FunctionName="dropped", InvocationType="Event", Payload=b"1")
+    told = json.loads(until(lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages", []), bool)[0]["Body"])
+    check("an event too old to be tried again", told["requestContext"]["condition"] == "EventAgeExceeded" and told["requestContext"]["approximateInvokeCount"] == 1, told)
+    sqs.delete_queue(QueueUrl=queue)
+    f.la.invoke(FunctionName="dropped", InvocationType="Event", Payload=b"2")
+    names = ("AsyncEventsReceived", "AsyncEventsDropped", "DestinationDeliveryFailures", "DeadLetterErrors", "Errors")
+    got = until(lambda: {metric: total(metric, dimension=("FunctionName", "dropped"))[0] for metric in names}, lambda t: t["AsyncEventsDropped"] == 2 and t["DestinationDeliveryFailures"])
+    check("events and what became of them are counted", got == {"AsyncEventsReceived": 2, "AsyncEventsDropped": 2, "DestinationDeliveryFailures": 1, "DeadLetterErrors": 0, "Errors": 2}, got)
+
+
 def urls(f):
     import urllib.error
     import urllib.request
@@ -420,7 +459,7 @@ def main(binary):
     server = Server(binary)
     try:
         f = Functions()
-        for part in (node, versions, custom, sources, events, urls, concurrency):
+        for part in (node, versions, custom, sources, events, urls, concurrency, metrics):
             start = time.time()
             part(f)
             print(f"{part.__name__}: {time.time() - start:.1f} s", flush=True)

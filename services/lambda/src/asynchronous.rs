@@ -192,12 +192,18 @@ impl Kind for Events {
             }
         }
         let retries = config.maximum_retry_attempts.unwrap_or(DEFAULT_RETRIES);
+        // What would be tried again is too old for that.
+        let aged = tried.throttled || (tried.failed && event.failures < retries);
         if tried.failed && event.failures < retries {
             let failures = event.failures + 1;
             let at = now + SignedDuration::from_mins(failures.into());
             if young(at) {
                 return Ok(Next::Again(Event { failures, ..event.clone() }, at));
             }
+        }
+        if tried.failed {
+            let cx = Cx::platform(&self.0.router, &event.account, &event.region);
+            self.0.measure(&cx, &event.function, "AsyncEventsDropped", 1.0, "Count");
         }
         let destinations = config.destination_config.unwrap_or_default();
         let destination = if tried.failed {
@@ -212,6 +218,7 @@ impl Kind for Events {
             role: settings.version.config.role.unwrap_or_default(),
             event: event.clone(),
             tried: tried.clone(),
+            aged,
             at: now.into(),
         };
         if told.destination.is_some() || told.dead.is_some() {
@@ -235,6 +242,9 @@ struct Told {
     role: String,
     event: Event,
     tried: Tried,
+    /// It was given up for its age.
+    #[serde(default)]
+    aged: bool,
     at: wire::Timestamp,
 }
 
@@ -243,6 +253,7 @@ impl Lambda {
     async fn run_outcome(&self, task: &Task) -> Result<Done, Error> {
         let told: Told = task.payload()?;
         let cx = Cx::platform(&self.router, &told.event.account, &told.event.region);
+        let platform = cx.clone();
         let sent = match cx.assume(&told.role, &told.event.function).await {
             Ok(cx) => {
                 let dead = match &told.dead {
@@ -253,6 +264,10 @@ impl Lambda {
                     Some(destination) => send(&cx.with_task(&task.id), destination, &record(&told)).await,
                     None => Ok(()),
                 };
+                let lost = [("DeadLetterErrors", &dead), ("DestinationDeliveryFailures", &sent)];
+                for (metric, _) in lost.into_iter().filter(|(_, told)| told.is_err()) {
+                    self.measure(&platform, &told.event.function, metric, 1.0, "Count");
+                }
                 dead.and(sent)
             }
             Err(error) => Err(error),
@@ -336,7 +351,11 @@ fn record(told: &Told) -> Value {
         "requestContext": {
             "requestId": event.request_id,
             "functionArn": tried.function_arn,
-            "condition": if tried.failed { "RetriesExhausted" } else { "Success" },
+            "condition": match (tried.failed, told.aged) {
+                (false, _) => "Success",
+                (true, false) => "RetriesExhausted",
+                (true, true) => "EventAgeExceeded",
+            },
             "approximateInvokeCount": event.failures + 1,
         },
         "requestPayload": text(&event.payload()),

@@ -12,6 +12,7 @@ use compute::budget::Permit;
 use compute::pool::Found;
 use rand::RngExt as _;
 use service::lineage::Worker;
+use service::meter::Measured;
 use service::{Cx, Router};
 use wire::Error;
 
@@ -48,22 +49,51 @@ pub(crate) struct Finished {
     pub(crate) version: String,
     /// As it was called.
     pub(crate) function_arn: String,
+    /// How long its handler took.
+    pub(crate) took: Duration,
 }
 
 impl Lambda {
-    /// Finds the function and runs it; what it does is the attempt's, where it is part of one.
+    /// Finds the function and runs it; what it does is the attempt's, where it is part of one. Counts it in `AWS/Lambda`.
     pub(crate) async fn run(&self, cx: &Cx, call: Call, attempt: Option<&str>) -> Result<Finished, Error> {
+        let function = call.name.name.clone();
+        let outcome = self.invoke(cx, call, attempt).await;
+        let count =
+            |metric: &str, value: bool| self.measure(cx, &function, metric, f64::from(u8::from(value)), "Count");
+        match &outcome {
+            Ok(finished) => {
+                count("Invocations", true);
+                count("Errors", finished.failed);
+                count("Throttles", false);
+                self.measure(cx, &function, "Duration", finished.took.as_secs_f64() * 1000.0, "Milliseconds");
+            }
+            Err(error) if error.status() == 429 => count("Throttles", true),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    /// One measurement of a function's.
+    pub(crate) fn measure(&self, cx: &Cx, function: &str, metric: &str, value: f64, unit: &str) {
+        let (account, region) = (cx.account(), cx.region());
+        let dimension = ("FunctionName", function);
+        self.router.measure(Measured { account, region, namespace: "AWS/Lambda", metric, dimension, value, unit });
+    }
+
+    async fn invoke(&self, cx: &Cx, call: Call, attempt: Option<&str>) -> Result<Finished, Error> {
         let chance = rand::rng().random_range(0.0..1.0);
         let place = Place::of(cx);
         let resolved = self.store.read(|tx| place.resolve_call(tx, &call.name, chance)).await?;
-        let _slot = self.slots.enter(&resolved, self.config.concurrency)?;
+        let slot = self.slots.enter(&resolved, self.config.concurrency)?;
+        self.measure(cx, &call.name.name, "ConcurrentExecutions", slot.in_use(), "Count");
         let config = &resolved.version.config;
-        let finished = |payload, failed, tail: &[u8]| Finished {
+        let finished = |payload, failed, tail: &[u8], took| Finished {
             payload,
             failed,
             tail: base64::engine::general_purpose::STANDARD.encode(tail),
             version: resolved.version.number().to_owned(),
             function_arn: resolved.arn.clone(),
+            took,
         };
         let runtime = config.runtime.clone().unwrap_or_default();
         let ready = match self.preparer.ready(&resolved.version.code, &resolved.version.layers, &runtime).await {
@@ -73,7 +103,8 @@ impl Lambda {
                     Some(Language::Python(_)) => "Runtime.InvalidRequirements",
                     _ => "Runtime.InvalidEntrypoint",
                 };
-                return Ok(finished(failure::of_request(&call.request_id, kind, &why), true, why.as_bytes()));
+                let payload = failure::of_request(&call.request_id, kind, &why);
+                return Ok(finished(payload, true, why.as_bytes(), Duration::ZERO));
             }
         };
         let blueprint = self.blueprint(cx, &resolved, ready);
@@ -130,7 +161,7 @@ impl Lambda {
         if alive {
             self.pool.keep(&blueprint.key, environment, Some(took));
         }
-        Ok(finished(payload, failed, &tail))
+        Ok(finished(payload, failed, &tail, took))
     }
 
     /// Keys of one invocation, or of an environment for `long`.
@@ -315,6 +346,14 @@ impl Slots {
         }
         *in_use.entry(function.clone()).or_default() += 1;
         Ok(Slot(self, function))
+    }
+}
+
+impl Slot<'_> {
+    /// How many of the function run now.
+    fn in_use(&self) -> f64 {
+        let in_use = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        f64::from(u32::try_from(in_use.get(&self.1).copied().unwrap_or(0)).unwrap_or(u32::MAX))
     }
 }
 

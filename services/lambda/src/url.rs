@@ -345,6 +345,7 @@ mod tests {
             tail: String::new(),
             version: String::new(),
             function_arn: String::new(),
+            took: std::time::Duration::ZERO,
         };
         response(&finished)
     }

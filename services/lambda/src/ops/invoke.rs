@@ -75,7 +75,7 @@ impl Lambda {
 
     async fn event(&self, cx: &Cx, call: Call) -> Result<InvocationResponse, Error> {
         too_large(call.payload.len(), MAX_EVENT_BYTES, "Event")?;
-        let place = Place::of(cx);
+        let (place, function) = (Place::of(cx), call.name.name.clone());
         let event = Event {
             account: cx.account().to_owned(),
             region: cx.region().to_owned(),
@@ -96,6 +96,7 @@ impl Lambda {
             })
             .await?;
         cx.began(Worker::Job(task));
+        self.measure(cx, &function, "AsyncEventsReceived", 1.0, "Count");
         Ok(InvocationResponse { status_code: Some(202), ..Default::default() })
     }
 }
