@@ -168,7 +168,7 @@ impl Request<'_> {
             "aws:sourcearn" => some(cx.service().map(|service| service.source_arn.as_str())),
             "aws:sourceaccount" => some(cx.service().map(|service| service.source_account.as_str())),
             // The account that asks; SNS's own key. Source: SNS Developer Guide, "Example cases for Amazon SNS access control".
-            "aws:sourceowner" => one(cx.service().map_or(cx.account(), |service| &service.source_account)),
+            "aws:sourceowner" => one(cx.service().map_or_else(|| cx.account(), |service| &service.source_account)),
             "aws:principalisawsservice" => one(if cx.service().is_some() { "true" } else { "false" }),
             "aws:principalservicename" | "aws:principalservicenameslist" => {
                 some(cx.service().map(|service| service.name.as_str()))

@@ -88,7 +88,7 @@ const TAGS: [(&str, &str, &str, &str, &str); 16] = [
 
 /// A resource's tags, asked of its service as the platform; none where it has none or does not exist.
 pub(super) async fn tags(cx: &Cx, arn: &str) -> Result<Vec<(String, String)>, Error> {
-    let account = arn.split(':').nth(4).filter(|account| account.len() == 12).unwrap_or(cx.account());
+    let account = arn.split(':').nth(4).filter(|account| account.len() == 12).unwrap_or_else(|| cx.account());
     let cx = &cx.in_account(account);
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [_, _, service, _, _, resource] = parts.as_slice() else { return Ok(Vec::new()) };

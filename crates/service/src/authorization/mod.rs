@@ -127,8 +127,7 @@ impl Router {
             principal => self.identity().judge(principal, request.action, request.resource, request).await?,
         };
         match (own, by_resource) {
-            (Judgement::Denied(error) | Judgement::Silent(error), None) => Err(error),
-            (Judgement::Denied(error), _) => Err(error),
+            (Judgement::Denied(error), _) | (Judgement::Silent(error), None) => Err(error),
             (Judgement::Allowed, Some((Verdict::Allowed | Verdict::Delegated, _))) => Ok(()),
             (Judgement::Allowed, _) if request.is_foreign() => Err(not_given()),
             (_, Some((Verdict::Allowed, _))) if !request.is_foreign() => Ok(()),
