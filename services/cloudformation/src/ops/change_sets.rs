@@ -36,10 +36,8 @@ impl Handle<api::CreateChangeSet> for CloudFormation {
         let existing = self.stack_if_there(cx, &wanted.stack_name).await?;
         let importing = input.change_set_type.as_deref() == Some("IMPORT");
         let creating = match (input.change_set_type.as_deref().unwrap_or("UPDATE"), &existing) {
-            ("IMPORT", None) => true,
-            ("IMPORT", Some(stack)) if stack.status == "REVIEW_IN_PROGRESS" => true,
-            ("CREATE", None) => true,
-            ("CREATE", Some(stack)) if stack.status == "REVIEW_IN_PROGRESS" => true,
+            ("IMPORT" | "CREATE", None) => true,
+            ("IMPORT" | "CREATE", Some(stack)) if stack.status == "REVIEW_IN_PROGRESS" => true,
             ("CREATE", Some(stack)) => {
                 let text = format!(
                     "Stack [{}] already exists and cannot be created again with the changeSet [{}].",

@@ -251,10 +251,8 @@ fn decoded(text: &str) -> String {
     while let Some((first, after)) = rest.split_first() {
         let hex = (*first == b'%').then(|| after.get(..2)).flatten();
         let byte = hex.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        (rest, _) = match byte {
-            Some(byte) => (&after[2..], out.push(byte)),
-            None => (after, out.push(*first)),
-        };
+        rest = if byte.is_some() { &after[2..] } else { after };
+        out.push(byte.unwrap_or(*first));
     }
     String::from_utf8_lossy(&out).into_owned()
 }

@@ -120,8 +120,7 @@ fn of_a_filter(made: &Made, properties: &Value) -> Value {
 
 /// A whole statement is put as a policy of its own; where it has no id it is the whole policy's only one.
 fn bus_policy(input: &mut Map<String, Value>) {
-    let Some(statement) = input.remove("Statement") else { return };
-    let mut statement = statement.clone();
+    let Some(mut statement) = input.remove("Statement") else { return };
     statement["Sid"] = input.remove("StatementId").unwrap_or_default();
     input.insert("Policy".to_owned(), json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string().into());
 }

@@ -30,7 +30,7 @@ pub(crate) fn register(platform: &Platform) {
         PutTargets, RemovePermission, RemoveTargets, StartReplay, TagResource, TestEventPattern, UntagResource, UpdateArchive, UpdateEventBus,
     );
     operations!(platform.router, service, api_lakerun: ListRuleTimes);
-    platform.router.add_guard("events", service.clone());
+    platform.router.add_guard("events", service);
     platform.control.register(crate::archive::REPLAY, 4, Arc::new(crate::archive::Replayer(store.clone())));
     platform.control.register(crate::archive::RETAIN, 1, Arc::new(crate::archive::Retainer(store.clone())));
     platform.control.register(fire::FIRE, 2, Arc::new(fire::Firer(store)));

@@ -36,7 +36,7 @@ pub(crate) fn register(platform: &Platform) -> Result<(), String> {
         ListSubscriptionsByTopic, ListTagsForResource, ListTopics, Publish, PublishBatch, RemovePermission, SetSubscriptionAttributes,
         SetTopicAttributes, Subscribe, TagResource, Unsubscribe, UntagResource,
     );
-    platform.router.add_guard("sns", service.clone());
+    platform.router.add_guard("sns", service);
     let router: Arc<Router> = platform.router.clone();
     let deliverer = Arc::new(Deliverer {
         router,

@@ -24,7 +24,8 @@ impl Handle<DescribeImages> for Registry {
         let name = req.repository_name;
         self.find(cx, req.registry_id.as_deref(), &name).await?;
         if let Some(asked) = req.image_ids.unwrap_or_default().first() {
-            let shown = |text: &Option<String>| text.as_ref().map_or("null".to_owned(), |text| format!("'{text}'"));
+            let shown =
+                |text: &Option<String>| text.as_ref().map_or_else(|| "null".to_owned(), |text| format!("'{text}'"));
             let (digest, tag) = (shown(&asked.image_digest), shown(&asked.image_tag));
             return Err(image_not_found_exception(format!(
                 "The image with imageId {{imageDigest:{digest}, imageTag:{tag}}} does not exist within the repository with name \

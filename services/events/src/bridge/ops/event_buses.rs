@@ -79,7 +79,7 @@ impl Handle<UpdateEventBus> for Bridge {
         let bus = cx
             .write(&self.store, move |tx| {
                 let mut bus = home.check_bus(tx)?;
-                bus.description = req.description.clone();
+                bus.description.clone_from(&req.description);
                 bus.modified_ms = Some(now);
                 bus.save(tx, &home)?;
                 Ok::<_, Error>(bus)

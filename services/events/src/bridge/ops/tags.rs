@@ -18,7 +18,7 @@ use crate::bridge::rule::{Bus, Home, Rule};
 /// What has tags.
 enum Tagged {
     Rule(Box<Rule>),
-    Bus(Bus, Home),
+    Bus(Box<Bus>, Home),
 }
 
 impl Tagged {
@@ -30,7 +30,7 @@ impl Tagged {
         let parsed = Arn::parse(arn).filter(|arn| arn.resource.starts_with("event-bus/")).ok_or_else(gone)?;
         let home = Home::new(cx, Some(parsed.name()));
         let bus = home.find_bus(tx)?.ok_or_else(gone)?;
-        Ok(Self::Bus(bus, home))
+        Ok(Self::Bus(Box::new(bus), home))
     }
 
     fn tags(&mut self) -> &mut BTreeMap<String, String> {
