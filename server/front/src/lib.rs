@@ -290,11 +290,11 @@ impl Front {
     /// What a custom resource or a wait condition is answered with.
     async fn stack_answer(&self, token: &str, body: Incoming) -> http::Response<ResponseBody> {
         let mut response = http::Response::new(Bytes::new());
-        let taken = match collect(body, MAX_ANSWER).await {
+        let answer = match collect(body, MAX_ANSWER).await {
             Ok(body) => self.cloudformation.take_answer(token, &body).await,
             Err(error) => Err(error),
         };
-        *response.status_mut() = match taken {
+        *response.status_mut() = match answer {
             Ok(true) => http::StatusCode::OK,
             Ok(false) => http::StatusCode::FORBIDDEN,
             Err(error) => http::StatusCode::from_u16(error.status()).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR),

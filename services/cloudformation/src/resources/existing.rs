@@ -243,16 +243,7 @@ async fn state_machine(at: &Place, id: &str) -> Result<Found> {
 /// A document that is told as a text, which may be percent-encoded.
 fn json_of(value: &Value) -> Value {
     let Some(text) = value.as_str() else { return value.clone() };
-    serde_json::from_str(text).or_else(|_| serde_json::from_str(&decoded(text))).unwrap_or_else(|_| value.clone())
-}
-
-fn decoded(text: &str) -> String {
-    let (mut out, mut rest) = (Vec::new(), text.as_bytes());
-    while let Some((first, after)) = rest.split_first() {
-        let hex = (*first == b'%').then(|| after.get(..2)).flatten();
-        let byte = hex.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        rest = if byte.is_some() { &after[2..] } else { after };
-        out.push(byte.unwrap_or(*first));
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    serde_json::from_str(text)
+        .or_else(|_| serde_json::from_str(&percent_encoding::percent_decode_str(text).decode_utf8_lossy()))
+        .unwrap_or_else(|_| value.clone())
 }
