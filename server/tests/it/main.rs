@@ -1,6 +1,6 @@
 //! The server from outside: real processes, real HTTP, hostile input. Every answer is AWS's error, and the server stays up.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what it did not expect")]
 
 mod backup;
 mod book;
