@@ -79,6 +79,8 @@ def permissions():
           two={"Sid": "two", "Effect": "Allow", "Principal": {"AWS": [one, two]}, "Action": ["SNS:Publish", "SNS:Subscribe"], "Resource": arn})
     refused("InvalidParameter", "Statement already exists", sns().add_permission, TopicArn=arn, **granted)
     refused("InvalidParameter", "action out of service scope", sns().add_permission, TopicArn=arn, **{**granted, "Label": "three", "ActionName": ["Fly"]})
+    for member, wrong in {"AWSAccountId": ["you"], "ActionName": [], "Label": ""}.items():
+        refused("InvalidParameter", member, sns().add_permission, TopicArn=arn, **{**granted, "Label": "three", member: wrong})
     sns().remove_permission(TopicArn=arn, Label="one")
     equal(["one" in statements(), "two" in statements()], [False, True])
     sns().remove_permission(TopicArn=arn, Label="two")

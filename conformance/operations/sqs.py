@@ -141,6 +141,10 @@ def permissions():
     refused("InvalidParameterValue", "Value send for parameter Label", sqs().add_permission, **at, Label="send", AWSAccountIds=["222222222222"],
             Actions=["SendMessage"])
     refused("InvalidParameterValue", "DeleteQueue", sqs().add_permission, **at, Label="owner", AWSAccountIds=["111111111111"], Actions=["DeleteQueue"])
+    for code, words, wrong in [("InvalidParameterValue", "a b for parameter Label", {"Label": "a b"}), ("InvalidParameterValue", "[you]", {"AWSAccountIds": ["you"]}),
+                               ("InvalidParameterValue", "PrincipalId", {"AWSAccountIds": []}), ("MissingParameter", "Actions", {"Actions": []}),
+                               ("OverLimit", "maximum allowed is 7", {"Actions": ["SendMessage"] * 8})]:
+        refused(code, words, sqs().add_permission, **at, **{"Label": "third", "AWSAccountIds": ["111111111111"], "Actions": ["SendMessage"], **wrong})
     equal(statements(), [first, second])
     sqs().remove_permission(**at, Label="send")
     equal(statements(), [second])

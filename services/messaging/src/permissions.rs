@@ -11,6 +11,13 @@ pub(crate) struct Granted<'a> {
     pub(crate) resource: String,
 }
 
+/// What of this is no id of an account, as it stands in AWS's messages; of an empty list it is nothing at all.
+pub(crate) fn not_accounts(accounts: &[String]) -> Option<String> {
+    let is_account = |id: &&String| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
+    let wrong: Vec<&str> = accounts.iter().filter(|id| !is_account(id)).map(String::as_str).collect();
+    (accounts.is_empty() || !wrong.is_empty()).then(|| wrong.join(", "))
+}
+
 /// The policy with one more statement; `None` where the label is taken.
 pub(crate) fn add(policy: Option<&str>, granted: &Granted<'_>) -> Option<String> {
     let mut policy: Value = policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(

@@ -27,6 +27,15 @@ const ACTIONS: [&str; 10] = [
 #[async_trait]
 impl Handle<AddPermission> for Sns {
     async fn handle(&self, cx: &Cx, req: AddPermissionInput) -> Result<Empty, Error> {
+        if req.label.is_empty() {
+            return Err(invalid("Label"));
+        }
+        if let Some(accounts) = permissions::not_accounts(&req.aws_account_id) {
+            return Err(invalid(format!("AWSAccountId [{accounts}]")));
+        }
+        if req.action_name.is_empty() {
+            return Err(invalid("ActionName"));
+        }
         if req.action_name.iter().any(|action| !ACTIONS.contains(&action.as_str())) {
             return Err(invalid("Policy statement action out of service scope!"));
         }

@@ -8,7 +8,7 @@ use wire::types::Empty;
 
 use crate::permissions::{self, Granted};
 use crate::sqs::Sqs;
-use crate::sqs::queue::{Place, invalid_parameter};
+use crate::sqs::queue::{Place, invalid_parameter, missing_parameter};
 
 /// Actions that AddPermission takes. Source: SQS API Reference, AddPermission.
 const ACTIONS: [&str; 8] = [
@@ -22,9 +22,40 @@ const ACTIONS: [&str; 8] = [
     "SendMessage",
 ];
 
+const MOST_ACTIONS: usize = 7;
+const LONGEST_LABEL: usize = 80;
+
+/// What a statement must name. Source: SQS API Reference, AddPermission.
+fn check(req: &AddPermissionRequest) -> Result<(), Error> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if req.label.is_empty() || req.label.len() > LONGEST_LABEL || !req.label.chars().all(allowed) {
+        return Err(invalid_parameter(format!(
+            "Value {} for parameter Label is invalid. Reason: Can only include alphanumeric characters, hyphens, or \
+             underscores. 1 to {LONGEST_LABEL} in length.",
+            req.label
+        )));
+    }
+    if req.actions.is_empty() {
+        return Err(missing_parameter("Actions"));
+    }
+    if req.actions.len() > MOST_ACTIONS {
+        return Err(api_sqs::error::over_limit(format!(
+            "{} Actions were found, maximum allowed is {MOST_ACTIONS}.",
+            req.actions.len()
+        )));
+    }
+    if let Some(accounts) = permissions::not_accounts(&req.aws_account_ids) {
+        return Err(invalid_parameter(format!(
+            "Value [{accounts}] for parameter PrincipalId is invalid. Reason: Unable to verify."
+        )));
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl Handle<AddPermission> for Sqs {
     async fn handle(&self, cx: &Cx, req: AddPermissionRequest) -> Result<Empty, Error> {
+        check(&req)?;
         if let Some(action) = req.actions.iter().find(|action| !ACTIONS.contains(&action.as_str())) {
             return Err(invalid_parameter(format!(
                 "Value SQS:{action} for parameter ActionName is invalid. Reason: Only the queue owner is allowed to invoke this action."
