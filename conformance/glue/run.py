@@ -246,6 +246,59 @@ def triggers_on_demand_and_after_others(w):
 
 
 @case
+def workflows(w):
+    """A run of a workflow: its start trigger, what follows within it, properties that jobs share, its end, and stopping it."""
+    def shell(name, script, **more):
+        w.put(f"code/{name}.py", "import boto3, json, sys, time\nfrom awsglue.utils import getResolvedOptions\n"
+              "args = getResolvedOptions(sys.argv, ['WORKFLOW_NAME', 'WORKFLOW_RUN_ID'])\nglue = boto3.client('glue')\n"
+              "of = {'Name': args['WORKFLOW_NAME'], 'RunId': args['WORKFLOW_RUN_ID']}\n" + script)
+        command = {"Name": "pythonshell", "PythonVersion": "3.9", "ScriptLocation": f"s3://{w.bucket}/code/{name}.py"}
+        w.glue.create_job(Name=w.named(name), Role=w.role, Command=command, **more)
+    shell("w1", "glue.put_workflow_run_properties(RunProperties={'rows': '7'}, **of)\n")
+    shell("w2", "print('TOLD ' + json.dumps(glue.get_workflow_run_properties(**of)['RunProperties']))\n")
+    shell("w3", "raise ValueError('w3')\n", MaxRetries=1)
+    flow, first, crawler = w.named("flow"), w.named("flow-start"), w.named("flow-crawl")
+    w.put("crawled/a.csv", "id,name\n1,a\n2,b\n")
+    w.glue.create_crawler(Name=crawler, Role=w.role, DatabaseName=w.database, Targets={"S3Targets": [{"Path": f"s3://{w.bucket}/crawled/"}]})
+    w.glue.create_workflow(Name=flow, DefaultRunProperties={"a": "1", "b": "2"}, MaxConcurrentRuns=1)
+    equal(code(w.glue.create_workflow, Name=flow), "AlreadyExistsException")
+    equal(code(w.glue.start_workflow_run, Name=flow), "InvalidInputException")
+    equal(code(w.glue.create_trigger, Name=first, Type="ON_DEMAND", WorkflowName="none", Actions=[{"JobName": w.named("w1")}]), "EntityNotFoundException")
+    w.glue.create_trigger(Name=first, Type="ON_DEMAND", WorkflowName=flow, Actions=[{"JobName": w.named("w1")}])
+    equal(code(w.glue.create_trigger, Name="second", Type="ON_DEMAND", WorkflowName=flow, Actions=[{"JobName": w.named("w1")}]), "InvalidInputException")
+    conditions = {"Conditions": [{"LogicalOperator": "EQUALS", "JobName": w.named("w1"), "State": "SUCCEEDED"}]}
+    w.glue.create_trigger(Name=w.named("flow-then"), Type="CONDITIONAL", WorkflowName=flow, Predicate=conditions, StartOnCreation=True,
+                          Actions=[{"JobName": w.named("w2")}, {"JobName": w.named("w3")}, {"CrawlerName": crawler}])
+    # What ends a second time fires nothing again.
+    conditions = {"Conditions": [{"LogicalOperator": "EQUALS", "CrawlerName": crawler, "CrawlState": "SUCCEEDED"}]}
+    w.glue.create_trigger(Name=w.named("flow-last"), Type="CONDITIONAL", WorkflowName=flow, Predicate=conditions, StartOnCreation=True,
+                          Actions=[{"JobName": w.named("w1")}])
+
+    def ended(run):
+        while (found := w.glue.get_workflow_run(Name=flow, RunId=run)["Run"])["Status"] in ("RUNNING", "STOPPING"):
+            time.sleep(0.2)
+        return found
+    run = w.glue.start_workflow_run(Name=flow, RunProperties={"b": "3"})["RunId"]
+    equal(code(w.glue.start_workflow_run, Name=flow), "ConcurrentRunsExceededException")
+    done = ended(run)
+    equal((done["Status"], done["Statistics"]["TotalActions"], done["Statistics"]["SucceededActions"], done["Statistics"]["FailedActions"]), ("COMPLETED", 5, 4, 1))
+    equal([len(w.glue.get_job_runs(JobName=w.named(name))["JobRuns"]) for name in ("w1", "w2", "w3")], [2, 1, 2])
+    told = w.wait("w2", w.glue.get_job_runs(JobName=w.named("w2"))["JobRuns"][0]["Id"])
+    equal((told["told"], told["TriggerName"]), ({"a": "1", "b": "3", "rows": "7"}, w.named("flow-then")))
+    equal(w.glue.get_workflow(Name=flow)["Workflow"]["LastRun"]["WorkflowRunId"], run)
+    w.glue.start_trigger(Name=first)
+    runs = w.glue.get_workflow_runs(Name=flow)["Runs"]
+    equal((len(runs), runs[1]["WorkflowRunId"]), (2, run))
+    w.glue.stop_workflow_run(Name=flow, RunId=runs[0]["WorkflowRunId"])
+    equal(ended(runs[0]["WorkflowRunId"])["Status"], "STOPPED")
+    equal(code(w.glue.stop_workflow_run, Name=flow, RunId=run), "IllegalWorkflowStateException")
+    equal(code(w.glue.get_workflow, Name=flow, IncludeGraph=True), "InvalidInputException")
+    equal(flow in w.glue.list_workflows()["Workflows"], True)
+    w.glue.delete_workflow(Name=flow)
+    equal((code(w.glue.get_workflow, Name=flow), code(w.glue.get_trigger, Name=first)), ("EntityNotFoundException", "EntityNotFoundException"))
+
+
+@case
 def connections(w):
     """Kept, told with and without the password, filtered, deleted."""
     name = w.named("db")

@@ -306,6 +306,50 @@ def triggers():
     refused(NOT_FOUND, name, glue().get_trigger, Name=name)
 
 
+@operations("glue", "CreateWorkflow", "GetWorkflow", "BatchGetWorkflows", "ListWorkflows", "UpdateWorkflow", "StartWorkflowRun", "GetWorkflowRun",
+            "GetWorkflowRuns", "GetWorkflowRunProperties", "PutWorkflowRunProperties", "StopWorkflowRun", "DeleteWorkflow")
+def workflows():
+    name, of = named("workflow"), named("job")
+    job(of, bucket())
+    equal(glue().create_workflow(Name=name, Description="d", DefaultRunProperties={"a": "1"}, MaxConcurrentRuns=3, Tags={"k": "v"})["Name"], name)
+    holds(glue().get_workflow(Name=name)["Workflow"], Name=name, Description="d", DefaultRunProperties={"a": "1"}, MaxConcurrentRuns=3, LastRun=None)
+    equal(glue().get_tags(ResourceArn=f"arn:aws:glue:{REGION}:{ACCOUNT}:workflow/{name}")["Tags"], {"k": "v"})
+    equal(glue().update_workflow(Name=name, Description="e", DefaultRunProperties={"a": "2", "b": "2"})["Name"], name)
+    several = glue().batch_get_workflows(Names=[name, "none"])
+    equal((names(several["Workflows"], "Description"), several["MissingWorkflows"]), (["e"], ["none"]))
+    assert name in pages(glue().list_workflows, "Workflows", "NextToken", "NextToken", MaxResults=1)[0]
+    refused("InvalidInputException", name, glue().start_workflow_run, Name=name)
+    start = named("trigger")
+    glue().create_trigger(Name=start, Type="ON_DEMAND", WorkflowName=name, Actions=[{"JobName": of}])
+    equal(glue().get_trigger(Name=start)["Trigger"]["WorkflowName"], name)
+    run = glue().start_workflow_run(Name=name, RunProperties={"b": "3"})["RunId"]
+    equal(glue().get_workflow_run_properties(Name=name, RunId=run)["RunProperties"], {"a": "2", "b": "3"})
+    glue().put_workflow_run_properties(Name=name, RunId=run, RunProperties={"c": "4"})
+    equal(glue().get_workflow_run_properties(Name=name, RunId=run)["RunProperties"], {"a": "2", "b": "3", "c": "4"})
+    found = until(lambda: glue().get_workflow_run(Name=name, RunId=run)["Run"], lambda found: found["Status"] != "RUNNING")
+    holds(found, Name=name, WorkflowRunId=run, Status="COMPLETED")
+    equal((found["Statistics"]["TotalActions"], found["Statistics"]["RunningActions"]), (1, 0))
+    equal(names(glue().get_workflow_runs(Name=name)["Runs"], "WorkflowRunId"), [run])
+    refused("IllegalWorkflowStateException", run, glue().stop_workflow_run, Name=name, RunId=run)
+    second = glue().start_workflow_run(Name=name)["RunId"]
+    glue().stop_workflow_run(Name=name, RunId=second)
+    until(lambda: glue().get_workflow_run(Name=name, RunId=second)["Run"]["Status"], lambda status: status == "STOPPED")
+    equal(names(pages(glue().get_workflow_runs, "Runs", "NextToken", "NextToken", Name=name, MaxResults=1)[0], "WorkflowRunId"), [second, run])
+    equal(glue().get_workflow(Name=name)["Workflow"]["LastRun"]["Status"], "STOPPED")
+    refused("AlreadyExistsException", name, glue().create_workflow, Name=name)
+    refused("ValidationException", "maxResults", glue().list_workflows, MaxResults=26)
+    refused("ValidationException", "names", glue().batch_get_workflows)
+    for call in (glue().get_workflow, glue().update_workflow, glue().start_workflow_run, glue().get_workflow_runs):
+        refused(NOT_FOUND, "none", call, Name="none")
+    for call, more in ((glue().get_workflow_run, {}), (glue().get_workflow_run_properties, {}), (glue().stop_workflow_run, {}),
+                       (glue().put_workflow_run_properties, {"RunProperties": {}})):
+        refused(NOT_FOUND, "wr_none", call, Name=name, RunId="wr_none", **more)
+    denied("AccessDeniedException", "glue:DeleteWorkflow", "delete_workflow", Name=name)
+    equal(glue().delete_workflow(Name=name)["Name"], name)
+    refused(NOT_FOUND, name, glue().get_workflow, Name=name)
+    refused(NOT_FOUND, start, glue().get_trigger, Name=start)
+
+
 @operations("glue", "CreateDataQualityRuleset", "GetDataQualityRuleset", "ListDataQualityRulesets", "UpdateDataQualityRuleset", "DeleteDataQualityRuleset",
             "ListDataQualityResults")
 def data_quality():

@@ -311,6 +311,32 @@ impl wire::Operation for BatchGetTriggers {
     };
 }
 
+/// `glue:BatchGetWorkflows`.
+#[derive(Debug)]
+pub struct BatchGetWorkflows;
+impl wire::Operation for BatchGetWorkflows {
+    type Input = BatchGetWorkflowsRequest;
+    type Output = BatchGetWorkflowsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "BatchGetWorkflows",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_BATCH_GET_WORKFLOWS_REQUEST,
+        output: &S_BATCH_GET_WORKFLOWS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:BatchGetWorkflows",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Names[]}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("IncludeGraph", &["false"])],
+    };
+}
+
 /// `glue:BatchStopJobRun`.
 #[derive(Debug)]
 pub struct BatchStopJobRun;
@@ -684,7 +710,33 @@ impl wire::Operation for CreateTrigger {
             when: None,
             passes: "",
         }],
-        refused: &[("WorkflowName", &[]), ("EventBatchingCondition", &[])],
+        refused: &[("EventBatchingCondition", &[])],
+    };
+}
+
+/// `glue:CreateWorkflow`.
+#[derive(Debug)]
+pub struct CreateWorkflow;
+impl wire::Operation for CreateWorkflow {
+    type Input = CreateWorkflowRequest;
+    type Output = CreateWorkflowResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "CreateWorkflow",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_CREATE_WORKFLOW_REQUEST,
+        output: &S_CREATE_WORKFLOW_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:CreateWorkflow",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
     };
 }
 
@@ -1032,6 +1084,32 @@ impl wire::Operation for DeleteTrigger {
         needs: &[wire::operation::Need {
             action: "glue:DeleteTrigger",
             resource: "arn:aws:glue:{region}:{account}:trigger/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:DeleteWorkflow`.
+#[derive(Debug)]
+pub struct DeleteWorkflow;
+impl wire::Operation for DeleteWorkflow {
+    type Input = DeleteWorkflowRequest;
+    type Output = DeleteWorkflowResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "DeleteWorkflow",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_DELETE_WORKFLOW_REQUEST,
+        output: &S_DELETE_WORKFLOW_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:DeleteWorkflow",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
             when: None,
             passes: "",
         }],
@@ -1831,6 +1909,110 @@ impl wire::Operation for GetTriggers {
     };
 }
 
+/// `glue:GetWorkflow`.
+#[derive(Debug)]
+pub struct GetWorkflow;
+impl wire::Operation for GetWorkflow {
+    type Input = GetWorkflowRequest;
+    type Output = GetWorkflowResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetWorkflow",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_WORKFLOW_REQUEST,
+        output: &S_GET_WORKFLOW_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetWorkflow",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("IncludeGraph", &["false"])],
+    };
+}
+
+/// `glue:GetWorkflowRun`.
+#[derive(Debug)]
+pub struct GetWorkflowRun;
+impl wire::Operation for GetWorkflowRun {
+    type Input = GetWorkflowRunRequest;
+    type Output = GetWorkflowRunResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetWorkflowRun",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_WORKFLOW_RUN_REQUEST,
+        output: &S_GET_WORKFLOW_RUN_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetWorkflowRun",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("IncludeGraph", &["false"])],
+    };
+}
+
+/// `glue:GetWorkflowRunProperties`.
+#[derive(Debug)]
+pub struct GetWorkflowRunProperties;
+impl wire::Operation for GetWorkflowRunProperties {
+    type Input = GetWorkflowRunPropertiesRequest;
+    type Output = GetWorkflowRunPropertiesResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetWorkflowRunProperties",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_WORKFLOW_RUN_PROPERTIES_REQUEST,
+        output: &S_GET_WORKFLOW_RUN_PROPERTIES_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetWorkflowRunProperties",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:GetWorkflowRuns`.
+#[derive(Debug)]
+pub struct GetWorkflowRuns;
+impl wire::Operation for GetWorkflowRuns {
+    type Input = GetWorkflowRunsRequest;
+    type Output = GetWorkflowRunsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "GetWorkflowRuns",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_GET_WORKFLOW_RUNS_REQUEST,
+        output: &S_GET_WORKFLOW_RUNS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need {
+            action: "glue:GetWorkflowRuns",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[("IncludeGraph", &["false"])],
+    };
+}
+
 /// `glue:ListCrawlers`.
 #[derive(Debug)]
 pub struct ListCrawlers;
@@ -1977,6 +2159,27 @@ impl wire::Operation for ListTriggers {
     };
 }
 
+/// `glue:ListWorkflows`.
+#[derive(Debug)]
+pub struct ListWorkflows;
+impl wire::Operation for ListWorkflows {
+    type Input = ListWorkflowsRequest;
+    type Output = ListWorkflowsResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "ListWorkflows",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_LIST_WORKFLOWS_REQUEST,
+        output: &S_LIST_WORKFLOWS_RESPONSE,
+        result_wrapper: "",
+        readonly: true,
+        needs: &[wire::operation::Need { action: "glue:ListWorkflows", resource: "*", when: None, passes: "" }],
+        refused: &[],
+    };
+}
+
 /// `glue:PutResourcePolicy`.
 #[derive(Debug)]
 pub struct PutResourcePolicy;
@@ -1996,6 +2199,32 @@ impl wire::Operation for PutResourcePolicy {
         needs: &[wire::operation::Need {
             action: "glue:PutResourcePolicy",
             resource: "arn:aws:glue:{region}:{account}:catalog",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:PutWorkflowRunProperties`.
+#[derive(Debug)]
+pub struct PutWorkflowRunProperties;
+impl wire::Operation for PutWorkflowRunProperties {
+    type Input = PutWorkflowRunPropertiesRequest;
+    type Output = PutWorkflowRunPropertiesResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "PutWorkflowRunProperties",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_PUT_WORKFLOW_RUN_PROPERTIES_REQUEST,
+        output: &S_PUT_WORKFLOW_RUN_PROPERTIES_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:PutWorkflowRunProperties",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
             when: None,
             passes: "",
         }],
@@ -2167,6 +2396,32 @@ impl wire::Operation for StartTrigger {
     };
 }
 
+/// `glue:StartWorkflowRun`.
+#[derive(Debug)]
+pub struct StartWorkflowRun;
+impl wire::Operation for StartWorkflowRun {
+    type Input = StartWorkflowRunRequest;
+    type Output = StartWorkflowRunResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StartWorkflowRun",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_START_WORKFLOW_RUN_REQUEST,
+        output: &S_START_WORKFLOW_RUN_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:StartWorkflowRun",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// `glue:StopCrawler`.
 #[derive(Debug)]
 pub struct StopCrawler;
@@ -2233,6 +2488,32 @@ impl wire::Operation for StopTrigger {
         needs: &[wire::operation::Need {
             action: "glue:StopTrigger",
             resource: "arn:aws:glue:{region}:{account}:trigger/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
+/// `glue:StopWorkflowRun`.
+#[derive(Debug)]
+pub struct StopWorkflowRun;
+impl wire::Operation for StopWorkflowRun {
+    type Input = StopWorkflowRunRequest;
+    type Output = StopWorkflowRunResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "StopWorkflowRun",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_STOP_WORKFLOW_RUN_REQUEST,
+        output: &S_STOP_WORKFLOW_RUN_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:StopWorkflowRun",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
             when: None,
             passes: "",
         }],
@@ -2630,6 +2911,32 @@ impl wire::Operation for UpdateTrigger {
     };
 }
 
+/// `glue:UpdateWorkflow`.
+#[derive(Debug)]
+pub struct UpdateWorkflow;
+impl wire::Operation for UpdateWorkflow {
+    type Input = UpdateWorkflowRequest;
+    type Output = UpdateWorkflowResponse;
+    const SPEC: &'static OperationSpec = &OperationSpec {
+        service: &SERVICE,
+        name: "UpdateWorkflow",
+        method: "POST",
+        uri: "/",
+        success_status: 200,
+        input: &S_UPDATE_WORKFLOW_REQUEST,
+        output: &S_UPDATE_WORKFLOW_RESPONSE,
+        result_wrapper: "",
+        readonly: false,
+        needs: &[wire::operation::Need {
+            action: "glue:UpdateWorkflow",
+            resource: "arn:aws:glue:{region}:{account}:workflow/{Name}",
+            when: None,
+            passes: "",
+        }],
+        refused: &[],
+    };
+}
+
 /// The rows of all operations here.
 pub static OPERATIONS: &[&OperationSpec] = &[
     <BatchCreatePartition as wire::Operation>::SPEC,
@@ -2641,6 +2948,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <BatchGetJobs as wire::Operation>::SPEC,
     <BatchGetPartition as wire::Operation>::SPEC,
     <BatchGetTriggers as wire::Operation>::SPEC,
+    <BatchGetWorkflows as wire::Operation>::SPEC,
     <BatchStopJobRun as wire::Operation>::SPEC,
     <BatchUpdatePartition as wire::Operation>::SPEC,
     <CreateClassifier as wire::Operation>::SPEC,
@@ -2652,6 +2960,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <CreatePartition as wire::Operation>::SPEC,
     <CreateTable as wire::Operation>::SPEC,
     <CreateTrigger as wire::Operation>::SPEC,
+    <CreateWorkflow as wire::Operation>::SPEC,
     <DeleteClassifier as wire::Operation>::SPEC,
     <DeleteConnection as wire::Operation>::SPEC,
     <DeleteCrawler as wire::Operation>::SPEC,
@@ -2663,6 +2972,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <DeleteTable as wire::Operation>::SPEC,
     <DeleteTableVersion as wire::Operation>::SPEC,
     <DeleteTrigger as wire::Operation>::SPEC,
+    <DeleteWorkflow as wire::Operation>::SPEC,
     <GetClassifier as wire::Operation>::SPEC,
     <GetClassifiers as wire::Operation>::SPEC,
     <GetConnection as wire::Operation>::SPEC,
@@ -2690,22 +3000,30 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <GetTags as wire::Operation>::SPEC,
     <GetTrigger as wire::Operation>::SPEC,
     <GetTriggers as wire::Operation>::SPEC,
+    <GetWorkflow as wire::Operation>::SPEC,
+    <GetWorkflowRun as wire::Operation>::SPEC,
+    <GetWorkflowRunProperties as wire::Operation>::SPEC,
+    <GetWorkflowRuns as wire::Operation>::SPEC,
     <ListCrawlers as wire::Operation>::SPEC,
     <ListCrawls as wire::Operation>::SPEC,
     <ListDataQualityResults as wire::Operation>::SPEC,
     <ListDataQualityRulesets as wire::Operation>::SPEC,
     <ListJobs as wire::Operation>::SPEC,
     <ListTriggers as wire::Operation>::SPEC,
+    <ListWorkflows as wire::Operation>::SPEC,
     <PutResourcePolicy as wire::Operation>::SPEC,
+    <PutWorkflowRunProperties as wire::Operation>::SPEC,
     <ResetJobBookmark as wire::Operation>::SPEC,
     <SearchTables as wire::Operation>::SPEC,
     <StartCrawler as wire::Operation>::SPEC,
     <StartCrawlerSchedule as wire::Operation>::SPEC,
     <StartJobRun as wire::Operation>::SPEC,
     <StartTrigger as wire::Operation>::SPEC,
+    <StartWorkflowRun as wire::Operation>::SPEC,
     <StopCrawler as wire::Operation>::SPEC,
     <StopCrawlerSchedule as wire::Operation>::SPEC,
     <StopTrigger as wire::Operation>::SPEC,
+    <StopWorkflowRun as wire::Operation>::SPEC,
     <TagResource as wire::Operation>::SPEC,
     <UntagResource as wire::Operation>::SPEC,
     <UpdateClassifier as wire::Operation>::SPEC,
@@ -2718,6 +3036,7 @@ pub static OPERATIONS: &[&OperationSpec] = &[
     <UpdatePartition as wire::Operation>::SPEC,
     <UpdateTable as wire::Operation>::SPEC,
     <UpdateTrigger as wire::Operation>::SPEC,
+    <UpdateWorkflow as wire::Operation>::SPEC,
 ];
 
 /// `Action`.
@@ -3060,6 +3379,22 @@ pub struct BatchGetTriggersResponse {
 }
 wire::shape!(BatchGetTriggersResponse: "Triggers" triggers, "TriggersNotFound" triggers_not_found,);
 
+/// `BatchGetWorkflowsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchGetWorkflowsRequest {
+    pub names: Vec<String>,
+    pub include_graph: Option<bool>,
+}
+wire::shape!(BatchGetWorkflowsRequest: "Names" names, "IncludeGraph" include_graph,);
+
+/// `BatchGetWorkflowsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchGetWorkflowsResponse {
+    pub workflows: Option<Vec<Workflow>>,
+    pub missing_workflows: Option<Vec<String>>,
+}
+wire::shape!(BatchGetWorkflowsResponse: "Workflows" workflows, "MissingWorkflows" missing_workflows,);
+
 /// `BatchStopJobRunError`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchStopJobRunError {
@@ -3125,6 +3460,14 @@ pub struct BatchUpdatePartitionResponse {
     pub errors: Option<Vec<BatchUpdatePartitionFailureEntry>>,
 }
 wire::shape!(BatchUpdatePartitionResponse: "Errors" errors,);
+
+/// `BlueprintDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BlueprintDetails {
+    pub blueprint_name: Option<String>,
+    pub run_id: Option<String>,
+}
+wire::shape!(BlueprintDetails: "BlueprintName" blueprint_name, "RunId" run_id,);
 
 /// `CatalogDeltaSource`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3409,6 +3752,18 @@ pub struct ConnectorDataTarget {
 }
 wire::shape!(ConnectorDataTarget: "Name" name, "ConnectionType" connection_type, "Data" data, "Inputs" inputs,);
 
+/// `Crawl`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Crawl {
+    pub state: Option<String>,
+    pub started_on: Option<wire::Timestamp>,
+    pub completed_on: Option<wire::Timestamp>,
+    pub error_message: Option<String>,
+    pub log_group: Option<String>,
+    pub log_stream: Option<String>,
+}
+wire::shape!(Crawl: "State" state, "StartedOn" started_on, "CompletedOn" completed_on, "ErrorMessage" error_message, "LogGroup" log_group, "LogStream" log_stream,);
+
 /// `Crawler`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Crawler {
@@ -3465,6 +3820,13 @@ pub struct CrawlerMetrics {
     pub tables_deleted: Option<i32>,
 }
 wire::shape!(CrawlerMetrics: "CrawlerName" crawler_name, "TimeLeftSeconds" time_left_seconds, "StillEstimating" still_estimating, "LastRuntimeSeconds" last_runtime_seconds, "MedianRuntimeSeconds" median_runtime_seconds, "TablesCreated" tables_created, "TablesUpdated" tables_updated, "TablesDeleted" tables_deleted,);
+
+/// `CrawlerNodeDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CrawlerNodeDetails {
+    pub crawls: Option<Vec<Crawl>>,
+}
+wire::shape!(CrawlerNodeDetails: "Crawls" crawls,);
 
 /// `CrawlerTargets`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -3719,6 +4081,24 @@ pub struct CreateTriggerResponse {
     pub name: Option<String>,
 }
 wire::shape!(CreateTriggerResponse: "Name" name,);
+
+/// `CreateWorkflowRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateWorkflowRequest {
+    pub name: String,
+    pub description: Option<String>,
+    pub default_run_properties: Option<std::collections::BTreeMap<String, String>>,
+    pub tags: Option<std::collections::BTreeMap<String, String>>,
+    pub max_concurrent_runs: Option<i32>,
+}
+wire::shape!(CreateWorkflowRequest: "Name" name, "Description" description, "DefaultRunProperties" default_run_properties, "Tags" tags, "MaxConcurrentRuns" max_concurrent_runs,);
+
+/// `CreateWorkflowResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateWorkflowResponse {
+    pub name: Option<String>,
+}
+wire::shape!(CreateWorkflowResponse: "Name" name,);
 
 /// `CreateXMLClassifierRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4156,6 +4536,20 @@ pub struct DeleteTriggerResponse {
 }
 wire::shape!(DeleteTriggerResponse: "Name" name,);
 
+/// `DeleteWorkflowRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteWorkflowRequest {
+    pub name: String,
+}
+wire::shape!(DeleteWorkflowRequest: "Name" name,);
+
+/// `DeleteWorkflowResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteWorkflowResponse {
+    pub name: Option<String>,
+}
+wire::shape!(DeleteWorkflowResponse: "Name" name,);
+
 /// `DeltaTarget`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeltaTarget {
@@ -4290,6 +4684,14 @@ pub struct DynamoDBTarget {
     pub scan_rate: Option<f64>,
 }
 wire::shape!(DynamoDBTarget: "Path" path, "scanAll" scan_all, "scanRate" scan_rate,);
+
+/// `Edge`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Edge {
+    pub source_id: Option<String>,
+    pub destination_id: Option<String>,
+}
+wire::shape!(Edge: "SourceId" source_id, "DestinationId" destination_id,);
 
 /// `ErrorDetail`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -4887,6 +5289,70 @@ pub struct GetTriggersResponse {
 }
 wire::shape!(GetTriggersResponse: "Triggers" triggers, "NextToken" next_token,);
 
+/// `GetWorkflowRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetWorkflowRequest {
+    pub name: String,
+    pub include_graph: Option<bool>,
+}
+wire::shape!(GetWorkflowRequest: "Name" name, "IncludeGraph" include_graph,);
+
+/// `GetWorkflowResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetWorkflowResponse {
+    pub workflow: Option<Workflow>,
+}
+wire::shape!(GetWorkflowResponse: "Workflow" workflow,);
+
+/// `GetWorkflowRunPropertiesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetWorkflowRunPropertiesRequest {
+    pub name: String,
+    pub run_id: String,
+}
+wire::shape!(GetWorkflowRunPropertiesRequest: "Name" name, "RunId" run_id,);
+
+/// `GetWorkflowRunPropertiesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetWorkflowRunPropertiesResponse {
+    pub run_properties: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(GetWorkflowRunPropertiesResponse: "RunProperties" run_properties,);
+
+/// `GetWorkflowRunRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetWorkflowRunRequest {
+    pub name: String,
+    pub run_id: String,
+    pub include_graph: Option<bool>,
+}
+wire::shape!(GetWorkflowRunRequest: "Name" name, "RunId" run_id, "IncludeGraph" include_graph,);
+
+/// `GetWorkflowRunResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetWorkflowRunResponse {
+    pub run: Option<WorkflowRun>,
+}
+wire::shape!(GetWorkflowRunResponse: "Run" run,);
+
+/// `GetWorkflowRunsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetWorkflowRunsRequest {
+    pub name: String,
+    pub include_graph: Option<bool>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+wire::shape!(GetWorkflowRunsRequest: "Name" name, "IncludeGraph" include_graph, "NextToken" next_token, "MaxResults" max_results,);
+
+/// `GetWorkflowRunsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetWorkflowRunsResponse {
+    pub runs: Option<Vec<WorkflowRun>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(GetWorkflowRunsResponse: "Runs" runs, "NextToken" next_token,);
+
 /// `GlueSchema`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GlueSchema {
@@ -5198,6 +5664,13 @@ pub struct JobCommand {
 }
 wire::shape!(JobCommand: "Name" name, "ScriptLocation" script_location, "PythonVersion" python_version, "Runtime" runtime,);
 
+/// `JobNodeDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobNodeDetails {
+    pub job_runs: Option<Vec<JobRun>>,
+}
+wire::shape!(JobNodeDetails: "JobRuns" job_runs,);
+
 /// `JobRun`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobRun {
@@ -5485,6 +5958,22 @@ pub struct ListTriggersResponse {
 }
 wire::shape!(ListTriggersResponse: "TriggerNames" trigger_names, "NextToken" next_token,);
 
+/// `ListWorkflowsRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListWorkflowsRequest {
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+wire::shape!(ListWorkflowsRequest: "NextToken" next_token, "MaxResults" max_results,);
+
+/// `ListWorkflowsResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListWorkflowsResponse {
+    pub workflows: Option<Vec<String>>,
+    pub next_token: Option<String>,
+}
+wire::shape!(ListWorkflowsResponse: "Workflows" workflows, "NextToken" next_token,);
+
 /// `Mapping`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mapping {
@@ -5563,6 +6052,18 @@ pub struct MySQLCatalogTarget {
     pub table: String,
 }
 wire::shape!(MySQLCatalogTarget: "Name" name, "Inputs" inputs, "Database" database, "Table" table,);
+
+/// `Node`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Node {
+    pub r#type: Option<String>,
+    pub name: Option<String>,
+    pub unique_id: Option<String>,
+    pub trigger_details: Option<TriggerNodeDetails>,
+    pub job_details: Option<JobNodeDetails>,
+    pub crawler_details: Option<CrawlerNodeDetails>,
+}
+wire::shape!(Node: "Type" r#type, "Name" name, "UniqueId" unique_id, "TriggerDetails" trigger_details, "JobDetails" job_details, "CrawlerDetails" crawler_details,);
 
 /// `NotificationProperty`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -5829,6 +6330,20 @@ pub struct PutResourcePolicyResponse {
     pub policy_hash: Option<String>,
 }
 wire::shape!(PutResourcePolicyResponse: "PolicyHash" policy_hash,);
+
+/// `PutWorkflowRunPropertiesRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutWorkflowRunPropertiesRequest {
+    pub name: String,
+    pub run_id: String,
+    pub run_properties: std::collections::BTreeMap<String, String>,
+}
+wire::shape!(PutWorkflowRunPropertiesRequest: "Name" name, "RunId" run_id, "RunProperties" run_properties,);
+
+/// `PutWorkflowRunPropertiesResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PutWorkflowRunPropertiesResponse {}
+wire::shape!(PutWorkflowRunPropertiesResponse:);
 
 /// `QuerySessionContext`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -6578,6 +7093,29 @@ pub struct StartTriggerResponse {
 }
 wire::shape!(StartTriggerResponse: "Name" name,);
 
+/// `StartWorkflowRunRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartWorkflowRunRequest {
+    pub name: String,
+    pub run_properties: Option<std::collections::BTreeMap<String, String>>,
+}
+wire::shape!(StartWorkflowRunRequest: "Name" name, "RunProperties" run_properties,);
+
+/// `StartWorkflowRunResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartWorkflowRunResponse {
+    pub run_id: Option<String>,
+}
+wire::shape!(StartWorkflowRunResponse: "RunId" run_id,);
+
+/// `StartingEventBatchCondition`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartingEventBatchCondition {
+    pub batch_size: Option<i32>,
+    pub batch_window: Option<i32>,
+}
+wire::shape!(StartingEventBatchCondition: "BatchSize" batch_size, "BatchWindow" batch_window,);
+
 /// `StatusDetails`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusDetails {
@@ -6623,6 +7161,19 @@ pub struct StopTriggerResponse {
     pub name: Option<String>,
 }
 wire::shape!(StopTriggerResponse: "Name" name,);
+
+/// `StopWorkflowRunRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopWorkflowRunRequest {
+    pub name: String,
+    pub run_id: String,
+}
+wire::shape!(StopWorkflowRunRequest: "Name" name, "RunId" run_id,);
+
+/// `StopWorkflowRunResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StopWorkflowRunResponse {}
+wire::shape!(StopWorkflowRunResponse:);
 
 /// `StorageDescriptor`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -6798,6 +7349,13 @@ pub struct Trigger {
     pub event_batching_condition: Option<EventBatchingCondition>,
 }
 wire::shape!(Trigger: "Name" name, "WorkflowName" workflow_name, "Id" id, "Type" r#type, "State" state, "Description" description, "Schedule" schedule, "Actions" actions, "Predicate" predicate, "EventBatchingCondition" event_batching_condition,);
+
+/// `TriggerNodeDetails`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TriggerNodeDetails {
+    pub trigger: Option<Trigger>,
+}
+wire::shape!(TriggerNodeDetails: "Trigger" trigger,);
 
 /// `TriggerUpdate`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -7055,6 +7613,23 @@ pub struct UpdateTriggerResponse {
 }
 wire::shape!(UpdateTriggerResponse: "Trigger" trigger,);
 
+/// `UpdateWorkflowRequest`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateWorkflowRequest {
+    pub name: String,
+    pub description: Option<String>,
+    pub default_run_properties: Option<std::collections::BTreeMap<String, String>>,
+    pub max_concurrent_runs: Option<i32>,
+}
+wire::shape!(UpdateWorkflowRequest: "Name" name, "Description" description, "DefaultRunProperties" default_run_properties, "MaxConcurrentRuns" max_concurrent_runs,);
+
+/// `UpdateWorkflowResponse`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateWorkflowResponse {
+    pub name: Option<String>,
+}
+wire::shape!(UpdateWorkflowResponse: "Name" name,);
+
 /// `UpdateXMLClassifierRequest`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateXMLClassifierRequest {
@@ -7143,6 +7718,60 @@ pub struct ViewValidation {
     pub error: Option<ErrorDetail>,
 }
 wire::shape!(ViewValidation: "Dialect" dialect, "DialectVersion" dialect_version, "ViewValidationText" view_validation_text, "UpdateTime" update_time, "State" state, "Error" error,);
+
+/// `Workflow`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workflow {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub default_run_properties: Option<std::collections::BTreeMap<String, String>>,
+    pub created_on: Option<wire::Timestamp>,
+    pub last_modified_on: Option<wire::Timestamp>,
+    pub last_run: Option<WorkflowRun>,
+    pub graph: Option<WorkflowGraph>,
+    pub max_concurrent_runs: Option<i32>,
+    pub blueprint_details: Option<BlueprintDetails>,
+}
+wire::shape!(Workflow: "Name" name, "Description" description, "DefaultRunProperties" default_run_properties, "CreatedOn" created_on, "LastModifiedOn" last_modified_on, "LastRun" last_run, "Graph" graph, "MaxConcurrentRuns" max_concurrent_runs, "BlueprintDetails" blueprint_details,);
+
+/// `WorkflowGraph`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkflowGraph {
+    pub nodes: Option<Vec<Node>>,
+    pub edges: Option<Vec<Edge>>,
+}
+wire::shape!(WorkflowGraph: "Nodes" nodes, "Edges" edges,);
+
+/// `WorkflowRun`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkflowRun {
+    pub name: Option<String>,
+    pub workflow_run_id: Option<String>,
+    pub previous_run_id: Option<String>,
+    pub workflow_run_properties: Option<std::collections::BTreeMap<String, String>>,
+    pub started_on: Option<wire::Timestamp>,
+    pub completed_on: Option<wire::Timestamp>,
+    pub status: Option<String>,
+    pub error_message: Option<String>,
+    pub statistics: Option<WorkflowRunStatistics>,
+    pub graph: Option<WorkflowGraph>,
+    pub starting_event_batch_condition: Option<StartingEventBatchCondition>,
+}
+wire::shape!(WorkflowRun: "Name" name, "WorkflowRunId" workflow_run_id, "PreviousRunId" previous_run_id, "WorkflowRunProperties" workflow_run_properties, "StartedOn" started_on, "CompletedOn" completed_on, "Status" status, "ErrorMessage" error_message, "Statistics" statistics, "Graph" graph, "StartingEventBatchCondition" starting_event_batch_condition,);
+
+/// `WorkflowRunStatistics`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkflowRunStatistics {
+    pub total_actions: Option<i32>,
+    pub timeout_actions: Option<i32>,
+    pub failed_actions: Option<i32>,
+    pub stopped_actions: Option<i32>,
+    pub succeeded_actions: Option<i32>,
+    pub running_actions: Option<i32>,
+    pub errored_actions: Option<i32>,
+    pub waiting_actions: Option<i32>,
+}
+wire::shape!(WorkflowRunStatistics: "TotalActions" total_actions, "TimeoutActions" timeout_actions, "FailedActions" failed_actions, "StoppedActions" stopped_actions, "SucceededActions" succeeded_actions, "RunningActions" running_actions, "ErroredActions" errored_actions, "WaitingActions" waiting_actions,);
 
 /// `XMLClassifier`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -8474,6 +9103,50 @@ static S_BATCH_GET_TRIGGERS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_BATCH_GET_WORKFLOWS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "BatchGetWorkflowsRequest",
+    members: &[
+        Member {
+            name: "Names",
+            wire: "",
+            shape: &S_WORKFLOW_NAMES,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IncludeGraph",
+            wire: "",
+            shape: &S_NULLABLE_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_BATCH_GET_WORKFLOWS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "BatchGetWorkflowsResponse",
+    members: &[
+        Member {
+            name: "Workflows",
+            wire: "",
+            shape: &S_WORKFLOWS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MissingWorkflows",
+            wire: "",
+            shape: &S_WORKFLOW_NAMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_BATCH_SIZE: Shape = Shape::Integer { min: Some(1), max: Some(100) };
 static S_BATCH_STOP_JOB_RUN_ERROR: Shape = Shape::Structure(Structure {
     name: "BatchStopJobRunError",
@@ -8698,6 +9371,28 @@ static S_BATCH_UPDATE_PARTITION_RESPONSE: Shape = Shape::Structure(Structure {
 static S_BATCH_WINDOW: Shape = Shape::Integer { min: Some(1), max: Some(900) };
 static S_BIN_EDGES: Shape =
     Shape::List(List { member: &S_GENERIC_STRING, element: "member", flattened: false, min: None, max: None });
+static S_BLUEPRINT_DETAILS: Shape = Shape::Structure(Structure {
+    name: "BlueprintDetails",
+    members: &[
+        Member {
+            name: "BlueprintName",
+            wire: "",
+            shape: &S_ORCHESTRATION_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RunId",
+            wire: "",
+            shape: &S_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_BOOLEAN: Shape = Shape::Boolean;
 static S_BOOLEAN_NULLABLE: Shape = Shape::Boolean;
 static S_BOOLEAN_VALUE: Shape = Shape::Boolean;
@@ -10478,7 +11173,63 @@ static S_CONTEXT_VALUE: Shape =
     Shape::String { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false };
 static S_COUNT: Shape =
     Shape::List(List { member: &S_NULLABLE_INTEGER, element: "member", flattened: false, min: None, max: None });
+static S_CRAWL: Shape = Shape::Structure(Structure {
+    name: "Crawl",
+    members: &[
+        Member {
+            name: "State",
+            wire: "",
+            shape: &S_CRAWL_STATE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartedOn",
+            wire: "",
+            shape: &S_TIMESTAMP_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompletedOn",
+            wire: "",
+            shape: &S_TIMESTAMP_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorMessage",
+            wire: "",
+            shape: &S_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogGroup",
+            wire: "",
+            shape: &S_LOG_GROUP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LogStream",
+            wire: "",
+            shape: &S_LOG_STREAM,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_CRAWL_ID: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
+static S_CRAWL_LIST: Shape =
+    Shape::List(List { member: &S_CRAWL, element: "member", flattened: false, min: None, max: None });
 static S_CRAWL_STATE: Shape = Shape::String {
     min: None,
     max: None,
@@ -10835,6 +11586,18 @@ static S_CRAWLER_METRICS_LIST: Shape =
     Shape::List(List { member: &S_CRAWLER_METRICS, element: "member", flattened: false, min: None, max: None });
 static S_CRAWLER_NAME_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: Some(0), max: Some(100) });
+static S_CRAWLER_NODE_DETAILS: Shape = Shape::Structure(Structure {
+    name: "CrawlerNodeDetails",
+    members: &[Member {
+        name: "Crawls",
+        wire: "",
+        shape: &S_CRAWL_LIST,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_CRAWLER_SECURITY_CONFIGURATION: Shape =
     Shape::String { min: Some(0), max: Some(128), pattern: None, values: &[], sensitive: false };
 static S_CRAWLER_STATE: Shape =
@@ -11867,6 +12630,64 @@ static S_CREATE_TRIGGER_REQUEST: Shape = Shape::Structure(Structure {
 });
 static S_CREATE_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
     name: "CreateTriggerResponse",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_CREATE_WORKFLOW_REQUEST: Shape = Shape::Structure(Structure {
+    name: "CreateWorkflowRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_WORKFLOW_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DefaultRunProperties",
+            wire: "",
+            shape: &S_WORKFLOW_RUN_PROPERTIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Tags",
+            wire: "",
+            shape: &S_TAGS_MAP,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxConcurrentRuns",
+            wire: "",
+            shape: &S_NULLABLE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_CREATE_WORKFLOW_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "CreateWorkflowResponse",
     members: &[Member {
         name: "Name",
         wire: "",
@@ -13566,6 +14387,30 @@ static S_DELETE_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_DELETE_WORKFLOW_REQUEST: Shape = Shape::Structure(Structure {
+    name: "DeleteWorkflowRequest",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: true,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_DELETE_WORKFLOW_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "DeleteWorkflowResponse",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_DELTA_TARGET: Shape = Shape::Structure(Structure {
     name: "DeltaTarget",
     members: &[
@@ -14120,6 +14965,30 @@ static S_DYNAMO_DB_TARGET: Shape = Shape::Structure(Structure {
 });
 static S_DYNAMO_DB_TARGET_LIST: Shape =
     Shape::List(List { member: &S_DYNAMO_DB_TARGET, element: "member", flattened: false, min: None, max: None });
+static S_EDGE: Shape = Shape::Structure(Structure {
+    name: "Edge",
+    members: &[
+        Member {
+            name: "SourceId",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DestinationId",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_EDGE_LIST: Shape =
+    Shape::List(List { member: &S_EDGE, element: "member", flattened: false, min: None, max: None });
 static S_ENABLE_ADDITIONAL_METADATA: Shape =
     Shape::List(List { member: &S_JDBC_METADATA_ENTRY, element: "member", flattened: false, min: None, max: None });
 static S_ENABLE_HYBRID_VALUES: Shape =
@@ -16224,6 +17093,176 @@ static S_GET_TRIGGERS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_GET_WORKFLOW_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetWorkflowRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IncludeGraph",
+            wire: "",
+            shape: &S_NULLABLE_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_WORKFLOW_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetWorkflowResponse",
+    members: &[Member {
+        name: "Workflow",
+        wire: "",
+        shape: &S_WORKFLOW,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_WORKFLOW_RUN_PROPERTIES_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetWorkflowRunPropertiesRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RunId",
+            wire: "",
+            shape: &S_ID_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_WORKFLOW_RUN_PROPERTIES_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetWorkflowRunPropertiesResponse",
+    members: &[Member {
+        name: "RunProperties",
+        wire: "",
+        shape: &S_WORKFLOW_RUN_PROPERTIES,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_WORKFLOW_RUN_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetWorkflowRunRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RunId",
+            wire: "",
+            shape: &S_ID_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IncludeGraph",
+            wire: "",
+            shape: &S_NULLABLE_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_WORKFLOW_RUN_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetWorkflowRunResponse",
+    members: &[Member {
+        name: "Run",
+        wire: "",
+        shape: &S_WORKFLOW_RUN,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_GET_WORKFLOW_RUNS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "GetWorkflowRunsRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "IncludeGraph",
+            wire: "",
+            shape: &S_NULLABLE_BOOLEAN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_PAGE_SIZE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_GET_WORKFLOW_RUNS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "GetWorkflowRunsResponse",
+    members: &[
+        Member {
+            name: "Runs",
+            wire: "",
+            shape: &S_WORKFLOW_RUNS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_GLUE_RECORD_TYPE: Shape = Shape::String {
     min: None,
     max: None,
@@ -17834,6 +18873,18 @@ static S_JOB_MODE: Shape =
 static S_JOB_NAME: Shape = Shape::String { min: None, max: None, pattern: None, values: &[], sensitive: false };
 static S_JOB_NAME_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
+static S_JOB_NODE_DETAILS: Shape = Shape::Structure(Structure {
+    name: "JobNodeDetails",
+    members: &[Member {
+        name: "JobRuns",
+        wire: "",
+        shape: &S_JOB_RUN_LIST,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_JOB_RUN: Shape = Shape::Structure(Structure {
     name: "JobRun",
     members: &[
@@ -19234,6 +20285,50 @@ static S_LIST_TRIGGERS_RESPONSE: Shape = Shape::Structure(Structure {
     ],
     payload: None,
 });
+static S_LIST_WORKFLOWS_REQUEST: Shape = Shape::Structure(Structure {
+    name: "ListWorkflowsRequest",
+    members: &[
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxResults",
+            wire: "",
+            shape: &S_ORCHESTRATION_PAGE_SIZE25,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_LIST_WORKFLOWS_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "ListWorkflowsResponse",
+    members: &[
+        Member {
+            name: "Workflows",
+            wire: "",
+            shape: &S_WORKFLOW_NAMES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "NextToken",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_LOCATION_MAP: Shape = Shape::Map(Map {
     key: &S_COLUMN_VALUES_STRING,
     value: &S_COLUMN_VALUES_STRING,
@@ -19602,10 +20697,68 @@ static S_NAME_STRING_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
 static S_NEW_RULES: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
+static S_NODE: Shape = Shape::Structure(Structure {
+    name: "Node",
+    members: &[
+        Member {
+            name: "Type",
+            wire: "",
+            shape: &S_NODE_TYPE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "UniqueId",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TriggerDetails",
+            wire: "",
+            shape: &S_TRIGGER_NODE_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "JobDetails",
+            wire: "",
+            shape: &S_JOB_NODE_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CrawlerDetails",
+            wire: "",
+            shape: &S_CRAWLER_NODE_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_NODE_ID: Shape =
     Shape::String { min: None, max: None, pattern: Some("[A-Za-z0-9_-]*"), values: &[], sensitive: false };
+static S_NODE_LIST: Shape =
+    Shape::List(List { member: &S_NODE, element: "member", flattened: false, min: None, max: None });
 static S_NODE_NAME: Shape =
     Shape::String { min: None, max: None, pattern: Some("([^\\r\\n])*"), values: &[], sensitive: false };
+static S_NODE_TYPE: Shape =
+    Shape::String { min: None, max: None, pattern: None, values: &["CRAWLER", "JOB", "TRIGGER"], sensitive: false };
 static S_NON_NEGATIVE_DOUBLE: Shape = Shape::Float;
 static S_NON_NEGATIVE_INT: Shape = Shape::Integer { min: Some(0), max: None };
 static S_NON_NEGATIVE_INTEGER: Shape = Shape::Integer { min: Some(0), max: None };
@@ -19960,7 +21113,10 @@ static S_ORACLE_SQL_CATALOG_TARGET: Shape = Shape::Structure(Structure {
 });
 static S_ORCHESTRATION_MESSAGE_STRING: Shape =
     Shape::String { min: None, max: Some(400000), pattern: None, values: &[], sensitive: false };
+static S_ORCHESTRATION_NAME_STRING: Shape =
+    Shape::String { min: Some(1), max: Some(128), pattern: Some("[\\.\\-_A-Za-z0-9]+"), values: &[], sensitive: false };
 static S_ORCHESTRATION_PAGE_SIZE200: Shape = Shape::Integer { min: Some(1), max: Some(200) };
+static S_ORCHESTRATION_PAGE_SIZE25: Shape = Shape::Integer { min: Some(1), max: Some(25) };
 static S_ORCHESTRATION_POLICY_JSON_STRING: Shape =
     Shape::String { min: Some(2), max: Some(2048), pattern: None, values: &[], sensitive: false };
 static S_ORDER: Shape = Shape::Structure(Structure {
@@ -20717,6 +21873,38 @@ static S_PUT_RESOURCE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_PUT_WORKFLOW_RUN_PROPERTIES_REQUEST: Shape = Shape::Structure(Structure {
+    name: "PutWorkflowRunPropertiesRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RunId",
+            wire: "",
+            shape: &S_ID_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RunProperties",
+            wire: "",
+            shape: &S_WORKFLOW_RUN_PROPERTIES,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_PUT_WORKFLOW_RUN_PROPERTIES_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "PutWorkflowRunPropertiesResponse", members: &[], payload: None });
 static S_PYTHON_VERSION_STRING: Shape =
     Shape::String { min: None, max: None, pattern: Some("^([2-3]|3[.]9)$"), values: &[], sensitive: false };
 static S_QUERY_SESSION_CONTEXT: Shape = Shape::Structure(Structure {
@@ -24011,6 +25199,62 @@ static S_START_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_START_WORKFLOW_RUN_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StartWorkflowRunRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RunProperties",
+            wire: "",
+            shape: &S_WORKFLOW_RUN_PROPERTIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_START_WORKFLOW_RUN_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "StartWorkflowRunResponse",
+    members: &[Member {
+        name: "RunId",
+        wire: "",
+        shape: &S_ID_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
+static S_STARTING_EVENT_BATCH_CONDITION: Shape = Shape::Structure(Structure {
+    name: "StartingEventBatchCondition",
+    members: &[
+        Member {
+            name: "BatchSize",
+            wire: "",
+            shape: &S_NULLABLE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BatchWindow",
+            wire: "",
+            shape: &S_NULLABLE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
 static S_STARTING_POSITION: Shape = Shape::String {
     min: None,
     max: None,
@@ -24092,6 +25336,30 @@ static S_STOP_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_STOP_WORKFLOW_RUN_REQUEST: Shape = Shape::Structure(Structure {
+    name: "StopWorkflowRunRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RunId",
+            wire: "",
+            shape: &S_ID_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_STOP_WORKFLOW_RUN_RESPONSE: Shape =
+    Shape::Structure(Structure { name: "StopWorkflowRunResponse", members: &[], payload: None });
 static S_STORAGE_DESCRIPTOR: Shape = Shape::Structure(Structure {
     name: "StorageDescriptor",
     members: &[
@@ -25064,6 +26332,18 @@ static S_TRIGGER_LIST: Shape =
     Shape::List(List { member: &S_TRIGGER, element: "member", flattened: false, min: None, max: None });
 static S_TRIGGER_NAME_LIST: Shape =
     Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: None, max: None });
+static S_TRIGGER_NODE_DETAILS: Shape = Shape::Structure(Structure {
+    name: "TriggerNodeDetails",
+    members: &[Member {
+        name: "Trigger",
+        wire: "",
+        shape: &S_TRIGGER,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_TRIGGER_STATE: Shape = Shape::String {
     min: None,
     max: None,
@@ -25903,6 +27183,56 @@ static S_UPDATE_TRIGGER_RESPONSE: Shape = Shape::Structure(Structure {
     }],
     payload: None,
 });
+static S_UPDATE_WORKFLOW_REQUEST: Shape = Shape::Structure(Structure {
+    name: "UpdateWorkflowRequest",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: true,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_WORKFLOW_DESCRIPTION_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DefaultRunProperties",
+            wire: "",
+            shape: &S_WORKFLOW_RUN_PROPERTIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxConcurrentRuns",
+            wire: "",
+            shape: &S_NULLABLE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_UPDATE_WORKFLOW_RESPONSE: Shape = Shape::Structure(Structure {
+    name: "UpdateWorkflowResponse",
+    members: &[Member {
+        name: "Name",
+        wire: "",
+        shape: &S_NAME_STRING,
+        required: false,
+        location: Location::Body,
+        idempotency_token: false,
+    }],
+    payload: None,
+});
 static S_UPDATE_XML_CLASSIFIER_REQUEST: Shape = Shape::Structure(Structure {
     name: "UpdateXMLClassifierRequest",
     members: &[
@@ -26388,6 +27718,293 @@ static S_WORKER_TYPE: Shape = Shape::String {
     ],
     sensitive: false,
 };
+static S_WORKFLOW: Shape = Shape::Structure(Structure {
+    name: "Workflow",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Description",
+            wire: "",
+            shape: &S_GENERIC_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "DefaultRunProperties",
+            wire: "",
+            shape: &S_WORKFLOW_RUN_PROPERTIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CreatedOn",
+            wire: "",
+            shape: &S_TIMESTAMP_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastModifiedOn",
+            wire: "",
+            shape: &S_TIMESTAMP_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "LastRun",
+            wire: "",
+            shape: &S_WORKFLOW_RUN,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Graph",
+            wire: "",
+            shape: &S_WORKFLOW_GRAPH,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "MaxConcurrentRuns",
+            wire: "",
+            shape: &S_NULLABLE_INTEGER,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "BlueprintDetails",
+            wire: "",
+            shape: &S_BLUEPRINT_DETAILS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_WORKFLOW_DESCRIPTION_STRING: Shape =
+    Shape::String { min: None, max: Some(120000), pattern: None, values: &[], sensitive: false };
+static S_WORKFLOW_GRAPH: Shape = Shape::Structure(Structure {
+    name: "WorkflowGraph",
+    members: &[
+        Member {
+            name: "Nodes",
+            wire: "",
+            shape: &S_NODE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Edges",
+            wire: "",
+            shape: &S_EDGE_LIST,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_WORKFLOW_NAMES: Shape =
+    Shape::List(List { member: &S_NAME_STRING, element: "member", flattened: false, min: Some(1), max: Some(25) });
+static S_WORKFLOW_RUN: Shape = Shape::Structure(Structure {
+    name: "WorkflowRun",
+    members: &[
+        Member {
+            name: "Name",
+            wire: "",
+            shape: &S_NAME_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WorkflowRunId",
+            wire: "",
+            shape: &S_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "PreviousRunId",
+            wire: "",
+            shape: &S_ID_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WorkflowRunProperties",
+            wire: "",
+            shape: &S_WORKFLOW_RUN_PROPERTIES,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartedOn",
+            wire: "",
+            shape: &S_TIMESTAMP_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "CompletedOn",
+            wire: "",
+            shape: &S_TIMESTAMP_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Status",
+            wire: "",
+            shape: &S_WORKFLOW_RUN_STATUS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErrorMessage",
+            wire: "",
+            shape: &S_ERROR_STRING,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Statistics",
+            wire: "",
+            shape: &S_WORKFLOW_RUN_STATISTICS,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "Graph",
+            wire: "",
+            shape: &S_WORKFLOW_GRAPH,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StartingEventBatchCondition",
+            wire: "",
+            shape: &S_STARTING_EVENT_BATCH_CONDITION,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_WORKFLOW_RUN_PROPERTIES: Shape = Shape::Map(Map {
+    key: &S_ID_STRING,
+    value: &S_GENERIC_STRING,
+    key_name: "key",
+    value_name: "value",
+    flattened: false,
+    max: None,
+});
+static S_WORKFLOW_RUN_STATISTICS: Shape = Shape::Structure(Structure {
+    name: "WorkflowRunStatistics",
+    members: &[
+        Member {
+            name: "TotalActions",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "TimeoutActions",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "FailedActions",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "StoppedActions",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "SucceededActions",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "RunningActions",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "ErroredActions",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+        Member {
+            name: "WaitingActions",
+            wire: "",
+            shape: &S_INTEGER_VALUE,
+            required: false,
+            location: Location::Body,
+            idempotency_token: false,
+        },
+    ],
+    payload: None,
+});
+static S_WORKFLOW_RUN_STATUS: Shape = Shape::String {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["RUNNING", "COMPLETED", "STOPPING", "STOPPED", "ERROR"],
+    sensitive: false,
+};
+static S_WORKFLOW_RUNS: Shape =
+    Shape::List(List { member: &S_WORKFLOW_RUN, element: "member", flattened: false, min: Some(1), max: Some(1000) });
+static S_WORKFLOWS: Shape =
+    Shape::List(List { member: &S_WORKFLOW, element: "member", flattened: false, min: Some(1), max: Some(25) });
 static S_XML_CLASSIFIER: Shape = Shape::Structure(Structure {
     name: "XMLClassifier",
     members: &[
@@ -26501,6 +28118,10 @@ pub mod error {
     /// `IdempotentParameterMismatchException`.
     pub fn idempotent_parameter_mismatch_exception(message: impl Into<String>) -> Error {
         Error::new("IdempotentParameterMismatchException", 400, message)
+    }
+    /// `IllegalWorkflowStateException`.
+    pub fn illegal_workflow_state_exception(message: impl Into<String>) -> Error {
+        Error::new("IllegalWorkflowStateException", 400, message)
     }
     /// `InternalServiceException`.
     pub fn internal_service_exception(message: impl Into<String>) -> Error {

@@ -23,6 +23,7 @@ mod scope;
 mod tags;
 mod triggers;
 pub mod worker;
+mod workflows;
 
 use std::sync::Arc;
 

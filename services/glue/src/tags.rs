@@ -21,7 +21,9 @@ pub(crate) fn exists(tx: &mut Tx<'_>, scope: &Scope, arn: &str) -> Result<(), Er
         Some(("database", name)) => Some(scope.database(name)),
         Some(("table", path)) => path.split_once('/').map(|(database, name)| scope.table(database, name)),
         Some(("dataQualityRuleset", name)) => Some(scope.key("dq-ruleset").push(name)),
-        Some((kind @ ("connection" | "crawler" | "job" | "trigger"), name)) => Some(scope.key(kind).push(name)),
+        Some((kind @ ("connection" | "crawler" | "job" | "trigger" | "workflow"), name)) => {
+            Some(scope.key(kind).push(name))
+        }
         _ => None,
     };
     let found = match key {

@@ -2,7 +2,8 @@
 //!
 //! A conditional trigger looks only at what triggers have started, as on AWS: "Dependent jobs are only started if the job which
 //! completes was started by a trigger" (AWS Glue Developer Guide, "AWS Glue triggers"). What it has seen is kept in its record, in the
-//! transaction that records the end, so an end counts once. Not here: workflows, and triggers by events, which only those have.
+//! transaction that records the end, so an end counts once. Triggers of a workflow begin its runs and look at what those start
+//! (`crate::workflows`). Not here: triggers by events.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -19,6 +20,7 @@ use crate::Glue;
 use crate::crawlers::{self, Cron};
 use crate::jobs::{self, Origin};
 use crate::scope::Scope;
+use crate::workflows;
 
 const VERSION: u32 = 1;
 const AT_ONCE: usize = 4;
@@ -67,7 +69,11 @@ impl Record {
                 None => return invalid("A trigger of type SCHEDULED needs a Schedule"),
             },
             "CONDITIONAL" => check_predicate(trigger.predicate.as_ref())?,
-            _ => return invalid("Triggers of type EVENT start workflows, which are not in Lakerun"),
+            _ => {
+                return invalid(
+                    "Triggers of type EVENT are not in Lakerun: let a rule of EventBridge start a function or state machine that calls StartWorkflowRun",
+                );
+            }
         }
         for action in trigger.actions.iter().flatten() {
             if action.job_name.is_some() == action.crawler_name.is_some() {
@@ -110,15 +116,26 @@ impl Record {
         })
     }
 
+    pub(crate) fn is_active(&self) -> bool {
+        self.trigger.state.as_deref() == Some("ACTIVATED")
+    }
+
+    /// Notes the conditions, by their place, that an end meets.
+    pub(crate) fn meet(&self, ended: &Ended<'_>, met: &mut BTreeMap<String, Predecessor>) {
+        for (place, _) in self.conditions().iter().enumerate().filter(|(_, condition)| ended.meets(condition)) {
+            met.insert(place.to_string(), ended.predecessor());
+        }
+    }
+
     fn conditions(&self) -> &[Condition] {
         self.trigger.predicate.as_ref().and_then(|p| p.conditions.as_deref()).unwrap_or_default()
     }
 
-    /// Enough has happened since it last fired.
-    fn is_met(&self) -> bool {
+    /// Enough has happened.
+    pub(crate) fn is_met_by(&self, met: &BTreeMap<String, Predecessor>) -> bool {
         match self.trigger.predicate.as_ref().and_then(|p| p.logical.as_deref()) {
-            Some("ANY") => !self.met.is_empty(),
-            _ => self.met.len() == self.conditions().len(),
+            Some("ANY") => !met.is_empty(),
+            _ => met.len() == self.conditions().len(),
         }
     }
 }
@@ -150,6 +167,12 @@ pub(crate) enum Ended<'a> {
 }
 
 impl Ended<'_> {
+    pub(crate) fn state(&self) -> &str {
+        match self {
+            Self::Job { state, .. } | Self::Crawl { state, .. } => state,
+        }
+    }
+
     fn meets(&self, condition: &Condition) -> bool {
         let (name, state, wanted) = match self {
             Self::Job { name, state, .. } => (name, state, (&condition.job_name, &condition.state)),
@@ -172,18 +195,16 @@ impl Ended<'_> {
 pub(crate) fn observe(tx: &mut Tx<'_>, scope: &Scope, ended: &Ended<'_>, now: jiff::Timestamp) -> Result<(), Error> {
     let records: Vec<Record> = tx.list_json(all(scope), usize::MAX)?;
     for mut record in records {
-        if !record.is("CONDITIONAL") || record.trigger.state.as_deref() != Some("ACTIVATED") {
+        if !record.is("CONDITIONAL") || !record.is_active() || record.trigger.workflow_name.is_some() {
             continue;
         }
-        let met: Vec<usize> =
-            (0..record.conditions().len()).filter(|i| ended.meets(&record.conditions()[*i])).collect();
-        if met.is_empty() {
+        if !record.conditions().iter().any(|condition| ended.meets(condition)) {
             continue;
         }
-        for place in met {
-            record.met.insert(place.to_string(), ended.predecessor());
-        }
-        if record.is_met() {
+        let mut met = std::mem::take(&mut record.met);
+        record.meet(ended, &mut met);
+        record.met = met;
+        if record.is_met_by(&record.met) {
             let met = std::mem::take(&mut record.met).into_values();
             let predecessors: Vec<_> = met.filter(|p| p.job_name.is_some()).collect();
             fire(tx, scope, &record, &predecessors, now)?;
@@ -201,6 +222,9 @@ pub(crate) fn fire(
     predecessors: &[Predecessor],
     now: jiff::Timestamp,
 ) -> Result<(), Error> {
+    if workflows::begin_by(tx, scope, record, now)? {
+        return Ok(());
+    }
     for (place, action) in record.trigger.actions.iter().flatten().enumerate() {
         let id = id(record.name(), place, predecessors, now);
         match start(tx, scope, record.name(), action, &id, predecessors, now) {
@@ -213,7 +237,7 @@ pub(crate) fn fire(
     Ok(())
 }
 
-fn start(
+pub(crate) fn start(
     tx: &mut Tx<'_>,
     scope: &Scope,
     trigger: &str,
@@ -239,7 +263,7 @@ fn start(
 }
 
 /// 64 digits that name what one firing starts, the same however often its transaction is tried.
-fn id(trigger: &str, place: usize, predecessors: &[Predecessor], now: jiff::Timestamp) -> String {
+pub(crate) fn id(trigger: &str, place: usize, predecessors: &[Predecessor], now: jiff::Timestamp) -> String {
     let part = |salt: u64| {
         let mut hasher = DefaultHasher::new();
         (salt, trigger, place, now.as_nanosecond()).hash(&mut hasher);
@@ -316,7 +340,12 @@ fn scheduled(tx: &mut Tx<'_>, firing: &Firing, task: &str, now: jiff::Timestamp)
     plan(tx, &scope, &record, now)?;
     if record.trigger.state.as_deref() == Some("ACTIVATED") {
         let at = jiff::Timestamp::from_millisecond(firing.at).unwrap_or(now);
-        fire(tx, &scope, &record, &[], at.max(now))?;
+        match fire(tx, &scope, &record, &[], at.max(now)) {
+            Err(error) if error.status() < 500 => {
+                tracing::warn!(trigger = record.name(), %error, "a scheduled trigger could not fire");
+            }
+            other => other?,
+        }
     }
     Ok(())
 }

@@ -22,8 +22,8 @@ use crate::Glue;
 use crate::catalog;
 use crate::crawl::{self, Delete, Known, Policies, Report, Request, Target};
 use crate::scope::Scope;
-use crate::triggers;
 use crate::worker::{Connection, Job};
+use crate::{triggers, workflows};
 
 /// How often a crawl is begun again after its worker died, before it has failed.
 const TRIES: u32 = 3;
@@ -328,7 +328,9 @@ fn finish(tx: &mut Tx<'_>, payload: &Payload, end: &End<'_>) -> Result<(), Error
     if tx.get(&origin)?.is_some() {
         tx.delete(&origin)?;
         let crawl = triggers::Ended::Crawl { name: &payload.crawler, state: end.status };
-        triggers::observe(tx, &scope, &crawl, end.now)?;
+        if !workflows::observe(tx, &scope, &payload.run, &crawl, end.now)? {
+            triggers::observe(tx, &scope, &crawl, end.now)?;
+        }
     }
     Ok(())
 }

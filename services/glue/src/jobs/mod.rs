@@ -15,7 +15,7 @@ mod ops;
 mod records;
 mod run;
 
-pub(crate) use ops::{Origin, begin};
+pub(crate) use ops::{Origin, begin, stop_run};
 
 use std::sync::Arc;
 

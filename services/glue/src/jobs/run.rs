@@ -17,7 +17,7 @@ use wire::{Error, Timestamp};
 
 use super::records::{Ended, Place, RunRecord};
 use super::{Jobs, arguments, bookmarks, capacity, event, logs};
-use crate::{quality, triggers};
+use crate::{quality, triggers, workflows};
 
 /// Lines of output held before the script has to wait for the log.
 const LINES: usize = 1000;
@@ -150,7 +150,9 @@ impl Kind for Runs {
         // What comes after a failure comes after its last attempt.
         if !again && record.run.trigger_name.is_some() {
             let job = triggers::Ended::Job { name: &place.job, run: &place.run, state: record.state() };
-            triggers::observe(tx, &place.scope(), &job, ended.at)?;
+            if !workflows::observe(tx, &place.scope(), &place.run, &job, ended.at)? {
+                triggers::observe(tx, &place.scope(), &job, ended.at)?;
+            }
         }
         Ok(Next::Over)
     }

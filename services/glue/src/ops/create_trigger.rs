@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::triggers::{self, Record};
+use crate::workflows;
 
 #[async_trait]
 impl Handle<CreateTrigger> for Glue {
@@ -21,6 +22,7 @@ impl Handle<CreateTrigger> for Glue {
             schedule: req.schedule,
             actions: Some(req.actions),
             predicate: req.predicate,
+            workflow_name: req.workflow_name,
             ..Trigger::default()
         })?;
         cx.write(&self.store, move |tx| {
@@ -33,6 +35,7 @@ impl Handle<CreateTrigger> for Glue {
                     idempotent_parameter_mismatch_exception(message)
                 });
             }
+            workflows::check(tx, &scope, &record)?;
             if start {
                 record.set_state("ACTIVATED");
             }

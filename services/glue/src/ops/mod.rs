@@ -47,6 +47,7 @@ mod update_crawler_schedule;
 mod update_database;
 mod update_partition;
 mod update_table;
+mod workflows;
 
 use std::sync::Arc;
 
@@ -72,7 +73,7 @@ pub(crate) fn register(router: &Router, service: &Arc<Glue>) {
     operations!(router, service, api_glue:
         PutResourcePolicy, GetResourcePolicy, DeleteResourcePolicy,
         BatchCreatePartition, BatchDeleteConnection, BatchDeletePartition, BatchDeleteTable, BatchGetCrawlers,
-        BatchGetDataQualityResult, BatchGetPartition, BatchGetTriggers, BatchUpdatePartition, CreateClassifier,
+        BatchGetDataQualityResult, BatchGetPartition, BatchGetTriggers, BatchGetWorkflows, BatchUpdatePartition, CreateClassifier,
         CreateConnection, CreateCrawler, CreateDataQualityRuleset, CreateDatabase, CreatePartition, CreateTable,
         CreateTrigger, DeleteClassifier, DeleteConnection, DeleteCrawler, DeleteDataQualityRuleset, DeleteDatabase,
         DeletePartition, DeleteTable, DeleteTableVersion, DeleteTrigger, GetClassifier, GetClassifiers, GetConnection,
@@ -82,7 +83,9 @@ pub(crate) fn register(router: &Router, service: &Arc<Glue>) {
         ListDataQualityResults, ListDataQualityRulesets, ListTriggers, SearchTables, StartCrawler,
         StartCrawlerSchedule, StartTrigger, StopCrawler, StopCrawlerSchedule, StopTrigger, TagResource, UntagResource,
         UpdateClassifier, UpdateConnection, UpdateCrawler, UpdateCrawlerSchedule, UpdateDataQualityRuleset,
-        UpdateDatabase, UpdatePartition, UpdateTable, UpdateTrigger);
+        UpdateDatabase, UpdatePartition, UpdateTable, UpdateTrigger,
+        CreateWorkflow, DeleteWorkflow, GetWorkflow, GetWorkflowRun, GetWorkflowRunProperties, GetWorkflowRuns,
+        ListWorkflows, PutWorkflowRunProperties, StartWorkflowRun, StopWorkflowRun, UpdateWorkflow);
 }
 
 fn detail(code: &str, message: &str) -> ErrorDetail {

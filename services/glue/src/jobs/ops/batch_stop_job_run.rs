@@ -11,6 +11,7 @@ use wire::{Error, Timestamp};
 use crate::jobs::Jobs;
 use crate::jobs::records::{Place, RunRecord};
 use crate::jobs::run::Runs;
+use crate::scope::Scope;
 
 #[async_trait]
 impl Handle<BatchStopJobRun> for Jobs {
@@ -37,6 +38,24 @@ impl Handle<BatchStopJobRun> for Jobs {
         })
         .await
     }
+}
+
+/// Stops a run that something else has started, its later attempts with it; one that is over is left.
+pub(crate) fn stop_run(tx: &mut Tx<'_>, scope: &Scope, job: &str, run: &str, now: Timestamp) -> Result<(), Error> {
+    let place = |run: &str| Place {
+        account: scope.account.clone(),
+        region: scope.region.clone(),
+        job: job.to_owned(),
+        run: run.to_owned(),
+    };
+    let mut attempt = 0;
+    let mut last = place(run);
+    while tx.get(last.record())?.is_some() {
+        stop(tx, &last, now)?;
+        attempt += 1;
+        last = place(&format!("{run}_attempt_{attempt}"));
+    }
+    Ok(())
 }
 
 /// What speaks against it, as code and message.

@@ -14,4 +14,5 @@ mod reset_job_bookmark;
 mod start_job_run;
 mod update_job;
 
+pub(crate) use batch_stop_job_run::stop_run;
 pub(crate) use start_job_run::{Origin, begin};
