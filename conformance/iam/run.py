@@ -58,7 +58,8 @@ def error(call, **arguments):
 
 def denied(name, call, **arguments):
     code = error(call, **arguments)
-    check(name, "AccessDenied" in code, code or "it was let in")
+    # SNS says it in its own word.
+    check(name, "AccessDenied" in code or code == "AuthorizationError", code or "it was let in")
 
 
 def may(name, call, **arguments):

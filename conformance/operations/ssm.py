@@ -41,7 +41,7 @@ def parameters():
     refused("ParameterVersionNotFound", "", ssm().get_parameter, Name=f"{root}/a:9")
     refused("ValidationException", "names", ssm().get_parameters, Names=[])
     refused("ValidationException", "", ssm().get_parameters_by_path, Path="no-slash")
-    refused("InvalidFilterKey", "", ssm().describe_parameters, ParameterFilters=[{"Key": "Colour", "Values": ["red"]}])
+    refused("ValidationException", "parameterFilters.1.member.key", ssm().describe_parameters, ParameterFilters=[{"Key": "Colour", "Values": ["red"]}])
     ssm().delete_parameter(Name=f"{root}/a")
     refused("ParameterNotFound", "", ssm().delete_parameter, Name=f"{root}/a")
     deleted = ssm().delete_parameters(Names=[f"{root}/l", f"{root}/deep/s", f"{root}/no"])
