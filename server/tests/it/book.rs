@@ -92,6 +92,21 @@ fn the_books_links_lead_somewhere() {
 }
 
 #[test]
+fn every_page_stands_in_the_books_contents() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let contents = std::fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
+    let named: Vec<&str> = links(&contents).map(|(_, target)| target).collect();
+    for folder in ["", "decisions"] {
+        for entry in std::fs::read_dir(docs.join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+            let page = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            let is_page = Path::new(&page).extension().is_some_and(|kind| kind == "md") && page != "SUMMARY.md";
+            assert!(!is_page || named.contains(&page.as_str()), "docs/SUMMARY.md lacks {page}");
+        }
+    }
+}
+
+#[test]
 fn every_promise_is_held_by_a_test_that_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let page = std::fs::read_to_string(root.join("docs/promises.md")).unwrap();
