@@ -45,6 +45,11 @@ impl Arn {
     }
 }
 
+/// Whether a text is an account's id: twelve digits.
+pub fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 impl fmt::Display for Arn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { partition, service, region, account, resource } = self;
@@ -55,6 +60,12 @@ impl fmt::Display for Arn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accounts_have_twelve_digits() {
+        let are = ["123456789012", "", "12345678901", "1234567890123", "12345678901a"].map(is_account_id);
+        assert_eq!(are, [true, false, false, false, false]);
+    }
 
     #[test]
     fn parse_and_print() {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use service::policy::one_or_many;
+use wire::arn::is_account_id;
 
 /// Who may do what.
 pub(crate) struct Granted<'a> {
@@ -13,8 +14,7 @@ pub(crate) struct Granted<'a> {
 
 /// What of this is no id of an account, as it stands in AWS's messages; of an empty list it is nothing at all.
 pub(crate) fn not_accounts(accounts: &[String]) -> Option<String> {
-    let is_account = |id: &&String| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
-    let wrong: Vec<&str> = accounts.iter().filter(|id| !is_account(id)).map(String::as_str).collect();
+    let wrong: Vec<&str> = accounts.iter().map(String::as_str).filter(|id| !is_account_id(id)).collect();
     (accounts.is_empty() || !wrong.is_empty()).then(|| wrong.join(", "))
 }
 

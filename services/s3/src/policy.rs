@@ -126,7 +126,7 @@ fn principal(principal: &Value, known: &Known) -> Result<()> {
                     let name = name.as_str().ok_or_else(invalid)?;
                     let valid = match kind.as_str() {
                         "AWS" if name == "*" => true,
-                        "AWS" if name.len() == 12 && name.bytes().all(|b| b.is_ascii_digit()) => known.exists(name),
+                        "AWS" if wire::arn::is_account_id(name) => known.exists(name),
                         "AWS" => wire::arn::Arn::parse(name).is_some_and(|arn| {
                             ["iam", "sts"].contains(&arn.service.as_str()) && known.exists(&arn.account)
                         }),

@@ -146,7 +146,7 @@ impl Request<'_> {
     /// Whether the resource is another account's than the caller's. What no account owns, such as AWS's own policies, is nobody else's.
     pub(super) fn is_foreign(&self) -> bool {
         let account = self.resource.split(':').nth(4).unwrap_or_default();
-        account.len() == 12 && account.bytes().all(|digit| digit.is_ascii_digit()) && account != self.cx.account()
+        wire::arn::is_account_id(account) && account != self.cx.account()
     }
 
     /// The keys that every request has.

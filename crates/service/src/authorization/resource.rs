@@ -153,7 +153,7 @@ async fn member(
         "url" if value.starts_with("http") => {
             let mut parts = value.trim_end_matches('/').rsplit('/');
             let name = parts.next().unwrap_or_default();
-            let owner = parts.next().filter(|part| part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit()));
+            let owner = parts.next().filter(|part| wire::arn::is_account_id(part));
             Some(match owner {
                 Some(owner) => Part::Whole(format!("arn:aws:sqs:{}:{owner}:{name}", cx.region())),
                 None => Part::Text(name.to_owned()),

@@ -39,7 +39,7 @@ fn statement(req: &AddPermissionRequest, resource: &str) -> Value {
     let principal = match req.principal.as_str() {
         "*" => json!("*"),
         service if service.ends_with(".amazonaws.com") => json!({ "Service": service }),
-        id if id.len() == 12 && id.bytes().all(|digit| digit.is_ascii_digit()) => {
+        id if wire::arn::is_account_id(id) => {
             json!({ "AWS": format!("arn:aws:iam::{id}:root") })
         }
         arn => json!({ "AWS": arn }),

@@ -92,7 +92,7 @@ impl Place {
     pub(super) fn of_url(cx: &Cx, url: &str) -> Self {
         let mut parts = url.trim_end_matches('/').rsplit('/');
         let name = parts.next().unwrap_or_default();
-        let account = parts.next().filter(|part| part.len() == 12 && part.bytes().all(|b| b.is_ascii_digit()));
+        let account = parts.next().filter(|part| wire::arn::is_account_id(part));
         Self {
             account: account.map_or_else(|| cx.account().to_owned(), str::to_owned),
             region: cx.region().to_owned(),
