@@ -170,7 +170,10 @@ def drift():
     body["Resources"] |= {"R": {"Type": "AWS::SQS::Queue"}, "W": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
     name, id = stack(json.dumps(body))
     equal(statuses(), {})
+    told = lambda: cf().describe_stacks(StackName=name)["Stacks"][0]["DriftInformation"]
+    equal(told(), {"StackDriftStatus": "NOT_CHECKED"})
     equal(detected(), ("IN_SYNC", 0))
+    equal(told()["StackDriftStatus"], "IN_SYNC")
     # A handle is of no type that can be looked at.
     equal(statuses(), {"Q": "IN_SYNC", "R": "IN_SYNC"})
     urls = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in cf().list_stack_resources(StackName=name)["StackResourceSummaries"]}
@@ -179,6 +182,9 @@ def drift():
     holds(one, StackId=id, LogicalResourceId="Q", PhysicalResourceId=urls["Q"], ResourceType="AWS::SQS::Queue", StackResourceDriftStatus="MODIFIED",
           PropertyDifferences=[{"PropertyPath": "/DelaySeconds", "ExpectedValue": "0", "ActualValue": "7", "DifferenceType": "NOT_EQUAL"}])
     equal((str(json.loads(one["ExpectedProperties"])["DelaySeconds"]), str(json.loads(one["ActualProperties"])["DelaySeconds"])), ("0", "7"))
+    # What was found of one resource is kept beside the others, and counts for the stack.
+    equal(statuses(), {"Q": "MODIFIED", "R": "IN_SYNC"})
+    equal(told()["StackDriftStatus"], "DRIFTED")
     equal(detected(), ("DRIFTED", 1))
     client("sqs").delete_queue(QueueUrl=urls["R"])
     equal(detected(), ("DRIFTED", 2))
@@ -187,6 +193,8 @@ def drift():
     equal(statuses(StackResourceDriftStatusFilters=["IN_SYNC"]), {})
     assert "ActualProperties" not in cf().detect_stack_resource_drift(StackName=name, LogicalResourceId="R")["StackResourceDrift"]
     equal(detected(LogicalResourceIds=["Q"]), ("DRIFTED", 1))
+    equal(statuses(), {"Q": "MODIFIED", "R": "DELETED"})
+    refused("ValidationError", "X", cf().detect_stack_drift, StackName=name, LogicalResourceIds=["X"])
     nowhere = "b78ac9b0-dec1-11e7-a451-503a3example"
     refused("ValidationError", nowhere, cf().describe_stack_drift_detection_status, StackDriftDetectionId=nowhere)
     refused("ValidationError", "X", cf().detect_stack_resource_drift, StackName=name, LogicalResourceId="X")

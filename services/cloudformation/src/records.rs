@@ -209,6 +209,10 @@ pub(crate) fn deleted(account: &str, region: &str) -> Key {
 pub(crate) fn events(account: &str, region: &str, stack_id: &str) -> Key {
     base(account, region, "event").push(stack_id)
 }
+/// What detections of drift have found of a stack.
+pub(crate) fn drifts(stack: &StackRecord) -> Key {
+    base(&stack.account, &stack.region, "drifts").push(&stack.id)
+}
 pub(crate) fn event_counter(account: &str, region: &str, stack_id: &str) -> Key {
     base(account, region, "event-counter").push(stack_id)
 }

@@ -81,6 +81,7 @@ pub(crate) fn save(tx: &mut Tx<'_>, stack: &StackRecord) -> Result<()> {
     let live: Key = records::stack(&stack.account, &stack.region, &stack.name);
     if stack.status == "DELETE_COMPLETE" {
         tx.delete(&live)?;
+        tx.delete(records::drifts(stack))?;
         tx.put_json(records::deleted(&stack.account, &stack.region).push(&stack.id), stack)?;
     } else {
         tx.put_json(&live, stack)?;

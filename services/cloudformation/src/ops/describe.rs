@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use service::{Cx, Handle};
 use wire::{Error, Timestamp};
 
+use super::drift::Drifts;
 use super::tag_list;
 use crate::parameters::no_echo;
 use crate::records::{self, EventRecord, ResourceRecord, StackRecord};
@@ -22,7 +23,11 @@ impl Handle<api::DescribeStacks> for CloudFormation {
             Some(name) => vec![self.stack(cx, &name).await?],
             None => self.live(cx).await?,
         };
-        Ok(api::DescribeStacksOutput { stacks: Some(found.iter().map(stack).collect()), next_token: None })
+        let stacks = self
+            .store
+            .read(|tx| found.iter().map(|one| Ok(stack(one, Drifts::load(tx, one)?.as_ref()))).collect::<Result<_>>())
+            .await?;
+        Ok(api::DescribeStacksOutput { stacks: Some(stacks), next_token: None })
     }
 }
 
@@ -192,7 +197,7 @@ fn description(stack: &StackRecord) -> Option<String> {
     Template::parse(&stack.template).ok().and_then(|t| t.description)
 }
 
-fn stack(record: &StackRecord) -> api::Stack {
+fn stack(record: &StackRecord, drifts: Option<&Drifts>) -> api::Stack {
     let template = Template::parse(&record.template).unwrap_or_default();
     let parameters = record.parameters.iter().map(|(key, value)| {
         let hidden = template.parameters.get(key).is_some_and(no_echo);
@@ -233,8 +238,8 @@ fn stack(record: &StackRecord) -> api::Stack {
         tags: Some(tag_list(&record.tags)),
         enable_termination_protection: Some(record.protected),
         drift_information: Some(api::StackDriftInformation {
-            stack_drift_status: "NOT_CHECKED".to_owned(),
-            last_check_timestamp: None,
+            stack_drift_status: drifts.map_or("NOT_CHECKED", Drifts::status).to_owned(),
+            last_check_timestamp: drifts.and_then(Drifts::checked),
         }),
         ..Default::default()
     }

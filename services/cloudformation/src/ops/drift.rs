@@ -1,11 +1,14 @@
 //! Drift: what of a stack's resources is not as its template says. Types of which nothing can be told are not looked at, as on AWS.
 //! Source: CloudFormation User Guide, "Detect unmanaged configuration changes to stacks and resources with drift detection".
 
+use std::collections::BTreeMap;
+
 use api_cloudformation as api;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::{Cx, Handle};
+use store::Tx;
 use wire::Timestamp;
 
 use crate::parameters::text;
@@ -23,6 +26,51 @@ struct Detection {
     stack_id: String,
     at_ms: i64,
     resources: Vec<Drift>,
+}
+
+/// What was found last of each of a stack's resources, by their logical ids.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Drifts {
+    /// Version of the record's form.
+    version: u32,
+    /// Of the last looking, at the stack or at one of its resources.
+    at_ms: i64,
+    resources: BTreeMap<String, Drift>,
+}
+
+impl Drifts {
+    /// What is known of a stack, its resources that are no more left out.
+    pub(super) fn load(tx: &mut Tx<'_>, stack: &StackRecord) -> Result<Option<Self>> {
+        let mut found: Option<Self> = tx.get_json(records::drifts(stack))?;
+        if let Some(found) = &mut found {
+            found.resources.retain(|name, _| stack.resources.contains_key(name));
+        }
+        Ok(found)
+    }
+
+    /// Adds what a looking has found.
+    fn keep(tx: &mut Tx<'_>, stack: &StackRecord, at_ms: i64, found: &[Drift]) -> Result<()> {
+        let mut all = Self::load(tx, stack)?.unwrap_or_default();
+        (all.version, all.at_ms) = (1, at_ms);
+        all.resources.extend(found.iter().map(|one| (one.logical_id.clone(), one.clone())));
+        Ok(tx.put_json(records::drifts(stack), &all)?)
+    }
+
+    pub(super) fn status(&self) -> &'static str {
+        stack_status(drifted(self.resources.values()))
+    }
+
+    pub(super) fn checked(&self) -> Option<Timestamp> {
+        Timestamp::from_millis(self.at_ms).into()
+    }
+}
+
+fn drifted<'a>(resources: impl IntoIterator<Item = &'a Drift>) -> usize {
+    resources.into_iter().filter(|one| one.status != "IN_SYNC").count()
+}
+
+const fn stack_status(drifted: usize) -> &'static str {
+    if drifted == 0 { "IN_SYNC" } else { "DRIFTED" }
 }
 
 /// One resource as it was found.
@@ -54,6 +102,9 @@ impl Handle<api::DetectStackDrift> for CloudFormation {
         let stack = self.stack(cx, &input.stack_name).await?;
         check_state(&stack)?;
         let wanted = input.logical_resource_ids.unwrap_or_default();
+        if let Some(name) = wanted.iter().find(|name| !stack.resources.contains_key(*name)) {
+            return Err(no_resource(name, &stack));
+        }
         let mut found = Vec::new();
         for (name, record) in &stack.resources {
             if wanted.is_empty() || wanted.contains(name) {
@@ -70,7 +121,7 @@ impl Handle<api::DetectStackDrift> for CloudFormation {
         let (account, region) = (stack.account.clone(), stack.region.clone());
         cx.write(&self.store, move |tx| {
             tx.put_json(records::base(&account, &region, "drift-detection").push(&detection.id), &detection)?;
-            tx.put_json(records::base(&account, &region, "drift").push(&detection.stack_id), &detection)?;
+            Drifts::keep(tx, &stack, detection.at_ms, &detection.resources)?;
             Ok(api::DetectStackDriftOutput { stack_drift_detection_id: detection.id.clone() })
         })
         .await
@@ -89,11 +140,11 @@ impl Handle<api::DescribeStackDriftDetectionStatus> for CloudFormation {
         let found = found.ok_or_else(|| {
             validation(format!("Drift detection with id {} does not exist", input.stack_drift_detection_id))
         })?;
-        let drifted = found.resources.iter().filter(|one| one.status != "IN_SYNC").count();
+        let drifted = drifted(&found.resources);
         Ok(api::DescribeStackDriftDetectionStatusOutput {
             stack_id: found.stack_id,
             stack_drift_detection_id: found.id,
-            stack_drift_status: Some(if drifted == 0 { "IN_SYNC" } else { "DRIFTED" }.to_owned()),
+            stack_drift_status: Some(stack_status(drifted).to_owned()),
             detection_status: "DETECTION_COMPLETE".to_owned(),
             drifted_stack_resource_count: i32::try_from(drifted).ok(),
             timestamp: Timestamp::from_millis(found.at_ms),
@@ -110,9 +161,8 @@ impl Handle<api::DescribeStackResourceDrifts> for CloudFormation {
         input: api::DescribeStackResourceDriftsInput,
     ) -> Result<api::DescribeStackResourceDriftsOutput> {
         let stack = self.stack(cx, &input.stack_name).await?;
-        let key = records::base(&stack.account, &stack.region, "drift").push(&stack.id);
-        let found: Option<Detection> = self.store.read(|tx| tx.get_json(&key)).await?;
-        let mut all = found.map(|found| found.resources).unwrap_or_default();
+        let found = self.store.read(|tx| Drifts::load(tx, &stack)).await?;
+        let mut all: Vec<Drift> = found.map(|found| found.resources.into_values().collect()).unwrap_or_default();
         if let Some(wanted) = input.stack_resource_drift_status_filters {
             all.retain(|one| wanted.contains(&one.status));
         }
@@ -137,16 +187,21 @@ impl Handle<api::DetectStackResourceDrift> for CloudFormation {
         let stack = self.stack(cx, &input.stack_name).await?;
         check_state(&stack)?;
         let name = &input.logical_resource_id;
-        let record = stack
-            .resources
-            .get(name)
-            .ok_or_else(|| validation(format!("Resource {name} does not exist for stack {}", stack.name)))?;
+        let record = stack.resources.get(name).ok_or_else(|| no_resource(name, &stack))?;
         let drift = self
             .drift(cx, &stack, name, record)
             .await?
             .ok_or_else(|| validation(format!("Resource type {} is not supported for drift detection", record.kind)))?;
-        Ok(api::DetectStackResourceDriftOutput { stack_resource_drift: shape(&stack.id, drift) })
+        cx.write(&self.store, move |tx| {
+            Drifts::keep(tx, &stack, drift.at_ms, std::slice::from_ref(&drift))?;
+            Ok(api::DetectStackResourceDriftOutput { stack_resource_drift: shape(&stack.id, drift.clone()) })
+        })
+        .await
     }
+}
+
+fn no_resource(name: &str, stack: &StackRecord) -> wire::Error {
+    validation(format!("Resource {name} does not exist for stack {}", stack.name))
 }
 
 /// Source: CloudFormation API Reference, DetectStackDrift.
