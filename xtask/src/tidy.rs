@@ -64,6 +64,7 @@ fn layer(manifest: &str) -> Option<&'static str> {
         _ => match path.split('/').nth(2)? {
             "wire" => "wire",
             "asl" => "asl",
+            "jsonata" | "jsonpath" | "meter" => "expressions",
             "store" => "store",
             "service" => "service",
             "trino-functions" => "functions",
@@ -72,7 +73,8 @@ fn layer(manifest: &str) -> Option<&'static str> {
     })
 }
 
-/// The only edges between our crates: server (over server/front), sim → services → engine, compute, query → service → store → asl → wire; api → wire.
+/// The only edges between our crates: server (over server/front), sim → services → engine, compute, query → service → store → asl → wire,
+/// jsonata, jsonpath → meter; api → wire.
 fn allowed(from: &str, to: &str) -> bool {
     let below: &[&str] = match from {
         "server" => &["server", "services", "platform", "service", "store", "wire"],
@@ -80,7 +82,9 @@ fn allowed(from: &str, to: &str) -> bool {
         "services" => &["api", "platform", "service", "store", "asl", "wire"],
         "platform" => &["functions", "service", "store", "asl", "wire"],
         "service" => &["store", "wire"],
-        "store" | "asl" | "api" => &["wire"],
+        "asl" => &["expressions", "wire"],
+        "expressions" => &["expressions"],
+        "store" | "api" => &["wire"],
         _ => &[],
     };
     below.contains(&to)

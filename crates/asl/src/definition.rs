@@ -96,7 +96,7 @@ pub(crate) enum Selection {
 pub(crate) enum ResultPath {
     Replace,
     Discard,
-    Into(crate::path::Path),
+    Into(jsonpath::Path),
 }
 
 #[derive(Debug)]

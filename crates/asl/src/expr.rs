@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::context::Context;
 use crate::intrinsics::Call;
-use crate::jsonata::{Environment, Query, QueryError};
-use crate::meter::Meter;
-use crate::path::{Path, PathError};
 use crate::random::Random;
 use crate::time::Timestamp;
+use jsonata::{Environment, Query, QueryError};
+use jsonpath::{Path, PathError};
+use meter::Meter;
 
 /// A parsed reference.
 #[derive(Clone, Debug, PartialEq)]
@@ -210,9 +210,9 @@ impl Scope<'_> {
     fn query(&self, query: &Query, reads: Reads) -> Result<Value, EvalError> {
         let states = self.states_with(reads);
         let environment = Environment {
-            states: &states,
+            named: ("states", &states),
             variables: self.variables,
-            now: self.now,
+            now: jsonata::Timestamp(self.now.0),
             random: self.random,
             meter: &self.meter,
         };

@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use crate::context::Context;
 use crate::definition::{Definition, MachineType};
 use crate::expr::{Expr, Scope};
-use crate::jsonata::{Environment, Query};
 use crate::machine::Info;
-use crate::meter::Meter;
-use crate::random::Random;
+use crate::random::{Chance as _, Random};
 use crate::time::Timestamp;
+use jsonata::{Environment, Query};
+use meter::Meter;
 
 const CASES: u64 = 3000;
 
@@ -261,9 +261,9 @@ fn jsonata_ends() {
         if let Ok(query) = Query::parse(text) {
             query.references();
             let environment = Environment {
-                states: &states,
+                named: ("states", &states),
                 variables: &[],
-                now: Timestamp(0),
+                now: jsonata::Timestamp(0),
                 random: &random,
                 meter: &Meter::default(),
             };

@@ -5,8 +5,8 @@
 //!
 //! * [`Definition`] is the typed model; [`Definition::parse`] reports what AWS reports ([`Diagnostic`]).
 //! * [`Execution`] runs one: [`Execution::handle`] is the only way in.
-//! * [`path`] is JSONPath as Step Functions understands it, `intrinsics` the `States.*` functions, `template` the payload templates.
-//! * `jsonata` evaluates the expressions of JSONata states.
+//! * `intrinsics` are the `States.*` functions, `template` the payload templates, `expr` what stands in them: paths (crate `jsonpath`) and
+//!   JSONata (crate `jsonata`).
 //! * [`MapRun`] is the run of a Distributed Map: a machine of its own, beside the execution whose Map it is.
 //!
 //! Not here: the integrations, the reading of items and the writing of results, the store.
@@ -23,11 +23,8 @@ mod history;
 mod hostile;
 mod intrinsics;
 mod json;
-mod jsonata;
 mod machine;
-mod meter;
 mod parse;
-pub mod path;
 mod payload;
 mod random;
 mod template;

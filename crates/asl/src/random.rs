@@ -1,5 +1,6 @@
 //! Chance that can be replayed: SplitMix64 over a seed that the machine keeps.
 
+pub(crate) use jsonata::Chance;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -9,47 +10,14 @@ impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
+}
 
-    pub(crate) fn next(&mut self) -> u64 {
+impl Chance for Random {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     }
-
-    /// A number in `[0, 1)`.
-    pub(crate) fn fraction(&mut self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
-        let numerator = (self.next() >> 11) as f64;
-        numerator / 9_007_199_254_740_992.0
-    }
-
-    pub(crate) fn uuid(&mut self) -> String {
-        let high = (self.next() & 0xFFFF_FFFF_FFFF_0FFF) | 0x4000;
-        let low = (self.next() & 0x3FFF_FFFF_FFFF_FFFF) | 0x8000_0000_0000_0000;
-        format!(
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            high >> 32,
-            (high >> 16) & 0xFFFF,
-            high & 0xFFFF,
-            low >> 48,
-            low & 0xFFFF_FFFF_FFFF
-        )
-    }
-}
-
-/// The first number that `java.util.Random` draws from a seed, in `[0, 1)`: what AWS gives for a seeded `$random`.
-pub(crate) fn java_fraction(seed: i64) -> f64 {
-    const MULTIPLIER: u64 = 0x5_DEEC_E66D;
-    const MASK: u64 = (1 << 48) - 1;
-    let mut state = (seed.cast_unsigned() ^ MULTIPLIER) & MASK;
-    let mut next = |bits: u32| {
-        state = (state.wrapping_mul(MULTIPLIER).wrapping_add(0xB)) & MASK;
-        state >> (48 - bits)
-    };
-    let (high, low) = (next(26), next(27));
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
-    let numerator = ((high << 27) + low) as f64;
-    numerator / 9_007_199_254_740_992.0
 }

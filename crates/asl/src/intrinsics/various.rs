@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::random::Random;
+use crate::random::{Chance, Random};
 
 /// Only the shallow merge exists, on AWS as well.
 pub(super) fn json_merge(arguments: &[Value], _: &mut Random) -> Result<Value, String> {

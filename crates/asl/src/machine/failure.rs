@@ -12,6 +12,7 @@ use crate::definition::{Catcher, Retrier, State, StateKind};
 use crate::expr::{EvalError, Expr};
 use crate::history::Details;
 use crate::payload::Payload;
+use crate::random::Chance as _;
 use crate::template::TemplateError;
 
 /// A reference path that cannot be followed.

@@ -7,8 +7,8 @@ use crate::check::Diagnostic;
 use crate::choice::not_a_reference;
 use crate::definition::{Amount, Language, ResultPath, Selection, Text};
 use crate::expr::{Expr, QueryFault};
-use crate::path::Path;
 use crate::template::{Template, query_text};
+use jsonpath::Path;
 
 /// The largest number of seconds or of anything else. Source: AWS's answer to a Wait of 10,000,000,000,000,000 seconds.
 const MAX_NUMBER: u64 = 99_999_999;

@@ -14,6 +14,7 @@ use crate::machine::frame::{Frame, Phase, RunRef};
 use crate::machine::states::no_array;
 use crate::machine::{Command, Execution, Redrive, Status, TaskId, Turn};
 use crate::payload::Payload;
+use crate::random::Chance as _;
 use crate::value::written_integer;
 
 /// After these a redrive begins another run. Source: Developer Guide, "Redriving Map Runs".

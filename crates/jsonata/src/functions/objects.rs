@@ -2,9 +2,9 @@
 
 use super::Arguments;
 use super::arrays::{append, callback};
-use crate::jsonata::eval::Machine;
-use crate::jsonata::failure::{Failure, Result};
-use crate::jsonata::value::{Members, Val, truth};
+use crate::eval::Machine;
+use crate::failure::{Failure, Result};
+use crate::value::{Members, Val, truth};
 
 pub(super) fn boolean<'a>(_: &mut Machine<'a>, arguments: &Arguments<'a>, _: &Val<'a>) -> Result<Val<'a>> {
     Ok(truth(arguments.get(0))?.map_or(Val::Undefined, Val::Bool))
@@ -136,7 +136,7 @@ pub(super) fn clone<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _:
 }
 
 /// A copy that shares nothing with the original.
-pub(in crate::jsonata) fn clone_value<'a>(machine: &mut Machine<'a>, value: &Val<'a>) -> Result<Val<'a>> {
+pub(crate) fn clone_value<'a>(machine: &mut Machine<'a>, value: &Val<'a>) -> Result<Val<'a>> {
     machine.charge(1)?;
     if let Some(items) = value.items() {
         let items = items.iter().map(|item| clone_value(machine, &item)).collect::<Result<Vec<_>>>()?;

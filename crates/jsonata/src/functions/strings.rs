@@ -6,11 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Arguments;
-use crate::jsonata::eval::Machine;
-use crate::jsonata::failure::{Failure, Result};
-use crate::jsonata::pattern::Pattern;
-use crate::jsonata::text;
-use crate::jsonata::value::{Function, Members, Val, number_text};
+use crate::eval::Machine;
+use crate::failure::{Failure, Result};
+use crate::pattern::Pattern;
+use crate::text;
+use crate::value::{Function, Members, Val, number_text};
 
 pub(super) fn string<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _: &Val<'a>) -> Result<Val<'a>> {
     let pretty = matches!(arguments.get(1), Val::Bool(true));
@@ -123,7 +123,7 @@ pub(super) fn join<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _: 
             joined.push_str(separator);
         }
         joined.push_str(item.as_str().unwrap_or(""));
-        if joined.len() > crate::jsonata::value::MAX_BYTES {
+        if joined.len() > crate::value::MAX_BYTES {
             return Err(Failure::too_large());
         }
     }
@@ -237,7 +237,7 @@ fn utf16_length(text: &str) -> usize {
 }
 
 /// What calling a regular expression gives: its first match from a place on.
-pub(in crate::jsonata) fn first_match<'a>(
+pub(crate) fn first_match<'a>(
     machine: &mut Machine<'a>,
     pattern: &Arc<Pattern>,
     text: &Arc<str>,
@@ -406,7 +406,7 @@ pub(super) fn replace<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, 
             }
         }
         at = one.end.max(at);
-        if result.len() > crate::jsonata::value::MAX_BYTES {
+        if result.len() > crate::value::MAX_BYTES {
             return Err(Failure::too_large());
         }
     }

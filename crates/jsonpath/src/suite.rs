@@ -1,12 +1,12 @@
-//! The compliance suite of RFC 9535 (`tests/data/`, BSD-2), as far as Jayway, whose dialect Step Functions has, agrees with it.
+//! The compliance suite of RFC 9535 (`tests/data/`, BSD-2), as far as Jayway agrees with it.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
+use meter::Meter;
 use serde_json::Value;
 
 use super::{Path, PathError};
-use crate::meter::Meter;
 
 /// With its filters in parentheses, as Jayway wants them.
 fn in_parentheses(selector: &str) -> String {
@@ -102,7 +102,7 @@ fn reason(name: &str, selector: &str) -> Option<&'static str> {
 /// `docs/decisions/006-jsonpath.md` says what is behind each reason.
 #[test]
 fn the_rfcs_suite_passes_where_jayway_agrees() {
-    let packed = include_bytes!("../../tests/data/jsonpath-suite.json.gz");
+    let packed = include_bytes!("../tests/data/suite.json.gz");
     let mut text = String::new();
     flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
     let cases: Vec<Value> = serde_json::from_str(&text).unwrap();

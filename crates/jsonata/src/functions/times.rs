@@ -1,11 +1,11 @@
 //! Functions over times, and numbers by picture.
 
 use super::Arguments;
-use crate::jsonata::eval::Machine;
-use crate::jsonata::failure::{Failure, Result};
-use crate::jsonata::pictures::{self, PictureError};
-use crate::jsonata::value::Val;
-use crate::time::Timestamp;
+use crate::Timestamp;
+use crate::eval::Machine;
+use crate::failure::{Failure, Result};
+use crate::pictures::{self, PictureError};
+use crate::value::Val;
 
 fn refused(error: PictureError) -> Box<Failure> {
     Failure::saying(error.code, error.sentence)

@@ -143,8 +143,8 @@ impl<'a> Machine<'a> {
             }
             at = frame.parent;
         }
-        if name == "states" {
-            return Val::json(self.environment.states);
+        if name == self.environment.named.0 {
+            return Val::json(self.environment.named.1);
         }
         for scope in self.environment.variables {
             if let Some(value) = scope.get(name) {

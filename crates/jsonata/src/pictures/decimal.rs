@@ -244,7 +244,7 @@ impl Layout {
     }
 }
 
-pub(in crate::jsonata) fn format(value: f64, picture: &str, options: &[(String, String)]) -> Result<String> {
+pub(crate) fn format(value: f64, picture: &str, options: &[(String, String)]) -> Result<String> {
     let symbols = Symbols::with(options);
     let pictures: Vec<&str> =
         if symbols.pattern.is_empty() { vec![picture] } else { picture.split(&symbols.pattern).collect() };
@@ -301,7 +301,7 @@ fn split_exponent(value: f64, scale: usize) -> (f64, Option<i32>) {
 
 fn digits(mantissa: f64, layout: &Layout, part: &Parts, symbols: &Symbols) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a picture's length is small")]
-    let rounded = crate::jsonata::functions::rounded(mantissa, layout.most_fraction as f64);
+    let rounded = crate::functions::rounded(mantissa, layout.most_fraction as f64);
     let written = format!("{:.*}", layout.most_fraction, rounded.abs());
     let (whole, fraction) = written.split_once('.').unwrap_or((&written, ""));
     let whole = whole.trim_start_matches('0');

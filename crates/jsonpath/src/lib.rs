@@ -1,10 +1,11 @@
-//! JSONPath in the dialect of Step Functions, which is Jayway's: `$.a.b`, `$['a b']`, `[0]`, `[-1]`, `[1,2]`, `[1:3]`, `*`, `..`, and
+//! JSONPath in Jayway's dialect: `$.a.b`, `$['a b']`, `[0]`, `[-1]`, `[1,2]`, `[1:3]`, `*`, `..`, and
 //! filters `[?(@.x > 1 && @.y == 'z')]`.
 //!
 //! A path is *definite* when it can name one value at most; an indefinite one always yields an array. Where Jayway differs from
 //! RFC 9535, Jayway is followed: several names at the end make one object, slices ignore steps and wrap, `..[?(…)]` tests each value
 //! itself.
 
+pub mod compare;
 mod filter;
 mod parser;
 mod pattern;
@@ -12,12 +13,11 @@ mod pattern;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use meter::{Exceeded, Meter};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use filter::Filter;
-
-use crate::meter::{Exceeded, Meter};
 
 /// A parsed path, without what stands before it (`$`, `$$`, `$name`).
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +90,7 @@ impl Path {
     }
 
     /// The value that the path names: one for a definite path, an array of all for the others.
-    pub(crate) fn read(&self, root: &Value, meter: &Meter) -> Result<Value, PathError> {
+    pub fn read(&self, root: &Value, meter: &Meter) -> Result<Value, PathError> {
         if let Some(index) = self.early_names() {
             let shown = canonical(&self.steps[..=index]);
             return Err(PathError::NotFound(format!("Multi properties can only be used as path leafs: {shown}")));
@@ -141,7 +141,7 @@ impl Path {
     }
 
     /// What a reference path selects of a JSON text, as it is written there.
-    pub(crate) fn written<'a>(&self, text: &'a str) -> Option<&'a str> {
+    pub fn written<'a>(&self, text: &'a str) -> Option<&'a str> {
         let mut at = text.trim_matches([' ', '\t', '\r', '\n']);
         for step in &self.steps {
             let next: &RawValue = match step {
@@ -425,7 +425,7 @@ mod tests {
 
     fn read(path: &str, root: &Value) -> Result<Value, String> {
         let path = Path::parse(path, path.strip_prefix('$').unwrap()).map_err(|e| e.to_string())?;
-        path.read(root, &crate::meter::Meter::default()).map_err(|e| e.to_string())
+        path.read(root, &meter::Meter::default()).map_err(|e| e.to_string())
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! What a state's expressions may cost: steps for time, bytes for memory. Counted, not timed, so that the same state ends the same way
-//! on every machine.
+//! What expressions may cost: steps for time, bytes for memory. Counted, not timed, so that the same expressions end the same way on
+//! every machine.
 
 use std::cell::Cell;
 
 use serde_json::Value;
 
-/// Values looked at, and steps of JSONata, in one go over a state's fields.
+/// Values looked at, and steps of evaluation, in one go over expressions that belong together.
 const MAX_STEPS: u64 = 20_000_000;
 /// What the values that are made may take together.
 const MAX_BYTES: usize = 128 << 20;
@@ -14,7 +14,7 @@ const VALUE_BYTES: usize = size_of::<Value>();
 
 /// What is left of the bounds.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub struct Meter {
     steps: Cell<u64>,
     bytes: Cell<usize>,
 }
@@ -27,22 +27,22 @@ impl Default for Meter {
 
 /// A bound was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Exceeded;
+pub struct Exceeded;
 
 impl Meter {
-    pub(crate) fn step(&self, steps: usize) -> Result<(), Exceeded> {
+    pub fn step(&self, steps: usize) -> Result<(), Exceeded> {
         let left = self.steps.get().checked_sub(steps as u64);
         self.steps.set(left.unwrap_or(0));
         left.map(|_| ()).ok_or(Exceeded)
     }
 
     /// Before the value is copied, or after it was made.
-    pub(crate) fn hold(&self, value: &Value) -> Result<(), Exceeded> {
+    pub fn hold(&self, value: &Value) -> Result<(), Exceeded> {
         self.hold_bytes(weight(value))
     }
 
     /// One value with so many bytes of text.
-    pub(crate) fn hold_text(&self, bytes: usize) -> Result<(), Exceeded> {
+    pub fn hold_text(&self, bytes: usize) -> Result<(), Exceeded> {
         self.hold_bytes(VALUE_BYTES + bytes)
     }
 
@@ -52,11 +52,11 @@ impl Meter {
         left.map(|_| ()).ok_or(Exceeded)
     }
 
-    pub(crate) fn steps_left(&self) -> u64 {
+    pub fn steps_left(&self) -> u64 {
         self.steps.get()
     }
 
-    pub(crate) fn steps_taken(&self) -> u64 {
+    pub fn steps_taken(&self) -> u64 {
         MAX_STEPS - self.steps.get()
     }
 }
@@ -75,7 +75,7 @@ fn weight(value: &Value) -> usize {
 }
 
 /// The values within a value, and itself.
-pub(crate) fn nodes(value: &Value) -> usize {
+pub fn nodes(value: &Value) -> usize {
     1 + match value {
         Value::Array(items) => items.iter().map(nodes).sum(),
         Value::Object(members) => members.values().map(nodes).sum(),

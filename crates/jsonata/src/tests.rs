@@ -2,21 +2,20 @@
 
 use std::cell::RefCell;
 
+use meter::Meter;
 use serde_json::{Map, Value, json};
 
-use super::{Environment, Query, QueryError};
-use crate::meter::Meter;
-use crate::random::Random;
-use crate::time::Timestamp;
+use super::chance::Drawn;
+use super::{Environment, Query, QueryError, Timestamp};
 
 fn eval(text: &str) -> Result<Option<Value>, QueryError> {
     let states = json!({"input": {"a": [1, 2.5, 3], "s": "x"}});
     let variables = Map::from_iter([("v".to_owned(), json!({"k": 7}))]);
     let environment = Environment {
-        states: &states,
+        named: ("states", &states),
         variables: &[&variables],
         now: Timestamp(0),
-        random: &RefCell::new(Random::new(1)),
+        random: &RefCell::new(Drawn(1)),
         meter: &Meter::default(),
     };
     Query::parse(text).unwrap().eval(&environment)

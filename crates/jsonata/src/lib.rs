@@ -1,10 +1,11 @@
-//! JSONata as Step Functions evaluates it: parsed once, run over `$states` and the variables, with clock and chance from outside.
+//! JSONata as AWS evaluates it: parsed once, run over named values, with clock and chance from outside.
 //!
 //! An evaluator of our own, after jsonata.js, because AWS's bounds are counted in its steps: a hundred levels, so many bytes. Every
 //! evaluation ends, the same way on every machine: each node costs fuel, each value bytes, each level depth.
 
 mod apply;
 mod ast;
+mod chance;
 mod eval;
 mod failure;
 mod functions;
@@ -22,15 +23,14 @@ mod value;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use meter::Meter;
 use serde_json::{Map, Value};
 
-use crate::meter::Meter;
-use crate::random::Random;
-use crate::time::Timestamp;
+pub use chance::Chance;
 
 /// A parsed expression.
 #[derive(Clone, Debug)]
-pub(crate) struct Query {
+pub struct Query {
     source: String,
     /// Nothing when it nests deeper than any evaluation goes.
     tree: Option<Arc<ast::Tree>>,
@@ -44,25 +44,30 @@ impl PartialEq for Query {
 
 /// Why a text is no expression.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct QueryProblem {
-    pub(crate) code: String,
-    pub(crate) message: String,
-    pub(crate) position: Option<usize>,
+pub struct QueryProblem {
+    pub code: String,
+    pub message: String,
+    pub position: Option<usize>,
 }
 
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timestamp(pub i64);
+
 /// What an expression can see.
-pub(crate) struct Environment<'a> {
-    pub(crate) states: &'a Value,
+pub struct Environment<'a> {
+    /// A value beside the variables, with its name: no variable hides it.
+    pub named: (&'a str, &'a Value),
     /// Innermost first.
-    pub(crate) variables: &'a [&'a Map<String, Value>],
-    pub(crate) now: Timestamp,
-    pub(crate) random: &'a RefCell<Random>,
-    pub(crate) meter: &'a Meter,
+    pub variables: &'a [&'a Map<String, Value>],
+    pub now: Timestamp,
+    pub random: &'a RefCell<dyn Chance>,
+    pub meter: &'a Meter,
 }
 
 /// Why an expression has no value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum QueryError {
+pub enum QueryError {
     /// The language's code, such as `T2001`, and its sentence.
     Failed { code: Option<String>, message: String },
     /// A bound was reached: time, depth, memory.
@@ -72,8 +77,8 @@ pub(crate) enum QueryError {
 }
 
 impl Query {
-    /// Reads the text between `{%` and `%}`.
-    pub(crate) fn parse(text: &str) -> Result<Self, QueryProblem> {
+    /// Reads the text of an expression, without whatever marks it as one in its surroundings.
+    pub fn parse(text: &str) -> Result<Self, QueryProblem> {
         let source = text.trim().to_owned();
         match parser::parse(text).and_then(|raw| resolve::resolve(&raw)) {
             Ok(tree) => Ok(Self { source, tree: Some(Arc::new(tree)) }),
@@ -86,22 +91,22 @@ impl Query {
         }
     }
 
-    pub(crate) fn source(&self) -> &str {
+    pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The free `$name` variables that it reads, each with the names behind it: `["states", "input", "x"]`.
-    pub(crate) fn references(&self) -> Vec<Vec<String>> {
+    /// The free `$name` variables that it reads, each with the names behind it: `["order", "customer", "name"]`.
+    pub fn references(&self) -> Vec<Vec<String>> {
         self.tree.as_ref().map_or_else(Vec::new, |tree| references::of(&tree.root))
     }
 
     /// The names that it reads of a context item, which there is none of.
-    pub(crate) fn top_level(&self) -> Vec<String> {
+    pub fn top_level(&self) -> Vec<String> {
         self.tree.as_ref().map_or_else(Vec::new, |tree| top_level::of(&tree.root))
     }
 
     /// The value, or nothing (undefined).
-    pub(crate) fn eval(&self, environment: &Environment<'_>) -> Result<Option<Value>, QueryError> {
+    pub fn eval(&self, environment: &Environment<'_>) -> Result<Option<Value>, QueryError> {
         let Some(tree) = &self.tree else { return Err(failure::Failure::too_deep().into()) };
         let fuel = eval::LIMITS.fuel.min(environment.meter.steps_left());
         evaluate(tree, environment, value::Val::Undefined, eval::Limits { fuel, ..eval::LIMITS })

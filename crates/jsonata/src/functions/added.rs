@@ -1,13 +1,13 @@
-//! What Step Functions adds: `$partition`, `$range`, `$hash`, `$random`, `$uuid`, `$parse`. Whole numbers are made by dropping
+//! What AWS adds: `$partition`, `$range`, `$hash`, `$random`, `$uuid`, `$parse`. Whole numbers are made by dropping
 //! fractions, as measured on AWS.
 
 use serde_json::Value;
 use sha2::Digest as _;
 
 use super::Arguments;
-use crate::jsonata::eval::Machine;
-use crate::jsonata::failure::{Failure, Result};
-use crate::jsonata::value::Val;
+use crate::eval::Machine;
+use crate::failure::{Failure, Result};
+use crate::value::Val;
 
 pub(super) fn partition<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _: &Val<'a>) -> Result<Val<'a>> {
     let (Some(items), Some(size)) = (arguments.get(0).items(), arguments.number(1)) else {
@@ -68,7 +68,7 @@ pub(super) fn random<'a>(machine: &mut Machine<'a>, arguments: &Arguments<'a>, _
         return Ok(Val::Number(machine.environment.random.borrow_mut().fraction()));
     };
     #[expect(clippy::cast_possible_truncation, reason = "float casts saturate, as Java's do")]
-    Ok(Val::Number(crate::random::java_fraction(seed as i64)))
+    Ok(Val::Number(crate::chance::java_fraction(seed as i64)))
 }
 
 pub(super) fn uuid<'a>(machine: &mut Machine<'a>, _: &Arguments<'a>, _: &Val<'a>) -> Result<Val<'a>> {

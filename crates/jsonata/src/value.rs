@@ -12,7 +12,7 @@ use super::failure::{Failure, Result};
 use super::functions::Builtin;
 use super::pattern::Pattern;
 use super::{ast, eval};
-use crate::meter::Meter;
+use meter::Meter;
 
 #[derive(Clone, Debug)]
 pub(super) enum Val<'a> {

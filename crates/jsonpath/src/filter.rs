@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::pattern::Pattern;
 use super::{Search, Step, definite, owned};
-use crate::meter::{Exceeded, nodes};
-use crate::value::{compare_numbers, same};
+use crate::compare::{compare_numbers, same};
+use meter::{Exceeded, nodes};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Filter {

@@ -4,7 +4,7 @@ use jiff::civil::{Date, DateTime};
 
 use super::integer::Format;
 use super::{PictureError, Result, quoted, refuse};
-use crate::time::Timestamp;
+use crate::Timestamp;
 
 const ISO: &str = "[Y0001]-[M01]-[D01]T[H01]:[m01]:[s01].[f001][Z01:01t]";
 const DAYS: &[&str] = &["", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -167,7 +167,7 @@ impl Marker {
 
 // Writing.
 
-pub(in crate::jsonata) fn format(at: Timestamp, picture: Option<&str>, zone: Option<&str>) -> Result<String> {
+pub(crate) fn format(at: Timestamp, picture: Option<&str>, zone: Option<&str>) -> Result<String> {
     let offset = zone.map_or(0, offset_of);
     let (hours, minutes) = (offset.div_euclid(100), offset % 100);
     let shifted = at.0.saturating_add((60 * hours + minutes) * 60_000);
@@ -338,7 +338,7 @@ fn fragment(date: DateTime, component: char) -> i64 {
 // Reading.
 
 /// What `$toMillis` reads without a picture: a year, or more of an ISO 8601 time.
-pub(in crate::jsonata) fn iso(text: &str) -> Option<Timestamp> {
+pub(crate) fn iso(text: &str) -> Option<Timestamp> {
     static SHAPE: std::sync::LazyLock<Option<regex::Regex>> = std::sync::LazyLock::new(|| {
         let shape = r"^([0-9]{4})(?:-([01][0-9]))?(?:-([0-3][0-9]))?(?:T([0-2][0-9]):([0-5][0-9]):([0-5][0-9]))?(?:\.([0-9]+))?([+-][0-2][0-9]:?[0-5][0-9]|Z)?$";
         regex::Regex::new(shape).ok()
@@ -391,7 +391,7 @@ impl Read {
 }
 
 /// Nothing when the text does not fit the picture.
-pub(in crate::jsonata) fn parse(text: &str, picture: &str, now: Timestamp) -> Result<Option<Timestamp>> {
+pub(crate) fn parse(text: &str, picture: &str, now: Timestamp) -> Result<Option<Timestamp>> {
     let parts = analyse(picture)?;
     let mut pattern = String::from("(?i)^");
     for part in &parts {

@@ -1,9 +1,9 @@
-//! The functions: JSONata's and those that Step Functions adds. One table row each.
+//! The functions: JSONata's and those that AWS adds. One table row each.
 
+mod added;
 mod arrays;
 mod numbers;
 mod objects;
-mod states;
 mod strings;
 mod times;
 
@@ -122,7 +122,7 @@ const ROWS: &[(&str, &str, usize, Run)] = &[
     ("abs", "<n-:n>", 1, numbers::abs),
     ("sqrt", "<n-:n>", 1, numbers::sqrt),
     ("power", "<n-n:n>", 2, numbers::power),
-    ("random", "<n?:n>", 1, states::random),
+    ("random", "<n?:n>", 1, added::random),
     ("boolean", "<x-:b>", 1, objects::boolean),
     ("not", "<x-:b>", 1, objects::not),
     ("map", "<af>", 2, arrays::map),
@@ -156,10 +156,10 @@ const ROWS: &[(&str, &str, usize, Run)] = &[
     ("now", "<s?s?:s>", 2, times::now),
     ("millis", "<:n>", 0, times::millis),
     ("clone", "<(oa)-:o>", 1, objects::clone),
-    // What Step Functions adds; `$eval` it takes away.
-    ("partition", "<an:a>", 2, states::partition),
-    ("range", "<nnn:a>", 3, states::range),
-    ("hash", "<ss:s>", 2, states::hash),
-    ("uuid", "<:s>", 0, states::uuid),
-    ("parse", "<s-:x>", 1, states::parse),
+    // What AWS adds; `$eval` it takes away.
+    ("partition", "<an:a>", 2, added::partition),
+    ("range", "<nnn:a>", 3, added::range),
+    ("hash", "<ss:s>", 2, added::hash),
+    ("uuid", "<:s>", 0, added::uuid),
+    ("parse", "<s-:x>", 1, added::parse),
 ];

@@ -1,10 +1,10 @@
 //! Functions over arrays.
 
 use super::Arguments;
-use crate::jsonata::apply::arity;
-use crate::jsonata::eval::Machine;
-use crate::jsonata::failure::{Failure, Result};
-use crate::jsonata::value::{Items, Val, same, truth};
+use crate::apply::arity;
+use crate::eval::Machine;
+use crate::failure::{Failure, Result};
+use crate::value::{Items, Val, same, truth};
 
 /// Calls a callback with as many of the arguments as it wants; the first always.
 pub(super) fn callback<'a>(machine: &mut Machine<'a>, function: &Val<'a>, values: [Val<'a>; 3]) -> Result<Val<'a>> {
@@ -13,7 +13,7 @@ pub(super) fn callback<'a>(machine: &mut Machine<'a>, function: &Val<'a>, values
 }
 
 /// Both as one array.
-pub(in crate::jsonata) fn append<'a>(first: Val<'a>, second: Val<'a>) -> Result<Val<'a>> {
+pub(crate) fn append<'a>(first: Val<'a>, second: Val<'a>) -> Result<Val<'a>> {
     if first.is_undefined() {
         return Ok(second);
     }

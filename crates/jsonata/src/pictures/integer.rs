@@ -34,12 +34,12 @@ pub(super) struct Format {
     pub(super) parse_width: Option<usize>,
 }
 
-pub(in crate::jsonata) fn format(value: f64, picture: &str) -> Result<String> {
+pub(crate) fn format(value: f64, picture: &str) -> Result<String> {
     Format::analyse(picture)?.write(value.floor())
 }
 
 /// Nothing when the text is no such number.
-pub(in crate::jsonata) fn parse(text: &str, picture: &str) -> Result<Option<f64>> {
+pub(crate) fn parse(text: &str, picture: &str) -> Result<Option<f64>> {
     Format::analyse(picture)?.read(text)
 }
 
@@ -153,7 +153,7 @@ impl Format {
         if self.mandatory > MAX_WIDTH {
             return refuse("D3131", "The picture is too wide");
         }
-        let digits = crate::jsonata::value::number_text(size);
+        let digits = crate::value::number_text(size);
         let mut chars: Vec<char> = std::iter::repeat_n('0', self.mandatory.saturating_sub(digits.len())).collect();
         chars.extend(digits.chars());
         if self.zero != 0x30 {

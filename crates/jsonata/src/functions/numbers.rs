@@ -1,9 +1,9 @@
 //! Functions over numbers.
 
 use super::Arguments;
-use crate::jsonata::eval::Machine;
-use crate::jsonata::failure::{Failure, Result};
-use crate::jsonata::value::{Items, Val, number_text};
+use crate::eval::Machine;
+use crate::failure::{Failure, Result};
+use crate::value::{Items, Val, number_text};
 
 fn numbers<'a>(machine: &mut Machine<'a>, value: &Val<'a>) -> Result<Option<Vec<f64>>> {
     let Some(items) = value.items() else { return Ok(None) };
@@ -64,7 +64,7 @@ pub(super) fn round<'a>(_: &mut Machine<'a>, arguments: &Arguments<'a>, _: &Val<
 }
 
 /// Half to even, at a decimal place.
-pub(in crate::jsonata) fn rounded(number: f64, precision: f64) -> f64 {
+pub(crate) fn rounded(number: f64, precision: f64) -> f64 {
     let number = shifted(number, precision);
     let mut result = (number + 0.5).floor();
     #[expect(clippy::float_cmp, reason = "halves are exact")]
