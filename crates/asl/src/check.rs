@@ -1,58 +1,24 @@
-//! What is wrong with a definition, in AWS's words; and the checks of its graph.
+//! The checks of a definition's graph, and what can be asked of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::choice::Rule;
-use crate::definition::{Amount, Body, Distributed, Items, Selection, State, StateKind, Text, Wait};
+use crate::definition::{Amount, Body, Definition, Distributed, Items, Selection, State, StateKind, Text, Wait};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::expr::Expr;
 use crate::template::Template;
 
-/// One finding, as ValidateStateMachineDefinition reports it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Diagnostic {
-    pub severity: Severity,
-    pub code: &'static str,
-    pub message: String,
-    /// A path into the definition, or the place in the text.
-    pub location: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    Error,
-    Warning,
-}
-
-impl Diagnostic {
-    pub(crate) fn schema(message: impl Into<String>, location: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            code: "SCHEMA_VALIDATION_FAILED",
-            message: message.into(),
-            location: Some(location.into()),
-        }
+impl Definition {
+    /// The variables that each state reads, by its name.
+    pub fn variable_references(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut found = BTreeMap::new();
+        variable_references(&self.body, &mut found);
+        found
     }
 
-    /// A JSONata expression that cannot be parsed.
-    pub(crate) fn invalid_query(message: impl Into<String>, location: impl Into<String>) -> Self {
-        Self { code: "INVALID_JSONATA_EXPRESSION", ..Self::schema(message, location) }
-    }
-
-    /// A JSONata expression that reads what is not there.
-    pub(crate) fn unsupported_query(message: impl Into<String>, location: impl Into<String>) -> Self {
-        Self { code: "UNSUPPORTED_JSONATA_EXPRESSION", ..Self::schema(message, location) }
-    }
-
-    fn missing_target(message: String, location: String) -> Self {
-        Self { severity: Severity::Error, code: "MISSING_TRANSITION_TARGET", message, location: Some(location) }
-    }
-
-    /// As CreateStateMachine puts it into one line.
-    pub fn sentence(&self) -> String {
-        match &self.location {
-            Some(location) => format!("{}: {} at {location}", self.code, self.message),
-            None => format!("{}: {} at null", self.code, self.message),
-        }
+    /// The definition of the children of the Distributed Map with this label.
+    pub fn processor(&self, label: &str) -> Option<&str> {
+        processor(&self.body, label)
     }
 }
 
@@ -105,7 +71,7 @@ fn assigned(state: &State) -> Vec<(&str, String)> {
 }
 
 /// The variables that each state reads, as DescribeStateMachine tells.
-pub(crate) fn variable_references(body: &Body, found: &mut BTreeMap<String, BTreeSet<String>>) {
+fn variable_references(body: &Body, found: &mut BTreeMap<String, BTreeSet<String>>) {
     for (name, state) in &body.states {
         let mut read = BTreeSet::new();
         each_expr(state, &mut |expr| expr.variables(&mut read));
@@ -117,7 +83,7 @@ pub(crate) fn variable_references(body: &Body, found: &mut BTreeMap<String, BTre
 }
 
 /// The definition of the children of the Distributed Map with this label.
-pub(crate) fn processor<'a>(body: &'a Body, label: &str) -> Option<&'a str> {
+fn processor<'a>(body: &'a Body, label: &str) -> Option<&'a str> {
     body.states.values().find_map(|state| {
         if let StateKind::Map(map) = &state.kind
             && let Some(distributed) = map.distributed.as_ref().filter(|distributed| distributed.label == label)
@@ -228,7 +194,7 @@ pub(crate) fn check_body(body: &Body, at: &str, found: &mut Vec<Diagnostic>) {
     }
     for (target, location) in &targets {
         if !body.states.contains_key(*target) {
-            found.push(Diagnostic::missing_target(format!("Missing 'Next' target: {target}"), location.clone()));
+            found.push(missing_target(format!("Missing 'Next' target: {target}"), location.clone()));
         }
     }
     if !terminal {
@@ -242,10 +208,7 @@ pub(crate) fn check_body(body: &Body, at: &str, found: &mut Vec<Diagnostic>) {
     }
     let reached = reachable(body);
     for name in body.states.keys().filter(|name| !reached.contains(name.as_str())) {
-        found.push(Diagnostic::missing_target(
-            format!("State \"{name}\" is not reachable."),
-            format!("{at}/States/{name}"),
-        ));
+        found.push(missing_target(format!("State \"{name}\" is not reachable."), format!("{at}/States/{name}")));
     }
 }
 
@@ -305,4 +268,8 @@ fn reachable(body: &Body) -> BTreeSet<&str> {
         }
     }
     reached
+}
+
+fn missing_target(message: String, location: String) -> Diagnostic {
+    Diagnostic { severity: Severity::Error, code: "MISSING_TRANSITION_TARGET", message, location: Some(location) }
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use serde_json::{Map, Value, json};
 
-use crate::machine::{Info, Redrive};
+use crate::info::{Info, Redrive};
 use crate::time::Timestamp;
 
 pub(crate) struct Context<'a> {

@@ -2,14 +2,12 @@
 
 mod distributed;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use crate::check::Diagnostic;
 use crate::choice::Rule;
 use crate::expr::Expr;
 use crate::template::Template;
@@ -224,23 +222,6 @@ pub enum StateType {
 }
 
 impl Definition {
-    /// Reads a definition. `Err` has everything that AWS would refuse it for, and what Lakerun cannot run yet.
-    pub fn parse(text: &str, kind: MachineType) -> Result<Self, Vec<Diagnostic>> {
-        crate::parse::parse(text, kind)
-    }
-
-    /// The variables that each state reads, by its name.
-    pub fn variable_references(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut found = BTreeMap::new();
-        crate::check::variable_references(&self.body, &mut found);
-        found
-    }
-
-    /// The definition of the children of the Distributed Map with this label.
-    pub fn processor(&self, label: &str) -> Option<&str> {
-        crate::check::processor(&self.body, label)
-    }
-
     /// `TimeoutSeconds` of the whole execution.
     pub fn timeout_seconds(&self) -> Option<u64> {
         self.timeout_seconds

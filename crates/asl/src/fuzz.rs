@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::context::Context;
 use crate::definition::{Definition, MachineType};
 use crate::expr::{Expr, Scope};
-use crate::machine::Info;
+use crate::info::Info;
 use crate::random::{Chance as _, Random};
 use crate::time::Timestamp;
 use jsonata::{Environment, Query};

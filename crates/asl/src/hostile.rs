@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::context::Context;
 use crate::definition::{Definition, MachineType};
 use crate::expr::{EvalError, Expr, Scope};
-use crate::machine::Info;
+use crate::info::Info;
 use crate::random::Random;
 use crate::template::Template;
 use crate::time::Timestamp;

@@ -1,4 +1,4 @@
-//! What the Java side of AWS says of texts that are no JSON.
+//! Names made of texts, and what the Java side of AWS says of texts that are no JSON.
 
 use sha2::{Digest as _, Sha256};
 
@@ -34,4 +34,13 @@ pub fn json_problem(text: &str, error: &serde_json::Error) -> (usize, usize, Str
         _ => "Unexpected end-of-input".to_owned(),
     };
     (line, column + 1, sentence)
+}
+
+/// A UUID of version 3: the same name gives the same one, as AWS's labels and children have it.
+pub(crate) fn named_uuid(name: &str) -> String {
+    let mut bytes: [u8; 16] = md5::Md5::digest(name).into();
+    bytes[6] = (bytes[6] & 0x0F) | 0x30;
+    bytes[8] = (bytes[8] & 0x3F) | 0x80;
+    let digits = hex::encode(bytes);
+    format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
 }

@@ -15,37 +15,42 @@ mod check;
 mod choice;
 mod context;
 mod definition;
+mod diagnostic;
 mod expr;
 #[cfg(test)]
 mod fuzz;
 mod history;
 #[cfg(test)]
 mod hostile;
+mod info;
 mod intrinsics;
 mod json;
 mod machine;
 mod parse;
 mod payload;
 mod random;
+mod settings;
 mod template;
 mod time;
 mod value;
 mod warnings;
 
-pub use check::{Diagnostic, Severity};
 pub use definition::{Calls, Definition, MachineType, StateType};
+pub use diagnostic::{Diagnostic, Severity};
 pub use history::{Details, HistoryEvent, TaskOf};
+pub use info::{ChildOf, Info, Redrive};
 pub use json::{fingerprint, json_problem};
 pub use machine::distributed::{
-    Batcher, Child, ChildOf, Counts, CsvHeaderLocation, Export, InputType, Item, Limits, MAX_CHILDREN_AT_ONCE,
-    ManifestType, MapRun, NotRedrivable, Progress, Reader, ReaderConfig, ReaderSource, ReaderTransformation,
-    RedriveOrder, RunEnded, RunFailure, Waiting, Workbench, Writer, WriterTransformation,
+    Child, Counts, Item, Limits, MAX_CHILDREN_AT_ONCE, MapRun, NotRedrivable, Progress, RedriveOrder, RunEnded,
+    RunFailure, Waiting, Workbench,
 };
-pub use machine::{
-    Command, Dirty, Event, Execution, Frame, Info, Outcome, Redrive, Root, StartTask, Status, TaskId, TimerId,
-};
+pub use machine::{Command, Dirty, Event, Execution, Frame, Outcome, Root, StartTask, Status, TaskId, TimerId};
 pub use machine::{Inspection, Pending, StateTest, TestSetup, TestStatus, Tested, TestedState};
 pub use payload::Payload;
+pub use settings::{
+    Batcher, CsvHeaderLocation, Export, InputType, ManifestType, Reader, ReaderConfig, ReaderSource,
+    ReaderTransformation, Writer, WriterTransformation,
+};
 pub use time::Timestamp;
 pub use warnings::warnings;
 

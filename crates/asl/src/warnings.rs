@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::check::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity};
 
 /// Fields whose members are read as paths where their names end in `.$`.
 const TEMPLATES: &[&str] = &["Arguments", "Assign", "Credentials", "ItemSelector", "Parameters", "ResultSelector"];

@@ -1,7 +1,7 @@
 //! What a Map in distributed mode has beyond one that is inline.
 
 use super::Amount;
-use crate::machine::distributed::{ReaderConfig, ReaderSource, WriterTransformation};
+use crate::settings::{ReaderConfig, ReaderSource, WriterTransformation};
 use crate::template::Template;
 
 #[derive(Debug)]

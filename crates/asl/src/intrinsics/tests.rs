@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::context::Context;
 use crate::expr::{Expr, Scope};
-use crate::machine::Info;
+use crate::info::Info;
 use crate::random::Random;
 use crate::time::Timestamp;
 

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::data::{Assigned, View};
-use super::distributed::{Batcher, ReaderConfig};
 use super::failure::Failure;
 use super::frame::{Frame, Phase};
-use super::{Command, Event, Execution, Info, MAIN_FRAME, StartTask, Status, Turn};
-use crate::check::Diagnostic;
+use super::{Command, Event, Execution, MAIN_FRAME, StartTask, Status, Turn};
 use crate::definition::{
     Body, Calls, Definition, Distributed, Items, Language, MachineType, Map, Retrier, State, StateKind, StateType,
 };
+use crate::diagnostic::Diagnostic;
 use crate::expr::Expr;
+use crate::info::Info;
 use crate::payload::Payload;
+use crate::settings::{Batcher, ReaderConfig};
 use crate::time::Timestamp;
 
 /// The name of a state that is given without a state machine, as the context object shows it.

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::MAX_EVENTS;
 use crate::definition::{Body, Definition, State, StateKind};
 use crate::history::{Details, HistoryEvent};
+use crate::info::{Info, Redrive};
 use crate::payload::Payload;
 use crate::random::Random;
 use crate::time::Timestamp;
@@ -30,26 +31,6 @@ use crate::time::Timestamp;
 pub use frame::Frame;
 use frame::Phase;
 pub use inspect::{Inspection, Pending, StateTest, TestSetup, TestStatus, Tested, TestedState};
-pub use redrive::Redrive;
-
-/// What never changes while an execution runs.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Info {
-    pub execution_arn: String,
-    pub name: String,
-    pub role_arn: String,
-    pub state_machine_arn: String,
-    pub state_machine_name: String,
-    pub region: String,
-    pub started: Timestamp,
-    pub input: Payload,
-    /// The Distributed Map that started it, if one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub map_run: Option<distributed::ChildOf>,
-    /// Its history is also written to a log.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub logged: bool,
-}
 
 /// The counters and the end of an execution.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,28 +4,13 @@
 //! when it ends the execution they are what is left to do, and stay in the store as they are. Nothing is written for executions
 //! that succeed, nor for Express ones, which cannot be redriven.
 
-use serde::{Deserialize, Serialize};
-
 use super::distributed::RedriveOrder;
 use super::failure::Failure;
 use super::frame::{Frame, Phase, RunRef};
 use super::{Command, Execution, Status, TaskId, Turn};
 use crate::definition::StateKind;
 use crate::history::Details;
-use crate::time::Timestamp;
-
-/// How often an execution was redriven, and when last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Redrive {
-    pub count: u32,
-    pub at: Option<Timestamp>,
-}
-
-impl Redrive {
-    pub(super) fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
-}
+use crate::info::Redrive;
 
 impl Execution {
     /// How often and when it was redriven.

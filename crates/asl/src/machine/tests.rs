@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Command, Event, Execution, Info, Status, TaskId, TimerId};
+use super::{Command, Event, Execution, Status, TaskId, TimerId};
 use crate::definition::{Definition, MachineType};
+use crate::info::Info;
 use crate::payload::Payload;
 use crate::time::Timestamp;
 
@@ -423,7 +424,7 @@ fn definitions_are_refused_in_awss_words() {
     let check = |definition: Value| -> Vec<String> {
         match Definition::parse(&definition.to_string(), MachineType::Standard) {
             Ok(_) => Vec::new(),
-            Err(found) => found.iter().map(super::super::check::Diagnostic::sentence).collect(),
+            Err(found) => found.iter().map(crate::Diagnostic::sentence).collect(),
         }
     };
     assert_eq!(check(json!({"StartAt": "A"})), ["SCHEMA_VALIDATION_FAILED: These fields are required: [States] at /"]);

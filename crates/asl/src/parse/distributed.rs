@@ -3,9 +3,10 @@
 use serde_json::{Map as Object, Value};
 
 use super::Reader;
-use crate::check::Diagnostic;
 use crate::definition::{Distributed, ItemBatcher, ItemReader, Language, ResultWriter};
-use crate::machine::distributed::{ReaderConfig, ReaderSource, WriterTransformation, named_uuid};
+use crate::diagnostic::Diagnostic;
+use crate::json::named_uuid;
+use crate::settings::{ReaderConfig, ReaderSource, WriterTransformation};
 
 /// AWS's limit on labels.
 const MAX_LABEL_CHARS: usize = 40;
@@ -132,7 +133,7 @@ impl Reader {
                 return None;
             }
         };
-        let flattens = config.transformation == Some(crate::machine::distributed::ReaderTransformation::LoadAndFlatten);
+        let flattens = config.transformation == Some(crate::settings::ReaderTransformation::LoadAndFlatten);
         let typed = config.input_type.is_some() || config.manifest_type.is_some();
         if !typed && (source == ReaderSource::GetObject || flattens) {
             self.complain("These fields are required: [InputType]", place);

@@ -3,9 +3,9 @@
 use serde_json::{Map as Object, Value};
 
 use super::Reader;
-use crate::check::Diagnostic;
 use crate::choice::not_a_reference;
 use crate::definition::{Amount, Language, ResultPath, Selection, Text};
+use crate::diagnostic::Diagnostic;
 use crate::expr::{Expr, QueryFault};
 use crate::template::{Template, query_text};
 use jsonpath::Path;

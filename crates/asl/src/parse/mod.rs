@@ -12,8 +12,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::{Map as Object, Value};
 
-use crate::check::{Diagnostic, Severity, check_body, check_names, check_nested, check_variables};
+use crate::check::{check_body, check_names, check_nested, check_variables};
 use crate::definition::{Body, Definition, Language, MachineType, State, StateKind};
+use crate::diagnostic::{Diagnostic, Severity};
 
 /// AWS's limit on the text of a definition.
 const MAX_BYTES: usize = 1_048_576;
@@ -21,7 +22,14 @@ const MAX_BYTES: usize = 1_048_576;
 const MAX_DEPTH: usize = 24;
 const KINDS: [&str; 8] = ["Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "Parallel", "Map"];
 
-pub(crate) fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Diagnostic>> {
+impl Definition {
+    /// Reads a definition. `Err` has everything that AWS would refuse it for, and what Lakerun cannot run yet.
+    pub fn parse(text: &str, kind: MachineType) -> Result<Self, Vec<Diagnostic>> {
+        parse(text, kind)
+    }
+}
+
+fn parse(text: &str, kind: MachineType) -> Result<Definition, Vec<Diagnostic>> {
     let root = object_of(text)?;
     let mut reader = Reader::new(kind);
     reader.check_only(&root, allowed::MACHINE, "/");

@@ -3,26 +3,23 @@
 //! A run is a record of its own beside the execution whose Map it belongs to. It is told what happened and says what to do; items
 //! are read and results written by others. It holds a cursor and counters, never items or results.
 
-mod config;
 mod redrive;
 mod state;
 mod workbench;
 
 use std::collections::VecDeque;
 
-use md5::Digest as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Redrive, Status, TaskId, frame::Frame};
+use super::{Status, TaskId, frame::Frame};
 use crate::MAX_PAYLOAD_BYTES;
+use crate::info::Redrive;
+use crate::json::named_uuid;
 use crate::payload::Payload;
+use crate::settings::{Batcher, Reader, Writer};
 use crate::time::Timestamp;
 
-pub use config::{
-    Batcher, CsvHeaderLocation, Export, InputType, ManifestType, Reader, ReaderConfig, ReaderSource,
-    ReaderTransformation, Writer, WriterTransformation,
-};
 pub use redrive::{RedriveOrder, Waiting};
 pub use workbench::Workbench;
 
@@ -130,12 +127,14 @@ pub enum RunEnded {
     Failed(RunFailure),
 }
 
-/// What a child execution knows of the run that it belongs to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ChildOf {
-    pub map_run_arn: String,
-    pub index: u64,
-    pub items: u64,
+impl Reader {
+    /// Why nothing can be read.
+    pub(super) fn fault(&self) -> Option<RunFailure> {
+        (self.max_items < 0).then(|| RunFailure {
+            error: Some("States.ItemReaderFailed".to_owned()),
+            cause: Some("field MaxItems must be positive".to_owned()),
+        })
+    }
 }
 
 /// An item on its way into a child.
@@ -406,15 +405,6 @@ impl Counts {
     pub fn total(&self) -> u64 {
         self.running + self.succeeded + self.failed + self.timed_out + self.aborted
     }
-}
-
-/// A UUID of version 3: the same name gives the same one, as AWS's labels and children have it.
-pub(crate) fn named_uuid(name: &str) -> String {
-    let mut bytes: [u8; 16] = md5::Md5::digest(name).into();
-    bytes[6] = (bytes[6] & 0x0F) | 0x30;
-    bytes[8] = (bytes[8] & 0x3F) | 0x80;
-    let digits = hex::encode(bytes);
-    format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, MapRun, NotRedrivable, Reader};
-use crate::machine::{Redrive, Status, TaskId};
+use super::{Counts, MapRun, NotRedrivable};
+use crate::info::Redrive;
+use crate::machine::{Status, TaskId};
+use crate::settings::Reader;
 use crate::time::Timestamp;
 
 /// A redrive that a Map's execution asks of a run.

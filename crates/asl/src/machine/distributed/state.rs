@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Batcher, Export, Limits, MapRun, Progress, Reader, RunEnded, Writer};
+use super::{Limits, MapRun, Progress, RunEnded};
 use crate::definition::{Amount, Distributed, Map, State};
 use crate::expr::Expr;
 use crate::history::Details;
+use crate::info::Redrive;
 use crate::machine::data::View;
 use crate::machine::failure::Failure;
 use crate::machine::frame::{Frame, Phase, RunRef};
 use crate::machine::states::no_array;
-use crate::machine::{Command, Execution, Redrive, Status, TaskId, Turn};
+use crate::machine::{Command, Execution, Status, TaskId, Turn};
 use crate::payload::Payload;
 use crate::random::Chance as _;
+use crate::settings::{Batcher, Export, Reader, Writer};
 use crate::value::written_integer;
 
 /// After these a redrive begins another run. Source: Developer Guide, "Redriving Map Runs".

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Child, Counts, Item, MapRun, RedriveOrder, RunEnded, RunFailure, Workbench};
 use crate::definition::{Definition, MachineType};
-use crate::machine::{Command, Event, Execution, Info, Outcome, Redrive, Status};
+use crate::info::{Info, Redrive};
+use crate::machine::{Command, Event, Execution, Outcome, Status};
 use crate::payload::Payload;
 use crate::time::Timestamp;
 

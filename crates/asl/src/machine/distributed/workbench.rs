@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::{Item, MapRun, RunFailure};
 use crate::definition::{Body, Definition, StateKind};
+use crate::info::Info;
 use crate::machine::data::View;
 use crate::machine::frame::Frame;
-use crate::machine::{Execution, Info, Root};
+use crate::machine::{Execution, Root};
 use crate::payload::Payload;
 use crate::random::Random;
 use crate::time::Timestamp;

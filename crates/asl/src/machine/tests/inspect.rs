@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::machine::{Info, Inspection, Pending, StateTest, TestSetup, TestStatus, Tested, TestedState};
+use crate::info::Info;
+use crate::machine::{Inspection, Pending, StateTest, TestSetup, TestStatus, Tested, TestedState};
 use crate::time::Timestamp;
 
 const NOW: Timestamp = Timestamp(1_000);

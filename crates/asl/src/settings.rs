@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::RunFailure;
-
 /// An `ItemReader`, with its parameters filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reader {
@@ -110,16 +108,6 @@ impl InputType {
             Self::Parquet => "PARQUET",
             Self::Manifest => "MANIFEST",
         }
-    }
-}
-
-impl Reader {
-    /// Why nothing can be read.
-    pub(in crate::machine) fn fault(&self) -> Option<RunFailure> {
-        (self.max_items < 0).then(|| RunFailure {
-            error: Some("States.ItemReaderFailed".to_owned()),
-            cause: Some("field MaxItems must be positive".to_owned()),
-        })
     }
 }
 
