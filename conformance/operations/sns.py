@@ -1,5 +1,14 @@
 """SNS: https://docs.aws.amazon.com/sns/latest/api/API_Operations.html"""
+import base64
+import http.server
 import json
+import pathlib
+import queue as queue_of
+import subprocess
+import tempfile
+import threading
+import urllib.error
+import urllib.request
 
 from harness import ACCOUNT, REGION, client, denied, equal, holds, named, names, operations, pages, refused
 
@@ -143,7 +152,140 @@ def publishing():
     refused("InvalidParameter", "Empty message", sns().publish, TopicArn=arn, Message="")
 
 
-@operations("sns", "ConfirmSubscription", only_refused="the token is sent to the endpoint; the crate's own tests take it from there")
-def confirmation():
-    refused("InvalidParameter", "Token", sns().confirm_subscription, TopicArn=topic(), Token="not a token")
+class Endpoint:
+    """An HTTP endpoint that keeps what is posted, and answers with the statuses that it is told, then with 200."""
+
+    def __init__(self):
+        self.posts, self.statuses = queue_of.Queue(), []
+        own = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                own.posts.put(({name.lower(): value for name, value in self.headers.items()}, body))
+                self.send_response(own.statuses.pop(0) if own.statuses else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{server.server_port}/messages?from=sns"
+
+    def next(self):
+        return self.posts.get(timeout=600)
+
+
+def fetched(url):
+    try:
+        with urllib.request.urlopen(url, timeout=600) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def is_signed(message):
+    """Whether the signature of a message is of the certificate that it names: https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html"""
+    names = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
+    if message["Type"] != "Notification":
+        names = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in (("text", "".join(f"{name}\n{message[name]}\n" for name in names if name in message).encode()),
+                              ("signature", base64.b64decode(message["Signature"])), ("certificate", fetched(message["SigningCertURL"])[1].encode())):
+            pathlib.Path(folder, name).write_bytes(content)
+        public = subprocess.run(["openssl", "x509", "-in", "certificate", "-noout", "-pubkey"], cwd=folder, check=True, capture_output=True).stdout
+        pathlib.Path(folder, "public").write_bytes(public)
+        digest = {"1": "-sha1", "2": "-sha256"}[message["SignatureVersion"]]
+        checked = subprocess.run(["openssl", "dgst", digest, "-verify", "public", "-signature", "signature", "text"], cwd=folder, capture_output=True)
+        return checked.returncode == 0
+
+
+@operations("sns", "ConfirmSubscription", "Unsubscribe", "Subscribe")
+def endpoints():
+    arn, endpoint = topic(), Endpoint()
+    equal(sns().subscribe(TopicArn=arn, Protocol="http", Endpoint=endpoint.url)["SubscriptionArn"], "pending confirmation")
+    headers, body = endpoint.next()
+    asked = json.loads(body)
+    holds(headers, **{"x-amz-sns-message-type": "SubscriptionConfirmation", "x-amz-sns-topic-arn": arn, "x-amz-sns-message-id": asked["MessageId"],
+                      "content-type": "text/plain; charset=UTF-8"})
+    holds(asked, Type="SubscriptionConfirmation", TopicArn=arn, SignatureVersion="1")
+    assert is_signed(asked)
+    refused("InvalidParameter", "Token", sns().confirm_subscription, TopicArn=arn, Token="not a token")
     refused("NotFound", "Topic does not exist", sns().confirm_subscription, TopicArn=GONE, Token="a" * 64)
+    sns().publish(TopicArn=arn, Message="before it is confirmed")
+    made = sns().confirm_subscription(TopicArn=arn, Token=asked["Token"], AuthenticateOnUnsubscribe="true")["SubscriptionArn"]
+    holds(sns().get_subscription_attributes(SubscriptionArn=made)["Attributes"], Protocol="http", Endpoint=endpoint.url, PendingConfirmation="false",
+          ConfirmationWasAuthenticated="true")
+    id = sns().publish(TopicArn=arn, Message="hello", Subject="s", MessageAttributes={"k": {"DataType": "String", "StringValue": "v"}})["MessageId"]
+    headers, body = endpoint.next()
+    told = json.loads(body)
+    holds(headers, **{"x-amz-sns-message-type": "Notification", "x-amz-sns-message-id": id, "x-amz-sns-topic-arn": arn, "x-amz-sns-subscription-arn": made})
+    holds(told, Type="Notification", MessageId=id, Message="hello", Subject="s", MessageAttributes={"k": {"Type": "String", "Value": "v"}})
+    assert is_signed(told) and not is_signed({**told, "Message": "other"})
+    # A link alone does not end what was confirmed with AuthenticateOnUnsubscribe.
+    equal(fetched(told["UnsubscribeURL"])[0], 403)
+    sns().unsubscribe(SubscriptionArn=made)
+    headers, body = endpoint.next()
+    farewell = json.loads(body)
+    equal((farewell["Type"], headers["x-amz-sns-subscription-arn"], is_signed(farewell)), ("UnsubscribeConfirmation", made, True))
+    refused("NotFound", "Subscription does not exist", sns().get_subscription_attributes, SubscriptionArn=made)
+    status, answer = fetched(farewell["SubscribeURL"])
+    assert status == 200 and made in answer, answer
+    equal(sns().get_subscription_attributes(SubscriptionArn=made)["Attributes"]["PendingConfirmation"], "false")
+    refused("InvalidParameter", "Endpoint must match the specified protocol", sns().subscribe, TopicArn=arn, Protocol="https", Endpoint=endpoint.url)
+    refused("InvalidParameter", "SubscriptionArn", sns().unsubscribe, SubscriptionArn="not an arn")
+
+
+@operations("sns", "Subscribe", "SetTopicAttributes", "SetSubscriptionAttributes")
+def deliveries():
+    arn, endpoint, (url, dead) = topic(Attributes={"SignatureVersion": "2"}), Endpoint(), queue()
+    policy = {"healthyRetryPolicy": {"minDelayTarget": 1, "maxDelayTarget": 1, "numRetries": 2, "numNoDelayRetries": 2}}
+    made = sns().subscribe(TopicArn=arn, Protocol="http", Endpoint=endpoint.url, ReturnSubscriptionArn=True, Attributes={
+        "DeliveryPolicy": json.dumps(policy), "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead})})["SubscriptionArn"]
+    asked = json.loads(endpoint.next()[1])
+    equal((asked["SignatureVersion"], is_signed(asked)), ("2", True))
+    status, answer = fetched(asked["SubscribeURL"])
+    assert status == 200 and made in answer, answer
+    equal(fetched(asked["SubscribeURL"])[0], 200)
+    found = sns().get_subscription_attributes(SubscriptionArn=made)["Attributes"]
+    equal(found["ConfirmationWasAuthenticated"], "false")
+    holds(json.loads(found["EffectiveDeliveryPolicy"])["healthyRetryPolicy"], numRetries=2, numNoDelayRetries=2, minDelayTarget=1, backoffFunction="linear")
+    sns().set_subscription_attributes(SubscriptionArn=made, AttributeName="RawMessageDelivery", AttributeValue="true")
+    endpoint.statuses = [503, 429]
+    sns().publish(TopicArn=arn, Message="third time")
+    for _ in range(3):
+        headers, body = endpoint.next()
+        equal((body, headers["x-amz-sns-rawdelivery"]), ("third time", "true"))
+    for statuses in ([500, 500, 500], [404]):
+        endpoint.statuses = list(statuses)
+        sns().publish(TopicArn=arn, Message=f"never {len(statuses)}")
+        equal([message["Body"] for message in received(url, 1)], [f"never {len(statuses)}"])
+        for _ in statuses:
+            endpoint.next()
+    policy["requestPolicy"] = {"headerContentType": "application/json"}
+    sns().set_subscription_attributes(SubscriptionArn=made, AttributeName="DeliveryPolicy", AttributeValue=json.dumps(policy))
+    sns().publish(TopicArn=arn, Message="{}")
+    equal(endpoint.next()[0]["content-type"], "application/json")
+    policy["healthyRetryPolicy"]["numRetries"] = 1
+    refused("InvalidParameter", "DeliveryPolicy: healthyRetryPolicy", sns().set_subscription_attributes, SubscriptionArn=made,
+            AttributeName="DeliveryPolicy", AttributeValue=json.dumps(policy))
+    http = {"http": {"defaultHealthyRetryPolicy": {"numRetries": 7}, "disableSubscriptionOverrides": True}}
+    sns().set_topic_attributes(TopicArn=arn, AttributeName="DeliveryPolicy", AttributeValue=json.dumps(http))
+    for found in (sns().get_subscription_attributes(SubscriptionArn=made), sns().get_topic_attributes(TopicArn=arn)):
+        assert '"numRetries":7' in found["Attributes"]["EffectiveDeliveryPolicy"], found
+    refused("InvalidParameter", "DeliveryPolicy", sns().set_topic_attributes, TopicArn=arn, AttributeName="DeliveryPolicy", AttributeValue='{"htp":{}}')
+    refused("InvalidParameter", "Endpoint must match", sns().subscribe, TopicArn=arn, Protocol="http", Endpoint="ftp://127.0.0.1/")
+    assert endpoint.posts.empty()
+    equal(fetched(told_in(arn)["UnsubscribeURL"])[0], 200)
+
+
+def told_in(arn):
+    """The envelope of a message that a queue gets of a topic; its queue's subscription is ended by the caller, who has the link."""
+    url, endpoint = queue()
+    sns().subscribe(TopicArn=arn, Protocol="sqs", Endpoint=endpoint)
+    sns().publish(TopicArn=arn, Message="{}")
+    told = json.loads(received(url, 1)[0]["Body"])
+    equal((told["SignatureVersion"], is_signed(told)), ("2", True))
+    return told

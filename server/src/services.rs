@@ -21,6 +21,7 @@ pub(crate) struct Wired {
     pub(crate) objects: Arc<s3_service::S3>,
     pub(crate) lambda: Arc<lambda::Lambda>,
     pub(crate) cloudformation: Arc<cloudformation::CloudFormation>,
+    pub(crate) links: messaging::Links,
     pub(crate) telemetry: Arc<telemetry::Telemetry>,
     pub(crate) lineage: Arc<lineage::Lineage>,
 }
@@ -52,7 +53,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     registry::register(platform);
     let cloudformation = cloudformation::register(platform, Some(compute.envs.clone()));
     events::register(platform);
-    messaging::register(platform).map_err(text)?;
+    let links = messaging::register(platform).map_err(text)?;
     states::register(platform).map_err(text)?;
     let telemetry = telemetry::register(platform);
     telemetry.start().await?;
@@ -66,7 +67,7 @@ pub(crate) async fn wire(platform: &Platform, root: RootKeys) -> Result<Wired> {
     tokio::spawn(store::sweep::run(stores.to_vec()));
     tokio::spawn(jobs::sweep::run(platform.router.clone(), platform.control.store().clone()));
     let door = s3_service::Door::new(s3.clone(), &platform.account, &platform.region);
-    Ok(Wired { cloudformation, s3: door, objects: s3, lambda, telemetry, lineage })
+    Ok(Wired { cloudformation, links, s3: door, objects: s3, lambda, telemetry, lineage })
 }
 
 /// `lakerun operations`: every operation that exists, for COMPATIBILITY.md.

@@ -61,6 +61,7 @@ pub struct Front {
     s3: s3_service::Door,
     lambda: Arc<lambda::Lambda>,
     cloudformation: Arc<cloudformation::CloudFormation>,
+    links: messaging::Links,
     console: console::Console,
     signing_keys: SigningKeys,
     /// Connections.
@@ -78,6 +79,7 @@ impl Front {
         platform: &Platform,
         s3: s3_service::Door,
         (lambda, cloudformation): (Arc<lambda::Lambda>, Arc<cloudformation::CloudFormation>),
+        links: messaging::Links,
         token: String,
     ) -> Result<Self, String> {
         Ok(Self {
@@ -87,6 +89,7 @@ impl Front {
             s3,
             lambda,
             cloudformation,
+            links,
             console: console::Console::new(platform, token)?,
             signing_keys: SigningKeys::default(),
             open: AtomicUsize::new(0),
@@ -185,6 +188,11 @@ impl Front {
         }
         if let (Ok(None), Some(token)) = (&claim, parts.uri.path().strip_prefix(cloudformation::ANSWERS)) {
             return self.stack_answer(token, body).await;
+        }
+        if matches!(claim, Ok(None))
+            && let Some(answer) = self.link(&parts, &query).await
+        {
+            return answer;
         }
         let named = named_service(&parts, claim.as_ref().ok().and_then(Option::as_ref));
         if named == Some("s3") || (named.is_none() && is_s3(&parts)) {
@@ -285,6 +293,34 @@ impl Front {
         let (method, headers) = (&parts.method, &parts.headers);
         let call = lambda::UrlCall { method, path, query, headers, body: body.clone(), address, caller };
         whole(self.lambda.call_url(call).await)
+    }
+
+    /// What the links in SNS's messages lead to.
+    async fn link(&self, parts: &http::request::Parts, query: &str) -> Option<http::Response<ResponseBody>> {
+        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        match self.links.certificate(path).await {
+            Ok(Some(pem)) => return Some(whole(http::Response::new(pem.into()))),
+            Ok(None) => {}
+            Err(e) => return Some(whole(codec::encode_error(Protocol::Query, &e, ""))),
+        }
+        if !messaging::Links::is_meant(method, path, query) {
+            return None;
+        }
+        let request = codec::Request { method, path, query, headers: &parts.headers, body: b"" };
+        let operation = query::Params::parse(&request).action().unwrap_or_default().to_owned();
+        let found = self.router.find("sns", &operation)?;
+        let cx = Cx::new(self.router.clone(), Principal::Anonymous, &self.account, &self.region);
+        let followed = async {
+            let input = codec::decode_input(found, Protocol::Query, &request)?;
+            self.links.follow(&cx, &operation, input).await
+        };
+        Some(whole(match followed.await {
+            Ok(output) => codec::encode_output(found, Protocol::Query, &output, cx.request_id()),
+            Err(e) => {
+                let e = masked(renamed(e, Protocol::Query), found, cx.request_id());
+                codec::encode_error(Protocol::Query, &e, cx.request_id())
+            }
+        }))
     }
 
     /// What a custom resource or a wait condition is answered with.

@@ -11,8 +11,11 @@ use store::{Done, Runner, Store, Task};
 use wire::Error;
 use wire::arn::Arn;
 
+use super::http::{POST, Poster};
+use super::lapse::LAPSE;
 use super::mail::{CONFIRM, Mail, Mailer, Refused};
 use super::publish::{Delivery, Notification};
+use super::sign::Signer;
 use super::topic::Subscription;
 
 pub(super) const DELIVER: &str = "sns:deliver";
@@ -24,12 +27,19 @@ pub(super) struct Deliverer {
     pub(super) account: String,
     pub(super) endpoint: String,
     pub(super) mailer: Mailer,
+    pub(super) poster: Poster,
+    pub(super) signer: Arc<Signer>,
     pub(super) store: Store,
 }
 
 #[async_trait]
 impl Runner for Deliverer {
     async fn run(&self, task: Task) -> Done {
+        match task.kind.as_str() {
+            POST => return self.run_post(task).await,
+            LAPSE => return self.lapse(&task).await,
+            _ => {}
+        }
         let result = if task.kind == CONFIRM { self.ask(&task).await } else { self.deliver(&task).await };
         let (cause, retry) = match result {
             Ok(()) => return Done::Finished,
@@ -41,7 +51,12 @@ impl Runner for Deliverer {
             return Done::Retry(Timestamp::now() + pause(task.attempt));
         }
         tracing::error!(task = task.id, cause, "a delivery failed for good");
-        match self.bury(&task).await {
+        let buried = match task.payload::<Delivery>() {
+            _ if task.kind == CONFIRM => return Done::Finished,
+            Ok(delivery) => self.bury(&task.id, delivery).await,
+            Err(error) => Err(error.into()),
+        };
+        match buried {
             Ok(()) => Done::Finished,
             Err(_) => Done::Retry(Timestamp::now() + pause(task.attempt)),
         }
@@ -77,12 +92,13 @@ impl Deliverer {
         match subscription.protocol.as_str() {
             "email" => self.mail(&task.id, &subscription, &notification, text).await,
             "email-json" => {
-                let envelope = envelope(&notification, &text).to_string();
+                let envelope = self.envelope(&notification, &text, &subscription.arn).await?.to_string();
                 self.mail(&task.id, &subscription, &notification, envelope).await
             }
             "sqs" => {
                 let raw = subscription.is_raw();
-                let body = if raw { text } else { envelope(&notification, &text).to_string() };
+                let body =
+                    if raw { text } else { self.envelope(&notification, &text, &subscription.arn).await?.to_string() };
                 self.enqueue(&task.id, &subscription.endpoint, &notification, body, raw).await
             }
             "lambda" => self.invoke(&task.id, &subscription, &notification, &text).await,
@@ -90,7 +106,7 @@ impl Deliverer {
         }
     }
 
-    async fn subscription(&self, arn: &str) -> Result<Option<Subscription>, Refused> {
+    pub(super) async fn subscription(&self, arn: &str) -> Result<Option<Subscription>, Refused> {
         let key = Subscription::key(arn)?;
         Ok(self.store.read(|tx| tx.get_json(&key)).await?)
     }
@@ -152,8 +168,15 @@ impl Deliverer {
         notification: &Notification,
         text: &str,
     ) -> Result<(), Refused> {
-        let mut message = envelope(notification, text);
+        let mut message = self.envelope(notification, text, &subscription.arn).await?;
         if let Value::Object(fields) = &mut message {
+            // Functions know two of the names in another case. Source: Lambda Developer Guide, "Invoking Lambda functions with
+            // Amazon SNS notifications".
+            for (name, known_as) in [("SigningCertURL", "SigningCertUrl"), ("UnsubscribeURL", "UnsubscribeUrl")] {
+                if let Some(value) = fields.shift_remove(name) {
+                    fields.insert(known_as.to_owned(), value);
+                }
+            }
             fields.entry("Subject").or_insert(Value::Null);
             fields.entry("MessageAttributes").or_insert_with(|| json!({}));
         }
@@ -193,28 +216,50 @@ impl Deliverer {
     }
 
     /// Gives what cannot be delivered to the dead-letter queue, where there is one.
-    async fn bury(&self, task: &Task) -> Result<(), Refused> {
-        if task.kind == CONFIRM {
-            return Ok(());
-        }
-        let Delivery { subscription_arn, notification } = task.payload()?;
+    pub(super) async fn bury(&self, task: &str, delivery: Delivery) -> Result<(), Refused> {
+        let Delivery { subscription_arn, notification } = delivery;
         let Some(subscription) = self.subscription(&subscription_arn).await? else { return Ok(()) };
         let policy = subscription.attributes.get("RedrivePolicy");
         let policy: Value = policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let Some(target) = policy["deadLetterTargetArn"].as_str() else { return Ok(()) };
         let text = notification.text(&subscription.protocol);
-        let body = envelope(&notification, &text).to_string();
-        match self.enqueue(&format!("{}/dead", task.id), target, &notification, body, true).await {
+        let raw = subscription.is_raw();
+        let body = if raw { text } else { self.envelope(&notification, &text, &subscription.arn).await?.to_string() };
+        match self.enqueue(&format!("{task}/dead"), target, &notification, body, true).await {
             Err(Refused::ForGood(cause)) => {
-                tracing::error!(task = task.id, cause, "the dead-letter queue did not take the message");
+                tracing::error!(task, cause, "the dead-letter queue did not take the message");
                 Ok(())
             }
             other => other,
         }
     }
+
+    /// The JSON around a message that is not delivered raw, signed.
+    pub(super) async fn envelope(
+        &self,
+        notification: &Notification,
+        text: &str,
+        subscription: &str,
+    ) -> Result<Value, Refused> {
+        let mut envelope = envelope(notification, text);
+        let attributes = envelope.as_object_mut().and_then(|fields| fields.shift_remove("MessageAttributes"));
+        let version = notification.signature_version.as_deref().unwrap_or("1");
+        self.signer.sign(&mut envelope, version, &self.endpoint).await?;
+        envelope["UnsubscribeURL"] = json!(self.link(&[("Action", "Unsubscribe"), ("SubscriptionArn", subscription)]));
+        if let Some(attributes) = attributes {
+            envelope["MessageAttributes"] = attributes;
+        }
+        Ok(envelope)
+    }
+
+    /// A link that anybody may follow who has it.
+    pub(super) fn link(&self, parameters: &[(&str, &str)]) -> String {
+        let query: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{}/?{}", self.endpoint.trim_end_matches('/'), query.join("&"))
+    }
 }
 
-/// The JSON around a message that is not delivered raw. It is not signed, and so has no signature.
+/// What of a message is signed, and its attributes.
 fn envelope(notification: &Notification, text: &str) -> Value {
     let time = Timestamp::from_millisecond(notification.published_ms).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut envelope = json!({
@@ -222,6 +267,9 @@ fn envelope(notification: &Notification, text: &str) -> Value {
         "MessageId": notification.id,
         "TopicArn": notification.topic_arn,
     });
+    if let Some(sequence) = &notification.sequence {
+        envelope["SequenceNumber"] = json!(sequence);
+    }
     if let Some(subject) = &notification.subject {
         envelope["Subject"] = json!(subject);
     }

@@ -9,6 +9,7 @@ use store::{Key, NewTask, Tx};
 use wire::Error;
 
 use super::deliver::DELIVER;
+use super::http::{POST, Post, What};
 use super::topic::{Subscription, Topic, invalid};
 
 const MAX_BYTES: usize = 262_144;
@@ -28,6 +29,12 @@ pub(super) struct Notification {
     pub(super) published_ms: i64,
     pub(super) group: Option<String>,
     pub(super) duplicate: Option<String>,
+    /// Of the topic at the time; none in what was published before messages were signed.
+    #[serde(default)]
+    pub(super) signature_version: Option<String>,
+    /// Of FIFO topics.
+    #[serde(default)]
+    pub(super) sequence: Option<String>,
 }
 
 /// What the deliver task is about.
@@ -164,6 +171,8 @@ pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notifica
         notification.duplicate = Some(duplicate);
         sequence = published.sequence;
     }
+    notification.sequence.clone_from(&sequence);
+    notification.signature_version = Some(topic.signature_version().to_owned());
     let attributes = notification.filtered();
     for subscription in tx.list_json::<Subscription>(Subscription::of_topic(&topic.arn)?, 100_000)? {
         let text = notification.text(&subscription.protocol);
@@ -171,9 +180,14 @@ pub(super) fn publish(tx: &mut Tx<'_>, topic: &Topic, mut notification: Notifica
             continue;
         }
         let id = subscription.arn.rsplit(':').next().unwrap_or_default();
-        let task = NewTask::new(DELIVER, format!("{DELIVER}/{}/{id}", notification.id));
         let delivery = Delivery { subscription_arn: subscription.arn.clone(), notification: notification.clone() };
-        tx.enqueue(task.payload(&delivery)?)?;
+        let named = |kind: &str| NewTask::new(kind, format!("{kind}/{}/{id}", notification.id));
+        let task = if subscription.is_http() {
+            named(POST).payload(&Post { what: What::Message(Box::new(delivery)), failures: 0 })
+        } else {
+            named(DELIVER).payload(&delivery)
+        };
+        tx.enqueue(task?)?;
     }
     Ok(Published { id: notification.id, sequence })
 }

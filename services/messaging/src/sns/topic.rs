@@ -11,6 +11,8 @@ use store::{Key, Tx};
 use wire::Error;
 use wire::arn::Arn;
 
+use super::policy;
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Topic {
     /// Version of the record's form.
@@ -33,6 +35,35 @@ pub(super) struct Subscription {
     pub(super) attributes: BTreeMap<String, String>,
     /// What confirms it, while it is not confirmed.
     pub(super) token: Option<String>,
+    /// What confirmed it.
+    #[serde(default)]
+    pub(super) confirmed_by: Option<String>,
+    /// It was confirmed without a signature, by a link.
+    #[serde(default)]
+    pub(super) unsigned: bool,
+    /// `AuthenticateOnUnsubscribe`: a link alone does not end it.
+    #[serde(default)]
+    pub(super) authenticate: bool,
+}
+
+/// A subscription that was ended, and can be brought back by its endpoint for a while.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Removed {
+    /// Version of the record's form.
+    pub(super) version: u32,
+    pub(super) token: String,
+    pub(super) subscription: Subscription,
+}
+
+impl Removed {
+    pub(super) fn key(topic_arn: &str, token: &str) -> Result<Key, Error> {
+        Ok(Self::of_topic(topic_arn)?.push(token))
+    }
+
+    pub(super) fn of_topic(topic_arn: &str) -> Result<Key, Error> {
+        let arn = Arn::parse(topic_arn).ok_or_else(|| invalid_arn("TopicArn", topic_arn))?;
+        Ok(Key::new(OWNER).push("removed").push(arn.account).push(arn.region).push(arn.resource))
+    }
 }
 
 const OWNER: &str = "sns";
@@ -40,7 +71,7 @@ const OWNER: &str = "sns";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
     Obeyed,
-    /// Kept and told: no log of deliveries is written, no trace is made, nothing is delivered over HTTP.
+    /// Kept and told: no log of deliveries is written, no trace is made.
     Kept,
     Refused,
 }
@@ -49,13 +80,13 @@ enum Effect {
 const TOPIC_ATTRIBUTES: [(&str, Effect); 10] = [
     ("ArchivePolicy", Effect::Refused),
     ("ContentBasedDeduplication", Effect::Obeyed),
-    ("DeliveryPolicy", Effect::Kept),
+    ("DeliveryPolicy", Effect::Obeyed),
     ("DisplayName", Effect::Obeyed),
     ("FifoThroughputScope", Effect::Obeyed),
     ("FifoTopic", Effect::Obeyed),
     ("KmsMasterKeyId", Effect::Refused),
     ("Policy", Effect::Kept),
-    ("SignatureVersion", Effect::Kept),
+    ("SignatureVersion", Effect::Obeyed),
     ("TracingConfig", Effect::Kept),
 ];
 
@@ -109,6 +140,11 @@ impl Topic {
         self.attributes.get(attribute).is_some_and(|value| value == "true")
     }
 
+    /// Which hash its messages are signed with: 1, where nothing is said, is SHA-1.
+    pub(super) fn signature_version(&self) -> &str {
+        self.attributes.get("SignatureVersion").map_or("1", String::as_str)
+    }
+
     /// Sets one attribute, checked; an empty text removes it.
     pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         let effect = effect(name).ok_or_else(|| invalid("AttributeName"))?;
@@ -131,10 +167,7 @@ impl Topic {
                 service::policy::parse_resource_policy(value)
                     .map_err(|reason| invalid(format!("Policy Error: {reason}")))?;
             }
-            "DeliveryPolicy" => {
-                serde_json::from_str::<serde_json::Map<String, Value>>(value)
-                    .map_err(|error| invalid(format!("{name}: {error}")))?;
-            }
+            "DeliveryPolicy" => policy::check_of_topic(value)?,
             "FifoTopic" | "ContentBasedDeduplication" => one_of(&["true", "false"])?,
             "FifoThroughputScope" => one_of(&["Topic", "MessageGroup"])?,
             "SignatureVersion" => one_of(&["1", "2"])?,
@@ -162,7 +195,14 @@ impl Subscription {
             endpoint: endpoint.to_owned(),
             attributes: BTreeMap::new(),
             token: None,
+            confirmed_by: None,
+            unsigned: false,
+            authenticate: false,
         }
+    }
+
+    pub(super) fn is_http(&self) -> bool {
+        matches!(self.protocol.as_str(), "http" | "https")
     }
 
     /// Where a topic's subscriptions are.
@@ -213,7 +253,9 @@ impl Subscription {
     /// Sets one attribute, checked; an empty text removes it.
     pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
-            "FilterPolicy" if value.is_empty() || value == "{}" => {
+            "DeliveryPolicy" | "FilterPolicy" | "RedrivePolicy"
+                if value.is_empty() || value == "{}" && name != "RedrivePolicy" =>
+            {
                 self.attributes.remove(name);
                 return Ok(());
             }
@@ -239,10 +281,6 @@ impl Subscription {
                     self.protocol
                 )));
             }
-            "RedrivePolicy" if value.is_empty() => {
-                self.attributes.remove(name);
-                return Ok(());
-            }
             "RedrivePolicy" => {
                 let policy: Value =
                     serde_json::from_str(value).map_err(|_| invalid("RedrivePolicy: failed to parse JSON."))?;
@@ -251,7 +289,11 @@ impl Subscription {
                     .filter(|arn| arn.service == "sqs")
                     .ok_or_else(|| invalid("RedrivePolicy: deadLetterTargetArn is an invalid arn"))?;
             }
-            "DeliveryPolicy" | "FilterPolicyScope" | "RawMessageDelivery" | "SubscriptionRoleArn" => {}
+            "DeliveryPolicy" if !self.is_http() => {
+                return Err(invalid(format!("DeliveryPolicy: not supported for protocol {}", self.protocol)));
+            }
+            "DeliveryPolicy" => policy::check_of_subscription(value)?,
+            "FilterPolicyScope" | "RawMessageDelivery" | "SubscriptionRoleArn" => {}
             _ => return Err(invalid("AttributeName")),
         }
         self.attributes.insert(name.to_owned(), value.to_owned());

@@ -7,15 +7,17 @@ use wire::Error;
 use wire::types::Empty;
 
 use crate::sns::Sns;
-use crate::sns::topic::{Subscription, Topic};
+use crate::sns::topic::{Removed, Subscription, Topic};
 
 #[async_trait]
 impl Handle<DeleteTopic> for Sns {
     async fn handle(&self, cx: &Cx, req: DeleteTopicInput) -> Result<Empty, Error> {
         cx.write(&self.store, move |tx| {
             tx.delete(Topic::key(&req.topic_arn)?)?;
-            for (key, _) in tx.scan_prefix(Subscription::of_topic(&req.topic_arn)?, usize::MAX)? {
-                tx.delete(key)?;
+            for of in [Subscription::of_topic(&req.topic_arn)?, Removed::of_topic(&req.topic_arn)?] {
+                for (key, _) in tx.scan_prefix(of, usize::MAX)? {
+                    tx.delete(key)?;
+                }
             }
             Ok::<_, Error>(())
         })

@@ -33,6 +33,8 @@ impl Handle<Publish> for Sns {
             published_ms: cx.now().as_millisecond(),
             group: req.message_group_id,
             duplicate: req.message_deduplication_id,
+            signature_version: None,
+            sequence: None,
         };
         let published = cx
             .write(&self.store, move |tx| {
@@ -75,6 +77,8 @@ impl Handle<PublishBatch> for Sns {
                 published_ms: cx.now().as_millisecond(),
                 group: entry.message_group_id,
                 duplicate: entry.message_deduplication_id,
+                signature_version: None,
+                sequence: None,
             };
             notifications.push((entry.id, notification));
         }

@@ -2,12 +2,15 @@
 
 use api_sns::{Subscribe, SubscribeInput, SubscribeResponse};
 use async_trait::async_trait;
+use reqwest::Url;
 use service::{Cx, Handle};
 use store::NewTask;
 use wire::Error;
 use wire::arn::Arn;
 
 use crate::sns::Sns;
+use crate::sns::http::{POST, Post, What};
+use crate::sns::lapse::Lapse;
 use crate::sns::mail::CONFIRM;
 use crate::sns::topic::{Subscription, Topic, invalid};
 
@@ -23,12 +26,16 @@ impl Handle<Subscribe> for Sns {
         for (name, value) in scope.into_iter().chain(&attributes) {
             new.set(name, value)?;
         }
-        if req.protocol.starts_with("email") && !self.auto_confirm {
+        if new.is_http() || req.protocol.starts_with("email") && !self.auto_confirm {
             new.token = Some(cx.uuid().replace('-', ""));
         }
+        let now = cx.now();
         let subscription = cx
             .write(&self.store, move |tx| {
-                Topic::load(tx, &new.topic_arn)?;
+                let topic = Topic::load(tx, &new.topic_arn)?;
+                if topic.is_on("FifoTopic") && new.is_http() {
+                    return Err(invalid("Endpoint Reason: FIFO topics deliver to queues only"));
+                }
                 let all = tx.list_json::<Subscription>(Subscription::of_topic(&new.topic_arn)?, 100_000)?;
                 let same = |one: &&Subscription| (&one.protocol, &one.endpoint) == (&new.protocol, &new.endpoint);
                 let known = all.iter().find(same).cloned();
@@ -45,8 +52,14 @@ impl Handle<Subscribe> for Sns {
                     }
                 };
                 if let Some(token) = &subscription.token {
-                    let task = NewTask::new(CONFIRM, format!("{CONFIRM}/{token}"));
-                    tx.enqueue(task.payload(&subscription.arn)?)?;
+                    let named = |kind: &str| NewTask::new(kind, format!("{kind}/{token}"));
+                    let task = if subscription.is_http() {
+                        named(POST).payload(&Post { what: What::Confirmation(subscription.arn.clone()), failures: 0 })
+                    } else {
+                        named(CONFIRM).payload(&subscription.arn)
+                    };
+                    tx.enqueue(task?)?;
+                    Lapse::Pending(subscription.arn.clone()).plan(tx, token, now)?;
                 }
                 Ok(subscription)
             })
@@ -67,7 +80,10 @@ fn check(protocol: &str, endpoint: &str) -> Result<(), Error> {
         }),
         "sqs" => arn_of("sqs"),
         "lambda" => arn_of("lambda"),
-        "http" | "https" | "sms" | "application" | "firehose" => {
+        "http" | "https" => endpoint
+            .split_once("://")
+            .is_some_and(|(scheme, _)| scheme == protocol && Url::parse(endpoint).is_ok_and(|url| url.has_host())),
+        "sms" | "application" | "firehose" => {
             return Err(Error::not_implemented(format!("Subscribe: protocol {protocol}")));
         }
         _ => return Err(invalid(format!("Amazon SNS does not support this protocol string: {protocol}"))),
@@ -78,6 +94,7 @@ fn check(protocol: &str, endpoint: &str) -> Result<(), Error> {
     Err(invalid(match protocol {
         "sqs" => "SQS endpoint ARN",
         "lambda" => "Lambda endpoint ARN",
+        "http" | "https" => "Endpoint must match the specified protocol",
         _ => "Email address",
     }))
 }

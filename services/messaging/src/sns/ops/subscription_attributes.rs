@@ -10,7 +10,8 @@ use wire::Error;
 use wire::types::Empty;
 
 use crate::sns::Sns;
-use crate::sns::topic::Subscription;
+use crate::sns::policy::Effective;
+use crate::sns::topic::{Subscription, Topic};
 
 #[async_trait]
 impl Handle<GetSubscriptionAttributes> for Sns {
@@ -19,7 +20,13 @@ impl Handle<GetSubscriptionAttributes> for Sns {
         cx: &Cx,
         req: GetSubscriptionAttributesInput,
     ) -> Result<GetSubscriptionAttributesResponse, Error> {
-        let subscription = self.store.read(|tx| Subscription::load(tx, &req.subscription_arn)).await?;
+        let read = self.store.read(|tx| {
+            let subscription = Subscription::load(tx, &req.subscription_arn)?;
+            let topic = Topic::load(tx, &subscription.topic_arn)?;
+            Ok::<_, Error>((topic, subscription))
+        });
+        let (topic, subscription) = read.await?;
+        let effective = subscription.is_http().then(|| Effective::of(&topic, &subscription).as_subscriptions());
         let pending = subscription.token.is_some();
         let mut attributes = subscription.attributes;
         attributes.entry("RawMessageDelivery".to_owned()).or_insert_with(|| "false".to_owned());
@@ -27,6 +34,8 @@ impl Handle<GetSubscriptionAttributes> for Sns {
             let scope = || "MessageAttributes".to_owned();
             attributes.entry("FilterPolicyScope".to_owned()).or_insert_with(scope);
         }
+        attributes.extend(effective.map(|policy| ("EffectiveDeliveryPolicy".to_owned(), policy)));
+        let authenticated = !pending && !subscription.unsigned;
         for (name, value) in [
             ("SubscriptionArn", subscription.arn),
             ("TopicArn", subscription.topic_arn),
@@ -34,7 +43,7 @@ impl Handle<GetSubscriptionAttributes> for Sns {
             ("Protocol", subscription.protocol),
             ("Endpoint", subscription.endpoint),
             ("PendingConfirmation", pending.to_string()),
-            ("ConfirmationWasAuthenticated", (!pending).to_string()),
+            ("ConfirmationWasAuthenticated", authenticated.to_string()),
             ("SubscriptionPrincipal", format!("arn:aws:iam::{}:root", cx.account())),
         ] {
             attributes.insert(name.to_owned(), value);

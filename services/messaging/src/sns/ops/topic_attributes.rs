@@ -11,6 +11,7 @@ use wire::Error;
 use wire::types::Empty;
 
 use crate::sns::Sns;
+use crate::sns::policy::Effective;
 use crate::sns::topic::{Subscription, Topic};
 
 #[async_trait]
@@ -26,6 +27,7 @@ impl Handle<GetTopicAttributes> for Sns {
             .await?;
         let pending = subscriptions.iter().filter(|one| one.token.is_some()).count();
         let owner = cx.account();
+        let effective = Effective::of_topic(&topic).as_topics();
         let mut attributes = topic.attributes;
         // Subscribers and publishers of the same account, as AWS has it when nothing else was set.
         attributes.entry("Policy".to_owned()).or_insert_with(|| {
@@ -49,6 +51,7 @@ impl Handle<GetTopicAttributes> for Sns {
         attributes.entry("DisplayName".to_owned()).or_default();
         for (name, value) in [
             ("TopicArn", topic.arn),
+            ("EffectiveDeliveryPolicy", effective),
             ("Owner", owner.to_owned()),
             ("SubscriptionsConfirmed", (subscriptions.len() - pending).to_string()),
             ("SubscriptionsPending", pending.to_string()),

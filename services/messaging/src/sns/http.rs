@@ -1,0 +1,295 @@
+//! Deliveries to HTTP endpoints, one task each: what is posted, when it is posted again, and how fast. An endpoint that has no
+//! working address, is too slow, or answers 5xx or 429 may be called again; another refusal is its last word.
+//! Sources: SNS Developer Guide, "Fanout to HTTPS endpoints", "Amazon SNS message delivery retries".
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use egress::{Door, told};
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::{CONTENT_TYPE, USER_AGENT};
+use reqwest::{Method, Url};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::Digest as _;
+use store::{Done, NewTask, Task};
+
+use super::deliver::Deliverer;
+use super::mail::Refused;
+use super::policy::Effective;
+use super::publish::Delivery;
+use super::topic::{Removed, Subscription, Topic};
+
+/// The task that posts a message.
+pub(super) const POST: &str = "sns:http";
+/// An endpoint has so long to answer.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// `[sns]` of the settings.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Settings {
+    /// Whether subscriptions may call link-local addresses, where clouds keep the credentials of the machine. Default: false.
+    http_link_local: bool,
+}
+
+/// The client, and when each subscription that is held back is next called.
+pub(super) struct Poster {
+    door: Door,
+    next: Mutex<BTreeMap<String, i64>>,
+}
+
+/// What the task is about, and how often it has failed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Post {
+    pub(super) what: What,
+    #[serde(default)]
+    pub(super) failures: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum What {
+    Message(Box<Delivery>),
+    /// Asks the endpoint of this subscription for confirmation.
+    Confirmation(String),
+    /// Tells an endpoint that it has none any more; the record says how it gets it back.
+    Farewell(Box<Removed>),
+}
+
+/// One request.
+struct Letter {
+    url: String,
+    kind: &'static str,
+    id: String,
+    topic: String,
+    subscription: Option<String>,
+    raw: bool,
+    content_type: String,
+    body: String,
+}
+
+impl Poster {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self { door: Door::new(settings.http_link_local).within(LIMIT), next: Mutex::default() }
+    }
+
+    async fn post(&self, letter: &Letter) -> Result<(), Refused> {
+        let url = Url::parse(&letter.url).map_err(|error| Refused::ForGood(error.to_string()))?;
+        let request = self.door.request(Method::POST, &url).map_err(|refused| match refused {
+            egress::Refused::Address(cause) => Refused::ForGood(cause),
+            egress::Refused::NoClient(cause) => Refused::ForNow(cause),
+        })?;
+        let mut request = request
+            .header(CONTENT_TYPE, &letter.content_type)
+            .header(USER_AGENT, "Amazon Simple Notification Service Agent")
+            .header("x-amz-sns-message-type", letter.kind)
+            .header("x-amz-sns-message-id", &letter.id)
+            .header("x-amz-sns-topic-arn", &letter.topic)
+            .body(letter.body.clone());
+        if let Some(arn) = &letter.subscription {
+            request = request.header("x-amz-sns-subscription-arn", arn);
+        }
+        if letter.raw {
+            request = request.header("x-amz-sns-rawdelivery", "true");
+        }
+        let answer = request.send().await.map_err(|error| Refused::ForNow(told(&error)))?;
+        let status = answer.status();
+        let cause = || format!("the endpoint answered {status}");
+        if status.is_success() {
+            Ok(())
+        } else if status.is_server_error() || status.is_informational() || status.as_u16() == 429 {
+            Err(Refused::ForNow(cause()))
+        } else {
+            Err(Refused::ForGood(cause()))
+        }
+    }
+
+    /// When the subscription may be called, if not now. Who may call now has taken the turn.
+    fn turn(&self, subscription: &str, interval_ms: i64, now_ms: i64) -> Option<i64> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = next.get(subscription).copied().unwrap_or(now_ms);
+        if at > now_ms {
+            return Some(at);
+        }
+        next.insert(subscription.to_owned(), now_ms + interval_ms);
+        None
+    }
+}
+
+impl Deliverer {
+    pub(super) async fn run_post(&self, task: Task) -> Done {
+        let post: Post = match task.payload() {
+            Ok(post) => post,
+            Err(error) => {
+                tracing::error!(task = task.id, %error, "a delivery cannot be read");
+                return Done::Finished;
+            }
+        };
+        let soon = || Done::Retry(Timestamp::now() + SignedDuration::from_secs(5));
+        let (letter, policy) = match self.letter(&task, &post.what).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Done::Finished,
+            Err(Refused::ForNow(cause) | Refused::ForGood(cause)) => {
+                tracing::warn!(task = task.id, cause, "a message could not be made");
+                return soon();
+            }
+        };
+        let now = Timestamp::now().as_millisecond();
+        let turn = policy.interval_ms().zip(letter.subscription.as_deref());
+        if let Some(at) = turn.and_then(|(interval, arn)| self.poster.turn(arn, interval, now)) {
+            return self.again(&task, post, at).await;
+        }
+        let (cause, retry) = match self.poster.post(&letter).await {
+            Ok(()) => return Done::Finished,
+            Err(Refused::ForNow(cause)) => (cause, policy.pause_ms(post.failures + 1)),
+            Err(Refused::ForGood(cause)) => (cause, None),
+        };
+        if let Some(pause) = retry {
+            tracing::warn!(task = task.id, failures = post.failures + 1, cause, "a delivery failed and is tried again");
+            let at = Timestamp::now().as_millisecond() + pause;
+            return self.again(&task, Post { failures: post.failures + 1, ..post }, at).await;
+        }
+        tracing::error!(task = task.id, cause, "a delivery failed for good");
+        match post.what {
+            What::Message(delivery) => match self.bury(&task.id, *delivery).await {
+                Ok(()) => Done::Finished,
+                Err(_) => soon(),
+            },
+            What::Confirmation(_) | What::Farewell(_) => Done::Finished,
+        }
+    }
+
+    /// The same task at a later time. A turn that was waited for is no failure.
+    async fn again(&self, task: &Task, post: Post, at_ms: i64) -> Done {
+        let id = task.id.clone();
+        let at = Timestamp::from_millisecond(at_ms).unwrap_or_else(|_| Timestamp::now());
+        let written = self.store.write(move |tx| {
+            tx.finish_task(&id)?;
+            tx.enqueue(NewTask::new(POST, id.clone()).payload(&post)?.at(at))
+        });
+        match written.await {
+            Ok(()) => Done::Committed,
+            Err(_) => Done::Retry(at),
+        }
+    }
+
+    /// What is posted, and by which policy; none where nobody waits for it any more.
+    async fn letter(&self, task: &Task, what: &What) -> Result<Option<(Letter, Effective)>, Refused> {
+        match what {
+            What::Message(delivery) => self.message(delivery).await,
+            What::Confirmation(arn) => {
+                let Some((topic, subscription)) = self.with_topic(arn).await? else { return Ok(None) };
+                let Some(token) = &subscription.token else { return Ok(None) };
+                let text = format!(
+                    "You have chosen to subscribe to the topic {}.\nTo confirm the subscription, visit the SubscribeURL included in this \
+                     message.",
+                    topic.arn
+                );
+                let letter =
+                    self.token_letter(task, "SubscriptionConfirmation", &topic, &subscription, token, &text).await?;
+                Ok(Some((letter, Effective::of(&topic, &subscription))))
+            }
+            What::Farewell(removed) => {
+                let Some(topic) = self.topic(&removed.subscription.topic_arn).await? else { return Ok(None) };
+                let subscription = &removed.subscription;
+                let text = format!(
+                    "You have chosen to deactivate subscription {}.\nTo cancel this operation and restore the subscription, visit the \
+                     SubscribeURL included in this message.",
+                    subscription.arn
+                );
+                let token = &removed.token;
+                let mut letter =
+                    self.token_letter(task, "UnsubscribeConfirmation", &topic, subscription, token, &text).await?;
+                letter.subscription = Some(subscription.arn.clone());
+                Ok(Some((letter, Effective::of(&topic, subscription))))
+            }
+        }
+    }
+
+    async fn message(&self, delivery: &Delivery) -> Result<Option<(Letter, Effective)>, Refused> {
+        let Some((topic, subscription)) = self.with_topic(&delivery.subscription_arn).await? else { return Ok(None) };
+        let notification = &delivery.notification;
+        let text = notification.text(&subscription.protocol);
+        let raw = subscription.is_raw();
+        let body = if raw { text } else { self.envelope(notification, &text, &subscription.arn).await?.to_string() };
+        let policy = Effective::of(&topic, &subscription);
+        let letter = Letter {
+            url: subscription.endpoint.clone(),
+            kind: "Notification",
+            id: notification.id.clone(),
+            topic: topic.arn,
+            subscription: Some(subscription.arn),
+            raw,
+            content_type: policy.content_type().to_owned(),
+            body,
+        };
+        Ok(Some((letter, policy)))
+    }
+
+    /// A message that has a token, and a link by which it is used.
+    async fn token_letter(
+        &self,
+        task: &Task,
+        kind: &'static str,
+        topic: &Topic,
+        subscription: &Subscription,
+        token: &str,
+        text: &str,
+    ) -> Result<Letter, Refused> {
+        // The same at each try.
+        let id = id_of(&task.id);
+        let time = Timestamp::from_millisecond(task.created_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut message: Value = json!({
+            "Type": kind,
+            "MessageId": id,
+            "Token": token,
+            "TopicArn": topic.arn,
+            "Message": text,
+            "SubscribeURL": self.link(&[("Action", "ConfirmSubscription"), ("TopicArn", &topic.arn), ("Token", token)]),
+            "Timestamp": wire::Timestamp(time).to_iso(),
+        });
+        self.signer.sign(&mut message, topic.signature_version(), &self.endpoint).await?;
+        Ok(Letter {
+            url: subscription.endpoint.clone(),
+            kind,
+            id,
+            topic: topic.arn.clone(),
+            subscription: None,
+            raw: false,
+            content_type: "text/plain; charset=UTF-8".to_owned(),
+            body: message.to_string(),
+        })
+    }
+
+    async fn with_topic(&self, subscription: &str) -> Result<Option<(Topic, Subscription)>, Refused> {
+        let Some(subscription) = self.subscription(subscription).await? else { return Ok(None) };
+        Ok(self.topic(&subscription.topic_arn).await?.map(|topic| (topic, subscription)))
+    }
+
+    async fn topic(&self, arn: &str) -> Result<Option<Topic>, Refused> {
+        let key = Topic::key(arn)?;
+        Ok(self.store.read(|tx| tx.get_json(&key)).await?)
+    }
+}
+
+/// An id of the form of a UUID.
+fn id_of(text: &str) -> String {
+    let digest = sha2::Sha256::digest(text.as_bytes());
+    let bytes = digest.first_chunk::<16>().copied().unwrap_or_default();
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Poster, Settings};
+
+    #[test]
+    fn turns_are_taken_in_order() {
+        let poster = Poster::new(Settings::default());
+        assert_eq!(poster.turn("a", 500, 1000), None);
+        assert_eq!(poster.turn("a", 500, 1100), Some(1500));
+        assert_eq!(poster.turn("b", 500, 1100), None);
+        assert_eq!(poster.turn("a", 500, 1500), None);
+    }
+}
