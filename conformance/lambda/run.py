@@ -455,11 +455,59 @@ def concurrency(f):
     check("no more than is reserved", got == [throttled, throttled, "ok"], got)
 
 
+FORKED = """
+import json, os, random, sys, time, uuid
+import bz2
+import boto3
+s3 = boto3.client("s3")
+def handler(event, context):
+    if event.get("exit"):
+        os._exit(event["exit"])
+    return {"pid": os.getpid(), "own": getattr(bz2, "MINE", None), "session": boto3.Session().get_credentials().access_key == os.environ["AWS_ACCESS_KEY_ID"],
+            "random": [random.random(), str(uuid.uuid4())], "hour": time.localtime(0).tm_hour, "debug": __debug__, "argv": sys.argv, "ours": [n for n in os.environ if "LAKERUN" in n and n != "LAKERUN_OWNER"],
+            "buckets": len(s3.list_buckets()["Buckets"]), "user": os.getuid() == os.stat("/proc/self/status").st_uid, "agent": s3.meta.config.user_agent, "hash": hash("a")}
+"""
+
+
+def templates(f):
+    """Starts from a template: as those of a process of its own. In a fork the number of the process is 3."""
+    f.make("forked", {"app.py": FORKED})
+
+    def fresh(**variables):
+        f.la.update_function_configuration(FunctionName="forked", Environment={"Variables": {"TURN": str(time.time()), **variables}})
+        return f.call("forked", {})
+
+    answer = until(lambda: fresh()[0], lambda answer: answer["pid"] == 3)
+    check("it may do what its role may", answer["session"] and answer["buckets"] == 0 and answer["own"] is None, answer)
+    check("it is a process of its own user", answer["user"] and answer["argv"] == ["/var/runtime/bootstrap.py"] and answer["ours"] == [], answer)
+    check("botocore knows where it runs", "exec-env/AWS_Lambda_python3.11" in answer["agent"], answer)
+    other, _, log = fresh(TZ="Asia/Tokyo")
+    check("another has other chances and its own time", other["random"][0] != answer["random"][0] and other["random"][1] != answer["random"][1] and (answer["hour"], other["hour"]) == (0, 9), other)
+    check("its start is told", "Init Duration" in log, log)
+    answer = fresh(PYTHONOPTIMIZE="1")[0]
+    check("variables that Python reads are obeyed", answer["debug"] is False and answer["pid"] == 2, answer)
+    answer, error, log = f.call("forked", {"exit": 3})
+    check("how a process of its own ends", "exit status 3" in answer["errorMessage"], answer)
+    fresh()
+    answer, error, log = f.call("forked", {"exit": 5})
+    check("how a fork ends", error == "Unhandled" and answer["errorType"] == "Runtime.ExitError" and "exit status 5" in answer["errorMessage"], answer)
+    f.make("shadows", {"app.py": FORKED, "bz2.py": "MINE = 'my own'\n"})
+    answer = f.call("shadows", {})[0]
+    check("a function's own module goes first", answer["own"] == "my own" and answer["pid"] == 2, answer)
+    layer = f.la.publish_layer_version(LayerName="bz2", Content={"ZipFile": packed({"python/bz2.py": "MINE = 'a layers'\n"})})
+    f.make("layered", {"app.py": FORKED}, Layers=[layer["LayerVersionArn"]])
+    check("a layer's, too", f.call("layered", {})[0]["own"] == "a layers")
+    f.make("small", {"app.py": "kept = []\ndef handler(event, context):\n    kept.append(b'x' * (event['mb'] << 20))\n    return len(kept)\n"}, MemorySize=128)
+    check("what a template loaded is not the function's memory", f.call("small", {"mb": 90})[0] == 1)
+    answer, error, log = f.call("small", {"mb": 200})
+    check("what it takes itself is", error == "Unhandled" and answer["errorType"] == "Runtime.OutOfMemory", answer)
+
+
 def main(binary):
     server = Server(binary)
     try:
         f = Functions()
-        for part in (node, versions, custom, sources, events, urls, concurrency, metrics):
+        for part in (templates, node, versions, custom, sources, events, urls, concurrency, metrics):
             start = time.time()
             part(f)
             print(f"{part.__name__}: {time.time() - start:.1f} s", flush=True)

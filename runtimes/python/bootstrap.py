@@ -1,6 +1,7 @@
 """Lambda's Python runtime: fetches invocations from the Runtime API and calls the handler.
 
-Started as `python bootstrap.py` in the function's folder. Unlike AWS's, each invocation carries its own credentials, which
+Started as `python bootstrap.py` in the function's folder, or forked from a template: a process of the same program that has loaded
+what most functions load (`preload`). Unlike AWS's, each invocation carries its own credentials, which
 replace those in os.environ; boto3 clients made earlier, at module level too, sign with the current ones.
 """
 import importlib
@@ -14,9 +15,13 @@ import time
 
 API = "/2018-06-01/runtime"
 HIDDEN = os.path.abspath(__file__)
-LAYERS = os.environ.pop("LAKERUN_LAYERS", "/opt")
+LAYERS = "/opt"
 MARK = f"decimal-{os.urandom(8).hex()}-"
 DECIMAL = re.compile(f'"{MARK}(\\d+)"')
+# Clients that a template makes once, for what botocore keeps of each service then.
+PRELOADED = ("s3", "dynamodb", "sqs", "sns", "stepfunctions", "sts", "secretsmanager", "lambda", "events")
+# Of these a session keeps what they said when it was made.
+KEPT_BY_SESSIONS = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_DATA_PATH")
 
 
 class AfterImport:
@@ -47,6 +52,60 @@ class AfterImport:
             sys.meta_path.insert(0, cls(name, then))
 
 
+def share_models(loaders):
+    """Sessions share what they read of botocore's data: what a template has read its forks need not read again."""
+    shared, original = {}, loaders.Loader.__init__
+
+    def init(self, *arguments, **named):
+        original(self, *arguments, **named)
+        self._cache = shared.setdefault(tuple(self.search_paths), {})
+
+    loaders.Loader.__init__ = init
+
+
+def remember_handlers(hooks):
+    """A session asks of each of its 150 handlers which arguments it takes: of a plain function that does not change."""
+    known, original, function = {}, hooks.accepts_kwargs, type(share_models)
+
+    def accepts_kwargs(handler):
+        if type(handler) is not function or len(known) > 1000:
+            return original(handler)
+        if handler not in known:
+            known[handler] = original(handler)
+        return known[handler]
+
+    hooks.accepts_kwargs = accepts_kwargs
+
+
+def preload():
+    """What a template loads: boto3, a session without keys, and what makes clients quick."""
+    import gc
+    AfterImport.hook("botocore.loaders", share_models)
+    AfterImport.hook("botocore.hooks", remember_handlers)
+    AfterImport.hook("botocore.credentials", follow_environment)
+    try:
+        import boto3
+    except ImportError:
+        return
+    boto3.setup_default_session()
+    for service in PRELOADED:
+        boto3.client(service, region_name="us-east-1")
+    gc.collect()
+    # Its pages stay shared: the collector of a fork does not touch them.
+    gc.freeze()
+
+
+def become_function():
+    """The first of a fork, after a start of its own would have done it."""
+    time.tzset()
+    sys.path_importer_cache.clear()
+    global MARK, DECIMAL
+    MARK = f"decimal-{os.urandom(8).hex()}-"
+    DECIMAL = re.compile(f'"{MARK}(\\d+)"')
+    if any(name in os.environ for name in KEPT_BY_SESSIONS) and "boto3" in sys.modules:
+        sys.modules["boto3"].DEFAULT_SESSION = None
+
+
 def follow_environment(credentials):
     """Puts credentials that follow os.environ in the place of botocore's fixed ones."""
     class EnvironmentCredentials(credentials.Credentials):
@@ -59,6 +118,8 @@ def follow_environment(credentials):
         token = property(lambda self: os.environ.get("AWS_SESSION_TOKEN"), lambda self, value: None)
 
     original = credentials.EnvProvider.load
+    if hasattr(credentials, "lakerun_follows"):
+        return
 
     def load(self):
         if self.environ is os.environ and "AWS_ACCESS_KEY_ID" in os.environ and "AWS_SECRET_ACCESS_KEY" in os.environ:
@@ -66,6 +127,8 @@ def follow_environment(credentials):
         return original(self)
 
     credentials.EnvProvider.load = load
+    # Forks find it done.
+    credentials.lakerun_follows = True
 
 
 class Runtime:
@@ -74,7 +137,9 @@ class Runtime:
 
     def __init__(self, address, token):
         host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)))
+        # Not by create_connection: that loads the tables of international names first.
+        self.socket = socket.socket()
+        self.socket.connect((host, int(port)))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.answers = self.socket.makefile("rb")
         self.common = f"Host: {address}\r\nLakerun-Runtime-Token: {token}\r\n"
@@ -355,6 +420,8 @@ def serve(runtime, handler):
 def main():
     address, token = os.environ["AWS_LAMBDA_RUNTIME_API"], os.environ.pop("LAKERUN_RUNTIME_TOKEN", "")
     sys.path[0] = os.environ["LAMBDA_TASK_ROOT"]
+    global LAYERS
+    LAYERS = os.environ.pop("LAKERUN_LAYERS", LAYERS)
     follow_layers(LAYERS, os.environ.get("AWS_EXECUTION_ENV", "").removeprefix("AWS_Lambda_"))
     if hasattr(sys.stdout, "reconfigure"):
         # What a function prints must never make it fail.
@@ -376,5 +443,18 @@ def main():
     return 1
 
 
+def template():
+    """Returns in a fork, as the function that it is to be."""
+    import importlib.util
+    preload()
+    spec = importlib.util.spec_from_file_location("lakerun_template", os.path.join(os.path.dirname(HIDDEN), "template.py"))
+    forks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(forks)
+    forks.serve(int(os.environ["LAKERUN_TEMPLATE"]))
+    become_function()
+
+
 if __name__ == "__main__":
+    if "LAKERUN_TEMPLATE" in os.environ:
+        template()
     sys.exit(main())

@@ -3,7 +3,7 @@
 
 mod versions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -85,6 +85,29 @@ pub struct PyEnv {
     pub read_paths: Vec<PathBuf>,
 }
 
+impl PyEnv {
+    /// Whether what a process has loaded from `base` is what it would have loaded from this one: the same releases of all that is
+    /// there, and nothing that runs at a start.
+    pub fn extends(&self, base: &Self) -> bool {
+        let names = |env: &Self| -> BTreeSet<std::ffi::OsString> {
+            fs::read_dir(&env.site_packages).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect()
+        };
+        let (own, theirs) = (names(self), names(base));
+        let ends = |name: &std::ffi::OsString, end: &str| Path::new(name).extension().is_some_and(|found| found == end);
+        let releases = theirs.iter().filter(|name| ends(name, "dist-info"));
+        let at_start = |name: &std::ffi::OsString| {
+            ends(name, "pth")
+                || ["sitecustomize", "usercustomize"]
+                    .iter()
+                    .any(|file| Path::new(name).file_stem() == Some(file.as_ref()))
+        };
+        self.root == base.root
+            || (releases.clone().count() > 0
+                && releases.clone().all(|name| own.contains(name))
+                && !own.difference(&theirs).any(at_start))
+    }
+}
+
 impl PythonEnvs {
     pub fn new(cache: PathBuf, python: PathBuf) -> Self {
         Self::made(cache, python, None)
@@ -160,6 +183,15 @@ impl PythonEnvs {
             claim.keep()?;
         }
         Ok(env)
+    }
+
+    /// The environment of this requirements text, if it is there.
+    pub async fn known(&self, requirements: &str) -> Option<PyEnv> {
+        if self.0.given.is_some() {
+            return None;
+        }
+        let base = self.base().await.ok()?;
+        Some(self.describe(&key(&normalise(requirements), base), base)).filter(|env| env.python.exists())
     }
 
     fn describe(&self, key: &str, base: &Base) -> PyEnv {
@@ -308,6 +340,25 @@ mod tests {
     fn requirements_are_normalised() {
         assert_eq!(normalise("# c\nb==1  # why\n\na"), "a\nb==1\n");
         assert_eq!(normalise("b \\\n  --hash=x\na"), "b \\\n--hash=x\na\n");
+    }
+
+    #[test]
+    fn what_extends_an_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        let env = |name: &str, files: &[&str]| {
+            let root = folder.path().join(name);
+            let site_packages = root.join("site-packages");
+            fs::create_dir_all(&site_packages).unwrap();
+            files.iter().for_each(|file| fs::write(site_packages.join(file), "").unwrap());
+            PyEnv { python: root.join("python"), site_packages, read_paths: Vec::new(), root }
+        };
+        let base = env("base", &["six.py", "six-1.dist-info"]);
+        assert!(base.extends(&base));
+        assert!(env("more", &["six.py", "six-1.dist-info", "a.py", "a-1.dist-info"]).extends(&base));
+        assert!(!env("newer", &["six.py", "six-2.dist-info"]).extends(&base));
+        assert!(!env("at start", &["six.py", "six-1.dist-info", "a.pth"]).extends(&base));
+        assert!(!env("customized", &["six.py", "six-1.dist-info", "sitecustomize.py"]).extends(&base));
+        assert!(!env("other", &["six.py", "six-1.dist-info"]).extends(&env("nothing", &[])));
     }
 
     #[tokio::test]

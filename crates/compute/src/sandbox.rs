@@ -12,6 +12,7 @@ mod privileges;
 mod root;
 mod sockets;
 mod spawner;
+pub mod template;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -44,6 +45,8 @@ enum Whose {
     Server,
     /// The operator's own programs: not confined.
     Operator,
+    /// The server's user, with a root of its own and what it takes to enter units: see [`template`].
+    Template,
 }
 
 /// What to run and what it may touch. Its environment holds only what is set here and a plain `PATH` and `LANG`.
@@ -66,6 +69,8 @@ pub struct Command {
     file_size_mb: u64,
     processes: u64,
     cpu_seconds: Option<u64>,
+    /// A file that it inherits.
+    inherited: Option<std::os::fd::RawFd>,
 }
 
 impl Command {
@@ -88,6 +93,7 @@ impl Command {
             file_size_mb: 64 * 1024,
             processes: 4096,
             cpu_seconds: None,
+            inherited: None,
         }
     }
 
@@ -204,12 +210,52 @@ impl Command {
         self.spawn_apart(isolated).await
     }
 
+    /// Has a fork of the template be its program: with this one's folder, environment, view, user and limits, its output merged.
+    pub async fn spawn_from(&self, template: &template::Template) -> Result<Child, Error> {
+        let forking = || Error::io("forking a template");
+        let user = if self.whose == Whose::Unit { privileges::next_user() } else { None };
+        let (told, tells) = std::io::pipe().map_err(Error::io("making a pipe"))?;
+        let mut command = isolation::first(tells.as_raw_fd(), isolation::Program::Comes).map_err(forking())?;
+        command.arg(&self.program).arg(&self.program);
+        command.env_clear().envs(orphans::mark()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let (reader, writer) = std::io::pipe().map_err(Error::io("making a pipe"))?;
+        let confinement = spawner::Confinement {
+            limits: self.limits(),
+            root: Some(self.root(user)?),
+            view: self.view(true),
+            user,
+            rights: spawner::Rights::None,
+            inherited: vec![tells.as_raw_fd()],
+        };
+        let (inner, thread) = spawner::spawn(command, confinement).await.map_err(forking())?;
+        drop(tells);
+        let stdout = std::process::ChildStdout::from(std::os::fd::OwnedFd::from(reader));
+        let child = Child {
+            group: Group::of(&inner),
+            inner,
+            program: self.program.clone(),
+            told: Some(File::from(std::os::fd::OwnedFd::from(told))),
+            unit: None,
+            _thread: thread,
+            ended: false,
+            exit: None,
+            memory_mb: self.memory_mb,
+            stdin: None,
+            stdout: Some(ChildStdout::from_std(stdout).map_err(Error::io("making a pipe"))?),
+            stderr: None,
+        };
+        let taken = spawner::Taken { limits: self.limits(), user, view: self.view(true) };
+        template.fork(self, &taken, child.group.0, &writer.into()).await.map_err(forking())?;
+        Ok(child)
+    }
+
     async fn spawn_apart(&self, isolated: bool) -> Result<Child, Error> {
         let starting = || Error::io(format!("starting {}", self.program.display()));
+        let is_template = self.whose == Whose::Template;
         let user = if isolated && self.whose == Whose::Unit { privileges::next_user() } else { None };
         let (told, tells) = std::io::pipe().map_err(Error::io("making a pipe"))?;
-        let mut inherited = Vec::new();
-        let mut command = if isolated {
+        let mut inherited = Vec::from_iter(self.inherited);
+        let mut command = if isolated && !is_template {
             inherited.push(tells.as_raw_fd());
             self.behind_init(tells.as_raw_fd(), &mut inherited).map_err(starting())?
         } else {
@@ -232,24 +278,27 @@ impl Command {
         let confinement = spawner::Confinement {
             limits: self.limits(),
             root: if isolated { Some(self.root(user)?) } else { None },
-            view: self.view(isolated),
+            view: if is_template { None } else { self.view(isolated) },
             user,
-            confined: self.whose != Whose::Operator,
+            rights: match self.whose {
+                Whose::Operator => spawner::Rights::All,
+                Whose::Template => spawner::Rights::Template,
+                Whose::Unit | Whose::Server => spawner::Rights::None,
+            },
             inherited,
         };
         let (mut inner, thread) = spawner::spawn(command, confinement).await.map_err(starting())?;
         drop(tells);
-        let pid = inner.id().and_then(|id| i32::try_from(id).ok()).expect("a child that was just started has an id");
         let (stdin, stdout, stderr) = (inner.stdin.take(), merged.or_else(|| inner.stdout.take()), inner.stderr.take());
-        let told = isolated.then(|| File::from(std::os::fd::OwnedFd::from(told)));
+        let told = (isolated && !is_template).then(|| File::from(std::os::fd::OwnedFd::from(told)));
         let (program, memory_mb) = (self.program.clone(), self.memory_mb);
         Ok(Child {
+            group: Group::of(&inner),
             inner,
             program,
             told,
             unit,
             _thread: thread,
-            group: Group(pid),
             ended: false,
             exit: None,
             memory_mb,
@@ -277,17 +326,14 @@ impl Command {
         tells: std::os::fd::RawFd,
         inherited: &mut Vec<std::os::fd::RawFd>,
     ) -> std::io::Result<std::process::Command> {
-        let missing = || std::io::Error::other("the first process of a sandbox cannot be made");
-        let init = isolation::init().ok_or_else(missing)?;
-        let mut command = std::process::Command::new(format!("/proc/self/fd/{init}"));
-        let mut program = -1;
+        let mut program = isolation::Program::Path;
         if self.program == Path::new(THIS_PROGRAM) {
-            program = isolation::this_program().ok_or_else(missing)?;
-            inherited.push(program);
+            let file = isolation::this_program().ok_or_else(isolation::missing)?;
+            inherited.push(file);
+            program = isolation::Program::File(file);
         }
-        std::os::unix::process::CommandExt::arg0(&mut command, "init");
-        command.arg(tells.to_string()).arg(program.to_string()).arg(&self.program);
-        command.arg(self.name.as_deref().unwrap_or(self.program.as_os_str())).args(&self.args);
+        let mut command = isolation::first(tells, program)?;
+        command.arg(&self.program).arg(self.name.as_deref().unwrap_or(self.program.as_os_str())).args(&self.args);
         Ok(command)
     }
 
@@ -337,12 +383,22 @@ impl Command {
                 self.write.iter().chain(self.mounts.iter().filter(|(.., writable)| *writable).map(|mount| &mount.0));
             written.for_each(|path| give(path, user));
         }
-        root::Plan::new(entries, self.folder.as_deref(), user)
+        root::Plan::new(entries, self.folder.as_deref(), user, self.whose != Whose::Template)
     }
 
     /// Runs it to its end. Its last `capture.bytes` of each stream are kept; past `timeout` or its memory the group is killed.
     pub async fn output(&self, capture: Capture, timeout: Option<Duration>) -> Result<Output, Error> {
         output::collect(self.spawn().await?, capture, timeout).await
+    }
+
+    /// As [`Command::output`], of a fork of a template; its streams are one.
+    pub async fn output_from(
+        &self,
+        template: &template::Template,
+        capture: Capture,
+        timeout: Option<Duration>,
+    ) -> Result<Output, Error> {
+        output::collect(self.spawn_from(template).await?, capture, timeout).await
     }
 }
 
@@ -413,6 +469,11 @@ impl Drop for Child {
 pub struct Group(i32);
 
 impl Group {
+    fn of(child: &tokio::process::Child) -> Self {
+        let pid = child.id().and_then(|id| i32::try_from(id).ok());
+        Self(pid.expect("a child that was just started has an id"))
+    }
+
     pub fn kill(self) {
         if let Some(pid) = rustix::process::Pid::from_raw(self.0) {
             // It may have gone already, which is what was wanted.

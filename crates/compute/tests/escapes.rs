@@ -1,4 +1,5 @@
-//! Attempts to get out of the sandbox, as root and as a user. Each prints ESCAPED where it worked, or leaves something that is looked
+//! Attempts to get out of the sandbox, as root and as a user, by units that were started and by units that were forked from a template.
+//! Each prints ESCAPED where it worked, or leaves something that is looked
 //! for afterwards. Without the test harness: a server that is not root makes its namespaces before it has threads.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and says how far it came")]
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use compute::pyenv::{Base, PythonEnvs};
+use compute::sandbox::template::{self, Template};
 use compute::sandbox::{self, Capture, Command};
 
 /// A user who owns nothing.
@@ -119,6 +121,20 @@ const ATTEMPTS: &[(&str, &str)] = &[
     ("a terminal's input", "import fcntl\nwith attempt(): fcntl.ioctl(0, 0x5412, b'x'); say(True)"),
 ];
 
+/// What only units of templates could try: what lies in memory that they have of it, its process, and the unit's way in.
+const OF_TEMPLATES: &[(&str, &str)] = &[
+    ("a file of the template", "for f in range(3, 1024):\n  with attempt(): os.fstat(f); say(True)"),
+    ("the template's environment", "say(any(n.startswith('LAKERUN_TEMPLATE') for n in os.environ))"),
+    (
+        "the template by its group",
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.kill(0, signal.SIGTERM)\nsay(os.getpgid(0) == 0 or os.getppid() != 1)",
+    ),
+    (
+        "the template's namespaces",
+        "for kind in ('pid', 'mnt', 'ipc', 'uts', 'user'):\n  with attempt(): say(libc.setns(os.open(f'/proc/1/ns/{kind}', os.O_RDONLY), 0) == 0)",
+    ),
+];
+
 const BEFORE: &str = r"
 import contextlib, ctypes, errno, glob, os, platform, signal, socket, stat, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
@@ -186,27 +202,62 @@ async fn attempts() {
     victim.env("SECRET", "victims-secret").arg("victims-argument");
     let mut victim = victim.spawn().await.unwrap();
 
-    for (name, attempt) in ATTEMPTS {
-        let mark = format!("lakerun-escape-{}-{}", std::process::id(), name.replace(' ', "-"));
-        let source = format!(
-            "{BEFORE}secret, server, victim, mark = {:?}, {}, {}, {mark:?}\n{attempt}\nprint('tried', flush=True)\n",
-            secret.to_str().unwrap(),
-            std::process::id(),
-            victim.group().id(),
-        );
-        let output = unit(&python, &source, folder.path()).output(KEEP, Some(Duration::from_mins(10))).await.unwrap();
-        let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(!said.contains("ESCAPED"), "as {who}: {name}: {said}{errors}");
-        let killed_itself = output.exit.signal().is_some();
-        assert!(said.contains("tried") || killed_itself, "as {who}: {name} was not tried: {said}{errors}");
-        assert!(!is_alive(&mark), "as {who}: {name}: it is still there");
-        assert!(!victim.has_ended(), "as {who}: {name}: another unit was ended");
+    let template = template(&python, folder.path()).await;
+    for of_template in [None, Some(&template)] {
+        let more = if of_template.is_some() { OF_TEMPLATES } else { &[] };
+        for (name, attempt) in ATTEMPTS.iter().chain(more) {
+            let mark = format!("lakerun-escape-{}-{}", std::process::id(), name.replace(' ', "-"));
+            let source = format!(
+                "{BEFORE}secret, server, victim, mark = {:?}, {}, {}, {mark:?}\n{attempt}\nprint('tried', flush=True)\n",
+                secret.to_str().unwrap(),
+                std::process::id(),
+                victim.group().id(),
+            );
+            let mut command = unit(&python, &source, folder.path());
+            let limit = Some(Duration::from_mins(10));
+            let output = match of_template {
+                None => command.output(KEEP, limit).await,
+                Some(template) => command.env("SOURCE", &source).output_from(template, KEEP, limit).await,
+            };
+            let (output, who) =
+                (output.unwrap(), format!("{who}{}", if of_template.is_some() { " of a template" } else { "" }));
+            let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(!said.contains("ESCAPED"), "as {who}: {name}: {said}{errors}");
+            let killed_itself = output.exit.signal().is_some();
+            assert!(said.contains("tried") || killed_itself, "as {who}: {name} was not tried: {said}{errors}");
+            assert!(!is_alive(&mark), "as {who}: {name}: it is still there");
+            assert!(!victim.has_ended(), "as {who}: {name}: another unit was ended");
+            assert!(template.is_alive(), "as {who}: {name}: the template was ended");
+        }
     }
     assert_eq!(std::fs::read_to_string(&secret).unwrap(), "the secret");
     drop(victim);
     after_kill_of_the_server();
-    println!("{} attempts as {who}, none escaped", ATTEMPTS.len() + 1);
+    let attempts = 2 * (ATTEMPTS.len() + 1) + OF_TEMPLATES.len();
+    println!("{attempts} attempts as {who}, none escaped");
 }
+
+/// One whose forks run what their environment holds.
+async fn template(python: &Base, folder: &Path) -> Template {
+    let program = folder.join("template.py");
+    std::fs::write(&program, format!("{}\n{FORKED}", template::PROGRAM)).unwrap();
+    let mut command = Command::new(&python.executable);
+    command.arg("-S").arg(&program).read_only(&python.prefix).read_only(&program);
+    Template::start(&command).await.unwrap()
+}
+
+const FORKED: &str = r"
+serve(int(os.environ['LAKERUN_TEMPLATE']))
+source = os.environ.pop('SOURCE')
+try:
+    exec(source, {})
+except BaseException:
+    import traceback
+    traceback.print_exc()
+    os._exit(1)
+sys.stdout.flush()
+os._exit(0)
+";
 
 /// A unit with a folder and a /tmp of 16 MB.
 fn unit(python: &Base, source: &str, folder: &Path) -> Command {
@@ -255,6 +306,15 @@ async fn server(mark: &str) {
     );
     let _child = unit(&python, &source, folder.path()).spawn().await.unwrap();
     while !is_alive(mark) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let template = template(&python, folder.path()).await;
+    let forked = format!(
+        "{BEFORE}daemon([sys.executable, '-S', '-c', 'import time; time.sleep(600)', {mark:?} + '-forked'])\ntime.sleep(600)\n"
+    );
+    let mut of_template = unit(&python, "", folder.path());
+    let _forked = of_template.env("SOURCE", &forked).spawn_from(&template).await.unwrap();
+    while !is_alive(&format!("{mark}-forked")) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     println!("running");

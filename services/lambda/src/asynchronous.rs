@@ -288,7 +288,11 @@ impl Lambda {
     /// Unpacks and installs, then shows the function as active, or as failed and why.
     async fn run_prepare(&self, task: &Task) -> Result<Done, Error> {
         let wanted: Prepare = task.payload()?;
-        let outcome = self.preparer.ready(&wanted.code, &wanted.layers, &wanted.runtime).await.err();
+        let ready = self.preparer.ready(&wanted.code, &wanted.layers, &wanted.runtime).await;
+        if let Ok(ready) = &ready {
+            self.templates.warm(&wanted.runtime, &ready.kind);
+        }
+        let outcome = ready.err();
         if let Some(why) = &outcome {
             tracing::warn!(function = wanted.function, why, "a function cannot be made ready");
         }

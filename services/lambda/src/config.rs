@@ -14,6 +14,8 @@ pub(crate) struct Config {
     pub(crate) mounts: BTreeMap<String, PathBuf>,
     /// How long an idle environment is kept.
     pub(crate) idle_seconds: u64,
+    /// How long a template, a process that Python functions are forked from, is kept without a start; 0: functions start by themselves.
+    pub(crate) template_seconds: u64,
     /// Environments that may be in use at once, as the account's concurrency.
     pub(crate) concurrency: usize,
     /// Functions whose version of Python or Node.js cannot be had are refused, not run on the nearest.
@@ -26,6 +28,7 @@ impl Default for Config {
             read_paths: Vec::new(),
             mounts: BTreeMap::new(),
             idle_seconds: 60,
+            template_seconds: 180,
             concurrency: 1000,
             exact_runtimes: false,
         }

@@ -21,7 +21,7 @@ use crate::failure;
 use crate::function::{Name, Place, Resolved};
 use crate::lines::{self, End, Report};
 use crate::prepare::{Language, Ready};
-use crate::runtime::{Answer, Blueprint, Environment, Invocation, Keys, Outcome};
+use crate::runtime::{Answer, Blueprint, Environment, Invocation, Keys, Outcome, Templates};
 
 /// How long a call waits for a place on this machine before it is throttled.
 const ADMISSION: Duration = Duration::from_mins(5);
@@ -131,7 +131,7 @@ impl Lambda {
         let warmed = matches!(found, Found::Warm(_));
         let mut environment = match found {
             Found::Warm(environment) => *environment,
-            Found::Cold(permit) => start(&blueprint, keys.as_ref(), permit, &platform).await?,
+            Found::Cold(permit) => start(&blueprint, keys.as_ref(), permit, &self.templates, &platform).await?,
         };
 
         let (request_id, version) = (&call.request_id, resolved.version.number());
@@ -235,10 +235,11 @@ async fn start(
     blueprint: &Blueprint,
     keys: Option<&Keys>,
     permit: Permit,
+    templates: &Templates,
     platform: &Cx,
 ) -> Result<Environment, Error> {
     let keys = keys.ok_or_else(|| Error::internal("a start without keys"))?;
-    Environment::start(blueprint, keys, permit, platform).await.map_err(Error::internal)
+    Environment::start(blueprint, keys, permit, templates, platform).await.map_err(Error::internal)
 }
 
 /// Ends an invocation's keys with it, however it ends.

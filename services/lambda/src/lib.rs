@@ -52,7 +52,7 @@ use crate::code::Archive;
 use crate::config::Config;
 use crate::invoke::Slots;
 use crate::prepare::Preparer;
-use crate::runtime::Environment;
+use crate::runtime::{Environment, Templates};
 pub use crate::url::{PREFIX as URL_PREFIX, UrlCall};
 
 /// Asynchronous invocations that run side by side.
@@ -69,6 +69,7 @@ pub struct Lambda {
     archive: Archive,
     preparer: Preparer,
     pool: Pool<Environment>,
+    templates: Templates,
     slots: Slots,
     answers: Answers,
     scratch: PathBuf,
@@ -88,6 +89,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
     let archive = Archive::new(folder.join("code"));
     let preparer = Preparer::new(archive.clone(), compute.envs.clone(), folder.join("runtime"))?;
     let pool = Pool::new(compute.budget.clone(), Duration::from_secs(config.idle_seconds));
+    let templates = Templates::new(compute.budget.clone(), Duration::from_secs(config.template_seconds));
     let service = Arc::new_cyclic(|me| Lambda {
         me: me.clone(),
         router: Arc::clone(&platform.router),
@@ -96,6 +98,7 @@ pub fn register(platform: &Platform, compute: &Compute) -> Result<Arc<Lambda>, S
         archive,
         preparer,
         pool,
+        templates,
         slots: Slots::default(),
         answers: Answers::default(),
         scratch,

@@ -12,7 +12,7 @@ use regex::Regex;
 use wire::Error;
 
 use crate::code::Archive;
-use crate::runtime::Kind;
+use crate::runtime::{Forks, Kind};
 
 /// What AWS's Python runtimes have without being asked; a function's own requirement of it goes first.
 const INCLUDED: &str = "boto3==1.43.11";
@@ -72,8 +72,11 @@ pub(crate) struct Preparer {
 impl Preparer {
     /// Writes the runtimes' programs to the folder `runtimes`.
     pub(crate) fn new(archive: Archive, envs: PythonEnvs, runtimes: PathBuf) -> Result<Self, String> {
-        let programs = [("bootstrap.py", PYTHON), ("bootstrap.mjs", NODE)];
+        let programs =
+            [("bootstrap.py", PYTHON), ("bootstrap.mjs", NODE), ("template.py", compute::sandbox::template::PROGRAM)];
         fs::create_dir_all(&runtimes)
+            // Places of a function's that are empty in a template.
+            .and_then(|()| fs::create_dir_all(runtimes.join("nothing/lib")))
             .and_then(|()| programs.iter().try_for_each(|(name, text)| fs::write(runtimes.join(name), text)))
             .map_err(|error| format!("writing {}: {error}", runtimes.display()))?;
         Ok(Self { archive, envs, runtimes, ready: Mutex::default() })
@@ -116,7 +119,7 @@ impl Preparer {
             .map_err(|error| error.to_string())?
             .map_err(|error| format!("unpacking the code: {error}"))?;
         let (kind, note) = match Language::of(runtime) {
-            Some(Language::Python(minor)) => self.python(&code, minor).await?,
+            Some(Language::Python(minor)) => self.python(&code, layers.as_deref(), minor).await?,
             Some(Language::Node(major)) => self.node(&code, layers.as_deref(), major).await?,
             _ => (custom(&code, layers.as_deref())?, None),
         };
@@ -138,12 +141,20 @@ impl Preparer {
         Ok((self.envs.clone(), Some(note)))
     }
 
-    async fn python(&self, folder: &Path, minor: u32) -> Result<(Kind, Option<String>), String> {
+    async fn python(&self, folder: &Path, layers: Option<&Path>, minor: u32) -> Result<(Kind, Option<String>), String> {
         let (envs, note) = self.python_envs(minor).await?;
         let wanted = fs::read(folder.join("requirements.txt")).unwrap_or_default();
         let wanted = with_included(&String::from_utf8_lossy(&wanted));
         let env = envs.ensure(&wanted, &progress).await.map_err(|error| error.to_string())?;
-        Ok((Kind::Python { env, bootstrap: self.runtimes.join("bootstrap.py") }, note))
+        let base = envs.known(&format!("{INCLUDED}\n")).await;
+        let forks = base.filter(|base| env.extends(base)).map(|base| {
+            let python = layers.map(|layers| layers.join("python"));
+            let version = env.site_packages.parent().and_then(Path::file_name).unwrap_or_default();
+            let of_version = python.as_ref().map(|python| python.join("lib").join(version).join("site-packages"));
+            let places = [Some(folder.to_owned()), python, of_version];
+            Forks { base, own: places.iter().flatten().flat_map(|place| importable(place)).collect() }
+        });
+        Ok((Kind::Python { env, runtimes: self.runtimes.clone(), forks }, note))
     }
 
     async fn node(&self, code: &Path, layers: Option<&Path>, major: u32) -> Result<(Kind, Option<String>), String> {
@@ -170,6 +181,12 @@ impl Preparer {
     fn remembered(&self) -> std::sync::MutexGuard<'_, BTreeMap<Wanted, Ready>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a folder may hold by the name that it is imported by.
+fn importable(folder: &Path) -> impl Iterator<Item = String> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some(entry.file_name().to_str()?.split('.').next()?.to_owned()))
 }
 
 fn progress(line: &str) {

@@ -131,7 +131,7 @@ impl Lambda {
                     while outcome.is_ok() && self.pool.missing(held) > 0 {
                         let keys = self.issue(&cx, &resolved, "provisioned", true, None).await?;
                         let permit = self.pool.permit(usize::try_from(blueprint.memory_mb).unwrap_or(128)).await;
-                        let environment = Environment::start(&blueprint, &keys, permit, &cx).await;
+                        let environment = Environment::start(&blueprint, &keys, permit, &self.templates, &cx).await;
                         outcome = match environment.map_err(|error| error.to_string()) {
                             Err(why) => Err(why),
                             Ok(mut environment) => match environment.ready().await {

@@ -3,6 +3,8 @@
 mod api;
 mod environment;
 mod output;
+mod templates;
 
 pub(crate) use api::{Answer, MAX_RESPONSE_BYTES};
 pub(crate) use environment::{Blueprint, Environment, Invocation, Keys, Kind, Outcome};
+pub(crate) use templates::{Forks, Templates};

@@ -1,7 +1,7 @@
 //! What this machine gives for keeping units of work apart: asked by trying, once. `lakerun doctor` tells it, and it can be required.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, RawFd};
 use std::sync::OnceLock;
 
@@ -86,9 +86,35 @@ pub async fn require() -> Result<(), String> {
     privileges::filters().map(drop).ok_or_else(|| "System calls cannot be filtered on this machine.".to_owned())
 }
 
+/// What the first process of a namespace is to start.
+pub(super) enum Program {
+    /// The file at the path that is its next argument.
+    Path,
+    File(RawFd),
+    /// Nothing: it comes from a template.
+    Comes,
+}
+
+/// The first process of a namespace, which says on `tells` how its program ended. The program's path and its arguments are to follow.
+pub(super) fn first(tells: RawFd, program: Program) -> io::Result<std::process::Command> {
+    let mut command = std::process::Command::new(format!("/proc/self/fd/{}", init().ok_or_else(missing)?));
+    let program = match program {
+        Program::Path => -1,
+        Program::File(file) => file,
+        Program::Comes => -2,
+    };
+    std::os::unix::process::CommandExt::arg0(&mut command, "init");
+    command.arg(tells.to_string()).arg(program.to_string());
+    Ok(command)
+}
+
+pub(super) fn missing() -> io::Error {
+    io::Error::other("the first process of a sandbox cannot be made")
+}
+
 /// The file that the first process of a namespace is executed from: in memory, so that it is there whatever is mounted.
 #[expect(unsafe_code, reason = "a file in memory is made by a plain system call")]
-pub(super) fn init() -> Option<RawFd> {
+fn init() -> Option<RawFd> {
     static FILE: OnceLock<Option<File>> = OnceLock::new();
     let file = FILE.get_or_init(|| {
         // SAFETY: the name is static; the descriptor is ours from then on.
@@ -113,11 +139,11 @@ pub(super) fn this_program() -> Option<RawFd> {
 }
 
 /// How the program ended, as its first process said; `None` when that one was killed.
-pub(super) fn told(status: &mut File) -> Option<Result<i32, std::io::Error>> {
+pub(super) fn told(status: &mut File) -> Option<Result<i32, io::Error>> {
     let mut words = [0; 8];
     status.read_exact(&mut words).ok()?;
     let (failed, value) = words.split_at(4);
     let number = |bytes: &[u8]| i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     let value = number(value);
-    Some(if number(failed) == 0 { Ok(value) } else { Err(std::io::Error::from_raw_os_error(value)) })
+    Some(if number(failed) == 0 { Ok(value) } else { Err(io::Error::from_raw_os_error(value)) })
 }

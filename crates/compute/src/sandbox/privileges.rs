@@ -77,6 +77,37 @@ pub(super) fn drop_capabilities() -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) })
 }
 
+/// Runs between fork and exec: what a template keeps through its exec, and nothing besides: enough to enter the namespaces of a unit
+/// and to become its user there.
+#[expect(unsafe_code, reason = "capabilities are kept by plain system calls")]
+pub(super) fn keep_what_enters_units() -> io::Result<()> {
+    /// `CAP_CHOWN`, `CAP_SETGID`, `CAP_SETUID`, `CAP_SETPCAP`, `CAP_SYS_CHROOT`, `CAP_SYS_PTRACE`, `CAP_SYS_ADMIN`.
+    const KEPT: [u32; 7] = [0, 6, 7, 8, 18, 19, 21];
+    const MASK: u32 = {
+        let (mut mask, mut at) = (0, 0);
+        while at < KEPT.len() {
+            mask |= 1 << KEPT[at];
+            at += 1;
+        }
+        mask
+    };
+    let header = [0x2008_0522_u32, 0];
+    // Effective, permitted, inheritable; then the same of the upper half.
+    let kept = [MASK, MASK, MASK, 0, 0, 0];
+    // SAFETY: header and data have the layout of version 3, `capset(2)`; the others take no memory of ours.
+    unsafe {
+        for capability in (0..64).filter(|capability| !KEPT.contains(capability)) {
+            libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+        }
+        check(libc::syscall(libc::SYS_capset, header.as_ptr(), kept.as_ptr()))?;
+        // A program that is not root's keeps none but those.
+        for capability in KEPT {
+            check(libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, capability, 0, 0))?;
+        }
+    }
+    Ok(())
+}
+
 /// Filters of system calls, made once; `None` on a kernel or machine without.
 pub(super) fn filters() -> Option<&'static [BpfProgram; 2]> {
     static FILTERS: LazyLock<Option<[BpfProgram; 2]>> = LazyLock::new(|| match make() {

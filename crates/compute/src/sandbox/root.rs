@@ -66,11 +66,12 @@ const NO_DEVICES: u64 = 4;
 const USERS: &[u8] = b"root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n";
 
 impl Plan {
-    /// `entries` by their places inside; `folder` is where the program starts.
+    /// `entries` by their places inside; `folder` is where the program starts; a `/proc` is for what has processes of its own.
     pub(super) fn new(
         mut entries: BTreeMap<PathBuf, Entry>,
         folder: Option<&Path>,
         user: Option<u32>,
+        has_processes: bool,
     ) -> Result<Self, Error> {
         let host = |path: &str, writable| (PathBuf::from(path), Entry::Host { path: path.into(), writable });
         for path in SYSTEM.iter().filter(|path| **path != "/proc") {
@@ -88,7 +89,7 @@ impl Plan {
             folder: folder.map(|folder| text(folder.as_os_str().as_bytes())).transpose()?,
         };
         plan.lay(&entries)?;
-        plan.finish(user)?;
+        plan.finish(user, has_processes)?;
         plan.opened = vec![-1; plan.sources.len()];
         Ok(plan)
     }
@@ -163,14 +164,16 @@ impl Plan {
         Ok(())
     }
 
-    fn finish(&mut self, user: Option<u32>) -> Result<(), Error> {
+    fn finish(&mut self, user: Option<u32>, has_processes: bool) -> Result<(), Error> {
         const LINKS: [(&CStr, &CStr); 4] = [
             (c"/proc/self/fd", c"dev/fd"),
             (c"/proc/self/fd/0", c"dev/stdin"),
             (c"/proc/self/fd/1", c"dev/stdout"),
             (c"/proc/self/fd/2", c"dev/stderr"),
         ];
-        self.steps.push(Step::Proc);
+        if has_processes {
+            self.steps.push(Step::Proc);
+        }
         self.steps.extend(LINKS.map(|(target, place)| Step::Link(target, place)));
         if let Some(user) = user {
             let mut users = USERS.to_vec();

@@ -35,10 +35,27 @@ pub(super) struct Confinement {
     pub(super) user: Option<u32>,
     /// A Landlock rule set.
     pub(super) view: Option<OwnedFd>,
-    /// Without capabilities and with filtered system calls: whatever is not the operator's own.
-    pub(super) confined: bool,
+    pub(super) rights: Rights,
     /// Files that its first program inherits.
     pub(super) inherited: Vec<RawFd>,
+}
+
+/// What its system calls may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rights {
+    /// Whatever the server may.
+    All,
+    /// To enter units, from the server's own processes.
+    Template,
+    /// No capabilities, and filtered system calls.
+    None,
+}
+
+/// What a fork of a template takes on itself.
+pub(super) struct Taken {
+    pub(super) limits: Limits,
+    pub(super) user: Option<u32>,
+    pub(super) view: Option<OwnedFd>,
 }
 
 struct Request {
@@ -57,7 +74,7 @@ pub(super) async fn spawn(
     confinement: Confinement,
 ) -> io::Result<(tokio::process::Child, Option<Thread>)> {
     command.process_group(0);
-    let isolated = confinement.root.is_some();
+    let isolated = confinement.root.is_some() && confinement.rights != Rights::Template;
     confine(&mut command, confinement)?;
     let (reply, answer) = oneshot::channel();
     let request = Request { command: command.into(), runtime: Handle::current(), reply };
@@ -113,7 +130,8 @@ fn life() -> io::Result<(RawFd, RawFd)> {
 
 #[expect(unsafe_code, reason = "what must happen between fork and exec cannot be said otherwise")]
 fn confine(command: &mut std::process::Command, confinement: Confinement) -> io::Result<()> {
-    let Confinement { limits, mut root, user, view, confined, inherited } = confinement;
+    let Confinement { limits, mut root, user, view, rights, inherited } = confinement;
+    let confined = rights == Rights::None;
     let is_root = rustix::process::geteuid().is_root();
     let (own_user, own_group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let (alive, server) = life()?;
@@ -139,12 +157,14 @@ fn confine(command: &mut std::process::Command, confinement: Confinement) -> io:
             }
             // So that the kernel ends this process, rather than the server, when the machine runs out of memory.
             let _ = namespaces::write(c"/proc/self/oom_score_adj", b"800");
-            if user.is_none() && has_root && !is_root {
+            if user.is_none() && has_root && !is_root && confined {
                 // Processes are counted per user and user namespace: one of its own keeps units apart. Not every kernel allows it.
                 let _ = namespaces::own_user(own_user, own_group);
             }
-            if confined {
-                privileges::forget_bounding_set();
+            match rights {
+                Rights::All => {}
+                Rights::Template => privileges::keep_what_enters_units()?,
+                Rights::None => privileges::forget_bounding_set(),
             }
             if let Some(user) = user {
                 privileges::become_user(user)?;

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::api::{Answer, Api, Delivery};
 use super::output::Output;
+use super::templates::{Forks, Templates};
 use jobs::log::Stream;
 
 /// AWS gives a start this long before it counts against the function's own timeout.
@@ -24,8 +25,8 @@ const START: Duration = Duration::from_secs(10);
 /// What runs inside.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    /// Our runtime in a Python environment.
-    Python { env: PyEnv, bootstrap: PathBuf },
+    /// Our runtime in a Python environment; `runtimes` holds its program.
+    Python { env: PyEnv, runtimes: PathBuf, forks: Option<Forks> },
     /// Our runtime in Node.js; `modules` are those that the code names and does not bring.
     Node { node: Node, bootstrap: PathBuf, modules: Option<PathBuf> },
     /// The function's own `bootstrap`.
@@ -106,6 +107,8 @@ pub(crate) struct Environment {
     meter: Meter,
     output: Output,
     memory_mb: u64,
+    /// What it had of its template's from the start: the runtime's, not the function's.
+    loaded_mb: u64,
     timeout: Duration,
     started: Instant,
     /// How long the start took, until it has been reported.
@@ -121,6 +124,7 @@ impl Environment {
         blueprint: &Blueprint,
         keys: &Keys,
         permit: Permit,
+        templates: &Templates,
         cx: &Cx,
     ) -> Result<Self, compute::Error> {
         let io = |context: &str| {
@@ -135,7 +139,8 @@ impl Environment {
         let stream = stream_name(cx, &blueprint.version);
 
         let mut command = match &blueprint.kind {
-            Kind::Python { env, bootstrap } => {
+            Kind::Python { env, runtimes, .. } => {
+                let bootstrap = &runtimes.join("bootstrap.py");
                 let program = places.inside("/var/lang/bin/python", &env.python);
                 let mut command = Command::new(program);
                 let runtime = places.inside("/var/runtime/bootstrap.py", bootstrap);
@@ -207,7 +212,7 @@ impl Environment {
             command.env("LAKERUN_RUNTIME_TOKEN", token);
         }
         let started = Instant::now();
-        let mut child = command.spawn().await?;
+        let (mut child, loaded_mb) = spawn(&command, blueprint, templates).await?;
         api.belongs_to(child.group());
         let pipe: OwnedFd = child
             .stdout
@@ -222,6 +227,7 @@ impl Environment {
             meter: Meter::new(child.group()),
             output,
             memory_mb: blueprint.memory_mb,
+            loaded_mb,
             timeout: blueprint.timeout,
             started,
             start_took: None,
@@ -237,7 +243,7 @@ impl Environment {
             biased;
             ready = self.api.started() => ready.map_err(Outcome::StartFailed)?,
             exit = self.child.wait() => return Err(exit.map_or(Outcome::TimedOut, Outcome::Exited)),
-            () = self.meter.exceeds(Some(self.memory_mb)) => return Err(self.kill(Outcome::OutOfMemory)),
+            () = self.meter.exceeds(Some(self.memory_mb + self.loaded_mb)) => return Err(self.kill(Outcome::OutOfMemory)),
             () = tokio::time::sleep(START.max(self.timeout)) => return Err(self.kill(Outcome::TimedOut)),
         }
         self.start_took = Some(self.started.elapsed());
@@ -267,7 +273,7 @@ impl Environment {
             biased;
             Ok(answer) = &mut answer => Outcome::Answer(answer),
             exit = self.child.wait() => exit.map_or(Outcome::TimedOut, Outcome::Exited),
-            () = self.meter.exceeds(Some(self.memory_mb)) => self.kill(Outcome::OutOfMemory),
+            () = self.meter.exceeds(Some(self.memory_mb + self.loaded_mb)) => self.kill(Outcome::OutOfMemory),
             () = tokio::time::sleep(self.timeout) => self.kill(Outcome::TimedOut),
         }
     }
@@ -300,6 +306,21 @@ impl Environment {
     pub(crate) fn start_took(&mut self) -> Option<Duration> {
         self.start_took.take()
     }
+}
+
+/// From a template where there is one, else by itself; and what it has of the template's.
+async fn spawn(
+    command: &Command,
+    blueprint: &Blueprint,
+    templates: &Templates,
+) -> Result<(Child, u64), compute::Error> {
+    if let Some(there) = templates.find(blueprint) {
+        match command.spawn_from(&there.template).await {
+            Ok(child) => return Ok((child, there.template.loaded_mb)),
+            Err(error) => tracing::warn!(%error, "a function starts without its template"),
+        }
+    }
+    Ok((command.spawn().await?, 0))
 }
 
 impl Warm for Environment {
