@@ -8,6 +8,7 @@ transactions, streams, PartiQL and the protocol, asked of a running server.
 
 Closes with 'N passed, N failed'.
 """
+import gzip
 import http.client
 import json
 import os
@@ -284,7 +285,7 @@ def time_to_live():
 def items_of_all_types():
     with Table() as table:
         item = {"p": "x", "c": "y", "s": "", "n": Decimal("-1.5e-3"), "b": b"\x00\xff", "empty": b"", "t": True, "f": False, "z": None,
-                "l": [1, "two", [b"3"]], "m": {"a": {"b": []}, "": 1}, "ss": {"a", "b"}, "ns": {1, Decimal("2.5")}, "bs": {b"x", b""}}
+                "l": [1, "two", [b"3"]], "m": {"a": {"b": []}}, "ss": {"a", "b"}, "ns": {1, Decimal("2.5")}, "bs": {b"x", b""}}
         item["bs"] = {b"x", b"yy"}
         table.put(**item)
         found = table.get(p="x", c="y")
@@ -1052,6 +1053,81 @@ def settings_that_are_kept_or_refused():
         fails("NotImplemented", "Kinesis", client.enable_kinesis_streaming_destination, TableName=table.name, StreamArn="arn:aws:kinesis:us-east-1:000000000000:stream/some-stream-of-mine")
         arn = table.call("describe_table")["Table"]["TableArn"]
         fails("PolicyNotFoundException", "", client.get_resource_policy, ResourceArn=arn)
+
+
+def nested(levels, kind="L"):
+    """A list in a list in a list, or a map in a map."""
+    value = {"S": "x"}
+    for _ in range(levels):
+        value = {"L": [value]} if kind == "L" else {"M": {"a": value}}
+    return value
+
+
+@case
+def limits_of_names_and_levels():
+    """As the engine behind DynamoDB Local 2.6 answers."""
+    with Table(keys("p"), types(p="S")) as table:
+        key = {"p": {"S": "a"}}
+        for kind in "LM":
+            table.call("put_item", Item=key | {"x": nested(31, kind)})
+            invalid("Nesting Levels have exceeded supported limits", client.put_item, TableName=table.name, Item=key | {"x": nested(32, kind)})
+            condition = {"ConditionExpression": "y = :y", "Item": key}
+            fails("ConditionalCheckFailedException", "", client.put_item, TableName=table.name, ExpressionAttributeValues={":y": nested(32, kind)}, **condition)
+            invalid("supported limit for key :y", client.put_item, TableName=table.name, ExpressionAttributeValues={":y": nested(33, kind)}, **condition)
+        invalid("attribute name must not be empty", client.put_item, TableName=table.name, Item=key | {"m": {"L": [{"M": {"": {"S": "x"}}}]}})
+        invalid("Empty attribute name for key #e", client.update_item, TableName=table.name, Key=key, UpdateExpression="SET m.#e = :v", ExpressionAttributeNames={"#e": ""}, ExpressionAttributeValues={":v": {"S": "x"}})
+        invalid("Empty attribute name", client.get_item, TableName=table.name, Key=key, AttributesToGet=[""])
+        invalid("Empty attribute name", client.put_item, TableName=table.name, Item=key, Expected={"": {"Exists": False}})
+        invalid("two or more elements", client.put_item, TableName=table.name, Item=key, Expected={"y": {"Exists": False}}, ConditionalOperator="AND")
+        deep = "NOT " * 200 + "y = :y"
+        table.call("put_item", Item=key, ConditionExpression="NOT " + deep, ExpressionAttributeValues={":y": {"S": "x"}})
+        for expression, text in (
+            ("SET y = size(p)", "The function is not allowed in an update expression; function: size"),
+            ("SET y = list_append(list_append(l, l), l)", "The function is not allowed to be used this way in an expression; function: list_append"),
+            ("SET set = p", 'Syntax error; token: "set", near: "set set ="'.replace("set set", "SET set")),
+        ):
+            invalid(text, client.update_item, TableName=table.name, Key=key, UpdateExpression=expression)
+
+
+@case
+def transactions_tell_empty_keys_and_kinds_of_units():
+    with Table() as table:
+        key = {"p": {"S": "a"}, "c": {"S": "b"}}
+        empty = {"p": {"S": ""}, "c": {"S": "b"}}
+        invalid("cannot contain an empty string value. Key: p", client.transact_write_items, TransactItems=[{"Put": {"TableName": table.name, "Item": empty}}])
+        invalid("cannot contain an empty string value. Key: p", client.transact_get_items, TransactItems=[{"Get": {"TableName": table.name, "Key": empty}}])
+        put = [{"Put": {"TableName": table.name, "Item": key}}]
+        written = client.transact_write_items(TransactItems=put, ReturnConsumedCapacity="INDEXES")["ConsumedCapacity"][0]
+        expect((written["WriteCapacityUnits"], written["Table"]["WriteCapacityUnits"]), (2.0, 2.0))
+        get = [{"Get": {"TableName": table.name, "Key": key}}]
+        read = client.transact_get_items(TransactItems=get, ReturnConsumedCapacity="TOTAL")["ConsumedCapacity"][0]
+        expect((read["ReadCapacityUnits"], read["CapacityUnits"]), (2.0, 2.0))
+
+
+@case
+def compressed_requests():
+    def ask(body, encoding):
+        headers = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0", "Content-Encoding": encoding}
+        request = botocore.awsrequest.AWSRequest("POST", client.meta.endpoint_url + "/", headers=headers, data=body)
+        botocore.auth.SigV4Auth(boto3.Session().get_credentials(), "dynamodb", REGION).add_auth(request)
+        connection = http.client.HTTPConnection(urllib.parse.urlsplit(client.meta.endpoint_url).netloc)
+        connection.request("POST", "/", body, dict(request.headers.items()))
+        response = connection.getresponse()
+        return response.status, response.read()
+
+    for encoding, body in (
+        ("gzip", gzip.compress(b'{"Limit":1}')),
+        ("gzip", gzip.compress(b'{"Lim') + gzip.compress(b'it":1}')),
+        ("deflate", zlib.compress(b'{"Limit":1}')),
+    ):
+        status, answer = ask(body, encoding)
+        assert status == 200 and len(json.loads(answer)["TableNames"]) <= 1, (encoding, status, answer)
+    for encoding, body in (("gzip", b"nothing"), ("gzip", gzip.compress(b"{}")[:-4]), ("gzip", gzip.compress(b"{}") + b"junk"), ("deflate", b"nothing")):
+        status, answer = ask(body, encoding)
+        assert status == 400 and b"SerializationException" in answer, (encoding, status, answer)
+    # Small on its way, and more than a request may be.
+    status, answer = ask(gzip.compress(b"{" + b" " * (17 << 20) + b"}"), "gzip")
+    expect(status, 413)
 
 
 def main():

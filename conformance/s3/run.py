@@ -10,6 +10,7 @@ import argparse
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import tempfile
 import time
 import traceback
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 
@@ -738,6 +740,36 @@ def names_tags_and_places(w):
     refused("InvalidRedirectLocation", w.main.put_object, Bucket=b, Key="k", Body=b"", WebsiteRedirectLocation="elsewhere")
     refused("NoSuchConfiguration", w.main.get_bucket_inventory_configuration, Bucket=b, Id="i")
     assert "InventoryConfigurationList" not in w.main.list_bucket_inventory_configurations(Bucket=b)
+
+
+@case
+def lengths_and_times_that_are_none(w):
+    b = w.bucket()
+    w.main.put_object(Bucket=b, Key="k", Body=b"x")
+    signs = w.client(MAIN, signature_version="s3v4")
+    link = signs.generate_presigned_url("get_object", Params={"Bucket": b, "Key": "k"}, ExpiresIn=604801)
+    at = urllib.parse.urlsplit(link)
+    connection = http.client.HTTPConnection(at.netloc)
+    connection.request("GET", f"{at.path}?{at.query}")
+    answer = connection.getresponse()
+    text = answer.read()
+    assert answer.status == 400 and b"AuthorizationQueryParametersError" in text, (link, text)
+    link = signs.generate_presigned_url("put_object", Params={"Bucket": b, "Key": "n"})
+    at = urllib.parse.urlsplit(link)
+    connection = http.client.HTTPConnection(at.netloc)
+    connection.putrequest("PUT", f"{at.path}?{at.query}", skip_accept_encoding=True)
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 411 and b"MissingContentLength" in answer.read()
+    refused("404", w.main.head_object, Bucket=b, Key="n")
+    for number in (0, 10001):
+        refused("InvalidArgument", w.main.get_object, Bucket=b, Key="k", PartNumber=number)
+    assert "Delimiter" not in w.main.list_objects(Bucket=b, Delimiter="")
+    assert "Delimiter" not in w.main.list_objects_v2(Bucket=b, Delimiter="")
+    upload = w.main.create_multipart_upload(Bucket=b, Key="m")["UploadId"]
+    parts = w.main.list_parts(Bucket=b, Key="m", UploadId=upload)
+    assert parts["Initiator"] == parts["Owner"], parts
+    assert w.main.list_multipart_uploads(Bucket=b)["Uploads"][0]["Initiator"]["ID"] == parts["Owner"]["ID"]
 
 
 def run(world, names):

@@ -241,7 +241,7 @@ impl Front {
         let protocol = spoken(found, request.headers);
         let outcome = async {
             let cx = self.authenticate(&cx, &claim, &request).await?;
-            let unpacked = unpacked(&request, protocol)?;
+            let unpacked = unpacked(&request, protocol, if is_dynamodb { dynamodb::MAX_BODY } else { MAX_BODY })?;
             let request = codec::Request { body: unpacked.as_deref().unwrap_or(request.body), ..request };
             let input = codec::decode_input(found, protocol, &request).map_err(|e| service::refusal(found, e))?;
             self.router.call_canonical(&cx, found, input).await
@@ -586,17 +586,30 @@ fn spoken(spec: &OperationSpec, headers: &http::HeaderMap) -> Protocol {
 
 /// The body of a request that was compressed for the way: SDKs do so with large PutMetricData. REST services take bodies as they are.
 /// Source: AWS SDKs and Tools Reference Guide, "Request compression".
-fn unpacked(request: &codec::Request<'_>, protocol: Protocol) -> Result<Option<Vec<u8>>, Error> {
-    use std::io::Read as _;
+///
+/// `deflate` is zlib's format (RFC 9110, 8.4.1.2), which DynamoDB takes too, as ScyllaDB's people found when they asked it.
+fn unpacked(request: &codec::Request<'_>, protocol: Protocol, limit: usize) -> Result<Option<Vec<u8>>, Error> {
     let encoding = request.headers.get("content-encoding").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !encoding.trim().eq_ignore_ascii_case("gzip") || matches!(protocol, Protocol::RestJson | Protocol::RestXml) {
+    let encoding = encoding.trim().to_ascii_lowercase();
+    if matches!(protocol, Protocol::RestJson | Protocol::RestXml) {
         return Ok(None);
     }
+    match encoding.as_str() {
+        // A file of several members is one body (RFC 1952, 2.2).
+        "gzip" => inflate(flate2::read::MultiGzDecoder::new(request.body), &encoding, limit).map(Some),
+        "deflate" => inflate(flate2::read::ZlibDecoder::new(request.body), &encoding, limit).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// What is longer than a body may be is given up as soon as that shows.
+fn inflate(packed: impl std::io::Read, encoding: &str, limit: usize) -> Result<Vec<u8>, Error> {
+    use std::io::Read as _;
     let mut body = Vec::new();
-    let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
-    let read = flate2::read::GzDecoder::new(request.body).take(limit + 1).read_to_end(&mut body);
-    read.map_err(|error| Error::serialization(format!("the body is not gzip: {error}")))?;
-    if body.len() > MAX_BODY { Err(too_large(MAX_BODY)) } else { Ok(Some(body)) }
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let read = packed.take(most).read_to_end(&mut body);
+    read.map_err(|error| Error::serialization(format!("the body is not {encoding}: {error}")))?;
+    if body.len() > limit { Err(too_large(limit)) } else { Ok(body) }
 }
 
 fn too_large(limit: usize) -> Error {

@@ -78,6 +78,26 @@ impl Units {
         into.insert(index.name.clone(), count);
     }
 
+    /// As it is asked of a transaction, which tells reads and writes apart.
+    pub(crate) fn answer_transaction(
+        self,
+        table: &str,
+        asked: Option<&str>,
+        kind: Transaction,
+    ) -> Option<ConsumedCapacity> {
+        let mut answer = self.answer(table, asked)?;
+        let told = |units, read: &mut Option<f64>, write: &mut Option<f64>| match kind {
+            Transaction::Reads => *read = units,
+            Transaction::Writes => *write = units,
+        };
+        told(answer.capacity_units, &mut answer.read_capacity_units, &mut answer.write_capacity_units);
+        let indexes = [&mut answer.local_secondary_indexes, &mut answer.global_secondary_indexes];
+        for one in answer.table.iter_mut().chain(indexes.into_iter().flatten().flat_map(BTreeMap::values_mut)) {
+            told(one.capacity_units, &mut one.read_capacity_units, &mut one.write_capacity_units);
+        }
+        Some(answer)
+    }
+
     /// As `ReturnConsumedCapacity` asks for it.
     pub(crate) fn answer(self, table: &str, asked: Option<&str>) -> Option<ConsumedCapacity> {
         let total = self.table + self.local.values().chain(self.global.values()).sum::<f64>();
@@ -101,6 +121,13 @@ impl Units {
         }
         Some(answer)
     }
+}
+
+/// What a transaction does with its items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transaction {
+    Reads,
+    Writes,
 }
 
 /// Half a unit per block for eventually consistent reads, two for transactions.

@@ -13,8 +13,8 @@ use crate::{Invalid, backups, streams};
 
 /// Largest item.
 const MAX_ITEM_BYTES: usize = 400 * 1024;
-/// Deepest nesting of maps and lists.
-const MAX_LEVELS: usize = 32;
+/// Deepest nesting of maps and lists in an attribute: 32 levels with the item itself.
+const MAX_LEVELS: usize = 31;
 /// AWS does not delete what has been expired for longer than this.
 const OLDEST_EXPIRY_SECONDS: i64 = 5 * 366 * 86_400;
 
@@ -36,7 +36,7 @@ pub(crate) fn get(tx: &mut Tx<'_>, key: &Key) -> Result<Option<Item>, Error> {
 /// Fails for an item that no table can hold.
 pub(crate) fn check(table: &Table, item: &Item, updated: bool) -> Result<(), Invalid> {
     table.check_index_keys(item, updated)?;
-    if item.contains_key("") {
+    if item.contains_key("") || item.values().any(Value::has_empty_name) {
         return Err(Invalid::new("One or more parameter values were invalid: An attribute name must not be empty"));
     }
     if item_size(item) > MAX_ITEM_BYTES {

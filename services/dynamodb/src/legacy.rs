@@ -35,9 +35,10 @@ pub(crate) fn expected(
     expected: Option<BTreeMap<String, ExpectedAttributeValue>>,
     operator: Option<&str>,
 ) -> Result<Option<Condition>, Invalid> {
-    check_operator(operator, expected.as_ref().is_some_and(|map| !map.is_empty()))?;
+    check_operator(operator, expected.as_ref().map_or(0, BTreeMap::len))?;
     let mut tests = Vec::new();
     for (name, expected) in expected.into_iter().flatten() {
+        check_name(&name)?;
         tests.push(one_expected(&name, expected)?);
     }
     Ok(joined(tests, operator))
@@ -48,9 +49,10 @@ pub(crate) fn filter(
     filter: Option<BTreeMap<String, Wire>>,
     operator: Option<&str>,
 ) -> Result<Option<Condition>, Invalid> {
-    check_operator(operator, filter.as_ref().is_some_and(|map| !map.is_empty()))?;
+    check_operator(operator, filter.as_ref().map_or(0, BTreeMap::len))?;
     let mut tests = Vec::new();
     for (name, condition) in filter.into_iter().flatten() {
+        check_name(&name)?;
         let values = values(condition.attribute_value_list)?;
         tests.push(test(&name, &condition.comparison_operator, values)?);
     }
@@ -118,6 +120,7 @@ pub(crate) fn updates(updates: BTreeMap<String, AttributeValueUpdate>) -> Result
 /// `AttributesToGet`: each attribute once.
 pub(crate) fn check_attributes(names: &[String]) -> Result<(), Invalid> {
     for (at, name) in names.iter().enumerate() {
+        check_name(name)?;
         if names[..at].contains(name) {
             return Err(Invalid::new(format!(
                 "One or more parameter values were invalid: Duplicate value in attribute name: {name}"
@@ -127,8 +130,18 @@ pub(crate) fn check_attributes(names: &[String]) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn check_operator(operator: Option<&str>, used: bool) -> Result<(), Invalid> {
-    if operator.is_some() && !used {
+fn check_name(name: &str) -> Result<(), Invalid> {
+    if name.is_empty() { Err(Invalid::new("Empty attribute name")) } else { Ok(()) }
+}
+
+fn check_operator(operator: Option<&str>, conditions: usize) -> Result<(), Invalid> {
+    // As the engine behind DynamoDB Local 2.6 has it.
+    if operator.is_some() && conditions == 1 {
+        return Err(Invalid::new(
+            "ConditionalOperator can only be used when Filter or Expected has two or more elements",
+        ));
+    }
+    if operator.is_some() && conditions == 0 {
         return Err(Invalid::new(
             "One or more parameter values were invalid: ConditionalOperator cannot be used without Filter or Expected",
         ));

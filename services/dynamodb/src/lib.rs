@@ -77,6 +77,11 @@ impl Invalid {
         Self(message.into())
     }
 
+    /// A key of no bytes. A transaction tells it of itself, not as one item's reason.
+    pub(crate) fn is_empty_key(&self) -> bool {
+        self.0.contains("for a key attribute cannot contain an empty")
+    }
+
     /// The message as it is told about an expression parameter.
     pub(crate) fn within(self, parameter: &str) -> Self {
         Self(format!("Invalid {parameter}: {}", self.0))

@@ -104,6 +104,15 @@ impl Value {
         }
     }
 
+    /// Whether a map in it has an attribute without a name.
+    pub(crate) fn has_empty_name(&self) -> bool {
+        match self {
+            Self::M(map) => map.contains_key("") || map.values().any(Self::has_empty_name),
+            Self::L(list) => list.iter().any(Self::has_empty_name),
+            _ => false,
+        }
+    }
+
     /// Whether maps and lists are nested deeper than `levels`.
     pub(crate) fn deeper_than(&self, levels: usize) -> bool {
         match self {

@@ -7,7 +7,8 @@ use crate::number::Number;
 use crate::value::{Item, Value};
 
 use super::parser::{
-    Operand, Parser, not_allowed_this_way, redundant_parentheses, wrong_operand_count, wrong_operand_type,
+    Operand, Parser, no_condition_function, not_allowed_this_way, redundant_parentheses, wrong_operand_count,
+    wrong_operand_type,
 };
 use super::path::Path;
 use super::placeholders::Placeholders;
@@ -248,7 +249,14 @@ fn simple(parser: &mut Parser<'_>) -> Result<Test, Invalid> {
         && function != "size"
         && !function.eq_ignore_ascii_case("NOT")
     {
-        return call(parser, &function);
+        let test = call(parser, &function)?;
+        // What answers yes or no is compared with nothing.
+        let compared = ["=", "<>", "<", "<=", ">", ">="].iter().any(|symbol| parser.tokens.is_symbol(symbol));
+        return if compared || parser.tokens.is_keyword("BETWEEN") || parser.tokens.is_keyword("IN") {
+            Err(not_allowed_this_way(&function))
+        } else {
+            Ok(test)
+        };
     }
     let left = parser.operand()?;
     if parser.tokens.take_keyword("BETWEEN") {
@@ -341,8 +349,7 @@ fn call(parser: &mut Parser<'_>, function: &str) -> Result<Test, Invalid> {
     let wanted = match function {
         "attribute_exists" | "attribute_not_exists" => 1,
         "attribute_type" | "begins_with" | "contains" => 2,
-        "if_not_exists" | "list_append" => return Err(not_allowed_this_way(function)),
-        _ => return Err(Invalid::new(format!("Invalid function name; function: {function}"))),
+        _ => return Err(no_condition_function(function)),
     };
     parser.operator()?;
     parser.tokens.next();
@@ -358,7 +365,7 @@ fn call(parser: &mut Parser<'_>, function: &str) -> Result<Test, Invalid> {
     };
     match function {
         "attribute_type" => {
-            let path = path_only(function, first)?;
+            check_distinct(function, &first, &second)?;
             let Operand::Value(value) = second else {
                 return Err(wrong_operand_type(function, "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"));
             };
@@ -369,7 +376,7 @@ fn call(parser: &mut Parser<'_>, function: &str) -> Result<Test, Invalid> {
                     TYPES.join(",")
                 )));
             }
-            Ok(Test::HasType(path, name))
+            Ok(Test::HasType(path_only(function, first)?, name))
         }
         "begins_with" => {
             for operand in [&first, &second] {
@@ -377,7 +384,7 @@ fn call(parser: &mut Parser<'_>, function: &str) -> Result<Test, Invalid> {
                     Operand::Value(value) if !matches!(value, Value::S(_) | Value::B(_)) => {
                         return Err(wrong_operand_type(function, value.type_name()));
                     }
-                    Operand::Size(_) => return Err(not_allowed_this_way("size")),
+                    Operand::Size(_) => return Err(wrong_operand_type(function, "N")),
                     _ => {}
                 }
             }
@@ -394,10 +401,9 @@ fn call(parser: &mut Parser<'_>, function: &str) -> Result<Test, Invalid> {
 fn path_only(function: &str, operand: Operand) -> Result<Path, Invalid> {
     match operand {
         Operand::Path(path) => Ok(path),
-        Operand::Value(_) => Err(Invalid::new(format!(
+        Operand::Value(_) | Operand::Size(_) => Err(Invalid::new(format!(
             "Operator or function requires a document path; operator or function: {function}"
         ))),
-        Operand::Size(_) => Err(not_allowed_this_way("size")),
     }
 }
 
@@ -465,9 +471,25 @@ mod tests {
     fn refuses() {
         for (source, message) in [
             ("", "The expression can not be empty;"),
-            ("n = ", r#"Syntax error; token: "<EOF>", near: "=""#),
+            ("n = ", r#"Syntax error; token: "<EOF>", near: "= ""#),
             ("n == :one", r#"Syntax error; token: "=", near: "== :one""#),
             ("n ! :one", r#"Syntax error; token: "!", near: "n ! :one""#),
+            ("n != :one", r#"Syntax error; token: "!", near: "n !=""#),
+            ("  and n = :one", r#"Syntax error; token: "and", near: "  and n""#),
+            ("between = :one", r#"Syntax error; token: "between", near: "between =""#),
+            ("m.k[01] = :one", r#"Syntax error; token: "1", near: "01]""#),
+            (
+                "attribute_exists(n) = :b",
+                "The function is not allowed to be used this way in an expression; function: attribute_exists",
+            ),
+            (
+                "if_not_exists(n, :one) = :one",
+                "The function is not allowed in a condition expression; function: if_not_exists",
+            ),
+            (
+                "size(size(tags)) = :two",
+                "Incorrect operand type for operator or function; operator or function: size, operand type: N",
+            ),
             ("n = :none", "An expression attribute value used in expression is not defined; attribute value: :none"),
             (
                 "#none = :x",
@@ -500,7 +522,7 @@ mod tests {
             ("((n = :one))", "The expression has redundant parentheses;"),
             ("((n = :one OR n = :two))", "The expression has redundant parentheses;"),
             ("((n)) = :one", "The expression has redundant parentheses;"),
-            ("_n = :one", r#"Syntax error; token: "_", near: "_n = :one""#),
+            ("_n = :one", r#"Syntax error; token: "_", near: "_n""#),
             (
                 "begins_with(n, n)",
                 "The first operand must be distinct from the remaining operands for this operator or function; operator: begins_with, first operand: [n]",

@@ -51,9 +51,14 @@ impl<'a> Tokens<'a> {
             let (token, length) = scan(&source[at..]);
             let range = at..at + length;
             let Some(token) = token else {
+                at = range.end;
                 tokens.all.push((Token::Word(source[range.clone()].to_owned()), range));
-                tokens.all.push((Token::End, source.len()..source.len()));
-                tokens.at = tokens.all.len() - 2;
+                tokens.at = tokens.all.len() - 1;
+                // What follows is told with it.
+                let rest = &source[at..];
+                let start = at + rest.len() - rest.trim_start().len();
+                let length = if start < source.len() { scan(&source[start..]).1 } else { 0 };
+                tokens.all.push((Token::End, start..start + length));
                 return Err(tokens.syntax_error());
             };
             tokens.all.push((token, range));
@@ -135,9 +140,9 @@ impl<'a> Tokens<'a> {
     pub(super) fn syntax_error(&self) -> Invalid {
         let (_, range) = &self.all[self.at];
         let token = if range.is_empty() { "<EOF>" } else { &self.source[range.clone()] };
-        let from = self.all[self.at.saturating_sub(1)].1.start;
+        let from = self.at.checked_sub(1).map_or(0, |before| self.all[before].1.start);
         let to = self.all.get(self.at + 1).map_or(range.end, |(_, next)| next.end);
-        Invalid::new(format!("Syntax error; token: \"{token}\", near: \"{}\"", self.source[from..to].trim_end()))
+        Invalid::new(format!("Syntax error; token: \"{token}\", near: \"{}\"", &self.source[from..to]))
     }
 }
 
@@ -155,7 +160,9 @@ fn scan(text: &str) -> (Option<Token>, usize) {
             let end = word_length(1);
             ((end > 1).then(|| Token::Value(text[..end].to_owned())), end)
         }
-        b'0'..=b'9' => {
+        // No index begins with a zero but zero itself.
+        b'0' => (Some(Token::Index("0".to_owned())), 1),
+        b'1'..=b'9' => {
             let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
             (Some(Token::Index(text[..end].to_owned())), end)
         }

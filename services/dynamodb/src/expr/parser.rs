@@ -9,9 +9,11 @@ use super::placeholders::Placeholders;
 use super::reserved::is_reserved;
 
 /// Deepest nesting of parentheses, NOTs and functions.
-const MAX_DEPTH: usize = 100;
+const MAX_DEPTH: usize = MAX_OPERATORS;
 /// Most operators and functions in one expression.
 const MAX_OPERATORS: usize = 300;
+/// The words that are tokens of the language in every kind of expression; other reserved words are told as such.
+const KEYWORDS: [&str; 9] = ["AND", "OR", "NOT", "BETWEEN", "IN", "SET", "ADD", "REMOVE", "DELETE"];
 
 pub(super) struct Parser<'a> {
     pub(super) tokens: Tokens<'a>,
@@ -64,6 +66,9 @@ impl<'a> Parser<'a> {
                 let name = self.placeholders.name(placeholder)?;
                 self.tokens.next();
                 Ok(name)
+            }
+            Token::Word(word) if KEYWORDS.iter().any(|keyword| word.eq_ignore_ascii_case(keyword)) => {
+                Err(self.tokens.syntax_error())
             }
             Token::Word(word) if is_reserved(word) => {
                 Err(Invalid::new(format!("Attribute name is a reserved keyword; reserved keyword: {word}")))
@@ -135,7 +140,7 @@ impl<'a> Parser<'a> {
                 return Err(if is_condition_function(&function) {
                     not_allowed_this_way(&function)
                 } else {
-                    Invalid::new(format!("Invalid function name; function: {function}"))
+                    no_condition_function(&function)
                 });
             }
             self.tokens.next();
@@ -151,7 +156,7 @@ impl<'a> Parser<'a> {
                         None => Err(wrong_operand_type("size", value.type_name())),
                     }
                 }
-                Ok([Operand::Size(_)]) => Err(not_allowed_this_way("size")),
+                Ok([Operand::Size(_)]) => Err(wrong_operand_type("size", "N")),
                 Err(_) => Err(wrong_operand_count("size", count)),
             };
         }
@@ -191,6 +196,28 @@ impl<'a> Parser<'a> {
 
 fn is_condition_function(name: &str) -> bool {
     matches!(name, "attribute_exists" | "attribute_not_exists" | "attribute_type" | "begins_with" | "contains")
+}
+
+/// Of a function that no condition has.
+pub(super) fn no_condition_function(function: &str) -> Invalid {
+    Invalid::new(if is_update_function(function) {
+        format!("The function is not allowed in a condition expression; function: {function}")
+    } else {
+        format!("Invalid function name; function: {function}")
+    })
+}
+
+/// Of a function that no update has.
+pub(super) fn no_update_function(function: &str) -> Invalid {
+    Invalid::new(if function == "size" || is_condition_function(function) {
+        format!("The function is not allowed in an update expression; function: {function}")
+    } else {
+        format!("Invalid function name; function: {function}")
+    })
+}
+
+pub(super) fn is_update_function(name: &str) -> bool {
+    matches!(name, "if_not_exists" | "list_append")
 }
 
 pub(super) fn redundant_parentheses() -> Invalid {

@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::Invalid;
 use crate::value::Value;
 
+/// Deepest nesting of a value that stands by itself: an item, which is a level, has one less below it.
+const MAX_LEVELS: usize = 32;
+
 #[derive(Debug, Default)]
 pub(crate) struct Placeholders {
     names: BTreeMap<String, String>,
@@ -46,6 +49,17 @@ impl Placeholders {
         let (names, values) = (names.unwrap_or_default(), values.unwrap_or_default());
         check_keys("ExpressionAttributeNames", '#', names.keys())?;
         check_keys("ExpressionAttributeValues", ':', values.keys())?;
+        if let Some((key, _)) = names.iter().find(|(_, name)| name.is_empty()) {
+            return Err(Invalid::new(format!(
+                "ExpressionAttributeNames contains invalid value: Empty attribute name for key {key}"
+            )));
+        }
+        if let Some((key, _)) = values.iter().find(|(_, value)| value.deeper_than(MAX_LEVELS)) {
+            return Err(Invalid::new(format!(
+                "ExpressionAttributeValues contains invalid value: Nesting Levels have exceeded supported limits: \
+                 Attributes in the item have nested levels beyond supported limit for key {key}"
+            )));
+        }
         Ok(Self { names, values, used: RefCell::default() })
     }
 

@@ -4,7 +4,9 @@ use crate::Invalid;
 use crate::value::{Item, Value};
 
 use super::lexer::Token;
-use super::parser::{Parser, not_allowed_this_way, redundant_parentheses, wrong_operand_count};
+use super::parser::{
+    Parser, is_update_function, no_update_function, not_allowed_this_way, redundant_parentheses, wrong_operand_count,
+};
 use super::path::{Element, Path, check_apart};
 use super::placeholders::Placeholders;
 
@@ -170,6 +172,7 @@ fn sum(parser: &mut Parser<'_>) -> Result<Term, Invalid> {
     parser.operator()?;
     let right = term(parser)?;
     for side in [&left, &right] {
+        no_list_append(side)?;
         if let Term::Value(value) = side
             && !matches!(value, Value::N(_))
         {
@@ -202,19 +205,13 @@ fn term(parser: &mut Parser<'_>) -> Result<Term, Invalid> {
         return Ok(Term::Value(parser.value()?));
     }
     let Some(function) = parser.function_ahead() else { return Ok(Term::Path(parser.path()?)) };
-    let known = matches!(function.as_str(), "if_not_exists" | "list_append");
-    if !known {
-        let condition =
-            ["attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "contains", "size"];
-        return Err(if condition.contains(&function.as_str()) {
-            not_allowed_this_way(&function)
-        } else {
-            Invalid::new(format!("Invalid function name; function: {function}"))
-        });
+    if !is_update_function(&function) {
+        return Err(no_update_function(&function));
     }
     parser.operator()?;
     parser.tokens.next();
-    let arguments = parser.nested(|parser| parser.arguments(sum))?;
+    let arguments = parser.nested(|parser| parser.arguments(term))?;
+    arguments.iter().try_for_each(no_list_append)?;
     let count = arguments.len();
     let Ok([first, second]) = <[Term; 2]>::try_from(arguments) else {
         return Err(wrong_operand_count(&function, count));
@@ -237,6 +234,11 @@ fn term(parser: &mut Parser<'_>) -> Result<Term, Invalid> {
         Term::Path(path) => Ok(Term::IfNotExists(path, Box::new(second))),
         _ => Err(Invalid::new("Operator or function requires a document path; operator or function: if_not_exists")),
     }
+}
+
+/// Lists are appended only as the whole of what is set, as the engine behind DynamoDB Local 2.6 has it.
+fn no_list_append(side: &Term) -> Result<(), Invalid> {
+    if matches!(side, Term::ListAppend(..)) { Err(not_allowed_this_way("list_append")) } else { Ok(()) }
 }
 
 impl Term {
@@ -429,7 +431,7 @@ mod tests {
             ),
             (
                 "SET a = size(n)",
-                "Invalid UpdateExpression: The function is not allowed to be used this way in an expression; function: size",
+                "Invalid UpdateExpression: The function is not allowed in an update expression; function: size",
             ),
             ("PUTT a = :one", r#"Invalid UpdateExpression: Syntax error; token: "PUTT", near: "PUTT a""#),
         ] {

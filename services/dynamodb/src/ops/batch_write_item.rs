@@ -10,7 +10,7 @@ use service::{Cx, Handle};
 use store::Tx;
 use wire::Error;
 
-use crate::capacity::{Units, collection_metrics};
+use crate::capacity::{Transaction, Units, collection_metrics};
 use crate::write::{Action, Home, Write};
 use crate::{DynamoDb, convert};
 
@@ -88,7 +88,7 @@ fn run(
         let written = write.apply(tx, &table)?;
         units.entry(write.table.clone()).or_default().add(Units::of_write(&table, &written, factor));
     }
-    counted(tx, home, writes, units, asked, sizes)
+    counted(tx, home, writes, units, (asked, None), sizes)
 }
 
 pub(super) fn counted(
@@ -96,10 +96,14 @@ pub(super) fn counted(
     home: &Home,
     writes: &[Write],
     units: BTreeMap<String, Units>,
-    asked: Option<&str>,
+    (asked, transaction): (Option<&str>, Option<Transaction>),
     sizes: bool,
 ) -> Result<Counted, Error> {
-    let consumed: Vec<_> = units.into_iter().filter_map(|(table, units)| units.answer(&table, asked)).collect();
+    let consumed = units.into_iter().filter_map(|(table, units)| match transaction {
+        Some(kind) => units.answer_transaction(&table, asked, kind),
+        None => units.answer(&table, asked),
+    });
+    let consumed: Vec<_> = consumed.collect();
     let mut metrics: BTreeMap<String, Vec<ItemCollectionMetrics>> = BTreeMap::new();
     for write in writes.iter().filter(|_| sizes) {
         let table = home.table(tx, &write.table)?;

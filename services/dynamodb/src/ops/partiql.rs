@@ -16,7 +16,7 @@ use wire::Error;
 
 use super::query::check_types;
 use super::transact_write_items::Token;
-use crate::capacity::{Units, read_factor};
+use crate::capacity::{Transaction, Units, read_factor};
 use crate::expr::{Condition, Path, Projection};
 use crate::partiql::{Returning, Select, Statement};
 use crate::read::{Page, Range, Request, page};
@@ -242,7 +242,10 @@ impl DynamoDb {
             let size = item.as_ref().map_or(0, item_size);
             units.entry(table.clone()).or_default().add(Units::of_read(None, size, 2.0));
         }
-        let consumed: Vec<_> = units.into_iter().filter_map(|(table, units)| units.answer(&table, asked)).collect();
+        let consumed: Vec<_> = units
+            .into_iter()
+            .filter_map(|(table, units)| units.answer_transaction(&table, asked, Transaction::Reads))
+            .collect();
         let responses =
             found.into_iter().map(|(_, item)| ItemResponse { item: item.map(convert::attributes) }).collect();
         Ok(ExecuteTransactionOutput {

@@ -9,7 +9,7 @@ use wire::Error;
 
 use super::get_item::{projection, read};
 use super::transact_write_items::cancelled;
-use crate::capacity::Units;
+use crate::capacity::{Transaction, Units};
 use crate::value::item_size;
 use crate::write::Home;
 use crate::{DynamoDb, convert};
@@ -41,6 +41,11 @@ impl Handle<TransactGetItems> for DynamoDb {
                     .collect::<Result<Vec<_>, Error>>()
             })
             .await?;
+        if let Some(error) =
+            found.iter().find_map(|(_, key, _)| key.as_ref().err().filter(|error| error.is_empty_key()))
+        {
+            return Err(error.clone().into());
+        }
         // Once per item, and what is wrong with one is the reason why all are refused.
         let reasons: Vec<Option<Error>> =
             found.iter().map(|(_, key, _)| key.as_ref().err().map(|error| Error::from(error.clone()))).collect();
@@ -61,7 +66,10 @@ impl Handle<TransactGetItems> for DynamoDb {
             responses.push(ItemResponse { item: item.map(convert::attributes) });
         }
         let asked = req.return_consumed_capacity.as_deref();
-        let consumed: Vec<_> = units.into_iter().filter_map(|(table, units)| units.answer(&table, asked)).collect();
+        let consumed: Vec<_> = units
+            .into_iter()
+            .filter_map(|(table, units)| units.answer_transaction(&table, asked, Transaction::Reads))
+            .collect();
         Ok(TransactGetItemsOutput {
             responses: Some(responses),
             consumed_capacity: (!consumed.is_empty()).then_some(consumed),

@@ -11,7 +11,7 @@ use store::{Key, Tx};
 use wire::Error;
 
 use super::batch_write_item::{Counted, counted};
-use crate::capacity::Units;
+use crate::capacity::{Transaction, Units};
 use crate::value::item_size;
 use crate::write::{Action, Expressions, Home, Write};
 use crate::{DynamoDb, convert, items};
@@ -66,7 +66,8 @@ impl DynamoDb {
             };
             // A repeated transaction counts as reading what it wrote.
             let units = if done { read_again(tx, &home, &writes)? } else { run(tx, &home, &writes)? };
-            counted(tx, &home, &writes, units, asked.as_deref(), sizes)
+            let kind = if done { Transaction::Reads } else { Transaction::Writes };
+            counted(tx, &home, &writes, units, (asked.as_deref(), Some(kind)), sizes)
         })
         .await
     }
@@ -169,11 +170,17 @@ fn run(tx: &mut Tx<'_>, home: &Home, writes: &[Write]) -> Result<BTreeMap<String
     let mut seen = BTreeSet::new();
     for write in writes {
         let table = home.table(tx, &write.table)?;
-        // An item without a proper key is told as the reason why the transaction is cancelled, below.
-        if let Ok(key) = write.key(&table)
-            && !seen.insert(key)
-        {
-            return Err(Error::validation("Transaction request cannot include multiple operations on one item"));
+        match write.key(&table) {
+            Ok(key) => {
+                if !seen.insert(key) {
+                    return Err(Error::validation(
+                        "Transaction request cannot include multiple operations on one item",
+                    ));
+                }
+            }
+            Err(error) if error.is_empty_key() => return Err(error.into()),
+            // Another improper key is told as the reason why the transaction is cancelled, below.
+            Err(_) => {}
         }
     }
     let mut units: BTreeMap<String, Units> = BTreeMap::new();

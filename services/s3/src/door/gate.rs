@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result};
@@ -205,6 +206,9 @@ const SIGNATURE_4: [&str; 8] = [
     "x-amz-signedheaders",
 ];
 
+/// A presigned URL is good for a week at most. Source: Amazon S3 API Reference, "Authenticating requests: using query parameters".
+const MAX_EXPIRES_SECONDS: i64 = 7 * 24 * 3600;
+
 /// Refuses a request of which anything would be passed over; `taken` is the operation that s3s has found.
 pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &HeaderMap, taken: &str) -> S3Result<()> {
     if taken == POST_OBJECT {
@@ -238,6 +242,18 @@ pub(super) fn check(method: &Method, path: &S3Path, query: &str, headers: &Heade
     }
     if headers.get("content-md5").is_some_and(HeaderValue::is_empty) {
         return Err(S3Error::with_message(S3ErrorCode::InvalidDigest, "The Content-MD5 you specified is not valid."));
+    }
+    if matches!(operation.name, "PutObject" | "UploadPart")
+        && !headers.contains_key(CONTENT_LENGTH)
+        && !headers.contains_key(TRANSFER_ENCODING)
+    {
+        let message = "You must provide the Content-Length HTTP header.";
+        return Err(S3Error::with_message(S3ErrorCode::MissingContentLength, message));
+    }
+    let expires = keys.iter().find(|(key, _)| key.eq_ignore_ascii_case("x-amz-expires"));
+    if expires.is_some_and(|(_, seconds)| !seconds.parse().is_ok_and(|n: i64| (0..=MAX_EXPIRES_SECONDS).contains(&n))) {
+        let message = "X-Amz-Expires must be between 0 and 604800 seconds";
+        return Err(super::convert::error(wire::Error::new("AuthorizationQueryParametersError", 400, message)));
     }
     for (name, unless) in operation.refused {
         let key = keys.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref());

@@ -70,7 +70,7 @@ pub(super) async fn objects_v2(s3: &S3, req: S3Request<ListObjectsV2Input>) -> A
         next_continuation_token: page.next.as_deref().map(token),
         common_prefixes: Some(prefixes(&page, url)),
         contents: Some(page.contents.into_iter().map(object).collect()),
-        delimiter: input.delimiter.map(|d| encode(&d, url)),
+        delimiter: input.delimiter.filter(|d| !d.is_empty()).map(|d| encode(&d, url)),
         encoding_type: input.encoding_type,
         start_after: input.start_after.map(|s| encode(&s, url)),
         request_charged: None,
@@ -89,7 +89,11 @@ pub(super) async fn objects(s3: &S3, req: S3Request<ListObjectsInput>) -> Answer
         max,
     };
     let page = s3.list(&input.bucket, query).await.map_err(error)?;
-    let next_marker = page.next.as_deref().filter(|_| input.delimiter.is_some()).map(|n| encode(n, url));
+    let next_marker = page
+        .next
+        .as_deref()
+        .filter(|_| input.delimiter.as_ref().is_some_and(|d| !d.is_empty()))
+        .map(|n| encode(n, url));
     let restore = wants_restore(input.optional_object_attributes.as_ref());
     let now = s3.router.now().as_millisecond();
     let object = |(k, r): (String, ObjectRecord)| {
@@ -104,7 +108,7 @@ pub(super) async fn objects(s3: &S3, req: S3Request<ListObjectsInput>) -> Answer
         is_truncated: Some(page.next.is_some()),
         common_prefixes: Some(prefixes(&page, url)),
         contents: Some(page.contents.into_iter().map(object).collect()),
-        delimiter: input.delimiter.map(|d| encode(&d, url)),
+        delimiter: input.delimiter.filter(|d| !d.is_empty()).map(|d| encode(&d, url)),
         next_marker,
         encoding_type: input.encoding_type,
         request_charged: None,
@@ -172,7 +176,7 @@ pub(super) async fn versions(s3: &S3, req: S3Request<ListObjectVersionsInput>) -
         versions: Some(versions),
         delete_markers: Some(markers),
         common_prefixes: Some(page.prefixes.iter().map(prefix).collect()),
-        delimiter: input.delimiter.map(|d| encode(&d, url)),
+        delimiter: input.delimiter.filter(|d| !d.is_empty()).map(|d| encode(&d, url)),
         encoding_type: input.encoding_type,
         is_truncated: Some(page.next.is_some()),
         key_marker: Some(encode(input.key_marker.as_deref().unwrap_or_default(), url)),

@@ -463,10 +463,15 @@ fn wanted(record: &ObjectRecord, range: Option<Range>, part: Option<i32>) -> S3R
             if found.is_empty() { Ok((0..record.size, false)) } else { Ok((found, true)) }
         }
         (None, Some(number)) => {
-            let index = usize::try_from(number).ok().and_then(|n| n.checked_sub(1));
+            let index = usize::try_from(number).ok().and_then(|n| n.checked_sub(1)).filter(|index| *index < 10_000);
             let missing =
                 || error(wire::Error::new("InvalidPartNumber", 416, "The requested partnumber is not satisfiable"));
-            let index = index.ok_or_else(missing)?;
+            let Some(index) = index else {
+                return Err(s3_error!(
+                    InvalidArgument,
+                    "Part number must be an integer between 1 and 10000, inclusive"
+                ));
+            };
             let Some(parts) = &record.parts else {
                 return if index == 0 { Ok((0..record.size, false)) } else { Err(missing()) };
             };

@@ -182,7 +182,7 @@ pub(super) async fn parts(s3: &S3, req: S3Request<ListPartsInput>) -> Answer<Lis
         upload_id: Some(input.upload_id),
         checksum_algorithm: record.algorithm.map(Into::into),
         checksum_type: record.checksum_type.map(Into::into),
-        initiator: Some(Initiator { display_name: None, id: owner.id.clone() }),
+        initiator: Some(Initiator { display_name: owner.display_name.clone(), id: owner.id.clone() }),
         owner: Some(owner),
         is_truncated: Some(rest.next().is_some()),
         max_parts: i32::try_from(max).ok(),
@@ -229,26 +229,26 @@ pub(super) async fn list(s3: &S3, req: S3Request<ListMultipartUploadsInput>) -> 
         last = Some((upload.key.clone(), upload.id.clone()));
         match rolled {
             Some(prefix) => prefixes.push(prefix),
-            None => uploads.push(MultipartUpload {
-                checksum_algorithm: upload.algorithm.map(Into::into),
-                checksum_type: upload.checksum_type.map(Into::into),
-                initiated: Some(convert::time(upload.initiated_ms)),
-                initiator: Some(Initiator {
-                    display_name: None,
-                    id: convert::owner(&s3.known, upload.owner.as_deref().unwrap_or_else(|| home.owner())).id,
-                }),
-                key: Some(encode(&upload.key, url)),
-                owner: Some(convert::owner(&s3.known, upload.owner.as_deref().unwrap_or_else(|| home.owner()))),
-                storage_class: Some(class(upload.headers.storage_class)),
-                upload_id: Some(upload.id),
-            }),
+            None => {
+                let owner = convert::owner(&s3.known, upload.owner.as_deref().unwrap_or_else(|| home.owner()));
+                uploads.push(MultipartUpload {
+                    checksum_algorithm: upload.algorithm.map(Into::into),
+                    checksum_type: upload.checksum_type.map(Into::into),
+                    initiated: Some(convert::time(upload.initiated_ms)),
+                    initiator: Some(Initiator { display_name: owner.display_name.clone(), id: owner.id.clone() }),
+                    key: Some(encode(&upload.key, url)),
+                    owner: Some(owner),
+                    storage_class: Some(class(upload.headers.storage_class)),
+                    upload_id: Some(upload.id),
+                });
+            }
         }
     }
     let last = last.filter(|_| truncated);
     answer(ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
         common_prefixes: Some(prefixes.into_iter().map(|p| CommonPrefix { prefix: Some(encode(&p, url)) }).collect()),
-        delimiter: input.delimiter.map(|d| encode(&d, url)),
+        delimiter: input.delimiter.filter(|d| !d.is_empty()).map(|d| encode(&d, url)),
         encoding_type: input.encoding_type,
         is_truncated: Some(truncated),
         key_marker: Some(encode(&input.key_marker.unwrap_or_default(), url)),
